@@ -1,0 +1,40 @@
+"""Does dropout help my network, at which rate, and how sure can I be?
+
+The public names, and nothing else. Importing this package is cheap: each name brings what it needs when it is used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dropstudy.data import load_dataset
+    from dropstudy.errors import DropstudyError
+    from dropstudy.history import History
+    from dropstudy.records import Arm, Dataset, Optimizer
+    from dropstudy.study import Study
+
+__version__ = "0.1.0"
+
+__all__ = ["Arm", "Dataset", "DropstudyError", "History", "Optimizer", "Study", "__version__", "load_dataset"]
+
+_HOMES = {
+    "Arm": "records",
+    "Dataset": "records",
+    "DropstudyError": "errors",
+    "History": "history",
+    "Optimizer": "records",
+    "Study": "study",
+    "load_dataset": "data",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'dropstudy' has no attribute {name!r}; it has {', '.join(__all__)}")
+    return getattr(import_module(f"dropstudy.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

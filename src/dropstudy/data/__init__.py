@@ -1,0 +1,141 @@
+"""Examples to train on: where they are found, how they are read, and what is checked before use."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dropstudy.data import cache
+from dropstudy.data.catalogue import CATALOGUE, found_in, places, read_named, stored_as
+from dropstudy.data.checks import make_dataset
+from dropstudy.data.digits import load_digits
+from dropstudy.data.npz import read_npz
+from dropstudy.errors import DataError, DataUnavailable, InvalidArgument
+
+if TYPE_CHECKING:
+    from dropstudy.data.catalogue import NamedDataset
+    from dropstudy.records import Dataset
+
+__all__ = ["NAMES", "load_dataset", "unknown_data"]
+
+NAMES = (*CATALOGUE, "digits")
+"""The datasets that can be asked for by name."""
+
+_NPZ_KEYS = ("x_train", "y_train", "x_test", "y_test")
+
+
+def load_dataset(
+    name_or_path: str | Path | None = None, *, data_dir: Path | None = None, progress: bool = True
+) -> Dataset:
+    """Load a dataset by name or path, checked and ready for a study.
+
+    The files of `mnist` and `fashion_mnist` are taken from `data_dir`, the folder in `$DROPSTUDY_DATA`, the
+    cache or a mirror, the first that has them. Files that are there but damaged, or other than published, are
+    refused; only those in the cache are fetched again.
+
+    Args:
+        name_or_path: `mnist`, `fashion_mnist`, `digits`, or the path of an `.npz` file with `x_train`,
+            `y_train`, `x_test` and `y_test`, as Keras has them. None means MNIST, or the digits with
+            `fallback=True` where MNIST cannot be had; say so to the user. `mnist` by name never falls back.
+        data_dir: a folder that holds `mnist/` or `fashion_mnist/`, or the four files themselves.
+        progress: show a bar while files are fetched, where standard error is a terminal.
+
+    Returns:
+        The dataset; for MNIST 60,000 training and 10,000 test examples of 28 x 28 pixels.
+
+    Raises:
+        InvalidArgument: there is no such dataset or folder.
+        DataUnavailable: the files are neither on this machine nor to be had from a mirror.
+        DataError: a file is damaged, or does not hold what a study needs.
+
+    Example:
+        >>> load_dataset("digits").x_train.shape
+        (1437, 8, 8)
+    """
+    if name_or_path is None:
+        try:
+            return _load_named(CATALOGUE["mnist"], data_dir, progress=progress)
+        except DataUnavailable as error:
+            digits = load_digits()
+            reason = f"MNIST could not be had: {error.received}"
+            return replace(digits, source=f"{digits.source}; {reason}", fallback=True)
+    wanted = str(name_or_path)
+    if wanted == "digits":
+        return load_digits()
+    if wanted in CATALOGUE:
+        return _load_named(CATALOGUE[wanted], data_dir, progress=progress)
+    if wanted.lower().endswith(".npz"):
+        return _load_npz(Path(wanted).expanduser())
+    raise unknown_data(wanted)
+
+
+def unknown_data(wanted: str) -> InvalidArgument:
+    """The error for data that are neither named nor a file of a kind that is read."""
+    near = difflib.get_close_matches(wanted.lower().replace("-", "_"), NAMES, n=1)
+    return InvalidArgument(
+        "data",
+        expected=f"{', '.join(NAMES)}, or the path of an .npz file with {', '.join(_NPZ_KEYS)}",
+        received=repr(wanted),
+        next_step=f"Did you mean '{near[0]}'?" if near else "Convert other files with numpy.savez.",
+    )
+
+
+def _load_named(dataset: NamedDataset, data_dir: Path | None, *, progress: bool) -> Dataset:
+    for who, folder in places(data_dir):
+        if not folder.is_dir():
+            raise InvalidArgument(
+                who,
+                expected="a folder",
+                received=f"{folder}, which is not one",
+                next_step=f"Name a folder that holds {dataset.name}/, or leave it out.",
+            )
+        if found := found_in(dataset, folder):
+            return _read_folder(dataset, found)
+    return _from_cache(dataset) or _fetch(dataset, progress=progress)
+
+
+def _read_folder(dataset: NamedDataset, folder: Path) -> Dataset:
+    """Read the four files from a folder of the user's, who wants to hear of it if one is missing or wrong."""
+    arrays: dict[str, Any] = {}
+    for file in dataset.files:
+        stored = stored_as(file, folder)
+        if not stored:
+            raise DataError(
+                str(folder),
+                expected=f"all four files of {dataset.name}",
+                received=f"no {file.name}, packed (.gz) or not",
+                next_step="Add it, or remove the others and let dropstudy fetch all four.",
+            )
+        arrays[file.array] = read_named(file, stored[0])
+    return _named_dataset(dataset, arrays, str(folder))
+
+
+def _from_cache(dataset: NamedDataset) -> Dataset | None:
+    """Read the four files from the cache, or return None where it does not hold them all, intact."""
+    for folder in cache.download_folders(dataset.name):
+        try:
+            return _read_folder(dataset, folder)
+        except DataError:
+            continue
+    return None
+
+
+def _fetch(dataset: NamedDataset, *, progress: bool) -> Dataset:
+    # Imported here, because pooch, requests and tqdm are slow to load and seldom needed.
+    from dropstudy.data.download import fetch_all  # noqa: PLC0415
+
+    folder = cache.download_folders(dataset.name)[-1]
+    paths = fetch_all(dataset.files, folder, mirrors=dataset.mirrors, progress=progress)
+    pairs = zip(dataset.files, paths, strict=True)
+    return _named_dataset(dataset, {file.array: read_named(file, path) for file, path in pairs}, str(folder))
+
+
+def _named_dataset(dataset: NamedDataset, arrays: dict[str, Any], source: str) -> Dataset:
+    return make_dataset(name=dataset.name, classes=dataset.classes, source=source, **arrays)
+
+
+def _load_npz(path: Path) -> Dataset:
+    arrays: dict[str, Any] = read_npz(path, _NPZ_KEYS)
+    return make_dataset(name=path.name, source=str(path), **arrays)

@@ -1,0 +1,165 @@
+"""The cache on disk: downloads, and datasets as arrays that all worker processes map.
+
+    <cache>/downloads/<name>/          files of named datasets, as mirrors pack them
+    <cache>/arrays/<sha256>/*.npy      the four arrays of a dataset, known by its content
+
+Nothing in it is precious. Whatever is read from it is compared with what it should be, and made again where
+it differs.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from filelock import FileLock
+from platformdirs import user_cache_dir
+
+from dropstudy.data.checks import damage_named
+from dropstudy.errors import DataError
+from dropstudy.records import ArrayFiles
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from dropstudy.records import Dataset
+
+__all__ = ["Arrays", "arrays_on_disk", "cache_folder", "cache_folders", "download_folders", "map_arrays"]
+
+
+class Arrays(NamedTuple):
+    """The arrays of a dataset, of the types and shapes that `Dataset` says."""
+
+    x_train: NDArray[Any]
+    y_train: NDArray[np.int64]
+    x_test: NDArray[Any]
+    y_test: NDArray[np.int64]
+
+
+def cache_folder() -> Path:
+    """The folder to write to: `$DROPSTUDY_CACHE`, else the user's cache folder for dropstudy.
+
+    Where that cannot be written (a read-only container, a full quota), a temporary folder that goes when this
+    process ends. Nothing is lost but time: the next process fetches or writes again.
+    """
+    wished = _wished_folder()
+    return wished if _writable(wished) else _temporary_folder()
+
+
+def cache_folders() -> tuple[Path, ...]:
+    """The folders to read from, best first. A read-only cache can still hold good files."""
+    return tuple(dict.fromkeys((_wished_folder(), cache_folder())))
+
+
+def download_folders(name: str) -> list[Path]:
+    """Where the files of a named dataset may lie in the cache, best first; the last one can be written."""
+    return [folder / "downloads" / name for folder in cache_folders()]
+
+
+def arrays_on_disk(dataset: Dataset) -> ArrayFiles:
+    """Write a dataset's arrays into the cache, unless they are there, for `map_arrays` in other processes.
+
+    What is there is compared with the dataset, number by number, so that a damaged file is written again.
+    Several processes may call this at once.
+
+    Raises:
+        DataError: no room, or no right to write.
+    """
+    for folder in cache_folders():
+        if _holds(stored := folder / "arrays" / dataset.sha256, dataset):
+            return ArrayFiles(stored, dataset.scale, dataset.sha256)
+    arrays = cache_folder() / "arrays"
+    target = arrays / dataset.sha256
+    try:
+        arrays.mkdir(exist_ok=True)
+        with FileLock(arrays / ".lock"):
+            if not _holds(target, dataset):  # another process may have written it while this one waited
+                _write(target, dataset)
+    except OSError as error:
+        size = sum(array.nbytes for array in _arrays(dataset))
+        raise DataError(
+            str(target),
+            expected=f"room for {size:,} bytes and the right to write",
+            received=error.strerror or str(error),
+            next_step="Make room, or name another folder with DROPSTUDY_CACHE.",
+        ) from error
+    return ArrayFiles(target, dataset.scale, dataset.sha256)
+
+
+def map_arrays(files: ArrayFiles) -> Arrays:
+    """Map a dataset's arrays read-only: no copy is made, and processes share the memory.
+
+    Raises:
+        DataError: a file is missing or damaged.
+    """
+    return _map(files.folder)
+
+
+def _wished_folder() -> Path:
+    named = os.environ.get("DROPSTUDY_CACHE")
+    return Path(named).expanduser().absolute() if named else Path(user_cache_dir("dropstudy"))
+
+
+def _writable(folder: Path) -> bool:
+    """Try it: permission bits say nothing about read-only file systems, nor about the superuser."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
+
+
+@cache
+def _temporary_folder() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="dropstudy-"))  # a new one: whoever can guess a name could fill it
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def _arrays(dataset: Dataset) -> Arrays:
+    return Arrays(dataset.x_train, dataset.y_train, dataset.x_test, dataset.y_test)
+
+
+def _map(folder: Path) -> Arrays:
+    arrays = []
+    for name in Arrays._fields:
+        path = folder / f"{name}.npy"
+        with damage_named(str(path), "an array that dropstudy wrote"):
+            arrays.append(np.load(path, mmap_mode="r", allow_pickle=False))
+    return Arrays(*arrays)
+
+
+def _holds(folder: Path, dataset: Dataset) -> bool:
+    try:
+        stored = _map(folder)
+    except DataError:
+        return False
+    pairs = zip(stored, _arrays(dataset), strict=True)
+    return all(there.dtype == here.dtype and np.array_equal(there, here) for there, here in pairs)
+
+
+def _write(target: Path, dataset: Dataset) -> None:
+    """Write beside the target, then rename, so that it is whole whenever it is there.
+
+    The caller holds the lock.
+    """
+    new, old = target.with_name(f".{target.name}.new"), target.with_name(f".{target.name}.old")
+    for leftover in (new, old):  # of a process that was killed here
+        shutil.rmtree(leftover, ignore_errors=True)
+    new.mkdir()
+    try:
+        for name, array in _arrays(dataset)._asdict().items():
+            np.save(new / f"{name}.npy", array, allow_pickle=False)
+        if target.exists():  # damaged; whoever maps it keeps what it has mapped
+            target.rename(old)
+        new.rename(target)
+    finally:
+        for leftover in (new, old):
+            shutil.rmtree(leftover, ignore_errors=True)

@@ -1,0 +1,40 @@
+"""A run's history in the form that Keras users know."""
+
+from __future__ import annotations
+
+from dataclasses import astuple
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from dropstudy.records import METRICS, EpochMetrics, Run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+
+class History:
+    """What `keras.Model.fit` returns, with the clean metrics beside Keras' own.
+
+    Attributes:
+        epoch: epochs from 0, as Keras counts them here.
+        history: lists of floats by name: `loss`, `accuracy`, `val_loss` and `val_accuracy` mean what they mean in
+            Keras; `clean_loss` and `clean_accuracy` are measured on training data with dropout off.
+        params: what Keras puts there: `epochs`, `steps`.
+    """
+
+    def __init__(self, run: Run, rows: Sequence[EpochMetrics]) -> None:
+        self.epoch = [row.epoch - 1 for row in rows]
+        self.history: dict[str, list[float]] = {
+            name: [float(getattr(row, name)) for row in rows] for name in METRICS
+        }
+        self.params = {"epochs": run.epochs, "steps": run.shape.steps}
+
+    def __repr__(self) -> str:
+        return f"History(epochs={len(self.epoch)}, metrics={list(self.history)})"
+
+
+def tidy(runs: Iterable[tuple[Run, Sequence[EpochMetrics]]]) -> pd.DataFrame:
+    """One row per run and epoch: arm, seed, epoch, then the metrics."""
+    rows = [(run.arm.name, run.seed, *astuple(row)) for run, history in runs for row in history]
+    return pd.DataFrame(rows, columns=["arm", "seed", "epoch", *METRICS, "seconds"])

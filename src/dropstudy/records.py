@@ -1,0 +1,287 @@
+"""The records that pass from room to room: frozen, plain, free of behaviour.
+
+Shapes: n examples, d features (the product of the input shape), c classes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from math import prod
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+Precision = Literal["auto", "float32", "bfloat16"]
+Status = Literal["planned", "running", "done", "diverged", "failed"]
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Training and test examples with integer labels, as a study uses them.
+
+    Args:
+        name: `mnist`, `digits`, or the name of the file it was read from.
+        x_train: training examples, (n, *input_shape), uint8 pixels or float32 features.
+        y_train: training labels, (n,), int64, from 0 to c - 1.
+        x_test: test examples, (n, *input_shape), of the type of x_train.
+        y_test: test labels, (n,), int64.
+        classes: one name per class.
+        scale: the network sees `x / scale`, float32. 255 for pixels, 1 for features.
+        sha256: digest of the content, whatever file it came from.
+        source: where it came from, for people: a folder, an address, a library.
+        fallback: true where MNIST was wanted and could not be had, and this stands in for it.
+    """
+
+    name: str
+    x_train: NDArray[np.generic]
+    y_train: NDArray[np.int64]
+    x_test: NDArray[np.generic]
+    y_test: NDArray[np.int64]
+    classes: tuple[str, ...]
+    scale: float
+    sha256: str
+    source: str
+    fallback: bool = False
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one example, for instance (28, 28)."""
+        return tuple(self.x_train.shape[1:])
+
+    @property
+    def features(self) -> int:
+        """Numbers in one example once flattened, for instance 784."""
+        return prod(self.input_shape)
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One regularisation setting being compared. The first arm of a study is its baseline.
+
+    Args:
+        name: how tables and charts call it.
+        rate: share of hidden units dropped, in [0, 1): 0.8 drops 80% and keeps 20%.
+    """
+
+    name: str
+    rate: float = 0.0
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """Adam in Keras' form, with Keras' names and defaults."""
+
+    name: Literal["adam"] = "adam"
+    learning_rate: float = 1e-3
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-7
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What fixes array shapes, and with them the compiled program.
+
+    Args:
+        features: inputs of the network.
+        hidden: units of each hidden layer.
+        classes: outputs of the network.
+        train_size: training examples.
+        batch_size: examples per step; the last step of an epoch may have fewer.
+    """
+
+    features: int
+    hidden: tuple[int, ...]
+    classes: int
+    train_size: int
+    batch_size: int
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Units of every layer from the input to the output, for instance (784, 512, 512, 10)."""
+        return (self.features, *self.hidden, self.classes)
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights and biases."""
+        pairs = zip(self.widths, self.widths[1:], strict=False)
+        return sum(units_in * units_out + units_out for units_in, units_out in pairs)
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps per epoch, the smaller last batch included."""
+        return -(-self.train_size // self.batch_size)
+
+
+@dataclass(frozen=True)
+class StudySpec:
+    """A study, resolved: what its study file says, with flags applied and nothing left open.
+
+    Args:
+        name: the study's name, and its folder's unless one is given.
+        data: name of a dataset or path of a file; None for MNIST where it can be had, else the digits.
+        arms: the settings compared; the first is the baseline.
+        hidden: units of each hidden layer.
+        activation: of the hidden layers.
+        optimizer: its name and settings.
+        batch_size: examples per step.
+        epochs: passes over the training examples.
+        seeds: one replicate each.
+        validation: `"test"` to watch the test set, else the share (below 1) or count of training examples held out.
+        precision: of the matrix products.
+    """
+
+    name: str
+    data: str | None
+    arms: tuple[Arm, ...]
+    hidden: tuple[int, ...]
+    activation: Literal["relu"]
+    optimizer: Optimizer
+    batch_size: int
+    epochs: int
+    seeds: tuple[int, ...]
+    validation: Literal["test"] | float | int
+    precision: Precision
+
+    @property
+    def watches_test(self) -> bool:
+        """True where the test set is looked at every epoch, so that nothing may be selected on it."""
+        return self.validation == "test"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One arm x shape x seed. Its key says what it is; where it is trained does not matter to it."""
+
+    key: str
+    arm: Arm
+    shape: Shape
+    seed: int
+    activation: str
+    optimizer: Optimizer
+    epochs: int
+    validation: Literal["test"] | float | int
+    precision: Literal["float32", "bfloat16"]
+
+
+@dataclass(frozen=True)
+class EpochMetrics:
+    """One row of a run's history. Accuracies are shares in [0, 1]; losses are mean cross-entropies in nats.
+
+    Args:
+        epoch: from 1.
+        loss: what Keras prints: running mean over the epoch, dropout on, weights moving.
+        accuracy: likewise.
+        val_loss: validation data at the end of the epoch, dropout off.
+        val_accuracy: likewise.
+        clean_loss: training data at the end of the epoch, dropout off. A fixed subset as large as the test set,
+            at the last epoch all training examples.
+        clean_accuracy: likewise.
+        seconds: wall time of the epoch, evaluation included. No part of a run's identity.
+    """
+
+    epoch: int
+    loss: float
+    accuracy: float
+    val_loss: float
+    val_accuracy: float
+    clean_loss: float
+    clean_accuracy: float
+    seconds: float = field(compare=False)
+
+
+METRICS = tuple(f.name for f in fields(EpochMetrics) if f.name not in {"epoch", "seconds"})
+
+
+@dataclass(frozen=True, eq=False)
+class FinalMetrics:
+    """The one look at the test set, at the end of a run, in float32, dropout off.
+
+    Args:
+        loss: mean cross-entropy on the test set, in nats.
+        accuracy: share of test examples classified correctly.
+        brier: mean over examples of the squared distance between probabilities and one-hot label, in [0, 2]
+            (Brier 1950).
+        labels: predicted class per test example, (n,), uint8 or uint16.
+        confidence: probability of the predicted class, (n,), float16.
+        likelihood: probability of the true class, (n,), float16.
+    """
+
+    loss: float
+    accuracy: float
+    brier: float
+    labels: NDArray[np.unsignedinteger]
+    confidence: NDArray[np.float16]
+    likelihood: NDArray[np.float16]
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """A dense layer's weights: kernel (in, out) and bias (out,), float32."""
+
+    kernel: NDArray[np.float32]
+    bias: NDArray[np.float32]
+
+
+Weights = tuple[Layer, ...]
+
+
+@dataclass(frozen=True)
+class ArrayFiles:
+    """A dataset as .npy files that every worker process maps read-only: one copy of the pixels for all.
+
+    Args:
+        folder: holds x_train.npy, y_train.npy, x_test.npy and y_test.npy; examples in the shape of the dataset.
+        scale: the network sees `x / scale`.
+        sha256: digest of the dataset's content.
+    """
+
+    folder: Path
+    scale: float
+    sha256: str
+
+
+@dataclass(frozen=True, eq=False)
+class Segment:
+    """Some epochs of a run: all that a worker needs to train them, wherever it is.
+
+    Args:
+        run: what is trained.
+        data: the dataset's files.
+        train_index: rows of x_train to train on, (n,), int32.
+        validation_index: rows of x_train held out, or None where the test set is watched.
+        state: weights and moments by name as the last segment left them, or None at the start.
+        first_epoch: epochs already done.
+        epochs: epochs to do.
+    """
+
+    run: Run
+    data: ArrayFiles
+    train_index: NDArray[np.int32]
+    validation_index: NDArray[np.int32] | None
+    state: dict[str, NDArray[np.float32]] | None
+    first_epoch: int
+    epochs: int
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentResult:
+    """What came of a segment.
+
+    Args:
+        history: one row for each epoch trained.
+        state: weights and moments by name after the last of them.
+        final: the look at the test set, where the run's last epoch was among them.
+        diverged: true where a loss became NaN or infinite; the run ends there.
+        device: what trained it, for people.
+    """
+
+    history: tuple[EpochMetrics, ...]
+    state: dict[str, NDArray[np.float32]]
+    final: FinalMetrics | None
+    diverged: bool
+    device: str

@@ -1,0 +1,33 @@
+"""Shared fixtures: private folders, and the real MNIST where it is to be had."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+# Keras is the outside reference of many tests; jax is the backend that is always installed.
+os.environ.setdefault("KERAS_BACKEND", "jax")
+
+
+@pytest.fixture(autouse=True)
+def private_folders(tmp_path_factory, monkeypatch):
+    """No test reads or writes the user's cache, nor finds data that it did not ask for."""
+    monkeypatch.setenv("DROPSTUDY_CACHE", str(_shared_cache(tmp_path_factory)))
+    monkeypatch.delenv("DROPSTUDY_DATA", raising=False)
+
+
+def _shared_cache(factory):
+    folder = factory.getbasetemp() / "cache"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+_DATA = os.environ.get("DROPSTUDY_DATA")
+
+
+@pytest.fixture(scope="session")
+def mnist_folder() -> Path:
+    """The folder that holds `mnist/`, from DROPSTUDY_DATA."""
+    if _DATA is None or not (Path(_DATA) / "mnist").is_dir():
+        pytest.skip("DROPSTUDY_DATA does not name a folder with mnist/ in it")
+    return Path(_DATA).resolve()

@@ -6,6 +6,7 @@ import hashlib
 import json
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ def network(widths=WIDTHS, seed=0):
     random = np.random.default_rng(seed)
     return tuple(
         Layer(random.normal(size=(a, b)).astype(np.float32), random.normal(size=b).astype(np.float32))
-        for a, b in zip(widths, widths[1:], strict=False)
+        for a, b in pairwise(widths)
     )
 
 

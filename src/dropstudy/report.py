@@ -45,8 +45,8 @@ def summary_table(summaries: Sequence[ArmSummary]) -> pd.DataFrame:
 
     Returns:
         arm, rate, seeds, unfinished, then test_accuracy, keras_accuracy, val_accuracy, clean_accuracy,
-        keras_gap, artefact and true_gap as shares, each followed by its standard deviation over seeds
-        (`_sd`), then best_epoch (median over seeds), best_val_loss, last_epoch and last_val_loss (means, in nats).
+        keras_gap, artefact and true_gap as shares, each followed by its deviation over seeds (`_sd`),
+        then best_epoch (median over seeds), best_val_loss, last_epoch, last_val_loss (means, in nats).
     """
     rows = []
     for summary in summaries:
@@ -130,7 +130,7 @@ def write_report(
     dataset_name: str,
     watches_test: bool,
     n_test: int,
-    fallback_note: str = "",
+    fallback_note: str | None = None,
 ) -> list[Path]:
     """Write figures, tables and conclusion of a study; files of these names from earlier are replaced.
 
@@ -146,7 +146,7 @@ def write_report(
         dataset_name: likewise.
         watches_test: whether the validation columns are of the test set.
         n_test: test examples.
-        fallback_note: a sentence that says which data stand in for those wanted; empty where none do.
+        fallback_note: a sentence that says which data stand in for those wanted; None where none do.
 
     Returns:
         The paths written.
@@ -182,8 +182,7 @@ def write_report(
         "conclusion.txt": "\n\n".join(lines) + "\n",
     }
     for name, text in texts.items():
-        # A name may hold a lone surrogate, which UTF-8 has no bytes for.
-        charts.write_atomically(folder / name, text.encode("utf-8", errors="replace"))
+        charts.write_atomically(folder / name, text.encode("utf-8"))
         paths.append(folder / name)
     return paths
 
@@ -274,10 +273,10 @@ def _about_the_gap(summaries: Sequence[ArmSummary], *, watches_test: bool) -> st
     side = "above" if printed > -_TIE else "below"
     wonder = ", as if it did better on data it was not trained on" if side == "below" else ""
     return (
-        f"Keras' numbers put the training accuracy of {_quoted(arm.arm)} {abs(printed):.2f} percentage points "
-        f"{side} its {seen} accuracy{wonder}; measured cleanly (same weights, dropout off) training accuracy is "
-        f"{_percent(arm.clean_accuracy)} and the gap to the test set {_signed(100 * arm.true_gap.value)} points"
-        f"{_over(arm.n)}."
+        f"Keras' numbers put the training accuracy of {_quoted(arm.arm)} {abs(printed):.2f} percentage "
+        f"points {side} its {seen} accuracy{wonder}; measured cleanly (same weights, dropout off) training "
+        f"accuracy is {_percent(arm.clean_accuracy)} and the gap to the test set "
+        f"{_signed(100 * arm.true_gap.value)} points{_over(arm.n)}."
     )
 
 

@@ -164,7 +164,7 @@ def read_named(file: NamedFile, path: Path) -> NDArray[np.uint8]:
         raise DataError(
             str(path),
             expected=f"content with SHA-256 {file.sha256} once unpacked",
-            received=f"{found}{_known_as(found)}",
+            received=f"content with SHA-256 {found}{_known_as(found)}",
             next_step="Replace it by the published file, or remove it and let dropstudy fetch that.",
         )
     return array

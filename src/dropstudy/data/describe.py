@@ -128,6 +128,7 @@ def _prepared() -> list[str]:
     for folder in cache.cache_folders():
         stored = list((folder / "arrays").glob("*/*.npy"))
         size = sum(path.stat().st_size for path in stored)
-        datasets = len({path.parent for path in stored})
-        lines.append(f"prepared for workers in {folder / 'arrays'}: {datasets} datasets, {size / 1e6:.1f} MB")
+        count = len({path.parent for path in stored})
+        held = f"{count} dataset{'' if count == 1 else 's'}, {size / 1e6:.1f} MB"
+        lines.append(f"prepared for workers in {folder / 'arrays'}: {held}")
     return lines

@@ -195,7 +195,7 @@ class _Meter:
 
     def update(self, count: int) -> None:
         self._received += count
-        if max(self._received, self.total) > self._most:
+        if self._received > self._most:
             raise _RefusedError("more bytes than the file has")
         self._bar.total = self.total
         self._bar.update(count)

@@ -1,0 +1,293 @@
+"""The sentences follow the numbers, whatever the study; the files are there, whole and safely named."""
+
+import re
+from math import nan
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dropstudy import report, stats
+from dropstudy.records import Arm
+from notebook_history import ARMS, finals_of, many_seeds, notebook_finals, notebook_history
+
+
+def conclude(history, finals, arms, *, watches_test=True, n_test=10_000):
+    summaries = stats.summarise(history, finals, arms)
+    return report.conclusion(summaries, stats.compare(finals, arms), watches_test=watches_test, n_test=n_test)
+
+
+def study(accuracies, *, running=0.95, val=0.98, clean=0.99):
+    """A study from {arm: {seed: test accuracy}}; every run has one epoch."""
+    history, finals = [], []
+    for i, (arm, seeds) in enumerate(accuracies.items()):
+        for seed, accuracy in seeds.items():
+            history.append((arm, seed, 1, 0.1, running, 0.1, val, 0.1, clean, 1.0))
+            finals.append((arm, i / 10, seed, 0.1, accuracy, 0.03))
+    finals_columns = ["arm", "rate", "seed", "test_loss", "test_accuracy", "brier"]
+    return (
+        pd.DataFrame(history, columns=notebook_history().columns),
+        pd.DataFrame(finals, columns=finals_columns),
+        [Arm(arm, i / 10) for i, arm in enumerate(accuracies)],
+    )
+
+
+def test_the_notebooks_conclusion_put_right():
+    test, gap, certainty, watched = conclude(notebook_history(), notebook_finals(), ARMS)
+    assert test == (
+        "On the test set 'no dropout' classifies better: "
+        "98.49% against 97.37%, 1.12 points or 112 of 10,000 examples."
+    )
+    assert gap == (
+        "Keras' numbers put the training accuracy of 'dropout 0.8' 2.87 percentage points below its "
+        "test accuracy, as if it did better on data it was not trained on; measured cleanly (same weights, "
+        "dropout off) training accuracy is 98.03% and the gap to the test set +0.66 points."
+    )
+    assert certainty.startswith("One seed cannot settle it")
+    assert "0.12 points (standard error)" in certainty
+    assert certainty.endswith("run with --seeds 6 or more.")
+    assert "nothing may be selected on it" in watched
+
+
+def test_a_study_with_validation_data_is_not_told_off():
+    sentences = conclude(notebook_history(), notebook_finals(), ARMS, watches_test=False)
+    assert len(sentences) == 3
+    assert "below its validation accuracy" in sentences[1]
+
+
+def test_dropout_that_helps_is_named_the_better_one():
+    accuracies = {"plain": {0: 0.980, 1: 0.981, 2: 0.982}, "half": {0: 0.981, 1: 0.983, 2: 0.983}}
+    sentences = conclude(*study(accuracies))
+    assert sentences[0] == (
+        "On the test set 'half' classifies better in each of 3 seeds: "
+        "98.23% against 98.10%, 0.13 points on average (+0.10 to +0.20)."
+    )
+    assert sentences[2].startswith(
+        "3 seeds cannot settle it: from seed to seed the accuracy of 'plain' varies by 0.10"
+    )
+    assert "--seeds 6" in sentences[2]
+
+
+def test_seeds_that_disagree_are_counted():
+    accuracies = {"plain": {0: 0.98, 1: 0.98}, "half": {0: 0.97, 1: 0.981}}
+    assert conclude(*study(accuracies))[0] == (
+        "On the test set 'plain' classifies better on average over 2 seeds: "
+        "98.00% against 97.55%, 0.45 points (-0.10 to +1.00; better in 1 of 2)."
+    )
+
+
+def test_a_tie_is_a_tie():
+    assert conclude(*study({"plain": {0: 0.98}, "half": {0: 0.98}}))[0] == (
+        "On the test set 'plain' and 'half' do equally well: 98.00%."
+    )
+
+
+def test_many_arms_are_listed_and_very_many_give_the_range():
+    few = conclude(*study({"plain": {0: 0.98}, "a": {0: 0.985}, "b": {0: 0.97}}))
+    assert few[0] == "On the test set, against the 98.00% of 'plain': 'a' +0.50, 'b' -1.00 points."
+    many = conclude(*study({f"arm {i}": {0: 0.98 - 0.001 * i, 1: 0.98} for i in range(10)}))
+    assert (
+        "9 arms differ by -0.45 points ('arm 9') to -0.05 points ('arm 1') on average over 2 seeds" in many[0]
+    )
+
+
+def test_no_verdict_even_with_many_seeds():
+    accuracies = {"plain": dict.fromkeys(range(8), 0.98), "half": dict.fromkeys(range(8), 0.99)}
+    certainty = conclude(*study(accuracies))[2]
+    assert certainty.startswith("This describes 8 seeds and is no verdict")
+    assert "--seeds" not in certainty
+
+
+def test_a_gap_that_is_not_negative_is_told_without_wonder():
+    accuracies = {"plain": {0: 0.98}, "half": {0: 0.98}}
+    gap = conclude(*study(accuracies, running=0.985))[1]
+    assert "0.50 percentage points above its test accuracy; measured cleanly" in gap
+    assert "as if" not in gap
+    assert "+1.00 points" in gap
+
+
+def test_runs_that_did_not_finish_are_said():
+    history, finals, arms = study({"plain": {0: 0.98, 1: 0.98, 2: 0.98}, "half": {0: 0.97, 1: 0.97, 2: 0.97}})
+    finals = finals.iloc[:-2]
+    sentence = conclude(history, finals, arms)[0]
+    assert sentence.endswith("(2 runs of 'half' did not finish and are left out).")
+    # Means over other seeds than the pairs are not put side by side.
+    assert "against" not in sentence
+    assert "1.00 points" in sentence
+
+
+def test_nothing_finished_and_nothing_paired():
+    history, finals, arms = study({"plain": {0: 0.98}, "half": {0: 0.97}})
+    (sentence,) = conclude(history, finals.iloc[:0], arms)
+    assert sentence.startswith("No run finished, so there is nothing to compare")
+    assert sentence.endswith("(1 run of 'plain', 1 run of 'half' did not finish and are left out).")
+    finals.loc[1, "test_loss"] = nan
+    sentences = conclude(history, finals, arms)
+    assert sentences[0].startswith("No seed finished in both 'plain' and another arm")
+    assert "(1 run of 'half' did not finish and is left out)" in sentences[0]
+
+
+def test_one_arm_has_nothing_to_be_compared_with():
+    sentences = conclude(*study({"plain": {0: 0.98}}))
+    assert sentences[0] == "On the test set 'plain' reaches 98.00%."
+    assert not any("seed" in sentence for sentence in sentences)
+
+
+@settings(max_examples=30)
+@given(
+    st.dictionaries(
+        st.text(max_size=30),
+        st.dictionaries(st.integers(0, 7), st.floats(0, 1) | st.just(nan), max_size=7),
+        min_size=1,
+        max_size=9,
+    ),
+    st.booleans(),
+)
+def test_any_study_gets_at_most_four_whole_sentences(accuracies, watches_test):
+    sentences = conclude(*study(accuracies), watches_test=watches_test)
+    assert 1 <= len(sentences) <= 4
+    for sentence in sentences:
+        assert sentence.endswith(".")
+        assert "\n" not in sentence
+        assert not re.search(r"\bnan\b|-0\.00 ", re.sub(r"'.*?'", "", sentence)) or "'" in "".join(accuracies)
+
+
+def test_table_and_cells():
+    summaries = stats.summarise(notebook_history(), notebook_finals(), ARMS)
+    table = report.summary_table(summaries)
+    assert table["arm"].to_list() == ["no dropout", "dropout 0.8"]
+    assert table["keras_gap"].to_list() == pytest.approx([0.0136, -0.0287])
+    assert table["best_epoch"].to_list() == [4, 20]
+    cells = report.summary_cells(summaries)
+    assert list(cells.columns) == [
+        "arm",
+        "test accuracy",
+        "Keras' running training accuracy",
+        "clean training accuracy",
+        "artefact",
+        "true gap",
+        "best epoch",
+        "last epoch",
+    ]
+    assert cells.iloc[1].to_list() == [
+        "dropout 0.8",
+        "97.37%",
+        "94.50%",
+        "98.03%",
+        "-3.53 points",
+        "+0.66 points",
+        "20 (val. loss 0.0917)",
+        "20 (val. loss 0.0917)",
+    ]
+
+
+def test_cells_of_several_seeds_and_of_none():
+    history = many_seeds(ARMS, 3)
+    history.loc[(history["seed"] == 1) & (history["epoch"] == 6), "val_loss"] = 0.01
+    cells = report.summary_cells(stats.summarise(history, finals_of(history, ARMS), ARMS))
+    assert re.fullmatch(r"98\.\d\d% \(SD 0\.\d\d\)", cells["test accuracy"][0])
+    assert cells["best epoch"][0].startswith("4 (val. loss 0.04")
+    assert cells["best epoch"][0].endswith("seeds 4 to 6)")
+    none = pd.DataFrame([], columns=notebook_finals().columns)  # as untyped as an empty store gives it
+    empty = report.summary_cells(stats.summarise(history, none, ARMS))
+    assert stats.compare(none, ARMS)[0].n == 0
+    assert set(empty.iloc[0].to_list()[1:]) == {"-"}
+
+
+def write(folder, history, finals, arms, **changes):
+    settings = {
+        "study_name": "notebook",
+        "dataset_name": "mnist",
+        "watches_test": True,
+        "n_test": 10_000,
+        "fallback_note": None,
+    }
+    return report.write_report(folder, history=history, finals=finals, arms=arms, **(settings | changes))
+
+
+def test_a_report_is_figures_tables_and_conclusion(tmp_path):
+    folder = tmp_path / "new" / "report"
+    note = "MNIST could not be had; the digits of scikit-learn stand in."
+    paths = write(folder, notebook_history(), notebook_finals(), ARMS, fallback_note=note)
+    assert sorted(path.relative_to(folder).as_posix() for path in paths) == [
+        "conclusion.txt",
+        "figures/side_by_side.png",
+        "figures/side_by_side.svg",
+        "figures/test_data_dropout-0.8.png",
+        "figures/test_data_dropout-0.8.svg",
+        "figures/test_data_no-dropout.png",
+        "figures/test_data_no-dropout.svg",
+        "figures/training_data_dropout-0.8.png",
+        "figures/training_data_dropout-0.8.svg",
+        "figures/training_data_no-dropout.png",
+        "figures/training_data_no-dropout.svg",
+        "history.csv",
+        "summary.csv",
+    ]
+    assert all(path.stat().st_size > 0 for path in paths)
+    assert {p for p in folder.rglob("*") if p.is_file()} == set(paths)
+    pd.testing.assert_frame_equal(pd.read_csv(folder / "history.csv"), notebook_history())
+    summary = pd.read_csv(folder / "summary.csv")
+    assert summary["test_accuracy"].to_list() == [0.9849, 0.9737]
+    conclusion = (folder / "conclusion.txt").read_text(encoding="utf-8")
+    assert note in conclusion
+    assert "2.87 percentage points below" in conclusion
+    assert "the digits of scikit-learn stand in" in (folder / "figures/side_by_side.svg").read_text("utf-8")
+
+
+def test_arm_names_cannot_leave_the_folder_or_meet_in_one_file(tmp_path):
+    names = ["../x", "..\\X", "n" * 300, "中🙂", "a,\"b\"\n'c'"]
+    arms = [Arm(name, i / 10) for i, name in enumerate(names)]
+    history = many_seeds(arms, 1, epochs=2)
+    folder = tmp_path / "report"
+    paths = write(folder, history, finals_of(history, arms), arms, watches_test=False)
+    assert len({path.name.lower() for path in paths}) == len(paths) == 2 + 4 * len(arms) + 3
+    assert [p.name for p in tmp_path.iterdir()] == ["report"]
+    assert all(re.fullmatch(r"[a-z0-9._-]{1,80}", path.name) for path in paths)
+    back = pd.read_csv(folder / "history.csv")
+    assert set(back["arm"]) == set(names)
+
+
+@given(st.lists(st.text(max_size=60), max_size=8))
+def test_file_stems_are_safe_and_unlike(names):
+    stems = report.file_stems(names)
+    assert len(set(stems)) == len(stems) == len(names)
+    for stem in stems:
+        assert re.fullmatch(r"[a-z0-9][a-z0-9.-]{0,44}", stem)
+        assert ".." not in stem
+
+
+def test_file_stems_stay_readable_and_do_not_change_between_runs():
+    names = ["no dropout", "dropout 0.8", "Dropout 0.8", "a-2", "a", "A", "é"]
+    stems = ["no-dropout", "dropout-0.8", "dropout-0.8-2", "a-2", "a", "a-3", "e"]
+    assert report.file_stems(names) == stems
+
+
+def test_a_diverged_arm_is_reported(tmp_path):
+    history, finals = notebook_history(), notebook_finals()
+    history.loc[history["arm"] == "dropout 0.8", ["loss", "val_loss", "clean_loss"]] = nan
+    finals.loc[1, "test_loss"] = nan
+    write(tmp_path, history, finals, ARMS)
+    assert "1 run of 'dropout 0.8' did not finish" in (tmp_path / "conclusion.txt").read_text("utf-8")
+    assert pd.read_csv(tmp_path / "summary.csv")["unfinished"].to_list() == [0, 1]
+
+
+def test_pictures_are_drawn_from_finished_runs_and_an_arm_without_any_has_no_figures_of_its_own(
+    tmp_path, monkeypatch
+):
+    history = many_seeds(ARMS, 2)
+    finals = finals_of(history, ARMS).query("seed == 0")
+    seen = []
+    real = report.charts.side_by_side
+
+    def watch(history, arms, **rest):
+        seen.append(set(history["seed"]))
+        return real(history, arms, **rest)
+
+    monkeypatch.setattr(report.charts, "side_by_side", watch)
+    paths = write(tmp_path, history, finals, (*ARMS, Arm("late", 0.5)))
+    assert seen == [{0}]
+    assert not [path for path in paths if "late" in path.name]
+    assert "late" in (tmp_path / "figures/side_by_side.svg").read_text("utf-8")
+    assert set(pd.read_csv(tmp_path / "history.csv")["seed"]) == {0, 1}

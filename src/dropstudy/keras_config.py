@@ -58,7 +58,7 @@ def read_widths(path: Path) -> tuple[int, ...]:
     return widths
 
 
-class _Refusal(Exception):  # noqa: N818 - never leaves this module
+class _Refusal(Exception):
     """What the configuration should have been, and what it is."""
 
     def __init__(self, expected: str, received: str) -> None:

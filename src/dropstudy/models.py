@@ -14,7 +14,7 @@ import re
 import tempfile
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["export", "load_keras_weights", "predict", "save_keras", "to_keras"]
 
-ExportFormat = Literal["keras", "safetensors"]
+FORMATS = ("keras", "safetensors")
 ACTIVATIONS = ("relu",)
 _BATCH = 8192
 """Examples per matrix product: 16 MB of activations for 512 units, and few enough calls to keep BLAS busy."""
@@ -103,7 +103,7 @@ def export(
     weights: Weights,
     *,
     path: Path,
-    format: ExportFormat,  # noqa: A002 - the command line's own word for it
+    format: str,  # noqa: A002 - the command line's own word for it
     rate: float,
     activation: str,
     name: str,
@@ -129,10 +129,8 @@ def export(
         InvalidArgument: format, suffix, rate or activation cannot be used.
         StoreError: the file cannot be written.
     """
-    if format not in get_args(ExportFormat):
-        raise InvalidArgument(
-            "format", expected=f"one of {', '.join(get_args(ExportFormat))}", received=repr(format)
-        )
+    if format not in FORMATS:
+        raise InvalidArgument("format", expected=f"one of {', '.join(FORMATS)}", received=repr(format))
     _check_suffix(path, f".{format}")
     if format == "keras":
         save_keras(to_keras(weights, rate=rate, activation=activation, name=name), path)

@@ -1,0 +1,35 @@
+# Both commands do all the set-up on a fresh machine: they need Python 3.11 or newer and a package registry.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: run test lint format bench clean
+
+run: $(READY)  ## Train the notebook's two networks and say what they show
+	$(BIN)/dropstudy run notebook
+
+test: lint  ## Lint, types and all tests with coverage
+	$(BIN)/pytest --cov --cov-report=term:skip-covered --durations=10
+
+lint: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(READY)  ## Slow: wall time beside plain Keras on two backends
+	$(BIN)/pip install -q -c constraints.txt -e '.[peers]'
+	$(BIN)/python benchmarks/notebook_vs_keras.py
+
+clean:
+	rm -rf $(VENV)
+
+$(READY): pyproject.toml constraints.txt
+	@echo "Setting up $(VENV): a few minutes the first time"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q -c constraints.txt -e '.[test]'
+	@touch $@

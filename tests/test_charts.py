@@ -240,20 +240,6 @@ def test_another_format_is_refused(tmp_path):
         charts.save(alt.Chart().mark_point(), tmp_path / "x", formats=["gif"])
 
 
-def test_a_failed_write_leaves_the_old_file_and_no_scrap(tmp_path, monkeypatch):
-    path = tmp_path / "figure.svg"
-    charts.write_atomically(path, b"old")
-
-    def full_disk(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("pathlib.Path.replace", full_disk)
-    with pytest.raises(OSError, match="No space"):
-        charts.write_atomically(path, b"new")
-    assert [p.name for p in tmp_path.iterdir()] == ["figure.svg"]
-    assert path.read_bytes() == b"old"
-
-
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=60), st.lists(st.floats(0, 1), min_size=1, max_size=60))
 def test_the_rate_axis_has_round_ticks_and_holds_nine_tenths_of_each_curve(first, second):
     rows = [

@@ -6,7 +6,6 @@ import hashlib
 import json
 import subprocess
 import sys
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -15,26 +14,18 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from dropstudy.errors import DamagedFile, DropstudyError, ModelError, StoreError
-from dropstudy.records import Layer
 from dropstudy.tensors import pack_weights, read_tensors, unpack_weights, write_tensors
+from networks import network
 
 WIDTHS = (5, 4, 3)
 # Each example of hypothesis writes the same file anew, so that one folder for all of them is right.
 SHARED_FOLDER = [HealthCheck.function_scoped_fixture]
 
 
-def network(widths=WIDTHS, seed=0):
-    random = np.random.default_rng(seed)
-    return tuple(
-        Layer(random.normal(size=(a, b)).astype(np.float32), random.normal(size=b).astype(np.float32))
-        for a, b in pairwise(widths)
-    )
-
-
 @pytest.fixture
 def weights_file(tmp_path):
     path = tmp_path / "weights.safetensors"
-    digest = write_tensors(path, pack_weights(network()), {"arm": "dropout 0.8"})
+    digest = write_tensors(path, pack_weights(network(WIDTHS)), {"arm": "dropout 0.8"})
     return path, digest
 
 
@@ -88,7 +79,7 @@ def test_digest_is_that_of_the_file_and_same_content_gives_same_bytes(tmp_path):
     digests = set()
     for i in range(5):
         path = tmp_path / f"{i}.safetensors"
-        digests.add(write_tensors(path, pack_weights(network()), notes))
+        digests.add(write_tensors(path, pack_weights(network(WIDTHS)), notes))
         assert hashlib.sha256(path.read_bytes()).hexdigest() in digests
     assert len(digests) == 1
 
@@ -99,7 +90,7 @@ def test_other_readers_of_safetensors_agree(weights_file):
     path, _ = weights_file
     with safe_open(path, framework="np") as file:
         assert file.metadata() == {"arm": "dropout 0.8"}
-        assert np.array_equal(file.get_tensor("dense_1/bias"), network()[1].bias)
+        assert np.array_equal(file.get_tensor("dense_1/bias"), network(WIDTHS)[1].bias)
 
 
 def test_numbers_lie_on_multiples_of_eight_bytes(weights_file):
@@ -300,7 +291,7 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
 def test_weights_come_back_with_and_without_known_widths(weights_file):
     path, digest = weights_file
     arrays, _ = read_tensors(path, sha256=digest)
-    assert list(pack_weights(network())) == [
+    assert list(pack_weights(network(WIDTHS))) == [
         "dense_0/kernel",
         "dense_0/bias",
         "dense_1/kernel",
@@ -308,7 +299,7 @@ def test_weights_come_back_with_and_without_known_widths(weights_file):
     ]
     for widths in (WIDTHS, None):
         back = unpack_weights(arrays, widths)
-        assert equal(pack_weights(back), pack_weights(network()))
+        assert equal(pack_weights(back), pack_weights(network(WIDTHS)))
 
 
 def test_more_than_ten_layers_keep_their_order():
@@ -327,7 +318,7 @@ def changed(name, array):
 
 
 def poisoned(value):
-    kernel = network()[1].kernel.copy()
+    kernel = network(WIDTHS)[1].kernel.copy()
     kernel[2, 1] = value
     return changed("dense_1/kernel", kernel)
 
@@ -353,24 +344,26 @@ def poisoned(value):
 )
 def test_wrong_tensors_are_named(change, named, received, widths):
     with pytest.raises(ModelError) as caught:
-        unpack_weights(change(pack_weights(network())), widths)
+        unpack_weights(change(pack_weights(network(WIDTHS))), widths)
     assert named in str(caught.value)
     assert received in str(caught.value)
 
 
 def test_layers_beyond_the_known_widths_are_extra():
     with pytest.raises(ModelError, match=r"dense_1/bias.*received 2 more"):
-        unpack_weights(pack_weights(network()), WIDTHS[:2])
+        unpack_weights(pack_weights(network(WIDTHS)), WIDTHS[:2])
 
 
 def test_a_gap_in_the_layers_is_named():
-    arrays = {name.replace("dense_1", "dense_7"): array for name, array in pack_weights(network()).items()}
+    arrays = {
+        name.replace("dense_1", "dense_7"): array for name, array in pack_weights(network(WIDTHS)).items()
+    }
     with pytest.raises(ModelError, match="dense_1/kernel"):
         unpack_weights(arrays, None)
 
 
 def test_names_from_a_file_cannot_write_to_the_terminal():
-    arrays = {**pack_weights(network()), "\x1b[2J\n" + "x" * 1000: np.zeros(1)}
+    arrays = {**pack_weights(network(WIDTHS)), "\x1b[2J\n" + "x" * 1000: np.zeros(1)}
     with pytest.raises(ModelError) as caught:
         unpack_weights(arrays, WIDTHS)
     assert "\x1b" not in str(caught.value)

@@ -1,13 +1,17 @@
 """Drive runs to their end: hand segments to an executor, keep what comes back, tell the listener.
 
 The coordinator alone writes to the store. A run's next segment is handed out before its last one is written, so that
-no worker waits for the disk.
+no worker waits for the disk. Few runs are under way at once: each holds its weights and moments in memory here and
+in a checkpoint on disk, and a run that is finished early is one that a kill can no longer touch.
 """
 
 from __future__ import annotations
 
+import textwrap
+import traceback
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
 from dropstudy import workers
@@ -23,11 +27,15 @@ if TYPE_CHECKING:
     from dropstudy.records import ArrayFiles, EpochMetrics, Run, SegmentResult
     from dropstudy.store import Store
 
+    Split = Callable[[int], tuple[NDArray[np.int32], NDArray[np.int32] | None]]
+
 SEGMENT_SECONDS = 1.5
 """How long a segment should last: what a kill can lose, and how often the epoch lines move."""
 
 MOST_TRIES = 3
 """How often a segment is given to a worker before its run is called failed."""
+
+_CAUSE = 300  # characters of an error's message that fit in a table; the traceback has them all
 
 
 class Listener(Protocol):
@@ -43,23 +51,24 @@ class Listener(Protocol):
         """Something that the user should know."""
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class _Work:
     """A run under way."""
 
     run: Run
     segment: Segment
     tries: int = 1
-    future: Future[SegmentResult] = field(default_factory=Future)
 
 
 def train_runs(
     store: Store,
     runs: Iterable[Run],
     data: ArrayFiles,
-    split: Callable[[int], tuple[NDArray[np.int32], NDArray[np.int32] | None]],
+    split: Split,
     executor: Executor,
     listener: Listener,
+    *,
+    in_flight: int,
 ) -> None:
     """Train what is not finished of `runs`, from wherever the store says that each stands.
 
@@ -70,15 +79,19 @@ def train_runs(
         split: training and validation rows of a seed.
         executor: what trains the segments.
         listener: told of every epoch and every end.
+        in_flight: runs under way at once; one more than the executor has workers keeps them all busy.
     """
     active: dict[Future[SegmentResult], _Work] = {}
+    waiting = iter(runs)
 
     def submit(work: _Work) -> None:
-        work.future = executor.submit(workers.train, work.segment)
-        active[work.future] = work
+        active[executor.submit(workers.train, work.segment)] = work
 
-    for run in runs:
-        submit(_Work(run, _first_segment(store, run, data, split, listener)))
+    def begin(count: int) -> None:
+        for run in islice(waiting, count):
+            submit(_Work(run, _first_segment(store, run, data, split, listener)))
+
+    begin(in_flight)
     while active:
         finished, _ = wait(active, return_when=FIRST_COMPLETED)
         for future in finished:
@@ -90,14 +103,17 @@ def train_runs(
                     submit(replace(work, tries=work.tries + 1))
                     listener.notice(f"A worker died while it trained {describe(work.run)}; trying again.")
                 else:
-                    _fail(store, work.run, f"its worker died {MOST_TRIES} times ({error})", listener)
-                continue
+                    begin(1)
+                    _fail(store, work.run, f"its worker died {MOST_TRIES} times", error, listener)
             except Exception as error:  # noqa: BLE001 - whatever a worker raises ends its own run, not the study
-                _fail(store, work.run, f"{type(error).__name__}: {error}", listener)
-                continue
-            if result.final is None and not result.diverged:
-                submit(_Work(work.run, _next_segment(work, result)))
-            _keep(store, work.run, result, listener)
+                begin(1)
+                _fail(store, work.run, type(error).__name__, error, listener)
+            else:
+                if result.final is None and not result.diverged:
+                    submit(_Work(work.run, _next_segment(work, result)))
+                else:
+                    begin(1)
+                _keep(store, work.run, result, listener)
 
 
 def describe(run: Run) -> str:
@@ -109,7 +125,7 @@ def _first_segment(
     store: Store,
     run: Run,
     data: ArrayFiles,
-    split: Callable[[int], tuple[NDArray[np.int32], NDArray[np.int32] | None]],
+    split: Split,
     listener: Listener,
 ) -> Segment:
     try:
@@ -143,6 +159,7 @@ def _keep(store: Store, run: Run, result: SegmentResult, listener: Listener) -> 
         listener.ended(run, "done", "")
 
 
-def _fail(store: Store, run: Run, cause: str, listener: Listener) -> None:
-    store.fail(run, cause)
+def _fail(store: Store, run: Run, what: str, error: Exception, listener: Listener) -> None:
+    cause = f"{what}: {textwrap.shorten(str(error), _CAUSE)}" if str(error) else what
+    store.fail(run, cause, "".join(traceback.format_exception(error)))
     listener.ended(run, "failed", cause)

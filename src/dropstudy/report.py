@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from dropstudy import charts, stats
+from dropstudy.files import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -152,10 +153,9 @@ def write_report(
         The paths written.
 
     Raises:
-        OSError: the folder cannot be written.
+        StoreError: the disk is full, or the folder cannot be written.
     """
     figures = folder / "figures"
-    figures.mkdir(parents=True, exist_ok=True)
     drawn = stats.finished_history(history, finals, arms)
     subtitle = f"{charts.plain_name(study_name)}, data: {charts.plain_name(dataset_name)}"
     if fallback_note:
@@ -182,7 +182,7 @@ def write_report(
         "conclusion.txt": "\n\n".join(lines) + "\n",
     }
     for name, text in texts.items():
-        charts.write_atomically(folder / name, text.encode("utf-8"))
+        write_text(folder / name, text)
         paths.append(folder / name)
     return paths
 

@@ -1,18 +1,20 @@
 """The database of a study: its schema, version by version.
 
-A database says its version in `user_version`. An older one is backed up beside itself and migrated, each step in one
+A database says its version in `user_version`. An older one is backed up beside itself and migrated in one
 transaction; a newer one is refused.
 """
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from dropstudy.errors import DamagedFile, StoreError
+from dropstudy.files import make_folder, sync_folder, unfinished
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 APPLICATION_ID = 0x64726F70
@@ -54,7 +56,8 @@ MIGRATIONS: tuple[str, ...] = (
     ) STRICT, WITHOUT ROWID;
     """,
 )
-VERSION = len(MIGRATIONS)
+_DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_ROOM = 2**20  # bytes; what a transaction of a segment needs at most, with its journal
 
 
 def connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
@@ -68,32 +71,89 @@ def connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
         StoreError: it does not exist, is not a study's, or was written by a newer version.
         DamagedFile: SQLite finds it damaged.
     """
-    if not create and not path.is_file():
-        raise StoreError(
-            str(path),
-            expected="the database of a study",
-            received="no such file",
-            next_step="`dropstudy run` makes a study.",
-        )
+    if not path.is_file():
+        if not create:
+            raise StoreError(
+                str(path),
+                expected="the database of a study",
+                received="no such file",
+                next_step="`dropstudy run` makes a study.",
+            )
+        _make(path)
+    if path.stat().st_size == 0:
+        # SQLite would take it for a new database, and what was lost would go unnoticed.
+        raise _damaged(path, "an empty file")
+    return _open(path)
+
+
+@contextmanager
+def errors_named(path: Path) -> Iterator[None]:
+    """Say what SQLite's errors mean for the database at `path`, and what to do."""
     try:
-        # Autocommit: every transaction in this room is begun and ended in so many words.
-        connection = sqlite3.connect(path, isolation_level=None)
-        connection.execute("PRAGMA foreign_keys = ON")
-        # Rollback journal with full syncing: writes are few, so safety is cheap.
-        connection.execute("PRAGMA synchronous = FULL")
-        _check(connection, path)
-        _migrate(connection, path)
+        yield
     except sqlite3.DatabaseError as error:
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # the rest of it is detail
+        if code in _DAMAGE:
+            raise _damaged(path, str(error)) from error
+        if code == sqlite3.SQLITE_FULL:
+            raise StoreError(
+                str(path),
+                expected=f"room for {_ROOM:,} bytes",
+                received=str(error),
+                next_step="Free some space and run the same command again.",
+            ) from error
         if isinstance(error, sqlite3.OperationalError):
             raise StoreError(
-                str(path), expected="a database that can be opened", received=str(error)
+                str(path),
+                expected="a database that can be read and written",
+                received=str(error),
+                next_step="Check the folder and its permissions, and run the same command again.",
             ) from error
-        raise DamagedFile(
+        raise
+
+
+def _make(path: Path) -> None:
+    """Make a new database under another name, so that one that bears `path` is always whole."""
+    draft = unfinished(path.parent)
+    try:
+        make_folder(path.parent)
+        with errors_named(path), closing(_connection(draft)) as connection:
+            _migrate(connection, path)
+        draft.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise StoreError(
             str(path),
-            expected="an intact SQLite database",
-            received=str(error),
-            next_step="Nothing was written to it. Restore it from a copy, or start a new study with --out.",
+            expected="a place that can be written",
+            received=error.strerror or str(error),
+            next_step="Choose another folder with --out.",
         ) from error
+    finally:
+        for leftover in (draft, draft.with_name(f"{draft.name}-journal")):
+            with suppress(OSError):
+                leftover.unlink(missing_ok=True)
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    with errors_named(path):
+        connection = _connection(path)
+        try:
+            _check(connection, path)
+            if _number(connection, "user_version") < len(MIGRATIONS):
+                _migrate(connection, path)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def _connection(path: Path) -> sqlite3.Connection:
+    # Autocommit: every transaction in this room is begun and ended in so many words.
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA foreign_keys = ON")
+    # Rollback journal with full syncing, the folder's included: a commit is on disk before the files that it
+    # replaces are removed. Writes are few, so safety is cheap.
+    connection.execute("PRAGMA synchronous = EXTRA")
     return connection
 
 
@@ -102,8 +162,7 @@ def _number(connection: sqlite3.Connection, pragma: str) -> int:
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:
-    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-    if tables and _number(connection, "application_id") != APPLICATION_ID:
+    if _number(connection, "application_id") != APPLICATION_ID:
         raise StoreError(
             str(path),
             expected="the database of a study",
@@ -111,30 +170,55 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
             next_step="Choose another folder with --out.",
         )
     version = _number(connection, "user_version")
-    if version > VERSION:
+    if version > len(MIGRATIONS):
         raise StoreError(
             str(path),
-            expected=f"schema version {VERSION} or older",
+            expected=f"schema version {len(MIGRATIONS)} or older",
             received=f"version {version}, written by a newer dropstudy",
             next_step="Update dropstudy.",
         )
     damage = connection.execute("PRAGMA quick_check").fetchone()[0]
     if damage != "ok":
-        raise DamagedFile(
-            str(path),
-            expected="an intact SQLite database",
-            received=damage.replace("\n", " "),
-            next_step="Nothing was written to it. Restore it from a copy, or start a new study with --out.",
-        )
+        raise _damaged(path, damage.replace("\n", " "))
+
+
+def _damaged(path: Path, received: str) -> DamagedFile:
+    return DamagedFile(
+        str(path),
+        expected="an intact SQLite database",
+        received=received,
+        next_step="Nothing was written to it. Restore it from a copy, or start a new study with --out.",
+    )
 
 
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:
-    version = _number(connection, "user_version")
-    if 0 < version < VERSION:
-        shutil.copy2(path, path.with_suffix(f".v{version}.backup.db"))
-    for number in range(version + 1, VERSION + 1):
-        script = MIGRATIONS[number - 1]
-        connection.executescript(
-            f"BEGIN IMMEDIATE; {script} PRAGMA application_id = {APPLICATION_ID};"
-            f" PRAGMA user_version = {number}; COMMIT;"
-        )
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        # Asked again now that nobody else can write: another process may have been first.
+        version = _number(connection, "user_version")
+        if 0 < version < len(MIGRATIONS):
+            # Not a copy of the file: closing that would release SQLite's locks on it.
+            with closing(sqlite3.connect(path.with_suffix(f".v{version}.backup.db"))) as backup:
+                connection.backup(backup)
+        for script in MIGRATIONS[version:]:
+            for statement in _statements(script):
+                connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _statements(script: str) -> Iterator[str]:
+    """The statements of a script one by one, since `executescript` would end the transaction."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+    if statement.strip():
+        yield statement

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import json
 import shutil
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, astuple, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dropstudy import schema
-from dropstudy.errors import StoreError
+from dropstudy.errors import DamagedFile, StoreError
+from dropstudy.files import UNFINISHED, write_text
 from dropstudy.records import Arm, EpochMetrics, FinalMetrics, Optimizer, Run, Shape
 from dropstudy.tensors import read_tensors, write_tensors
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 DATABASE = "study.db"
 WEIGHTS = "weights/"
 """What the names of the weights begin with in a state; the moments' begin otherwise."""
+CHECKPOINT = "checkpoint-"
+TRACEBACK = "traceback.txt"
 _HISTORY = tuple(field.name for field in fields(EpochMetrics))
 
 
@@ -47,7 +50,8 @@ class Store:
 
     def __init__(self, folder: Path, *, create: bool = False) -> None:
         self.folder = folder
-        self._db = schema.connect(folder / DATABASE, create=create)
+        self._path = folder / DATABASE
+        self._db = schema.connect(self._path, create=create)
 
     def close(self) -> None:
         """Release the database."""
@@ -67,14 +71,18 @@ class Store:
         return {name: json.loads(value) for name, value in self._db.execute("SELECT name, value FROM meta")}
 
     def begin(self, meta: Mapping[str, Any], runs: Iterable[Run]) -> None:
-        """Record the study's facts and its runs, in one transaction. Runs that are there already stay as they are."""
+        """Record the study's facts and its runs, in one transaction.
+
+        Runs that are there already keep all but their place in the order.
+        """
         with self._transaction() as db:
             db.executemany(
                 "INSERT OR REPLACE INTO meta VALUES (?, ?)",
                 [(name, json.dumps(value)) for name, value in meta.items()],
             )
             db.executemany(
-                "INSERT OR IGNORE INTO run (key, position, arm, seed, specification) VALUES (?, ?, ?, ?, ?)",
+                "INSERT INTO run (key, position, arm, seed, specification) VALUES (?, ?, ?, ?, ?)"
+                " ON CONFLICT (key) DO UPDATE SET position = excluded.position",
                 [
                     (run.key, position, run.arm.name, run.seed, json.dumps(asdict(run)))
                     for position, run in enumerate(runs)
@@ -122,14 +130,17 @@ class Store:
         """Epochs done and the state after them, None before the first.
 
         Raises:
-            DamagedFile: the checkpoint is not what was written.
+            DamagedFile: the checkpoint is gone or not what was written.
         """
         epochs, name, digest = self._db.execute(
             "SELECT epochs_done, checkpoint, checkpoint_sha256 FROM run WHERE key = ?", (key,)
         ).fetchone()
         if name is None:
             return 0, None
-        return epochs, read_tensors(self.run_folder(key) / name, sha256=digest)[0]
+        path = self.run_folder(key) / name
+        if not path.exists():
+            raise DamagedFile(str(path), expected="the checkpoint that was written", received="no such file")
+        return epochs, read_tensors(path, sha256=digest)[0]
 
     def weights(self, key: str) -> dict[str, NDArray[Any]]:
         """The trained weights of a finished run, by tensor name.
@@ -147,17 +158,21 @@ class Store:
     # What happens to them
 
     def commit(self, run: Run, result: SegmentResult) -> None:
-        """Keep a segment: its files, then its rows. The state of a finished run is reduced to its weights."""
+        """Keep a segment: its files, then its rows. The state of a finished run is reduced to its weights.
+
+        Raises:
+            StoreError: the disk is full, or the study's folder is gone; what was committed before is intact.
+        """
+        self._check_still_there()
         folder = self.run_folder(run.key)
-        folder.mkdir(parents=True, exist_ok=True)
         done = result.history[-1].epoch
-        columns: dict[str, Any] = {"epochs_done": done, "device": result.device}
+        columns: dict[str, Any] = {"epochs_done": done, "device": result.device, "error": None}
         if result.diverged:
             columns |= {"status": "diverged", "error": f"the loss was no longer finite in epoch {done}"}
         elif result.final is not None:
             columns |= self._write_results(run, result.final, result.state)
         else:
-            name = f"checkpoint-{done}.safetensors"
+            name = f"{CHECKPOINT}{done}.safetensors"
             digest = write_tensors(folder / name, result.state, {"key": run.key, "epoch": str(done)})
             columns |= {"status": "running", "checkpoint": name, "checkpoint_sha256": digest}
         if "checkpoint" not in columns:
@@ -171,18 +186,27 @@ class Store:
             self._update(run.key, columns)
         self._sweep(run.key, keep=columns["checkpoint"])
 
-    def fail(self, run: Run, cause: str) -> None:
-        """Record that a run ended without a result, and why."""
+    def fail(self, run: Run, cause: str, traceback: str) -> None:
+        """Record that a run ended without a result, and why. The traceback lies in the run's folder."""
+        self._check_still_there()
+        write_text(self.run_folder(run.key) / TRACEBACK, traceback)
         with self._transaction():
             self._update(run.key, {"status": "failed", "error": cause})
 
     def restart(self, run: Run) -> None:
         """Forget what a run has done, for one whose checkpoint is damaged."""
+        self._check_still_there()
         with self._transaction() as db:
             db.execute("DELETE FROM history WHERE key = ?", (run.key,))
             self._update(
                 run.key,
-                {"status": "planned", "epochs_done": 0, "checkpoint": None, "checkpoint_sha256": None},
+                {
+                    "status": "planned",
+                    "epochs_done": 0,
+                    "checkpoint": None,
+                    "checkpoint_sha256": None,
+                    "error": None,
+                },
             )
         shutil.rmtree(self.run_folder(run.key), ignore_errors=True)
 
@@ -229,19 +253,34 @@ class Store:
         self._db.execute(f"UPDATE run SET {settings} WHERE key = ?", (*columns.values(), key))  # noqa: S608 - our own column names
 
     def _sweep(self, key: str, keep: str | None) -> None:
-        for path in self.run_folder(key).glob("checkpoint-*"):
-            if path.name != keep:
-                path.unlink(missing_ok=True)
+        """Remove what a commit has replaced, and what kills have left behind: nothing reads it."""
+        for path in self.run_folder(key).glob("*"):
+            outdated = path.name.startswith(CHECKPOINT) and path.name != keep
+            if outdated or path.name == TRACEBACK or path.name.endswith(UNFINISHED):
+                with suppress(OSError):
+                    path.unlink()
+
+    def _check_still_there(self) -> None:
+        """Or else the folder of a study that was moved or deleted would be made again, around nothing."""
+        if not self._path.is_file():
+            raise StoreError(
+                str(self._path),
+                expected="the database of the study that is running",
+                received="no such file: it was moved or deleted meanwhile",
+                next_step="Put the folder back and run the same command again.",
+            )
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield self._db
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
+        with schema.errors_named(self._path):
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+                yield self._db
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:  # a full disk ends it by itself
+                    self._db.execute("ROLLBACK")
+                raise
 
 
 def _run(table: dict[str, Any]) -> Run:

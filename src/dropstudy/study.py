@@ -133,6 +133,7 @@ class Study:
                         lru_cache(lambda seed: plan.split(dataset.y_train, held_out, seed)),
                         crew,
                         listener,
+                        in_flight=count + 1,
                     )
                 except BaseException:
                     crew.shutdown(wait=False, cancel_futures=True)

@@ -1,8 +1,8 @@
 """One table in, one chart out: Vega-Lite through Altair, the same on screen, in print and as a file."""
 
-from dropstudy.charts.files import save, write_atomically
+from dropstudy.charts.files import save
 from dropstudy.charts.notebook import notebook_test, notebook_training
 from dropstudy.charts.side_by_side import side_by_side
 from dropstudy.charts.theme import plain_name
 
-__all__ = ["notebook_test", "notebook_training", "plain_name", "save", "side_by_side", "write_atomically"]
+__all__ = ["notebook_test", "notebook_training", "plain_name", "save", "side_by_side"]

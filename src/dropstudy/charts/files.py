@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import io
-import os
 from typing import TYPE_CHECKING
 
 from dropstudy.errors import InvalidArgument
+from dropstudy.files import write_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,30 +28,16 @@ def save(chart: alt.TopLevelMixin, path_without_suffix: Path, formats: Sequence[
 
     Raises:
         InvalidArgument: a format that is neither.
-        OSError: the folder is missing or cannot be written.
+        StoreError: the disk is full, or the folder cannot be written.
     """
     paths = []
     for kind in formats:
         if kind not in FORMATS:
             raise InvalidArgument("formats", expected=" or ".join(FORMATS), received=repr(kind))
         path = path_without_suffix.with_name(f"{path_without_suffix.name}.{kind}")
-        write_atomically(path, _picture(chart, kind))
+        write_bytes(path, _picture(chart, kind))
         paths.append(path)
     return paths
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file beside its place and rename it: a reader sees the old content or the new, never half.
-
-    Raises:
-        OSError: the folder is missing or cannot be written.
-    """
-    temporary = path.with_name(f".{os.getpid()}.tmp.{path.name}")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _picture(chart: alt.TopLevelMixin, kind: str) -> bytes:

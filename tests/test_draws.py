@@ -100,3 +100,8 @@ def test_permutations_are_uniform():
     _, counts = np.unique(np.asarray(orders), axis=0, return_counts=True)
     assert len(counts) == 24
     assert stats.chisquare(counts).pvalue > 1e-4
+
+
+def test_transposed_draws_are_the_draws_transposed():
+    key = key_of(2, Purpose.MASK)
+    assert np.array_equal(draws.uniform_transposed(key, (7, 5)), draws.uniform(key, (7, 5)).T)

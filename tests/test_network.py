@@ -26,7 +26,7 @@ def test_the_notebooks_network_has_669706_parameters():
 @pytest.mark.parametrize(("layer", "limit"), [(0, 0.06804), (1, 0.07655), (2, 0.10721)])
 def test_initial_kernels_fill_the_glorot_interval_evenly(layer, limit):
     dense = network.init(0, WIDTHS)[layer]
-    kernel = np.asarray(dense.kernel_IxO)
+    kernel = np.asarray(dense.kernel_OxI)
     assert network.glorot_limit(*WIDTHS[layer : layer + 2]) == pytest.approx(limit, abs=5e-6)
     assert np.abs(kernel).max() <= limit + 5e-6
     assert np.abs(kernel).max() > 0.99 * limit
@@ -74,20 +74,25 @@ def test_evaluation_is_the_plain_network():
     x, _, _ = batch(rng, 6, 7, 3)
     h = np.asarray(x, np.float64)
     for dense in params[:-1]:
-        h = np.maximum(h @ np.asarray(dense.kernel_IxO, np.float64) + np.asarray(dense.bias_O), 0)
-    expected = h @ np.asarray(params[-1].kernel_IxO, np.float64) + np.asarray(params[-1].bias_O)
+        h = np.maximum(h @ np.asarray(dense.kernel_OxI, np.float64).T + np.asarray(dense.bias_O), 0)
+    expected = (h @ np.asarray(params[-1].kernel_OxI, np.float64).T + np.asarray(params[-1].bias_O)).T
     assert np.allclose(network.logits(params, x, jnp.float32), expected, rtol=1e-5, atol=1e-6)
+
+
+def gradients_of(params, x, y, weight, compute=jnp.float32, **settings):
+    kernels = network.operands(params, compute)
+    return network.loss_and_gradients(params, kernels, x, y, weight, compute=compute, **settings)
 
 
 def mean_loss(params, x, y, *, rate, seed, step):
     """The loss written as a forward pass alone, for automatic and numerical differentiation."""
-    h = x
+    h = x.T
     for layer, dense in enumerate(params[:-1]):
-        z = h @ dense.kernel_IxO + dense.bias_O
-        kept = draws.uniform(draws.derive(seed, Purpose.MASK, step, layer), z.shape) >= rate
+        z = dense.kernel_OxI @ h + dense.bias_O[:, None]
+        kept = draws.uniform(draws.derive(seed, Purpose.MASK, step, layer), z.T.shape).T >= rate
         h = jnp.where(kept, jax.nn.relu(z) / (1 - rate), 0)
-    log_p = jax.nn.log_softmax(h @ params[-1].kernel_IxO + params[-1].bias_O)
-    return -log_p[jnp.arange(len(y)), y].mean()
+    log_p = jax.nn.log_softmax(params[-1].kernel_OxI @ h + params[-1].bias_O[:, None], axis=0)
+    return -log_p[y, jnp.arange(len(y))].mean()
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.5, 0.8])
@@ -96,9 +101,7 @@ def test_gradients_equal_automatic_differentiation(rate, hidden):
     rng = np.random.default_rng(2)
     params = network.init(4, (9, *hidden, 3))
     x, y, weight = batch(rng, 12, 9, 3)
-    sums, ours = network.loss_and_gradients(
-        params, x, y, weight, rate=rate, seed=4, step=11, compute=jnp.float32
-    )
+    sums, ours = gradients_of(params, x, y, weight, rate=rate, seed=4, step=11)
     loss, theirs = jax.value_and_grad(mean_loss)(params, x, y, rate=rate, seed=4, step=11)
     assert float(sums.loss) / 12 == pytest.approx(float(loss), rel=1e-6)
     for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
@@ -110,9 +113,7 @@ def test_gradients_equal_finite_differences(rate):
     rng = np.random.default_rng(3)
     params = network.init(5, (6, 5, 4, 3))
     x, y, weight = batch(rng, 10, 6, 3)
-    _, gradients = network.loss_and_gradients(
-        params, x, y, weight, rate=rate, seed=5, step=2, compute=jnp.float32
-    )
+    _, gradients = gradients_of(params, x, y, weight, rate=rate, seed=5, step=2)
     with jax.enable_x64(True):
         double = jax.tree.map(lambda a: np.asarray(a, np.float64), params)
         leaves, tree = jax.tree.flatten(double)
@@ -135,9 +136,9 @@ def test_padding_changes_nothing(rows, rate):
     rng = np.random.default_rng(rows)
     params = network.init(6, (5, 6, 3))
     x, y, weight = batch(rng, 16, 5, 3)
-    kwargs = {"rate": np.float32(rate), "seed": 1, "step": 3, "compute": jnp.float32}
-    alone, expected = network.loss_and_gradients(params, x[:rows], y[:rows], weight[:rows], **kwargs)
-    padded, got = network.loss_and_gradients(params, x, y, weight.at[rows:].set(0), **kwargs)
+    kwargs = {"rate": np.float32(rate), "seed": 1, "step": 3}
+    alone, expected = gradients_of(params, x[:rows], y[:rows], weight[:rows], **kwargs)
+    padded, got = gradients_of(params, x, y, weight.at[rows:].set(0), **kwargs)
     assert np.allclose(alone, padded, rtol=1e-5)
     for a, b in zip(jax.tree.leaves(expected), jax.tree.leaves(got), strict=True):
         assert np.allclose(a, b, rtol=1e-4, atol=1e-6)

@@ -47,5 +47,5 @@ def test_the_first_step_is_a_learning_rate_long():
     gradients = (Dense(jnp.array([[0.5], [-20.0], [300.0]]), jnp.array([1.0, -1.0, 0.0])),)
     traced = optimizers.adam_settings(Optimizer())
     moved, _ = optimizers.adam_step(params, optimizers.adam_start(params), gradients, jnp.int32(0), traced)
-    assert np.allclose(moved[0].kernel_IxO[:, 0], [-1e-3, 1e-3, -1e-3], rtol=1e-3)
+    assert np.allclose(moved[0].kernel_OxI[:, 0], [-1e-3, 1e-3, -1e-3], rtol=1e-3)
     assert np.allclose(moved[0].bias_O, [-1e-3, 1e-3, 0], rtol=1e-3)

@@ -1,6 +1,7 @@
 """Does dropout help my network, at which rate, and how sure can I be?
 
-The public names, and nothing else. Importing this package is cheap: each name brings what it needs when it is used.
+The public names, and nothing else. Importing this package is cheap: each name brings what it needs when it is
+used.
 """
 
 from __future__ import annotations

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import shlex
+import signal
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -40,7 +43,7 @@ class ExportFormat(StrEnum):
 
 
 @app.command()
-def run(
+def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signature
     spec: Annotated[
         str, typer.Argument(metavar="[SPEC]", help="A preset, a study file or a study's folder.")
     ] = "notebook",
@@ -48,7 +51,9 @@ def run(
     data: Annotated[str | None, typer.Option(help="mnist, fashion_mnist, digits or an .npz file.")] = None,
     data_dir: DataDir = None,
     rates: Annotated[str | None, typer.Option(help="Rates to compare, the first as baseline: 0,0.5.")] = None,
-    seeds: Annotated[str | None, typer.Option(help="How many seeds, or which: 6 or 3,4,5.")] = None,
+    seeds: Annotated[
+        str | None, typer.Option(help="How many seeds: 6. Or which: 3,4,5 or 42, for one.")
+    ] = None,
     hidden: Annotated[str | None, typer.Option(help="Units of each hidden layer: 512,512.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training data.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Examples per step.")] = None,
@@ -56,13 +61,16 @@ def run(
         str | None, typer.Option(help="Training examples held out, a share or a count; or test.")
     ] = None,
     precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes, one core each; all cores if left out.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes, one core each; all cores if left out.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print the result alone.")] = False,
 ) -> None:
     """Train a study, or go on with one, and say what it shows.
 
     Example: dropstudy run notebook --epochs 5 --out studies/quick
     """
+    from dropstudy.folder import command
     from dropstudy.progress import EpochLines, Silent
     from dropstudy.study import Study
 
@@ -71,28 +79,27 @@ def run(
         out=out,
         data_dir=data_dir,
         data=data,
-        rates=_list("rates", rates, float),
+        rates=_list("rates", rates, float, "0,0.5"),
         seeds=_seeds(seeds),
-        hidden=_list("hidden", hidden, int),
+        hidden=_list("hidden", hidden, int, "512,512"),
         epochs=epochs,
         batch_size=batch_size,
         validation=_validation(validation),
         precision=precision,
     )
-    _at_least_one("workers", workers)
-    already = study.finished
-    if already and not quiet:
+    if study.finished and not quiet:
         typer.echo(f"This study is finished; nothing to train. {study.folder}")
     try:
         study.run(workers=workers, listener=Silent() if quiet else EpochLines())
+        _print_result(study)
+        if not study.reported:
+            files = study.report()
+            typer.echo(f"\nFigures and tables: {study.folder} ({len(files)} files)")
+            arm = shlex.quote(study.spec.arms[-1].name)
+            typer.echo(f"A trained network: {command('export', study.folder)} --arm {arm}")
     except KeyboardInterrupt:
-        typer.echo(f"\nInterrupted. What was done is kept. Go on with: dropstudy run {study.folder}", err=True)
+        typer.echo(f"\nInterrupted. {_how_to_go_on(study, data_dir)}", err=True)
         raise typer.Exit(INTERRUPTED) from None
-    _print_result(study)
-    if not already:
-        files = study.report()
-        typer.echo(f"\nFigures and tables: {study.folder} ({len(files)} files)")
-        typer.echo(f"A trained network: dropstudy export {study.folder} --arm {study.spec.arms[-1].name!r}")
     _report_failures(study)
 
 
@@ -126,7 +133,9 @@ def predict(
     folder: Folder,
     source: Annotated[
         Path,
-        typer.Argument(metavar="INPUT", help="A PNG, a folder of PNGs, .npy, .npz or IDX.", show_default=False),
+        typer.Argument(
+            metavar="INPUT", help="A PNG, a folder of PNGs, .npy, .npz or IDX.", show_default=False
+        ),
     ],
     arm: ArmName = None,
     seed: Seed = None,
@@ -222,18 +231,28 @@ def doctor() -> None:
 
 
 def main() -> None:
-    """Run the command line. An error of the user's is one line and an exit code, no traceback."""
+    """Run the command line. An error that the user can mend is one line and an exit code, no traceback."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # an arm's name may hold what a terminal cannot
     try:
         app()
     except DropstudyError as error:
         typer.echo(f"Error: {error}", err=True)
         sys.exit(error.exit_code)
+    except OSError as error:  # a disk, a folder, a permission: not a fault of the program
+        typer.echo(f"Error: {error}", err=True)
+        sys.exit(DropstudyError.exit_code)
 
 
 def _print_result(study: Any) -> None:
     from dropstudy import tables
+    from dropstudy.progress import FALLBACK
     from dropstudy.report import summary_cells
 
+    if study.facts["fallback"]:
+        typer.echo(FALLBACK)
     typer.echo("")
     typer.echo(tables.text(summary_cells(study.summaries())))
     for sentence in study.conclusion():
@@ -251,20 +270,29 @@ def _report_failures(study: Any) -> None:
         )
 
 
-def _list(name: str, text: str | None, kind: type) -> list[Any] | None:
+def _how_to_go_on(study: Any, data_dir: Path | None) -> str:
+    from dropstudy.folder import command
+    from dropstudy.spec import is_study
+
+    if not is_study(study.folder):
+        return "Nothing was begun. The same command starts again."
+    data = "" if data_dir is None else f" --data-dir {shlex.quote(str(data_dir))}"
+    return f"What was done is kept. Go on with: {command('run', study.folder)}{data}"
+
+
+def _list(name: str, text: str | None, kind: type, example: str) -> list[Any] | None:
     if text is None:
         return None
     try:
-        return [kind(part) for part in text.split(",")]
+        return [kind(part) for part in text.removesuffix(",").split(",")]
     except ValueError as error:
-        example = "0,0.5" if kind is float else "512,512"
         raise InvalidArgument(
             f"--{name}", expected=f"numbers with commas between, such as {example}", received=repr(text)
         ) from error
 
 
 def _seeds(text: str | None) -> int | list[Any] | None:
-    values = _list("seeds", text, int)
+    values = _list("seeds", text, int, "3,4,5")
     return values if values is None or "," in (text or "") else values[0]
 
 
@@ -272,13 +300,8 @@ def _validation(text: str | None) -> str | float | int | None:
     if text is None or text == "test":
         return text
     try:
-        return float(text) if "." in text else int(text)
+        return int(text) if text.lstrip("+-").isdecimal() else float(text)
     except ValueError as error:
         raise InvalidArgument(
             "--validation", expected="test, a share such as 0.1 or a count such as 10000", received=repr(text)
         ) from error
-
-
-def _at_least_one(name: str, value: int | None) -> None:
-    if value is not None and value < 1:
-        raise InvalidArgument(f"--{name}", expected="a whole number of 1 or more", received=str(value))

@@ -18,8 +18,8 @@ class History:
 
     Attributes:
         epoch: epochs from 0, as Keras counts them here.
-        history: lists of floats by name: `loss`, `accuracy`, `val_loss` and `val_accuracy` mean what they mean in
-            Keras; `clean_loss` and `clean_accuracy` are measured on training data with dropout off.
+        history: lists of floats by name: `loss`, `accuracy`, `val_loss` and `val_accuracy` mean what they do
+            in Keras; `clean_loss` and `clean_accuracy` are measured on training data with dropout off.
         params: what Keras puts there: `epochs`, `steps`.
     """
 

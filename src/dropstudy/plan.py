@@ -23,7 +23,9 @@ SEMANTICS = 1
 """Version of docs/semantics.md. Raised when the same specification would train to other numbers."""
 
 
-def plan_runs(spec: StudySpec, dataset: Dataset, precision: Literal["float32", "bfloat16"]) -> tuple[Run, ...]:
+def plan_runs(
+    spec: StudySpec, dataset: Dataset, precision: Literal["float32", "bfloat16"]
+) -> tuple[Run, ...]:
     """Every arm x shape x seed of a study, arms of one seed next to each other.
 
     Args:
@@ -46,7 +48,7 @@ def plan_runs(spec: StudySpec, dataset: Dataset, precision: Literal["float32", "
     shape = Shape(dataset.features, spec.hidden, len(dataset.classes), train_size, spec.batch_size)
     return tuple(
         Run(
-            key=run_key(spec, dataset, shape, arm, seed, precision),
+            key=run_key(spec, dataset, shape, arm, seed=seed, precision=precision),
             arm=arm,
             shape=shape,
             seed=seed,
@@ -61,10 +63,11 @@ def plan_runs(spec: StudySpec, dataset: Dataset, precision: Literal["float32", "
     )
 
 
-def run_key(spec: StudySpec, dataset: Dataset, shape: Shape, arm: Arm, seed: int, precision: str) -> str:
+def run_key(spec: StudySpec, dataset: Dataset, shape: Shape, arm: Arm, *, seed: int, precision: str) -> str:
     """SHA-256 of a run's canonical specification: all that its numbers depend on, and nothing else.
 
-    The arm's name is left out, since calling it otherwise changes nothing, and so are host, path, worker and device.
+    The arm's name is left out, since calling it otherwise changes nothing, and so are host, path, worker and
+    device.
     """
     settings = asdict(arm)
     del settings["name"]
@@ -115,7 +118,7 @@ def split(
     rows = np.arange(len(labels), dtype=np.int32)
     if held_out == 0:
         return rows, None
-    # Imported here: scikit-learn takes most of a second, and a study that watches the test set needs none of it.
+    # Imported here: scikit-learn takes most of a second, and who watches the test set needs none of it.
     from sklearn.model_selection import train_test_split  # noqa: PLC0415
 
     try:

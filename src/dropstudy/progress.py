@@ -1,4 +1,4 @@
-"""What a user sees while runs train: one line an epoch, in Keras' form."""
+"""What a user sees of a study while it runs: what begins, then one line an epoch in Keras' form."""
 
 from __future__ import annotations
 
@@ -6,9 +6,56 @@ import sys
 from typing import TYPE_CHECKING, TextIO
 
 from dropstudy.coordinator import describe
+from dropstudy.data.describe import shapes
 
 if TYPE_CHECKING:
-    from dropstudy.records import EpochMetrics, Run
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from dropstudy.records import Dataset, EpochMetrics, Run, StudySpec
+
+LARGE_RATE = 0.5
+FALLBACK = (
+    "MNIST was not found and could not be fetched: this study uses the 8x8 digits that ship with "
+    "scikit-learn instead. `dropstudy data mnist` says where MNIST is looked for."
+)
+
+
+def announcement(
+    spec: StudySpec, dataset: Dataset, runs: Sequence[Run], folder: Path, *, fallback: bool
+) -> list[str]:
+    """What is about to be trained, and what to beware of.
+
+    Args:
+        spec: the study.
+        dataset: its data.
+        runs: those that are still to be trained, one or more.
+        folder: the study's.
+        fallback: whether the data stand in for MNIST.
+    """
+    lines = [FALLBACK] if fallback else []
+    lines += shapes(dataset)
+    lines += [large_rate(arm.rate) for arm in spec.arms if arm.rate > LARGE_RATE]
+    if spec.watches_test:
+        lines.append(
+            "This study watches the test set every epoch (val_* is test data), as the notebook does: "
+            "nothing may be selected on it."
+        )
+    shape = runs[0].shape
+    lines.append(
+        f"Network {'-'.join(map(str, shape.widths))}, {shape.parameters:,} parameters; {len(runs)} runs of "
+        f"{spec.epochs} epochs, precision {spec.precision}; study in {folder}"
+    )
+    return lines
+
+
+def large_rate(rate: float) -> str:
+    """A warning that a rate is the share dropped, not kept."""
+    dropped, kept = f"{100 * rate:.10g}%", f"{100 * (1 - rate):.10g}%"
+    return (
+        f"Large dropout rate: {rate} (drops {dropped}, keeps {kept}). `rate` is the share dropped, not kept: "
+        f"if {dropped} was to be kept, the rate is {1 - rate:.10g}."
+    )
 
 
 def epoch_lines(run: Run, row: EpochMetrics) -> str:
@@ -22,7 +69,7 @@ def epoch_lines(run: Run, row: EpochMetrics) -> str:
 
 
 class EpochLines:
-    """Prints epochs as they come. Plain text, so that it reads the same in a terminal, a notebook and a log."""
+    """Prints epochs as they come. Plain text: it reads the same in a terminal, a notebook and a log."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream
@@ -42,7 +89,7 @@ class EpochLines:
 
     def _print(self, text: str) -> None:
         # Looked up at each call: notebooks and tests replace sys.stdout.
-        print(text, file=self._stream or sys.stdout, flush=True)  # noqa: T201 - printing is this room's purpose
+        print(text, file=self._stream or sys.stdout, flush=True)
 
 
 class Silent:

@@ -131,7 +131,8 @@ class StudySpec:
         batch_size: examples per step.
         epochs: passes over the training examples.
         seeds: one replicate each.
-        validation: `"test"` to watch the test set, else the share (below 1) or count of training examples held out.
+        validation: `"test"` to watch the test set, else the share (below 1) or count of training examples
+            held out.
         precision: of the matrix products.
     """
 
@@ -178,8 +179,8 @@ class EpochMetrics:
         accuracy: likewise.
         val_loss: validation data at the end of the epoch, dropout off.
         val_accuracy: likewise.
-        clean_loss: training data at the end of the epoch, dropout off. A fixed subset as large as the test set,
-            at the last epoch all training examples.
+        clean_loss: training data at the end of the epoch, dropout off. A fixed subset as large as the test
+            set, at the last epoch all training examples.
         clean_accuracy: likewise.
         seconds: wall time of the epoch, evaluation included. No part of a run's identity.
     """
@@ -235,7 +236,7 @@ class ArrayFiles:
     """A dataset as .npy files that every worker process maps read-only: one copy of the pixels for all.
 
     Args:
-        folder: holds x_train.npy, y_train.npy, x_test.npy and y_test.npy; examples in the shape of the dataset.
+        folder: holds x_train.npy, y_train.npy, x_test.npy and y_test.npy; examples in the dataset's shape.
         scale: the network sees `x / scale`.
         sha256: digest of the dataset's content.
     """

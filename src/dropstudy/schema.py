@@ -57,6 +57,7 @@ MIGRATIONS: tuple[str, ...] = (
     """,
 )
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_SMALLEST = 512  # bytes; of a page of SQLite's
 _ROOM = 2**20  # bytes; what a transaction of a segment needs at most, with its journal
 
 
@@ -80,9 +81,10 @@ def connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
                 next_step="`dropstudy run` makes a study.",
             )
         _make(path)
-    if path.stat().st_size == 0:
+    size = path.stat().st_size
+    if size < _SMALLEST:
         # SQLite would take it for a new database, and what was lost would go unnoticed.
-        raise _damaged(path, "an empty file")
+        raise _damaged(path, f"a file of {size} bytes")
     return _open(path)
 
 
@@ -102,7 +104,7 @@ def errors_named(path: Path) -> Iterator[None]:
                 received=str(error),
                 next_step="Free some space and run the same command again.",
             ) from error
-        if isinstance(error, sqlite3.OperationalError):
+        if isinstance(error, sqlite3.OperationalError) and code != sqlite3.SQLITE_ERROR:  # wrong SQL is a bug
             raise StoreError(
                 str(path),
                 expected="a database that can be read and written",
@@ -197,9 +199,7 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
         # Asked again now that nobody else can write: another process may have been first.
         version = _number(connection, "user_version")
         if 0 < version < len(MIGRATIONS):
-            # Not a copy of the file: closing that would release SQLite's locks on it.
-            with closing(sqlite3.connect(path.with_suffix(f".v{version}.backup.db"))) as backup:
-                connection.backup(backup)
+            _back_up(path, path.with_suffix(f".v{version}.backup.db"))
         for script in MIGRATIONS[version:]:
             for statement in _statements(script):
                 connection.execute(statement)
@@ -212,13 +212,17 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
         raise
 
 
+def _back_up(path: Path, target: Path) -> None:
+    """Copy a database through SQLite: to open and close the file itself would release SQLite's locks on it."""
+    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(target)) as backup:
+        source.backup(backup)
+
+
 def _statements(script: str) -> Iterator[str]:
     """The statements of a script one by one, since `executescript` would end the transaction."""
     statement = ""
-    for line in script.splitlines(keepends=True):
-        statement += line
+    for part in script.rstrip().rstrip(";").split(";"):
+        statement += f"{part};"
         if sqlite3.complete_statement(statement):
             yield statement
             statement = ""
-    if statement.strip():
-        yield statement

@@ -1,7 +1,7 @@
 """Study files: TOML and flags in, a checked StudySpec out, and back to TOML.
 
-A field of the file, a flag of the command line and an argument in Python bear one name. Whatever cannot be used is
-refused here, before any data is read.
+A field of the file, a flag of the command line and an argument in Python bear one name. Whatever cannot be
+used is refused here, before any data is read.
 """
 
 from __future__ import annotations
@@ -9,7 +9,11 @@ from __future__ import annotations
 import difflib
 import math
 import tomllib
+import unicodedata
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, fields, replace
+from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -34,6 +38,12 @@ _DEFAULTS: dict[str, Any] = {
     "seeds": 1,
 }
 MAX_SEED = 2**32 - 1
+MOST_SEEDS = 10_000
+"""More than any study trains: a larger count is a seed that was given for one, as in `--seeds 20240101`."""
+_MAX_COUNT = 2**31 - 1  # the engine counts steps and sizes arrays with 32-bit integers
+_UNPRINTABLE = {"Cc", "Cs", "Zl", "Zp"}
+"""Unicode's categories of what would break a line, command a terminal or not encode."""
+_SHOWN = 200
 
 
 def read_spec(source: str | Path, overrides: Mapping[str, Any] | None = None) -> StudySpec:
@@ -41,15 +51,19 @@ def read_spec(source: str | Path, overrides: Mapping[str, Any] | None = None) ->
 
     Args:
         source: name of a preset, path of a TOML file, or a folder that holds `study.toml`.
-        overrides: values by field name; None means not given. `rates` is a short way to write arms.
+        overrides: values by field name; None means not given. `rates` is a short way to write arms. A part of
+            the optimizer's table replaces that part alone.
 
     Raises:
         InvalidArgument: the source does not exist or a field cannot be used; the message names the field.
     """
     table, origin = _read_table(source)
     given = {name: value for name, value in (overrides or {}).items() if value is not None}
-    if "rates" in given:
-        table.pop("arms", None)
+    _refuse_unknown(given, (*FIELDS, *SHORTHANDS), "argument")
+    if "rates" in given or "arms" in given:  # either way, they are instead of the file's
+        table = {name: value for name, value in table.items() if name not in {"rates", "arms"}}
+    if isinstance(given.get("optimizer"), dict) and isinstance(table.get("optimizer"), dict):
+        given["optimizer"] = {**table["optimizer"], **given["optimizer"]}
     return parse_spec({**table, **given}, origin)
 
 
@@ -102,7 +116,7 @@ def to_toml(spec: StudySpec, recorded: Mapping[str, Any] | None = None) -> str:
     table = {name: value for name, value in asdict(spec).items() if value is not None}
     table["seeds"] = list(spec.seeds)
     table["hidden"] = list(spec.hidden)
-    notes = "".join(f"# {key}: {value}\n" for key, value in (recorded or {}).items())
+    notes = "".join(f"# {key}: {_one_line(str(value))}\n" for key, value in (recorded or {}).items())
     return notes + ("\n" if notes else "") + tomli_w.dumps(table)
 
 
@@ -121,29 +135,34 @@ def differences(stored: StudySpec, asked: StudySpec) -> list[str]:
     for name in FIELDS:
         old, new = getattr(stored, name), getattr(asked, name)
         if old != new:
-            lines.append(f"{name} is {_shown(old)} in the study, {_shown(new)} was asked for")
+            stored_words, asked_words = (_arms_shown(v) if name == "arms" else _shown(v) for v in (old, new))
+            lines.append(f"{name} is {stored_words} in the study, {asked_words} was asked for")
     return lines
 
 
 def study_folder(source: str | Path) -> Path | None:
     """The folder that `source` names, if it is that of a study and not a preset's name."""
     folder = Path(source)
-    is_study = str(source) not in presets.names() and (folder / STUDY_FILE).is_file()
-    return folder if is_study else None
+    return folder if str(source) not in presets.names() and is_study(folder) else None
+
+
+def is_study(folder: Path) -> bool:
+    """True where a folder holds a study file."""
+    return _is_file(folder / STUDY_FILE)
 
 
 def arm_name(rate: float) -> str:
     """How an arm is called that was given by its rate alone."""
-    return "no dropout" if rate == 0 else f"dropout {rate:g}"
+    return "no dropout" if rate == 0 else f"dropout {rate}"  # all digits, so that no two rates share a name
 
 
 def _read_table(source: str | Path) -> tuple[dict[str, Any], str]:
     path = Path(source)
     if str(source) in presets.names():
         return tomllib.loads(presets.text(str(source))), f"preset {source}"
-    if path.is_dir():
+    if not _is_file(path):
         path /= STUDY_FILE
-    if not path.is_file():
+    if not _is_file(path):
         near = difflib.get_close_matches(str(source), presets.names(), n=1)
         hint = f"Did you mean {near[0]!r}? " if near else ""
         raise InvalidArgument(
@@ -153,12 +172,12 @@ def _read_table(source: str | Path) -> tuple[dict[str, Any], str]:
             next_step=f"{hint}`dropstudy presets` lists what ships.",
         )
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8")), str(path)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig")), str(path)
+    except (ValueError, RecursionError) as error:  # not UTF-8, not TOML, absurd numbers or nesting
         raise InvalidArgument(
             str(path),
             expected="a study file in TOML",
-            received=f"text that is not ({error})",
+            received=f"text that is not ({_one_line(str(error))})",
             next_step="`dropstudy presets notebook` prints a complete study file.",
         ) from error
     except OSError as error:
@@ -167,13 +186,20 @@ def _read_table(source: str | Path) -> tuple[dict[str, Any], str]:
         ) from error
 
 
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long, a folder that may not be looked into
+        return False
+
+
 def _refuse_unknown(table: Mapping[str, Any], known: Iterable[str], where: str) -> None:
     known = tuple(known)
-    for name in table:
+    for name in map(str, table):
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             raise InvalidArgument(
-                f"{name} ({where})",
+                f"{_one_line(name)} ({where})",
                 expected=f"one of {', '.join(known)}",
                 received=f"the unknown field {name!r}",
                 next_step=f"Did you mean {near[0]!r}?" if near else "Remove it.",
@@ -183,15 +209,19 @@ def _refuse_unknown(table: Mapping[str, Any], known: Iterable[str], where: str) 
 def _text(subject: str, value: object) -> str:
     if not isinstance(value, str) or not value.strip():
         raise InvalidArgument(subject, expected="a text", received=_shown(value))
+    if _one_line(value) != value:
+        raise InvalidArgument(
+            subject, expected="a text of one line, without control characters", received=_shown(value)
+        )
     return value
 
 
 def _name(subject: str, value: object) -> str:
     name = _text(subject, value)
-    if any(c in name for c in "/\\\0\n\r") or name in {".", ".."}:
+    if any(c in name for c in "/\\") or name in {".", ".."}:
         raise InvalidArgument(
             subject,
-            expected="a name that can be a folder's, without slashes or line breaks",
+            expected="a name that can be a folder's, without slashes",
             received=_shown(name),
         )
     return name
@@ -203,35 +233,35 @@ def _choice(subject: str, value: object, choices: tuple[Any, ...]) -> Any:
     return value
 
 
-def _integer(subject: str, value: object, lowest: int, highest: int | None, expected: str) -> int:
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int)
-        or value < lowest
-        or (highest is not None and value > highest)
-    ):
+def _integer(subject: str, value: object, lowest: int, highest: int, expected: str) -> int:
+    # Integral and Real, since NumPy's numbers are those too.
+    if isinstance(value, bool) or not isinstance(value, Integral) or not lowest <= int(value) <= highest:
         raise InvalidArgument(subject, expected=expected, received=_shown(value))
-    return value
+    return int(value)
 
 
 def _count(subject: str, value: object) -> int:
-    return _integer(subject, value, 1, None, "a whole number of 1 or more")
+    return _integer(subject, value, 1, _MAX_COUNT, f"a whole number from 1 to {_MAX_COUNT}")
 
 
 def _number(subject: str, value: object, holds: Callable[[float], bool], expected: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not holds(value):
+    number = math.nan  # which no condition holds for
+    if isinstance(value, Real) and not isinstance(value, bool):
+        with suppress(OverflowError):
+            number = float(value)
+    if not holds(number):
         raise InvalidArgument(subject, expected=expected, received=_shown(value))
-    return float(value)
+    return number + 0.0  # -0.0 becomes 0.0: one number, one key
 
 
 def _sequence(subject: str, value: object, of: str) -> list[Any]:
-    if not isinstance(value, (list, tuple)) or not value:
+    if not isinstance(value, Sequence) or isinstance(value, (str, bytes)) or not value:
         raise InvalidArgument(subject, expected=f"a list of one or more {of}", received=_shown(value))
     return list(value)
 
 
 def _rate(subject: str, value: object) -> float:
-    if value == 1:
+    if isinstance(value, Real) and not isinstance(value, bool) and value == 1:
         raise InvalidArgument(
             subject,
             expected="a share of units dropped, at least 0 and below 1",
@@ -256,13 +286,19 @@ def _arms(value: object) -> tuple[Arm, ...]:
         _refuse_unknown(item, (f.name for f in fields(Arm)), where)
         rate = _rate(f"rate ({where})", item.get("rate", 0.0))
         arms.append(Arm(_text(f"name ({where})", item.get("name", arm_name(rate))), rate))
-    for what, values in (("name", [a.name for a in arms]), ("rate", [a.rate for a in arms])):
-        twice = next((v for v in values if values.count(v) > 1), None)
-        if twice is not None:
-            raise InvalidArgument(
-                "arms", expected=f"arms that differ in {what}", received=f"{what} {_shown(twice)} twice"
-            )
+    _refuse_twice("arms", "rate", [arm.rate for arm in arms])
+    _refuse_twice("arms", "name", [arm.name for arm in arms])
     return tuple(arms)
+
+
+def _refuse_twice(subject: str, what: str, values: Sequence[Any]) -> None:
+    seen = set()
+    for value in values:
+        if value in seen:
+            raise InvalidArgument(
+                subject, expected=f"{subject} that differ in {what}", received=f"{what} {_shown(value)} twice"
+            )
+        seen.add(value)
 
 
 def _hidden(value: object) -> tuple[int, ...]:
@@ -299,14 +335,13 @@ def _optimizer(value: object) -> Optimizer:
 
 
 def _seeds(value: object) -> tuple[int, ...]:
-    expected = f"a count of 1 or more, or a list of seeds from 0 to {MAX_SEED}"
-    if not isinstance(value, (list, tuple)):
-        return tuple(range(_integer("seeds", value, 1, None, expected)))
+    expected = f"a count from 1 to {MOST_SEEDS}, or a list of seeds from 0 to {MAX_SEED}"
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        return tuple(range(_integer("seeds", value, 1, MOST_SEEDS, expected)))
     seeds = tuple(
         _integer("seeds", seed, 0, MAX_SEED, expected) for seed in _sequence("seeds", value, "seeds")
     )
-    if len(set(seeds)) < len(seeds):
-        raise InvalidArgument("seeds", expected="seeds that differ", received="the same seed twice")
+    _refuse_twice("seeds", "value", seeds)
     return seeds
 
 
@@ -314,10 +349,19 @@ def _validation(value: object) -> Any:
     expected = '"test", a share of the training examples below 1, or a count of them'
     if isinstance(value, str):
         return _choice("validation", value, ("test",))
-    if isinstance(value, float):
+    if isinstance(value, Real) and not isinstance(value, Integral):
         return _number("validation", value, lambda share: 0 < share < 1, expected)
-    return _integer("validation", value, 1, None, expected)
+    return _integer("validation", value, 1, _MAX_COUNT, expected)
+
+
+def _arms_shown(arms: tuple[Arm, ...]) -> str:
+    return ", ".join(f"{arm.name!r} (rate {arm.rate})" for arm in arms)
 
 
 def _shown(value: object) -> str:
-    return repr(value) if isinstance(value, str) else str(value)
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN // 2]}...{text[-_SHOWN // 2 :]}"
+
+
+def _one_line(text: str) -> str:
+    return "".join(" " if unicodedata.category(c) in _UNPRINTABLE else c for c in text)

@@ -71,7 +71,7 @@ class Store:
         return {name: json.loads(value) for name, value in self._db.execute("SELECT name, value FROM meta")}
 
     def begin(self, meta: Mapping[str, Any], runs: Iterable[Run]) -> None:
-        """Record the study's facts and its runs, in one transaction.
+        """Record the study's facts and its runs, in one transaction, and remove what kills have left behind.
 
         Runs that are there already keep all but their place in the order.
         """
@@ -88,6 +88,10 @@ class Store:
                     for position, run in enumerate(runs)
                 ],
             )
+        named = dict(self._db.execute("SELECT key, checkpoint FROM run").fetchall())
+        for path in self.folder.glob("runs/*/*"):
+            if _outdated(path.name, named.get(path.parent.name)):
+                _remove(path)
 
     # Its runs
 
@@ -184,7 +188,9 @@ class Store:
                 [(run.key, *astuple(row)) for row in result.history],
             )
             self._update(run.key, columns)
-        self._sweep(run.key, keep=columns["checkpoint"])
+        for path in folder.glob("*"):
+            if path.name == TRACEBACK or _outdated(path.name, columns["checkpoint"]):
+                _remove(path)
 
     def fail(self, run: Run, cause: str, traceback: str) -> None:
         """Record that a run ended without a result, and why. The traceback lies in the run's folder."""
@@ -252,14 +258,6 @@ class Store:
         settings = ", ".join(f"{name} = ?" for name in columns)
         self._db.execute(f"UPDATE run SET {settings} WHERE key = ?", (*columns.values(), key))  # noqa: S608 - our own column names
 
-    def _sweep(self, key: str, keep: str | None) -> None:
-        """Remove what a commit has replaced, and what kills have left behind: nothing reads it."""
-        for path in self.run_folder(key).glob("*"):
-            outdated = path.name.startswith(CHECKPOINT) and path.name != keep
-            if outdated or path.name == TRACEBACK or path.name.endswith(UNFINISHED):
-                with suppress(OSError):
-                    path.unlink()
-
     def _check_still_there(self) -> None:
         """Or else the folder of a study that was moved or deleted would be made again, around nothing."""
         if not self._path.is_file():
@@ -281,6 +279,16 @@ class Store:
                 if self._db.in_transaction:  # a full disk ends it by itself
                     self._db.execute("ROLLBACK")
                 raise
+
+
+def _outdated(name: str, checkpoint: str | None) -> bool:
+    """Whether a file in a run's folder is a checkpoint other than the one that counts, or was never finished."""
+    return (name.startswith(CHECKPOINT) and name != checkpoint) or name.endswith(UNFINISHED)
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):  # it is in nobody's way: nothing reads it
+        path.unlink()
 
 
 def _run(table: dict[str, Any]) -> Run:

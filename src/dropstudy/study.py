@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import platform
-import socket
-import sys
-from contextlib import contextmanager
-from dataclasses import replace
+from contextlib import contextmanager, nullcontext
 from functools import lru_cache
-from importlib.metadata import version
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import filelock
 import pandas as pd
 
-from dropstudy import plan, report, stats
+from dropstudy import folder, plan, stats
 from dropstudy.coordinator import Listener, train_runs
-from dropstudy.data import cache, describe, load_dataset
-from dropstudy.errors import InvalidArgument, StoreError, StudyLocked
-from dropstudy.files import write_text
+from dropstudy.data import load_dataset
+from dropstudy.data.cache import arrays_on_disk
+from dropstudy.errors import InvalidArgument, StoreError
 from dropstudy.history import History, tidy
-from dropstudy.progress import EpochLines
-from dropstudy.spec import STUDY_FILE, differences, read_spec, study_folder, to_toml
+from dropstudy.progress import FALLBACK, EpochLines, announcement
+from dropstudy.spec import STUDY_FILE, is_study, read_spec, study_folder
 from dropstudy.store import DATABASE, Store
 from dropstudy.tensors import unpack_weights
 from dropstudy.workers import LocalWorkers, physical_cores
@@ -35,10 +28,10 @@ if TYPE_CHECKING:
 
     import keras
 
-    from dropstudy.records import Arm, Dataset, Run, StudySpec, Weights
+    from dropstudy.coordinator import Split
+    from dropstudy.records import Arm, Dataset, Run, Weights
 
 STUDIES = Path("studies")
-LARGE_RATE = 0.5
 
 
 class Study:
@@ -70,7 +63,7 @@ class Study:
         asked = read_spec(spec, overrides)
         self.folder = Path(out) if out is not None else study_folder(spec) or STUDIES / asked.name
         self._data_dir = None if data_dir is None else Path(data_dir)
-        self.spec = self._agreed(asked)
+        self.spec = folder.agreed(self.folder, asked)
 
     @classmethod
     def open(cls, folder: str | Path) -> Study:
@@ -79,14 +72,15 @@ class Study:
         Raises:
             StoreError: there is none in that folder.
         """
-        if not (Path(folder) / STUDY_FILE).is_file():
+        if not is_study(Path(folder)):
             raise StoreError(
                 str(folder),
                 expected=f"the folder of a study, with a {STUDY_FILE}",
-                received="a folder without one" if Path(folder).is_dir() else "no such folder",
+                received="no such file",
                 next_step="`dropstudy run` makes a study.",
             )
-        return cls(folder)
+        # By its file: a folder may bear the name of a preset.
+        return cls(Path(folder) / STUDY_FILE, out=folder)
 
     def __repr__(self) -> str:
         arms = ", ".join(repr(arm.name) for arm in self.spec.arms)
@@ -105,51 +99,58 @@ class Study:
 
         Args:
             workers: local processes, one thread each; as many as physical cores where it is not given.
-            executor: trains the segments in place of local processes.
+            executor: trains the segments in place of local processes; `workers` then says how many it has. It
+                stays the caller's, who shuts it down.
             listener: told what happens; prints Keras' epoch lines where it is not given.
 
         Raises:
             DropstudyError: before any training, for whatever cannot be used.
+            StoreError: the disk is full or the folder is gone; what was kept before is intact.
             StudyLocked: another process runs this study.
         """
+        if workers is not None and workers < 1:
+            raise InvalidArgument("workers", expected="a whole number of 1 or more", received=str(workers))
         listener = EpochLines() if listener is None else listener
         if self.finished:
             return self
-        with self._lock():
-            dataset = self._load(listener)
-            self._begin(dataset)
+        with folder.lock(self.folder):
+            self.spec = folder.agreed(self.folder, self.spec)  # another process may have begun one meanwhile
+            dataset = load_dataset(self.spec.data, data_dir=self._data_dir)
+            folder.check_data(self.folder, dataset)
+            self.spec = folder.begin(self.folder, self.spec, dataset)
             with Store(self.folder) as store:
                 runs = store.runs("planned", "running", "failed")
-                self._announce(dataset, runs, listener)
-                held_out = plan.validation_count(self.spec, len(dataset.y_train))
-                files = cache.arrays_on_disk(dataset)
-                count = min(workers or physical_cores(), len(runs))
-                crew = LocalWorkers(count) if executor is None else executor
-                try:
-                    train_runs(
-                        store,
-                        runs,
-                        files,
-                        lru_cache(lambda seed: plan.split(dataset.y_train, held_out, seed)),
-                        crew,
-                        listener,
-                        in_flight=count + 1,
-                    )
-                except BaseException:
-                    crew.shutdown(wait=False, cancel_futures=True)
-                    raise
-                if executor is None:
-                    crew.shutdown()
+                if runs:  # or else another process has finished them
+                    fallback = self.facts["fallback"]
+                    for line in announcement(self.spec, dataset, runs, self.folder, fallback=fallback):
+                        listener.notice(line)
+                    count = min(workers or physical_cores(), len(runs))
+                    with _crew(count) if executor is None else nullcontext(executor) as crew:
+                        train_runs(
+                            store,
+                            runs,
+                            arrays_on_disk(dataset),
+                            self._split(dataset),
+                            crew,
+                            listener,
+                            in_flight=count + 1,
+                        )
         return self
 
     @property
     def finished(self) -> bool:
         """True where every run of the plan is done or has diverged."""
-        if not (self.folder / DATABASE).is_file():
+        if not folder.begun(self.folder):
             return False
         with Store(self.folder) as store:
             statuses = store.status().values()
         return bool(statuses) and all(status in {"done", "diverged"} for status in statuses)
+
+    @property
+    def reported(self) -> bool:
+        """True where the report was written to its end, and after whatever was last recorded."""
+        last_file, database = self.folder / "conclusion.txt", self.folder / DATABASE
+        return last_file.is_file() and last_file.stat().st_mtime_ns >= database.stat().st_mtime_ns
 
     def failures(self) -> list[str]:
         """Runs that failed or diverged, in words, with the cause."""
@@ -178,7 +179,7 @@ class Study:
             return tidy((run, store.history(run.key)) for run in store.runs())
 
     def finals(self) -> pd.DataFrame:
-        """The one look at the test set of every finished run: arm, rate, seed, test_loss, test_accuracy, brier."""
+        """Every finished run's one look at the test set: arm, rate, seed, test_loss, test_accuracy, brier."""
         with Store(self.folder) as store:
             rows = store.finals()
         columns = ["arm", "rate", "seed", "test_loss", "test_accuracy", "brier"]
@@ -190,11 +191,15 @@ class Study:
         return stats.summarise(self.frame(), self.finals(), self.spec.arms)
 
     def summary(self) -> pd.DataFrame:
-        """One row per arm: test accuracy, the ways to measure training accuracy, and the gaps between them."""
+        """One row per arm: test accuracy, the ways to measure training accuracy, the gaps between them."""
+        from dropstudy import report  # noqa: PLC0415 - it draws, and altair is slow to import
+
         return report.summary_table(self.summaries())
 
     def conclusion(self) -> list[str]:
         """What the study shows and does not show, in a few sentences."""
+        from dropstudy import report  # noqa: PLC0415 - it draws, and altair is slow to import
+
         return report.conclusion(
             self.summaries(),
             stats.compare(self.finals(), self.spec.arms),
@@ -203,7 +208,13 @@ class Study:
         )
 
     def report(self) -> list[Path]:
-        """Write figures (PNG and SVG), tables (CSV) and the conclusion into the study's folder; their paths."""
+        """Write figures (PNG and SVG), tables (CSV) and the conclusion into the study's folder.
+
+        Returns:
+            The files written.
+        """
+        from dropstudy import report  # noqa: PLC0415 - it draws, and altair is slow to import
+
         facts = self.facts
         return report.write_report(
             self.folder,
@@ -250,9 +261,7 @@ class Study:
 
         facts = self.facts
         run = self._run(arm, seed)
-        examples = read_examples(
-            Path(source), input_shape=tuple(facts["input_shape"]), scale=facts["scale"]
-        )
+        examples = read_examples(Path(source), input_shape=tuple(facts["input_shape"]), scale=facts["scale"])
         probabilities = models.predict(
             self.weights(arm, seed), examples.x, activation=run.activation, scale=facts["scale"]
         )
@@ -268,16 +277,24 @@ class Study:
         file_format: str = "keras",
         out: str | Path | None = None,
     ) -> Path:
-        """Write a trained network to a file: `keras`, which `keras.models.load_model` opens, or `safetensors`.
+        """Write a trained network to a file.
+
+        Args:
+            arm: whose network; the baseline where it is not given.
+            seed: the first where it is not given.
+            file_format: `keras`, which `keras.models.load_model` opens, or `safetensors`.
+            out: the file.
 
         Returns:
             The file, `<study>/<arm>-seed<seed>.<format>` where `out` is not given.
         """
-        from dropstudy import models  # noqa: PLC0415 - as above
+        from dropstudy import models, report  # noqa: PLC0415 - as above
 
         run = self._run(arm, seed)
-        default = self.folder / f"{report.file_stems([run.arm.name])[0]}-seed{run.seed}.{file_format}"
-        path = default if out is None else Path(out)
+        # Of all arms, as their figures are named: two names can have the same letters and digits in them.
+        stems = report.file_stems([arm.name for arm in self.spec.arms])
+        stem = stems[self.spec.arms.index(self.arm(arm))]
+        path = self.folder / f"{stem}-seed{run.seed}.{file_format}" if out is None else Path(out)
         models.export(
             self.weights(arm, seed),
             path=path,
@@ -292,8 +309,7 @@ class Study:
     @property
     def facts(self) -> dict[str, Any]:
         """What was recorded when the study began: data, its digest, scale and classes, versions."""
-        with Store(self.folder) as store:
-            return store.meta
+        return folder.facts(self.folder)
 
     @property
     def features(self) -> int:
@@ -327,122 +343,18 @@ class Study:
             "seed", expected=f"one of {', '.join(str(run.seed) for run in runs)}", received=str(seed)
         )
 
-    def _agreed(self, asked: StudySpec) -> StudySpec:
-        """What the folder's study says, if there is one and it is the one asked for."""
-        if not (self.folder / STUDY_FILE).is_file():
-            return asked
-        stored = read_spec(self.folder)
-        lines = differences(stored, asked)
-        if lines:
-            raise InvalidArgument(
-                str(self.folder),
-                expected="the study that was asked for, or an empty folder",
-                received=f"another study: {'; '.join(lines)}",
-                next_step="Choose another folder with --out, or go on with what it has: "
-                f"`dropstudy run {self.folder}`.",
-            )
-        return stored
-
-    def _load(self, listener: Listener) -> Dataset:
-        dataset = load_dataset(self.spec.data, data_dir=self._data_dir)
-        if dataset.fallback:
-            listener.notice(FALLBACK)
-        if (self.folder / DATABASE).is_file():
-            recorded = self.facts.get("data_sha256", dataset.sha256)
-            if recorded != dataset.sha256:
-                raise StoreError(
-                    str(self.folder),
-                    expected=f"the data that the study began with (SHA-256 {recorded[:12]}...)",
-                    received=f"{dataset.source} with SHA-256 {dataset.sha256[:12]}...",
-                    next_step="Restore the data, or start a new study with --out.",
-                )
-        return dataset
-
-    def _begin(self, dataset: Dataset) -> None:
-        """Settle what the specification left open, and write down what the study is."""
-        # `auto` stays float32 until paired runs show that bfloat16 products leave test accuracy where it is.
-        precision = "float32" if self.spec.precision == "auto" else self.spec.precision
-        data = self.spec.data if self.spec.data is not None else dataset.name
-        spec = replace(self.spec, precision=precision, data=data)
-        runs = plan.plan_runs(spec, dataset, precision)
-        facts = {
-            "data": dataset.name,
-            "data_sha256": dataset.sha256,
-            "data_source": dataset.source,
-            "fallback": dataset.fallback,
-            "scale": dataset.scale,
-            "input_shape": dataset.input_shape,
-            "classes": dataset.classes,
-            "n_train": len(dataset.y_train),
-            "n_test": len(dataset.y_test),
-            "dropstudy": version("dropstudy"),
-            "jax": version("jax"),
-            "python": platform.python_version(),
-        }
-        if not (self.folder / STUDY_FILE).is_file():
-            noted = ("data_source", "data_sha256", "fallback", "dropstudy", "jax", "python")
-            text = to_toml(spec, {name: facts[name] for name in noted})
-            write_text(self.folder / STUDY_FILE, text)
-        with Store(self.folder, create=True) as store:
-            store.begin({**facts, **store.meta}, runs)
-        self.spec = spec
-
-    def _announce(self, dataset: Dataset, runs: tuple[Run, ...], listener: Listener) -> None:
-        for line in describe.shapes(dataset):
-            listener.notice(line)
-        for arm in self.spec.arms:
-            if arm.rate > LARGE_RATE:
-                listener.notice(
-                    f"Large dropout rate: {arm.rate:g} (drops {arm.rate:.0%}, keeps {1 - arm.rate:.0%}). "
-                    f"`rate` is the share dropped, not kept: if {arm.rate:.0%} was to be kept, "
-                    f"the rate is {1 - arm.rate:.2g}."
-                )
-        if self.spec.watches_test:
-            listener.notice(
-                "This study watches the test set every epoch (val_* is test data), as the notebook does: "
-                "nothing may be selected on it."
-            )
-        shape = runs[0].shape
-        listener.notice(
-            f"Network {'-'.join(map(str, shape.widths))}, {shape.parameters:,} parameters; {len(runs)} runs of "
-            f"{self.spec.epochs} epochs, precision {self.spec.precision}; study in {self.folder}"
-        )
-
-    @contextmanager
-    def _lock(self) -> Iterator[None]:
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            probe = self.folder / ".writable"
-            probe.touch()
-            probe.unlink()
-        except OSError as error:
-            raise StoreError(
-                str(self.folder),
-                expected="a folder that can be written",
-                received=error.strerror or str(error),
-                next_step="Choose another folder with --out.",
-            ) from error
-        holder = self.folder / "study.holder"
-        lock = filelock.FileLock(self.folder / "study.lock")
-        try:
-            lock.acquire(timeout=0)
-        except filelock.Timeout as error:
-            raise StudyLocked(
-                str(self.folder),
-                expected="a study that nobody else runs",
-                received=f"one that {holder.read_text() if holder.is_file() else 'another process'} runs",
-                next_step="Wait for it, or look on with `dropstudy show`.",
-            ) from error
-        try:
-            holder.write_text(f"process {os.getpid()} on {socket.gethostname()}")
-            yield
-        finally:
-            holder.unlink(missing_ok=True)
-            lock.release()
+    def _split(self, dataset: Dataset) -> Split:
+        held_out = plan.validation_count(self.spec, len(dataset.y_train))
+        return lru_cache(lambda seed: plan.split(dataset.y_train, held_out, seed))
 
 
-FALLBACK = (
-    "MNIST was not found and could not be fetched: this study uses the 8x8 digits that ship with scikit-learn "
-    "instead. `dropstudy data mnist` says where MNIST is looked for."
-)
-
+@contextmanager
+def _crew(count: int) -> Iterator[Executor]:
+    """Worker processes, killed at once where something goes wrong here."""
+    workers = LocalWorkers(count)
+    try:
+        yield workers
+    except BaseException:
+        workers.shutdown(wait=False, cancel_futures=True)
+        raise
+    workers.shutdown()

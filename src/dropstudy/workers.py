@@ -1,7 +1,7 @@
 """Local worker processes: one thread and one run each, as many as physical cores.
 
-Any concurrent.futures.Executor can train a study; this one is the default. Each worker is its own single-process pool,
-so that a worker that dies takes its own segment with it and no other.
+Any concurrent.futures.Executor can train a study; this one is the default. Each worker is its own pool of one
+process, so that a worker that dies takes its own segment with it and no other.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
+import time
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import loky
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dropstudy.records import Segment, SegmentResult
+
+_LOOK_FOR_COORDINATOR = 1.0  # seconds between looks
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -40,7 +43,8 @@ def train(segment: Segment) -> SegmentResult:
 class LocalWorkers(Executor):
     """Worker processes on this machine.
 
-    A worker that dies fails its call with BrokenExecutor; the next call to the same worker starts a new process.
+    A worker that dies fails its call with BrokenExecutor; the next call starts a new one. Workers end with the
+    process that started them, however that ends.
 
     Args:
         count: number of processes.
@@ -48,7 +52,9 @@ class LocalWorkers(Executor):
 
     def __init__(self, count: int) -> None:
         self._mine = threading.local()
-        self._pools: list[loky.ProcessPoolExecutor] = []
+        self._lock = threading.Lock()
+        self._pools: set[loky.ProcessPoolExecutor] = set()
+        self._closed = False
         self._threads = ThreadPoolExecutor(count, thread_name_prefix="dropstudy-worker")
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
@@ -57,27 +63,47 @@ class LocalWorkers(Executor):
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End the workers. With `cancel_futures` they are killed at once, whatever they do."""
-        if cancel_futures:
-            for pool in self._pools:
-                pool.shutdown(wait=True, kill_workers=True)
-        self._threads.shutdown(wait=wait, cancel_futures=cancel_futures)
-        for pool in self._pools:
-            pool.shutdown(wait=wait)
+        self._threads.shutdown(wait=wait and not cancel_futures, cancel_futures=cancel_futures)
+        if cancel_futures or wait:
+            with self._lock:  # from here on no thread starts or ends a worker
+                self._closed = True
+                pools, self._pools = self._pools, set()
+            for pool in pools:
+                pool.shutdown(wait=True, kill_workers=cancel_futures)
+            self._threads.shutdown(wait=wait)
 
     def _call(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-        pool = getattr(self._mine, "pool", None)
-        if pool is None:
-            pool = self._mine.pool = loky.ProcessPoolExecutor(
-                max_workers=1, timeout=None, env=_environment(), initializer=_prepare
-            )
-            self._pools.append(pool)
+        pool = self._pool()
         try:
             result: T = pool.submit(fn, *args, **kwargs).result()
         except BrokenExecutor:
-            del self._mine.pool
-            pool.shutdown(wait=False, kill_workers=True)
+            self._discard(pool)
             raise
         return result
+
+    def _discard(self, pool: loky.ProcessPoolExecutor) -> None:
+        del self._mine.pool
+        with self._lock:
+            mine = pool in self._pools
+            self._pools.discard(pool)
+        if mine:
+            pool.shutdown(wait=True, kill_workers=True)
+
+    def _pool(self) -> loky.ProcessPoolExecutor:
+        """The worker of the thread that calls this."""
+        if not hasattr(self._mine, "pool"):
+            with self._lock:
+                if self._closed:
+                    raise CancelledError
+                self._mine.pool = loky.ProcessPoolExecutor(
+                    max_workers=1,
+                    timeout=None,
+                    env=_environment(),
+                    initializer=_prepare,
+                    initargs=(os.getpid(),),
+                )
+                self._pools.add(self._mine.pool)
+        return self._mine.pool
 
 
 def _environment() -> dict[str, str]:
@@ -85,6 +111,8 @@ def _environment() -> dict[str, str]:
     one_thread = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
     return {
         "XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} {one_thread}".strip(),
+        # The size of XLA's own thread pools. The flags above do not reach those of its matrix kernels.
+        "NPROC": "1",
         "OMP_NUM_THREADS": "1",
         "JAX_PLATFORMS": os.environ.get("JAX_PLATFORMS", "cpu"),
         "JAX_COMPILATION_CACHE_DIR": str(cache_folder() / "programs"),
@@ -93,6 +121,17 @@ def _environment() -> dict[str, str]:
     }
 
 
-def _prepare() -> None:
+def _prepare(coordinator: int) -> None:
     # Ctrl-C reaches every process of the terminal; the coordinator alone decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(coordinator,), daemon=True).start()
+
+
+def _end_with(coordinator: int) -> None:
+    """End this process once the one that started it has ended, and nobody is left to take its results.
+
+    The kernel's own way, PR_SET_PDEATHSIG, waits for the thread that started it, not for the process.
+    """
+    while os.getppid() == coordinator:
+        time.sleep(_LOOK_FOR_COORDINATOR)
+    os._exit(1)

@@ -74,17 +74,31 @@ def derive(seed: ArrayLike, purpose: Purpose, when: ArrayLike = 0, layer: ArrayL
 
 def bits(key: Key, shape: tuple[int, ...]) -> Array:
     """Uniform 32-bit integers, uint32 of `shape`; element i depends on the key and i alone."""
-    index = jnp.zeros(shape, jnp.uint32)
-    stride = 1
-    for axis in reversed(range(len(shape))):
-        index = index + lax.broadcasted_iota(jnp.uint32, shape, axis) * jnp.uint32(stride)
-        stride *= shape[axis]
-    return threefry_2x32(key, index, jnp.zeros(shape, jnp.uint32))[0]
+    return _bits(key, shape, axes=tuple(reversed(range(len(shape)))))
 
 
 def uniform(key: Key, shape: tuple[int, ...]) -> Array:
     """Uniform float32 in [0, 1) of `shape`, in steps of 2**-24, the finest that float32 holds evenly."""
-    return (bits(key, shape) >> jnp.uint32(8)).astype(jnp.float32) * jnp.float32(2.0**-24)
+    return _unit_interval(bits(key, shape))
+
+
+def uniform_transposed(key: Key, shape: tuple[int, int]) -> Array:
+    """`uniform(key, shape).T`, drawn in its place instead of moved there."""
+    return _unit_interval(_bits(key, shape[::-1], axes=(0, 1)))
+
+
+def _bits(key: Key, shape: tuple[int, ...], axes: tuple[int, ...]) -> Array:
+    """Bits of the places 0, 1, ... of an array of `shape`, counted along `axes`, the fastest first."""
+    place = jnp.zeros(shape, jnp.uint32)
+    stride = 1
+    for axis in axes:
+        place = place + lax.broadcasted_iota(jnp.uint32, shape, axis) * jnp.uint32(stride)
+        stride *= shape[axis]
+    return threefry_2x32(key, place, jnp.zeros(shape, jnp.uint32))[0]
+
+
+def _unit_interval(random_bits: Array) -> Array:
+    return (random_bits >> jnp.uint32(8)).astype(jnp.float32) * jnp.float32(2.0**-24)
 
 
 def permutation(key: Key, n: int) -> Array:

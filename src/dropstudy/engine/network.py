@@ -1,7 +1,12 @@
 """The multilayer perceptron and its dropout: initial weights, forward pass, gradients. Pure functions.
 
-Shapes are said in names: B examples of a batch, I inputs and O outputs of a layer. Weights are float32; `compute` is
-the type of the matrix products' operands, which always accumulate in float32.
+Shapes are said in names: B examples of a batch, I inputs and O outputs of a layer, C classes. Weights are float32;
+`compute` is the type of the matrix products' operands, which always accumulate in float32.
+
+Everything but the input lies feature by feature: kernels are (out, in) and activations (units, batch), the transpose of
+Keras' layout. So of the three products of a layer only one has a transposed left side, W^T delta, and that one is of
+weights, whose transpose can be made once a step by the optimiser's own pass. In Keras' layout it would be h^T delta,
+the largest product of all, and XLA's fast bfloat16 kernels on a CPU do not take a transposed left side.
 
 The gradients are written out rather than left to automatic differentiation, because after relu and dropout `h > 0` is
 already both the gate and the mask: the backward pass needs nothing else from the forward pass, and no random number is
@@ -23,11 +28,18 @@ from dropstudy.engine import draws
 class Dense(NamedTuple):
     """Weights of one layer, or anything of their shape: gradients, moments."""
 
-    kernel_IxO: Array
+    kernel_OxI: Array
     bias_O: Array
 
 
 Params = tuple[Dense, ...]
+
+
+class Operands(NamedTuple):
+    """A layer's kernel as the products take it, in their type: forward, and transposed for the way back."""
+
+    forward_OxI: Array
+    backward_IxO: Array
 
 
 class BatchScore(NamedTuple):
@@ -48,8 +60,14 @@ def init(seed: ArrayLike, widths: tuple[int, ...]) -> Params:
     for layer, (units_in, units_out) in enumerate(zip(widths, widths[1:], strict=False)):
         u_IxO = draws.uniform(draws.derive(seed, draws.Purpose.INIT, layer=layer), (units_in, units_out))
         limit = jnp.float32(glorot_limit(units_in, units_out))
-        layers.append(Dense((2 * u_IxO - 1) * limit, jnp.zeros(units_out, jnp.float32)))
+        layers.append(Dense(((2 * u_IxO - 1) * limit).T, jnp.zeros(units_out, jnp.float32)))
     return tuple(layers)
+
+
+def operands(params: Params, compute: DTypeLike) -> tuple[Operands, ...]:
+    """Each layer's kernel in type `compute`, both ways round."""
+    kernels = [dense.kernel_OxI.astype(compute) for dense in params]
+    return tuple(Operands(kernel, kernel.T) for kernel in kernels)
 
 
 def scaled(x: Array, scale: ArrayLike) -> Array:
@@ -69,29 +87,33 @@ def matmul(a: Array, b: Array, axes: tuple[int, int], compute: DTypeLike) -> Arr
 
 
 def logits(params: Params, x_BxI: Array, compute: DTypeLike) -> Array:
-    """The network at evaluation: dropout is the identity. (B, classes), float32."""
+    """The network at evaluation: dropout is the identity. (classes, B), float32."""
     h = x_BxI
-    for dense in params[:-1]:
-        h = jnp.maximum(matmul(h, dense.kernel_IxO, (1, 0), compute) + dense.bias_O, 0)
-    return matmul(h, params[-1].kernel_IxO, (1, 0), compute) + params[-1].bias_O
+    for layer, dense in enumerate(params):
+        h = matmul(dense.kernel_OxI, h, (1, 0 if layer else 1), compute) + dense.bias_O[:, None]
+        if layer < len(params) - 1:
+            h = jnp.maximum(h, 0)
+    return h
 
 
-def dropped_relu(z_BxO: Array, rate: ArrayLike, key: draws.Key) -> Array:
+def dropped_relu(z_OxB: Array, rate: ArrayLike, key: draws.Key) -> Array:
     """Relu, then inverted dropout: a unit is kept where u >= rate and scaled by 1 / (1 - rate)."""
-    kept = draws.uniform(key, z_BxO.shape) >= rate
-    return jnp.where(kept & (z_BxO > 0), z_BxO * (1 / (1 - jnp.float32(rate))), 0)
+    # Drawn example by example, so that an example's mask does not depend on how many share its batch.
+    kept = draws.uniform_transposed(key, z_OxB.shape[::-1]) >= rate
+    return jnp.where(kept & (z_OxB > 0), z_OxB * (1 / (1 - jnp.float32(rate))), 0)
 
 
-def score(logits_BxC: Array, y_B: Array, weight_B: Array) -> BatchScore:
+def score(logits_CxB: Array, y_B: Array, weight_B: Array) -> BatchScore:
     """Summed cross-entropy and number of correct answers, each example counted `weight` times."""
-    log_p_BxC = jax.nn.log_softmax(logits_BxC)
-    loss_B = -jnp.take_along_axis(log_p_BxC, y_B[:, None], axis=1)[:, 0]
-    correct_B = logits_BxC.argmax(axis=1) == y_B
+    log_p_CxB = jax.nn.log_softmax(logits_CxB, axis=0)
+    loss_B = -jnp.take_along_axis(log_p_CxB, y_B[None, :], axis=0)[0]
+    correct_B = logits_CxB.argmax(axis=0) == y_B
     return BatchScore((loss_B * weight_B).sum(), (correct_B * weight_B).sum())
 
 
 def loss_and_gradients(
     params: Params,
+    kernels: tuple[Operands, ...],
     x_BxI: Array,
     y_B: Array,
     weight_B: Array,
@@ -105,6 +127,7 @@ def loss_and_gradients(
 
     Args:
         params: the network.
+        kernels: `operands(params, compute)`.
         x_BxI: examples, already scaled.
         y_B: labels.
         weight_B: 1 for an example, 0 for the padding of a short last batch.
@@ -116,23 +139,23 @@ def loss_and_gradients(
     Returns:
         The batch's summed loss and correct answers, and the gradient of its mean loss.
     """
-    h = x_BxI.astype(compute)
-    activations = [h]
-    for layer, dense in enumerate(params[:-1]):
-        z = matmul(h, dense.kernel_IxO, (1, 0), compute) + dense.bias_O
-        h = dropped_relu(z, rate, draws.derive(seed, draws.Purpose.MASK, step, layer)).astype(compute)
-        activations.append(h)
-    logits_BxC = matmul(h, params[-1].kernel_IxO, (1, 0), compute) + params[-1].bias_O
+    x_BxI = x_BxI.astype(compute)
+    activations: list[Array] = []
+    z = matmul(kernels[0].forward_OxI, x_BxI, (1, 1), compute) + params[0].bias_O[:, None]
+    for layer in range(1, len(params)):
+        key = draws.derive(seed, draws.Purpose.MASK, step, layer - 1)
+        h_IxB = dropped_relu(z, rate, key).astype(compute)
+        activations.append(h_IxB)
+        z = matmul(kernels[layer].forward_OxI, h_IxB, (1, 0), compute) + params[layer].bias_O[:, None]
 
-    batch = score(logits_BxC, y_B, weight_B)
-    one_hot_BxC = jax.nn.one_hot(y_B, logits_BxC.shape[1], dtype=jnp.float32)
-    mean_weight_Bx1 = (weight_B / weight_B.sum())[:, None]
-    delta = (jax.nn.softmax(logits_BxC) - one_hot_BxC) * mean_weight_Bx1
+    batch = score(z, y_B, weight_B)
+    one_hot_CxB = jax.nn.one_hot(y_B, z.shape[0], dtype=jnp.float32, axis=0)
+    delta = (jax.nn.softmax(z, axis=0) - one_hot_CxB) * (weight_B / weight_B.sum())
     gradients: list[Dense] = []
-    for layer in reversed(range(len(params))):
-        h = activations[layer]
-        gradients.append(Dense(matmul(h, delta, (0, 0), compute), delta.sum(axis=0)))
-        if layer:
-            delta = matmul(delta, params[layer].kernel_IxO, (1, 1), compute)
-            delta = jnp.where(h > 0, delta * (1 / (1 - jnp.float32(rate))), 0)
+    for layer in range(len(params) - 1, 0, -1):
+        h_IxB = activations[layer - 1]
+        gradients.append(Dense(matmul(delta, h_IxB, (1, 1), compute), delta.sum(axis=1)))
+        delta = matmul(kernels[layer].backward_IxO, delta, (1, 0), compute)
+        delta = jnp.where(h_IxB > 0, delta * (1 / (1 - jnp.float32(rate))), 0)
+    gradients.append(Dense(matmul(delta, x_BxI, (1, 0), compute), delta.sum(axis=1)))
     return batch, tuple(reversed(gradients))

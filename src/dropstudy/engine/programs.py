@@ -15,7 +15,7 @@ from jax import Array, lax
 from jax.typing import ArrayLike, DTypeLike
 
 from dropstudy.engine import draws, network
-from dropstudy.engine.network import BatchScore, Params
+from dropstudy.engine.network import BatchScore, Operands, Params
 from dropstudy.engine.optimizers import AdamSettings, AdamState, adam_start, adam_step
 
 EVALUATION_ROWS = 1000
@@ -99,10 +99,18 @@ def train_epoch(
     batches, weights = _in_batches(index[order], batch_size)
     first_step = jnp.asarray(epoch, jnp.int32) * batches.shape[0]
 
-    def step(state: State, batch: tuple[Array, Array, Array]) -> tuple[State, BatchScore]:
+    # In bfloat16 the kernels' operands travel from step to step: made in the optimiser's pass, while the weights are in
+    # the cache, and transposed there, where XLA cannot fold the transposition into the product (see network.py).
+    carried = compute != jnp.float32
+
+    def step(
+        carry: tuple[State, tuple[Operands, ...] | None], batch: tuple[Array, Array, Array]
+    ) -> tuple[tuple[State, tuple[Operands, ...] | None], BatchScore]:
+        state, kernels = carry
         rows, weight, number = batch
         sums, gradients = network.loss_and_gradients(
             state.params,
+            kernels or network.operands(state.params, compute),
             network.scaled(data.x[rows], data.scale),
             data.y[rows],
             weight,
@@ -111,10 +119,12 @@ def train_epoch(
             step=number,
             compute=compute,
         )
-        return State(*adam_step(state.params, state.moments, gradients, number, settings.adam)), sums
+        state = State(*adam_step(state.params, state.moments, gradients, number, settings.adam))
+        return (state, network.operands(state.params, compute) if carried else None), sums
 
     numbers = first_step + jnp.arange(batches.shape[0], dtype=jnp.int32)
-    state, sums = lax.scan(step, state, (batches, weights, numbers))
+    first = (state, network.operands(state.params, compute) if carried else None)
+    (state, _), sums = lax.scan(step, first, (batches, weights, numbers))
     return state, BatchScore(sums.loss.sum() / index.shape[0], sums.correct.sum() / index.shape[0])
 
 
@@ -139,13 +149,14 @@ def answer(params: Params, data: Examples) -> Answers:
     def batch(_: None, rows_and_weight: tuple[Array, Array]) -> tuple[None, Answers]:
         rows, _weight = rows_and_weight
         y = data.y[rows]
-        p_BxC = jax.nn.softmax(network.logits(params, network.scaled(data.x[rows], data.scale), jnp.float32))
-        one_hot_BxC = jax.nn.one_hot(y, p_BxC.shape[1])
+        logits = network.logits(params, network.scaled(data.x[rows], data.scale), jnp.float32)
+        p_CxB = jax.nn.softmax(logits, axis=0)
+        one_hot_CxB = jax.nn.one_hot(y, p_CxB.shape[0], axis=0)
         return None, Answers(
-            label=p_BxC.argmax(axis=1),
-            confidence=p_BxC.max(axis=1),
-            likelihood=jnp.take_along_axis(p_BxC, y[:, None], axis=1)[:, 0],
-            brier=jnp.square(p_BxC - one_hot_BxC).sum(axis=1),
+            label=p_CxB.argmax(axis=0),
+            confidence=p_CxB.max(axis=0),
+            likelihood=jnp.take_along_axis(p_CxB, y[None, :], axis=0)[0],
+            brier=jnp.square(p_CxB - one_hot_CxB).sum(axis=0),
         )
 
     _, answers = lax.scan(batch, None, _in_batches(jnp.arange(n), min(EVALUATION_ROWS, n)))

@@ -112,10 +112,11 @@ def _final(params: Params, test: Examples) -> FinalMetrics:
 def _pack(state: State) -> dict[str, NDArray[np.float32]]:
     parts = zip(_PARTS, (state.params, state.moments.m, state.moments.v), strict=True)
     return {
-        f"{part}/dense_{number}/{field}": np.asarray(array)
+        f"{part}/dense_{number}/{field}": np.ascontiguousarray(array)
         for part, layers in parts
         for number, dense in enumerate(layers)
-        for field, array in (("kernel", dense.kernel_IxO), ("bias", dense.bias_O))
+        # Outside this room a kernel has Keras' layout, (in, out).
+        for field, array in (("kernel", np.asarray(dense.kernel_OxI).T), ("bias", np.asarray(dense.bias_O)))
     }
 
 
@@ -125,7 +126,10 @@ def _unpack(state: dict[str, NDArray[np.float32]]) -> State:
     def layers(part: str) -> Params:
         # A copy, because training consumes its state and the caller's arrays are not ours to consume.
         return tuple(
-            Dense(*(jnp.array(state[f"{part}/dense_{number}/{field}"]) for field in ("kernel", "bias")))
+            Dense(
+                jnp.array(state[f"{part}/dense_{number}/kernel"].T),
+                jnp.array(state[f"{part}/dense_{number}/bias"]),
+            )
             for number in range(depth)
         )
 

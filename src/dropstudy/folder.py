@@ -1,0 +1,184 @@
+"""The folder of a study: which study it holds, how one begins in it, and who may write to it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shlex
+import socket
+import tomllib
+from contextlib import contextmanager
+from dataclasses import replace
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import filelock
+
+from dropstudy import plan, presets
+from dropstudy.errors import InvalidArgument, StoreError, StudyLocked
+from dropstudy.files import write_text
+from dropstudy.spec import STUDY_FILE, differences, is_study, parse_spec, read_spec, to_toml
+from dropstudy.store import DATABASE, Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from dropstudy.records import Dataset, StudySpec
+
+_NOTED = ("data_source", "data_sha256", "fallback", "dropstudy", "jax", "python")
+
+
+def command(verb: str, folder: Path) -> str:
+    """A command for the study in a folder, for instance `dropstudy run studies/first`, fit for a shell."""
+    text = str(folder)
+    if text in presets.names() or text.startswith("-"):
+        text = f"./{text}"
+    return f"dropstudy {verb} {shlex.quote(text)}"
+
+
+def begun(folder: Path) -> bool:
+    """True where runs have been recorded."""
+    try:
+        return (folder / DATABASE).is_file()
+    except OSError:  # a name that is too long, a folder that may not be looked into
+        return False
+
+
+def facts(folder: Path) -> dict[str, Any]:
+    """What was recorded when the study began: data, its digest, scale and classes, versions.
+
+    Raises:
+        StoreError: no study has begun there.
+    """
+    with Store(folder) as store:
+        return store.meta
+
+
+def agreed(folder: Path, asked: StudySpec) -> StudySpec:
+    """The study that a folder holds, if it is what is asked for; what is asked for, if it holds none.
+
+    Raises:
+        InvalidArgument: it holds another study, or its file is not what the study began with.
+    """
+    if not is_study(folder):
+        return asked
+    stored = read_spec(folder / STUDY_FILE)
+    if begun(folder):
+        began = parse_spec(tomllib.loads(facts(folder)["specification"]))
+        if lines := differences(began, stored):
+            raise InvalidArgument(
+                str(folder / STUDY_FILE),
+                expected="the study file as it was when the study began",
+                received=f"a changed one: {'; '.join(lines)}",
+                next_step="Change it back, and run a copy of the changed file in another folder with --out.",
+            )
+    if lines := differences(stored, asked):
+        raise InvalidArgument(
+            str(folder),
+            expected="the study that was asked for, or an empty folder",
+            received=f"another study: {'; '.join(lines)}",
+            next_step=f"Choose another with --out. `{command('run', folder)}` goes on with what it has.",
+        )
+    return stored
+
+
+def check_data(folder: Path, dataset: Dataset) -> None:
+    """Refuse data other than those that the study began with.
+
+    Raises:
+        StoreError: the content differs.
+    """
+    if not begun(folder):
+        return
+    recorded = facts(folder)["data_sha256"]
+    if recorded != dataset.sha256:
+        raise StoreError(
+            str(folder),
+            expected=f"the data that the study began with (SHA-256 {recorded[:12]}...)",
+            received=f"{dataset.source} with SHA-256 {dataset.sha256[:12]}...",
+            next_step="Restore the data, or start a new study with --out.",
+        )
+
+
+def begin(folder: Path, spec: StudySpec, dataset: Dataset) -> StudySpec:
+    """Settle what the specification left open, and write down what the study is. Once begun, it stays so.
+
+    Returns:
+        The specification with nothing left open.
+
+    Raises:
+        InvalidArgument: the data do not allow what it asks for; nothing is written.
+    """
+    # `auto` stays float32 until paired runs show that bfloat16 products leave test accuracy where it is.
+    precision = "float32" if spec.precision == "auto" else spec.precision
+    spec = replace(spec, precision=precision, data=dataset.name if spec.data is None else spec.data)
+    runs = plan.plan_runs(spec, dataset, precision)
+    # Each seed splits with the same counts: what can be done for one can be done for all.
+    plan.split(dataset.y_train, plan.validation_count(spec, len(dataset.y_train)), spec.seeds[0])
+    known = {
+        "specification": to_toml(spec),
+        "data": dataset.name,
+        "data_sha256": dataset.sha256,
+        "data_source": dataset.source,
+        "fallback": dataset.fallback,
+        "scale": dataset.scale,
+        "input_shape": dataset.input_shape,
+        "classes": dataset.classes,
+        "n_train": len(dataset.y_train),
+        "n_test": len(dataset.y_test),
+        "dropstudy": version("dropstudy"),
+        "jax": version("jax"),
+        "python": platform.python_version(),
+    }
+    if not is_study(folder):
+        write_text(folder / STUDY_FILE, to_toml(spec, {name: known[name] for name in _NOTED}))
+    with Store(folder, create=True) as store:
+        store.begin({**known, **store.meta}, runs)
+    return spec
+
+
+@contextmanager
+def lock(folder: Path) -> Iterator[None]:
+    """Make the folder if need be, and keep other processes from running its study.
+
+    Raises:
+        StoreError: it cannot be written.
+        StudyLocked: another process runs the study.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise StoreError(
+            str(folder),
+            expected="a folder that can be written",
+            received=error.strerror or str(error),
+            next_step="Choose another folder with --out.",
+        ) from error
+    holder = folder / "study.holder"
+    held = filelock.FileLock(folder / "study.lock")
+    try:
+        held.acquire(timeout=0)
+    except filelock.Timeout as error:
+        raise StudyLocked(
+            str(folder),
+            expected="a study that nobody else runs",
+            received=f"one that {_read(holder) or 'another process'} runs",
+            next_step="Wait for it, or look on with `dropstudy show`.",
+        ) from error
+    try:
+        holder.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
+        yield
+    finally:
+        holder.unlink(missing_ok=True)
+        held.release()
+
+
+def _read(holder: Path) -> str:
+    try:
+        return holder.read_text(encoding="utf-8")
+    except OSError:  # it goes before the lock does
+        return ""

@@ -1,0 +1,143 @@
+"""Kill a process for real, at each of the points where it touches the disk.
+
+As a script: `killing.py SCENARIO FOLDER` acts SCENARIO once for each of its points, each time in a process and a
+folder of its own (FOLDER/0, FOLDER/1 and on), and sends that process SIGKILL just before the point. It prints the
+points as JSON. The processes are forked, which is quick, from one that has no other threads.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+from dropstudy import coordinator, schema, workers
+from dropstudy.store import Store
+from standin import DATA, AtOnce, Listener, make_run, make_runs, segment_of, split, train
+
+RUN = make_run(epochs=5)
+SEGMENTS = ((0, 2), (2, 2), (4, 1))
+"""First epoch and number of epochs of each segment of RUN."""
+
+RUNS = make_runs("no dropout", "dropout 0.5", seeds=(0, 1))
+META = {"data": "digits", "classes": ["0", "1"]}
+
+
+class Killed(NamedTuple):
+    """A folder as a kill left it."""
+
+    folder: Path
+    before: str
+
+
+def commits(folder):
+    """Commit what RUN has not done yet, segment by segment."""
+    with Store(folder, create=True) as store:
+        store.begin(META, [RUN])
+        done, state = store.progress(RUN.key)
+        for first, epochs in SEGMENTS:
+            if first >= done and store.status()[RUN.key] != "done":
+                result = train(segment_of(RUN, state=state, first_epoch=first, epochs=epochs))
+                store.commit(RUN, result)
+                state = result.state
+
+
+def study(folder):
+    """Train what is missing of RUNS, as a study does."""
+    workers.train = train
+    with Store(folder, create=True) as store:
+        store.begin(META, RUNS)
+        runs = store.runs("planned", "running", "failed")
+        coordinator.train_runs(store, runs, DATA, split, AtOnce(), Listener(), in_flight=2)
+
+
+SCENARIOS = {"commits": commits, "study": study}
+
+
+def kill_everywhere(scenario, folder):
+    """Run this file as a script, and say where each of its processes died. The last one lived to the end."""
+    done = subprocess.run(
+        [sys.executable, __file__, scenario, str(folder)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+    )
+    points = json.loads(done.stdout)
+    killed = [Killed(folder / str(number), point) for number, point in enumerate(points)]
+    return killed, points, folder / str(len(points))
+
+
+class _Points:
+    """Counts what a process does to the disk, and kills it before the action of a given number."""
+
+    def __init__(self, fatal):
+        self.fatal = fatal
+        self.passed = []
+
+    def reach(self, name):
+        if len(self.passed) == self.fatal:
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.passed.append(name)
+
+    def watch(self):
+        for name in ("fsync", "replace", "unlink", "mkdir"):
+            setattr(os, name, self._before(name, getattr(os, name)))
+        connect = sqlite3.connect
+
+        def watched(*args, **kwargs):
+            connection = connect(*args, **kwargs)
+            connection.set_trace_callback(lambda sql: self.reach(f"SQL {sql.split()[0]}"))
+            return connection
+
+        schema.sqlite3.connect = watched
+
+    def _before(self, name, function):
+        def watched(*args, **kwargs):
+            # The name of what is replaced or removed; fsync knows only a number.
+            target = "" if name == "fsync" else Path(args[-1] if name == "replace" else args[0]).name
+            self.reach(f"{name} {target}".strip())
+            return function(*args, **kwargs)
+
+        return watched
+
+
+def main(scenario, folder):
+    points = None
+    fatal = 0
+    while points is None:
+        place = folder / str(fatal)
+        place.mkdir(parents=True)
+        child = os.fork()
+        if child == 0:
+            act(SCENARIOS[scenario], place, _Points(fatal))
+        _, status = os.waitpid(child, 0)
+        if status == 0:
+            points = json.loads((place / "points.json").read_text())
+            (place / "points.json").unlink()
+        elif os.waitstatus_to_exitcode(status) != -signal.SIGKILL:
+            sys.exit(f"died by itself before point {fatal}")
+        fatal += 1
+    print(json.dumps(points))
+
+
+def act(scenario, place, points):
+    """In the child: never returns."""
+    status = 1
+    try:
+        points.watch()
+        scenario(place)
+        points.fatal = None
+        (place / "points.json").write_text(json.dumps(points.passed))
+        status = 0
+    finally:
+        os._exit(status)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]))

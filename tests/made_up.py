@@ -1,0 +1,34 @@
+"""Training that takes no time, for studies of any shape: numbers drawn from the run's seed and rate."""
+
+import numpy as np
+
+from dropstudy.data.cache import map_arrays
+from dropstudy.records import METRICS, EpochMetrics, FinalMetrics, SegmentResult
+
+
+class Mishap(Exception):
+    """What a worker raises in a test."""
+
+
+def train(segment):
+    """As `workers.train`, with made-up numbers in [0, 1] and weights of the right shapes."""
+    run = segment.run
+    draws = np.random.default_rng([run.seed, round(run.arm.rate * 1e6), segment.first_epoch])
+    epochs = range(segment.first_epoch + 1, segment.first_epoch + segment.epochs + 1)
+    history = tuple(
+        EpochMetrics(epoch, **{name: float(draws.random()) for name in METRICS}, seconds=0.5)
+        for epoch in epochs
+    )
+    state = {}
+    for layer, (inputs, outputs) in enumerate(zip(run.shape.widths, run.shape.widths[1:], strict=False)):
+        state[f"weights/dense_{layer}/kernel"] = draws.normal(size=(inputs, outputs)).astype(np.float32)
+        state[f"weights/dense_{layer}/bias"] = np.zeros(outputs, np.float32)
+    final = _final(segment, draws) if history[-1].epoch == run.epochs else None
+    return SegmentResult(history, state, final, diverged=False, device="made up")
+
+
+def _final(segment, draws):
+    n = len(map_arrays(segment.data).y_test)
+    shares = draws.random(n).astype(np.float16)
+    labels = draws.integers(0, segment.run.shape.classes, n).astype(np.uint8)
+    return FinalMetrics(0.5, float(draws.random()), 0.25, labels, shares, shares)

@@ -1,0 +1,150 @@
+"""Training that takes no time: each epoch's numbers follow from the state before it, as in the real thing."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor, Future
+from pathlib import Path
+
+import numpy as np
+
+from dropstudy.records import (
+    METRICS,
+    Arm,
+    ArrayFiles,
+    EpochMetrics,
+    FinalMetrics,
+    Optimizer,
+    Run,
+    SegmentResult,
+    Shape,
+)
+
+DATA = ArrayFiles(Path("nowhere"), 255.0, "0" * 64)
+SECONDS = 0.6  # of an epoch; the coordinator puts two of them into a segment
+
+
+def make_run(name="arm", *, seed=0, epochs=5, rate=0.0):
+    return Run(
+        key=f"{name}-{seed}",
+        arm=Arm(name, rate),
+        shape=Shape(3, (2,), 2, 10, 5),
+        seed=seed,
+        activation="relu",
+        optimizer=Optimizer(),
+        epochs=epochs,
+        validation="test",
+        precision="float32",
+    )
+
+
+def make_runs(*names, seeds=(0,), epochs=5):
+    return tuple(make_run(name, seed=seed, epochs=epochs) for seed in seeds for name in names)
+
+
+def split(seed):
+    return np.arange(10, dtype=np.int32) + seed, None
+
+
+def first_state(run):
+    draw = np.random.default_rng(list(run.key.encode()))
+    shapes = {"dense_0/kernel": (3, 2), "dense_0/bias": (2,), "dense_1/kernel": (2, 2), "dense_1/bias": (2,)}
+    return {
+        f"{part}/{name}": draw.normal(size=shape).astype(np.float32)
+        for part in ("weights", "m", "v")
+        for name, shape in shapes.items()
+    }
+
+
+def train(segment):
+    """What `train_segment` promises, from a rule in place of a gradient."""
+    run, state = segment.run, segment.state
+    state = first_state(run) if state is None else state
+    history = []
+    for epoch in range(segment.first_epoch + 1, segment.first_epoch + segment.epochs + 1):
+        state = {name: np.float32(0.9) * array + np.float32(0.01) * epoch for name, array in state.items()}
+        total = float(sum(np.abs(state[name]).sum() for name in sorted(state)))
+        metrics = {name: total + number for number, name in enumerate(METRICS)}
+        history.append(EpochMetrics(epoch, **metrics, seconds=SECONDS))
+    final = final_metrics(state) if history[-1].epoch == run.epochs else None
+    return SegmentResult(tuple(history), state, final, diverged=False, device="stand-in")
+
+
+def final_metrics(state):
+    logits = np.abs(state["weights/dense_0/kernel"]).ravel()
+    return FinalMetrics(
+        loss=float(logits.sum()),
+        accuracy=0.5,
+        brier=0.25,
+        labels=np.argsort(logits).astype(np.uint8),
+        confidence=logits.astype(np.float16),
+        likelihood=logits[::-1].astype(np.float16),
+    )
+
+
+def whole(run):
+    """All of a run in one segment: what any way of training it must end with."""
+    return train(segment_of(run, epochs=run.epochs))
+
+
+def segment_of(run, *, state=None, first_epoch=0, epochs=1):
+    from dropstudy.records import Segment
+
+    return Segment(run, DATA, *split(run.seed), state, first_epoch, epochs)
+
+
+class AtOnce(Executor):
+    """Calls in the process and at the moment of submission."""
+
+    def submit(self, fn, /, *args, **kwargs):
+        future = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+class Listener:
+    """Remembers what it is told."""
+
+    def __init__(self):
+        self.epochs, self.ends, self.notices = [], [], []
+
+    def epoch(self, run, row):
+        self.epochs.append((run.key, row.epoch))
+
+    def ended(self, run, status, cause):
+        self.ends.append((run.key, status, cause))
+
+    def notice(self, text):
+        self.notices.append(text)
+
+
+def same_tensors(one, other):
+    """Equal to the bit, types and names included."""
+    return one.keys() == other.keys() and all(
+        one[name].dtype == other[name].dtype
+        and one[name].shape == other[name].shape
+        and one[name].tobytes() == other[name].tobytes()
+        for name in one
+    )
+
+
+def assert_finished(store, run):
+    """The store holds of `run` exactly what training it in one go gives, and no more files than that takes."""
+    result = whole(run)
+    final = result.final
+    predictions = {"labels": final.labels, "confidence": final.confidence, "likelihood": final.likelihood}
+    weights = {
+        name.removeprefix("weights/"): array
+        for name, array in result.state.items()
+        if name.startswith("weights/")
+    }
+    assert store.status()[run.key] == "done"
+    assert store.history(run.key) == result.history
+    assert same_tensors(store.weights(run.key), weights)
+    assert same_tensors(store.predictions(run.key), predictions)
+    (row,) = [row for row in store.finals() if row["key"] == run.key]
+    assert (row["test_loss"], row["test_accuracy"], row["brier"]) == (final.loss, final.accuracy, final.brier)
+    files = sorted(path.name for path in store.run_folder(run.key).iterdir())
+    assert files == ["predictions.safetensors", "weights.safetensors"]

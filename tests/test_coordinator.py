@@ -1,0 +1,530 @@
+"""The coordinator: every run to its end, whatever becomes of workers, files and the coordinator itself."""
+
+import gc
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import weakref
+from collections import Counter
+from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from disks import small_disk
+from hypothesis import given
+from hypothesis import strategies as st
+from killing import META, RUNS, kill_everywhere, study
+from standin import (
+    DATA,
+    SECONDS,
+    AtOnce,
+    Listener,
+    assert_finished,
+    make_run,
+    make_runs,
+    same_tensors,
+    split,
+    train,
+    whole,
+)
+
+from dropstudy import coordinator, workers
+from dropstudy.coordinator import MOST_TRIES, SEGMENT_SECONDS, train_runs
+from dropstudy.errors import StoreError
+from dropstudy.store import Store
+
+
+class Trainer:
+    """In place of `workers.train`: remembers the segments, and fails where it is told to."""
+
+    def __init__(self):
+        self.segments = []
+        self.trouble = {}
+
+    def __call__(self, segment):
+        self.segments.append(segment)
+        trouble = self.trouble.get(segment.run.key)
+        return train(segment) if trouble is None else trouble(segment)
+
+    def steps(self, run):
+        """First epoch and number of epochs of each segment of a run."""
+        return [(one.first_epoch, one.epochs) for one in self.segments if one.run == run]
+
+
+@pytest.fixture
+def trainer(monkeypatch):
+    trainer = Trainer()
+    monkeypatch.setattr(workers, "train", trainer)
+    return trainer
+
+
+@pytest.fixture
+def open_study(tmp_path):
+    """Opens a study of some runs, in the same folder each time."""
+    opened = []
+
+    def open_(runs):
+        store = Store(tmp_path / "study", create=True)
+        opened.append(store)
+        store.begin(META, runs)
+        return store
+
+    yield open_
+    for store in opened:
+        store.close()
+
+
+def go(store, *, executor=None, listener=None, in_flight=2):
+    """Train what is missing, as a study does; returns the listener."""
+    listener = Listener() if listener is None else listener
+    runs = store.runs("planned", "running", "failed")
+    executor = AtOnce() if executor is None else executor
+    train_runs(store, runs, DATA, split, executor, listener, in_flight=in_flight)
+    return listener
+
+
+# The way of a run
+
+
+def test_segments_follow_one_another_to_the_last_epoch_and_not_beyond(trainer, open_study):
+    run = make_run(epochs=6)
+    store = open_study([run])
+    go(store)
+    per_segment = int(SEGMENT_SECONDS / SECONDS)
+    assert per_segment == 2
+    assert trainer.steps(run) == [(0, 1), (1, 2), (3, 2), (5, 1)]
+    assert trainer.segments[0].state is None
+    for before, after in zip(trainer.segments, trainer.segments[1:], strict=False):
+        assert same_tensors(after.state, train(before).state)
+    for segment in trainer.segments:
+        assert segment.data == DATA
+        assert np.array_equal(segment.train_index, split(run.seed)[0])
+    assert_finished(store, run)
+
+
+@given(epochs=st.integers(1, 12), seconds=st.floats(0, 5))
+def test_whatever_an_epoch_takes_each_is_trained_once(tmp_path_factory, epochs, seconds):
+    trainer = Trainer()
+    run = make_run(epochs=epochs)
+
+    def timed(segment):
+        result = train(segment)
+        return replace(result, history=tuple(replace(row, seconds=seconds) for row in result.history))
+
+    trainer.trouble[run.key] = timed
+    with pytest.MonkeyPatch.context() as patch, Store(tmp_path_factory.mktemp("timed"), create=True) as store:
+        patch.setattr(workers, "train", trainer)
+        store.begin(META, [run])
+        listener = go(store)
+        assert listener.epochs == [(run.key, epoch) for epoch in range(1, epochs + 1)]
+        assert sum(length for _, length in trainer.steps(run)) == epochs
+        slow_segments = [length for _, length in trainer.steps(run)[1:] if length * seconds > SEGMENT_SECONDS]
+        assert set(slow_segments) <= {1}
+        assert_finished(store, run)
+
+
+@pytest.mark.parametrize("in_flight", [1, 2, 100])
+@pytest.mark.parametrize("threads", [0, 1, 4])
+def test_every_run_ends_as_if_it_were_alone(trainer, open_study, in_flight, threads):
+    runs = make_runs("a", "b", "c", seeds=(0, 1, 2), epochs=4)
+    store = open_study(runs)
+    if threads:
+        with ThreadPoolExecutor(threads) as executor:
+            listener = go(store, executor=executor, in_flight=in_flight)
+    else:
+        listener = go(store, in_flight=in_flight)
+    for run in runs:
+        assert_finished(store, run)
+        assert [epoch for key, epoch in listener.epochs if key == run.key] == [1, 2, 3, 4]
+    assert sorted(listener.ends) == sorted((run.key, "done", "") for run in runs)
+    assert listener.notices == []
+
+
+def test_each_run_gets_the_rows_of_its_seed(trainer, open_study, monkeypatch):
+    held_out = np.arange(3, dtype=np.int32)
+    runs = make_runs("a", seeds=(0, 5))
+    store = open_study(runs)
+    train_runs(
+        store, runs, DATA, lambda seed: (split(seed)[0], held_out + seed), AtOnce(), Listener(), in_flight=1
+    )
+    for segment in trainer.segments:
+        assert np.array_equal(segment.train_index, split(segment.run.seed)[0])
+        assert np.array_equal(segment.validation_index, held_out + segment.run.seed)
+
+
+def test_nothing_to_train_is_done_at_once(trainer, open_study):
+    store = open_study([])
+    listener = go(store)
+    assert (trainer.segments, listener.epochs, listener.ends) == ([], [], [])
+
+
+# How many at once
+
+
+@pytest.mark.parametrize("in_flight", [1, 3])
+def test_so_many_runs_are_under_way_and_the_first_end_before_the_last_begin(trainer, open_study, in_flight):
+    runs = make_runs(*"abcdefgh", epochs=6)
+    store = open_study(runs)
+    most = 0
+    under_way = set()
+
+    class Watcher(Listener):
+        def ended(self, run, status, cause):
+            super().ended(run, status, cause)
+            under_way.discard(run.key)
+
+    def watched(segment):
+        nonlocal most
+        under_way.add(segment.run.key)
+        most = max(most, len(under_way))
+        return train(segment)
+
+    trainer.trouble = dict.fromkeys((run.key for run in runs), watched)
+    with ThreadPoolExecutor(1) as executor:
+        listener = go(store, executor=executor, listener=Watcher(), in_flight=in_flight)
+    # One more while the end of a run is being written: its place is already taken.
+    assert most <= in_flight + 1
+    assert most >= in_flight
+    begun = list(dict.fromkeys(segment.run.key for segment in trainer.segments))
+    assert begun == [run.key for run in runs]
+    last_begun = trainer.segments.index(next(one for one in trainer.segments if one.run == runs[-1]))
+    done_before = {one.run.key for one in trainer.segments[:last_begun] if one.first_epoch == 5}
+    assert len(done_before) >= len(runs) - in_flight - 1
+    assert len(listener.ends) == len(runs)
+
+
+def test_runs_that_wait_or_have_ended_take_no_memory(open_study, monkeypatch):
+    """Rows are drawn when a run begins and let go when it ends, however many runs there are."""
+    monkeypatch.setattr(workers, "train", train)
+    runs = make_runs("a", seeds=range(40), epochs=3)
+    store = open_study(runs)
+    drawn = []
+    alive = []
+
+    def watched_split(seed):
+        rows, held_out = split(seed)
+        drawn.append(weakref.ref(rows))
+        gc.collect()
+        alive.append(sum(ref() is not None for ref in drawn))
+        return rows, held_out
+
+    train_runs(store, runs, DATA, watched_split, AtOnce(), Listener(), in_flight=3)
+    assert len(alive) == len(runs)
+    assert max(alive) <= 3 + 2  # and the one that ends, and the one before it, which a name still holds
+
+
+# Workers that die, functions that raise
+
+
+def dies(times):
+    """A worker that dies the first `times` times that it is given the run."""
+    left = Counter(lives=times)
+
+    def act(segment):
+        if left["lives"]:
+            left["lives"] -= 1
+            raise BrokenExecutor("killed,\n  exit code -9")
+        return train(segment)
+
+    return act
+
+
+@pytest.mark.parametrize("deaths", range(MOST_TRIES))
+def test_a_segment_whose_worker_died_is_given_again(trainer, open_study, deaths):
+    unlucky, other = runs = make_runs("unlucky", "other")
+    trainer.trouble[unlucky.key] = dies(deaths)
+    store = open_study(runs)
+    listener = go(store)
+    assert_finished(store, unlucky)
+    assert_finished(store, other)
+    assert trainer.steps(unlucky)[: deaths + 1] == [(0, 1)] * (deaths + 1)
+    assert len(listener.notices) == deaths
+    assert all("worker died while it trained 'unlucky', seed 0" in text for text in listener.notices)
+
+
+@pytest.mark.parametrize("name", ["first", "middle", "last"])
+def test_a_run_whose_worker_always_dies_is_failed_with_the_cause_and_the_others_go_on(
+    trainer, open_study, name
+):
+    runs = make_runs("first", "middle", "last")
+    (unlucky,) = (run for run in runs if run.arm.name == name)
+    trainer.trouble[unlucky.key] = dies(10**6)
+    store = open_study(runs)
+    listener = go(store)
+    assert trainer.steps(unlucky) == [(0, 1)] * MOST_TRIES
+    cause = f"its worker died {MOST_TRIES} times: killed, exit code -9"
+    assert (unlucky.key, "failed", cause) in listener.ends
+    assert store.failures() == [f"'{name}', seed 0 failed: {cause}"]
+    for run in runs:
+        if run != unlucky:
+            assert_finished(store, run)
+
+
+def test_tries_are_counted_for_each_segment_anew(trainer, open_study):
+    """A long run may lose more workers than one segment may."""
+    run = make_run(epochs=8)
+    failed = Counter()
+
+    def dies_once_per_segment(segment):
+        failed[segment.first_epoch] += 1
+        if failed[segment.first_epoch] < MOST_TRIES:
+            raise BrokenExecutor
+        return train(segment)
+
+    trainer.trouble[run.key] = dies_once_per_segment
+    store = open_study([run])
+    listener = go(store)
+    assert_finished(store, run)
+    assert len(listener.notices) == (MOST_TRIES - 1) * len(failed) > MOST_TRIES
+
+
+def raises(segment):
+    message = f"no room\nin epoch {segment.first_epoch}, " + "very " * 500 + "long"
+    raise ValueError(message)
+
+
+def test_a_function_that_raises_is_not_given_again_and_the_others_go_on(trainer, open_study):
+    wrong, *others = runs = make_runs("wrong", "b", "c")
+    trainer.trouble[wrong.key] = raises
+    store = open_study(runs)
+    listener = go(store)
+    assert trainer.steps(wrong) == [(0, 1)]
+    ((_, _, cause),) = [end for end in listener.ends if end[1] == "failed"]
+    assert cause.startswith("ValueError: no room in epoch 0, very very")
+    assert "\n" not in cause
+    assert len(cause) < 400
+    text = (store.run_folder(wrong.key) / "traceback.txt").read_text(encoding="utf-8")
+    assert "in raises" in text
+    assert "very " * 500 in text
+    for run in others:
+        assert_finished(store, run)
+
+
+def test_an_error_without_words_is_called_by_its_name(trainer, open_study):
+    def fails(_):
+        raise MemoryError
+
+    run = make_run()
+    trainer.trouble[run.key] = fails
+    store = open_study([run])
+    assert go(store).ends == [(run.key, "failed", "MemoryError")]
+
+
+def test_a_failed_run_is_tried_again_by_the_next_call_from_where_it_was(trainer, open_study):
+    run = make_run(epochs=6)
+    trainer.trouble[run.key] = lambda segment: train(segment) if segment.first_epoch < 3 else raises(segment)
+    store = open_study([run])
+    go(store)
+    assert store.status() == {run.key: "failed"}
+    assert len(store.history(run.key)) == 3
+    trainer.trouble.clear()
+    trainer.segments.clear()
+    go(store)
+    assert trainer.steps(run)[0] == (3, 1)
+    assert_finished(store, run)
+    assert store.failures() == []
+
+
+def test_all_runs_may_fail(trainer, open_study):
+    runs = make_runs("a", "b", "c", "d")
+    trainer.trouble = dict.fromkeys((run.key for run in runs), raises)
+    store = open_study(runs)
+    assert len(go(store).ends) == len(runs)
+    assert set(store.status().values()) == {"failed"}
+
+
+def test_a_run_that_diverges_ends_there_with_its_history_and_the_others_go_on(trainer, open_study):
+    lost, other = runs = make_runs("lost", "other", epochs=6)
+
+    def diverges(segment):
+        result = train(segment)
+        if segment.first_epoch < 3:
+            return result
+        row = replace(result.history[0], loss=float("nan"))
+        return replace(result, history=(row,), final=None, diverged=True)
+
+    trainer.trouble[lost.key] = diverges
+    store = open_study(runs)
+    listener = go(store)
+    assert trainer.steps(lost)[-1] == (3, 2)
+    assert [row.epoch for row in store.history(lost.key)] == [1, 2, 3, 4]
+    assert [epoch for key, epoch in listener.epochs if key == lost.key] == [1, 2, 3, 4]
+    assert (lost.key, "diverged", "the loss was no longer finite in epoch 4") in listener.ends
+    assert store.status()[lost.key] == "diverged"
+    assert_finished(store, other)
+
+
+# Going on
+
+
+class Stop(Listener):
+    """Ends the study at a given epoch, as Ctrl-C or a closed terminal would."""
+
+    def __init__(self, after, error=KeyboardInterrupt):
+        super().__init__()
+        self.after, self.error = after, error
+
+    def epoch(self, run, row):
+        super().epoch(run, row)
+        if len(self.epochs) == self.after:
+            raise self.error
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, BrokenPipeError])
+@pytest.mark.parametrize("after", range(1, 24))
+def test_a_study_that_is_stopped_anywhere_goes_on_from_the_store(trainer, open_study, after, error):
+    runs = make_runs("a", "b", seeds=(0, 1), epochs=6)
+    store = open_study(runs)
+    with pytest.raises(error):
+        go(store, listener=Stop(after, error))
+    done = {run.key: len(store.history(run.key)) for run in runs}
+    assert sum(done.values()) >= after
+    store.close()
+    trainer.segments.clear()
+    store = open_study(runs)
+    listener = go(store)
+    for run in runs:
+        assert_finished(store, run)
+        if done[run.key] < run.epochs:
+            assert trainer.steps(run)[0] == (done[run.key], 1)
+        else:
+            assert trainer.steps(run) == []
+    assert len(listener.epochs) == 24 - sum(done.values())
+
+
+@pytest.mark.parametrize("damage", ["flipped", "cut", "gone"])
+def test_a_run_with_a_damaged_checkpoint_starts_again_and_says_so(trainer, open_study, damage):
+    damaged, other = runs = make_runs("damaged", "other", epochs=6)
+    store = open_study(runs)
+    with pytest.raises(KeyboardInterrupt):
+        go(store, listener=Stop(4))
+    assert store.status() == {damaged.key: "running", other.key: "running"}
+    done = len(store.history(other.key))
+    (path,) = store.run_folder(damaged.key).glob("checkpoint-*")
+    content = path.read_bytes()
+    if damage == "gone":
+        path.unlink()
+    else:
+        flipped = bytes([content[len(content) // 2] ^ 1])
+        rest = flipped + content[len(content) // 2 + 1 :] if damage == "flipped" else b""
+        path.write_bytes(content[: len(content) // 2] + rest)
+    trainer.segments.clear()
+    listener = go(store)
+    (notice,) = listener.notices
+    assert str(path) in notice
+    assert "'damaged', seed 0 starts again" in notice
+    assert trainer.steps(damaged)[0] == (0, 1)
+    assert trainer.steps(other)[0] == (done, 1)
+    assert_finished(store, damaged)
+    assert_finished(store, other)
+
+
+# When the store cannot be written
+
+
+def test_a_full_disk_stops_the_study_with_what_was_committed(tmp_path, trainer):
+    runs = make_runs("a", "b", "c", epochs=6)
+    with small_disk(tmp_path / "disk", 128) as disk:
+        folder = disk / "study"
+        with Store(folder, create=True) as store:
+            store.begin(META, runs)
+            (disk / "filler").write_bytes(bytes(shutil.disk_usage(disk).free - 24 * 1024))
+            with ThreadPoolExecutor(2) as executor, pytest.raises(StoreError, match=r"room for [\d,]+ bytes"):
+                go(store, executor=executor, in_flight=3)
+        (disk / "filler").unlink()
+        with Store(folder) as store:
+            kept = sum(len(store.history(run.key)) for run in runs)
+            listener = go(store)
+            assert kept + len(listener.epochs) == 18
+            for run in runs:
+                assert_finished(store, run)
+
+
+def test_a_folder_that_vanishes_stops_the_study_and_is_not_made_again(trainer, open_study):
+    run = make_run(epochs=6)
+    store = open_study([run])
+
+    class Vandal(Listener):
+        def epoch(self, run, row):
+            if row.epoch == 3:
+                shutil.rmtree(store.folder)
+
+    with pytest.raises(StoreError, match="moved or deleted"):
+        go(store, listener=Vandal())
+    assert not store.folder.exists()
+
+
+# When the coordinator is killed
+
+
+def test_a_study_killed_at_any_point_ends_as_if_it_never_was(tmp_path):
+    """SIGKILL, really, before each thing that a study does to the disk."""
+    killed, _, survivor = kill_everywhere("study", tmp_path)
+    assert len(killed) > 100
+    for folder, before in [*killed, (survivor, "the end")]:
+        study(folder)
+        with Store(folder) as store:
+            for run in RUNS:
+                assert [row.epoch for row in store.history(run.key)] == [1, 2, 3, 4, 5], before
+                assert_finished(store, run)
+
+
+SCRIPT = """
+import sys, time
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+import standin
+from dropstudy import coordinator, workers
+from dropstudy.store import Store
+
+def slowly(segment):
+    time.sleep(0.01)
+    return standin.train(segment)
+
+workers.train = slowly
+runs = standin.make_runs("a", "b", seeds=range(3), epochs=8)
+crew = workers.LocalWorkers(2)
+with Store(Path(sys.argv[2]), create=True) as store:
+    store.begin({}, runs)
+    print("begun", flush=True)
+    todo = store.runs("planned", "running", "failed")
+    coordinator.train_runs(
+        store, todo, standin.DATA, standin.split, crew, standin.Listener(), in_flight=3
+    )
+crew.shutdown()
+"""
+
+
+def test_a_study_killed_at_random_times_with_its_workers_at_work_ends_the_same(tmp_path):
+    """One script, killed again and again and started again, without a guard for its main module."""
+    script = tmp_path / "study.py"
+    script.write_text(SCRIPT)
+    command = [sys.executable, str(script), str(Path(__file__).parent), str(tmp_path / "study")]
+    draw = random.Random(5)
+    kills = 0
+    left = []
+    for _ in range(5):
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        with process:
+            assert process.stdout.readline() == "begun\n"
+            time.sleep(draw.uniform(0.1, 0.7))
+            left += psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
+            process.kill()
+        kills += process.returncode == -signal.SIGKILL
+    assert kills > 0
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    with Store(tmp_path / "study") as store:
+        runs = make_runs("a", "b", seeds=range(3), epochs=8)
+        assert store.runs() == runs
+        for run in runs:
+            assert_finished(store, run)
+    _, alive = psutil.wait_procs(left, timeout=60)
+    assert alive == []

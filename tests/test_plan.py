@@ -1,0 +1,215 @@
+"""A run's key is what its numbers depend on and nothing else; rows are split by seed and by nothing else."""
+
+import os
+import string
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dropstudy import plan
+from dropstudy.data import load_dataset
+from dropstudy.errors import InvalidArgument
+from dropstudy.records import Arm, Optimizer
+from dropstudy.spec import FIELDS, parse_spec
+
+SPEC = parse_spec(
+    {
+        "name": "mine",
+        "rates": [0, 0.5, 0.8],
+        "hidden": [16],
+        "epochs": 3,
+        "batch_size": 100,
+        "seeds": [4, 7],
+        "validation": "test",
+    }
+)
+NAMES = st.text(string.printable, min_size=1, max_size=20)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return load_dataset("digits")
+
+
+def keys(spec, dataset, precision="float32"):
+    return [run.key for run in plan.plan_runs(spec, dataset, precision)]
+
+
+# --- which runs there are ---
+
+
+@given(
+    rates=st.lists(st.floats(0, 1, exclude_max=True), min_size=1, max_size=5, unique=True),
+    seeds=st.lists(st.integers(0, 99), min_size=1, max_size=5, unique=True),
+)
+def test_there_is_one_run_for_each_arm_and_seed_each_with_a_key_of_its_own(digits, rates, seeds):
+    arms = tuple(Arm(f"arm {number}", rate) for number, rate in enumerate(rates))
+    runs = plan.plan_runs(replace(SPEC, arms=arms, seeds=tuple(seeds)), digits, "float32")
+    assert [(run.seed, run.arm) for run in runs] == [(seed, arm) for seed in seeds for arm in arms]
+    assert len({run.key for run in runs}) == len(arms) * len(seeds)
+    assert all(set(run.key) <= set(string.hexdigits) and len(run.key) == 64 for run in runs)
+
+
+def test_the_notebooks_network_has_the_parameters_and_steps_that_keras_counts(digits):
+    mnist = replace(
+        digits,
+        x_train=np.zeros((60_000, 28, 28), np.uint8),
+        y_train=np.arange(60_000, dtype=np.int64) % 10,
+    )
+    notebook = replace(SPEC, hidden=(512, 512), batch_size=128)
+    shape = plan.plan_runs(notebook, mnist, "float32")[0].shape
+    assert shape.widths == (784, 512, 512, 10)
+    assert shape.parameters == 669_706
+    assert shape.steps == 469
+
+
+def test_held_out_examples_are_not_trained_on(digits):
+    run = plan.plan_runs(replace(SPEC, validation=437), digits, "float32")[0]
+    assert run.shape.train_size == 1000
+    assert run.shape.steps == 10
+
+
+# --- keys ---
+
+CHANGES = {
+    "hidden": (16, 16),
+    "activation": "other",
+    "batch_size": 99,
+    "epochs": 4,
+    "validation": 0.1,
+    "optimizer": Optimizer(learning_rate=0.002),
+}
+NO_PART_OF_A_KEY = {
+    "name": "a title",
+    "data": "the digest of the content stands for it",
+    "arms": "each run has its own",
+    "seeds": "each run has its own",
+    "precision": "what it became on the machine stands for it",
+}
+
+
+def test_every_field_of_a_study_is_in_the_key_or_has_a_reason_not_to_be():
+    assert set(FIELDS) == {*CHANGES, *NO_PART_OF_A_KEY}
+
+
+@pytest.mark.parametrize("field", CHANGES)
+def test_a_field_that_matters_gives_other_keys(digits, field):
+    assert not set(keys(SPEC, digits)) & set(keys(replace(SPEC, **{field: CHANGES[field]}), digits))
+
+
+@pytest.mark.parametrize("part", [field.name for field in fields(Optimizer)])
+def test_each_setting_of_the_optimizer_gives_other_keys(digits, part):
+    changed = replace(Optimizer(), **{part: "other" if part == "name" else 0.5})
+    assert not set(keys(SPEC, digits)) & set(keys(replace(SPEC, optimizer=changed), digits))
+
+
+def test_other_data_another_scale_precision_or_semantics_give_other_keys(digits, monkeypatch):
+    before = set(keys(SPEC, digits))
+    assert not before & set(keys(SPEC, replace(digits, sha256="0" * 64)))
+    assert not before & set(keys(SPEC, replace(digits, scale=1.0)))
+    assert not before & set(keys(SPEC, digits, "bfloat16"))
+    monkeypatch.setattr(plan, "SEMANTICS", plan.SEMANTICS + 1)
+    assert not before & set(keys(SPEC, digits))
+
+
+@given(st.lists(st.floats(0, 1, exclude_max=True), min_size=2, max_size=2, unique=True), st.integers(0, 9))
+def test_rates_and_seeds_that_differ_however_little_have_other_keys(digits, rates, seed):
+    def key(rate, seed):
+        return keys(replace(SPEC, arms=(Arm("a", rate),), seeds=(seed,)), digits)[0]
+
+    assert key(rates[0], seed) != key(rates[1], seed)
+    assert key(rates[0], seed) != key(rates[0], seed + 1)
+
+
+@given(study=NAMES, arms=st.lists(NAMES, min_size=3, max_size=3, unique=True), data=st.none() | NAMES)
+def test_what_things_are_called_and_where_they_lie_does_not_change_a_key(digits, study, arms, data):
+    named = tuple(Arm(name, arm.rate) for name, arm in zip(arms, SPEC.arms, strict=True))
+    renamed = replace(SPEC, name=study, arms=named, data=data, precision="bfloat16")
+    moved = replace(digits, name=study, source=f"/elsewhere/{study}", fallback=True)
+    assert keys(renamed, moved) == keys(SPEC, digits)
+
+
+def test_neither_the_folder_nor_the_environment_changes_a_key(digits, tmp_path, monkeypatch):
+    before = keys(SPEC, digits)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "environ", {"HOSTNAME": "elsewhere", "JAX_PLATFORMS": "tpu"})
+    assert keys(SPEC, digits) == before
+
+
+def test_arms_and_seeds_that_are_added_leave_the_keys_of_the_others(digits):
+    grown = replace(SPEC, arms=(Arm("new", 0.1), *SPEC.arms), seeds=(1, *SPEC.seeds))
+    assert set(keys(SPEC, digits)) < set(keys(grown, digits))
+
+
+# --- splits ---
+
+
+def labels_of(counts):
+    labels = np.repeat(np.arange(len(counts)), counts).astype(np.int64)
+    return np.random.default_rng(0).permutation(labels)
+
+
+@given(
+    counts=st.lists(st.integers(8, 60), min_size=2, max_size=6),
+    share=st.floats(0.2, 0.8),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_a_split_is_disjoint_complete_in_order_and_stratified(counts, share, seed):
+    labels = labels_of(counts)
+    held_out = round(share * len(labels))
+    train, held = plan.split(labels, held_out, seed)
+    assert len(held) == held_out
+    assert np.array_equal(np.sort(np.concatenate([train, held])), np.arange(len(labels)))
+    for rows in (train, held):
+        assert rows.dtype == np.int32
+        assert np.all(np.diff(rows) > 0)
+    for label, count in enumerate(counts):
+        assert abs(int((labels[held] == label).sum()) - count * held_out / len(labels)) <= 1
+
+
+def test_a_split_follows_the_seed_and_nothing_else():
+    labels = labels_of([50, 60, 70])
+    splits = {seed: plan.split(labels, 40, seed)[1] for seed in range(5)}
+    assert all(np.array_equal(held, plan.split(labels, 40, seed)[1]) for seed, held in splits.items())
+    assert len({held.tobytes() for held in splits.values()}) == len(splits)
+
+
+def test_a_study_that_watches_the_test_set_trains_on_every_row():
+    train, held = plan.split(labels_of([5, 6]), 0, seed=3)
+    assert train.tolist() == list(range(11))
+    assert train.dtype == np.int32
+    assert held is None
+
+
+@pytest.mark.parametrize(("validation", "count"), [("test", 0), (0.1, 144), (1, 1), (1436, 1436), (0.5, 718)])
+def test_a_share_or_a_count_is_held_out(digits, validation, count):
+    assert plan.validation_count(replace(SPEC, validation=validation), len(digits.y_train)) == count
+
+
+# --- what the data do not allow ---
+
+
+@pytest.mark.parametrize("validation", [1437, 5000, 0.9999, 0.0001])
+def test_validation_data_that_leave_nothing_or_are_nothing_are_refused(digits, validation):
+    with pytest.raises(InvalidArgument, match="1437 training examples") as refusal:
+        plan.plan_runs(replace(SPEC, validation=validation), digits, "float32")
+    assert refusal.value.subject == "validation"
+
+
+def test_a_batch_may_be_as_large_as_the_training_data_and_no_larger(digits):
+    assert plan.plan_runs(replace(SPEC, batch_size=1437), digits, "float32")[0].shape.steps == 1
+    with pytest.raises(InvalidArgument, match="at most the 1437 training examples") as refusal:
+        plan.plan_runs(replace(SPEC, batch_size=1438), digits, "float32")
+    assert refusal.value.subject == "batch_size"
+    with pytest.raises(InvalidArgument, match="at most the 1000"):
+        plan.plan_runs(replace(SPEC, batch_size=1001, validation=437), digits, "float32")
+
+
+@pytest.mark.parametrize(("counts", "held_out"), [([20, 20, 20], 2), ([20, 20, 20], 58), ([30, 1], 10)])
+def test_a_split_that_cannot_have_every_class_in_both_parts_is_refused(counts, held_out):
+    with pytest.raises(InvalidArgument, match="every class to be in both parts") as refusal:
+        plan.split(labels_of(counts), held_out, 0)
+    assert refusal.value.subject == "validation"

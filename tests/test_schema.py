@@ -1,0 +1,287 @@
+"""The database: which files are taken for a study's, and how an older one becomes today's."""
+
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from disks import small_disk
+from hypothesis import given
+from hypothesis import strategies as st
+from standin import make_run, make_runs, whole
+
+from dropstudy import schema
+from dropstudy.errors import DamagedFile, StoreError
+from dropstudy.records import METRICS
+from dropstudy.store import DATABASE, Store
+
+DATABASES = Path(__file__).parent / "databases"
+RELEASED = sorted(DATABASES.glob("v*.db"))
+
+
+@pytest.fixture
+def path(tmp_path):
+    """A study's database with a run in it, finished."""
+    run = make_run()
+    with Store(tmp_path, create=True) as store:
+        store.begin({"data": "digits"}, [run])
+        store.commit(run, whole(run))
+    return tmp_path / DATABASE
+
+
+def tables(path):
+    with closing(sqlite3.connect(path)) as connection:
+        return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+
+
+def version(path):
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute("PRAGMA user_version").fetchone()[0]
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+def assert_refused(path, error, match):
+    """Refused with a message that names the file, and not one byte of the folder has changed."""
+    before = contents(path.parent)
+    for create in (False, True):
+        with pytest.raises(error, match=match) as caught:
+            schema.connect(path, create=create)
+        assert str(path) in str(caught.value)
+        assert contents(path.parent) == before
+
+
+# What is taken for a study's database
+
+
+def test_a_new_database_is_made_only_when_asked(tmp_path):
+    path = tmp_path / "new" / DATABASE
+    with pytest.raises(StoreError, match=r"no such file.*dropstudy run"):
+        schema.connect(path)
+    assert not path.parent.exists()
+    schema.connect(path, create=True).close()
+    assert tables(path) == {"meta", "run", "history"}
+    assert version(path) == len(schema.MIGRATIONS)
+    assert [entry.name for entry in path.parent.iterdir()] == [DATABASE]
+
+
+@pytest.mark.parametrize("name", ["two words", "Übung 学習 🎲", "n" * 200, "a?mode=ro#b%20c", "file:x", ":memory:"])
+def test_any_folder_name_will_do(tmp_path, name):
+    with Store(tmp_path / name, create=True) as store:
+        store.begin({"data": name}, [make_run()])
+    assert [entry.name for entry in tmp_path.iterdir()] == [name]
+    assert [entry.name for entry in (tmp_path / name).iterdir()] == [DATABASE]
+    with Store(tmp_path / name) as store:
+        assert store.meta == {"data": name}
+
+
+def test_a_newer_schema_is_refused(path):
+    newer = len(schema.MIGRATIONS) + 1
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"PRAGMA user_version = {newer}")
+    assert_refused(path, StoreError, rf"version {newer}, written by a newer dropstudy.*Update")
+
+
+@pytest.mark.parametrize("content", ["CREATE TABLE run (key TEXT)", "PRAGMA user_version = 1"])
+def test_another_programs_database_is_refused(tmp_path, content):
+    path = tmp_path / DATABASE
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(content)
+    assert_refused(path, StoreError, "another SQLite database")
+
+
+@pytest.mark.parametrize("size", [0, 1, 511])
+def test_a_file_cut_to_nothing_is_not_taken_for_a_new_database(path, size):
+    path.write_bytes(path.read_bytes()[:size])
+    assert_refused(path, DamagedFile, f"a file of {size} bytes")
+
+
+@pytest.mark.parametrize("content", [b"<html>not a database</html>" * 100, bytes(5000)])
+def test_a_file_that_is_no_database_is_refused(path, content):
+    path.write_bytes(content)
+    assert_refused(path, DamagedFile, "an intact SQLite database")
+
+
+def test_a_folder_in_the_databases_place_is_refused(tmp_path):
+    (tmp_path / DATABASE).mkdir()
+    for create in (False, True):
+        with pytest.raises(StoreError, match=DATABASE):
+            schema.connect(tmp_path / DATABASE, create=create)
+    assert [entry.name for entry in tmp_path.iterdir()] == [DATABASE]
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(StoreError, match=r"file/study\.db.*a place that can be written"):
+        schema.connect(tmp_path / "file" / DATABASE, create=True)
+
+
+# Damage
+
+
+@pytest.mark.parametrize("kept", [0.3, 0.7, 0.95])
+def test_a_cut_database_is_refused_and_not_written_to(path, kept):
+    content = path.read_bytes()
+    path.write_bytes(content[: int(kept * len(content))])
+    assert_refused(path, StoreError, "database")
+
+
+@given(data=st.data())
+def test_rubbish_in_any_page_is_refused(tmp_path_factory, data):
+    folder = tmp_path_factory.mktemp("rubbish")
+    shutil.copy(DATABASES / "v1.db", folder / DATABASE)
+    content = bytearray((folder / DATABASE).read_bytes())
+    page = data.draw(st.integers(0, len(content) // 4096 - 1))
+    content[page * 4096 : (page + 1) * 4096] = data.draw(st.binary(min_size=1, max_size=64)).ljust(4096, b"\xaa")
+    (folder / DATABASE).write_bytes(content)
+    assert_refused(folder / DATABASE, StoreError, "database")
+
+
+def test_a_damaged_older_database_is_refused_before_it_is_migrated(path, monkeypatch):
+    content = bytearray(path.read_bytes())
+    content[4096:8192] = b"\xaa" * 4096
+    path.write_bytes(content)
+    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, "CREATE TABLE more (x);"))
+    assert_refused(path, DamagedFile, "an intact SQLite database")
+
+
+def test_damage_found_while_it_is_open_is_named(path):
+    with Store(path.parent) as store:
+        content = bytearray(path.read_bytes())
+        content[24:28] = b"\xff" * 4  # the file's change counter: pages in memory are out of date
+        path.write_bytes(content[:4096] + b"\xaa" * (len(content) - 4096))
+        with pytest.raises(DamagedFile, match="an intact SQLite database") as caught:
+            store.begin({"more": 1}, make_runs("another"))
+    assert str(path) in str(caught.value)
+
+
+# Older schemas
+
+NEXT = "ALTER TABLE run ADD COLUMN note TEXT; CREATE TABLE more (x INTEGER) STRICT;"
+
+
+@pytest.mark.parametrize("released", RELEASED, ids=lambda released: released.stem)
+def test_a_database_of_every_released_version_can_be_read(tmp_path, released):
+    shutil.copy(released, tmp_path / DATABASE)
+    with Store(tmp_path) as store:
+        assert store.meta == {"data": "digits", "classes": ["0", "1"]}
+        assert store.status() == {
+            "done-7": "done",
+            "running-7": "running",
+            "diverged-7": "diverged",
+            "failed-7": "failed",
+            "planned-7": "planned",
+        }
+        runs = store.runs()
+        assert [run.arm.name for run in runs] == ["done", "running", "diverged", "failed", "planned"]
+        assert runs[0] == make_run("done", seed=7, epochs=3, rate=0.5)
+        assert {run.key: len(store.history(run.key)) for run in runs} == {
+            "done-7": 3,
+            "running-7": 2,
+            "diverged-7": 1,
+            "failed-7": 0,
+            "planned-7": 0,
+        }
+        assert [row.epoch for row in store.history("done-7")] == [1, 2, 3]
+        assert store.history("done-7")[0].loss == 28.871856689453125
+        assert all(getattr(row, name) > 0 for row in store.history("done-7") for name in METRICS)
+        assert [row["key"] for row in store.finals()] == ["done-7"]
+        assert store.failures() == [
+            "'diverged', seed 7 diverged: the loss was no longer finite in epoch 1",
+            "'failed', seed 7 failed: ValueError: no",
+        ]
+
+
+def test_the_newest_version_has_its_database_in_the_tests():
+    assert RELEASED[-1].name == f"v{len(schema.MIGRATIONS)}.db"
+    assert [version(path) for path in RELEASED] == list(range(1, len(schema.MIGRATIONS) + 1))
+
+
+def test_an_older_database_is_backed_up_and_migrated(path, monkeypatch):
+    old = len(schema.MIGRATIONS)
+    with Store(path.parent) as store:
+        history = store.history("arm-0")
+    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, NEXT, "INSERT INTO more VALUES (1)"))
+    with Store(path.parent) as store:
+        assert store.history("arm-0") == history
+    assert version(path) == old + 2
+    assert "more" in tables(path)
+    backup = path.with_name(f"study.v{old}.backup.db")
+    assert version(backup) == old
+    assert "more" not in tables(backup)
+    monkeypatch.undo()
+    backup.rename(path)
+    with Store(path.parent) as store:
+        assert store.history("arm-0") == history
+
+
+def test_a_database_of_today_is_not_backed_up(path):
+    before = contents(path.parent)
+    Store(path.parent).close()
+    assert contents(path.parent) == before
+
+
+@pytest.mark.parametrize("broken", ["INSERT INTO nowhere VALUES (1)", "CREATE TABLE more (y);", "rubbish"])
+def test_a_migration_that_fails_leaves_the_old_database(path, monkeypatch, broken):
+    old = len(schema.MIGRATIONS)
+    before = path.read_bytes()
+    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, NEXT, broken))
+    with pytest.raises(sqlite3.OperationalError):  # a bug of ours: no advice would help
+        Store(path.parent)
+    assert path.read_bytes() == before
+    monkeypatch.undo()
+    with Store(path.parent) as store:
+        assert len(store.history("arm-0")) == 5
+    assert version(path) == old
+
+
+def test_a_script_may_hold_triggers_comments_and_a_last_statement_without_its_semicolon(tmp_path, monkeypatch):
+    script = """
+    CREATE TABLE a (x); -- one; two
+    CREATE TABLE b (x);
+    CREATE TRIGGER copy AFTER INSERT ON a BEGIN INSERT INTO b VALUES (new.x); INSERT INTO b VALUES ('x;y'); END;
+    INSERT INTO a VALUES ('v;w')
+    """
+    monkeypatch.setattr(schema, "MIGRATIONS", (script,))
+    with closing(schema.connect(tmp_path / DATABASE, create=True)) as connection:
+        assert connection.execute("SELECT x FROM b").fetchall() == [("v;w",), ("x;y",)]
+
+
+def test_of_two_that_open_an_older_database_one_migrates_it(path, monkeypatch):
+    """The second found it old before the first was done, and must not do it again."""
+    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, NEXT))
+    slow = sqlite3.connect(path, isolation_level=None)
+    with closing(slow):
+        assert version(path) < len(schema.MIGRATIONS)
+        schema.connect(path).close()
+        schema._migrate(slow, path)
+    assert version(path) == len(schema.MIGRATIONS)
+
+
+def test_no_room_for_the_backup_leaves_the_old_database(tmp_path, path, monkeypatch):
+    with small_disk(tmp_path / "disk", 64) as disk:
+        shutil.copy(path, disk / DATABASE)
+        room = 64 * 1024 - path.stat().st_size
+        (disk / "filler").write_bytes(bytes(room - 8 * 1024))
+        before = path.read_bytes()
+        with monkeypatch.context() as context:
+            context.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, NEXT))
+            with pytest.raises(StoreError, match=r"room for [\d,]+ bytes"):
+                schema.connect(disk / DATABASE)
+        assert (disk / DATABASE).read_bytes() == before
+        (disk / "filler").unlink()
+        schema.connect(disk / DATABASE).close()
+
+
+# Safety of what it promises
+
+
+def test_a_commit_is_on_disk_before_anything_that_follows_it(path):
+    """EXTRA (3) syncs the folder after the journal goes, which FULL (2) does not."""
+    with closing(schema.connect(path)) as connection:
+        assert connection.execute("PRAGMA synchronous").fetchone() == (3,)
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+        assert connection.execute("PRAGMA foreign_keys").fetchone() == (1,)

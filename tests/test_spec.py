@@ -1,0 +1,555 @@
+"""A study file is checked to the last field before anything happens, and says the same when written back."""
+
+import math
+import tomllib
+from dataclasses import asdict, fields, replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dropstudy import presets
+from dropstudy.errors import InvalidArgument
+from dropstudy.records import Arm, Optimizer, StudySpec
+from dropstudy.spec import (
+    FIELDS,
+    MAX_SEED,
+    MOST_SEEDS,
+    STUDY_FILE,
+    arm_name,
+    differences,
+    is_study,
+    parse_spec,
+    read_spec,
+    study_folder,
+    to_toml,
+)
+
+MINIMAL = {"name": "mine", "rates": [0, 0.5], "hidden": [16], "epochs": 3, "validation": 0.1}
+
+
+def parse(**changes):
+    return parse_spec({**MINIMAL, **changes})
+
+
+def with_arms(*arms):
+    return parse_spec({**{k: v for k, v in MINIMAL.items() if k != "rates"}, "arms": list(arms)})
+
+
+def study_file(tmp_path, text):
+    path = tmp_path / "mine.toml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+# --- what is accepted ---
+
+
+def test_what_a_file_leaves_out_is_as_keras_has_it():
+    spec = parse()
+    assert spec == StudySpec(
+        name="mine",
+        data=None,
+        arms=(Arm("no dropout", 0.0), Arm("dropout 0.5", 0.5)),
+        hidden=(16,),
+        activation="relu",
+        optimizer=Optimizer("adam", 0.001, 0.9, 0.999, 1e-7),
+        batch_size=128,
+        epochs=3,
+        seeds=(0,),
+        validation=0.1,
+        precision="auto",
+    )
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "parsed"),
+    [
+        ("name", "größer & <b>", "größer & <b>"),
+        ("data", "my data/numbers.npz", "my data/numbers.npz"),
+        ("hidden", [512, 1, 7], (512, 1, 7)),
+        ("hidden", (32,), (32,)),
+        ("batch_size", 1, 1),
+        ("epochs", 1, 1),
+        ("epochs", np.int64(4), 4),
+        ("seeds", 3, (0, 1, 2)),
+        ("seeds", [7], (7,)),
+        ("seeds", range(2, 5), (2, 3, 4)),
+        ("seeds", [MAX_SEED, 0], (MAX_SEED, 0)),
+        ("validation", "test", "test"),
+        ("validation", 0.25, 0.25),
+        ("validation", 1, 1),
+        ("validation", 10_000, 10_000),
+        ("precision", "bfloat16", "bfloat16"),
+        ("precision", "float32", "float32"),
+        ("optimizer", {"learning_rate": 1}, Optimizer(learning_rate=1.0)),
+        ("optimizer", Optimizer(beta_1=0.0), Optimizer(beta_1=0.0)),
+    ],
+)
+def test_a_right_value_is_taken(field, value, parsed):
+    received = getattr(parse(**{field: value}), field)
+    assert received == parsed
+    assert type(received) is type(parsed)
+
+
+def test_arms_are_tables_or_records_and_are_named_after_their_rate_where_they_have_no_name():
+    spec = with_arms({"rate": 0}, {"name": "[red]", "rate": 0.2}, Arm("half", 0.5), {"rate": 0.75})
+    assert spec.arms == (
+        Arm("no dropout", 0.0),
+        Arm("[red]", 0.2),
+        Arm("half", 0.5),
+        Arm("dropout 0.75", 0.75),
+    )
+
+
+@given(st.lists(st.floats(0, 1, exclude_max=True), min_size=2, max_size=6, unique=True))
+def test_rates_that_differ_make_arms_whose_names_differ(rates):
+    arms = parse(rates=rates).arms
+    assert [arm.rate for arm in arms] == rates
+    assert len({arm.name for arm in arms}) == len(rates)
+
+
+def test_minus_zero_is_zero():
+    rate = parse(rates=[-0.0]).arms[0].rate
+    assert math.copysign(1, rate) == 1
+    assert arm_name(rate) == "no dropout"
+
+
+# --- what is refused, and how ---
+
+WRONG = [
+    ("name", ""),
+    ("name", "  "),
+    ("name", 3),
+    ("name", "a/b"),
+    ("name", "a\\b"),
+    ("name", ".."),
+    ("name", "."),
+    ("name", "two\nlines"),
+    ("name", "nul\0"),
+    ("data", ""),
+    ("data", 5),
+    ("data", "half \udcff character"),
+    ("hidden", []),
+    ("hidden", 512),
+    ("hidden", "512"),
+    ("hidden", [0]),
+    ("hidden", [512, -1]),
+    ("hidden", [1.5]),
+    ("hidden", [True]),
+    ("hidden", [2**31]),
+    ("activation", "tanh"),
+    ("activation", None),
+    ("activation", ["relu"]),
+    ("batch_size", 0),
+    ("batch_size", -128),
+    ("batch_size", 12.0),
+    ("batch_size", True),
+    ("batch_size", "128"),
+    ("epochs", 0),
+    ("epochs", -1),
+    ("epochs", 2.5),
+    ("epochs", False),
+    ("epochs", math.nan),
+    ("epochs", 10**30),
+    ("seeds", 0),
+    ("seeds", -3),
+    ("seeds", 1.0),
+    ("seeds", True),
+    ("seeds", "3"),
+    ("seeds", []),
+    ("seeds", [1, 2, 1]),
+    ("seeds", [-1]),
+    ("seeds", [MAX_SEED + 1]),
+    ("seeds", [True]),
+    ("seeds", MOST_SEEDS + 1),
+    ("validation", 0),
+    ("validation", 0.0),
+    ("validation", 1.0),
+    ("validation", -0.1),
+    ("validation", -5),
+    ("validation", math.nan),
+    ("validation", math.inf),
+    ("validation", True),
+    ("validation", "val"),
+    ("validation", [0.1]),
+    ("precision", "float16"),
+    ("precision", 32),
+    ("optimizer", "adam"),
+    ("rates", []),
+    ("rates", 0.5),
+    ("rates", "0,0.5"),
+]
+
+
+@pytest.mark.parametrize(("field", "value"), WRONG)
+def test_a_wrong_value_is_refused_and_its_field_named(field, value):
+    with pytest.raises(InvalidArgument) as refusal:
+        parse(**{field: value})
+    assert refusal.value.subject == field
+    assert refusal.value.expected
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("name", "sgd"),
+        ("learning_rate", 0),
+        ("learning_rate", -1e-3),
+        ("learning_rate", math.nan),
+        ("learning_rate", math.inf),
+        ("learning_rate", 10**400),
+        ("learning_rate", True),
+        ("learning_rate", "0.001"),
+        ("beta_1", 1.0),
+        ("beta_1", -0.1),
+        ("beta_2", 1),
+        ("beta_2", math.nan),
+        ("epsilon", 0.0),
+    ],
+)
+def test_a_wrong_part_of_the_optimizer_is_refused_and_named(part, value):
+    with pytest.raises(InvalidArgument) as refusal:
+        parse(optimizer={part: value})
+    assert refusal.value.subject == f"optimizer.{part}"
+
+
+@pytest.mark.parametrize(
+    "rate", [1, 1.0, 1.5, 20, -0.1, -1, math.nan, math.inf, -math.inf, True, False, "0.5"]
+)
+def test_a_rate_outside_0_to_1_is_refused_and_its_arm_named(rate):
+    for spell in (
+        lambda: parse(rates=[0, rate]),
+        lambda: with_arms({"rate": 0}, {"rate": rate, "name": "b"}),
+    ):
+        with pytest.raises(InvalidArgument) as refusal:
+            spell()
+        assert refusal.value.subject == "rate (arm 2)"
+        assert "below 1" in refusal.value.expected
+
+
+def test_rate_1_is_told_what_a_rate_is():
+    with pytest.raises(InvalidArgument, match="share dropped, not kept"):
+        parse(rates=[1.0])
+
+
+@pytest.mark.parametrize(
+    ("arms", "subject"),
+    [
+        ([{"rate": 0.1}, {"rate": 0.1}], "arms"),
+        ([{"name": "a", "rate": 0.1}, {"name": "b", "rate": 0.1}], "arms"),
+        ([{"name": "a", "rate": 0.1}, {"name": "a", "rate": 0.2}], "arms"),
+        ([{"rate": 0}, {"rate": -0.0}], "arms"),
+        ([0.5], "arm 1"),
+        ([{"rate": 0}, "half"], "arm 2"),
+        ([{"rate": 0}, {"name": "", "rate": 0.5}], "name (arm 2)"),
+        ([{"rate": 0}, {"name": "a\x1b[2Jb", "rate": 0.5}], "name (arm 2)"),
+        ([{"rate": 0}, {"name": "two\u2028lines", "rate": 0.5}], "name (arm 2)"),
+        ([{"rat": 0}], "rat (arm 1)"),
+        ([{1: 2}], "1 (arm 1)"),
+    ],
+)
+def test_wrong_arms_are_refused_and_named(arms, subject):
+    with pytest.raises(InvalidArgument) as refusal:
+        with_arms(*arms)
+    assert refusal.value.subject == subject
+
+
+def test_what_stands_twice_is_said():
+    with pytest.raises(InvalidArgument, match=r"rate 0\.5 twice"):
+        parse(rates=[0.5, 0, 0.5])
+    with pytest.raises(InvalidArgument, match="value 3 twice"):
+        parse(seeds=[3, 1, 3])
+
+
+@pytest.mark.parametrize(
+    ("unknown", "meant"),
+    [("epoch", "epochs"), ("rate", "rates"), ("batchsize", "batch_size"), ("optimiser", "optimizer")],
+)
+def test_an_unknown_field_is_refused_with_the_nearest_known_one(unknown, meant):
+    with pytest.raises(InvalidArgument, match=f"Did you mean '{meant}'") as refusal:
+        parse(**{unknown: 1})
+    assert refusal.value.subject.startswith(unknown)
+
+
+@pytest.mark.parametrize(
+    ("where", "meant"),
+    [({"optimizer": {"lr": 1}}, "optimizer"), ({"optimizer": {"learningrate": 1}}, "learning_rate")],
+)
+def test_an_unknown_part_of_a_table_is_refused_with_where_it_stands(where, meant):
+    with pytest.raises(InvalidArgument, match=meant) as refusal:
+        parse(**where)
+    assert "(optimizer)" in refusal.value.subject
+
+
+def test_an_unknown_field_far_from_all_is_refused_too():
+    with pytest.raises(InvalidArgument, match="Remove it"):
+        parse(xyzzy=1)
+
+
+def test_rates_and_arms_together_are_refused():
+    with pytest.raises(InvalidArgument, match="either rates or arms, received both"):
+        parse(arms=[{"rate": 0}])
+
+
+@pytest.mark.parametrize("field", ["name", "hidden", "epochs", "validation"])
+def test_a_field_without_a_default_is_asked_for(field):
+    with pytest.raises(InvalidArgument, match="received none") as refusal:
+        parse_spec({name: value for name, value in MINIMAL.items() if name != field})
+    assert refusal.value.subject == field
+
+
+def test_without_rates_arms_are_asked_for():
+    with pytest.raises(InvalidArgument, match=r"^arms: "):
+        parse_spec({name: value for name, value in MINIMAL.items() if name != "rates"})
+
+
+# --- files, folders and presets ---
+
+MINIMAL_FILE = 'name = "mine"\nrates = [0, 0.5]\nhidden = [16]\nepochs = 3\nvalidation = "test"\n'
+
+
+def test_a_file_a_folder_and_the_file_in_it_are_the_same_study(tmp_path):
+    (tmp_path / STUDY_FILE).write_text(MINIMAL_FILE)
+    specs = {read_spec(source) for source in (tmp_path, str(tmp_path), tmp_path / STUDY_FILE)}
+    assert specs == {parse_spec(tomllib.loads(MINIMAL_FILE))}
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path):
+    assert read_spec(study_file(tmp_path, "\ufeff" + MINIMAL_FILE)).name == "mine"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "epochs = ",
+        "epochs = 3\nepochs = 4\n",
+        "[arms\n",
+        "just words",
+        b"name = '\xff\xfe'",
+        b"\x00\x01\x02",
+        MINIMAL_FILE.encode("utf-16"),
+        "epochs = " + "9" * 5000,
+        "a = " + "[" * 5000 + "]" * 5000,
+    ],
+)
+def test_a_file_that_is_not_toml_is_refused_and_named(tmp_path, text):
+    path = study_file(tmp_path, text)
+    with pytest.raises(InvalidArgument, match="expected a study file in TOML") as refusal:
+        read_spec(path)
+    assert refusal.value.subject == str(path)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_syntax_error_says_the_line(tmp_path):
+    with pytest.raises(InvalidArgument, match="line 2"):
+        read_spec(study_file(tmp_path, 'name = "a"\nepochs = = 3\n'))
+
+
+def test_a_wrong_field_in_a_file_names_the_file(tmp_path):
+    path = study_file(tmp_path, MINIMAL_FILE + "epoch = 3\n")
+    with pytest.raises(InvalidArgument) as refusal:
+        read_spec(path)
+    assert str(path) in str(refusal.value)
+
+
+def test_an_unknown_field_with_control_characters_cannot_command_the_terminal(tmp_path):
+    path = study_file(tmp_path, MINIMAL_FILE + r'"\u001b[2J\nok" = 3' + "\n")
+    with pytest.raises(InvalidArgument) as refusal:
+        read_spec(path)
+    assert str(refusal.value).isprintable()
+
+
+@pytest.mark.parametrize("source", ["no-such-thing", "notebok", "x" * 5000, "a\0b", "/dev/null", ""])
+def test_a_source_that_is_none_is_refused_with_what_there_is(tmp_path, monkeypatch, source):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InvalidArgument, match="notebook") as refusal:
+        read_spec(source)
+    assert refusal.value.subject == "SPEC"
+    assert ("Did you mean 'notebook'" in str(refusal.value)) == (source == "notebok")
+
+
+def test_a_folder_without_a_study_file_is_refused(tmp_path):
+    with pytest.raises(InvalidArgument, match="the folder of a study") as refusal:
+        read_spec(tmp_path)
+    assert str(tmp_path) in refusal.value.received
+    assert not is_study(tmp_path)
+
+
+def test_a_file_that_cannot_be_read_is_refused_and_named(tmp_path, monkeypatch):
+    path = study_file(tmp_path, MINIMAL_FILE)
+
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(type(path), "read_text", refuse)
+    with pytest.raises(InvalidArgument, match="Permission denied") as refusal:
+        read_spec(path)
+    assert refusal.value.subject == str(path)
+
+
+def test_a_presets_name_is_the_preset_and_its_path_the_folder(tmp_path, monkeypatch):
+    (tmp_path / "notebook").mkdir()
+    (tmp_path / "notebook" / STUDY_FILE).write_text(MINIMAL_FILE)
+    monkeypatch.chdir(tmp_path)
+    assert read_spec("notebook").name == "notebook"
+    assert study_folder("notebook") is None
+    assert read_spec("./notebook").name == "mine"
+    assert study_folder("./notebook") is not None
+
+
+# --- flags over files ---
+
+
+def test_what_is_given_replaces_the_files_and_what_is_not_given_stays(tmp_path):
+    path = study_file(tmp_path, MINIMAL_FILE)
+    asked = read_spec(path, {"epochs": 9, "hidden": None, "data": "digits"})
+    assert asked == replace(read_spec(path), epochs=9, data="digits")
+
+
+@pytest.mark.parametrize("in_file", ["rates = [0, 0.5]", "arms = [{rate = 0}, {rate = 0.5}]"])
+@pytest.mark.parametrize("given_as", [{"rates": [0.1]}, {"arms": [Arm("dropout 0.1", 0.1)]}])
+def test_rates_and_arms_that_are_given_replace_either_in_the_file(tmp_path, in_file, given_as):
+    path = study_file(tmp_path, MINIMAL_FILE.replace("rates = [0, 0.5]", in_file))
+    assert read_spec(path, given_as).arms == (Arm("dropout 0.1", 0.1),)
+
+
+def test_a_part_of_the_optimizer_replaces_that_part_alone(tmp_path):
+    path = study_file(tmp_path, MINIMAL_FILE + "[optimizer]\nbeta_1 = 0.8\n")
+    asked = read_spec(path, {"optimizer": {"learning_rate": 0.01}})
+    assert asked.optimizer == Optimizer(learning_rate=0.01, beta_1=0.8)
+
+
+def test_an_unknown_argument_is_not_blamed_on_the_file():
+    with pytest.raises(InvalidArgument, match="Did you mean 'epochs'") as refusal:
+        read_spec("notebook", {"epoch": 3})
+    assert refusal.value.subject == "epoch (argument)"
+
+
+def test_what_is_given_is_left_as_it_was():
+    given_values = {"optimizer": {"learning_rate": 0.5}, "rates": [0, 0.1], "epochs": None}
+    before = repr(given_values)
+    read_spec("notebook", given_values)
+    assert repr(given_values) == before
+
+
+# --- there and back ---
+
+ONE_LINE = st.text(st.characters(exclude_categories=["C", "Zl", "Zp"]), min_size=1, max_size=30).filter(
+    lambda text: text.strip()
+)
+POSITIVE = st.floats(min_value=0, exclude_min=True, allow_infinity=False, allow_nan=False)
+SHARE = st.floats(0, 1, exclude_max=True)
+
+
+@st.composite
+def specs(draw):
+    rates = draw(st.lists(SHARE, min_size=1, max_size=4, unique=True))
+    names = draw(st.lists(ONE_LINE, min_size=len(rates), max_size=len(rates), unique=True))
+    count = st.integers(1, 2**31 - 1)
+    return StudySpec(
+        name=draw(ONE_LINE.filter(lambda text: not {"/", "\\"} & set(text) and text not in {".", ".."})),
+        data=draw(st.none() | ONE_LINE),
+        arms=tuple(Arm(name, rate) for name, rate in zip(names, rates, strict=True)),
+        hidden=tuple(draw(st.lists(count, min_size=1, max_size=4))),
+        activation="relu",
+        optimizer=Optimizer("adam", draw(POSITIVE), draw(SHARE), draw(SHARE), draw(POSITIVE)),
+        batch_size=draw(count),
+        epochs=draw(count),
+        seeds=tuple(draw(st.lists(st.integers(0, MAX_SEED), min_size=1, max_size=5, unique=True))),
+        validation=draw(st.just("test") | count | st.floats(0, 1, exclude_min=True, exclude_max=True)),
+        precision=draw(st.sampled_from(["auto", "float32", "bfloat16"])),
+    )
+
+
+@given(specs())
+def test_a_study_written_and_read_is_the_same_study(spec):
+    assert parse_spec(tomllib.loads(to_toml(spec))) == spec
+
+
+@given(specs(), st.dictionaries(st.sampled_from(["data_source", "jax"]), st.text(max_size=50)))
+def test_no_note_above_a_study_file_changes_the_study(spec, notes):
+    text = to_toml(spec, notes)
+    assert parse_spec(tomllib.loads(text)) == spec
+    assert text.count("#") >= len(notes)
+
+
+@given(specs())
+def test_records_and_tables_say_the_same(spec):
+    assert parse_spec({name: getattr(spec, name) for name in FIELDS}) == spec
+    assert parse_spec(asdict(spec)) == spec
+
+
+@given(specs())
+def test_a_study_does_not_differ_from_itself(spec):
+    assert differences(spec, spec) == []
+
+
+CHANGES = {
+    "data": "other",
+    "arms": (Arm("other", 0.123),),
+    "hidden": (3, 3, 3),
+    "activation": "other",
+    "optimizer": Optimizer(learning_rate=0.123),
+    "batch_size": 77,
+    "epochs": 99,
+    "seeds": (5, 6, 7),
+    "validation": 0.123,
+    "precision": "bfloat16",
+}
+
+
+def test_every_field_but_the_name_has_its_test_of_differences():
+    assert {field.name for field in fields(StudySpec)} == {*CHANGES, "name"}
+
+
+@pytest.mark.parametrize("field", CHANGES)
+def test_a_field_that_differs_is_named_with_both_values(field):
+    stored = parse(data="mnist", precision="float32")
+    asked = replace(stored, **{field: CHANGES[field]})
+    (line,) = differences(stored, asked)
+    assert line.startswith(f"{field} is ")
+    for value in (getattr(stored, field), getattr(asked, field)):
+        shown = value[0].name if field == "arms" else repr(value)
+        assert shown in line
+
+
+def test_differences_name_all_that_differs():
+    assert len(differences(parse(), parse(epochs=9, hidden=[3], seeds=2))) == 3
+
+
+def test_the_order_of_arms_matters_since_the_first_is_the_baseline():
+    assert differences(parse(rates=[0, 0.5]), parse(rates=[0.5, 0]))
+
+
+def test_another_name_data_left_open_and_precision_auto_agree_with_what_is_recorded():
+    stored = parse(data="digits", precision="bfloat16")
+    assert differences(stored, parse(name="other", precision="auto")) == []
+    assert differences(stored, parse(precision="float32")) != []
+
+
+# --- presets ---
+
+
+@pytest.mark.parametrize("name", presets.names())
+def test_a_preset_is_complete_and_bears_its_own_name(name):
+    table = tomllib.loads(presets.text(name))
+    assert set(table) | {"data"} == set(FIELDS)
+    assert read_spec(name).name == name
+    assert presets.title(name)
+    assert not presets.title(name).startswith("#")
+
+
+def test_the_notebook_preset_is_the_notebook():
+    spec = read_spec("notebook")
+    assert spec.hidden == (512, 512)
+    assert spec.epochs == 20
+    assert spec.batch_size == 128
+    assert [arm.rate for arm in spec.arms] == [0.0, 0.8]
+    assert spec.seeds == (0,)
+    assert spec.optimizer == Optimizer()
+    assert spec.watches_test
+    assert spec.data is None
+    assert not replace(spec, validation=0.1).watches_test

@@ -1,0 +1,475 @@
+"""The store keeps what it was given, through kills, damage and full disks, and nothing twice."""
+
+import json
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from disks import small_disk
+from hypothesis import given
+from hypothesis import strategies as st
+from killing import RUN, SEGMENTS, commits, kill_everywhere
+from standin import assert_finished, make_run, make_runs, same_tensors, segment_of, train, whole
+
+from dropstudy.errors import DamagedFile, StoreError
+from dropstudy.store import DATABASE, Store
+from dropstudy.tensors import read_tensors
+
+
+@pytest.fixture
+def store(tmp_path):
+    """An open store with RUN planned."""
+    with Store(tmp_path / "study", create=True) as opened:
+        opened.begin({}, [RUN])
+        yield opened
+
+
+def advance(store, run, epochs):
+    """Train and commit the next segment."""
+    done, state = store.progress(run.key)
+    result = train(segment_of(run, state=state, first_epoch=done, epochs=epochs))
+    store.commit(run, result)
+    return result
+
+
+def names(folder):
+    return sorted(path.name for path in folder.glob("*"))
+
+
+# What goes in comes out
+
+
+def test_runs_come_back_as_they_were_planned(store):
+    runs = (
+        RUN,
+        replace(make_run("Übung 'x' \"y\"", rate=0.25), validation=0.1),
+        replace(make_run(seed=2**40), validation=7, precision="bfloat16"),
+    )
+    store.begin({}, runs)
+    assert store.runs() == runs
+    assert set(store.status().values()) == {"planned"}
+
+
+def test_facts_come_back_and_later_ones_replace_earlier_ones(store):
+    store.begin({"classes": ["ä", "</script>"], "scale": 255.0, "fallback": True, "n": 3}, [])
+    store.begin({"n": 4, "more": None}, [])
+    assert store.meta == {
+        "classes": ["ä", "</script>"],
+        "scale": 255.0,
+        "fallback": True,
+        "n": 4,
+        "more": None,
+    }
+
+
+def test_beginning_again_keeps_what_was_done_and_follows_the_new_order(store):
+    advance(store, RUN, 2)
+    wanted = (make_run("new"), RUN, make_run("newer"))
+    store.begin({}, wanted)
+    assert store.runs() == wanted
+    assert store.status() == {RUN.key: "running", "new-0": "planned", "newer-0": "planned"}
+    assert len(store.history(RUN.key)) == 2
+
+
+def test_a_plan_that_cannot_be_recorded_is_not_recorded_in_part(store):
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        store.begin({"one": 1, "two": object()}, make_runs("new"))
+    assert store.meta == {}
+    assert store.runs() == (RUN,)
+
+
+def test_a_segment_can_be_gone_on_with_from_the_store_alone(store):
+    result = advance(store, RUN, 2)
+    epochs, state = store.progress(RUN.key)
+    assert epochs == 2
+    assert same_tensors(state, result.state)
+    assert store.status() == {RUN.key: "running"}
+    assert store.history(RUN.key) == result.history
+
+
+def test_a_run_that_has_not_begun_has_no_progress(store):
+    assert store.progress(RUN.key) == (0, None)
+    assert store.history(RUN.key) == ()
+
+
+@given(st.lists(st.integers(1, 4), min_size=1, max_size=5))
+def test_however_a_run_is_cut_into_segments_it_ends_the_same(tmp_path_factory, lengths):
+    run = make_run("cut", epochs=sum(lengths))
+    with Store(tmp_path_factory.mktemp("cut"), create=True) as store:
+        store.begin({}, [run])
+        for length in lengths:
+            advance(store, run, length)
+        assert_finished(store, run)
+
+
+def test_a_finished_runs_history_has_the_seconds_that_are_no_part_of_its_identity(store):
+    result = whole(RUN)
+    timed = tuple(replace(row, seconds=float(row.epoch)) for row in result.history)
+    store.commit(RUN, replace(result, history=timed))
+    assert [row.seconds for row in store.history(RUN.key)] == [1.0, 2.0, 3.0, 4.0, 5.0]
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_diverged_run_keeps_its_history_and_nothing_else(store, bad):
+    advance(store, RUN, 2)
+    result = train(segment_of(RUN, state=store.progress(RUN.key)[1], first_epoch=2))
+    lost = replace(result.history[0], loss=bad, clean_loss=float("-inf"))
+    store.commit(RUN, replace(result, history=(lost,), diverged=True))
+    history = store.history(RUN.key)
+    assert [row.epoch for row in history] == [1, 2, 3]
+    assert not np.isfinite([history[2].loss, history[2].clean_loss]).any()
+    assert history[2].accuracy == lost.accuracy
+    assert store.status() == {RUN.key: "diverged"}
+    assert store.failures() == ["'arm', seed 0 diverged: the loss was no longer finite in epoch 3"]
+    assert store.finals() == []
+    assert names(store.run_folder(RUN.key)) == []
+
+
+def test_a_run_that_diverges_in_its_first_segment_is_recorded(store):
+    store.commit(RUN, replace(train(segment_of(RUN)), diverged=True))
+    assert store.status() == {RUN.key: "diverged"}
+    assert len(store.history(RUN.key)) == 1
+
+
+def test_a_failed_run_keeps_its_traceback_and_goes_on_where_it_was(store):
+    advance(store, RUN, 2)
+    store.fail(RUN, "ValueError: no", "Traceback (most recent call last):\n  ü\n")
+    assert store.status() == {RUN.key: "failed"}
+    assert store.failures() == ["'arm', seed 0 failed: ValueError: no"]
+    text = (store.run_folder(RUN.key) / "traceback.txt").read_text(encoding="utf-8")
+    assert text == "Traceback (most recent call last):\n  ü\n"
+    store.begin({}, [RUN])
+    assert store.progress(RUN.key)[0] == 2
+    assert names(store.run_folder(RUN.key)) == ["checkpoint-2.safetensors", "traceback.txt"]
+    advance(store, RUN, 3)
+    assert_finished(store, RUN)
+    assert store.failures() == []
+
+
+def test_runs_can_be_asked_for_by_status(store):
+    others = make_runs("a", "b", "c")
+    store.begin({}, (RUN, *others))
+    advance(store, others[0], 5)
+    store.fail(others[1], "why", "")
+    assert store.runs("done") == (others[0],)
+    assert store.runs("failed", "planned") == (RUN, others[1], others[2])
+    assert store.runs("diverged") == ()
+
+
+def test_a_restarted_run_has_done_nothing(store):
+    advance(store, RUN, 2)
+    advance(store, RUN, 2)
+    store.restart(RUN)
+    assert store.progress(RUN.key) == (0, None)
+    assert store.history(RUN.key) == ()
+    assert store.status() == {RUN.key: "planned"}
+    assert names(store.run_folder(RUN.key)) == []
+    advance(store, RUN, 5)
+    assert_finished(store, RUN)
+
+
+@pytest.mark.parametrize("name", ["two words", "Übung 学習 🎲", "n" * 200, "a?mode=ro#b%20c"])
+def test_any_folder_name_will_do(tmp_path, name):
+    run = make_run("arm/with\\odd: name")
+    run = replace(run, key="k" * 64)
+    with Store(tmp_path / name, create=True) as store:
+        store.begin({}, [run])
+        advance(store, run, 2)
+        advance(store, run, 3)
+    with Store(tmp_path / name) as store:
+        assert_finished(store, run)
+
+
+# Nothing twice, nothing lost
+
+
+def test_the_same_epochs_cannot_be_committed_twice(store):
+    advance(store, RUN, 2)
+    again = train(segment_of(RUN, epochs=2))
+    with pytest.raises(sqlite3.IntegrityError):
+        store.commit(RUN, again)
+    assert [row.epoch for row in store.history(RUN.key)] == [1, 2]
+    advance(store, RUN, 3)
+    assert_finished(store, RUN)
+
+
+def test_a_history_needs_its_run(store):
+    with pytest.raises(sqlite3.IntegrityError):
+        store.commit(make_run("unplanned"), whole(make_run("unplanned")))
+    assert store.history("unplanned-0") == ()
+
+
+@pytest.fixture(scope="module")
+def kills(tmp_path_factory):
+    return kill_everywhere("commits", tmp_path_factory.mktemp("kills"))
+
+
+def test_a_kill_at_any_point_leaves_the_last_committed_segment(kills):
+    """SIGKILL, really, before each thing that commits do to the disk; then the rest is done over the ruins."""
+    killed, points, survivor = kills
+    with Store(survivor) as store:
+        assert_finished(store, RUN)
+    states = {0: None}
+    state = None
+    for first, epochs in SEGMENTS:
+        state = train(segment_of(RUN, state=state, first_epoch=first, epochs=epochs)).state
+        states[first + epochs] = state
+    seen = []
+    for folder, before in killed:
+        if not (folder / DATABASE).exists():
+            assert "replace study.db" in points[points.index(before) :], f"no database after {before}"
+            seen.append(-1)
+        else:
+            with Store(folder) as store:
+                seen.append(committed(store, states, before))
+        commits(folder)
+        with Store(folder) as store:
+            assert_finished(store, RUN)
+    assert seen == sorted(seen), "a later kill left less"
+    assert set(seen) == {-1, 0, 2, 4, 5}
+    kinds = {before.split()[0] for _, before in killed}
+    assert kinds == {"SQL", "fsync", "replace", "unlink", "mkdir"}
+
+
+def committed(store, states, before):
+    """Epochs that the store has, once it is seen to be whole."""
+    status = store.status().get(RUN.key)
+    epochs = [row.epoch for row in store.history(RUN.key)]
+    assert epochs == list(range(1, len(epochs) + 1)), before
+    if status == "done":
+        assert len(epochs) == RUN.epochs, before
+        assert store.weights(RUN.key), before
+        assert store.predictions(RUN.key), before
+    elif status is not None:
+        done, state = store.progress(RUN.key)
+        assert done == len(epochs), before
+        assert state is states[0] if done == 0 else same_tensors(state, states[done]), before
+    return len(epochs)
+
+
+def test_files_are_on_disk_before_the_commit_that_names_them_and_old_ones_go_after_it(kills):
+    _, points, _ = kills
+    for new, old in (
+        ("checkpoint-4.safetensors", "checkpoint-2.safetensors"),
+        ("weights.safetensors", "checkpoint-4.safetensors"),
+        ("predictions.safetensors", "checkpoint-4.safetensors"),
+    ):
+        renamed = points.index(f"replace {new}")
+        assert points[renamed - 1 : renamed + 2] == ["fsync", f"replace {new}", "fsync"]
+        commit = points.index("SQL COMMIT", renamed)
+        assert points.index("SQL BEGIN", renamed) < commit < points.index(f"unlink {old}")
+
+
+def test_a_kill_while_sqlite_writes_its_pages_is_rolled_back(tmp_path):
+    """With room for few pages in memory, SQLite overwrites the database before the commit: its hardest moment."""
+    with Store(tmp_path, create=True) as store:
+        store.begin({}, make_runs("a", seeds=range(500)))
+        before = store.runs()
+    script = """
+import os, signal, sys
+from pathlib import Path
+from dropstudy.store import Store
+store = Store(Path(sys.argv[1]))
+store._db.execute("PRAGMA cache_size = 1")
+with store._transaction() as db:
+    db.execute("UPDATE run SET error = 'half done', seed = -1")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert b"half done" in (tmp_path / DATABASE).read_bytes()
+    with Store(tmp_path) as store:
+        assert store.runs() == before
+    assert b"half done" not in (tmp_path / DATABASE).read_bytes()
+
+
+@pytest.mark.parametrize("swept_by", ["commit", "begin"])
+def test_a_checkpoint_that_no_commit_names_is_ignored_and_swept(store, swept_by):
+    first = advance(store, RUN, 2)
+    folder = store.run_folder(RUN.key)
+    good = folder / "checkpoint-2.safetensors"
+    shutil.copy(good, folder / "checkpoint-4.safetensors")
+    (folder / "checkpoint-3.safetensors").write_bytes(b"half")
+    (folder / ".0123456789abcdef.tmp").write_bytes(b"half")
+    epochs, state = store.progress(RUN.key)
+    assert epochs == 2
+    assert same_tensors(state, first.state)
+    if swept_by == "commit":
+        advance(store, RUN, 1)
+        assert names(folder) == ["checkpoint-3.safetensors"]
+    else:
+        store.begin({}, [RUN])
+        assert names(folder) == ["checkpoint-2.safetensors"]
+        advance(store, RUN, 1)
+    advance(store, RUN, 2)
+    assert_finished(store, RUN)
+
+
+@pytest.mark.parametrize("where", ["INSERT", "UPDATE", "COMMIT"])
+def test_a_commit_that_fails_half_way_can_be_made_again(store, where):
+    result = train(segment_of(RUN, epochs=2))
+
+    def interrupt(sql):
+        if sql.startswith(where):
+            connection.interrupt()
+
+    connection = store._db
+    connection.set_trace_callback(interrupt)
+    with pytest.raises(StoreError, match="interrupted"):
+        store.commit(RUN, result)
+    connection.set_trace_callback(None)
+    assert store.history(RUN.key) == ()
+    store.commit(RUN, result)
+    assert store.history(RUN.key) == result.history
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, ValueError])
+def test_whatever_ends_a_transaction_takes_back_all_of_it(store, error):
+    with pytest.raises(error), store._transaction() as db:
+        db.execute("UPDATE run SET status = 'done'")
+        raise error
+    assert store.status() == {RUN.key: "planned"}
+    advance(store, RUN, 5)
+    assert_finished(store, RUN)
+
+
+def test_a_reader_sees_whole_segments_while_another_writes(store):
+    with Store(store.folder) as reader:
+        for first, epochs in SEGMENTS:
+            assert len(reader.history(RUN.key)) == first
+            advance(store, RUN, epochs)
+        assert_finished(reader, RUN)
+
+
+# Damage
+
+
+def flip(path, place):
+    content = bytearray(path.read_bytes())
+    content[place % len(content)] ^= 1 << place % 8
+    path.write_bytes(content)
+
+
+def cut(path, place):
+    content = path.read_bytes()
+    path.write_bytes(content[: place % len(content)])
+
+
+@given(place=st.integers(0, 2**32), damage=st.sampled_from([flip, cut]))
+@pytest.mark.parametrize("what", ["checkpoint-2", "weights", "predictions"])
+def test_damage_anywhere_in_a_file_is_found_and_named(tmp_path_factory, what, place, damage):
+    folder = tmp_path_factory.mktemp("damage")
+    read = {"checkpoint-2": Store.progress, "weights": Store.weights, "predictions": Store.predictions}[what]
+    with Store(folder, create=True) as store:
+        store.begin({}, [RUN])
+        advance(store, RUN, 2 if what == "checkpoint-2" else RUN.epochs)
+        path = store.run_folder(RUN.key) / f"{what}.safetensors"
+        read(store, RUN.key)
+        damage(path, place)
+        with pytest.raises(DamagedFile) as caught:
+            read(store, RUN.key)
+        assert str(path) in str(caught.value)
+
+
+def test_a_checkpoint_from_another_epoch_is_not_taken_for_this_one(store):
+    advance(store, RUN, 1)
+    folder = store.run_folder(RUN.key)
+    earlier = (folder / "checkpoint-1.safetensors").read_bytes()
+    advance(store, RUN, 1)
+    (folder / "checkpoint-2.safetensors").write_bytes(earlier)
+    with pytest.raises(DamagedFile, match="checkpoint-2"):
+        store.progress(RUN.key)
+
+
+def test_a_missing_checkpoint_is_named(store):
+    advance(store, RUN, 2)
+    (store.run_folder(RUN.key) / "checkpoint-2.safetensors").unlink()
+    with pytest.raises(DamagedFile, match=r"checkpoint-2\.safetensors.*no such file"):
+        store.progress(RUN.key)
+
+
+@pytest.mark.parametrize("what", ["weights", "predictions"])
+def test_missing_results_are_named(store, what):
+    with pytest.raises(StoreError, match=rf"{what}\.safetensors.*finished run"):
+        getattr(store, what)(RUN.key)
+    advance(store, RUN, 5)
+    (store.run_folder(RUN.key) / f"{what}.safetensors").unlink()
+    with pytest.raises(StoreError, match=rf"{what}\.safetensors.*no such file.*dropstudy run") as caught:
+        getattr(store, what)(RUN.key)
+    assert str(store.folder) in str(caught.value)
+
+
+def test_weights_say_in_the_file_whose_they_are(store):
+    advance(store, RUN, 5)
+    _, about = read_tensors(store.run_folder(RUN.key) / "weights.safetensors")
+    assert about == {"key": RUN.key, "arm": "arm", "seed": "0"}
+
+
+# The disk
+
+
+@pytest.fixture
+def disk(tmp_path):
+    with small_disk(tmp_path / "disk", 128) as folder:
+        yield folder
+
+
+@pytest.mark.parametrize("room", range(0, 24, 4))
+def test_a_full_disk_is_named_and_the_last_segment_stays(disk, room):
+    """The less room there is, the earlier it ends: in the checkpoint, then in the database and its journal."""
+    study = disk / "study"
+    with Store(study, create=True) as store:
+        store.begin({}, [RUN])
+        first = advance(store, RUN, 1)
+        free = shutil.disk_usage(disk).free
+        (disk / "filler").write_bytes(bytes(free - room * 1024))
+        with pytest.raises(StoreError, match=r"room for [\d,]+ bytes.*Free some space") as caught:
+            for _ in range(4):
+                advance(store, RUN, 1)
+        assert str(study) in str(caught.value)
+    (disk / "filler").unlink()
+    with Store(study) as store:
+        done, state = store.progress(RUN.key)
+        assert len(store.history(RUN.key)) == done >= 1
+        if done == 1:
+            assert same_tensors(state, first.state)
+        while store.status()[RUN.key] != "done":
+            advance(store, RUN, 1)
+        assert_finished(store, RUN)
+
+
+def test_a_study_can_be_looked_at_on_a_disk_that_cannot_be_written(disk):
+    with Store(disk, create=True) as store:
+        store.begin({"data": "digits"}, [RUN])
+        advance(store, RUN, 5)
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    with Store(disk) as store:
+        assert_finished(store, RUN)
+        assert store.meta == {"data": "digits"}
+        with pytest.raises(StoreError, match="readonly"):
+            store.begin({"data": "mnist"}, [])
+
+
+@pytest.mark.parametrize("act", ["commit", "fail", "restart"])
+def test_a_study_whose_folder_vanished_is_not_made_again(store, act):
+    advance(store, RUN, 1)
+    shutil.rmtree(store.folder)
+    with pytest.raises(StoreError, match=r"study\.db.*moved or deleted"):
+        {
+            "commit": lambda: store.commit(RUN, whole(RUN)),
+            "fail": lambda: store.fail(RUN, "why", "Traceback"),
+            "restart": lambda: store.restart(RUN),
+        }[act]()
+    assert not store.folder.exists()
+
+
+def test_what_is_recorded_of_a_run_can_be_read_without_dropstudy(store):
+    advance(store, RUN, 5)
+    row = store._db.execute("SELECT arm, seed, specification FROM run").fetchone()
+    assert row[:2] == ("arm", 0)
+    assert json.loads(row[2])["shape"]["hidden"] == [2]

@@ -1,8 +1,8 @@
 """Kill a process for real, at each of the points where it touches the disk.
 
-As a script: `killing.py SCENARIO FOLDER` acts SCENARIO once for each of its points, each time in a process and a
-folder of its own (FOLDER/0, FOLDER/1 and on), and sends that process SIGKILL just before the point. It prints the
-points as JSON. The processes are forked, which is quick, from one that has no other threads.
+As a script: `killing.py SCENARIO FOLDER` acts SCENARIO once for each of its points, each time in a process
+and a folder of its own (FOLDER/0, FOLDER/1 and on), and sends that process SIGKILL just before the point. It
+prints the points as JSON. The processes are forked, which is quick, from one that has no other threads.
 """
 
 from __future__ import annotations
@@ -48,12 +48,11 @@ def commits(folder):
 
 
 def study(folder):
-    """Train what is missing of RUNS, as a study does."""
-    workers.train = train
+    """Train what is missing of RUNS, as a study does. The caller sees to it that the stand-in trains them."""
     with Store(folder, create=True) as store:
         store.begin(META, RUNS)
         runs = store.runs("planned", "running", "failed")
-        coordinator.train_runs(store, runs, DATA, split, AtOnce(), Listener(), in_flight=2)
+        coordinator.train_runs(store, runs, DATA, split, executor=AtOnce(), listener=Listener(), in_flight=2)
 
 
 SCENARIOS = {"commits": commits, "study": study}
@@ -61,7 +60,7 @@ SCENARIOS = {"commits": commits, "study": study}
 
 def kill_everywhere(scenario, folder):
     """Run this file as a script, and say where each of its processes died. The last one lived to the end."""
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603 - our own arguments
         [sys.executable, __file__, scenario, str(folder)],
         capture_output=True,
         text=True,
@@ -108,6 +107,7 @@ class _Points:
 
 
 def main(scenario, folder):
+    workers.train = train
     points = None
     fatal = 0
     while points is None:
@@ -123,7 +123,7 @@ def main(scenario, folder):
         elif os.waitstatus_to_exitcode(status) != -signal.SIGKILL:
             sys.exit(f"died by itself before point {fatal}")
         fatal += 1
-    print(json.dumps(points))
+    print(json.dumps(points))  # noqa: T201 - for the process that asked
 
 
 def act(scenario, place, points):

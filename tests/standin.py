@@ -15,6 +15,7 @@ from dropstudy.records import (
     FinalMetrics,
     Optimizer,
     Run,
+    Segment,
     SegmentResult,
     Shape,
 )
@@ -87,8 +88,6 @@ def whole(run):
 
 
 def segment_of(run, *, state=None, first_epoch=0, epochs=1):
-    from dropstudy.records import Segment
-
     return Segment(run, DATA, *split(run.seed), state, first_epoch, epochs)
 
 
@@ -99,7 +98,7 @@ class AtOnce(Executor):
         future = Future()
         try:
             future.set_result(fn(*args, **kwargs))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - what an executor does
             future.set_exception(error)
         return future
 
@@ -131,7 +130,7 @@ def same_tensors(one, other):
 
 
 def assert_finished(store, run):
-    """The store holds of `run` exactly what training it in one go gives, and no more files than that takes."""
+    """The store has of `run` what training it in one go gives, to the bit, and no file besides."""
     result = whole(run)
     final = result.final
     predictions = {"labels": final.labels, "confidence": final.confidence, "likelihood": final.likelihood}

@@ -2,25 +2,28 @@
 
 import gc
 import random
-import re
 import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 import weakref
 from collections import Counter
-from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
-from disks import small_disk
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from disks import quick_folder, small_disk
+from dropstudy import workers
+from dropstudy.coordinator import MOST_TRIES, SEGMENT_SECONDS, train_runs
+from dropstudy.errors import StoreError
+from dropstudy.store import Store
 from killing import META, RUNS, kill_everywhere, study
 from standin import (
     DATA,
@@ -33,13 +36,13 @@ from standin import (
     same_tensors,
     split,
     train,
-    whole,
 )
 
-from dropstudy import coordinator, workers
-from dropstudy.coordinator import MOST_TRIES, SEGMENT_SECONDS, train_runs
-from dropstudy.errors import StoreError
-from dropstudy.store import Store
+
+@pytest.fixture
+def tmp_path():
+    with quick_folder() as folder:
+        yield folder
 
 
 class Trainer:
@@ -59,7 +62,7 @@ class Trainer:
         return [(one.first_epoch, one.epochs) for one in self.segments if one.run == run]
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def trainer(monkeypatch):
     trainer = Trainer()
     monkeypatch.setattr(workers, "train", trainer)
@@ -87,7 +90,7 @@ def go(store, *, executor=None, listener=None, in_flight=2):
     listener = Listener() if listener is None else listener
     runs = store.runs("planned", "running", "failed")
     executor = AtOnce() if executor is None else executor
-    train_runs(store, runs, DATA, split, executor, listener, in_flight=in_flight)
+    train_runs(store, runs, DATA, split, executor=executor, listener=listener, in_flight=in_flight)
     return listener
 
 
@@ -111,7 +114,8 @@ def test_segments_follow_one_another_to_the_last_epoch_and_not_beyond(trainer, o
 
 
 @given(epochs=st.integers(1, 12), seconds=st.floats(0, 5))
-def test_whatever_an_epoch_takes_each_is_trained_once(tmp_path_factory, epochs, seconds):
+@settings(deadline=None)
+def test_whatever_an_epoch_takes_each_is_trained_once(epochs, seconds):
     trainer = Trainer()
     run = make_run(epochs=epochs)
 
@@ -120,7 +124,11 @@ def test_whatever_an_epoch_takes_each_is_trained_once(tmp_path_factory, epochs, 
         return replace(result, history=tuple(replace(row, seconds=seconds) for row in result.history))
 
     trainer.trouble[run.key] = timed
-    with pytest.MonkeyPatch.context() as patch, Store(tmp_path_factory.mktemp("timed"), create=True) as store:
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        quick_folder() as folder,
+        Store(folder, create=True) as store,
+    ):
         patch.setattr(workers, "train", trainer)
         store.begin(META, [run])
         listener = go(store)
@@ -133,7 +141,7 @@ def test_whatever_an_epoch_takes_each_is_trained_once(tmp_path_factory, epochs, 
 
 @pytest.mark.parametrize("in_flight", [1, 2, 100])
 @pytest.mark.parametrize("threads", [0, 1, 4])
-def test_every_run_ends_as_if_it_were_alone(trainer, open_study, in_flight, threads):
+def test_every_run_ends_as_if_it_were_alone(open_study, in_flight, threads):
     runs = make_runs("a", "b", "c", seeds=(0, 1, 2), epochs=4)
     store = open_study(runs)
     if threads:
@@ -148,13 +156,15 @@ def test_every_run_ends_as_if_it_were_alone(trainer, open_study, in_flight, thre
     assert listener.notices == []
 
 
-def test_each_run_gets_the_rows_of_its_seed(trainer, open_study, monkeypatch):
+def test_each_run_gets_the_rows_of_its_seed(trainer, open_study):
     held_out = np.arange(3, dtype=np.int32)
     runs = make_runs("a", seeds=(0, 5))
     store = open_study(runs)
-    train_runs(
-        store, runs, DATA, lambda seed: (split(seed)[0], held_out + seed), AtOnce(), Listener(), in_flight=1
-    )
+
+    def holding_out(seed):
+        return split(seed)[0], held_out + seed
+
+    train_runs(store, runs, DATA, holding_out, executor=AtOnce(), listener=Listener(), in_flight=1)
     for segment in trainer.segments:
         assert np.array_equal(segment.train_index, split(segment.run.seed)[0])
         assert np.array_equal(segment.validation_index, held_out + segment.run.seed)
@@ -216,7 +226,7 @@ def test_runs_that_wait_or_have_ended_take_no_memory(open_study, monkeypatch):
         alive.append(sum(ref() is not None for ref in drawn))
         return rows, held_out
 
-    train_runs(store, runs, DATA, watched_split, AtOnce(), Listener(), in_flight=3)
+    train_runs(store, runs, DATA, watched_split, executor=AtOnce(), listener=Listener(), in_flight=3)
     assert len(alive) == len(runs)
     assert max(alive) <= 3 + 2  # and the one that ends, and the one before it, which a name still holds
 
@@ -430,7 +440,7 @@ def test_a_run_with_a_damaged_checkpoint_starts_again_and_says_so(trainer, open_
 # When the store cannot be written
 
 
-def test_a_full_disk_stops_the_study_with_what_was_committed(tmp_path, trainer):
+def test_a_full_disk_stops_the_study_with_what_was_committed(tmp_path):
     runs = make_runs("a", "b", "c", epochs=6)
     with small_disk(tmp_path / "disk", 128) as disk:
         folder = disk / "study"
@@ -448,12 +458,12 @@ def test_a_full_disk_stops_the_study_with_what_was_committed(tmp_path, trainer):
                 assert_finished(store, run)
 
 
-def test_a_folder_that_vanishes_stops_the_study_and_is_not_made_again(trainer, open_study):
+def test_a_folder_that_vanishes_stops_the_study_and_is_not_made_again(open_study):
     run = make_run(epochs=6)
     store = open_study([run])
 
     class Vandal(Listener):
-        def epoch(self, run, row):
+        def epoch(self, _, row):
             if row.epoch == 3:
                 shutil.rmtree(store.folder)
 
@@ -486,7 +496,7 @@ from dropstudy import coordinator, workers
 from dropstudy.store import Store
 
 def slowly(segment):
-    time.sleep(0.01)
+    time.sleep(0.04)
     return standin.train(segment)
 
 workers.train = slowly
@@ -497,7 +507,7 @@ with Store(Path(sys.argv[2]), create=True) as store:
     print("begun", flush=True)
     todo = store.runs("planned", "running", "failed")
     coordinator.train_runs(
-        store, todo, standin.DATA, standin.split, crew, standin.Listener(), in_flight=3
+        store, todo, standin.DATA, standin.split, executor=crew, listener=standin.Listener(), in_flight=3
     )
 crew.shutdown()
 """
@@ -508,11 +518,11 @@ def test_a_study_killed_at_random_times_with_its_workers_at_work_ends_the_same(t
     script = tmp_path / "study.py"
     script.write_text(SCRIPT)
     command = [sys.executable, str(script), str(Path(__file__).parent), str(tmp_path / "study")]
-    draw = random.Random(5)
+    draw = random.Random(5)  # noqa: S311 - no secret
     kills = 0
     left = []
     for _ in range(5):
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own
         with process:
             assert process.stdout.readline() == "begun\n"
             time.sleep(draw.uniform(0.1, 0.7))
@@ -520,7 +530,7 @@ def test_a_study_killed_at_random_times_with_its_workers_at_work_ends_the_same(t
             process.kill()
         kills += process.returncode == -signal.SIGKILL
     assert kills > 0
-    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    subprocess.run(command, check=True, capture_output=True, timeout=120)  # noqa: S603 - our own
     with Store(tmp_path / "study") as store:
         runs = make_runs("a", "b", seeds=range(3), epochs=8)
         assert store.runs() == runs

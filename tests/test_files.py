@@ -4,12 +4,13 @@ import errno
 import os
 import re
 import threading
+from pathlib import Path
 
 import pytest
-from disks import small_disk
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from disks import small_disk
 from dropstudy import files
 from dropstudy.errors import StoreError
 from dropstudy.files import make_folder, sync_folder, write_bytes, write_text
@@ -29,6 +30,7 @@ def test_a_file_has_the_bytes_given_and_stands_alone(tmp_path):
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
+@settings(deadline=None)
 def test_text_is_written_as_utf_8_to_the_letter(tmp_path_factory, text):
     path = tmp_path_factory.getbasetemp() / "text.txt"
     write_text(path, text)
@@ -163,14 +165,14 @@ def log(monkeypatch):
     sync, replace = os.fsync, os.replace
 
     def name_of(descriptor):
-        return os.readlink(f"/proc/self/fd/{descriptor}").rpartition("/")[2]
+        return Path(f"/proc/self/fd/{descriptor}").readlink().name
 
     def logged_sync(descriptor):
         events.append(("sync", name_of(descriptor)))
         sync(descriptor)
 
     def logged_replace(source, target):
-        events.append(("rename", os.path.basename(source), os.path.basename(target)))
+        events.append(("rename", Path(source).name, Path(target).name))
         replace(source, target)
 
     monkeypatch.setattr("os.fsync", logged_sync)
@@ -178,7 +180,7 @@ def log(monkeypatch):
     return events
 
 
-@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="names of open files are read from /proc")
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="names of open files are read from /proc")
 def test_content_is_synced_then_renamed_then_the_folder_is_synced(tmp_path, log):
     write_bytes(tmp_path / "file", b"content")
     (_, draft), *rest = log
@@ -186,7 +188,7 @@ def test_content_is_synced_then_renamed_then_the_folder_is_synced(tmp_path, log)
     assert rest == [("rename", draft, "file"), ("sync", tmp_path.name)]
 
 
-@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="names of open files are read from /proc")
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="names of open files are read from /proc")
 def test_each_new_folder_is_synced_into_the_one_above_it(tmp_path, log):
     make_folder(tmp_path / "a" / "b" / "c")
     assert (tmp_path / "a" / "b" / "c").is_dir()

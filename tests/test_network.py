@@ -2,10 +2,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.stats
 
-from dropstudy.engine import draws, network
+from dropstudy.engine import draws, network, noise
 from dropstudy.engine.draws import Purpose
-from dropstudy.records import Shape
+from dropstudy.engine.recipe import recipe_of, settings_of
+from dropstudy.records import Arm, Optimizer, Run, Shape
 
 WIDTHS = (784, 512, 512, 10)
 RATES = [0.0, 0.1, 0.5, 0.8, 0.99]
@@ -35,16 +37,64 @@ def test_initial_kernels_fill_the_glorot_interval_evenly(layer, limit):
     assert not np.asarray(dense.bias_O).any()
 
 
+def program(*, seed=0, activation="relu", precision="float32", epochs=1, **arm):
+    """Recipe and settings of a run with this arm."""
+    shape = Shape(1, (1,), 1, 100, 10)
+    run = Run("key", Arm("arm", **arm), shape, seed, activation, Optimizer(), epochs, "test", precision)
+    return {"recipe": recipe_of([run]), "settings": settings_of(run)}
+
+
+def hidden(z, *, step=0, layer=0, **arm):
+    """The output of a hidden layer for a batch of `z`, (units, batch)."""
+    made = program(**arm)
+    return network.hidden(z, layer, made["settings"], made["recipe"], step)[0]
+
+
 @pytest.mark.parametrize("rate", RATES)
 def test_dropout_gives_zero_or_x_over_keep_and_keeps_mean_and_variance(rate):
-    z = jnp.ones((2000, 500), jnp.float32)
-    h = np.asarray(network.dropped_relu(z, rate, draws.derive(0, Purpose.MASK)))
+    h = np.asarray(hidden(jnp.ones((2000, 500), jnp.float32), rate=rate))
     scale = np.float32(1) / (np.float32(1) - np.float32(rate))
     assert set(np.unique(h)) <= {np.float32(0), scale}
     error = 5 / np.sqrt(h.size)
     variance = rate / (1 - rate)
     assert h.mean() == pytest.approx(1, abs=error * np.sqrt(variance) + 1e-6)
     assert h.var() == pytest.approx(variance, rel=0.05, abs=1e-9)
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_gaussian_noise_has_the_mean_and_variance_of_dropout(rate):
+    h = np.asarray(hidden(jnp.ones((2000, 500), jnp.float32), rate=rate, noise="gaussian"))
+    variance = rate / (1 - rate)
+    assert h.mean() == pytest.approx(1, abs=5 / np.sqrt(h.size) * np.sqrt(variance) + 1e-6)
+    assert h.var() == pytest.approx(variance, rel=0.02, abs=1e-9)
+    if rate > 0:
+        z = (h.ravel()[:50_000] - 1) / np.sqrt(variance)
+        assert scipy.stats.kstest(z, "norm").pvalue > 1e-4
+
+
+@pytest.mark.parametrize("kind", ["dropout", "gaussian"])
+def test_input_noise_has_the_mean_and_variance_of_dropout(kind):
+    made = program(input_rate=0.2, noise=kind)
+    x = noise.input_factors(0, 3, (1000, 784), made["settings"].rates, made["recipe"])
+    assert float(x.mean()) == pytest.approx(1, abs=5 * 0.5 / np.sqrt(x.size))
+    assert float(x.var()) == pytest.approx(0.25, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [
+        ("constant", [1, 1, 1, 1]),
+        ("early", [1, 1, 0, 0]),
+        ("late", [0, 0, 1, 1]),
+        ("ramp", [0, 0.5, 1, 1]),
+        ("curriculum", [0, 1 - np.exp(-2.5), 1 - np.exp(-5), 1 - np.exp(-7.5)]),
+    ],
+)
+def test_schedules_change_the_rate_as_their_authors_say(schedule, expected):
+    # 100 examples in batches of 10 over 10 epochs: 100 steps.
+    made = program(schedule=schedule, switch=0.5, rate=0.8, epochs=10)
+    got = [network.hidden_rate(**made, step=step) for step in (0, 25, 50, 75)]
+    assert np.allclose(got, 0.8 * np.array(expected), rtol=1e-6)
 
 
 @pytest.mark.parametrize("rate", RATES)
@@ -56,7 +106,7 @@ def test_the_share_dropped_is_exact_to_a_ten_thousandth(rate):
 
 def test_masks_of_rising_rates_are_nested():
     z = jnp.ones((64, 64), jnp.float32)
-    kept = [np.asarray(network.dropped_relu(z, r, draws.derive(1, Purpose.MASK, 5))) > 0 for r in RATES]
+    kept = [np.asarray(hidden(z, rate=rate, seed=1, step=5)) > 0 for rate in RATES]
     for lower, higher in zip(kept, kept[1:], strict=False):
         assert (lower | ~higher).all()
         assert lower.sum() > higher.sum()
@@ -64,8 +114,8 @@ def test_masks_of_rising_rates_are_nested():
 
 def test_rate_zero_is_relu_to_the_bit():
     z = jnp.asarray(np.random.default_rng(0).normal(size=(64, 33)), jnp.float32)
-    h = network.dropped_relu(z, 0.0, draws.derive(0, Purpose.MASK))
-    assert np.array_equal(h, jnp.maximum(z, 0))
+    for kind in ("dropout", "gaussian"):
+        assert np.array_equal(hidden(z, rate=0.0, noise=kind), jnp.maximum(z, 0))
 
 
 def test_evaluation_is_the_plain_network():
@@ -76,44 +126,64 @@ def test_evaluation_is_the_plain_network():
     for dense in params[:-1]:
         h = np.maximum(h @ np.asarray(dense.kernel_OxI, np.float64).T + np.asarray(dense.bias_O), 0)
     expected = (h @ np.asarray(params[-1].kernel_OxI, np.float64).T + np.asarray(params[-1].bias_O)).T
-    assert np.allclose(network.logits(params, x, jnp.float32), expected, rtol=1e-5, atol=1e-6)
+    assert np.allclose(network.logits(params, x, "float32", "relu"), expected, rtol=1e-5, atol=1e-6)
 
 
-def gradients_of(params, x, y, weight, compute=jnp.float32, **settings):
-    kernels = network.operands(params, compute)
-    return network.loss_and_gradients(params, kernels, x, y, weight, compute=compute, **settings)
+def gradients_of(params, x, y, weight, *, step, **run):
+    made = program(**run)
+    kernels = network.operands(params, made["recipe"].compute)
+    return network.loss_and_gradients(params, kernels, x, y, weight, step=step, **made)
 
 
-def mean_loss(params, x, y, *, rate, seed, step):
+def mean_loss(params, x, y, *, step, activation="relu", **run):
     """The loss written as a forward pass alone, for automatic and numerical differentiation."""
+    made = program(activation=activation, **run)
+    settings, recipe = made["settings"], made["recipe"]
+    act = {"relu": jax.nn.relu, "tanh": jnp.tanh, "sigmoid": jax.nn.sigmoid}[activation]
     h = x.T
+    if recipe.input_noise:
+        h = h * noise.input_factors(settings.seed, step, x.shape, settings.rates, recipe).T
     for layer, dense in enumerate(params[:-1]):
         z = dense.kernel_OxI @ h + dense.bias_O[:, None]
-        kept = draws.uniform(draws.derive(seed, Purpose.MASK, step, layer), z.T.shape).T >= rate
-        h = jnp.where(kept, jax.nn.relu(z) / (1 - rate), 0)
+        u = draws.uniform(draws.derive(settings.seed, Purpose.MASK, step, layer), z.T.shape).T
+        rate = network.hidden_rate(settings, recipe, step)
+        h = act(z) * noise.factors(u, rate, settings.rates, recipe)
     log_p = jax.nn.log_softmax(params[-1].kernel_OxI @ h + params[-1].bias_O[:, None], axis=0)
-    return -log_p[y, jnp.arange(len(y))].mean()
+    penalty = settings.l2 * sum((dense.kernel_OxI**2).sum() for dense in params)
+    return penalty - log_p[y, jnp.arange(len(y))].mean()
 
 
-@pytest.mark.parametrize("rate", [0.0, 0.5, 0.8])
-@pytest.mark.parametrize("hidden", [(6,), (8, 7), (5, 4, 6)])
-def test_gradients_equal_automatic_differentiation(rate, hidden):
+VARIANTS = [
+    {},
+    {"rate": 0.5},
+    {"rate": 0.8, "input_rate": 0.2},
+    {"rate": 0.5, "noise": "gaussian"},
+    {"rate": 0.5, "noise": "gaussian", "input_rate": 0.3, "activation": "tanh"},
+    {"rate": 0.3, "activation": "sigmoid", "l2": 0.01},
+    {"rate": 0.6, "schedule": "ramp", "epochs": 3},
+]
+
+
+@pytest.mark.parametrize("run", VARIANTS, ids=str)
+@pytest.mark.parametrize("widths", [(6,), (5, 4, 6)], ids=str)
+def test_gradients_equal_automatic_differentiation(run, widths):
     rng = np.random.default_rng(2)
-    params = network.init(4, (9, *hidden, 3))
+    params = network.init(4, (9, *widths, 3))
     x, y, weight = batch(rng, 12, 9, 3)
-    sums, ours = gradients_of(params, x, y, weight, rate=rate, seed=4, step=11)
-    loss, theirs = jax.value_and_grad(mean_loss)(params, x, y, rate=rate, seed=4, step=11)
-    assert float(sums.loss) / 12 == pytest.approx(float(loss), rel=1e-6)
+    sums, ours = gradients_of(params, x, y, weight, seed=4, step=11, **run)
+    loss, theirs = jax.value_and_grad(mean_loss)(params, x, y, seed=4, step=11, **run)
+    if "l2" not in run:  # what is recorded is the cross-entropy, without the penalty
+        assert float(sums.loss) / 12 == pytest.approx(float(loss), rel=1e-6)
     for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
         assert np.allclose(a, b, rtol=1e-5, atol=1e-7)
 
 
-@pytest.mark.parametrize("rate", [0.0, 0.5])
-def test_gradients_equal_finite_differences(rate):
+@pytest.mark.parametrize("run", [{}, {"rate": 0.5}, {"rate": 0.5, "activation": "tanh"}], ids=str)
+def test_gradients_equal_finite_differences(run):
     rng = np.random.default_rng(3)
     params = network.init(5, (6, 5, 4, 3))
     x, y, weight = batch(rng, 10, 6, 3)
-    _, gradients = gradients_of(params, x, y, weight, rate=rate, seed=5, step=2)
+    _, gradients = gradients_of(params, x, y, weight, seed=5, step=2, **run)
     with jax.enable_x64(True):
         double = jax.tree.map(lambda a: np.asarray(a, np.float64), params)
         leaves, tree = jax.tree.flatten(double)
@@ -125,7 +195,7 @@ def test_gradients_equal_finite_differences(rate):
                 moved[number][place] += step
                 wide = jnp.asarray(np.asarray(x), jnp.float64)
                 values.append(
-                    float(mean_loss(jax.tree.unflatten(tree, moved), wide, y, rate=rate, seed=5, step=2))
+                    float(mean_loss(jax.tree.unflatten(tree, moved), wide, y, seed=5, step=2, **run))
                 )
             slope = (values[0] - values[1]) / 2e-6
             assert float(gradient[place]) == pytest.approx(slope, rel=2e-4, abs=1e-7)
@@ -136,7 +206,7 @@ def test_padding_changes_nothing(rows, rate):
     rng = np.random.default_rng(rows)
     params = network.init(6, (5, 6, 3))
     x, y, weight = batch(rng, 16, 5, 3)
-    kwargs = {"rate": np.float32(rate), "seed": 1, "step": 3}
+    kwargs = {"rate": rate, "seed": 1, "step": 3}
     alone, expected = gradients_of(params, x[:rows], y[:rows], weight[:rows], **kwargs)
     padded, got = gradients_of(params, x, y, weight.at[rows:].set(0), **kwargs)
     assert np.allclose(alone, padded, rtol=1e-5)

@@ -106,6 +106,13 @@ def test_each_setting_of_the_optimizer_gives_other_keys(digits, part):
     assert not set(keys(SPEC, digits)) & set(keys(replace(SPEC, optimizer=changed), digits))
 
 
+@pytest.mark.parametrize("part", [field.name for field in fields(Arm) if field.name != "name"])
+def test_each_setting_of_an_arm_but_its_name_gives_another_key(digits, part):
+    arm = Arm("a", 0.25)
+    changed = replace(arm, **{part: "other" if isinstance(getattr(arm, part), str) else 0.125})
+    assert keys(replace(SPEC, arms=(arm,)), digits) != keys(replace(SPEC, arms=(changed,)), digits)
+
+
 def test_other_data_another_scale_precision_or_semantics_give_other_keys(digits, monkeypatch):
     before = set(keys(SPEC, digits))
     assert not before & set(keys(SPEC, replace(digits, sha256="0" * 64)))

@@ -6,15 +6,15 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from disks import small_disk
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from standin import make_run, make_runs, whole
 
+from disks import small_disk
 from dropstudy import schema
 from dropstudy.errors import DamagedFile, StoreError
 from dropstudy.records import METRICS
 from dropstudy.store import DATABASE, Store
+from standin import make_run, make_runs, whole
 
 DATABASES = Path(__file__).parent / "databases"
 RELEASED = sorted(DATABASES.glob("v*.db"))
@@ -68,7 +68,9 @@ def test_a_new_database_is_made_only_when_asked(tmp_path):
     assert [entry.name for entry in path.parent.iterdir()] == [DATABASE]
 
 
-@pytest.mark.parametrize("name", ["two words", "Übung 学習 🎲", "n" * 200, "a?mode=ro#b%20c", "file:x", ":memory:"])
+@pytest.mark.parametrize(
+    "name", ["two words", "Übung 学習 🎲", "n" * 200, "a?mode=ro#b%20c", "file:x", ":memory:"]
+)
 def test_any_folder_name_will_do(tmp_path, name):
     with Store(tmp_path / name, create=True) as store:
         store.begin({"data": name}, [make_run()])
@@ -130,12 +132,15 @@ def test_a_cut_database_is_refused_and_not_written_to(path, kept):
 
 
 @given(data=st.data())
+@settings(deadline=None)
 def test_rubbish_in_any_page_is_refused(tmp_path_factory, data):
     folder = tmp_path_factory.mktemp("rubbish")
     shutil.copy(DATABASES / "v1.db", folder / DATABASE)
     content = bytearray((folder / DATABASE).read_bytes())
     page = data.draw(st.integers(0, len(content) // 4096 - 1))
-    content[page * 4096 : (page + 1) * 4096] = data.draw(st.binary(min_size=1, max_size=64)).ljust(4096, b"\xaa")
+    content[page * 4096 : (page + 1) * 4096] = data.draw(st.binary(min_size=1, max_size=64)).ljust(
+        4096, b"\xaa"
+    )
     (folder / DATABASE).write_bytes(content)
     assert_refused(folder / DATABASE, StoreError, "database")
 
@@ -238,11 +243,14 @@ def test_a_migration_that_fails_leaves_the_old_database(path, monkeypatch, broke
     assert version(path) == old
 
 
-def test_a_script_may_hold_triggers_comments_and_a_last_statement_without_its_semicolon(tmp_path, monkeypatch):
+def test_a_script_may_hold_triggers_comments_and_a_last_statement_without_its_semicolon(
+    tmp_path, monkeypatch
+):
     script = """
     CREATE TABLE a (x); -- one; two
     CREATE TABLE b (x);
-    CREATE TRIGGER copy AFTER INSERT ON a BEGIN INSERT INTO b VALUES (new.x); INSERT INTO b VALUES ('x;y'); END;
+    CREATE TRIGGER copy AFTER INSERT ON a
+    BEGIN INSERT INTO b VALUES (new.x); INSERT INTO b VALUES ('x;y'); END;
     INSERT INTO a VALUES ('v;w')
     """
     monkeypatch.setattr(schema, "MIGRATIONS", (script,))

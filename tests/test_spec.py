@@ -54,7 +54,7 @@ def test_what_a_file_leaves_out_is_as_keras_has_it():
         arms=(Arm("no dropout", 0.0), Arm("dropout 0.5", 0.5)),
         hidden=(16,),
         activation="relu",
-        optimizer=Optimizer("adam", 0.001, 0.9, 0.999, 1e-7),
+        optimizer=Optimizer(name="adam", learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7),
         batch_size=128,
         epochs=3,
         seeds=(0,),
@@ -455,7 +455,9 @@ def specs(draw):
         arms=tuple(Arm(name, rate) for name, rate in zip(names, rates, strict=True)),
         hidden=tuple(draw(st.lists(count, min_size=1, max_size=4))),
         activation="relu",
-        optimizer=Optimizer("adam", draw(POSITIVE), draw(SHARE), draw(SHARE), draw(POSITIVE)),
+        optimizer=Optimizer(
+            learning_rate=draw(POSITIVE), beta_1=draw(SHARE), beta_2=draw(SHARE), epsilon=draw(POSITIVE)
+        ),
         batch_size=draw(count),
         epochs=draw(count),
         seeds=tuple(draw(st.lists(st.integers(0, MAX_SEED), min_size=1, max_size=5, unique=True))),

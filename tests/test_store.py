@@ -10,15 +10,21 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from disks import small_disk
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from killing import RUN, SEGMENTS, commits, kill_everywhere
-from standin import assert_finished, make_run, make_runs, same_tensors, segment_of, train, whole
 
+from disks import quick_folder, small_disk
 from dropstudy.errors import DamagedFile, StoreError
 from dropstudy.store import DATABASE, Store
 from dropstudy.tensors import read_tensors
+from killing import RUN, SEGMENTS, commits, kill_everywhere
+from standin import assert_finished, make_run, make_runs, same_tensors, segment_of, train, whole
+
+
+@pytest.fixture
+def tmp_path():
+    with quick_folder() as folder:
+        yield folder
 
 
 @pytest.fixture
@@ -35,6 +41,12 @@ def advance(store, run, epochs):
     result = train(segment_of(run, state=state, first_epoch=done, epochs=epochs))
     store.commit(run, result)
     return result
+
+
+def finish(store):
+    """Train and commit RUN epoch by epoch."""
+    while store.status()[RUN.key] != "done":
+        advance(store, RUN, 1)
 
 
 def names(folder):
@@ -98,9 +110,10 @@ def test_a_run_that_has_not_begun_has_no_progress(store):
 
 
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=5))
-def test_however_a_run_is_cut_into_segments_it_ends_the_same(tmp_path_factory, lengths):
+@settings(deadline=None)
+def test_however_a_run_is_cut_into_segments_it_ends_the_same(lengths):
     run = make_run("cut", epochs=sum(lengths))
-    with Store(tmp_path_factory.mktemp("cut"), create=True) as store:
+    with quick_folder() as folder, Store(folder, create=True) as store:
         store.begin({}, [run])
         for length in lengths:
             advance(store, run, length)
@@ -205,12 +218,13 @@ def test_a_history_needs_its_run(store):
 
 
 @pytest.fixture(scope="module")
-def kills(tmp_path_factory):
-    return kill_everywhere("commits", tmp_path_factory.mktemp("kills"))
+def kills():
+    with quick_folder() as folder:
+        yield kill_everywhere("commits", folder)
 
 
 def test_a_kill_at_any_point_leaves_the_last_committed_segment(kills):
-    """SIGKILL, really, before each thing that commits do to the disk; then the rest is done over the ruins."""
+    """SIGKILL, really, before each thing that commits do to the disk; the rest is done over the ruins."""
     killed, points, survivor = kills
     with Store(survivor) as store:
         assert_finished(store, RUN)
@@ -266,7 +280,7 @@ def test_files_are_on_disk_before_the_commit_that_names_them_and_old_ones_go_aft
 
 
 def test_a_kill_while_sqlite_writes_its_pages_is_rolled_back(tmp_path):
-    """With room for few pages in memory, SQLite overwrites the database before the commit: its hardest moment."""
+    """With room for few pages in memory, SQLite overwrites the database before the commit."""
     with Store(tmp_path, create=True) as store:
         store.begin({}, make_runs("a", seeds=range(500)))
         before = store.runs()
@@ -280,7 +294,7 @@ with store._transaction() as db:
     db.execute("UPDATE run SET error = 'half done', seed = -1")
     os.kill(os.getpid(), signal.SIGKILL)
 """
-    done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False)
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False)  # noqa: S603 - our own
     assert done.returncode == -signal.SIGKILL
     assert b"half done" in (tmp_path / DATABASE).read_bytes()
     with Store(tmp_path) as store:
@@ -330,9 +344,13 @@ def test_a_commit_that_fails_half_way_can_be_made_again(store, where):
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, ValueError])
 def test_whatever_ends_a_transaction_takes_back_all_of_it(store, error):
-    with pytest.raises(error), store._transaction() as db:
-        db.execute("UPDATE run SET status = 'done'")
-        raise error
+    def half_done():
+        with store._transaction() as db:
+            db.execute("UPDATE run SET status = 'done'")
+            raise error
+
+    with pytest.raises(error):
+        half_done()
     assert store.status() == {RUN.key: "planned"}
     advance(store, RUN, 5)
     assert_finished(store, RUN)
@@ -360,20 +378,39 @@ def cut(path, place):
     path.write_bytes(content[: place % len(content)])
 
 
+@pytest.fixture(scope="module")
+def half_done():
+    """A study with a finished run and one that is under way."""
+    done, under_way = make_runs("done", "under way")
+    with quick_folder() as folder, Store(folder, create=True) as store:
+        store.begin({}, [done, under_way])
+        advance(store, done, done.epochs)
+        advance(store, under_way, 2)
+        yield store
+
+
 @given(place=st.integers(0, 2**32), damage=st.sampled_from([flip, cut]))
-@pytest.mark.parametrize("what", ["checkpoint-2", "weights", "predictions"])
-def test_damage_anywhere_in_a_file_is_found_and_named(tmp_path_factory, what, place, damage):
-    folder = tmp_path_factory.mktemp("damage")
-    read = {"checkpoint-2": Store.progress, "weights": Store.weights, "predictions": Store.predictions}[what]
-    with Store(folder, create=True) as store:
-        store.begin({}, [RUN])
-        advance(store, RUN, 2 if what == "checkpoint-2" else RUN.epochs)
-        path = store.run_folder(RUN.key) / f"{what}.safetensors"
-        read(store, RUN.key)
-        damage(path, place)
+@settings(deadline=None)
+@pytest.mark.parametrize(
+    ("path", "read"),
+    [
+        ("under way-0/checkpoint-2.safetensors", Store.progress),
+        ("done-0/weights.safetensors", Store.weights),
+        ("done-0/predictions.safetensors", Store.predictions),
+    ],
+)
+def test_damage_anywhere_in_a_file_is_found_and_named(half_done, path, read, place, damage):
+    key = path.partition("/")[0]
+    path = half_done.folder / "runs" / path
+    content = path.read_bytes()
+    read(half_done, key)
+    damage(path, place)
+    try:
         with pytest.raises(DamagedFile) as caught:
-            read(store, RUN.key)
-        assert str(path) in str(caught.value)
+            read(half_done, key)
+    finally:
+        path.write_bytes(content)
+    assert str(path) in str(caught.value)
 
 
 def test_a_checkpoint_from_another_epoch_is_not_taken_for_this_one(store):
@@ -421,7 +458,7 @@ def disk(tmp_path):
 
 @pytest.mark.parametrize("room", range(0, 24, 4))
 def test_a_full_disk_is_named_and_the_last_segment_stays(disk, room):
-    """The less room there is, the earlier it ends: in the checkpoint, then in the database and its journal."""
+    """The less room there is, the earlier it ends: in the checkpoint, in the database or in its journal."""
     study = disk / "study"
     with Store(study, create=True) as store:
         store.begin({}, [RUN])
@@ -429,8 +466,7 @@ def test_a_full_disk_is_named_and_the_last_segment_stays(disk, room):
         free = shutil.disk_usage(disk).free
         (disk / "filler").write_bytes(bytes(free - room * 1024))
         with pytest.raises(StoreError, match=r"room for [\d,]+ bytes.*Free some space") as caught:
-            for _ in range(4):
-                advance(store, RUN, 1)
+            finish(store)
         assert str(study) in str(caught.value)
     (disk / "filler").unlink()
     with Store(study) as store:
@@ -438,8 +474,7 @@ def test_a_full_disk_is_named_and_the_last_segment_stays(disk, room):
         assert len(store.history(RUN.key)) == done >= 1
         if done == 1:
             assert same_tensors(state, first.state)
-        while store.status()[RUN.key] != "done":
-            advance(store, RUN, 1)
+        finish(store)
         assert_finished(store, RUN)
 
 
@@ -447,7 +482,7 @@ def test_a_study_can_be_looked_at_on_a_disk_that_cannot_be_written(disk):
     with Store(disk, create=True) as store:
         store.begin({"data": "digits"}, [RUN])
         advance(store, RUN, 5)
-    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)  # noqa: S603, S607 - our own arguments
     with Store(disk) as store:
         assert_finished(store, RUN)
         assert store.meta == {"data": "digits"}

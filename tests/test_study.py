@@ -1,7 +1,7 @@
 """A study from Python, from its first line to its exported networks.
 
-Real workers train one on the digits, once for all tests. What concerns the folder and not the training is tested
-with made-up training, which takes no time.
+Real workers train one on the digits, once for all tests. What concerns the folder and not the training is
+tested with made-up training, which takes no time.
 """
 
 import contextlib

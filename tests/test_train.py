@@ -13,14 +13,29 @@ from dropstudy.data import load_dataset
 from dropstudy.data.cache import arrays_on_disk
 from dropstudy.engine import draws, programs
 from dropstudy.engine.draws import Purpose
-from dropstudy.engine.train import train_segment
+from dropstudy.engine.train import train_group, train_segment
 from dropstudy.records import Arm, Optimizer, Run, Segment, Shape
 
 
-def run_on(dataset, *, hidden=(32, 16), rate=0.0, seed=0, epochs=3, batch_size=100, rows=None, **changes):
+def run_on(
+    dataset, *, hidden=(32, 16), seed=0, epochs=3, batch_size=100, rows=None, rate=0.0, arm=None, **changes
+):
     shape = Shape(dataset.features, hidden, len(dataset.classes), rows or len(dataset.y_train), batch_size)
-    run = Run("key", Arm("arm", rate), shape, seed, "relu", Optimizer(), epochs, "test", "float32")
+    arm = arm or Arm("arm", rate)
+    run = Run("key", arm, shape, seed, "relu", Optimizer(), epochs, "test", "float32")
     return replace(run, **changes)
+
+
+def start(run):
+    """A run's initial state, as the compiled programs hold it: one lane."""
+    return programs.start(
+        jnp.array([run.seed], jnp.uint32), widths=run.shape.widths, optimizer=run.optimizer.name
+    )
+
+
+def trained(result):
+    """The weights that a segment left, in the order of Keras."""
+    return [value for name, value in result.state.items() if name.startswith("weights/")]
 
 
 def segment_of(run, dataset, *, state=None, first_epoch=0, epochs=None, validation=None):
@@ -34,15 +49,16 @@ def digits():
     return load_dataset("digits")
 
 
-def keras_network(state, widths, *, rate=0.0):
+def keras_network(run):
+    """The run's network in Keras, with the run's initial weights."""
+    widths = run.shape.widths
     layers = [keras.Input((widths[0],))]
-    for units in widths[1:-1]:
-        layers += [keras.layers.Dense(units, activation="relu"), keras.layers.Dropout(rate)]
+    layers += [keras.layers.Dense(units, activation=run.activation) for units in widths[1:-1]]
     model = keras.Sequential([*layers, keras.layers.Dense(widths[-1])])
     # From logits: behind a softmax layer Keras clips probabilities at 1e-7 and loses those examples' gradients.
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(loss=loss, optimizer="adam", metrics=["accuracy"])
-    model.set_weights([np.asarray(array).T for array in jax.tree.leaves(state.params)])
+    model.compile(loss=loss, optimizer=run.optimizer.name, metrics=["accuracy"])
+    model.set_weights([np.asarray(array[0]).T for array in jax.tree.leaves(start(run).params)])
     return model
 
 
@@ -62,7 +78,7 @@ def test_epochs_equal_those_of_keras(digits):
     run = run_on(digits, epochs=2)
     x = digits.x_train.reshape(len(digits.x_train), -1).astype("float32") / 16
     x_test = digits.x_test.reshape(len(digits.x_test), -1).astype("float32") / 16
-    model = keras_network(programs.start(np.uint32(0), run.shape.widths), run.shape.widths)
+    model = keras_network(run)
     result = train_segment(segment_of(run, digits))
     for row in result.history:
         logs = keras_epoch(model, x, digits.y_train, 0, row.epoch - 1, 100)
@@ -74,22 +90,20 @@ def test_epochs_equal_those_of_keras(digits):
         loss, accuracy = model.evaluate(x, digits.y_train, verbose=0)
         # All training examples in the last epoch, a subset of them before.
         assert row.clean_loss == pytest.approx(loss, rel=1e-4 if row.epoch == 2 else 0.2)
-    ours = [value for name, value in result.state.items() if name.startswith("weights/")]
-    for a, b in zip(ours, model.get_weights(), strict=True):
+    for a, b in zip(trained(result), model.get_weights(), strict=True):
         assert distance(a, b) < 1e-4
     assert result.final.accuracy == result.history[-1].val_accuracy
     assert result.final.loss == pytest.approx(result.history[-1].val_loss, rel=1e-6)
 
 
-def epoch_beside_keras(mnist, rows, hidden, seed):
+def epoch_beside_keras(mnist, rows, hidden, seed, **changes):
     """An epoch of both: distances of the weights in the 2-norm, Keras' loss and ours."""
-    run = run_on(mnist, hidden=hidden, epochs=1, batch_size=128, rows=rows, seed=seed)
+    run = run_on(mnist, hidden=hidden, epochs=1, batch_size=128, rows=rows, seed=seed, **changes)
     x = mnist.x_train[:rows].reshape(rows, 784).astype("float32") / 255
-    model = keras_network(programs.start(np.uint32(seed), run.shape.widths), run.shape.widths)
+    model = keras_network(run)
     logs = keras_epoch(model, x, mnist.y_train[:rows], seed, 0, 128)
     result = train_segment(segment_of(run, mnist))
-    ours = [value for name, value in result.state.items() if name.startswith("weights/")]
-    distances = [distance(a, b) for a, b in zip(ours, model.get_weights(), strict=True)]
+    distances = [distance(a, b) for a, b in zip(trained(result), model.get_weights(), strict=True)]
     return max(distances), logs["loss"], result.history[0].loss
 
 
@@ -115,6 +129,15 @@ def test_a_whole_epoch_of_mnist_equals_that_of_keras(mnist_folder):
     assert min(far for far, _, _ in epochs) < 1e-4, epochs
     for _, theirs, ours in epochs:
         assert ours == pytest.approx(theirs, rel=2e-3)
+
+
+@pytest.mark.mnist
+def test_a_whole_epoch_of_the_notebooks_network_with_tanh_equals_that_of_keras(mnist_folder):
+    # Without relu's kink the full network stays together to the end.
+    mnist = load_dataset("mnist", data_dir=mnist_folder)
+    far, theirs, ours = epoch_beside_keras(mnist, 60_000, (512, 512), 0, activation="tanh")
+    assert far < 1e-4
+    assert ours == pytest.approx(theirs, rel=1e-4)
 
 
 def test_a_run_in_segments_is_the_run_in_one_to_the_bit(digits):
@@ -169,9 +192,8 @@ def test_held_out_rows_are_what_val_means(digits):
     run = run_on(digits, rows=1000, epochs=1)
     segment = replace(segment_of(run, digits, validation=held), train_index=rows)
     result = train_segment(segment)
-    params = [result.state[f"weights/dense_{i}/{f}"] for i in range(3) for f in ("kernel", "bias")]
-    model = keras_network(programs.start(np.uint32(0), run.shape.widths), run.shape.widths)
-    model.set_weights(params)
+    model = keras_network(run)
+    model.set_weights(trained(result))
     x = digits.x_train.reshape(-1, 64).astype("float32") / 16
     loss, accuracy = model.evaluate(x[held], digits.y_train[held], verbose=0)
     assert result.history[0].val_loss == pytest.approx(loss, rel=1e-5)
@@ -183,9 +205,8 @@ def test_final_metrics_agree_with_scikit_learn(digits):
 
     run = run_on(digits, epochs=2)
     result = train_segment(segment_of(run, digits))
-    params = [result.state[f"weights/dense_{i}/{f}"] for i in range(3) for f in ("kernel", "bias")]
-    model = keras_network(programs.start(np.uint32(0), run.shape.widths), run.shape.widths)
-    model.set_weights(params)
+    model = keras_network(run)
+    model.set_weights(trained(result))
     logits = model.predict(digits.x_test.reshape(-1, 64).astype("float32") / 16, verbose=0)
     p = scipy.special.softmax(logits.astype(np.float64), axis=1)
     final = result.final
@@ -199,14 +220,85 @@ def test_final_metrics_agree_with_scikit_learn(digits):
 
 
 def test_evaluation_ignores_padding(digits):
-    params = programs.start(np.uint32(0), (64, 8, 10)).params
+    params = start(run_on(digits)).params
     x = jnp.asarray(digits.x_train.reshape(-1, 64))
     data = programs.Examples(x, jnp.asarray(digits.y_train, jnp.int32), np.float32(16))
-    whole = programs.evaluate(params, data, jnp.arange(1437), compute=jnp.float32)
-    parts = [
-        programs.evaluate(params, data, jnp.arange(a, b), compute=jnp.float32)
-        for a, b in ((0, 700), (700, 1437))
+
+    def loss(first, end):
+        rows = jnp.arange(first, end)[None]
+        return float(programs.evaluate(params, data, rows, compute="float32", activation="relu").loss[0])
+
+    assert loss(0, 1437) == pytest.approx((loss(0, 700) * 700 + loss(700, 1437) * 737) / 1437, rel=1e-5)
+
+
+LANES = [
+    Arm("none"),
+    Arm("half", 0.5),
+    Arm("gaussian", 0.5, noise="gaussian"),
+    Arm("input", 0.5, input_rate=0.2),
+    Arm("penalty", 0.2, l2=1e-4),
+    Arm("limit", 0.2, max_norm=1.5),
+    Arm("late", 0.5, schedule="late"),
+]
+
+
+@pytest.mark.parametrize(
+    "settings", [Optimizer(), Optimizer("sgd", learning_rate=0.05, momentum=0.9, decay=0.9)]
+)
+def test_a_run_in_a_group_is_the_run_alone(digits, settings):
+    runs = [
+        run_on(digits, arm=arm, seed=seed, epochs=2, optimizer=settings) for seed, arm in enumerate(LANES)
     ]
-    assert float(whole.loss) == pytest.approx(
-        (float(parts[0].loss) * 700 + float(parts[1].loss) * 737) / 1437, rel=1e-5
+    together = train_group(tuple(segment_of(run, digits) for run in runs))
+    for run, beside in zip(runs, together, strict=True):
+        alone = train_segment(segment_of(run, digits))
+        for a, b in zip(trained(alone), trained(beside), strict=True):
+            assert distance(a, b) < 1e-4, run.arm.name
+        assert alone.final.loss == pytest.approx(beside.final.loss, rel=1e-3)
+
+
+def test_a_runs_place_in_a_group_changes_nothing(digits):
+    runs = [run_on(digits, arm=arm, seed=3, epochs=1) for arm in LANES[:4]]
+    forward = train_group(tuple(segment_of(run, digits) for run in runs))
+    backward = train_group(tuple(segment_of(run, digits) for run in reversed(runs)))
+    for a, b in zip(forward, reversed(backward), strict=True):
+        for x, y in zip(trained(a), trained(b), strict=True):
+            assert distance(x, y) < 1e-5
+
+
+def test_a_lane_that_diverges_leaves_its_neighbours_alone(digits):
+    wild = run_on(digits, epochs=3, optimizer=Optimizer("sgd", learning_rate=1e30))
+    calm = [run_on(digits, epochs=3, seed=s, optimizer=Optimizer("sgd", learning_rate=0.1)) for s in (1, 2)]
+    together = train_group(tuple(segment_of(run, digits) for run in (calm[0], wild, calm[1])))
+    assert [result.diverged for result in together] == [False, True, False]
+    assert len(together[1].history) < 3
+    assert together[1].final is None
+    for run, beside in zip(calm, (together[0], together[2]), strict=True):
+        alone = train_segment(segment_of(run, digits))
+        assert len(beside.history) == 3
+        assert beside.final.loss == pytest.approx(alone.final.loss, rel=1e-4)
+
+
+def test_a_group_goes_on_from_where_it_stood_to_the_bit(digits):
+    runs = [run_on(digits, arm=arm, seed=5, epochs=3) for arm in LANES[:3]]
+    whole = train_group(tuple(segment_of(run, digits) for run in runs))
+    first = train_group(tuple(segment_of(run, digits, epochs=1) for run in runs))
+    rest = train_group(
+        tuple(
+            segment_of(run, digits, state=result.state, first_epoch=1)
+            for run, result in zip(runs, first, strict=True)
+        )
     )
+    for a, b in zip(whole, rest, strict=True):
+        assert all(np.array_equal(x, y) for x, y in zip(trained(a), trained(b), strict=True))
+
+
+@pytest.mark.parametrize("activation", ["tanh", "sigmoid"])
+def test_smooth_networks_walk_with_keras_for_an_epoch(digits, activation):
+    # No kink, so nothing but rounding lies between the two.
+    run = run_on(digits, activation=activation, epochs=1)
+    x = digits.x_train.reshape(-1, 64).astype("float32") / 16
+    model = keras_network(run)
+    keras_epoch(model, x, digits.y_train, 0, 0, 100)
+    result = train_segment(segment_of(run, digits))
+    assert max(distance(a, b) for a, b in zip(trained(result), model.get_weights(), strict=True)) < 1e-5

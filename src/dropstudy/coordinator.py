@@ -1,8 +1,8 @@
 """Drive runs to their end: hand segments to an executor, keep what comes back, tell the listener.
 
-The coordinator alone writes to the store. A run's next segment is handed out before its last one is written, so that
-no worker waits for the disk. Few runs are under way at once: each holds its weights and moments in memory here and
-in a checkpoint on disk, and a run that is finished early is one that a kill can no longer touch.
+The coordinator alone writes to the store. A run's next segment is handed out before its last one is written,
+so that no worker waits for the disk. Few runs are under way at once: each holds its weights and moments in
+memory here and in a checkpoint on disk, and a run that is finished early is one that no kill can touch.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import textwrap
 import traceback
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
@@ -19,7 +19,7 @@ from dropstudy.errors import DamagedFile
 from dropstudy.records import Segment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     import numpy as np
     from numpy.typing import NDArray
@@ -51,23 +51,14 @@ class Listener(Protocol):
         """Something that the user should know."""
 
 
-@dataclass(frozen=True, eq=False)
-class _Work:
-    """A run under way."""
-
-    run: Run
-    segment: Segment
-    tries: int = 1
-
-
 def train_runs(
     store: Store,
     runs: Iterable[Run],
     data: ArrayFiles,
     split: Split,
+    *,
     executor: Executor,
     listener: Listener,
-    *,
     in_flight: int,
 ) -> None:
     """Train what is not finished of `runs`, from wherever the store says that each stands.
@@ -81,39 +72,12 @@ def train_runs(
         listener: told of every epoch and every end.
         in_flight: runs under way at once; one more than the executor has workers keeps them all busy.
     """
-    active: dict[Future[SegmentResult], _Work] = {}
-    waiting = iter(runs)
-
-    def submit(work: _Work) -> None:
-        active[executor.submit(workers.train, work.segment)] = work
-
-    def begin(count: int) -> None:
-        for run in islice(waiting, count):
-            submit(_Work(run, _first_segment(store, run, data, split, listener)))
-
-    begin(in_flight)
-    while active:
-        finished, _ = wait(active, return_when=FIRST_COMPLETED)
+    training = _Training(store, iter(runs), data, split, executor, listener)
+    training.begin(in_flight)
+    while training.active:
+        finished, _ = wait(training.active, return_when=FIRST_COMPLETED)
         for future in finished:
-            work = active.pop(future)
-            try:
-                result = future.result()
-            except BrokenExecutor as error:
-                if work.tries < MOST_TRIES:
-                    submit(replace(work, tries=work.tries + 1))
-                    listener.notice(f"A worker died while it trained {describe(work.run)}; trying again.")
-                else:
-                    begin(1)
-                    _fail(store, work.run, f"its worker died {MOST_TRIES} times", error, listener)
-            except Exception as error:  # noqa: BLE001 - whatever a worker raises ends its own run, not the study
-                begin(1)
-                _fail(store, work.run, type(error).__name__, error, listener)
-            else:
-                if result.final is None and not result.diverged:
-                    submit(_Work(work.run, _next_segment(work, result)))
-                else:
-                    begin(1)
-                _keep(store, work.run, result, listener)
+            training.settle(future)
 
 
 def describe(run: Run) -> str:
@@ -121,45 +85,90 @@ def describe(run: Run) -> str:
     return f"'{run.arm.name}', seed {run.seed}"
 
 
-def _first_segment(
-    store: Store,
-    run: Run,
-    data: ArrayFiles,
-    split: Split,
-    listener: Listener,
-) -> Segment:
-    try:
-        done, state = store.progress(run.key)
-    except DamagedFile as error:
-        listener.notice(f"{error} {describe(run)} starts again.")
-        store.restart(run)
-        done, state = 0, None
-    train_index, validation_index = split(run.seed)
-    return Segment(run, data, train_index, validation_index, state, first_epoch=done, epochs=1)
+@dataclass(frozen=True, eq=False)
+class _Work:
+    """A segment that was handed out, for the first, second or third time."""
+
+    segment: Segment
+    tries: int = 1
 
 
-def _next_segment(work: _Work, result: SegmentResult) -> Segment:
+@dataclass(frozen=True, eq=False)
+class _Training:
+    """Runs under way and runs to come; the fields are the arguments of `train_runs`."""
+
+    store: Store
+    waiting: Iterator[Run]
+    data: ArrayFiles
+    split: Split
+    executor: Executor
+    listener: Listener
+    active: dict[Future[SegmentResult], _Work] = field(default_factory=dict)
+
+    def begin(self, count: int = 1) -> None:
+        """Hand out the first segment of as many more runs, where there are any."""
+        for run in islice(self.waiting, count):
+            self._submit(_Work(self._first_segment(run)))
+
+    def settle(self, future: Future[SegmentResult]) -> None:
+        """Keep what came of a segment. First of all, what comes next is handed out."""
+        work = self.active.pop(future)
+        try:
+            result = future.result()
+        except BrokenExecutor as error:
+            if work.tries < MOST_TRIES:
+                self._submit(replace(work, tries=work.tries + 1))
+                notice = f"A worker died while it trained {describe(work.segment.run)}; trying again."
+                self.listener.notice(notice)
+            else:
+                self._fail(work.segment.run, f"its worker died {MOST_TRIES} times", error)
+        except Exception as error:  # noqa: BLE001 - whatever a worker raises ends its own run, not the study
+            self._fail(work.segment.run, type(error).__name__, error)
+        else:
+            self._keep(work.segment, result)
+
+    def _submit(self, work: _Work) -> None:
+        self.active[self.executor.submit(workers.train, work.segment)] = work
+
+    def _first_segment(self, run: Run) -> Segment:
+        try:
+            done, state = self.store.progress(run.key)
+        except DamagedFile as error:
+            self.listener.notice(f"{error} {describe(run)} starts again.")
+            self.store.restart(run)
+            done, state = 0, None
+        train_index, validation_index = self.split(run.seed)
+        return Segment(run, self.data, train_index, validation_index, state, first_epoch=done, epochs=1)
+
+    def _keep(self, segment: Segment, result: SegmentResult) -> None:
+        run, last = segment.run, result.history[-1]
+        ended = result.diverged or result.final is not None
+        if ended:
+            self.begin()
+        else:
+            self._submit(_Work(_next_segment(segment, result)))
+        self.store.commit(run, result)
+        for row in result.history:
+            self.listener.epoch(run, row)
+        if result.diverged:
+            self.listener.ended(run, "diverged", f"the loss was no longer finite in epoch {last.epoch}")
+        elif ended:
+            self.listener.ended(run, "done", "")
+
+    def _fail(self, run: Run, what: str, error: Exception) -> None:
+        self.begin()
+        cause = f"{what}: {textwrap.shorten(str(error), _CAUSE)}" if str(error) else what
+        self.store.fail(run, cause, "".join(traceback.format_exception(error)))
+        self.listener.ended(run, "failed", cause)
+
+
+def _next_segment(segment: Segment, result: SegmentResult) -> Segment:
     """As many epochs as fit in a segment's time, judged by the last epoch."""
-    done = result.history[-1].epoch
-    epochs = max(1, int(SEGMENT_SECONDS / max(result.history[-1].seconds, 1e-3)))
+    last = result.history[-1]
+    epochs = max(1, int(SEGMENT_SECONDS / max(last.seconds, 1e-3)))
     return replace(
-        work.segment, state=result.state, first_epoch=done, epochs=min(epochs, work.run.epochs - done)
+        segment,
+        state=result.state,
+        first_epoch=last.epoch,
+        epochs=min(epochs, segment.run.epochs - last.epoch),
     )
-
-
-def _keep(store: Store, run: Run, result: SegmentResult, listener: Listener) -> None:
-    store.commit(run, result)
-    for row in result.history:
-        listener.epoch(run, row)
-    if result.diverged:
-        listener.ended(
-            run, "diverged", f"the loss was no longer finite in epoch {result.history[-1].epoch}"
-        )
-    elif result.final is not None:
-        listener.ended(run, "done", "")
-
-
-def _fail(store: Store, run: Run, what: str, error: Exception, listener: Listener) -> None:
-    cause = f"{what}: {textwrap.shorten(str(error), _CAUSE)}" if str(error) else what
-    store.fail(run, cause, "".join(traceback.format_exception(error)))
-    listener.ended(run, "failed", cause)

@@ -1,4 +1,4 @@
-"""Files that are either wholly there or not there at all. Whatever dropstudy keeps is written through here."""
+"""Files that are either wholly there or not there at all: whatever dropstudy keeps goes through here."""
 
 from __future__ import annotations
 

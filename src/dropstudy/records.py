@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Precision = Literal["auto", "float32", "bfloat16"]
+Activation = Literal["relu", "tanh", "sigmoid"]
+Noise = Literal["dropout", "gaussian"]
+Schedule = Literal["constant", "early", "late", "ramp", "curriculum"]
+OptimizerName = Literal["adam", "sgd"]
 Status = Literal["planned", "running", "done", "diverged", "failed"]
 
 
@@ -65,21 +69,46 @@ class Arm:
     Args:
         name: how tables and charts call it.
         rate: share of hidden units dropped, in [0, 1): 0.8 drops 80% and keeps 20%.
+        input_rate: share of inputs dropped, in [0, 1).
+        noise: `dropout`, or `gaussian` for factors of mean 1 and the variance of dropout, rate / (1 - rate).
+        l2: weight of the sum of squared kernels in the loss, as Keras' `L2`; 0 for none.
+        max_norm: longest vector of incoming weights of a hidden unit, as Keras' `MaxNorm`; 0 for no limit.
+        schedule: how the rates change while training: `constant`; `early`, on until the switch; `late`, on from
+            the switch; `ramp`, rising linearly from 0 until the switch; `curriculum`, rising as 1 - exp(-10 t).
+        switch: share of the training steps, in (0, 1], at which `early` ends, `late` begins and `ramp` arrives.
     """
 
     name: str
     rate: float = 0.0
+    input_rate: float = 0.0
+    noise: Noise = "dropout"
+    l2: float = 0.0
+    max_norm: float = 0.0
+    schedule: Schedule = "constant"
+    switch: float = 0.5
 
 
 @dataclass(frozen=True)
 class Optimizer:
-    """Adam in Keras' form, with Keras' names and defaults."""
+    """Adam, or SGD with momentum, in Keras' form, with Keras' names and defaults.
 
-    name: Literal["adam"] = "adam"
+    Args:
+        name: `adam` or `sgd`.
+        learning_rate: of the first epoch.
+        decay: factor on the learning rate from each epoch to the next; 1 keeps it.
+        beta_1: Adam's decay of the first moment.
+        beta_2: Adam's decay of the second moment.
+        epsilon: Adam's term beside the root of the second moment.
+        momentum: SGD's share of the last step in the next.
+    """
+
+    name: OptimizerName = "adam"
     learning_rate: float = 1e-3
+    decay: float = 1.0
     beta_1: float = 0.9
     beta_2: float = 0.999
     epsilon: float = 1e-7
+    momentum: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -140,7 +169,7 @@ class StudySpec:
     data: str | None
     arms: tuple[Arm, ...]
     hidden: tuple[int, ...]
-    activation: Literal["relu"]
+    activation: Activation
     optimizer: Optimizer
     batch_size: int
     epochs: int
@@ -162,7 +191,7 @@ class Run:
     arm: Arm
     shape: Shape
     seed: int
-    activation: str
+    activation: Activation
     optimizer: Optimizer
     epochs: int
     validation: Literal["test"] | float | int

@@ -213,7 +213,7 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _back_up(path: Path, target: Path) -> None:
-    """Copy a database through SQLite: to open and close the file itself would release SQLite's locks on it."""
+    """Copy a database through SQLite: to open and close the file itself would release its locks."""
     with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(target)) as backup:
         source.backup(backup)
 

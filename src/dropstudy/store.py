@@ -1,7 +1,8 @@
 """The store of a study: which runs there are, what they did, and their weights. One writer, the coordinator.
 
 The order of writes is the same everywhere: the file first, complete and synced under its own name; then one
-transaction that names it; then the file that it replaces goes. A kill at any point leaves the last committed segment.
+transaction that names it; then the file that it replaces goes. A kill at any point leaves the last committed
+segment.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import json
 import shutil
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, astuple, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -57,7 +58,7 @@ class Store:
         """Release the database."""
         self._db.close()
 
-    def __enter__(self) -> Store:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -118,17 +119,21 @@ class Store:
     def failures(self) -> list[str]:
         """Runs that failed or diverged, in words, with the cause."""
         rows = self._db.execute(
-            "SELECT arm, seed, status, error FROM run WHERE status IN ('failed', 'diverged') ORDER BY position"
+            "SELECT arm, seed, status, error FROM run WHERE status IN ('failed', 'diverged')"
+            " ORDER BY position, key"
         )
         return [f"'{arm}', seed {seed} {status}: {cause}" for arm, seed, status, cause in rows]
 
     def history(self, key: str) -> tuple[EpochMetrics, ...]:
-        """Rows of a run, by epoch. A metric that was not finite reads as NaN."""
+        """Rows of a run, by epoch. SQLite knows no NaN: its NULL reads as one."""
         rows = self._db.execute(
             f"SELECT {', '.join(_HISTORY)} FROM history WHERE key = ? ORDER BY epoch",  # noqa: S608 - our own column names
             (key,),
         )
-        return tuple(EpochMetrics(*(np.nan if v is None else v for v in row)) for row in rows)
+        return tuple(
+            EpochMetrics(epoch, *(np.nan if value is None else value for value in metrics))
+            for epoch, *metrics in rows
+        )
 
     def progress(self, key: str) -> tuple[int, dict[str, NDArray[Any]] | None]:
         """Epochs done and the state after them, None before the first.
@@ -156,7 +161,11 @@ class Store:
         return self._result_file(key, "weights")
 
     def predictions(self, key: str) -> dict[str, NDArray[Any]]:
-        """`labels`, `confidence` and `likelihood` of a finished run per test example; raises as `weights` does."""
+        """`labels`, `confidence` and `likelihood` of a finished run per test example.
+
+        Raises:
+            As `weights` does.
+        """
         return self._result_file(key, "predictions")
 
     # What happens to them
@@ -282,7 +291,7 @@ class Store:
 
 
 def _outdated(name: str, checkpoint: str | None) -> bool:
-    """Whether a file in a run's folder is a checkpoint other than the one that counts, or was never finished."""
+    """Whether a file in a run's folder is no longer, or never was, what the run goes on from."""
     return (name.startswith(CHECKPOINT) and name != checkpoint) or name.endswith(UNFINISHED)
 
 

@@ -131,8 +131,8 @@ class Study:
                             runs,
                             arrays_on_disk(dataset),
                             self._split(dataset),
-                            crew,
-                            listener,
+                            executor=crew,
+                            listener=listener,
                             in_flight=count + 1,
                         )
         return self

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-_PIPE_WIDTH = 200
+_PIPE_WIDTH = 1000
 """Columns where there is no terminal: room for every table, so that a log has one line a row."""
 
 
@@ -28,7 +28,8 @@ def text(frame: pd.DataFrame) -> str:
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _PIPE_WIDTH
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for number, name in enumerate(frame.columns):
-        table.add_column(Text(str(name)), justify="left" if number == 0 else "right")
+        # Folded, since names of arms tend to differ at the end.
+        table.add_column(Text(str(name)), justify="left" if number == 0 else "right", overflow="fold")
     for row in frame.itertuples(index=False):
         # Text, so that an arm called "[red]" is printed and not obeyed.
         table.add_row(*(Text(_cell(value)) for value in row))

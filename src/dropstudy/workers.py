@@ -11,7 +11,8 @@ import signal
 import threading
 import time
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import loky
 
@@ -43,8 +44,8 @@ def train(segment: Segment) -> SegmentResult:
 class LocalWorkers(Executor):
     """Worker processes on this machine.
 
-    A worker that dies fails its call with BrokenExecutor; the next call starts a new one. Workers end with the
-    process that started them, however that ends.
+    A worker that dies fails its call with BrokenExecutor; the next call starts a new one. Workers end with
+    the process that started them, however that ends.
 
     Args:
         count: number of processes.
@@ -59,7 +60,7 @@ class LocalWorkers(Executor):
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Call `fn` in a worker that is free, in the order of submission."""
-        return self._threads.submit(self._call, fn, *args, **kwargs)
+        return self._threads.submit(self._call, partial(fn, *args, **kwargs))
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End the workers. With `cancel_futures` they are killed at once, whatever they do."""
@@ -72,10 +73,10 @@ class LocalWorkers(Executor):
                 pool.shutdown(wait=True, kill_workers=cancel_futures)
             self._threads.shutdown(wait=wait)
 
-    def _call(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+    def _call(self, call: Callable[[], T]) -> T:
         pool = self._pool()
         try:
-            result: T = pool.submit(fn, *args, **kwargs).result()
+            result: T = pool.submit(call).result()
         except BrokenExecutor:
             self._discard(pool)
             raise

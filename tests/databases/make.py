@@ -32,7 +32,7 @@ def main():
             store.fail(failed, "ValueError: no", "Traceback")
         target = HERE / f"v{len(schema.MIGRATIONS)}.db"
         target.write_bytes((Path(folder) / DATABASE).read_bytes())
-    print(target)
+    print(target)  # noqa: T201 - for whoever made it
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ class Purpose(IntEnum):
     INIT = 1
     SHUFFLE = 2
     MASK = 3
+    INPUT_MASK = 4
 
 
 class Key(NamedTuple):
@@ -82,9 +83,9 @@ def uniform(key: Key, shape: tuple[int, ...]) -> Array:
     return _unit_interval(bits(key, shape))
 
 
-def uniform_transposed(key: Key, shape: tuple[int, int]) -> Array:
+def uniform_transposed(key: Key, shape: tuple[int, ...]) -> Array:
     """`uniform(key, shape).T`, drawn in its place instead of moved there."""
-    return _unit_interval(_bits(key, shape[::-1], axes=(0, 1)))
+    return _unit_interval(_bits(key, shape[::-1], axes=tuple(range(len(shape)))))
 
 
 def _bits(key: Key, shape: tuple[int, ...], axes: tuple[int, ...]) -> Array:
@@ -98,7 +99,8 @@ def _bits(key: Key, shape: tuple[int, ...], axes: tuple[int, ...]) -> Array:
 
 
 def _unit_interval(random_bits: Array) -> Array:
-    return (random_bits >> jnp.uint32(8)).astype(jnp.float32) * jnp.float32(2.0**-24)
+    u: Array = (random_bits >> jnp.uint32(8)).astype(jnp.float32) * jnp.float32(2.0**-24)
+    return u
 
 
 def permutation(key: Key, n: int) -> Array:

@@ -22,7 +22,11 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import ArrayLike, DTypeLike
 
-from dropstudy.engine import draws
+from dropstudy.engine import draws, noise
+from dropstudy.engine.recipe import Recipe, Settings
+
+KERAS_EPSILON = 1e-7
+"""`keras.config.epsilon()`, where Keras guards a division with it."""
 
 
 class Dense(NamedTuple):
@@ -86,21 +90,49 @@ def matmul(a: Array, b: Array, axes: tuple[int, int], compute: DTypeLike) -> Arr
     )
 
 
-def logits(params: Params, x_BxI: Array, compute: DTypeLike) -> Array:
-    """The network at evaluation: dropout is the identity. (classes, B), float32."""
+def logits(params: Params, x_BxI: Array, compute: DTypeLike, activation: str) -> Array:
+    """The network at evaluation: noise is the identity. (classes, B), float32."""
     h = x_BxI
     for layer, dense in enumerate(params):
         h = matmul(dense.kernel_OxI, h, (1, 0 if layer else 1), compute) + dense.bias_O[:, None]
         if layer < len(params) - 1:
-            h = jnp.maximum(h, 0)
+            h = activated(h, activation)[0]
     return h
 
 
-def dropped_relu(z_OxB: Array, rate: ArrayLike, key: draws.Key) -> Array:
-    """Relu, then inverted dropout: a unit is kept where u >= rate and scaled by 1 / (1 - rate)."""
+def activated(z: Array, activation: str) -> tuple[Array, Array]:
+    """A hidden layer's activation and its slope, dh/dz, at `z`."""
+    if activation == "tanh":
+        h = jnp.tanh(z)
+        return h, 1 - h * h
+    if activation == "sigmoid":
+        h = jax.nn.sigmoid(z)
+        return h, h * (1 - h)
+    return jnp.maximum(z, 0), (z > 0).astype(jnp.float32)
+
+
+def hidden(
+    z_OxB: Array, layer: int, settings: Settings, recipe: Recipe, step: ArrayLike
+) -> tuple[Array, Array | None]:
+    """A hidden layer behind its product: activation and noise.
+
+    Returns:
+        The layer's output h and dh/dz, None where `h > 0` and the rate say it already.
+    """
     # Drawn example by example, so that an example's mask does not depend on how many share its batch.
-    kept = draws.uniform_transposed(key, z_OxB.shape[::-1]) >= rate
-    return jnp.where(kept & (z_OxB > 0), z_OxB * (1 / (1 - jnp.float32(rate))), 0)
+    key = draws.derive(settings.seed, draws.Purpose.MASK, step, layer)
+    u_OxB = draws.uniform_transposed(key, z_OxB.shape[::-1])
+    rate = hidden_rate(settings, recipe, step)
+    if recipe.relu_dropout:
+        return jnp.where((u_OxB >= rate) & (z_OxB > 0), z_OxB * noise.gain(rate), 0), None
+    h, slope = activated(z_OxB, recipe.activation)
+    factor = noise.factors(u_OxB, rate, settings.rates, recipe)
+    return h * factor, slope * factor
+
+
+def hidden_rate(settings: Settings, recipe: Recipe, step: ArrayLike) -> Array:
+    """The rate of the hidden layers at a step."""
+    return jnp.asarray(settings.rates.hidden) * noise.presence(step, settings.rates, recipe)
 
 
 def score(logits_CxB: Array, y_B: Array, weight_B: Array) -> BatchScore:
@@ -118,44 +150,69 @@ def loss_and_gradients(
     y_B: Array,
     weight_B: Array,
     *,
-    rate: ArrayLike,
-    seed: ArrayLike,
+    settings: Settings,
+    recipe: Recipe,
     step: ArrayLike,
-    compute: DTypeLike,
 ) -> tuple[BatchScore, Params]:
-    """One batch with dropout on.
+    """One batch with noise on.
 
     Args:
         params: the network.
-        kernels: `operands(params, compute)`.
+        kernels: `operands(params, recipe.compute)`.
         x_BxI: examples, already scaled.
         y_B: labels.
         weight_B: 1 for an example, 0 for the padding of a short last batch.
-        rate: share of hidden units dropped, traced, so that arms share one program.
-        seed: of the masks.
-        step: of the masks, from 0 over the whole run.
-        compute: type of the products' operands.
+        settings: of the run, traced, so that arms share one program.
+        recipe: what is compiled in.
+        step: from 0 over the whole run.
 
     Returns:
-        The batch's summed loss and correct answers, and the gradient of its mean loss.
+        The batch's summed cross-entropy and correct answers, and the gradient of its mean loss, the L2 penalty
+        included.
     """
+    compute = recipe.compute
+    if recipe.input_noise:
+        x_BxI = x_BxI * noise.input_factors(settings.seed, step, x_BxI.shape, settings.rates, recipe)
     x_BxI = x_BxI.astype(compute)
-    activations: list[Array] = []
+    layers: list[tuple[Array, Array | None]] = []
     z = matmul(kernels[0].forward_OxI, x_BxI, (1, 1), compute) + params[0].bias_O[:, None]
     for layer in range(1, len(params)):
-        key = draws.derive(seed, draws.Purpose.MASK, step, layer - 1)
-        h_IxB = dropped_relu(z, rate, key).astype(compute)
-        activations.append(h_IxB)
-        z = matmul(kernels[layer].forward_OxI, h_IxB, (1, 0), compute) + params[layer].bias_O[:, None]
+        h, slope = hidden(z, layer - 1, settings, recipe, step)
+        layers.append((h.astype(compute), slope))
+        product = matmul(kernels[layer].forward_OxI, layers[-1][0], (1, 0), compute)
+        z = product + params[layer].bias_O[:, None]
 
     batch = score(z, y_B, weight_B)
     one_hot_CxB = jax.nn.one_hot(y_B, z.shape[0], dtype=jnp.float32, axis=0)
     delta = (jax.nn.softmax(z, axis=0) - one_hot_CxB) * (weight_B / weight_B.sum())
     gradients: list[Dense] = []
     for layer in range(len(params) - 1, 0, -1):
-        h_IxB = activations[layer - 1]
+        h_IxB, slope = layers[layer - 1]
         gradients.append(Dense(matmul(delta, h_IxB, (1, 1), compute), delta.sum(axis=1)))
         delta = matmul(kernels[layer].backward_IxO, delta, (1, 0), compute)
-        delta = jnp.where(h_IxB > 0, delta * (1 / (1 - jnp.float32(rate))), 0)
+        if slope is None:
+            delta = jnp.where(h_IxB > 0, delta * noise.gain(hidden_rate(settings, recipe, step)), 0)
+        else:
+            delta = delta * slope
     gradients.append(Dense(matmul(delta, x_BxI, (1, 0), compute), delta.sum(axis=1)))
-    return batch, tuple(reversed(gradients))
+    gradients.reverse()
+    if recipe.l2:
+        gradients = [
+            Dense(g.kernel_OxI + 2 * jnp.asarray(settings.l2) * dense.kernel_OxI, g.bias_O)
+            for g, dense in zip(gradients, params, strict=True)
+        ]
+    return batch, tuple(gradients)
+
+
+def limited(params: Params, max_norm: ArrayLike) -> Params:
+    """Hidden units' incoming weights cut to length `max_norm`, as Keras' MaxNorm; 0 leaves them as they are.
+
+    Srivastava et al. 2014, section 5.1: w <- w min(1, c / |w|) after each update.
+    """
+
+    def cut(dense: Dense) -> Dense:
+        norm_Ox1 = jnp.linalg.norm(dense.kernel_OxI, axis=1, keepdims=True)
+        shorter = dense.kernel_OxI * (jnp.minimum(norm_Ox1, max_norm) / (norm_Ox1 + KERAS_EPSILON))
+        return Dense(jnp.where(jnp.asarray(max_norm) > 0, shorter, dense.kernel_OxI), dense.bias_O)
+
+    return (*(cut(dense) for dense in params[:-1]), params[-1])

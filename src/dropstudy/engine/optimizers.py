@@ -6,51 +6,64 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
-from jax.typing import ArrayLike
 
 from dropstudy.engine.network import Params
-from dropstudy.records import Optimizer
+from dropstudy.engine.recipe import OptimizerSettings
 
 
-class AdamSettings(NamedTuple):
-    """Float32 scalars, traced, so that runs of different settings share one program."""
+class Moments(NamedTuple):
+    """What an optimiser remembers, each of the shape of the weights.
 
-    learning_rate: ArrayLike
-    beta_1: ArrayLike
-    beta_2: ArrayLike
-    gain_1: ArrayLike
-    gain_2: ArrayLike
-    epsilon: ArrayLike
-
-
-def adam_settings(optimizer: Optimizer) -> AdamSettings:
-    """Settings as the program takes them.
-
-    `gain` is 1 - beta, subtracted in double precision as Keras does: in float32, 1 - 0.999 is off by 1.3e-5 of itself.
+    Args:
+        m: Adam's first moment, or SGD's last step.
+        v: Adam's second moment; SGD has none.
     """
-    o = optimizer
-    values = (o.learning_rate, o.beta_1, o.beta_2, 1 - o.beta_1, 1 - o.beta_2, o.epsilon)
-    return AdamSettings(*(np.float32(value) for value in values))
-
-
-class AdamState(NamedTuple):
-    """First and second moments, of the shape of the weights."""
 
     m: Params
-    v: Params
+    v: Params | None
 
 
-def adam_start(params: Params) -> AdamState:
+def start(params: Params, name: str) -> Moments:
     """Moments before the first step: zeros."""
     zeros = jax.tree.map(jnp.zeros_like, params)
-    return AdamState(zeros, jax.tree.map(jnp.copy, zeros))
+    return Moments(zeros, jax.tree.map(jnp.copy, zeros) if name == "adam" else None)
 
 
-def adam_step(
-    params: Params, state: AdamState, gradients: Params, step: Array, settings: AdamSettings
-) -> tuple[Params, AdamState]:
+def update(
+    params: Params,
+    moments: Moments,
+    gradients: Params,
+    *,
+    step: Array,
+    epoch: Array,
+    settings: OptimizerSettings,
+) -> tuple[Params, Moments]:
+    """One step; Adam where there is a second moment, else SGD.
+
+    Args:
+        params: weights.
+        moments: as `start` or the last step left them.
+        gradients: of the mean loss.
+        step: from 0 over the whole run.
+        epoch: from 0; the learning rate is `learning_rate * decay ** epoch`.
+        settings: the optimiser's numbers.
+    """
+    decayed = jnp.asarray(settings.decay) ** epoch.astype(jnp.float32)
+    learning_rate = jnp.asarray(settings.learning_rate) * decayed
+    if moments.v is None:
+        return sgd(params, moments, gradients, learning_rate, settings)
+    return adam(params, moments, gradients, step, learning_rate, settings)
+
+
+def adam(
+    params: Params,
+    moments: Moments,
+    gradients: Params,
+    step: Array,
+    learning_rate: Array,
+    settings: OptimizerSettings,
+) -> tuple[Params, Moments]:
     """w -= lr * sqrt(1 - b2^t) / (1 - b1^t) * m / (sqrt(v) + eps), with t = step + 1.
 
     Kingma and Ba 2015, section 2, last paragraph: the efficient order, in which epsilon is added to the root of the
@@ -58,8 +71,16 @@ def adam_step(
     """
     t = (step + 1).astype(jnp.float32)
     unbias = jnp.sqrt(1 - jnp.asarray(settings.beta_2) ** t) / (1 - jnp.asarray(settings.beta_1) ** t)
-    alpha = settings.learning_rate * unbias
-    m = jax.tree.map(lambda m, g: m + (g - m) * settings.gain_1, state.m, gradients)
-    v = jax.tree.map(lambda v, g: v + (g * g - v) * settings.gain_2, state.v, gradients)
+    alpha = learning_rate * unbias
+    m = jax.tree.map(lambda m, g: m + (g - m) * settings.gain_1, moments.m, gradients)
+    v = jax.tree.map(lambda v, g: v + (g * g - v) * settings.gain_2, moments.v, gradients)
     moved = jax.tree.map(lambda w, m, v: w - m * alpha / (jnp.sqrt(v) + settings.epsilon), params, m, v)
-    return moved, AdamState(m, v)
+    return moved, Moments(m, v)
+
+
+def sgd(
+    params: Params, moments: Moments, gradients: Params, learning_rate: Array, settings: OptimizerSettings
+) -> tuple[Params, Moments]:
+    """m = momentum * m - lr * g; w += m. Keras' SGD without Nesterov (Polyak 1964)."""
+    m = jax.tree.map(lambda m, g: m * settings.momentum - g * learning_rate, moments.m, gradients)
+    return jax.tree.map(jnp.add, params, m), Moments(m, None)

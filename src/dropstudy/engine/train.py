@@ -1,4 +1,4 @@
-"""Train some epochs of a run: a pure function of the segment it is given."""
+"""Train some epochs of a group of runs: a pure function of the segments it is given."""
 
 from __future__ import annotations
 
@@ -13,69 +13,86 @@ import numpy as np
 
 from dropstudy.engine import programs
 from dropstudy.engine.network import Dense, Params
-from dropstudy.engine.optimizers import AdamState, adam_settings
-from dropstudy.engine.programs import Examples, Settings, State
-from dropstudy.records import (
-    ArrayFiles,
-    EpochMetrics,
-    FinalMetrics,
-    Run,
-    Segment,
-    SegmentResult,
-)
+from dropstudy.engine.optimizers import Moments
+from dropstudy.engine.programs import Examples, State
+from dropstudy.engine.recipe import recipe_of, settings_of, stacked
+from dropstudy.records import METRICS, ArrayFiles, EpochMetrics, FinalMetrics, Segment, SegmentResult
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    Arrays = dict[str, NDArray[np.float32]]
 
 _PARTS = ("weights", "m", "v")
 
 
 def train_segment(segment: Segment) -> SegmentResult:
-    """Train `segment.epochs` epochs from `segment.state`, or from the run's initial weights.
+    """Train a run by itself; see `train_group`."""
+    return train_group((segment,))[0]
 
-    The same segment gives the same result to the bit in the same environment, whatever trains beside it.
+
+def train_group(segments: tuple[Segment, ...]) -> tuple[SegmentResult, ...]:
+    """Train the epochs of several runs side by side.
+
+    A run's result does not depend on its company: its draws are the same to the bit, its numbers up to the order in which
+    floats are added. The same segments give the same result to the bit in the same environment.
+
+    Args:
+        segments: one a lane, of runs of one shape, activation, optimiser and precision, at the same epoch.
 
     Returns:
-        History rows, the new state, and after the run's last epoch the final look at the test set.
+        For each lane history rows, the new state, and after the run's last epoch the final look at the test set. A
+        lane whose loss is no longer finite ends there; the others go on.
     """
-    run = segment.run
-    train, test = _examples(segment.data, "train"), _examples(segment.data, "test")
-    index = jnp.asarray(segment.train_index)
-    if segment.validation_index is None:
-        watched, watched_index = test, jnp.arange(test.x.shape[0], dtype=jnp.int32)
-    else:
-        watched, watched_index = train, jnp.asarray(segment.validation_index)
-    settings = Settings(np.float32(run.arm.rate), np.uint32(run.seed), adam_settings(run.optimizer))
-    training_type = jnp.bfloat16 if run.precision == "bfloat16" else jnp.float32
+    lead = segments[0]
+    run = lead.run
+    train, test = _examples(lead.data, "train"), _examples(lead.data, "test")
+    index = _rows([segment.train_index for segment in segments])
+    test_index = _rows([np.arange(test.x.shape[0], dtype=np.int32)] * len(segments))
+    held_out = [segment.validation_index for segment in segments]
+    watches_test = lead.validation_index is None
+    watched, watched_index = (test, test_index) if watches_test else (train, _rows(held_out))
+    recipe = recipe_of([segment.run for segment in segments])
+    settings = stacked([settings_of(segment.run) for segment in segments])
 
-    state = _initial(run) if segment.state is None else _unpack(segment.state)
-    history: list[EpochMetrics] = []
-    diverged = False
-    for epoch in range(segment.first_epoch, segment.first_epoch + segment.epochs):
+    state = (
+        _initial(segments) if lead.state is None else _unpack([segment.state or {} for segment in segments])
+    )
+    histories: list[list[EpochMetrics]] = [[] for _ in segments]
+    for epoch in range(lead.first_epoch, lead.first_epoch + lead.epochs):
         began = time.perf_counter()
         last = epoch + 1 == run.epochs
-        state, running = programs.train_epoch(
-            state, train, index, epoch, settings, batch_size=run.shape.batch_size, compute=training_type
-        )
+        state, running = programs.train_epoch(state, train, index, epoch, settings, recipe=recipe)
         # The weights that a user gets are float32, so the numbers that stay are measured in float32.
-        compute = jnp.float32 if last else training_type
+        compute = "float32" if last else recipe.compute
         clean_index = index if last else _evenly_spaced(index, test.x.shape[0])
-        clean = programs.evaluate(state.params, train, clean_index, compute=compute)
-        val = programs.evaluate(state.params, watched, watched_index, compute=compute)
-        history.append(
-            EpochMetrics(
-                epoch + 1,
-                *(float(value) for value in (*running, *val, *clean)),
-                seconds=time.perf_counter() - began,
-            )
+        clean = programs.evaluate(
+            state.params, train, clean_index, compute=compute, activation=run.activation
         )
-        diverged = not math.isfinite(history[-1].loss) or not math.isfinite(history[-1].clean_loss)
-        if diverged:
+        val = programs.evaluate(
+            state.params, watched, watched_index, compute=compute, activation=run.activation
+        )
+        rows = np.stack([np.asarray(values) for values in (*running, *val, *clean)], axis=1)
+        seconds = time.perf_counter() - began
+        for history, row in zip(histories, rows.tolist(), strict=True):
+            if not history or _finite(history[-1]):
+                metrics = dict(zip(METRICS, row, strict=True))
+                history.append(EpochMetrics(epoch + 1, **metrics, seconds=seconds))
+        if not any(_finite(history[-1]) for history in histories):
             break
 
-    finished = segment.first_epoch + len(history) == run.epochs
-    final = _final(state.params, test) if finished and not diverged else None
-    return SegmentResult(tuple(history), _pack(state), final, diverged, _device())
+    finished = lead.first_epoch + lead.epochs == run.epochs
+    finals = _finals(state.params, test, test_index, run.activation) if finished else None
+    results = []
+    for lane, history in enumerate(histories):
+        diverged = not _finite(history[-1])
+        final = None if finals is None or diverged else finals[lane]
+        results.append(SegmentResult(tuple(history), _pack(state, lane), final, diverged, _device()))
+    return tuple(results)
+
+
+def _finite(row: EpochMetrics) -> bool:
+    return math.isfinite(row.loss) and math.isfinite(row.clean_loss)
 
 
 @lru_cache(maxsize=4)
@@ -85,56 +102,71 @@ def _examples(data: ArrayFiles, part: str) -> Examples:
     return Examples(jnp.asarray(x.reshape(len(x), -1)), jnp.asarray(y, jnp.int32), np.float32(data.scale))
 
 
+def _rows(indices: list[NDArray[np.int32] | None] | list[NDArray[np.int32]]) -> jax.Array:
+    return jnp.asarray(np.stack([np.asarray(index, np.int32) for index in indices]))
+
+
 def _evenly_spaced(index: jax.Array, count: int) -> jax.Array:
     """The fixed subset on which clean metrics are measured each epoch: every so-manieth training example."""
-    n = index.shape[0]
-    return index if count >= n else index[np.arange(count) * n // count]
+    n = index.shape[1]
+    return index if count >= n else index[:, np.arange(count) * n // count]
 
 
-def _initial(run: Run) -> State:
-    return programs.start(np.uint32(run.seed), run.shape.widths)
+def _initial(segments: tuple[Segment, ...]) -> State:
+    run = segments[0].run
+    seeds = jnp.asarray([segment.run.seed for segment in segments], jnp.uint32)
+    state: State = programs.start(seeds, widths=run.shape.widths, optimizer=run.optimizer.name)
+    return state
 
 
-def _final(params: Params, test: Examples) -> FinalMetrics:
-    score = programs.evaluate(params, test, jnp.arange(test.x.shape[0], dtype=jnp.int32), compute=jnp.float32)
-    answers = programs.answer(params, test)
-    classes = params[-1].bias_O.shape[0]
-    return FinalMetrics(
-        loss=float(score.loss),
-        accuracy=float(score.correct),
-        brier=float(np.asarray(answers.brier, np.float64).mean()),
-        labels=np.asarray(answers.label).astype(np.uint8 if classes <= 2**8 else np.uint16),
-        confidence=np.asarray(answers.confidence).astype(np.float16),
-        likelihood=np.asarray(answers.likelihood).astype(np.float16),
-    )
+def _finals(params: Params, test: Examples, index: jax.Array, activation: str) -> list[FinalMetrics]:
+    score = programs.evaluate(params, test, index, compute="float32", activation=activation)
+    answers = programs.answer(params, test, activation=activation)
+    classes = params[-1].bias_O.shape[-1]
+    return [
+        FinalMetrics(
+            loss=float(score.loss[lane]),
+            accuracy=float(score.correct[lane]),
+            brier=float(np.asarray(answers.brier[lane], np.float64).mean()),
+            labels=np.asarray(answers.label[lane]).astype(np.uint8 if classes <= 2**8 else np.uint16),
+            confidence=np.asarray(answers.confidence[lane]).astype(np.float16),
+            likelihood=np.asarray(answers.likelihood[lane]).astype(np.float16),
+        )
+        for lane in range(index.shape[0])
+    ]
 
 
-def _pack(state: State) -> dict[str, NDArray[np.float32]]:
-    parts = zip(_PARTS, (state.params, state.moments.m, state.moments.v), strict=True)
-    return {
-        f"{part}/dense_{number}/{field}": np.ascontiguousarray(array)
-        for part, layers in parts
-        for number, dense in enumerate(layers)
-        # Outside this room a kernel has Keras' layout, (in, out).
-        for field, array in (("kernel", np.asarray(dense.kernel_OxI).T), ("bias", np.asarray(dense.bias_O)))
-    }
+def _pack(state: State, lane: int) -> Arrays:
+    """One lane's state by name. Outside this room a kernel has Keras' layout, (in, out)."""
+    arrays: Arrays = {}
+    for part, layers in zip(_PARTS, (state.params, *state.moments), strict=True):
+        for number, dense in enumerate(layers or ()):
+            arrays[f"{part}/dense_{number}/kernel"] = np.ascontiguousarray(
+                np.asarray(dense.kernel_OxI[lane]).T
+            )
+            arrays[f"{part}/dense_{number}/bias"] = np.asarray(dense.bias_O[lane])
+    return arrays
 
 
-def _unpack(state: dict[str, NDArray[np.float32]]) -> State:
-    depth = len(state) // (2 * len(_PARTS))
+def _unpack(lanes: list[Arrays]) -> State:
+    """The group's state. Its arrays are copies, because training consumes them and the caller's are not ours to."""
 
-    def layers(part: str) -> Params:
-        # A copy, because training consumes its state and the caller's arrays are not ours to consume.
+    def layers(part: str) -> Params | None:
+        depth = sum(name.startswith(f"{part}/") for name in lanes[0]) // 2
+        if depth == 0:
+            return None
         return tuple(
             Dense(
-                jnp.array(state[f"{part}/dense_{number}/kernel"].T),
-                jnp.array(state[f"{part}/dense_{number}/bias"]),
+                jnp.array(np.stack([arrays[f"{part}/dense_{number}/kernel"].T for arrays in lanes])),
+                jnp.array(np.stack([arrays[f"{part}/dense_{number}/bias"] for arrays in lanes])),
             )
             for number in range(depth)
         )
 
     weights, m, v = (layers(part) for part in _PARTS)
-    return State(weights, AdamState(m, v))
+    if weights is None or m is None:
+        raise ValueError("a state without weights or moments")
+    return State(weights, Moments(m, v))
 
 
 def _device() -> str:

@@ -1,0 +1,306 @@
+"""Worker processes, real ones: what they are given, what becomes of them when something dies."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import BrokenExecutor, CancelledError
+from pathlib import Path
+
+import psutil
+import pytest
+
+from dropstudy.data.cache import cache_folder
+from dropstudy.workers import LocalWorkers, physical_cores
+
+PATIENCE = 60  # seconds until a hang is called one
+HERE = str(Path(__file__).parent)
+
+
+@pytest.fixture
+def crew():
+    """Two workers, and at the end of the test none."""
+    before = children()
+    workers = LocalWorkers(2)
+    yield workers
+    workers.shutdown(wait=True, cancel_futures=True)
+    assert_gone(children() - before)
+
+
+def children():
+    """Processes started by this one, but for the bookkeeper that loky keeps for the next time."""
+    return {
+        child
+        for child in psutil.Process().children(recursive=True)
+        if child.status() != psutil.STATUS_ZOMBIE and "resource_tracker" not in " ".join(child.cmdline())
+    }
+
+
+def assert_gone(processes):
+    _, alive = psutil.wait_procs(list(processes), timeout=PATIENCE)
+    assert alive == []
+
+
+def until(condition):
+    """Wait for it."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.01)
+
+
+# What tests send to workers
+
+
+def surroundings():
+    return dict(os.environ)
+
+
+def meet(folder, count):
+    """Wait until `count` workers are here, and say who this one is."""
+    (folder / str(os.getpid())).touch()
+    until(lambda: len(list(folder.iterdir())) >= count)
+    return os.getpid()
+
+
+def stay_until_gone(mark):
+    """Say in the mark who is here, and stay until it is taken away."""
+    draft = mark.with_suffix(".draft")
+    draft.write_text(str(os.getpid()))
+    draft.rename(mark)
+    until(lambda: not mark.exists())
+    return os.getpid()
+
+
+def wait_for_ever(mark):
+    mark.touch()
+    time.sleep(3600)
+
+
+def die(number=signal.SIGKILL):
+    os.kill(os.getpid(), number)
+
+
+def raise_here():
+    message = "in the worker"
+    raise LookupError(message)
+
+
+def busy_share(seconds):
+    """Processor time used for each second of wall time, by products of large matrices."""
+    import jax  # noqa: PLC0415 - in the worker alone
+    import jax.numpy as jnp  # noqa: PLC0415 - as above
+
+    product = jax.jit(lambda a: a @ a)
+    square = jnp.ones((1500, 1500))
+    product(square).block_until_ready()
+    wall, processor = time.perf_counter(), time.process_time()
+    while time.perf_counter() - wall < seconds:
+        product(square).block_until_ready()
+    return (time.process_time() - processor) / (time.perf_counter() - wall)
+
+
+# The environment of a worker
+
+
+def test_calls_run_in_processes_of_their_own_as_many_as_asked_for(crew, tmp_path):
+    places = [crew.submit(meet, tmp_path, 2) for _ in range(2)]
+    first, second = (place.result(timeout=PATIENCE) for place in places)
+    assert len({first, second, os.getpid()}) == 3
+    again = {crew.submit(os.getpid).result(timeout=PATIENCE) for _ in range(6)}
+    assert again <= {first, second}
+
+
+def test_a_worker_has_one_thread_a_shared_cache_and_no_device_but_the_processor(crew, monkeypatch):
+    monkeypatch.delenv("JAX_PLATFORMS", raising=False)
+    monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_enable_fast_math=false")
+    environment = crew.submit(surroundings).result(timeout=PATIENCE)
+    assert environment["OMP_NUM_THREADS"] == "1"
+    assert environment["JAX_PLATFORMS"] == "cpu"
+    assert environment["JAX_COMPILATION_CACHE_DIR"] == str(cache_folder() / "programs")
+    assert environment["XLA_FLAGS"].split() == [
+        "--xla_cpu_enable_fast_math=false",
+        "--xla_cpu_multi_thread_eigen=false",
+        "intra_op_parallelism_threads=1",
+    ]
+    assert "JAX_COMPILATION_CACHE_DIR" not in os.environ
+
+
+def test_a_platform_that_the_user_chose_is_kept(crew, monkeypatch):
+    monkeypatch.setenv("JAX_PLATFORMS", "cuda,cpu")
+    assert crew.submit(surroundings).result(timeout=PATIENCE)["JAX_PLATFORMS"] == "cuda,cpu"
+
+
+def test_a_worker_keeps_to_one_core(crew, monkeypatch):
+    monkeypatch.setenv("JAX_PLATFORMS", "cpu")
+    assert crew.submit(busy_share, 1.0).result(timeout=PATIENCE) < 1.3
+
+
+def test_programs_are_kept_for_the_next_worker(crew, monkeypatch):
+    monkeypatch.setenv("JAX_PLATFORMS", "cpu")
+    crew.submit(busy_share, 0.0).result(timeout=PATIENCE)
+    assert list((cache_folder() / "programs").iterdir())
+
+
+def test_a_coordinator_imports_no_array_framework():
+    code = "import sys, dropstudy.workers, dropstudy.coordinator; print({'jax', 'keras'} & set(sys.modules))"
+    done = subprocess.run(  # noqa: S603 - our own arguments
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "set()"
+
+
+def test_there_is_at_least_one_core_and_no_more_than_this_process_may_use():
+    assert 1 <= physical_cores() <= len(os.sched_getaffinity(0))
+
+
+# Death
+
+
+def test_a_worker_that_is_killed_fails_its_own_call_and_the_next_one_works(crew, tmp_path):
+    marks = [tmp_path / "doomed", tmp_path / "other"]
+    doomed, other = (crew.submit(stay_until_gone, mark) for mark in marks)
+    until(lambda: all(mark.exists() for mark in marks))
+    doomed_pid, other_pid = (int(mark.read_text()) for mark in marks)
+    os.kill(doomed_pid, signal.SIGKILL)
+    assert isinstance(doomed.exception(timeout=PATIENCE), BrokenExecutor)
+    assert not other.done()
+    assert crew.submit(os.getpid).result(timeout=PATIENCE) not in {doomed_pid, other_pid}
+    marks[1].unlink()
+    assert other.result(timeout=PATIENCE) == other_pid
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM])
+def test_whatever_kills_a_worker_the_call_says_so(crew, number):
+    assert isinstance(crew.submit(die, number).exception(timeout=PATIENCE), BrokenExecutor)
+    assert crew.submit(os.getpid).result(timeout=PATIENCE) != os.getpid()
+
+
+def test_a_worker_killed_while_it_is_sent_a_large_segment_fails_that_call_only(crew):
+    """A pipe that nobody reads is full before the segment is through it."""
+    pid = crew.submit(os.getpid).result(timeout=PATIENCE)
+    os.kill(pid, signal.SIGSTOP)
+    sent = crew.submit(len, bytes(20_000_000))
+    time.sleep(0.2)
+    os.kill(pid, signal.SIGKILL)
+    assert isinstance(sent.exception(timeout=PATIENCE), BrokenExecutor)
+    assert crew.submit(len, bytes(20_000_000)).result(timeout=PATIENCE) == 20_000_000
+
+
+def test_an_error_in_a_worker_comes_back_with_its_traceback_and_the_worker_lives(crew):
+    pid = crew.submit(os.getpid).result(timeout=PATIENCE)
+    error = crew.submit(raise_here).exception(timeout=PATIENCE)
+    assert isinstance(error, LookupError)
+    assert "in raise_here" in str(error.__cause__)
+    assert crew.submit(os.getpid).result(timeout=PATIENCE) == pid
+
+
+def test_the_terminals_ctrl_c_is_not_the_workers_business(crew, tmp_path):
+    mark = tmp_path / "mark"
+    call = crew.submit(stay_until_gone, mark)
+    until(mark.exists)
+    pid = int(mark.read_text())
+    os.kill(pid, signal.SIGINT)
+    time.sleep(0.1)
+    mark.unlink()
+    assert call.result(timeout=PATIENCE) == pid
+
+
+# The end
+
+
+def test_an_orderly_end_finishes_what_was_submitted_and_leaves_no_process():
+    before = children()
+    workers = LocalWorkers(2)
+    calls = [workers.submit(pow, 2, number) for number in range(8)]
+    workers.shutdown()
+    assert [call.result(timeout=0) for call in calls] == [1, 2, 4, 8, 16, 32, 64, 128]
+    assert children() == before
+    with pytest.raises(RuntimeError):
+        workers.submit(pow, 2, 2)
+
+
+def test_a_hard_end_kills_workers_at_work_and_starts_no_more(tmp_path):
+    before = children()
+    workers = LocalWorkers(2)
+    marks = [tmp_path / str(number) for number in range(6)]
+    calls = [workers.submit(wait_for_ever, mark) for mark in marks]
+    until(lambda: sum(mark.exists() for mark in marks) == 2)
+    started = children() - before
+    assert len(started) == 2
+    workers.shutdown(wait=False, cancel_futures=True)
+    assert_gone(started)
+    until(lambda: all(call.done() for call in calls))
+    assert all(call.cancelled() or call.exception() is not None for call in calls)
+    assert sum(mark.exists() for mark in marks) == 2
+    assert children() == before
+
+
+def test_a_hard_end_while_workers_start_leaves_no_process(tmp_path):
+    """The race of a study that is interrupted in its first second."""
+    before = children()
+    for delay in (0, 0.001, 0.01, 0.05, 0.1):
+        workers = LocalWorkers(2)
+        calls = [workers.submit(wait_for_ever, tmp_path / "mark") for _ in range(4)]
+        time.sleep(delay)
+        workers.shutdown(wait=True, cancel_futures=True)
+        for call in calls:
+            with pytest.raises((CancelledError, RuntimeError)):
+                call.result(timeout=PATIENCE)
+        assert_gone(children() - before)
+
+
+def test_workers_that_were_never_used_end_too():
+    LocalWorkers(2).shutdown()
+    LocalWorkers(2).shutdown(wait=False, cancel_futures=True)
+
+
+SCRIPT = """
+import os, sys, time
+from pathlib import Path
+sys.path.insert(0, {here!r})
+from dropstudy.workers import LocalWorkers
+
+def answer():
+    return os.getpid()
+
+workers = LocalWorkers(2)
+print(workers.submit(answer).result(), flush=True)
+{rest}
+"""
+
+
+def start(tmp_path, rest):
+    """A coordinator as a user would write it, with nothing guarding its main module; and its worker."""
+    script = tmp_path / "coordinator.py"
+    script.write_text(SCRIPT.format(here=HERE, rest=rest))
+    command = [sys.executable, str(script)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own
+
+
+@pytest.mark.parametrize("at_work", [False, True], ids=["idle", "at work"])
+def test_workers_do_not_outlive_a_coordinator_that_is_killed(tmp_path, at_work):
+    with start(
+        tmp_path, f"{'workers.submit(time.sleep, 3600)' if at_work else ''}\ntime.sleep(3600)"
+    ) as process:
+        worker = psutil.Process(int(process.stdout.readline()))
+        started = psutil.Process(process.pid).children(recursive=True)
+        assert worker in started
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+    assert_gone(started)
+
+
+def test_a_script_without_a_guard_ends_by_itself_once_its_workers_are_shut_down(tmp_path):
+    with start(tmp_path, "workers.shutdown()") as process:
+        pid = int(process.stdout.readline())
+        assert process.wait(timeout=PATIENCE) == 0
+    assert not psutil.pid_exists(pid)
+
+
+def test_a_script_that_forgets_its_workers_ends_too(tmp_path):
+    with start(tmp_path, "") as process:
+        pid = int(process.stdout.readline())
+        assert process.wait(timeout=PATIENCE) == 0
+    until(lambda: not psutil.pid_exists(pid))

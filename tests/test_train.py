@@ -1,6 +1,7 @@
 """The training program against plain Keras, and against itself trained in pieces."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +14,7 @@ from dropstudy.data import load_dataset
 from dropstudy.data.cache import arrays_on_disk
 from dropstudy.engine import draws, programs
 from dropstudy.engine.draws import Purpose
-from dropstudy.engine.train import train_group, train_segment
+from dropstudy.engine.train import _examples, train_group, train_segment
 from dropstudy.records import Arm, Optimizer, Run, Segment, Shape
 
 
@@ -152,6 +153,15 @@ def test_a_run_in_segments_is_the_run_in_one_to_the_bit(digits):
     assert np.array_equal(whole.final.labels, third.final.labels)
     assert first.final is None
     assert second.final is None
+
+
+def test_pixels_are_trained_from_the_mapped_file_itself(digits):
+    files = arrays_on_disk(digits)
+    pixels = _examples(files, "train").x
+    with Path("/proc/self/maps").open() as maps:
+        mapped = [line for line in maps if line.rstrip().endswith(str(files.folder / "x_train.npy"))]
+    spans = [tuple(int(end, 16) for end in line.split()[0].split("-")) for line in mapped]
+    assert any(low <= pixels.unsafe_buffer_pointer() < high for low, high in spans)
 
 
 def test_a_segment_leaves_its_input_as_it_was(digits):

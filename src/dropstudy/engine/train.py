@@ -99,7 +99,9 @@ def _finite(row: EpochMetrics) -> bool:
 def _examples(data: ArrayFiles, part: str) -> Examples:
     x = np.load(data.folder / f"x_{part}.npy", mmap_mode="r")
     y = np.load(data.folder / f"y_{part}.npy", mmap_mode="r")
-    return Examples(jnp.asarray(x.reshape(len(x), -1)), jnp.asarray(y, jnp.int32), np.float32(data.scale))
+    # device_put, not asarray: on a CPU it takes the mapped file as it lies, so that all workers share one copy.
+    pixels = jax.device_put(x.reshape(len(x), -1))
+    return Examples(pixels, jnp.asarray(y, jnp.int32), np.float32(data.scale))
 
 
 def _rows(indices: list[NDArray[np.int32] | None] | list[NDArray[np.int32]]) -> jax.Array:

@@ -1,0 +1,101 @@
+"""What this machine can train with, found out without importing the array framework."""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+import loky
+
+from dropstudy.errors import InvalidArgument
+from dropstudy.records import Precision
+
+Device = Literal["cpu", "gpu"]
+DEVICES = ("auto", "cpu", "gpu")
+
+_CPU_INFO = Path("/proc/cpuinfo")
+_NVIDIA = Path("/dev/nvidiactl")
+_CUDA_PLUGINS = ("jax_cuda13_plugin", "jax_cuda12_plugin")
+_BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}
+
+
+def physical_cores() -> int:
+    """Cores that this process may use, hyper-threads counted once; containers and affinity respected."""
+    return int(loky.cpu_count(only_physical_cores=True))
+
+
+def choose_device(asked: str = "auto") -> Device:
+    """The device that training will use.
+
+    Args:
+        asked: `cpu`, `gpu`, or `auto` for the GPU where there is one and jax can drive it, else the CPU.
+
+    Raises:
+        InvalidArgument: a GPU is asked for and there is none, or jax cannot drive it.
+    """
+    if asked not in DEVICES:
+        raise InvalidArgument("device", expected="auto, cpu or gpu", received=repr(asked))
+    obstacle = _gpu_obstacle()
+    if asked == "gpu" and obstacle is not None:
+        raise InvalidArgument(
+            "device",
+            expected="an NVIDIA GPU that jax can use",
+            received=obstacle,
+            next_step="Use --device cpu, or leave it out.",
+        )
+    return "cpu" if asked == "cpu" or obstacle is not None else "gpu"
+
+
+def why_device() -> str:
+    """Why `auto` takes the device that it takes."""
+    obstacle = _gpu_obstacle()
+    return "an NVIDIA GPU is here and jax can use it" if obstacle is None else obstacle
+
+
+def native_bfloat16(device: Device) -> bool:
+    """Whether the device multiplies bfloat16 in hardware: x86 with AVX512-BF16 or AMX, NVIDIA from Ampere on."""
+    if device == "gpu":
+        return True  # jax's CUDA 13 plugin supports nothing older than Turing, and Turing's are few; see why_precision
+    return bool(_BFLOAT16_FLAGS & _cpu_flags())
+
+
+def choose_precision(asked: Precision, device: Device) -> Literal["float32", "bfloat16"]:
+    """What `auto` becomes on this machine; the others stay as they are.
+
+    bfloat16 products, with float32 weights, moments and accumulation, leave test accuracy where it is: see
+    benchmarks/README.md for the paired runs that show it.
+    """
+    if asked != "auto":
+        return asked
+    return "bfloat16" if native_bfloat16(device) else "float32"
+
+
+def why_precision(device: Device) -> str:
+    """Why `auto` takes the precision that it takes."""
+    if native_bfloat16(device):
+        return f"this {device} multiplies bfloat16 in hardware; weights and sums stay float32"
+    return f"this {device} has no bfloat16 instructions that we know of"
+
+
+def _gpu_obstacle() -> str | None:
+    """What stands between jax and a GPU, or None."""
+    platforms = os.environ.get("JAX_PLATFORMS", "")
+    if platforms and not {"cuda", "gpu"} & set(platforms.split(",")):
+        return f"JAX_PLATFORMS={platforms}, which leaves GPUs out"
+    if not _NVIDIA.exists():
+        return "no NVIDIA GPU on this machine"
+    if not any(find_spec(plugin) for plugin in _CUDA_PLUGINS):
+        return "an NVIDIA GPU, but jax without CUDA: install dropstudy[gpu]"
+    return None
+
+
+def _cpu_flags() -> set[str]:
+    """Instruction sets of the CPU, where the system tells."""
+    if not _CPU_INFO.is_file():
+        return set()
+    for line in _CPU_INFO.read_text().splitlines():
+        if line.startswith("flags"):
+            return set(line.split(":", 1)[1].split())
+    return set()

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from dropstudy import models
-from dropstudy.records import Layer
+from dropstudy.records import Arm, Layer
 from dropstudy.tensors import pack_weights
 
 SMALL = (4, 3, 2)
@@ -31,13 +31,15 @@ def same(a, b):
     return ours.keys() == theirs.keys() and all(np.array_equal(ours[name], theirs[name]) for name in ours)
 
 
-def export(path, weights=None, *, file_format="keras", rate=0.5, activation="relu", name="net", **notes):
+def export(
+    path, weights=None, *, file_format="keras", rate=0.5, arm=None, activation="relu", name="net", **notes
+):
     """`models.export` with everything but the path filled in."""
     return models.export(
         network() if weights is None else weights,
         path=path,
         format=file_format,
-        rate=rate,
+        arm=arm or Arm("arm", rate),
         activation=activation,
         name=name,
         metadata=notes,

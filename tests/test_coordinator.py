@@ -170,6 +170,36 @@ def test_each_run_gets_the_rows_of_its_seed(trainer, open_study):
         assert np.array_equal(segment.validation_index, held_out + segment.run.seed)
 
 
+def test_no_worker_waits_for_the_disk(open_study, monkeypatch):
+    """What comes next, of this run or the next one, is handed out before the last segment is written."""
+    first, second = runs = make_runs("first", "second", epochs=4)
+    store = open_study(runs)
+    events = []
+    commit = store.commit
+
+    def logged_train(segment):
+        events.append(("train", segment.run.key, segment.first_epoch))
+        return train(segment)
+
+    def logged_commit(run, result):
+        events.append(("commit", run.key, result.history[0].epoch - 1))
+        commit(run, result)
+
+    monkeypatch.setattr(workers, "train", logged_train)
+    monkeypatch.setattr(store, "commit", logged_commit)
+    go(store, in_flight=1)
+    expected = [
+        ("train", first.key, 0),
+        ("train", first.key, 1),
+        ("commit", first.key, 0),
+        ("train", first.key, 3),
+        ("commit", first.key, 1),
+        ("train", second.key, 0),
+        ("commit", first.key, 3),
+    ]
+    assert events[: len(expected)] == expected
+
+
 def test_nothing_to_train_is_done_at_once(trainer, open_study):
     store = open_study([])
     listener = go(store)

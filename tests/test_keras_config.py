@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from dropstudy import models
 from dropstudy.errors import DropstudyError, ModelError, StoreError
+from dropstudy.records import Arm
 from networks import export, network, same
 
 # Keras' variables have NumPy 1's form of __array__, which NumPy 2 deprecates: keras-team's to mend, not ours.
@@ -94,7 +95,7 @@ def test_weights_that_are_not_finite_are_named(tmp_path):
     weights = network()
     weights[1].kernel[2, 0] = np.nan
     path = tmp_path / "nan.keras"
-    models.save_keras(models.to_keras(weights, rate=0.0, activation="relu", name="net"), path)
+    models.save_keras(models.to_keras(weights, arm=Arm("arm", 0.0), activation="relu", name="net"), path)
     with pytest.raises(ModelError, match=r"dense_1/kernel.*1 NaN or infinite, the first at \(2, 0\)"):
         models.load_keras_weights(path)
 

@@ -12,7 +12,7 @@ import pytest
 
 from dropstudy import models
 from dropstudy.errors import InvalidArgument, StoreError
-from dropstudy.records import Layer
+from dropstudy.records import Arm, Layer
 from dropstudy.tensors import read_tensors, unpack_weights
 from networks import SMALL, export, network, same
 
@@ -80,7 +80,7 @@ def test_the_loaded_model_can_be_trained_further_with_its_dropout_on(tmp_path):
 
 def test_a_model_in_memory_equals_the_one_in_the_file():
     weights = network()
-    model = models.to_keras(weights, rate=0.5, activation="relu", name="net")
+    model = models.to_keras(weights, arm=Arm("arm", 0.5), activation="relu", name="net")
     assert isinstance(model, keras.Model)
     x = pixels(20, 4)
     theirs = model.predict(x.astype(np.float32) / 255, verbose=0)
@@ -98,7 +98,7 @@ def test_a_model_in_memory_equals_the_one_in_the_file():
     ],
 )
 def test_names_of_models_are_what_tensorflow_accepts(name, expected):
-    assert models.to_keras(network(), rate=0.0, activation="relu", name=name).name == expected
+    assert models.to_keras(network(), arm=Arm("arm", 0.0), activation="relu", name=name).name == expected
 
 
 # Predictions
@@ -181,7 +181,7 @@ def test_safetensors_export_holds_weights_and_notes(tmp_path):
         ({"rate": 1.0}, "rate"),
         ({"rate": -0.1}, "rate"),
         ({"rate": float("nan")}, "rate"),
-        ({"activation": "tanh"}, "activation"),
+        ({"activation": "swish"}, "activation"),
         ({"file_format": "safetensors"}, "model.keras"),
         ({"file_format": "safetensors", "rate": 1.0, "path": "net.safetensors"}, "rate"),
         ({"path": "model.h5"}, r"model\.h5.*Name it model\.keras"),
@@ -232,3 +232,23 @@ def test_importing_and_predicting_needs_no_keras_and_no_jax():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": source}
     )
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid"])
+def test_every_kind_of_network_predicts_in_keras_as_here(tmp_path, activation):
+    weights = network((6, 9, 5, 3))
+    arm = Arm("arm", 0.4, input_rate=0.2, noise="gaussian", l2=0.01, max_norm=2.0)
+    path = export(tmp_path / "model.keras", weights, arm=arm, activation=activation)
+    model = keras.models.load_model(path)
+    noise = [layer.rate for layer in model.layers if isinstance(layer, keras.layers.GaussianDropout)]
+    assert noise == [0.2, 0.4, 0.4]
+    dense = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
+    assert [float(layer.kernel_regularizer.l2) for layer in dense] == pytest.approx([0.01] * 3)
+    assert [layer.kernel_constraint and layer.kernel_constraint.max_value for layer in dense] == [
+        2.0,
+        2.0,
+        None,
+    ]
+    x = np.random.default_rng(0).random((50, 6)).astype(np.float32)
+    ours = models.predict(weights, x, activation=activation, scale=1)
+    np.testing.assert_allclose(ours, model.predict(x, verbose=0), atol=1e-5)

@@ -45,13 +45,14 @@ def contents(folder):
 
 
 def assert_refused(path, error, match):
-    """Refused with a message that names the file, and not one byte of the folder has changed."""
+    """Refused with a message that names the file; not one byte has changed, and nothing keeps it open."""
     before = contents(path.parent)
     for create in (False, True):
         with pytest.raises(error, match=match) as caught:
             schema.connect(path, create=create)
         assert str(path) in str(caught.value)
         assert contents(path.parent) == before
+        assert str(path) not in [file.path for file in psutil.Process().open_files()]
 
 
 # What is taken for a study's database

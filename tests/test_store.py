@@ -162,6 +162,7 @@ def test_a_failed_run_keeps_its_traceback_and_goes_on_where_it_was(store):
     advance(store, RUN, 3)
     assert_finished(store, RUN)
     assert store.failures() == []
+    assert store._db.execute("SELECT error FROM run").fetchall() == [(None,)]
 
 
 def test_runs_can_be_asked_for_by_status(store):

@@ -204,7 +204,8 @@ def test_the_terminals_ctrl_c_is_not_the_workers_business(crew, tmp_path):
     os.kill(pid, signal.SIGINT)
     time.sleep(0.1)
     mark.unlink()
-    assert call.result(timeout=PATIENCE) == pid
+    assert call.exception(timeout=PATIENCE) is None
+    assert call.result() == pid
 
 
 # The end

@@ -14,14 +14,15 @@ import re
 import tempfile
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
+import scipy.special
 
 from dropstudy import keras_config
 from dropstudy.errors import InvalidArgument, ModelError, StoreError
 from dropstudy.files import write_bytes
-from dropstudy.records import Layer, Weights
+from dropstudy.records import Activation, Arm, Layer, Weights
 from dropstudy.tensors import pack_weights, unpack_weights, write_tensors
 
 if TYPE_CHECKING:
@@ -33,35 +34,52 @@ if TYPE_CHECKING:
 __all__ = ["export", "load_keras_weights", "predict", "save_keras", "to_keras"]
 
 FORMATS = ("keras", "safetensors")
-ACTIVATIONS = ("relu",)
+ACTIVATIONS = get_args(Activation)
 _BATCH = 8192
 """Examples per matrix product: 16 MB of activations for 512 units, and few enough calls to keep BLAS busy."""
 
 
-def to_keras(weights: Weights, *, rate: float, activation: str, name: str) -> keras.Model:
+def to_keras(weights: Weights, *, arm: Arm, activation: str, name: str) -> keras.Model:
     """A compiled keras.Model, layer by layer the notebook's: Dense, Activation, Dropout, ..., Dense, softmax.
 
     Its input is (n, features) float32, already divided by the dataset's scale; its labels are integers. A
-    rate of 0 gives a network without Dropout layers, as the notebook's plain one is.
+    rate of 0 gives a network without Dropout layers, as the notebook's plain one is. Gaussian noise, a penalty and a
+    limit on norms become Keras' own; a schedule has no counterpart there, and the full rate stands for it.
 
     Args:
         weights: the network.
-        rate: share of hidden units that training drops, in [0, 1).
+        arm: how it was regularised.
         activation: of the hidden layers.
         name: the model's name; whatever TensorFlow does not allow in it becomes an underscore.
 
     Raises:
-        InvalidArgument: the rate or the activation cannot be used.
+        InvalidArgument: a rate or the activation cannot be used.
     """
-    _check_network(rate, activation)
+    _check_network(activation, arm.rate, arm.input_rate)
     keras = _import_keras()
+    noise = keras.layers.Dropout if arm.noise == "dropout" else keras.layers.GaussianDropout
+    penalty = keras.regularizers.L2(arm.l2) if arm.l2 > 0 else None
+    limit = keras.constraints.MaxNorm(arm.max_norm, axis=0) if arm.max_norm > 0 else None
     layers: list[Any] = [keras.Input((weights[0].kernel.shape[0],))]
+    if arm.input_rate > 0:
+        layers.append(noise(arm.input_rate, name="dropout_input"))
     for number, hidden in enumerate(weights[:-1]):
-        layers.append(keras.layers.Dense(hidden.bias.size, name=f"dense_{number}"))
+        layers.append(
+            keras.layers.Dense(
+                hidden.bias.size,
+                name=f"dense_{number}",
+                kernel_regularizer=penalty,
+                kernel_constraint=limit,
+            )
+        )
         layers.append(keras.layers.Activation(activation, name=f"{activation}_{number}"))
-        if rate > 0:
-            layers.append(keras.layers.Dropout(rate, name=f"dropout_{number}"))
-    layers.append(keras.layers.Dense(weights[-1].bias.size, name=f"dense_{len(weights) - 1}"))
+        if arm.rate > 0:
+            layers.append(noise(arm.rate, name=f"dropout_{number}"))
+    layers.append(
+        keras.layers.Dense(
+            weights[-1].bias.size, name=f"dense_{len(weights) - 1}", kernel_regularizer=penalty
+        )
+    )
     layers.append(keras.layers.Activation("softmax", name="softmax"))
     model = keras.Sequential(layers, name=_scope_name(name))
     model.set_weights([array for layer in weights for array in (layer.kernel, layer.bias)])
@@ -104,7 +122,7 @@ def export(
     *,
     path: Path,
     format: str,  # noqa: A002 - the command line's own word for it
-    rate: float,
+    arm: Arm,
     activation: str,
     name: str,
     metadata: Mapping[str, str],
@@ -116,7 +134,7 @@ def export(
         path: the file, ending in `.keras` or `.safetensors` as the format says.
         format: `keras` for a model that `keras.models.load_model` opens and `evaluate` can use at once;
             `safetensors` for the bare arrays, named `dense_0/kernel`, `dense_0/bias` and on.
-        rate: share of hidden units that training dropped.
+        arm: how it was regularised.
         activation: of the hidden layers.
         name: of the network.
         metadata: notes for the header of a safetensors file, beside activation, name and rate. A
@@ -133,10 +151,10 @@ def export(
         raise InvalidArgument("format", expected=f"one of {', '.join(FORMATS)}", received=repr(format))
     _check_suffix(path, f".{format}")
     if format == "keras":
-        save_keras(to_keras(weights, rate=rate, activation=activation, name=name), path)
+        save_keras(to_keras(weights, arm=arm, activation=activation, name=name), path)
     else:
-        _check_network(rate, activation)
-        notes = {"activation": activation, "name": name, "rate": f"{rate:g}"}
+        _check_network(activation, arm.rate, arm.input_rate)
+        notes = {"activation": activation, "name": name, "rate": f"{arm.rate:g}"}
         write_tensors(path, pack_weights(weights), {**metadata, **notes})
     return path
 
@@ -156,7 +174,7 @@ def predict(weights: Weights, x: ArrayLike, *, activation: str, scale: float) ->
     Raises:
         InvalidArgument: `x` has the wrong shape, or numbers that are not finite or too large.
     """
-    _check_network(0, activation)
+    _check_network(activation)
     examples = np.asarray(x)
     features = weights[0].kernel.shape[0]
     if examples.dtype.kind not in "biuf":
@@ -170,7 +188,7 @@ def predict(weights: Weights, x: ArrayLike, *, activation: str, scale: float) ->
     probabilities = np.empty((len(examples), weights[-1].bias.size), np.float32)
     for start in range(0, len(examples), _BATCH):
         batch = examples[start : start + _BATCH].reshape(-1, features)
-        probabilities[start : start + _BATCH] = _softmax(_logits(weights, batch, scale, start))
+        probabilities[start : start + _BATCH] = _softmax(_logits(weights, batch, activation, scale, start))
     return probabilities
 
 
@@ -210,13 +228,15 @@ def _import_keras() -> Any:
     return keras
 
 
-def _logits(weights: Weights, batch: NDArray[Any], scale: float, start: int) -> NDArray[np.float32]:
+def _logits(
+    weights: Weights, batch: NDArray[Any], activation: str, scale: float, start: int
+) -> NDArray[np.float32]:
     # A number that float32 cannot hold becomes infinite here and is reported below, without NumPy's warning.
     with np.errstate(over="ignore", invalid="ignore"):
         h: NDArray[np.float32] = batch.astype(np.float32) / np.float32(scale)
         usable = np.isfinite(h).all(axis=1)
         for layer in weights[:-1]:
-            h = np.maximum(h @ layer.kernel + layer.bias, np.float32(0))
+            h = _activated(h @ layer.kernel + layer.bias, activation)
         logits: NDArray[np.float32] = h @ weights[-1].kernel + weights[-1].bias
     usable &= np.isfinite(logits).all(axis=1)
     if not usable.all():
@@ -229,6 +249,15 @@ def _logits(weights: Weights, batch: NDArray[Any], scale: float, start: int) -> 
     return logits
 
 
+def _activated(z: NDArray[np.float32], activation: str) -> NDArray[np.float32]:
+    if activation == "tanh":
+        return np.tanh(z)
+    if activation == "sigmoid":
+        sigmoid: NDArray[np.float32] = scipy.special.expit(z)
+        return sigmoid
+    return np.maximum(z, np.float32(0))
+
+
 def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     # Less the largest, so that the exponential of the rest cannot overflow.
     exponentials: NDArray[np.float32] = np.exp(logits - logits.max(axis=1, keepdims=True))
@@ -236,9 +265,10 @@ def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     return shares
 
 
-def _check_network(rate: float, activation: str) -> None:
-    if not 0 <= rate < 1:
-        raise InvalidArgument("rate", expected="a share dropped, in [0, 1)", received=str(rate))
+def _check_network(activation: str, *rates: float) -> None:
+    for rate in rates:
+        if not 0 <= rate < 1:
+            raise InvalidArgument("rate", expected="a share dropped, in [0, 1)", received=str(rate))
     if activation not in ACTIVATIONS:
         raise InvalidArgument("activation", expected=" or ".join(ACTIVATIONS), received=repr(activation))
 

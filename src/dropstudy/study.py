@@ -243,7 +243,7 @@ class Study:
 
         run = self._run(arm, seed)
         weights = self.weights(arm, seed)
-        return models.to_keras(weights, rate=run.arm.rate, activation=run.activation, name=self.spec.name)
+        return models.to_keras(weights, arm=run.arm, activation=run.activation, name=self.spec.name)
 
     def predict(self, source: str | Path, *, arm: str | None = None, seed: int | None = None) -> pd.DataFrame:
         """Classify examples of a file: name, label, then the probability of each class.
@@ -299,7 +299,7 @@ class Study:
             self.weights(arm, seed),
             path=path,
             format=file_format,
-            rate=run.arm.rate,
+            arm=run.arm,
             activation=run.activation,
             name=self.spec.name,
             metadata={"arm": run.arm.name, "seed": str(run.seed), "key": run.key},

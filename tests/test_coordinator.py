@@ -1,6 +1,5 @@
 """The coordinator: every run to its end, whatever becomes of workers, files and the coordinator itself."""
 
-import gc
 import random
 import shutil
 import signal
@@ -252,7 +251,6 @@ def test_runs_that_wait_or_have_ended_take_no_memory(open_study, monkeypatch):
     def watched_split(seed):
         rows, held_out = split(seed)
         drawn.append(weakref.ref(rows))
-        gc.collect()
         alive.append(sum(ref() is not None for ref in drawn))
         return rows, held_out
 

@@ -3,6 +3,7 @@
 import math
 import tomllib
 from dataclasses import asdict, fields, replace
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -11,13 +12,13 @@ from hypothesis import strategies as st
 
 from dropstudy import presets
 from dropstudy.errors import InvalidArgument
-from dropstudy.records import Arm, Optimizer, StudySpec
+from dropstudy.records import Activation, Arm, Noise, Optimizer, OptimizerName, Schedule, StudySpec
+from dropstudy.settings import arm_name
 from dropstudy.spec import (
     FIELDS,
     MAX_SEED,
     MOST_SEEDS,
     STUDY_FILE,
-    arm_name,
     differences,
     is_study,
     parse_spec,
@@ -113,7 +114,48 @@ def test_rates_that_differ_make_arms_whose_names_differ(rates):
 def test_minus_zero_is_zero():
     rate = parse(rates=[-0.0]).arms[0].rate
     assert math.copysign(1, rate) == 1
-    assert arm_name(rate) == "no dropout"
+    assert arm_name(Arm("a", rate)) == "no dropout"
+
+
+# A right value, other than the default, for each setting of an arm and of the optimizer.
+ARM = {
+    "name": "mine",
+    "rate": 0.25,
+    "input_rate": 0.125,
+    "noise": "gaussian",
+    "l2": 0.001,
+    "max_norm": 3.0,
+    "schedule": "late",
+    "switch": 1.0,
+}
+OPTIMIZER = {
+    "name": "sgd",
+    "learning_rate": 0.1,
+    "decay": 0.95,
+    "beta_1": 0.8,
+    "beta_2": 0.99,
+    "epsilon": 1e-8,
+    "momentum": 0.9,
+}
+
+
+@pytest.mark.parametrize(("kind", "settings"), [(Arm, ARM), (Optimizer, OPTIMIZER)])
+def test_every_setting_of_a_table_is_taken_and_none_is_left_by_the_wayside(kind, settings):
+    assert set(settings) == {field.name for field in fields(kind)}
+    assert all(field.default != settings[field.name] for field in fields(kind))
+    spec = parse_spec({**MINIMAL, "optimizer": settings}) if kind is Optimizer else with_arms(settings)
+    assert asdict(spec.optimizer if kind is Optimizer else spec.arms[0]) == settings
+
+
+def test_arms_that_differ_in_one_setting_are_two_arms_with_names_of_their_own():
+    usual = {"rate": 0.5}
+    others = [{**usual, part: value} for part, value in ARM.items() if part != "name"]
+    arms = with_arms(usual, *others).arms
+    assert len({arm.name for arm in arms}) == len(ARM)
+    assert arms[0].name == "dropout 0.5"
+    assert {"gaussian 0.5", "dropout 0.5, input rate 0.125", "dropout 0.5, schedule late"} < {
+        a.name for a in arms
+    }
 
 
 # --- what is refused, and how ---
@@ -139,7 +181,7 @@ WRONG = [
     ("hidden", [1.5]),
     ("hidden", [True]),
     ("hidden", [2**31]),
-    ("activation", "tanh"),
+    ("activation", "swish"),
     ("activation", None),
     ("activation", ["relu"]),
     ("batch_size", 0),
@@ -195,7 +237,11 @@ def test_a_wrong_value_is_refused_and_its_field_named(field, value):
 @pytest.mark.parametrize(
     ("part", "value"),
     [
-        ("name", "sgd"),
+        ("name", "rmsprop"),
+        ("decay", 0),
+        ("decay", math.inf),
+        ("momentum", 1.0),
+        ("momentum", -0.5),
         ("learning_rate", 0),
         ("learning_rate", -1e-3),
         ("learning_rate", math.nan),
@@ -249,6 +295,16 @@ def test_rate_1_is_told_what_a_rate_is():
         ([{"rate": 0}, {"name": "two\u2028lines", "rate": 0.5}], "name (arm 2)"),
         ([{"rat": 0}], "rat (arm 1)"),
         ([{1: 2}], "1 (arm 1)"),
+        ([{"rate": 0.1, "l2": 0.1}, {"name": "b", "rate": 0.1, "l2": 0.1}], "arms"),
+        ([{"input_rate": 1.0}], "input_rate (arm 1)"),
+        ([{"noise": "Gaussian"}], "noise (arm 1)"),
+        ([{"l2": -0.1}], "l2 (arm 1)"),
+        ([{"l2": math.inf}], "l2 (arm 1)"),
+        ([{"max_norm": "3"}], "max_norm (arm 1)"),
+        ([{"max_norm": math.nan}], "max_norm (arm 1)"),
+        ([{"schedule": "cosine"}], "schedule (arm 1)"),
+        ([{"switch": 0}], "switch (arm 1)"),
+        ([{"switch": 1.01}], "switch (arm 1)"),
     ],
 )
 def test_wrong_arms_are_refused_and_named(arms, subject):
@@ -258,7 +314,7 @@ def test_wrong_arms_are_refused_and_named(arms, subject):
 
 
 def test_what_stands_twice_is_said():
-    with pytest.raises(InvalidArgument, match=r"rate 0\.5 twice"):
+    with pytest.raises(InvalidArgument, match=r"settings 'dropout 0\.5' twice"):
         parse(rates=[0.5, 0, 0.5])
     with pytest.raises(InvalidArgument, match="value 3 twice"):
         parse(seeds=[3, 1, 3])
@@ -442,22 +498,41 @@ ONE_LINE = st.text(st.characters(exclude_categories=["C", "Zl", "Zp"]), min_size
 )
 POSITIVE = st.floats(min_value=0, exclude_min=True, allow_infinity=False, allow_nan=False)
 SHARE = st.floats(0, 1, exclude_max=True)
+ARMS = st.builds(
+    Arm,
+    name=st.just("one"),
+    rate=SHARE,
+    input_rate=SHARE,
+    noise=st.sampled_from(get_args(Noise)),
+    l2=st.just(0.0) | POSITIVE,
+    max_norm=st.just(0.0) | POSITIVE,
+    schedule=st.sampled_from(get_args(Schedule)),
+    switch=st.floats(0, 1, exclude_min=True),
+)
+OPTIMIZERS = st.builds(
+    Optimizer,
+    name=st.sampled_from(get_args(OptimizerName)),
+    learning_rate=POSITIVE,
+    decay=POSITIVE,
+    beta_1=SHARE,
+    beta_2=SHARE,
+    epsilon=POSITIVE,
+    momentum=SHARE,
+)
 
 
 @st.composite
 def specs(draw):
-    rates = draw(st.lists(SHARE, min_size=1, max_size=4, unique=True))
-    names = draw(st.lists(ONE_LINE, min_size=len(rates), max_size=len(rates), unique=True))
+    settings = draw(st.lists(ARMS, min_size=1, max_size=4, unique_by=arm_name))
+    names = draw(st.lists(ONE_LINE, min_size=len(settings), max_size=len(settings), unique=True))
     count = st.integers(1, 2**31 - 1)
     return StudySpec(
         name=draw(ONE_LINE.filter(lambda text: not {"/", "\\"} & set(text) and text not in {".", ".."})),
         data=draw(st.none() | ONE_LINE),
-        arms=tuple(Arm(name, rate) for name, rate in zip(names, rates, strict=True)),
+        arms=tuple(replace(arm, name=name) for arm, name in zip(settings, names, strict=True)),
         hidden=tuple(draw(st.lists(count, min_size=1, max_size=4))),
-        activation="relu",
-        optimizer=Optimizer(
-            learning_rate=draw(POSITIVE), beta_1=draw(SHARE), beta_2=draw(SHARE), epsilon=draw(POSITIVE)
-        ),
+        activation=draw(st.sampled_from(get_args(Activation))),
+        optimizer=draw(OPTIMIZERS),
         batch_size=draw(count),
         epochs=draw(count),
         seeds=tuple(draw(st.lists(st.integers(0, MAX_SEED), min_size=1, max_size=5, unique=True))),
@@ -520,6 +595,15 @@ def test_a_field_that_differs_is_named_with_both_values(field):
 
 def test_differences_name_all_that_differs():
     assert len(differences(parse(), parse(epochs=9, hidden=[3], seeds=2))) == 3
+
+
+@pytest.mark.parametrize("part", [part for part in ARM if part != "name"])
+def test_a_setting_of_an_arm_that_differs_is_shown(part):
+    stored = with_arms({"name": "mine", "rate": 0.5})
+    (line,) = differences(stored, with_arms({"name": "mine", "rate": 0.5, part: ARM[part]}))
+    was, _, asked = line.partition(" in the study, ")
+    assert was.split(" is ")[1] != asked.removesuffix(" was asked for")
+    assert str(ARM[part]) in asked
 
 
 def test_the_order_of_arms_matters_since_the_first_is_the_baseline():

@@ -233,6 +233,7 @@ def test_a_hard_end_kills_workers_at_work_and_starts_no_more(tmp_path):
     workers.shutdown(wait=False, cancel_futures=True)
     assert_gone(started)
     until(lambda: all(call.done() for call in calls))
+    assert sum(call.cancelled() for call in calls) == 4
     assert all(call.cancelled() or call.exception() is not None for call in calls)
     assert sum(mark.exists() for mark in marks) == 2
     assert children() == before
@@ -250,6 +251,15 @@ def test_a_hard_end_while_workers_start_leaves_no_process(tmp_path):
             with pytest.raises((CancelledError, RuntimeError)):
                 call.result(timeout=PATIENCE)
         assert_gone(children() - before)
+
+
+def test_a_call_taken_up_just_before_the_end_starts_no_worker():
+    before = children()
+    workers = LocalWorkers(1)
+    workers.shutdown(cancel_futures=True)
+    with pytest.raises(CancelledError):
+        workers._call(os.getpid)  # what a thread does that was on its way when the end came
+    assert children() == before
 
 
 def test_workers_that_were_never_used_end_too():

@@ -55,6 +55,9 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
         str | None, typer.Option(help="How many seeds: 6. Or which: 3,4,5 or 42, for one.")
     ] = None,
     hidden: Annotated[str | None, typer.Option(help="Units of each hidden layer: 512,512.")] = None,
+    activation: Annotated[
+        str | None, typer.Option(help="Of the hidden layers: relu, tanh or sigmoid.")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training data.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Examples per step.")] = None,
     validation: Annotated[
@@ -64,6 +67,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
     workers: Annotated[
         int | None, typer.Option(help="Processes, one core each; all cores if left out.")
     ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or gpu.")] = "auto",
     quiet: Annotated[bool, typer.Option("--quiet", help="Print the result alone.")] = False,
 ) -> None:
     """Train a study, or go on with one, and say what it shows.
@@ -82,6 +86,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
         rates=_list("rates", rates, float, "0,0.5"),
         seeds=_seeds(seeds),
         hidden=_list("hidden", hidden, int, "512,512"),
+        activation=activation,
         epochs=epochs,
         batch_size=batch_size,
         validation=_validation(validation),
@@ -90,7 +95,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
     if study.finished and not quiet:
         typer.echo(f"This study is finished; nothing to train. {study.folder}")
     try:
-        study.run(workers=workers, listener=Silent() if quiet else EpochLines())
+        study.run(workers=workers, device=device, listener=Silent() if quiet else EpochLines())
         _print_result(study)
         if not study.reported:
             files = study.report()

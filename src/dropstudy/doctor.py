@@ -7,12 +7,14 @@ import platform
 from importlib.metadata import version
 
 from dropstudy.data.cache import cache_folder
-from dropstudy.workers import LocalWorkers, physical_cores
+from dropstudy.hardware import choose_device, choose_precision, physical_cores, why_device, why_precision
+from dropstudy.workers import LocalWorkers
 
 
 def lines() -> list[str]:
     """Device, precision, workers, versions and folders, one line each. Starts one worker, to ask it."""
-    workers = LocalWorkers(1)
+    chosen = choose_device()
+    workers = LocalWorkers(1, chosen)
     try:
         device = workers.submit(_device).result()
     finally:
@@ -20,8 +22,8 @@ def lines() -> list[str]:
     libraries = ("dropstudy", "jax", "jaxlib", "keras", "numpy", "scikit-learn")
     data = os.environ.get("DROPSTUDY_DATA")
     return [
-        f"device: {device}",
-        "precision: float32 (auto); bfloat16 only where it is asked for",
+        f"device: {device}: {why_device()}",
+        f"precision: {choose_precision('auto', chosen)}: {why_precision(chosen)}",
         f"workers: {physical_cores()}, one for each physical core, one thread each",
         f"python: {platform.python_version()} on {platform.system()} {platform.machine()}",
         "versions: " + ", ".join(f"{name} {version(name)}" for name in libraries),

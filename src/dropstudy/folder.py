@@ -17,6 +17,7 @@ import filelock
 from dropstudy import plan, presets
 from dropstudy.errors import InvalidArgument, StoreError, StudyLocked
 from dropstudy.files import write_text
+from dropstudy.hardware import choose_precision
 from dropstudy.spec import STUDY_FILE, differences, is_study, parse_spec, read_spec, to_toml
 from dropstudy.store import DATABASE, Store
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from dropstudy.hardware import Device
     from dropstudy.records import Dataset, StudySpec
 
 _NOTED = ("data_source", "data_sha256", "fallback", "dropstudy", "jax", "python")
@@ -101,7 +103,7 @@ def check_data(folder: Path, dataset: Dataset) -> None:
         )
 
 
-def begin(folder: Path, spec: StudySpec, dataset: Dataset) -> StudySpec:
+def begin(folder: Path, spec: StudySpec, dataset: Dataset, device: Device) -> StudySpec:
     """Settle what the specification left open, and write down what the study is. Once begun, it stays so.
 
     Returns:
@@ -110,8 +112,7 @@ def begin(folder: Path, spec: StudySpec, dataset: Dataset) -> StudySpec:
     Raises:
         InvalidArgument: the data do not allow what it asks for; nothing is written.
     """
-    # `auto` stays float32 until paired runs show that bfloat16 products leave test accuracy where it is.
-    precision = "float32" if spec.precision == "auto" else spec.precision
+    precision = choose_precision(spec.precision, device)
     spec = replace(spec, precision=precision, data=dataset.name if spec.data is None else spec.data)
     runs = plan.plan_runs(spec, dataset, precision)
     # Each seed splits with the same counts: what can be done for one can be done for all.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
@@ -15,9 +16,15 @@ from dropstudy.records import Precision
 Device = Literal["cpu", "gpu"]
 DEVICES = ("auto", "cpu", "gpu")
 
+SHOWN_EQUAL = False
+"""Whether paired runs have shown that bfloat16 products change test accuracy by less than 0.05 points, the 95% interval
+included: benchmarks/precision.py, result in benchmarks/README.md."""
+
 _CPU_INFO = Path("/proc/cpuinfo")
 _NVIDIA = Path("/dev/nvidiactl")
 _CUDA_PLUGINS = ("jax_cuda13_plugin", "jax_cuda12_plugin")
+_COMPUTE_CAPABILITY = ("nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader")
+_AMPERE = 8.0
 _BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}
 
 
@@ -56,27 +63,29 @@ def why_device() -> str:
 
 def native_bfloat16(device: Device) -> bool:
     """Whether the device multiplies bfloat16 in hardware: x86 with AVX512-BF16 or AMX, NVIDIA from Ampere on."""
-    if device == "gpu":
-        return True  # jax's CUDA 13 plugin supports nothing older than Turing, and Turing's are few; see why_precision
-    return bool(_BFLOAT16_FLAGS & _cpu_flags())
+    if device == "cpu":
+        return bool(_BFLOAT16_FLAGS & _cpu_flags())
+    try:
+        answer = subprocess.run(_COMPUTE_CAPABILITY, capture_output=True, text=True, timeout=10, check=True)
+        return float(answer.stdout.splitlines()[0]) >= _AMPERE
+    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
+        return False
 
 
 def choose_precision(asked: Precision, device: Device) -> Literal["float32", "bfloat16"]:
-    """What `auto` becomes on this machine; the others stay as they are.
-
-    bfloat16 products, with float32 weights, moments and accumulation, leave test accuracy where it is: see
-    benchmarks/README.md for the paired runs that show it.
-    """
+    """What `auto` becomes on this machine; the others stay as they are."""
     if asked != "auto":
         return asked
-    return "bfloat16" if native_bfloat16(device) else "float32"
+    return "bfloat16" if SHOWN_EQUAL and native_bfloat16(device) else "float32"
 
 
 def why_precision(device: Device) -> str:
     """Why `auto` takes the precision that it takes."""
-    if native_bfloat16(device):
+    if not native_bfloat16(device):
+        return f"this {device} has no bfloat16 instructions that we know of"
+    if SHOWN_EQUAL:
         return f"this {device} multiplies bfloat16 in hardware; weights and sums stay float32"
-    return f"this {device} has no bfloat16 instructions that we know of"
+    return "bfloat16 products, faster here, are not yet shown to leave test accuracy within 0.05 points"
 
 
 def _gpu_obstacle() -> str | None:

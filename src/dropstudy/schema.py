@@ -119,7 +119,8 @@ def _make(path: Path) -> None:
     draft = unfinished(path.parent)
     try:
         make_folder(path.parent)
-        with errors_named(path), closing(_connection(draft)) as connection:
+        with errors_named(path), closing(_connect(draft)) as connection:
+            _prepare(connection)
             _migrate(connection, path)
         draft.replace(path)
         sync_folder(path.parent)
@@ -138,8 +139,9 @@ def _make(path: Path) -> None:
 
 def _open(path: Path) -> sqlite3.Connection:
     with errors_named(path):
-        connection = _connection(path)
+        connection = _connect(path)
         try:
+            _prepare(connection)
             _check(connection, path)
             if _number(connection, "user_version") < len(MIGRATIONS):
                 _migrate(connection, path)
@@ -149,14 +151,16 @@ def _open(path: Path) -> sqlite3.Connection:
         return connection
 
 
-def _connection(path: Path) -> sqlite3.Connection:
+def _connect(path: Path) -> sqlite3.Connection:
     # Autocommit: every transaction in this room is begun and ended in so many words.
-    connection = sqlite3.connect(path, isolation_level=None)
+    return sqlite3.connect(path, isolation_level=None)
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA foreign_keys = ON")
     # Rollback journal with full syncing, the folder's included: a commit is on disk before the files that it
     # replaces are removed. Writes are few, so safety is cheap.
     connection.execute("PRAGMA synchronous = EXTRA")
-    return connection
 
 
 def _number(connection: sqlite3.Connection, pragma: str) -> int:

@@ -15,12 +15,13 @@ from dropstudy.coordinator import Listener, train_runs
 from dropstudy.data import load_dataset
 from dropstudy.data.cache import arrays_on_disk
 from dropstudy.errors import InvalidArgument, StoreError
+from dropstudy.hardware import choose_device, physical_cores
 from dropstudy.history import History, tidy
 from dropstudy.progress import FALLBACK, EpochLines, announcement
 from dropstudy.spec import STUDY_FILE, is_study, read_spec, study_folder
 from dropstudy.store import DATABASE, Store
 from dropstudy.tensors import unpack_weights
-from dropstudy.workers import LocalWorkers, physical_cores
+from dropstudy.workers import LocalWorkers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     import keras
 
     from dropstudy.coordinator import Split
+    from dropstudy.hardware import Device
     from dropstudy.records import Arm, Dataset, Run, Weights
 
 STUDIES = Path("studies")
@@ -92,6 +94,7 @@ class Study:
         self,
         *,
         workers: int | None = None,
+        device: str = "auto",
         executor: Executor | None = None,
         listener: Listener | None = None,
     ) -> Study:
@@ -99,6 +102,7 @@ class Study:
 
         Args:
             workers: local processes, one thread each; as many as physical cores where it is not given.
+            device: `cpu`, `gpu`, or `auto` for the GPU where there is one that jax can use.
             executor: trains the segments in place of local processes; `workers` then says how many it has. It
                 stays the caller's, who shuts it down.
             listener: told what happens; prints Keras' epoch lines where it is not given.
@@ -111,21 +115,22 @@ class Study:
         if workers is not None and workers < 1:
             raise InvalidArgument("workers", expected="a whole number of 1 or more", received=str(workers))
         listener = EpochLines() if listener is None else listener
+        chosen = choose_device(device)
         if self.finished:
             return self
         with folder.lock(self.folder):
             self.spec = folder.agreed(self.folder, self.spec)  # another process may have begun one meanwhile
             dataset = load_dataset(self.spec.data, data_dir=self._data_dir)
             folder.check_data(self.folder, dataset)
-            self.spec = folder.begin(self.folder, self.spec, dataset)
+            self.spec = folder.begin(self.folder, self.spec, dataset, chosen)
             with Store(self.folder) as store:
                 runs = store.runs("planned", "running", "failed")
                 if runs:  # or else another process has finished them
                     fallback = self.facts["fallback"]
                     for line in announcement(self.spec, dataset, runs, self.folder, fallback=fallback):
                         listener.notice(line)
-                    count = min(workers or physical_cores(), len(runs))
-                    with _crew(count) if executor is None else nullcontext(executor) as crew:
+                    count = 1 if chosen == "gpu" else min(workers or physical_cores(), len(runs))
+                    with _crew(count, chosen) if executor is None else nullcontext(executor) as crew:
                         train_runs(
                             store,
                             runs,
@@ -349,9 +354,9 @@ class Study:
 
 
 @contextmanager
-def _crew(count: int) -> Iterator[Executor]:
+def _crew(count: int, device: Device) -> Iterator[Executor]:
     """Worker processes, killed at once where something goes wrong here."""
-    workers = LocalWorkers(count)
+    workers = LocalWorkers(count, device)
     try:
         yield workers
     except BaseException:

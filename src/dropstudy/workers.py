@@ -21,17 +21,13 @@ from dropstudy.data.cache import cache_folder
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from dropstudy.hardware import Device
     from dropstudy.records import Segment, SegmentResult
 
 _LOOK_FOR_COORDINATOR = 1.0  # seconds between looks
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-def physical_cores() -> int:
-    """Cores that this process may use, hyper-threads counted once; containers and affinity respected."""
-    return int(loky.cpu_count(only_physical_cores=True))
 
 
 def train(segment: Segment) -> SegmentResult:
@@ -49,9 +45,11 @@ class LocalWorkers(Executor):
 
     Args:
         count: number of processes.
+        device: what they train on; a GPU is for one process.
     """
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, device: Device = "cpu") -> None:
+        self._device = device
         self._mine = threading.local()
         self._lock = threading.Lock()
         self._pools: set[loky.ProcessPoolExecutor] = set()
@@ -99,7 +97,7 @@ class LocalWorkers(Executor):
                 self._mine.pool = loky.ProcessPoolExecutor(
                     max_workers=1,
                     timeout=None,
-                    env=_environment(),
+                    env=_environment(self._device),
                     initializer=_prepare,
                     initargs=(os.getpid(),),
                 )
@@ -107,18 +105,23 @@ class LocalWorkers(Executor):
         return self._mine.pool
 
 
-def _environment() -> dict[str, str]:
-    """What a worker's environment adds: one thread, and a compilation cache on disk shared by all."""
+def _environment(device: Device) -> dict[str, str]:
+    """What a worker's environment adds: a compilation cache on disk shared by all; on a CPU one thread."""
+    cache = {
+        "JAX_COMPILATION_CACHE_DIR": str(cache_folder() / "programs"),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+    }
+    if device == "gpu":
+        return {**cache, "JAX_PLATFORMS": "cuda"}
     one_thread = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
     return {
+        **cache,
         "XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} {one_thread}".strip(),
         # The size of XLA's own thread pools. The flags above do not reach those of its matrix kernels.
         "NPROC": "1",
         "OMP_NUM_THREADS": "1",
-        "JAX_PLATFORMS": os.environ.get("JAX_PLATFORMS", "cpu"),
-        "JAX_COMPILATION_CACHE_DIR": str(cache_folder() / "programs"),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+        "JAX_PLATFORMS": "cpu",
     }
 
 

@@ -64,7 +64,7 @@ def adam(
     learning_rate: Array,
     settings: OptimizerSettings,
 ) -> tuple[Params, Moments]:
-    """w -= lr * sqrt(1 - b2^t) / (1 - b1^t) * m / (sqrt(v) + eps), with t = step + 1.
+    """W -= lr * sqrt(1 - b2^t) / (1 - b1^t) * m / (sqrt(v) + eps), with t = step + 1.
 
     Kingma and Ba 2015, section 2, last paragraph: the efficient order, in which epsilon is added to the root of the
     uncorrected v. Keras and TensorFlow use it; PyTorch and optax add epsilon to the corrected root.
@@ -81,6 +81,6 @@ def adam(
 def sgd(
     params: Params, moments: Moments, gradients: Params, learning_rate: Array, settings: OptimizerSettings
 ) -> tuple[Params, Moments]:
-    """m = momentum * m - lr * g; w += m. Keras' SGD without Nesterov (Polyak 1964)."""
+    """M = momentum * m - lr * g; w += m. Keras' SGD without Nesterov (Polyak 1964)."""
     m = jax.tree.map(lambda m, g: m * settings.momentum - g * learning_rate, moments.m, gradients)
     return jax.tree.map(jnp.add, params, m), Moments(m, None)

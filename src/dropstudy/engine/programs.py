@@ -180,4 +180,4 @@ def _over_lanes(one: Callable[..., T], *stacked: Any) -> T:
     if lanes > 1:
         return jax.vmap(one)(*stacked)
     alone = jax.tree.map(lambda array: array[0], stacked)
-    return cast(T, jax.tree.map(lambda array: jnp.expand_dims(array, 0), one(*alone)))
+    return cast("T", jax.tree.map(lambda array: jnp.expand_dims(array, 0), one(*alone)))

@@ -7,9 +7,11 @@ cores that work together share caches, memory and heat. Of the shapes the fastes
 
 from __future__ import annotations
 
+import itertools
 import statistics
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 
 import jax
 import jax.numpy as jnp
@@ -63,7 +65,7 @@ def epoch_flops() -> int:
     60,000 examples forward and backward, the backward products being those for the kernels' gradients and for the
     inputs of every layer but the first; then 20,000 examples forward: the test set and the clean training examples.
     """
-    layers = [units_in * units_out for units_in, units_out in zip(WIDTHS, WIDTHS[1:], strict=False)]
+    layers = [units_in * units_out for units_in, units_out in itertools.pairwise(WIDTHS)]
     forward, kernels, inputs = sum(layers), sum(layers), sum(layers[1:])
     return 2 * (TRAINED * (forward + kernels + inputs) + EVALUATED * forward)
 
@@ -111,6 +113,7 @@ def _rate(
     return flops / statistics.median(taken)
 
 
+@lru_cache
 def _compiled(precision: str, axes: tuple[int, int]) -> jax.stages.Wrapped:
     @jax.jit
     def many(left: jax.Array, rights: jax.Array) -> jax.Array:

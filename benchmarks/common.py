@@ -76,7 +76,9 @@ def processor() -> str:
 
 def versions(*packages: str, python: str = sys.executable) -> str:
     """Versions of installed packages in the environment of `python`; those that it lacks are left out."""
-    code = "from importlib.metadata import distributions as d; print(*(f'{p.name}=={p.version}' for p in d()))"
+    code = (
+        "from importlib.metadata import distributions as d; print(*(f'{p.name}=={p.version}' for p in d()))"
+    )
     done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603 - ours
     pairs = (item.split("==") for item in done.stdout.split())
     found = {name.lower().replace("_", "-"): version for name, version in pairs}

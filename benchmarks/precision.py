@@ -2,9 +2,9 @@
 
     python benchmarks/precision.py --seeds 20 --out FOLDER
 
-Trains every seed in both precisions, pairs the runs by arm and seed, and prints the mean difference of test accuracy in
-percentage points (bfloat16 minus float32) with its 95% interval (paired t), for each arm and over both. Studies are made in
-blocks of 20 seeds under FOLDER and go on where they stopped, so more seeds train only what is missing.
+Trains every seed in both precisions, pairs the runs by arm and seed, and prints the mean difference of test accuracy
+in percentage points (bfloat16 minus float32) with its 95% interval (paired t), for each arm and over both. Studies are
+made in blocks of 20 seeds under FOLDER and go on where they stopped, so more seeds train only what is missing.
 """
 
 from __future__ import annotations

@@ -126,7 +126,10 @@ def pytorch(data: Arrays, epochs: int) -> None:
                 correct += (logits.detach().argmax(1) == y).sum()
             model.eval()
             with torch.inference_mode():
-                right = sum((model(x).argmax(1) == y).sum() for x, y in zip(x_test.split(BATCH), y_test.split(BATCH), strict=True))
+                right = sum(
+                    (model(x).argmax(1) == y).sum()
+                    for x, y in zip(x_test.split(BATCH), y_test.split(BATCH), strict=True)
+                )
             running = (correct / len(x_train)).item()
             epoch(arm, float(right) / len(x_test), loss=(loss_sum / len(x_train)).item(), accuracy=running)
 

@@ -1,7 +1,7 @@
 """Make the pictures of the README from a finished study: its figure, and the end of what the terminal showed.
 
-    dropstudy run notebook 2>&1 | tee run.log
-    python docs/make_pictures.py studies/notebook run.log
+dropstudy run notebook 2>&1 | tee run.log
+python docs/make_pictures.py studies/notebook run.log
 """
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -107,7 +109,7 @@ def test_the_share_dropped_is_exact_to_a_ten_thousandth(rate):
 def test_masks_of_rising_rates_are_nested():
     z = jnp.ones((64, 64), jnp.float32)
     kept = [np.asarray(hidden(z, rate=rate, seed=1, step=5)) > 0 for rate in RATES]
-    for lower, higher in zip(kept, kept[1:], strict=False):
+    for lower, higher in itertools.pairwise(kept):
         assert (lower | ~higher).all()
         assert lower.sum() > higher.sum()
 

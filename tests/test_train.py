@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 import scipy.special
+from sklearn.metrics import accuracy_score, log_loss
 
 from dropstudy.data import load_dataset
 from dropstudy.data.cache import arrays_on_disk
@@ -63,7 +64,7 @@ def keras_network(run):
     return model
 
 
-def keras_epoch(model, x, y, seed, epoch, batch_size):
+def keras_epoch(model, x, y, *, seed=0, epoch=0, batch_size=100):
     """One epoch of `fit` in our order; returns the loss and accuracy that Keras reports for it."""
     order = np.asarray(draws.permutation(draws.derive(seed, Purpose.SHUFFLE, epoch), len(y)))
     history = model.fit(x[order], y[order], batch_size=batch_size, epochs=1, shuffle=False, verbose=0)
@@ -82,7 +83,7 @@ def test_epochs_equal_those_of_keras(digits):
     model = keras_network(run)
     result = train_segment(segment_of(run, digits))
     for row in result.history:
-        logs = keras_epoch(model, x, digits.y_train, 0, row.epoch - 1, 100)
+        logs = keras_epoch(model, x, digits.y_train, epoch=row.epoch - 1)
         assert row.loss == pytest.approx(logs["loss"], rel=1e-4)
         assert row.accuracy == pytest.approx(logs["accuracy"], abs=1e-3)
         loss, accuracy = model.evaluate(x_test, digits.y_test, verbose=0)
@@ -102,16 +103,16 @@ def epoch_beside_keras(mnist, rows, hidden, seed, **changes):
     run = run_on(mnist, hidden=hidden, epochs=1, batch_size=128, rows=rows, seed=seed, **changes)
     x = mnist.x_train[:rows].reshape(rows, 784).astype("float32") / 255
     model = keras_network(run)
-    logs = keras_epoch(model, x, mnist.y_train[:rows], seed, 0, 128)
+    logs = keras_epoch(model, x, mnist.y_train[:rows], seed=seed, batch_size=128)
     result = train_segment(segment_of(run, mnist))
     distances = [distance(a, b) for a, b in zip(trained(result), model.get_weights(), strict=True)]
     return max(distances), logs["loss"], result.history[0].loss
 
 
 # Both sides round differently, and now and then a rounding of 1e-7 carries one unit of one example over relu's kink.
-# From that step on the two walks part for good. In the notebook's network that happens about once in 300 steps, so its
-# weights are compared over 40 steps, and those of a small network over the whole epoch, each from three seeds: a formula
-# that differs would part all three.
+# From that step on the two walks part for good. In the notebook's network that happens about once in 300 steps, so
+# its weights are compared over 40 steps, and those of a small network over the whole epoch, each from three seeds: a
+# formula that differs would part all three.
 
 
 @pytest.mark.mnist
@@ -211,8 +212,6 @@ def test_held_out_rows_are_what_val_means(digits):
 
 
 def test_final_metrics_agree_with_scikit_learn(digits):
-    from sklearn.metrics import accuracy_score, log_loss
-
     run = run_on(digits, epochs=2)
     result = train_segment(segment_of(run, digits))
     model = keras_network(run)
@@ -309,6 +308,6 @@ def test_smooth_networks_walk_with_keras_for_an_epoch(digits, activation):
     run = run_on(digits, activation=activation, epochs=1)
     x = digits.x_train.reshape(-1, 64).astype("float32") / 16
     model = keras_network(run)
-    keras_epoch(model, x, digits.y_train, 0, 0, 100)
+    keras_epoch(model, x, digits.y_train)
     result = train_segment(segment_of(run, digits))
     assert max(distance(a, b) for a, b in zip(trained(result), model.get_weights(), strict=True)) < 1e-5

@@ -6,12 +6,14 @@ import os
 import subprocess
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import loky
 
 from dropstudy.errors import InvalidArgument
-from dropstudy.records import Precision
+
+if TYPE_CHECKING:
+    from dropstudy.records import Precision
 
 Device = Literal["cpu", "gpu"]
 DEVICES = ("auto", "cpu", "gpu")
@@ -66,7 +68,9 @@ def native_bfloat16(device: Device) -> bool:
     if device == "cpu":
         return bool(_BFLOAT16_FLAGS & _cpu_flags())
     try:
-        answer = subprocess.run(_COMPUTE_CAPABILITY, capture_output=True, text=True, timeout=10, check=True)
+        answer = subprocess.run(  # noqa: S603 - a fixed command
+            _COMPUTE_CAPABILITY, capture_output=True, text=True, timeout=10, check=True
+        )
         return float(answer.stdout.splitlines()[0]) >= _AMPERE
     except (OSError, subprocess.SubprocessError, ValueError, IndexError):
         return False

@@ -14,11 +14,13 @@ it needs no array of its own.
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax.numpy as jnp
 from jax import Array, lax
-from jax.typing import ArrayLike
+
+if TYPE_CHECKING:
+    from jax.typing import ArrayLike
 
 _ROTATIONS = (13, 15, 26, 6, 17, 29, 16, 24)
 _PARITY = 0x1BD11BDA

@@ -15,15 +15,19 @@ drawn or stored twice. tests/test_network.py holds them against jax.grad and fin
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import itertools
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
-from jax.typing import ArrayLike, DTypeLike
 
 from dropstudy.engine import draws, noise
-from dropstudy.engine.recipe import Recipe, Settings
+
+if TYPE_CHECKING:
+    from jax.typing import ArrayLike, DTypeLike
+
+    from dropstudy.engine.recipe import Recipe, Settings
 
 KERAS_EPSILON = 1e-7
 """`keras.config.epsilon()`, where Keras guards a division with it."""
@@ -61,7 +65,7 @@ def glorot_limit(units_in: int, units_out: int) -> float:
 def init(seed: ArrayLike, widths: tuple[int, ...]) -> Params:
     """Glorot-uniform kernels and zero biases for layers of `widths`, for instance (784, 512, 512, 10)."""
     layers = []
-    for layer, (units_in, units_out) in enumerate(zip(widths, widths[1:], strict=False)):
+    for layer, (units_in, units_out) in enumerate(itertools.pairwise(widths)):
         u_IxO = draws.uniform(draws.derive(seed, draws.Purpose.INIT, layer=layer), (units_in, units_out))
         limit = jnp.float32(glorot_limit(units_in, units_out))
         layers.append(Dense(((2 * u_IxO - 1) * limit).T, jnp.zeros(units_out, jnp.float32)))

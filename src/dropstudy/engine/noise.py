@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 import jax.numpy as jnp
 from jax import Array
 from jax.scipy.special import erfinv
-from jax.typing import ArrayLike
 
 from dropstudy.engine import draws
 
 if TYPE_CHECKING:
+    from jax.typing import ArrayLike
+
     from dropstudy.engine.recipe import Rates, Recipe
 
 CURRICULUM_SPEED = 10.0

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
-from dropstudy.engine.network import Params
-from dropstudy.engine.recipe import OptimizerSettings
+if TYPE_CHECKING:
+    from dropstudy.engine.network import Params
+    from dropstudy.engine.recipe import OptimizerSettings
 
 
 class Moments(NamedTuple):
@@ -52,14 +53,15 @@ def update(
     decayed = jnp.asarray(settings.decay) ** epoch.astype(jnp.float32)
     learning_rate = jnp.asarray(settings.learning_rate) * decayed
     if moments.v is None:
-        return sgd(params, moments, gradients, learning_rate, settings)
-    return adam(params, moments, gradients, step, learning_rate, settings)
+        return sgd(params, moments, gradients, learning_rate=learning_rate, settings=settings)
+    return adam(params, moments, gradients, step=step, learning_rate=learning_rate, settings=settings)
 
 
 def adam(
     params: Params,
     moments: Moments,
     gradients: Params,
+    *,
     step: Array,
     learning_rate: Array,
     settings: OptimizerSettings,
@@ -79,7 +81,12 @@ def adam(
 
 
 def sgd(
-    params: Params, moments: Moments, gradients: Params, learning_rate: Array, settings: OptimizerSettings
+    params: Params,
+    moments: Moments,
+    gradients: Params,
+    *,
+    learning_rate: Array,
+    settings: OptimizerSettings,
 ) -> tuple[Params, Moments]:
     """M = momentum * m - lr * g; w += m. Keras' SGD without Nesterov (Polyak 1964)."""
     m = jax.tree.map(lambda m, g: m * settings.momentum - g * learning_rate, moments.m, gradients)

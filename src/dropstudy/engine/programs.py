@@ -1,26 +1,30 @@
 """The compiled programs of a group of runs: one epoch of training, one evaluation, the answers on a test set.
 
-A group's runs have one shape and train side by side; a run's place is its lane. State, settings and rows carry a leading
-axis of lanes. Several lanes are vectorised; a single one is compiled as if there were no such axis, because on a CPU a
-batched product of one is slower than a product. Pixels stay uint8 in memory, one copy for all lanes, and are scaled a batch at
-a time.
+A group's runs have one shape and train side by side; a run's place is its lane. State, settings and rows carry a
+leading axis of lanes. Several lanes are vectorised; a single one is compiled as if there were no such axis, because
+on a CPU a batched product of one is slower than a product. Pixels stay uint8 in memory, one copy for all lanes, and
+are scaled a batch at a time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
-from jax.typing import ArrayLike
 
 from dropstudy.engine import draws, network, optimizers
 from dropstudy.engine.network import BatchScore, Operands, Params
-from dropstudy.engine.optimizers import Moments
-from dropstudy.engine.recipe import Recipe, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jax.typing import ArrayLike
+
+    from dropstudy.engine.optimizers import Moments
+    from dropstudy.engine.recipe import Recipe, Settings
 
 T = TypeVar("T")
 

@@ -1,7 +1,8 @@
 """What of a run is compiled in, and what is handed to the compiled program as a number.
 
-Whatever differs between the runs of a group is traced. What costs time where it is not wanted (noise on the inputs, a
-penalty, a limit on norms) is compiled in only where a run of the group wants it; the others then pass its neutral value.
+Whatever differs between the runs of a group is traced. What costs time where it is not wanted (noise on the inputs,
+a penalty, a limit on norms) is compiled in only where a run of the group wants it; the others then pass its neutral
+value.
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
 
 from dropstudy.records import Activation, OptimizerName, Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from jax.typing import ArrayLike
 
     from dropstudy.records import Run
 

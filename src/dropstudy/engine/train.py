@@ -34,8 +34,8 @@ def train_segment(segment: Segment) -> SegmentResult:
 def train_group(segments: tuple[Segment, ...]) -> tuple[SegmentResult, ...]:
     """Train the epochs of several runs side by side.
 
-    A run's result does not depend on its company: its draws are the same to the bit, its numbers up to the order in which
-    floats are added. The same segments give the same result to the bit in the same environment.
+    A run's result does not depend on its company: its draws are the same to the bit, its numbers up to the order in
+    which floats are added. The same segments give the same result to the bit in the same environment.
 
     Args:
         segments: one a lane, of runs of one shape, activation, optimiser and precision, at the same epoch.

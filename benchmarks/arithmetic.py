@@ -19,7 +19,8 @@ import numpy as np
 from jax import lax
 
 from dropstudy.engine import network
-from dropstudy.workers import LocalWorkers, physical_cores
+from dropstudy.hardware import physical_cores
+from dropstudy.workers import LocalWorkers
 
 PRECISIONS = ("float32", "bfloat16")
 WIDTHS = (784, 512, 512, 10)

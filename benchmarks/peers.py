@@ -35,7 +35,7 @@ from arithmetic import measure as measure_arithmetic
 from common import ARMS, PEER_PACKAGES, Spread, head, spread, table, versions, watched, write_json, write_npz
 from dropstudy.charts import theme
 from dropstudy.charts.files import save
-from dropstudy.workers import physical_cores
+from dropstudy.hardware import physical_cores
 
 DEFAULT, FLOAT32 = "dropstudy-auto", "dropstudy-float32"
 

@@ -10,16 +10,13 @@ made in blocks of 20 seeds under FOLDER and go on where they stopped, so more se
 from __future__ import annotations
 
 import argparse
-import json
-import platform
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
+from common import head, write_json
 from dropstudy import Study
 from dropstudy.progress import Silent
 
@@ -29,13 +26,14 @@ MARGIN = 0.05
 
 def main() -> None:
     """Train what is missing, compare, print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
 
+    about = head(epochs=arguments.epochs, n=f"{arguments.seeds} seeds")
     tables = []
     for first in range(0, arguments.seeds, BLOCK):
         seeds = list(range(first, min(first + BLOCK, arguments.seeds)))
@@ -54,8 +52,6 @@ def main() -> None:
     wide = finals.pivot_table(index=["arm", "seed"], columns="precision", values="test_accuracy", sort=False)
     difference = 100 * (wide["bfloat16"] - wide["float32"])
 
-    print(f"date       {datetime.now(UTC).isoformat(timespec='seconds')}")
-    print(f"device     {_device()}, jax {version('jax')}, {arguments.epochs} epochs")
     rows = [_row(str(arm), values) for arm, values in difference.groupby(level="arm", sort=False)]
     rows.append(_row("both arms", difference))
     print(f"{'bfloat16 - float32':20s} {'n':>4s} {'points':>8s} {'95% interval':>20s} {'SD':>7s}")
@@ -64,8 +60,7 @@ def main() -> None:
         print(f"{row['arm']:20s} {row['n']:4d} {row['mean']:+8.4f} {interval:>20s} {row['sd']:7.4f}")
     inside = max(abs(rows[-1]["low"]), abs(rows[-1]["high"])) < MARGIN
     print(f"interval over both arms {'lies' if inside else 'does not lie'} inside +-{MARGIN} points")
-    if arguments.json:
-        arguments.json.write_text(json.dumps(rows, indent=2) + "\n")
+    write_json(arguments.json, about, rows=rows)
 
 
 def _row(arm: str, values: pd.Series) -> dict[str, float | int | str]:
@@ -79,13 +74,6 @@ def _row(arm: str, values: pd.Series) -> dict[str, float | int | str]:
         "high": float(interval.high),
         "sd": float(np.std(x, ddof=1)),
     }
-
-
-def _device() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return platform.processor()
 
 
 if __name__ == "__main__":

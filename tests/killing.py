@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from dropstudy import coordinator, schema, workers
 from dropstudy.store import Store
-from standin import DATA, AtOnce, Listener, make_run, make_runs, segment_of, split, train
+from standin import DATA, AtOnce, Listener, each_alone, make_run, make_runs, segment_of, split, train
 
 RUN = make_run(epochs=5)
 SEGMENTS = ((0, 2), (2, 2), (4, 1))
@@ -52,7 +52,9 @@ def study(folder):
     with Store(folder, create=True) as store:
         store.begin(META, RUNS)
         runs = store.runs("planned", "running", "failed")
-        coordinator.train_runs(store, runs, DATA, split, executor=AtOnce(), listener=Listener(), in_flight=2)
+        coordinator.train_runs(
+            store, each_alone(runs), DATA, split, executor=AtOnce(), listener=Listener(), in_flight=2
+        )
 
 
 SCENARIOS = {"commits": commits, "study": study}

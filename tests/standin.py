@@ -42,6 +42,11 @@ def make_runs(*names, seeds=(0,), epochs=5):
     return tuple(make_run(name, seed=seed, epochs=epochs) for seed in seeds for name in names)
 
 
+def each_alone(runs):
+    """Runs as groups of one."""
+    return [(run,) for run in runs]
+
+
 def split(seed):
     return np.arange(10, dtype=np.int32) + seed, None
 

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -542,16 +543,22 @@ def test_an_error_that_is_ours_keeps_its_traceback(monkeypatch):
 # --- signals and pipes ---
 
 
-def start(*words):
-    """A real process in a session of its own, as a terminal gives each job one."""
-    return subprocess.Popen(  # noqa: S603 - our own program
+@contextmanager
+def started(*words):
+    """A real process in a session of its own, as a terminal gives each job one; killed if it is left running."""
+    with subprocess.Popen(  # noqa: S603 - our own program
         [*PROGRAM, *map(str, words)],
         env=environment(os.environ["DROPSTUDY_CACHE"]),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         encoding="utf-8",
         start_new_session=True,
-    )
+    ) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def until(process, text):
@@ -561,7 +568,7 @@ def until(process, text):
         read += line
         if text in line:
             return read
-    raise AssertionError(f"{text!r} never came: {read}{process.stderr.read()}")
+    pytest.fail(f"{text!r} never came: {read}{process.stderr.read()}")
 
 
 def gone(group):
@@ -579,17 +586,13 @@ def gone(group):
 def test_an_interrupted_run_keeps_what_was_done_and_says_how_to_go_on(tmp_path, stop):
     folder = tmp_path / "a study"
     words = ("run", "--data", "digits", "--hidden", "16", "--rates", "0.1", "--out", folder)
-    process = start(*words, "--epochs", "2000")
-    try:
+    with started(*words, "--epochs", "2000") as process:
         until(process, "Epoch 2/")
         if stop == signal.SIGINT:
             os.killpg(process.pid, stop)  # as the terminal does: to the workers too
         else:
             process.send_signal(stop)
         _, err = process.communicate(timeout=60)
-    finally:
-        if process.poll() is None:
-            process.kill()
     assert process.returncode == 130
     assert "Traceback" not in err
     (line,) = [line for line in err.splitlines() if line]
@@ -606,14 +609,10 @@ def test_an_interrupted_run_keeps_what_was_done_and_says_how_to_go_on(tmp_path, 
 
 def goes_on_where_it_was(folder, done):
     """The command that was proposed trains the epoch after the last one kept."""
-    process = start("run", folder)
-    try:
+    with started("run", folder) as process:
         told = until(process, f"Epoch {done + 1}/2000")
         os.killpg(process.pid, signal.SIGINT)
         process.communicate(timeout=60)
-    finally:
-        if process.poll() is None:
-            process.kill()
     assert told.count("Epoch ") == 1
     assert process.returncode == 130
 
@@ -652,13 +651,11 @@ def test_an_interruption_before_anything_was_begun_does_not_propose_a_study_that
 
 
 def test_a_reader_that_leaves_early_gets_no_traceback(trained):
-    process = start("run", trained[0])
-    process.stdout.readline()
-    process.stdout.close()
-    err = process.stderr.read()
-    process.wait(timeout=60)
+    with started("run", trained[0]) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        err = process.stderr.read()
     assert err == ""
-    process.stderr.close()
 
 
 @pytest.mark.usefixtures("unreported")

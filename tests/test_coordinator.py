@@ -30,6 +30,7 @@ from standin import (
     AtOnce,
     Listener,
     assert_finished,
+    each_alone,
     make_run,
     make_runs,
     same_tensors,
@@ -89,7 +90,9 @@ def go(store, *, executor=None, listener=None, in_flight=2):
     listener = Listener() if listener is None else listener
     runs = store.runs("planned", "running", "failed")
     executor = AtOnce() if executor is None else executor
-    train_runs(store, runs, DATA, split, executor=executor, listener=listener, in_flight=in_flight)
+    train_runs(
+        store, each_alone(runs), DATA, split, executor=executor, listener=listener, in_flight=in_flight
+    )
     return listener
 
 
@@ -163,7 +166,9 @@ def test_each_run_gets_the_rows_of_its_seed(trainer, open_study):
     def holding_out(seed):
         return split(seed)[0], held_out + seed
 
-    train_runs(store, runs, DATA, holding_out, executor=AtOnce(), listener=Listener(), in_flight=1)
+    train_runs(
+        store, each_alone(runs), DATA, holding_out, executor=AtOnce(), listener=Listener(), in_flight=1
+    )
     for segment in trainer.segments:
         assert np.array_equal(segment.train_index, split(segment.run.seed)[0])
         assert np.array_equal(segment.validation_index, held_out + segment.run.seed)
@@ -254,7 +259,9 @@ def test_runs_that_wait_or_have_ended_take_no_memory(open_study, monkeypatch):
         alive.append(sum(ref() is not None for ref in drawn))
         return rows, held_out
 
-    train_runs(store, runs, DATA, watched_split, executor=AtOnce(), listener=Listener(), in_flight=3)
+    train_runs(
+        store, each_alone(runs), DATA, watched_split, executor=AtOnce(), listener=Listener(), in_flight=3
+    )
     assert len(alive) == len(runs)
     assert max(alive) <= 3 + 2  # and the one that ends, and the one before it, which a name still holds
 
@@ -523,11 +530,11 @@ import standin
 from dropstudy import coordinator, workers
 from dropstudy.store import Store
 
-def slowly(segment):
+def slowly(segments):
     time.sleep(0.04)
-    return standin.train(segment)
+    return tuple(map(standin.train, segments))
 
-workers.train = slowly
+workers.train_group = slowly
 runs = standin.make_runs("a", "b", seeds=range(3), epochs=8)
 crew = workers.LocalWorkers(2)
 with Store(Path(sys.argv[2]), create=True) as store:
@@ -535,7 +542,7 @@ with Store(Path(sys.argv[2]), create=True) as store:
     print("begun", flush=True)
     todo = store.runs("planned", "running", "failed")
     coordinator.train_runs(
-        store, todo, standin.DATA, standin.split, executor=crew, listener=standin.Listener(), in_flight=3
+        store, standin.each_alone(todo), standin.DATA, standin.split, executor=crew, listener=standin.Listener(), in_flight=3
     )
 crew.shutdown()
 """

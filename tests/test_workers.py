@@ -12,7 +12,8 @@ import psutil
 import pytest
 
 from dropstudy.data.cache import cache_folder
-from dropstudy.workers import LocalWorkers, physical_cores
+from dropstudy.hardware import physical_cores
+from dropstudy.workers import LocalWorkers
 
 PATIENCE = 60  # seconds until a hang is called one
 HERE = str(Path(__file__).parent)
@@ -113,10 +114,10 @@ def test_calls_run_in_processes_of_their_own_as_many_as_asked_for(crew, tmp_path
 
 
 def test_a_worker_has_one_thread_a_shared_cache_and_no_device_but_the_processor(crew, monkeypatch):
-    monkeypatch.delenv("JAX_PLATFORMS", raising=False)
+    monkeypatch.setenv("JAX_PLATFORMS", "cuda")
     monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_enable_fast_math=false")
     environment = crew.submit(surroundings).result(timeout=PATIENCE)
-    assert environment["OMP_NUM_THREADS"] == "1"
+    assert environment["OMP_NUM_THREADS"] == environment["NPROC"] == "1"
     assert environment["JAX_PLATFORMS"] == "cpu"
     assert environment["JAX_COMPILATION_CACHE_DIR"] == str(cache_folder() / "programs")
     assert environment["XLA_FLAGS"].split() == [
@@ -127,18 +128,21 @@ def test_a_worker_has_one_thread_a_shared_cache_and_no_device_but_the_processor(
     assert "JAX_COMPILATION_CACHE_DIR" not in os.environ
 
 
-def test_a_platform_that_the_user_chose_is_kept(crew, monkeypatch):
-    monkeypatch.setenv("JAX_PLATFORMS", "cuda,cpu")
-    assert crew.submit(surroundings).result(timeout=PATIENCE)["JAX_PLATFORMS"] == "cuda,cpu"
+def test_a_worker_on_a_gpu_has_the_shared_cache_and_as_many_threads_as_it_likes(monkeypatch):
+    monkeypatch.delenv("XLA_FLAGS", raising=False)
+    workers = LocalWorkers(1, "gpu")
+    environment = workers.submit(surroundings).result(timeout=PATIENCE)
+    workers.shutdown()
+    assert environment["JAX_PLATFORMS"] == "cuda"
+    assert environment["JAX_COMPILATION_CACHE_DIR"] == str(cache_folder() / "programs")
+    assert "XLA_FLAGS" not in environment
 
 
-def test_a_worker_keeps_to_one_core(crew, monkeypatch):
-    monkeypatch.setenv("JAX_PLATFORMS", "cpu")
+def test_a_worker_keeps_to_one_core(crew):
     assert crew.submit(busy_share, 1.0).result(timeout=PATIENCE) < 1.3
 
 
-def test_programs_are_kept_for_the_next_worker(crew, monkeypatch):
-    monkeypatch.setenv("JAX_PLATFORMS", "cpu")
+def test_programs_are_kept_for_the_next_worker(crew):
     crew.submit(busy_share, 0.0).result(timeout=PATIENCE)
     assert list((cache_folder() / "programs").iterdir())
 

@@ -53,7 +53,7 @@ class Listener(Protocol):
 
 def train_runs(
     store: Store,
-    runs: Iterable[Run],
+    groups: Iterable[tuple[Run, ...]],
     data: ArrayFiles,
     split: Split,
     *,
@@ -61,18 +61,19 @@ def train_runs(
     listener: Listener,
     in_flight: int,
 ) -> None:
-    """Train what is not finished of `runs`, from wherever the store says that each stands.
+    """Train what is not finished, from wherever the store says that each run stands.
 
     Args:
         store: of the study.
-        runs: what to train, in the order in which to begin.
+        groups: what to train, in the order in which to begin. The runs of a group train side by side in one
+            program; a run by itself is a group of one.
         data: the dataset's files.
         split: training and validation rows of a seed.
         executor: what trains the segments.
         listener: told of every epoch and every end.
-        in_flight: runs under way at once; one more than the executor has workers keeps them all busy.
+        in_flight: groups under way at once; one more than the executor has workers keeps them all busy.
     """
-    training = _Training(store, iter(runs), data, split, executor, listener)
+    training = _Training(store, iter(groups), data, split, executor, listener)
     training.begin(in_flight)
     while training.active:
         finished, _ = wait(training.active, return_when=FIRST_COMPLETED)
@@ -87,9 +88,9 @@ def describe(run: Run) -> str:
 
 @dataclass(frozen=True, eq=False)
 class _Work:
-    """A segment that was handed out, for the first, second or third time."""
+    """Segments that were handed out together, for the first, second or third time."""
 
-    segment: Segment
+    segments: tuple[Segment, ...]
     tries: int = 1
 
 
@@ -98,37 +99,51 @@ class _Training:
     """Runs under way and runs to come; the fields are the arguments of `train_runs`."""
 
     store: Store
-    waiting: Iterator[Run]
+    waiting: Iterator[tuple[Run, ...]]
     data: ArrayFiles
     split: Split
     executor: Executor
     listener: Listener
-    active: dict[Future[SegmentResult], _Work] = field(default_factory=dict)
+    active: dict[Future[tuple[SegmentResult, ...]], _Work] = field(default_factory=dict)
 
     def begin(self, count: int = 1) -> None:
-        """Hand out the first segment of as many more runs, where there are any."""
-        for run in islice(self.waiting, count):
-            self._submit(_Work(self._first_segment(run)))
+        """Hand out the first segments of as many more groups, where there are any."""
+        for group in islice(self.waiting, count):
+            segments = [self._first_segment(run) for run in group]
+            # A group that was stopped half way may have lanes at different epochs: those go on apart.
+            for done in sorted({segment.first_epoch for segment in segments}):
+                self._submit(_Work(tuple(s for s in segments if s.first_epoch == done)))
 
-    def settle(self, future: Future[SegmentResult]) -> None:
-        """Keep what came of a segment. First of all, what comes next is handed out."""
+    def settle(self, future: Future[tuple[SegmentResult, ...]]) -> None:
+        """Keep what came of segments. First of all, what comes next is handed out."""
         work = self.active.pop(future)
         try:
-            result = future.result()
-        except BrokenExecutor as error:
-            if work.tries < MOST_TRIES:
-                self._submit(replace(work, tries=work.tries + 1))
-                notice = f"A worker died while it trained {describe(work.segment.run)}; trying again."
-                self.listener.notice(notice)
-            else:
-                self._fail(work.segment.run, f"its worker died {MOST_TRIES} times", error)
+            results = future.result()
         except Exception as error:  # noqa: BLE001 - whatever a worker raises ends its own run, not the study
-            self._fail(work.segment.run, type(error).__name__, error)
+            self._troubled(work, error)
         else:
-            self._keep(work.segment, result)
+            self._keep(work.segments, results)
 
     def _submit(self, work: _Work) -> None:
-        self.active[self.executor.submit(workers.train, work.segment)] = work
+        self.active[self.executor.submit(workers.train_group, work.segments)] = work
+
+    def _troubled(self, work: _Work, error: Exception) -> None:
+        """Give segments again whose worker died; a run that raises, or whose worker always dies, has failed."""
+        run, lanes = work.segments[0].run, len(work.segments)
+        if lanes > 1:
+            # In halves: the device may not have room for all, and one lane's trouble is not the others'.
+            self.listener.notice(
+                f"A worker could not train {lanes} runs side by side; trying again in halves."
+            )
+            self._submit(_Work(work.segments[: lanes // 2]))
+            self._submit(_Work(work.segments[lanes // 2 :]))
+        elif not isinstance(error, BrokenExecutor):
+            self._fail(run, type(error).__name__, error)
+        elif work.tries < MOST_TRIES:
+            self._submit(replace(work, tries=work.tries + 1))
+            self.listener.notice(f"A worker died while it trained {describe(run)}; trying again.")
+        else:
+            self._fail(run, f"its worker died {MOST_TRIES} times", error)
 
     def _first_segment(self, run: Run) -> Segment:
         try:
@@ -140,26 +155,32 @@ class _Training:
         train_index, validation_index = self.split(run.seed)
         return Segment(run, self.data, train_index, validation_index, state, first_epoch=done, epochs=1)
 
-    def _keep(self, segment: Segment, result: SegmentResult) -> None:
-        run, last = segment.run, result.history[-1]
-        ended = result.diverged or result.final is not None
-        if ended:
-            self.begin()
+    def _keep(self, segments: tuple[Segment, ...], results: tuple[SegmentResult, ...]) -> None:
+        lanes = list(zip(segments, results, strict=True))
+        onward = tuple(_next_segment(segment, result) for segment, result in lanes if not _ended(result))
+        if onward:
+            self._submit(_Work(onward))
         else:
-            self._submit(_Work(_next_segment(segment, result)))
-        self.store.commit(run, result)
-        for row in result.history:
-            self.listener.epoch(run, row)
-        if result.diverged:
-            self.listener.ended(run, "diverged", f"the loss was no longer finite in epoch {last.epoch}")
-        elif ended:
-            self.listener.ended(run, "done", "")
+            self.begin()
+        for segment, result in lanes:
+            self.store.commit(segment.run, result)
+            for row in result.history:
+                self.listener.epoch(segment.run, row)
+            if result.diverged:
+                cause = f"the loss was no longer finite in epoch {result.history[-1].epoch}"
+                self.listener.ended(segment.run, "diverged", cause)
+            elif _ended(result):
+                self.listener.ended(segment.run, "done", "")
 
     def _fail(self, run: Run, what: str, error: Exception) -> None:
         self.begin()
         cause = f"{what}: {textwrap.shorten(str(error), _CAUSE)}" if str(error) else what
         self.store.fail(run, cause, "".join(traceback.format_exception(error)))
         self.listener.ended(run, "failed", cause)
+
+
+def _ended(result: SegmentResult) -> bool:
+    return result.diverged or result.final is not None
 
 
 def _next_segment(segment: Segment, result: SegmentResult) -> Segment:

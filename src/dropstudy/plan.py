@@ -13,6 +13,7 @@ from dropstudy.errors import InvalidArgument
 from dropstudy.records import Run, Shape
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Literal
 
     from numpy.typing import NDArray
@@ -61,6 +62,29 @@ def plan_runs(
         for seed in spec.seeds
         for arm in spec.arms
     )
+
+
+def groups(runs: Iterable[Run], lanes: int) -> list[tuple[Run, ...]]:
+    """Runs that may train side by side, at most `lanes` in each group; the groups that take longest first.
+
+    A group's runs have one shape, activation, optimiser, number of epochs and precision, so that one program trains
+    them; everything else about them is a number to it.
+    """
+    alike: dict[object, list[Run]] = {}
+    for run in runs:
+        program = (run.shape, run.activation, run.optimizer.name, run.epochs, run.precision)
+        alike.setdefault(program, []).append(run)
+    made = [
+        tuple(family[first : first + lanes])
+        for family in alike.values()
+        for first in range(0, len(family), lanes)
+    ]
+    return sorted(made, key=lambda group: -len(group) * _cost(group[0]))
+
+
+def _cost(run: Run) -> int:
+    """What a run's time is in proportion to: parameters times examples seen."""
+    return run.shape.parameters * run.shape.train_size * run.epochs
 
 
 def run_key(spec: StudySpec, dataset: Dataset, shape: Shape, arm: Arm, *, seed: int, precision: str) -> str:

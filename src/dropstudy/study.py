@@ -21,7 +21,7 @@ from dropstudy.progress import FALLBACK, EpochLines, announcement
 from dropstudy.spec import STUDY_FILE, is_study, read_spec, study_folder
 from dropstudy.store import DATABASE, Store
 from dropstudy.tensors import unpack_weights
-from dropstudy.workers import LocalWorkers
+from dropstudy.workers import LocalWorkers, lanes_that_fit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -131,9 +131,13 @@ class Study:
                         listener.notice(line)
                     count = 1 if chosen == "gpu" else min(workers or physical_cores(), len(runs))
                     with _crew(count, chosen) if executor is None else nullcontext(executor) as crew:
+                        lanes = 1
+                        if chosen == "gpu":
+                            size = dataset.x_train.nbytes + dataset.x_test.nbytes
+                            lanes = crew.submit(lanes_that_fit, runs[0], size).result()
                         train_runs(
                             store,
-                            runs,
+                            plan.groups(runs, lanes),
                             arrays_on_disk(dataset),
                             self._split(dataset),
                             executor=crew,

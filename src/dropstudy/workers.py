@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dropstudy.hardware import Device
-    from dropstudy.records import Segment, SegmentResult
+    from dropstudy.records import Run, Segment, SegmentResult
 
 _LOOK_FOR_COORDINATOR = 1.0  # seconds between looks
 
@@ -35,6 +35,22 @@ def train(segment: Segment) -> SegmentResult:
     from dropstudy.engine.train import train_segment  # noqa: PLC0415 - the coordinator must not import jax
 
     return train_segment(segment)
+
+
+def train_group(segments: tuple[Segment, ...]) -> tuple[SegmentResult, ...]:
+    """Train segments of several runs side by side, in the process that calls this."""
+    if len(segments) == 1:
+        return (train(segments[0]),)
+    from dropstudy.engine import train as engine  # noqa: PLC0415 - as above
+
+    return engine.train_group(segments)
+
+
+def lanes_that_fit(run: Run, data_bytes: int) -> int:
+    """How many runs like this one train side by side on the device of the process that calls this."""
+    from dropstudy.engine import memory  # noqa: PLC0415 - as above
+
+    return memory.lanes_that_fit(run, data_bytes)
 
 
 class LocalWorkers(Executor):

@@ -1,0 +1,328 @@
+"""The engine with one thing switched off that it does to save time; waste.py measures what each is worth.
+
+Each variant replaces a piece of `dropstudy.engine` in this process, which is a worker that trains nothing else, and leaves
+all others as they are. All but those marked draw the same numbers and reach the same loss, up to the order of sums.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+
+from common import mnist
+from dropstudy.data.cache import arrays_on_disk
+from dropstudy.engine import draws, network, noise, optimizers, programs, train
+from dropstudy.plan import plan_runs
+from dropstudy.records import Segment
+from dropstudy.spec import read_spec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dropstudy.engine.network import BatchScore, Params
+    from dropstudy.engine.programs import Examples, State
+    from dropstudy.engine.recipe import Recipe, Settings
+    from dropstudy.records import ArrayFiles
+
+BATCH = 128
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What a variant took.
+
+    Args:
+        seconds: of each epoch but the first, which compiles.
+        loss: running loss of the last epoch.
+        val_accuracy: of the last epoch.
+    """
+
+    seconds: list[float]
+    loss: float
+    val_accuracy: float
+
+
+def measure(name: str, precision: str, epochs: int, examples: int) -> Taken:
+    """In a worker: train the notebook's dropout arm with a variant of the engine.
+
+    Args:
+        name: a key of VARIANTS.
+        precision: of the matrix products.
+        epochs: to measure, one more being trained first.
+        examples: training examples.
+    """
+    # Epochs that never come: a run's last one is not like the others.
+    spec = read_spec("notebook", {"data": "mnist", "epochs": epochs + 2, "precision": precision})
+    dataset = mnist()
+    run = plan_runs(spec, dataset, precision)[-1]  # type: ignore[arg-type]
+    rows = np.arange(examples, dtype=np.int32)
+    VARIANTS[name]()
+    segment = Segment(run, arrays_on_disk(dataset), rows, None, None, first_epoch=0, epochs=epochs + 1)
+    history = train.train_segment(segment).history
+    return Taken([row.seconds for row in history[1:]], history[-1].loss, history[-1].val_accuracy)
+
+
+def as_it_is() -> None:
+    """The engine itself."""
+
+
+def masks_by_jax_random() -> None:
+    """Other draws: masks from jax.random, which makes an array of them first."""
+
+    def uniform_transposed(key: draws.Key, shape: tuple[int, ...]) -> Array:
+        return jax.random.uniform(jax.random.wrap_key_data(jnp.stack([*key]), impl="threefry2x32"), shape).T
+
+    draws.uniform_transposed = uniform_transposed
+
+
+def no_masks() -> None:
+    """Other draws, wrong numbers: no masks at all. Not a variant, but what masks cost in all."""
+
+    def hidden(z: Array, *_: Any) -> tuple[Array, None]:
+        return jnp.maximum(z, 0), None
+
+    network.hidden = hidden
+
+
+def mask_of_its_own() -> None:
+    """The way back multiplies by mask and gate in place of asking h > 0."""
+
+    def hidden(
+        z_OxB: Array, layer: int, settings: Settings, recipe: Recipe, step: Array
+    ) -> tuple[Array, Array]:
+        key = draws.derive(settings.seed, draws.Purpose.MASK, step, layer)
+        rate = network.hidden_rate(settings, recipe, step)
+        u_OxB = draws.uniform_transposed(key, z_OxB.shape[::-1])
+        factor = jnp.where(u_OxB >= rate, noise.gain(rate), 0)
+        return jnp.maximum(z_OxB, 0) * factor, jnp.where(z_OxB > 0, factor, 0)
+
+    network.hidden = hidden
+
+
+def automatic_gradients() -> None:
+    """jax.grad in place of the written gradients, and so no operands carried from step to step."""
+
+    def loss_and_gradients(
+        params: Params,
+        _kernels: Any,
+        x_BxI: Array,
+        y_B: Array,
+        weight_B: Array,
+        *,
+        settings: Settings,
+        recipe: Recipe,
+        step: Array,
+    ) -> tuple[BatchScore, Params]:
+        def loss(params: Params) -> tuple[Array, BatchScore]:
+            h = x_BxI
+            for layer, dense in enumerate(params):
+                axes = (1, 0 if layer else 1)
+                z = network.matmul(dense.kernel_OxI, h, axes, recipe.compute) + dense.bias_O[:, None]
+                h = z if layer == len(params) - 1 else network.hidden(z, layer, settings, recipe, step)[0]
+            batch = network.score(h, y_B, weight_B)
+            return batch.loss / weight_B.sum(), batch
+
+        gradients, batch = jax.grad(loss, has_aux=True)(params)
+        return batch, gradients
+
+    network.operands = _none_carried
+    network.loss_and_gradients = loss_and_gradients
+
+
+def operands_made_each_step() -> None:
+    """Kernels cast and transposed where they are used, in place of the optimiser's pass of the step before."""
+    make, gradients_of = network.operands, network.loss_and_gradients
+
+    def loss_and_gradients(
+        params: Params, _kernels: Any, *batch: Array, recipe: Recipe, **more: Any
+    ) -> tuple[BatchScore, Params]:
+        return gradients_of(params, make(params, recipe.compute), *batch, recipe=recipe, **more)
+
+    network.operands = _none_carried
+    network.loss_and_gradients = loss_and_gradients
+
+
+def keras_layout() -> None:
+    """Kernels (in, out) and activations (batch, units), as Keras has them, in place of feature by feature."""
+    init = network.init
+
+    def transposed_init(seed: Array, widths: tuple[int, ...]) -> Params:
+        return tuple(dense._replace(kernel_OxI=dense.kernel_OxI.T) for dense in init(seed, widths))
+
+    def product(a: Array, b: Array, axes: tuple[int, int], recipe: Recipe) -> Array:
+        return network.matmul(a, b, axes, recipe.compute)
+
+    def logits(params: Params, h_BxI: Array, compute: str, activation: str) -> Array:
+        for layer, dense in enumerate(params):
+            z = network.matmul(h_BxI, dense.kernel_OxI, (1, 0), compute) + dense.bias_O
+            h_BxI = z if layer == len(params) - 1 else network.activated(z, activation)[0]
+        return h_BxI.T
+
+    def loss_and_gradients(
+        params: Params,
+        _kernels: Any,
+        x_BxI: Array,
+        y_B: Array,
+        weight_B: Array,
+        *,
+        settings: Settings,
+        recipe: Recipe,
+        step: Array,
+    ) -> tuple[BatchScore, Params]:
+        rate = network.hidden_rate(settings, recipe, step)
+        layers = [x_BxI.astype(recipe.compute)]
+        for layer, dense in enumerate(params):
+            z = product(layers[-1], dense.kernel_OxI, (1, 0), recipe) + dense.bias_O
+            key = draws.derive(settings.seed, draws.Purpose.MASK, step, layer)
+            if layer < len(params) - 1:
+                keep = (draws.uniform(key, z.shape) >= rate) & (z > 0)
+                layers.append(jnp.where(keep, z * noise.gain(rate), 0).astype(recipe.compute))
+        one_hot_BxC = jax.nn.one_hot(y_B, z.shape[1], dtype=jnp.float32)
+        delta = (jax.nn.softmax(z) - one_hot_BxC) * (weight_B / weight_B.sum())[:, None]
+        gradients = []
+        for dense, h_BxI in zip(reversed(params), reversed(layers), strict=True):
+            gradients.append(network.Dense(product(h_BxI, delta, (0, 0), recipe), delta.sum(axis=0)))
+            if h_BxI is not layers[0]:
+                delta = product(delta, dense.kernel_OxI, (1, 1), recipe)
+                delta = jnp.where(h_BxI > 0, delta * noise.gain(rate), 0)
+        return network.score(z.T, y_B, weight_B), tuple(reversed(gradients))
+
+    network.init = transposed_init
+    network.operands = _none_carried
+    network.logits = logits
+    network.loss_and_gradients = loss_and_gradients
+
+
+def optimizer_in_passes() -> None:
+    """Adam's moments and weights made one after the other, each kept from being fused with the next."""
+
+    def adam(
+        params: Params,
+        moments: optimizers.Moments,
+        gradients: Params,
+        step: Array,
+        learning_rate: Array,
+        settings: Any,
+    ) -> tuple[Params, optimizers.Moments]:
+        t = (step + 1).astype(jnp.float32)
+        alpha = learning_rate * jnp.sqrt(1 - settings.beta_2**t) / (1 - settings.beta_1**t)
+        gradients = lax.optimization_barrier(gradients)
+        m = jax.tree.map(lambda m, g: m + (g - m) * settings.gain_1, moments.m, gradients)
+        m = lax.optimization_barrier(m)
+        v = jax.tree.map(lambda v, g: v + (g * g - v) * settings.gain_2, moments.v, gradients)
+        v = lax.optimization_barrier(v)
+        moved = jax.tree.map(lambda w, m, v: w - m * alpha / (jnp.sqrt(v) + settings.epsilon), params, m, v)
+        return lax.optimization_barrier(moved), optimizers.Moments(m, v)
+
+    optimizers.adam = adam
+
+
+def metrics_by_another_pass() -> None:
+    """Running loss and accuracy from a forward pass of their own, noise off (so another loss is shown)."""
+    gradients_of = network.loss_and_gradients
+
+    def loss_and_gradients(
+        params: Params, kernels: Any, x: Array, y: Array, weight: Array, *, recipe: Recipe, **more: Any
+    ) -> tuple[BatchScore, Params]:
+        gradients = gradients_of(params, kernels, x, y, weight, recipe=recipe, **more)[1]
+        logits = network.logits(params, x, recipe.compute, recipe.activation)
+        return network.score(logits, y, weight), gradients
+
+    network.loss_and_gradients = loss_and_gradients
+
+
+def float32_pixels() -> None:
+    """All pixels scaled to float32 beforehand: four times the memory, no scaling in the step."""
+
+    def examples(data: ArrayFiles, part: str) -> Examples:
+        x, y = (np.load(data.folder / f"{name}_{part}.npy") for name in "xy")
+        pixels = jnp.asarray(x.reshape(len(x), -1), jnp.float32) / data.scale
+        return programs.Examples(pixels, jnp.asarray(y, jnp.int32), np.float32(1))
+
+    train._examples = examples  # noqa: SLF001 - the one seam at which the pixels come in
+    network.scaled = lambda x, _scale: x
+
+
+def evaluation_in_small_batches() -> None:
+    """Evaluation in batches as small as the training's."""
+    programs.EVALUATION_ROWS = BATCH
+
+
+def step_by_step() -> None:
+    """A compiled program for each step, called from Python, in place of one for the epoch. Nothing is carried."""
+
+    @partial(jax.jit, static_argnames="recipe", donate_argnames="state")
+    def step(
+        state: State,
+        data: Examples,
+        rows: Array,
+        weight: Array,
+        number: Array,
+        epoch: Array,
+        settings: Settings,
+        *,
+        recipe: Recipe,
+    ) -> tuple[State, BatchScore]:
+        params, moments = state
+        sums, gradients = network.loss_and_gradients(
+            params,
+            network.operands(params, recipe.compute),
+            network.scaled(data.x[rows], data.scale),
+            data.y[rows],
+            weight,
+            settings=settings,
+            recipe=recipe,
+            step=number,
+        )
+        params, moments = optimizers.update(
+            params, moments, gradients, step=number, epoch=epoch, settings=settings.optimizer
+        )
+        return programs.State(params, moments), sums
+
+    def train_epoch(
+        state: State, data: Examples, index: Array, epoch: int, settings: Settings, *, recipe: Recipe
+    ) -> tuple[State, BatchScore]:
+        state, settings, index = jax.tree.map(lambda lanes: lanes[0], (state, settings, index))
+        n = len(index)
+        order = draws.permutation(draws.derive(settings.seed, draws.Purpose.SHUFFLE, epoch), n)
+        steps = -(-n // recipe.batch_size)
+        rows = np.zeros(steps * recipe.batch_size, np.int32)
+        rows[:n] = index[order]
+        weights = (np.arange(len(rows)) < n).astype(np.float32)
+        total = []
+        for at, (batch, weight) in enumerate(
+            zip(np.split(rows, steps), np.split(weights, steps), strict=True)
+        ):
+            number, which = np.int32(epoch * steps + at), np.int32(epoch)
+            state, sums = step(state, data, batch, weight, number, which, settings, recipe=recipe)
+            total.append(sums)
+        means = jax.tree.map(lambda *values: sum(values)[None] / n, *total)
+        return jax.tree.map(lambda array: array[None], state), means
+
+    programs.train_epoch = train_epoch
+
+
+def _none_carried(_params: Params, _compute: str) -> tuple[()]:
+    return ()
+
+
+VARIANTS: dict[str, Callable[[], None]] = {
+    "as it is": as_it_is,
+    "masks by jax.random": masks_by_jax_random,
+    "mask and gate kept apart": mask_of_its_own,
+    "gradients by jax.grad": automatic_gradients,
+    "operands made each step": operands_made_each_step,
+    "Keras' layout": keras_layout,
+    "optimiser in four passes": optimizer_in_passes,
+    "metrics by another pass": metrics_by_another_pass,
+    "pixels float32 in memory": float32_pixels,
+    "evaluation in batches of 128": evaluation_in_small_batches,
+    "a program for each step": step_by_step,
+    "(no masks at all)": no_masks,
+}

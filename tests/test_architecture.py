@@ -41,7 +41,9 @@ ROOMS = {
     "models": {"errors", "records", "files", "tensors", "keras_config"},
     "tables": {"files"},
     "doctor": {"hardware", "data", "workers"},
-    "folder": {"errors", "records", "files", "presets", "spec", "hardware", "plan", "store"},
+    "folder": {
+        "errors", "records", "files", "presets", "spec", "hardware", "plan", "store",
+    },
     "study": {
         "errors", "records", "tensors", "spec", "hardware", "plan", "data", "workers", "store", "coordinator", "history",
         "progress", "stats", "report", "models", "folder",

@@ -34,6 +34,7 @@ from standin import (
     make_run,
     make_runs,
     same_tensors,
+    segment_of,
     split,
     train,
 )
@@ -541,8 +542,9 @@ with Store(Path(sys.argv[2]), create=True) as store:
     store.begin({}, runs)
     print("begun", flush=True)
     todo = store.runs("planned", "running", "failed")
+    groups, listener = standin.each_alone(todo), standin.Listener()
     coordinator.train_runs(
-        store, standin.each_alone(todo), standin.DATA, standin.split, executor=crew, listener=standin.Listener(), in_flight=3
+        store, groups, standin.DATA, standin.split, executor=crew, listener=listener, in_flight=3
     )
 crew.shutdown()
 """
@@ -573,3 +575,75 @@ def test_a_study_killed_at_random_times_with_its_workers_at_work_ends_the_same(t
             assert_finished(store, run)
     _, alive = psutil.wait_procs(left, timeout=60)
     assert alive == []
+
+
+# Groups
+
+
+@pytest.fixture
+def side_by_side(monkeypatch):
+    """Lets the stand-in train groups; remembers how many lanes each had."""
+    lanes = []
+
+    def train_group(segments):
+        lanes.append(len(segments))
+        return tuple(workers.train(segment) for segment in segments)
+
+    monkeypatch.setattr(workers, "train_group", train_group)
+    return lanes
+
+
+def train_in(groups, store):
+    listener = Listener()
+    train_runs(store, groups, DATA, split, executor=AtOnce(), listener=listener, in_flight=1)
+    return listener
+
+
+def test_runs_of_a_group_end_as_if_each_were_alone(open_study, side_by_side):
+    runs = make_runs("a", "b", "c", epochs=5)
+    store = open_study(runs)
+    train_in([runs], store)
+    assert set(side_by_side) == {3}
+    for run in runs:
+        assert_finished(store, run)
+
+
+def test_a_lane_that_ends_early_leaves_the_others_to_go_on(open_study, side_by_side, trainer):
+    runs = make_runs("a", "b", "c", epochs=5)
+    store = open_study(runs)
+    trainer.trouble[runs[1].key] = lambda segment: replace(train(segment), diverged=True, final=None)
+    train_in([runs], store)
+    assert side_by_side[0] == 3
+    assert set(side_by_side[1:]) == {2}
+    assert store.status()[runs[1].key] == "diverged"
+    assert_finished(store, runs[0])
+    assert_finished(store, runs[2])
+
+
+def test_a_group_that_does_not_fit_goes_on_in_halves(open_study, monkeypatch):
+    lanes = []
+
+    def train_group(segments):
+        lanes.append(len(segments))
+        if len(segments) > 2:
+            raise MemoryError("the device has no room")
+        return tuple(train(segment) for segment in segments)
+
+    monkeypatch.setattr(workers, "train_group", train_group)
+    runs = make_runs(*"abcde", epochs=2)
+    store = open_study(runs)
+    listener = train_in([runs], store)
+    assert max(lanes[1:]) < 5
+    assert any("halves" in notice for notice in listener.notices)
+    for run in runs:
+        assert_finished(store, run)
+
+
+def test_lanes_at_different_epochs_go_on_apart(open_study, side_by_side):
+    runs = make_runs("ahead", "behind", epochs=6)
+    store = open_study(runs)
+    store.commit(runs[0], train(segment_of(runs[0], epochs=2)))
+    train_in([runs], store)
+    assert set(side_by_side) == {1}
+    for run in runs:
+        assert_finished(store, run)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from dropstudy import plan
 from dropstudy.data import load_dataset
 from dropstudy.errors import InvalidArgument
-from dropstudy.records import Arm, Optimizer
+from dropstudy.records import Arm, Optimizer, Run, Shape
 from dropstudy.spec import FIELDS, parse_spec
 
 SPEC = parse_spec(
@@ -220,3 +220,20 @@ def test_a_split_that_cannot_have_every_class_in_both_parts_is_refused(counts, h
     with pytest.raises(InvalidArgument, match="every class to be in both parts") as refusal:
         plan.split(labels_of(counts), held_out, 0)
     assert refusal.value.subject == "validation"
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from([(4,), (9, 9), (30,)]), st.integers(0, 3)), max_size=30),
+    st.integers(1, 5),
+)
+def test_groups_hold_every_run_once_with_runs_that_one_program_trains_and_the_longest_first(kinds, lanes):
+    runs = [
+        Run(str(i), Arm("a"), Shape(8, hidden, 3, 10, 5), seed, "relu", Optimizer(), 2, "test", "float32")
+        for i, (hidden, seed) in enumerate(kinds)
+    ]
+    groups = plan.groups(runs, lanes)
+    assert sorted(run.key for group in groups for run in group) == sorted(run.key for run in runs)
+    assert all(1 <= len(group) <= lanes for group in groups)
+    assert all(len({run.shape for run in group}) == 1 for group in groups)
+    costs = [len(group) * group[0].shape.parameters for group in groups]
+    assert costs == sorted(costs, reverse=True)

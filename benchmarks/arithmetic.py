@@ -1,8 +1,9 @@
 """How long an epoch's matrix products alone would take at the rate that this machine multiplies at.
 
 The rate is that of the engine's own product (`network.matmul`) on the shapes of the notebook's network, in the
-environment of dropstudy's workers: one core to a process, as many processes at once as there are physical cores, because
-cores that work together share caches, memory and heat. Of the shapes the fastest counts, for all of the arithmetic.
+environment of dropstudy's workers: one core to a process, as many processes at once as there are physical cores,
+because cores that work together share caches, memory and heat. Of the shapes the fastest counts, for all of the
+arithmetic. It is what XLA multiplies at, not the most that the hardware can do.
 """
 
 from __future__ import annotations

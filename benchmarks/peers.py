@@ -2,15 +2,16 @@
 
     python benchmarks/peers.py --peer-python /path/to/python/with/the/peers
 
-Each side trains the notebook's two networks on MNIST in a process of its own (`sides.py`), as its users run it: the peers
-one network after the other on all cores, dropstudy both at once on a worker each. Every round runs every side once, in
-an order that rotates, and measures what the machine multiplies at (`arithmetic.py`).
+Each side trains the notebook's two networks on MNIST in a process of its own (`sides.py`), as its users run it: the
+peers one network after the other on all cores, dropstudy both at once on a worker each. Every round runs every side
+once, in an order that rotates, and measures what the machine multiplies at (`arithmetic.py`).
 
-    seconds per run-epoch   from the end of a network's first epoch to the end of its last, over its epochs in between,
-                            mean of the networks; divided by the networks that train at once. Looking at the test set
-                            after each epoch is part of it on every side.
-    start-up                the rest of the process's wall time: imports, data, building, compilation, and what the first
-                            epochs take beyond the others. dropstudy keeps compiled programs on disk; only a first round can be cold.
+    seconds per run-epoch   from the end of a network's first epoch to the end of its last, over the epochs in
+                            between, mean of the networks; divided by the networks that train at once. Looking at
+                            the test set after each epoch is part of it on every side.
+    start-up                the rest of the process's wall time: imports, data, building, compilation, and what the
+                            first epochs take beyond the others. dropstudy keeps compiled programs on disk, so only
+                            a first round can be cold.
 
 dropstudy's last epoch measures all training examples in float32, where the others measure a sixth of them in the run's
 precision. The table counts that as any other time; the line below it and the ratio to the arithmetic give also
@@ -177,9 +178,9 @@ def side_by_side(rounds: list[Round], names: list[str]) -> str:
 def beside_arithmetic(rounds: list[Round], names: list[str]) -> list[str]:
     """The arithmetic's own time, how it comes about, and how many times as long dropstudy takes."""
     lines = [
-        f"The arithmetic of a run-epoch: {epoch_flops() / 1e9:.1f} GFLOP = 2 (60,000 (forward + kernels' gradients + inputs' "
-        "gradients) + 20,000 forward), with 784 512 + 512 512 + 512 10 products forward and for the kernels' gradients, "
-        "512 512 + 512 10 for the inputs'."
+        f"The arithmetic of a run-epoch, {epoch_flops() / 1e9:.1f} GFLOP:",
+        "    2 (60,000 (forward + kernels' gradients + inputs' gradients) + 20,000 forward)",
+        "    forward = kernels' gradients = 784 512 + 512 512 + 512 10; inputs' gradients = 512 512 + 512 10",
     ]
     for precision in rounds[0].arithmetic:
         measured = [taken.arithmetic[precision] for taken in rounds]

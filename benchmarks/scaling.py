@@ -172,7 +172,8 @@ def main() -> None:
     pixels = (data.x_train.nbytes + data.x_test.nbytes) / MEBIBYTE
     state = 3 * 4 * PARAMETERS / MEBIBYTE
     print(
-        f"A run's state, weights and two moments, is {state:.1f} MiB; the pixels, mapped once for all, are {pixels:.1f} MiB."
+        f"A run's state, weights and two moments, is {state:.1f} MiB; "
+        f"the pixels, mapped once for all, are {pixels:.1f} MiB."
     )
 
 

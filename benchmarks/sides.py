@@ -2,8 +2,8 @@
 
     python benchmarks/sides.py SIDE MNIST.npz EPOCHS
 
-Prints `BEGIN` before the first epoch of a network and `EPOCH {...}` after each epoch, for whoever started it to time. The
-peers' sides import nothing of dropstudy: they run in an environment of their own.
+Prints `BEGIN` before the first epoch of a network and `EPOCH {...}` after each epoch, for whoever started it to time.
+The peers' sides import nothing of dropstudy: they run in an environment of their own.
 
     keras             the notebook's code in Keras 3 form; KERAS_BACKEND says on what
     pytorch           eager PyTorch: batches by indexing, fused Adam, a look at the test set after each epoch
@@ -60,7 +60,7 @@ def keras(data: Arrays, epochs: int) -> None:
 
     one_hot_train, one_hot_test = to_categorical(data["y_train"], 10), to_categorical(data["y_test"], 10)
 
-    class Watch(callbacks.Callback):  # type: ignore[misc]
+    class Watch(callbacks.Callback):
         """Tells of the first epoch's begin and of every end."""
 
         def __init__(self, arm: str) -> None:
@@ -135,7 +135,7 @@ def pytorch(data: Arrays, epochs: int) -> None:
 
 
 def scikit_learn(data: Arrays, epochs: int) -> None:
-    """MLPClassifier without its default penalty; `fit` would look at no test set, so epochs are handed out one by one."""
+    """MLPClassifier without its penalty. `fit` would look at no test set, so epochs are handed out one by one."""
     from sklearn.neural_network import MLPClassifier  # noqa: PLC0415 - each side imports its own system
 
     model = MLPClassifier((512, 512), batch_size=BATCH, alpha=0.0, early_stopping=False)

@@ -1,8 +1,11 @@
 """The engine with one thing switched off that it does to save time; waste.py measures what each is worth.
 
-Each variant replaces a piece of `dropstudy.engine` in this process, which is a worker that trains nothing else, and leaves
-all others as they are. All but those marked draw the same numbers and reach the same loss, up to the order of sums.
+Each variant replaces a piece of `dropstudy.engine` in this process, which is a worker that trains nothing else, and
+leaves all others as they are. All but those marked draw the same numbers and reach the same loss, up to the order of
+sums and the rounding of operands.
 """
+
+# ruff: noqa: N803, N806 - shapes are said in names, as in the engine
 
 from __future__ import annotations
 
@@ -60,7 +63,7 @@ def measure(name: str, precision: str, epochs: int, examples: int) -> Taken:
     # Epochs that never come: a run's last one is not like the others.
     spec = read_spec("notebook", {"data": "mnist", "epochs": epochs + 2, "precision": precision})
     dataset = mnist()
-    run = plan_runs(spec, dataset, precision)[-1]  # type: ignore[arg-type]
+    run = plan_runs(spec, dataset, precision)[-1]
     rows = np.arange(examples, dtype=np.int32)
     VARIANTS[name]()
     segment = Segment(run, arrays_on_disk(dataset), rows, None, None, first_epoch=0, epochs=epochs + 1)
@@ -206,6 +209,7 @@ def optimizer_in_passes() -> None:
         params: Params,
         moments: optimizers.Moments,
         gradients: Params,
+        *,
         step: Array,
         learning_rate: Array,
         settings: Any,
@@ -261,15 +265,14 @@ def step_by_step() -> None:
     def step(
         state: State,
         data: Examples,
-        rows: Array,
-        weight: Array,
-        number: Array,
-        epoch: Array,
+        batch: tuple[Array, Array, Array],
         settings: Settings,
         *,
+        epoch: Array,
         recipe: Recipe,
     ) -> tuple[State, BatchScore]:
         params, moments = state
+        rows, weight, number = batch
         sums, gradients = network.loss_and_gradients(
             params,
             network.operands(params, recipe.compute),
@@ -295,12 +298,13 @@ def step_by_step() -> None:
         rows = np.zeros(steps * recipe.batch_size, np.int32)
         rows[:n] = index[order]
         weights = (np.arange(len(rows)) < n).astype(np.float32)
+        batches = zip(
+            np.split(rows, steps), np.split(weights, steps), np.arange(steps) + epoch * steps, strict=True
+        )
         total = []
-        for at, (batch, weight) in enumerate(
-            zip(np.split(rows, steps), np.split(weights, steps), strict=True)
-        ):
-            number, which = np.int32(epoch * steps + at), np.int32(epoch)
-            state, sums = step(state, data, batch, weight, number, which, settings, recipe=recipe)
+        for rows_B, weight_B, number in batches:
+            batch = (rows_B, weight_B, np.int32(number))
+            state, sums = step(state, data, batch, settings, epoch=np.int32(epoch), recipe=recipe)
             total.append(sums)
         means = jax.tree.map(lambda *values: sum(values)[None] / n, *total)
         return jax.tree.map(lambda array: array[None], state), means

@@ -2,8 +2,8 @@
 
     python benchmarks/waste.py
 
-Trains the notebook's dropout arm on one core, in the environment of dropstudy's workers, with one thing switched off at a
-time (`variants.py`), each in a worker of its own, in both precisions, in an order that rotates from round to
+Trains the notebook's dropout arm on one core, in the environment of dropstudy's workers, with one thing switched off
+at a time (`variants.py`), each in a worker of its own, in both precisions, in an order that rotates from round to
 round. An epoch includes its evaluation on the test set and on 10,000 training examples.
 
 A variant's ratio is its seconds over those of the engine as it is in the same round: above 1 the thing gains; at 1 it

@@ -45,8 +45,8 @@ ROOMS = {
         "errors", "records", "files", "presets", "spec", "hardware", "plan", "store",
     },
     "study": {
-        "errors", "records", "tensors", "spec", "hardware", "plan", "data", "workers", "store", "coordinator", "history",
-        "progress", "stats", "report", "models", "folder",
+        "errors", "records", "tensors", "spec", "hardware", "plan", "data", "workers", "store", "coordinator",
+        "history", "progress", "stats", "report", "models", "folder",
     },
     "cli": {
         "errors", "presets", "spec", "data", "progress", "report", "tables", "doctor", "folder", "study",

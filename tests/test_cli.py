@@ -60,7 +60,7 @@ def say(monkeypatch, capsys):
 def quick(monkeypatch, tmp_path):
     """Training is made up and takes no time, and studies go to a folder of this test's own."""
     monkeypatch.setattr(workers, "train", made_up.train)
-    monkeypatch.setattr(study, "LocalWorkers", lambda _: AtOnce())
+    monkeypatch.setattr(study, "LocalWorkers", lambda *_: AtOnce())
     monkeypatch.chdir(tmp_path)
 
 

@@ -70,7 +70,7 @@ def copied(finished, tmp_path):
 def quick(monkeypatch, tmp_path):
     """Make studies whose training is made up and takes no time; further settings replace the usual ones."""
     monkeypatch.setattr(workers, "train", made_up.train)
-    monkeypatch.setattr(study, "LocalWorkers", lambda _: AtOnce())
+    monkeypatch.setattr(study, "LocalWorkers", lambda *_: AtOnce())
 
     def make(spec="notebook", *, out="made up", **settings):
         return Study(spec, out=tmp_path / out, **{**SETTINGS, **settings})
@@ -426,7 +426,7 @@ def test_workers_of_our_own_are_killed_when_a_study_is_interrupted_and_ended_whe
         def shutdown(self, cancel_futures=False, **_):
             ends.append(cancel_futures)
 
-    monkeypatch.setattr(study, "LocalWorkers", lambda _: Ours())
+    monkeypatch.setattr(study, "LocalWorkers", lambda *_: Ours())
     with pytest.raises(KeyboardInterrupt):
         quick().run(listener=Interrupting(at=2))
     quick().run(listener=Silent())
@@ -770,3 +770,19 @@ def test_the_public_names_are_there_and_others_are_told_which():
     assert dir(dropstudy) == sorted(dropstudy.__all__)
     with pytest.raises(AttributeError, match="Study"):
         _ = dropstudy.Studie
+
+
+def test_a_run_whose_weights_are_gone_is_trained_again_and_it_alone(copied):
+    copy = Study(copied)
+    before = load_file(copy.export(arm="dropout 0.5", file_format="safetensors", out=copied / "a.safetensors"))
+    with Store(copied) as store:
+        lost = next(run for run in store.runs() if run.arm.name == "dropout 0.5")
+        (store.run_folder(lost.key) / "weights.safetensors").unlink()
+    with pytest.raises(StoreError, match=r"weights\.safetensors.*dropstudy run"):
+        copy.weights("dropout 0.5")
+    assert not copy.finished
+    events = Events()
+    copy.run(listener=events)
+    assert {arm for arm, _, _ in events.epochs} == {"dropout 0.5"}
+    after = load_file(copy.export(arm="dropout 0.5", file_format="safetensors", out=copied / "b.safetensors"))
+    assert all(np.array_equal(before[name], after[name]) for name in before)

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from dropstudy.records import SegmentResult, Status
 
 DATABASE = "study.db"
+RESULTS = ("weights", "predictions")
+"""The files that a finished run leaves, without their suffix."""
+
 WEIGHTS = "weights/"
 """What the names of the weights begin with in a state; the moments' begin otherwise."""
 CHECKPOINT = "checkpoint-"
@@ -208,8 +211,16 @@ class Store:
         with self._transaction():
             self._update(run.key, {"status": "failed", "error": cause})
 
+    def lost(self) -> tuple[Run, ...]:
+        """Finished runs whose weights or predictions are no longer there."""
+        return tuple(
+            run
+            for run in self.runs("done")
+            if not all((self.run_folder(run.key) / f"{what}.safetensors").is_file() for what in RESULTS)
+        )
+
     def restart(self, run: Run) -> None:
-        """Forget what a run has done, for one whose checkpoint is damaged."""
+        """Forget what a run has done, for one whose checkpoint is damaged or whose results are gone."""
         self._check_still_there()
         with self._transaction() as db:
             db.execute("DELETE FROM history WHERE key = ?", (run.key,))
@@ -220,6 +231,11 @@ class Store:
                     "epochs_done": 0,
                     "checkpoint": None,
                     "checkpoint_sha256": None,
+                    "weights_sha256": None,
+                    "predictions_sha256": None,
+                    "test_loss": None,
+                    "test_accuracy": None,
+                    "brier": None,
                     "error": None,
                 },
             )

@@ -124,6 +124,8 @@ class Study:
             folder.check_data(self.folder, dataset)
             self.spec = folder.begin(self.folder, self.spec, dataset, chosen)
             with Store(self.folder) as store:
+                for run in store.lost():
+                    store.restart(run)
                 runs = store.runs("planned", "running", "failed")
                 if runs:  # or else another process has finished them
                     fallback = self.facts["fallback"]
@@ -148,12 +150,13 @@ class Study:
 
     @property
     def finished(self) -> bool:
-        """True where every run of the plan is done or has diverged."""
+        """True where every run of the plan has diverged, or is done and its results are there."""
         if not folder.begun(self.folder):
             return False
         with Store(self.folder) as store:
             statuses = store.status().values()
-        return bool(statuses) and all(status in {"done", "diverged"} for status in statuses)
+            ended = bool(statuses) and all(status in {"done", "diverged"} for status in statuses)
+            return ended and not store.lost()
 
     @property
     def reported(self) -> bool:

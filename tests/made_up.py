@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from dropstudy import study, workers
 from dropstudy.data.cache import map_arrays
 from dropstudy.records import METRICS, EpochMetrics, FinalMetrics, SegmentResult
+from standin import AtOnce
 
 
 class Mishap(Exception):
@@ -25,6 +27,13 @@ def train(segment):
         state[f"weights/dense_{layer}/bias"] = np.zeros(outputs, np.float32)
     final = _final(segment, draws) if history[-1].epoch == run.epochs else None
     return SegmentResult(history, state, final, diverged=False, device="made up")
+
+
+def instead_of_workers(monkeypatch):
+    """Have every segment trained by `train`, or by whatever a test puts in the place of `workers.train`."""
+    monkeypatch.setattr(workers, "train", train)
+    monkeypatch.setattr(workers, "train_group", lambda segments: tuple(map(workers.train, segments)))
+    monkeypatch.setattr(study, "LocalWorkers", lambda *_, **__: AtOnce())
 
 
 def _final(segment, draws):

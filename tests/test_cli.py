@@ -27,7 +27,6 @@ from dropstudy import Study, cli, data, presets, study, workers
 from dropstudy.errors import DataUnavailable
 from dropstudy.records import StudySpec
 from dropstudy.spec import FIELDS, SHORTHANDS, read_spec
-from standin import AtOnce
 
 COMMAND = typer.main.get_command(cli.app)
 COMMANDS = dict(COMMAND.commands)
@@ -59,8 +58,7 @@ def say(monkeypatch, capsys):
 @pytest.fixture
 def quick(monkeypatch, tmp_path):
     """Training is made up and takes no time, and studies go to a folder of this test's own."""
-    monkeypatch.setattr(workers, "train", made_up.train)
-    monkeypatch.setattr(study, "LocalWorkers", lambda *_: AtOnce())
+    made_up.instead_of_workers(monkeypatch)
     monkeypatch.chdir(tmp_path)
 
 

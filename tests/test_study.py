@@ -27,6 +27,7 @@ import dropstudy
 import made_up
 from dropstudy import Study, data, folder, study, workers
 from dropstudy.errors import DataUnavailable, InvalidArgument, StoreError, StudyLocked
+from dropstudy.hardware import choose_precision
 from dropstudy.progress import EpochLines, Silent, large_rate
 from dropstudy.records import METRICS
 from dropstudy.spec import read_spec
@@ -69,8 +70,7 @@ def copied(finished, tmp_path):
 @pytest.fixture
 def quick(monkeypatch, tmp_path):
     """Make studies whose training is made up and takes no time; further settings replace the usual ones."""
-    monkeypatch.setattr(workers, "train", made_up.train)
-    monkeypatch.setattr(study, "LocalWorkers", lambda *_: AtOnce())
+    made_up.instead_of_workers(monkeypatch)
 
     def make(spec="notebook", *, out="made up", **settings):
         return Study(spec, out=tmp_path / out, **{**SETTINGS, **settings})
@@ -387,9 +387,9 @@ def test_rows_held_out_are_the_same_in_every_arm_of_a_seed_and_others_in_another
     segments = []
 
     class Watching(AtOnce):
-        def submit(self, fn, segment):
-            segments.append(segment)
-            return super().submit(fn, segment)
+        def submit(self, fn, group):
+            segments.extend(group)
+            return super().submit(fn, group)
 
     quick(validation=100, seeds=[3, 8], epochs=1).run(executor=Watching(), listener=Silent())
     rows = {(s.run.seed, s.run.arm.name): (s.train_index, s.validation_index) for s in segments}
@@ -533,7 +533,7 @@ def test_the_study_file_says_what_was_settled_and_the_study_goes_on_with_it(quic
     fresh = quick(data="digits", precision="auto").run(listener=Silent())
     written = read_spec(fresh.folder)
     assert written == fresh.spec
-    assert written.precision == "float32"
+    assert written.precision == choose_precision("auto", "cpu")
     text = (fresh.folder / "study.toml").read_text()
     for known in ("data_sha256: 4fc079cc", "data_source: scikit-learn", "jax: ", "python: 3."):
         assert known in text
@@ -774,7 +774,9 @@ def test_the_public_names_are_there_and_others_are_told_which():
 
 def test_a_run_whose_weights_are_gone_is_trained_again_and_it_alone(copied):
     copy = Study(copied)
-    before = load_file(copy.export(arm="dropout 0.5", file_format="safetensors", out=copied / "a.safetensors"))
+    before = load_file(
+        copy.export(arm="dropout 0.5", file_format="safetensors", out=copied / "a.safetensors")
+    )
     with Store(copied) as store:
         lost = next(run for run in store.runs() if run.arm.name == "dropout 0.5")
         (store.run_folder(lost.key) / "weights.safetensors").unlink()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Device = Literal["cpu", "gpu"]
 DEVICES = ("auto", "cpu", "gpu")
 
-SHOWN_EQUAL = False
+SHOWN_EQUAL = True
 """Whether paired runs have shown that bfloat16 products change test accuracy by less than 0.05 points, the 95% interval
 included: benchmarks/precision.py, result in benchmarks/README.md."""
 

@@ -15,7 +15,7 @@ from dropstudy.coordinator import Listener, train_runs
 from dropstudy.data import load_dataset
 from dropstudy.data.cache import arrays_on_disk
 from dropstudy.errors import InvalidArgument, StoreError
-from dropstudy.hardware import choose_device, physical_cores
+from dropstudy.hardware import choose_device, native_bfloat16, physical_cores, why_precision
 from dropstudy.history import History, tidy
 from dropstudy.progress import FALLBACK, EpochLines, announcement
 from dropstudy.spec import STUDY_FILE, is_study, read_spec, study_folder
@@ -131,15 +131,13 @@ class Study:
                     fallback = self.facts["fallback"]
                     for line in announcement(self.spec, dataset, runs, self.folder, fallback=fallback):
                         listener.notice(line)
+                    if self.spec.precision == "bfloat16" and not native_bfloat16(chosen):
+                        listener.notice(f"float32 is faster here: {why_precision(chosen)}.")
                     count = 1 if chosen == "gpu" else min(workers or physical_cores(), len(runs))
                     with _crew(count, chosen) if executor is None else nullcontext(executor) as crew:
-                        lanes = 1
-                        if chosen == "gpu":
-                            size = dataset.x_train.nbytes + dataset.x_test.nbytes
-                            lanes = crew.submit(lanes_that_fit, runs[0], size).result()
                         train_runs(
                             store,
-                            plan.groups(runs, lanes),
+                            plan.groups(runs, _lanes(runs, dataset, crew, chosen)),
                             arrays_on_disk(dataset),
                             self._split(dataset),
                             executor=crew,
@@ -370,3 +368,11 @@ def _crew(count: int, device: Device) -> Iterator[Executor]:
         workers.shutdown(wait=False, cancel_futures=True)
         raise
     workers.shutdown()
+
+
+def _lanes(runs: tuple[Run, ...], dataset: Dataset, crew: Executor, device: Device) -> int:
+    """How many runs train side by side: as many as the GPU has room for; one at a time on each core of a CPU."""
+    if device == "cpu":
+        return 1
+    largest = max(runs, key=lambda run: run.shape.parameters)
+    return crew.submit(lanes_that_fit, largest, dataset.x_train.nbytes + dataset.x_test.nbytes).result()

@@ -105,7 +105,7 @@ def _rate(
     rights = jnp.asarray(np.stack([b] * _PRODUCTS_A_CALL), precision)
     many = _compiled(precision, axes)
     many(lefts, rights).block_until_ready()
-    taken = []
+    taken: list[float] = []
     end = time.perf_counter() + limit
     while not taken or time.perf_counter() < end:
         start = time.perf_counter()

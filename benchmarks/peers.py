@@ -190,12 +190,12 @@ def beside_arithmetic(rounds: list[Round], names: list[str]) -> list[str]:
         lines.append(f"{precision}: {rate} GFLOP/s, all cores together ({fastest}); so {seconds} s")
     for name in names:
         timings = take(rounds, name)
-        precision = timings[0].precision
-        if not SIDES[name].ours or precision is None:
+        used = timings[0].precision
+        if not SIDES[name].ours or used is None:
             continue
-        own = [taken.arithmetic[precision].seconds for taken in rounds]
+        own = [taken.arithmetic[used].seconds for taken in rounds]
         all_epochs = spread(t.seconds / s for t, s in zip(timings, own, strict=True)).text()
-        line = f"{SIDES[name].name} ({precision}): {all_epochs} times the arithmetic"
+        line = f"{SIDES[name].name} ({used}): {all_epochs} times the arithmetic"
         without_last = [t.without_last for t in timings if t.without_last is not None]
         if len(without_last) == len(own):
             ordinary = spread(t / s for t, s in zip(without_last, own, strict=True)).text()
@@ -246,6 +246,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--repeats", type=int, default=5, help="rounds")
+    parser.add_argument("--examples", type=int, default=60_000, help="training examples; fewer to try it out")
     parser.add_argument("--sides", default=",".join(SIDES), help="some of %(default)s")
     parser.add_argument("--peer-python", default=sys.executable, help="has the peers' packages")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every timing there")
@@ -258,12 +259,15 @@ def main() -> None:
         parser.error("--epochs: expected 2 or more, since the first is start-up")
 
     about = head(
-        peers=versions(*PEER_PACKAGES, python=options.peer_python), epochs=options.epochs, n=options.repeats
+        peers=versions(*PEER_PACKAGES, python=options.peer_python),
+        examples=options.examples,
+        epochs=options.epochs,
+        n=options.repeats,
     )
     rounds = []
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "mnist.npz"
-        write_npz(data)
+        write_npz(data, options.examples)
         for number in range(options.repeats):
             arithmetic = measure_arithmetic()
             timings = {}

@@ -145,8 +145,8 @@ def scikit_learn(data: Arrays, epochs: int) -> None:
         epoch(ARMS[0][0], float(model.score(data["x_test"], data["y_test"])))
 
 
-def dropstudy(precision: str, epochs: int) -> None:
-    """As `dropstudy run notebook` trains, without figures and tables; the study finds MNIST itself."""
+def dropstudy(precision: str, path: str, epochs: int) -> None:
+    """As `dropstudy run notebook --data FILE` trains, without figures and tables."""
     from dropstudy import Study  # noqa: PLC0415 - each side imports its own system
     from dropstudy.progress import Silent  # noqa: PLC0415
 
@@ -160,14 +160,14 @@ def dropstudy(precision: str, epochs: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "study"
         begin()
-        Study("notebook", data="mnist", epochs=epochs, precision=precision, out=out).run(listener=Watch())
+        Study("notebook", data=path, epochs=epochs, precision=precision, out=out).run(listener=Watch())
 
 
 def main() -> None:
     """Train one side."""
     side, path, epochs = sys.argv[1], sys.argv[2], int(sys.argv[3])
     if side.startswith("dropstudy-"):
-        dropstudy(side.removeprefix("dropstudy-"), epochs)
+        dropstudy(side.removeprefix("dropstudy-"), path, epochs)
         return
     sides: dict[str, Callable[[Arrays, int], None]] = {
         "keras": keras,

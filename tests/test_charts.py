@@ -15,6 +15,7 @@ from dropstudy import charts
 from dropstudy.charts.side_by_side import rate_axis, spread_labels
 from dropstudy.charts.theme import epoch_axis, rate_in_words
 from dropstudy.errors import InvalidArgument
+from dropstudy.names import plain_name
 from dropstudy.records import Arm
 from dropstudy.stats import learning_curves
 from notebook_history import ARMS, many_seeds, notebook_history
@@ -281,10 +282,10 @@ def test_epoch_numbers_have_room(last_epoch, width):
 
 @given(st.text(max_size=400))
 def test_a_plain_name_is_one_short_visible_line(name):
-    plain = charts.plain_name(name, 40)
+    plain = plain_name(name, 40)
     assert 1 <= len(plain) <= 40
     assert plain.isprintable()
-    assert charts.plain_name(plain, 40) == plain
+    assert plain_name(plain, 40) == plain
 
 
 def test_both_readings_of_a_rate_are_printed():

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dropstudy import report, stats
+from dropstudy import charts, report, stats
 from dropstudy.records import Arm
 from notebook_history import ARMS, finals_of, many_seeds, notebook_finals, notebook_history
 
@@ -279,13 +279,13 @@ def test_pictures_are_drawn_from_finished_runs_and_an_arm_without_any_has_no_fig
     history = many_seeds(ARMS, 2)
     finals = finals_of(history, ARMS).query("seed == 0")
     seen = []
-    real = report.charts.side_by_side
+    real = charts.side_by_side
 
     def watch(history, arms, **rest):
         seen.append(set(history["seed"]))
         return real(history, arms, **rest)
 
-    monkeypatch.setattr(report.charts, "side_by_side", watch)
+    monkeypatch.setattr(charts, "side_by_side", watch)
     paths = write(tmp_path, history, finals, (*ARMS, Arm("late", 0.5)))
     assert seen == [{0}]
     assert not [path for path in paths if "late" in path.name]

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from dropstudy import charts, stats
+from dropstudy import stats
 from dropstudy.files import write_text
+from dropstudy.names import plain_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,7 +80,7 @@ def summary_cells(summaries: Sequence[ArmSummary]) -> pd.DataFrame:
     """
     return pd.DataFrame(
         {
-            "arm": [charts.plain_name(s.arm) for s in summaries],
+            "arm": [plain_name(s.arm) for s in summaries],
             "test accuracy": [_percent_cell(s.test_accuracy) for s in summaries],
             "Keras' running training accuracy": [_percent_cell(s.keras_accuracy) for s in summaries],
             "clean training accuracy": [_percent_cell(s.clean_accuracy) for s in summaries],
@@ -155,11 +156,13 @@ def write_report(
     Raises:
         StoreError: the disk is full, or the folder cannot be written.
     """
+    from dropstudy import charts  # noqa: PLC0415 - altair is slow to import, and most commands draw nothing
+
     figures = folder / "figures"
     drawn = stats.finished_history(history, finals, arms)
-    subtitle = f"{charts.plain_name(study_name)}, data: {charts.plain_name(dataset_name)}"
+    subtitle = f"{plain_name(study_name)}, data: {plain_name(dataset_name)}"
     if fallback_note:
-        subtitle += f" ({charts.plain_name(fallback_note, 90)})"
+        subtitle += f" ({plain_name(fallback_note, 90)})"
     paths = charts.save(
         charts.side_by_side(drawn, arms, watches_test=watches_test, subtitle=subtitle),
         figures / "side_by_side",
@@ -172,7 +175,7 @@ def write_report(
             paths += charts.save(charts.notebook_training(drawn, arm), figures / f"training_data_{stem}")
     summaries = stats.summarise(history, finals, arms)
     sentences = conclusion(summaries, stats.compare(finals, arms), watches_test=watches_test, n_test=n_test)
-    heading = f"Study {charts.plain_name(study_name)}, data: {charts.plain_name(dataset_name)}"
+    heading = f"Study {plain_name(study_name)}, data: {plain_name(dataset_name)}"
     lines = [heading, *([fallback_note] if fallback_note else []), *sentences]
     texts = {
         "history.csv": history.to_csv(index=False, lineterminator="\n"),
@@ -322,7 +325,7 @@ def _unfinished(summaries: Sequence[ArmSummary]) -> str:
 
 
 def _quoted(name: str) -> str:
-    return f"'{charts.plain_name(name, 40)}'"
+    return f"'{plain_name(name, 40)}'"
 
 
 def _over(seeds: int) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from dropstudy import folder, plan, stats
+from dropstudy import folder, plan, report, stats
 from dropstudy.coordinator import Listener, train_runs
 from dropstudy.data import load_dataset
 from dropstudy.data.cache import arrays_on_disk
@@ -202,14 +202,10 @@ class Study:
 
     def summary(self) -> pd.DataFrame:
         """One row per arm: test accuracy, the ways to measure training accuracy, the gaps between them."""
-        from dropstudy import report  # noqa: PLC0415 - it draws, and altair is slow to import
-
         return report.summary_table(self.summaries())
 
     def conclusion(self) -> list[str]:
         """What the study shows and does not show, in a few sentences."""
-        from dropstudy import report  # noqa: PLC0415 - it draws, and altair is slow to import
-
         return report.conclusion(
             self.summaries(),
             stats.compare(self.finals(), self.spec.arms),
@@ -223,8 +219,6 @@ class Study:
         Returns:
             The files written.
         """
-        from dropstudy import report  # noqa: PLC0415 - it draws, and altair is slow to import
-
         facts = self.facts
         return report.write_report(
             self.folder,
@@ -298,7 +292,7 @@ class Study:
         Returns:
             The file, `<study>/<arm>-seed<seed>.<format>` where `out` is not given.
         """
-        from dropstudy import models, report  # noqa: PLC0415 - as above
+        from dropstudy import models  # noqa: PLC0415 - as above
 
         run = self._run(arm, seed)
         # Of all arms, as their figures are named: two names can have the same letters and digits in them.

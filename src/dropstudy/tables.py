@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import shutil
 import sys
+import textwrap
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
@@ -19,8 +20,11 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+_HEADING = 16
+"""Columns after which a heading goes on in a line below."""
+
 _PIPE_WIDTH = 1000
-"""Columns where there is no terminal: room for every table, so that a log has one line a row."""
+"""Columns where there is no terminal: a wide page; long headings are set in several lines."""
 
 
 def text(frame: pd.DataFrame) -> str:
@@ -29,7 +33,8 @@ def text(frame: pd.DataFrame) -> str:
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for number, name in enumerate(frame.columns):
         # Folded, since names of arms tend to differ at the end.
-        table.add_column(Text(str(name)), justify="left" if number == 0 else "right", overflow="fold")
+        heading = Text(textwrap.fill(str(name), _HEADING, break_long_words=False))
+        table.add_column(heading, justify="left" if number == 0 else "right", overflow="fold")
     for row in frame.itertuples(index=False):
         # Text, so that an arm called "[red]" is printed and not obeyed.
         table.add_row(*(Text(_cell(value)) for value in row))

@@ -3,6 +3,5 @@
 from dropstudy.charts.files import save
 from dropstudy.charts.notebook import notebook_test, notebook_training
 from dropstudy.charts.side_by_side import side_by_side
-from dropstudy.charts.theme import plain_name
 
-__all__ = ["notebook_test", "notebook_training", "plain_name", "save", "side_by_side"]
+__all__ = ["notebook_test", "notebook_training", "save", "side_by_side"]

@@ -11,6 +11,7 @@ import altair as alt
 
 from dropstudy.charts import theme
 from dropstudy.charts.theme import Series
+from dropstudy.names import plain_name
 from dropstudy.stats import learning_curves
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def _notebook_figure(
     if seeds > 1:
         band = base.mark_area(opacity=theme.BAND_OPACITY, clip=True)
         layers.insert(0, band.encode(y=alt.Y("low:Q", scale=rates, axis=rate_axis), y2="high:Q", color=color))
-    subtitle = [theme.plain_name(arm.name, 70), theme.rate_in_words(arm)]
+    subtitle = [plain_name(arm.name, 70), theme.rate_in_words(arm)]
     if seeds > 1:
         subtitle[1] += f"; mean of {seeds} seeds, band from the lowest to the highest"
     chart = alt.LayerChart(layer=layers).properties(

@@ -14,6 +14,7 @@ import pandas as pd
 
 from dropstudy.charts import theme
 from dropstudy.charts.theme import Series
+from dropstudy.names import plain_name
 from dropstudy.stats import learning_curves
 
 if TYPE_CHECKING:
@@ -184,7 +185,7 @@ def _panel(curves: pd.DataFrame, arm: Arm, layout: Layout, *, leftmost: bool) ->
         width=layout.width,
         height=layout.height,
         title=alt.Title(
-            theme.plain_name(arm.name, (layout.width + LABEL_ROOM) // 8),
+            plain_name(arm.name, (layout.width + LABEL_ROOM) // 8),
             subtitle=words if len(curves) else f"{words}; no epoch to draw",
             fontSize=13,
             subtitleFontSize=11,

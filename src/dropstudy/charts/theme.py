@@ -6,7 +6,6 @@ differ in lightness: a grey print keeps them apart, and dashes and point shapes 
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -119,20 +118,6 @@ def inline(table: pd.DataFrame) -> alt.InlineData:
     """The rows of a table inside the chart. Altair refuses a DataFrame of more than 5,000 rows, not these."""
     rows = table.to_dict(orient="records")
     return alt.InlineData(values=[{str(column): value for column, value in row.items()} for row in rows])
-
-
-def plain_name(name: str, limit: int = 60) -> str:
-    """A name as one line of at most `limit` characters, for titles and sentences.
-
-    Line breaks and characters that cannot be seen become a space; a name too long loses its middle, since
-    names of one study tend to differ at the end.
-    """
-    visible = "".join(" " if unicodedata.category(c).startswith("C") else c for c in name)
-    line = " ".join(visible.split())
-    if len(line) > limit:
-        tail = (limit - 1) // 2
-        line = f"{line[: limit - 1 - tail]}…{line[len(line) - tail :]}"
-    return line or "(no name)"
 
 
 def rate_in_words(arm: Arm) -> str:

@@ -31,7 +31,7 @@ from pathlib import Path
 import altair as alt
 import pandas as pd
 
-from arithmetic import Arithmetic, epoch_flops
+from arithmetic import TRAINED, Arithmetic, epoch_flops
 from arithmetic import measure as measure_arithmetic
 from common import ARMS, PEER_PACKAGES, Spread, head, spread, table, versions, watched, write_json, write_npz
 from dropstudy.charts import theme
@@ -161,7 +161,8 @@ def side_by_side(rounds: list[Round], names: list[str]) -> str:
         by_arm = [
             spread(t.by_arm[arm] for t in timings).text() if arm in timings[0].by_arm else "-" for arm in ARMS
         ]
-        accuracies = [f"{timings[-1].val_accuracy[arm]:.4f}" for arm in timings[-1].val_accuracy]
+        last = timings[-1].val_accuracy
+        accuracies = [f"{last[arm]:.4f}" for arm in ARMS if arm in last]
         rows.append(
             [
                 SIDES[name].name,
@@ -246,7 +247,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--repeats", type=int, default=5, help="rounds")
-    parser.add_argument("--examples", type=int, default=60_000, help="training examples; fewer to try it out")
+    parser.add_argument(
+        "--examples", type=int, default=TRAINED, help="training examples; fewer to try it out"
+    )
     parser.add_argument("--sides", default=",".join(SIDES), help="some of %(default)s")
     parser.add_argument("--peer-python", default=sys.executable, help="has the peers' packages")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every timing there")
@@ -279,7 +282,9 @@ def main() -> None:
 
     write_json(options.json, about, rounds=[asdict(taken) for taken in rounds])
     print(f"\nMedian (lowest to highest) of {options.repeats}; / is how many times dropstudy's seconds.\n")
-    print(side_by_side(rounds, names), "", *beside_arithmetic(rounds, names), sep="\n")
+    print(side_by_side(rounds, names))
+    if options.examples == TRAINED:
+        print("", *beside_arithmetic(rounds, names), sep="\n")
     if options.chart:
         save(draw(rounds, names, about["device"], options.epochs), options.chart.with_suffix(""), ("png",))
 

@@ -19,7 +19,7 @@ from dropstudy import Study, load_dataset
 def main() -> None:
     """Both halves of the notebook: without dropout and with it."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--out", type=Path, default=Path("studies/notebook"), help="the study's folder")
+    parser.add_argument("--out", type=Path, default=Path("studies/example"), help="the study's folder")
     parser.add_argument("--epochs", type=int, default=20, help="passes over the training data")
     options = parser.parse_args()
 

@@ -184,6 +184,10 @@ def export(
     scale = study.facts["scale"]
     divided = f", divided by {scale:g}" if scale != 1 else ""
     typer.echo(f"{path}\nIts input: {study.features} numbers an example{divided}.")
+    if file_format is ExportFormat.KERAS:
+        typer.echo(
+            "Open it with keras.models.load_model; where only jax is installed, set KERAS_BACKEND=jax first."
+        )
 
 
 @app.command()

@@ -121,7 +121,7 @@ def validation_count(spec: StudySpec, n: int) -> int:
         raise InvalidArgument(
             "validation",
             expected=f"fewer than the {n} training examples, and at least one",
-            received=f"{share_or_count}, that is {count}",
+            received=str(count) if share_or_count == count else f"{share_or_count}, that is {count}",
         )
     return count
 

@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 
 LARGE_RATE = 0.5
 FALLBACK = (
-    "MNIST was not found and could not be fetched: this study uses the 8x8 digits that ship with "
-    "scikit-learn instead. `dropstudy data mnist` says where MNIST is looked for."
+    "MNIST was not found and could not be fetched when this study began: it uses the 8x8 digits that ship "
+    "with scikit-learn instead. `dropstudy data mnist` says where MNIST is looked for; once it is there, "
+    "`dropstudy run --data mnist --out FOLDER` makes the study with it."
 )
+STAND_IN = "8x8 digits of scikit-learn, in place of MNIST"
 
 
 def announcement(
@@ -43,10 +45,15 @@ def announcement(
         )
     shape = runs[0].shape
     lines.append(
-        f"Network {'-'.join(map(str, shape.widths))}, {shape.parameters:,} parameters; {len(runs)} runs of "
-        f"{spec.epochs} epochs, precision {spec.precision}; study in {folder}"
+        f"Network {'-'.join(map(str, shape.widths))}, {shape.parameters:,} parameters; {_counted(len(runs), 'run')} of "
+        f"{_counted(spec.epochs, 'epoch')}, precision {spec.precision}; study in {folder}"
     )
+    lines.append("Starting. The first epoch takes longer: it is compiled first.")
     return lines
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def large_rate(rate: float) -> str:

@@ -23,7 +23,7 @@ OptimizerName = Literal["adam", "sgd"]
 Status = Literal["planned", "running", "done", "diverged", "failed"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
     """Training and test examples with integer labels, as a study uses them.
 
@@ -55,6 +55,13 @@ class Dataset:
     def input_shape(self) -> tuple[int, ...]:
         """Shape of one example, for instance (28, 28)."""
         return tuple(self.x_train.shape[1:])
+
+    def __repr__(self) -> str:
+        shape = " x ".join(map(str, self.input_shape))
+        return (
+            f"Dataset({self.name!r}: {len(self.y_train):,} training and {len(self.y_test):,} test examples of {shape}, "
+            f"{len(self.classes)} classes, from {self.source})"
+        )
 
     @property
     def features(self) -> int:

@@ -84,13 +84,10 @@ def summary_cells(summaries: Sequence[ArmSummary]) -> pd.DataFrame:
             "test accuracy": [_percent_cell(s.test_accuracy) for s in summaries],
             "Keras' running training accuracy": [_percent_cell(s.keras_accuracy) for s in summaries],
             "clean training accuracy": [_percent_cell(s.clean_accuracy) for s in summaries],
-            "artefact": [_points_cell(s.artefact) for s in summaries],
-            "true gap": [_points_cell(s.true_gap) for s in summaries],
+            "artefact (points)": [_points_cell(s.artefact) for s in summaries],
+            "true gap (points)": [_points_cell(s.true_gap) for s in summaries],
             "best epoch": [_best_epoch_cell(s) for s in summaries],
-            "last epoch": [
-                f"{s.last_epoch} (val. loss {s.last_val_loss.value:.4f})" if s.last_epoch else "-"
-                for s in summaries
-            ],
+            "last epoch": [str(s.last_epoch) if s.last_epoch else "-" for s in summaries],
         }
     )
 
@@ -274,10 +271,11 @@ def _about_the_gap(summaries: Sequence[ArmSummary], *, watches_test: bool) -> st
     printed = 100 * arm.keras_gap.value
     seen = "test" if watches_test else "validation"
     side = "above" if printed > -_TIE else "below"
+    how = "same weights, dropout off" if arm.rate else "with the weights of the epoch's end"
     wonder = ", as if it did better on data it was not trained on" if side == "below" else ""
     return (
         f"Keras' numbers put the training accuracy of {_quoted(arm.arm)} {abs(printed):.2f} percentage "
-        f"points {side} its {seen} accuracy{wonder}; measured cleanly (same weights, dropout off) training "
+        f"points {side} its {seen} accuracy{wonder}; measured cleanly ({how}) training "
         f"accuracy is {_percent(arm.clean_accuracy)} and the gap to the test set "
         f"{_signed(100 * arm.true_gap.value)} points{_over(arm.n)}."
     )
@@ -295,7 +293,7 @@ def _how_far_it_carries(
         f"{n_test:,} test examples alone leave such an accuracy uncertain by {error:.2f} points "
         "(standard error)"
     )
-    more = f"run with --seeds {SEEDS_FOR_A_VERDICT} or more"
+    more = f"ask for --seeds {SEEDS_FOR_A_VERDICT} or more, in a study of its own (--out)"
     if n == 1:
         return f"One seed cannot settle it: another one gives other accuracies, and {examples}; {more}."
     spread = ""
@@ -345,7 +343,7 @@ def _percent_cell(mean: Mean) -> str:
 
 
 def _points_cell(mean: Mean) -> str:
-    return f"{_signed(100 * mean.value)} points{_sd_cell(mean)}" if mean.known else "-"
+    return f"{_signed(100 * mean.value)}{_sd_cell(mean)}" if mean.known else "-"
 
 
 def _sd_cell(mean: Mean) -> str:
@@ -356,5 +354,4 @@ def _best_epoch_cell(summary: ArmSummary) -> str:
     if not summary.best_epochs:
         return "-"
     first, last = min(summary.best_epochs), max(summary.best_epochs)
-    span = f", seeds {first} to {last}" if first != last else ""
-    return f"{summary.best_epoch:g} (val. loss {summary.best_val_loss.value:.4f}{span})"
+    return f"{summary.best_epoch:g} ({first} to {last})" if first != last else f"{first}"

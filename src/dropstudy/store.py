@@ -8,6 +8,7 @@ segment.
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, astuple, fields
@@ -275,7 +276,7 @@ class Store:
                 str(path),
                 expected=f"the {what} of a finished run",
                 received="no such file",
-                next_step=f"`dropstudy run {self.folder}` trains what is missing.",
+                next_step=f"`dropstudy run {shlex.quote(str(self.folder))}` trains what is missing.",
             )
         return read_tensors(path, sha256=digest[0])[0]
 

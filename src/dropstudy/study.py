@@ -17,7 +17,7 @@ from dropstudy.data.cache import arrays_on_disk
 from dropstudy.errors import InvalidArgument, StoreError
 from dropstudy.hardware import choose_device, native_bfloat16, physical_cores, why_precision
 from dropstudy.history import History, tidy
-from dropstudy.progress import FALLBACK, EpochLines, announcement
+from dropstudy.progress import STAND_IN, EpochLines, announcement
 from dropstudy.spec import STUDY_FILE, is_study, read_spec, study_folder
 from dropstudy.store import DATABASE, Store
 from dropstudy.tensors import unpack_weights
@@ -229,7 +229,7 @@ class Study:
             dataset_name=facts["data"],
             watches_test=self.spec.watches_test,
             n_test=facts["n_test"],
-            fallback_note=FALLBACK if facts["fallback"] else None,
+            fallback_note=STAND_IN if facts["fallback"] else None,
         )
 
     def weights(self, arm: str | None = None, seed: int | None = None) -> Weights:

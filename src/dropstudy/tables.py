@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-_HEADING = 16
+_HEADING = 14
 """Columns after which a heading goes on in a line below."""
 
 _PIPE_WIDTH = 1000

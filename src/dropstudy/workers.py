@@ -70,7 +70,9 @@ class LocalWorkers(Executor):
         self._lock = threading.Lock()
         self._pools: set[loky.ProcessPoolExecutor] = set()
         self._closed = False
-        self._threads = ThreadPoolExecutor(count, thread_name_prefix="dropstudy-worker")
+        self._threads = ThreadPoolExecutor(
+            count, thread_name_prefix="dropstudy-worker", initializer=_hold_back_interrupts
+        )
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Call `fn` in a worker that is free, in the order of submission."""
@@ -141,9 +143,20 @@ def _environment(device: Device) -> dict[str, str]:
     }
 
 
+def _hold_back_interrupts() -> None:
+    """Let processes that this thread starts begin without Ctrl-C, or it would end them half imported, with a traceback.
+
+    A blocked signal is inherited; `_prepare` unblocks it once it is ignored.
+    """
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+
+
 def _prepare(coordinator: int) -> None:
     # Ctrl-C reaches every process of the terminal; the coordinator alone decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_end_with, args=(coordinator,), daemon=True).start()
 
 

@@ -50,7 +50,7 @@ def _notebook_figure(
 ) -> alt.LayerChart:
     series = (
         Series(loss, "loss", "loss", theme.BLUE, theme.DASHED),
-        Series(accuracy, "accuracy", "accuracy", theme.ORANGE),
+        Series(accuracy, "accuracy", "accuracy", theme.PURPLE),
     )
     rows = history[history["arm"] == arm.name]
     curves = learning_curves(rows, [s.metric for s in series])

@@ -42,7 +42,7 @@ KERAS = Series(
     "accuracy",
     "Keras",
     "Training accuracy as Keras prints it: running mean over the epoch, dropout on",
-    theme.ORANGE,
+    theme.PURPLE,
     theme.DASHED,
     "triangle-up",
 )

@@ -26,7 +26,7 @@ FAINT_INK = "#5a5a5a"
 AXIS = "#8c8c8c"
 GRID = "#e3e3e3"
 PAPER = "#ffffff"
-BLUE, ORANGE, VERMILLION = "#0072b2", "#e69f00", "#d55e00"
+BLUE, PURPLE, VERMILLION = "#0072b2", "#cc79a7", "#d55e00"
 SOLID, DASHED = (1, 0), (5, 3)
 BAND_OPACITY = 0.18
 

@@ -35,6 +35,7 @@ class Purpose(IntEnum):
     SHUFFLE = 2
     MASK = 3
     INPUT_MASK = 4
+    SAMPLE = 5
 
 
 class Key(NamedTuple):

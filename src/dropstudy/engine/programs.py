@@ -82,8 +82,8 @@ def train_epoch(
         recipe: what is compiled in.
 
     Returns:
-        The new state, and mean loss and accuracy as Keras reports them, (lanes,): while the weights move, noise on,
-        each batch weighted by its size.
+        The new state, and summed loss and number of correct answers, (lanes,): while the weights move, noise on, as
+        Keras' running means have them.
     """
     one = partial(_train_epoch, data=data, epoch=jnp.asarray(epoch, jnp.int32), recipe=recipe)
     return _over_lanes(one, state, index, settings)
@@ -91,7 +91,7 @@ def train_epoch(
 
 @partial(jax.jit, static_argnames=("compute", "activation"))
 def evaluate(params: Params, data: Examples, index: Array, *, compute: str, activation: str) -> BatchScore:
-    """Mean loss and accuracy, (lanes,), on the rows that `index`, (lanes, n), names; noise off."""
+    """Summed loss and correct answers, (lanes,), on the rows that `index`, (lanes, n), names; noise off."""
 
     def one(params: Params, index: Array) -> BatchScore:
         def batch(_: None, rows_and_weight: tuple[Array, Array]) -> tuple[None, BatchScore]:
@@ -102,7 +102,7 @@ def evaluate(params: Params, data: Examples, index: Array, *, compute: str, acti
             )
 
         _, sums = lax.scan(batch, None, _in_batches(index, min(EVALUATION_ROWS, index.shape[0])))
-        return BatchScore(sums.loss.sum() / index.shape[0], sums.correct.sum() / index.shape[0])
+        return BatchScore(sums.loss.sum(), sums.correct.sum())
 
     return _over_lanes(one, params, index)
 
@@ -130,6 +130,17 @@ def answer(params: Params, data: Examples, *, activation: str) -> Answers:
         return Answers(*(values.reshape(-1)[:n] for values in answers))
 
     return _over_lanes(one, params)
+
+
+@partial(jax.jit, static_argnames="count")
+def sample(seeds: Array, index: Array, *, count: int) -> Array:
+    """`count` rows of each lane's `index`, (lanes, n), drawn without replacement: the same in every epoch and arm."""
+
+    def one(seed: Array, index: Array) -> Array:
+        key = draws.derive(seed, draws.Purpose.SAMPLE)
+        return index[draws.permutation(key, index.shape[0])[:count]]
+
+    return _over_lanes(one, seeds, index)
 
 
 def _train_epoch(
@@ -167,7 +178,7 @@ def _train_epoch(
         return (State(params, moments), carried(params)), sums
 
     (state, _), sums = lax.scan(step, (state, carried(state.params)), (batches, weights, numbers))
-    return state, BatchScore(sums.loss.sum() / index.shape[0], sums.correct.sum() / index.shape[0])
+    return state, BatchScore(sums.loss.sum(), sums.correct.sum())
 
 
 def _in_batches(index: Array, rows: int) -> tuple[Array, Array]:

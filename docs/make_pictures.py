@@ -6,6 +6,7 @@ python docs/make_pictures.py studies/notebook run.log
 
 from __future__ import annotations
 
+import io
 import re
 import shutil
 import sys
@@ -13,6 +14,7 @@ import tempfile
 from pathlib import Path
 
 import vl_convert
+from PIL import Image
 from rich.console import Console
 from rich.text import Text
 
@@ -42,7 +44,9 @@ def main() -> None:
         svg = console.export_svg(title="dropstudy")
     # A font of the machine in place of one from the network.
     svg = re.sub(r"@font-face \{.*?\}", "", svg, flags=re.DOTALL).replace("Fira Code", "DejaVu Sans Mono")
-    (PICTURES / "terminal.png").write_bytes(vl_convert.svg_to_png(svg, scale=1.5))
+    # Few colours, so a palette keeps the file small.
+    picture = Image.open(io.BytesIO(vl_convert.svg_to_png(svg, scale=1.2))).convert("RGB").quantize(32)
+    picture.save(PICTURES / "terminal.png", optimize=True)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ An MLP on MNIST, without dropout and with Dropout(0.8): load, look at the shapes
 The headings are the notebook's. What it could not see is at the end: how large the gap between training and
 test accuracy is when both are measured in the same way.
 
-    python examples/notebook.py              # about a minute and a half on two cores
+    python examples/notebook.py              # under a minute on two cores
     python examples/notebook.py --epochs 2
 """
 

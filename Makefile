@@ -21,9 +21,12 @@ format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(READY)  ## Slow: wall time beside plain Keras on two backends
+bench: $(READY)  ## Slow, an hour or more: beside the peers, and what each part is worth
 	$(BIN)/pip install -q -c constraints.txt -e '.[peers]'
 	$(BIN)/python benchmarks/notebook_vs_keras.py
+	$(BIN)/python benchmarks/peers.py --json peers.json --chart peers.png
+	$(BIN)/python benchmarks/waste.py
+	$(BIN)/python benchmarks/scaling.py
 
 clean:
 	rm -rf $(VENV)

@@ -125,10 +125,17 @@ def test_a_data_folder_comes_before_the_environments_and_that_before_the_cache(
 
 
 @pytest.mark.usefixtures("tiny")
-def test_a_data_folder_that_holds_other_things_is_passed_over(tmp_path, own_cache):
-    (tmp_path / "photographs").mkdir()
+def test_a_folder_of_habit_that_holds_other_things_is_passed_over_and_one_named_now_refused(
+    tmp_path, own_cache, monkeypatch
+):
+    photographs = tmp_path / "photographs"
+    photographs.mkdir()
     write_files(own_cache / "downloads" / "mnist", CONTENTS)
-    assert load_dataset("mnist", data_dir=tmp_path / "photographs").name == "mnist"
+    monkeypatch.setenv("DROPSTUDY_DATA", str(photographs))
+    assert load_dataset("mnist").name == "mnist"
+    for name in ("mnist", None):
+        with pytest.raises(InvalidArgument, match=r"data_dir: expected a folder that holds mnist/.*photographs"):
+            load_dataset(name, data_dir=photographs)
 
 
 @pytest.mark.parametrize("name", CATALOGUE)

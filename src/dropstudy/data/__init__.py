@@ -93,6 +93,13 @@ def _load_named(dataset: NamedDataset, data_dir: Path | None, *, progress: bool)
             )
         if found := found_in(dataset, folder):
             return _read_folder(dataset, found)
+        if who == "data_dir":  # named for this one command, so a slip of the hand more likely than a habit
+            raise InvalidArgument(
+                who,
+                expected=f"a folder that holds {dataset.name}/ or its four IDX files",
+                received=f"{folder}, which holds neither",
+                next_step="Correct it, or leave it out.",
+            )
     return _from_cache(dataset) or _fetch(dataset, progress=progress)
 
 

@@ -134,7 +134,9 @@ def test_a_folder_of_habit_that_holds_other_things_is_passed_over_and_one_named_
     monkeypatch.setenv("DROPSTUDY_DATA", str(photographs))
     assert load_dataset("mnist").name == "mnist"
     for name in ("mnist", None):
-        with pytest.raises(InvalidArgument, match=r"data_dir: expected a folder that holds mnist/.*photographs"):
+        with pytest.raises(
+            InvalidArgument, match=r"data_dir: expected a folder that holds mnist/.*photographs"
+        ):
             load_dataset(name, data_dir=photographs)
 
 

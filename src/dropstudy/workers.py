@@ -10,6 +10,7 @@ import os
 import signal
 import threading
 import time
+import warnings
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
@@ -157,6 +158,8 @@ def _prepare(coordinator: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    # Two workers may write one entry of the compilation cache at once; who reads half of it compiles for himself.
+    warnings.filterwarnings("ignore", message="Error (reading|writing) persistent compilation cache")
     threading.Thread(target=_end_with, args=(coordinator,), daemon=True).start()
 
 

@@ -20,7 +20,7 @@ FALLBACK = (
     "with scikit-learn instead. `dropstudy data mnist` says where MNIST is looked for; once it is there, "
     "`dropstudy run --data mnist --out FOLDER` makes the study with it."
 )
-STAND_IN = "8x8 digits of scikit-learn, in place of MNIST"
+STAND_IN = "MNIST was not found; the 8x8 digits of scikit-learn stand in"
 
 
 def announcement(

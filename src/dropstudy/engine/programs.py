@@ -50,6 +50,7 @@ class Examples(NamedTuple):
 class Answers(NamedTuple):
     """What the network says about each example, reduced to what is kept of its probabilities: (lanes, n) each."""
 
+    loss: Array
     label: Array
     confidence: Array
     likelihood: Array
@@ -117,10 +118,13 @@ def answer(params: Params, data: Examples, *, activation: str) -> Answers:
             rows, _weight = rows_and_weight
             y = data.y[rows]
             x_BxI = network.scaled(data.x[rows], data.scale)
-            p_CxB = jax.nn.softmax(network.logits(params, x_BxI, "float32", activation), axis=0)
+            logits_CxB = network.logits(params, x_BxI, "float32", activation)
+            log_p_CxB = jax.nn.log_softmax(logits_CxB, axis=0)
+            p_CxB = jnp.exp(log_p_CxB)
             one_hot_CxB = jax.nn.one_hot(y, p_CxB.shape[0], axis=0)
             return None, Answers(
-                label=p_CxB.argmax(axis=0),
+                loss=-jnp.take_along_axis(log_p_CxB, y[None, :], axis=0)[0],
+                label=logits_CxB.argmax(axis=0),
                 confidence=p_CxB.max(axis=0),
                 likelihood=jnp.take_along_axis(p_CxB, y[None, :], axis=0)[0],
                 brier=jnp.square(p_CxB - one_hot_CxB).sum(axis=0),

@@ -57,7 +57,7 @@ ROOMS = {
 
 # Who may import what is heavy, or what one room alone should know. Others, such as numpy, are everyone's.
 LIBRARIES = {
-    "jax": {"engine", "doctor"},  # doctor: in a worker, which it asks what it trains on
+    "jax": {"engine"},
     "keras": {"models"},
     "sqlite3": {"schema", "store"},
     "altair": {"charts"},

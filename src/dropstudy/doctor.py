@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 from dropstudy.data.cache import cache_folder
 from dropstudy.hardware import choose_device, choose_precision, physical_cores, why_device, why_precision
-from dropstudy.workers import LocalWorkers
+from dropstudy.workers import LocalWorkers, device_name
 
 
 def lines() -> list[str]:
@@ -16,7 +16,7 @@ def lines() -> list[str]:
     chosen = choose_device()
     workers = LocalWorkers(1, chosen)
     try:
-        device = workers.submit(_device).result()
+        device = workers.submit(device_name).result()
     finally:
         workers.shutdown()
     libraries = ("dropstudy", "jax", "jaxlib", "keras", "numpy", "scikit-learn")
@@ -30,10 +30,3 @@ def lines() -> list[str]:
         f"data: {data or 'DROPSTUDY_DATA is not set'}",
         f"cache: {cache_folder()}",
     ]
-
-
-def _device() -> str:
-    import jax  # noqa: PLC0415 - in the worker, whose settings are those of training
-
-    device = jax.devices()[0]
-    return f"{device.platform} ({device.device_kind})"

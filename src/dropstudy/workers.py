@@ -47,6 +47,13 @@ def train_group(segments: tuple[Segment, ...]) -> tuple[SegmentResult, ...]:
     return engine.train_group(segments)
 
 
+def device_name() -> str:
+    """What the process that calls this trains on, for people."""
+    from dropstudy.engine import train as engine  # noqa: PLC0415 - as above
+
+    return engine.device_name()
+
+
 def lanes_that_fit(run: Run, data_bytes: int) -> int:
     """How many runs like this one train side by side on the device of the process that calls this."""
     from dropstudy.engine import memory  # noqa: PLC0415 - as above

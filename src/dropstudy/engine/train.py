@@ -91,7 +91,7 @@ def train_group(segments: tuple[Segment, ...]) -> tuple[SegmentResult, ...]:
     for lane, history in enumerate(histories):
         diverged = not _finite(history[-1])
         final = None if finals is None or diverged else finals[lane]
-        results.append(SegmentResult(tuple(history), _pack(state, lane), final, diverged, _device()))
+        results.append(SegmentResult(tuple(history), _pack(state, lane), final, diverged, device_name()))
     return tuple(results)
 
 
@@ -176,6 +176,7 @@ def _unpack(lanes: list[Arrays]) -> State:
     return State(weights, Moments(m, v))
 
 
-def _device() -> str:
+def device_name() -> str:
+    """What this process trains on, for people."""
     device = jax.devices()[0]
-    return f"{device.platform} {device.device_kind}"
+    return f"{device.platform} ({device.device_kind})"

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dropstudy import study, workers
+from dropstudy import running, workers
 from dropstudy.data.cache import map_arrays
 from dropstudy.records import METRICS, EpochMetrics, FinalMetrics, SegmentResult
 from standin import AtOnce
@@ -33,7 +33,7 @@ def instead_of_workers(monkeypatch):
     """Have every segment trained by `train`, or by whatever a test puts in the place of `workers.train`."""
     monkeypatch.setattr(workers, "train", train)
     monkeypatch.setattr(workers, "train_group", lambda segments: tuple(map(workers.train, segments)))
-    monkeypatch.setattr(study, "LocalWorkers", lambda *_, **__: AtOnce())
+    monkeypatch.setattr(running, "LocalWorkers", lambda *_, **__: AtOnce())
 
 
 def _final(segment, draws):

@@ -45,10 +45,13 @@ ROOMS = {
     "folder": {
         "errors", "records", "files", "presets", "spec", "hardware", "plan", "store",
     },
-    "study": {
-        "errors", "records", "tensors", "spec", "hardware", "plan", "data", "workers", "store", "coordinator",
-        "history", "progress", "stats", "report", "models", "folder",
+    "results": {
+        "errors", "records", "tensors", "data", "store", "history", "progress", "stats", "report", "models", "folder",
     },
+    "running": {
+        "records", "hardware", "plan", "data", "workers", "store", "coordinator", "progress", "folder",
+    },
+    "study": {"errors", "spec", "hardware", "coordinator", "progress", "folder", "results", "running"},
     "cli": {
         "errors", "presets", "spec", "data", "progress", "report", "tables", "doctor", "folder", "study",
     },
@@ -74,7 +77,7 @@ LIBRARIES = {
     "typer": {"cli"},
     "rich": {"tables"},
 }
-FOR_TYPES = {("study", "keras"), ("study", "concurrent"), ("store", "sqlite3")}
+FOR_TYPES = {("results", "keras"), ("study", "concurrent"), ("running", "concurrent"), ("store", "sqlite3")}
 """Imported only where a type checker looks."""
 
 MODULES = sorted(SOURCE.rglob("*.py"))

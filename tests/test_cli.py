@@ -23,7 +23,7 @@ import typer
 
 import dropstudy
 import made_up
-from dropstudy import Study, cli, data, presets, study, workers
+from dropstudy import Study, cli, data, presets, running, workers
 from dropstudy.errors import DataUnavailable
 from dropstudy.records import StudySpec
 from dropstudy.spec import FIELDS, SHORTHANDS, read_spec
@@ -645,7 +645,7 @@ def test_an_interruption_before_anything_was_begun_does_not_propose_a_study_that
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(study, "load_dataset", interrupt)
+    monkeypatch.setattr(running, "load_dataset", interrupt)
     said = say("run", *TINY)
     assert said.code == 130
     assert "Nothing was begun. The same command starts again." in said.err

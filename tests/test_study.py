@@ -25,7 +25,7 @@ from safetensors.numpy import load_file
 
 import dropstudy
 import made_up
-from dropstudy import Study, data, folder, study, workers
+from dropstudy import Study, data, folder, running, workers
 from dropstudy.errors import DataUnavailable, InvalidArgument, StoreError, StudyLocked
 from dropstudy.hardware import choose_precision
 from dropstudy.progress import EpochLines, Silent, large_rate
@@ -142,7 +142,7 @@ def test_the_baseline_and_the_first_seed_are_meant_where_none_is_named(finished)
 
 def test_the_frame_is_tidy_and_says_what_the_histories_say(finished):
     frame = finished.frame()
-    assert list(frame.columns) == ["arm", "seed", "epoch", *METRICS, "seconds"]
+    assert list(frame.columns) == ["arm", "hidden", "train_size", "seed", "epoch", *METRICS, "seconds"]
     assert len(frame) == len(ARMS) * EPOCHS
     for arm in ARMS:
         rows = frame[frame["arm"] == arm]
@@ -286,8 +286,8 @@ def test_a_finished_study_loads_nothing_trains_nothing_prints_nothing_and_writes
     finished, monkeypatch, capsys
 ):
     before = {path: path.stat().st_mtime_ns for path in finished.folder.rglob("*")}
-    monkeypatch.setattr(study, "LocalWorkers", NoWorker)
-    monkeypatch.setattr(study, "load_dataset", None)
+    monkeypatch.setattr(running, "LocalWorkers", NoWorker)
+    monkeypatch.setattr(running, "load_dataset", None)
     again = Study("notebook", out=finished.folder, **SETTINGS)
     assert again.run(executor=NoWorker()) is again
     assert Study.open(finished.folder).run().finished
@@ -426,7 +426,7 @@ def test_workers_of_our_own_are_killed_when_a_study_is_interrupted_and_ended_whe
         def shutdown(self, cancel_futures=False, **_):
             ends.append(cancel_futures)
 
-    monkeypatch.setattr(study, "LocalWorkers", lambda *_: Ours())
+    monkeypatch.setattr(running, "LocalWorkers", lambda *_: Ours())
     with pytest.raises(KeyboardInterrupt):
         quick().run(listener=Interrupting(at=2))
     quick().run(listener=Silent())

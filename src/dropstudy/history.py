@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from dropstudy.records import METRICS, EpochMetrics, Run
+from dropstudy.records import METRICS, SHAPE, EpochMetrics, Run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -35,6 +35,13 @@ class History:
 
 
 def tidy(runs: Iterable[tuple[Run, Sequence[EpochMetrics]]]) -> pd.DataFrame:
-    """One row per run and epoch: arm, seed, epoch, then the metrics."""
-    rows = [(run.arm.name, run.seed, *astuple(row)) for run, history in runs for row in history]
-    return pd.DataFrame(rows, columns=["arm", "seed", "epoch", *METRICS, "seconds"])
+    """One row per run and epoch: arm, hidden, train_size, seed, epoch, then the metrics and seconds.
+
+    `hidden` is text such as "512-512"; `train_size` counts the examples trained on.
+    """
+    rows = [
+        (run.arm.name, run.shape.layers, run.shape.train_size, run.seed, *astuple(row))
+        for run, history in runs
+        for row in history
+    ]
+    return pd.DataFrame(rows, columns=["arm", *SHAPE, "seed", "epoch", *METRICS, "seconds"])

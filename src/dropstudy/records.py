@@ -142,6 +142,11 @@ class Shape:
         return (self.features, *self.hidden, self.classes)
 
     @property
+    def layers(self) -> str:
+        """The hidden layers as tables say them, for instance "512-512"."""
+        return "-".join(map(str, self.hidden))
+
+    @property
     def parameters(self) -> int:
         """Number of weights and biases."""
         pairs = zip(self.widths, self.widths[1:], strict=False)
@@ -230,6 +235,9 @@ class EpochMetrics:
     clean_accuracy: float
     seconds: float = field(compare=False)
 
+
+SHAPE = ("hidden", "train_size")
+"""What tells the shapes of a study apart in its tables: hidden layers as text, and examples trained on."""
 
 METRICS = tuple(f.name for f in fields(EpochMetrics) if f.name not in {"epoch", "seconds"})
 

@@ -40,14 +40,14 @@ _TIE = 0.005  # points; below it two decimals show no difference
 
 
 def summary_table(summaries: Sequence[ArmSummary]) -> pd.DataFrame:
-    """The summaries as numbers, one row per arm.
+    """The summaries as numbers, one row per arm and shape.
 
     Args:
         summaries: as `stats.summarise` gives them.
 
     Returns:
-        arm, rate, seeds, unfinished, then test_accuracy, keras_accuracy, val_accuracy, clean_accuracy,
-        keras_gap, artefact and true_gap as shares, each followed by its deviation over seeds (`_sd`),
+        arm, rate, hidden, train_size, seeds, unfinished, then test_accuracy, keras_accuracy, val_accuracy,
+        clean_accuracy, keras_gap, artefact and true_gap as shares, each followed by its deviation over seeds (`_sd`),
         then best_epoch (median over seeds), best_val_loss, last_epoch, last_val_loss (means, in nats).
     """
     rows = []
@@ -55,6 +55,8 @@ def summary_table(summaries: Sequence[ArmSummary]) -> pd.DataFrame:
         row: dict[str, str | float | None] = {
             "arm": summary.arm,
             "rate": summary.rate,
+            "hidden": summary.hidden,
+            "train_size": summary.train_size,
             "seeds": summary.n,
             "unfinished": summary.unfinished,
         }
@@ -90,6 +92,38 @@ def summary_cells(summaries: Sequence[ArmSummary]) -> pd.DataFrame:
             "last epoch": [str(s.last_epoch) if s.last_epoch else "-" for s in summaries],
         }
     )
+
+
+def shape_title(hidden: str, train_size: int) -> str:
+    """A shape as a heading: "Hidden layers 512-512, 60,000 training examples"."""
+    return f"Hidden layers {hidden}, {train_size:,} training examples"
+
+
+def conclusions(
+    history: pd.DataFrame, finals: pd.DataFrame, arms: Sequence[Arm], *, watches_test: bool, n_test: int
+) -> list[str]:
+    """What the study shows, shape by shape; each shape's sentences begin with its title where there are several.
+
+    Args:
+        history: one row per arm, shape, seed and epoch, columns of `EpochMetrics`.
+        finals: one row per finished run: arm, rate, shape, seed, test_loss, test_accuracy, brier.
+        arms: the study's arms, baseline first.
+        watches_test: whether the test set was looked at every epoch.
+        n_test: test examples.
+    """
+    parts = stats.by_shape(history, finals)
+    sentences = []
+    for shape, rows, done in parts:
+        of_shape = conclusion(
+            stats.summarise(rows, done, arms),
+            stats.compare(done, arms),
+            watches_test=watches_test,
+            n_test=n_test,
+        )
+        if len(parts) > 1:
+            of_shape[0] = f"{shape_title(*shape)}: {of_shape[0]}"
+        sentences += of_shape
+    return list(dict.fromkeys(sentences))  # what holds for all of them is said once
 
 
 def conclusion(
@@ -134,7 +168,8 @@ def write_report(
     """Write figures, tables and conclusion of a study; files of these names from earlier are replaced.
 
     `figures/` holds `side_by_side` and the notebook's two figures of each arm, as PNG and SVG, beside it lie
-    `history.csv`, `summary.csv` and `conclusion.txt`. Each file is there whole or not at all.
+    `history.csv`, `summary.csv` and `conclusion.txt`. Figures of several shapes have a
+    folder each. Each file is there whole or not at all.
 
     Args:
         folder: where to; made where missing.
@@ -155,23 +190,26 @@ def write_report(
     """
     from dropstudy import charts  # noqa: PLC0415 - altair is slow to import, and most commands draw nothing
 
-    figures = folder / "figures"
-    drawn = stats.finished_history(history, finals, arms)
     subtitle = f"{plain_name(study_name)}, data: {plain_name(dataset_name)}"
     if fallback_note:
         subtitle += f" ({plain_name(fallback_note, 90)})"
-    paths = charts.save(
-        charts.side_by_side(drawn, arms, watches_test=watches_test, subtitle=subtitle),
-        figures / "side_by_side",
-    )
     watched = "test" if watches_test else "validation"
-    for arm, stem in zip(arms, file_stems([arm.name for arm in arms]), strict=True):
-        if (drawn["arm"] == arm.name).any():
-            figure = charts.notebook_test(drawn, arm, watches_test=watches_test)
-            paths += charts.save(figure, figures / f"{watched}_data_{stem}")
-            paths += charts.save(charts.notebook_training(drawn, arm), figures / f"training_data_{stem}")
+    paths: list[Path] = []
+    parts = stats.by_shape(history, finals)
+    for (hidden, train_size), rows, done in parts:
+        several = len(parts) > 1
+        figures = folder / "figures" / f"{hidden}-of-{train_size}" if several else folder / "figures"
+        title = f"{subtitle}; {shape_title(hidden, train_size).lower()}" if several else subtitle
+        drawn = stats.finished_history(rows, done, arms)
+        beside = charts.side_by_side(drawn, arms, watches_test=watches_test, subtitle=title)
+        paths += charts.save(beside, figures / "side_by_side")
+        for arm, stem in zip(arms, file_stems([arm.name for arm in arms]), strict=True):
+            if (drawn["arm"] == arm.name).any():
+                figure = charts.notebook_test(drawn, arm, watches_test=watches_test)
+                paths += charts.save(figure, figures / f"{watched}_data_{stem}")
+                paths += charts.save(charts.notebook_training(drawn, arm), figures / f"training_data_{stem}")
     summaries = stats.summarise(history, finals, arms)
-    sentences = conclusion(summaries, stats.compare(finals, arms), watches_test=watches_test, n_test=n_test)
+    sentences = conclusions(history, finals, arms, watches_test=watches_test, n_test=n_test)
     heading = f"Study {plain_name(study_name)}, data: {plain_name(dataset_name)}"
     lines = [heading, *([fallback_note] if fallback_note else []), *sentences]
     texts = {

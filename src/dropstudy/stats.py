@@ -1,7 +1,8 @@
 """What the runs of a study amount to: means over seeds, gaps, paired differences.
 
-Two tables come in. `history` is tidy, one row per arm, seed and epoch, with the columns of `EpochMetrics`.
-`finals` has one row per finished run: arm, rate, seed, test_loss, test_accuracy, brier. A run that diverged
+Two tables come in. `history` is tidy, one row per arm, shape, seed and epoch, with the columns of `EpochMetrics`.
+`finals` has one row per finished run: arm, rate, shape, seed, test_loss, test_accuracy, brier. The shape is the columns
+hidden ("512-512") and train_size; tables without them are of one shape. A run that diverged
 or failed has no row in `finals`, or one that is not a number; it enters no mean here and is counted in
 `ArmSummary.unfinished`.
 
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from dropstudy.records import METRICS
+from dropstudy.records import METRICS, SHAPE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,6 +55,8 @@ class ArmSummary:
     Args:
         arm: the arm's name.
         rate: share of hidden units that it drops.
+        hidden: the network's hidden layers, such as "512-512"; empty where the tables do not say.
+        train_size: examples trained on; 0 where the tables do not say.
         unfinished: runs that diverged, failed or are not through yet, and enter no mean.
         test_accuracy: of the one look at the test set, at the end.
         keras_accuracy: training accuracy as Keras prints it, last epoch: running mean, dropout on, weights
@@ -72,6 +75,8 @@ class ArmSummary:
 
     arm: str
     rate: float
+    hidden: str
+    train_size: int
     unfinished: int
     test_accuracy: Mean
     keras_accuracy: Mean
@@ -134,14 +139,40 @@ def mean_over_seeds(values: ArrayLike) -> Mean:
 
 
 def summarise(history: pd.DataFrame, finals: pd.DataFrame, arms: Sequence[Arm]) -> tuple[ArmSummary, ...]:
-    """One summary per arm, in the order of `arms`.
+    """One summary per shape and arm: shapes as `by_shape` gives them, arms in the order of `arms`.
 
     Args:
-        history: one row per arm, seed and epoch, columns of `EpochMetrics`.
-        finals: one row per finished run: arm, rate, seed, test_loss, test_accuracy, brier.
+        history: one row per arm, shape, seed and epoch, columns of `EpochMetrics`.
+        finals: one row per finished run: arm, rate, shape, seed, test_loss, test_accuracy, brier.
         arms: the study's arms, baseline first.
     """
-    return tuple(_summarise_arm(history, finals, arm) for arm in arms)
+    return tuple(
+        _summarise_arm(rows, done, arm, shape)
+        for shape, rows, done in by_shape(history, finals)
+        for arm in arms
+    )
+
+
+def by_shape(
+    history: pd.DataFrame, finals: pd.DataFrame
+) -> list[tuple[tuple[str, int], pd.DataFrame, pd.DataFrame]]:
+    """Both tables cut into shapes, in the order of the history's rows: (hidden, train_size), history, finals.
+
+    Tables that do not tell shapes apart, or are empty, are one shape, ("", 0).
+    """
+    columns = list(SHAPE)
+    if history.empty or not set(columns) <= set(history.columns):
+        return [(("", 0), history, finals)]
+    shapes = history[columns].drop_duplicates().itertuples(index=False, name=None)
+    return [
+        ((hidden, train_size), _of_shape(history, hidden, train_size), _of_shape(finals, hidden, train_size))
+        for hidden, train_size in shapes
+    ]
+
+
+def _of_shape(frame: pd.DataFrame, hidden: str, train_size: int) -> pd.DataFrame:
+    rows: pd.DataFrame = frame[(frame["hidden"] == hidden) & (frame["train_size"] == train_size)]
+    return rows
 
 
 def compare(finals: pd.DataFrame, arms: Sequence[Arm]) -> tuple[Comparison, ...]:
@@ -243,7 +274,9 @@ def _finished(finals: pd.DataFrame, arm: str) -> pd.DataFrame:
     return rows
 
 
-def _summarise_arm(history: pd.DataFrame, finals: pd.DataFrame, arm: Arm) -> ArmSummary:
+def _summarise_arm(
+    history: pd.DataFrame, finals: pd.DataFrame, arm: Arm, shape: tuple[str, int]
+) -> ArmSummary:
     finished = _finished(finals, arm.name).set_index("seed").sort_index()
     rows = history[history["arm"] == arm.name].sort_values(["seed", "epoch"], ignore_index=True)
     started = set(rows["seed"]) | set(finals.loc[finals["arm"] == arm.name, "seed"])
@@ -254,6 +287,8 @@ def _summarise_arm(history: pd.DataFrame, finals: pd.DataFrame, arm: Arm) -> Arm
     return ArmSummary(
         arm=arm.name,
         rate=arm.rate,
+        hidden=shape[0],
+        train_size=shape[1],
         unfinished=len(started) - len(finished),
         test_accuracy=mean_over_seeds(finished["test_accuracy"]),
         keras_accuracy=mean_over_seeds(last["accuracy"]),

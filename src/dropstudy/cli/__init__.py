@@ -1,0 +1,47 @@
+"""The command line: parse, call the study or the report, print. No command knows more than that."""
+
+from __future__ import annotations
+
+import io
+import signal
+import sys
+
+import typer
+
+from dropstudy.cli.networks import export, predict
+from dropstudy.cli.results import report, show
+from dropstudy.cli.running import run
+from dropstudy.cli.surroundings import data, doctor, presets
+from dropstudy.errors import DropstudyError
+
+COMMANDS = (run, show, report, predict, export, presets, data, doctor)
+"""In the order in which `dropstudy --help` lists them."""
+
+app = typer.Typer(
+    name="dropstudy",
+    help="Does dropout help my network, at which rate, and how sure can I be?",
+    epilog="Start with: dropstudy run. It trains the Keras notebook's two networks and says what they show.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for _command in COMMANDS:
+    app.command()(_command)
+
+
+def main() -> None:
+    """Run the command line. An error that the user can mend is one line and an exit code, no traceback."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # an arm's name may hold what a terminal cannot
+    try:
+        app()
+    except DropstudyError as error:
+        typer.echo(f"Error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except OSError as error:  # a disk, a folder, a permission: not a fault of the program
+        typer.echo(f"Error: {error}", err=True)
+        sys.exit(DropstudyError.exit_code)

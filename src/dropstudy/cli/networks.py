@@ -1,0 +1,74 @@
+"""What the trained networks do: `dropstudy predict` and `dropstudy export`."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dropstudy.cli.arguments import ArmName, Folder, Seed
+
+
+class ExportFormat(StrEnum):
+    """What `export` writes."""
+
+    KERAS = "keras"
+    SAFETENSORS = "safetensors"
+
+
+def predict(
+    folder: Folder,
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="INPUT", help="A PNG, a folder of PNGs, .npy, .npz or IDX.", show_default=False
+        ),
+    ],
+    arm: ArmName = None,
+    seed: Seed = None,
+    out: Annotated[Path | None, typer.Option(help="Write CSV there instead of a table on screen.")] = None,
+) -> None:
+    """Classify examples with a trained network: labels and probabilities.
+
+    Example: dropstudy predict studies/notebook digit.png --arm "dropout 0.8"
+    """
+    from dropstudy import tables
+    from dropstudy.study import Study
+
+    frame = Study.open(folder).predict(source, arm=arm, seed=seed)
+    if out is not None:
+        tables.write_csv(frame, out)
+        typer.echo(f"{len(frame)} examples: {out}")
+    elif sys.stdout.isatty():
+        typer.echo(tables.text(frame))
+    else:
+        typer.echo(frame.to_csv(index=False), nl=False)
+
+
+def export(
+    folder: Folder,
+    arm: ArmName = None,
+    seed: Seed = None,
+    file_format: Annotated[
+        ExportFormat, typer.Option("--format", help="A file for Keras, or bare tensors.")
+    ] = ExportFormat.KERAS,
+    out: Annotated[Path | None, typer.Option(help="The file; named after the arm if left out.")] = None,
+) -> None:
+    """Write a trained network to a file that Keras or anything else can load.
+
+    Example: dropstudy export studies/notebook --arm "dropout 0.8" --format keras
+    """
+    from dropstudy.study import Study
+
+    study = Study.open(folder)
+    path = study.export(arm=arm, seed=seed, file_format=file_format.value, out=out)
+    scale = study.facts["scale"]
+    divided = f", divided by {scale:g}" if scale != 1 else ""
+    typer.echo(f"{path}\nIts input: {study.features} numbers an example{divided}.")
+    if file_format is ExportFormat.KERAS:
+        typer.echo(
+            "Open it with keras.models.load_model; where only jax is installed, set KERAS_BACKEND=jax first."
+        )

@@ -1,0 +1,63 @@
+"""What a study has to say: `dropstudy show` and `dropstudy report`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+
+from dropstudy.cli.arguments import Folder
+from dropstudy.errors import RunsFailed
+
+
+def show(folder: Folder) -> None:
+    """Print a study's table and what it shows.
+
+    Example: dropstudy show studies/notebook
+    """
+    from dropstudy.study import Study
+
+    study = Study.open(folder)
+    print_result(study)
+    report_failures(study)
+
+
+def report(folder: Folder) -> None:
+    """Write a study's figures (PNG and SVG), tables (CSV) and conclusion into its folder.
+
+    Example: dropstudy report studies/notebook
+    """
+    from dropstudy.study import Study
+
+    for path in Study.open(folder).report():
+        typer.echo(path)
+
+
+def print_result(study: Any) -> None:
+    """A study's table and what it shows."""
+    from dropstudy import tables
+    from dropstudy.progress import FALLBACK
+    from dropstudy.report import shape_title, summary_cells
+
+    if study.facts["fallback"]:
+        typer.echo(FALLBACK)
+    summaries = study.summaries()
+    shapes = list(dict.fromkeys((summary.hidden, summary.train_size) for summary in summaries))
+    for shape in shapes:
+        typer.echo(f"\n{shape_title(*shape)}" if len(shapes) > 1 else "")
+        of_shape = [summary for summary in summaries if (summary.hidden, summary.train_size) == shape]
+        typer.echo(tables.text(summary_cells(of_shape)))
+    for sentence in study.conclusion():
+        typer.echo(sentence)
+
+
+def report_failures(study: Any) -> None:
+    """End with the exit code for runs that failed or diverged, where there are any."""
+    failures = study.failures()
+    if failures:
+        raise RunsFailed(
+            str(study.folder),
+            expected="every run to finish",
+            received="; ".join(failures),
+            next_step="The others are kept.",
+        )

@@ -1,0 +1,90 @@
+"""`dropstudy run`: make a study, or go on with one."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from dropstudy.cli import arguments
+from dropstudy.cli.arguments import DataDir
+from dropstudy.cli.results import print_result, report_failures
+
+INTERRUPTED = 130
+
+
+def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signature
+    spec: Annotated[
+        str, typer.Argument(metavar="[SPEC]", help="A preset, a study file or a study's folder.")
+    ] = "notebook",
+    out: Annotated[Path | None, typer.Option(help="The study's folder; studies/NAME if left out.")] = None,
+    data: Annotated[str | None, typer.Option(help="mnist, fashion_mnist, digits or an .npz file.")] = None,
+    data_dir: DataDir = None,
+    rates: Annotated[str | None, typer.Option(help="Rates to compare, the first as baseline: 0,0.5.")] = None,
+    seeds: Annotated[
+        str | None, typer.Option(help="How many seeds: 6. Or which: 3,4,5 or 42, for one.")
+    ] = None,
+    hidden: Annotated[str | None, typer.Option(help="Units of each hidden layer: 512,512.")] = None,
+    activation: Annotated[
+        str | None, typer.Option(help="Of the hidden layers: relu, tanh or sigmoid.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training data.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Examples per step.")] = None,
+    validation: Annotated[
+        str | None, typer.Option(help="Training examples held out, a share or a count; or test.")
+    ] = None,
+    precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes, one core each; all cores if left out.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or gpu.")] = "auto",
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print the result alone.")] = False,
+) -> None:
+    """Train a study, or go on with one, and say what it shows.
+
+    Example: dropstudy run notebook --epochs 5 --out studies/quick
+    """
+    from dropstudy.folder import command
+    from dropstudy.progress import EpochLines, Silent
+    from dropstudy.study import Study
+
+    study = Study(
+        spec,
+        out=out,
+        data_dir=data_dir,
+        data=data,
+        rates=arguments.numbers("rates", rates, float, "0,0.5"),
+        seeds=arguments.seeds(seeds),
+        hidden=arguments.numbers("hidden", hidden, int, "512,512"),
+        activation=activation,
+        epochs=epochs,
+        batch_size=batch_size,
+        validation=arguments.validation(validation),
+        precision=precision,
+    )
+    if study.finished and not quiet:
+        typer.echo(f"This study is finished; nothing to train. {study.folder}")
+    try:
+        study.run(workers=workers, device=device, listener=Silent() if quiet else EpochLines())
+        print_result(study)
+        if not study.reported:
+            files = study.report()
+            typer.echo(f"\nFigures and tables: {study.folder} ({len(files)} files)")
+            arm = shlex.quote(study.spec.arms[-1].name)
+            typer.echo(f"A trained network: {command('export', study.folder)} --arm {arm}")
+    except KeyboardInterrupt:
+        typer.echo(f"\nInterrupted. {_how_to_go_on(study, data_dir)}", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    report_failures(study)
+
+
+def _how_to_go_on(study: Any, data_dir: Path | None) -> str:
+    from dropstudy.folder import command
+    from dropstudy.spec import is_study
+
+    if not is_study(study.folder):
+        return "Nothing was begun. The same command starts again."
+    data = "" if data_dir is None else f" --data-dir {shlex.quote(str(data_dir))}"
+    return f"What was done is kept. Go on with: {command('run', study.folder)}{data}"

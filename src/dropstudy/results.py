@@ -1,0 +1,241 @@
+"""What is recorded in the folder of a study, read: histories, tables, what they show, trained networks."""
+
+from __future__ import annotations
+
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from dropstudy import folder, report, stats
+from dropstudy.errors import InvalidArgument
+from dropstudy.history import History, tidy
+from dropstudy.progress import STAND_IN
+from dropstudy.records import SHAPE
+from dropstudy.store import DATABASE, Store
+from dropstudy.tensors import unpack_weights
+
+if TYPE_CHECKING:
+    import keras
+
+    from dropstudy.records import Arm, Run, StudySpec, Weights
+
+
+class Results:
+    """The reading side of a study, for `Study` to add the running to.
+
+    Attributes:
+        folder: the study's.
+        spec: what it compares.
+    """
+
+    folder: Path
+    spec: StudySpec
+
+    @property
+    def finished(self) -> bool:
+        """True where every run of the plan has diverged, or is done and its results are there."""
+        if not folder.begun(self.folder):
+            return False
+        with Store(self.folder) as store:
+            statuses = store.status().values()
+            ended = bool(statuses) and all(status in {"done", "diverged"} for status in statuses)
+            return ended and not store.lost()
+
+    @property
+    def reported(self) -> bool:
+        """True where the report was written to its end, and after whatever was last recorded."""
+        last_file, database = self.folder / "conclusion.txt", self.folder / DATABASE
+        return last_file.is_file() and last_file.stat().st_mtime_ns >= database.stat().st_mtime_ns
+
+    def failures(self) -> list[str]:
+        """Runs that failed or diverged, in words, with the cause."""
+        with Store(self.folder) as store:
+            return store.failures()
+
+    def history(self, arm: str | None = None, seed: int | None = None) -> History:
+        """A run's history as Keras users know it.
+
+        Args:
+            arm: name of the arm; the baseline where it is not given.
+            seed: the first where it is not given.
+
+        Raises:
+            InvalidArgument: the study has no such arm or seed.
+        """
+        run = self._run(arm, seed)
+        with Store(self.folder) as store:
+            return History(run, store.history(run.key))
+
+    def frame(self) -> pd.DataFrame:
+        """All histories as one tidy table: arm, hidden, train_size, seed, epoch, then the metrics."""
+        with Store(self.folder) as store:
+            return tidy((run, store.history(run.key)) for run in store.runs())
+
+    def finals(self) -> pd.DataFrame:
+        """Every finished run's one look at the test set.
+
+        Columns: arm, rate, hidden, train_size, seed, test_loss, test_accuracy, brier.
+        """
+        with Store(self.folder) as store:
+            runs = {run.key: run for run in store.runs("done")}
+            rows = store.finals()
+        columns = ["arm", "rate", *SHAPE, "seed", "test_loss", "test_accuracy", "brier"]
+        return pd.DataFrame([{**row, **_place(runs[row["key"]])} for row in rows], columns=columns)
+
+    def summaries(self) -> tuple[stats.ArmSummary, ...]:
+        """What the finished runs of each arm amount to, shape by shape."""
+        return stats.summarise(self.frame(), self.finals(), self.spec.arms)
+
+    def summary(self) -> pd.DataFrame:
+        """One row per arm and shape: test accuracy, the ways to measure training accuracy, the gaps between them."""
+        return report.summary_table(self.summaries())
+
+    def conclusion(self) -> list[str]:
+        """What the study shows and does not show, in a few sentences."""
+        return report.conclusions(
+            self.frame(),
+            self.finals(),
+            self.spec.arms,
+            watches_test=self.spec.watches_test,
+            n_test=self.facts["n_test"],
+        )
+
+    def report(self) -> list[Path]:
+        """Write figures (PNG and SVG), tables (CSV) and the conclusion into the study's folder.
+
+        Returns:
+            The files written.
+        """
+        facts = self.facts
+        return report.write_report(
+            self.folder,
+            history=self.frame(),
+            finals=self.finals(),
+            arms=self.spec.arms,
+            study_name=self.spec.name,
+            dataset_name=facts["data"],
+            watches_test=self.spec.watches_test,
+            n_test=facts["n_test"],
+            fallback_note=STAND_IN if facts["fallback"] else None,
+        )
+
+    def weights(self, arm: str | None = None, seed: int | None = None) -> Weights:
+        """The trained weights of a run; arguments and errors as for `history`."""
+        run = self._run(arm, seed)
+        with Store(self.folder) as store:
+            return unpack_weights(store.weights(run.key), run.shape.widths)
+
+    def model(self, arm: str | None = None, seed: int | None = None) -> keras.Model:
+        """A trained network as a compiled keras.Model; arguments and errors as for `history`.
+
+        Its input is (n, features), already divided by the dataset's scale, as in the notebook.
+        """
+        from dropstudy import models  # noqa: PLC0415 - keras is slow to import and few need it
+
+        run = self._run(arm, seed)
+        weights = self.weights(arm, seed)
+        return models.to_keras(weights, arm=run.arm, activation=run.activation, name=self.spec.name)
+
+    def predict(self, source: str | Path, *, arm: str | None = None, seed: int | None = None) -> pd.DataFrame:
+        """Classify examples of a file: name, label, then the probability of each class.
+
+        Args:
+            source: a PNG, a folder of PNGs, .npy, .npz or IDX.
+            arm: whose network; the baseline where it is not given.
+            seed: the first where it is not given.
+
+        Raises:
+            DataError: the file cannot be used, or its examples are not of the shape trained on.
+        """
+        from dropstudy import models  # noqa: PLC0415 - as above
+        from dropstudy.data.inputs import read_examples  # noqa: PLC0415 - as above
+
+        facts = self.facts
+        run = self._run(arm, seed)
+        examples = read_examples(Path(source), input_shape=tuple(facts["input_shape"]), scale=facts["scale"])
+        probabilities = models.predict(
+            self.weights(arm, seed), examples.x, activation=run.activation, scale=facts["scale"]
+        )
+        labels = [facts["classes"][number] for number in probabilities.argmax(axis=1)]
+        columns = {f"p({name})": probabilities[:, number] for number, name in enumerate(facts["classes"])}
+        return pd.DataFrame({"example": examples.names, "label": labels, **columns})
+
+    def export(
+        self,
+        *,
+        arm: str | None = None,
+        seed: int | None = None,
+        file_format: str = "keras",
+        out: str | Path | None = None,
+    ) -> Path:
+        """Write a trained network to a file.
+
+        Args:
+            arm: whose network; the baseline where it is not given.
+            seed: the first where it is not given.
+            file_format: `keras`, which `keras.models.load_model` opens, or `safetensors`.
+            out: the file.
+
+        Returns:
+            The file, `<study>/<arm>-seed<seed>.<format>` where `out` is not given.
+        """
+        from dropstudy import models  # noqa: PLC0415 - as above
+
+        run = self._run(arm, seed)
+        # Of all arms, as their figures are named: two names can have the same letters and digits in them.
+        stems = report.file_stems([arm.name for arm in self.spec.arms])
+        stem = stems[self.spec.arms.index(self.arm(arm))]
+        path = self.folder / f"{stem}-seed{run.seed}.{file_format}" if out is None else Path(out)
+        models.export(
+            self.weights(arm, seed),
+            path=path,
+            format=file_format,
+            arm=run.arm,
+            activation=run.activation,
+            name=self.spec.name,
+            metadata={"arm": run.arm.name, "seed": str(run.seed), "key": run.key},
+        )
+        return path
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What was recorded when the study began: data, its digest, scale and classes, versions."""
+        return folder.facts(self.folder)
+
+    @property
+    def features(self) -> int:
+        """Numbers in one example, the width of the network's input."""
+        return prod(self.facts["input_shape"])
+
+    def arm(self, name: str | None = None) -> Arm:
+        """An arm by name; the baseline where none is given.
+
+        Raises:
+            InvalidArgument: the study has no such arm.
+        """
+        arms = {arm.name: arm for arm in self.spec.arms}
+        if name is None:
+            return self.spec.arms[0]
+        if name not in arms:
+            raise InvalidArgument("arm", expected=f"one of {', '.join(map(repr, arms))}", received=repr(name))
+        return arms[name]
+
+    # Inside
+
+    def _run(self, arm: str | None, seed: int | None) -> Run:
+        wanted = self.arm(arm).name
+        seed = self.spec.seeds[0] if seed is None else seed
+        with Store(self.folder) as store:
+            runs = [run for run in store.runs() if run.arm.name == wanted]
+        for run in runs:
+            if run.seed == seed:
+                return run
+        raise InvalidArgument(
+            "seed", expected=f"one of {', '.join(str(run.seed) for run in runs)}", received=str(seed)
+        )
+
+
+def _place(run: Run) -> dict[str, Any]:
+    return {"rate": run.arm.rate, "hidden": run.shape.layers, "train_size": run.shape.train_size}

@@ -1,0 +1,94 @@
+"""Train what a study is missing: its data, its workers and its store brought together."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager, nullcontext
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from dropstudy import folder, plan
+from dropstudy.coordinator import Listener, train_runs
+from dropstudy.data import load_dataset
+from dropstudy.data.cache import arrays_on_disk
+from dropstudy.hardware import native_bfloat16, physical_cores, why_precision
+from dropstudy.progress import announcement
+from dropstudy.store import Store
+from dropstudy.workers import LocalWorkers, lanes_that_fit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from concurrent.futures import Executor
+    from pathlib import Path
+
+    from dropstudy.coordinator import Split
+    from dropstudy.hardware import Device
+    from dropstudy.records import Dataset, Run, StudySpec
+
+
+def train_missing(
+    where: Path,
+    spec: StudySpec,
+    *,
+    data_dir: Path | None,
+    workers: int | None,
+    device: Device,
+    executor: Executor | None,
+    listener: Listener,
+) -> StudySpec:
+    """Train every run that the study in a folder is missing, and keep it; arguments and errors as for `Study.run`.
+
+    Returns:
+        The specification with nothing left open.
+    """
+    with folder.lock(where):
+        spec = folder.agreed(where, spec)  # another process may have begun one meanwhile
+        dataset = load_dataset(spec.data, data_dir=data_dir)
+        folder.check_data(where, dataset)
+        spec = folder.begin(where, spec, dataset, device)
+        with Store(where) as store:
+            for run in store.lost():
+                store.restart(run)
+            runs = store.runs("planned", "running", "failed")
+            if runs:  # or else another process has finished them
+                fallback = store.meta["fallback"]
+                for line in announcement(spec, dataset, runs, where, fallback=fallback):
+                    listener.notice(line)
+                if spec.precision == "bfloat16" and not native_bfloat16(device):
+                    listener.notice(f"float32 is faster here: {why_precision(device)}.")
+                count = 1 if device == "gpu" else min(workers or physical_cores(), len(runs))
+                with _crew(count, device) if executor is None else nullcontext(executor) as crew:
+                    train_runs(
+                        store,
+                        plan.groups(runs, _lanes(runs, dataset, crew, device)),
+                        arrays_on_disk(dataset),
+                        _split(spec, dataset),
+                        executor=crew,
+                        listener=listener,
+                        in_flight=count + 1,
+                    )
+    return spec
+
+
+def _split(spec: StudySpec, dataset: Dataset) -> Split:
+    held_out = plan.validation_count(spec, len(dataset.y_train))
+    return lru_cache(lambda seed: plan.split(dataset.y_train, held_out, seed))
+
+
+@contextmanager
+def _crew(count: int, device: Device) -> Iterator[Executor]:
+    """Worker processes, killed at once where something goes wrong here."""
+    workers = LocalWorkers(count, device)
+    try:
+        yield workers
+    except BaseException:
+        workers.shutdown(wait=False, cancel_futures=True)
+        raise
+    workers.shutdown()
+
+
+def _lanes(runs: tuple[Run, ...], dataset: Dataset, crew: Executor, device: Device) -> int:
+    """How many runs train side by side: as many as the GPU has room for; one at a time on each core of a CPU."""
+    if device == "cpu":
+        return 1
+    largest = max(runs, key=lambda run: run.shape.parameters)
+    return crew.submit(lanes_that_fit, largest, dataset.x_train.nbytes + dataset.x_test.nbytes).result()

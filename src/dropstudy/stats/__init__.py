@@ -1,0 +1,32 @@
+"""Arrays in, numbers with intervals out. One idea a file; nothing here knows of files, colours or sentences."""
+
+from dropstudy.stats.estimate import Estimate, unknown
+from dropstudy.stats.summaries import (
+    ArmSummary,
+    Comparison,
+    Mean,
+    accuracy_standard_error,
+    compare,
+    compare_pair,
+    finished_history,
+    learning_curves,
+    mean_over_seeds,
+    paired_differences,
+    summarise,
+)
+
+__all__ = [
+    "ArmSummary",
+    "Comparison",
+    "Estimate",
+    "Mean",
+    "accuracy_standard_error",
+    "compare",
+    "compare_pair",
+    "finished_history",
+    "learning_curves",
+    "mean_over_seeds",
+    "paired_differences",
+    "summarise",
+    "unknown",
+]

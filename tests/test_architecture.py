@@ -36,6 +36,7 @@ ROOMS = {
     "progress": {"records", "data", "coordinator"},
     "names": set(),
     "stats": {"records"},
+    "verdict": {"records", "names", "stats"},
     "charts": {"errors", "records", "files", "names", "stats"},
     "report": {"records", "files", "names", "stats", "charts"},
     "keras_config": {"errors"},
@@ -46,7 +47,8 @@ ROOMS = {
         "errors", "records", "files", "presets", "spec", "hardware", "plan", "store",
     },
     "results": {
-        "errors", "records", "tensors", "data", "store", "history", "progress", "stats", "report", "models", "folder",
+        "errors", "records", "tensors", "values", "data", "store", "history", "progress", "stats", "verdict", "report",
+        "models", "folder",
     },
     "running": {
         "records", "hardware", "plan", "data", "workers", "store", "coordinator", "progress", "folder",
@@ -76,6 +78,7 @@ LIBRARIES = {
     "tomli_w": {"spec"},
     "typer": {"cli"},
     "rich": {"tables"},
+    "statsmodels": {"stats", "verdict"},
 }
 FOR_TYPES = {("results", "keras"), ("study", "concurrent"), ("running", "concurrent"), ("store", "sqlite3")}
 """Imported only where a type checker looks."""

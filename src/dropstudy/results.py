@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from math import prod
+from math import inf, prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from dropstudy import folder, report, stats
+from dropstudy import folder, report, stats, values
 from dropstudy.errors import InvalidArgument
 from dropstudy.history import History, tidy
 from dropstudy.progress import STAND_IN
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import keras
 
     from dropstudy.records import Arm, Run, StudySpec, Weights
+    from dropstudy.verdict import Verdict
 
 
 class Results:
@@ -101,6 +102,36 @@ class Results:
             watches_test=self.spec.watches_test,
             n_test=self.facts["n_test"],
         )
+
+    def verdict(self, margin: float = 0.1) -> Verdict:
+        """Whether dropout helps, hurts or makes no difference that matters, with all that stands behind it.
+
+        Args:
+            margin: differences of test accuracy within ±margin do not matter, in percentage points.
+
+        Raises:
+            InvalidArgument: the margin is no number above 0.
+        """
+        from dropstudy import verdict  # noqa: PLC0415 - scipy and statsmodels are slow to import
+
+        return verdict.give_verdict(
+            self.frame(),
+            self.finals(),
+            self.spec.arms,
+            watches_test=self.spec.watches_test,
+            margin=values.number("margin", margin, lambda m: 0 < m < inf, "points of test accuracy above 0"),
+            outcomes=self.outcomes(),
+        )
+
+    def outcomes(self) -> pd.DataFrame:
+        """What became of every run of the plan: arm, hidden, train_size, seed, status."""
+        with Store(self.folder) as store:
+            runs, statuses = store.runs(), store.status()
+        rows = [
+            (run.arm.name, run.shape.layers, run.shape.train_size, run.seed, statuses[run.key])
+            for run in runs
+        ]
+        return pd.DataFrame(rows, columns=["arm", *SHAPE, "seed", "status"])
 
     def report(self) -> list[Path]:
         """Write figures (PNG and SVG), tables (CSV) and the conclusion into the study's folder.

@@ -16,7 +16,7 @@ MOST_SEEDS = 10_000
 
 
 def tost(differences: NDArray[np.float64], margin: float) -> float:
-    """p of two one-sided t tests that the mean lies within ±margin (Schuirmann 1987).
+    """The p of two one-sided t tests that the mean lies within ±margin (Schuirmann 1987).
 
     The larger of the p for "the mean is above -margin" and for "the mean is below margin"; at most 0.05 exactly
     where the 90% t interval lies inside. Not a number below two differences.

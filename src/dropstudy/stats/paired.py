@@ -53,8 +53,8 @@ def bca(differences: NDArray[np.float64], level: float = 0.95) -> Estimate:
     if np.ptp(differences) == 0:
         return Estimate(mean, mean, mean, n, method, level)
     tail = float(stats.norm.cdf(-sqrt(n / (n - 1)) * stats.t.ppf((1 + level) / 2, n - 1)))
-    with warnings.catch_warnings():
-        # Data that BCa has no answer for (it warns) get NaN, which `known` tells.
+    # Data that BCa has no answer for, such as most pairs of seeds, get NaN, which `known` tells.
+    with warnings.catch_warnings(), np.errstate(invalid="ignore", divide="ignore"):
         warnings.simplefilter("ignore", stats.DegenerateDataWarning)
         interval: Any = stats.bootstrap(
             (differences,),
@@ -78,19 +78,21 @@ def effect_size(differences: NDArray[np.float64], level: float = 0.95) -> Estima
     if deviation == 0:
         return unknown(n, method, level=level)
     d = float(differences.mean()) / deviation
-    t = d * sqrt(n)
+    t, tail = abs(d) * sqrt(n), (1 - level) / 2
 
     def noncentrality(quantile: float) -> float:
-        reach = 10 + 2 * abs(t)  # further out the quantiles are 0 and 1
-        return float(
-            optimize.brentq(lambda c: stats.nct.cdf(t, n - 1, c) - quantile, t - reach, t + reach, xtol=1e-6)
-        )
+        start = float(stats.norm.ppf(1 - quantile)) * sqrt(
+            1 + t**2 / (2 * n)
+        )  # its approximate distance from t
+        low, high = t + start - 1, t + start + 1
+        while stats.nct.cdf(t, n - 1, low) < quantile:
+            low -= high - low
+        while stats.nct.cdf(t, n - 1, high) > quantile:
+            high += high - low
+        return float(optimize.brentq(lambda c: stats.nct.cdf(t, n - 1, c) - quantile, low, high, xtol=1e-6))
 
-    tail = (1 - level) / 2
-    try:
-        low, high = noncentrality(1 - tail) / sqrt(n), noncentrality(tail) / sqrt(n)
-    except ValueError:  # a t so large that its distribution function is 0 or 1 in floating point
-        return unknown(n, method, value=d, level=level)
+    ends = [noncentrality(1 - tail) / sqrt(n), noncentrality(tail) / sqrt(n)]
+    low, high = ends if d > 0 else (-ends[1], -ends[0])
     return Estimate(d, low, high, n, method, level)
 
 

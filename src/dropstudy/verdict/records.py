@@ -1,0 +1,245 @@
+"""What a verdict is made of: frozen records, from the whole study down to one arm at one shape.
+
+Differences of accuracies are in percentage points, an arm minus the baseline; accuracies are shares in [0, 1].
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from math import isfinite
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from dropstudy.stats import Estimate, Mean
+
+Decision = Literal[
+    "helps", "hurts", "equivalent", "undecided", "too few seeds", "nothing to compare", "depends on the shape"
+]
+DECIDED: frozenset[Decision] = frozenset({"helps", "hurts", "equivalent"})
+
+Protocol = Literal["final", "best"]
+"""Whose weights are tested: those of the last epoch, or of each run's epoch of lowest validation loss."""
+
+
+@dataclass(frozen=True)
+class ArmScores:
+    """What the runs of an arm reached at a shape.
+
+    Args:
+        arm: the arm's name.
+        rate: share of hidden units that it drops.
+        seeds: that finished, ascending.
+        test_accuracy: theirs, seed by seed.
+        mean: of these.
+        val_accuracy: mean over the seeds that finished, at the epoch whose weights were tested; what an arm is
+            chosen by.
+        val_loss: likewise, in nats.
+        diverged: runs whose loss was no longer finite.
+        failed: runs that ended without a result for another cause.
+        missing: runs planned or under way.
+        still_falling: seeds whose validation loss was lowest at the very end of training.
+        seconds: mean time of a run.
+        epochs: mean epochs of a run.
+    """
+
+    arm: str
+    rate: float
+    seeds: tuple[int, ...]
+    test_accuracy: tuple[float, ...]
+    mean: Mean
+    val_accuracy: Mean
+    val_loss: Mean
+    diverged: int
+    failed: int
+    missing: int
+    still_falling: int
+    seconds: float
+    epochs: float
+
+    @property
+    def converged(self) -> bool:
+        """False where most runs were still getting better on validation data when they ended."""
+        return 2 * self.still_falling <= len(self.seeds)
+
+
+@dataclass(frozen=True)
+class MetricDifference:
+    """Another metric of an arm and the baseline, over the seeds of the comparison.
+
+    Args:
+        metric: its name, for instance "log loss".
+        unit: "points", "nats" or "".
+        better: whether lower or higher is better, or neither.
+        baseline: mean of the baseline.
+        arm: mean of the arm.
+        difference: arm - baseline, paired t.
+    """
+
+    metric: str
+    unit: str
+    better: Literal["lower", "higher", "neither"]
+    baseline: float
+    arm: float
+    difference: Estimate
+
+
+@dataclass(frozen=True)
+class ArmComparison:
+    """An arm against the baseline at one shape, paired by seed; test accuracy, percentage points.
+
+    Args:
+        arm: the arm's name.
+        rate: share of hidden units that it drops.
+        baseline: the baseline's name.
+        n: seeds that finished in both.
+        seeds: which, ascending.
+        differences: theirs.
+        difference: mean with the 95% paired t interval.
+        bca: with a bootstrap interval.
+        simultaneous: with the interval that holds for all arms of the shape at once.
+        anytime: with the interval that holds for all arms at once and however often seeds were added and looked at.
+        new_data: with an interval for other test examples from the same source, too; None without predictions.
+        example_error: standard error from the choice of test examples alone; None likewise.
+        p_value: of the sign-flip test, two-sided.
+        exact: whether all flips were gone through, or a sample of them.
+        p_adjusted: for all arms of the shape (step-down max-t over the same flips); what the decision rests on.
+        p_holm: by Holm's correction, for comparison.
+        improvement: probability that the arm is the better one at a seed.
+        effect_size: mean over deviation of the differences.
+        tost_p: of two one-sided t tests that the true difference lies within ±margin.
+        tost_holm: Holm's, over the arms of the shape.
+        decision: about this arm.
+        seeds_needed: for 80% power at a true difference of the margin, over the arms of the shape; infinite where
+            no study can.
+        detectable: smallest true difference found with 80% power with these n seeds.
+        metrics: other metrics.
+    """
+
+    arm: str
+    rate: float
+    baseline: str
+    n: int
+    seeds: tuple[int, ...]
+    differences: tuple[float, ...]
+    difference: Estimate
+    bca: Estimate
+    simultaneous: Estimate
+    anytime: Estimate
+    new_data: Estimate | None
+    example_error: float | None
+    p_value: float
+    exact: bool
+    p_adjusted: float
+    p_holm: float
+    improvement: Estimate
+    effect_size: Estimate
+    tost_p: float
+    tost_holm: float
+    decision: Decision
+    seeds_needed: float
+    detectable: float
+    metrics: tuple[MetricDifference, ...] = ()
+
+
+@dataclass(frozen=True)
+class Gap:
+    """The gap of an arm between training and evaluation, step by step; means over seeds, percentage points.
+
+    Args:
+        arm: the arm's name.
+        n: seeds.
+        printed: the gap as Keras prints it: running training accuracy - validation accuracy.
+        moving: running accuracy - accuracy at the end of the epoch with dropout still on: what weights that move while
+            the mean is taken do. None where that accuracy was not measured.
+        dropout: accuracy at the end of the epoch with dropout on - with it off: what switching units off does. None
+            likewise.
+        artefact: both together: running accuracy - clean accuracy.
+        true: clean accuracy - test accuracy.
+        validation: test accuracy - validation accuracy; 0 where they are the same data.
+    """
+
+    arm: str
+    n: int
+    printed: Mean
+    moving: Mean | None
+    dropout: Mean | None
+    artefact: Mean
+    true: Mean
+    validation: Mean
+
+
+@dataclass(frozen=True)
+class ShapeVerdict:
+    """What one shape of the study shows: one network on one number of training examples.
+
+    Args:
+        hidden: its hidden layers, such as "512-512"; empty where the tables do not say.
+        train_size: examples trained on; 0 likewise.
+        baseline: name of the arm that the others are held against.
+        decision: about dropout at this shape.
+        chosen: the arm that validation data chose, the baseline included; None where nothing may be chosen.
+        headline: the decision as one sentence.
+        sentences: the headline and what belongs beside it.
+        arms: what each arm reached, baseline first.
+        comparisons: each other arm against the baseline.
+        gaps: of each arm.
+    """
+
+    hidden: str
+    train_size: int
+    baseline: str
+    decision: Decision
+    chosen: str | None
+    headline: str
+    sentences: tuple[str, ...]
+    arms: tuple[ArmScores, ...]
+    comparisons: tuple[ArmComparison, ...]
+    gaps: tuple[Gap, ...]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a study shows.
+
+    Args:
+        decision: of its one shape, or of all where they agree.
+        chosen: likewise the arm that validation data chose.
+        headline: the decision as one sentence.
+        sentences: all that a reader is told, in order.
+        margin: differences within ±margin do not matter, in points.
+        protocol: whose weights were tested.
+        watches_test: whether the test set was looked at every epoch, so that nothing may be chosen on it.
+        anytime: whether decisions rest on intervals that allow for looking while seeds are added.
+        shapes: one by one.
+    """
+
+    decision: Decision
+    chosen: str | None
+    headline: str
+    sentences: tuple[str, ...]
+    margin: float
+    protocol: Protocol
+    watches_test: bool
+    anytime: bool
+    shapes: tuple[ShapeVerdict, ...] = field(repr=False)
+
+    @property
+    def decided(self) -> bool:
+        """True where every shape has its decision."""
+        return bool(self.shapes) and all(shape.decision in DECIDED for shape in self.shapes)
+
+    def __str__(self) -> str:
+        return "\n".join(self.sentences)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as dicts, lists, text and numbers, for JSON; what is not a finite number becomes None."""
+        plain: dict[str, Any] = _plain(asdict(self))
+        return plain
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and not isfinite(value) else value

@@ -1,0 +1,218 @@
+"""A shape's verdict in sentences: what a busy person reads first, and what belongs beside it."""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import TYPE_CHECKING
+
+from dropstudy.names import plain_name
+from dropstudy.records import Arm
+from dropstudy.verdict.decide import SEEDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from dropstudy.stats import Estimate
+    from dropstudy.verdict.records import ArmComparison, ArmScores, Decision, Gap
+
+_MOST_LISTED = 6
+
+
+def subject(arm: Arm) -> str:
+    """What a sentence about an arm begins with: "dropout at rate 0.5 (drops 50%, keeps 50%)", or its quoted name."""
+    if arm == Arm(arm.name, arm.rate):
+        if not arm.rate:
+            return "no dropout"
+        return f"dropout at rate {arm.rate:g} (drops {100 * arm.rate:g}%, keeps {round(100 - 100 * arm.rate, 6):g}%)"
+    return quoted(arm.name)
+
+
+def quoted(name: str) -> str:
+    """An arm's name in a sentence."""
+    return f"'{plain_name(name, 40)}'"
+
+
+def signed(points: float) -> str:
+    """Points with their sign, "+0.13"; never "-0.00"."""
+    return f"{round(points, 2) + 0.0:+.2f}"  # + 0.0 turns -0.0 into 0.0
+
+
+def span(estimate: Estimate) -> str:
+    """An interval's ends, "+0.08 to +0.18"."""
+    return f"{signed(estimate.low)} to {signed(estimate.high)}"
+
+
+def probability(p: float) -> str:
+    """A p value to two digits, "0.0020" as "0.002"; tiny ones as "below 0.0001"."""
+    return "below 0.0001" if p < 0.0001 else f"{p:.2g}"  # noqa: PLR2004 - said in the words
+
+
+def about_an_arm(arm: Arm, comparison: ArmComparison, baseline: Arm, margin: float, family: int) -> str:
+    """The verdict on one arm as a sentence.
+
+    Args:
+        arm: of the comparison.
+        comparison: against the baseline.
+        baseline: the study's.
+        margin: in points.
+        family: arms that p values and intervals allow for.
+    """
+    what, n = subject(arm), comparison.n
+    against = "" if subject(baseline) == "no dropout" else f" against {quoted(baseline.name)}"
+    p = f"p = {probability(comparison.p_value)}"
+    if family > 1:
+        p += f", {probability(comparison.p_adjusted)} adjusted for {family} arms"
+    difference = f"test accuracy {signed(comparison.difference.value)} points{against}"
+    interval = f"95% interval {span(comparison.difference)}, {n} paired seeds"
+    if comparison.decision == "too few seeds":
+        missing = SEEDS - n
+        return (
+            f"No verdict on {what}: {n} paired seed{'' if n == 1 else 's'}, and a verdict takes {SEEDS}; "
+            f"{missing} more {'is' if missing == 1 else 'are'} missing."
+        )
+    if comparison.decision == "equivalent":
+        within = f"within ±{margin:g} points"
+        tost = f"TOST p = {probability(comparison.tost_holm)}"
+        none = f"{_capital(what)} makes no difference that matters{against}"
+        return f"{none}: {difference} ({interval}), {within} ({tost})."
+    if comparison.decision in {"helps", "hurts"}:
+        return f"{_capital(what)} {comparison.decision}: {difference} ({interval}, {p})."
+    return f"Undecided whether {what} helps{against}: {difference} ({interval}, {p})."
+
+
+def about_all(
+    decision: Decision, arms: Mapping[str, Arm], comparisons: Sequence[ArmComparison], baseline: Arm
+) -> str:
+    """The verdict on a shape of several arms none of which was chosen: which ones do what."""
+    lead = {
+        "helps": "Dropout helps" if _all_dropout(arms.values()) else "Some arms help",
+        "hurts": "No arm helps",
+        "equivalent": "No arm makes a difference that helps",
+        "undecided": "Undecided whether any arm helps",
+        "too few seeds": "No verdict",
+    }[decision]
+    return f"{lead}: against {subject(baseline)} (test accuracy) {'; '.join(_grouped(comparisons))}."
+
+
+def beside(comparisons: Sequence[ArmComparison], chosen: str) -> str:
+    """What the arms that were not chosen do, as a clause: "'dropout 0.8' hurts by 1.00 points"."""
+    return "; ".join(_grouped([c for c in comparisons if c.arm != chosen]))
+
+
+def plain_differences(comparisons: Sequence[ArmComparison]) -> str:
+    """Each arm's mean difference, without a claim: "'dropout 0.2' +0.04, 'dropout 0.8' -0.87"."""
+    known = [c for c in comparisons if c.n]
+    if not known:
+        return "nothing to tell, in"
+    low, high = min(known, key=_mean), max(known, key=_mean)
+    told = [low, high] if len(known) > _MOST_LISTED else known
+    return (" to " if told is not known else ", ").join(f"{quoted(c.arm)} {signed(_mean(c))}" for c in told)
+
+
+def about_the_gap(gaps: Sequence[Gap], chosen: str | None) -> str:
+    """True gaps of the baseline and of the chosen (or only) arm: "Training gap 1.6 -> 1.1 points."."""
+    by_name = {gap.arm: gap for gap in gaps if gap.n}
+    names = [gap.arm for gap in gaps]
+    arm = chosen if chosen in by_name and chosen != names[0] else names[-1] if len(names) == 2 else None  # noqa: PLR2004
+    if names[0] not in by_name or arm not in by_name:
+        return ""
+    first, second = by_name[names[0]].true, by_name[arm].true
+    return f"Training gap (clean training accuracy - test accuracy) {first.value:.2f} -> {second.value:.2f} points."
+
+
+def about_power(comparison: ArmComparison, margin: float) -> str:
+    """How many seeds a decision would take, and what these could have shown."""
+    needed = comparison.seeds_needed
+    take = f"about {needed:.0f} seeds" if isfinite(needed) else "more seeds than anybody trains"
+    return (
+        f"To find a difference of {margin:g} points takes {take} (80% power at the spread seen); "
+        f"with {comparison.n} a difference of {comparison.detectable:.2f} points or more would have been found."
+    )
+
+
+def about_unfinished(scores: Iterable[ArmScores]) -> str:
+    """Runs that enter no comparison, counted: never silently dropped."""
+    parts = []
+    for arm in scores:
+        for count, what in (
+            (arm.diverged, "diverged"),
+            (arm.failed, "failed"),
+            (arm.missing, "did not finish"),
+        ):
+            if count:
+                parts.append(f"{count} run{'s' if count > 1 else ''} of {quoted(arm.arm)} {what}")
+    if not parts:
+        return ""
+    diverged = any(arm.diverged for arm in scores)
+    warning = (
+        " An arm is judged by the seeds in which it can be trained, which flatters one that diverges."
+        if diverged
+        else ""
+    )
+    return f"{_capital(', '.join(parts))}; such seeds are left out of the pairs.{warning}"
+
+
+def about_convergence(scores: Iterable[ArmScores]) -> str:
+    """Arms that were still improving when training ended, and what half as many epochs again would cost."""
+    parts = []
+    for arm in scores:
+        if not arm.converged:
+            more = round(arm.epochs * 1.5)
+            cost = arm.seconds / arm.epochs * more * len(arm.seeds)
+            parts.append(
+                f"{quoted(arm.arm)} ({arm.still_falling} of {len(arm.seeds)} seeds; {more} epochs instead of "
+                f"{arm.epochs:.0f} are {_duration(cost)} of training)"
+            )
+    if not parts:
+        return ""
+    return (
+        f"Not converged, validation loss still falling at the end: {', '.join(parts)}. "
+        "The budget may be unfair to what learns slowly."
+    )
+
+
+def _grouped(comparisons: Sequence[ArmComparison]) -> list[str]:
+    """Arms by decision, in the order helps, equivalent, undecided, hurts, too few seeds."""
+    verbs = {
+        "helps": ("helps by", "help by"),
+        "equivalent": ("is equivalent,", "are equivalent,"),
+        "undecided": ("is undecided,", "are undecided,"),
+        "hurts": ("hurts by", "hurt by"),
+        "too few seeds": ("has too few seeds,", "have too few seeds,"),
+    }
+    parts = []
+    for decision, (one, many) in verbs.items():
+        found = [c for c in comparisons if c.decision == decision]
+        if not found:
+            continue
+        unsigned = decision in {"helps", "hurts"}
+        sizes = [f"{abs(c.difference.value):.2f}" if unsigned else signed(c.difference.value) for c in found]
+        names = [quoted(c.arm) for c in found]
+        if len(found) > _MOST_LISTED:
+            names = [*names[: _MOST_LISTED - 1], f"{len(found) - _MOST_LISTED + 1} more"]
+            sizes = [f"{min(sizes, key=float)} to {max(sizes, key=float)}"]
+        parts.append(f"{_listed(names)} {one if len(found) == 1 else many} {_listed(sizes)} points")
+    return parts
+
+
+def _mean(comparison: ArmComparison) -> float:
+    return comparison.difference.value
+
+
+def _listed(items: Sequence[str]) -> str:
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
+
+
+def _all_dropout(arms: Iterable[Arm]) -> bool:
+    return all(subject(arm) != quoted(arm.name) for arm in arms)
+
+
+def _capital(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:  # noqa: PLR2004 - two digits of each unit
+        return f"{seconds:.0f} s"
+    minutes = seconds / 60
+    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"  # noqa: PLR2004 - as above

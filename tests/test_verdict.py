@@ -1,0 +1,144 @@
+"""What a verdict says, and when it says nothing."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from dropstudy.records import Arm
+from dropstudy.verdict import SEEDS, give_verdict
+from verdicts import around, flat, rates, tables, verdict_of
+
+ARMS = rates(0, 0.5)
+
+
+def two(points, n=10, **more):
+    """The verdict on one arm whose differences have this mean."""
+    return verdict_of(ARMS, {"no dropout": flat(n), "dropout 0.5": around(points, n, **more)})
+
+
+def test_an_arm_that_is_better_helps():
+    verdict = two(0.13, spread=0.05)
+    assert verdict.decision == "helps"
+    assert verdict.headline.startswith(
+        "Dropout at rate 0.5 (drops 50%, keeps 50%) helps: test accuracy +0.13 points (95% interval +0.09 to +0.17, "
+        "10 paired seeds, p = 0.002"
+    )
+
+
+def test_an_arm_that_is_worse_hurts():
+    verdict = two(-1.0)
+    assert verdict.decision == "hurts"
+    assert "hurts: test accuracy -1.00 points" in verdict.headline
+
+
+def test_an_arm_within_the_margin_is_equivalent():
+    verdict = two(0.01, spread=0.05)
+    assert verdict.decision == "equivalent"
+    assert "within ±0.1 points" in verdict.headline
+    wider = verdict_of(ARMS, {"no dropout": flat(), "dropout 0.5": around(0.3)}, margin=0.5)
+    assert (
+        wider.decision == "equivalent"
+    )  # there is a difference, and whoever asked said that it does not matter
+
+
+def test_an_open_question_says_what_it_would_take():
+    verdict = two(0.05, spread=0.2)
+    assert verdict.decision == "undecided"
+    assert "To find a difference of 0.1 points takes about 34 seeds" in str(verdict)
+    assert "a difference of 0.20 points or more" in str(verdict)
+
+
+@pytest.mark.parametrize("n", range(1, SEEDS))
+def test_below_six_seeds_there_is_no_verdict_and_it_is_said_how_many_are_missing(n):
+    verdict = two(5, n)
+    assert verdict.decision == "too few seeds"
+    assert f"{SEEDS - n} more {'is' if n == 5 else 'are'} missing" in verdict.headline
+    assert not verdict.decided
+
+
+def test_a_verdict_is_json():
+    verdict = two(0.13)
+    table = json.loads(json.dumps(verdict.to_dict(), allow_nan=False))
+    assert table["decision"] == verdict.decision
+    assert table["shapes"][0]["comparisons"][0]["difference"]["value"] == pytest.approx(0.13)
+    assert str(verdict) == "\n".join(verdict.sentences)
+
+
+def test_the_arm_is_chosen_on_validation_data_not_on_the_test_set():
+    arms = rates(0, 0.2, 0.5, 0.8)
+    accuracies = {
+        "no dropout": flat(),
+        "dropout 0.2": around(0.3, spread=0.05),
+        "dropout 0.5": around(0.2, spread=0.05),
+        "dropout 0.8": around(-1),
+    }
+    validation = {"no dropout": 0.979, "dropout 0.2": 0.981, "dropout 0.5": 0.982, "dropout 0.8": 0.97}
+    verdict = verdict_of(arms, accuracies, validation=validation)
+    assert (verdict.chosen, verdict.decision) == ("dropout 0.5", "helps")
+    assert "best of 4 arms by validation accuracy" in str(verdict)
+    assert "'dropout 0.8' hurts by 1.00 points" in str(verdict)
+
+
+def test_where_the_test_set_was_watched_nothing_is_chosen():
+    arms = rates(0, 0.2, 0.8)
+    accuracies = {"no dropout": flat(), "dropout 0.2": around(0.3), "dropout 0.8": around(-1)}
+    verdict = verdict_of(arms, accuracies, watches_test=True)
+    assert verdict.chosen is None
+    assert "best" not in str(verdict)
+    assert "nothing may be chosen on it" in str(verdict)
+    assert "intervals that hold together" in str(verdict)
+    assert verdict.decision == "helps"  # that one does needs no choice: the p allow for two arms
+
+
+def test_an_arm_with_fewer_seeds_is_compared_on_those_that_it_shares():
+    arms = rates(0, 0.2, 0.8)
+    short = {seed: accuracy for seed, accuracy in around(-1).items() if seed not in {0, 7}}
+    verdict = verdict_of(arms, {"no dropout": flat(), "dropout 0.2": around(0.3), "dropout 0.8": short})
+    full, fewer = verdict.shapes[0].comparisons
+    assert (full.n, fewer.n) == (10, 8)
+    assert fewer.seeds == (1, 2, 3, 4, 5, 6, 8, 9)
+
+
+def test_runs_that_diverged_or_failed_are_counted_and_said():
+    accuracies = {"no dropout": flat(), "dropout 0.5": {s: a for s, a in around(0.3).items() if s < 8}}
+    history, _ = tables(ARMS, {arm.name: flat() for arm in ARMS})
+    outcomes = history[["arm", "hidden", "train_size", "seed"]].drop_duplicates().assign(status="done")
+    outcomes.loc[(outcomes["arm"] == "dropout 0.5") & (outcomes["seed"] == 8), "status"] = "diverged"
+    outcomes.loc[(outcomes["arm"] == "dropout 0.5") & (outcomes["seed"] == 9), "status"] = "failed"
+    verdict = verdict_of(ARMS, accuracies, outcomes=outcomes)
+    assert verdict.shapes[0].comparisons[0].n == 8
+    assert "1 run of 'dropout 0.5' diverged, 1 run of 'dropout 0.5' failed" in str(verdict)
+    assert "flatters one that diverges" in str(verdict)
+
+
+def test_an_arm_still_improving_is_flagged_with_what_more_epochs_cost():
+    verdict = verdict_of(ARMS, {"no dropout": flat(), "dropout 0.5": around(-0.3)}, falling={"dropout 0.5"})
+    assert "Not converged" in str(verdict)
+    assert "'dropout 0.5' (10 of 10 seeds; 15 epochs instead of 10 are 5 min of training)" in str(verdict)
+    assert "'no dropout' (" not in str(verdict)
+
+
+def test_one_arm_is_nothing_to_compare():
+    alone = verdict_of(ARMS[:1], {"no dropout": flat()})
+    assert alone.decision == "nothing to compare"
+    assert "98.00% over 10 seeds" in alone.headline
+
+
+def test_several_shapes_each_have_their_verdict():
+    small = tables(
+        ARMS, {"no dropout": flat(), "dropout 0.5": around(-1)}, shape={"hidden": "64", "train_size": 500}
+    )
+    large = tables(ARMS, {"no dropout": flat(), "dropout 0.5": around(1)})
+    history, finals = (pd.concat(pair, ignore_index=True) for pair in zip(small, large, strict=True))
+    verdict = give_verdict(history, finals, ARMS, watches_test=False)
+    assert [shape.decision for shape in verdict.shapes] == ["hurts", "helps"]
+    assert verdict.decision == "depends on the shape"
+    assert verdict.headline == "2 networks and training sizes: hurts in 1, helps in 1."
+    assert "Hidden layers 64, 500 training examples: Dropout at rate 0.5" in str(verdict)
+
+
+def test_an_arm_that_is_more_than_dropout_goes_by_its_name():
+    arms = (Arm("no dropout"), Arm("l2 <b>", l2=1e-4))
+    verdict = verdict_of(arms, {"no dropout": flat(), "l2 <b>": around(1)})
+    assert verdict.headline.startswith("'l2 <b>' helps")

@@ -1,0 +1,74 @@
+"""Studies as tables, from the test accuracies that their runs are to have."""
+
+import numpy as np
+import pandas as pd
+
+from dropstudy.records import Arm
+from dropstudy.verdict import give_verdict
+
+SHAPE = {"hidden": "512-512", "train_size": 50_000}
+
+
+def rates(*values):
+    """Arms as `--rates` makes them."""
+    return tuple(Arm(f"dropout {rate:g}" if rate else "no dropout", rate) for rate in values)
+
+
+def tables(arms, accuracies, *, validation=None, epochs=10, falling=(), shape=None):
+    """History and finals of a study.
+
+    Args:
+        arms: baseline first.
+        accuracies: test accuracy of each run, {arm name: {seed: share}}.
+        validation: validation accuracy of each arm; 0.98 where it is not given.
+        epochs: of every run; the lowest validation loss is halfway, in `falling` arms at the end.
+        falling: names of arms.
+        shape: hidden and train_size.
+    """
+    shape = SHAPE if shape is None else shape
+    history, finals = [], []
+    for arm in arms:
+        for seed, accuracy in accuracies[arm.name].items():
+            for epoch in range(1, epochs + 1):
+                away = epochs - epoch if arm.name in falling else abs(epoch - epochs // 2)
+                history.append(
+                    {
+                        "arm": arm.name, **shape, "seed": seed, "epoch": epoch, "loss": 0.1, "accuracy": 0.95,
+                        "val_loss": 0.1 + 0.01 * away, "val_accuracy": (validation or {}).get(arm.name, 0.98),
+                        "clean_loss": 0.05, "clean_accuracy": 0.99, "seconds": 2.0,
+                    }
+                )  # fmt: skip
+            finals.append(
+                {
+                    "arm": arm.name,
+                    "rate": arm.rate,
+                    **shape,
+                    "seed": seed,
+                    "test_loss": 0.1,
+                    "test_accuracy": accuracy,
+                }
+                | {"brier": 0.03}
+            )
+    return pd.DataFrame(history), pd.DataFrame(finals, columns=["arm", "rate", *shape, "seed", "test_loss",
+                                                                "test_accuracy", "brier"])  # fmt: skip
+
+
+def around(points, n=10, *, spread=0.1, base=0.98, first=0):
+    """Accuracies of an arm whose differences from `base` have exactly this mean and deviation, in points."""
+    rng = np.random.default_rng(abs(hash((round(points, 6), n))) % 2**32)
+    noise = rng.normal(size=n)
+    noise = (noise - noise.mean()) / noise.std(ddof=1) if n > 1 else np.zeros(n)
+    return {first + i: base + (points + spread * noise[i]) / 100 for i in range(n)}
+
+
+def flat(n=10, base=0.98):
+    """Accuracies of a baseline that never varies."""
+    return dict.fromkeys(range(n), base)
+
+
+def verdict_of(arms, accuracies, *, watches_test=False, margin=0.1, **more):
+    """The verdict on a study made of these."""
+    keys = ("outcomes", "always_valid", "protocol", "predictions")
+    given = {key: more.pop(key) for key in keys if key in more}
+    history, finals = tables(arms, accuracies, **more)
+    return give_verdict(history, finals, arms, watches_test=watches_test, margin=margin, **given)

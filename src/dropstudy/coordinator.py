@@ -1,13 +1,17 @@
 """Drive runs to their end: hand segments to an executor, keep what comes back, tell the listener.
 
 The coordinator alone writes to the store. A run's next segment is handed out before its last one is written,
-so that no worker waits for the disk. Few runs are under way at once: each holds its weights and moments in
-memory here and in a checkpoint on disk, and a run that is finished early is one that no kill can touch.
+so that no worker waits for the disk. Where results come faster than the disk takes them, those that came while it
+was busy are committed together: the disk's waits are shared, and a kill loses what a moment brought.
+
+Few runs are under way at once: each holds its weights and moments in memory here and in a checkpoint on disk, and
+a run that is finished early is one that no kill can touch.
 """
 
 from __future__ import annotations
 
 import textwrap
+import time
 import traceback
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from dataclasses import dataclass, field, replace
@@ -16,6 +20,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from dropstudy import workers
 from dropstudy.errors import DamagedFile
+from dropstudy.patience import Patience
 from dropstudy.records import Segment
 
 if TYPE_CHECKING:
@@ -35,6 +40,11 @@ SEGMENT_SECONDS = 1.5
 MOST_TRIES = 3
 """How often a segment is given to a worker before its run is called failed."""
 
+BETWEEN_COMMITS = 5.0
+"""How many times as long as the last commit took passes before the next one: the disk has a sixth of our time."""
+
+_MOST_KEPT = 2**28  # bytes of results that wait for a commit
+_LOOK = 1.0  # seconds between looks for workers that hang
 _CAUSE = 300  # characters of an error's message that fit in a table; the traceback has them all
 
 
@@ -60,6 +70,7 @@ def train_runs(
     executor: Executor,
     listener: Listener,
     in_flight: int,
+    keep_weights: bool = True,
 ) -> None:
     """Train what is not finished, from wherever the store says that each run stands.
 
@@ -72,13 +83,17 @@ def train_runs(
         executor: what trains the segments.
         listener: told of every epoch and every end.
         in_flight: groups under way at once; one more than the executor has workers keeps them all busy.
+        keep_weights: whether finished runs leave their weights.
     """
-    training = _Training(store, iter(groups), data, split, executor, listener)
+    training = _Training(store, iter(groups), data, split, executor, listener, keep_weights)
     training.begin(in_flight)
     while training.active:
-        finished, _ = wait(training.active, return_when=FIRST_COMPLETED)
+        finished, _ = wait(training.active, timeout=training.may_wait(), return_when=FIRST_COMPLETED)
         for future in finished:
             training.settle(future)
+        training.commit_if_due()
+        training.look_for_hanging()
+    training.commit()
 
 
 def describe(run: Run) -> str:
@@ -86,17 +101,22 @@ def describe(run: Run) -> str:
     return f"'{run.arm.name}', seed {run.seed}"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class _Work:
     """Segments that were handed out together, for the first, second or third time."""
 
     segments: tuple[Segment, ...]
     tries: int = 1
+    handed_out: float = field(default_factory=time.monotonic)
+    begun: float | None = None
+    """When a worker was first seen to have begun."""
+    hung: str = ""
+    """Why the worker was taken to hang, in words, once it was."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class _Training:
-    """Runs under way and runs to come; the fields are the arguments of `train_runs`."""
+    """Runs under way and runs to come; the first fields are the arguments of `train_runs`."""
 
     store: Store
     waiting: Iterator[tuple[Run, ...]]
@@ -104,7 +124,15 @@ class _Training:
     split: Split
     executor: Executor
     listener: Listener
+    keep_weights: bool
     active: dict[Future[tuple[SegmentResult, ...]], _Work] = field(default_factory=dict)
+    kept: dict[str, tuple[Run, SegmentResult]] = field(default_factory=dict)
+    """What is to be committed, by the run's key."""
+    bytes_kept: int = 0
+    due: float = 0.0
+    """When it is to be, by the monotonic clock."""
+    looked: float = field(default_factory=time.monotonic)
+    patience: Patience = field(default_factory=Patience)
 
     def begin(self, count: int = 1) -> None:
         """Hand out the first segments of as many more groups, where there are any."""
@@ -115,14 +143,58 @@ class _Training:
                 self._submit(_Work(tuple(s for s in segments if s.first_epoch == done)))
 
     def settle(self, future: Future[tuple[SegmentResult, ...]]) -> None:
-        """Keep what came of segments. First of all, what comes next is handed out."""
+        """Take what came of segments. First of all, what comes next is handed out."""
         work = self.active.pop(future)
         try:
             results = future.result()
         except Exception as error:  # noqa: BLE001 - whatever a worker raises ends its own run, not the study
             self._troubled(work, error)
         else:
-            self._keep(work.segments, results)
+            self.patience.learn(work.segments, time.monotonic() - work.handed_out)
+            self._take(work.segments, results)
+
+    def commit_if_due(self) -> None:
+        """Commit what there is, unless the disk has just been busy."""
+        if time.monotonic() >= self.due or self.bytes_kept > _MOST_KEPT:
+            self.commit()
+
+    def commit(self) -> None:
+        """Commit what there is, and tell the listener."""
+        if not self.kept:
+            return
+        began = time.monotonic()
+        kept, self.kept, self.bytes_kept = list(self.kept.values()), {}, 0
+        self.store.commit(kept, keep_weights=self.keep_weights)
+        ended = time.monotonic()
+        self.due = ended + BETWEEN_COMMITS * (ended - began)
+        for run, result in kept:
+            for row in result.history:
+                self.listener.epoch(run, row)
+            if result.diverged:
+                cause = f"the loss was no longer finite in epoch {result.history[-1].epoch}"
+                self.listener.ended(run, "diverged", cause)
+            elif _ended(result):
+                self.listener.ended(run, "done", "")
+
+    def may_wait(self) -> float:
+        """Seconds until something is to be done even if no worker answers."""
+        return max(0.0, min(_LOOK, self.due - time.monotonic())) if self.kept else _LOOK
+
+    def look_for_hanging(self) -> None:
+        """Have workers that are silent for far too long killed, where the executor knows how to."""
+        now = time.monotonic()
+        give_up = getattr(self.executor, "give_up", None)
+        if give_up is None or now - self.looked < _LOOK:
+            return
+        self.looked = now
+        for future, work in self.active.items():
+            if work.begun is None:
+                work.begun = now if future.running() else None
+            elif not work.hung and now - work.begun > self.patience.allowed(work.segments):
+                expected = self.patience.expected(work.segments)
+                usual = "" if expected is None else f", where {expected:.1f} s are usual"
+                work.hung = f"it was silent for {now - work.begun:.0f} s{usual}, and was ended"
+                give_up(future)
 
     def _submit(self, work: _Work) -> None:
         self.active[self.executor.submit(workers.train_group, work.segments)] = work
@@ -130,6 +202,7 @@ class _Training:
     def _troubled(self, work: _Work, error: Exception) -> None:
         """Give segments again whose worker died; a run that raises, or whose worker always dies, has failed."""
         run, lanes = work.segments[0].run, len(work.segments)
+        lost = isinstance(error, (BrokenExecutor, MemoryError))
         if lanes > 1:
             # In halves: the device may not have room for all, and one lane's trouble is not the others'.
             self.listener.notice(
@@ -137,25 +210,29 @@ class _Training:
             )
             self._submit(_Work(work.segments[: lanes // 2]))
             self._submit(_Work(work.segments[lanes // 2 :]))
-        elif not isinstance(error, BrokenExecutor):
+        elif not lost:
             self._fail(run, type(error).__name__, error)
         elif work.tries < MOST_TRIES:
-            self._submit(replace(work, tries=work.tries + 1))
-            self.listener.notice(f"A worker died while it trained {describe(run)}; trying again.")
+            self._submit(_Work(work.segments, work.tries + 1))
+            what = "ran out of memory" if isinstance(error, MemoryError) else "died"
+            why = f" ({work.hung})" if work.hung else ""
+            self.listener.notice(f"A worker {what} while it trained {describe(run)}{why}; trying again.")
         else:
-            self._fail(run, f"its worker died {MOST_TRIES} times", error)
+            what = "ran out of memory" if isinstance(error, MemoryError) else "died"
+            why = f"; the last time, {work.hung}" if work.hung else ""
+            self._fail(run, f"its worker {what} {MOST_TRIES} times{why}", error)
 
     def _first_segment(self, run: Run) -> Segment:
         try:
             done, state = self.store.progress(run.key)
         except DamagedFile as error:
             self.listener.notice(f"{error} {describe(run)} starts again.")
-            self.store.restart(run)
+            self.store.restart([run])
             done, state = 0, None
         train_index, validation_index = self.split(run.seed)
         return Segment(run, self.data, train_index, validation_index, state, first_epoch=done, epochs=1)
 
-    def _keep(self, segments: tuple[Segment, ...], results: tuple[SegmentResult, ...]) -> None:
+    def _take(self, segments: tuple[Segment, ...], results: tuple[SegmentResult, ...]) -> None:
         lanes = list(zip(segments, results, strict=True))
         onward = tuple(_next_segment(segment, result) for segment, result in lanes if not _ended(result))
         if onward:
@@ -163,17 +240,15 @@ class _Training:
         else:
             self.begin()
         for segment, result in lanes:
-            self.store.commit(segment.run, result)
-            for row in result.history:
-                self.listener.epoch(segment.run, row)
-            if result.diverged:
-                cause = f"the loss was no longer finite in epoch {result.history[-1].epoch}"
-                self.listener.ended(segment.run, "diverged", cause)
-            elif _ended(result):
-                self.listener.ended(segment.run, "done", "")
+            run, key = segment.run, segment.run.key
+            if key in self.kept:  # of what follows one another, the last state is all that matters
+                result = replace(result, history=self.kept[key][1].history + result.history)  # noqa: PLW2901
+            self.kept[key] = run, result
+            self.bytes_kept += sum(array.nbytes for array in result.state.values())
 
     def _fail(self, run: Run, what: str, error: Exception) -> None:
         self.begin()
+        self.commit()  # what the run did before comes first
         cause = f"{what}: {textwrap.shorten(str(error), _CAUSE)}" if str(error) else what
         self.store.fail(run, cause, "".join(traceback.format_exception(error)))
         self.listener.ended(run, "failed", cause)

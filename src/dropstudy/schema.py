@@ -1,15 +1,17 @@
 """The database of a study: its schema, version by version.
 
 A database says its version in `user_version`. An older one is backed up beside itself and migrated in one
-transaction; a newer one is refused.
+transaction; a newer one is refused. Whoever only reads gets a copy in memory.
 """
 
 from __future__ import annotations
 
 import sqlite3
+import time
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from dropstudy import ledger
 from dropstudy.errors import DamagedFile, StoreError
 from dropstudy.files import make_folder, sync_folder, unfinished
 
@@ -55,14 +57,25 @@ MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (key, epoch)
     ) STRICT, WITHOUT ROWID;
     """,
+    # 2: digests of facts, runs and histories.
+    """
+    ALTER TABLE meta ADD COLUMN sha256 TEXT;
+    ALTER TABLE run ADD COLUMN history_sha256 TEXT;
+    ALTER TABLE run ADD COLUMN sha256 TEXT;
+    """,
 )
+SEALED = 2
+"""The version since which rows have digests, as `ledger` makes them. A migration ends with making them anew."""
+
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _SMALLEST = 512  # bytes; of a page of SQLite's
 _ROOM = 2**20  # bytes; what a transaction of a segment needs at most, with its journal
+_ONE_WAIT = 1.0  # seconds in which SQLite itself waits for another process; Ctrl-C waits with it
+_PATIENCE = 600.0  # seconds; nothing of ours holds the database for longer than some milliseconds
 
 
 def connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
-    """Open a study's database, bringing an older one up to date.
+    """Open a study's database to write to it, bringing an older one up to date.
 
     Args:
         path: the file.
@@ -70,22 +83,71 @@ def connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
 
     Raises:
         StoreError: it does not exist, is not a study's, or was written by a newer version.
-        DamagedFile: SQLite finds it damaged.
+        DamagedFile: it is not what was written.
     """
-    if not path.is_file():
-        if not create:
+    if create and not path.is_file():
+        _make(path)
+    _look(path)
+    with errors_named(path):
+        connection = _connect(path)
+        try:
+            _prepare(connection)
+            _check(connection, path)
+            if _number(connection, "user_version") < len(MIGRATIONS):
+                _migrate(connection, path)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def snapshot(path: Path) -> sqlite3.Connection:
+    """A study's database as it stands after its last commit: a copy in memory, brought up to date.
+
+    Whoever writes waits for the copy, which takes milliseconds, and not for what its reader then does with it.
+    The file is not written to.
+
+    Raises:
+        As `connect` does.
+    """
+    _look(path)
+    until = time.monotonic() + _PATIENCE
+
+    def still_patient(*_: int) -> None:
+        if time.monotonic() > until:
             raise StoreError(
                 str(path),
-                expected="the database of a study",
-                received="no such file",
-                next_step="`dropstudy run` makes a study.",
+                expected="a database that can be read",
+                received=f"one that another process has locked for {_PATIENCE:.0f} s",
+                next_step="See whether that process was stopped half way, let it go on or end it, and try again.",
             )
-        _make(path)
-    size = path.stat().st_size
-    if size < _SMALLEST:
-        # SQLite would take it for a new database, and what was lost would go unnoticed.
-        raise _damaged(path, f"a file of {size} bytes")
-    return _open(path)
+
+    with errors_named(path):
+        memory = sqlite3.connect(":memory:", isolation_level=None)
+        try:
+            with closing(_connect(path)) as source:
+                source.backup(memory, progress=still_patient, sleep=0.02)
+            _check(memory, path)
+            if _number(memory, "user_version") < len(MIGRATIONS):
+                _migrate(memory, None)
+            memory.execute("PRAGMA query_only = ON")
+        except BaseException:
+            memory.close()
+            raise
+        return memory
+
+
+def patiently(connection: sqlite3.Connection, statement: str) -> None:
+    """Execute BEGIN or COMMIT, waiting for whoever reads: a stopped reader delays a study and does not end it."""
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            connection.execute(statement)
+        except sqlite3.OperationalError as error:
+            if _code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+        else:
+            return
 
 
 @contextmanager
@@ -94,7 +156,7 @@ def errors_named(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:
-        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # the rest of it is detail
+        code = _code(error)
         if code in _DAMAGE:
             raise _damaged(path, str(error)) from error
         if code == sqlite3.SQLITE_FULL:
@@ -119,9 +181,9 @@ def _make(path: Path) -> None:
     draft = unfinished(path.parent)
     try:
         make_folder(path.parent)
-        with errors_named(path), closing(_connect(draft)) as connection:
+        with errors_named(path), closing(_connect(draft, "rwc")) as connection:
             _prepare(connection)
-            _migrate(connection, path)
+            _migrate(connection, None)
         draft.replace(path)
         sync_folder(path.parent)
     except OSError as error:
@@ -132,28 +194,38 @@ def _make(path: Path) -> None:
             next_step="Choose another folder with --out.",
         ) from error
     finally:
-        for leftover in (draft, draft.with_name(f"{draft.name}-journal")):
-            with suppress(OSError):
-                leftover.unlink(missing_ok=True)
+        _remove_draft(draft)
 
 
-def _open(path: Path) -> sqlite3.Connection:
-    with errors_named(path):
-        connection = _connect(path)
-        try:
-            _prepare(connection)
-            _check(connection, path)
-            if _number(connection, "user_version") < len(MIGRATIONS):
-                _migrate(connection, path)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+def _remove_draft(draft: Path) -> None:
+    for leftover in (draft, draft.with_name(f"{draft.name}-journal")):
+        with suppress(OSError):
+            leftover.unlink(missing_ok=True)
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    # Autocommit: every transaction in this room is begun and ended in so many words.
-    return sqlite3.connect(path, isolation_level=None)
+def _look(path: Path) -> None:
+    """Refuse what cannot be a database, before SQLite makes one of it."""
+    if not path.is_file():
+        raise StoreError(
+            str(path),
+            expected="the database of a study",
+            received="no such file",
+            next_step="`dropstudy run` makes a study.",
+        )
+    size = path.stat().st_size
+    if size < _SMALLEST:
+        # SQLite would take it for a new database, and what was lost would go unnoticed.
+        raise _damaged(path, f"a file of {size} bytes")
+
+
+def _code(error: sqlite3.Error) -> int:
+    return int(getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)) & 0xFF  # the rest of it is detail
+
+
+def _connect(path: Path, mode: str = "rw") -> sqlite3.Connection:
+    # Autocommit: every transaction is begun and ended in so many words. A file that has gone is not made again.
+    address = f"{path.absolute().as_uri()}?mode={mode}"
+    return sqlite3.connect(address, uri=True, isolation_level=None, timeout=_ONE_WAIT)
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
@@ -183,30 +255,53 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
             received=f"version {version}, written by a newer dropstudy",
             next_step="Update dropstudy.",
         )
-    damage = connection.execute("PRAGMA quick_check").fetchone()[0]
+    damage = connection.execute("PRAGMA integrity_check").fetchone()[0]
     if damage != "ok":
         raise _damaged(path, damage.replace("\n", " "))
+    if _tables(connection) != _tables_of(version):
+        raise _damaged(path, f"other tables than those of schema version {version}")
+    if version >= SEALED:
+        try:
+            wrong = ledger.first_wrong(connection)
+        except sqlite3.OperationalError as error:  # text that is no text
+            raise _damaged(path, str(error)) from error
+        if wrong is not None:
+            raise _damaged(path, wrong)
+
+
+def _tables(connection: sqlite3.Connection) -> list[tuple[str, str, str | None]]:
+    return connection.execute("SELECT type, name, sql FROM sqlite_master ORDER BY type, name").fetchall()
+
+
+def _tables_of(version: int) -> list[tuple[str, str, str | None]]:
+    """What `_tables` says of a new database of that version."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        for script in MIGRATIONS[:version]:
+            _execute(connection, script)
+        return _tables(connection)
 
 
 def _damaged(path: Path, received: str) -> DamagedFile:
     return DamagedFile(
         str(path),
-        expected="an intact SQLite database",
+        expected="the database that was written",
         received=received,
         next_step="Nothing was written to it. Restore it from a copy, or start a new study with --out.",
     )
 
 
-def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+def _migrate(connection: sqlite3.Connection, path: Path | None) -> None:
+    """Bring a database to today's version; `path` is its file where there is one to back up."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         # Asked again now that nobody else can write: another process may have been first.
         version = _number(connection, "user_version")
-        if 0 < version < len(MIGRATIONS):
+        if path is not None and 0 < version < len(MIGRATIONS):
             _back_up(path, path.with_suffix(f".v{version}.backup.db"))
         for script in MIGRATIONS[version:]:
-            for statement in _statements(script):
-                connection.execute(statement)
+            _execute(connection, script)
+        if version < len(MIGRATIONS) >= SEALED:
+            ledger.seal_all(connection)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
         connection.execute("COMMIT")
@@ -216,10 +311,21 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
         raise
 
 
+def _execute(connection: sqlite3.Connection, script: str) -> None:
+    for statement in _statements(script):
+        connection.execute(statement)
+
+
 def _back_up(path: Path, target: Path) -> None:
     """Copy a database through SQLite: to open and close the file itself would release its locks."""
-    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(target)) as backup:
-        source.backup(backup)
+    draft = unfinished(path.parent)
+    try:
+        with closing(_connect(path)) as source, closing(_connect(draft, "rwc")) as backup:
+            source.backup(backup)
+        draft.replace(target)
+        sync_folder(path.parent)
+    finally:
+        _remove_draft(draft)
 
 
 def _statements(script: str) -> Iterator[str]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["pack_weights", "read_tensors", "unpack_weights", "write_tensors"]
+__all__ = ["pack_weights", "read_tensors", "to_bytes", "unpack_weights", "write_tensors"]
 
 _METADATA = "__metadata__"
 _NAMES_SHOWN = 60
@@ -52,10 +52,15 @@ def write_tensors(path: Path, arrays: Mapping[str, NDArray[Any]], metadata: Mapp
     Raises:
         StoreError: the file cannot be written; the message has the path and the bytes needed.
     """
-    contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
-    content = _with_sorted_metadata(safetensors.numpy.save(contiguous), metadata)
+    content = to_bytes(arrays, metadata)
     write_bytes(path, content)
     return hashlib.sha256(content).hexdigest()
+
+
+def to_bytes(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> bytes:
+    """The content of a safetensors file; the same arrays and metadata always give the same bytes."""
+    contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    return _with_sorted_metadata(safetensors.numpy.save(contiguous), metadata)
 
 
 def read_tensors(path: Path, *, sha256: str | None = None) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:

@@ -1,0 +1,91 @@
+"""Digests of what a study's database says, so that a number that is no longer what was written is found.
+
+SQLite keeps no checksums: its own check sees a page that makes no sense, not a number that became another. So every
+row of `meta` has the SHA-256 of its content, and every run has one over all that is recorded of it. A run's digest
+covers the digest of its history, which is checked when the history is read. A run's place in the order is left out:
+it may change, and nothing is lost where it is wrong.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import struct
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Sequence
+
+_NOT_COVERED = {"position", "sha256"}
+
+
+def history_digest(rows: Iterable[Sequence[float | None]]) -> str:
+    """Digest of a run's history.
+
+    Args:
+        rows: its rows by epoch, as the database gives them, the key left out. SQLite knows no NaN: NULL stands for it.
+
+    Returns:
+        SHA-256 in hexadecimal, of the numbers as little-endian doubles.
+    """
+    digest = hashlib.sha256()
+    for row in rows:
+        numbers = [math.nan if number is None else number for number in row]
+        digest.update(struct.pack(f"<{len(numbers)}d", *numbers))
+    return digest.hexdigest()
+
+
+def seal_meta(db: sqlite3.Connection) -> None:
+    """Write the digests of all facts."""
+    rows = db.execute("SELECT name, value FROM meta").fetchall()
+    db.executemany(
+        "UPDATE meta SET sha256 = ? WHERE name = ?", [(_digest(name, value), name) for name, value in rows]
+    )
+
+
+def seal_run(db: sqlite3.Connection, key: str) -> None:
+    """Write a run's digests, after its history or its row has changed."""
+    rows = history_rows(db, key)
+    db.execute("UPDATE run SET history_sha256 = ? WHERE key = ?", (history_digest(rows), key))
+    cursor = db.execute("SELECT * FROM run WHERE key = ?", (key,))
+    names = [column[0] for column in cursor.description]
+    for row in cursor.fetchall():
+        db.execute("UPDATE run SET sha256 = ? WHERE key = ?", (_run_digest(names, row), key))
+
+
+def seal_all(db: sqlite3.Connection) -> None:
+    """Write every digest anew, after a migration."""
+    seal_meta(db)
+    for (key,) in db.execute("SELECT key FROM run").fetchall():
+        seal_run(db, key)
+
+
+def first_wrong(db: sqlite3.Connection) -> str | None:
+    """What of the facts and runs is not as it was written, in words, or None. Histories are checked when read."""
+    for name, value, sha256 in db.execute("SELECT name, value, sha256 FROM meta"):
+        if _digest(name, value) != sha256:
+            return f"another value of '{name}'"
+    cursor = db.execute("SELECT * FROM run ORDER BY position")
+    names = [column[0] for column in cursor.description]
+    digest_at, arm_at, seed_at = (names.index(name) for name in ("sha256", "arm", "seed"))
+    for row in cursor:
+        if _run_digest(names, row) != row[digest_at]:
+            return f"other values in the row of '{row[arm_at]}', seed {row[seed_at]}"
+    return None
+
+
+def history_rows(db: sqlite3.Connection, key: str) -> list[tuple[Any, ...]]:
+    """A run's history by epoch, the key left out."""
+    rows = db.execute("SELECT * FROM history WHERE key = ? ORDER BY epoch", (key,))
+    return [row[1:] for row in rows]
+
+
+def _run_digest(names: Sequence[str], row: Sequence[Any]) -> str:
+    covered = [(name, value) for name, value in zip(names, row, strict=True) if name not in _NOT_COVERED]
+    return _digest(*sorted(covered))
+
+
+def _digest(*values: object) -> str:
+    # repr of text, integers, floats and None is exact.
+    return hashlib.sha256(repr(values).encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,239 @@
+"""What a study's database and files say of it, for whoever asks."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import dataclass, fields
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dropstudy import ledger
+from dropstudy.errors import DamagedFile, StoreError
+from dropstudy.layout import RESULTS, Layout
+from dropstudy.records import Arm, EpochMetrics, Optimizer, Run, Shape
+from dropstudy.tensors import read_tensors
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from dropstudy.records import Status
+
+HISTORY = tuple(field.name for field in fields(EpochMetrics))
+"""Columns of a history in the database, after the run's key."""
+
+_COLUMNS = ", ".join(f"history.{name}" for name in HISTORY)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far a run is.
+
+    Args:
+        run: which.
+        status: of it.
+        epochs_done: epochs committed.
+        last: the last of them, None before the first.
+        test_accuracy: of a finished run, in [0, 1]; else None.
+    """
+
+    run: Run
+    status: Status
+    epochs_done: int
+    last: EpochMetrics | None
+    test_accuracy: float | None
+
+
+class Records:
+    """Everything that can be asked of a study.
+
+    Args:
+        db: its database.
+        layout: where its files are.
+    """
+
+    def __init__(self, db: sqlite3.Connection, layout: Layout) -> None:
+        self._db = db
+        self._layout = layout
+
+    # The study
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """Facts recorded when the study began, by name."""
+        return {name: json.loads(value) for name, value in self._db.execute("SELECT name, value FROM meta")}
+
+    # Its runs
+
+    def runs(self, *statuses: Status) -> tuple[Run, ...]:
+        """Runs in the order of the plan, all of them or those of some statuses."""
+        rows = self._db.execute("SELECT specification, status FROM run ORDER BY position, key")
+        return tuple(run_of(text) for text, status in rows.fetchall() if not statuses or status in statuses)
+
+    def status(self) -> dict[str, Status]:
+        """Status by key."""
+        return dict(self._db.execute("SELECT key, status FROM run").fetchall())
+
+    def standings(self) -> list[Standing]:
+        """How far every run is, in the order of the plan."""
+        rows = self._db.execute(
+            f"SELECT specification, status, epochs_done, test_accuracy, {_COLUMNS} FROM run"  # noqa: S608 - our own column names
+            " LEFT JOIN history ON history.key = run.key AND history.epoch = run.epochs_done"
+            " ORDER BY position, run.key"
+        )
+        return [
+            Standing(
+                run_of(text), status, epochs, None if metrics[0] is None else _metrics(metrics), test_accuracy
+            )
+            for text, status, epochs, test_accuracy, *metrics in rows.fetchall()
+        ]
+
+    def finals(self) -> list[dict[str, Any]]:
+        """Key, arm, seed and test metrics of every finished run, in the order of the plan."""
+        cursor = self._db.execute(
+            "SELECT key, arm, seed, test_loss, test_accuracy, brier, device FROM run"
+            " WHERE status = 'done' ORDER BY position, key"
+        )
+        names = [column[0] for column in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor]
+
+    def failures(self) -> list[str]:
+        """Runs that failed or diverged, in words, with the cause."""
+        rows = self._db.execute(
+            "SELECT arm, seed, status, error FROM run WHERE status IN ('failed', 'diverged')"
+            " ORDER BY position, key"
+        )
+        return [f"'{arm}', seed {seed} {status}: {cause}" for arm, seed, status, cause in rows]
+
+    def history(self, key: str) -> tuple[EpochMetrics, ...]:
+        """Rows of a run, by epoch. SQLite knows no NaN: its NULL reads as one.
+
+        Raises:
+            DamagedFile: they are not what was written.
+        """
+        return self._histories(" WHERE run.key = ?", key).get(key, ())
+
+    def histories(self) -> dict[str, tuple[EpochMetrics, ...]]:
+        """Rows of every run that has begun, by key, as `history` gives them; all at once is quicker than one by one."""
+        return self._histories("")
+
+    def progress(self, key: str) -> tuple[int, dict[str, NDArray[Any]] | None]:
+        """Epochs done and the state after them, None before the first.
+
+        Raises:
+            DamagedFile: the checkpoint is gone or not what was written.
+        """
+        epochs, name, digest = self._db.execute(
+            "SELECT epochs_done, checkpoint, checkpoint_sha256 FROM run WHERE key = ?", (key,)
+        ).fetchone()
+        if name is None:
+            return 0, None
+        path = self._layout.checkpoint(key, name)
+        if not path.exists():
+            raise DamagedFile(str(path), expected="the checkpoint that was written", received="no such file")
+        return epochs, read_tensors(path, sha256=digest)[0]
+
+    def weights(self, key: str) -> dict[str, NDArray[Any]]:
+        """The trained weights of a finished run, by tensor name.
+
+        Raises:
+            DamagedFile: the file is not what was written.
+            StoreError: the run is not finished, its weights were not to be kept, or its file is gone.
+        """
+        return self._result_file(key, "weights")
+
+    def predictions(self, key: str) -> dict[str, NDArray[Any]]:
+        """`labels`, `confidence` and `likelihood` of a finished run per test example.
+
+        Raises:
+            As `weights` does.
+        """
+        return self._result_file(key, "predictions")
+
+    def path(self, what: str, key: str) -> Path:
+        """Where a run's `weights`, `predictions` or `traceback` is, or would be."""
+        return self._layout.traceback(key) if what == "traceback" else self._layout.result(what, key)
+
+    def sizes(self) -> dict[str, int]:
+        """Bytes on disk: `database`, `weights`, `predictions`, `checkpoints`, `tracebacks`."""
+        return self._layout.sizes()
+
+    def lost(self) -> tuple[Run, ...]:
+        """Finished runs whose predictions, or weights that were to be kept, are no longer there."""
+        present = {what: self._layout.present(what) for what in RESULTS}
+        rows = self._db.execute(
+            "SELECT key, specification, weights_sha256, predictions_sha256 FROM run WHERE status = 'done'"
+            " ORDER BY position, key"
+        )
+        return tuple(
+            run_of(text)
+            for key, text, *digests in rows.fetchall()
+            if any(digest and key not in present[what] for what, digest in zip(RESULTS, digests, strict=True))
+        )
+
+    # Inside
+
+    def _histories(self, where: str, *values: str) -> dict[str, tuple[EpochMetrics, ...]]:
+        cursor = self._db.execute(
+            f"SELECT run.key, arm, run.seed, history_sha256, {_COLUMNS} FROM run"  # noqa: S608 - our own column names
+            f" LEFT JOIN history ON history.key = run.key{where} ORDER BY run.key, epoch",
+            values,
+        )
+        found: dict[str, tuple[EpochMetrics, ...]] = {}
+        for (key, arm, seed, digest), rows in groupby(cursor, lambda row: row[:4]):
+            metrics = [row[4:] for row in rows if row[4] is not None]
+            if ledger.history_digest(metrics) != digest:
+                raise DamagedFile(
+                    str(self._layout.database),
+                    expected=f"the history of '{arm}', seed {seed} that was written",
+                    received="other numbers",
+                    next_step="Restore it from a copy, or start a new study with --out.",
+                )
+            if metrics:
+                found[key] = tuple(map(_metrics, metrics))
+        return found
+
+    def _result_file(self, key: str, what: str) -> dict[str, NDArray[Any]]:
+        row = self._db.execute(f"SELECT {what}_sha256, status FROM run WHERE key = ?", (key,)).fetchone()  # noqa: S608 - our own column names
+        path = self._layout.result(what, key)
+        digest, status = (None, None) if row is None else row
+        if status == "done" and digest is None:
+            raise StoreError(
+                str(path),
+                expected=f"the {what} of a finished run",
+                received="none: this study was not to keep them",
+                next_step="Train the run in a new study with --out that keeps weights.",
+            )
+        if digest is None or not path.is_file():
+            raise StoreError(
+                str(path),
+                expected=f"the {what} of a finished run",
+                received="no such file",
+                next_step=f"`dropstudy run {shlex.quote(str(self.folder))}` trains what is missing.",
+            )
+        return read_tensors(path, sha256=digest)[0]
+
+
+def _metrics(row: Iterable[Any]) -> EpochMetrics:
+    epoch, *metrics = row
+    return EpochMetrics(epoch, *(np.nan if value is None else value for value in metrics))
+
+
+def run_of(text: str) -> Run:
+    """The run whose specification the database has as JSON."""
+    table = json.loads(text)
+    shape = {**table["shape"], "hidden": tuple(table["shape"]["hidden"])}
+    return Run(
+        **{
+            **table,
+            "arm": Arm(**table["arm"]),
+            "shape": Shape(**shape),
+            "optimizer": Optimizer(**table["optimizer"]),
+        }
+    )

@@ -43,7 +43,7 @@ def commits(folder):
         for first, epochs in SEGMENTS:
             if first >= done and store.status()[RUN.key] != "done":
                 result = train(segment_of(RUN, state=state, first_epoch=first, epochs=epochs))
-                store.commit(RUN, result)
+                store.commit([(RUN, result)])
                 state = result.state
 
 
@@ -89,6 +89,7 @@ class _Points:
     def watch(self):
         for name in ("fsync", "replace", "unlink", "mkdir"):
             setattr(os, name, self._before(name, getattr(os, name)))
+        os.write = self._in_the_middle(os.write)
         connect = sqlite3.connect
 
         def watched(*args, **kwargs):
@@ -100,16 +101,36 @@ class _Points:
 
     def _before(self, name, function):
         def watched(*args, **kwargs):
-            # The name of what is replaced or removed; fsync knows only a number.
-            target = "" if name == "fsync" else Path(args[-1] if name == "replace" else args[0]).name
-            self.reach(f"{name} {target}".strip())
+            paths = args if name == "replace" else args[:1]
+            names = [name_of(args[0])] if name == "fsync" else [Path(path).name for path in paths]
+            self.reach(" ".join([name, *names]))
             return function(*args, **kwargs)
 
         return watched
 
+    def _in_the_middle(self, function):
+        """Before each write, and again when half of it is done."""
+
+        def watched(descriptor, content):
+            name = name_of(descriptor)
+            self.reach(f"write {name}")
+            if len(self.passed) == self.fatal:
+                function(descriptor, content[: len(content) // 2])
+            self.reach(f"write half of {name}")
+            return function(descriptor, content)
+
+        return watched
+
+
+def name_of(descriptor):
+    """Name of an open file or folder, where the system tells."""
+    path = Path(f"/proc/self/fd/{descriptor}")
+    return path.readlink().name if path.is_symlink() else "?"
+
 
 def main(scenario, folder):
     workers.train = train
+    coordinator.BETWEEN_COMMITS = 0  # or else how many commits there are would depend on how quick they are
     points = None
     fatal = 0
     while points is None:

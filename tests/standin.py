@@ -150,5 +150,16 @@ def assert_finished(store, run):
     assert same_tensors(store.predictions(run.key), predictions)
     (row,) = [row for row in store.finals() if row["key"] == run.key]
     assert (row["test_loss"], row["test_accuracy"], row["brier"]) == (final.loss, final.accuracy, final.brier)
-    files = sorted(path.name for path in store.run_folder(run.key).iterdir())
-    assert files == ["predictions.safetensors", "weights.safetensors"]
+    assert files_of(store.folder, run.key) == {
+        f"weights/{run.key}.safetensors",
+        f"predictions/{run.key}.safetensors",
+    }
+
+
+def files_of(folder, key):
+    """Every file that a study's folder has of a run."""
+    return {
+        path.relative_to(folder).as_posix()
+        for path in folder.glob("*/**/*")
+        if path.is_file() and path.relative_to(folder).parts[1].startswith(key)
+    }

@@ -29,9 +29,13 @@ ROOMS = {
     "engine": {"records"},
     "hardware": {"errors", "records"},
     "workers": {"records", "hardware", "data", "engine"},
-    "schema": {"errors", "files"},
-    "store": {"errors", "records", "files", "tensors", "schema"},
-    "coordinator": {"errors", "records", "workers", "store"},
+    "layout": {"files"},
+    "ledger": set(),
+    "schema": {"errors", "files", "ledger"},
+    "recorded": {"errors", "records", "tensors", "layout", "ledger", "schema"},
+    "store": {"errors", "records", "files", "tensors", "layout", "ledger", "schema", "recorded"},
+    "patience": {"records"},
+    "coordinator": {"errors", "records", "workers", "store", "patience"},
     "history": {"records"},
     "progress": {"records", "data", "coordinator"},
     "names": set(),
@@ -64,11 +68,11 @@ ROOMS = {
 LIBRARIES = {
     "jax": {"engine"},
     "keras": {"models"},
-    "sqlite3": {"schema", "store"},
+    "sqlite3": {"ledger", "schema", "recorded", "store"},
     "altair": {"charts"},
     "sklearn": {"data", "plan"},
     "loky": {"workers", "hardware"},
-    "concurrent": {"workers", "coordinator"},
+    "concurrent": {"files", "workers", "coordinator"},
     "filelock": {"data", "folder"},
     "pooch": {"data"},
     "requests": {"data"},
@@ -80,7 +84,12 @@ LIBRARIES = {
     "rich": {"tables"},
     "statsmodels": {"stats", "verdict"},
 }
-FOR_TYPES = {("results", "keras"), ("study", "concurrent"), ("running", "concurrent"), ("store", "sqlite3")}
+FOR_TYPES = {
+    ("results", "keras"),
+    ("study", "concurrent"),
+    ("running", "concurrent"),
+    *((room, "sqlite3") for room in ("ledger", "recorded", "store")),
+}
 """Imported only where a type checker looks."""
 
 MODULES = sorted(SOURCE.rglob("*.py"))

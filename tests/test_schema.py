@@ -3,6 +3,7 @@
 import shutil
 import sqlite3
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -27,7 +28,7 @@ def path(tmp_path):
     run = make_run()
     with Store(tmp_path, create=True) as store:
         store.begin({"data": "digits"}, [run])
-        store.commit(run, whole(run))
+        store.commit([(run, whole(run))])
     return tmp_path / DATABASE
 
 
@@ -48,9 +49,9 @@ def contents(folder):
 def assert_refused(path, error, match):
     """Refused with a message that names the file; not one byte has changed, and nothing keeps it open."""
     before = contents(path.parent)
-    for create in (False, True):
+    for open_ in (schema.connect, partial(schema.connect, create=True), schema.snapshot):
         with pytest.raises(error, match=match) as caught:
-            schema.connect(path, create=create)
+            open_(path)
         assert str(path) in str(caught.value)
         assert contents(path.parent) == before
         assert str(path) not in [file.path for file in psutil.Process().open_files()]
@@ -106,7 +107,7 @@ def test_a_file_cut_to_nothing_is_not_taken_for_a_new_database(path, size):
 @pytest.mark.parametrize("content", [b"<html>not a database</html>" * 100, bytes(5000)])
 def test_a_file_that_is_no_database_is_refused(path, content):
     path.write_bytes(content)
-    assert_refused(path, DamagedFile, "an intact SQLite database")
+    assert_refused(path, DamagedFile, "the database that was written")
 
 
 def test_a_folder_in_the_databases_place_is_refused(tmp_path):
@@ -152,15 +153,15 @@ def test_a_damaged_older_database_is_refused_before_it_is_migrated(path, monkeyp
     content[4096:8192] = b"\xaa" * 4096
     path.write_bytes(content)
     monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, "CREATE TABLE more (x);"))
-    assert_refused(path, DamagedFile, "an intact SQLite database")
+    assert_refused(path, DamagedFile, "the database that was written")
 
 
 def test_damage_found_while_it_is_open_is_named(path):
-    with Store(path.parent) as store:
+    with Store(path.parent, write=True) as store:
         content = bytearray(path.read_bytes())
         content[24:28] = b"\xff" * 4  # the file's change counter: pages in memory are out of date
         path.write_bytes(content[:4096] + b"\xaa" * (len(content) - 4096))
-        with pytest.raises(DamagedFile, match="an intact SQLite database") as caught:
+        with pytest.raises(DamagedFile, match="the database that was written") as caught:
             store.begin({"more": 1}, make_runs("another"))
     assert str(path) in str(caught.value)
 
@@ -212,7 +213,7 @@ def test_an_older_database_is_backed_up_and_migrated(path, monkeypatch):
     with Store(path.parent) as store:
         history = store.history("arm-0")
     monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, NEXT, "INSERT INTO more VALUES (1)"))
-    with Store(path.parent) as store:
+    with Store(path.parent, write=True) as store:
         assert store.history("arm-0") == history
     assert version(path) == old + 2
     assert "more" in tables(path)
@@ -227,7 +228,7 @@ def test_an_older_database_is_backed_up_and_migrated(path, monkeypatch):
 
 def test_a_database_of_today_is_not_backed_up(path):
     before = contents(path.parent)
-    Store(path.parent).close()
+    Store(path.parent, write=True).close()
     assert contents(path.parent) == before
 
 
@@ -237,7 +238,7 @@ def test_a_migration_that_fails_leaves_the_old_database(path, monkeypatch, broke
     before = path.read_bytes()
     monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, NEXT, broken))
     with pytest.raises(sqlite3.OperationalError):  # a bug of ours: no advice would help
-        Store(path.parent)
+        Store(path.parent, write=True)
     assert path.read_bytes() == before
     monkeypatch.undo()
     with Store(path.parent) as store:

@@ -1,6 +1,7 @@
 """The store keeps what it was given, through kills, damage and full disks, and nothing twice."""
 
 import json
+import re
 import shutil
 import signal
 import sqlite3
@@ -18,7 +19,7 @@ from dropstudy.errors import DamagedFile, StoreError
 from dropstudy.store import DATABASE, Store
 from dropstudy.tensors import read_tensors
 from killing import RUN, SEGMENTS, commits, kill_everywhere
-from standin import assert_finished, make_run, make_runs, same_tensors, segment_of, train, whole
+from standin import assert_finished, files_of, make_run, make_runs, same_tensors, segment_of, train, whole
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def advance(store, run, epochs):
     """Train and commit the next segment."""
     done, state = store.progress(run.key)
     result = train(segment_of(run, state=state, first_epoch=done, epochs=epochs))
-    store.commit(run, result)
+    store.commit([(run, result)])
     return result
 
 
@@ -49,8 +50,10 @@ def finish(store):
         advance(store, RUN, 1)
 
 
-def names(folder):
-    return sorted(path.name for path in folder.glob("*"))
+def checkpoint(store, run=RUN):
+    """The one checkpoint that a run has."""
+    (path,) = store.folder.glob(f"checkpoints/{run.key}-*")
+    return path
 
 
 # What goes in comes out
@@ -123,7 +126,7 @@ def test_however_a_run_is_cut_into_segments_it_ends_the_same(lengths):
 def test_a_finished_runs_history_has_the_seconds_that_are_no_part_of_its_identity(store):
     result = whole(RUN)
     timed = tuple(replace(row, seconds=float(row.epoch)) for row in result.history)
-    store.commit(RUN, replace(result, history=timed))
+    store.commit([(RUN, replace(result, history=timed))])
     assert [row.seconds for row in store.history(RUN.key)] == [1.0, 2.0, 3.0, 4.0, 5.0]
 
 
@@ -132,7 +135,7 @@ def test_a_diverged_run_keeps_its_history_and_nothing_else(store, bad):
     advance(store, RUN, 2)
     result = train(segment_of(RUN, state=store.progress(RUN.key)[1], first_epoch=2))
     lost = replace(result.history[0], loss=bad, clean_loss=float("-inf"))
-    store.commit(RUN, replace(result, history=(lost,), diverged=True))
+    store.commit([(RUN, replace(result, history=(lost,), diverged=True))])
     history = store.history(RUN.key)
     assert [row.epoch for row in history] == [1, 2, 3]
     assert not np.isfinite([history[2].loss, history[2].clean_loss]).any()
@@ -140,11 +143,11 @@ def test_a_diverged_run_keeps_its_history_and_nothing_else(store, bad):
     assert store.status() == {RUN.key: "diverged"}
     assert store.failures() == ["'arm', seed 0 diverged: the loss was no longer finite in epoch 3"]
     assert store.finals() == []
-    assert names(store.run_folder(RUN.key)) == []
+    assert files_of(store.folder, RUN.key) == set()
 
 
 def test_a_run_that_diverges_in_its_first_segment_is_recorded(store):
-    store.commit(RUN, replace(train(segment_of(RUN)), diverged=True))
+    store.commit([(RUN, replace(train(segment_of(RUN)), diverged=True))])
     assert store.status() == {RUN.key: "diverged"}
     assert len(store.history(RUN.key)) == 1
 
@@ -154,11 +157,14 @@ def test_a_failed_run_keeps_its_traceback_and_goes_on_where_it_was(store):
     store.fail(RUN, "ValueError: no", "Traceback (most recent call last):\n  ü\n")
     assert store.status() == {RUN.key: "failed"}
     assert store.failures() == ["'arm', seed 0 failed: ValueError: no"]
-    text = (store.run_folder(RUN.key) / "traceback.txt").read_text(encoding="utf-8")
+    text = store.path("traceback", RUN.key).read_text(encoding="utf-8")
     assert text == "Traceback (most recent call last):\n  ü\n"
     store.begin({}, [RUN])
     assert store.progress(RUN.key)[0] == 2
-    assert names(store.run_folder(RUN.key)) == ["checkpoint-2.safetensors", "traceback.txt"]
+    assert files_of(store.folder, RUN.key) == {
+        f"tracebacks/{RUN.key}.txt",
+        f"checkpoints/{checkpoint(store).name}",
+    }
     advance(store, RUN, 3)
     assert_finished(store, RUN)
     assert store.failures() == []
@@ -178,11 +184,11 @@ def test_runs_can_be_asked_for_by_status(store):
 def test_a_restarted_run_has_done_nothing(store):
     advance(store, RUN, 2)
     advance(store, RUN, 2)
-    store.restart(RUN)
+    store.restart([RUN])
     assert store.progress(RUN.key) == (0, None)
     assert store.history(RUN.key) == ()
     assert store.status() == {RUN.key: "planned"}
-    assert names(store.run_folder(RUN.key)) == []
+    assert files_of(store.folder, RUN.key) == set()
     advance(store, RUN, 5)
     assert_finished(store, RUN)
 
@@ -206,7 +212,7 @@ def test_the_same_epochs_cannot_be_committed_twice(store):
     advance(store, RUN, 2)
     again = train(segment_of(RUN, epochs=2))
     with pytest.raises(sqlite3.IntegrityError):
-        store.commit(RUN, again)
+        store.commit([(RUN, again)])
     assert [row.epoch for row in store.history(RUN.key)] == [1, 2]
     advance(store, RUN, 3)
     assert_finished(store, RUN)
@@ -214,7 +220,7 @@ def test_the_same_epochs_cannot_be_committed_twice(store):
 
 def test_a_history_needs_its_run(store):
     with pytest.raises(sqlite3.IntegrityError):
-        store.commit(make_run("unplanned"), whole(make_run("unplanned")))
+        store.commit([(make_run("unplanned"), whole(make_run("unplanned")))])
     assert store.history("unplanned-0") == ()
 
 
@@ -237,7 +243,10 @@ def test_a_kill_at_any_point_leaves_the_last_committed_segment(kills):
     seen = []
     for folder, before in killed:
         if not (folder / DATABASE).exists():
-            assert "replace study.db" in points[points.index(before) :], f"no database after {before}"
+            later = points[points.index(before) :]
+            assert any(re.fullmatch(r"replace .* study\.db", point) for point in later), (
+                f"no database after {before}"
+            )
             seen.append(-1)
         else:
             with Store(folder) as store:
@@ -248,7 +257,7 @@ def test_a_kill_at_any_point_leaves_the_last_committed_segment(kills):
     assert seen == sorted(seen), "a later kill left less"
     assert set(seen) == {-1, 0, 2, 4, 5}
     kinds = {before.split()[0] for _, before in killed}
-    assert kinds == {"SQL", "fsync", "replace", "unlink", "mkdir"}
+    assert kinds == {"SQL", "write", "fsync", "replace", "unlink", "mkdir"}
 
 
 def committed(store, states, before):
@@ -269,15 +278,31 @@ def committed(store, states, before):
 
 def test_files_are_on_disk_before_the_commit_that_names_them_and_old_ones_go_after_it(kills):
     _, points, _ = kills
-    for new, old in (
-        ("checkpoint-4.safetensors", "checkpoint-2.safetensors"),
-        ("weights.safetensors", "checkpoint-4.safetensors"),
-        ("predictions.safetensors", "checkpoint-4.safetensors"),
-    ):
-        renamed = points.index(f"replace {new}")
-        assert points[renamed - 1 : renamed + 2] == ["fsync", f"replace {new}", "fsync"]
-        commit = points.index("SQL COMMIT", renamed)
-        assert points.index("SQL BEGIN", renamed) < commit < points.index(f"unlink {old}")
+    kinds = [point.split()[0] for point in points]
+    commits = [number for number, point in enumerate(points) if point == "SQL COMMIT"]
+    renames = [
+        number
+        for number, point in enumerate(points)
+        if point.startswith("replace ") and "safetensors" in point
+    ]
+    assert (
+        len(renames) == len(SEGMENTS) + 1
+    )  # a checkpoint each but the last, which has weights and predictions
+    for renamed in renames:
+        draft, name = points[renamed].split()[1:]
+        written = points.index(f"write {draft}")
+        synced = points.index(f"fsync {draft}")
+        folder_synced = points.index(
+            "fsync checkpoints" if f"{RUN.key}-" in name else "fsync weights", renamed
+        )
+        commit = next(number for number in commits if number > renamed)
+        assert written < synced < renamed < folder_synced < commit
+        assert kinds.index("SQL", renamed) > folder_synced
+    for number, point in enumerate(points):
+        if point.startswith(f"unlink {RUN.key}-"):
+            replaced = [at for at in renames if at < number]
+            assert replaced
+            assert any(replaced[-1] < commit < number for commit in commits)
 
 
 def test_a_kill_while_sqlite_writes_its_pages_is_rolled_back(tmp_path):
@@ -289,7 +314,7 @@ def test_a_kill_while_sqlite_writes_its_pages_is_rolled_back(tmp_path):
 import os, signal, sys
 from pathlib import Path
 from dropstudy.store import Store
-store = Store(Path(sys.argv[1]))
+store = Store(Path(sys.argv[1]), write=True)
 store._db.execute("PRAGMA cache_size = 1")
 with store._transaction() as db:
     db.execute("UPDATE run SET error = 'half done', seed = -1")
@@ -303,25 +328,25 @@ with store._transaction() as db:
     assert b"half done" not in (tmp_path / DATABASE).read_bytes()
 
 
-@pytest.mark.parametrize("swept_by", ["commit", "begin"])
-def test_a_checkpoint_that_no_commit_names_is_ignored_and_swept(store, swept_by):
+@pytest.mark.parametrize("swept", [False, True])
+def test_a_checkpoint_that_no_commit_names_is_ignored_and_swept(store, swept):
     first = advance(store, RUN, 2)
-    folder = store.run_folder(RUN.key)
-    good = folder / "checkpoint-2.safetensors"
-    shutil.copy(good, folder / "checkpoint-4.safetensors")
-    (folder / "checkpoint-3.safetensors").write_bytes(b"half")
-    (folder / ".0123456789abcdef.tmp").write_bytes(b"half")
+    good = checkpoint(store)
+    shutil.copy(good, good.with_name(f"{RUN.key}-0123456789abcdef.safetensors"))
+    (good.parent / "unplanned-0-fedcba9876543210.safetensors").write_bytes(b"half")
+    scraps = [folder / f".{number}.tmp" for number, folder in enumerate((good.parent, store.folder))]
+    for scrap in scraps:
+        scrap.write_bytes(b"half")
     epochs, state = store.progress(RUN.key)
     assert epochs == 2
     assert same_tensors(state, first.state)
-    if swept_by == "commit":
-        advance(store, RUN, 1)
-        assert names(folder) == ["checkpoint-3.safetensors"]
-    else:
+    if swept:
         store.begin({}, [RUN])
-        assert names(folder) == ["checkpoint-2.safetensors"]
-        advance(store, RUN, 1)
+        assert list(good.parent.iterdir()) == [good]
+        assert not any(scrap.exists() for scrap in scraps)
+    advance(store, RUN, 1)
     advance(store, RUN, 2)
+    store.begin({}, [RUN])
     assert_finished(store, RUN)
 
 
@@ -336,10 +361,10 @@ def test_a_commit_that_fails_half_way_can_be_made_again(store, where):
     connection = store._db
     connection.set_trace_callback(interrupt)
     with pytest.raises(StoreError, match="interrupted"):
-        store.commit(RUN, result)
+        store.commit([(RUN, result)])
     connection.set_trace_callback(None)
     assert store.history(RUN.key) == ()
-    store.commit(RUN, result)
+    store.commit([(RUN, result)])
     assert store.history(RUN.key) == result.history
 
 
@@ -358,10 +383,12 @@ def test_whatever_ends_a_transaction_takes_back_all_of_it(store, error):
 
 
 def test_a_reader_sees_whole_segments_while_another_writes(store):
-    with Store(store.folder) as reader:
-        for first, epochs in SEGMENTS:
-            assert len(reader.history(RUN.key)) == first
+    for first, epochs in SEGMENTS:
+        with Store(store.folder) as reader:
             advance(store, RUN, epochs)
+            assert len(reader.history(RUN.key)) == first
+            assert reader.status()[RUN.key] == ("running" if first else "planned")
+    with Store(store.folder) as reader:
         assert_finished(reader, RUN)
 
 
@@ -395,14 +422,14 @@ def half_done():
 @pytest.mark.parametrize(
     ("path", "read"),
     [
-        ("under way-0/checkpoint-2.safetensors", Store.progress),
-        ("done-0/weights.safetensors", Store.weights),
-        ("done-0/predictions.safetensors", Store.predictions),
+        ("checkpoints/under way-0-*.safetensors", Store.progress),
+        ("weights/done-0.safetensors", Store.weights),
+        ("predictions/done-0.safetensors", Store.predictions),
     ],
 )
 def test_damage_anywhere_in_a_file_is_found_and_named(half_done, path, read, place, damage):
-    key = path.partition("/")[0]
-    path = half_done.folder / "runs" / path
+    (path,) = half_done.folder.glob(path)
+    key = "under way-0" if "under" in path.name else "done-0"
     content = path.read_bytes()
     read(half_done, key)
     damage(path, place)
@@ -416,35 +443,37 @@ def test_damage_anywhere_in_a_file_is_found_and_named(half_done, path, read, pla
 
 def test_a_checkpoint_from_another_epoch_is_not_taken_for_this_one(store):
     advance(store, RUN, 1)
-    folder = store.run_folder(RUN.key)
-    earlier = (folder / "checkpoint-1.safetensors").read_bytes()
+    earlier = checkpoint(store).read_bytes()
     advance(store, RUN, 1)
-    (folder / "checkpoint-2.safetensors").write_bytes(earlier)
-    with pytest.raises(DamagedFile, match="checkpoint-2"):
+    checkpoint(store).write_bytes(earlier)
+    with pytest.raises(DamagedFile, match=checkpoint(store).name):
         store.progress(RUN.key)
 
 
 def test_a_missing_checkpoint_is_named(store):
     advance(store, RUN, 2)
-    (store.run_folder(RUN.key) / "checkpoint-2.safetensors").unlink()
-    with pytest.raises(DamagedFile, match=r"checkpoint-2\.safetensors.*no such file"):
+    path = checkpoint(store)
+    path.unlink()
+    with pytest.raises(DamagedFile, match=rf"{path.name}.*no such file"):
         store.progress(RUN.key)
 
 
 @pytest.mark.parametrize("what", ["weights", "predictions"])
 def test_missing_results_are_named(store, what):
-    with pytest.raises(StoreError, match=rf"{what}\.safetensors.*finished run"):
+    with pytest.raises(StoreError, match=rf"{what}/arm-0\.safetensors.*finished run"):
         getattr(store, what)(RUN.key)
     advance(store, RUN, 5)
-    (store.run_folder(RUN.key) / f"{what}.safetensors").unlink()
-    with pytest.raises(StoreError, match=rf"{what}\.safetensors.*no such file.*dropstudy run") as caught:
+    store.path(what, RUN.key).unlink()
+    with pytest.raises(
+        StoreError, match=rf"{what}/arm-0\.safetensors.*no such file.*dropstudy run"
+    ) as caught:
         getattr(store, what)(RUN.key)
     assert str(store.folder) in str(caught.value)
 
 
 def test_weights_say_in_the_file_whose_they_are(store):
     advance(store, RUN, 5)
-    _, about = read_tensors(store.run_folder(RUN.key) / "weights.safetensors")
+    _, about = read_tensors(store.path("weights", RUN.key))
     assert about == {"key": RUN.key, "arm": "arm", "seed": "0"}
 
 
@@ -470,7 +499,7 @@ def test_a_full_disk_is_named_and_the_last_segment_stays(disk, room):
             finish(store)
         assert str(study) in str(caught.value)
     (disk / "filler").unlink()
-    with Store(study) as store:
+    with Store(study, write=True) as store:
         done, state = store.progress(RUN.key)
         assert len(store.history(RUN.key)) == done >= 1
         if done == 1:
@@ -487,8 +516,8 @@ def test_a_study_can_be_looked_at_on_a_disk_that_cannot_be_written(disk):
     with Store(disk) as store:
         assert_finished(store, RUN)
         assert store.meta == {"data": "digits"}
-        with pytest.raises(StoreError, match="readonly"):
-            store.begin({"data": "mnist"}, [])
+    with Store(disk, write=True) as store, pytest.raises(StoreError, match="readonly"):
+        store.begin({"data": "mnist"}, [])
 
 
 @pytest.mark.parametrize("act", ["commit", "fail", "restart"])
@@ -497,9 +526,9 @@ def test_a_study_whose_folder_vanished_is_not_made_again(store, act):
     shutil.rmtree(store.folder)
     with pytest.raises(StoreError, match=r"study\.db.*moved or deleted"):
         {
-            "commit": lambda: store.commit(RUN, whole(RUN)),
+            "commit": lambda: store.commit([(RUN, whole(RUN))]),
             "fail": lambda: store.fail(RUN, "why", "Traceback"),
-            "restart": lambda: store.restart(RUN),
+            "restart": lambda: store.restart([RUN]),
         }[act]()
     assert not store.folder.exists()
 

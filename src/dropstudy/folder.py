@@ -17,7 +17,7 @@ import filelock
 from dropstudy import plan, presets
 from dropstudy.errors import InvalidArgument, StoreError, StudyLocked
 from dropstudy.files import write_text
-from dropstudy.hardware import choose_precision
+from dropstudy.hardware import choose_precision, processor
 from dropstudy.spec import STUDY_FILE, differences, is_study, parse_spec, read_spec, to_toml
 from dropstudy.store import DATABASE, Store
 
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
     from dropstudy.hardware import Device
     from dropstudy.records import Dataset, StudySpec
+
+_FILE_DUE = "study_file_due"
+"""Fact: the study file is not yet what the database says."""
 
 _NOTED = ("data_source", "data_sha256", "fallback", "dropstudy", "jax", "python")
 
@@ -63,18 +66,9 @@ def agreed(folder: Path, asked: StudySpec) -> StudySpec:
     Raises:
         InvalidArgument: it holds another study, or its file is not what the study began with.
     """
-    if not is_study(folder):
+    stored = _stored(folder)
+    if stored is None:
         return asked
-    stored = read_spec(folder / STUDY_FILE)
-    if begun(folder):
-        began = parse_spec(tomllib.loads(facts(folder)["specification"]))
-        if lines := differences(began, stored):
-            raise InvalidArgument(
-                str(folder / STUDY_FILE),
-                expected="the study file as it was when the study began",
-                received=f"a changed one: {'; '.join(lines)}",
-                next_step="Change it back, and run a copy of the changed file in another folder with --out.",
-            )
     if lines := differences(stored, asked):
         raise InvalidArgument(
             str(folder),
@@ -85,6 +79,25 @@ def agreed(folder: Path, asked: StudySpec) -> StudySpec:
     return stored
 
 
+def _stored(folder: Path) -> StudySpec | None:
+    """The study that a folder holds. The database has the last word: its study file is written after it."""
+    known = facts(folder) if begun(folder) else {}
+    if "specification" not in known:  # killed before anything was recorded
+        return read_spec(folder / STUDY_FILE) if is_study(folder) else None
+    began = parse_spec(tomllib.loads(known["specification"]))
+    if is_study(folder) and not known.get(_FILE_DUE):
+        stored = read_spec(folder / STUDY_FILE)
+        if lines := differences(began, stored):
+            raise InvalidArgument(
+                str(folder / STUDY_FILE),
+                expected="the study file as it was when the study began",
+                received=f"a changed one: {'; '.join(lines)}",
+                next_step="Change it back, and run a copy of the changed file in another folder with --out.",
+            )
+        return stored
+    return began
+
+
 def check_data(folder: Path, dataset: Dataset) -> None:
     """Refuse data other than those that the study began with.
 
@@ -93,7 +106,7 @@ def check_data(folder: Path, dataset: Dataset) -> None:
     """
     if not begun(folder):
         return
-    recorded = facts(folder)["data_sha256"]
+    recorded = facts(folder).get("data_sha256", dataset.sha256)
     if recorded != dataset.sha256:
         raise StoreError(
             str(folder),
@@ -117,8 +130,8 @@ def begin(folder: Path, spec: StudySpec, dataset: Dataset, device: Device) -> St
     runs = plan.plan_runs(spec, dataset, precision)
     # Each seed splits with the same counts: what can be done for one can be done for all.
     plan.split(dataset.y_train, plan.validation_count(spec, len(dataset.y_train)), spec.seeds[0])
+    text = to_toml(spec)
     known = {
-        "specification": to_toml(spec),
         "data": dataset.name,
         "data_sha256": dataset.sha256,
         "data_source": dataset.source,
@@ -132,11 +145,44 @@ def begin(folder: Path, spec: StudySpec, dataset: Dataset, device: Device) -> St
         "jax": version("jax"),
         "python": platform.python_version(),
     }
-    if not is_study(folder):
-        write_text(folder / STUDY_FILE, to_toml(spec, {name: known[name] for name in _NOTED}))
     with Store(folder, create=True) as store:
-        store.begin({**known, **store.meta}, runs)
+        before = store.meta
+        known |= before
+        due = before.get("specification") != text or bool(before.get(_FILE_DUE)) or not is_study(folder)
+        settled = {"specification": text, "environment": environment(device), _FILE_DUE: due}
+        store.begin(known | settled, runs)
+        if due:  # a kill from here on is made good by whoever comes next, since the database says so
+            write_text(folder / STUDY_FILE, to_toml(spec, {name: known[name] for name in _NOTED}))
+            store.record({_FILE_DUE: False})
     return spec
+
+
+def environment(device: Device) -> dict[str, str]:
+    """What a run's last digits may depend on besides its specification."""
+    return {
+        "dropstudy": version("dropstudy"),
+        "jax": version("jax"),
+        "Python": platform.python_version(),
+        "device": device,
+        "processor": processor(),
+    }
+
+
+def changes(folder: Path, device: Device) -> list[str]:
+    """What is no longer as it was when the study in a folder was last run, in words; nothing for a new study."""
+    if not begun(folder):
+        return []
+    before, now = facts(folder).get("environment", {}), environment(device)
+    changed = [
+        f"{name} {before[name]}, now {now[name]}"
+        for name in now
+        if name in before and before[name] != now[name]
+    ]
+    said = (
+        f"This study was last run with {'; '.join(changed)}. It goes on; runs trained from here on may differ "
+        "in their last digits from what they would have been before."
+    )
+    return [said] if changed else []
 
 
 @contextmanager
@@ -147,18 +193,11 @@ def lock(folder: Path) -> Iterator[None]:
         StoreError: it cannot be written.
         StudyLocked: another process runs the study.
     """
-    try:
+    with _writable(folder):
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / ".writable"
         probe.touch()
         probe.unlink()
-    except OSError as error:
-        raise StoreError(
-            str(folder),
-            expected="a folder that can be written",
-            received=error.strerror or str(error),
-            next_step="Choose another folder with --out.",
-        ) from error
     holder = folder / "study.holder"
     held = filelock.FileLock(folder / "study.lock")
     try:
@@ -171,11 +210,25 @@ def lock(folder: Path) -> Iterator[None]:
             next_step="Wait for it, or look on with `dropstudy show`.",
         ) from error
     try:
-        holder.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
+        with _writable(folder):
+            holder.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
         yield
     finally:
         holder.unlink(missing_ok=True)
         held.release()
+
+
+@contextmanager
+def _writable(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            str(folder),
+            expected="a folder that can be written",
+            received=error.strerror or str(error),
+            next_step="Free some space, or choose another folder with --out.",
+        ) from error
 
 
 def _read(holder: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 from importlib.util import find_spec
 from pathlib import Path
@@ -104,11 +105,22 @@ def _gpu_obstacle() -> str | None:
     return None
 
 
+def processor() -> str:
+    """What this machine's CPU calls itself."""
+    return _cpu_info("model name") or platform.processor() or platform.machine()
+
+
 def _cpu_flags() -> set[str]:
     """Instruction sets of the CPU, where the system tells."""
+    return set(_cpu_info("flags").split())
+
+
+def _cpu_info(name: str) -> str:
+    """What Linux says of the first CPU under a name; nothing elsewhere."""
     if not _CPU_INFO.is_file():
-        return set()
+        return ""
     for line in _CPU_INFO.read_text().splitlines():
-        if line.startswith("flags"):
-            return set(line.split(":", 1)[1].split())
-    return set()
+        field, _, value = line.partition(":")
+        if field.strip() == name:
+            return value.strip()
+    return ""

@@ -14,6 +14,7 @@ from dropstudy import ledger
 from dropstudy.errors import DamagedFile, StoreError
 from dropstudy.layout import RESULTS, Layout
 from dropstudy.records import Arm, EpochMetrics, Optimizer, Run, Shape
+from dropstudy.schema import errors_named
 from dropstudy.tensors import read_tensors
 
 if TYPE_CHECKING:
@@ -67,22 +68,22 @@ class Records:
     @property
     def meta(self) -> dict[str, Any]:
         """Facts recorded when the study began, by name."""
-        return {name: json.loads(value) for name, value in self._db.execute("SELECT name, value FROM meta")}
+        return {name: json.loads(value) for name, value in self._ask("SELECT name, value FROM meta")}
 
     # Its runs
 
     def runs(self, *statuses: Status) -> tuple[Run, ...]:
         """Runs in the order of the plan, all of them or those of some statuses."""
-        rows = self._db.execute("SELECT specification, status FROM run ORDER BY position, key")
-        return tuple(run_of(text) for text, status in rows.fetchall() if not statuses or status in statuses)
+        rows = self._ask("SELECT specification, status FROM run ORDER BY position, key")
+        return tuple(run_of(text) for text, status in rows if not statuses or status in statuses)
 
     def status(self) -> dict[str, Status]:
         """Status by key."""
-        return dict(self._db.execute("SELECT key, status FROM run").fetchall())
+        return dict(self._ask("SELECT key, status FROM run"))
 
     def standings(self) -> list[Standing]:
         """How far every run is, in the order of the plan."""
-        rows = self._db.execute(
+        rows = self._ask(
             f"SELECT specification, status, epochs_done, test_accuracy, {_COLUMNS} FROM run"  # noqa: S608 - our own column names
             " LEFT JOIN history ON history.key = run.key AND history.epoch = run.epochs_done"
             " ORDER BY position, run.key"
@@ -91,21 +92,20 @@ class Records:
             Standing(
                 run_of(text), status, epochs, None if metrics[0] is None else _metrics(metrics), test_accuracy
             )
-            for text, status, epochs, test_accuracy, *metrics in rows.fetchall()
+            for text, status, epochs, test_accuracy, *metrics in rows
         ]
 
     def finals(self) -> list[dict[str, Any]]:
         """Key, arm, seed and test metrics of every finished run, in the order of the plan."""
-        cursor = self._db.execute(
-            "SELECT key, arm, seed, test_loss, test_accuracy, brier, device FROM run"
-            " WHERE status = 'done' ORDER BY position, key"
+        names = ("key", "arm", "seed", "test_loss", "test_accuracy", "brier", "device")
+        rows = self._ask(
+            f"SELECT {', '.join(names)} FROM run WHERE status = 'done' ORDER BY position, key"  # noqa: S608 - our own column names
         )
-        names = [column[0] for column in cursor.description]
-        return [dict(zip(names, row, strict=True)) for row in cursor]
+        return [dict(zip(names, row, strict=True)) for row in rows]
 
     def failures(self) -> list[str]:
         """Runs that failed or diverged, in words, with the cause."""
-        rows = self._db.execute(
+        rows = self._ask(
             "SELECT arm, seed, status, error FROM run WHERE status IN ('failed', 'diverged')"
             " ORDER BY position, key"
         )
@@ -129,9 +129,9 @@ class Records:
         Raises:
             DamagedFile: the checkpoint is gone or not what was written.
         """
-        epochs, name, digest = self._db.execute(
-            "SELECT epochs_done, checkpoint, checkpoint_sha256 FROM run WHERE key = ?", (key,)
-        ).fetchone()
+        ((epochs, name, digest),) = self._ask(
+            "SELECT epochs_done, checkpoint, checkpoint_sha256 FROM run WHERE key = ?", key
+        )
         if name is None:
             return 0, None
         path = self._layout.checkpoint(key, name)
@@ -167,26 +167,30 @@ class Records:
     def lost(self) -> tuple[Run, ...]:
         """Finished runs whose predictions, or weights that were to be kept, are no longer there."""
         present = {what: self._layout.present(what) for what in RESULTS}
-        rows = self._db.execute(
+        rows = self._ask(
             "SELECT key, specification, weights_sha256, predictions_sha256 FROM run WHERE status = 'done'"
             " ORDER BY position, key"
         )
         return tuple(
             run_of(text)
-            for key, text, *digests in rows.fetchall()
+            for key, text, *digests in rows
             if any(digest and key not in present[what] for what, digest in zip(RESULTS, digests, strict=True))
         )
 
     # Inside
 
+    def _ask(self, question: str, *values: object) -> list[Any]:
+        with errors_named(self._layout.database):
+            return self._db.execute(question, values).fetchall()
+
     def _histories(self, where: str, *values: str) -> dict[str, tuple[EpochMetrics, ...]]:
-        cursor = self._db.execute(
+        answer = self._ask(
             f"SELECT run.key, arm, run.seed, history_sha256, {_COLUMNS} FROM run"  # noqa: S608 - our own column names
             f" LEFT JOIN history ON history.key = run.key{where} ORDER BY run.key, epoch",
-            values,
+            *values,
         )
         found: dict[str, tuple[EpochMetrics, ...]] = {}
-        for (key, arm, seed, digest), rows in groupby(cursor, lambda row: row[:4]):
+        for (key, arm, seed, digest), rows in groupby(answer, lambda row: row[:4]):
             metrics = [row[4:] for row in rows if row[4] is not None]
             if ledger.history_digest(metrics) != digest:
                 raise DamagedFile(
@@ -200,9 +204,9 @@ class Records:
         return found
 
     def _result_file(self, key: str, what: str) -> dict[str, NDArray[Any]]:
-        row = self._db.execute(f"SELECT {what}_sha256, status FROM run WHERE key = ?", (key,)).fetchone()  # noqa: S608 - our own column names
+        rows = self._ask(f"SELECT {what}_sha256, status FROM run WHERE key = ?", key)  # noqa: S608 - our own column names
         path = self._layout.result(what, key)
-        digest, status = (None, None) if row is None else row
+        digest, status = rows[0] if rows else (None, None)
         if status == "done" and digest is None:
             raise StoreError(
                 str(path),
@@ -215,7 +219,7 @@ class Records:
                 str(path),
                 expected=f"the {what} of a finished run",
                 received="no such file",
-                next_step=f"`dropstudy run {shlex.quote(str(self.folder))}` trains what is missing.",
+                next_step=f"`dropstudy run {shlex.quote(str(self._layout.folder))}` trains what is missing.",
             )
         return read_tensors(path, sha256=digest)[0]
 

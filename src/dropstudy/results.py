@@ -72,7 +72,8 @@ class Results:
     def frame(self) -> pd.DataFrame:
         """All histories as one tidy table: arm, hidden, train_size, seed, epoch, then the metrics."""
         with Store(self.folder) as store:
-            return tidy((run, store.history(run.key)) for run in store.runs())
+            histories = store.histories()
+            return tidy((run, histories.get(run.key, ())) for run in store.runs())
 
     def finals(self) -> pd.DataFrame:
         """Every finished run's one look at the test set.

@@ -44,14 +44,14 @@ def train_missing(
         spec = folder.agreed(where, spec)  # another process may have begun one meanwhile
         dataset = load_dataset(spec.data, data_dir=data_dir)
         folder.check_data(where, dataset)
+        changes = folder.changes(where, device)
         spec = folder.begin(where, spec, dataset, device)
-        with Store(where) as store:
-            for run in store.lost():
-                store.restart(run)
+        with Store(where, write=True) as store:
+            store.restart(store.lost())
             runs = store.runs("planned", "running", "failed")
             if runs:  # or else another process has finished them
                 fallback = store.meta["fallback"]
-                for line in announcement(spec, dataset, runs, where, fallback=fallback):
+                for line in (*announcement(spec, dataset, runs, where, fallback=fallback), *changes):
                     listener.notice(line)
                 if spec.precision == "bfloat16" and not native_bfloat16(device):
                     listener.notice(f"float32 is faster here: {why_precision(device)}.")

@@ -85,31 +85,29 @@ class Store(Records):
 
         Runs that are there already keep all but their place in the order; a fact replaces one of its name.
         """
-        places = dict(self._db.execute("SELECT key, position FROM run").fetchall())
+        places = dict(self._ask("SELECT key, position FROM run"))
         moved, new = [], []
         for position, run in enumerate(runs):
             if run.key not in places:
                 new.append((run.key, position, run.arm.name, run.seed, json.dumps(asdict(run))))
             elif places[run.key] != position:
                 moved.append((position, run.key))
-        facts = [(name, json.dumps(value)) for name, value in meta.items()]
         with self._transaction() as db:
-            db.executemany("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", facts)
+            self._put(db, meta)
             db.executemany("UPDATE run SET position = ? WHERE key = ?", moved)
             db.executemany(
                 "INSERT INTO run (key, position, arm, seed, specification) VALUES (?, ?, ?, ?, ?)", new
             )
-            ledger.seal_meta(db)
             for key, *_ in new:
                 ledger.seal_run(db, key)
-        named = self._db.execute("SELECT key, checkpoint FROM run WHERE checkpoint IS NOT NULL").fetchall()
+        named = self._ask("SELECT key, checkpoint FROM run WHERE checkpoint IS NOT NULL")
         for path in list(self._layout.strays(named)):
             _remove(path)
 
-    def forget(self, fact: str) -> None:
-        """Remove a fact."""
+    def record(self, meta: Mapping[str, Any]) -> None:
+        """Record facts; each replaces one of its name."""
         with self._transaction() as db:
-            db.execute("DELETE FROM meta WHERE name = ?", (fact,))
+            self._put(db, meta)
 
     # What happens to them
 
@@ -174,6 +172,11 @@ class Store(Records):
 
     # Inside
 
+    def _put(self, db: sqlite3.Connection, meta: Mapping[str, Any]) -> None:
+        facts = [(name, json.dumps(value)) for name, value in meta.items()]
+        db.executemany("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", facts)
+        ledger.seal_meta(db)
+
     def _outcome(
         self, run: Run, result: SegmentResult, contents: dict[Path, bytes], *, keep_weights: bool
     ) -> dict[str, Any]:
@@ -223,10 +226,8 @@ class Store(Records):
 
     def _replaced(self, key: str) -> list[Path]:
         """Files of a run that go once its next state is committed."""
-        row = self._db.execute("SELECT checkpoint, status FROM run WHERE key = ?", (key,)).fetchone()
-        if row is None:
-            return []
-        checkpoint, status = row
+        rows = self._ask("SELECT checkpoint, status FROM run WHERE key = ?", key)
+        checkpoint, status = rows[0] if rows else (None, None)
         paths = [self._layout.traceback(key)] if status == "failed" else []
         return paths if checkpoint is None else [*paths, self._layout.checkpoint(key, checkpoint)]
 

@@ -25,10 +25,10 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         with Store(Path(folder), create=True) as store:
             store.begin({"data": "digits", "classes": ["0", "1"]}, [*runs, make_run("planned", seed=7)])
-            store.commit(done, whole(done))
+            store.commit([(done, whole(done))])
             result = train(segment_of(running, epochs=2))
-            store.commit(running, result)
-            store.commit(diverged, replace(train(segment_of(diverged)), diverged=True))
+            store.commit([(running, result)])
+            store.commit([(diverged, replace(train(segment_of(diverged)), diverged=True))])
             store.fail(failed, "ValueError: no", "Traceback")
         target = HERE / f"v{len(schema.MIGRATIONS)}.db"
         target.write_bytes((Path(folder) / DATABASE).read_bytes())

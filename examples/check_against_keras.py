@@ -76,7 +76,7 @@ def trained_by_keras(study: Study, arm: str, data: Dataset) -> list[float]:
     """Validation accuracy per epoch of the same network, trained by Keras alone on the whole training set."""
     rate = study.arm(arm).rate
     model = keras.Sequential([keras.Input((data.features,))])
-    for units in study.spec.hidden:
+    for units in study.spec.hidden[0]:
         model.add(keras.layers.Dense(units))
         model.add(keras.layers.Activation("relu"))
         if rate > 0:

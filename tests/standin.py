@@ -47,8 +47,8 @@ def each_alone(runs):
     return [(run,) for run in runs]
 
 
-def split(seed):
-    return np.arange(10, dtype=np.int32) + seed, None
+def split(run):
+    return np.arange(10, dtype=np.int32) + run.seed, None
 
 
 def first_state(run):
@@ -93,7 +93,7 @@ def whole(run):
 
 
 def segment_of(run, *, state=None, first_epoch=0, epochs=1):
-    return Segment(run, DATA, *split(run.seed), state, first_epoch, epochs)
+    return Segment(run, DATA, *split(run), state, first_epoch, epochs)
 
 
 class AtOnce(Executor):

@@ -24,7 +24,9 @@ ROOMS = {
     "values": {"errors"},
     "settings": {"errors", "records", "values"},
     "spec": {"errors", "records", "presets", "values", "settings"},
-    "plan": {"errors", "records"},
+    "growth": {"errors", "records", "values", "settings"},
+    "splits": {"errors", "records"},
+    "plan": {"errors", "records", "splits"},
     "data": {"errors", "records"},
     "engine": {"records"},
     "hardware": {"errors", "records"},
@@ -48,14 +50,14 @@ ROOMS = {
     "tables": {"files"},
     "doctor": {"hardware", "data", "workers"},
     "folder": {
-        "errors", "records", "files", "presets", "spec", "hardware", "plan", "store",
+        "errors", "records", "files", "presets", "spec", "growth", "splits", "hardware", "plan", "store",
     },
     "results": {
         "errors", "records", "tensors", "values", "data", "store", "history", "progress", "stats", "verdict", "report",
         "models", "folder",
     },
     "running": {
-        "records", "hardware", "plan", "data", "workers", "store", "coordinator", "progress", "folder",
+        "records", "hardware", "splits", "plan", "data", "workers", "store", "coordinator", "progress", "folder",
     },
     "study": {"errors", "spec", "hardware", "coordinator", "progress", "folder", "results", "running"},
     "cli": {
@@ -70,7 +72,7 @@ LIBRARIES = {
     "keras": {"models"},
     "sqlite3": {"ledger", "schema", "recorded", "store"},
     "altair": {"charts"},
-    "sklearn": {"data", "plan"},
+    "sklearn": {"data", "splits"},
     "loky": {"workers", "hardware"},
     "concurrent": {"files", "workers", "coordinator"},
     "filelock": {"data", "folder"},

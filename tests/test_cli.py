@@ -141,7 +141,6 @@ def test_every_example_uses_only_what_its_command_takes(name):
 
 NO_FLAG = {
     "name": "--out names the folder, which is what a name is for",
-    "arms": "--rates is its short form; names of arms are written in a file",
     "optimizer": "a table of settings, written in a file",
 }
 
@@ -232,11 +231,14 @@ def test_run_on_a_finished_study_says_so_and_says_its_result_again(trained, say)
     assert say("run", folder, "--quiet").out == result
 
 
-def test_the_same_command_again_goes_on_and_another_is_refused(trained, say):
+def test_the_same_command_again_goes_on_and_what_cannot_be_compared_is_refused(trained, say):
     folder, _ = trained
     assert say("run", *TINY, "--rates", "0,0.8", "--out", folder).code == 0
-    one_line_error(say("run", *TINY, "--rates", "0,0.7", "--out", folder), "arms is ", "0.7", "--out")
-    one_line_error(say("run", folder, "--seeds", "2"), "seeds is (0,) in the study, (0, 1) was asked for")
+    again = ("run", *TINY, "--rates", "0,0.8", "--out", folder)
+    one_line_error(
+        say(*again, "--batch-size", "64"), "batch_size is 128 in the study, 64 was asked for", "--out"
+    )
+    one_line_error(say("run", folder, "--epochs", "3"), "epochs is 2 in the study, 3 was asked for")
 
 
 @pytest.mark.usefixtures("quick")
@@ -267,7 +269,7 @@ def test_flags_say_what_fields_of_the_file_say(say):
     spec = read_spec("flags")
     assert [arm.rate for arm in spec.arms] == [0, 0.25]
     assert spec.seeds == (3, 4)
-    assert spec.hidden == (8, 9)
+    assert spec.hidden == ((8, 9),)
     assert (spec.epochs, spec.batch_size, spec.validation) == (1, 64, 0.25)
     assert (spec.data, spec.precision, spec.activation) == ("digits", "bfloat16", "tanh")
 

@@ -114,7 +114,7 @@ def test_segments_follow_one_another_to_the_last_epoch_and_not_beyond(trainer, o
         assert same_tensors(after.state, train(before).state)
     for segment in trainer.segments:
         assert segment.data == DATA
-        assert np.array_equal(segment.train_index, split(run.seed)[0])
+        assert np.array_equal(segment.train_index, split(run)[0])
     assert_finished(store, run)
 
 
@@ -166,14 +166,14 @@ def test_each_run_gets_the_rows_of_its_seed(trainer, open_study):
     runs = make_runs("a", seeds=(0, 5))
     store = open_study(runs)
 
-    def holding_out(seed):
-        return split(seed)[0], held_out + seed
+    def holding_out(run):
+        return split(run)[0], held_out + run.seed
 
     train_runs(
         store, each_alone(runs), DATA, holding_out, executor=AtOnce(), listener=Listener(), in_flight=1
     )
     for segment in trainer.segments:
-        assert np.array_equal(segment.train_index, split(segment.run.seed)[0])
+        assert np.array_equal(segment.train_index, split(segment.run)[0])
         assert np.array_equal(segment.validation_index, held_out + segment.run.seed)
 
 
@@ -256,8 +256,8 @@ def test_runs_that_wait_or_have_ended_take_no_memory(open_study, monkeypatch):
     drawn = []
     alive = []
 
-    def watched_split(seed):
-        rows, held_out = split(seed)
+    def watched_split(run):
+        rows, held_out = split(run)
         drawn.append(weakref.ref(rows))
         alive.append(sum(ref() is not None for ref in drawn))
         return rows, held_out

@@ -1,8 +1,11 @@
-"""A run's key is what its numbers depend on and nothing else; rows are split by seed and by nothing else."""
+"""A run's key is what its numbers depend on and nothing else; a grid holds each of its runs once."""
 
+import hashlib
+import json
 import os
+import re
 import string
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 
 import numpy as np
 import pytest
@@ -59,7 +62,7 @@ def test_the_notebooks_network_has_the_parameters_and_steps_that_keras_counts(di
         x_train=np.zeros((60_000, 28, 28), np.uint8),
         y_train=np.arange(60_000, dtype=np.int64) % 10,
     )
-    notebook = replace(SPEC, hidden=(512, 512), batch_size=128)
+    notebook = replace(SPEC, hidden=((512, 512),), batch_size=128)
     shape = plan.plan_runs(notebook, mnist, "float32")[0].shape
     assert shape.widths == (784, 512, 512, 10)
     assert shape.parameters == 669_706
@@ -75,11 +78,13 @@ def test_held_out_examples_are_not_trained_on(digits):
 # --- keys ---
 
 CHANGES = {
-    "hidden": (16, 16),
+    "hidden": ((16, 16),),
     "activation": "other",
     "batch_size": 99,
     "epochs": 4,
     "validation": 0.1,
+    "validation_split": "fixed",
+    "train_sizes": (1000,),
     "optimizer": Optimizer(learning_rate=0.002),
 }
 NO_PART_OF_A_KEY = {
@@ -88,6 +93,7 @@ NO_PART_OF_A_KEY = {
     "arms": "each run has its own",
     "seeds": "each run has its own",
     "precision": "what it became on the machine stands for it",
+    "keep_weights": "what is kept of a run changes nothing in it",
 }
 
 
@@ -151,52 +157,81 @@ def test_arms_and_seeds_that_are_added_leave_the_keys_of_the_others(digits):
     assert set(keys(SPEC, digits)) < set(keys(grown, digits))
 
 
-# --- splits ---
+def test_keys_of_before_there_were_grids_are_still_the_keys(digits):
+    """A study that was begun then is finished now. Recomputed from the canonical form as docs/semantics.md has it."""
+    for run in plan.plan_runs(replace(SPEC, validation=0.1), digits, "float32"):
+        settings = {name: value for name, value in asdict(run.arm).items() if name != "name"}
+        canonical = {
+            "semantics": plan.SEMANTICS,
+            "data": digits.sha256,
+            "preprocessing": {"flatten": True, "divide_by": 16.0},
+            "shape": {"features": 64, "hidden": [16], "classes": 10, "train_size": 1293, "batch_size": 100},
+            "activation": "relu",
+            "arm": settings,
+            "optimizer": asdict(Optimizer()),
+            "epochs": 3,
+            "validation": 0.1,
+            "seed": run.seed,
+            "precision": "float32",
+        }
+        assert run.key == hashlib.sha256(json.dumps(canonical, sort_keys=True).encode()).hexdigest()
 
 
-def labels_of(counts):
-    labels = np.repeat(np.arange(len(counts)), counts).astype(np.int64)
-    return np.random.default_rng(0).permutation(labels)
+# --- grids ---
 
 
 @given(
-    counts=st.lists(st.integers(8, 60), min_size=2, max_size=6),
-    share=st.floats(0.2, 0.8),
-    seed=st.integers(0, 2**32 - 1),
+    networks=st.lists(
+        st.lists(st.integers(1, 9), min_size=1, max_size=3).map(tuple), min_size=1, unique=True
+    ),
+    sizes=st.lists(st.integers(100, 1000) | st.just("all"), min_size=1, max_size=4, unique=True),
 )
-def test_a_split_is_disjoint_complete_in_order_and_stratified(counts, share, seed):
-    labels = labels_of(counts)
-    held_out = round(share * len(labels))
-    train, held = plan.split(labels, held_out, seed)
-    assert len(held) == held_out
-    assert np.array_equal(np.sort(np.concatenate([train, held])), np.arange(len(labels)))
-    for rows in (train, held):
-        assert rows.dtype == np.int32
-        assert np.all(np.diff(rows) > 0)
-    for label, count in enumerate(counts):
-        assert abs(int((labels[held] == label).sum()) - count * held_out / len(labels)) <= 1
+def test_lists_cross_into_a_grid_of_runs_that_all_differ(digits, networks, sizes):
+    spec = replace(SPEC, hidden=tuple(networks), train_sizes=tuple(sizes))
+    runs = plan.plan_runs(spec, digits, "float32")
+    counts = [1437 if size == "all" else size for size in sizes]
+    expected = {
+        (arm.name, network, count, seed)
+        for arm in SPEC.arms
+        for network in networks
+        for count in counts
+        for seed in SPEC.seeds
+    }
+    assert {(run.arm.name, run.shape.hidden, run.shape.train_size, run.seed) for run in runs} == expected
+    assert len(runs) == len(expected) == len({run.key for run in runs})
 
 
-def test_a_split_follows_the_seed_and_nothing_else():
-    labels = labels_of([50, 60, 70])
-    splits = {seed: plan.split(labels, 40, seed)[1] for seed in range(5)}
-    assert all(np.array_equal(held, plan.split(labels, 40, seed)[1]) for seed, held in splits.items())
-    assert len({held.tobytes() for held in splits.values()}) == len(splits)
+def test_a_grid_is_trained_seed_by_seed_so_that_what_an_interrupt_leaves_can_be_compared(digits):
+    spec = replace(SPEC, hidden=((16,), (8,)), train_sizes=(200, "all"))
+    seeds = [run.seed for run in plan.plan_runs(spec, digits, "float32")]
+    assert seeds == sorted(seeds)
 
 
-def test_a_study_that_watches_the_test_set_trains_on_every_row():
-    train, held = plan.split(labels_of([5, 6]), 0, seed=3)
-    assert train.tolist() == list(range(11))
-    assert train.dtype == np.int32
-    assert held is None
-
-
-@pytest.mark.parametrize(("validation", "count"), [("test", 0), (0.1, 144), (1, 1), (1436, 1436), (0.5, 718)])
-def test_a_share_or_a_count_is_held_out(digits, validation, count):
-    assert plan.validation_count(replace(SPEC, validation=validation), len(digits.y_train)) == count
+def test_a_size_of_all_is_the_run_that_names_no_size(digits):
+    assert keys(replace(SPEC, train_sizes=(1437,)), digits) == keys(SPEC, digits)
 
 
 # --- what the data do not allow ---
+
+
+@pytest.mark.parametrize(
+    ("sizes", "said"),
+    [
+        ((1438,), "at most the 1,437 training examples, received 1438"),
+        ((1437, "all"), 'received 1437 and "all"'),
+    ],
+)
+def test_training_sizes_that_the_data_do_not_allow_are_refused(digits, sizes, said):
+    with pytest.raises(InvalidArgument, match=re.escape(said)) as refusal:
+        plan.plan_runs(replace(SPEC, train_sizes=sizes), digits, "float32")
+    assert refusal.value.subject == "train_sizes"
+    with pytest.raises(InvalidArgument, match="1,000 training examples that validation leaves"):
+        plan.plan_runs(replace(SPEC, train_sizes=(1001,), validation=437), digits, "float32")
+
+
+def test_a_batch_larger_than_the_smallest_training_size_is_refused(digits):
+    with pytest.raises(InvalidArgument, match="at most the 99 training examples of digits that the smallest"):
+        plan.plan_runs(replace(SPEC, train_sizes=(99, "all")), digits, "float32")
 
 
 @pytest.mark.parametrize("validation", [1437, 5000, 0.9999, 0.0001])
@@ -213,13 +248,6 @@ def test_a_batch_may_be_as_large_as_the_training_data_and_no_larger(digits):
     assert refusal.value.subject == "batch_size"
     with pytest.raises(InvalidArgument, match="at most the 1000"):
         plan.plan_runs(replace(SPEC, batch_size=1001, validation=437), digits, "float32")
-
-
-@pytest.mark.parametrize(("counts", "held_out"), [([20, 20, 20], 2), ([20, 20, 20], 58), ([30, 1], 10)])
-def test_a_split_that_cannot_have_every_class_in_both_parts_is_refused(counts, held_out):
-    with pytest.raises(InvalidArgument, match="every class to be in both parts") as refusal:
-        plan.split(labels_of(counts), held_out, 0)
-    assert refusal.value.subject == "validation"
 
 
 @given(

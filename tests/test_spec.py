@@ -19,7 +19,6 @@ from dropstudy.spec import (
     MAX_SEED,
     MOST_SEEDS,
     STUDY_FILE,
-    differences,
     is_study,
     parse_spec,
     read_spec,
@@ -53,7 +52,7 @@ def test_what_a_file_leaves_out_is_as_keras_has_it():
         name="mine",
         data=None,
         arms=(Arm("no dropout", 0.0), Arm("dropout 0.5", 0.5)),
-        hidden=(16,),
+        hidden=((16,),),
         activation="relu",
         optimizer=Optimizer(name="adam", learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7),
         batch_size=128,
@@ -69,8 +68,14 @@ def test_what_a_file_leaves_out_is_as_keras_has_it():
     [
         ("name", "größer & <b>", "größer & <b>"),
         ("data", "my data/numbers.npz", "my data/numbers.npz"),
-        ("hidden", [512, 1, 7], (512, 1, 7)),
-        ("hidden", (32,), (32,)),
+        ("hidden", [512, 1, 7], ((512, 1, 7),)),
+        ("hidden", [[512, 1], [7]], ((512, 1), (7,))),
+        ("train_sizes", [100, "all"], (100, "all")),
+        ("train_sizes", 100, (100,)),
+        ("train_sizes", "all", ("all",)),
+        ("validation_split", "fixed", "fixed"),
+        ("keep_weights", "best", "best"),
+        ("hidden", (32,), ((32,),)),
         ("batch_size", 1, 1),
         ("epochs", 1, 1),
         ("epochs", np.int64(4), 4),
@@ -181,6 +186,21 @@ WRONG = [
     ("hidden", [1.5]),
     ("hidden", [True]),
     ("hidden", [2**31]),
+    ("hidden", [[]]),
+    ("hidden", [[8], 8]),
+    ("hidden", [[8], [8]]),
+    ("hidden", [[8], "8"]),
+    ("train_sizes", []),
+    ("train_sizes", [0]),
+    ("train_sizes", [0.5]),
+    ("train_sizes", [True]),
+    ("train_sizes", ["half"]),
+    ("train_sizes", [10, 10]),
+    ("train_sizes", ["all", "all"]),
+    ("validation_split", "once"),
+    ("validation_split", 1),
+    ("keep_weights", "some"),
+    ("keep_weights", True),
     ("activation", "swish"),
     ("activation", None),
     ("activation", ["relu"]),
@@ -526,18 +546,29 @@ def specs(draw):
     settings = draw(st.lists(ARMS, min_size=1, max_size=4, unique_by=arm_name))
     names = draw(st.lists(ONE_LINE, min_size=len(settings), max_size=len(settings), unique=True))
     count = st.integers(1, 2**31 - 1)
+    validation = draw(st.just("test") | count | st.floats(0, 1, exclude_min=True, exclude_max=True))
+    watched = validation == "test"
     return StudySpec(
         name=draw(ONE_LINE.filter(lambda text: not {"/", "\\"} & set(text) and text not in {".", ".."})),
         data=draw(st.none() | ONE_LINE),
         arms=tuple(replace(arm, name=name) for arm, name in zip(settings, names, strict=True)),
-        hidden=tuple(draw(st.lists(count, min_size=1, max_size=4))),
+        hidden=tuple(
+            draw(
+                st.lists(
+                    st.lists(count, min_size=1, max_size=4).map(tuple), min_size=1, max_size=3, unique=True
+                )
+            )
+        ),
         activation=draw(st.sampled_from(get_args(Activation))),
         optimizer=draw(OPTIMIZERS),
         batch_size=draw(count),
         epochs=draw(count),
         seeds=tuple(draw(st.lists(st.integers(0, MAX_SEED), min_size=1, max_size=5, unique=True))),
-        validation=draw(st.just("test") | count | st.floats(0, 1, exclude_min=True, exclude_max=True)),
+        validation=validation,
         precision=draw(st.sampled_from(["auto", "float32", "bfloat16"])),
+        train_sizes=tuple(draw(st.lists(count | st.just("all"), min_size=1, max_size=4, unique=True))),
+        validation_split="per-seed" if watched else draw(st.sampled_from(["per-seed", "fixed"])),
+        keep_weights=draw(st.sampled_from(["all", "none"] if watched else ["all", "best", "none"])),
     )
 
 
@@ -559,61 +590,12 @@ def test_records_and_tables_say_the_same(spec):
     assert parse_spec(asdict(spec)) == spec
 
 
-@given(specs())
-def test_a_study_does_not_differ_from_itself(spec):
-    assert differences(spec, spec) == []
-
-
-CHANGES = {
-    "data": "other",
-    "arms": (Arm("other", 0.123),),
-    "hidden": (3, 3, 3),
-    "activation": "other",
-    "optimizer": Optimizer(learning_rate=0.123),
-    "batch_size": 77,
-    "epochs": 99,
-    "seeds": (5, 6, 7),
-    "validation": 0.123,
-    "precision": "bfloat16",
-}
-
-
-def test_every_field_but_the_name_has_its_test_of_differences():
-    assert {field.name for field in fields(StudySpec)} == {*CHANGES, "name"}
-
-
-@pytest.mark.parametrize("field", CHANGES)
-def test_a_field_that_differs_is_named_with_both_values(field):
-    stored = parse(data="mnist", precision="float32")
-    asked = replace(stored, **{field: CHANGES[field]})
-    (line,) = differences(stored, asked)
-    assert line.startswith(f"{field} is ")
-    for value in (getattr(stored, field), getattr(asked, field)):
-        shown = value[0].name if field == "arms" else repr(value)
-        assert shown in line
-
-
-def test_differences_name_all_that_differs():
-    assert len(differences(parse(), parse(epochs=9, hidden=[3], seeds=2))) == 3
-
-
-@pytest.mark.parametrize("part", [part for part in ARM if part != "name"])
-def test_a_setting_of_an_arm_that_differs_is_shown(part):
-    stored = with_arms({"name": "mine", "rate": 0.5})
-    (line,) = differences(stored, with_arms({"name": "mine", "rate": 0.5, part: ARM[part]}))
-    was, _, asked = line.partition(" in the study, ")
-    assert was.split(" is ")[1] != asked.removesuffix(" was asked for")
-    assert str(ARM[part]) in asked
-
-
-def test_the_order_of_arms_matters_since_the_first_is_the_baseline():
-    assert differences(parse(rates=[0, 0.5]), parse(rates=[0.5, 0]))
-
-
-def test_another_name_data_left_open_and_precision_auto_agree_with_what_is_recorded():
-    stored = parse(data="digits", precision="bfloat16")
-    assert differences(stored, parse(name="other", precision="auto")) == []
-    assert differences(stored, parse(precision="float32")) != []
+@pytest.mark.parametrize(("field", "value"), [("validation_split", "fixed"), ("keep_weights", "best")])
+def test_what_needs_validation_data_is_refused_where_the_test_set_is_watched(field, value):
+    with pytest.raises(InvalidArgument, match='validation = "test"') as refusal:
+        parse(validation="test", **{field: value})
+    assert refusal.value.subject == field
+    assert getattr(parse(validation=0.1, **{field: value}), field) == value
 
 
 # --- presets ---
@@ -630,7 +612,7 @@ def test_a_preset_is_complete_and_bears_its_own_name(name):
 
 def test_the_notebook_preset_is_the_notebook():
     spec = read_spec("notebook")
-    assert spec.hidden == (512, 512)
+    assert spec.hidden == ((512, 512),)
     assert spec.epochs == 20
     assert spec.batch_size == 128
     assert [arm.rate for arm in spec.arms] == [0.0, 0.8]

@@ -298,21 +298,21 @@ def test_a_finished_study_loads_nothing_trains_nothing_prints_nothing_and_writes
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ({"seeds": 3}, "seeds is (0,) in the study, (0, 1, 2) was asked for"),
         ({"epochs": 9}, "epochs is 3 in the study, 9 was asked for"),
-        ({"rates": [0, 0.5, 0.8]}, "arms is "),
+        ({"batch_size": 64, "seeds": 2}, "batch_size is 128 in the study, 64 was asked for"),
         (
-            {"hidden": [16, 16], "batch_size": 64},
-            "hidden is (16,) in the study, (16, 16) was asked for; batch_",
+            {"validation": 0.2, "activation": "tanh"},
+            "activation is 'relu' in the study, 'tanh' was asked for; valid",
         ),
     ],
 )
-def test_asking_a_study_for_more_is_refused_with_what_differs(finished, more, said):
+def test_what_cannot_stand_in_one_table_is_refused_with_what_differs_and_both_ways_out(finished, more, said):
     with pytest.raises(InvalidArgument) as refusal:
         Study("notebook", out=finished.folder, **{**SETTINGS, **more})
     assert refusal.value.subject == str(finished.folder)
     assert said in refusal.value.received
     assert f"dropstudy run {finished.folder}" in refusal.value.next_step
+    assert "--out" in refusal.value.next_step
 
 
 def test_a_study_file_that_was_changed_afterwards_is_refused_with_what_changed(copied):

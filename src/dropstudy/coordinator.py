@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from dropstudy.records import ArrayFiles, EpochMetrics, Run, SegmentResult
     from dropstudy.store import Store
 
-    Split = Callable[[int], tuple[NDArray[np.int32], NDArray[np.int32] | None]]
+    Split = Callable[[Run], tuple[NDArray[np.int32], NDArray[np.int32] | None]]
 
 SEGMENT_SECONDS = 1.5
 """How long a segment should last: what a kill can lose, and how often the epoch lines move."""
@@ -79,7 +79,7 @@ def train_runs(
         groups: what to train, in the order in which to begin. The runs of a group train side by side in one
             program; a run by itself is a group of one.
         data: the dataset's files.
-        split: training and validation rows of a seed.
+        split: training and validation rows of a run.
         executor: what trains the segments.
         listener: told of every epoch and every end.
         in_flight: groups under way at once; one more than the executor has workers keeps them all busy.
@@ -229,7 +229,7 @@ class _Training:
             self.listener.notice(f"{error} {describe(run)} starts again.")
             self.store.restart([run])
             done, state = 0, None
-        train_index, validation_index = self.split(run.seed)
+        train_index, validation_index = self.split(run)
         return Segment(run, self.data, train_index, validation_index, state, first_epoch=done, epochs=1)
 
     def _take(self, segments: tuple[Segment, ...], results: tuple[SegmentResult, ...]) -> None:

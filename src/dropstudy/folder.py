@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import filelock
 
-from dropstudy import plan, presets
+from dropstudy import growth, plan, presets, splits
 from dropstudy.errors import InvalidArgument, StoreError, StudyLocked
 from dropstudy.files import write_text
 from dropstudy.hardware import choose_precision, processor
-from dropstudy.spec import STUDY_FILE, differences, is_study, parse_spec, read_spec, to_toml
+from dropstudy.spec import STUDY_FILE, is_study, parse_spec, read_spec, to_toml
 from dropstudy.store import DATABASE, Store
 
 if TYPE_CHECKING:
@@ -61,40 +61,46 @@ def facts(folder: Path) -> dict[str, Any]:
 
 
 def agreed(folder: Path, asked: StudySpec) -> StudySpec:
-    """The study that a folder holds, if it is what is asked for; what is asked for, if it holds none.
+    """The study that a folder holds with all that is asked for besides; what is asked for, if it holds none.
 
     Raises:
-        InvalidArgument: it holds another study, or its file is not what the study began with.
+        InvalidArgument: what is asked for, or what its file says, cannot stand in one table with the study's runs.
     """
     stored = _stored(folder)
     if stored is None:
         return asked
-    if lines := differences(stored, asked):
+    if lines := growth.differences(stored, asked):
         raise InvalidArgument(
             str(folder),
-            expected="the study that was asked for, or an empty folder",
-            received=f"another study: {'; '.join(lines)}",
-            next_step=f"Choose another with --out. `{command('run', folder)}` goes on with what it has.",
+            expected="runs that can stand in one table with those of the study that is there",
+            received="; ".join(lines),
+            next_step="Choose a new folder with --out, or leave that out: "
+            f"`{command('run', folder)}` goes on with what it has.",
         )
-    return stored
+    return growth.grow(stored, asked)
+
+
+def recorded(folder: Path) -> StudySpec | None:
+    """The specification of the runs that have been recorded; None where none have."""
+    text = facts(folder).get("specification") if begun(folder) else None
+    return None if text is None else parse_spec(tomllib.loads(text))
 
 
 def _stored(folder: Path) -> StudySpec | None:
     """The study that a folder holds. The database has the last word: its study file is written after it."""
-    known = facts(folder) if begun(folder) else {}
-    if "specification" not in known:  # killed before anything was recorded
+    began = recorded(folder)
+    if began is None:  # killed before anything was recorded
         return read_spec(folder / STUDY_FILE) if is_study(folder) else None
-    began = parse_spec(tomllib.loads(known["specification"]))
-    if is_study(folder) and not known.get(_FILE_DUE):
+    if is_study(folder) and not facts(folder).get(_FILE_DUE):
         stored = read_spec(folder / STUDY_FILE)
-        if lines := differences(began, stored):
+        if lines := growth.differences(began, stored):
             raise InvalidArgument(
                 str(folder / STUDY_FILE),
-                expected="the study file as it was when the study began",
+                expected="the study file as it was when the study began, or one that asks for more",
                 received=f"a changed one: {'; '.join(lines)}",
                 next_step="Change it back, and run a copy of the changed file in another folder with --out.",
             )
-        return stored
+        return growth.grow(began, stored)
     return began
 
 
@@ -129,7 +135,9 @@ def begin(folder: Path, spec: StudySpec, dataset: Dataset, device: Device) -> St
     spec = replace(spec, precision=precision, data=dataset.name if spec.data is None else spec.data)
     runs = plan.plan_runs(spec, dataset, precision)
     # Each seed splits with the same counts: what can be done for one can be done for all.
-    plan.split(dataset.y_train, plan.validation_count(spec, len(dataset.y_train)), spec.seeds[0])
+    n = len(dataset.y_train)
+    rows, _ = splits.split(dataset.y_train, splits.validation_count(spec, n), spec.seeds[0])
+    splits.subset(dataset.y_train, rows, min(splits.training_sizes(spec, n)), spec.seeds[0])
     text = to_toml(spec)
     known = {
         "data": dataset.name,

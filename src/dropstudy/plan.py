@@ -7,16 +7,13 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from dropstudy.errors import InvalidArgument
 from dropstudy.records import Run, Shape
+from dropstudy.splits import training_sizes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Literal
-
-    from numpy.typing import NDArray
 
     from dropstudy.records import Arm, Dataset, StudySpec
 
@@ -27,7 +24,7 @@ SEMANTICS = 1
 def plan_runs(
     spec: StudySpec, dataset: Dataset, precision: Literal["float32", "bfloat16"]
 ) -> tuple[Run, ...]:
-    """Every arm x shape x seed of a study, arms of one seed next to each other.
+    """Every arm x shape x seed of a study: a seed's shapes next to each other, and a shape's arms.
 
     Args:
         spec: the study.
@@ -37,16 +34,6 @@ def plan_runs(
     Raises:
         InvalidArgument: the batch or the validation data are larger than the data allow.
     """
-    held_out = validation_count(spec, len(dataset.y_train))
-    train_size = len(dataset.y_train) - held_out
-    if spec.batch_size > train_size:
-        raise InvalidArgument(
-            "batch_size",
-            expected=f"at most the {train_size} training examples of {dataset.name}",
-            received=str(spec.batch_size),
-            next_step="Use a smaller batch.",
-        )
-    shape = Shape(dataset.features, spec.hidden, len(dataset.classes), train_size, spec.batch_size)
     return tuple(
         Run(
             key=run_key(spec, dataset, shape, arm, seed=seed, precision=precision),
@@ -60,7 +47,30 @@ def plan_runs(
             precision=precision,
         )
         for seed in spec.seeds
+        for shape in shapes(spec, dataset)
         for arm in spec.arms
+    )
+
+
+def shapes(spec: StudySpec, dataset: Dataset) -> tuple[Shape, ...]:
+    """Every network x training size of a study.
+
+    Raises:
+        InvalidArgument: the batch, the validation data or a training size are larger than the data allow.
+    """
+    sizes = training_sizes(spec, len(dataset.y_train))
+    if spec.batch_size > min(sizes):
+        raise InvalidArgument(
+            "batch_size",
+            expected=f"at most the {min(sizes)} training examples of {dataset.name}"
+            + (" that the smallest of train_sizes has" if len(sizes) > 1 else ""),
+            received=str(spec.batch_size),
+            next_step="Use a smaller batch.",
+        )
+    return tuple(
+        Shape(dataset.features, network, len(dataset.classes), size, spec.batch_size)
+        for network in spec.hidden
+        for size in sizes
     )
 
 
@@ -108,49 +118,6 @@ def run_key(spec: StudySpec, dataset: Dataset, shape: Shape, arm: Arm, *, seed: 
         "seed": seed,
         "precision": precision,
     }
+    if spec.validation_split != "per-seed":  # said only where it is not as usual: keys of before stay
+        canonical["validation_split"] = spec.validation_split
     return hashlib.sha256(json.dumps(canonical, sort_keys=True).encode()).hexdigest()
-
-
-def validation_count(spec: StudySpec, n: int) -> int:
-    """Training examples held out for validation, of n; 0 where the study watches the test set."""
-    if spec.validation == "test":
-        return 0
-    share_or_count = spec.validation
-    count = round(share_or_count * n) if isinstance(share_or_count, float) else share_or_count
-    if not 0 < count < n:
-        raise InvalidArgument(
-            "validation",
-            expected=f"fewer than the {n} training examples, and at least one",
-            received=str(count) if share_or_count == count else f"{share_or_count}, that is {count}",
-        )
-    return count
-
-
-def split(
-    labels: NDArray[np.int64], held_out: int, seed: int
-) -> tuple[NDArray[np.int32], NDArray[np.int32] | None]:
-    """Rows to train on and rows held out, each in rising order; stratified, the same for every arm of a seed.
-
-    Args:
-        labels: of the training examples, (n,).
-        held_out: how many to hold out; 0 for none.
-        seed: the run's.
-
-    Raises:
-        InvalidArgument: too few are held out, or left, to have every class in both parts.
-    """
-    rows = np.arange(len(labels), dtype=np.int32)
-    if held_out == 0:
-        return rows, None
-    # Imported here: scikit-learn takes most of a second, and who watches the test set needs none of it.
-    from sklearn.model_selection import train_test_split  # noqa: PLC0415
-
-    try:
-        train, held = train_test_split(rows, test_size=held_out, stratify=labels, random_state=seed)
-    except ValueError as error:
-        raise InvalidArgument(
-            "validation",
-            expected="enough examples for every class to be in both parts",
-            received=f"{held_out} of {len(labels)} ({error})",
-        ) from error
-    return np.sort(train), np.sort(held)

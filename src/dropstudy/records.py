@@ -20,6 +20,8 @@ Activation = Literal["relu", "tanh", "sigmoid"]
 Noise = Literal["dropout", "gaussian"]
 Schedule = Literal["constant", "early", "late", "ramp", "curriculum"]
 OptimizerName = Literal["adam", "sgd"]
+ValidationSplit = Literal["per-seed", "fixed"]
+KeepWeights = Literal["all", "best", "none"]
 Status = Literal["planned", "running", "done", "diverged", "failed"]
 
 
@@ -166,7 +168,7 @@ class StudySpec:
         name: the study's name, and its folder's unless one is given.
         data: name of a dataset or path of a file; None for MNIST where it can be had, else the digits.
         arms: the settings compared; the first is the baseline.
-        hidden: units of each hidden layer.
+        hidden: the networks compared, each by the units of its hidden layers.
         activation: of the hidden layers.
         optimizer: its name and settings.
         batch_size: examples per step.
@@ -175,12 +177,17 @@ class StudySpec:
         validation: `"test"` to watch the test set, else the share (below 1) or count of training examples
             held out.
         precision: of the matrix products.
+        train_sizes: examples trained on, by count, or `"all"` that validation leaves. A seed's smaller size is
+            contained in its larger ones; all are stratified by class.
+        validation_split: `"per-seed"`, or `"fixed"` to hold out the same examples for every seed.
+        keep_weights: whose weights stay on disk: those of `"all"` runs, of the `"best"` of each arm and shape, or of
+            `"none"`. No part of what is trained.
     """
 
     name: str
     data: str | None
     arms: tuple[Arm, ...]
-    hidden: tuple[int, ...]
+    hidden: tuple[tuple[int, ...], ...]
     activation: Activation
     optimizer: Optimizer
     batch_size: int
@@ -188,6 +195,9 @@ class StudySpec:
     seeds: tuple[int, ...]
     validation: Literal["test"] | float | int
     precision: Precision
+    train_sizes: tuple[int | Literal["all"], ...] = ("all",)
+    validation_split: ValidationSplit = "per-seed"
+    keep_weights: KeepWeights = "all"
 
     @property
     def watches_test(self) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from math import inf, prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,8 +21,11 @@ from dropstudy.tensors import unpack_weights
 if TYPE_CHECKING:
     import keras
 
-    from dropstudy.records import Arm, Run, StudySpec, Weights
+    from dropstudy.records import Arm, Run, Shape, StudySpec, Weights
     from dropstudy.verdict import Verdict
+
+Network = str | Sequence[int]
+"""A network by its hidden layers: `[512, 512]`, or "512-512" as tables have it."""
 
 
 class Results:
@@ -37,7 +42,8 @@ class Results:
     @property
     def finished(self) -> bool:
         """True where every run of the plan has diverged, or is done and its results are there."""
-        if not folder.begun(self.folder):
+        recorded = folder.recorded(self.folder)
+        if recorded is None or replace(recorded, name=self.spec.name) != self.spec:  # more is asked for
             return False
         with Store(self.folder) as store:
             statuses = store.status().values()
@@ -55,17 +61,26 @@ class Results:
         with Store(self.folder) as store:
             return store.failures()
 
-    def history(self, arm: str | None = None, seed: int | None = None) -> History:
+    def history(
+        self,
+        arm: str | None = None,
+        seed: int | None = None,
+        *,
+        hidden: Network | None = None,
+        train_size: int | None = None,
+    ) -> History:
         """A run's history as Keras users know it.
 
         Args:
             arm: name of the arm; the baseline where it is not given.
             seed: the first where it is not given.
+            hidden: the network, `[512, 512]` or "512-512"; the first where it is not given.
+            train_size: examples trained on; the first of the study's sizes where it is not given.
 
         Raises:
-            InvalidArgument: the study has no such arm or seed.
+            InvalidArgument: the study has no such arm, network, size or seed.
         """
-        run = self._run(arm, seed)
+        run = self.one_run(arm, seed, hidden=hidden, train_size=train_size)
         with Store(self.folder) as store:
             return History(run, store.history(run.key))
 
@@ -153,30 +168,54 @@ class Results:
             fallback_note=STAND_IN if facts["fallback"] else None,
         )
 
-    def weights(self, arm: str | None = None, seed: int | None = None) -> Weights:
+    def weights(
+        self,
+        arm: str | None = None,
+        seed: int | None = None,
+        *,
+        hidden: Network | None = None,
+        train_size: int | None = None,
+    ) -> Weights:
         """The trained weights of a run; arguments and errors as for `history`."""
-        run = self._run(arm, seed)
+        run = self.one_run(arm, seed, hidden=hidden, train_size=train_size)
         with Store(self.folder) as store:
             return unpack_weights(store.weights(run.key), run.shape.widths)
 
-    def model(self, arm: str | None = None, seed: int | None = None) -> keras.Model:
+    def model(
+        self,
+        arm: str | None = None,
+        seed: int | None = None,
+        *,
+        hidden: Network | None = None,
+        train_size: int | None = None,
+    ) -> keras.Model:
         """A trained network as a compiled keras.Model; arguments and errors as for `history`.
 
         Its input is (n, features), already divided by the dataset's scale, as in the notebook.
         """
         from dropstudy import models  # noqa: PLC0415 - keras is slow to import and few need it
 
-        run = self._run(arm, seed)
-        weights = self.weights(arm, seed)
+        run = self.one_run(arm, seed, hidden=hidden, train_size=train_size)
+        weights = self.weights(arm, seed, hidden=hidden, train_size=train_size)
         return models.to_keras(weights, arm=run.arm, activation=run.activation, name=self.spec.name)
 
-    def predict(self, source: str | Path, *, arm: str | None = None, seed: int | None = None) -> pd.DataFrame:
+    def predict(
+        self,
+        source: str | Path,
+        *,
+        arm: str | None = None,
+        seed: int | None = None,
+        hidden: Network | None = None,
+        train_size: int | None = None,
+    ) -> pd.DataFrame:
         """Classify examples of a file: name, label, then the probability of each class.
 
         Args:
             source: a PNG, a folder of PNGs, .npy, .npz or IDX.
             arm: whose network; the baseline where it is not given.
             seed: the first where it is not given.
+            hidden: the first network where it is not given.
+            train_size: the first size where it is not given.
 
         Raises:
             DataError: the file cannot be used, or its examples are not of the shape trained on.
@@ -185,11 +224,10 @@ class Results:
         from dropstudy.data.inputs import read_examples  # noqa: PLC0415 - as above
 
         facts = self.facts
-        run = self._run(arm, seed)
+        run = self.one_run(arm, seed, hidden=hidden, train_size=train_size)
         examples = read_examples(Path(source), input_shape=tuple(facts["input_shape"]), scale=facts["scale"])
-        probabilities = models.predict(
-            self.weights(arm, seed), examples.x, activation=run.activation, scale=facts["scale"]
-        )
+        weights = self.weights(arm, seed, hidden=hidden, train_size=train_size)
+        probabilities = models.predict(weights, examples.x, activation=run.activation, scale=facts["scale"])
         labels = [facts["classes"][number] for number in probabilities.argmax(axis=1)]
         columns = {f"p({name})": probabilities[:, number] for number, name in enumerate(facts["classes"])}
         return pd.DataFrame({"example": examples.names, "label": labels, **columns})
@@ -199,6 +237,8 @@ class Results:
         *,
         arm: str | None = None,
         seed: int | None = None,
+        hidden: Network | None = None,
+        train_size: int | None = None,
         file_format: str = "keras",
         out: str | Path | None = None,
     ) -> Path:
@@ -207,21 +247,26 @@ class Results:
         Args:
             arm: whose network; the baseline where it is not given.
             seed: the first where it is not given.
+            hidden: the first network where it is not given.
+            train_size: the first size where it is not given.
             file_format: `keras`, which `keras.models.load_model` opens, or `safetensors`.
             out: the file.
 
         Returns:
-            The file, `<study>/<arm>-seed<seed>.<format>` where `out` is not given.
+            The file, `<study>/<arm>-seed<seed>.<format>` where `out` is not given; with the shape before the seed
+            where the study has several.
         """
         from dropstudy import models  # noqa: PLC0415 - as above
 
-        run = self._run(arm, seed)
+        run = self.one_run(arm, seed, hidden=hidden, train_size=train_size)
         # Of all arms, as their figures are named: two names can have the same letters and digits in them.
         stems = report.file_stems([arm.name for arm in self.spec.arms])
         stem = stems[self.spec.arms.index(self.arm(arm))]
+        if len(self.shapes) > 1:
+            stem += f"-{run.shape.layers}-of-{run.shape.train_size}"
         path = self.folder / f"{stem}-seed{run.seed}.{file_format}" if out is None else Path(out)
         models.export(
-            self.weights(arm, seed),
+            self.weights(arm, seed, hidden=hidden, train_size=train_size),
             path=path,
             format=file_format,
             arm=run.arm,
@@ -254,19 +299,46 @@ class Results:
             raise InvalidArgument("arm", expected=f"one of {', '.join(map(repr, arms))}", received=repr(name))
         return arms[name]
 
-    # Inside
-
-    def _run(self, arm: str | None, seed: int | None) -> Run:
-        wanted = self.arm(arm).name
-        seed = self.spec.seeds[0] if seed is None else seed
+    @property
+    def shapes(self) -> tuple[Shape, ...]:
+        """The shapes whose runs have been recorded: every network x training size, in the order of the plan."""
         with Store(self.folder) as store:
-            runs = [run for run in store.runs() if run.arm.name == wanted]
-        for run in runs:
-            if run.seed == seed:
-                return run
-        raise InvalidArgument(
-            "seed", expected=f"one of {', '.join(str(run.seed) for run in runs)}", received=str(seed)
-        )
+            return tuple(dict.fromkeys(run.shape for run in store.runs()))
+
+    def one_run(
+        self,
+        arm: str | None,
+        seed: int | None,
+        *,
+        hidden: Network | None = None,
+        train_size: int | None = None,
+    ) -> Run:
+        """One run by what it is; arguments and errors as for `history`."""
+        name = self.arm(arm).name
+        wanted = {
+            "hidden": None if hidden is None else _layers(hidden),
+            "train_size": train_size,
+            "seed": seed,
+        }
+        with Store(self.folder) as store:
+            runs = [run for run in store.runs() if run.arm.name == name]
+        for field, value in wanted.items():
+            there = list(dict.fromkeys(_coordinates(run)[field] for run in runs))
+            chosen = there[0] if value is None and there else value
+            if chosen not in there:
+                raise InvalidArgument(
+                    field, expected=f"one of {', '.join(map(str, there))}", received=str(value)
+                )
+            runs = [run for run in runs if _coordinates(run)[field] == chosen]
+        return runs[0]
+
+
+def _layers(hidden: Network) -> str:
+    return hidden.replace(",", "-") if isinstance(hidden, str) else "-".join(map(str, hidden))
+
+
+def _coordinates(run: Run) -> dict[str, Any]:
+    return {"hidden": run.shape.layers, "train_size": run.shape.train_size, "seed": run.seed}
 
 
 def _place(run: Run) -> dict[str, Any]:

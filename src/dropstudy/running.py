@@ -6,7 +6,7 @@ from contextlib import contextmanager, nullcontext
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from dropstudy import folder, plan
+from dropstudy import folder, plan, splits
 from dropstudy.coordinator import Listener, train_runs
 from dropstudy.data import load_dataset
 from dropstudy.data.cache import arrays_on_disk
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from concurrent.futures import Executor
     from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from dropstudy.coordinator import Split
     from dropstudy.hardware import Device
@@ -70,8 +73,18 @@ def train_missing(
 
 
 def _split(spec: StudySpec, dataset: Dataset) -> Split:
-    held_out = plan.validation_count(spec, len(dataset.y_train))
-    return lru_cache(lambda seed: plan.split(dataset.y_train, held_out, seed))
+    labels = dataset.y_train
+    held_out = splits.validation_count(spec, len(labels))
+
+    @lru_cache(maxsize=64)
+    def parted(seed: int) -> tuple[NDArray[np.int32], NDArray[np.int32] | None]:
+        return splits.split(labels, held_out, splits.FIXED_SEED if spec.validation_split == "fixed" else seed)
+
+    def rows(run: Run) -> tuple[NDArray[np.int32], NDArray[np.int32] | None]:
+        train, held = parted(run.seed)
+        return splits.subset(labels, train, run.shape.train_size, run.seed), held
+
+    return rows
 
 
 @contextmanager

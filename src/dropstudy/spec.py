@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import tomllib
 from collections.abc import Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, fields
 from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -18,8 +18,8 @@ import tomli_w
 
 from dropstudy import presets, values
 from dropstudy.errors import InvalidArgument
-from dropstudy.records import Activation, Arm, Precision, StudySpec
-from dropstudy.settings import arm_name, parse_arms, parse_optimizer
+from dropstudy.records import Activation, KeepWeights, Precision, StudySpec, ValidationSplit
+from dropstudy.settings import parse_arms, parse_optimizer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,9 +31,12 @@ _DEFAULTS: dict[str, Any] = {
     "activation": "relu",
     "batch_size": 128,
     "data": None,
+    "keep_weights": "all",
     "optimizer": {},
     "precision": "auto",
     "seeds": 1,
+    "train_sizes": ["all"],
+    "validation_split": "per-seed",
 }
 MAX_SEED = 2**32 - 1
 MOST_SEEDS = 10_000
@@ -90,6 +93,7 @@ def parse_spec(table: Mapping[str, Any], origin: str = "study file") -> StudySpe
                 received="none",
                 next_step="`dropstudy presets notebook` prints a complete study file.",
             )
+    validation = _validation(table["validation"])
     return StudySpec(
         name=values.name("name", table["name"]),
         data=None if table["data"] is None else values.text("data", table["data"]),
@@ -100,8 +104,11 @@ def parse_spec(table: Mapping[str, Any], origin: str = "study file") -> StudySpe
         batch_size=values.count("batch_size", table["batch_size"]),
         epochs=values.count("epochs", table["epochs"]),
         seeds=_seeds(table["seeds"]),
-        validation=_validation(table["validation"]),
+        validation=validation,
         precision=values.choice("precision", table["precision"], get_args(Precision)),
+        train_sizes=_train_sizes(table["train_sizes"]),
+        validation_split=_validation_split(table["validation_split"], validation),
+        keep_weights=_keep_weights(table["keep_weights"], validation),
     )
 
 
@@ -109,31 +116,11 @@ def to_toml(spec: StudySpec, recorded: Mapping[str, Any] | None = None) -> str:
     """The study file of a specification; `recorded` is written as a comment for people above it."""
     table = {name: value for name, value in asdict(spec).items() if value is not None}
     table["seeds"] = list(spec.seeds)
-    table["hidden"] = list(spec.hidden)
+    networks = [list(network) for network in spec.hidden]
+    table["hidden"] = networks[0] if len(networks) == 1 else networks
+    table["train_sizes"] = list(spec.train_sizes)
     notes = "".join(f"# {key}: {values.one_line(str(value))}\n" for key, value in (recorded or {}).items())
     return notes + ("\n" if notes else "") + tomli_w.dumps(table)
-
-
-def differences(stored: StudySpec, asked: StudySpec) -> list[str]:
-    """What a request asks for that a stored study is not, one line a field.
-
-    `precision = "auto"` and data left open agree with whatever the study has recorded.
-    """
-    asked = replace(
-        asked,
-        name=stored.name,
-        data=stored.data if asked.data is None else asked.data,
-        precision=stored.precision if asked.precision == "auto" else asked.precision,
-    )
-    lines = []
-    for name in FIELDS:
-        old, new = getattr(stored, name), getattr(asked, name)
-        if old != new:
-            stored_words, asked_words = (
-                _arms_shown(v) if name == "arms" else values.shown(v) for v in (old, new)
-            )
-            lines.append(f"{name} is {stored_words} in the study, {asked_words} was asked for")
-    return lines
 
 
 def study_folder(source: str | Path) -> Path | None:
@@ -184,13 +171,63 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _hidden(value: object) -> tuple[int, ...]:
-    return tuple(values.count("hidden", width) for width in values.sequence("hidden", value, "layer widths"))
+def _hidden(value: object) -> tuple[tuple[int, ...], ...]:
+    """One network, [512, 512], or several, [[512, 512], [1024]]."""
+    networks = values.sequence("hidden", value, "layer widths, or of such lists")
+    if not any(isinstance(item, Sequence) for item in networks):
+        networks = [networks]
+    widths = tuple(
+        tuple(values.count("hidden", width) for width in values.sequence("hidden", network, "layer widths"))
+        for network in networks
+    )
+    values.refuse_twice("hidden", "network", widths)
+    return widths
+
+
+def _train_sizes(value: object) -> tuple[Any, ...]:
+    expected = f'a list of counts of training examples, from 1 to {values.MAX_COUNT}, or "all"'
+    given = values.sequence("train_sizes", value, "counts") if _is_list(value) else [value]
+    sizes = tuple(
+        size
+        if isinstance(size, str) and size == "all"
+        else values.integer("train_sizes", size, 1, values.MAX_COUNT, expected)
+        for size in given
+    )
+    values.refuse_twice("train_sizes", "size", sizes)
+    return sizes
+
+
+def _validation_split(value: object, validation: Any) -> Any:
+    chosen = values.choice("validation_split", value, get_args(ValidationSplit))
+    if chosen == "fixed" and validation == "test":
+        raise InvalidArgument(
+            "validation_split",
+            expected="validation examples that are held out",
+            received='validation = "test", which holds none out',
+            next_step="Leave validation_split out, or hold some out, such as validation = 0.1.",
+        )
+    return chosen
+
+
+def _keep_weights(value: object, validation: Any) -> Any:
+    chosen = values.choice("keep_weights", value, get_args(KeepWeights))
+    if chosen == "best" and validation == "test":
+        raise InvalidArgument(
+            "keep_weights",
+            expected="validation examples to choose the best run on",
+            received='validation = "test": nothing may be selected on the test set',
+            next_step="Keep all or none, or hold some out, such as validation = 0.1.",
+        )
+    return chosen
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, (str, bytes))
 
 
 def _seeds(value: object) -> tuple[int, ...]:
     expected = f"a count from 1 to {MOST_SEEDS}, or a list of seeds from 0 to {MAX_SEED}"
-    if not isinstance(value, Sequence) or isinstance(value, str):
+    if not _is_list(value):
         return tuple(range(values.integer("seeds", value, 1, MOST_SEEDS, expected)))
     seeds = tuple(
         values.integer("seeds", seed, 0, MAX_SEED, expected)
@@ -207,7 +244,3 @@ def _validation(value: object) -> Any:
     if isinstance(value, Real) and not isinstance(value, Integral):
         return values.number("validation", value, lambda share: 0 < share < 1, expected)
     return values.integer("validation", value, 1, values.MAX_COUNT, expected)
-
-
-def _arms_shown(arms: tuple[Arm, ...]) -> str:
-    return ", ".join(f"{arm.name!r} ({arm_name(arm)})" for arm in arms)

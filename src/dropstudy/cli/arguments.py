@@ -16,6 +16,11 @@ DataDir = Annotated[
 ArmName = Annotated[str | None, typer.Option(help="Name of the arm; the baseline if left out.")]
 Seed = Annotated[int | None, typer.Option(help="Seed of the run; the first if left out.")]
 
+HiddenOf = Annotated[
+    str | None, typer.Option("--hidden", help="Hidden layers of the network, 512,512; the first if left out.")
+]
+TrainSize = Annotated[int | None, typer.Option(help="Examples it was trained on; the first if left out.")]
+
 
 def numbers(name: str, text: str | None, kind: type, example: str) -> list[Any] | None:
     """The numbers of a flag such as `0,0.5`; None where it was not given."""
@@ -27,6 +32,51 @@ def numbers(name: str, text: str | None, kind: type, example: str) -> list[Any] 
         raise InvalidArgument(
             f"--{name}", expected=f"numbers with commas between, such as {example}", received=repr(text)
         ) from error
+
+
+def networks(texts: list[str] | None) -> list[Any] | None:
+    """One network of `--hidden 512,512`, or several, where it is given several times."""
+    several = [numbers("hidden", text, int, "512,512") for text in texts or ()]
+    return several if len(several) > 1 else next(iter(several), None)
+
+
+def sizes(text: str | None) -> list[int | str] | None:
+    """Training sizes of `--train-sizes 1000,all`."""
+    if text is None:
+        return None
+    parts = [part.strip() for part in text.removesuffix(",").split(",")]
+    try:
+        return [part if part == "all" else int(part) for part in parts]
+    except ValueError as error:
+        raise InvalidArgument(
+            "--train-sizes",
+            expected="counts with commas between, or all, such as 1000,10000,all",
+            received=repr(text),
+        ) from error
+
+
+def arms(texts: list[str] | None) -> list[dict[str, Any]] | None:
+    """The settings of arms, each `--arms rate=0.5,max_norm=3` one of them."""
+    return [_settings(text) for text in texts] if texts else None
+
+
+def _settings(text: str) -> dict[str, Any]:
+    pairs = [part.split("=", 1) for part in text.removesuffix(",").split(",")]
+    if not all(len(pair) == 2 for pair in pairs):  # noqa: PLR2004 - a name and its value
+        raise InvalidArgument(
+            "--arms",
+            expected="settings with commas between, such as rate=0.5,max_norm=3",
+            received=repr(text),
+            next_step="An arm for each --arms; --rates 0,0.5 is a short way where arms differ in the rate alone.",
+        )
+    return {name.strip(): _value(value.strip()) for name, value in pairs}
+
+
+def _value(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def seeds(text: str | None) -> int | list[Any] | None:

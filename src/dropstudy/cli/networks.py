@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from dropstudy.cli.arguments import ArmName, Folder, Seed
+from dropstudy.cli.arguments import ArmName, Folder, HiddenOf, Seed, TrainSize
 
 
 class ExportFormat(StrEnum):
@@ -19,7 +19,7 @@ class ExportFormat(StrEnum):
     SAFETENSORS = "safetensors"
 
 
-def predict(
+def predict(  # noqa: PLR0917 - a command's flags, which typer reads off the signature
     folder: Folder,
     source: Annotated[
         Path,
@@ -29,6 +29,8 @@ def predict(
     ],
     arm: ArmName = None,
     seed: Seed = None,
+    hidden: HiddenOf = None,
+    train_size: TrainSize = None,
     out: Annotated[Path | None, typer.Option(help="Write CSV there instead of a table on screen.")] = None,
 ) -> None:
     """Classify examples with a trained network: labels and probabilities.
@@ -38,7 +40,7 @@ def predict(
     from dropstudy import tables
     from dropstudy.study import Study
 
-    frame = Study.open(folder).predict(source, arm=arm, seed=seed)
+    frame = Study.open(folder).predict(source, arm=arm, seed=seed, hidden=hidden, train_size=train_size)
     if out is not None:
         tables.write_csv(frame, out)
         typer.echo(f"{len(frame)} examples: {out}")
@@ -48,10 +50,12 @@ def predict(
         typer.echo(frame.to_csv(index=False), nl=False)
 
 
-def export(
+def export(  # noqa: PLR0917 - as above
     folder: Folder,
     arm: ArmName = None,
     seed: Seed = None,
+    hidden: HiddenOf = None,
+    train_size: TrainSize = None,
     file_format: Annotated[
         ExportFormat, typer.Option("--format", help="A file for Keras, or bare tensors.")
     ] = ExportFormat.KERAS,
@@ -64,7 +68,9 @@ def export(
     from dropstudy.study import Study
 
     study = Study.open(folder)
-    path = study.export(arm=arm, seed=seed, file_format=file_format.value, out=out)
+    path = study.export(
+        arm=arm, seed=seed, hidden=hidden, train_size=train_size, file_format=file_format.value, out=out
+    )
     scale = study.facts["scale"]
     divided = f", divided by {scale:g}" if scale != 1 else ""
     typer.echo(f"{path}\nIts input: {study.features} numbers an example{divided}.")

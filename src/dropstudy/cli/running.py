@@ -26,7 +26,17 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
     seeds: Annotated[
         str | None, typer.Option(help="How many seeds: 6. Or which: 3,4,5 or 42, for one.")
     ] = None,
-    hidden: Annotated[str | None, typer.Option(help="Units of each hidden layer: 512,512.")] = None,
+    arms: Annotated[
+        list[str] | None,
+        typer.Option(help="Settings of an arm: rate=0.5,max_norm=3. Once for each arm.", show_default=False),
+    ] = None,
+    hidden: Annotated[
+        list[str] | None,
+        typer.Option(help="Units of each hidden layer: 512,512. Once for each network.", show_default=False),
+    ] = None,
+    train_sizes: Annotated[
+        str | None, typer.Option(help="Training examples, several sizes: 1000,10000,all.")
+    ] = None,
     activation: Annotated[
         str | None, typer.Option(help="Of the hidden layers: relu, tanh or sigmoid.")
     ] = None,
@@ -35,7 +45,13 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
     validation: Annotated[
         str | None, typer.Option(help="Training examples held out, a share or a count; or test.")
     ] = None,
+    validation_split: Annotated[
+        str | None, typer.Option(help="per-seed, or fixed for the same held out examples in all seeds.")
+    ] = None,
     precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")] = None,
+    keep_weights: Annotated[
+        str | None, typer.Option(help="Whose weights stay on disk: all, best (of each arm) or none.")
+    ] = None,
     workers: Annotated[
         int | None, typer.Option(help="Processes, one core each; all cores if left out.")
     ] = None,
@@ -57,12 +73,16 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
         data=data,
         rates=arguments.numbers("rates", rates, float, "0,0.5"),
         seeds=arguments.seeds(seeds),
-        hidden=arguments.numbers("hidden", hidden, int, "512,512"),
+        arms=arguments.arms(arms),
+        hidden=arguments.networks(hidden),
+        train_sizes=arguments.sizes(train_sizes),
         activation=activation,
         epochs=epochs,
         batch_size=batch_size,
         validation=arguments.validation(validation),
+        validation_split=validation_split,
         precision=precision,
+        keep_weights=keep_weights,
     )
     if study.finished and not quiet:
         typer.echo(f"This study is finished; nothing to train. {study.folder}")

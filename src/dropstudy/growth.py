@@ -1,0 +1,110 @@
+"""What a study may become: more arms, seeds, networks and training sizes, and nothing that parts its runs.
+
+Runs of one table differ in what the study compares and in nothing else. So a study that exists can be asked for more,
+and trains what is missing; it keeps what it has where less is asked for; and what would make its runs incomparable
+is refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any
+
+from dropstudy import values
+from dropstudy.errors import InvalidArgument
+from dropstudy.records import Arm, StudySpec
+from dropstudy.settings import arm_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+LISTS = ("arms", "hidden", "train_sizes", "seeds")
+"""Fields that cross into the grid: what they list is added to."""
+
+FREE = ("name", "keep_weights")
+"""Fields that no number depends on: the last word counts."""
+
+FIXED = tuple(field.name for field in fields(StudySpec) if field.name not in {*LISTS, *FREE})
+"""Fields that make runs incomparable in one table."""
+
+
+def grow(stored: StudySpec, asked: StudySpec) -> StudySpec:
+    """The study that has all of `stored`, and after it whatever else is asked for.
+
+    `precision = "auto"` and data left open agree with whatever the study has recorded. An arm is known by its settings:
+    asked for without a name of its own, it goes by the name that it has.
+
+    Args:
+        stored: the study that exists.
+        asked: what is asked for.
+
+    Raises:
+        InvalidArgument: they cannot be one study; `received` says what differs, see `differences`.
+    """
+    if lines := differences(stored, asked):
+        raise InvalidArgument(
+            "study",
+            expected="runs that can stand in one table with those of the study that exists",
+            received="; ".join(lines),
+            next_step="Leave those arguments as the study has them, or make a new study with --out.",
+        )
+    arms = (*stored.arms, *_new_arms(stored, asked))
+    grown: dict[str, Any] = {name: _union(getattr(stored, name), getattr(asked, name)) for name in LISTS}
+    grown |= {name: getattr(asked, name) for name in FREE}
+    return replace(stored, **{**grown, "arms": arms})
+
+
+def differences(stored: StudySpec, asked: StudySpec) -> list[str]:
+    """What keeps a request from being the same study, or more of it: one line a field."""
+    settled = replace(
+        asked,
+        data=stored.data if asked.data is None else asked.data,
+        precision=stored.precision if asked.precision == "auto" else asked.precision,
+    )
+    lines = [
+        f"{name} is {values.shown(old)} in the study, {values.shown(new)} was asked for"
+        for name in FIXED
+        if (old := getattr(stored, name)) != (new := getattr(settled, name))
+    ]
+    return lines + _arms_misnamed(stored, asked)
+
+
+def additions(stored: StudySpec, grown: StudySpec) -> list[str]:
+    """What a grown study has that the stored one has not, one line a field, such as "seeds: 10 more (10 to 19)"."""
+    lines = []
+    for name in LISTS:
+        new = [item for item in getattr(grown, name) if item not in getattr(stored, name)]
+        if new:
+            lines.append(f"{name} + {', '.join(map(_shown, new))}")
+    return lines
+
+
+def _new_arms(stored: StudySpec, asked: StudySpec) -> list[Arm]:
+    known = {arm_name(arm) for arm in stored.arms}
+    return [arm for arm in asked.arms if arm_name(arm) not in known]
+
+
+def _arms_misnamed(stored: StudySpec, asked: StudySpec) -> list[str]:
+    by_settings = {arm_name(arm): arm.name for arm in stored.arms}
+    by_name = {arm.name: arm_name(arm) for arm in stored.arms}
+    lines = []
+    for arm in asked.arms:
+        settings = arm_name(arm)
+        name = by_settings.get(settings, arm.name)
+        if arm.name not in {name, settings}:
+            lines.append(f"the arm of {settings} is called {name!r} in the study, {arm.name!r} was asked for")
+        elif settings not in by_settings and arm.name in by_name:
+            lines.append(
+                f"the arm {arm.name!r} is {by_name[arm.name]} in the study, {settings} was asked for"
+            )
+    return lines
+
+
+def _union(old: Iterable[Any], new: Iterable[Any]) -> tuple[Any, ...]:
+    return tuple(dict.fromkeys((*old, *new)))
+
+
+def _shown(item: object) -> str:
+    if isinstance(item, Arm):
+        return repr(item.name)
+    return "-".join(map(str, item)) if isinstance(item, tuple) else str(item)

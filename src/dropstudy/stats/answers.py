@@ -1,0 +1,56 @@
+"""Two runs held against each other answer by answer, on the same test examples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from statsmodels.stats.contingency_tables import mcnemar as mcnemar_test
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class McNemar:
+    """Two runs on the same examples.
+
+    Args:
+        both: examples that both get right.
+        first_only: that the first alone gets right.
+        second_only: that the second alone gets right.
+        neither: that both get wrong.
+        p_value: two-sided, exact: are the two equally often alone in being right?
+    """
+
+    both: int
+    first_only: int
+    second_only: int
+    neither: int
+    p_value: float
+
+
+def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> McNemar:
+    """McNemar's test (1947), exact binomial, of two runs' right answers, each (examples,).
+
+    It speaks of these two trained networks and of new examples; it knows nothing of other seeds.
+    """
+    counts = [
+        [int((first & second).sum()), int((first & ~second).sum())],
+        [int((~first & second).sum()), int((~first & ~second).sum())],
+    ]
+    result: Any = mcnemar_test(counts, exact=True)
+    # Where no example tells them apart, the test has nothing to go by.
+    p = min(1.0, float(result.pvalue)) if counts[0][1] + counts[1][0] else 1.0
+    return McNemar(counts[0][0], counts[0][1], counts[1][0], counts[1][1], p)
+
+
+def right_answers(confidence: NDArray[np.floating], likelihood: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Which examples a run got right, from the probabilities of its answer and of the true class, each (examples,).
+
+    Right where the two are one number. Kept as float16, two classes that share the highest probability to three digits
+    look alike; that is an example in some hundred thousand.
+    """
+    right: NDArray[np.bool_] = confidence == likelihood
+    return right

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from dropstudy import folder, report, stats, values
-from dropstudy.errors import InvalidArgument
+from dropstudy.errors import InvalidArgument, StoreError
 from dropstudy.history import History, tidy
 from dropstudy.progress import STAND_IN
 from dropstudy.records import SHAPE
@@ -19,7 +19,10 @@ from dropstudy.store import DATABASE, Store
 from dropstudy.tensors import unpack_weights
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import keras
+    from numpy.typing import NDArray
 
     from dropstudy.records import Arm, Run, Shape, StudySpec, Weights
     from dropstudy.verdict import Verdict
@@ -130,14 +133,17 @@ class Results:
         """
         from dropstudy import verdict  # noqa: PLC0415 - scipy and statsmodels are slow to import
 
-        return verdict.give_verdict(
-            self.frame(),
-            self.finals(),
-            self.spec.arms,
-            watches_test=self.spec.watches_test,
-            margin=values.number("margin", margin, lambda m: 0 < m < inf, "points of test accuracy above 0"),
-            outcomes=self.outcomes(),
-        )
+        margin = values.number("margin", margin, lambda m: 0 < m < inf, "points of test accuracy above 0")
+        with Store(self.folder) as store:
+            return verdict.give_verdict(
+                self.frame(),
+                self.finals(),
+                self.spec.arms,
+                watches_test=self.spec.watches_test,
+                margin=margin,
+                outcomes=self.outcomes(),
+                predictions=_predictions(store),
+            )
 
     def outcomes(self) -> pd.DataFrame:
         """What became of every run of the plan: arm, hidden, train_size, seed, status."""
@@ -343,3 +349,19 @@ def _coordinates(run: Run) -> dict[str, Any]:
 
 def _place(run: Run) -> dict[str, Any]:
     return {"rate": run.arm.rate, "hidden": run.shape.layers, "train_size": run.shape.train_size}
+
+
+def _predictions(store: Store) -> Callable[[str, str, int, int], dict[str, NDArray[Any]] | None]:
+    """The stored answers of a run by arm, hidden, train_size and seed; None where they cannot be had."""
+    keys = {
+        (run.arm.name, run.shape.layers, run.shape.train_size, run.seed): run.key
+        for run in store.runs("done")
+    }
+
+    def stored(arm: str, hidden: str, train_size: int, seed: int) -> dict[str, NDArray[Any]] | None:
+        try:
+            return store.predictions(keys[arm, hidden, train_size, seed])
+        except StoreError:  # gone or damaged: what rests on them is left out, the rest of the verdict stands
+            return None
+
+    return stored

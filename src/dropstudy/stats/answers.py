@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from statsmodels.stats.contingency_tables import mcnemar as mcnemar_test
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 

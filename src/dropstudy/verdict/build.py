@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dropstudy.stats import by_shape
 from dropstudy.verdict import words
@@ -13,13 +13,16 @@ from dropstudy.verdict.records import ShapeVerdict, Verdict
 from dropstudy.verdict.scores import arm_scores, choose, gap
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import pandas as pd
+    from numpy.typing import NDArray
 
     from dropstudy.records import Arm
-    from dropstudy.verdict.paired import ShapeTables
+    from dropstudy.verdict.paired import Answers, ShapeTables
     from dropstudy.verdict.records import ArmComparison, ArmScores, Decision, Protocol
+
+    Predictions = Callable[[str, str, int, int], Mapping[str, NDArray[Any]] | None]
 
 
 def give_verdict(
@@ -32,6 +35,7 @@ def give_verdict(
     protocol: Protocol = "final",
     always_valid: bool = False,
     outcomes: pd.DataFrame | None = None,
+    predictions: Predictions | None = None,
 ) -> Verdict:
     """What a study shows.
 
@@ -45,6 +49,8 @@ def give_verdict(
         protocol: whose weights were tested.
         always_valid: whether seeds were added until a decision.
         outcomes: arm, hidden, train_size, seed and status of every run planned.
+        predictions: of (arm, hidden, train_size, seed) the `confidence` and `likelihood` of every test example, or None
+            where they are not there.
     """
     parts = by_shape(history, finals)
     shapes = []
@@ -54,7 +60,9 @@ def give_verdict(
             of_shape = outcomes[(outcomes["hidden"] == hidden) & (outcomes["train_size"] == train_size)]
         shapes.append(
             _shape_verdict(
-                shape_tables(rows, done, arms, of_shape),
+                shape_tables(
+                    rows, done, arms, outcomes=of_shape, answers=_answers(predictions, hidden, train_size)
+                ),
                 (hidden, train_size),
                 watches_test=watches_test,
                 margin=margin,
@@ -74,6 +82,12 @@ def give_verdict(
         anytime=always_valid,
         shapes=tuple(shapes),
     )
+
+
+def _answers(predictions: Predictions | None, hidden: str, train_size: int) -> Answers | None:
+    if predictions is None:
+        return None
+    return lambda arm, seed: predictions(arm, hidden, train_size, seed)
 
 
 def shape_title(hidden: str, train_size: int) -> str:

@@ -11,15 +11,18 @@ from statsmodels.stats.multitest import multipletests
 from dropstudy.stats import paired
 from dropstudy.stats.anytime import anytime
 from dropstudy.stats.equivalence import detectable, seeds_needed, tost
+from dropstudy.stats.newdata import crossed_bootstrap
 from dropstudy.stats.signflip import sign_flips
 from dropstudy.stats.simultaneous import simultaneous
 from dropstudy.verdict.decide import LEVEL, SEEDS, decide
+from dropstudy.verdict.metrics import metric_differences
 from dropstudy.verdict.records import ArmComparison
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from dropstudy.records import Arm
+    from dropstudy.stats.newdata import NewData
     from dropstudy.verdict.paired import ShapeTables
 
 
@@ -53,7 +56,9 @@ def _compare_family(
     columns = [column[~np.isnan(column)] for column in points.T]
     tosts = [tost(x, margin) for x in columns]
     tosts_holm, flips_holm = holm(tosts), holm(list(flips.p_values))
+    new_data = _new_data(tables, family)
     for place, (arm, x) in enumerate(zip(family, columns, strict=True)):
+        beyond = new_data.get(arm.name)
         n, deviation = len(x), float(x.std(ddof=1)) if len(x) > 1 else nan
         difference, valid = paired.paired_t(x), anytime(x, 1 - level)
         yield ArmComparison(
@@ -69,8 +74,8 @@ def _compare_family(
             bca=paired.bca(x),
             simultaneous=simultaneously[place],
             anytime=valid,
-            new_data=None,
-            example_error=None,
+            new_data=None if beyond is None else beyond.difference.scaled(100),
+            example_error=None if beyond is None else 100 * beyond.example_error,
             p_value=flips.p_values[place] if n else nan,
             exact=flips.exact,
             p_adjusted=flips.adjusted[place] if n else nan,
@@ -89,7 +94,15 @@ def _compare_family(
             ),
             seeds_needed=max(SEEDS, seeds_needed(deviation, margin, level=level)) if n > 1 else nan,
             detectable=detectable(deviation, n, level=level) if n > 1 else nan,
+            metrics=metric_differences(tables, arm),
         )
+
+
+def _new_data(tables: ShapeTables, family: Sequence[Arm]) -> dict[str, NewData]:
+    """Of each arm with two seeds or more whose runs' answers are all known."""
+    answers = {arm.name: tables.answers(arm.name, tables.pairs(arm.name)) for arm in family}
+    known = {name: table for name, table in answers.items() if table is not None and len(table) > 1}
+    return dict(zip(known, crossed_bootstrap(list(known.values())), strict=True))
 
 
 def holm(p_values: list[float]) -> list[float]:

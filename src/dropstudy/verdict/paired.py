@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from dropstudy.stats.answers import right_answers
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from dropstudy.records import Arm
+
+    Answers = Callable[[str, int], Mapping[str, NDArray[Any]] | None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,15 +26,18 @@ class ShapeTables:
 
     Args:
         arms: baseline first.
-        runs: one row per run that finished with finite numbers: arm, seed, test_accuracy, test_loss, brier, and of the
-            epoch whose weights were tested accuracy, val_accuracy, val_loss, clean_accuracy; of the run epochs,
-            seconds, still_falling; where measured, noisy_accuracy.
+        runs: one row per run that finished with finite numbers: arm, seed, test_accuracy, test_loss, brier, error,
+            true_gap, artefact; of the epoch whose weights were tested accuracy, val_accuracy, val_loss,
+            clean_accuracy; of the run epochs, seconds, still_falling; where measured, noisy_accuracy.
         unfinished: status ("diverged", "failed" or another) of every other run, by (arm, seed).
+        right: which test examples each finished run got right, (examples,), by (arm, seed); empty where that is not
+            known.
     """
 
     arms: tuple[Arm, ...]
     runs: pd.DataFrame
     unfinished: dict[tuple[str, int], str]
+    right: dict[tuple[str, int], NDArray[np.bool_]]
 
     def of(self, arm: str) -> pd.DataFrame:
         """An arm's finished runs, indexed by seed, ascending."""
@@ -39,6 +46,19 @@ class ShapeTables:
     def pairs(self, arm: str) -> list[int]:
         """Seeds that finished in an arm and in the baseline, ascending."""
         return sorted(set(self.of(arm).index) & set(self.of(self.arms[0].name).index))
+
+    def answers(self, arm: str, seeds: Sequence[int]) -> NDArray[np.int8] | None:
+        """Per seed and test example 1 where only the arm was right, -1 where only the baseline was, else 0.
+
+        None where the answers of one of the runs are not known.
+        """
+        baseline = self.arms[0].name
+        if not all((name, seed) in self.right for name in (arm, baseline) for seed in seeds):
+            return None
+        ours, theirs = (
+            np.stack([self.right[name, seed] for seed in seeds]).astype(np.int8) for name in (arm, baseline)
+        )
+        return ours - theirs
 
     def differences(self, column: str, arms: Sequence[Arm]) -> tuple[list[int], NDArray[np.float64]]:
         """Of each arm minus the baseline: seeds, ascending, and (seeds, arms), NaN where an arm has no pair."""
@@ -51,38 +71,59 @@ class ShapeTables:
 
 
 def shape_tables(
-    history: pd.DataFrame, finals: pd.DataFrame, arms: Sequence[Arm], outcomes: pd.DataFrame | None = None
+    history: pd.DataFrame,
+    finals: pd.DataFrame,
+    arms: Sequence[Arm],
+    *,
+    outcomes: pd.DataFrame | None = None,
+    answers: Answers | None = None,
 ) -> ShapeTables:
     """Join what the histories and the looks at the test set say of each run.
 
     Args:
         history: of one shape, one row per arm, seed and epoch, columns of `EpochMetrics`.
         finals: of that shape, one row per finished run: arm, seed, test_loss, test_accuracy, brier; `epoch` where the
-            weights tested need not be the last epoch's.
+            weights tested need not be the last epoch's; clean_accuracy and noisy_accuracy of those weights where they
+            were measured.
         arms: baseline first.
         outcomes: arm, seed and status of every run planned; without it, a run that has a history and no final counts
             as unfinished.
+        answers: of an arm and seed of this shape, its stored predictions, or None.
     """
     finite = np.isfinite(finals[["test_loss", "test_accuracy"]].to_numpy(dtype=np.float64)).all(axis=1)
     done = finals[finite].drop(columns=["rate", "hidden", "train_size"], errors="ignore")
-    rows = history.sort_values("epoch")
-    runs = done.merge(_endings(rows), on=["arm", "seed"], how="left")
-    if "epoch" not in runs:
-        runs["epoch"] = runs["epochs"]
-    runs["epoch"] = runs["epoch"].fillna(runs["epochs"])
-    measured = ["accuracy", "val_accuracy", "val_loss", "clean_accuracy"]
-    runs = runs.merge(rows[["arm", "seed", "epoch", *measured]], on=["arm", "seed", "epoch"], how="left")
-
-    ended = set(zip(done["arm"], done["seed"], strict=True))
+    runs = _with_tested_epoch(done, history.sort_values("epoch"))
+    ended = [(str(arm), int(seed)) for arm, seed in zip(done["arm"], done["seed"], strict=True)]
+    stored = {} if answers is None else {run: answers(*run) for run in ended}
+    right = {
+        run: right_answers(a["confidence"], a["likelihood"]) for run, a in stored.items() if a is not None
+    }
     if outcomes is None:
         started = history[["arm", "seed"]].drop_duplicates()
         outcomes = pd.concat([started, finals[["arm", "seed"]]]).drop_duplicates().assign(status="unfinished")
     unfinished = {
         (str(arm), int(seed)): str(status)
         for arm, seed, status in outcomes[["arm", "seed", "status"]].itertuples(index=False, name=None)
-        if (arm, seed) not in ended
+        if (arm, seed) not in set(ended)
     }
-    return ShapeTables(tuple(arms), runs, unfinished)
+    return ShapeTables(tuple(arms), runs, unfinished, right)
+
+
+def _with_tested_epoch(done: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """Finished runs with the history row of the epoch whose weights were tested, and the gaps that follow.
+
+    Clean accuracy is that on all training examples where the run has it, else the history's.
+    """
+    runs = done.merge(_endings(rows), on=["arm", "seed"], how="left")
+    runs["epoch"] = runs["epoch"].fillna(runs["epochs"]) if "epoch" in runs else runs["epochs"]
+    measured = rows[["arm", "seed", "epoch", "accuracy", "val_accuracy", "val_loss", "clean_accuracy"]]
+    runs = runs.merge(measured, on=["arm", "seed", "epoch"], how="left", suffixes=("", "_sampled"))
+    if "clean_accuracy_sampled" in runs:
+        runs["clean_accuracy"] = runs["clean_accuracy"].fillna(runs.pop("clean_accuracy_sampled"))
+    runs["error"] = 1 - runs["test_accuracy"]
+    runs["true_gap"] = runs["clean_accuracy"] - runs["test_accuracy"]
+    runs["artefact"] = runs["accuracy"] - runs["clean_accuracy"]
+    return runs
 
 
 def _endings(rows: pd.DataFrame) -> pd.DataFrame:

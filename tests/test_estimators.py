@@ -11,8 +11,10 @@ from scipy import stats as reference
 from statsmodels.stats.power import TTestPower
 from statsmodels.stats.weightstats import ttost_paired
 
+from dropstudy.stats.answers import mcnemar
 from dropstudy.stats.anytime import anytime, evidence
 from dropstudy.stats.equivalence import detectable, seeds_needed, tost
+from dropstudy.stats.newdata import crossed_bootstrap
 from dropstudy.stats.paired import bca, effect_size, improvement, paired_t
 from dropstudy.stats.signflip import sign_flips
 from dropstudy.stats.simultaneous import sidak, simultaneous
@@ -38,7 +40,7 @@ def test_paired_t_is_scipys(x):
         expected = reference.ttest_1samp(x, 0).confidence_interval(0.95)
         assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high))
     else:
-        assert interval.low == interval.high == x[0]
+        assert interval.low == interval.high == pytest.approx(x[0])
 
 
 def every_flip(x):
@@ -193,6 +195,50 @@ def test_the_evidence_is_a_likelihood_ratio():
     effects, step = np.linspace(-8, 8, 4001, retstep=True)
     spread = (reference.nct.pdf(t, n - 1, effects * sqrt(n)) * reference.norm.pdf(effects)).sum() * step
     assert evidence(x) == pytest.approx(spread / reference.t.pdf(t, n - 1), rel=1e-4)
+
+
+def crossed_study(rng, seeds, examples, *, seed_noise, example_noise, both_noise):
+    """Differences of seeds and examples around 0 whose noises have these deviations."""
+    return (
+        seed_noise * rng.normal(size=(seeds, 1))
+        + example_noise * rng.normal(size=(1, examples))
+        + both_noise * rng.normal(size=(seeds, examples))
+    )
+
+
+@pytest.mark.parametrize("noises", [(0.5, 0.5, 1.0), (0.1, 2.0, 0.3), (0.1, 2.0, 3.0)], ids=str)
+def test_intervals_for_new_data_cover_whichever_noise_is_the_larger(noises):
+    rng = np.random.default_rng(5)
+    names = ("seed_noise", "example_noise", "both_noise")
+    arms = [crossed_study(rng, 6, 200, **dict(zip(names, noises, strict=True))) for _ in range(200)]
+    covered = np.mean(
+        [beyond.difference.low <= 0 <= beyond.difference.high for beyond in crossed_bootstrap(arms)]
+    )
+    assert reference.binomtest(round(covered * 200), 200, 0.95, alternative="less").pvalue > 0.001
+
+
+def test_new_data_widen_the_interval_and_never_narrow_it():
+    rng = np.random.default_rng(2)
+    right = rng.random((2, 8, 500)) < 0.9
+    answers = right[0].astype(np.int8) - right[1].astype(np.int8)
+    (beyond,) = crossed_bootstrap([answers])
+    seeds_alone = paired_t(answers.mean(axis=1))
+    assert beyond.difference.value == seeds_alone.value
+    assert beyond.difference.low <= seeds_alone.low
+    assert seeds_alone.high <= beyond.difference.high
+    # What one pair of runs leaves to the choice of examples: McNemar's standard error.
+    (pair,) = crossed_bootstrap([np.repeat(answers[:1], 8, axis=0)])
+    flips = np.mean(answers[0] != 0)
+    assert pair.example_error == pytest.approx(sqrt((flips - answers[0].mean() ** 2) / 499), rel=1e-6)
+
+
+def test_mcnemar_is_the_exact_binomial_of_the_answers_that_differ():
+    first = np.array([True] * 12 + [False] * 8)
+    second = np.array([True] * 3 + [False] * 9 + [True] * 2 + [False] * 6)
+    table = mcnemar(first, second)
+    assert (table.both, table.first_only, table.second_only, table.neither) == (3, 9, 2, 6)
+    assert table.p_value == pytest.approx(reference.binomtest(9, 11, 0.5).pvalue)
+    assert mcnemar(first, first).p_value == 1
 
 
 @given(st.integers(6, 30), st.floats(-2, 2), st.integers(0, 2**32 - 1))

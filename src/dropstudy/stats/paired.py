@@ -32,8 +32,9 @@ def paired_t(differences: NDArray[np.float64], level: float = 0.95) -> Estimate:
     n, method = len(differences), "paired t"
     if n < 2:  # noqa: PLR2004 - a deviation takes two
         return unknown(n, method, value=float(differences.mean()) if n else np.nan, level=level)
-    mean, error = float(differences.mean()), float(differences.std(ddof=1)) / sqrt(n)
-    reach = float(stats.t.ppf((1 + level) / 2, n - 1)) * error
+    mean, reach = float(differences.mean()), 0.0
+    if np.ptp(differences) > 0:
+        reach = float(stats.t.ppf((1 + level) / 2, n - 1) * differences.std(ddof=1)) / sqrt(n)
     return Estimate(mean, mean - reach, mean + reach, n, method, level)
 
 

@@ -192,6 +192,23 @@ def test_a_worker_killed_while_it_is_sent_a_large_segment_fails_that_call_only(c
     assert crew.submit(len, bytes(20_000_000)).result(timeout=PATIENCE) == 20_000_000
 
 
+def test_a_worker_that_is_given_up_fails_its_own_call_and_neither_the_other_nor_the_next(crew, tmp_path):
+    marks = [tmp_path / "hung", tmp_path / "other"]
+    hung, other = (crew.submit(stay_until_gone, mark) for mark in marks)
+    until(lambda: all(mark.exists() for mark in marks))
+    waiting = crew.submit(os.getpid)
+    os.kill(int(marks[0].read_text()), signal.SIGSTOP)
+    crew.give_up(waiting)  # has no worker yet: nothing to kill
+    crew.give_up(hung)
+    assert isinstance(hung.exception(timeout=PATIENCE), BrokenExecutor)
+    assert waiting.result(timeout=PATIENCE) != int(marks[0].read_text())
+    crew.give_up(waiting)  # answered: its worker is no longer its own
+    assert not other.done()
+    marks[1].unlink()
+    assert other.result(timeout=PATIENCE)
+    assert crew.submit(os.getpid).exception(timeout=PATIENCE) is None
+
+
 def test_an_error_in_a_worker_comes_back_with_its_traceback_and_the_worker_lives(crew):
     pid = crew.submit(os.getpid).result(timeout=PATIENCE)
     error = crew.submit(raise_here).exception(timeout=PATIENCE)

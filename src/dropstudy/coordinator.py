@@ -43,6 +43,9 @@ MOST_TRIES = 3
 BETWEEN_COMMITS = 5.0
 """How many times as long as the last commit took passes before the next one: the disk has a sixth of our time."""
 
+LONGEST_BETWEEN = 0.5
+"""Seconds that pass between commits at most: what a kill can lose besides the segments under way."""
+
 _MOST_KEPT = 2**28  # bytes of results that wait for a commit
 _LOOK = 1.0  # seconds between looks for workers that hang
 _CAUSE = 300  # characters of an error's message that fit in a table; the traceback has them all
@@ -166,7 +169,7 @@ class _Training:
         kept, self.kept, self.bytes_kept = list(self.kept.values()), {}, 0
         self.store.commit(kept, keep_weights=self.keep_weights)
         ended = time.monotonic()
-        self.due = ended + BETWEEN_COMMITS * (ended - began)
+        self.due = ended + min(BETWEEN_COMMITS * (ended - began), LONGEST_BETWEEN)
         for run, result in kept:
             for row in result.history:
                 self.listener.epoch(run, row)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -11,6 +11,9 @@ from dropstudy.records import METRICS, SHAPE, EpochMetrics, Run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+
+_COLUMNS = attrgetter("epoch", *METRICS, "seconds")
 
 
 class History:
@@ -39,9 +42,8 @@ def tidy(runs: Iterable[tuple[Run, Sequence[EpochMetrics]]]) -> pd.DataFrame:
 
     `hidden` is text such as "512-512"; `train_size` counts the examples trained on.
     """
-    rows = [
-        (run.arm.name, run.shape.layers, run.shape.train_size, run.seed, *astuple(row))
-        for run, history in runs
-        for row in history
-    ]
+    rows = []
+    for run, history in runs:
+        about = (run.arm.name, run.shape.layers, run.shape.train_size, run.seed)
+        rows += [about + _COLUMNS(row) for row in history]
     return pd.DataFrame(rows, columns=["arm", *SHAPE, "seed", "epoch", *METRICS, "seconds"])

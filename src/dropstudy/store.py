@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, astuple
+from dataclasses import asdict
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Self
 
 from dropstudy import ledger, schema
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from dropstudy.records import Run, SegmentResult
 
 __all__ = ["DATABASE", "Standing", "Store"]
+
+_columns = attrgetter(*HISTORY)
 
 WEIGHTS = "weights/"
 """What the names of the weights begin with in a state; the moments' begin otherwise."""
@@ -129,7 +132,7 @@ class Store(Records):
         rows: list[tuple[Any, ...]] = []
         for run, result in results:
             columns[run.key] = self._outcome(run, result, contents, keep_weights=keep_weights)
-            rows += [(run.key, *astuple(row)) for row in result.history]
+            rows += [(run.key, *_columns(row)) for row in result.history]
         write_files(contents)
         with self._transaction() as db:
             db.executemany(f"INSERT INTO history VALUES ({', '.join('?' * (len(HISTORY) + 1))})", rows)  # noqa: S608 - placeholders

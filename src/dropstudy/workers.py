@@ -13,9 +13,11 @@ import time
 import warnings
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from weakref import WeakKeyDictionary
 
 import loky
+from loky.backend.utils import kill_process_tree
 
 from dropstudy.data.cache import cache_folder
 
@@ -77,6 +79,7 @@ class LocalWorkers(Executor):
         self._mine = threading.local()
         self._lock = threading.Lock()
         self._pools: set[loky.ProcessPoolExecutor] = set()
+        self._places: WeakKeyDictionary[Future[Any], list[loky.ProcessPoolExecutor]] = WeakKeyDictionary()
         self._closed = False
         self._threads = ThreadPoolExecutor(
             count, thread_name_prefix="dropstudy-worker", initializer=_hold_back_interrupts
@@ -84,7 +87,17 @@ class LocalWorkers(Executor):
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Call `fn` in a worker that is free, in the order of submission."""
-        return self._threads.submit(self._call, partial(fn, *args, **kwargs))
+        place: list[loky.ProcessPoolExecutor] = []
+        future = self._threads.submit(self._call, partial(fn, *args, **kwargs), place)
+        self._places[future] = place
+        return future
+
+    def give_up(self, future: Future[Any]) -> None:
+        """Kill the worker that a call is with, as one that hangs: the call fails with BrokenExecutor."""
+        for pool in tuple(self._places.get(future, ())):
+            # As loky ends workers itself. Its public way, a shutdown, would make another error of the call's.
+            for process in list(pool._processes.values()):  # noqa: SLF001 - loky tells nobody who its workers are
+                kill_process_tree(process)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End the workers. With `cancel_futures` they are killed at once, whatever they do."""
@@ -97,13 +110,16 @@ class LocalWorkers(Executor):
                 pool.shutdown(wait=True, kill_workers=cancel_futures)
             self._threads.shutdown(wait=wait)
 
-    def _call(self, call: Callable[[], T]) -> T:
+    def _call(self, call: Callable[[], T], place: list[loky.ProcessPoolExecutor]) -> T:
         pool = self._pool()
+        place.append(pool)
         try:
             result: T = pool.submit(call).result()
         except BrokenExecutor:
             self._discard(pool)
             raise
+        finally:
+            place.clear()
         return result
 
     def _discard(self, pool: loky.ProcessPoolExecutor) -> None:

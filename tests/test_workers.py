@@ -279,7 +279,7 @@ def test_a_call_taken_up_just_before_the_end_starts_no_worker():
     workers = LocalWorkers(1)
     workers.shutdown(cancel_futures=True)
     with pytest.raises(CancelledError):
-        workers._call(os.getpid)  # what a thread does that was on its way when the end came
+        workers._call(os.getpid, [])  # what a thread does that was on its way when the end came
     assert children() == before
 
 

@@ -36,6 +36,7 @@ ROOMS = {
     "schema": {"errors", "files", "ledger"},
     "recorded": {"errors", "records", "tensors", "layout", "ledger", "schema"},
     "store": {"errors", "records", "files", "tensors", "layout", "ledger", "schema", "recorded"},
+    "sameness": {"errors", "records", "store"},
     "patience": {"records"},
     "coordinator": {"errors", "records", "workers", "store", "patience"},
     "history": {"records"},
@@ -61,7 +62,7 @@ ROOMS = {
     },
     "study": {"errors", "spec", "hardware", "coordinator", "progress", "folder", "results", "running"},
     "cli": {
-        "errors", "presets", "spec", "data", "progress", "report", "tables", "doctor", "folder", "study",
+        "errors", "presets", "spec", "data", "progress", "report", "tables", "doctor", "folder", "study", "sameness",
     },
     "__main__": {"cli"},
 }  # fmt: skip

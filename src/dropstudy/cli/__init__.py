@@ -11,10 +11,11 @@ import typer
 from dropstudy.cli.networks import export, predict
 from dropstudy.cli.results import report, show
 from dropstudy.cli.running import run
+from dropstudy.cli.sameness import diff
 from dropstudy.cli.surroundings import data, doctor, presets
 from dropstudy.errors import DropstudyError
 
-COMMANDS = (run, show, report, predict, export, presets, data, doctor)
+COMMANDS = (run, show, report, predict, export, diff, presets, data, doctor)
 """In the order in which `dropstudy --help` lists them."""
 
 app = typer.Typer(

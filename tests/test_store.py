@@ -205,6 +205,118 @@ def test_any_folder_name_will_do(tmp_path, name):
         assert_finished(store, run)
 
 
+# Many at once
+
+
+def test_what_is_committed_together_is_as_if_each_were_alone(store):
+    runs = make_runs("a", "b", "c", "d")
+    store.begin({}, runs)
+    a, b, c, d = runs
+    store.commit([(b, train(segment_of(b, epochs=2)))])
+    state = store.progress(b.key)[1]
+    going_on = train(segment_of(b, state=state, first_epoch=2, epochs=3))
+    store.commit(
+        [
+            (a, whole(a)),
+            (b, going_on),
+            (c, train(segment_of(c, epochs=2))),
+            (d, replace(train(segment_of(d, epochs=2)), diverged=True)),
+        ]
+    )
+    assert_finished(store, a)
+    assert_finished(store, b)
+    assert same_tensors(store.progress(c.key)[1], train(segment_of(c, epochs=2)).state)
+    assert store.status()[d.key] == "diverged"
+    assert files_of(store.folder, c.key) == {f"checkpoints/{checkpoint(store, c).name}"}
+
+
+def test_of_a_commit_all_is_kept_or_nothing(store):
+    runs = make_runs("a", "b")
+    store.begin({}, runs)
+    store.commit([(runs[1], train(segment_of(runs[1], epochs=2)))])
+    again = train(segment_of(runs[1], epochs=2))  # its epochs are there already
+    with pytest.raises(sqlite3.IntegrityError):
+        store.commit([(runs[0], whole(runs[0])), (runs[1], again)])
+    assert store.status() == {runs[0].key: "planned", runs[1].key: "running", RUN.key: "planned"}
+    assert store.history(runs[0].key) == ()
+    store.commit([(runs[0], whole(runs[0]))])
+    assert_finished(store, runs[0])
+
+
+def test_standings_say_how_far_every_run_is(store):
+    done, half, failed, _ = runs = make_runs("done", "half", "failed", "planned")
+    store.begin({}, (*runs, RUN))
+    store.commit([(done, whole(done)), (half, train(segment_of(half, epochs=2)))])
+    store.fail(failed, "why", "Traceback")
+    standings = store.standings()
+    assert [each.run for each in standings[:4]] == list(runs)
+    assert [each.status for each in standings[:4]] == ["done", "running", "failed", "planned"]
+    assert [each.epochs_done for each in standings[:4]] == [5, 2, 0, 0]
+    assert [each.last for each in standings[:4]] == [
+        store.history(done.key)[4],
+        store.history(half.key)[1],
+        None,
+        None,
+    ]
+    assert [each.test_accuracy for each in standings[:4]] == [0.5, None, None, None]
+
+
+def test_all_histories_are_each_of_them(store):
+    runs = make_runs("a", "b", "c")
+    store.begin({}, runs)
+    store.commit([(runs[2], whole(runs[2])), (runs[0], train(segment_of(runs[0], epochs=2)))])
+    assert store.histories() == {run.key: store.history(run.key) for run in (runs[0], runs[2])}
+    assert store.history(runs[1].key) == ()
+
+
+# Space
+
+
+def test_a_study_may_keep_no_weights(store):
+    advance(store, RUN, 2)
+    epochs, state = store.progress(RUN.key)
+    result = train(segment_of(RUN, state=state, first_epoch=epochs, epochs=3))
+    store.commit([(RUN, result)], keep_weights=False)
+    assert files_of(store.folder, RUN.key) == {f"predictions/{RUN.key}.safetensors"}
+    assert store.predictions(RUN.key)
+    assert store.lost() == ()
+    with pytest.raises(StoreError, match=r"not to keep them.*new study"):
+        store.weights(RUN.key)
+
+
+def test_weights_that_are_dropped_go_and_nothing_else_does(store):
+    other = make_run("other")
+    store.begin({}, [RUN, other])
+    store.commit([(RUN, whole(RUN)), (other, whole(other))])
+    before = store.sizes()
+    size = store.path("weights", RUN.key).stat().st_size
+    store.drop_weights([RUN.key])
+    assert store.sizes() == {**before, "weights": before["weights"] - size}
+    assert store.lost() == ()
+    assert store.status()[RUN.key] == "done"
+    assert store.history(RUN.key) == whole(RUN).history
+    with pytest.raises(StoreError, match="not to keep them"):
+        store.weights(RUN.key)
+    assert_finished(store, other)
+    store.drop_weights([RUN.key])  # again is no harm
+    store.path("predictions", RUN.key).unlink()
+    assert store.lost() == (RUN,)
+
+
+def test_lost_runs_are_those_whose_files_have_gone(store):
+    runs = make_runs("a", "b", "c")
+    store.begin({}, runs)
+    store.commit([(run, whole(run)) for run in runs])
+    assert store.lost() == ()
+    store.path("weights", runs[0].key).unlink()
+    store.path("predictions", runs[2].key).unlink()
+    assert store.lost() == (runs[0], runs[2])
+    store.restart(store.lost())
+    assert set(store.runs("planned")) == {runs[0], runs[2], RUN}
+    assert files_of(store.folder, runs[0].key) == set()
+    assert_finished(store, runs[1])
+
+
 # Nothing twice, nothing lost
 
 

@@ -255,18 +255,24 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
             received=f"version {version}, written by a newer dropstudy",
             next_step="Update dropstudy.",
         )
-    damage = connection.execute("PRAGMA integrity_check").fetchone()[0]
+    try:
+        wrong = _first_wrong(connection, version)
+    except (sqlite3.OperationalError, UnicodeDecodeError) as error:  # text that is no text
+        if isinstance(error, sqlite3.Error) and _code(error) != sqlite3.SQLITE_ERROR:
+            raise
+        raise _damaged(path, str(error)) from error
+    if wrong is not None:
+        raise _damaged(path, wrong.replace("\n", " "))
+
+
+def _first_wrong(connection: sqlite3.Connection, version: int) -> str | None:
+    """What is not as it was written, in words, or None."""
+    damage = str(connection.execute("PRAGMA integrity_check").fetchone()[0])
     if damage != "ok":
-        raise _damaged(path, damage.replace("\n", " "))
+        return damage
     if _tables(connection) != _tables_of(version):
-        raise _damaged(path, f"other tables than those of schema version {version}")
-    if version >= SEALED:
-        try:
-            wrong = ledger.first_wrong(connection)
-        except sqlite3.OperationalError as error:  # text that is no text
-            raise _damaged(path, str(error)) from error
-        if wrong is not None:
-            raise _damaged(path, wrong)
+        return f"other tables than those of schema version {version}"
+    return ledger.first_wrong(connection) if version >= SEALED else None
 
 
 def _tables(connection: sqlite3.Connection) -> list[tuple[str, str, str | None]]:

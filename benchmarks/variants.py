@@ -66,7 +66,9 @@ def measure(name: str, precision: str, epochs: int, examples: int) -> Taken:
     run = plan_runs(spec, dataset, precision)[-1]
     rows = np.arange(examples, dtype=np.int32)
     VARIANTS[name]()
-    segment = Segment(run, arrays_on_disk(dataset), rows, None, None, first_epoch=0, epochs=epochs + 1)
+    segment = Segment(
+        run, arrays_on_disk(dataset), rows, None, None, done=0, steps=(epochs + 1) * run.shape.steps
+    )
     history = train.train_segment(segment).history
     return Taken([row.seconds for row in history[1:]], history[-1].loss, history[-1].val_accuracy)
 

@@ -41,7 +41,7 @@ def commits(folder):
         store.begin(META, [RUN])
         done, state = store.progress(RUN.key)
         for first, epochs in SEGMENTS:
-            if first >= done and store.status()[RUN.key] != "done":
+            if first >= done // RUN.shape.steps and store.status()[RUN.key] != "done":
                 result = train(segment_of(RUN, state=state, first_epoch=first, epochs=epochs))
                 store.commit([(RUN, result)])
                 state = result.state

@@ -15,8 +15,9 @@ class Mishap(Exception):
 def train(segment):
     """As `workers.train`, with made-up numbers in [0, 1] and weights of the right shapes."""
     run = segment.run
-    draws = np.random.default_rng([run.seed, round(run.arm.rate * 1e6), segment.first_epoch])
-    epochs = range(segment.first_epoch + 1, segment.first_epoch + segment.epochs + 1)
+    draws = np.random.default_rng([run.seed, round(run.arm.rate * 1e6), segment.done])
+    until = segment.done + segment.steps
+    epochs = range(segment.done // run.shape.steps + 1, until // run.shape.steps + 1)
     history = tuple(
         EpochMetrics(epoch, **{name: float(draws.random()) for name in METRICS}, seconds=0.5)
         for epoch in epochs
@@ -25,8 +26,8 @@ def train(segment):
     for layer, (inputs, outputs) in enumerate(zip(run.shape.widths, run.shape.widths[1:], strict=False)):
         state[f"weights/dense_{layer}/kernel"] = draws.normal(size=(inputs, outputs)).astype(np.float32)
         state[f"weights/dense_{layer}/bias"] = np.zeros(outputs, np.float32)
-    final = _final(segment, draws) if history[-1].epoch == run.epochs else None
-    return SegmentResult(history, state, final, diverged=False, device="made up")
+    final = _final(segment, draws) if until == run.steps else None
+    return SegmentResult(history, state, until, 0.5 * len(history), final, diverged=False, device="made up")
 
 
 def instead_of_workers(monkeypatch):
@@ -40,4 +41,7 @@ def _final(segment, draws):
     n = len(map_arrays(segment.data).y_test)
     shares = draws.random(n).astype(np.float16)
     labels = draws.integers(0, segment.run.shape.classes, n).astype(np.uint8)
-    return FinalMetrics(0.5, float(draws.random()), 0.25, labels, shares, shares)
+    clean, noisy, accuracy = draws.random(3).tolist()
+    return FinalMetrics(
+        segment.run.epochs, 0.1, clean, 0.2, noisy, 0.5, accuracy, 0.25, labels, shares, shares
+    )

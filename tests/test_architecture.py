@@ -37,8 +37,9 @@ ROOMS = {
     "recorded": {"errors", "records", "tensors", "layout", "ledger", "schema"},
     "store": {"errors", "records", "files", "tensors", "layout", "ledger", "schema", "recorded"},
     "sameness": {"errors", "records", "store"},
-    "patience": {"records"},
-    "coordinator": {"errors", "records", "workers", "store", "patience"},
+    "pacing": {"records"},
+    "patience": {"records", "pacing"},
+    "coordinator": {"errors", "records", "workers", "store", "pacing", "patience"},
     "history": {"records"},
     "progress": {"records", "data", "coordinator"},
     "names": set(),
@@ -54,8 +55,8 @@ ROOMS = {
         "errors", "records", "files", "presets", "spec", "growth", "splits", "hardware", "plan", "store",
     },
     "results": {
-        "errors", "records", "tensors", "values", "data", "store", "history", "progress", "stats", "verdict", "report",
-        "models", "folder",
+        "errors", "records", "tensors", "values", "data", "recorded", "store", "history", "progress", "stats",
+        "verdict", "report", "models", "folder",
     },
     "running": {
         "records", "hardware", "splits", "plan", "data", "workers", "store", "coordinator", "progress", "folder",

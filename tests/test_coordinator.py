@@ -19,8 +19,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from disks import quick_folder, small_disk
-from dropstudy import coordinator, workers
-from dropstudy.coordinator import MOST_TRIES, SEGMENT_SECONDS, train_runs
+from dropstudy import coordinator, pacing, workers
+from dropstudy.coordinator import MOST_TRIES, train_runs
 from dropstudy.errors import StoreError
 from dropstudy.store import Store
 from killing import META, RUNS, kill_everywhere, study
@@ -31,6 +31,7 @@ from standin import (
     Listener,
     assert_finished,
     each_alone,
+    first_epoch,
     make_run,
     make_runs,
     same_tensors,
@@ -60,7 +61,7 @@ class Trainer:
 
     def steps(self, run):
         """First epoch and number of epochs of each segment of a run."""
-        return [(one.first_epoch, one.epochs) for one in self.segments if one.run == run]
+        return [(first_epoch(one), one.steps / run.shape.steps) for one in self.segments if one.run == run]
 
 
 @pytest.fixture(autouse=True)
@@ -106,7 +107,7 @@ def test_segments_follow_one_another_to_the_last_epoch_and_not_beyond(trainer, o
     run = make_run(epochs=6)
     store = open_study([run])
     go(store)
-    per_segment = int(SEGMENT_SECONDS / SECONDS)
+    per_segment = int(pacing.SECONDS / SECONDS)
     assert per_segment == 2
     assert trainer.steps(run) == [(0, 1), (1, 2), (3, 2), (5, 1)]
     assert trainer.segments[0].state is None
@@ -118,15 +119,15 @@ def test_segments_follow_one_another_to_the_last_epoch_and_not_beyond(trainer, o
     assert_finished(store, run)
 
 
-@given(epochs=st.integers(1, 12), seconds=st.floats(0, 5))
+@given(epochs=st.integers(1, 12), seconds=st.floats(0, 40))
 @settings(deadline=None)
 def test_whatever_an_epoch_takes_each_is_trained_once(epochs, seconds):
     trainer = Trainer()
     run = make_run(epochs=epochs)
 
     def timed(segment):
-        result = train(segment)
-        return replace(result, history=tuple(replace(row, seconds=seconds) for row in result.history))
+        # An epoch's time, shared among its steps.
+        return replace(train(segment), seconds=seconds * segment.steps / run.shape.steps)
 
     trainer.trouble[run.key] = timed
     with (
@@ -139,8 +140,9 @@ def test_whatever_an_epoch_takes_each_is_trained_once(epochs, seconds):
         listener = go(store)
         assert listener.epochs == [(run.key, epoch) for epoch in range(1, epochs + 1)]
         assert sum(length for _, length in trainer.steps(run)) == epochs
-        slow_segments = [length for _, length in trainer.steps(run)[1:] if length * seconds > SEGMENT_SECONDS]
-        assert set(slow_segments) <= {1}
+        a_step = 1 / run.shape.steps
+        slow = [length for _, length in trainer.steps(run)[1:] if length * seconds > pacing.SECONDS]
+        assert set(slow) <= {a_step}
         assert_finished(store, run)
 
 
@@ -185,7 +187,7 @@ def test_no_worker_waits_for_the_disk(open_study, monkeypatch):
     commit = store.commit
 
     def logged_train(segment):
-        events.append(("train", segment.run.key, segment.first_epoch))
+        events.append(("train", segment.run.key, first_epoch(segment)))
         return train(segment)
 
     def logged_commit(results, **options):
@@ -243,7 +245,7 @@ def test_so_many_runs_are_under_way_and_the_first_end_before_the_last_begin(trai
     begun = list(dict.fromkeys(segment.run.key for segment in trainer.segments))
     assert begun == [run.key for run in runs]
     last_begun = trainer.segments.index(next(one for one in trainer.segments if one.run == runs[-1]))
-    done_before = {one.run.key for one in trainer.segments[:last_begun] if one.first_epoch == 5}
+    done_before = {one.run.key for one in trainer.segments[:last_begun] if first_epoch(one) == 5}
     assert len(done_before) >= len(runs) - in_flight - 1
     assert len(listener.ends) == len(runs)
 
@@ -322,8 +324,8 @@ def test_tries_are_counted_for_each_segment_anew(trainer, open_study):
     failed = Counter()
 
     def dies_once_per_segment(segment):
-        failed[segment.first_epoch] += 1
-        if failed[segment.first_epoch] < MOST_TRIES:
+        failed[first_epoch(segment)] += 1
+        if failed[first_epoch(segment)] < MOST_TRIES:
             raise BrokenExecutor
         return train(segment)
 
@@ -335,7 +337,7 @@ def test_tries_are_counted_for_each_segment_anew(trainer, open_study):
 
 
 def raises(segment):
-    message = f"no room\nin epoch {segment.first_epoch}, " + "very " * 500 + "long"
+    message = f"no room\nat step {segment.done}, " + "very " * 500 + "long"
     raise ValueError(message)
 
 
@@ -346,7 +348,7 @@ def test_a_function_that_raises_is_not_given_again_and_the_others_go_on(trainer,
     listener = go(store)
     assert trainer.steps(wrong) == [(0, 1)]
     ((_, _, cause),) = [end for end in listener.ends if end[1] == "failed"]
-    assert cause.startswith("ValueError: no room in epoch 0, very very")
+    assert cause.startswith("ValueError: no room at step 0, very very")
     assert "\n" not in cause
     assert len(cause) < 400
     text = store.path("traceback", wrong.key).read_text(encoding="utf-8")
@@ -368,7 +370,7 @@ def test_an_error_without_words_is_called_by_its_name(trainer, open_study):
 
 def test_a_failed_run_is_tried_again_by_the_next_call_from_where_it_was(trainer, open_study):
     run = make_run(epochs=6)
-    trainer.trouble[run.key] = lambda segment: train(segment) if segment.first_epoch < 3 else raises(segment)
+    trainer.trouble[run.key] = lambda segment: train(segment) if first_epoch(segment) < 3 else raises(segment)
     store = open_study([run])
     go(store)
     assert store.status() == {run.key: "failed"}
@@ -394,7 +396,7 @@ def test_a_run_that_diverges_ends_there_with_its_history_and_the_others_go_on(tr
 
     def diverges(segment):
         result = train(segment)
-        if segment.first_epoch < 3:
+        if first_epoch(segment) < 3:
             return result
         row = replace(result.history[0], loss=float("nan"))
         return replace(result, history=(row,), final=None, diverged=True)
@@ -531,7 +533,7 @@ import sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 import standin
-from dropstudy import coordinator, workers
+from dropstudy import coordinator, pacing, workers
 from dropstudy.store import Store
 
 def slowly(segments):

@@ -60,8 +60,8 @@ def test_a_study_of_the_first_release_is_read_and_gone_on_with(folder):
         store.begin({}, RUNS)
         place = folder / "runs" / UNDER_WAY.key
         assert [path.name for path in place.iterdir()] == ["checkpoint-2.safetensors"]
-        epochs, kept = store.progress(UNDER_WAY.key)
-        assert epochs == 2
+        done, kept = store.progress(UNDER_WAY.key)
+        assert done == 2 * UNDER_WAY.shape.steps
         assert same_tensors(kept, state)
         store.commit([(UNDER_WAY, train(segment_of(UNDER_WAY, state=kept, first_epoch=2, epochs=3)))])
         assert list(place.iterdir()) == []

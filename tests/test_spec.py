@@ -621,3 +621,35 @@ def test_the_notebook_preset_is_the_notebook():
     assert spec.watches_test
     assert spec.data is None
     assert not replace(spec, validation=0.1).watches_test
+
+
+# The best epoch
+
+
+@pytest.mark.parametrize(
+    ("given", "best", "patience"),
+    [
+        ({}, False, 0),
+        ({"restore_best": True}, True, 0),
+        ({"patience": 3}, True, 3),
+        ({"restore_best": True, "patience": 3}, True, 3),
+    ],
+)
+def test_patience_brings_the_best_epoch_with_it(given, best, patience):
+    spec = parse_spec({**MINIMAL, **given, "validation": 0.1})
+    assert (spec.restore_best, spec.patience) == (best, patience)
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"restore_best": True, "validation": "test"}, "restore_best.*held out.*look too good"),
+        ({"patience": 2, "validation": "test"}, "patience.*held out.*look too good"),
+        ({"patience": 2, "restore_best": False, "validation": 0.1}, "restore_best.*patience asks for it"),
+        ({"patience": -1, "validation": 0.1}, "patience"),
+        ({"restore_best": "yes", "validation": 0.1}, "restore_best.*true or false"),
+    ],
+)
+def test_an_epoch_is_not_chosen_on_the_test_set(given, named):
+    with pytest.raises(InvalidArgument, match=named):
+        parse_spec({**MINIMAL, **given})

@@ -39,7 +39,7 @@ def store(tmp_path):
 def advance(store, run, epochs):
     """Train and commit the next segment."""
     done, state = store.progress(run.key)
-    result = train(segment_of(run, state=state, first_epoch=done, epochs=epochs))
+    result = train(segment_of(run, state=state, first_epoch=done // run.shape.steps, epochs=epochs))
     store.commit([(run, result)])
     return result
 
@@ -100,8 +100,8 @@ def test_a_plan_that_cannot_be_recorded_is_not_recorded_in_part(store):
 
 def test_a_segment_can_be_gone_on_with_from_the_store_alone(store):
     result = advance(store, RUN, 2)
-    epochs, state = store.progress(RUN.key)
-    assert epochs == 2
+    done, state = store.progress(RUN.key)
+    assert done == 2 * RUN.shape.steps
     assert same_tensors(state, result.state)
     assert store.status() == {RUN.key: "running"}
     assert store.history(RUN.key) == result.history
@@ -160,7 +160,7 @@ def test_a_failed_run_keeps_its_traceback_and_goes_on_where_it_was(store):
     text = store.path("traceback", RUN.key).read_text(encoding="utf-8")
     assert text == "Traceback (most recent call last):\n  ü\n"
     store.begin({}, [RUN])
-    assert store.progress(RUN.key)[0] == 2
+    assert store.progress(RUN.key)[0] == 2 * RUN.shape.steps
     assert files_of(store.folder, RUN.key) == {
         f"tracebacks/{RUN.key}.txt",
         f"checkpoints/{checkpoint(store).name}",
@@ -274,8 +274,8 @@ def test_all_histories_are_each_of_them(store):
 
 def test_a_study_may_keep_no_weights(store):
     advance(store, RUN, 2)
-    epochs, state = store.progress(RUN.key)
-    result = train(segment_of(RUN, state=state, first_epoch=epochs, epochs=3))
+    _, state = store.progress(RUN.key)
+    result = train(segment_of(RUN, state=state, first_epoch=2, epochs=3))
     store.commit([(RUN, result)], keep_weights=False)
     assert files_of(store.folder, RUN.key) == {f"predictions/{RUN.key}.safetensors"}
     assert store.predictions(RUN.key)
@@ -383,8 +383,8 @@ def committed(store, states, before):
         assert store.predictions(RUN.key), before
     elif status is not None:
         done, state = store.progress(RUN.key)
-        assert done == len(epochs), before
-        assert state is states[0] if done == 0 else same_tensors(state, states[done]), before
+        assert done == len(epochs) * RUN.shape.steps, before
+        assert state is states[0] if done == 0 else same_tensors(state, states[len(epochs)]), before
     return len(epochs)
 
 
@@ -449,8 +449,8 @@ def test_a_checkpoint_that_no_commit_names_is_ignored_and_swept(store, swept):
     scraps = [folder / f".{number}.tmp" for number, folder in enumerate((good.parent, store.folder))]
     for scrap in scraps:
         scrap.write_bytes(b"half")
-    epochs, state = store.progress(RUN.key)
-    assert epochs == 2
+    done, state = store.progress(RUN.key)
+    assert done == 2 * RUN.shape.steps
     assert same_tensors(state, first.state)
     if swept:
         store.begin({}, [RUN])
@@ -613,8 +613,8 @@ def test_a_full_disk_is_named_and_the_last_segment_stays(disk, room):
     (disk / "filler").unlink()
     with Store(study, write=True) as store:
         done, state = store.progress(RUN.key)
-        assert len(store.history(RUN.key)) == done >= 1
-        if done == 1:
+        assert len(store.history(RUN.key)) == done // RUN.shape.steps >= 1
+        if done == RUN.shape.steps:
             assert same_tensors(state, first.state)
         finish(store)
         assert_finished(store, RUN)

@@ -1,5 +1,7 @@
 """The training program against plain Keras, and against itself trained in pieces."""
 
+import itertools
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +11,8 @@ import keras
 import numpy as np
 import pytest
 import scipy.special
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, log_loss
 
 from dropstudy.data import load_dataset
@@ -43,7 +47,10 @@ def trained(result):
 def segment_of(run, dataset, *, state=None, first_epoch=0, epochs=None, validation=None):
     index = np.arange(run.shape.train_size, dtype=np.int32)
     epochs = run.epochs - first_epoch if epochs is None else epochs
-    return Segment(run, arrays_on_disk(dataset), index, validation, state, first_epoch, epochs)
+    steps = run.shape.steps
+    return Segment(
+        run, arrays_on_disk(dataset), index, validation, state, first_epoch * steps, epochs * steps
+    )
 
 
 @pytest.fixture(scope="module")
@@ -156,6 +163,136 @@ def test_a_run_in_segments_is_the_run_in_one_to_the_bit(digits):
     assert second.final is None
 
 
+@given(cuts=st.sets(st.integers(1, 44), max_size=4), best=st.booleans())
+@settings(max_examples=8, deadline=None)
+def test_a_run_may_be_cut_at_any_step_and_is_the_same_to_the_bit(cuts, best):
+    digits = load_dataset("digits")
+    run = run_on(digits, rate=0.5, epochs=3, rows=1400, restore_best=best)  # 14 steps an epoch
+    held = np.arange(1400, 1437, dtype=np.int32)
+    whole = train_segment(segment_of(run, digits, validation=held))
+    state, history, result = None, (), None
+    for done, until in itertools.pairwise(sorted({0, *(cut for cut in cuts if cut < 42), 42})):
+        piece = replace(segment_of(run, digits, validation=held), state=state, done=done, steps=until - done)
+        result = train_segment(piece)
+        assert result.done == until
+        assert (result.final is None) == (until < 42)
+        state, history = result.state, history + result.history
+    assert history == whole.history
+    assert result.state.keys() == whole.state.keys()
+    assert all(np.array_equal(array, result.state[name]) for name, array in whole.state.items())
+    assert np.array_equal(result.final.likelihood, whole.final.likelihood)
+    assert result.final.clean_loss == whole.final.clean_loss
+    assert result.final.noisy_loss == whole.final.noisy_loss
+
+
+def test_an_epochs_time_is_that_of_all_its_segments(digits):
+    run = run_on(digits, epochs=1)
+    first = train_segment(replace(segment_of(run, digits), steps=7))
+    assert first.history == ()
+    state = {**first.state, "running/seconds": np.asarray(1000.0)}
+    second = train_segment(replace(segment_of(run, digits), state=state, done=7, steps=run.steps - 7))
+    assert 1000 < second.history[0].seconds < 1100
+
+
+def test_how_many_steps_are_taken_at_once_is_no_part_of_the_program(digits):
+    run = run_on(digits, epochs=1)
+    train_segment(segment_of(run, digits))
+    compiled = programs.train_steps._cache_size()
+    for steps in (1, 5, 14):
+        train_segment(replace(segment_of(run, digits), steps=steps))
+    assert programs.train_steps._cache_size() == compiled
+
+
+# The best epoch
+
+
+def held_out(digits, **changes):
+    """A run that overfits a few examples quickly, with much held out."""
+    run = run_on(digits, rows=100, batch_size=20, optimizer=Optimizer(learning_rate=0.02), **changes)
+    segment = segment_of(run, digits, validation=np.arange(400, 1437, dtype=np.int32))
+    return run, segment
+
+
+def test_the_best_epochs_weights_are_kept_and_tested(digits):
+    _, segment = held_out(digits, epochs=30, restore_best=True)
+    result = train_segment(segment)
+    losses = [row.val_loss for row in result.history]
+    best = int(np.argmin(losses)) + 1
+    assert best < 30, "nothing to be kept: the last epoch is the best"
+    assert result.final.epoch == best
+    # The same run that ends there: nothing but the learning of later epochs lies between.
+    _, alike = held_out(digits, epochs=best)
+    there = train_segment(alike)
+    assert [row.val_loss for row in there.history] == pytest.approx(losses[:best], rel=1e-6)
+    assert all(np.array_equal(a, b) for a, b in zip(trained(result), trained(there), strict=True))
+    assert result.final.accuracy == there.final.accuracy
+    assert result.final.clean_loss == there.final.clean_loss
+    assert not any(name.startswith("best/") for name in result.state)
+
+
+def test_patience_ends_a_run_as_keras_early_stopping_does(digits):
+    _, segment = held_out(digits, epochs=30, restore_best=True, patience=2)
+    result = train_segment(segment)
+    losses = [row.val_loss for row in result.history]
+    assert len(losses) < 30
+    assert result.done == len(losses) * segment.run.shape.steps
+    stopping = keras.callbacks.EarlyStopping(monitor="val_loss", patience=2, restore_best_weights=True)
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    stopping.set_model(model)
+    stopping.on_train_begin()
+    model.stop_training = False
+    for epoch, loss in enumerate([*losses, *[math.inf] * 9]):
+        stopping.on_epoch_end(epoch, {"val_loss": loss})
+        if model.stop_training:
+            break
+    assert stopping.stopped_epoch + 1 == len(losses)
+    assert stopping.best_epoch + 1 == result.final.epoch
+
+
+def test_a_lane_that_stops_early_leaves_its_neighbours_alone(digits):
+    pairs = [held_out(digits, epochs=8, restore_best=True, patience=1, seed=seed) for seed in range(3)]
+    alone = [train_segment(segment) for _, segment in pairs]
+    together = train_group(tuple(segment for _, segment in pairs))
+    assert len({len(result.history) for result in alone}) > 1, "all stop at once: nothing is tested"
+    for one, beside in zip(alone, together, strict=True):
+        assert len(one.history) == len(beside.history)
+        assert one.final.epoch == beside.final.epoch
+        for a, b in zip(trained(one), trained(beside), strict=True):
+            assert distance(a, b) < 1e-4
+
+
+# Noise at the end of training
+
+
+def test_without_noise_the_noisy_metrics_are_the_clean_ones(digits):
+    final = train_segment(segment_of(run_on(digits, epochs=1), digits)).final
+    assert (final.noisy_loss, final.noisy_accuracy) == (final.clean_loss, final.clean_accuracy)
+
+
+def test_noisy_metrics_are_those_of_keras_network_with_dropout_on(digits):
+    run = run_on(digits, rate=0.5, epochs=3)
+    result = train_segment(segment_of(run, digits))
+    layers = [keras.Input((64,))]
+    for units in run.shape.hidden:
+        layers += [keras.layers.Dense(units, activation="relu"), keras.layers.Dropout(0.5, seed=units)]
+    model = keras.Sequential([*layers, keras.layers.Dense(10)])
+    model.set_weights(trained(result))
+    x = digits.x_train.reshape(-1, 64).astype("float32") / 16
+    right = [(np.asarray(model(x, training=True)).argmax(1) == digits.y_train).mean() for _ in range(40)]
+    # Ours is one draw of the same distribution.
+    assert abs(result.final.noisy_accuracy - np.mean(right)) < 5 * np.std(right)
+    assert result.final.noisy_accuracy < result.final.clean_accuracy - 0.02
+
+
+@pytest.mark.parametrize(("schedule", "on"), [("early", False), ("late", True)])
+def test_noisy_metrics_have_the_noise_of_the_last_step(digits, schedule, on):
+    arm = Arm(schedule, 0.8, schedule=schedule)
+    final = train_segment(segment_of(run_on(digits, arm=arm, epochs=4), digits)).final
+    assert (final.noisy_accuracy < final.clean_accuracy - 0.05) == on
+    if not on:
+        assert final.noisy_loss == pytest.approx(final.clean_loss, rel=1e-5)
+
+
 def test_pixels_are_trained_from_the_mapped_file_itself(digits):
     files = arrays_on_disk(digits)
     pixels = _examples(files, "train").x
@@ -182,10 +319,10 @@ def test_equal_seeds_train_alike_and_others_do_not(digits):
 
 def test_arms_share_one_program(digits):
     train_segment(segment_of(run_on(digits, rate=0.0, epochs=1), digits))
-    compiled = programs.train_epoch._cache_size(), programs.evaluate._cache_size()
+    compiled = programs.train_steps._cache_size(), programs.evaluate._cache_size()
     for rate, seed in ((0.5, 0), (0.8, 3), (0.1, 7)):
         train_segment(segment_of(run_on(digits, rate=rate, seed=seed, epochs=1), digits))
-    assert (programs.train_epoch._cache_size(), programs.evaluate._cache_size()) == compiled
+    assert (programs.train_steps._cache_size(), programs.evaluate._cache_size()) == compiled
 
 
 def test_a_run_that_diverges_ends_there_with_its_history(digits):
@@ -252,11 +389,11 @@ LANES = [
 
 
 @pytest.mark.parametrize(
-    "settings", [Optimizer(), Optimizer("sgd", learning_rate=0.05, momentum=0.9, decay=0.9)]
+    "optimizer", [Optimizer(), Optimizer("sgd", learning_rate=0.05, momentum=0.9, decay=0.9)]
 )
-def test_a_run_in_a_group_is_the_run_alone(digits, settings):
+def test_a_run_in_a_group_is_the_run_alone(digits, optimizer):
     runs = [
-        run_on(digits, arm=arm, seed=seed, epochs=2, optimizer=settings) for seed, arm in enumerate(LANES)
+        run_on(digits, arm=arm, seed=seed, epochs=2, optimizer=optimizer) for seed, arm in enumerate(LANES)
     ]
     together = train_group(tuple(segment_of(run, digits) for run in runs))
     for run, beside in zip(runs, together, strict=True):

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from dropstudy import workers
 from dropstudy.errors import DamagedFile
+from dropstudy.pacing import first_steps, next_segments
 from dropstudy.patience import Patience
 from dropstudy.records import Segment
 
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
     from dropstudy.store import Store
 
     Split = Callable[[Run], tuple[NDArray[np.int32], NDArray[np.int32] | None]]
-
-SEGMENT_SECONDS = 1.5
-"""How long a segment should last: what a kill can lose, and how often the epoch lines move."""
 
 MOST_TRIES = 3
 """How often a segment is given to a worker before its run is called failed."""
@@ -141,9 +139,9 @@ class _Training:
         """Hand out the first segments of as many more groups, where there are any."""
         for group in islice(self.waiting, count):
             segments = [self._first_segment(run) for run in group]
-            # A group that was stopped half way may have lanes at different epochs: those go on apart.
-            for done in sorted({segment.first_epoch for segment in segments}):
-                self._submit(_Work(tuple(s for s in segments if s.first_epoch == done)))
+            # A group that was stopped half way may have lanes at different steps: those go on apart.
+            for done in sorted({segment.done for segment in segments}):
+                self._submit(_Work(tuple(s for s in segments if s.done == done)))
 
     def settle(self, future: Future[tuple[SegmentResult, ...]]) -> None:
         """Take what came of segments. First of all, what comes next is handed out."""
@@ -233,11 +231,11 @@ class _Training:
             self.store.restart([run])
             done, state = 0, None
         train_index, validation_index = self.split(run)
-        return Segment(run, self.data, train_index, validation_index, state, first_epoch=done, epochs=1)
+        return Segment(run, self.data, train_index, validation_index, state, done, first_steps(run, done))
 
     def _take(self, segments: tuple[Segment, ...], results: tuple[SegmentResult, ...]) -> None:
         lanes = list(zip(segments, results, strict=True))
-        onward = tuple(_next_segment(segment, result) for segment, result in lanes if not _ended(result))
+        onward = next_segments([(segment, result) for segment, result in lanes if not _ended(result)])
         if onward:
             self._submit(_Work(onward))
         else:
@@ -245,7 +243,9 @@ class _Training:
         for segment, result in lanes:
             run, key = segment.run, segment.run.key
             if key in self.kept:  # of what follows one another, the last state is all that matters
-                result = replace(result, history=self.kept[key][1].history + result.history)  # noqa: PLW2901
+                before = self.kept[key][1]
+                history, spent = before.history + result.history, before.seconds + result.seconds
+                result = replace(result, history=history, seconds=spent)  # noqa: PLW2901
             self.kept[key] = run, result
             self.bytes_kept += sum(array.nbytes for array in result.state.values())
 
@@ -259,15 +259,3 @@ class _Training:
 
 def _ended(result: SegmentResult) -> bool:
     return result.diverged or result.final is not None
-
-
-def _next_segment(segment: Segment, result: SegmentResult) -> Segment:
-    """As many epochs as fit in a segment's time, judged by the last epoch."""
-    last = result.history[-1]
-    epochs = max(1, int(SEGMENT_SECONDS / max(last.seconds, 1e-3)))
-    return replace(
-        segment,
-        state=result.state,
-        first_epoch=last.epoch,
-        epochs=min(epochs, segment.run.epochs - last.epoch),
-    )

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dropstudy.pacing import operations
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -22,7 +24,6 @@ AT_LEAST = 60.0
 
 _TO_BEGIN = 600.0  # seconds in which a worker starts and compiles, where nothing has been measured
 _SLOWEST = 1e8  # operations per second; a single core of a small computer of 2012 makes ten times as many
-_PER_WEIGHT = 6.0  # operations on one example: a multiplication and an addition, forward, and twice that back
 
 
 class Patience:
@@ -34,18 +35,17 @@ class Patience:
     def learn(self, segments: Sequence[Segment], seconds: float) -> None:
         """Note that segments, trained side by side, took so long, with all that a worker did besides."""
         shape = segments[0].run.shape
-        self._slowest[shape] = max(self._slowest.get(shape, 0.0), seconds / segments[0].epochs)
+        self._slowest[shape] = max(self._slowest.get(shape, 0.0), seconds / segments[0].steps)
 
     def expected(self, segments: Sequence[Segment]) -> float | None:
         """Seconds that segments should take, by the slowest so far of their shape; None where there was none."""
         slowest = self._slowest.get(segments[0].run.shape)
-        return None if slowest is None else slowest * segments[0].epochs
+        return None if slowest is None else slowest * segments[0].steps
 
     def allowed(self, segments: Sequence[Segment]) -> float:
         """Seconds after which whoever trains these segments hangs."""
         expected = self.expected(segments)
         if expected is not None:
             return max(AT_LEAST, TIMES * expected)
-        shape = segments[0].run.shape
-        operations = _PER_WEIGHT * shape.parameters * shape.train_size * segments[0].epochs * len(segments)
-        return _TO_BEGIN + operations / _SLOWEST
+        needed = operations(segments[0].run) * segments[0].steps * len(segments)
+        return _TO_BEGIN + needed / _SLOWEST

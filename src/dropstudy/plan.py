@@ -45,6 +45,8 @@ def plan_runs(
             epochs=spec.epochs,
             validation=spec.validation,
             precision=precision,
+            restore_best=spec.restore_best,
+            patience=spec.patience,
         )
         for seed in spec.seeds
         for shape in shapes(spec, dataset)
@@ -77,12 +79,13 @@ def shapes(spec: StudySpec, dataset: Dataset) -> tuple[Shape, ...]:
 def groups(runs: Iterable[Run], lanes: int) -> list[tuple[Run, ...]]:
     """Runs that may train side by side, at most `lanes` in each group; the groups that take longest first.
 
-    A group's runs have one shape, activation, optimiser, number of epochs and precision, so that one program trains
-    them; everything else about them is a number to it.
+    A group's runs have one shape, activation, optimiser, number of epochs, precision and way to stop, so that one
+    program trains them; everything else about them is a number to it.
     """
     alike: dict[object, list[Run]] = {}
     for run in runs:
-        program = (run.shape, run.activation, run.optimizer.name, run.epochs, run.precision)
+        stop = (run.epochs, run.restore_best, run.patience)
+        program = (run.shape, run.activation, run.optimizer.name, run.precision, stop)
         alike.setdefault(program, []).append(run)
     made = [
         tuple(family[first : first + lanes])
@@ -120,4 +123,6 @@ def run_key(spec: StudySpec, dataset: Dataset, shape: Shape, arm: Arm, *, seed: 
     }
     if spec.validation_split != "per-seed":  # said only where it is not as usual: keys of before stay
         canonical["validation_split"] = spec.validation_split
+    if spec.restore_best:  # likewise
+        canonical["restore_best"] = {"patience": spec.patience}
     return hashlib.sha256(json.dumps(canonical, sort_keys=True).encode()).hexdigest()

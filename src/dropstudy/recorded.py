@@ -29,6 +29,18 @@ if TYPE_CHECKING:
 HISTORY = tuple(field.name for field in fields(EpochMetrics))
 """Columns of a history in the database, after the run's key."""
 
+MEASURED = {
+    "epoch": "epoch",
+    "clean_loss": "clean_loss",
+    "clean_accuracy": "clean_accuracy",
+    "noisy_loss": "noisy_loss",
+    "noisy_accuracy": "noisy_accuracy",
+    "test_loss": "loss",
+    "test_accuracy": "accuracy",
+    "brier": "brier",
+}
+"""Columns of a finished run's measurements, and the fields of `FinalMetrics` that they hold."""
+
 _COLUMNS = ", ".join(f"history.{name}" for name in HISTORY)
 
 
@@ -96,8 +108,8 @@ class Records:
         ]
 
     def finals(self) -> list[dict[str, Any]]:
-        """Key, arm, seed and test metrics of every finished run, in the order of the plan."""
-        names = ("key", "arm", "seed", "test_loss", "test_accuracy", "brier", "device")
+        """Key, arm, seed and measurements of every finished run, in the order of the plan; None for what has none."""
+        names = ("key", "arm", "seed", *MEASURED, "device")
         rows = self._ask(
             f"SELECT {', '.join(names)} FROM run WHERE status = 'done' ORDER BY position, key"  # noqa: S608 - our own column names
         )
@@ -124,20 +136,20 @@ class Records:
         return self._histories("")
 
     def progress(self, key: str) -> tuple[int, dict[str, NDArray[Any]] | None]:
-        """Epochs done and the state after them, None before the first.
+        """Steps done and the state after them, None before the first.
 
         Raises:
             DamagedFile: the checkpoint is gone or not what was written.
         """
-        ((epochs, name, digest),) = self._ask(
-            "SELECT epochs_done, checkpoint, checkpoint_sha256 FROM run WHERE key = ?", key
+        ((steps, name, digest),) = self._ask(
+            "SELECT steps_done, checkpoint, checkpoint_sha256 FROM run WHERE key = ?", key
         )
         if name is None:
             return 0, None
         path = self._layout.checkpoint(key, name)
         if not path.exists():
             raise DamagedFile(str(path), expected="the checkpoint that was written", received="no such file")
-        return epochs, read_tensors(path, sha256=digest)[0]
+        return steps, read_tensors(path, sha256=digest)[0]
 
     def weights(self, key: str) -> dict[str, NDArray[Any]]:
         """The trained weights of a finished run, by tensor name.
@@ -186,7 +198,7 @@ class Records:
     def _histories(self, where: str, *values: str) -> dict[str, tuple[EpochMetrics, ...]]:
         answer = self._ask(
             f"SELECT run.key, arm, run.seed, history_sha256, {_COLUMNS} FROM run"  # noqa: S608 - our own column names
-            f" LEFT JOIN history ON history.key = run.key{where} ORDER BY run.key, epoch",
+            f" LEFT JOIN history ON history.key = run.key{where} ORDER BY run.key, history.epoch",
             *values,
         )
         found: dict[str, tuple[EpochMetrics, ...]] = {}

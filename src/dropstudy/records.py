@@ -22,6 +22,7 @@ Schedule = Literal["constant", "early", "late", "ramp", "curriculum"]
 OptimizerName = Literal["adam", "sgd"]
 ValidationSplit = Literal["per-seed", "fixed"]
 KeepWeights = Literal["all", "best", "none"]
+State = dict[str, "NDArray[np.generic]"]
 Status = Literal["planned", "running", "done", "diverged", "failed"]
 
 
@@ -182,6 +183,9 @@ class StudySpec:
         validation_split: `"per-seed"`, or `"fixed"` to hold out the same examples for every seed.
         keep_weights: whose weights stay on disk: those of `"all"` runs, of the `"best"` of each arm and shape, or of
             `"none"`. No part of what is trained.
+        restore_best: keep and test the weights of the epoch of lowest validation loss, as Keras' EarlyStopping with
+            `restore_best_weights`, in place of the last epoch's.
+        patience: epochs without a lower validation loss after which a run ends; 0 for never.
     """
 
     name: str
@@ -198,6 +202,8 @@ class StudySpec:
     train_sizes: tuple[int | Literal["all"], ...] = ("all",)
     validation_split: ValidationSplit = "per-seed"
     keep_weights: KeepWeights = "all"
+    restore_best: bool = False
+    patience: int = 0
 
     @property
     def watches_test(self) -> bool:
@@ -218,6 +224,13 @@ class Run:
     epochs: int
     validation: Literal["test"] | float | int
     precision: Literal["float32", "bfloat16"]
+    restore_best: bool = False
+    patience: int = 0
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps of the whole run, if nothing ends it early."""
+        return self.epochs * self.shape.steps
 
 
 @dataclass(frozen=True)
@@ -254,9 +267,15 @@ METRICS = tuple(f.name for f in fields(EpochMetrics) if f.name not in {"epoch", 
 
 @dataclass(frozen=True, eq=False)
 class FinalMetrics:
-    """The one look at the test set, at the end of a run, in float32, dropout off.
+    """What a run's network amounts to, measured once, at the run's end, in float32: the one look at the test set.
 
     Args:
+        epoch: whose weights these are, from 1: the last, or with `restore_best` that of lowest validation loss.
+        clean_loss: mean cross-entropy on all training examples, noise off, in nats.
+        clean_accuracy: share of them classified correctly.
+        noisy_loss: the same with noise on, as in training, but with weights that stand still.
+        noisy_accuracy: likewise. What lies between Keras' running accuracy and this is the weights' moving; what lies
+            between this and `clean_accuracy` is the noise.
         loss: mean cross-entropy on the test set, in nats.
         accuracy: share of test examples classified correctly.
         brier: mean over examples of the squared distance between probabilities and one-hot label, in [0, 2]
@@ -266,6 +285,11 @@ class FinalMetrics:
         likelihood: probability of the true class, (n,), float16.
     """
 
+    epoch: int
+    clean_loss: float
+    clean_accuracy: float
+    noisy_loss: float
+    noisy_accuracy: float
     loss: float
     accuracy: float
     brier: float
@@ -302,25 +326,26 @@ class ArrayFiles:
 
 @dataclass(frozen=True, eq=False)
 class Segment:
-    """Some epochs of a run: all that a worker needs to train them, wherever it is.
+    """Some steps of a run: all that a worker needs to take them, wherever it is.
 
     Args:
         run: what is trained.
         data: the dataset's files.
         train_index: rows of x_train to train on, (n,), int32.
         validation_index: rows of x_train held out, or None where the test set is watched.
-        state: weights and moments by name as the last segment left them, or None at the start.
-        first_epoch: epochs already done.
-        epochs: epochs to do.
+        state: weights, moments and whatever else training goes on from, by name, as the last segment left them; None
+            at the start.
+        done: optimiser steps taken already, over the whole run.
+        steps: how many to take, at most as many as the run has left. They may end inside an epoch.
     """
 
     run: Run
     data: ArrayFiles
     train_index: NDArray[np.int32]
     validation_index: NDArray[np.int32] | None
-    state: dict[str, NDArray[np.float32]] | None
-    first_epoch: int
-    epochs: int
+    state: State | None
+    done: int
+    steps: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -328,15 +353,19 @@ class SegmentResult:
     """What came of a segment.
 
     Args:
-        history: one row for each epoch trained.
-        state: weights and moments by name after the last of them.
-        final: the look at the test set, where the run's last epoch was among them.
+        history: one row for each epoch that ended.
+        state: what the next segment goes on from; of a run that has ended, its network among it.
+        done: optimiser steps taken, over the whole run.
+        seconds: wall time.
+        final: the look at the test set, where the run has ended.
         diverged: true where a loss became NaN or infinite; the run ends there.
         device: what trained it, for people.
     """
 
     history: tuple[EpochMetrics, ...]
-    state: dict[str, NDArray[np.float32]]
+    state: State
+    done: int
+    seconds: float
     final: FinalMetrics | None
     diverged: bool
     device: str

@@ -14,6 +14,7 @@ from dropstudy import folder, report, stats, values
 from dropstudy.errors import InvalidArgument, StoreError
 from dropstudy.history import History, tidy
 from dropstudy.progress import STAND_IN
+from dropstudy.recorded import MEASURED
 from dropstudy.records import SHAPE
 from dropstudy.store import DATABASE, Store
 from dropstudy.tensors import unpack_weights
@@ -101,7 +102,7 @@ class Results:
         with Store(self.folder) as store:
             runs = {run.key: run for run in store.runs("done")}
             rows = store.finals()
-        columns = ["arm", "rate", *SHAPE, "seed", "test_loss", "test_accuracy", "brier"]
+        columns = ["arm", "rate", *SHAPE, "seed", *MEASURED]
         return pd.DataFrame([{**row, **_place(runs[row["key"]])} for row in rows], columns=columns)
 
     def summaries(self) -> tuple[stats.ArmSummary, ...]:

@@ -63,6 +63,23 @@ MIGRATIONS: tuple[str, ...] = (
     ALTER TABLE run ADD COLUMN history_sha256 TEXT;
     ALTER TABLE run ADD COLUMN sha256 TEXT;
     """,
+    # 3: steps, since a segment may end inside an epoch; whose weights were tested, and what they do on training data.
+    """
+    ALTER TABLE run ADD COLUMN steps_done INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE run ADD COLUMN epoch INTEGER;
+    ALTER TABLE run ADD COLUMN clean_loss REAL;
+    ALTER TABLE run ADD COLUMN clean_accuracy REAL;
+    ALTER TABLE run ADD COLUMN noisy_loss REAL;
+    ALTER TABLE run ADD COLUMN noisy_accuracy REAL;
+    UPDATE run SET steps_done = epochs_done * (
+        (json_extract(specification, '$.shape.train_size') + json_extract(specification, '$.shape.batch_size') - 1)
+        / json_extract(specification, '$.shape.batch_size'));
+    UPDATE run SET epoch = epochs_done WHERE status = 'done';
+    UPDATE run SET clean_loss = (
+        SELECT clean_loss FROM history WHERE history.key = run.key AND history.epoch = run.epoch);
+    UPDATE run SET clean_accuracy = (
+        SELECT clean_accuracy FROM history WHERE history.key = run.key AND history.epoch = run.epoch);
+    """,
 )
 SEALED = 2
 """The version since which rows have digests, as `ledger` makes them. A migration ends with making them anew."""

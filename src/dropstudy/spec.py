@@ -33,7 +33,9 @@ _DEFAULTS: dict[str, Any] = {
     "data": None,
     "keep_weights": "all",
     "optimizer": {},
+    "patience": 0,
     "precision": "auto",
+    "restore_best": None,
     "seeds": 1,
     "train_sizes": ["all"],
     "validation_split": "per-seed",
@@ -109,6 +111,10 @@ def parse_spec(table: Mapping[str, Any], origin: str = "study file") -> StudySpe
         train_sizes=_train_sizes(table["train_sizes"]),
         validation_split=_validation_split(table["validation_split"], validation),
         keep_weights=_keep_weights(table["keep_weights"], validation),
+        restore_best=_restore_best(table["restore_best"], table["patience"], validation),
+        patience=values.integer(
+            "patience", table["patience"], 0, values.MAX_COUNT, "a number of epochs, 0 for never"
+        ),
     )
 
 
@@ -207,6 +213,29 @@ def _validation_split(value: object, validation: Any) -> Any:
             next_step="Leave validation_split out, or hold some out, such as validation = 0.1.",
         )
     return chosen
+
+
+def _restore_best(value: object, patience: object, validation: Any) -> bool:
+    """Patience brings it with it: whoever stops early wants the weights of before."""
+    if value is None:
+        value = bool(patience)
+    if not isinstance(value, bool):
+        raise InvalidArgument("restore_best", expected="true or false", received=values.shown(value))
+    if patience and not value:
+        raise InvalidArgument(
+            "restore_best",
+            expected="true, as patience asks for it",
+            received="false",
+            next_step="Leave restore_best out, or set patience to 0.",
+        )
+    if value and validation == "test":
+        raise InvalidArgument(
+            "patience" if patience else "restore_best",
+            expected="validation examples that are held out, to choose an epoch on",
+            received='validation = "test": an epoch chosen on the test set makes its accuracy look too good',
+            next_step="Hold some training examples out, such as --validation 0.1.",
+        )
+    return value
 
 
 def _keep_weights(value: object, validation: Any) -> Any:

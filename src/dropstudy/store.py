@@ -18,7 +18,7 @@ from dropstudy import ledger, schema
 from dropstudy.errors import StoreError
 from dropstudy.files import write_files, write_text
 from dropstudy.layout import DATABASE, RESULTS, Layout
-from dropstudy.recorded import HISTORY, Records, Standing
+from dropstudy.recorded import HISTORY, MEASURED, Records, Standing
 from dropstudy.tensors import to_bytes
 
 if TYPE_CHECKING:
@@ -40,13 +40,12 @@ WEIGHTS = "weights/"
 _NOT_DONE = {
     "status": "planned",
     "epochs_done": 0,
+    "steps_done": 0,
     "checkpoint": None,
     "checkpoint_sha256": None,
     "weights_sha256": None,
     "predictions_sha256": None,
-    "test_loss": None,
-    "test_accuracy": None,
-    "brier": None,
+    **dict.fromkeys(MEASURED),
     "error": None,
 }
 
@@ -184,9 +183,10 @@ class Store(Records):
         self, run: Run, result: SegmentResult, contents: dict[Path, bytes], *, keep_weights: bool
     ) -> dict[str, Any]:
         """A run's columns after a segment; the files that they name are added to `contents`."""
-        done = result.history[-1].epoch
+        done = result.done // run.shape.steps
         columns = {
             "epochs_done": done,
+            "steps_done": result.done,
             "device": result.device,
             "error": None,
             "checkpoint": None,
@@ -198,7 +198,7 @@ class Store(Records):
                 "error": f"the loss was no longer finite in epoch {done}",
             }
         if result.final is None:
-            content = to_bytes(result.state, {"key": run.key, "epoch": str(done)})
+            content = to_bytes(result.state, {"key": run.key, "step": str(result.done)})
             digest = hashlib.sha256(content).hexdigest()
             name = f"{run.key}-{digest[:16]}.safetensors"
             contents[self._layout.checkpoint(run.key, name)] = content
@@ -219,13 +219,8 @@ class Store(Records):
             content = to_bytes(tensors, about)
             contents[self._layout.result(what, run.key)] = content
             columns[f"{what}_sha256"] = hashlib.sha256(content).hexdigest()
-        final = result.final
-        return columns | {
-            "status": "done",
-            "test_loss": final.loss,
-            "test_accuracy": final.accuracy,
-            "brier": final.brier,
-        }
+        measured = {name: getattr(result.final, field) for name, field in MEASURED.items()}
+        return columns | {"status": "done", **measured}
 
     def _replaced(self, key: str) -> list[Path]:
         """Files of a run that go once its next state is committed."""

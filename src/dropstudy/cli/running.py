@@ -49,6 +49,15 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
         str | None, typer.Option(help="per-seed, or fixed for the same held out examples in all seeds.")
     ] = None,
     precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")] = None,
+    restore_best: Annotated[
+        bool | None,
+        typer.Option(
+            help="Test the epoch of lowest validation loss instead of the last.", show_default=False
+        ),
+    ] = None,
+    patience: Annotated[
+        int | None, typer.Option(help="Stop after so many epochs without a lower validation loss.")
+    ] = None,
     keep_weights: Annotated[
         str | None, typer.Option(help="Whose weights stay on disk: all, best (of each arm) or none.")
     ] = None,
@@ -82,6 +91,8 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
         validation=arguments.validation(validation),
         validation_split=validation_split,
         precision=precision,
+        restore_best=restore_best,
+        patience=patience,
         keep_weights=keep_weights,
     )
     if study.finished and not quiet:

@@ -38,6 +38,7 @@ def lanes_that_fit(run: Run, data_bytes: int) -> int:
 
 def lane_bytes(run: Run) -> int:
     """Bytes of one lane: state, its copy while a step is taken, gradients, operands, activations, order of the rows."""
+    # And the best weights so far, where a run keeps them, beside those that take their place.
     shape = run.shape
     weights = 4 * shape.parameters
     moments = 2 if run.optimizer.name == "adam" else 1
@@ -48,4 +49,5 @@ def lane_bytes(run: Run) -> int:
     batch = 4 * shape.batch_size * (4 * units + 2 * shape.features)
     evaluation = 4 * EVALUATION_ROWS * (2 * max(shape.widths[1:]) + 2 * shape.features)
     rows = 4 * 6 * shape.train_size
-    return 2 * state + weights + operands + max(batch, evaluation) + rows
+    best = 2 * weights if run.restore_best else 0
+    return 2 * state + best + weights + operands + max(batch, evaluation) + rows

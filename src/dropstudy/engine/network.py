@@ -50,6 +50,20 @@ class Operands(NamedTuple):
     backward_IxO: Array
 
 
+class Forward(NamedTuple):
+    """What a batch leaves on its way through.
+
+    Args:
+        x_BxI: the inputs as multiplied, noise on.
+        layers: each hidden layer's output, (units, B), and dh/dz, None where `h > 0` says it.
+        logits_CxB: of the classes.
+    """
+
+    x_BxI: Array
+    layers: list[tuple[Array, Array | None]]
+    logits_CxB: Array
+
+
 class BatchScore(NamedTuple):
     """Sums over the examples of a batch, for means weighted by example."""
 
@@ -116,7 +130,7 @@ def activated(z: Array, activation: str) -> tuple[Array, Array]:
 
 
 def hidden(
-    z_OxB: Array, layer: int, settings: Settings, recipe: Recipe, step: ArrayLike
+    z_OxB: Array, layer: int, rate: Array, *, settings: Settings, recipe: Recipe, step: ArrayLike
 ) -> tuple[Array, Array | None]:
     """A hidden layer behind its product: activation and noise.
 
@@ -126,7 +140,6 @@ def hidden(
     # Drawn example by example, so that an example's mask does not depend on how many share its batch.
     key = draws.derive(settings.seed, draws.Purpose.MASK, step, layer)
     u_OxB = draws.uniform_transposed(key, z_OxB.shape[::-1])
-    rate = hidden_rate(settings, recipe, step)
     if recipe.relu_dropout:
         return jnp.where((u_OxB >= rate) & (z_OxB > 0), z_OxB * noise.gain(rate), 0), None
     h, slope = activated(z_OxB, recipe.activation)
@@ -134,9 +147,39 @@ def hidden(
     return h * factor, slope * factor
 
 
-def hidden_rate(settings: Settings, recipe: Recipe, step: ArrayLike) -> Array:
-    """The rate of the hidden layers at a step."""
-    return jnp.asarray(settings.rates.hidden) * noise.presence(step, settings.rates, recipe)
+def noisy_forward(
+    params: Params,
+    kernels: tuple[Operands, ...],
+    x_BxI: Array,
+    *,
+    rates: noise.Now,
+    settings: Settings,
+    recipe: Recipe,
+    step: ArrayLike,
+) -> Forward:
+    """One batch through the network with noise on.
+
+    Args:
+        params: the network.
+        kernels: `operands(params, recipe.compute)`.
+        x_BxI: examples, already scaled.
+        rates: of the noise.
+        settings: of the run.
+        recipe: what is compiled in.
+        step: keys the draws.
+    """
+    compute = recipe.compute
+    if recipe.input_noise:
+        x_BxI = x_BxI * noise.input_factors(x_BxI.shape, rates.inputs, settings, recipe, step)
+    x_BxI = x_BxI.astype(compute)
+    layers: list[tuple[Array, Array | None]] = []
+    z = matmul(kernels[0].forward_OxI, x_BxI, (1, 1), compute) + params[0].bias_O[:, None]
+    for layer in range(1, len(params)):
+        h, slope = hidden(z, layer - 1, rates.hidden, settings=settings, recipe=recipe, step=step)
+        layers.append((h.astype(compute), slope))
+        product = matmul(kernels[layer].forward_OxI, layers[-1][0], (1, 0), compute)
+        z = product + params[layer].bias_O[:, None]
+    return Forward(x_BxI, layers, z)
 
 
 def score(logits_CxB: Array, y_B: Array, weight_B: Array) -> BatchScore:
@@ -175,17 +218,10 @@ def loss_and_gradients(
         included.
     """
     compute = recipe.compute
-    if recipe.input_noise:
-        x_BxI = x_BxI * noise.input_factors(settings.seed, step, x_BxI.shape, settings.rates, recipe)
-    x_BxI = x_BxI.astype(compute)
-    layers: list[tuple[Array, Array | None]] = []
-    z = matmul(kernels[0].forward_OxI, x_BxI, (1, 1), compute) + params[0].bias_O[:, None]
-    for layer in range(1, len(params)):
-        h, slope = hidden(z, layer - 1, settings, recipe, step)
-        layers.append((h.astype(compute), slope))
-        product = matmul(kernels[layer].forward_OxI, layers[-1][0], (1, 0), compute)
-        z = product + params[layer].bias_O[:, None]
-
+    rates = noise.now(step, settings.rates, recipe)
+    x_BxI, layers, z = noisy_forward(
+        params, kernels, x_BxI, rates=rates, settings=settings, recipe=recipe, step=step
+    )
     batch = score(z, y_B, weight_B)
     one_hot_CxB = jax.nn.one_hot(y_B, z.shape[0], dtype=jnp.float32, axis=0)
     delta = (jax.nn.softmax(z, axis=0) - one_hot_CxB) * (weight_B / weight_B.sum())
@@ -194,10 +230,8 @@ def loss_and_gradients(
         h_IxB, slope = layers[layer - 1]
         gradients.append(Dense(matmul(delta, h_IxB, (1, 1), compute), delta.sum(axis=1)))
         delta = matmul(kernels[layer].backward_IxO, delta, (1, 0), compute)
-        if slope is None:
-            delta = jnp.where(h_IxB > 0, delta * noise.gain(hidden_rate(settings, recipe, step)), 0)
-        else:
-            delta = delta * slope
+        gate = jnp.where(h_IxB > 0, noise.gain(rates.hidden), 0) if slope is None else slope
+        delta = delta * gate
     gradients.append(Dense(matmul(delta, x_BxI, (1, 0), compute), delta.sum(axis=1)))
     gradients.reverse()
     if recipe.l2:

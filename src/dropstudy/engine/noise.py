@@ -6,7 +6,7 @@ Gaussian dropout (the same paper, section 10): a factor of mean 1 and the same v
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax.numpy as jnp
 from jax import Array
@@ -17,10 +17,17 @@ from dropstudy.engine import draws
 if TYPE_CHECKING:
     from jax.typing import ArrayLike
 
-    from dropstudy.engine.recipe import Rates, Recipe
+    from dropstudy.engine.recipe import Rates, Recipe, Settings
 
 CURRICULUM_SPEED = 10.0
 """Gamma times the number of steps in curriculum dropout, as its authors recommend."""
+
+
+class Now(NamedTuple):
+    """The rates of a run's noise at one step: of its hidden layers and of its inputs."""
+
+    hidden: Array
+    inputs: Array
 
 
 def gain(rate: ArrayLike) -> Array:
@@ -48,13 +55,17 @@ def factors(u: Array, rate: ArrayLike, rates: Rates, recipe: Recipe) -> Array:
 
 
 def input_factors(
-    seed: ArrayLike, step: ArrayLike, shape: tuple[int, ...], rates: Rates, recipe: Recipe
+    shape: tuple[int, ...], rate: ArrayLike, settings: Settings, recipe: Recipe, step: ArrayLike
 ) -> Array:
     """Factors on the inputs of a batch of `shape` (B, I)."""
-    rate = jnp.asarray(rates.inputs) * presence(step, rates, recipe)
-    return factors(
-        draws.uniform(draws.derive(seed, draws.Purpose.INPUT_MASK, step), shape), rate, rates, recipe
-    )
+    key = draws.derive(settings.seed, draws.Purpose.INPUT_MASK, step)
+    return factors(draws.uniform(key, shape), rate, settings.rates, recipe)
+
+
+def now(step: ArrayLike, rates: Rates, recipe: Recipe) -> Now:
+    """The rates at a step."""
+    share = presence(step, rates, recipe)
+    return Now(jnp.asarray(rates.hidden) * share, jnp.asarray(rates.inputs) * share)
 
 
 def presence(step: ArrayLike, rates: Rates, recipe: Recipe) -> Array:

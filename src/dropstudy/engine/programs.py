@@ -1,4 +1,4 @@
-"""The compiled programs of a group of runs: one epoch of training, one evaluation, the answers on a test set.
+"""The compiled programs of a group of runs: steps of training, evaluations, the answers on a test set.
 
 A group's runs have one shape and train side by side; a run's place is its lane. State, settings and rows carry a
 leading axis of lanes. Several lanes are vectorised; a single one is compiled as if there were no such axis, because
@@ -15,15 +15,15 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from dropstudy.engine import draws, network, optimizers
+from dropstudy.engine import draws, network, noise, optimizers
 from dropstudy.engine.network import BatchScore, Operands, Params
+from dropstudy.engine.state import State, added, nothing_yet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jax.typing import ArrayLike
 
-    from dropstudy.engine.optimizers import Moments
     from dropstudy.engine.recipe import Recipe, Settings
 
 T = TypeVar("T")
@@ -32,11 +32,8 @@ EVALUATION_ROWS = 1000
 """Examples per evaluation batch: large enough for the matrix products, small enough for a core's cache."""
 
 
-class State(NamedTuple):
-    """All that training changes. Epochs done say where the draws stand."""
-
-    params: Params
-    moments: Moments
+_BEYOND_TRAINING = 2**31
+"""Steps from here on are nobody's: training counts in int32."""
 
 
 class Examples(NamedTuple):
@@ -59,34 +56,47 @@ class Answers(NamedTuple):
 
 @partial(jax.jit, static_argnames=("widths", "optimizer"))
 def start(seeds: Array, *, widths: tuple[int, ...], optimizer: str) -> State:
-    """The states of runs with `seeds`, (lanes,) uint32, before the first epoch."""
+    """The states of runs with `seeds`, (lanes,) uint32, before the first step."""
 
     def one(seed: Array) -> State:
         params = network.init(seed, widths)
-        return State(params, optimizers.start(params, optimizer))
+        return State(params, optimizers.start(params, optimizer), nothing_yet())
 
     return _over_lanes(one, seeds)
 
 
 @partial(jax.jit, static_argnames="recipe", donate_argnames="state")
-def train_epoch(
-    state: State, data: Examples, index: Array, epoch: ArrayLike, settings: Settings, *, recipe: Recipe
-) -> tuple[State, BatchScore]:
-    """One pass over the training examples in a fresh order, the smaller last batch included.
+def train_steps(
+    state: State,
+    data: Examples,
+    index: Array,
+    settings: Settings,
+    *,
+    epoch: ArrayLike,
+    first: ArrayLike,
+    count: ArrayLike,
+    recipe: Recipe,
+) -> State:
+    """Some steps of one pass over the training examples in a fresh order, the smaller last batch included.
+
+    How many is no part of the program: an epoch may be taken in one call or in many, with the same result to the bit.
 
     Args:
-        state: weights and moments, consumed.
+        state: weights, moments and sums, consumed.
         data: rows to train on, among others.
         index: which rows are the training examples of each lane, (lanes, n) int32.
-        epoch: from 0; with the batch number it gives the step that keys the masks.
         settings: of each lane.
+        epoch: from 0; with the number of a step it keys the masks.
+        first: steps of this epoch that are taken already.
+        count: steps to take, at most the rest of the epoch.
         recipe: what is compiled in.
-
-    Returns:
-        The new state, and summed loss and number of correct answers, (lanes,): while the weights move, noise on, as
-        Keras' running means have them.
     """
-    one = partial(_train_epoch, data=data, epoch=jnp.asarray(epoch, jnp.int32), recipe=recipe)
+
+    def one(state: State, index: Array, settings: Settings) -> State:
+        return _train_steps(
+            state, data, index, settings, epoch=epoch, first=first, count=count, recipe=recipe
+        )
+
     return _over_lanes(one, state, index, settings)
 
 
@@ -106,6 +116,59 @@ def evaluate(params: Params, data: Examples, index: Array, *, compute: str, acti
         return BatchScore(sums.loss.sum(), sums.correct.sum())
 
     return _over_lanes(one, params, index)
+
+
+@partial(jax.jit, static_argnames="recipe")
+def evaluate_noisy(
+    params: Params, data: Examples, index: Array, step: Array, settings: Settings, *, recipe: Recipe
+) -> BatchScore:
+    """Summed loss and correct answers, (lanes,), on the rows that `index`, (lanes, n), names, with noise on.
+
+    Args:
+        params: the networks.
+        data: rows, among others.
+        index: which of them.
+        step: the last that each lane took, (lanes,), from 0: it says how strong a scheduled noise is. The draws are
+            those of steps that no training reaches.
+        settings: of each lane.
+        recipe: of their training; the products are float32 all the same.
+    """
+    in_float32 = recipe._replace(compute="float32")
+
+    def one(params: Params, index: Array, step: Array, settings: Settings) -> BatchScore:
+        rates = noise.now(step, settings.rates, in_float32)
+        kernels = network.operands(params, "float32")
+
+        def batch(_: None, given: tuple[Array, Array, Array]) -> tuple[None, BatchScore]:
+            rows, weight, number = given
+            forward = network.noisy_forward(
+                params,
+                kernels,
+                network.scaled(data.x[rows], data.scale),
+                rates=rates,
+                settings=settings,
+                recipe=in_float32,
+                step=jnp.uint32(_BEYOND_TRAINING) + number,
+            )
+            return None, network.score(forward.logits_CxB, data.y[rows], weight)
+
+        batches, weights = _in_batches(index, min(EVALUATION_ROWS, index.shape[0]))
+        numbers = jnp.arange(batches.shape[0], dtype=jnp.uint32)
+        _, sums = lax.scan(batch, None, (batches, weights, numbers))
+        return BatchScore(sums.loss.sum(), sums.correct.sum())
+
+    return _over_lanes(one, params, index, step, settings)
+
+
+@jax.jit
+def kept(better: Array, candidate: Params, best: Params) -> Params:
+    """Of each lane the candidate's weights where it is `better`, (lanes,) bool, else those that were best so far."""
+
+    def one(better: Array, candidate: Params, best: Params) -> Params:
+        chosen: Params = jax.tree.map(partial(jnp.where, better), candidate, best)
+        return chosen
+
+    return _over_lanes(one, better, candidate, best)
 
 
 @partial(jax.jit, static_argnames="activation")
@@ -147,42 +210,50 @@ def sample(seeds: Array, index: Array, *, count: int) -> Array:
     return _over_lanes(one, seeds, index)
 
 
-def _train_epoch(
-    state: State, index: Array, settings: Settings, *, data: Examples, epoch: Array, recipe: Recipe
-) -> tuple[State, BatchScore]:
+def _train_steps(
+    state: State,
+    data: Examples,
+    index: Array,
+    settings: Settings,
+    *,
+    epoch: ArrayLike,
+    first: ArrayLike,
+    count: ArrayLike,
+    recipe: Recipe,
+) -> State:
+    epoch = jnp.asarray(epoch, jnp.int32)
     order = draws.permutation(draws.derive(settings.seed, draws.Purpose.SHUFFLE, epoch), index.shape[0])
     batches, weights = _in_batches(index[order], recipe.batch_size)
-    numbers = epoch * batches.shape[0] + jnp.arange(batches.shape[0], dtype=jnp.int32)
 
     # In bfloat16 the kernels' operands travel from step to step: made in the optimiser's pass, while the weights are in
     # the cache, and transposed there, where XLA cannot fold the transposition into the product (see network.py).
     def carried(params: Params) -> tuple[Operands, ...] | None:
         return None if recipe.compute == "float32" else network.operands(params, recipe.compute)
 
-    def step(
-        carry: tuple[State, tuple[Operands, ...] | None], batch: tuple[Array, Array, Array]
-    ) -> tuple[tuple[State, tuple[Operands, ...] | None], BatchScore]:
-        (params, moments), kernels = carry
-        rows, weight, number = batch
+    def step(number: Array, carry: tuple[State, tuple[Operands, ...] | None]) -> Any:
+        (params, moments, running), kernels = carry
+        rows, since_start = batches[number], epoch * batches.shape[0] + number
         sums, gradients = network.loss_and_gradients(
             params,
             kernels or network.operands(params, recipe.compute),
             network.scaled(data.x[rows], data.scale),
             data.y[rows],
-            weight,
+            weights[number],
             settings=settings,
             recipe=recipe,
-            step=number,
+            step=since_start,
         )
         params, moments = optimizers.update(
-            params, moments, gradients, step=number, epoch=epoch, settings=settings.optimizer
+            params, moments, gradients, step=since_start, epoch=epoch, settings=settings.optimizer
         )
         if recipe.max_norm:
             params = network.limited(params, settings.max_norm)
-        return (State(params, moments), carried(params)), sums
+        return State(params, moments, added(running, sums)), carried(params)
 
-    (state, _), sums = lax.scan(step, (state, carried(state.params)), (batches, weights, numbers))
-    return state, BatchScore(sums.loss.sum(), sums.correct.sum())
+    first = jnp.asarray(first, jnp.int32)
+    carry = (state, carried(state.params))
+    trained: State = lax.fori_loop(first, first + jnp.asarray(count, jnp.int32), step, carry)[0]
+    return trained
 
 
 def _in_batches(index: Array, rows: int) -> tuple[Array, Array]:

@@ -1,4 +1,4 @@
-"""Train some epochs of a group of runs: a pure function of the segments it is given."""
+"""Take some training steps of a group of runs: a pure function of the segments it is given."""
 
 from __future__ import annotations
 
@@ -12,18 +12,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from dropstudy.engine import programs
-from dropstudy.engine.network import BatchScore, Dense, Params
-from dropstudy.engine.optimizers import Moments
-from dropstudy.engine.programs import Examples, State
+from dropstudy.engine.best import Best
+from dropstudy.engine.programs import Examples
 from dropstudy.engine.recipe import recipe_of, settings_of, stacked
+from dropstudy.engine.state import State, afresh, pack, seconds_of, unpack
 from dropstudy.records import METRICS, ArrayFiles, EpochMetrics, FinalMetrics, Segment, SegmentResult
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    Arrays = dict[str, NDArray[np.float32]]
-
-_PARTS = ("weights", "m", "v")
+    from dropstudy.engine.network import BatchScore
 
 
 def train_segment(segment: Segment) -> SegmentResult:
@@ -32,71 +30,180 @@ def train_segment(segment: Segment) -> SegmentResult:
 
 
 def train_group(segments: tuple[Segment, ...]) -> tuple[SegmentResult, ...]:
-    """Train the epochs of several runs side by side.
+    """Take the steps of several runs side by side.
 
     A run's result does not depend on its company: its draws are the same to the bit, its numbers up to the order in
-    which floats are added. The same segments give the same result to the bit in the same environment.
+    which floats are added. The same segments give the same result to the bit in the same environment, and so do
+    segments that cut the same runs elsewhere.
 
     Args:
-        segments: one a lane, of runs of one shape, activation, optimiser and precision, at the same epoch.
+        segments: one a lane, of runs of one shape, activation, optimiser and precision, with as many steps done.
 
     Returns:
-        For each lane history rows, the new state, and after the run's last epoch the final look at the test set. A
-        lane whose loss is no longer finite ends there; the others go on.
+        For each lane history rows, the new state, and where the run has ended what its network amounts to. A run ends
+        at its last epoch, or when its patience is exhausted, or where its loss is no longer finite; the others go on.
     """
-    lead = segments[0]
-    run = lead.run
-    train, test = _examples(lead.data, "train"), _examples(lead.data, "test")
-    index = _rows([segment.train_index for segment in segments])
-    test_index = _rows([np.arange(test.x.shape[0], dtype=np.int32)] * len(segments))
-    held_out = [segment.validation_index for segment in segments]
-    watches_test = lead.validation_index is None
-    watched, watched_index = (test, test_index) if watches_test else (train, _rows(held_out))
-    recipe = recipe_of([segment.run for segment in segments])
-    settings = stacked([settings_of(segment.run) for segment in segments])
+    group = _Group(segments)
+    lead, steps = segments[0], segments[0].run.shape.steps
+    done, until = lead.done, lead.done + lead.steps
+    while done < until and group.under_way:
+        epoch, first = divmod(done, steps)
+        count = min(until - done, steps - first)
+        group.take(epoch, first, count)
+        done += count
+        if first + count == steps:
+            group.end_epoch(epoch)
+    return group.results(done)
 
-    # As large as the test set, or all there are.
-    count = min(test.x.shape[0], index.shape[1])
-    sample = programs.sample(settings.seed, index, count=count)
-    state = (
-        _initial(segments) if lead.state is None else _unpack([segment.state or {} for segment in segments])
-    )
-    histories: list[list[EpochMetrics]] = [[] for _ in segments]
-    for epoch in range(lead.first_epoch, lead.first_epoch + lead.epochs):
-        began = time.perf_counter()
-        last = epoch + 1 == run.epochs
-        state, running = programs.train_epoch(state, train, index, epoch, settings, recipe=recipe)
+
+class _Group:
+    """Runs that train side by side; what they share, and what became of each so far."""
+
+    def __init__(self, segments: tuple[Segment, ...]) -> None:
+        self.began = self.epoch_began = time.perf_counter()
+        lead = segments[0]
+        self.segments, self.run = segments, lead.run
+        self.train, self.test = _examples(lead.data, "train"), _examples(lead.data, "test")
+        self.index = _rows([segment.train_index for segment in segments])
+        self.test_index = _rows([np.arange(self.test.x.shape[0], dtype=np.int32)] * len(segments))
+        watches_test = lead.validation_index is None
+        held_out = [segment.validation_index for segment in segments]
+        self.watched = self.test if watches_test else self.train
+        self.watched_index = self.test_index if watches_test else _rows(held_out)
+        runs = [segment.run for segment in segments]
+        self.recipe = recipe_of(runs)
+        self.settings = stacked([settings_of(run) for run in runs])
+        # As large as the test set, or all there are.
+        count = min(self.test.x.shape[0], self.index.shape[1])
+        self.sample = programs.sample(self.settings.seed, self.index, count=count)
+        self.histories: list[list[EpochMetrics]] = [[] for _ in segments]
+        self.ended = [False] * len(segments)
+        named = [segment.state for segment in segments if segment.state is not None]
+        self.state = unpack(named) if named else self._first_state()
+        self.epoch_began -= seconds_of(named[0]) if named else 0
+        self.clean_on_all: BatchScore | None = None
+        self.best = Best.of(runs, named, self.state.params) if self.run.restore_best else None
+
+    @property
+    def under_way(self) -> bool:
+        """True while a run has not ended."""
+        return not all(self.ended)
+
+    def take(self, epoch: int, first: int, count: int) -> None:
+        """Take `count` steps of an epoch, of which `first` are taken already."""
+        self.state = programs.train_steps(
+            self.state,
+            self.train,
+            self.index,
+            self.settings,
+            epoch=epoch,
+            first=first,
+            count=count,
+            recipe=self.recipe,
+        )
+
+    def end_epoch(self, epoch: int) -> None:
+        """Measure, and see which runs end here. A run that has ended is trained on beside the others, and forgotten."""
+        last = epoch + 1 == self.run.epochs
+        params, activation = self.state.params, self.run.activation
         # The weights that a user gets are float32, so the numbers that stay are measured in float32.
-        compute = "float32" if last else recipe.compute
-        clean_index = index if last else sample
-        clean = programs.evaluate(
-            state.params, train, clean_index, compute=compute, activation=run.activation
-        )
+        compute = "float32" if last else self.recipe.compute
+        clean_index = self.index if last else self.sample
+        clean = programs.evaluate(params, self.train, clean_index, compute=compute, activation=activation)
+        # Epochs whose losses are compared are measured alike.
+        val_compute = "float32" if self.best else compute
         val = programs.evaluate(
-            state.params, watched, watched_index, compute=compute, activation=run.activation
+            params, self.watched, self.watched_index, compute=val_compute, activation=activation
         )
-        scores = ((running, index), (val, watched_index), (clean, clean_index))
+        running = (self.state.running.loss, self.state.running.correct)
+        scores = ((running, self.index), (val, self.watched_index), (clean, clean_index))
         rows = np.concatenate([_means(score, which.shape[1]) for score, which in scores], axis=1)
-        seconds = time.perf_counter() - began
-        for history, row in zip(histories, rows.tolist(), strict=True):
-            if not history or _finite(history[-1]):
+        self.state = afresh(self.state)
+        seconds = time.perf_counter() - self.epoch_began
+        self.epoch_began = time.perf_counter()
+        exhausted = [False] * len(self.ended)
+        if self.best:
+            losses = rows[:, METRICS.index("val_loss")]
+            exhausted = self.best.consider(params, losses, epoch + 1, self.ended)
+        for lane, row in enumerate(rows.tolist()):
+            if not self.ended[lane]:
                 metrics = dict(zip(METRICS, row, strict=True))
-                history.append(EpochMetrics(epoch + 1, **metrics, seconds=seconds))
-        if not any(_finite(history[-1]) for history in histories):
-            break
+                self.histories[lane].append(EpochMetrics(epoch + 1, **metrics, seconds=seconds))
+                self.ended[lane] = last or exhausted[lane] or self._diverged(lane)
+        self.clean_on_all = clean if last and not self.best else None
 
-    finished = lead.first_epoch + lead.epochs == run.epochs
-    finals = _finals(state.params, test, run.activation) if finished else None
-    results = []
-    for lane, history in enumerate(histories):
-        diverged = not _finite(history[-1])
-        final = None if finals is None or diverged else finals[lane]
-        results.append(SegmentResult(tuple(history), _pack(state, lane), final, diverged, device_name()))
-    return tuple(results)
+    def results(self, done: int) -> tuple[SegmentResult, ...]:
+        """What came of each run, `done` steps from its start."""
+        if self.best:
+            self.state = self.state._replace(params=self.best.where_ended(self.state.params, self.ended))
+        finished = [ended and not self._diverged(lane) for lane, ended in enumerate(self.ended)]
+        finals = self._finals() if any(finished) else [None] * len(finished)
+        seconds = time.perf_counter() - self.began
+        results = []
+        for lane, history in enumerate(self.histories):
+            # An epoch's time goes on in the segment that ends it.
+            inside_epoch = not self.ended[lane] and done % self.run.shape.steps
+            state = pack(self.state, lane, time.perf_counter() - self.epoch_began if inside_epoch else 0)
+            if self.best and not self.ended[lane]:
+                state |= self.best.pack(lane)
+            results.append(
+                SegmentResult(
+                    history=tuple(history),
+                    state=state,
+                    done=history[-1].epoch * self.run.shape.steps if self.ended[lane] else done,
+                    seconds=seconds,
+                    final=finals[lane] if finished[lane] else None,
+                    diverged=self._diverged(lane),
+                    device=device_name(),
+                )
+            )
+        return tuple(results)
 
+    def _diverged(self, lane: int) -> bool:
+        history = self.histories[lane]
+        return bool(history) and not (
+            math.isfinite(history[-1].loss) and math.isfinite(history[-1].clean_loss)
+        )
 
-def _finite(row: EpochMetrics) -> bool:
-    return math.isfinite(row.loss) and math.isfinite(row.clean_loss)
+    def _first_state(self) -> State:
+        seeds = jnp.asarray([segment.run.seed for segment in self.segments], jnp.uint32)
+        state: State = programs.start(seeds, widths=self.run.shape.widths, optimizer=self.run.optimizer.name)
+        return state
+
+    def _finals(self) -> list[FinalMetrics]:
+        """What each lane's network amounts to; the test set in one pass."""
+        params, activation = self.state.params, self.run.activation
+        epochs = [self.best.epochs[lane] if self.best else self.run.epochs for lane in range(len(self.ended))]
+        clean = self.clean_on_all or programs.evaluate(
+            params, self.train, self.index, compute="float32", activation=activation
+        )
+        noisy = clean
+        if any(segment.run.arm.rate or segment.run.arm.input_rate for segment in self.segments):
+            last_steps = np.asarray(epochs, np.int32) * self.run.shape.steps - 1
+            noisy = programs.evaluate_noisy(
+                params, self.train, self.index, jnp.asarray(last_steps), self.settings, recipe=self.recipe
+            )
+        answers = programs.answer(params, self.test, activation=activation)
+        classes = self.run.shape.classes
+        loss, brier = np.asarray(answers.loss, np.float64), np.asarray(answers.brier, np.float64)
+        labels, y = np.asarray(answers.label), np.asarray(self.test.y)
+        clean_means, noisy_means = (_means(score, self.index.shape[1]).tolist() for score in (clean, noisy))
+        return [
+            FinalMetrics(
+                epoch=epochs[lane],
+                clean_loss=clean_means[lane][0],
+                clean_accuracy=clean_means[lane][1],
+                noisy_loss=noisy_means[lane][0],
+                noisy_accuracy=noisy_means[lane][1],
+                loss=float(loss[lane].mean()),
+                accuracy=float((labels[lane] == y).mean()),
+                brier=float(brier[lane].mean()),
+                labels=labels[lane].astype(np.uint8 if classes <= 2**8 else np.uint16),
+                confidence=np.asarray(answers.confidence[lane]).astype(np.float16),
+                likelihood=np.asarray(answers.likelihood[lane]).astype(np.float16),
+            )
+            for lane in range(len(self.ended))
+        ]
 
 
 @lru_cache(maxsize=4)
@@ -112,68 +219,9 @@ def _rows(indices: list[NDArray[np.int32] | None] | list[NDArray[np.int32]]) -> 
     return jnp.asarray(np.stack([np.asarray(index, np.int32) for index in indices]))
 
 
-def _means(score: BatchScore, examples: int) -> NDArray[np.float64]:
+def _means(score: BatchScore | tuple[jax.Array, jax.Array], examples: int) -> NDArray[np.float64]:
     """Mean loss and accuracy, (lanes, 2). In double precision, so that 9,807 of 10,000 reads 0.9807."""
     return np.stack([np.asarray(total, np.float64) / examples for total in score], axis=1)
-
-
-def _initial(segments: tuple[Segment, ...]) -> State:
-    run = segments[0].run
-    seeds = jnp.asarray([segment.run.seed for segment in segments], jnp.uint32)
-    state: State = programs.start(seeds, widths=run.shape.widths, optimizer=run.optimizer.name)
-    return state
-
-
-def _finals(params: Params, test: Examples, activation: str) -> list[FinalMetrics]:
-    """Each lane's look at the test set, in one pass."""
-    answers = programs.answer(params, test, activation=activation)
-    lanes, classes = params[-1].bias_O.shape
-    loss, brier = np.asarray(answers.loss, np.float64), np.asarray(answers.brier, np.float64)
-    labels, y = np.asarray(answers.label), np.asarray(test.y)
-    return [
-        FinalMetrics(
-            loss=float(loss[lane].mean()),
-            accuracy=float((labels[lane] == y).mean()),
-            brier=float(brier[lane].mean()),
-            labels=labels[lane].astype(np.uint8 if classes <= 2**8 else np.uint16),
-            confidence=np.asarray(answers.confidence[lane]).astype(np.float16),
-            likelihood=np.asarray(answers.likelihood[lane]).astype(np.float16),
-        )
-        for lane in range(lanes)
-    ]
-
-
-def _pack(state: State, lane: int) -> Arrays:
-    """One lane's state by name. Outside this room a kernel has Keras' layout, (in, out)."""
-    arrays: Arrays = {}
-    for part, layers in zip(_PARTS, (state.params, *state.moments), strict=True):
-        for number, dense in enumerate(layers or ()):
-            arrays[f"{part}/dense_{number}/kernel"] = np.ascontiguousarray(
-                np.asarray(dense.kernel_OxI[lane]).T
-            )
-            arrays[f"{part}/dense_{number}/bias"] = np.asarray(dense.bias_O[lane])
-    return arrays
-
-
-def _unpack(lanes: list[Arrays]) -> State:
-    """The group's state. Its arrays are copies, because training consumes them and the caller's are not ours to."""
-
-    def layers(part: str) -> Params | None:
-        depth = sum(name.startswith(f"{part}/") for name in lanes[0]) // 2
-        if depth == 0:
-            return None
-        return tuple(
-            Dense(
-                jnp.array(np.stack([arrays[f"{part}/dense_{number}/kernel"].T for arrays in lanes])),
-                jnp.array(np.stack([arrays[f"{part}/dense_{number}/bias"] for arrays in lanes])),
-            )
-            for number in range(depth)
-        )
-
-    weights, m, v = (layers(part) for part in _PARTS)
-    if weights is None or m is None:
-        raise ValueError("a state without weights or moments")
-    return State(weights, Moments(m, v))
 
 
 def device_name() -> str:

@@ -41,8 +41,11 @@ ROOMS = {
     "patience": {"records", "pacing"},
     "coordinator": {"errors", "records", "workers", "store", "pacing", "patience"},
     "history": {"records"},
-    "progress": {"records", "data", "coordinator"},
     "names": set(),
+    "pace": {"records", "recorded"},
+    "standing": {"records", "recorded"},
+    "progress": {"records", "data", "recorded", "coordinator", "pace"},
+    "live": {"records", "names", "recorded", "pace", "standing", "progress"},
     "stats": {"records"},
     "verdict": {"records", "names", "stats"},
     "charts": {"errors", "records", "files", "names", "stats"},
@@ -59,9 +62,10 @@ ROOMS = {
         "verdict", "report", "models", "folder",
     },
     "running": {
-        "records", "hardware", "splits", "plan", "data", "workers", "store", "coordinator", "progress", "folder",
+        "records", "growth", "splits", "hardware", "plan", "data", "workers", "store", "coordinator", "progress",
+        "folder",
     },
-    "study": {"errors", "spec", "hardware", "coordinator", "progress", "folder", "results", "running"},
+    "study": {"errors", "spec", "hardware", "coordinator", "live", "folder", "results", "running"},
     "cli": {
         "errors", "presets", "spec", "data", "progress", "report", "tables", "doctor", "folder", "study", "sameness",
     },
@@ -85,7 +89,7 @@ LIBRARIES = {
     "tomllib": {"spec", "folder"},
     "tomli_w": {"spec"},
     "typer": {"cli"},
-    "rich": {"tables"},
+    "rich": {"tables", "live"},
     "statsmodels": {"stats", "verdict"},
 }
 FOR_TYPES = {

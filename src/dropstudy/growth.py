@@ -70,12 +70,14 @@ def differences(stored: StudySpec, asked: StudySpec) -> list[str]:
 
 
 def additions(stored: StudySpec, grown: StudySpec) -> list[str]:
-    """What a grown study has that the stored one has not, one line a field, such as "seeds: 10 more (10 to 19)"."""
-    lines = []
-    for name in LISTS:
-        new = [item for item in getattr(grown, name) if item not in getattr(stored, name)]
-        if new:
-            lines.append(f"{name} + {', '.join(map(_shown, new))}")
+    """What a grown study has that the stored one has not, one line a field, such as "seeds + 10 to 19"."""
+    lines = (
+        [f"arms + {', '.join(repr(arm.name) for arm in new)}"] if (new := _new_arms(stored, grown)) else []
+    )
+    for name in LISTS[1:]:
+        items = [item for item in getattr(grown, name) if item not in getattr(stored, name)]
+        if items:
+            lines.append(f"{name} + {_listed(items)}")
     return lines
 
 
@@ -104,7 +106,8 @@ def _union(old: Iterable[Any], new: Iterable[Any]) -> tuple[Any, ...]:
     return tuple(dict.fromkeys((*old, *new)))
 
 
-def _shown(item: object) -> str:
-    if isinstance(item, Arm):
-        return repr(item.name)
-    return "-".join(map(str, item)) if isinstance(item, tuple) else str(item)
+def _listed(items: list[Any]) -> str:
+    first, last = items[0], items[-1]
+    if len(items) > 2 and isinstance(first, int) and items == list(range(first, first + len(items))):  # noqa: PLR2004 - "3, 4" is as short
+        return f"{first} to {last}"
+    return ", ".join("-".join(map(str, item)) if isinstance(item, tuple) else str(item) for item in items)

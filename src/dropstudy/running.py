@@ -6,12 +6,12 @@ from contextlib import contextmanager, nullcontext
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from dropstudy import folder, plan, splits
+from dropstudy import folder, growth, plan, splits
 from dropstudy.coordinator import Listener, train_runs
 from dropstudy.data import load_dataset
 from dropstudy.data.cache import arrays_on_disk
 from dropstudy.hardware import native_bfloat16, physical_cores, why_precision
-from dropstudy.progress import announcement
+from dropstudy.progress import announcement, shown
 from dropstudy.store import Store
 from dropstudy.workers import LocalWorkers, lanes_that_fit
 
@@ -48,18 +48,24 @@ def train_missing(
         dataset = load_dataset(spec.data, data_dir=data_dir)
         folder.check_data(where, dataset)
         changes = folder.changes(where, device)
+        before = folder.recorded(where)
         spec = folder.begin(where, spec, dataset, device)
         with Store(where, write=True) as store:
             store.restart(store.lost())
             runs = store.runs("planned", "running", "failed")
             if runs:  # or else another process has finished them
                 fallback = store.meta["fallback"]
-                for line in (*announcement(spec, dataset, runs, where, fallback=fallback), *changes):
+                added = [] if before is None else growth.additions(before, spec)
+                lines = announcement(spec, dataset, runs, where, fallback=fallback, added=added)
+                for line in (*lines, *changes):
                     listener.notice(line)
                 if spec.precision == "bfloat16" and not native_bfloat16(device):
                     listener.notice(f"float32 is faster here: {why_precision(device)}.")
                 count = 1 if device == "gpu" else min(workers or physical_cores(), len(runs))
-                with _crew(count, device) if executor is None else nullcontext(executor) as crew:
+                with (
+                    shown(listener, store.standings(), count),
+                    _crew(count, device) if executor is None else nullcontext(executor) as crew,
+                ):
                     train_runs(
                         store,
                         plan.groups(runs, _lanes(runs, dataset, crew, device)),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dropstudy import folder
 from dropstudy.errors import InvalidArgument, StoreError
 from dropstudy.hardware import choose_device
-from dropstudy.progress import EpochLines
+from dropstudy.live import Screen
 from dropstudy.results import Results
 from dropstudy.running import train_missing
 from dropstudy.spec import STUDY_FILE, is_study, read_spec, study_folder
@@ -88,7 +88,8 @@ class Study(Results):
             device: `cpu`, `gpu`, or `auto` for the GPU where there is one that jax can use.
             executor: trains the segments in place of local processes; `workers` then says how many it has. It
                 stays the caller's, who shuts it down.
-            listener: told what happens; prints Keras' epoch lines where it is not given.
+            listener: told what happens; shows a table on a terminal, Keras' epoch lines elsewhere, where
+                it is not given.
 
         Raises:
             DropstudyError: before any training, for whatever cannot be used.
@@ -106,6 +107,6 @@ class Study(Results):
                 workers=workers,
                 device=chosen,
                 executor=executor,
-                listener=EpochLines() if listener is None else listener,
+                listener=Screen() if listener is None else listener,
             )
         return self

@@ -1,0 +1,194 @@
+"""What a user sees of a grid on a terminal while it trains: a table of its arms that is kept up to date."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, TextIO, cast
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from dropstudy.names import plain_name
+from dropstudy.pace import Pace, duration
+from dropstudy.progress import EpochLines, counted, run_ended
+from dropstudy.standing import accuracy_heading, accuracy_words, by_arm, run_words
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import RenderableType
+
+    from dropstudy.progress import View
+    from dropstudy.recorded import Standing
+    from dropstudy.records import EpochMetrics, Run, Status
+    from dropstudy.standing import ArmStanding
+
+FEW_RUNS = 2
+"""Up to so many runs are shown epoch by epoch, as Keras does."""
+
+_A_SECOND = 4  # times that the table is drawn again
+_OTHER_LINES = 8  # of the screen: headings, the bar, what stands above and below
+_BAR = 60  # columns
+_NARROW = 100  # columns, below which the runs under way are counted and not listed
+
+
+class Screen:
+    """The live table for a grid on a terminal; epoch lines for a few runs, in a pipe and in a notebook.
+
+    Args:
+        stream: where to; whatever `sys.stdout` is at the moment where it is not given.
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream
+        self._view: View = EpochLines(stream)
+
+    def begin(self, standings: Sequence[Standing], workers: int) -> None:
+        """Choose how to show what is about to be trained."""
+        missing = sum(standing.status not in {"done", "diverged"} for standing in standings)
+        console = Console(file=self._stream or sys.stdout, highlight=False)
+        if missing > FEW_RUNS and console.is_terminal and not console.is_dumb_terminal:
+            self._view = LiveTable(console)
+        self._view.begin(standings, workers)
+
+    def end(self) -> None:
+        """Leave the terminal as it was."""
+        self._view.end()
+
+    def epoch(self, run: Run, row: EpochMetrics) -> None:
+        """Show the epoch."""
+        self._view.epoch(run, row)
+
+    def ended(self, run: Run, status: str, cause: str) -> None:
+        """Show what became of a run."""
+        self._view.ended(run, status, cause)
+
+    def notice(self, text: str) -> None:
+        """Print it."""
+        self._view.notice(text)
+
+
+class LiveTable:
+    """A table of arms: done, under way, failed, to come, accuracy so far; below it the pace and the time left.
+
+    Args:
+        console: the terminal's.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live: Live | None = None
+        self._standings: dict[str, Standing] = {}
+        self._pace = Pace((), 1)
+        self._total = 0
+        self._began = time.monotonic()
+
+    def begin(self, standings: Sequence[Standing], workers: int) -> None:
+        """Show the table."""
+        self._standings = {standing.run.key: standing for standing in standings}
+        self._pace = Pace(standings, workers)
+        self._total = sum(standing.run.epochs for standing in standings)
+        self._began = time.monotonic()
+        self._live = Live(
+            console=self._console,
+            get_renderable=self.renderable,
+            refresh_per_second=_A_SECOND,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self._live.start()
+
+    def end(self) -> None:
+        """Take the table away: what the study shows is printed in its place."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+            done = sum(standing.status == "done" for standing in self._standings.values())
+            passed = duration(time.monotonic() - self._began)
+            self._print(f"{done} of {counted(len(self._standings), 'run')} done; this took {passed}.")
+
+    def epoch(self, run: Run, row: EpochMetrics) -> None:
+        """Note the epoch; the table is drawn by its own clock."""
+        self._pace.epoch(run, row)
+        before = self._standings[run.key]
+        self._standings[run.key] = replace(before, status="running", epochs_done=row.epoch, last=row)
+
+    def ended(self, run: Run, status: str, cause: str) -> None:
+        """Note it, and print what became of a run that did not finish."""
+        self._pace.ended(run)
+        before = self._standings[run.key]
+        self._standings[run.key] = replace(before, status=cast("Status", status))
+        if status != "done":
+            self._print(run_ended(run, status, cause))
+
+    def notice(self, text: str) -> None:
+        """Print it above the table."""
+        self._print(text)
+
+    def renderable(self) -> RenderableType:
+        """The table as it is now."""
+        arms = by_arm(tuple(self._standings.values()))  # a copy: the other thread goes on
+        rows, left_out = self._that_fit(arms)
+        several = len({(arm.hidden, arm.train_size) for arm in arms}) > 1
+        table = Table(box=SIMPLE_HEAD, pad_edge=False)
+        if several:
+            table.add_column("network")
+            table.add_column("examples", justify="right")
+        table.add_column("arm", overflow="fold")
+        for name in ("done", "running", "failed", "to come"):
+            table.add_column(name, justify="right", no_wrap=True)
+        table.add_column(accuracy_heading(self._standings.values()), justify="right", no_wrap=True)
+        wide = self._console.width >= _NARROW
+        if wide:
+            table.add_column("under way", overflow="ellipsis", no_wrap=True)
+        for arm in rows:
+            shape = [arm.hidden, f"{arm.train_size:,}"] if several else []
+            counts = [f"{arm.done}/{arm.runs}", str(len(arm.under_way)), str(arm.failed), str(arm.to_come)]
+            now = ["; ".join(map(run_words, arm.under_way))] if wide else []
+            cells = [*shape, plain_name(arm.arm), *counts, accuracy_words(arm.accuracies), *now]
+            # Text, so that an arm called "[red]" is printed and not obeyed.
+            style = "red" if arm.failed else "" if arm.under_way else "dim"
+            table.add_row(*map(Text, cells), style=style)
+        below = [f"and {counted(left_out, 'arm')} more, for which the window is too low"] if left_out else []
+        return Group(table, *map(Text, below), self._bar(), Text(self._pace_words()))
+
+    def _that_fit(self, arms: Sequence[ArmStanding]) -> tuple[Sequence[ArmStanding], int]:
+        """Arms for which there is room: all, or those at work first, in the order of the plan."""
+        room = max(1, self._console.height - _OTHER_LINES)
+        if len(arms) <= room:
+            return arms, 0
+        busy = sorted(
+            range(len(arms)), key=lambda place: (not arms[place].under_way, not arms[place].to_come)
+        )
+        return [arms[place] for place in sorted(busy[:room])], len(arms) - room
+
+    def _bar(self) -> RenderableType:
+        done = self._total - self._pace.epochs_left
+        line = Table.grid()
+        line.add_row(
+            ProgressBar(total=max(self._total, 1), completed=done, width=min(_BAR, self._console.width))
+        )
+        return line
+
+    def _pace_words(self) -> str:
+        ended = sum(
+            standing.status in {"done", "failed", "diverged"} for standing in self._standings.values()
+        )
+        words = [f"{ended} of {len(self._standings)} runs"]
+        rate, left = self._pace.rate(), self._pace.seconds_left()
+        if rate is not None:
+            words.append(f"{rate:.2g} run-epochs/s" if rate < 1 else f"{rate:.1f} run-epochs/s")
+        words.append(
+            "the first epoch takes longer: it is compiled first" if left is None else f"{duration(left)} left"
+        )
+        return ", ".join(words) + ". Ctrl-C stops; what is done is kept."
+
+    def _print(self, text: str) -> None:
+        self._console.print(Text(text))

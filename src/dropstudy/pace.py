@@ -1,0 +1,164 @@
+"""How fast runs go, and how long the others will take: from what epochs have taken so far."""
+
+from __future__ import annotations
+
+import heapq
+import math
+import time
+from collections import defaultdict, deque
+from statistics import fmean, median
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from dropstudy.recorded import Standing
+    from dropstudy.records import EpochMetrics, Run, Shape
+
+_PRIOR_EPOCHS = 2.0
+"""Epochs a worker that the first guess, that nothing but epochs takes time, is worth."""
+
+_AT_ONCE = 0.1  # of an epoch's time
+
+_MOST_KEPT = 101  # of the last epochs of a shape: enough for a median, and a machine may become slower
+
+
+def epoch_cost(shape: Shape) -> float:
+    """What an epoch's time is about in proportion to: parameters times examples."""
+    return float(shape.parameters * shape.train_size)
+
+
+class Pace:
+    """The time left of a study that is running.
+
+    Two things are measured. An epoch of a shape takes the median of what it has taken; a shape that has not been
+    trained yet is judged by the nearest one. And what happens between epochs (the start of a worker, compiling, the
+    look at the test set, the disk) stretches all of it by the ratio of the time that has passed to the time that the
+    epochs took. What is left is handed out to the workers as the coordinator does it, so that the end, when some have
+    nothing left to do, counts as long as it takes.
+
+    Args:
+        standings: of every run, as the study goes on.
+        workers: runs that train at once.
+        clock: seconds from some moment on.
+    """
+
+    def __init__(
+        self, standings: Iterable[Standing], workers: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._clock = clock
+        self._workers = workers
+        self._left = {s.run.key: (s.run, s.epochs_done) for s in standings if s.status not in _ENDED}
+        self._seconds: dict[Shape, list[float]] = defaultdict(list)
+        self._lengths: dict[tuple[str, Shape], list[int]] = defaultdict(list)
+        self._seen: set[str] = set()
+        self._steady: float | None = None  # when every worker was seen at work
+        self._noted = 0.0  # when the time that passed was last noted
+        self._told: deque[tuple[float, str]] = deque(maxlen=workers)  # when, and of which run, the last ones
+        self._epochs = 0  # told since it was steady
+        self._work = 0.0  # seconds that those took
+        self._passed = 0.0  # seconds since then, times the workers that had something to do
+
+    @property
+    def epochs_left(self) -> int:
+        """Run-epochs that are still to be trained."""
+        return round(sum(self._length(run) - done for run, done in self._left.values()))
+
+    def epoch(self, run: Run, row: EpochMetrics) -> None:
+        """Note an epoch."""
+        now = self._note_time()
+        at_once = (
+            _AT_ONCE * row.seconds
+        )  # several epochs that are told in one breath were handed over together
+        if not any(key == run.key and now - when < at_once for when, key in self._told):
+            self._told.append((now, run.key))
+        seconds = self._seconds[run.shape]
+        seconds.append(row.seconds)
+        del seconds[:-_MOST_KEPT]
+        if run.key in self._left:
+            self._left[run.key] = (run, row.epoch)
+        if self._steady is not None:
+            if now - self._steady >= at_once:
+                self._epochs += 1
+                self._work += row.seconds
+        else:
+            self._seen.add(run.key)
+            if len(self._seen) >= self._busy:
+                self._steady = now
+
+    def ended(self, run: Run) -> None:
+        """Note that a run has no more epochs to come."""
+        self._note_time()
+        _, done = self._left.pop(run.key, (run, 0))
+        if done:
+            self._lengths[run.arm.name, run.shape].append(done)
+
+    def rate(self) -> float | None:
+        """Run-epochs a second; None before that can be told."""
+        if self._steady is None or self._noted <= self._steady or not self._epochs:
+            return None
+        return self._epochs / (self._noted - self._steady)
+
+    def seconds_left(self) -> float | None:
+        """Seconds until all is trained; None before an epoch was."""
+        if not self._seconds:
+            return None
+        busy = [0.0] * self._workers
+        for run, done in sorted(
+            self._left.values(), key=lambda item: item[1] == 0
+        ):  # those under way go on first
+            seconds = (self._length(run) - done) * self._epoch_seconds(run.shape)
+            heapq.heapreplace(busy, busy[0] + seconds)
+        return max(0.0, max(busy) * self._stretch() - self._untold())
+
+    @property
+    def _busy(self) -> int:
+        """Workers that have something to do."""
+        return min(self._workers, len(self._left))
+
+    def _note_time(self) -> float:
+        now = self._clock()
+        if self._steady is not None:
+            self._passed += (now - self._noted) * self._busy
+        self._noted = now
+        return now
+
+    def _untold(self) -> float:
+        """Seconds for which workers, on average, have been at something that nobody has heard of yet."""
+        latest = [when for when, _ in self._told][-max(1, self._busy) :]
+        return self._clock() - fmean(latest) if latest else 0.0
+
+    def _stretch(self) -> float:
+        """Time that passes for each second of an epoch, on each worker. Below 1 where runs train side by side."""
+        typical = fmean(median(seconds) for seconds in self._seconds.values())
+        prior = _PRIOR_EPOCHS * self._workers * typical
+        return (self._passed + prior) / (self._work + prior) if self._work + prior else 1.0
+
+    def _epoch_seconds(self, shape: Shape) -> float:
+        if shape in self._seconds:
+            return median(self._seconds[shape])
+        nearest = min(self._seconds, key=lambda seen: abs(math.log(epoch_cost(shape) / epoch_cost(seen))))
+        return median(self._seconds[nearest]) * epoch_cost(shape) / epoch_cost(nearest)
+
+    def _length(self, run: Run) -> float:
+        """Epochs that a run will have: those asked for, or what others like it had where they stopped early."""
+        lengths = self._lengths.get((run.arm.name, run.shape))
+        done = self._left[run.key][1] if run.key in self._left else 0
+        return max(done, fmean(lengths)) if lengths else run.epochs
+
+
+_ENDED = {"done", "diverged"}
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: "45 s", "12 min", "3 h 20 min", "2 d 4 h"."""
+    if seconds < 90:  # noqa: PLR2004 - "75 s" says more than "1 min"
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:  # noqa: PLR2004
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 24:  # noqa: PLR2004
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    days, hours = divmod(hours, 24)
+    return f"{days} d {hours} h" if hours else f"{days} d"

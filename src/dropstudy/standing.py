@@ -1,0 +1,122 @@
+"""How far a study is: what each arm has of its runs, while they train and afterwards."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from math import isfinite, sqrt
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from dropstudy.recorded import Standing
+    from dropstudy.records import Run
+
+
+@dataclass(frozen=True)
+class ArmStanding:
+    """How far the runs of one arm and shape are.
+
+    Args:
+        arm: the arm's name.
+        hidden: the network's hidden layers, "512-512".
+        train_size: examples trained on.
+        runs: how many there are.
+        done: of these, finished.
+        failed: of these, failed or diverged.
+        under_way: those that have begun and not ended, in the order of the plan.
+        accuracies: last validation accuracy of the finished ones, in [0, 1].
+    """
+
+    arm: str
+    hidden: str
+    train_size: int
+    runs: int
+    done: int
+    failed: int
+    under_way: tuple[Standing, ...]
+    accuracies: tuple[float, ...]
+
+    @property
+    def to_come(self) -> int:
+        """Runs that have not begun."""
+        return self.runs - self.done - self.failed - len(self.under_way)
+
+
+def by_arm(standings: Iterable[Standing]) -> tuple[ArmStanding, ...]:
+    """Standings of runs, arm by arm and shape by shape, in the order of the plan."""
+    parts: dict[tuple[str, int, str], list[Standing]] = {}
+    for standing in standings:
+        run = standing.run
+        parts.setdefault((run.shape.layers, run.shape.train_size, run.arm.name), []).append(standing)
+    shapes = dict.fromkeys(part[:2] for part in parts)
+    return tuple(
+        _arm_standing(arm, hidden, size, parts[hidden, size, arm])
+        for hidden, size in shapes
+        for (*shape, arm) in parts
+        if tuple(shape) == (hidden, size)
+    )
+
+
+def under_way(standing: Standing) -> bool:
+    """True for a run that has begun and not ended."""
+    return standing.status in {"running", "planned"} and standing.epochs_done > 0
+
+
+def summary(standings: Sequence[Standing]) -> str:
+    """One sentence, such as "12 of 24 runs are done, 2 under way, 10 to come."."""
+    counts = Counter(
+        "under way" if under_way(standing) else "to come" if standing.status == "planned" else standing.status
+        for standing in standings
+    )
+    counts["under way"] += counts.pop("running", 0)
+    done, total = counts.pop("done", 0), len(standings)
+    others = [
+        f"{counts[what]} {what}" for what in ("under way", "to come", "failed", "diverged") if counts[what]
+    ]
+    head = (
+        f"{done} of {total} runs {'is' if done == 1 else 'are'} done"
+        if total > 1
+        else f"{done} of 1 run is done"
+    )
+    return ", ".join([head, *others]) + "."
+
+
+def accuracy_heading(standings: Iterable[Standing]) -> str:
+    """What `ArmStanding.accuracies` are accuracies on, as the heading of a column."""
+    watches_test = any(standing.run.validation == "test" for standing in standings)
+    return "test accuracy (watched)" if watches_test else "validation accuracy"
+
+
+def accuracy_words(accuracies: Sequence[float]) -> str:
+    """Mean and standard deviation over seeds, in percent: "98.12% (SD 0.08)"; a dash where there is none."""
+    finite = [accuracy for accuracy in accuracies if isfinite(accuracy)]
+    if not finite:
+        return "-"
+    mean = sum(finite) / len(finite)
+    if len(finite) == 1:
+        return f"{100 * mean:.2f}%"
+    sd = sqrt(sum((accuracy - mean) ** 2 for accuracy in finite) / (len(finite) - 1))
+    return f"{100 * mean:.2f}% (SD {100 * sd:.2f})"
+
+
+def run_words(standing: Standing) -> str:
+    """How far one run is: "seed 3: epoch 4/5, 97.90%"."""
+    run: Run = standing.run
+    accuracy = "" if standing.last is None else f", {100 * standing.last.val_accuracy:.2f}%"
+    return f"seed {run.seed}: epoch {standing.epochs_done}/{run.epochs}{accuracy}"
+
+
+def _arm_standing(arm: str, hidden: str, train_size: int, standings: list[Standing]) -> ArmStanding:
+    done = [standing for standing in standings if standing.status == "done"]
+    return ArmStanding(
+        arm=arm,
+        hidden=hidden,
+        train_size=train_size,
+        runs=len(standings),
+        done=len(done),
+        failed=sum(standing.status in {"failed", "diverged"} for standing in standings),
+        under_way=tuple(filter(under_way, standings)),
+        accuracies=tuple(standing.last.val_accuracy for standing in done if standing.last is not None),
+    )

@@ -1,0 +1,161 @@
+"""The time left, held against simulated studies whose end is known."""
+
+import heapq
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dropstudy.pace import Pace, duration
+from dropstudy.recorded import Standing
+from dropstudy.records import Arm, EpochMetrics, Optimizer, Run, Shape
+
+WITHIN = 0.20
+SMALL, LARGE = Shape(784, (128,), 10, 60_000, 128), Shape(784, (512, 512), 10, 60_000, 128)
+
+
+def run_of(number, shape=LARGE, epochs=5, arm="plain"):
+    return Run(str(number), Arm(arm), shape, number, "relu", Optimizer(), epochs, "test", "float32")
+
+
+def row_of(epoch, seconds):
+    return EpochMetrics(epoch, 0.1, 0.9, 0.1, 0.9, 0.1, 0.9, seconds)
+
+
+class Simulation:
+    """Workers that take the next run when they are free; a clock that only they move.
+
+    Args:
+        runs: in the order of the plan.
+        workers: how many.
+        seconds: of an epoch, by shape.
+        noise: standard deviation of the logarithm of an epoch's time.
+        start: seconds that a worker takes before its first epoch, to start and compile.
+        between: seconds at a run's end, for the look at the test set and the disk.
+        burst: epochs that are told at once.
+        lengths: epochs after which runs stop, by number, where not all are trained.
+    """
+
+    def __init__(self, runs, *, workers, seconds, noise=0.05, start=3.0, between=0.5, burst=1, lengths=None):
+        draws = random.Random(7)  # noqa: S311 - a simulation
+        free = [(start * (1 + 0.3 * number), number) for number in range(workers)]
+        events = []
+        for run in runs:
+            now, worker = heapq.heappop(free)
+            rows = []
+            length = (lengths or {}).get(run.seed, run.epochs)
+            for epoch in range(1, length + 1):
+                took = seconds[run.shape] * draws.lognormvariate(0, noise)
+                now += took
+                rows.append(row_of(epoch, took))
+                if len(rows) == burst or epoch == length:
+                    events.append((now, run, tuple(rows), epoch == length))
+                    rows = []
+            heapq.heappush(free, (now + between, worker))
+        self.end = max(now for now, _ in free)
+        self.events = sorted(events, key=lambda event: event[0])
+        self.total = sum(len(rows) for _, _, rows, _ in events)
+        self.now = 0.0
+        self.pace = Pace([Standing(run, "planned", 0, None, None) for run in runs], workers, lambda: self.now)
+
+    def estimates(self):
+        """(share of run-epochs done, seconds said to be left, seconds that were left), after each event."""
+        told = 0
+        for now, run, rows, over in self.events:
+            self.now = now
+            for row in rows:
+                self.pace.epoch(run, row)
+                told += 1
+            if over:
+                self.pace.ended(run)
+            yield told / self.total, self.pace.seconds_left(), self.end - self.now
+
+
+def assert_right(simulation, *, after=0.1, slack=3.0):
+    seen = 0
+    for share, said, was in simulation.estimates():
+        if share >= after:
+            seen += 1
+            assert said == pytest.approx(was, rel=WITHIN, abs=slack), f"at {share:.0%}"
+    assert seen > 3
+
+
+@pytest.mark.parametrize("workers", [1, 2, 8])
+@pytest.mark.parametrize("burst", [1, 3])
+@pytest.mark.parametrize("between", [0.0, 1.0])
+def test_time_left_is_right_within_a_fifth_after_the_first_tenth(workers, burst, between):
+    runs = [run_of(number) for number in range(12 * workers)]
+    simulation = Simulation(runs, workers=workers, seconds={LARGE: 2.0}, burst=burst, between=between)
+    assert_right(simulation, slack=2.0 * burst + between)  # what a worker has not told yet, nobody knows
+
+
+def test_large_networks_first_and_small_ones_after_them():
+    runs = [run_of(number) for number in range(12)] + [run_of(number, SMALL) for number in range(12, 48)]
+    # In truth a small network takes more than its parameters say: 0.45 of the time for 0.15 of the parameters.
+    simulation = Simulation(runs, workers=2, seconds={LARGE: 2.0, SMALL: 0.9})
+    met_both = max(index for index, event in enumerate(simulation.events) if event[1].shape == LARGE)
+    assert_right(simulation, after=(met_both + 4) / len(simulation.events))
+
+
+def test_the_tail_counts_as_long_as_it_takes():
+    """Three long runs on two workers: one of them works alone at the end, twice as long as the average would say."""
+    runs = [run_of(number, epochs=40) for number in range(3)]
+    assert_right(Simulation(runs, workers=2, seconds={LARGE: 2.0}))
+
+
+def test_runs_that_stop_early_are_expected_to_once_some_have():
+    runs = [run_of(number, epochs=40) for number in range(24)]
+    simulation = Simulation(runs, workers=2, seconds={LARGE: 1.0}, lengths=dict.fromkeys(range(24), 10))
+    assert_right(simulation, after=0.25)
+
+
+def test_what_was_trained_before_is_not_waited_for():
+    runs = [run_of(number) for number in range(4)]
+    standings = [
+        Standing(runs[0], "done", 5, None, 0.9),
+        Standing(runs[1], "running", 3, row_of(3, 2.0), None),
+    ]
+    standings += [Standing(run, "planned", 0, None, None) for run in runs[2:]]
+    pace = Pace(standings, 2)
+    assert pace.epochs_left == 2 + 5 + 5
+    assert pace.seconds_left() is None
+    assert pace.rate() is None
+
+
+def test_time_runs_down_between_epochs_and_never_below_zero():
+    now = [0.0]
+    pace = Pace([Standing(run_of(0), "planned", 0, None, None)], 1, lambda: now[0])
+    pace.epoch(run_of(0), row_of(1, 10.0))
+    at_once = pace.seconds_left()
+    now[0] = 15.0
+    assert pace.seconds_left() == pytest.approx(at_once - 15)
+    now[0] = 1e6
+    assert pace.seconds_left() == 0
+
+
+def test_run_epochs_a_second_are_those_of_all_workers_together():
+    simulation = Simulation(
+        [run_of(n) for n in range(40)], workers=4, seconds={LARGE: 2.0}, noise=0, between=0
+    )
+    list(simulation.estimates())
+    assert simulation.pace.rate() == pytest.approx(4 / 2.0, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "0 s"), (45.2, "45 s"), (89, "89 s"), (95, "2 min"), (3599, "1 h"), (3600, "1 h"), (12_000, "3 h 20 min"),
+        (86_399, "1 d"), (187_200, "2 d 4 h"),
+    ],
+)  # fmt: skip
+def test_durations_are_said_as_people_say_them(seconds, words):
+    assert duration(seconds) == words
+
+
+@given(st.floats(0, 1e7))
+def test_a_duration_is_never_zero_of_a_larger_unit_nor_sixty_of_a_smaller_one(seconds):
+    number, *rest = duration(seconds).split()
+    assert seconds < 1 or int(number) > 0 or "s" in rest
+    assert "60 min" not in duration(seconds)
+    assert "24 h" not in duration(seconds)

@@ -43,9 +43,9 @@ ROOMS = {
     "history": {"records"},
     "names": set(),
     "pace": {"records", "recorded"},
-    "standing": {"records", "recorded"},
+    "standing": {"records", "names", "recorded"},
     "progress": {"records", "data", "recorded", "coordinator", "pace"},
-    "live": {"records", "names", "recorded", "pace", "standing", "progress"},
+    "live": {"records", "recorded", "pace", "standing", "progress"},
     "stats": {"records"},
     "verdict": {"records", "names", "stats"},
     "charts": {"errors", "records", "files", "names", "stats"},
@@ -57,17 +57,20 @@ ROOMS = {
     "folder": {
         "errors", "records", "files", "presets", "spec", "growth", "splits", "hardware", "plan", "store",
     },
+    "space": {"errors", "records", "spec", "layout", "recorded", "store", "coordinator", "folder"},
+    "one_run": {"errors", "records", "tensors", "data", "store", "history", "report", "models", "folder"},
     "results": {
-        "errors", "records", "tensors", "values", "data", "recorded", "store", "history", "progress", "stats",
-        "verdict", "report", "models", "folder",
+        "errors", "records", "values", "recorded", "store", "history", "progress", "stats", "verdict", "report",
+        "folder", "one_run",
     },
     "running": {
         "records", "growth", "splits", "hardware", "plan", "data", "workers", "store", "coordinator", "progress",
-        "folder",
+        "folder", "space",
     },
-    "study": {"errors", "spec", "hardware", "coordinator", "live", "folder", "results", "running"},
+    "study": {"errors", "spec", "growth", "hardware", "coordinator", "live", "folder", "results", "running"},
     "cli": {
-        "errors", "presets", "spec", "data", "progress", "report", "tables", "doctor", "folder", "study", "sameness",
+        "errors", "presets", "growth", "data", "standing", "progress", "live", "report", "tables", "doctor", "folder",
+        "space", "study", "sameness",
     },
     "__main__": {"cli"},
 }  # fmt: skip
@@ -93,7 +96,7 @@ LIBRARIES = {
     "statsmodels": {"stats", "verdict"},
 }
 FOR_TYPES = {
-    ("results", "keras"),
+    ("one_run", "keras"),
     ("study", "concurrent"),
     ("running", "concurrent"),
     *((room, "sqlite3") for room in ("ledger", "recorded", "store")),

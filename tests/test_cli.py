@@ -224,7 +224,9 @@ def test_run_on_a_finished_study_says_so_and_says_its_result_again(trained, say)
     said = say("run", folder)
     assert said.code == 0
     assert "finished; nothing to train" in said.out
-    result = say("show", folder).out
+    *lines, disk = say("show", folder).out.splitlines(keepends=True)
+    assert re.fullmatch(r"[\d.]+ kB on disk: .*weights [\d.]+ kB.*\.\n", disk)
+    result = "".join(lines)
     assert " arm " in result
     assert result in said.out
     assert result in done.stdout

@@ -118,6 +118,8 @@ CHANGES = {
     "validation": 0.123,
     "validation_split": "fixed",
     "precision": "bfloat16",
+    "restore_best": True,
+    "patience": 5,
 }
 
 
@@ -127,7 +129,8 @@ def test_every_field_that_is_fixed_has_its_test():
 
 @pytest.mark.parametrize("field", CHANGES)
 def test_a_field_that_makes_runs_incomparable_is_refused_with_both_values(field):
-    stored, asked = parse(), parse(**{field: CHANGES[field]})
+    stored = parse(restore_best=field == "patience")  # which patience asks for
+    asked = parse(**{"restore_best": stored.restore_best, field: CHANGES[field]})
     (line,) = differences(stored, asked)
     assert (
         line == f"{field} is {getattr(stored, field)!r} in the study, {getattr(asked, field)!r} was asked for"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shlex
 import socket
 import tomllib
@@ -13,6 +14,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import filelock
+import psutil
 
 from dropstudy import growth, plan, presets, splits
 from dropstudy.errors import InvalidArgument, StoreError, StudyLocked
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 _FILE_DUE = "study_file_due"
 """Fact: the study file is not yet what the database says."""
 
+_HOLDER = "study.holder"
 _NOTED = ("data_source", "data_sha256", "fallback", "dropstudy", "jax", "python")
 
 
@@ -206,7 +209,7 @@ def lock(folder: Path) -> Iterator[None]:
         probe = folder / ".writable"
         probe.touch()
         probe.unlink()
-    holder = folder / "study.holder"
+    holder = folder / _HOLDER
     held = filelock.FileLock(folder / "study.lock")
     try:
         held.acquire(timeout=0)
@@ -237,6 +240,15 @@ def _writable(folder: Path) -> Iterator[None]:
             received=error.strerror or str(error),
             next_step="Free some space, or choose another folder with --out.",
         ) from error
+
+
+def holder(folder: Path) -> str:
+    """Who runs the study in a folder, in words such as "process 4711 on host"; empty where nobody does."""
+    said = _read(folder / _HOLDER)
+    match = re.fullmatch(r"process (\d+) on (.+)", said)
+    if match and match[2] == socket.gethostname() and not psutil.pid_exists(int(match[1])):
+        return ""  # killed: the file stayed
+    return said
 
 
 def _read(holder: Path) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, TextIO, cast
+from typing import TYPE_CHECKING, Literal, TextIO, cast
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group
@@ -14,13 +14,12 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from dropstudy.names import plain_name
 from dropstudy.pace import Pace, duration
 from dropstudy.progress import EpochLines, counted, run_ended
-from dropstudy.standing import accuracy_heading, accuracy_words, by_arm, run_words
+from dropstudy.standing import accuracy_heading, by_arm, columns
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from rich.console import RenderableType
 
@@ -34,8 +33,10 @@ FEW_RUNS = 2
 
 _A_SECOND = 4  # times that the table is drawn again
 _OTHER_LINES = 8  # of the screen: headings, the bar, what stands above and below
+_BETWEEN = 3  # blanks between columns
 _BAR = 60  # columns
-_NARROW = 100  # columns, below which the runs under way are counted and not listed
+_DISPENSABLE = ("under way", "to come", "failed", "running", "done")
+"""Columns that go, in this order, where a window is too narrow for all."""
 
 
 class Screen:
@@ -136,26 +137,15 @@ class LiveTable:
         """The table as it is now."""
         arms = by_arm(tuple(self._standings.values()))  # a copy: the other thread goes on
         rows, left_out = self._that_fit(arms)
-        several = len({(arm.hidden, arm.train_size) for arm in arms}) > 1
+        heading = accuracy_heading(self._standings.values())
+        cells = _fitting(columns(rows, heading), self._console.width)
         table = Table(box=SIMPLE_HEAD, pad_edge=False)
-        if several:
-            table.add_column("network")
-            table.add_column("examples", justify="right")
-        table.add_column("arm", overflow="fold")
-        for name in ("done", "running", "failed", "to come"):
-            table.add_column(name, justify="right", no_wrap=True)
-        table.add_column(accuracy_heading(self._standings.values()), justify="right", no_wrap=True)
-        wide = self._console.width >= _NARROW
-        if wide:
-            table.add_column("under way", overflow="ellipsis", no_wrap=True)
-        for arm in rows:
-            shape = [arm.hidden, f"{arm.train_size:,}"] if several else []
-            counts = [f"{arm.done}/{arm.runs}", str(len(arm.under_way)), str(arm.failed), str(arm.to_come)]
-            now = ["; ".join(map(run_words, arm.under_way))] if wide else []
-            cells = [*shape, plain_name(arm.arm), *counts, accuracy_words(arm.accuracies), *now]
+        for name in cells:
+            justify: Literal["left", "right"] = "left" if name in {"network", "arm", "under way"} else "right"
+            table.add_column(name, justify=justify, overflow="ellipsis", no_wrap=True)
+        for arm, row in zip(rows, zip(*cells.values(), strict=True), strict=True):
             # Text, so that an arm called "[red]" is printed and not obeyed.
-            style = "red" if arm.failed else "" if arm.under_way else "dim"
-            table.add_row(*map(Text, cells), style=style)
+            table.add_row(*map(Text, row), style="red" if arm.failed else "" if arm.under_way else "dim")
         below = [f"and {counted(left_out, 'arm')} more, for which the window is too low"] if left_out else []
         return Group(table, *map(Text, below), self._bar(), Text(self._pace_words()))
 
@@ -192,3 +182,17 @@ class LiveTable:
 
     def _print(self, text: str) -> None:
         self._console.print(Text(text))
+
+
+def _fitting(cells: dict[str, list[str]], width: int) -> dict[str, list[str]]:
+    """The columns for which there is room; one that is cut off is worse than one that is not there."""
+
+    def wide(names: Iterable[str]) -> int:
+        return sum(_BETWEEN + max(map(len, (name, *cells[name]))) for name in names)
+
+    names = list(cells)
+    for name in _DISPENSABLE:
+        if wide(names) <= width:
+            break
+        names.remove(name)
+    return {name: cells[name] for name in names}

@@ -12,6 +12,7 @@ from dropstudy.data import load_dataset
 from dropstudy.data.cache import arrays_on_disk
 from dropstudy.hardware import native_bfloat16, physical_cores, why_precision
 from dropstudy.progress import announcement, shown
+from dropstudy.space import KeepBest, drop_weights
 from dropstudy.store import Store
 from dropstudy.workers import LocalWorkers, lanes_that_fit
 
@@ -53,6 +54,7 @@ def train_missing(
         with Store(where, write=True) as store:
             store.restart(store.lost())
             runs = store.runs("planned", "running", "failed")
+            drop_weights(store, spec.keep_weights)
             if runs:  # or else another process has finished them
                 fallback = store.meta["fallback"]
                 added = [] if before is None else growth.additions(before, spec)
@@ -72,8 +74,9 @@ def train_missing(
                         arrays_on_disk(dataset),
                         _split(spec, dataset),
                         executor=crew,
-                        listener=listener,
+                        listener=KeepBest(listener, store) if spec.keep_weights == "best" else listener,
                         in_flight=count + 1,
+                        keep_weights=spec.keep_weights != "none",
                     )
     return spec
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from math import isfinite, sqrt
 from typing import TYPE_CHECKING
 
+from dropstudy.names import plain_name
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -81,6 +83,27 @@ def summary(standings: Sequence[Standing]) -> str:
         else f"{done} of 1 run is done"
     )
     return ", ".join([head, *others]) + "."
+
+
+def columns(arms: Sequence[ArmStanding], heading: str) -> dict[str, list[str]]:
+    """A table of arms as text, column by column; the shape is said where there are several.
+
+    Args:
+        arms: its rows.
+        heading: of the column of accuracies, see `accuracy_heading`.
+    """
+    several = len({(arm.hidden, arm.train_size) for arm in arms}) > 1
+    shapes = {"network": [arm.hidden for arm in arms], "examples": [f"{arm.train_size:,}" for arm in arms]}
+    return {
+        **(shapes if several else {}),
+        "arm": [plain_name(arm.arm) for arm in arms],
+        "done": [f"{arm.done}/{arm.runs}" for arm in arms],
+        "running": [str(len(arm.under_way)) for arm in arms],
+        "failed": [str(arm.failed) for arm in arms],
+        "to come": [str(arm.to_come) for arm in arms],
+        heading: [accuracy_words(arm.accuracies) for arm in arms],
+        "under way": ["; ".join(map(run_words, arm.under_way)) for arm in arms],
+    }
 
 
 def accuracy_heading(standings: Iterable[Standing]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dropstudy import folder
+from dropstudy import folder, growth
 from dropstudy.errors import InvalidArgument, StoreError
 from dropstudy.hardware import choose_device
 from dropstudy.live import Screen
@@ -30,8 +30,14 @@ class Study(Results):
         data_dir: folder to look for named datasets in, before `$DROPSTUDY_DATA`.
         overrides: fields of the study file by name, for instance `epochs=5` or `rates=[0, 0.5]`.
 
+    Attributes:
+        folder: the study's.
+        spec: what it compares: what its folder has already, and what is asked for besides.
+        kept: what it has beyond what is asked for, one line a field; nothing is lost where less is asked for.
+
     Raises:
-        InvalidArgument: a field cannot be used, or `out` holds a study of another specification.
+        InvalidArgument: a field cannot be used, or `out` holds a study whose runs could not stand in one table
+            with those asked for.
 
     Example:
         >>> study = Study("notebook", out="studies/first", epochs=2)
@@ -51,6 +57,7 @@ class Study(Results):
         self.folder = Path(out) if out is not None else study_folder(spec) or STUDIES / asked.name
         self._data_dir = None if data_dir is None else Path(data_dir)
         self.spec = folder.agreed(self.folder, asked)
+        self.kept = growth.additions(asked, self.spec)
 
     @classmethod
     def open(cls, folder: str | Path) -> Study:

@@ -11,14 +11,18 @@ from dropstudy.errors import RunsFailed
 
 
 def show(folder: Folder) -> None:
-    """Print a study's table and what it shows.
+    """Print a study's table and what it shows; while it runs, how far it is.
 
     Example: dropstudy show studies/notebook
     """
+    from dropstudy.space import sizes_in_words
     from dropstudy.study import Study
 
     study = Study.open(folder)
-    print_result(study)
+    print_standing(study)
+    if any(standing.status == "done" for standing in study.standings()):
+        print_result(study)
+    typer.echo(f"{sizes_in_words(study.sizes())}.")
     report_failures(study)
 
 
@@ -31,6 +35,28 @@ def report(folder: Folder) -> None:
 
     for path in Study.open(folder).report():
         typer.echo(path)
+
+
+def print_standing(study: Any) -> None:
+    """How far a study is that is not through, and who runs it."""
+    import pandas as pd
+
+    from dropstudy import standing, tables
+    from dropstudy.folder import command, holder
+
+    standings = study.standings()
+    if all(each.status in {"done", "diverged"} for each in standings):
+        return
+    arms = standing.by_arm(standings)
+    runner = holder(study.folder)
+    whose = (
+        f"{runner[0].upper()}{runner[1:]} runs it"
+        if runner
+        else f"Go on with: {command('run', study.folder)}"
+    )
+    typer.echo(f"{standing.summary(standings)} {whose}")
+    typer.echo("")
+    typer.echo(tables.text(pd.DataFrame(standing.columns(arms, standing.accuracy_heading(standings)))))
 
 
 def print_result(study: Any) -> None:

@@ -72,7 +72,8 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
     Example: dropstudy run notebook --epochs 5 --out studies/quick
     """
     from dropstudy.folder import command
-    from dropstudy.progress import EpochLines, Silent
+    from dropstudy.live import Screen
+    from dropstudy.progress import Silent
     from dropstudy.study import Study
 
     study = Study(
@@ -95,16 +96,23 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
         patience=patience,
         keep_weights=keep_weights,
     )
-    if study.finished and not quiet:
-        typer.echo(f"This study is finished; nothing to train. {study.folder}")
+
+    def say(text: str) -> None:
+        if not quiet:
+            typer.echo(text)
+
+    if study.kept:
+        say(f"The study has more than this asks for, and keeps it: {'; '.join(study.kept)}.")
+    if study.finished:
+        say(f"This study is finished; nothing to train. {study.folder}")
     try:
-        study.run(workers=workers, device=device, listener=Silent() if quiet else EpochLines())
+        study.run(workers=workers, device=device, listener=Silent() if quiet else Screen())
         print_result(study)
         if not study.reported:
             files = study.report()
-            typer.echo(f"\nFigures and tables: {study.folder} ({len(files)} files)")
+            say(f"\nFigures and tables: {study.folder} ({len(files)} files)")
             arm = shlex.quote(study.spec.arms[-1].name)
-            typer.echo(f"A trained network: {command('export', study.folder)} --arm {arm}")
+            say(f"A trained network: {command('export', study.folder)} --arm {arm}")
     except KeyboardInterrupt:
         typer.echo(f"\nInterrupted. {_how_to_go_on(study, data_dir)}", err=True)
         raise typer.Exit(INTERRUPTED) from None
@@ -112,10 +120,11 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
 
 
 def _how_to_go_on(study: Any, data_dir: Path | None) -> str:
-    from dropstudy.folder import command
-    from dropstudy.spec import is_study
+    from dropstudy.folder import command, recorded
+    from dropstudy.growth import additions
 
-    if not is_study(study.folder):
+    so_far = recorded(study.folder)
+    if so_far is None or additions(so_far, study.spec):
         return "Nothing was begun. The same command starts again."
     data = "" if data_dir is None else f" --data-dir {shlex.quote(str(data_dir))}"
     return f"What was done is kept. Go on with: {command('run', study.folder)}{data}"

@@ -1,0 +1,167 @@
+"""The disk that a study takes: whose weights stay, what lies in its folder, and how a study is removed."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from dropstudy import folder as folders
+from dropstudy.errors import StoreError
+from dropstudy.layout import DATABASE, FOLDERS
+from dropstudy.spec import STUDY_FILE, is_study
+from dropstudy.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from dropstudy.coordinator import Listener
+    from dropstudy.recorded import Standing
+    from dropstudy.records import EpochMetrics, KeepWeights, Run
+
+WRITTEN = (
+    "figures",
+    "history.csv",
+    "summary.csv",
+    "finals.csv",
+    "verdict.json",
+    "conclusion.txt",
+    "report.html",
+)
+"""What a report writes into a study's folder."""
+
+_FIRST = (*FOLDERS, "runs", *WRITTEN)
+_LAST = (DATABASE, f"{DATABASE}-journal", "study.holder", STUDY_FILE)
+"""In this order: what is left of a removal that was cut short still is a study, and can be removed."""
+
+_BACKUPS = "study.v*.backup.db"
+_LOCK = "study.lock"
+_KILO = 1000
+_UNITS = ("bytes", "kB", "MB", "GB", "TB")
+
+
+def weights_to_drop(standings: Iterable[Standing], keep: KeepWeights) -> list[str]:
+    """Keys of the finished runs whose weights are not to stay.
+
+    The best run of an arm and shape is the one of highest validation accuracy in its last epoch; of those alike, the
+    one of lowest validation loss, then the first in the plan.
+    """
+    done = [standing for standing in standings if standing.status == "done"]
+    if keep == "all":
+        return []
+    best: dict[object, Standing] = {}
+    if keep == "best":
+        for standing in done:
+            place = (standing.run.arm.name, standing.run.shape)
+            if place not in best or _score(standing.last) > _score(best[place].last):
+                best[place] = standing
+    kept = {standing.run.key for standing in best.values()}
+    return [standing.run.key for standing in done if standing.run.key not in kept]
+
+
+def drop_weights(store: Store, keep: KeepWeights) -> None:
+    """Remove the weights that are not to stay, and are there."""
+    keys = weights_to_drop(store.standings(), keep)
+    if there := [key for key in keys if store.path("weights", key).exists()]:
+        store.drop_weights(there)
+
+
+class KeepBest:
+    """A listener that hears what another one hears, and lets the weights go of runs that are not the best of their arm.
+
+    Args:
+        listener: the other one.
+        store: of the study.
+    """
+
+    def __init__(self, listener: Listener, store: Store) -> None:
+        self._listener = listener
+        self._store = store
+
+    def epoch(self, run: Run, row: EpochMetrics) -> None:
+        """Pass it on."""
+        self._listener.epoch(run, row)
+
+    def ended(self, run: Run, status: str, cause: str) -> None:
+        """Pass it on; of a run that is done, see whether it is the best so far."""
+        self._listener.ended(run, status, cause)
+        if status == "done":
+            alike = [
+                standing
+                for standing in self._store.standings()
+                if (standing.run.arm.name, standing.run.shape) == (run.arm.name, run.shape)
+            ]
+            keys = weights_to_drop(alike, "best")
+            self._store.drop_weights([key for key in keys if self._store.path("weights", key).exists()])
+
+    def notice(self, text: str) -> None:
+        """Pass it on."""
+        self._listener.notice(text)
+
+
+def in_words(count: int) -> str:
+    """Bytes for people: "812 bytes", "3.2 MB"; a kB is 1,000 bytes."""
+    number = float(count)
+    for unit in _UNITS:
+        if number < _KILO - 0.5 or unit == _UNITS[-1]:
+            break
+        number /= _KILO
+    return f"{count} bytes" if unit == "bytes" else f"{number:.3g} {unit}"
+
+
+def sizes_in_words(sizes: Mapping[str, int]) -> str:
+    """What a study takes on disk: "12.3 MB on disk: weights 10.7 MB, predictions 1.2 MB, database 412 kB"."""
+    parts = sorted(((what, size) for what, size in sizes.items() if size), key=lambda part: -part[1])
+    each = ", ".join(f"{what} {in_words(size)}" for what, size in parts)
+    return f"{in_words(sum(sizes.values()))} on disk: {each}" if parts else "nothing on disk"
+
+
+def remove_weights(folder: Path) -> None:
+    """Remove the weights of all finished runs of a study; its numbers and predictions stay.
+
+    Raises:
+        StoreError: there is no study in that folder.
+        StudyLocked: a process runs it.
+    """
+    _check(folder)
+    with folders.lock(folder), Store(folder, write=True) as store:
+        drop_weights(store, "none")
+
+
+def remove_study(folder: Path) -> list[str]:
+    """Remove a study, and its folder if nothing else lies there. What is not a study's is never touched.
+
+    Returns:
+        Names of what else lies in the folder, and stays there with it.
+
+    Raises:
+        StoreError: there is no study in that folder.
+        StudyLocked: a process runs it.
+    """
+    _check(folder)
+    with folders.lock(folder):
+        for name in (*_FIRST, *(path.name for path in folder.glob(_BACKUPS)), *_LAST):
+            path = folder / name
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+    (folder / _LOCK).unlink(missing_ok=True)
+    with suppress(OSError):  # something else lies there
+        folder.rmdir()
+    return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+
+
+def _check(folder: Path) -> None:
+    if not is_study(folder):
+        raise StoreError(
+            str(folder),
+            expected=f"the folder of a study, with a {STUDY_FILE}",
+            received="no such file",
+            next_step="Nothing was removed.",
+        )
+
+
+def _score(row: EpochMetrics | None) -> tuple[float, float]:
+    return (float("-inf"), 0.0) if row is None else (row.val_accuracy, -row.val_loss)

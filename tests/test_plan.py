@@ -85,6 +85,8 @@ CHANGES = {
     "validation": 0.1,
     "validation_split": "fixed",
     "train_sizes": (1000,),
+    "restore_best": True,
+    "patience": 2,
     "optimizer": Optimizer(learning_rate=0.002),
 }
 NO_PART_OF_A_KEY = {

@@ -13,10 +13,15 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 from dropstudy import coordinator, schema, workers
+from dropstudy import folder as study_folder
+from dropstudy.data import load_dataset
+from dropstudy.spec import read_spec
 from dropstudy.store import Store
 from standin import DATA, AtOnce, Listener, each_alone, make_run, make_runs, segment_of, split, train
 
@@ -57,7 +62,33 @@ def study(folder):
         )
 
 
-SCENARIOS = {"commits": commits, "study": study}
+def begin(folder):
+    """Begin a study on data that stand in for others, as `Study.run` does."""
+    begin_with(folder, epochs=2)
+
+
+def grow(folder):
+    """Begin a study, and have it grow by a rate and two seeds."""
+    begin_with(folder, epochs=2)
+    begin_with(folder, epochs=2, rates=[0, 0.5, 0.8], seeds=3)
+
+
+def begin_with(folder, **settings):
+    """What comes before training in `Study.run`; the specification that comes of it."""
+    asked = read_spec("notebook", {"rates": [0, 0.5], "hidden": [16], **settings})
+    spec = study_folder.agreed(folder, asked)
+    dataset = stand_in_data()
+    study_folder.check_data(folder, dataset)
+    return study_folder.begin(folder, spec, dataset, "cpu")
+
+
+@cache
+def stand_in_data():
+    """The digits, in place of MNIST."""
+    return replace(load_dataset("digits"), fallback=True)
+
+
+SCENARIOS = {"commits": commits, "study": study, "grow": grow}
 
 
 def kill_everywhere(scenario, folder):
@@ -130,6 +161,7 @@ def name_of(descriptor):
 
 def main(scenario, folder):
     workers.train = train
+    stand_in_data()  # for all processes to come
     coordinator.BETWEEN_COMMITS = 0  # or else how many commits there are would depend on how quick they are
     points = None
     fatal = 0

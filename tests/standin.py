@@ -53,7 +53,9 @@ def split(run):
 
 def first_state(run):
     draw = np.random.default_rng(list(run.key.encode()))
-    shapes = {"dense_0/kernel": (3, 2), "dense_0/bias": (2,), "dense_1/kernel": (2, 2), "dense_1/bias": (2,)}
+    shapes = {}
+    for number, (inputs, outputs) in enumerate(zip(run.shape.widths, run.shape.widths[1:], strict=False)):
+        shapes |= {f"dense_{number}/kernel": (inputs, outputs), f"dense_{number}/bias": (outputs,)}
     return {
         f"{part}/{name}": draw.normal(size=shape).astype(np.float32)
         for part in ("weights", "m", "v")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import signal
 import sys
 
@@ -33,9 +34,22 @@ for _command in COMMANDS:
     app.command()(_command)
 
 
+_STOPS = (signal.SIGINT, signal.SIGTERM)
+_STOPPED = 130  # exit code
+
+
+def _stop(*_: object) -> None:
+    """The first Ctrl-C, or its like, ends a command in good order; the second ends it at once."""
+    for number in _STOPS:
+        signal.signal(number, lambda *_: os._exit(_STOPPED))
+    raise KeyboardInterrupt
+
+
 def main() -> None:
     """Run the command line. An error that the user can mend is one line and an exit code, no traceback."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
+    for number in _STOPS:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup and a script's `&` have it
+            signal.signal(number, _stop)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # an arm's name may hold what a terminal cannot

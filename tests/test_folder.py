@@ -1,0 +1,121 @@
+"""A study's folder: what it says after a kill at any point while a study begins or grows, and on another machine."""
+
+import pytest
+
+from disks import quick_folder
+from dropstudy import folder, hardware
+from dropstudy.errors import DamagedFile, StoreError
+from dropstudy.spec import STUDY_FILE, is_study, read_spec
+from dropstudy.store import DATABASE, Store
+from killing import begin, begin_with, grow, kill_everywhere
+
+
+@pytest.fixture
+def place():
+    with quick_folder() as place:
+        yield place / "study"
+
+
+def what_it_says(place):
+    """All that a folder says of a study that has begun."""
+    with Store(place) as store:
+        return store.meta, store.runs(), store.status(), (place / STUDY_FILE).read_text(encoding="utf-8")
+
+
+def test_a_study_killed_at_any_point_while_it_begins_or_grows_ends_as_if_it_never_was():
+    """SIGKILL, really. What the study was begun with, data that stand in for others too, is not forgotten."""
+    with quick_folder() as places:
+        killed, points, survivor = kill_everywhere("grow", places)
+        straight = what_it_says(survivor)
+        assert straight[0]["fallback"] is True
+        assert "fallback: True" in straight[3]
+        assert any(point.endswith(f" {STUDY_FILE}") for point in points)
+        for place, before in killed:
+            if is_study(place):  # then the database says at least as much, and whoever looks is told so
+                assert folder.facts(place)["fallback"] is True, before
+                asked = read_spec(place / STUDY_FILE)
+                assert set(asked.seeds) <= set(folder.agreed(place, asked).seeds), before
+            grow(place)
+            assert what_it_says(place) == straight, before
+            assert [path.name for path in place.iterdir() if path.name.endswith(".tmp")] == [], before
+
+
+def test_a_kill_between_database_and_study_file_is_made_good_for_whoever_asks_next(place):
+    """The file is what it was before the study grew; the database has the runs."""
+    begin(place)
+    before = (place / STUDY_FILE).read_text(encoding="utf-8")
+    grow(place)
+    after = (place / STUDY_FILE).read_text(encoding="utf-8")
+    assert before != after
+    (place / STUDY_FILE).write_text(before, encoding="utf-8")
+    with Store(place, write=True) as store:
+        store.record({"study_file_due": True})
+    spec = folder.agreed(place, read_spec(place / STUDY_FILE))
+    assert [arm.rate for arm in spec.arms] == [0, 0.5, 0.8]
+    begin_with(place, epochs=2)  # asks for less than there is
+    assert (place / STUDY_FILE).read_text(encoding="utf-8") == after
+    assert folder.facts(place)["study_file_due"] is False
+
+
+def test_a_study_file_that_was_lost_is_written_again(place):
+    begin(place)
+    text = (place / STUDY_FILE).read_text(encoding="utf-8")
+    (place / STUDY_FILE).unlink()
+    begin(place)
+    assert (place / STUDY_FILE).read_text(encoding="utf-8") == text
+
+
+def test_a_database_without_a_word_in_it_is_one_of_a_study_that_has_not_begun(place):
+    Store(place, create=True).close()
+    assert folder.changes(place, "cpu") == []
+    begin(place)
+    with Store(place) as store:
+        assert len(store.runs()) == 2
+
+
+def test_damage_to_the_database_stops_a_study_before_it_begins_and_nothing_is_written(place):
+    begin(place)
+    content = (place / DATABASE).read_bytes()
+    damaged = content[: len(content) // 2]
+    (place / DATABASE).write_bytes(damaged)
+    with pytest.raises(DamagedFile, match=DATABASE):
+        begin(place)
+    assert (place / DATABASE).read_bytes() == damaged
+
+
+# Another machine, another version
+
+
+def test_in_the_same_surroundings_nothing_is_said(place):
+    assert folder.changes(place, "cpu") == []
+    begin(place)
+    assert folder.changes(place, "cpu") == []
+
+
+def test_a_changed_library_device_or_processor_is_said_once_and_the_study_goes_on(place, monkeypatch):
+    begin(place)
+    monkeypatch.setattr(folder, "version", lambda name: "99.0" if name == "jax" else "0.1.0")
+    monkeypatch.setattr(folder, "processor", lambda: "Abacus 9000")
+    (said,) = folder.changes(place, "gpu")
+    for words in ("jax ", ", now 99.0", "device cpu, now gpu", f"{hardware.processor()}, now Abacus 9000"):
+        assert words in said
+    assert "dropstudy" not in said
+    begin_with(place, epochs=2)
+    assert folder.changes(place, "cpu") == []  # said is said: that is where it was last run
+    assert folder.facts(place)["jax"] != "99.0"  # what it began with stays on record
+    assert folder.facts(place)["environment"]["jax"] == "99.0"
+
+
+# Who may write
+
+
+def test_a_disk_that_is_full_when_the_lock_is_taken_is_named(place, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_text", full)
+    with pytest.raises(StoreError, match=r"No space left on device.*Free some space"), folder.lock(place):
+        pass
+    monkeypatch.undo()
+    with folder.lock(place):  # nobody holds it
+        assert (place / "study.holder").is_file()

@@ -49,7 +49,7 @@ def out_of_memory():
 def train_troubled(marks, trouble, times, segments):
     """The stand-in, but for a run called "troubled": it meets with trouble in its second segment, so many times."""
     (segment,) = segments
-    if segment.run.arm.name == "troubled" and segment.first_epoch > 0 and len(list(marks.iterdir())) < times:
+    if segment.run.arm.name == "troubled" and segment.done > 0 and len(list(marks.iterdir())) < times:
         (marks / f"{time.monotonic_ns()}").touch()
         trouble()
     return (train(segment),)

@@ -65,7 +65,7 @@ def quick(monkeypatch, tmp_path):
 @pytest.fixture
 def unreported(quick, monkeypatch):  # noqa: ARG001 - on top of it
     """As `quick`, and without the figures, which take longer than made-up training."""
-    monkeypatch.setattr(Study, "report", lambda _: [])
+    monkeypatch.setattr(Study, "report", lambda _, **__: [])
 
 
 @pytest.fixture(scope="module")
@@ -245,7 +245,7 @@ def test_the_same_command_again_goes_on_and_what_cannot_be_compared_is_refused(t
 
 @pytest.mark.usefixtures("quick")
 def test_a_report_that_was_not_written_is_written_by_the_next_run(say, tmp_path, monkeypatch):
-    def full(_):
+    def full(_, **__):
         raise OSError(28, "No space left on device", "figures/side_by_side.png")
 
     with monkeypatch.context() as patch:
@@ -256,9 +256,9 @@ def test_a_report_that_was_not_written_is_written_by_the_next_run(say, tmp_path,
         assert "No space left on device: 'figures/side_by_side.png'" in said.err
     said = say("run", *TINY)
     assert "nothing to train" in said.out
-    assert "Figures and tables: studies/notebook" in said.out
+    assert "The report: studies/notebook/report.html" in said.out
     assert (tmp_path / "studies" / "notebook" / "conclusion.txt").is_file()
-    assert "Figures and tables" not in say("run", *TINY).out
+    assert "The report:" not in say("run", *TINY).out
 
 
 @pytest.mark.usefixtures("unreported")
@@ -531,7 +531,7 @@ def test_runs_that_fail_end_with_3_and_keep_the_others(say, monkeypatch):
     monkeypatch.setattr(workers, "train", made_up.train)
     healed = say("run", *TINY)
     assert healed.code == 0
-    assert "Figures and tables" in healed.out  # the report is of now, not of the run that failed
+    assert "The report:" in healed.out  # the report is of now, not of the run that failed
 
 
 def test_an_error_that_is_ours_keeps_its_traceback(monkeypatch):

@@ -9,8 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dropstudy import charts, report, stats
+from dropstudy.progress import STAND_IN
 from dropstudy.records import Arm
+from dropstudy.report.files import write_report
 from notebook_history import ARMS, finals_of, many_seeds, notebook_finals, notebook_history
+from sources import source_of
 
 
 def conclude(history, finals, arms, *, watches_test=True, n_test=10_000):
@@ -195,44 +198,57 @@ def test_cells_of_several_seeds_and_of_none():
 
 
 def write(folder, history, finals, arms, **changes):
-    settings = {
-        "study_name": "notebook",
-        "dataset_name": "mnist",
-        "watches_test": True,
-        "n_test": 10_000,
-        "fallback_note": None,
-    }
-    return report.write_report(folder, history=history, finals=finals, arms=arms, **(settings | changes))
+    return write_report(source_of(folder, history, finals, arms, **changes), folder)
 
 
-def test_a_report_is_figures_tables_and_conclusion(tmp_path):
+def test_a_report_is_a_page_figures_tables_and_conclusion(tmp_path):
     folder = tmp_path / "new" / "report"
-    note = "MNIST could not be had; the digits of scikit-learn stand in."
-    paths = write(folder, notebook_history(), notebook_finals(), ARMS, fallback_note=note)
-    assert sorted(path.relative_to(folder).as_posix() for path in paths) == [
-        "conclusion.txt",
-        "figures/side_by_side.png",
-        "figures/side_by_side.svg",
-        "figures/test_data_dropout-0.8.png",
-        "figures/test_data_dropout-0.8.svg",
-        "figures/test_data_no-dropout.png",
-        "figures/test_data_no-dropout.svg",
-        "figures/training_data_dropout-0.8.png",
-        "figures/training_data_dropout-0.8.svg",
-        "figures/training_data_no-dropout.png",
-        "figures/training_data_no-dropout.svg",
+    paths = write(folder, notebook_history(), notebook_finals(), ARMS, fallback=True)
+    names = [path.relative_to(folder).as_posix() for path in paths]
+    assert names[0] == "report.html"
+    assert names[-1] == "conclusion.txt"
+    figures = {name.removeprefix("figures/").rpartition(".") for name in names if name.startswith("figures/")}
+    assert {kind for _, _, kind in figures} == {"png", "svg", "pdf", "csv"}
+    assert {stem for stem, _, _ in figures} == {
+        "difference",
+        "gap",
+        "losses",
+        "seeds",
+        "side_by_side",
+        "test_data_dropout-0.8",
+        "test_data_no-dropout",
+        "training_data_dropout-0.8",
+        "training_data_no-dropout",
+    }
+    assert {name for name in names if "/" not in name} == {
+        "report.html",
         "history.csv",
+        "runs.csv",
         "summary.csv",
-    ]
+        "conclusion.txt",
+    }
     assert all(path.stat().st_size > 0 for path in paths)
     assert {p for p in folder.rglob("*") if p.is_file()} == set(paths)
-    pd.testing.assert_frame_equal(pd.read_csv(folder / "history.csv"), notebook_history())
+    written = pd.read_csv(folder / "history.csv")[list(notebook_history().columns)]
+    pd.testing.assert_frame_equal(written, notebook_history())
     summary = pd.read_csv(folder / "summary.csv")
     assert summary["test_accuracy"].to_list() == [0.9849, 0.9737]
     conclusion = (folder / "conclusion.txt").read_text(encoding="utf-8")
-    assert note in conclusion
-    assert "2.87 percentage points below" in conclusion
-    assert "the digits of scikit-learn stand in" in (folder / "figures/side_by_side.svg").read_text("utf-8")
+    assert STAND_IN in conclusion
+    assert "1 paired seed" in conclusion
+    assert STAND_IN in (folder / "figures/side_by_side.svg").read_text("utf-8")
+    assert STAND_IN in (folder / "report.html").read_text("utf-8")
+
+
+def test_a_figures_csv_holds_what_the_figure_draws(tmp_path):
+    history = many_seeds(ARMS, 3)
+    write(tmp_path, history, finals_of(history, ARMS), ARMS)
+    gap = pd.read_csv(tmp_path / "figures/gap.csv")
+    last = history[history["epoch"] == 20].groupby("arm")["accuracy"].mean()
+    assert gap.set_index("arm")["running"].to_dict() == pytest.approx((100 * last).to_dict())
+    pairs = pd.read_csv(tmp_path / "figures/seeds.csv")
+    finals = finals_of(history, ARMS).set_index(["arm", "seed"])["test_accuracy"]
+    assert pairs["after"].to_list() == pytest.approx([100 * finals["dropout 0.8", seed] for seed in range(3)])
 
 
 def test_arm_names_cannot_leave_the_folder_or_meet_in_one_file(tmp_path):
@@ -241,7 +257,8 @@ def test_arm_names_cannot_leave_the_folder_or_meet_in_one_file(tmp_path):
     history = many_seeds(arms, 1, epochs=2)
     folder = tmp_path / "report"
     paths = write(folder, history, finals_of(history, arms), arms, watches_test=False)
-    assert len({path.name.lower() for path in paths}) == len(paths) == 2 + 4 * len(arms) + 3
+    assert len({path.name.lower() for path in paths}) == len(paths)
+    assert len([path for path in paths if "_data_" in path.name]) == 2 * 4 * len(arms)
     assert [p.name for p in tmp_path.iterdir()] == ["report"]
     assert all(re.fullmatch(r"[a-z0-9._-]{1,80}", path.name) for path in paths)
     back = pd.read_csv(folder / "history.csv")
@@ -268,7 +285,9 @@ def test_a_diverged_arm_is_reported(tmp_path):
     history.loc[history["arm"] == "dropout 0.8", ["loss", "val_loss", "clean_loss"]] = nan
     finals.loc[1, "test_loss"] = nan
     write(tmp_path, history, finals, ARMS)
-    assert "1 run of 'dropout 0.8' did not finish" in (tmp_path / "conclusion.txt").read_text("utf-8")
+    assert "'dropout 0.8', seed 0 diverged" in (tmp_path / "report.html").read_text("utf-8").replace(
+        "&#39;", "'"
+    )
     assert pd.read_csv(tmp_path / "summary.csv")["unfinished"].to_list() == [0, 1]
 
 

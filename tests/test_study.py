@@ -343,8 +343,8 @@ def test_the_report_lies_in_the_folder_and_is_known_to_be_there(copied):
     paths = opened.report()
     assert opened.reported
     assert all(path.is_file() and path.is_relative_to(copied) for path in paths)
-    assert {path.suffix for path in paths} == {".png", ".svg", ".csv", ".txt"}
-    assert "instead" not in (copied / "conclusion.txt").read_text()
+    assert {path.suffix for path in paths} == {".html", ".png", ".svg", ".pdf", ".csv", ".txt"}
+    assert "stand in" not in (copied / "conclusion.txt").read_text()
 
 
 # --- other ways to run ---

@@ -31,7 +31,16 @@ if TYPE_CHECKING:
     import keras
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["export", "load_keras_weights", "predict", "save_keras", "to_keras"]
+__all__ = [
+    "activated",
+    "activations",
+    "export",
+    "load_keras_weights",
+    "predict",
+    "save_keras",
+    "softmax",
+    "to_keras",
+]
 
 FORMATS = ("keras", "safetensors")
 ACTIVATIONS = get_args(Activation)
@@ -188,8 +197,23 @@ def predict(weights: Weights, x: ArrayLike, *, activation: str, scale: float) ->
     probabilities = np.empty((len(examples), weights[-1].bias.size), np.float32)
     for start in range(0, len(examples), _BATCH):
         batch = examples[start : start + _BATCH].reshape(-1, features)
-        probabilities[start : start + _BATCH] = _softmax(_logits(weights, batch, activation, scale, start))
+        probabilities[start : start + _BATCH] = softmax(_logits(weights, batch, activation, scale, start))
     return probabilities
+
+
+def activations(
+    weights: Weights, x: ArrayLike, *, activation: str, scale: float
+) -> list[NDArray[np.float32]]:
+    """What each hidden layer passes on, (n, units) each; arguments as for `predict`, dropout off."""
+    _check_network(activation)
+    h: NDArray[np.float32] = np.asarray(x).reshape(len(np.asarray(x)), -1).astype(np.float32) / np.float32(
+        scale
+    )
+    layers = []
+    for layer in weights[:-1]:
+        h = activated(h @ layer.kernel + layer.bias, activation)
+        layers.append(h)
+    return layers
 
 
 def load_keras_weights(path: Path) -> Weights:
@@ -236,7 +260,7 @@ def _logits(
         h: NDArray[np.float32] = batch.astype(np.float32) / np.float32(scale)
         usable = np.isfinite(h).all(axis=1)
         for layer in weights[:-1]:
-            h = _activated(h @ layer.kernel + layer.bias, activation)
+            h = activated(h @ layer.kernel + layer.bias, activation)
         logits: NDArray[np.float32] = h @ weights[-1].kernel + weights[-1].bias
     usable &= np.isfinite(logits).all(axis=1)
     if not usable.all():
@@ -249,7 +273,8 @@ def _logits(
     return logits
 
 
-def _activated(z: NDArray[np.float32], activation: str) -> NDArray[np.float32]:
+def activated(z: NDArray[np.float32], activation: str) -> NDArray[np.float32]:
+    """A hidden layer's activation of its sums."""
     if activation == "tanh":
         return np.tanh(z)
     if activation == "sigmoid":
@@ -258,7 +283,8 @@ def _activated(z: NDArray[np.float32], activation: str) -> NDArray[np.float32]:
     return np.maximum(z, np.float32(0))
 
 
-def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Probabilities of logits, (n, classes)."""
     # Less the largest, so that the exponential of the rest cannot overflow.
     exponentials: NDArray[np.float32] = np.exp(logits - logits.max(axis=1, keepdims=True))
     shares: NDArray[np.float32] = exponentials / exponentials.sum(axis=1, keepdims=True)

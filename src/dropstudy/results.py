@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import inf
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -12,14 +13,12 @@ from dropstudy import folder, report, stats, values
 from dropstudy.errors import StoreError
 from dropstudy.history import tidy
 from dropstudy.one_run import Runs
-from dropstudy.progress import STAND_IN
 from dropstudy.recorded import MEASURED
 from dropstudy.records import SHAPE
 from dropstudy.store import DATABASE, Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -121,23 +120,23 @@ class Results(Runs):
         ]
         return pd.DataFrame(rows, columns=["arm", *SHAPE, "seed", "status"])
 
-    def report(self) -> list[Path]:
-        """Write figures (PNG and SVG), tables (CSV) and the conclusion into the study's folder.
+    def report(self, *, data_dir: str | Path | None = None, mc: int = 0, margin: float = 0.1) -> list[Path]:
+        """Write the page (HTML), figures (PNG, SVG, PDF), tables (CSV) and the conclusion into the study's folder.
+
+        Args:
+            data_dir: folder to look for the data in, before `$DROPSTUDY_DATA`; the page shows test examples.
+            mc: networks to sample by Monte-Carlo dropout, 0 for none.
+            margin: differences of test accuracy within ±margin do not matter, in percentage points.
 
         Returns:
-            The files written.
+            The files written, the page first.
         """
-        facts = self.facts
-        return report.write_report(
-            self.folder,
-            history=self.frame(),
-            finals=self.finals(),
-            arms=self.spec.arms,
-            study_name=self.spec.name,
-            dataset_name=facts["data"],
-            watches_test=self.spec.watches_test,
-            n_test=facts["n_test"],
-            fallback_note=STAND_IN if facts["fallback"] else None,
+        from dropstudy.report.files import write_report  # noqa: PLC0415 - what draws is slow to import
+        from dropstudy.report.source import read  # noqa: PLC0415 - as above
+
+        where = None if data_dir is None else Path(data_dir)
+        return write_report(
+            read(self.folder, self.spec, self.verdict(margin), data_dir=where, mc=mc), self.folder
         )
 
     def standings(self) -> list[Standing]:

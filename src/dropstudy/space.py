@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 WRITTEN = (
     "figures",
     "history.csv",
+    "runs.csv",
     "summary.csv",
     "finals.csv",
     "verdict.json",

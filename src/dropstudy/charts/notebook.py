@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import altair as alt
 
-from dropstudy.charts import theme
+from dropstudy.charts import palette, theme
 from dropstudy.charts.theme import Series
 from dropstudy.names import plain_name
 from dropstudy.stats import learning_curves
@@ -49,8 +49,8 @@ def _notebook_figure(
     history: pd.DataFrame, arm: Arm, title: str, *, loss: str, accuracy: str
 ) -> alt.LayerChart:
     series = (
-        Series(loss, "loss", "loss", theme.BLUE, theme.DASHED),
-        Series(accuracy, "accuracy", "accuracy", theme.PURPLE),
+        Series(loss, "loss", "loss", palette.BLUE, theme.DASHED),
+        Series(accuracy, "accuracy", "accuracy", palette.PURPLE),
     )
     rows = history[history["arm"] == arm.name]
     curves = learning_curves(rows, [s.metric for s in series])
@@ -63,7 +63,12 @@ def _notebook_figure(
         "series:N",
         scale=alt.Scale(domain=names, range=[s.color for s in series]),
         legend=alt.Legend(
-            title=None, symbolType="stroke", symbolSize=500, symbolStrokeWidth=2, symbolOpacity=1
+            orient="top",
+            title=None,
+            symbolType="stroke",
+            symbolSize=500,
+            symbolStrokeWidth=2,
+            symbolOpacity=1,
         ),
     )
     dash = alt.StrokeDash("series:N", scale=alt.Scale(domain=names, range=[list(s.dash) for s in series]))
@@ -84,9 +89,7 @@ def _notebook_figure(
     if seeds > 1:
         subtitle[1] += f"; mean of {seeds} seeds, band from the lowest to the highest"
     chart = alt.LayerChart(layer=layers).properties(
-        width=WIDTH,
-        height=HEIGHT,
-        title=alt.Title(title, subtitle=subtitle, limit=WIDTH + 90),
-        description=f"{title} of {subtitle[0]}: loss times 100 and accuracy in percent for each epoch.",
+        width=WIDTH, height=HEIGHT, title=alt.Title(title, subtitle=subtitle, limit=WIDTH + 90)
     )
-    return theme.themed(chart)
+    words = f"{title} of {subtitle[0]}: loss times 100 and accuracy in percent for each epoch."
+    return theme.fitted(chart, panel=WIDTH, room=70, text=words)

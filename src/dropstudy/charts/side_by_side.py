@@ -1,18 +1,19 @@
-"""Every arm beside the others on one accuracy axis: as Keras prints it, measured cleanly, and on test data.
+"""Every arm beside the others on one axis, accuracy or loss: as Keras prints it, measured cleanly, on test data.
 
 The axis spans where the curves live. The first epochs climb from far below and would flatten everything else,
-so for each curve the lowest tenth of its epochs does not count, and a note says when points lie outside.
+so for each curve the worst tenth of its epochs does not count, and a note says when points lie outside.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import ceil, floor
 from typing import TYPE_CHECKING, NamedTuple
 
 import altair as alt
 import pandas as pd
 
-from dropstudy.charts import theme
+from dropstudy.charts import palette, theme
 from dropstudy.charts.theme import Series
 from dropstudy.names import plain_name
 from dropstudy.stats import learning_curves
@@ -26,7 +27,7 @@ COLUMNS = {1: 1, 2: 2, 4: 2}  # by the number of arms; three for any other
 SIZES = {1: (420, 280), 2: (300, 260), 3: (220, 190)}  # width and height of a panel, by the number of columns
 LABEL_HEIGHT = 14
 LABEL_ROOM = 80  # for the names at the ends of the lines, right of a panel
-KEY_ROW = 19
+KEY_ROW, NOTE_ROW = 19, 17
 MOST_DOTS = 30
 MOST_STEPS = 8
 HEADROOM = 0.04  # share of the axis: a point at the top is drawn whole and no number juts out above
@@ -35,23 +36,41 @@ CLEAN = Series(
     "clean_accuracy",
     "clean",
     "Training accuracy measured cleanly: end of the epoch, dropout off",
-    theme.VERMILLION,
+    palette.VERMILLION,
     shape="square",
 )
 KERAS = Series(
     "accuracy",
     "Keras",
     "Training accuracy as Keras prints it: running mean over the epoch, dropout on",
-    theme.PURPLE,
+    palette.PURPLE,
     theme.DASHED,
     "triangle-up",
 )
-TEST = Series("val_accuracy", "test", "Test accuracy: end of the epoch, dropout off", theme.BLUE)
-VALIDATION = Series("val_accuracy", "val.", "Validation accuracy: end of the epoch, dropout off", theme.BLUE)
+TEST = Series("val_accuracy", "test", "Test accuracy: end of the epoch, dropout off", palette.BLUE)
+VALIDATION = Series(
+    "val_accuracy", "val.", "Validation accuracy: end of the epoch, dropout off", palette.BLUE
+)
+
+
+LOSSES = (
+    replace(
+        CLEAN, metric="clean_loss", meaning="Training loss measured cleanly: end of the epoch, dropout off"
+    ),
+    replace(
+        KERAS,
+        metric="loss",
+        meaning="Training loss as Keras prints it: running mean over the epoch, dropout on",
+    ),
+    replace(TEST, metric="val_loss", meaning="Test loss: end of the epoch, dropout off"),
+)
+VALIDATION_LOSS = replace(
+    VALIDATION, metric="val_loss", meaning="Validation loss: end of the epoch, dropout off"
+)
 
 
 class Rates(NamedTuple):
-    """The axis of accuracies that all panels share, in percent."""
+    """The vertical axis that all panels share, in percent or nats."""
 
     low: float
     high: float
@@ -66,6 +85,8 @@ class Layout(NamedTuple):
     epochs: int
     width: int
     height: int
+    title: str
+    picked: alt.Parameter
 
 
 def side_by_side(
@@ -85,22 +106,59 @@ def side_by_side(
     history = history[history["arm"].isin([arm.name for arm in arms])]
     curves = learning_curves(history, [s.metric for s in series])
     curves[["mean", "low", "high"]] *= 100
-    columns = COLUMNS.get(len(arms), 3)
-    epochs = int(history["epoch"].max()) if len(history) else 1
-    layout = Layout(series, rate_axis(curves), epochs, *SIZES[columns])
-    panels = [
-        _panel(curves[curves["arm"] == arm.name], arm, layout, leftmost=i % columns == 0)
-        for i, arm in enumerate(arms)
-    ]
-    rows = [alt.hconcat(*panels[i : i + columns], spacing=16) for i in range(0, len(panels), columns)]
-    notes = _notes(curves, layout.rates)
-    chart = alt.vconcat(*rows, _key(series, notes), spacing=22).properties(
-        title=alt.Title(
-            "Accuracy while training", subtitle=subtitle, limit=columns * (layout.width + LABEL_ROOM)
-        ),
-        description=f"{' '.join(s.meaning + '.' for s in series)} One panel per arm, {len(arms)} in all.",
+    return _panels(
+        curves,
+        arms,
+        series,
+        rate_axis(curves),
+        title="Accuracy while training",
+        axis_title="Accuracy (%)",
+        subtitle=subtitle,
     )
-    return theme.themed(chart)
+
+
+def losses_side_by_side(
+    history: pd.DataFrame, arms: Sequence[Arm], *, watches_test: bool, subtitle: str = ""
+) -> alt.VConcatChart:
+    """As `side_by_side`, of the losses in nats."""
+    series = (*LOSSES[:2], LOSSES[2] if watches_test else VALIDATION_LOSS)
+    history = history[history["arm"].isin([arm.name for arm in arms])]
+    curves = learning_curves(history, [s.metric for s in series])
+    return _panels(
+        curves,
+        arms,
+        series,
+        loss_axis(curves),
+        title="Loss while training",
+        axis_title="Loss (nats)",
+        subtitle=subtitle,
+    )
+
+
+def _panels(
+    curves: pd.DataFrame,
+    arms: Sequence[Arm],
+    series: tuple[Series, ...],
+    rates: Rates,
+    *,
+    title: str,
+    axis_title: str,
+    subtitle: str,
+) -> alt.VConcatChart:
+    columns = COLUMNS.get(len(arms), 3)
+    epochs = int(curves["epoch"].max()) if len(curves) else 1
+    picked = theme.isolating("metric", legend=False)
+    layout = Layout(series, rates, epochs, *SIZES[columns], axis_title, picked)
+    panels = [
+        _panel(curves[curves["arm"] == arm.name], arm, layout, number) for number, arm in enumerate(arms)
+    ]
+    grid = alt.concat(*panels, columns=columns, spacing=16)
+    notes = _notes(curves, rates, percent="%" in axis_title)
+    chart = alt.vconcat(grid, _key(series, picked), _remarks(notes), spacing=18).properties(
+        title=alt.Title(title, subtitle=subtitle, limit=columns * (layout.width + LABEL_ROOM)),
+    )
+    words = f"{' '.join(s.meaning + '.' for s in series)} One panel per arm, {len(arms)} in all."
+    return theme.fitted(chart, panel=layout.width, panels=len(arms), room=LABEL_ROOM + 60, text=words)
 
 
 def rate_axis(curves: pd.DataFrame) -> Rates:
@@ -112,13 +170,24 @@ def rate_axis(curves: pd.DataFrame) -> Rates:
     if curves.empty:
         return Rates(0, 100, [0, 20, 40, 60, 80, 100])
     lowest = min(float(curve["low"].quantile(0.1)) for _, curve in curves.groupby(["arm", "metric"]))
-    highest = float(curves["high"].max())
-    span = highest - lowest
-    step = next(step for step in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20) if span / step <= MOST_STEPS)
+    return _round_axis(lowest, float(curves["high"].max()), (0.1, 0.2, 0.5, 1, 2, 5, 10, 20))
+
+
+def loss_axis(curves: pd.DataFrame) -> Rates:
+    """The axis for curves of losses, from 0, with a round end and at most ten ticks."""
+    if curves.empty:
+        return Rates(0, 1, [0, 0.2, 0.4, 0.6, 0.8, 1])
+    highest = max(float(curve["high"].quantile(0.9)) for _, curve in curves.groupby(["arm", "metric"]))
+    steps = tuple(factor * 10.0**power for power in range(-4, 300) for factor in (1, 2, 5))
+    return _round_axis(0.0, max(highest, 1e-4), steps)
+
+
+def _round_axis(lowest: float, highest: float, steps: Sequence[float]) -> Rates:
+    step = next(step for step in steps if (highest - lowest) / step <= MOST_STEPS)
     first, last = floor(lowest / step + 1e-9), ceil(highest / step - 1e-9)
     if first == last:
         first -= 1
-    ticks = [round(i * step, 1) for i in range(first, last + 1)]
+    ticks = [float(f"{i * step:.10g}") for i in range(first, last + 1)]
     return Rates(ticks[0], ticks[-1] + HEADROOM * (ticks[-1] - ticks[0]), ticks)
 
 
@@ -146,40 +215,45 @@ def spread_labels(heights: Sequence[float], gap: float, low: float, high: float)
     return [back[i] for i in range(len(heights))]
 
 
-def _panel(curves: pd.DataFrame, arm: Arm, layout: Layout, *, leftmost: bool) -> alt.LayerChart:
-    """One arm; only the leftmost of a row has numbers on its axis."""
+def _panel(curves: pd.DataFrame, arm: Arm, layout: Layout, number: int) -> alt.LayerChart:
+    """One arm. Each panel has numbers on its axis: how many stand in a row is the page's choice."""
     look, rates = theme.look(layout.series), layout.rates
+    shown = alt.condition(layout.picked, alt.value(1), alt.value(0.08))
     epoch_scale, epoch_axis = theme.epoch_axis(layout.epochs, layout.width)
     epoch_axis.grid = False
     x = alt.X("epoch:Q", scale=epoch_scale, axis=epoch_axis)
     scale = alt.Scale(domain=[rates.low, rates.high], nice=False, zero=False)
     axis = alt.Axis(
-        title="Accuracy (%)" if leftmost else None,
+        title=layout.title,
         values=rates.ticks,
         tickCount=len(rates.ticks),  # else Vega drops every other one of a low panel
-        labels=leftmost,
-        ticks=leftmost,
-        domain=leftmost,
     )
     y = alt.Y("mean:Q", scale=scale, axis=axis)
     lines = alt.Chart(theme.inline(curves)).encode(x=x, color=look.color)
     dotted = curves[(curves["epoch"] % ceil(layout.epochs / MOST_DOTS) == 0) | (curves["epoch"] == 1)]
-    dots = alt.Chart(theme.inline(dotted)).encode(x=x, y=y, color=look.color, shape=look.shape)
+    named = dotted.assign(
+        arm=plain_name(arm.name),
+        what=dotted["metric"].map({s.metric: s.meaning.split(":")[0] for s in layout.series}),
+    )
+    dots = alt.Chart(theme.inline(named)).encode(x=x, y=y, color=look.color, shape=look.shape)
     ends = alt.Chart(theme.inline(_line_ends(curves, layout))).encode(y=alt.Y("height:Q", scale=scale))
     layers = [
-        lines.mark_line(strokeWidth=1.8, clip=True).encode(y=y, strokeDash=look.dash),
-        dots.mark_point(filled=True, opacity=1, size=24, clip=True),
+        lines.mark_line(strokeWidth=1.8, clip=True).encode(y=y, strokeDash=look.dash, opacity=shown),
+        dots.mark_point(filled=True, size=24, clip=True)
+        .encode(opacity=shown, tooltip=_tooltip(layout.title))
+        .add_params(theme.zooming(f"zoom_{number}", "x")),
         # The line's own mark before its name, so that the text can be dark enough to read.
-        ends.mark_point(filled=True, opacity=1, size=34).encode(
-            x=alt.value(layout.width + 8), color=look.color, shape=look.shape
+        ends.mark_point(filled=True, size=34, xOffset=8, clip=False).encode(
+            x=alt.value("width"), color=look.color, shape=look.shape, opacity=shown
         ),
-        ends.mark_text(align="left", baseline="middle", color=theme.INK, fontSize=11).encode(
-            x=alt.value(layout.width + 15), text="text:N"
-        ),
+        ends.mark_text(
+            align="left", baseline="middle", color=palette.INK, fontSize=11, xOffset=15, clip=False
+        ).encode(x=alt.value("width"), text="text:N", opacity=shown),
     ]
     if (curves["n"] > 1).any():
-        band = lines.mark_area(opacity=theme.BAND_OPACITY, clip=True)
-        layers.insert(0, band.encode(y=alt.Y("low:Q", scale=scale, axis=axis), y2="high:Q"))
+        faint = alt.condition(layout.picked, alt.value(theme.BAND_OPACITY), alt.value(0))
+        band = lines.mark_area(clip=True)
+        layers.insert(0, band.encode(y=alt.Y("low:Q", scale=scale, axis=axis), y2="high:Q", opacity=faint))
     words = theme.rate_in_words(arm)
     return alt.LayerChart(layer=layers).properties(
         width=layout.width,
@@ -206,42 +280,78 @@ def _line_ends(curves: pd.DataFrame, layout: Layout) -> pd.DataFrame:
         line = curves[curves["metric"] == s.metric]
         if len(line):
             end = float(line["mean"].to_numpy()[-1])
-            rows.append((s.metric, f"{s.name} {end:.1f}", end))
+            digits = 1 if "%" in layout.title else 3
+            rows.append((s.metric, f"{s.name} {end:.{digits}f}", end))
     table = pd.DataFrame(rows, columns=["metric", "text", "height"])
     gap = LABEL_HEIGHT * (rates.high - rates.low) / layout.height
     spread = spread_labels(table["height"].to_list(), gap, rates.low + gap / 2, rates.high - gap / 2)
     return table.assign(height=spread)
 
 
-def _notes(curves: pd.DataFrame, rates: Rates) -> list[str]:
+def _tooltip(title: str) -> list[alt.Tooltip]:
+    form = ".2f" if "%" in title else ".4f"
+    return [
+        alt.Tooltip("arm:N"),
+        alt.Tooltip("what:N", title="measure"),
+        alt.Tooltip("epoch:Q"),
+        alt.Tooltip("mean:Q", title=title, format=form),
+        alt.Tooltip("low:Q", title="lowest seed", format=form),
+        alt.Tooltip("high:Q", title="highest seed", format=form),
+        alt.Tooltip("n:Q", title="seeds"),
+    ]
+
+
+def _notes(curves: pd.DataFrame, rates: Rates, *, percent: bool) -> list[str]:
     notes = ["Clean: on a fixed sample of the training data each epoch, on all of it at the last."]
     if (curves["n"] > 1).any():
         notes.append("Lines are means over seeds; bands reach from the lowest to the highest seed.")
-    outside = (curves["low"] < rates.low).any()
-    below = f" Epochs below {rates.low:g}% lie outside the axis." if outside else ""
-    return [*notes, f"Numbers at the lines are percent, last epoch.{below}"]
+    below, above = (curves["low"] < rates.low).any(), (curves["high"] > rates.high).any()
+    outside = f" Epochs below {rates.low:g}% lie outside the axis." if below else ""
+    outside += f" Epochs above {rates.ticks[-1]:g} lie outside the axis." if above else ""
+    unit = "percent" if percent else "nats"
+    return [*notes, f"Numbers at the lines are {unit}, last epoch.{outside}"]
 
 
-def _key(series: Sequence[Series], notes: Sequence[str]) -> alt.LayerChart:
-    """The legend, drawn by hand: Vega's own keeps line style and point shape of layered marks apart."""
-    rows = pd.DataFrame([{"row": i, "metric": s.metric, "text": s.meaning} for i, s in enumerate(series)])
-    remarks = pd.DataFrame([{"row": len(series) + 0.3 + 0.85 * i, "text": n} for i, n in enumerate(notes)])
-    count = len(series) + len(notes)
-    scale = alt.Scale(domain=[-0.5, count - 0.5], reverse=True, nice=False)
-    y = alt.Y("row:Q", scale=scale, axis=None)
+def _key(series: Sequence[Series], picked: alt.Parameter) -> alt.LayerChart:
+    """The legend, drawn by hand: Vega's own keeps line style and point shape of layered marks apart.
+
+    A click on a row isolates its series in every panel.
+    """
+    rows = pd.DataFrame(
+        [
+            {"row": i, "metric": s.metric, "text": s.meaning, "short": s.meaning.split(":")[0]}
+            for i, s in enumerate(series)
+        ]
+    )
     look = theme.look(series)
-    key = alt.Chart(theme.inline(rows)).encode(y=y)
-    words = {"x": alt.value(40), "text": alt.Text("text:N")}
+    key = alt.Chart(theme.inline(rows)).encode(y=_rows(len(series)))
+    shown = alt.condition(picked, alt.value(1), alt.value(0.35))
     layers = [
         key.mark_rule(strokeWidth=1.8).encode(
-            x=alt.value(0), x2=alt.value(30), color=look.color, strokeDash=look.dash
+            x=alt.value(0), x2=alt.value(30), color=look.color, strokeDash=look.dash, opacity=shown
         ),
-        key.mark_point(filled=True, opacity=1, size=34).encode(
-            x=alt.value(15), color=look.color, shape=look.shape
+        key.mark_point(filled=True, size=34).encode(
+            x=alt.value(15), color=look.color, shape=look.shape, opacity=shown
         ),
-        key.mark_text(align="left", baseline="middle", fontSize=12, color=theme.INK).encode(**words),
-        alt.Chart(theme.inline(remarks))
-        .mark_text(align="left", baseline="middle", fontSize=12, color=theme.FAINT_INK)
-        .encode(y=y, x=alt.value(0), text="text:N"),
+        key.mark_text(
+            align="left", baseline="middle", fontSize=12, color=palette.INK, cursor="pointer", style="key"
+        )
+        .encode(x=alt.value(40), text="text:N", opacity=shown)
+        .add_params(picked),
     ]
-    return alt.LayerChart(layer=layers).properties(width=SIZES[1][0], height=KEY_ROW * count)
+    return alt.LayerChart(layer=layers).properties(width=SIZES[1][0], height=KEY_ROW * len(series))
+
+
+def _remarks(notes: Sequence[str]) -> alt.Chart:
+    rows = pd.DataFrame([{"row": i, "text": note} for i, note in enumerate(notes)])
+    remarks: alt.Chart = (
+        alt.Chart(theme.inline(rows))
+        .mark_text(align="left", baseline="middle", fontSize=12, color=palette.FAINT_INK)
+        .encode(y=_rows(len(notes)), x=alt.value(0), text="text:N")
+        .properties(width=SIZES[1][0], height=NOTE_ROW * len(notes))
+    )
+    return remarks
+
+
+def _rows(count: int) -> alt.Y:
+    return alt.Y("row:Q", scale=alt.Scale(domain=[-0.5, count - 0.5], reverse=True, nice=False), axis=None)

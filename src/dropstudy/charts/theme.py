@@ -1,15 +1,14 @@
-"""How every chart looks: colours, line styles, type, axes. No other file holds a colour.
-
-Colours are from the palette of Okabe and Ito (2008, "Color Universal Design"), chosen so that they also
-differ in lightness: a grey print keeps them apart, and dashes and point shapes do so once more.
-"""
+"""How every chart looks and answers: line styles, type, axes, legends that isolate, zooming."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
 import altair as alt
+
+from dropstudy.charts.palette import AXIS, FAINT_INK, GRID, INK, PAPER, arm_colors
+from dropstudy.names import plain_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,18 +20,16 @@ if TYPE_CHECKING:
 # Liberation Sans, which vl-convert carries, has the widths of Arial and Helvetica: whichever is found, text
 # that fitted when the picture was laid out fits where it is looked at.
 FONT = "Arial, Helvetica, Liberation Sans, sans-serif"
-INK = "#222222"
-FAINT_INK = "#5a5a5a"
-AXIS = "#8c8c8c"
-GRID = "#e3e3e3"
-PAPER = "#ffffff"
-BLUE, PURPLE, VERMILLION = "#0072b2", "#cc79a7", "#d55e00"
 SOLID, DASHED = (1, 0), (5, 3)
 BAND_OPACITY = 0.18
 
+SIGNED = "datum.value == 0 ? '0' : format(datum.value, '+.2~f')"
+"""How an axis of differences is labelled."""
+
 _MOST_TICKS = 60
 
-ChartType = TypeVar("ChartType", alt.LayerChart, alt.VConcatChart)
+Chart = alt.Chart | alt.LayerChart | alt.FacetChart | alt.ConcatChart | alt.VConcatChart
+ChartType = TypeVar("ChartType", alt.Chart, alt.LayerChart, alt.FacetChart, alt.ConcatChart, alt.VConcatChart)
 
 
 @dataclass(frozen=True)
@@ -78,6 +75,63 @@ def look(series: Sequence[Series]) -> Look:
     )
 
 
+def arm_labels(arms: Sequence[Arm]) -> dict[str, str]:
+    """What each arm is called in a chart: its name as one short line, numbered where two would read the same."""
+    labels: dict[str, str] = {}
+    for arm in arms:
+        base = label = plain_name(arm.name, 28)
+        number = 1
+        while label in labels.values():
+            number += 1
+            label = f"{base} ({number})"
+        labels[arm.name] = label
+    return labels
+
+
+def by_arm(arms: Sequence[Arm], *, legend: bool = True) -> alt.Color:
+    """Color of the column `arm`, which holds labels of `arm_labels`, with a legend above the chart."""
+    return alt.Color(
+        "arm:N",
+        scale=alt.Scale(domain=list(arm_labels(arms).values()), range=arm_colors(arms)),
+        legend=alt.Legend(orient="top", title=None, symbolOpacity=1) if legend else None,
+    )
+
+
+def isolating(field: str, *, legend: bool = True) -> alt.Parameter:
+    """A click on a legend's entry picks what has that value of `field`; a click beside it picks all again."""
+    return alt.selection_point(fields=[field], name="picked", bind="legend" if legend else alt.Undefined)
+
+
+def zooming(name: str, *encodings: Literal["x", "y"]) -> alt.Parameter:
+    """Wheel with Ctrl (or a pinch) zooms, a mouse drags, a double click goes back; a finger still scrolls the page."""
+    return alt.selection_interval(
+        name=name,
+        bind="scales",
+        encodings=list(encodings),
+        zoom="wheel![event.ctrlKey || event.metaKey]",
+        translate="[pointerdown[event.pointerType == 'mouse'], window:pointerup] > window:pointermove!",
+    )
+
+
+def fitted(
+    chart: ChartType, *, panel: int, room: int, text: str, panels: int = 1, spare: int = 0
+) -> ChartType:
+    """Say what a page needs to fit the chart into its width, and what the chart shows for who cannot see it.
+
+    Args:
+        chart: the chart.
+        panel: pixels of its plots' width.
+        room: pixels of axes and labels beside each.
+        text: what it shows, in a sentence or two.
+        panels: how many plots there are.
+        spare: pixels of the room that a narrow page saves by leaving out the layer named `wide`.
+    """
+    described: ChartType = chart.properties(
+        description=text, usermeta={"panel": panel, "room": room, "panels": panels, "spare": spare}
+    )
+    return themed(described)
+
+
 def themed(chart: ChartType) -> ChartType:
     """The chart with the type, grid and spacing that all charts share."""
     configured: ChartType = chart.configure(
@@ -109,7 +163,16 @@ def themed(chart: ChartType) -> ChartType:
             titleFontWeight="normal",
             titlePadding=8,
         ),
-        legend=alt.LegendConfig(labelColor=INK, labelFontSize=12, labelLimit=0, title=None),
+        header=alt.HeaderConfig(
+            labelColor=INK,
+            labelFontSize=13,
+            labelFontWeight="bold",
+            labelAnchor="start",
+            labelLimit=0,
+            titleFontSize=0,
+        ),
+        text=alt.MarkConfig(color=INK, fontSize=11),
+        legend=alt.LegendConfig(labelColor=INK, labelFontSize=12, labelLimit=0, title=None, columns=4),
     )
     return configured
 
@@ -117,7 +180,8 @@ def themed(chart: ChartType) -> ChartType:
 def inline(table: pd.DataFrame) -> alt.InlineData:
     """The rows of a table inside the chart. Altair refuses a DataFrame of more than 5,000 rows, not these."""
     rows = table.to_dict(orient="records")
-    return alt.InlineData(values=[{str(column): value for column, value in row.items()} for row in rows])
+    # A tuple, since Altair copies lists, and all in them, each time that a chart grows by a property.
+    return alt.InlineData(values=tuple({str(column): value for column, value in row.items()} for row in rows))
 
 
 def rate_in_words(arm: Arm) -> str:

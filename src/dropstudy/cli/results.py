@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
-from dropstudy.cli.arguments import Folder
+from dropstudy.cli.arguments import DataDir, Folder
 from dropstudy.errors import RunsFailed
 
 
@@ -26,14 +26,26 @@ def show(folder: Folder) -> None:
     report_failures(study)
 
 
-def report(folder: Folder) -> None:
-    """Write a study's figures (PNG and SVG), tables (CSV) and conclusion into its folder.
+def report(
+    folder: Folder,
+    data_dir: DataDir = None,
+    mc: Annotated[
+        int,
+        typer.Option(
+            help="Networks to sample by Monte-Carlo dropout, for uncertainty: 50. Takes a while.", min=0
+        ),
+    ] = 0,
+    margin: Annotated[
+        float, typer.Option(help="Differences of test accuracy below this, in points, do not matter.")
+    ] = 0.1,
+) -> None:
+    """Write a study's page (HTML), figures (PNG, SVG, PDF), tables (CSV) and conclusion into its folder.
 
     Example: dropstudy report studies/notebook
     """
     from dropstudy.study import Study
 
-    for path in Study.open(folder).report():
+    for path in Study.open(folder).report(data_dir=data_dir, mc=mc, margin=margin):
         typer.echo(path)
 
 

@@ -109,8 +109,9 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
         study.run(workers=workers, device=device, listener=Silent() if quiet else Screen())
         print_result(study)
         if not study.reported:
-            files = study.report()
-            say(f"\nFigures and tables: {study.folder} ({len(files)} files)")
+            files = study.report(data_dir=data_dir)
+            page = study.folder / "report.html"
+            say(f"\nThe report: {page} (open it in a browser; {len(files) - 1} more files beside it)")
             arm = shlex.quote(study.spec.arms[-1].name)
             say(f"A trained network: {command('export', study.folder)} --arm {arm}")
     except KeyboardInterrupt:

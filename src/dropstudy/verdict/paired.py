@@ -50,10 +50,10 @@ class ShapeTables:
     def answers(self, arm: str, seeds: Sequence[int]) -> NDArray[np.int8] | None:
         """Per seed and test example 1 where only the arm was right, -1 where only the baseline was, else 0.
 
-        None where the answers of one of the runs are not known.
+        None where the answers of one of the runs are not known, or there are no seeds.
         """
         baseline = self.arms[0].name
-        if not all((name, seed) in self.right for name in (arm, baseline) for seed in seeds):
+        if not seeds or not all((name, seed) in self.right for name in (arm, baseline) for seed in seeds):
             return None
         ours, theirs = (
             np.stack([self.right[name, seed] for seed in seeds]).astype(np.int8) for name in (arm, baseline)

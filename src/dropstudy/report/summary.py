@@ -1,4 +1,4 @@
-"""What a study says to its reader: a table, a few plain sentences, figures and CSV files.
+"""What a study says to its reader in a terminal: a table and a few plain sentences.
 
 Accuracies are in percent, differences of accuracies in percentage points ("points"). The sentences describe
 the runs at hand and go no further: this version gives no verdict.
@@ -13,12 +13,10 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from dropstudy import stats
-from dropstudy.files import write_text
 from dropstudy.names import plain_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from dropstudy.records import Arm
     from dropstudy.stats import ArmSummary, Comparison, Mean
@@ -151,78 +149,6 @@ def conclusion(
             "rate: hold out validation data to choose one."
         )
     return [sentence for sentence in sentences if sentence]
-
-
-def write_report(
-    folder: Path,
-    *,
-    history: pd.DataFrame,
-    finals: pd.DataFrame,
-    arms: Sequence[Arm],
-    study_name: str,
-    dataset_name: str,
-    watches_test: bool,
-    n_test: int,
-    fallback_note: str | None = None,
-) -> list[Path]:
-    """Write figures, tables and conclusion of a study; files of these names from earlier are replaced.
-
-    `figures/` holds `side_by_side` and the notebook's two figures of each arm, as PNG and SVG, beside it lie
-    `history.csv`, `summary.csv` and `conclusion.txt`. Figures of several shapes have a
-    folder each. Each file is there whole or not at all.
-
-    Args:
-        folder: where to; made where missing.
-        history: one row per arm, seed and epoch, columns of `EpochMetrics`.
-        finals: one row per finished run: arm, rate, seed, test_loss, test_accuracy, brier.
-        arms: the study's arms, baseline first.
-        study_name: for titles.
-        dataset_name: likewise.
-        watches_test: whether the validation columns are of the test set.
-        n_test: test examples.
-        fallback_note: a sentence that says which data stand in for those wanted; None where none do.
-
-    Returns:
-        The paths written.
-
-    Raises:
-        StoreError: the disk is full, or the folder cannot be written.
-    """
-    from dropstudy import charts  # noqa: PLC0415 - altair is slow to import, and most commands draw nothing
-
-    subtitle = f"{plain_name(study_name)}, data: {plain_name(dataset_name)}"
-    if fallback_note:
-        subtitle += f" ({plain_name(fallback_note, 90)})"
-    watched = "test" if watches_test else "validation"
-    paths: list[Path] = []
-    parts = stats.by_shape(history, finals)
-    for (hidden, train_size), rows, done in parts:
-        several = len(parts) > 1
-        figures = folder / "figures" / f"{hidden}-of-{train_size}" if several else folder / "figures"
-        title = f"{subtitle}; {shape_title(hidden, train_size).lower()}" if several else subtitle
-        drawn = stats.finished_history(rows, done, arms)
-        beside = charts.side_by_side(drawn, arms, watches_test=watches_test, subtitle=title)
-        paths += charts.save(beside, figures / "side_by_side")
-        for arm, stem in zip(arms, file_stems([arm.name for arm in arms]), strict=True):
-            if (drawn["arm"] == arm.name).any():
-                figure = charts.notebook_test(drawn, arm, watches_test=watches_test)
-                paths += charts.save(figure, figures / f"{watched}_data_{stem}")
-                paths += charts.save(charts.notebook_training(drawn, arm), figures / f"training_data_{stem}")
-    summaries = stats.summarise(history, finals, arms)
-    sentences = conclusions(history, finals, arms, watches_test=watches_test, n_test=n_test)
-    heading = f"Study {plain_name(study_name)}, data: {plain_name(dataset_name)}"
-    lines = [heading, *([fallback_note] if fallback_note else []), *sentences]
-    texts = {
-        "history.csv": history.to_csv(index=False, lineterminator="\n"),
-        "summary.csv": summary_table(summaries).to_csv(
-            index=False, lineterminator="\n", float_format="%.10g"
-        ),
-        "conclusion.txt": "\n\n".join(lines) + "\n",
-    }
-    for name, text in texts.items():
-        write_text(folder / name, text)
-        paths.append(folder / name)
-    return paths
 
 
 def file_stems(names: Sequence[str], limit: int = 40) -> list[str]:

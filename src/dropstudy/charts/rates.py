@@ -1,0 +1,166 @@
+"""Test error over the rate, and what dropout gains over the size of the training set."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import altair as alt
+import pandas as pd
+
+from dropstudy.charts import palette, theme
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dropstudy.records import Arm
+
+WIDE, NARROW = 560, 250
+MOST_COLUMNS = 3
+
+
+def rate_curve(
+    means: pd.DataFrame, seeds: pd.DataFrame, *, chosen: dict[str, float] | None = None
+) -> alt.FacetChart | alt.LayerChart:
+    """Test error in percent over the rate, a panel for each shape: means with a band, and every seed.
+
+    Args:
+        means: shape, rate, mean, low, high, n; errors in percent, the band simultaneous over a shape's rates.
+        seeds: shape, rate, seed, error.
+        chosen: the rate chosen on validation data, by shape; None where none may be chosen.
+    """
+    chosen = chosen or {}
+    table = pd.concat(
+        [
+            means.assign(
+                kind="mean",
+                chosen=[chosen.get(s) == r for s, r in zip(means["shape"], means["rate"], strict=True)],
+            ),
+            seeds.assign(kind="seed"),
+        ],
+        ignore_index=True,
+    )
+    shapes = list(dict.fromkeys(means["shape"]))
+    several = len(shapes) > 1
+    width = NARROW if several else WIDE
+    rates = sorted(set(means["rate"]))
+    span = max(rates) - min(rates) or 1.0
+    x_scale = alt.Scale(domain=[min(rates) - 0.04 * span, max(rates) + 0.04 * span], nice=False, zero=False)
+    x_axis = alt.Axis(title="Rate: share of hidden units dropped", values=rates, format=".3~g", grid=False)
+    y_scale, y_axis = alt.Scale(zero=False, nice=True), alt.Axis(title="Test error (%)", tickCount=6)
+    x = alt.X("rate:Q", scale=x_scale, axis=x_axis)
+
+    def y(field: str) -> alt.Y:
+        return alt.Y(f"{field}:Q", scale=y_scale, axis=y_axis)
+
+    tooltip = [
+        alt.Tooltip("rate:Q", format=".3~g"),
+        alt.Tooltip("mean:Q", title="mean test error, %", format=".3f"),
+        alt.Tooltip("low:Q", title="band from", format=".3f"),
+        alt.Tooltip("high:Q", title="to", format=".3f"),
+        alt.Tooltip("n:Q", title="seeds"),
+    ]
+    base = alt.Chart().encode(x=x)
+    mean = base.transform_filter("datum.kind == 'mean'")
+    layers = [
+        mean.mark_area(opacity=theme.BAND_OPACITY, color=palette.BLUE, clip=True).encode(
+            y=y("low"), y2="high:Q"
+        ),
+        base.transform_filter("datum.kind == 'seed'")
+        .mark_point(filled=True, size=28, opacity=0.35, color=palette.FAINT_INK, clip=True)
+        .encode(
+            y=y("error"),
+            tooltip=[
+                alt.Tooltip("rate:Q", format=".3~g"),
+                alt.Tooltip("seed:N"),
+                alt.Tooltip("error:Q", title="test error, %", format=".3f"),
+            ],
+        )
+        .add_params(theme.zooming("zoom", "x", "y")),
+        mean.mark_line(strokeWidth=2, color=palette.BLUE, clip=True).encode(y=y("mean")),
+        mean.mark_point(filled=True, size=64, opacity=1, color=palette.BLUE, clip=True).encode(
+            y=y("mean"), tooltip=tooltip
+        ),
+    ]
+    if chosen:
+        mark = mean.transform_filter("datum.chosen")
+        layers += [
+            mark.mark_point(size=230, opacity=1, color=palette.VERMILLION, strokeWidth=2.5, clip=True).encode(
+                y=y("mean")
+            ),
+            mark.mark_text(dy=-19, fontWeight="bold", color=palette.INK, text="chosen", clip=True).encode(
+                y=y("mean")
+            ),
+        ]
+    words = "Mean test error in percent over the rate: " + "; ".join(
+        (f"{shape}, " if several else "")
+        + ", ".join(f"rate {r:.3g} {m:.2f}" for r, m in zip(part["rate"], part["mean"], strict=True))
+        for shape, part in means.groupby("shape", sort=False)
+    )
+    layered = alt.LayerChart(layer=layers).properties(width=width, height=190 if several else 300)
+    text = f"{words}."
+    if not several:
+        whole = layered.properties(data=theme.inline(table))
+        return theme.fitted(whole, panel=width, room=70, text=text)
+    chart: alt.FacetChart = layered.facet(
+        facet=alt.Facet("shape:N", sort=shapes, title=None), columns=MOST_COLUMNS, data=theme.inline(table)
+    )
+    return theme.fitted(chart, panel=width, panels=len(shapes), room=70, text=text)
+
+
+def payoff(rows: pd.DataFrame, arms: Sequence[Arm], *, baseline: str) -> alt.LayerChart:
+    """What each arm gains over the baseline, in points, over the number of training examples.
+
+    Args:
+        rows: hidden, arm (as it is to be called), train_size, mean, low, high, n; paired differences in points.
+        arms: the study's arms, for their colours.
+        baseline: what the baseline is called.
+    """
+    sizes = sorted(set(rows["train_size"]))
+    x = alt.X(
+        "train_size:Q",
+        scale=alt.Scale(type="log", nice=False, padding=20),
+        axis=alt.Axis(
+            title="Training examples (log scale)",
+            values=sizes,
+            format=",d",
+            grid=False,
+            labelOverlap="greedy",
+        ),
+    )
+    y_axis = alt.Axis(
+        title=f"Test accuracy minus that of {baseline}, points", labelExpr=theme.SIGNED, tickCount=6
+    )
+    picked = theme.isolating("arm")
+    color, faded = theme.by_arm(arms), alt.condition(picked, alt.value(1), alt.value(0.08))
+    base = alt.Chart(theme.inline(rows)).encode(x=x, color=color)
+    zero = alt.Chart(theme.inline(rows.head(1).assign(zero=0))).mark_rule(color=palette.AXIS)
+    layers = [
+        zero.encode(y=alt.Y("zero:Q", axis=y_axis)),
+        base.mark_area().encode(
+            y=alt.Y("low:Q", axis=y_axis),
+            y2="high:Q",
+            opacity=alt.condition(picked, alt.value(0.12), alt.value(0)),
+            detail="hidden:N",
+        ),
+        base.mark_line(strokeWidth=2).encode(
+            y=alt.Y("mean:Q", axis=y_axis), opacity=faded, detail="hidden:N"
+        ),
+        base.mark_point(filled=True, size=60)
+        .encode(
+            y=alt.Y("mean:Q", axis=y_axis),
+            opacity=faded,
+            tooltip=[
+                alt.Tooltip("arm:N"),
+                alt.Tooltip("hidden:N", title="hidden layers"),
+                alt.Tooltip("train_size:Q", title="training examples", format=","),
+                alt.Tooltip("mean:Q", title="difference, points", format="+.3f"),
+                alt.Tooltip("low:Q", title="95% interval from", format="+.3f"),
+                alt.Tooltip("high:Q", title="to", format="+.3f"),
+                alt.Tooltip("n:Q", title="seeds"),
+            ],
+        )
+        .add_params(picked, theme.zooming("zoom", "y")),
+    ]
+    chart = alt.LayerChart(layer=layers).properties(width=WIDE, height=300)
+    text = f"Gain of each arm over {baseline} in points of test accuracy, for {len(sizes)} sizes of the training set."
+    return theme.fitted(chart, panel=WIDE, room=80, text=text)

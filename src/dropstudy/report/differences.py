@@ -1,0 +1,51 @@
+"""Paired differences between arms, as the charts of a report take them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from dropstudy import charts
+
+if TYPE_CHECKING:
+    from dropstudy.report.source import Source
+
+COLUMNS = ("arm", "n", "mean", "low", "high", "all_low", "all_high")
+
+
+def differences(source: Source, shape: tuple[str, int]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Test accuracy of each arm minus that of the baseline, paired by seed, in points, as the verdict has them.
+
+    Returns:
+        A row for each arm that shares a seed with the baseline: arm (as charts call it), n, mean, low and high (of this
+        arm alone), all_low and all_high (of all arms at once); and a row for each pair: arm, seed, difference.
+    """
+    labels = charts.arm_labels(source.arms)
+    told = source.shape_verdict(shape)
+    compared = [comparison for comparison in told.comparisons if comparison.n] if told else []
+    rows = [
+        (
+            labels[c.arm],
+            c.n,
+            c.difference.value,
+            c.difference.low,
+            c.difference.high,
+            c.simultaneous.low,
+            c.simultaneous.high,
+        )
+        for c in compared
+    ]
+    pairs = [
+        (labels[c.arm], seed, value)
+        for c in compared
+        for seed, value in zip(c.seeds, c.differences, strict=True)
+    ]
+    return pd.DataFrame(rows, columns=list(COLUMNS)), pd.DataFrame(
+        pairs, columns=["arm", "seed", "difference"]
+    )
+
+
+def shape_words(shape: tuple[str, int]) -> str:
+    """A shape as a title says it, for instance `512-512 units, 60,000 training examples`."""
+    return f"{shape[0]} units, {shape[1]:,} training examples"

@@ -1,0 +1,90 @@
+"""What a report leaves in a study's folder: the page, the figures, the tables, the conclusion."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import altair as alt
+
+from dropstudy import charts, stats
+from dropstudy.files import write_text
+from dropstudy.names import plain_name
+from dropstudy.report.page import html
+from dropstudy.report.parts import figures_of
+from dropstudy.report.sections import sections
+from dropstudy.report.sections.curves import notebook_figures
+from dropstudy.report.sections.runs import run_table
+from dropstudy.report.summary import summary_table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import pandas as pd
+
+    from dropstudy.report.parts import Figure, Section
+    from dropstudy.report.source import Source
+
+
+def write_report(source: Source, folder: Path) -> list[Path]:
+    """Write page, figures, tables and conclusion of a study; files of these names from earlier are replaced.
+
+    `report.html` holds everything in itself. `figures/` has each figure as PNG, SVG and PDF and its numbers as CSV;
+    beside it lie `history.csv`, `runs.csv`, `summary.csv` and, last of all, `conclusion.txt`. Each file is there whole
+    or not at all.
+
+    Args:
+        source: the study.
+        folder: where to; made where missing.
+
+    Returns:
+        The paths written.
+
+    Raises:
+        StoreError: the disk is full, or the folder cannot be written.
+    """
+    parts = sections(source)
+    paths = [_text(folder / "report.html", html(source, parts))]
+    for figure in all_figures(source, parts):
+        stem = folder / "figures" / figure.name
+        paths += charts.save(titled(figure, source.subtitle), stem)
+        paths.append(_text(stem.with_name(f"{figure.name}.csv"), _csv(figure.table)))
+    summaries = stats.summarise(source.history, source.finals, source.arms)
+    paths += [
+        _text(folder / "history.csv", source.history.to_csv(index=False, lineterminator="\n")),
+        _text(folder / "runs.csv", _csv(run_table(source))),
+        _text(folder / "summary.csv", _csv(summary_table(summaries))),
+        _text(folder / "conclusion.txt", _conclusion(source)),
+    ]
+    return paths
+
+
+def all_figures(source: Source, parts: Sequence[Section]) -> list[Figure]:
+    """The figures of the page, and the notebook's of every arm, of which the page may show a few."""
+    shown = figures_of(parts)
+    names = {figure.name for figure in shown}
+    return [*shown, *(figure for figure in notebook_figures(source) if figure.name not in names)]
+
+
+def titled(figure: Figure, subtitle: str) -> charts.Chart:
+    """A figure's chart as a file shows it: with its title, which the page has as a heading."""
+    if figure.chart.title is not alt.Undefined:
+        return figure.chart
+    title = alt.Title(plain_name(figure.title, 90), subtitle=subtitle, limit=640, offset=18)
+    return figure.chart.properties(title=title)
+
+
+def _conclusion(source: Source) -> str:
+    heading = f"Study {plain_name(source.spec.name)}, data: {plain_name(source.facts['data'])}"
+    note = source.fallback_note
+    return "\n\n".join([heading, *([note] if note else []), *source.verdict.sentences]) + "\n"
+
+
+def _csv(frame: pd.DataFrame) -> str:
+    text: str = frame.to_csv(index=False, lineterminator="\n", float_format="%.10g")
+    return text
+
+
+def _text(path: Path, text: str) -> Path:
+    write_text(path, text)
+    return path

@@ -1,0 +1,60 @@
+"""Arrays as pictures that a page holds in itself."""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+
+def data_address(pixels: NDArray[np.uint8]) -> str:
+    """A PNG as a `data:` address.
+
+    Args:
+        pixels: (rows, columns) in shades of grey, or (rows, columns, 3 or 4).
+    """
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, format="PNG", optimize=True)
+    return f"data:image/png;base64,{base64.b64encode(stream.getvalue()).decode('ascii')}"
+
+
+def example(x: NDArray[np.generic], scale: float) -> NDArray[np.uint8]:
+    """An example as pixels from 0 to 255.
+
+    Args:
+        x: (rows, columns) or (rows, columns, 1 or 3), from 0 to `scale`.
+        scale: the brightest value.
+    """
+    shares = np.clip(np.asarray(x, dtype=np.float64) / scale, 0, 1)
+    pixels: NDArray[np.uint8] = np.round(255 * shares).astype(np.uint8)
+    return pixels[..., 0] if pixels.ndim == 3 and pixels.shape[-1] == 1 else pixels  # noqa: PLR2004 - channels last
+
+
+def tiles(images: ArrayLike, columns: int, *, gap: int = 1) -> NDArray[np.uint8]:
+    """Signed images as one sheet: each scaled by its own largest value, zero in mid grey, gaps see-through.
+
+    Args:
+        images: (count, rows, columns).
+        columns: images in a row.
+        gap: pixels between two.
+
+    Returns:
+        Grey and opacity as RGBA, (rows, columns, 4).
+    """
+    stack = np.asarray(images, dtype=np.float64)
+    count, height, width = stack.shape
+    largest = np.abs(stack).max(axis=(1, 2), keepdims=True)
+    grey = np.round(127.5 + 127.5 * stack / np.where(largest > 0, largest, 1)).astype(np.uint8)
+    rows = -(-count // columns)
+    sheet = np.zeros((rows * (height + gap) - gap, min(count, columns) * (width + gap) - gap, 4), np.uint8)
+    for number, image in enumerate(grey):
+        top, left = (number // columns) * (height + gap), (number % columns) * (width + gap)
+        sheet[top : top + height, left : left + width, :3] = image[..., None]
+        sheet[top : top + height, left : left + width, 3] = 255
+    return sheet

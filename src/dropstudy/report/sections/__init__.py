@@ -1,0 +1,42 @@
+"""The sections of the page, one a file, each a function from a study to a section, or to None where it has no data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dropstudy.report.sections.answers import answers
+from dropstudy.report.sections.curves import curves
+from dropstudy.report.sections.gap import gap
+from dropstudy.report.sections.inside import inside
+from dropstudy.report.sections.made import made
+from dropstudy.report.sections.rates import rates
+from dropstudy.report.sections.runs import all_runs
+from dropstudy.report.sections.seeds import seeds
+from dropstudy.report.sections.trust import trust
+from dropstudy.report.sections.verdict import verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dropstudy.report.parts import Section
+    from dropstudy.report.source import Source
+
+SECTIONS: tuple[Callable[[Source], Section | None], ...] = (
+    verdict,
+    rates,
+    curves,
+    gap,
+    seeds,
+    answers,
+    trust,
+    inside,
+    all_runs,
+    made,
+)
+"""In the order of the page."""
+
+
+def sections(source: Source) -> list[Section]:
+    """All sections that the study has the data for."""
+    made_sections = (make(source) for make in SECTIONS)
+    return [section for section in made_sections if section is not None]

@@ -1,0 +1,109 @@
+"""Section 6: what changed for whom: examples that change sides between two arms, and which class is taken for which."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from dropstudy import charts
+from dropstudy.names import plain_name
+from dropstudy.report.parts import Figure, Picture, Pictures, Section
+from dropstudy.report.pixels import data_address, example
+from dropstudy.stats.examples import confusion, flips
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from dropstudy.report.parts import Block
+    from dropstudy.report.source import Source, TestSet
+    from dropstudy.stats.examples import Flip
+
+MOST_PICTURES = 24
+SIDE = 72
+"""Pixels of a picture's longer side on the page."""
+
+
+def answers(source: Source) -> Section | None:
+    """The baseline beside the arm that the study is about: the chosen one, else the one that differs most."""
+    test, arm = source.test_set, source.featured()
+    if test is None or arm is None:
+        return None
+    shape = source.shapes[0]
+    labels = charts.arm_labels(source.arms)
+    names = labels[source.arms[0].name], labels[arm.name]
+    runs = [source.finished(name, shape) for name in (source.arms[0].name, arm.name)]
+    read = [source.predictions(of_arm) for of_arm in runs]
+    if read[0] is None or read[1] is None:
+        return None
+    before, after = read[0]["labels"], read[1]["labels"]
+    gained, lost = flips(before, after, test.y)
+    seeds = f"{len(before)} seeds" if len(before) == len(after) else f"{len(before)} and {len(after)} seeds"
+    most = f"in most of {seeds}" if len(before) > 1 else "in its one seed"
+    paragraph = (
+        f"Of {len(test.y):,} test examples, {names[1]} gets {len(gained):,} right {most} that {names[0]} gets wrong "
+        f"in most, and {len(lost):,} wrong that {names[0]} gets right."
+        if len(before) > 1
+        else f"Of {len(test.y):,} test examples, {names[1]} gets {len(gained):,} right that {names[0]} gets wrong, and "
+        f"{len(lost):,} wrong that {names[0]} gets right. With one seed, most of that may be chance."
+    )
+    blocks: list[Block] = []
+    if test.images:
+        titles = (
+            f"Right with {names[1]}, wrong with {names[0]}",
+            f"Right with {names[0]}, wrong with {names[1]}",
+        )
+        blocks += [
+            _pictures(title, rows, test, names)
+            for title, rows in zip(titles, (gained, lost), strict=True)
+            if rows
+        ]
+    if len(test.classes) <= charts.MOST_CLASSES:
+        blocks.append(_confusion(before, after, test, names))
+    return Section("answers", "What changed for whom", (paragraph,), tuple(blocks))
+
+
+def _pictures(title: str, rows: list[Flip], test: TestSet, names: tuple[str, str]) -> Pictures:
+    classes = [plain_name(name, 14) for name in test.classes]
+    height, width = test.x.shape[1:3]
+    scale = SIDE / max(height, width)
+    pictures = tuple(
+        Picture(
+            data_address(example(test.x[flip.example], test.scale)),
+            round(width * scale),
+            round(height * scale),
+            f"Test example {flip.example}, true class {classes[flip.truth]}: {names[0]} says {classes[flip.before]}, "
+            f"{names[1]} says {classes[flip.after]}.",
+            (f"is {classes[flip.truth]}", f"{classes[flip.before]} → {classes[flip.after]}"),
+        )
+        for flip in rows[:MOST_PICTURES]
+    )
+    shown = f"{len(pictures)} of {len(rows)}" if len(rows) > len(pictures) else f"All {len(rows)}"
+    shown = f"{shown}, the clearest first." if len(rows) > 1 else "The only one."
+    caption = f"{shown} Arrow: from what {names[0]} says most often to what {names[1]} does."
+    return Pictures(title, pictures, caption, ink=test.x.ndim == 3)  # noqa: PLR2004 - (n, rows, columns): shades of grey
+
+
+def _confusion(
+    before: NDArray[np.integer], after: NDArray[np.integer], test: TestSet, names: tuple[str, str]
+) -> Figure:
+    count = len(test.classes)
+    classes = [plain_name(name, 14) for name in test.classes]
+    tables = [confusion(labels, test.y, count) for labels in (before, after)]
+    true, predicted = np.divmod(np.arange(count * count), count)
+    cells = pd.DataFrame(
+        {
+            "true": [classes[i] for i in true],
+            "predicted": [classes[i] for i in predicted],
+            "first": tables[0].ravel(),
+            "second": tables[1].ravel(),
+        }
+    )
+    return Figure(
+        name="confusion",
+        title="Which class is taken for which",
+        chart=charts.confusion(cells, first=names[0], second=names[1]),
+        caption="Mistakes only, in test examples a run, means over seeds. Last table: fewer is blue, more orange.",
+        table=cells.rename(columns={"first": names[0], "second": names[1]}),
+    )

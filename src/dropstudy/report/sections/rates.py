@@ -1,0 +1,115 @@
+"""Section 2: test error over the rate, and over the size of the training set when dropout begins to pay."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from dropstudy import charts
+from dropstudy.report.differences import differences, shape_words
+from dropstudy.report.parts import Figure, Section
+from dropstudy.stats.simultaneous import simultaneous
+
+if TYPE_CHECKING:
+    from dropstudy.records import Arm
+    from dropstudy.report.source import Source
+
+FEWEST_RATES = 3
+"""Two points make no curve."""
+
+
+def rates(source: Source) -> Section | None:
+    """The rate curve where the study has several rates, the pay-off where it has several training-set sizes."""
+    blocks = [figure for figure in (rate_curve(source), payoff(source)) if figure is not None]
+    if not blocks:
+        return None
+    paragraph = (
+        "A rate is the share of hidden units dropped: 0.8 drops 80% and keeps 20%. The error is that of the one look "
+        "at the test set at the end of a run."
+    )
+    return Section("rates", "Which rate", (paragraph,), tuple(blocks))
+
+
+def rate_curve(source: Source) -> Figure | None:
+    """Test error over rate, for the arms that differ from the baseline in nothing but the rate."""
+    family = rate_family(source.arms)
+    means, seeds = [], []
+    several = len(source.shapes) > 1
+    for shape in source.shapes:
+        finals = source.of_shape(source.finals, shape)
+        rows = finals[finals["arm"].isin([arm.name for arm in family])]
+        if rows["rate"].nunique() < FEWEST_RATES:
+            continue
+        errors = rows.assign(
+            error=100 * (1 - rows["test_accuracy"]), shape=shape_words(shape) if several else "all"
+        )
+        means.append(
+            _band(errors).assign(shape=errors["shape"].iloc[0], hidden=shape[0], train_size=shape[1])
+        )
+        seeds.append(errors[["shape", "rate", "seed", "error"]])
+    if not means:
+        return None
+    table = pd.concat(means, ignore_index=True)
+    chosen = _chosen(source, family)
+    banded = bool(table["low"].notna().any())
+    caption = "Large points are means over seeds, small ones single seeds."
+    if banded:
+        caption += " The band holds for all rates of a curve at once, with 95% confidence (max-t)."
+    if chosen:
+        caption += " The ringed rate is the one chosen on validation data."
+    return Figure(
+        name="rate-curve",
+        title="Test error over the rate",
+        chart=charts.rate_curve(table, pd.concat(seeds, ignore_index=True), chosen=chosen),
+        caption=caption,
+        table=table[["hidden", "train_size", "rate", "mean", "low", "high", "n"]],
+    )
+
+
+def payoff(source: Source) -> Figure | None:
+    """What each arm gains over the baseline, for each size of the training set."""
+    if len({size for _, size in source.shapes}) < 2:  # noqa: PLR2004 - one size has no course
+        return None
+    parts = [
+        differences(source, shape)[0].assign(hidden=shape[0], train_size=shape[1]) for shape in source.shapes
+    ]
+    rows = pd.concat(parts, ignore_index=True)
+    if rows.empty:
+        return None
+    baseline = charts.arm_labels(source.arms)[source.arms[0].name]
+    return Figure(
+        name="payoff",
+        title="When dropout starts to pay",
+        chart=charts.payoff(rows, source.arms, baseline=baseline),
+        caption="Above the line an arm classifies better than the baseline. Points are mean paired differences over "
+        "seeds, bands 95% intervals of each arm alone (paired t).",
+        table=rows[["hidden", "train_size", "arm", "n", "mean", "low", "high"]],
+    )
+
+
+def _band(errors: pd.DataFrame) -> pd.DataFrame:
+    """Mean error of each rate with the band that holds for all of them: rate, n, mean, low, high."""
+    table = errors.pivot_table(index="seed", columns="rate", values="error")
+    estimates = simultaneous(table.to_numpy(dtype=float))
+    rows = [(rate, e.n, e.value, e.low, e.high) for rate, e in zip(table.columns, estimates, strict=True)]
+    return pd.DataFrame(rows, columns=["rate", "n", "mean", "low", "high"])
+
+
+def _chosen(source: Source, family: list[Arm]) -> dict[str, float]:
+    """The rate chosen on validation data, by shape as the chart calls it; none where the test set was watched."""
+    rates = {arm.name: arm.rate for arm in family}
+    several = len(source.shapes) > 1
+    told = {shape: source.shape_verdict(shape) for shape in source.shapes}
+    return {
+        shape_words(shape) if several else "all": rates[verdict.chosen]
+        for shape, verdict in told.items()
+        if verdict is not None and verdict.chosen in rates
+    }
+
+
+def rate_family(arms: tuple[Arm, ...]) -> list[Arm]:
+    """The baseline and the arms that are the baseline with another rate."""
+    plain = replace(arms[0], name="", rate=0.0)
+    return [arm for arm in arms if replace(arm, name="", rate=0.0) == plain]

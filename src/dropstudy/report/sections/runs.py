@@ -1,0 +1,68 @@
+"""Section 9, first half: every run, finished or not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from dropstudy.names import plain_name
+from dropstudy.records import SHAPE
+from dropstudy.report.parts import Section, Table
+
+if TYPE_CHECKING:
+    from dropstudy.report.source import Source
+
+FORMS = {
+    "test accuracy, %": ".2f",
+    "test loss": ".4f",
+    "Brier": ".4f",
+    "clean training, %": ".2f",
+    "Keras' training, %": ".2f",
+    "seconds": ".1f",
+}
+
+
+def all_runs(source: Source) -> Section:
+    """The table of all runs; failures and what caused them are said above it."""
+    frame = run_table(source)
+    ended = frame["status"].value_counts()
+    counts = ", ".join(f"{count} {status}" for status, count in ended.items())
+    paragraphs = [f"{len(frame):,} runs: {counts}." if len(frame) else "No run is planned."]
+    paragraphs += [f"{plain_name(failure, 400)}." for failure in source.failures[:20]]
+    if len(source.failures) > 20:  # noqa: PLR2004 - as above
+        paragraphs.append(f"And {len(source.failures) - 20} more.")
+    table = Table("All runs. A click on a heading sorts.", frame, FORMS)
+    return Section("runs", "All runs", tuple(paragraphs), (table,) if len(frame) else ())
+
+
+def run_table(source: Source) -> pd.DataFrame:
+    """A row for each run: what it is, how it ended, what it reached. Accuracies in percent, losses in nats."""
+    where = ["arm", *SHAPE, "seed"]
+    last = source.history.drop_duplicates(where, keep="last").set_index(where).to_dict(orient="index")
+    seconds = source.history.groupby(where)["seconds"].sum().to_dict()
+    finals = source.finals.set_index("key").to_dict(orient="index")
+    rows = []
+    for run in source.runs:
+        place = (run.arm.name, run.shape.layers, run.shape.train_size, run.seed)
+        end, final = last.get(place), finals.get(run.key)
+        rows.append(
+            {
+                "arm": plain_name(run.arm.name),
+                "rate": run.arm.rate,
+                "units": run.shape.layers,
+                "training examples": run.shape.train_size,
+                "seed": run.seed,
+                "status": source.status[run.key],
+                "epochs": 0 if end is None else int(end["epoch"]),
+                "test accuracy, %": None if final is None else 100 * final["test_accuracy"],
+                "test loss": None if final is None else final["test_loss"],
+                "Brier": None if final is None else final["brier"],
+                "clean training, %": None if end is None else 100 * end["clean_accuracy"],
+                "Keras' training, %": None if end is None else 100 * end["accuracy"],
+                "seconds": float(seconds.get(place, 0.0)),
+            }
+        )
+    frame = pd.DataFrame(rows)
+    alike = [c for c in ("units", "training examples") if len(set(frame.get(c, ()))) == 1]
+    return frame.drop(columns=alike)

@@ -1,0 +1,94 @@
+"""Whether confidence says how often a network is right: reliability bins and the expected calibration error.
+
+Confidence is the probability of the class that the network names. A network is calibrated where, of the examples
+answered with confidence p, a share p is answered correctly.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+BINS = 15
+"""Of equal width, as in Guo, Pleiss, Sun, Weinberger 2017 ("On Calibration of Modern Neural Networks")."""
+
+
+def reliability_bins(confidence: ArrayLike, right: ArrayLike, bins: int = BINS) -> pd.DataFrame:
+    """Mean confidence and accuracy of the examples in each bin of confidence, bins without examples left out.
+
+    Args:
+        confidence: probability of the class named, (n,), in [0, 1].
+        right: whether the class named is the true one, (n,).
+        bins: how many, of equal width, each without its lower end and with its upper.
+
+    Returns:
+        confidence, accuracy and share of the examples (all in [0, 1]) and count, a row for each bin from low to high.
+    """
+    probability, hit = _flat(confidence, right)
+    place = np.clip(np.ceil(probability * bins).astype(np.int64) - 1, 0, bins - 1)
+    count = np.bincount(place, minlength=bins)
+    filled = np.flatnonzero(count)
+    return pd.DataFrame(
+        {
+            "confidence": np.bincount(place, probability, bins)[filled] / count[filled],
+            "accuracy": np.bincount(place, hit, bins)[filled] / count[filled],
+            "share": count[filled] / max(1, probability.size),
+            "count": count[filled],
+        }
+    )
+
+
+def expected_calibration_error(confidence: ArrayLike, right: ArrayLike, bins: int = BINS) -> float:
+    """Mean over examples of |accuracy - confidence| of their bin, in [0, 1] (Naeini, Cooper, Hauskrecht 2015).
+
+    Args:
+        confidence: probability of the class named, (n,), in [0, 1].
+        right: whether the class named is the true one, (n,).
+        bins: how many, of equal width.
+    """
+    rows = reliability_bins(confidence, right, bins)
+    return float((rows["share"] * (rows["accuracy"] - rows["confidence"]).abs()).sum())
+
+
+def predictive_entropy(probabilities: ArrayLike) -> NDArray[np.float64]:
+    """Entropy of each distribution in nats: -sum p log p, from 0 to log(classes).
+
+    Args:
+        probabilities: (n, classes), each row with a sum of 1.
+    """
+    p = np.asarray(probabilities, dtype=np.float64)
+    entropy: NDArray[np.float64] = -np.sum(p * np.log(np.where(p > 0, p, 1.0)), axis=1)
+    return entropy
+
+
+def entropy_shares(entropy: ArrayLike, right: ArrayLike, *, classes: int, bins: int = 20) -> pd.DataFrame:
+    """How entropies of right and of wrong answers are spread over bins of equal width.
+
+    Args:
+        entropy: (n,), in nats.
+        right: whether each answer is right, (n,).
+        classes: their number, which bounds the entropy.
+        bins: how many.
+
+    Returns:
+        answer ("right" or "wrong"), entropy (the middle of a bin) and share (of the answers of that kind), a row for
+        each bin of a kind that has answers.
+    """
+    values, hit = _flat(entropy, right)
+    edges = np.linspace(0, np.log(classes), bins + 1)
+    parts = []
+    for answer, chosen in (("right", hit > 0), ("wrong", hit == 0)):
+        if chosen.any():
+            count, _ = np.histogram(np.clip(values[chosen], 0, edges[-1]), edges)
+            middle = (edges[1:] + edges[:-1]) / 2
+            parts.append(pd.DataFrame({"answer": answer, "entropy": middle, "share": count / chosen.sum()}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _flat(values: ArrayLike, right: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    return np.asarray(values, dtype=np.float64).ravel(), np.asarray(right, dtype=np.float64).ravel()

@@ -1,0 +1,88 @@
+"""What single test examples show: which class is taken for which, and for which examples two arms differ."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+
+def confusion(labels: ArrayLike, truth: ArrayLike, classes: int) -> NDArray[np.float64]:
+    """Examples of each class that are taken for each class, a mean over seeds, (classes true, classes predicted).
+
+    Args:
+        labels: predicted classes, (seeds, n).
+        truth: true classes, (n,).
+        classes: their number.
+    """
+    predicted = np.atleast_2d(np.asarray(labels, dtype=np.int64))
+    pairs = np.asarray(truth, dtype=np.int64) * classes + predicted
+    count = np.bincount(pairs.ravel(), minlength=classes * classes)
+    return count.reshape(classes, classes) / len(predicted)
+
+
+@dataclass(frozen=True)
+class Flip:
+    """A test example that one arm gets right in most seeds and the other wrong in most.
+
+    Args:
+        example: its row in the test set.
+        truth: its class.
+        before: the class that the first arm names most often.
+        after: the class that the second arm names most often.
+        right_before: share of the first arm's seeds that are right.
+        right_after: share of the second arm's seeds that are right.
+    """
+
+    example: int
+    truth: int
+    before: int
+    after: int
+    right_before: float
+    right_after: float
+
+
+def flips(before: ArrayLike, after: ArrayLike, truth: ArrayLike) -> tuple[list[Flip], list[Flip]]:
+    """Examples that change sides between two arms, in most seeds each.
+
+    Args:
+        before: classes predicted by the first arm, (seeds, n).
+        after: by the second, (seeds, n); the number of seeds may differ.
+        truth: true classes, (n,).
+
+    Returns:
+        Those that the second arm gains (wrong in more than half of the first arm's seeds, right in more than half of
+        the second's) and those that it loses, each with the clearest first.
+    """
+    first, second = (np.atleast_2d(np.asarray(labels, dtype=np.int64)) for labels in (before, after))
+    true = np.asarray(truth, dtype=np.int64)
+    right_first, right_second = (first == true).mean(axis=0), (second == true).mean(axis=0)
+    change = right_second - right_first
+    half = 0.5
+    gained = np.flatnonzero((right_first < half) & (right_second > half))
+    lost = np.flatnonzero((right_first > half) & (right_second < half))
+
+    def told(rows: NDArray[np.int64]) -> list[Flip]:
+        order = rows[np.argsort(-np.abs(change[rows]), kind="stable")]
+        return [
+            Flip(
+                int(row),
+                int(true[row]),
+                _most_common(first[:, row]),
+                _most_common(second[:, row]),
+                float(right_first[row]),
+                float(right_second[row]),
+            )
+            for row in order
+        ]
+
+    return told(gained), told(lost)
+
+
+def _most_common(labels: NDArray[np.int64]) -> int:
+    """The label named most often; of several the smallest."""
+    return int(np.bincount(labels).argmax())

@@ -1,0 +1,44 @@
+"""What the weights of a trained network show: how long they are, and how many units an example activates."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+
+def unit_norms(kernel: ArrayLike) -> NDArray[np.float64]:
+    """Euclidean length of the weights into each unit, (out,); what a max-norm limit bounds.
+
+    Args:
+        kernel: a dense layer's weights, (in, out).
+    """
+    norms: NDArray[np.float64] = np.linalg.norm(np.asarray(kernel, dtype=np.float64), axis=0)
+    return norms
+
+
+def active_shares(activations: Sequence[ArrayLike]) -> list[float]:
+    """Share of a layer's units above zero, a mean over examples, for each hidden layer.
+
+    Srivastava et al. 2014, section 7.2, look at the same of single units: with dropout fewer of them are active.
+
+    Args:
+        activations: of each hidden layer, (n, units).
+    """
+    return [float((np.asarray(layer) > 0).mean()) for layer in activations]
+
+
+def strongest_units(kernel: ArrayLike, count: int) -> NDArray[np.int64]:
+    """The units whose weights are longest, the longest first.
+
+    Args:
+        kernel: a dense layer's weights, (in, out).
+        count: how many; all where there are fewer.
+    """
+    order: NDArray[np.int64] = np.argsort(-unit_norms(kernel), kind="stable")
+    return order[:count]

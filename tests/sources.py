@@ -1,0 +1,101 @@
+"""What a report is made from, out of tables that a test makes up; and studies that were trained in no time."""
+
+from dataclasses import replace
+
+import pandas as pd
+
+import made_up
+from dropstudy import Study
+from dropstudy.progress import Silent
+from dropstudy.records import Run, Shape
+from dropstudy.report.source import COLUMNS, Source
+from dropstudy.spec import read_spec
+from dropstudy.verdict import give_verdict
+
+FACTS = {
+    "data": "mnist",
+    "data_source": "nowhere",
+    "data_sha256": "0" * 64,
+    "fallback": False,
+    "scale": 255.0,
+    "input_shape": [28, 28],
+    "classes": [str(i) for i in range(10)],
+    "n_train": 60_000,
+    "n_test": 10_000,
+    "dropstudy": "0",
+    "jax": "0",
+    "python": "3",
+}
+
+
+def source_of(folder, history, finals, arms, *, watches_test=True, **facts):
+    """A study of one shape, each of whose runs is in `history`; those that are in `finals` are done."""
+    spec = replace(
+        read_spec("notebook", {}),
+        arms=tuple(arms),
+        validation="test" if watches_test else 10_000,
+        data="none",
+    )
+    shape = Shape(784, (512, 512), 10, 60_000, 128)
+    by_name = {arm.name: arm for arm in arms}
+    finite = finals[finals["test_loss"].notna()]
+    done = set(zip(finite["arm"], finite["seed"], strict=True))
+    runs = tuple(
+        Run(
+            key=f"{arm}/{seed}",
+            arm=by_name[arm],
+            shape=shape,
+            seed=seed,
+            activation="relu",
+            optimizer=spec.optimizer,
+            epochs=20,
+            validation=spec.validation,
+            precision="float32",
+        )
+        for arm, seed in history[["arm", "seed"]].drop_duplicates().itertuples(index=False)
+    )
+    told = finite.assign(
+        key=[f"{arm}/{seed}" for arm, seed in zip(finite["arm"], finite["seed"], strict=True)],
+        hidden="512-512",
+        train_size=60_000,
+        device="made up",
+    )
+    status = {run.key: "done" if (run.arm.name, run.seed) in done else "diverged" for run in runs}
+    rows = [(run.arm.name, "512-512", 60_000, run.seed, status[run.key]) for run in runs]
+    history = history.assign(hidden="512-512", train_size=60_000)
+    return Source(
+        folder=folder,
+        spec=spec,
+        facts=FACTS | facts,
+        runs=runs,
+        status=status,
+        history=history,
+        finals=pd.DataFrame(told, columns=list(COLUMNS)),
+        failures=tuple(
+            f"'{run.arm.name}', seed {run.seed} diverged"
+            for run in runs
+            if (run.arm.name, run.seed) not in done
+        ),
+        verdict=give_verdict(
+            history,
+            told,
+            arms,
+            watches_test=watches_test,
+            margin=0.1,
+            outcomes=pd.DataFrame(rows, columns=["arm", "hidden", "train_size", "seed", "status"]),
+        ),
+    )
+
+
+def trained_at_once(monkeypatch, folder, **overrides):
+    """A finished study of the digits whose numbers are made up."""
+    made_up.instead_of_workers(monkeypatch)
+    settings = {
+        "data": "digits",
+        "hidden": [4],
+        "epochs": 3,
+        "rates": [0, 0.5],
+        "seeds": 6,
+        "validation": 300,
+    }
+    return Study("notebook", out=folder, **(settings | overrides)).run(listener=Silent())

@@ -13,6 +13,7 @@ from dropstudy.data.checks import make_dataset
 from dropstudy.errors import DataError
 
 NAMES = ("x_train", "y_train", "x_test", "y_test")
+MADE = ("used", "x_used")
 
 
 def examples(seed=0, n=40):
@@ -52,6 +53,7 @@ def same(arrays, dataset):
     return all(
         stored.dtype == getattr(dataset, name).dtype and np.array_equal(stored, getattr(dataset, name))
         for name, stored in arrays._asdict().items()
+        if name in NAMES
     )
 
 
@@ -93,12 +95,27 @@ def test_arrays_come_back_as_they_were(own_cache):
     assert files.folder == own_cache / "arrays" / DATASET.sha256
     assert (files.scale, files.sha256) == (DATASET.scale, DATASET.sha256)
     assert same(cache.map_arrays(files), DATASET)
-    assert sorted(path.name for path in files.folder.iterdir()) == sorted(f"{name}.npy" for name in NAMES)
+    assert sorted(path.name for path in files.folder.iterdir()) == sorted(
+        f"{name}.npy" for name in (*NAMES, *MADE)
+    )
 
 
 def test_float_features_come_back_as_they_were():
     features = replace(DATASET, x_train=DATASET.x_train / np.float32(7), sha256="f" * 64)
     assert same(cache.map_arrays(cache.arrays_on_disk(features)), features)
+
+
+def test_features_that_are_0_in_all_training_examples_are_told_from_the_others():
+    x_train = DATASET.x_train.copy()
+    x_train[:, 0, :2] = 0
+    x_train[1:, 2, 2] = 0  # once is not never
+    x_train[0, 2, 2] = 1
+    arrays = cache.map_arrays(cache.arrays_on_disk(replace(DATASET, x_train=x_train, sha256="e" * 64)))
+    assert arrays.used.tolist() == [2, 3, 4, 5, 6, 7, 8]
+    assert np.array_equal(arrays.x_used, x_train.reshape(40, 9)[:, 2:])
+    full = cache.map_arrays(cache.arrays_on_disk(DATASET))
+    assert full.used.tolist() == list(range(9))
+    assert full.x_used.shape == (0, 9)
 
 
 def test_arrays_are_mapped_and_cannot_be_changed():
@@ -143,7 +160,7 @@ DAMAGE = {
 }
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, "used"])
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
 def test_a_damaged_array_is_written_again(damage, name):
     files = cache.arrays_on_disk(DATASET)
@@ -193,7 +210,8 @@ def test_no_room_names_the_folder_and_the_bytes(own_cache):
     with pytest.raises(DataError, match="DROPSTUDY_CACHE") as caught:
         cache.arrays_on_disk(DATASET)
     assert caught.value.subject == str(own_cache / "arrays" / DATASET.sha256)
-    size = sum(getattr(DATASET, name).nbytes for name in NAMES)
+    numbers_of_columns = 9 * 4  # of 3 x 3 pixels none is 0 everywhere
+    size = sum(getattr(DATASET, name).nbytes for name in NAMES) + numbers_of_columns
     assert f"{size:,} bytes" in caught.value.expected
 
 

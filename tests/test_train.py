@@ -18,8 +18,9 @@ from sklearn.metrics import accuracy_score, log_loss
 from dropstudy.data import load_dataset
 from dropstudy.data.cache import arrays_on_disk
 from dropstudy.engine import draws, programs
+from dropstudy.engine.columns import train_examples
 from dropstudy.engine.draws import Purpose
-from dropstudy.engine.train import _examples, train_group, train_segment
+from dropstudy.engine.train import train_group, train_segment
 from dropstudy.records import Arm, Optimizer, Run, Segment, Shape
 
 
@@ -203,6 +204,63 @@ def test_how_many_steps_are_taken_at_once_is_no_part_of_the_program(digits):
     assert programs.train_steps._cache_size() == compiled
 
 
+# Columns that are 0 in all training data
+
+
+def test_weights_behind_inputs_that_are_always_0_stay_and_the_others_train_as_if_all_did(digits, monkeypatch):
+    run = run_on(digits, rate=0.5, epochs=2)
+    narrow = train_segment(segment_of(run, digits))
+    monkeypatch.setattr("dropstudy.engine.train.may_be_left_out", lambda _: False)
+    wide = train_segment(segment_of(run, digits))
+    idle = ~digits.x_train.reshape(-1, 64).any(axis=0)
+    assert 0 < idle.sum() < 64
+    initial = np.asarray(start(run).params[0].kernel_OxI[0]).T
+    for result in (narrow, wide):
+        assert np.array_equal(result.state["weights/dense_0/kernel"][idle], initial[idle])
+        assert not result.state["m/dense_0/kernel"][idle].any()
+        assert not result.state["v/dense_0/kernel"][idle].any()
+    for a, b in zip(trained(narrow), trained(wide), strict=True):
+        assert distance(a, b) < 1e-5
+    assert narrow.final.loss == pytest.approx(wide.final.loss, rel=1e-5)
+
+
+def test_other_data_meet_the_weights_that_training_left_out(digits):
+    # A test set with ink where no training example has any: the network answers as Keras' does.
+    idle = ~digits.x_train.reshape(-1, 64).any(axis=0)
+    x_test = digits.x_test.reshape(-1, 64).copy()
+    x_test[:, idle] = 16
+    marked = replace(digits, x_test=x_test.reshape(digits.x_test.shape), sha256="0" * 64)
+    run = run_on(marked, epochs=2)
+    result = train_segment(segment_of(run, marked))
+    model = keras_network(run)
+    model.set_weights(trained(result))
+    loss, accuracy = model.evaluate(x_test.astype("float32") / 16, marked.y_test, verbose=0)
+    assert result.final.loss == pytest.approx(loss, rel=1e-4)
+    assert result.history[-1].val_loss == pytest.approx(loss, rel=1e-4)
+    assert result.final.accuracy == pytest.approx(accuracy, abs=1e-6)
+    unmarked = train_segment(segment_of(run_on(digits, epochs=2), digits))
+    assert abs(unmarked.final.loss - loss) > 0.01, "ink there makes no difference: nothing is tested"
+
+
+@pytest.mark.parametrize(
+    "arm", [Arm("penalty", 0.2, l2=1e-2), Arm("limit", 0.2, max_norm=0.5), Arm("inputs", 0.2, input_rate=0.2)]
+)
+def test_where_every_weight_moves_every_column_is_trained(digits, arm):
+    run = run_on(digits, arm=arm, epochs=1)
+    result = train_segment(segment_of(run, digits))
+    idle = ~digits.x_train.reshape(-1, 64).any(axis=0)
+    initial = np.asarray(start(run).params[0].kernel_OxI[0]).T
+    moved = not np.array_equal(result.state["weights/dense_0/kernel"][idle], initial[idle])
+    assert moved == (arm.input_rate == 0)
+
+
+def test_a_run_beside_one_that_trains_every_column_is_the_run_alone(digits):
+    runs = [run_on(digits, arm=arm, epochs=2) for arm in (Arm("plain", 0.5), Arm("penalty", 0.5, l2=1e-3))]
+    beside = train_group(tuple(segment_of(run, digits) for run in runs))[0]
+    alone = train_segment(segment_of(runs[0], digits))
+    assert all(distance(a, b) < 1e-4 for a, b in zip(trained(beside), trained(alone), strict=True))
+
+
 # The best epoch
 
 
@@ -295,9 +353,11 @@ def test_noisy_metrics_have_the_noise_of_the_last_step(digits, schedule, on):
 
 def test_pixels_are_trained_from_the_mapped_file_itself(digits):
     files = arrays_on_disk(digits)
-    pixels = _examples(files, "train").x
+    data, used = train_examples(files, narrow=True)
+    pixels = data.x
+    assert len(used) < 64
     with Path("/proc/self/maps").open() as maps:
-        mapped = [line for line in maps if line.rstrip().endswith(str(files.folder / "x_train.npy"))]
+        mapped = [line for line in maps if line.rstrip().endswith(str(files.folder / "x_used.npy"))]
     spans = [tuple(int(end, 16) for end in line.split()[0].split("-")) for line in mapped]
     assert any(low <= pixels.unsafe_buffer_pointer() < high for low, high in spans)
 

@@ -1,7 +1,7 @@
 """The cache on disk: downloads, and datasets as arrays that all worker processes map.
 
     <cache>/downloads/<name>/          files of named datasets, as mirrors pack them
-    <cache>/arrays/<sha256>/*.npy      the four arrays of a dataset, known by its content
+    <cache>/arrays/<sha256>/*.npy      the arrays of a dataset, known by its content, and two made of them
 
 Nothing in it is precious. Whatever is read from it is compared with what it should be, and made again where
 it differs.
@@ -34,12 +34,23 @@ __all__ = ["Arrays", "arrays_on_disk", "cache_folder", "cache_folders", "downloa
 
 
 class Arrays(NamedTuple):
-    """The arrays of a dataset, of the types and shapes that `Dataset` says."""
+    """The arrays of a dataset, of the types and shapes that `Dataset` says, and its training examples once more.
+
+    Args:
+        x_train: training examples.
+        y_train: their labels.
+        x_test: test examples.
+        y_test: their labels.
+        used: features that are not 0 in all training examples, (u,), int32, rising; 717 of MNIST's 784.
+        x_used: training examples flat, those features alone, (n, u); (0, u) where that is all of them.
+    """
 
     x_train: NDArray[Any]
     y_train: NDArray[np.int64]
     x_test: NDArray[Any]
     y_test: NDArray[np.int64]
+    used: NDArray[np.int32]
+    x_used: NDArray[Any]
 
 
 def cache_folder() -> Path:
@@ -71,18 +82,19 @@ def arrays_on_disk(dataset: Dataset) -> ArrayFiles:
     Raises:
         DataError: no room, or no right to write.
     """
+    wanted = _arrays(dataset)
     for folder in cache_folders():
-        if _holds(stored := folder / "arrays" / dataset.sha256, dataset):
+        if _holds(stored := folder / "arrays" / dataset.sha256, wanted):
             return ArrayFiles(stored, dataset.scale, dataset.sha256)
     arrays = cache_folder() / "arrays"
     target = arrays / dataset.sha256
     try:
         arrays.mkdir(exist_ok=True)
         with FileLock(arrays / ".lock"):
-            if not _holds(target, dataset):  # another process may have written it while this one waited
-                _write(target, dataset)
+            if not _holds(target, wanted):  # another process may have written it while this one waited
+                _write(target, wanted)
     except OSError as error:
-        size = sum(array.nbytes for array in _arrays(dataset))
+        size = sum(array.nbytes for array in wanted)
         raise DataError(
             str(target),
             expected=f"room for {size:,} bytes and the right to write",
@@ -124,7 +136,11 @@ def _temporary_folder() -> Path:
 
 
 def _arrays(dataset: Dataset) -> Arrays:
-    return Arrays(dataset.x_train, dataset.y_train, dataset.x_test, dataset.y_test)
+    flat = dataset.x_train.reshape(len(dataset.x_train), -1)
+    used = np.flatnonzero(flat.any(axis=0)).astype(np.int32)
+    # By rows: a column's index picks columns, and would leave them one after the other.
+    x_used = np.ascontiguousarray(flat[:, used]) if len(used) < flat.shape[1] else flat[:0]
+    return Arrays(dataset.x_train, dataset.y_train, dataset.x_test, dataset.y_test, used, x_used)
 
 
 def _map(folder: Path) -> Arrays:
@@ -136,16 +152,16 @@ def _map(folder: Path) -> Arrays:
     return Arrays(*arrays)
 
 
-def _holds(folder: Path, dataset: Dataset) -> bool:
+def _holds(folder: Path, wanted: Arrays) -> bool:
     try:
         stored = _map(folder)
     except DataError:
         return False
-    pairs = zip(stored, _arrays(dataset), strict=True)
+    pairs = zip(stored, wanted, strict=True)
     return all(there.dtype == here.dtype and np.array_equal(there, here) for there, here in pairs)
 
 
-def _write(target: Path, dataset: Dataset) -> None:
+def _write(target: Path, arrays: Arrays) -> None:
     """Write beside the target, then rename, so that it is whole whenever it is there.
 
     The caller holds the lock.
@@ -155,7 +171,7 @@ def _write(target: Path, dataset: Dataset) -> None:
         shutil.rmtree(leftover, ignore_errors=True)
     new.mkdir()
     try:
-        for name, array in _arrays(dataset)._asdict().items():
+        for name, array in arrays._asdict().items():
             np.save(new / f"{name}.npy", array, allow_pickle=False)
         if target.exists():  # damaged; whoever maps it keeps what it has mapped
             target.rename(old)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import jax
@@ -13,15 +12,15 @@ import numpy as np
 
 from dropstudy.engine import programs
 from dropstudy.engine.best import Best
-from dropstudy.engine.programs import Examples
+from dropstudy.engine.columns import Columns, may_be_left_out, test_examples, train_examples
 from dropstudy.engine.recipe import recipe_of, settings_of, stacked
 from dropstudy.engine.state import State, afresh, pack, seconds_of, unpack
-from dropstudy.records import METRICS, ArrayFiles, EpochMetrics, FinalMetrics, Segment, SegmentResult
+from dropstudy.records import METRICS, EpochMetrics, FinalMetrics, Segment, SegmentResult
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from dropstudy.engine.network import BatchScore
+    from dropstudy.engine.network import BatchScore, Params
 
 
 def train_segment(segment: Segment) -> SegmentResult:
@@ -63,26 +62,28 @@ class _Group:
         self.began = self.epoch_began = time.perf_counter()
         lead = segments[0]
         self.segments, self.run = segments, lead.run
-        self.train, self.test = _examples(lead.data, "train"), _examples(lead.data, "test")
-        self.index = _rows([segment.train_index for segment in segments])
-        self.test_index = _rows([np.arange(self.test.x.shape[0], dtype=np.int32)] * len(segments))
-        watches_test = lead.validation_index is None
-        held_out = [segment.validation_index for segment in segments]
-        self.watched = self.test if watches_test else self.train
-        self.watched_index = self.test_index if watches_test else _rows(held_out)
         runs = [segment.run for segment in segments]
         self.recipe = recipe_of(runs)
         self.settings = stacked([settings_of(run) for run in runs])
+        self.train, used = train_examples(lead.data, narrow=may_be_left_out(self.recipe))
+        self.test = test_examples(lead.data)
+        self.index = _rows([segment.train_index for segment in segments])
+        self.test_index = _rows([np.arange(self.test.x.shape[0], dtype=np.int32)] * len(segments))
+        held_out = [segment.validation_index for segment in segments]
+        self.watches_test = lead.validation_index is None
+        self.watched_index = self.test_index if self.watches_test else _rows(held_out)
         # As large as the test set, or all there are.
         count = min(self.test.x.shape[0], self.index.shape[1])
         self.sample = programs.sample(self.settings.seed, self.index, count=count)
         self.histories: list[list[EpochMetrics]] = [[] for _ in segments]
         self.ended = [False] * len(segments)
         named = [segment.state for segment in segments if segment.state is not None]
-        self.state = unpack(named) if named else self._first_state()
+        state = unpack(named) if named else self._first_state()
+        self.best = Best.of(runs, named, state.params) if self.run.restore_best else None
+        self.columns = Columns(used, jnp.copy(state.params[0].kernel_OxI))
+        self.state = self.columns.narrow(state)
         self.epoch_began -= seconds_of(named[0]) if named else 0
         self.clean_on_all: BatchScore | None = None
-        self.best = Best.of(runs, named, self.state.params) if self.run.restore_best else None
 
     @property
     def under_way(self) -> bool:
@@ -112,9 +113,9 @@ class _Group:
         clean = programs.evaluate(params, self.train, clean_index, compute=compute, activation=activation)
         # Epochs whose losses are compared are measured alike.
         val_compute = "float32" if self.best else compute
-        val = programs.evaluate(
-            params, self.watched, self.watched_index, compute=val_compute, activation=activation
-        )
+        whole = self.columns.widen_params(params)
+        watched = (whole, self.test) if self.watches_test else (params, self.train)
+        val = programs.evaluate(*watched, self.watched_index, compute=val_compute, activation=activation)
         running = (self.state.running.loss, self.state.running.correct)
         scores = ((running, self.index), (val, self.watched_index), (clean, clean_index))
         rows = np.concatenate([_means(score, which.shape[1]) for score, which in scores], axis=1)
@@ -124,7 +125,7 @@ class _Group:
         exhausted = [False] * len(self.ended)
         if self.best:
             losses = rows[:, METRICS.index("val_loss")]
-            exhausted = self.best.consider(params, losses, epoch + 1, self.ended)
+            exhausted = self.best.consider(whole, losses, epoch + 1, self.ended)
         for lane, row in enumerate(rows.tolist()):
             if not self.ended[lane]:
                 metrics = dict(zip(METRICS, row, strict=True))
@@ -134,22 +135,23 @@ class _Group:
 
     def results(self, done: int) -> tuple[SegmentResult, ...]:
         """What came of each run, `done` steps from its start."""
+        state = self.columns.widen(self.state)
         if self.best:
-            self.state = self.state._replace(params=self.best.where_ended(self.state.params, self.ended))
+            state = state._replace(params=self.best.where_ended(state.params, self.ended))
         finished = [ended and not self._diverged(lane) for lane, ended in enumerate(self.ended)]
-        finals = self._finals() if any(finished) else [None] * len(finished)
+        finals = self._finals(state.params) if any(finished) else [None] * len(finished)
         seconds = time.perf_counter() - self.began
         results = []
         for lane, history in enumerate(self.histories):
             # An epoch's time goes on in the segment that ends it.
             inside_epoch = not self.ended[lane] and done % self.run.shape.steps
-            state = pack(self.state, lane, time.perf_counter() - self.epoch_began if inside_epoch else 0)
+            named = pack(state, lane, time.perf_counter() - self.epoch_began if inside_epoch else 0)
             if self.best and not self.ended[lane]:
-                state |= self.best.pack(lane)
+                named |= self.best.pack(lane)
             results.append(
                 SegmentResult(
                     history=tuple(history),
-                    state=state,
+                    state=named,
                     done=history[-1].epoch * self.run.shape.steps if self.ended[lane] else done,
                     seconds=seconds,
                     final=finals[lane] if finished[lane] else None,
@@ -170,18 +172,18 @@ class _Group:
         state: State = programs.start(seeds, widths=self.run.shape.widths, optimizer=self.run.optimizer.name)
         return state
 
-    def _finals(self) -> list[FinalMetrics]:
+    def _finals(self, params: Params) -> list[FinalMetrics]:
         """What each lane's network amounts to; the test set in one pass."""
-        params, activation = self.state.params, self.run.activation
+        narrow, activation = self.columns.narrow_params(params), self.run.activation
         epochs = [self.best.epochs[lane] if self.best else self.run.epochs for lane in range(len(self.ended))]
         clean = self.clean_on_all or programs.evaluate(
-            params, self.train, self.index, compute="float32", activation=activation
+            narrow, self.train, self.index, compute="float32", activation=activation
         )
         noisy = clean
         if any(segment.run.arm.rate or segment.run.arm.input_rate for segment in self.segments):
             last_steps = np.asarray(epochs, np.int32) * self.run.shape.steps - 1
             noisy = programs.evaluate_noisy(
-                params, self.train, self.index, jnp.asarray(last_steps), self.settings, recipe=self.recipe
+                narrow, self.train, self.index, jnp.asarray(last_steps), self.settings, recipe=self.recipe
             )
         answers = programs.answer(params, self.test, activation=activation)
         classes = self.run.shape.classes
@@ -204,15 +206,6 @@ class _Group:
             )
             for lane in range(len(self.ended))
         ]
-
-
-@lru_cache(maxsize=4)
-def _examples(data: ArrayFiles, part: str) -> Examples:
-    x = np.load(data.folder / f"x_{part}.npy", mmap_mode="r")
-    y = np.load(data.folder / f"y_{part}.npy", mmap_mode="r")
-    # device_put, not asarray: on a CPU it takes the mapped file as it lies, so that all workers share one copy.
-    pixels = jax.device_put(x.reshape(len(x), -1))
-    return Examples(pixels, jnp.asarray(y, jnp.int32), np.float32(data.scale))
 
 
 def _rows(indices: list[NDArray[np.int32] | None] | list[NDArray[np.int32]]) -> jax.Array:

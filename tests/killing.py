@@ -29,7 +29,7 @@ RUN = make_run(epochs=5)
 SEGMENTS = ((0, 2), (2, 2), (4, 1))
 """First epoch and number of epochs of each segment of RUN."""
 
-RUNS = make_runs("no dropout", "dropout 0.5", seeds=(0, 1))
+RUNS = make_runs("no dropout", "dropout 0.2", "dropout 0.5")
 META = {"data": "digits", "classes": ["0", "1"]}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import Executor, Future
 from pathlib import Path
 
@@ -177,8 +178,9 @@ def assert_finished(store, run):
 
 def files_of(folder, key):
     """Every file that a study's folder has of a run."""
+    named = re.compile(rf"{re.escape(key)}(-[0-9a-f]{{16}})?(\.\w+)?")
     return {
         path.relative_to(folder).as_posix()
         for path in folder.glob("*/**/*")
-        if path.is_file() and path.relative_to(folder).parts[1].startswith(key)
+        if path.is_file() and named.fullmatch(path.relative_to(folder).parts[1])
     }

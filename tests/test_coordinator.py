@@ -271,6 +271,82 @@ def test_runs_that_wait_or_have_ended_take_no_memory(open_study, monkeypatch):
     assert max(alive) <= 3 + 2  # and the one that ends, and the one before it, which a name still holds
 
 
+# Where the disk is slower than the workers
+
+
+@pytest.fixture
+def slow_disk(monkeypatch):
+    """Every commit takes so long that all that comes meanwhile waits for the next one; what was committed, in order."""
+    monkeypatch.setattr(coordinator, "BETWEEN_COMMITS", 5)
+    batches = []
+    commit = Store.commit
+
+    def slowly(store, results, **options):
+        batches.append([(run, result) for run, result in results])
+        commit(store, results, **options)
+        time.sleep(0.02)
+
+    monkeypatch.setattr(Store, "commit", slowly)
+    return batches
+
+
+def test_results_that_come_faster_than_the_disk_are_committed_together(open_study, slow_disk):
+    runs = make_runs("a", "b", seeds=range(20), epochs=6)
+    store = open_study(runs)
+    listener = go(store, in_flight=3)
+    assert len(slow_disk) < len(runs) / 2
+    assert max(len({run.key for run, _ in batch}) for batch in slow_disk) > 3
+    assert all(len(batch) == len({run.key for run, _ in batch}) for batch in slow_disk)  # a run once in each
+    for run in runs:
+        assert_finished(store, run)
+        assert [epoch for key, epoch in listener.epochs if key == run.key] == [1, 2, 3, 4, 5, 6]
+    assert sorted(listener.ends) == sorted((run.key, "done", "") for run in runs)
+
+
+def test_a_result_waits_for_its_commit_half_a_second_at_most(open_study, slow_disk, monkeypatch):
+    """However long the last commit took, and though no other result comes."""
+    monkeypatch.setattr(coordinator, "BETWEEN_COMMITS", 1e6)
+    store = open_study(make_runs("a", epochs=5))
+    begun, told = [], {}
+
+    def takes_its_time(segments):
+        begun.append(time.monotonic())
+        time.sleep(1.5 if len(begun) == 3 else 0)
+        return tuple(map(train, segments))
+
+    class Watch(Listener):
+        def epoch(self, _, row):
+            told[row.epoch] = time.monotonic()
+
+    monkeypatch.setattr(workers, "train_group", takes_its_time)
+    with ThreadPoolExecutor(1) as executor:
+        go(store, executor=executor, listener=Watch(), in_flight=1)
+    assert sorted(told) == [1, 2, 3, 4, 5]
+    assert len(slow_disk) == 3
+    _, second, third = begun
+    assert told[1] - second < 0.4  # the first has nothing to wait for
+    assert 0.3 < told[2] - third < 1.2  # while the third segment trains
+    assert told[5] - third > 1.4
+
+
+def test_a_failure_is_recorded_after_what_its_run_did_before(open_study, trainer, slow_disk):
+    run = make_run(epochs=6)
+    trainer.trouble[run.key] = lambda segment: train(segment) if first_epoch(segment) < 3 else raises(segment)
+    store = open_study([run])
+    listener = go(store)
+    assert len(slow_disk) >= 1
+    assert store.status() == {run.key: "failed"}
+    assert [row.epoch for row in store.history(run.key)] == [1, 2, 3]
+    assert [event[1] for event in listener.ends] == ["failed"]
+
+
+def test_too_many_results_do_not_wait(open_study, monkeypatch, slow_disk):
+    monkeypatch.setattr(coordinator, "_MOST_KEPT", 1000)  # bytes; a state has 144
+    store = open_study(make_runs("a", "b", seeds=range(20), epochs=6))
+    go(store)
+    assert max(len(batch) for batch in slow_disk) <= 1000 / 144 + 3
+
+
 # Workers that die, functions that raise
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from disks import quick_folder
-from dropstudy import folder, hardware
+from dropstudy import folder, hardware, plan
 from dropstudy.errors import DamagedFile, StoreError
 from dropstudy.spec import STUDY_FILE, is_study, read_spec
 from dropstudy.store import DATABASE, Store
@@ -104,6 +104,15 @@ def test_a_changed_library_device_or_processor_is_said_once_and_the_study_goes_o
     assert folder.changes(place, "cpu") == []  # said is said: that is where it was last run
     assert folder.facts(place)["jax"] != "99.0"  # what it began with stays on record
     assert folder.facts(place)["environment"]["jax"] == "99.0"
+
+
+def test_a_study_made_by_other_rules_is_shown_and_not_gone_on_with(place, monkeypatch):
+    begin(place)
+    monkeypatch.setattr(plan, "SEMANTICS", plan.SEMANTICS + 1)
+    with pytest.raises(StoreError, match=r"rules in docs/semantics.*made by version \d+.*--out"):
+        begin(place)
+    with Store(place) as store:
+        assert len(store.runs()) == 2
 
 
 # Who may write

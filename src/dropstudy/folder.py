@@ -108,14 +108,23 @@ def _stored(folder: Path) -> StudySpec | None:
 
 
 def check_data(folder: Path, dataset: Dataset) -> None:
-    """Refuse data other than those that the study began with.
+    """Refuse to go on with data other than those that the study began with, or by other rules.
 
     Raises:
-        StoreError: the content differs.
+        StoreError: the content differs, or the study was made when the same specification gave other numbers.
     """
     if not begun(folder):
         return
-    recorded = facts(folder).get("data_sha256", dataset.sha256)
+    known = facts(folder)
+    if known and known.get("semantics", 1) != plan.SEMANTICS:
+        raise StoreError(
+            str(folder),
+            expected=f"a study made by version {plan.SEMANTICS} of the rules in docs/semantics.md",
+            received=f"one made by version {known.get('semantics', 1)}: new runs could not stand in one table with it",
+            next_step="It can be shown as it is. Make it anew with --out, or go on with the dropstudy that made it, "
+            f"version {known['dropstudy']}.",
+        )
+    recorded = known.get("data_sha256", dataset.sha256)
     if recorded != dataset.sha256:
         raise StoreError(
             str(folder),
@@ -152,6 +161,7 @@ def begin(folder: Path, spec: StudySpec, dataset: Dataset, device: Device) -> St
         "classes": dataset.classes,
         "n_train": len(dataset.y_train),
         "n_test": len(dataset.y_test),
+        "semantics": plan.SEMANTICS,
         "dropstudy": version("dropstudy"),
         "jax": version("jax"),
         "python": platform.python_version(),

@@ -71,7 +71,13 @@ ROOMS = {
         "records", "growth", "splits", "hardware", "plan", "data", "workers", "store", "coordinator", "progress",
         "folder", "space",
     },
-    "study": {"errors", "spec", "growth", "hardware", "coordinator", "live", "folder", "results", "running"},
+    "rehearsal": {
+        "records", "hardware", "plan", "data", "workers", "store", "coordinator", "pace", "progress", "folder", "space",
+        "running",
+    },
+    "study": {
+        "errors", "spec", "growth", "hardware", "coordinator", "live", "folder", "results", "running", "rehearsal",
+    },
     "cli": {
         "errors", "presets", "growth", "data", "standing", "progress", "live", "report", "tables", "doctor", "folder",
         "space", "study", "sameness",
@@ -106,6 +112,7 @@ FOR_TYPES = {
     ("one_run", "keras"),
     ("study", "concurrent"),
     ("running", "concurrent"),
+    ("rehearsal", "concurrent"),
     *((room, "sqlite3") for room in ("ledger", "recorded", "store")),
 }
 """Imported only where a type checker looks."""

@@ -86,10 +86,10 @@ CHANGES = {
     "validation_split": "fixed",
     "train_sizes": (1000,),
     "restore_best": True,
-    "patience": 2,
     "optimizer": Optimizer(learning_rate=0.002),
 }
 NO_PART_OF_A_KEY = {
+    "patience": "only with restore_best, see the test of both",
     "name": "a title",
     "data": "the digest of the content stands for it",
     "arms": "each run has its own",
@@ -145,6 +145,11 @@ def test_what_things_are_called_and_where_they_lie_does_not_change_a_key(digits,
     renamed = replace(SPEC, name=study, arms=named, data=data, precision="bfloat16")
     moved = replace(digits, name=study, source=f"/elsewhere/{study}", fallback=True)
     assert keys(renamed, moved) == keys(SPEC, digits)
+
+
+def test_patience_is_in_the_key_of_runs_that_may_stop_early(digits):
+    patient = replace(SPEC, validation=0.1, restore_best=True, patience=3)
+    assert not set(keys(patient, digits)) & set(keys(replace(patient, patience=4), digits))
 
 
 def test_neither_the_folder_nor_the_environment_changes_a_key(digits, tmp_path, monkeypatch):

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dropstudy.hardware import Device
-    from dropstudy.records import Dataset, StudySpec
+    from dropstudy.records import Dataset, Run, StudySpec
 
 _FILE_DUE = "study_file_due"
 """Fact: the study file is not yet what the database says."""
@@ -134,6 +134,22 @@ def check_data(folder: Path, dataset: Dataset) -> None:
         )
 
 
+def settled(spec: StudySpec, dataset: Dataset, device: Device) -> tuple[StudySpec, tuple[Run, ...]]:
+    """What a specification becomes with these data and this device, nothing left open, and its runs.
+
+    Raises:
+        InvalidArgument: the data do not allow what it asks for.
+    """
+    precision = choose_precision(spec.precision, device)
+    spec = replace(spec, precision=precision, data=dataset.name if spec.data is None else spec.data)
+    runs = plan.plan_runs(spec, dataset, precision)
+    # Each seed splits with the same counts: what can be done for one can be done for all.
+    n = len(dataset.y_train)
+    rows, _ = splits.split(dataset.y_train, splits.validation_count(spec, n), spec.seeds[0])
+    splits.subset(dataset.y_train, rows, min(splits.training_sizes(spec, n)), spec.seeds[0])
+    return spec, runs
+
+
 def begin(folder: Path, spec: StudySpec, dataset: Dataset, device: Device) -> StudySpec:
     """Settle what the specification left open, and write down what the study is. Once begun, it stays so.
 
@@ -143,13 +159,7 @@ def begin(folder: Path, spec: StudySpec, dataset: Dataset, device: Device) -> St
     Raises:
         InvalidArgument: the data do not allow what it asks for; nothing is written.
     """
-    precision = choose_precision(spec.precision, device)
-    spec = replace(spec, precision=precision, data=dataset.name if spec.data is None else spec.data)
-    runs = plan.plan_runs(spec, dataset, precision)
-    # Each seed splits with the same counts: what can be done for one can be done for all.
-    n = len(dataset.y_train)
-    rows, _ = splits.split(dataset.y_train, splits.validation_count(spec, n), spec.seeds[0])
-    splits.subset(dataset.y_train, rows, min(splits.training_sizes(spec, n)), spec.seeds[0])
+    spec, runs = settled(spec, dataset, device)
     text = to_toml(spec)
     known = {
         "data": dataset.name,
@@ -170,8 +180,8 @@ def begin(folder: Path, spec: StudySpec, dataset: Dataset, device: Device) -> St
         before = store.meta
         known |= before
         due = before.get("specification") != text or bool(before.get(_FILE_DUE)) or not is_study(folder)
-        settled = {"specification": text, "environment": environment(device), _FILE_DUE: due}
-        store.begin(known | settled, runs)
+        fresh = {"specification": text, "environment": environment(device), _FILE_DUE: due}
+        store.begin(known | fresh, runs)
         if due:  # a kill from here on is made good by whoever comes next, since the database says so
             write_text(folder / STUDY_FILE, to_toml(spec, {name: known[name] for name in _NOTED}))
             store.record({_FILE_DUE: False})

@@ -28,6 +28,20 @@ def epoch_cost(shape: Shape) -> float:
     return float(shape.parameters * shape.train_size)
 
 
+def nearest(shape: Shape, seen: Iterable[Shape]) -> tuple[Shape, float]:
+    """Of the shapes seen the one of most similar cost, and how many times its time an epoch of `shape` takes, about."""
+    closest = min(seen, key=lambda other: abs(math.log(epoch_cost(shape) / epoch_cost(other))))
+    return closest, epoch_cost(shape) / epoch_cost(closest)
+
+
+def busiest(seconds: Iterable[float], workers: int) -> float:
+    """When the last of some tasks is done that workers take in turn, each the next one as soon as it is free."""
+    free = [0.0] * workers
+    for task in seconds:
+        heapq.heapreplace(free, free[0] + task)
+    return max(free)
+
+
 class Pace:
     """The time left of a study that is running.
 
@@ -103,13 +117,9 @@ class Pace:
         """Seconds until all is trained; None before an epoch was."""
         if not self._seconds:
             return None
-        busy = [0.0] * self._workers
-        for run, done in sorted(
-            self._left.values(), key=lambda item: item[1] == 0
-        ):  # those under way go on first
-            seconds = (self._length(run) - done) * self._epoch_seconds(run.shape)
-            heapq.heapreplace(busy, busy[0] + seconds)
-        return max(0.0, max(busy) * self._stretch() - self._untold())
+        under_way_first = sorted(self._left.values(), key=lambda item: item[1] == 0)
+        each = [(self._length(run) - done) * self._epoch_seconds(run.shape) for run, done in under_way_first]
+        return max(0.0, busiest(each, self._workers) * self._stretch() - self._untold())
 
     @property
     def _busy(self) -> int:
@@ -137,8 +147,8 @@ class Pace:
     def _epoch_seconds(self, shape: Shape) -> float:
         if shape in self._seconds:
             return median(self._seconds[shape])
-        nearest = min(self._seconds, key=lambda seen: abs(math.log(epoch_cost(shape) / epoch_cost(seen))))
-        return median(self._seconds[nearest]) * epoch_cost(shape) / epoch_cost(nearest)
+        seen, factor = nearest(shape, self._seconds)
+        return median(self._seconds[seen]) * factor
 
     def _length(self, run: Run) -> float:
         """Epochs that a run will have: those asked for, or what others like it had where they stopped early."""

@@ -66,14 +66,14 @@ def train_missing(
                 count = 1 if device == "gpu" else min(workers or physical_cores(), len(runs))
                 with (
                     shown(listener, store.standings(), count),
-                    _crew(count, device) if executor is None else nullcontext(executor) as crew,
+                    crew(count, device) if executor is None else nullcontext(executor) as pool,
                 ):
                     train_runs(
                         store,
-                        plan.groups(runs, _lanes(runs, dataset, crew, device)),
+                        plan.groups(runs, lanes(runs, dataset, pool, device)),
                         arrays_on_disk(dataset),
-                        _split(spec, dataset),
-                        executor=crew,
+                        rows_of(spec, dataset),
+                        executor=pool,
                         listener=KeepBest(listener, store) if spec.keep_weights == "best" else listener,
                         in_flight=count + 1,
                         keep_weights=spec.keep_weights != "none",
@@ -81,7 +81,8 @@ def train_missing(
     return spec
 
 
-def _split(spec: StudySpec, dataset: Dataset) -> Split:
+def rows_of(spec: StudySpec, dataset: Dataset) -> Split:
+    """The rows that each run trains on and those held out."""
     labels = dataset.y_train
     held_out = splits.validation_count(spec, len(labels))
 
@@ -97,7 +98,7 @@ def _split(spec: StudySpec, dataset: Dataset) -> Split:
 
 
 @contextmanager
-def _crew(count: int, device: Device) -> Iterator[Executor]:
+def crew(count: int, device: Device) -> Iterator[Executor]:
     """Worker processes, killed at once where something goes wrong here."""
     workers = LocalWorkers(count, device)
     try:
@@ -108,9 +109,9 @@ def _crew(count: int, device: Device) -> Iterator[Executor]:
     workers.shutdown()
 
 
-def _lanes(runs: tuple[Run, ...], dataset: Dataset, crew: Executor, device: Device) -> int:
+def lanes(runs: tuple[Run, ...], dataset: Dataset, pool: Executor, device: Device) -> int:
     """How many runs train side by side: as many as the GPU has room for; one at a time on each core of a CPU."""
     if device == "cpu":
         return 1
     largest = max(runs, key=lambda run: run.shape.parameters)
-    return crew.submit(lanes_that_fit, largest, dataset.x_train.nbytes + dataset.x_test.nbytes).result()
+    return pool.submit(lanes_that_fit, largest, dataset.x_train.nbytes + dataset.x_test.nbytes).result()

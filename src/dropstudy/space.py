@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from dropstudy.coordinator import Listener
     from dropstudy.recorded import Standing
-    from dropstudy.records import EpochMetrics, KeepWeights, Run
+    from dropstudy.records import EpochMetrics, KeepWeights, Run, Shape
 
 WRITTEN = (
     "figures",
@@ -46,15 +46,15 @@ def weights_to_drop(standings: Iterable[Standing], keep: KeepWeights) -> list[st
     """Keys of the finished runs whose weights are not to stay.
 
     The best run of an arm and shape is the one of highest validation accuracy in its last epoch; of those alike, the
-    one of lowest validation loss, then the first in the plan.
+    one of lowest validation loss, then the first that was there.
     """
     done = [standing for standing in standings if standing.status == "done"]
     if keep == "all":
         return []
-    best: dict[object, Standing] = {}
+    best: dict[tuple[str, Shape], Standing] = {}
     if keep == "best":
         for standing in done:
-            place = (standing.run.arm.name, standing.run.shape)
+            place = _place(standing.run)
             if place not in best or _score(standing.last) > _score(best[place].last):
                 best[place] = standing
     kept = {standing.run.key for standing in best.values()}
@@ -79,22 +79,30 @@ class KeepBest:
     def __init__(self, listener: Listener, store: Store) -> None:
         self._listener = listener
         self._store = store
+        standings = store.standings()
+        dropped = set(weights_to_drop(standings, "best"))
+        self._last = {standing.run.key: standing.last for standing in standings}
+        self._best = {
+            _place(standing.run): standing.run.key
+            for standing in standings
+            if standing.status == "done" and standing.run.key not in dropped
+        }
 
     def epoch(self, run: Run, row: EpochMetrics) -> None:
         """Pass it on."""
+        self._last[run.key] = row
         self._listener.epoch(run, row)
 
     def ended(self, run: Run, status: str, cause: str) -> None:
-        """Pass it on; of a run that is done, see whether it is the best so far."""
+        """Pass it on; of a run that is done and the best so far of its arm and shape, one stays."""
         self._listener.ended(run, status, cause)
-        if status == "done":
-            alike = [
-                standing
-                for standing in self._store.standings()
-                if (standing.run.arm.name, standing.run.shape) == (run.arm.name, run.shape)
-            ]
-            keys = weights_to_drop(alike, "best")
-            self._store.drop_weights([key for key in keys if self._store.path("weights", key).exists()])
+        if status != "done":
+            return
+        best = self._best.setdefault(_place(run), run.key)
+        if best != run.key:
+            better = _score(self._last[run.key]) > _score(self._last[best])
+            self._best[_place(run)], loser = (run.key, best) if better else (best, run.key)
+            self._store.drop_weights([loser])
 
     def notice(self, text: str) -> None:
         """Pass it on."""
@@ -166,3 +174,7 @@ def _check(folder: Path) -> None:
 
 def _score(row: EpochMetrics | None) -> tuple[float, float]:
     return (float("-inf"), 0.0) if row is None else (row.val_accuracy, -row.val_loss)
+
+
+def _place(run: Run) -> tuple[str, Shape]:
+    return run.arm.name, run.shape

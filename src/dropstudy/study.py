@@ -9,6 +9,7 @@ from dropstudy import folder, growth
 from dropstudy.errors import InvalidArgument, StoreError
 from dropstudy.hardware import choose_device
 from dropstudy.live import Screen
+from dropstudy.rehearsal import rehearse
 from dropstudy.results import Results
 from dropstudy.running import train_missing
 from dropstudy.spec import STUDY_FILE, is_study, read_spec, study_folder
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from dropstudy.coordinator import Listener
+    from dropstudy.rehearsal import Rehearsal
 
 STUDIES = Path("studies")
 
@@ -80,6 +82,28 @@ class Study(Results):
         arms = ", ".join(repr(arm.name) for arm in self.spec.arms)
         return f"Study({str(self.folder)!r}: {arms}; seeds {len(self.spec.seeds)}, epochs {self.spec.epochs})"
 
+    def rehearse(
+        self, *, workers: int | None = None, device: str = "auto", executor: Executor | None = None
+    ) -> Rehearsal:
+        """What training would take: runs, parameters, disk, and time from a short measurement. Nothing is kept.
+
+        Args:
+            workers: as for `run`.
+            device: likewise.
+            executor: likewise.
+
+        Raises:
+            DropstudyError: whatever `run` would refuse.
+        """
+        return rehearse(
+            self.folder,
+            self.spec,
+            data_dir=self._data_dir,
+            worker_count=_checked(workers),
+            device=choose_device(device),
+            executor=executor,
+        )
+
     def run(
         self,
         *,
@@ -103,8 +127,7 @@ class Study(Results):
             StoreError: the disk is full or the folder is gone; what was kept before is intact.
             StudyLocked: another process runs this study.
         """
-        if workers is not None and workers < 1:
-            raise InvalidArgument("workers", expected="a whole number of 1 or more", received=str(workers))
+        workers = _checked(workers)
         chosen = choose_device(device)
         if not self.finished:
             self.spec = train_missing(
@@ -117,3 +140,9 @@ class Study(Results):
                 listener=Screen() if listener is None else listener,
             )
         return self
+
+
+def _checked(workers: int | None) -> int | None:
+    if workers is not None and workers < 1:
+        raise InvalidArgument("workers", expected="a whole number of 1 or more", received=str(workers))
+    return workers

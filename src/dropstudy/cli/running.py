@@ -65,6 +65,9 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
         int | None, typer.Option(help="Processes, one core each; all cores if left out.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or gpu.")] = "auto",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what it would take, in runs, disk and time; keep nothing.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print the result alone.")] = False,
 ) -> None:
     """Train a study, or go on with one, and say what it shows.
@@ -103,6 +106,9 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
 
     if study.kept:
         say(f"The study has more than this asks for, and keeps it: {'; '.join(study.kept)}.")
+    if dry_run:
+        typer.echo(study.rehearse(workers=workers, device=device))
+        return
     if study.finished:
         say(f"This study is finished; nothing to train. {study.folder}")
     try:

@@ -43,6 +43,16 @@ def draw_all(page):
     page.evaluate(
         "document.querySelectorAll('.plot').forEach((place) => { if (place.clientWidth) draw(place); })"
     )
-    page.wait_for_function(
-        "[...document.querySelectorAll('.plot')].every((place) => !place.clientWidth || place.querySelector('svg'))"
+    until(
+        page,
+        "[...document.querySelectorAll('.plot')].every((place) => !place.clientWidth || place.querySelector('svg'))",
     )
+
+
+def until(page, expression, seconds=60):
+    """Wait for an expression to be true. Playwright's own way evaluates text in the page, whose policy forbids it."""
+    for _ in range(10 * seconds):
+        if page.evaluate(expression):
+            return
+        page.wait_for_timeout(100)
+    raise TimeoutError(expression)

@@ -78,9 +78,10 @@ ROOMS = {
     "study": {
         "errors", "spec", "growth", "hardware", "coordinator", "live", "folder", "results", "running", "rehearsal",
     },
+    "view": {"errors", "store", "report", "study"},
     "cli": {
         "errors", "presets", "growth", "data", "standing", "progress", "live", "report", "tables", "doctor", "folder",
-        "space", "study", "sameness",
+        "space", "study", "sameness", "view",
     },
     "__main__": {"cli"},
 }  # fmt: skip
@@ -93,12 +94,14 @@ LIBRARIES = {
     "altair": {"charts", "report"},
     "sklearn": {"data", "splits"},
     "loky": {"workers", "hardware"},
-    "concurrent": {"files", "workers", "coordinator"},
+    "concurrent": {"files", "report", "workers", "coordinator"},
     "filelock": {"data", "folder"},
     "pooch": {"data"},
     "requests": {"data"},
     "PIL": {"data", "report"},
     "jinja2": {"report"},
+    "starlette": {"view"},
+    "uvicorn": {"view"},
     "markupsafe": {"report"},
     "vl_convert": {"charts", "report"},
     "safetensors": {"tensors"},

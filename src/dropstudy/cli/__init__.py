@@ -15,9 +15,10 @@ from dropstudy.cli.running import run
 from dropstudy.cli.sameness import diff
 from dropstudy.cli.space import rm
 from dropstudy.cli.surroundings import data, doctor, presets
+from dropstudy.cli.viewing import view
 from dropstudy.errors import DropstudyError
 
-COMMANDS = (run, show, report, predict, export, diff, rm, presets, data, doctor)
+COMMANDS = (run, show, report, view, predict, export, diff, rm, presets, data, doctor)
 """In the order in which `dropstudy --help` lists them."""
 
 app = typer.Typer(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import altair as alt
@@ -44,11 +46,15 @@ def write_report(source: Source, folder: Path) -> list[Path]:
         StoreError: the disk is full, or the folder cannot be written.
     """
     parts = sections(source)
-    paths = [_text(folder / "report.html", html(source, parts))]
-    for figure in all_figures(source, parts):
-        stem = folder / "figures" / figure.name
-        paths += charts.save(titled(figure, source.subtitle), stem)
-        paths.append(_text(stem.with_name(f"{figure.name}.csv"), _csv(figure.table)))
+    # Pictures are drawn outside Python's lock, so that threads share the cores and the page is written meanwhile.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        drawn = [
+            pool.submit(_figure, figure, folder / "figures" / figure.name, source.subtitle)
+            for figure in all_figures(source, parts)
+        ]
+        paths = [_text(folder / "report.html", html(source, parts))]
+        for figure in drawn:
+            paths += figure.result()
     summaries = stats.summarise(source.history, source.finals, source.arms)
     paths += [
         _text(folder / "history.csv", source.history.to_csv(index=False, lineterminator="\n")),
@@ -57,6 +63,11 @@ def write_report(source: Source, folder: Path) -> list[Path]:
         _text(folder / "conclusion.txt", _conclusion(source)),
     ]
     return paths
+
+
+def _figure(figure: Figure, stem: Path, subtitle: str) -> list[Path]:
+    table = _text(stem.with_name(f"{figure.name}.csv"), _csv(figure.table))
+    return [*charts.save(titled(figure, subtitle), stem), table]
 
 
 def all_figures(source: Source, parts: Sequence[Section]) -> list[Figure]:

@@ -1,0 +1,38 @@
+"""Look on while a study runs: `dropstudy view`."""
+
+from __future__ import annotations
+
+import webbrowser
+from typing import Annotated
+
+import typer
+
+from dropstudy.cli.arguments import DataDir, Folder
+
+
+def view(
+    folder: Folder,
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 for any that is free.")] = 0,
+    data_dir: DataDir = None,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the address.")] = False,
+) -> None:
+    """Show a study's page in the browser and keep it up to date while the study runs. Ctrl-C ends it.
+
+    Example: dropstudy view studies/notebook
+    """
+    from dropstudy.study import Study
+    from dropstudy.view import listen, server_of
+    from dropstudy.view.live import LivePage
+
+    study = Study.open(folder)
+    live = LivePage(study.folder, data_dir=data_dir)
+    live.page()  # what is wrong with the study is said before anything listens
+    with listen(port) as channel:
+        address = f"http://127.0.0.1:{channel.getsockname()[1]}/"
+        typer.echo(f"{address} shows {study.folder}, to this machine alone. Ctrl-C ends it.")
+        if not no_browser:
+            webbrowser.open(address)
+        try:
+            server_of(live).run(sockets=[channel])
+        except KeyboardInterrupt:
+            typer.echo("")

@@ -9,7 +9,8 @@ sums and the rounding of operands.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import itertools
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,8 @@ from jax import Array, lax
 
 from common import mnist
 from dropstudy.data.cache import arrays_on_disk
-from dropstudy.engine import draws, network, noise, optimizers, programs, train
+from dropstudy.engine import columns, draws, network, noise, optimizers, programs, train
+from dropstudy.engine.state import State, added
 from dropstudy.plan import plan_runs
 from dropstudy.records import Segment
 from dropstudy.spec import read_spec
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dropstudy.engine.network import BatchScore, Params
-    from dropstudy.engine.programs import Examples, State
+    from dropstudy.engine.programs import Examples
     from dropstudy.engine.recipe import Recipe, Settings
     from dropstudy.records import ArrayFiles
 
@@ -64,6 +66,7 @@ def measure(name: str, precision: str, epochs: int, examples: int) -> Taken:
     spec = read_spec("notebook", {"data": "mnist", "epochs": epochs + 2, "precision": precision})
     dataset = mnist()
     run = plan_runs(spec, dataset, precision)[-1]
+    run = replace(run, shape=replace(run.shape, train_size=examples))
     rows = np.arange(examples, dtype=np.int32)
     VARIANTS[name]()
     segment = Segment(
@@ -89,7 +92,7 @@ def masks_by_jax_random() -> None:
 def no_masks() -> None:
     """Other draws, wrong numbers: no masks at all. Not a variant, but what masks cost in all."""
 
-    def hidden(z: Array, *_: Any) -> tuple[Array, None]:
+    def hidden(z: Array, *_: Any, **__: Any) -> tuple[Array, None]:
         return jnp.maximum(z, 0), None
 
     network.hidden = hidden
@@ -99,10 +102,9 @@ def mask_of_its_own() -> None:
     """The way back multiplies by mask and gate in place of asking h > 0."""
 
     def hidden(
-        z_OxB: Array, layer: int, settings: Settings, recipe: Recipe, step: Array
+        z_OxB: Array, layer: int, rate: Array, *, settings: Settings, step: Array, **_: Any
     ) -> tuple[Array, Array]:
         key = draws.derive(settings.seed, draws.Purpose.MASK, step, layer)
-        rate = network.hidden_rate(settings, recipe, step)
         u_OxB = draws.uniform_transposed(key, z_OxB.shape[::-1])
         factor = jnp.where(u_OxB >= rate, noise.gain(rate), 0)
         return jnp.maximum(z_OxB, 0) * factor, jnp.where(z_OxB > 0, factor, 0)
@@ -124,12 +126,16 @@ def automatic_gradients() -> None:
         recipe: Recipe,
         step: Array,
     ) -> tuple[BatchScore, Params]:
+        rate = noise.now(step, settings.rates, recipe).hidden
+
         def loss(params: Params) -> tuple[Array, BatchScore]:
             h = x_BxI
             for layer, dense in enumerate(params):
                 axes = (1, 0 if layer else 1)
                 z = network.matmul(dense.kernel_OxI, h, axes, recipe.compute) + dense.bias_O[:, None]
-                h = z if layer == len(params) - 1 else network.hidden(z, layer, settings, recipe, step)[0]
+                h = z
+                if layer < len(params) - 1:
+                    h, _ = network.hidden(z, layer, rate, settings=settings, recipe=recipe, step=step)
             batch = network.score(h, y_B, weight_B)
             return batch.loss / weight_B.sum(), batch
 
@@ -154,7 +160,10 @@ def operands_made_each_step() -> None:
 
 
 def keras_layout() -> None:
-    """Kernels (in, out) and activations (batch, units), as Keras has them, in place of feature by feature."""
+    """Kernels (in, out) and activations (batch, units), as Keras has them, in place of feature by feature.
+
+    With all columns: what leaves some out looks for them elsewhere.
+    """
     init = network.init
 
     def transposed_init(seed: Array, widths: tuple[int, ...]) -> Params:
@@ -180,7 +189,7 @@ def keras_layout() -> None:
         recipe: Recipe,
         step: Array,
     ) -> tuple[BatchScore, Params]:
-        rate = network.hidden_rate(settings, recipe, step)
+        rate = noise.now(step, settings.rates, recipe).hidden
         layers = [x_BxI.astype(recipe.compute)]
         for layer, dense in enumerate(params):
             z = product(layers[-1], dense.kernel_OxI, (1, 0), recipe) + dense.bias_O
@@ -198,6 +207,7 @@ def keras_layout() -> None:
                 delta = jnp.where(h_BxI > 0, delta * noise.gain(rate), 0)
         return network.score(z.T, y_B, weight_B), tuple(reversed(gradients))
 
+    every_column()
     network.init = transposed_init
     network.operands = _none_carried
     network.logits = logits
@@ -246,13 +256,18 @@ def metrics_by_another_pass() -> None:
 def float32_pixels() -> None:
     """All pixels scaled to float32 beforehand: four times the memory, no scaling in the step."""
 
-    def examples(data: ArrayFiles, part: str) -> Examples:
-        x, y = (np.load(data.folder / f"{name}_{part}.npy") for name in "xy")
-        pixels = jnp.asarray(x.reshape(len(x), -1), jnp.float32) / data.scale
-        return programs.Examples(pixels, jnp.asarray(y, jnp.int32), np.float32(1))
+    def examples(data: ArrayFiles, pixels: str, labels: str) -> Examples:
+        x, y = (np.load(data.folder / f"{name}.npy") for name in (pixels, labels))
+        scaled = jnp.asarray(x.reshape(len(x), -1), jnp.float32) / data.scale
+        return programs.Examples(scaled, jnp.asarray(y, jnp.int32), np.float32(1))
 
-    train._examples = examples  # noqa: SLF001 - the one seam at which the pixels come in
+    columns.examples = examples
     network.scaled = lambda x, _scale: x
+
+
+def every_column() -> None:
+    """Inputs that are 0 in all training data multiplied like the others."""
+    train.may_be_left_out = lambda _recipe: False
 
 
 def evaluation_in_small_batches() -> None:
@@ -272,8 +287,8 @@ def step_by_step() -> None:
         *,
         epoch: Array,
         recipe: Recipe,
-    ) -> tuple[State, BatchScore]:
-        params, moments = state
+    ) -> State:
+        params, moments, running = state
         rows, weight, number = batch
         sums, gradients = network.loss_and_gradients(
             params,
@@ -288,11 +303,19 @@ def step_by_step() -> None:
         params, moments = optimizers.update(
             params, moments, gradients, step=number, epoch=epoch, settings=settings.optimizer
         )
-        return programs.State(params, moments), sums
+        return State(params, moments, added(running, sums))
 
-    def train_epoch(
-        state: State, data: Examples, index: Array, epoch: int, settings: Settings, *, recipe: Recipe
-    ) -> tuple[State, BatchScore]:
+    def train_steps(
+        state: State,
+        data: Examples,
+        index: Array,
+        settings: Settings,
+        *,
+        epoch: int,
+        first: int,
+        count: int,
+        recipe: Recipe,
+    ) -> State:
         state, settings, index = jax.tree.map(lambda lanes: lanes[0], (state, settings, index))
         n = len(index)
         order = draws.permutation(draws.derive(settings.seed, draws.Purpose.SHUFFLE, epoch), n)
@@ -303,15 +326,12 @@ def step_by_step() -> None:
         batches = zip(
             np.split(rows, steps), np.split(weights, steps), np.arange(steps) + epoch * steps, strict=True
         )
-        total = []
-        for rows_B, weight_B, number in batches:
+        for rows_B, weight_B, number in itertools.islice(batches, first, first + count):
             batch = (rows_B, weight_B, np.int32(number))
-            state, sums = step(state, data, batch, settings, epoch=np.int32(epoch), recipe=recipe)
-            total.append(sums)
-        means = jax.tree.map(lambda *values: sum(values)[None] / n, *total)
-        return jax.tree.map(lambda array: array[None], state), means
+            state = step(state, data, batch, settings, epoch=np.int32(epoch), recipe=recipe)
+        return jax.tree.map(lambda array: array[None], state)
 
-    programs.train_epoch = train_epoch
+    programs.train_steps = train_steps
 
 
 def _none_carried(_params: Params, _compute: str) -> tuple[()]:
@@ -328,6 +348,7 @@ VARIANTS: dict[str, Callable[[], None]] = {
     "optimiser in four passes": optimizer_in_passes,
     "metrics by another pass": metrics_by_another_pass,
     "pixels float32 in memory": float32_pixels,
+    "all columns": every_column,
     "evaluation in batches of 128": evaluation_in_small_batches,
     "a program for each step": step_by_step,
     "(no masks at all)": no_masks,

@@ -49,7 +49,8 @@ def program(*, seed=0, activation="relu", precision="float32", epochs=1, **arm):
 def hidden(z, *, step=0, layer=0, **arm):
     """The output of a hidden layer for a batch of `z`, (units, batch)."""
     made = program(**arm)
-    return network.hidden(z, layer, made["settings"], made["recipe"], step)[0]
+    rate = noise.now(step, made["settings"].rates, made["recipe"]).hidden
+    return network.hidden(z, layer, rate, **made, step=step)[0]
 
 
 @pytest.mark.parametrize("rate", RATES)
@@ -77,7 +78,7 @@ def test_gaussian_noise_has_the_mean_and_variance_of_dropout(rate):
 @pytest.mark.parametrize("kind", ["dropout", "gaussian"])
 def test_input_noise_has_the_mean_and_variance_of_dropout(kind):
     made = program(input_rate=0.2, noise=kind)
-    x = noise.input_factors(0, 3, (1000, 784), made["settings"].rates, made["recipe"])
+    x = noise.input_factors((1000, 784), 0.2, **made, step=3)
     assert float(x.mean()) == pytest.approx(1, abs=5 * 0.5 / np.sqrt(x.size))
     assert float(x.var()) == pytest.approx(0.25, rel=0.02)
 
@@ -95,7 +96,7 @@ def test_input_noise_has_the_mean_and_variance_of_dropout(kind):
 def test_schedules_change_the_rate_as_their_authors_say(schedule, expected):
     # 100 examples in batches of 10 over 10 epochs: 100 steps.
     made = program(schedule=schedule, switch=0.5, rate=0.8, epochs=10)
-    got = [network.hidden_rate(**made, step=step) for step in (0, 25, 50, 75)]
+    got = [noise.now(step, made["settings"].rates, made["recipe"]).hidden for step in (0, 25, 50, 75)]
     assert np.allclose(got, 0.8 * np.array(expected), rtol=1e-6)
 
 
@@ -142,14 +143,13 @@ def mean_loss(params, x, y, *, step, activation="relu", **run):
     made = program(activation=activation, **run)
     settings, recipe = made["settings"], made["recipe"]
     act = {"relu": jax.nn.relu, "tanh": jnp.tanh, "sigmoid": jax.nn.sigmoid}[activation]
-    h = x.T
+    h, rates = x.T, noise.now(step, settings.rates, recipe)
     if recipe.input_noise:
-        h = h * noise.input_factors(settings.seed, step, x.shape, settings.rates, recipe).T
+        h = h * noise.input_factors(x.shape, rates.inputs, settings, recipe, step).T
     for layer, dense in enumerate(params[:-1]):
         z = dense.kernel_OxI @ h + dense.bias_O[:, None]
         u = draws.uniform(draws.derive(settings.seed, Purpose.MASK, step, layer), z.T.shape).T
-        rate = network.hidden_rate(settings, recipe, step)
-        h = act(z) * noise.factors(u, rate, settings.rates, recipe)
+        h = act(z) * noise.factors(u, rates.hidden, settings.rates, recipe)
     log_p = jax.nn.log_softmax(params[-1].kernel_OxI @ h + params[-1].bias_O[:, None], axis=0)
     penalty = settings.l2 * sum((dense.kernel_OxI**2).sum() for dense in params)
     return penalty - log_p[y, jnp.arange(len(y))].mean()

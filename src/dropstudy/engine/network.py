@@ -16,7 +16,7 @@ drawn or stored twice. tests/test_network.py holds them against jax.grad and fin
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -44,10 +44,15 @@ Params = tuple[Dense, ...]
 
 
 class Operands(NamedTuple):
-    """A layer's kernel as the products take it, in their type: forward, and transposed for the way back."""
+    """A layer's kernel as the products take it, in their type.
 
-    forward_OxI: Array
-    backward_IxO: Array
+    Args:
+        forward_OxI: None where it is the kernel itself.
+        backward_IxO: transposed, for the way back; None for the first layer, which nothing goes back through.
+    """
+
+    forward_OxI: Array | None
+    backward_IxO: Array | None
 
 
 class Forward(NamedTuple):
@@ -87,9 +92,12 @@ def init(seed: ArrayLike, widths: tuple[int, ...]) -> Params:
 
 
 def operands(params: Params, compute: DTypeLike) -> tuple[Operands, ...]:
-    """Each layer's kernel in type `compute`, both ways round."""
+    """Each layer's kernel in type `compute`, as the ways there and back take it."""
     kernels = [dense.kernel_OxI.astype(compute) for dense in params]
-    return tuple(Operands(kernel, kernel.T) for kernel in kernels)
+    return tuple(
+        Operands(None if compute == "float32" else kernel, kernel.T if layer else None)
+        for layer, kernel in enumerate(kernels)
+    )
 
 
 def scaled(x: Array, scale: ArrayLike) -> Array:
@@ -173,11 +181,15 @@ def noisy_forward(
         x_BxI = x_BxI * noise.input_factors(x_BxI.shape, rates.inputs, settings, recipe, step)
     x_BxI = x_BxI.astype(compute)
     layers: list[tuple[Array, Array | None]] = []
-    z = matmul(kernels[0].forward_OxI, x_BxI, (1, 1), compute) + params[0].bias_O[:, None]
+    forward = [
+        dense.kernel_OxI if made.forward_OxI is None else made.forward_OxI
+        for dense, made in zip(params, kernels, strict=True)
+    ]
+    z = matmul(forward[0], x_BxI, (1, 1), compute) + params[0].bias_O[:, None]
     for layer in range(1, len(params)):
         h, slope = hidden(z, layer - 1, rates.hidden, settings=settings, recipe=recipe, step=step)
         layers.append((h.astype(compute), slope))
-        product = matmul(kernels[layer].forward_OxI, layers[-1][0], (1, 0), compute)
+        product = matmul(forward[layer], layers[-1][0], (1, 0), compute)
         z = product + params[layer].bias_O[:, None]
     return Forward(x_BxI, layers, z)
 
@@ -227,9 +239,9 @@ def loss_and_gradients(
     delta = (jax.nn.softmax(z, axis=0) - one_hot_CxB) * (weight_B / weight_B.sum())
     gradients: list[Dense] = []
     for layer in range(len(params) - 1, 0, -1):
-        h_IxB, slope = layers[layer - 1]
+        (h_IxB, slope), transposed = layers[layer - 1], kernels[layer].backward_IxO
         gradients.append(Dense(matmul(delta, h_IxB, (1, 1), compute), delta.sum(axis=1)))
-        delta = matmul(kernels[layer].backward_IxO, delta, (1, 0), compute)
+        delta = matmul(cast("Array", transposed), delta, (1, 0), compute)
         gate = jnp.where(h_IxB > 0, noise.gain(rates.hidden), 0) if slope is None else slope
         delta = delta * gate
     gradients.append(Dense(matmul(delta, x_BxI, (1, 0), compute), delta.sum(axis=1)))

@@ -225,17 +225,14 @@ def _train_steps(
     order = draws.permutation(draws.derive(settings.seed, draws.Purpose.SHUFFLE, epoch), index.shape[0])
     batches, weights = _in_batches(index[order], recipe.batch_size)
 
-    # In bfloat16 the kernels' operands travel from step to step: made in the optimiser's pass, while the weights are in
-    # the cache, and transposed there, where XLA cannot fold the transposition into the product (see network.py).
-    def carried(params: Params) -> tuple[Operands, ...] | None:
-        return None if recipe.compute == "float32" else network.operands(params, recipe.compute)
-
-    def step(number: Array, carry: tuple[State, tuple[Operands, ...] | None]) -> Any:
+    # The kernels' operands travel from step to step: made in the optimiser's pass, while the weights are in the cache,
+    # and transposed there, where XLA cannot fold the transposition into the product (see network.py).
+    def step(number: Array, carry: tuple[State, tuple[Operands, ...]]) -> Any:
         (params, moments, running), kernels = carry
         rows, since_start = batches[number], epoch * batches.shape[0] + number
         sums, gradients = network.loss_and_gradients(
             params,
-            kernels or network.operands(params, recipe.compute),
+            kernels,
             network.scaled(data.x[rows], data.scale),
             data.y[rows],
             weights[number],
@@ -248,10 +245,10 @@ def _train_steps(
         )
         if recipe.max_norm:
             params = network.limited(params, settings.max_norm)
-        return State(params, moments, added(running, sums)), carried(params)
+        return State(params, moments, added(running, sums)), network.operands(params, recipe.compute)
 
     first = jnp.asarray(first, jnp.int32)
-    carry = (state, carried(state.params))
+    carry = (state, network.operands(state.params, recipe.compute))
     trained: State = lax.fori_loop(first, first + jnp.asarray(count, jnp.int32), step, carry)[0]
     return trained
 

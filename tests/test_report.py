@@ -49,7 +49,7 @@ def test_the_notebooks_conclusion_put_right():
     )
     assert certainty.startswith("One seed cannot settle it")
     assert "0.12 points (standard error)" in certainty
-    assert certainty.endswith("--seeds 6 or more, in a study of its own (--out).")
+    assert certainty.endswith("--seeds 6 or more.")
     assert "nothing may be selected on it" in watched
 
 

@@ -14,9 +14,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from dropstudy.pace import Pace, duration
+from dropstudy.pace import Pace, duration, epoch_cost
 from dropstudy.progress import EpochLines, counted, run_ended
-from dropstudy.standing import accuracy_heading, by_arm, columns
+from dropstudy.standing import accuracy_heading, by_arm, columns, under_way
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -88,12 +88,14 @@ class LiveTable:
         self._standings: dict[str, Standing] = {}
         self._pace = Pace((), 1)
         self._total = 0
+        self._workers = 0
         self._began = time.monotonic()
 
     def begin(self, standings: Sequence[Standing], workers: int) -> None:
         """Show the table."""
         self._standings = {standing.run.key: standing for standing in standings}
         self._pace = Pace(standings, workers)
+        self._workers = workers
         self._total = sum(standing.run.epochs for standing in standings)
         self._began = time.monotonic()
         self._live = Live(
@@ -135,7 +137,7 @@ class LiveTable:
 
     def renderable(self) -> RenderableType:
         """The table as it is now."""
-        arms = by_arm(tuple(self._standings.values()))  # a copy: the other thread goes on
+        arms = by_arm(self._with_begun())
         rows, left_out = self._that_fit(arms)
         heading = accuracy_heading(self._standings.values())
         cells = _fitting(columns(rows, heading), self._console.width)
@@ -148,6 +150,20 @@ class LiveTable:
             table.add_row(*map(Text, row), style="red" if arm.failed else "" if arm.under_way else "dim")
         below = [f"and {counted(left_out, 'arm')} more, for which the window is too low"] if left_out else []
         return Group(table, *map(Text, below), self._bar(), Text(self._pace_words()))
+
+    def _with_begun(self) -> list[Standing]:
+        """Standings, with the runs that workers are at and that have not come to the end of their first epoch.
+
+        Nobody says when a run begins: they begin as the plan has them, and as many as there are workers are under way.
+        """
+        standings = list(self._standings.values())  # a copy: the other thread goes on
+        idle = self._workers - sum(map(under_way, standings))
+        begun = [
+            standing for standing in standings if standing.status == "planned" and not standing.epochs_done
+        ]
+        begun.sort(key=lambda standing: -epoch_cost(standing.run.shape))
+        keys = {standing.run.key for standing in begun[: max(0, idle)]}
+        return [replace(s, status="running") if s.run.key in keys else s for s in standings]
 
     def _that_fit(self, arms: Sequence[ArmStanding]) -> tuple[Sequence[ArmStanding], int]:
         """Arms for which there is room: all, or those at work first, in the order of the plan."""

@@ -161,9 +161,12 @@ _ENDED = {"done", "diverged"}
 
 
 def duration(seconds: float) -> str:
-    """Seconds for people: "45 s", "12 min", "3 h 20 min", "2 d 4 h"."""
-    if seconds < 90:  # noqa: PLR2004 - "75 s" says more than "1 min"
+    """Seconds for people: "45 s", "2 min 30 s", "12 min", "3 h 20 min", "2 d 4 h"."""
+    if seconds < 90:  # noqa: PLR2004 - "75 s" says more than "1 min 20 s"
         return f"{seconds:.0f} s"
+    minutes, tens = divmod(round(seconds / 10), 6)
+    if minutes < 10:  # noqa: PLR2004 - above, ten seconds are less than a twentieth of it
+        return f"{minutes} min {10 * tens} s" if tens else f"{minutes} min"
     minutes = round(seconds / 60)
     if minutes < 60:  # noqa: PLR2004
         return f"{minutes} min"

@@ -63,7 +63,7 @@ def by_arm(standings: Iterable[Standing]) -> tuple[ArmStanding, ...]:
 
 def under_way(standing: Standing) -> bool:
     """True for a run that has begun and not ended."""
-    return standing.status in {"running", "planned"} and standing.epochs_done > 0
+    return standing.status == "running" or (standing.status == "planned" and standing.epochs_done > 0)
 
 
 def summary(standings: Sequence[Standing]) -> str:
@@ -127,8 +127,11 @@ def accuracy_words(accuracies: Sequence[float]) -> str:
 def run_words(standing: Standing) -> str:
     """How far one run is: "seed 3: epoch 4/5, 97.90%"."""
     run: Run = standing.run
-    accuracy = "" if standing.last is None else f", {100 * standing.last.val_accuracy:.2f}%"
-    return f"seed {run.seed}: epoch {standing.epochs_done}/{run.epochs}{accuracy}"
+    if standing.last is None:
+        return f"seed {run.seed}: first epoch"
+    return (
+        f"seed {run.seed}: epoch {standing.epochs_done}/{run.epochs}, {100 * standing.last.val_accuracy:.2f}%"
+    )
 
 
 def _arm_standing(arm: str, hidden: str, train_size: int, standings: list[Standing]) -> ArmStanding:

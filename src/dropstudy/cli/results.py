@@ -62,7 +62,7 @@ def print_standing(study: Any) -> None:
     arms = standing.by_arm(standings)
     runner = holder(study.folder)
     whose = (
-        f"{runner[0].upper()}{runner[1:]} runs it"
+        f"{runner[0].upper()}{runner[1:]} runs it."
         if runner
         else f"Go on with: {command('run', study.folder)}"
     )

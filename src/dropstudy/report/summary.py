@@ -257,7 +257,7 @@ def _how_far_it_carries(
         f"{n_test:,} test examples alone leave such an accuracy uncertain by {error:.2f} points "
         "(standard error)"
     )
-    more = f"ask for --seeds {SEEDS_FOR_A_VERDICT} or more, in a study of its own (--out)"
+    more = f"ask for --seeds {SEEDS_FOR_A_VERDICT} or more"
     if n == 1:
         return f"One seed cannot settle it: another one gives other accuracies, and {examples}; {more}."
     spread = ""

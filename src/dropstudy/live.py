@@ -179,7 +179,12 @@ class LiveTable:
         done = self._total - self._pace.epochs_left
         line = Table.grid()
         line.add_row(
-            ProgressBar(total=max(self._total, 1), completed=done, width=min(_BAR, self._console.width))
+            ProgressBar(
+                total=max(self._total, 1),
+                completed=done,
+                width=min(_BAR, self._console.width),
+                complete_style="green",
+            )
         )
         return line
 

@@ -63,9 +63,12 @@ ROOMS = {
         "verdict", "charts", "models", "sampling", "folder",
     },
     "one_run": {"errors", "records", "tensors", "data", "store", "history", "report", "models", "folder"},
+    "judge": {"errors", "records", "store", "folder", "verdict"},
+    "deciding": {"values", "verdict"},
+    "confirming": {"errors", "records", "files", "spec", "folder", "verdict", "deciding"},
     "results": {
-        "errors", "records", "values", "recorded", "store", "history", "stats", "verdict", "report", "folder",
-        "one_run",
+        "records", "values", "recorded", "store", "history", "stats", "verdict", "report", "folder",
+        "one_run", "judge", "confirming",
     },
     "running": {
         "records", "growth", "splits", "hardware", "plan", "data", "workers", "store", "coordinator", "progress",
@@ -76,12 +79,13 @@ ROOMS = {
         "running",
     },
     "study": {
-        "errors", "spec", "growth", "hardware", "coordinator", "live", "folder", "results", "running", "rehearsal",
+        "errors", "spec", "growth", "hardware", "store", "coordinator", "live", "verdict", "folder", "deciding",
+        "confirming", "results", "running", "rehearsal",
     },
     "view": {"errors", "store", "report", "study"},
     "cli": {
-        "errors", "presets", "growth", "data", "standing", "progress", "live", "report", "tables", "doctor", "folder",
-        "space", "study", "sameness", "view",
+        "errors", "presets", "growth", "data", "standing", "progress", "live", "verdict", "report", "tables", "doctor",
+        "folder", "space", "study", "sameness", "view",
     },
     "__main__": {"cli"},
 }  # fmt: skip
@@ -109,7 +113,7 @@ LIBRARIES = {
     "tomli_w": {"spec"},
     "typer": {"cli"},
     "rich": {"tables", "live"},
-    "statsmodels": {"stats", "verdict"},
+    "statsmodels": {"stats"},
 }
 FOR_TYPES = {
     ("one_run", "keras"),

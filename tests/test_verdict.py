@@ -1,12 +1,17 @@
 """What a verdict says, and when it says nothing."""
 
 import json
+from math import isnan, nan
 
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from statsmodels.stats.multitest import multipletests
 
 from dropstudy.records import Arm
 from dropstudy.verdict import SEEDS, give_verdict
+from dropstudy.verdict.testing import holm
 from verdicts import around, flat, rates, tables, verdict_of
 
 ARMS = rates(0, 0.5)
@@ -15,6 +20,15 @@ ARMS = rates(0, 0.5)
 def two(points, n=10, **more):
     """The verdict on one arm whose differences have this mean."""
     return verdict_of(ARMS, {"no dropout": flat(n), "dropout 0.5": around(points, n, **more)})
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=9))
+@settings(max_examples=10, deadline=None)  # statsmodels collects garbage at each call
+def test_holm_is_statsmodels(p_values):
+    assert holm(p_values) == pytest.approx(list(multipletests(p_values, method="holm")[1]))
+    corrected = holm([*p_values, nan])
+    assert isnan(corrected[-1])
+    assert corrected[:-1] == pytest.approx(holm(p_values))
 
 
 def test_an_arm_that_is_better_helps():
@@ -46,7 +60,7 @@ def test_an_open_question_says_what_it_would_take():
     verdict = two(0.05, spread=0.2)
     assert verdict.decision == "undecided"
     assert "To find a difference of 0.1 points takes about 34 seeds" in str(verdict)
-    assert "a difference of 0.20 points or more" in str(verdict)
+    assert "with 10 a difference of 0.20 points would have been found as surely" in str(verdict)
 
 
 @pytest.mark.parametrize("n", range(1, SEEDS))

@@ -30,6 +30,12 @@ if TYPE_CHECKING:
     from dropstudy.hardware import Device
     from dropstudy.records import Dataset, Run, StudySpec
 
+SEED_COUNTS = "seed_counts"
+"""Fact: how many seeds the study was run with, each time that it was other than before."""
+
+UNTIL_DECIDED = "until_decided"
+"""Fact: the most seeds that a study may have, to which seeds are added until its verdict is decided."""
+
 _FILE_DUE = "study_file_due"
 """Fact: the study file is not yet what the database says."""
 
@@ -181,11 +187,17 @@ def begin(folder: Path, spec: StudySpec, dataset: Dataset, device: Device) -> St
         known |= before
         due = before.get("specification") != text or bool(before.get(_FILE_DUE)) or not is_study(folder)
         fresh = {"specification": text, "environment": environment(device), _FILE_DUE: due}
+        fresh[SEED_COUNTS] = _seed_counts(before.get(SEED_COUNTS, []), len(spec.seeds))
         store.begin(known | fresh, runs)
         if due:  # a kill from here on is made good by whoever comes next, since the database says so
             write_text(folder / STUDY_FILE, to_toml(spec, {name: known[name] for name in _NOTED}))
             store.record({_FILE_DUE: False})
     return spec
+
+
+def _seed_counts(before: list[int], now: int) -> list[int]:
+    """Every number of seeds that a study was run with: a verdict has to allow for being looked at more than once."""
+    return before if before[-1:] == [now] else [*before, now]
 
 
 def environment(device: Device) -> dict[str, str]:

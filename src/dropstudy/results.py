@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from dropstudy import folder, report, stats, values
-from dropstudy.errors import StoreError
 from dropstudy.history import tidy
 from dropstudy.one_run import Runs
 from dropstudy.recorded import MEASURED
@@ -18,10 +17,6 @@ from dropstudy.records import SHAPE
 from dropstudy.store import DATABASE, Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from numpy.typing import NDArray
-
     from dropstudy.recorded import Standing
     from dropstudy.records import Run
     from dropstudy.verdict import Verdict
@@ -29,6 +24,15 @@ if TYPE_CHECKING:
 
 class Results(Runs):
     """The reading side of a study, for `Study` to add the running to."""
+
+    @classmethod
+    def read(cls, where: Path) -> Results:
+        """The results of a study that has begun, by its folder."""
+        spec = folder.recorded(where)
+        assert spec is not None, "callers ask whether it has begun"  # noqa: S101
+        found = Results()
+        found.folder, found.spec = where, spec
+        return found
 
     @property
     def finished(self) -> bool:
@@ -46,6 +50,10 @@ class Results(Runs):
         """True where the report was written to its end, and after whatever was last recorded."""
         last_file, database = self.folder / "conclusion.txt", self.folder / DATABASE
         return last_file.is_file() and last_file.stat().st_mtime_ns >= database.stat().st_mtime_ns
+
+    def told(self) -> str:
+        """The conclusion as the last report wrote it, for a study that is `reported`."""
+        return (self.folder / "conclusion.txt").read_text(encoding="utf-8").rstrip("\n")
 
     def failures(self) -> list[str]:
         """Runs that failed or diverged, in words, with the cause."""
@@ -79,13 +87,7 @@ class Results(Runs):
 
     def conclusion(self) -> list[str]:
         """What the study shows and does not show, in a few sentences."""
-        return report.conclusions(
-            self.frame(),
-            self.finals(),
-            self.spec.arms,
-            watches_test=self.spec.watches_test,
-            n_test=self.facts["n_test"],
-        )
+        return list(self.verdict().sentences)
 
     def verdict(self, margin: float = 0.1) -> Verdict:
         """Whether dropout helps, hurts or makes no difference that matters, with all that stands behind it.
@@ -96,29 +98,24 @@ class Results(Runs):
         Raises:
             InvalidArgument: the margin is no number above 0.
         """
-        from dropstudy import verdict  # noqa: PLC0415 - scipy and statsmodels are slow to import
+        # scipy and statsmodels are slow to import, and not every command needs them.
+        from dropstudy.confirming import confirmations, with_confirmations  # noqa: PLC0415
+        from dropstudy.judge import judge  # noqa: PLC0415
 
         margin = values.number("margin", margin, lambda m: 0 < m < inf, "points of test accuracy above 0")
         with Store(self.folder) as store:
-            return verdict.give_verdict(
-                self.frame(),
-                self.finals(),
-                self.spec.arms,
-                watches_test=self.spec.watches_test,
-                margin=margin,
-                outcomes=self.outcomes(),
-                predictions=_predictions(store),
-            )
+            first = judge(store, self.spec, self.frame(), self.finals(), margin=margin)
+        fresh = [
+            Results.read(path).verdict(margin) for path in confirmations(self.folder) if folder.begun(path)
+        ]
+        return with_confirmations(first, fresh)
 
     def outcomes(self) -> pd.DataFrame:
         """What became of every run of the plan: arm, hidden, train_size, seed, status."""
+        from dropstudy.judge import outcomes  # noqa: PLC0415 - as above
+
         with Store(self.folder) as store:
-            runs, statuses = store.runs(), store.status()
-        rows = [
-            (run.arm.name, run.shape.layers, run.shape.train_size, run.seed, statuses[run.key])
-            for run in runs
-        ]
-        return pd.DataFrame(rows, columns=["arm", *SHAPE, "seed", "status"])
+            return outcomes(store)
 
     def report(self, *, data_dir: str | Path | None = None, mc: int = 0, margin: float = 0.1) -> list[Path]:
         """Write the page (HTML), figures (PNG, SVG, PDF), tables (CSV) and the conclusion into the study's folder.
@@ -152,19 +149,3 @@ class Results(Runs):
 
 def _place(run: Run) -> dict[str, Any]:
     return {"rate": run.arm.rate, "hidden": run.shape.layers, "train_size": run.shape.train_size}
-
-
-def _predictions(store: Store) -> Callable[[str, str, int, int], dict[str, NDArray[Any]] | None]:
-    """The stored answers of a run by arm, hidden, train_size and seed; None where they cannot be had."""
-    keys = {
-        (run.arm.name, run.shape.layers, run.shape.train_size, run.seed): run.key
-        for run in store.runs("done")
-    }
-
-    def stored(arm: str, hidden: str, train_size: int, seed: int) -> dict[str, NDArray[Any]] | None:
-        try:
-            return store.predictions(keys[arm, hidden, train_size, seed])
-        except StoreError:  # gone or damaged: what rests on them is left out, the rest of the verdict stands
-            return None
-
-    return stored

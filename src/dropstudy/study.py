@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dropstudy import folder, growth
+from dropstudy.deciding import MOST, until_decided
 from dropstudy.errors import InvalidArgument, StoreError
 from dropstudy.hardware import choose_device
 from dropstudy.live import Screen
@@ -13,12 +15,14 @@ from dropstudy.rehearsal import rehearse
 from dropstudy.results import Results
 from dropstudy.running import train_missing
 from dropstudy.spec import STUDY_FILE, is_study, read_spec, study_folder
+from dropstudy.store import Store
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from dropstudy.coordinator import Listener
     from dropstudy.rehearsal import Rehearsal
+    from dropstudy.verdict import Verdict
 
 STUDIES = Path("studies")
 
@@ -140,6 +144,44 @@ class Study(Results):
                 listener=Screen() if listener is None else listener,
             )
         return self
+
+    def run_until_decided(self, *, max_seeds: int = MOST, margin: float = 0.1, **how: Any) -> Verdict:
+        """Train, look at the verdict, and add seeds until it is decided or there are `max_seeds`.
+
+        The verdict then allows for this looking, and goes on to: its error stays at 5% however often one looks.
+
+        Args:
+            max_seeds: the most to train.
+            margin: differences within ±margin do not matter, in points.
+            how: as for `run`.
+        """
+        how["listener"] = how.get("listener") or Screen()
+
+        def look(seeds: tuple[int, ...]) -> Verdict:
+            self.spec = replace(self.spec, seeds=seeds)
+            self.run(**how)
+            with folder.lock(self.folder), Store(self.folder, write=True) as store:
+                store.record({folder.UNTIL_DECIDED: max_seeds})
+            return self.verdict(margin)
+
+        return until_decided(self.spec.seeds, max_seeds, look, how["listener"].notice)
+
+    def confirm(self, *, margin: float = 0.1, **how: Any) -> Verdict:
+        """Train the arm that was chosen, and the baseline, on fresh seeds; the verdict has both estimates.
+
+        Args:
+            margin: differences within ±margin do not matter, in points.
+            how: as for `run`.
+
+        Raises:
+            InvalidArgument: nothing was chosen, nothing may be, or the baseline was.
+        """
+        from dropstudy import confirming  # noqa: PLC0415 - scipy is slow to import
+
+        for where in confirming.prepare(self.folder, self.spec, self.verdict(margin)):
+            fresh = Study(where / STUDY_FILE, out=where, data_dir=self._data_dir)
+            fresh.run(**how)
+        return self.verdict(margin)
 
 
 def _checked(workers: int | None) -> int | None:

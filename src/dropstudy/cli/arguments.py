@@ -21,6 +21,11 @@ HiddenOf = Annotated[
 ]
 TrainSize = Annotated[int | None, typer.Option(help="Examples it was trained on; the first if left out.")]
 
+MARGIN = 0.1
+Margin = Annotated[
+    float, typer.Option(help="Differences of test accuracy that do not matter, in percentage points.")
+]
+
 
 def numbers(name: str, text: str | None, kind: type, example: str) -> list[Any] | None:
     """The numbers of a flag such as `0,0.5`; None where it was not given."""

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any
 
 import typer
 
-from dropstudy.cli.arguments import DataDir, Folder
+from dropstudy.cli.arguments import MARGIN, DataDir, Folder, Margin
 from dropstudy.errors import RunsFailed
 
 
-def show(folder: Folder) -> None:
-    """Print a study's table and what it shows; while it runs, how far it is.
+def show(
+    folder: Folder,
+    margin: Margin = MARGIN,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the verdict for machines.")] = False,
+) -> None:
+    """Print a study's table, its verdict and the estimates behind it; while it runs, how far it is.
 
     Example: dropstudy show studies/notebook
     """
@@ -19,9 +24,13 @@ def show(folder: Folder) -> None:
     from dropstudy.study import Study
 
     study = Study.open(folder)
+    if as_json:
+        typer.echo(json.dumps(study.verdict(margin).to_dict(), indent=1))
+        report_failures(study)
+        return
     print_standing(study)
     if any(standing.status == "done" for standing in study.standings()):
-        print_result(study)
+        print_result(study, margin)
     typer.echo(f"{sizes_in_words(study.sizes())}.")
     report_failures(study)
 
@@ -71,8 +80,28 @@ def print_standing(study: Any) -> None:
     typer.echo(tables.text(pd.DataFrame(standing.columns(arms, standing.accuracy_heading(standings)))))
 
 
-def print_result(study: Any) -> None:
-    """A study's table and what it shows."""
+def print_result(study: Any, margin: float = MARGIN) -> None:
+    """A study's table, its verdict, and the estimates behind it."""
+    from dropstudy import tables
+    from dropstudy.report import shape_title
+    from dropstudy.verdict.cells import comparison_cells, gap_cells
+
+    verdict = study.verdict(margin)
+    print_summaries(study)
+    for shape in verdict.shapes:
+        if any(comparison.n for comparison in shape.comparisons):
+            where = f"{shape_title(shape.hidden, shape.train_size)}: " if len(verdict.shapes) > 1 else ""
+            typer.echo(
+                f"\n{where}Test accuracy against {shape.baseline!r}, paired by seed, percentage points"
+            )
+            typer.echo(tables.text(comparison_cells(shape)))
+            typer.echo(f"\n{where}The gap between training and evaluation, percentage points")
+            typer.echo(tables.text(gap_cells(shape)))
+    typer.echo(f"\n{verdict}")
+
+
+def print_summaries(study: Any) -> None:
+    """What each arm reached, shape by shape."""
     from dropstudy import tables
     from dropstudy.progress import FALLBACK
     from dropstudy.report import shape_title, summary_cells
@@ -85,8 +114,6 @@ def print_result(study: Any) -> None:
         typer.echo(f"\n{shape_title(*shape)}" if len(shapes) > 1 else "")
         of_shape = [summary for summary in summaries if (summary.hidden, summary.train_size) == shape]
         typer.echo(tables.text(summary_cells(of_shape)))
-    for sentence in study.conclusion():
-        typer.echo(sentence)
 
 
 def report_failures(study: Any) -> None:

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from dropstudy.cli import arguments
-from dropstudy.cli.arguments import DataDir
-from dropstudy.cli.results import print_result, report_failures
+from dropstudy.cli.arguments import MARGIN, DataDir, Margin
+from dropstudy.cli.results import print_result, print_summaries, report_failures
 
 INTERRUPTED = 130
 
@@ -68,6 +68,14 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what it would take, in runs, disk and time; keep nothing.")
     ] = False,
+    until_decided: Annotated[
+        bool, typer.Option("--until-decided", help="Add seeds until the verdict is decided.")
+    ] = False,
+    max_seeds: Annotated[int, typer.Option(help="With --until-decided: the most seeds.")] = 50,
+    confirm: Annotated[
+        bool, typer.Option("--confirm", help="Train the chosen arm and the baseline again, on fresh seeds.")
+    ] = False,
+    margin: Margin = MARGIN,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print the result alone.")] = False,
 ) -> None:
     """Train a study, or go on with one, and say what it shows.
@@ -111,9 +119,20 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
         return
     if study.finished:
         say(f"This study is finished; nothing to train. {study.folder}")
+        if study.reported and not (until_decided or confirm) and margin == MARGIN:
+            # Told as its report told it: to estimate all again takes longer than the rest of this command.
+            print_summaries(study)
+            typer.echo(f"\n{study.told()}")
+            report_failures(study)
+            return
     try:
-        study.run(workers=workers, device=device, listener=Silent() if quiet else Screen())
-        print_result(study)
+        how: dict[str, Any] = {
+            "workers": workers,
+            "device": device,
+            "listener": Silent() if quiet else Screen(),
+        }
+        _train(study, until=max_seeds if until_decided else None, confirm=confirm, margin=margin, how=how)
+        print_result(study, margin)
         if not study.reported:
             files = study.report(data_dir=data_dir)
             page = study.folder / "report.html"
@@ -124,6 +143,15 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
         typer.echo(f"\nInterrupted. {_how_to_go_on(study, data_dir)}", err=True)
         raise typer.Exit(INTERRUPTED) from None
     report_failures(study)
+
+
+def _train(study: Any, *, until: int | None, confirm: bool, margin: float, how: dict[str, Any]) -> None:
+    if until is None:
+        study.run(**how)
+    else:
+        study.run_until_decided(max_seeds=until, margin=margin, **how)
+    if confirm:
+        study.confirm(margin=margin, **how)
 
 
 def _how_to_go_on(study: Any, data_dir: Path | None) -> str:

@@ -20,6 +20,7 @@ from math import exp, inf, log, log1p, sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy import stats
 
 from dropstudy.stats.estimate import Estimate, unknown
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 SPREAD = 1.0
 """Of effect sizes that one reckons with, in deviations: evidence grows fastest for effects of this order."""
+
+MOST_SEEDS = 10_000
 
 
 def evidence(differences: NDArray[np.float64]) -> float:
@@ -58,10 +61,25 @@ def anytime(differences: NDArray[np.float64], level: float = 0.95) -> Estimate:
     n, method = len(differences), "always-valid t"
     if n < 2:  # noqa: PLR2004 - a deviation takes two
         return unknown(n, method, value=float(differences.mean()) if n else np.nan, level=level)
-    mean, deviation = float(differences.mean()), float(differences.std(ddof=1))
-    spread = 1 + n * SPREAD**2
-    a = (sqrt(spread) / (1 - level)) ** (2 / n)
-    if a >= spread:
-        return Estimate(mean, -inf, inf, n, method, level)
-    reach = deviation * sqrt((n - 1) / n * (a - 1) / (1 - a / spread))
+    mean, reach = float(differences.mean()), float(differences.std(ddof=1)) * _reach(n, 1 - level)
     return Estimate(mean, mean - reach, mean + reach, n, method, level)
+
+
+def seeds_for(deviation: float, difference: float, *, level: float = 0.05, power: float = 0.8) -> float:
+    """About how many seeds it takes until the interval leaves out 0, of a true difference and with that power.
+
+    The first n at which the interval's reach and the `power` quantile of the mean's noise stay below the difference
+    together; infinity where `MOST_SEEDS` are too few.
+    """
+    noise = float(stats.norm.ppf(power))
+    for n in range(2, MOST_SEEDS):
+        if deviation * (_reach(n, level) + noise / sqrt(n)) <= abs(difference):
+            return n
+    return inf
+
+
+def _reach(n: int, alpha: float) -> float:
+    """Half the width of the interval, in deviations."""
+    spread = 1 + n * SPREAD**2
+    a = (sqrt(spread) / alpha) ** (2 / n)
+    return sqrt((n - 1) / n * (a - 1) / (1 - a / spread)) if a < spread else inf

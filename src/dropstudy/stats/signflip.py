@@ -70,13 +70,13 @@ def sign_flips(differences: NDArray[np.float64]) -> SignFlips:
 
     exact = n <= MOST_EXACT
     alone, together, flips = np.zeros(k), np.zeros(k), 0
-    for signs in _all_signs(n) if exact else _sampled_signs(n):
-        statistics = np.abs(signs @ scaled)
+    for sums in _all_sums(scaled) if exact else _sampled_sums(scaled):
+        statistics = np.abs(sums)
         # Beside each arm the largest among itself and those that stand out less.
         largest = np.maximum.accumulate(statistics[:, order[::-1]], axis=1)[:, ::-1]
         alone += (statistics >= reached).sum(axis=0)
         together += (largest >= reached[order]).sum(axis=0)
-        flips += len(signs)
+        flips += len(sums)
     if not exact:
         alone, together, flips = alone + 1, together + 1, flips + 1
     adjusted = np.empty(k)
@@ -84,17 +84,26 @@ def sign_flips(differences: NDArray[np.float64]) -> SignFlips:
     return SignFlips(tuple((alone / flips).tolist()), tuple(adjusted.tolist()), exact, flips)
 
 
-def _all_signs(n: int) -> Iterator[NDArray[np.float64]]:
-    """Every flip but those that turn all signs round, which give the same |sum|: the first sign stays."""
-    places = np.arange(max(n - 1, 0), dtype=np.int64)
-    for first in range(0, 2 ** len(places), _CHUNK):
-        numbers = np.arange(first, min(first + _CHUNK, 2 ** len(places)), dtype=np.int64)
-        signs = np.ones((len(numbers), n))
-        signs[:, 1:] = 1.0 - 2.0 * ((numbers[:, None] >> places) & 1)
-        yield signs
+def _all_sums(x: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]:
+    """Sums of x (n, k) under every flip, (some, k) at a time, but those that turn all signs round: the first stays.
+
+    Each is a sum under a flip of the first seeds plus one under a flip of the others, so 2^n sums take 2^n additions.
+    """
+    first, others = _flipped(x[1 : len(x) // 2]) + x[:1], _flipped(x[max(1, len(x) // 2) :])
+    rows = max(1, _CHUNK // len(others))
+    for start in range(0, len(first), rows):
+        yield (first[start : start + rows, None] + others).reshape(-1, x.shape[1])
 
 
-def _sampled_signs(n: int) -> Iterator[NDArray[np.float64]]:
+def _flipped(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sums under all 2^n flips, (2^n, k)."""
+    sums = np.zeros((1, x.shape[1]))
+    for row in x:
+        sums = np.concatenate([sums + row, sums - row])
+    return sums
+
+
+def _sampled_sums(x: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]:
     rng = np.random.default_rng(_SEED)
     for _ in range(SAMPLED // _CHUNK):
-        yield np.where(rng.random((_CHUNK, n)) < 0.5, -1.0, 1.0)  # noqa: PLR2004 - a fair coin
+        yield np.where(rng.random((_CHUNK, len(x))) < 0.5, -1.0, 1.0) @ x  # noqa: PLR2004 - a fair coin

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dropstudy.stats import by_shape
+from dropstudy.stats import accuracy_standard_error, by_shape
 from dropstudy.verdict import words
 from dropstudy.verdict.comparing import compare_arms
 from dropstudy.verdict.decide import MARGIN, SEEDS, decide_together
@@ -33,7 +33,8 @@ def give_verdict(
     watches_test: bool,
     margin: float = MARGIN,
     protocol: Protocol = "final",
-    always_valid: bool = False,
+    looks: tuple[int, ...] = (),
+    most_seeds: int | None = None,
     outcomes: pd.DataFrame | None = None,
     predictions: Predictions | None = None,
 ) -> Verdict:
@@ -47,7 +48,9 @@ def give_verdict(
         watches_test: whether the test set was looked at every epoch.
         margin: differences within ±margin do not matter, in points, above 0.
         protocol: whose weights were tested.
-        always_valid: whether seeds were added until a decision.
+        looks: numbers of seeds at which the verdict may have been looked at before more were added. With any, decisions
+            rest on always-valid intervals.
+        most_seeds: seeds up to which they are to be added until a decision; None where they are not.
         outcomes: arm, hidden, train_size, seed and status of every run planned.
         predictions: of (arm, hidden, train_size, seed) the `confidence` and `likelihood` of every test example, or None
             where they are not there.
@@ -67,7 +70,7 @@ def give_verdict(
                 watches_test=watches_test,
                 margin=margin,
                 protocol=protocol,
-                always_valid=always_valid,
+                always_valid=bool(looks),
             )
         )
     decision, chosen, headline = _of_all(shapes)
@@ -75,13 +78,25 @@ def give_verdict(
         decision=decision,
         chosen=chosen,
         headline=headline,
-        sentences=tuple(_sentences(shapes, headline)),
+        sentences=(*_sentences(shapes, headline), *_about_looking(looks, most_seeds)),
         margin=margin,
         protocol=protocol,
         watches_test=watches_test,
-        anytime=always_valid,
+        anytime=bool(looks),
         shapes=tuple(shapes),
     )
+
+
+def _about_looking(looks: tuple[int, ...], most_seeds: int | None) -> list[str]:
+    if not looks:
+        return []
+    if most_seeds is not None:
+        why = f"Seeds are added until this is decided, or there are {most_seeds}"
+    else:
+        why = f"Seeds were added after a first look ({', then '.join(map(str, looks))})"
+    return [
+        f"{why}: decisions rest on intervals that hold however often one looks, wider than those of a single look."
+    ]
 
 
 def _answers(predictions: Predictions | None, hidden: str, train_size: int) -> Answers | None:
@@ -114,7 +129,9 @@ def _shape_verdict(
         headline,
         _about_choosing(scores, comparisons, chosen, watches_test=watches_test, protocol=protocol),
         words.about_the_gap(gaps, chosen),
-        *(words.about_power(c, margin) for c in _undecided(comparisons, chosen)),
+        words.about_artefact(gaps, watches_test=watches_test),
+        _about_few_seeds(decision, scores, tables),
+        *(words.about_power(c, margin, always_valid=always_valid) for c in _undecided(comparisons, chosen)),
         words.about_unfinished(scores),
         words.about_convergence(scores),
     ]
@@ -155,14 +172,21 @@ def _headline(
     if told is not None:
         return words.about_an_arm(arms[told.arm], told, baseline, margin, family)
     if decision == "too few seeds" and family == 0:
-        most = max(c.n for c in comparisons)
-        return (
-            f"No verdict: {most} paired seed{'' if most == 1 else 's'}, and a verdict takes {SEEDS}; "
-            f"{SEEDS - most} more {'is' if SEEDS - most == 1 else 'are'} missing. "
-            f"So far, against {words.quoted(baseline.name)}: {words.plain_differences(comparisons)} points of test "
-            "accuracy."
-        )
+        so_far = f"{words.plain_differences(comparisons)} points against {words.quoted(baseline.name)}"
+        return f"No verdict: {words.seeds_missing(max(c.n for c in comparisons))}. So far test accuracy: {so_far}."
     return words.about_all(decision, arms, comparisons, baseline)
+
+
+def _about_few_seeds(decision: Decision, scores: Sequence[ArmScores], tables: ShapeTables) -> str:
+    """What one accuracy is worth, for readers who have too few for an interval."""
+    examples = next((len(right) for right in tables.right.values()), 0)
+    if decision != "too few seeds" or not examples or not scores[0].seeds:
+        return ""
+    error = 100 * accuracy_standard_error(scores[0].mean.value, examples)
+    return (
+        f"Another seed gives other accuracies, and {examples:,} test examples alone leave each uncertain by "
+        f"{error:.2f} points (standard error)."
+    )
 
 
 def _about_choosing(

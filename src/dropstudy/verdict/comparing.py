@@ -6,17 +6,16 @@ from math import nan
 from typing import TYPE_CHECKING
 
 import numpy as np
-from statsmodels.stats.multitest import multipletests
 
-from dropstudy.stats import paired
-from dropstudy.stats.anytime import anytime
-from dropstudy.stats.equivalence import detectable, seeds_needed, tost
+from dropstudy.stats import paired, unknown
+from dropstudy.stats.anytime import seeds_for
+from dropstudy.stats.equivalence import detectable, seeds_needed
 from dropstudy.stats.newdata import crossed_bootstrap
-from dropstudy.stats.signflip import sign_flips
 from dropstudy.stats.simultaneous import simultaneous
-from dropstudy.verdict.decide import LEVEL, SEEDS, decide
+from dropstudy.verdict.decide import LEVEL, SEEDS
 from dropstudy.verdict.metrics import metric_differences
 from dropstudy.verdict.records import ArmComparison
+from dropstudy.verdict.testing import arm_tests
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -51,51 +50,66 @@ def _compare_family(
     tables: ShapeTables, family: Sequence[Arm], *, margin: float, always_valid: bool
 ) -> Iterator[ArmComparison]:
     seeds, shares = tables.differences("test_accuracy", family)
+    if not seeds:
+        yield from (_nothing_shared(tables, arm) for arm in family)
+        return
     points, level = 100 * shares, LEVEL / len(family)
-    flips, simultaneously = sign_flips(points), simultaneous(points)
-    columns = [column[~np.isnan(column)] for column in points.T]
-    tosts = [tost(x, margin) for x in columns]
-    tosts_holm, flips_holm = holm(tosts), holm(list(flips.p_values))
-    new_data = _new_data(tables, family)
-    for place, (arm, x) in enumerate(zip(family, columns, strict=True)):
-        beyond = new_data.get(arm.name)
+    simultaneously, new_data = simultaneous(points), _new_data(tables, family)
+    takes = seeds_for if always_valid else seeds_needed
+    tested = arm_tests(points, margin=margin, always_valid=always_valid)
+    for arm, column, tests, together in zip(family, points.T, tested, simultaneously, strict=True):
+        paired_here = ~np.isnan(column)
+        x = column[paired_here]
         n, deviation = len(x), float(x.std(ddof=1)) if len(x) > 1 else nan
-        difference, valid = paired.paired_t(x), anytime(x, 1 - level)
+        beyond = new_data.get(arm.name)
         yield ArmComparison(
             arm=arm.name,
             rate=arm.rate,
             baseline=tables.arms[0].name,
             n=n,
-            seeds=tuple(
-                seed for seed, value in zip(seeds, points[:, place], strict=True) if not np.isnan(value)
-            ),
+            seeds=tuple(seed for seed, here in zip(seeds, paired_here, strict=True) if here),
             differences=tuple(x.tolist()),
-            difference=difference,
             bca=paired.bca(x),
-            simultaneous=simultaneously[place],
-            anytime=valid,
+            simultaneous=together,
             new_data=None if beyond is None else beyond.difference.scaled(100),
             example_error=None if beyond is None else 100 * beyond.example_error,
-            p_value=flips.p_values[place] if n else nan,
-            exact=flips.exact,
-            p_adjusted=flips.adjusted[place] if n else nan,
-            p_holm=flips_holm[place] if n else nan,
             improvement=paired.improvement(x),
             effect_size=paired.effect_size(x),
-            tost_p=tosts[place],
-            tost_holm=tosts_holm[place],
-            decision=decide(
-                n,
-                difference=difference,
-                p_adjusted=flips.adjusted[place],
-                tost_holm=tosts_holm[place],
-                anytime=valid if always_valid else None,
-                margin=margin,
-            ),
-            seeds_needed=max(SEEDS, seeds_needed(deviation, margin, level=level)) if n > 1 else nan,
+            seeds_needed=max(SEEDS, takes(deviation, margin, level=level)) if n > 1 else nan,
             detectable=detectable(deviation, n, level=level) if n > 1 else nan,
             metrics=metric_differences(tables, arm),
+            **vars(tests),
         )
+
+
+def _nothing_shared(tables: ShapeTables, arm: Arm) -> ArmComparison:
+    """An arm that finished in no seed in which the baseline did."""
+    none = unknown(0, "no pair of runs")
+    return ArmComparison(
+        arm=arm.name,
+        rate=arm.rate,
+        baseline=tables.arms[0].name,
+        n=0,
+        seeds=(),
+        differences=(),
+        difference=none,
+        bca=none,
+        simultaneous=none,
+        anytime=none,
+        new_data=None,
+        example_error=None,
+        p_value=nan,
+        exact=True,
+        p_adjusted=nan,
+        p_holm=nan,
+        improvement=none,
+        effect_size=none,
+        tost_p=nan,
+        tost_holm=nan,
+        decision="too few seeds",
+        seeds_needed=nan,
+        detectable=nan,
+    )
 
 
 def _new_data(tables: ShapeTables, family: Sequence[Arm]) -> dict[str, NewData]:
@@ -103,12 +117,3 @@ def _new_data(tables: ShapeTables, family: Sequence[Arm]) -> dict[str, NewData]:
     answers = {arm.name: tables.answers(arm.name, tables.pairs(arm.name)) for arm in family}
     known = {name: table for name, table in answers.items() if table is not None and len(table) > 1}
     return dict(zip(known, crossed_bootstrap(list(known.values())), strict=True))
-
-
-def holm(p_values: list[float]) -> list[float]:
-    """Holm's (1979) step-down correction; p that are not numbers stay so and count for nothing."""
-    values = np.asarray(p_values, dtype=np.float64)
-    known = ~np.isnan(values)
-    if known.any():
-        values[known] = multipletests(values[known], method="holm")[1]
-    return [float(p) for p in values]

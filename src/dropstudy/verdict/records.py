@@ -211,6 +211,7 @@ class Verdict:
         watches_test: whether the test set was looked at every epoch, so that nothing may be chosen on it.
         anytime: whether decisions rest on intervals that allow for looking while seeds are added.
         shapes: one by one.
+        confirmations: verdicts on fresh seeds, where the study was confirmed.
     """
 
     decision: Decision
@@ -222,6 +223,7 @@ class Verdict:
     watches_test: bool
     anytime: bool
     shapes: tuple[ShapeVerdict, ...] = field(repr=False)
+    confirmations: tuple[Verdict, ...] = field(default=(), repr=False)
 
     @property
     def decided(self) -> bool:

@@ -65,11 +65,8 @@ def about_an_arm(arm: Arm, comparison: ArmComparison, baseline: Arm, margin: flo
     difference = f"test accuracy {signed(comparison.difference.value)} points{against}"
     interval = f"95% interval {span(comparison.difference)}, {n} paired seeds"
     if comparison.decision == "too few seeds":
-        missing = SEEDS - n
-        return (
-            f"No verdict on {what}: {n} paired seed{'' if n == 1 else 's'}, and a verdict takes {SEEDS}; "
-            f"{missing} more {'is' if missing == 1 else 'are'} missing."
-        )
+        so_far = f" So far {difference}." if n else ""
+        return f"No verdict on {what}: {seeds_missing(n)}.{so_far}"
     if comparison.decision == "equivalent":
         within = f"within ±{margin:g} points"
         tost = f"TOST p = {probability(comparison.tost_holm)}"
@@ -78,6 +75,15 @@ def about_an_arm(arm: Arm, comparison: ArmComparison, baseline: Arm, margin: flo
     if comparison.decision in {"helps", "hurts"}:
         return f"{_capital(what)} {comparison.decision}: {difference} ({interval}, {p})."
     return f"Undecided whether {what} helps{against}: {difference} ({interval}, {p})."
+
+
+def seeds_missing(n: int) -> str:
+    """Why there is no verdict: "5 paired seeds, and a verdict takes 6; 1 more is missing"."""
+    missing = SEEDS - n
+    return (
+        f"{n} paired seed{'' if n == 1 else 's'}, and a verdict takes {SEEDS}; "
+        f"{missing} more {'is' if missing == 1 else 'are'} missing"
+    )
 
 
 def about_all(
@@ -89,9 +95,9 @@ def about_all(
         "hurts": "No arm helps",
         "equivalent": "No arm makes a difference that helps",
         "undecided": "Undecided whether any arm helps",
-        "too few seeds": "No verdict",
+        "too few seeds": "No verdict on all arms",
     }[decision]
-    return f"{lead}: against {subject(baseline)} (test accuracy) {'; '.join(_grouped(comparisons))}."
+    return f"{lead}. Test accuracy against {subject(baseline)}: {'; '.join(_grouped(comparisons))}."
 
 
 def beside(comparisons: Sequence[ArmComparison], chosen: str) -> str:
@@ -102,11 +108,42 @@ def beside(comparisons: Sequence[ArmComparison], chosen: str) -> str:
 def plain_differences(comparisons: Sequence[ArmComparison]) -> str:
     """Each arm's mean difference, without a claim: "'dropout 0.2' +0.04, 'dropout 0.8' -0.87"."""
     known = [c for c in comparisons if c.n]
+    if len(known) > _MOST_LISTED:
+        low, high = min(known, key=_mean), max(known, key=_mean)
+        return f"{quoted(low.arm)} {signed(_mean(low))} to {quoted(high.arm)} {signed(_mean(high))}"
+    return ", ".join(f"{quoted(c.arm)} {signed(_mean(c))}" for c in known)
+
+
+def about_artefact(gaps: Sequence[Gap], *, watches_test: bool) -> str:
+    """How much of the gap that Keras prints is artefact, of the arm of which it misleads most.
+
+    That is the arm of the most negative printed gap; where none is negative, that of the largest artefact.
+    """
+    known = [gap for gap in gaps if gap.printed.known and gap.true.known]
     if not known:
-        return "nothing to tell, in"
-    low, high = min(known, key=_mean), max(known, key=_mean)
-    told = [low, high] if len(known) > _MOST_LISTED else known
-    return (" to " if told is not known else ", ").join(f"{quoted(c.arm)} {signed(_mean(c))}" for c in told)
+        return ""
+    gap = min(known, key=lambda gap: gap.printed.value)
+    if gap.printed.value >= 0:
+        gap = max(known, key=lambda gap: abs(gap.artefact.value))
+    printed = gap.printed.value
+    seen = "test" if watches_test else "validation"
+    side = "above" if printed >= 0 else "below"
+    parts = f"{signed(gap.artefact.value)} of that is artefact"
+    if gap.moving is not None and gap.dropout is not None:
+        parts += (
+            f" ({signed(gap.moving.value)} because weights move during the epoch, {signed(gap.dropout.value)} "
+            "because dropout is on)"
+        )
+    rest = (
+        ""
+        if watches_test
+        else f", {signed(gap.validation.value)} that the test data are not the validation data"
+    )
+    return (
+        f"Keras' numbers put the training accuracy of {quoted(gap.arm)} {abs(printed):.2f} points {side} its {seen} "
+        f"accuracy: {parts}{rest}; the true gap (same weights, dropout off, to the test set) is "
+        f"{signed(gap.true.value)} points."
+    )
 
 
 def about_the_gap(gaps: Sequence[Gap], chosen: str | None) -> str:
@@ -120,13 +157,16 @@ def about_the_gap(gaps: Sequence[Gap], chosen: str | None) -> str:
     return f"Training gap (clean training accuracy - test accuracy) {first.value:.2f} -> {second.value:.2f} points."
 
 
-def about_power(comparison: ArmComparison, margin: float) -> str:
+def about_power(comparison: ArmComparison, margin: float, *, always_valid: bool) -> str:
     """How many seeds a decision would take, and what these could have shown."""
     needed = comparison.seeds_needed
     take = f"about {needed:.0f} seeds" if isfinite(needed) else "more seeds than anybody trains"
+    if always_valid:
+        return f"To find a difference of {margin:g} points takes {take} (80% power at the spread seen)."
     return (
         f"To find a difference of {margin:g} points takes {take} (80% power at the spread seen); "
-        f"with {comparison.n} a difference of {comparison.detectable:.2f} points or more would have been found."
+        f"with {comparison.n} a difference of {comparison.detectable:.2f} points would have been found as surely. "
+        "`dropstudy run DIR --until-decided` adds seeds until it is decided."
     )
 
 
@@ -172,26 +212,29 @@ def about_convergence(scores: Iterable[ArmScores]) -> str:
 
 
 def _grouped(comparisons: Sequence[ArmComparison]) -> list[str]:
-    """Arms by decision, in the order helps, equivalent, undecided, hurts, too few seeds."""
-    verbs = {
-        "helps": ("helps by", "help by"),
-        "equivalent": ("is equivalent,", "are equivalent,"),
-        "undecided": ("is undecided,", "are undecided,"),
-        "hurts": ("hurts by", "hurt by"),
-        "too few seeds": ("has too few seeds,", "have too few seeds,"),
+    """Arms by decision: "'dropout 0.2' and 'dropout 0.5' undecided (+0.04 and +0.12 points)"."""
+    words = {
+        "helps": ("helps", "help"),
+        "equivalent": ("equivalent", "equivalent"),
+        "undecided": ("undecided", "undecided"),
+        "hurts": ("hurts", "hurt"),
+        "too few seeds": ("too few seeds", "too few seeds"),
     }
     parts = []
-    for decision, (one, many) in verbs.items():
+    for decision, (one, many) in words.items():
         found = [c for c in comparisons if c.decision == decision]
         if not found:
             continue
-        unsigned = decision in {"helps", "hurts"}
-        sizes = [f"{abs(c.difference.value):.2f}" if unsigned else signed(c.difference.value) for c in found]
         names = [quoted(c.arm) for c in found]
+        sizes = [signed(_mean(c)) if c.n else "no pair" for c in found]
         if len(found) > _MOST_LISTED:
             names = [*names[: _MOST_LISTED - 1], f"{len(found) - _MOST_LISTED + 1} more"]
-            sizes = [f"{min(sizes, key=float)} to {max(sizes, key=float)}"]
-        parts.append(f"{_listed(names)} {one if len(found) == 1 else many} {_listed(sizes)} points")
+            sizes = [f"{signed(min(map(_mean, found)))} to {signed(max(map(_mean, found)))}"]
+        if decision in {"helps", "hurts"}:
+            by = [size.lstrip("+-") for size in sizes] if len(found) <= _MOST_LISTED else sizes
+            parts.append(f"{_listed(names)} {one if len(found) == 1 else many} by {_listed(by)} points")
+        else:
+            parts.append(f"{_listed(names)} {one if len(found) == 1 else many} ({_listed(sizes)} points)")
     return parts
 
 

@@ -1,0 +1,72 @@
+"""Seeds until a verdict is decided: how many more, and when it is enough."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dropstudy import values
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from dropstudy.verdict import Verdict
+
+MOST = 50
+"""Seeds at which a study gives up, unless somebody says otherwise."""
+
+FEWEST = 6
+"""Seeds that the first look waits for: below, no verdict is given (`verdict.SEEDS`)."""
+
+
+def until_decided(
+    seeds: tuple[int, ...],
+    most: int,
+    look: Callable[[tuple[int, ...]], Verdict],
+    tell: Callable[[str], None],
+) -> Verdict:
+    """Train and look, with more seeds each time, until the verdict is decided or there are `most` seeds.
+
+    Looking again and again is allowed for: the verdict rests on always-valid intervals (`stats.anytime`), which need no
+    plan of the looks. So the numbers of seeds are chosen for the time that they take: a quarter more each time.
+
+    Args:
+        seeds: that the study has, or begins with.
+        most: seeds to give up at.
+        look: trains what is missing for these seeds, and gives the verdict.
+        tell: told what each look showed.
+
+    Raises:
+        InvalidArgument: `most` is below the seeds that a verdict takes.
+    """
+    most = values.integer(
+        "max_seeds",
+        most,
+        FEWEST,
+        values.MAX_COUNT,
+        f"a whole number of seeds from {FEWEST}, which a verdict takes",
+    )
+    verdict = None
+    for count in looks(len(seeds), most):
+        seeds = more_seeds(seeds, count)
+        verdict = look(seeds)
+        tell(f"{len(seeds)} seeds: {verdict.headline}")
+        if verdict.decided:
+            return verdict
+    assert verdict is not None  # noqa: S101 - there is one look at least
+    tell(f"Not decided with {len(seeds)} seeds, the most that were allowed (--max-seeds).")
+    return verdict
+
+
+def looks(have: int, most: int) -> Iterator[int]:
+    """Numbers of seeds to look at: those that are there, six at least, then a quarter more each time, two at least."""
+    count = max(have, FEWEST)
+    yield count
+    while count < most:
+        count = min(most, count + max(2, count // 4))
+        yield count
+
+
+def more_seeds(seeds: tuple[int, ...], count: int, *, unlike: tuple[int, ...] = ()) -> tuple[int, ...]:
+    """As many seeds as asked for: those given, then the lowest numbers above all of them and above all of `unlike`."""
+    first = 1 + max((*seeds, *unlike), default=-1)
+    return (*seeds, *range(first, first + count - len(seeds)))

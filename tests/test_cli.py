@@ -5,6 +5,7 @@ What is quick is called in this process by `main`; what concerns processes, sign
 
 import csv
 import io
+import json
 import os
 import re
 import shlex
@@ -208,6 +209,17 @@ def test_run_trains_prints_epochs_table_and_conclusion_and_writes_the_report(tra
     assert (folder / "figures").is_dir()
 
 
+def test_show_prints_the_verdict_for_machines_too_and_takes_a_margin(trained, say):
+    folder, _ = trained
+    verdict = json.loads(say("show", folder, "--json").out)
+    assert verdict["decision"] == "too few seeds"
+    assert verdict["sentences"] == Study.open(folder).conclusion()
+    assert json.loads(say("show", folder, "--json", "--margin", "0.5").out)["margin"] == 0.5
+    refused = say("show", folder, "--margin", "0")
+    assert refused.code == 2
+    assert "margin: expected points of test accuracy above 0, received 0" in refused.err
+
+
 def test_the_command_that_run_proposes_exports_a_network(trained, say, tmp_path):
     folder, done = trained
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("A trained network: ")]
@@ -228,9 +240,11 @@ def test_run_on_a_finished_study_says_so_and_says_its_result_again(trained, say)
     assert re.fullmatch(r"[\d.]+ kB on disk: .*weights [\d.]+ kB.*\.\n", disk)
     result = "".join(lines)
     assert " arm " in result
-    assert result in said.out
     assert result in done.stdout
-    assert say("run", folder, "--quiet").out == result
+    table = result[: result.index("Test accuracy against")]
+    for again in (said.out, say("run", folder, "--quiet").out):
+        assert table in again
+        assert all(sentence in again for sentence in Study.open(folder).conclusion())
 
 
 def test_the_same_command_again_goes_on_and_what_cannot_be_compared_is_refused(trained, say):

@@ -19,11 +19,14 @@ from dropstudy.store import DATABASE, Store
 if TYPE_CHECKING:
     from dropstudy.recorded import Standing
     from dropstudy.records import Run
+    from dropstudy.report.gallery import Gallery
     from dropstudy.verdict import Verdict
 
 
 class Results(Runs):
     """The reading side of a study, for `Study` to add the running to."""
+
+    _data_dir: Path | None = None
 
     @classmethod
     def read(cls, where: Path) -> Results:
@@ -117,6 +120,14 @@ class Results(Runs):
         with Store(self.folder) as store:
             return outcomes(store)
 
+    @property
+    def charts(self) -> Gallery:
+        """The report's charts one by one, for a notebook: `study.charts.rate_curve()` shows itself there."""
+        from dropstudy.report.gallery import Gallery  # noqa: PLC0415 - what draws is slow to import
+        from dropstudy.report.source import read  # noqa: PLC0415 - as above
+
+        return Gallery(read(self.folder, self.spec, self.verdict(), data_dir=self._data_dir))
+
     def report(self, *, data_dir: str | Path | None = None, mc: int = 0, margin: float = 0.1) -> list[Path]:
         """Write the page (HTML), figures (PNG, SVG, PDF), tables (CSV) and the conclusion into the study's folder.
 
@@ -131,7 +142,7 @@ class Results(Runs):
         from dropstudy.report.files import write_report  # noqa: PLC0415 - what draws is slow to import
         from dropstudy.report.source import read  # noqa: PLC0415 - as above
 
-        where = None if data_dir is None else Path(data_dir)
+        where = self._data_dir if data_dir is None else Path(data_dir)
         return write_report(
             read(self.folder, self.spec, self.verdict(margin), data_dir=where, mc=mc), self.folder
         )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import altair as alt
+import numpy as np
 import pandas as pd
 
 from dropstudy.charts import palette, theme
@@ -18,10 +20,12 @@ STEP = 9
 """Pixels by which an arm's two steps lie above and below its middle."""
 COLUMNS = (74, 168)
 """Right ends of the two columns of numbers, in pixels right of the plot."""
-MEASURES = {"running": KERAS, "clean": CLEAN, "test": TEST}
+NOISY = replace(KERAS, shape="diamond")
+MEASURES = {"running": KERAS, "noisy": NOISY, "clean": CLEAN, "test": TEST}
 NAMES = {
     "running": "running, as Keras prints it",
-    "clean": "clean: same weights, dropout off",
+    "noisy": "weights at rest, dropout on",
+    "clean": "clean: dropout off",
     "test": "test",
 }
 
@@ -30,13 +34,14 @@ def gap(rows: pd.DataFrame) -> alt.LayerChart:
     """Two steps for each arm: from the running to the clean training accuracy, and from there to the test accuracy.
 
     Args:
-        rows: a row for each arm: arm (as it is to be called), then running, clean and test, means in percent, and
-            artefact (running - clean) and true_gap (clean - test) in points.
+        rows: a row for each arm: arm (as it is to be called), then running, noisy (may be empty), clean and test, means
+            in percent, and artefact (running - clean) and true_gap (clean - test) in points.
     """
     order = list(rows["arm"])
     height = ROW * max(1, len(order))
-    values = rows[list(MEASURES)].to_numpy(dtype=float)
-    low, high = float(values.min()), float(values.max())
+    measured = [key for key in MEASURES if rows[key].notna().any()]
+    values = rows[measured].to_numpy(dtype=float)
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
     room = 0.06 * (high - low) or 0.5
     scale = alt.Scale(domain=[low - room, high + room], nice=False, zero=False)
     axis = alt.Axis(title="Accuracy (%)", tickCount=6, format=".4~g")
@@ -47,14 +52,17 @@ def gap(rows: pd.DataFrame) -> alt.LayerChart:
         axis=alt.Axis(domain=False, ticks=False, labelFontSize=12, labelLimit=160, labelPadding=10),
     )
     base = alt.Chart(theme.inline(rows)).encode(y=y)
-    points = rows.melt(id_vars=["arm"], value_vars=list(MEASURES), var_name="key", value_name="accuracy")
+    points = rows.melt(id_vars=["arm"], value_vars=measured, var_name="key", value_name="accuracy").dropna()
     # Each step has its two ends at its own height: the clean accuracy ends one and begins the other.
     upper = points[points["key"] != "test"].assign(shift=-STEP)
-    lower = points[points["key"] != "running"].assign(shift=STEP)
+    lower = points[points["key"].isin(["clean", "test"])].assign(shift=STEP)
     layers: list[alt.Chart] = [
         _step(base, scale, axis, ends=("running", "clean"), shift=-STEP, color=palette.PURPLE),
         _step(base, scale, axis, ends=("clean", "test"), shift=STEP, color=palette.BLUE),
-        *(_marks(frame, y, scale, axis, shift) for frame, shift in ((upper, -STEP), (lower, STEP))),
+        *(
+            _marks(frame, measured, y, scale=scale, axis=axis, shift=shift)
+            for frame, shift in ((upper, -STEP), (lower, STEP))
+        ),
         *_columns(rows, y),
     ]
     for right, text in zip(COLUMNS, ("measuring", "true gap"), strict=True):
@@ -87,9 +95,10 @@ def _step(
     return step
 
 
-def _marks(frame: pd.DataFrame, y: alt.Y, scale: alt.Scale, axis: alt.Axis, shift: int) -> alt.Chart:
+def _marks(
+    frame: pd.DataFrame, keys: Sequence[str], y: alt.Y, *, scale: alt.Scale, axis: alt.Axis, shift: int
+) -> alt.Chart:
     """The measured accuracies, as points whose colour and shape say which."""
-    keys = list(MEASURES)
     names = [NAMES[key] for key in keys]
     named = frame.assign(measure=frame["key"].map(NAMES))
     legend = alt.Legend(orient="top", title=None, symbolOpacity=1, symbolStrokeWidth=0, offset=22)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import altair as alt
+import numpy as np
 import pandas as pd
 
 from dropstudy.charts import palette, theme
@@ -46,7 +47,8 @@ def rate_curve(
     span = max(rates) - min(rates) or 1.0
     x_scale = alt.Scale(domain=[min(rates) - 0.04 * span, max(rates) + 0.04 * span], nice=False, zero=False)
     x_axis = alt.Axis(title="Rate: share of hidden units dropped", values=rates, format=".3~g", grid=False)
-    y_scale, y_axis = alt.Scale(zero=False, nice=True), alt.Axis(title="Test error (%)", tickCount=6)
+    y_scale = alt.Scale(domain=_domain(table), zero=False, nice=True)
+    y_axis = alt.Axis(title="Test error (%)", tickCount=6)
     x = alt.X("rate:Q", scale=x_scale, axis=x_axis)
 
     def y(field: str) -> alt.Y:
@@ -83,14 +85,11 @@ def rate_curve(
     ]
     if chosen:
         mark = mean.transform_filter("datum.chosen")
-        layers += [
-            mark.mark_point(size=230, opacity=1, color=palette.VERMILLION, strokeWidth=2.5, clip=True).encode(
-                y=y("mean")
-            ),
-            mark.mark_text(dy=-19, fontWeight="bold", color=palette.INK, text="chosen", clip=True).encode(
-                y=y("mean")
-            ),
-        ]
+        ring = mark.mark_point(size=230, opacity=1, color=palette.VERMILLION, strokeWidth=2.5, clip=False)
+        layers.append(ring.encode(y=y("mean")))
+        if not several:
+            word = mark.mark_text(dy=-20, fontWeight="bold", color=palette.INK, text="chosen", clip=False)
+            layers.append(word.encode(y=y("mean")))
     words = "Mean test error in percent over the rate: " + "; ".join(
         (f"{shape}, " if several else "")
         + ", ".join(f"rate {r:.3g} {m:.2f}" for r, m in zip(part["rate"], part["mean"], strict=True))
@@ -105,6 +104,11 @@ def rate_curve(
         facet=alt.Facet("shape:N", sort=shapes, title=None), columns=MOST_COLUMNS, data=theme.inline(table)
     )
     return theme.fitted(chart, panel=width, panels=len(shapes), room=70, text=text)
+
+
+def _domain(table: pd.DataFrame) -> list[float]:
+    values = table[["mean", "low", "high", "error"]].to_numpy(dtype=float)
+    return [float(np.nanmin(values)), float(np.nanmax(values))]
 
 
 def payoff(rows: pd.DataFrame, arms: Sequence[Arm], *, baseline: str) -> alt.LayerChart:
@@ -131,8 +135,12 @@ def payoff(rows: pd.DataFrame, arms: Sequence[Arm], *, baseline: str) -> alt.Lay
         title=f"Test accuracy minus that of {baseline}, points", labelExpr=theme.SIGNED, tickCount=6
     )
     picked = theme.isolating("arm")
-    color, faded = theme.by_arm(arms), alt.condition(picked, alt.value(1), alt.value(0.08))
+    color, faded = theme.by_arm(arms, baseline=False), alt.condition(picked, alt.value(1), alt.value(0.08))
     base = alt.Chart(theme.inline(rows)).encode(x=x, color=color)
+    if len(set(rows["hidden"])) > 1:
+        base = base.encode(
+            strokeDash=alt.StrokeDash("hidden:N", sort=None, legend=alt.Legend(orient="top", title="Units:"))
+        )
     zero = alt.Chart(theme.inline(rows.head(1).assign(zero=0))).mark_rule(color=palette.AXIS)
     layers = [
         zero.encode(y=alt.Y("zero:Q", axis=y_axis)),

@@ -154,9 +154,8 @@ def _panels(
     ]
     grid = alt.concat(*panels, columns=columns, spacing=16)
     notes = _notes(curves, rates, percent="%" in axis_title)
-    chart = alt.vconcat(grid, _key(series, picked), _remarks(notes), spacing=18).properties(
-        title=alt.Title(title, subtitle=subtitle, limit=columns * (layout.width + LABEL_ROOM)),
-    )
+    chart = alt.vconcat(grid, _key(series, picked), _remarks(notes), spacing=18)
+    chart.title = alt.Title(title, subtitle=subtitle, limit=columns * (layout.width + LABEL_ROOM))
     words = f"{' '.join(s.meaning + '.' for s in series)} One panel per arm, {len(arms)} in all."
     return theme.fitted(chart, panel=layout.width, panels=len(arms), room=LABEL_ROOM + 60, text=words)
 

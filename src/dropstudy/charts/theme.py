@@ -88,11 +88,12 @@ def arm_labels(arms: Sequence[Arm]) -> dict[str, str]:
     return labels
 
 
-def by_arm(arms: Sequence[Arm], *, legend: bool = True) -> alt.Color:
+def by_arm(arms: Sequence[Arm], *, legend: bool = True, baseline: bool = True) -> alt.Color:
     """Color of the column `arm`, which holds labels of `arm_labels`, with a legend above the chart."""
+    first = 0 if baseline else 1
     return alt.Color(
         "arm:N",
-        scale=alt.Scale(domain=list(arm_labels(arms).values()), range=arm_colors(arms)),
+        scale=alt.Scale(domain=list(arm_labels(arms).values())[first:], range=arm_colors(arms)[first:]),
         legend=alt.Legend(orient="top", title=None, symbolOpacity=1) if legend else None,
     )
 
@@ -126,15 +127,15 @@ def fitted(
         panels: how many plots there are.
         spare: pixels of the room that a narrow page saves by leaving out the layer named `wide`.
     """
-    described: ChartType = chart.properties(
-        description=text, usermeta={"panel": panel, "room": room, "panels": panels, "spare": spare}
-    )
-    return themed(described)
+    chart.description = text
+    chart.usermeta = {"panel": panel, "room": room, "panels": panels, "spare": spare}
+    return themed(chart)
 
 
 def themed(chart: ChartType) -> ChartType:
     """The chart with the type, grid and spacing that all charts share."""
-    configured: ChartType = chart.configure(
+    # Set in place: `configure` and `properties` copy the whole chart, data and all, each time.
+    chart.config = alt.Config(
         font=FONT,
         background=PAPER,
         padding=12,
@@ -174,7 +175,7 @@ def themed(chart: ChartType) -> ChartType:
         text=alt.MarkConfig(color=INK, fontSize=11),
         legend=alt.LegendConfig(labelColor=INK, labelFontSize=12, labelLimit=0, title=None, columns=4),
     )
-    return configured
+    return chart
 
 
 def inline(table: pd.DataFrame) -> alt.InlineData:

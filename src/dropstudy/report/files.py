@@ -6,11 +6,10 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-import altair as alt
-
 from dropstudy import charts, stats
 from dropstudy.files import write_text
 from dropstudy.names import plain_name
+from dropstudy.report.figures import titled
 from dropstudy.report.page import html
 from dropstudy.report.parts import figures_of
 from dropstudy.report.sections import sections
@@ -75,14 +74,6 @@ def all_figures(source: Source, parts: Sequence[Section]) -> list[Figure]:
     shown = figures_of(parts)
     names = {figure.name for figure in shown}
     return [*shown, *(figure for figure in notebook_figures(source) if figure.name not in names)]
-
-
-def titled(figure: Figure, subtitle: str) -> charts.Chart:
-    """A figure's chart as a file shows it: with its title, which the page has as a heading."""
-    if figure.chart.title is not alt.Undefined:
-        return figure.chart
-    title = alt.Title(plain_name(figure.title, 90), subtitle=subtitle, limit=640, offset=18)
-    return figure.chart.properties(title=title)
 
 
 def _conclusion(source: Source) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from math import nan
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from dropstudy import charts, stats
+from dropstudy import charts
 from dropstudy.report.differences import shape_words
 from dropstudy.report.parts import Figure, Section
 
@@ -17,26 +18,8 @@ if TYPE_CHECKING:
 def gap(source: Source) -> Section | None:
     """From the running to the clean training accuracy, and from there to the test accuracy, arm by arm."""
     blocks = []
-    labels = charts.arm_labels(source.arms)
     for number, shape in enumerate(source.shapes):
-        summaries = stats.summarise(
-            source.of_shape(source.history, shape), source.of_shape(source.finals, shape), source.arms
-        )
-        rows = pd.DataFrame(
-            [
-                {
-                    "arm": labels[s.arm],
-                    "seeds": s.n,
-                    "running": 100 * s.keras_accuracy.value,
-                    "clean": 100 * s.clean_accuracy.value,
-                    "test": 100 * s.test_accuracy.value,
-                    "artefact": 100 * s.artefact.value,
-                    "true_gap": 100 * s.true_gap.value,
-                }
-                for s in summaries
-                if s.true_gap.known and s.artefact.known
-            ]
-        )
+        rows = gap_rows(source, shape)
         if rows.empty:
             continue
         several = len(source.shapes) > 1
@@ -45,8 +28,7 @@ def gap(source: Source) -> Section | None:
                 name=f"gap-{number + 1}" if several else "gap",
                 title="The gap, step by step" + (f": {shape_words(shape)}" if several else ""),
                 chart=charts.gap(rows),
-                caption="Upper step of an arm: running minus clean, what the way of measuring adds, in points. Lower "
-                "step: clean minus test, the true gap. Means over seeds at the last epoch.",
+                caption=_caption(rows),
                 table=rows.assign(hidden=shape[0], train_size=shape[1]),
                 folded=number > 0,
             )
@@ -59,3 +41,44 @@ def gap(source: Source) -> Section | None:
         "better the finished network knows its training examples than new ones; only the second is overfitting."
     )
     return Section("gap", "The gap, taken apart", (paragraph,), tuple(blocks))
+
+
+def gap_rows(source: Source, shape: tuple[str, int]) -> pd.DataFrame:
+    """A row for each arm of which a run finished, from the verdict: accuracies in percent, steps in points.
+
+    `noisy` is the accuracy on all training examples with the tested weights and dropout on; empty where it was not
+    measured.
+    """
+    told = source.shape_verdict(shape)
+    labels = charts.arm_labels(source.arms)
+    tests = {scores.arm: 100 * scores.mean.value for scores in told.arms} if told else {}
+    rows = []
+    for part in told.gaps if told else ():
+        if not part.artefact.known or not part.true.known:
+            continue
+        test = tests[part.arm]
+        clean = test + part.true.value
+        running = clean + part.artefact.value
+        rows.append(
+            {
+                "arm": labels[part.arm],
+                "seeds": part.n,
+                "running": running,
+                "noisy": nan if part.moving is None else running - part.moving.value,
+                "clean": clean,
+                "test": test,
+                "artefact": part.artefact.value,
+                "true_gap": part.true.value,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _caption(rows: pd.DataFrame) -> str:
+    text = (
+        "Upper step of an arm: running minus clean, what the way of measuring adds, in points. Lower step: clean minus "
+        "test, the true gap. Means over seeds."
+    )
+    if rows["noisy"].notna().any():
+        text += " The diamond parts the upper step: up to it weights that moved while the mean was taken, then dropout."
+    return text

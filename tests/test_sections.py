@@ -1,0 +1,125 @@
+"""Each section says what the study has, and is left out where it has not: grids, tables without images, single runs."""
+
+import numpy as np
+import pytest
+
+from dropstudy.charts import NIGHT, arm_labels
+from dropstudy.charts.palette import RAMP, arm_colors
+from dropstudy.errors import InvalidArgument
+from dropstudy.records import Arm
+from dropstudy.report.page import page_spec
+from dropstudy.report.parts import Pictures, figures_of
+from dropstudy.report.sections import sections
+from dropstudy.report.source import read
+from sources import trained_at_once
+
+
+def made(study, **settings):
+    parts = sections(read(study.folder, study.spec, study.verdict(), **settings))
+    return {part.name: part for part in parts}, {figure.name: figure for figure in figures_of(parts)}
+
+
+@pytest.fixture(scope="module")
+def grid(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("sections") / "grid"
+        sizes = {"hidden": [[4], [6, 5]], "train_sizes": [200, 900], "rates": [0, 0.2, 0.5], "seeds": 6}
+        return trained_at_once(patch, folder, **sizes)
+
+
+@pytest.fixture(scope="module")
+def figures_of_grid(grid):
+    return made(grid)[1]
+
+
+def test_a_grid_has_its_rate_curves_and_says_when_dropout_pays(grid, figures_of_grid):
+    figures = figures_of_grid
+    curve, pay = figures["rate-curve"].table, figures["payoff"].table
+    assert len(curve) == 4 * 3
+    assert len(pay) == 4 * 2
+    finals = grid.finals()
+    of_one = finals[(finals["hidden"] == "6-5") & (finals["train_size"] == 900) & (finals["rate"] == 0.2)]
+    row = curve[(curve["hidden"] == "6-5") & (curve["train_size"] == 900) & (curve["rate"] == 0.2)].iloc[0]
+    assert row["mean"] == pytest.approx(100 * (1 - of_one["test_accuracy"].mean()))
+    assert row["low"] < row["mean"] < row["high"]
+    compared = next(s for s in grid.verdict().shapes if (s.hidden, s.train_size) == ("6-5", 900)).comparisons[
+        0
+    ]
+    told = pay[(pay["hidden"] == "6-5") & (pay["train_size"] == 900)].iloc[0]
+    assert told[["mean", "low", "high"]].to_list() == pytest.approx(
+        [compared.difference.value, compared.difference.low, compared.difference.high]
+    )
+    assert [name for name in figures if name.startswith("difference")] == [
+        f"difference-{i}" for i in range(1, 5)
+    ]
+
+
+def test_a_study_of_two_rates_and_one_size_has_no_curve_over_either(tmp_path, monkeypatch):
+    parts, figures = made(trained_at_once(monkeypatch, tmp_path / "x", seeds=2))
+    assert "rates" not in parts
+    assert "entropy" not in figures
+
+
+def test_a_run_alone_has_nothing_to_compare(tmp_path, monkeypatch):
+    parts, _ = made(trained_at_once(monkeypatch, tmp_path / "x", seeds=1, rates=[0.5]))
+    assert set(parts) == {"verdict", "curves", "gap", "trust", "inside", "runs", "made"}
+    assert parts["verdict"].blocks == ()
+    assert parts["verdict"].verdict.decision == "Nothing to compare"
+
+
+def test_a_table_without_images_has_all_else(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(300, 5)).astype(np.float32), np.arange(300) % 3
+    np.savez(tmp_path / "t.npz", x_train=x[:200], y_train=y[:200], x_test=x[200:], y_test=y[200:])
+    study = trained_at_once(monkeypatch, tmp_path / "x", data=str(tmp_path / "t.npz"), validation=50, seeds=2)
+    parts, figures = made(study)
+    assert {"confusion", "reliability", "active-units", "weight-norms"} <= set(figures)
+    assert not [block for part in parts.values() for block in part.blocks if isinstance(block, Pictures)]
+    (tmp_path / "t.npz").unlink()
+    parts, figures = made(study)  # the examples are gone, the runs are not
+    assert "answers" not in parts
+    assert "trust" not in parts
+    assert "weight-norms" in figures
+
+
+def test_sampled_networks_are_asked_for_and_then_shown(tmp_path, monkeypatch):
+    _, figures = made(trained_at_once(monkeypatch, tmp_path / "x", seeds=1), mc=2)
+    table = figures["entropy"].table
+    assert set(table["arm"]) == {"dropout 0.5"}
+    assert table.groupby("answer")["share"].sum().to_list() == pytest.approx(
+        [100] * table["answer"].nunique()
+    )
+
+
+def test_a_notebook_gets_each_chart_and_is_told_what_there_is(grid):
+    charts = grid.charts
+    assert charts.rate_curve().to_dict()["title"]["text"] == "Test error over the rate"
+    assert charts.difference(2).to_dict() != charts.difference(1).to_dict()
+    for name in ("payoff", "gap", "seeds", "reliability", "weight_norms"):
+        assert getattr(charts, name)().to_dict()["$schema"]
+        assert name in repr(charts)
+    with pytest.raises(InvalidArgument, match="for shape 9"):
+        charts.gap(9)
+
+
+def test_the_pages_charts_have_no_colour_that_night_does_not_know(figures_of_grid):
+    for figure in figures_of_grid.values():
+        spec = page_spec(figure)
+        spec.pop("datasets")
+        assert not [color for color in NIGHT if f"'{color}'" in repr(spec)]
+    assert NIGHT.keys() >= set(RAMP)
+
+
+def test_a_name_that_reads_as_a_colour_stays_a_name(tmp_path, monkeypatch):
+    arms = [{"name": "#222222", "rate": 0.0}, {"name": "#0072b2", "rate": 0.5}]
+    study = trained_at_once(monkeypatch, tmp_path / "x", seeds=1, arms=arms, rates=None)
+    _, figures = made(study)
+    spec = page_spec(figures["reliability"])
+    assert "['#222222', '#0072b2']" in repr(spec)
+
+
+def test_arms_have_labels_and_colours_of_their_own():
+    arms = [Arm("no dropout"), *(Arm(f"dropout {i / 10}", i / 10) for i in range(1, 10))]
+    assert len(set(arm_colors(arms))) == 10
+    twins = [Arm("a" * 50 + c + "z" * 50) for c in "xyz"]
+    assert len(set(arm_labels(twins).values())) == 3

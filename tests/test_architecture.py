@@ -63,7 +63,7 @@ ROOMS = {
         "verdict", "charts", "models", "sampling", "folder",
     },
     "one_run": {"errors", "records", "tensors", "data", "store", "history", "report", "models", "folder"},
-    "judge": {"errors", "records", "store", "folder", "verdict"},
+    "judge": {"errors", "records", "store", "stats", "folder", "verdict"},
     "deciding": {"values", "verdict"},
     "confirming": {"errors", "records", "files", "spec", "folder", "verdict", "deciding"},
     "results": {

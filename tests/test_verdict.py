@@ -1,16 +1,22 @@
 """What a verdict says, and when it says nothing."""
 
 import json
+from itertools import product
 from math import isnan, nan
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 
+import made_up
+from dropstudy import Study
 from dropstudy.records import Arm
+from dropstudy.stats.calibration import expected_calibration_error
 from dropstudy.verdict import SEEDS, give_verdict
+from dropstudy.verdict.cells import gap_cells
 from dropstudy.verdict.testing import holm
 from verdicts import around, flat, rates, tables, verdict_of
 
@@ -156,3 +162,66 @@ def test_an_arm_that_is_more_than_dropout_goes_by_its_name():
     arms = (Arm("no dropout"), Arm("l2 <b>", l2=1e-4))
     verdict = verdict_of(arms, {"no dropout": flat(), "l2 <b>": around(1)})
     assert verdict.headline.startswith("'l2 <b>' helps")
+
+
+def test_metrics_stand_beside_accuracy_and_new_data_widen_its_interval():
+    rng = np.random.default_rng(3)
+    accuracies = {"no dropout": flat(8), "dropout 0.5": around(0.3, 8)}
+    confidence = {run: rng.uniform(0.5, 1, 400).astype(np.float16) for run in product(accuracies, range(8))}
+
+    def predictions(arm, hidden, train_size, seed):
+        assert (hidden, train_size) == ("512-512", 50_000)
+        sure = confidence[arm, seed]
+        return {"confidence": sure, "likelihood": np.where(np.arange(400) % 10 < 8, sure, np.float16(0.1))}
+
+    (comparison,) = verdict_of(ARMS, accuracies, predictions=predictions).shapes[0].comparisons
+    assert comparison.new_data.low <= comparison.new_data.value <= comparison.new_data.high
+    metrics = {metric.metric: metric for metric in comparison.metrics}
+    assert list(metrics)[:2] == ["log loss", "Brier score"]  # the proper ones lead
+    assert metrics["error"].difference.value == pytest.approx(-comparison.difference.value)
+    ece = metrics["ECE, 15 equal-width bins"]
+    expected = [
+        expected_calibration_error(confidence["dropout 0.5", s], np.arange(400) % 10 < 8) for s in range(8)
+    ]
+    assert ece.arm == pytest.approx(100 * np.mean(expected))
+
+
+def test_the_gap_is_taken_apart_and_its_parts_add_up():
+    history, finals = tables(ARMS, {"no dropout": flat(3), "dropout 0.5": flat(3, base=0.97)})
+    finals["epoch"], finals["noisy_accuracy"], finals["clean_accuracy"] = 10, 0.93, 0.985
+    shape = give_verdict(history, finals, ARMS, watches_test=False).shapes[0]
+    gap = shape.gaps[1]
+    assert gap.moving.value == pytest.approx(2.0)  # running 95% - 93%
+    assert gap.dropout.value == pytest.approx(-5.5)  # 93% - 98.5%
+    assert gap.artefact.value == pytest.approx(gap.moving.value + gap.dropout.value)
+    assert gap.true.value == pytest.approx(1.5)
+    assert gap.printed.value == pytest.approx(gap.artefact.value + gap.true.value + gap.validation.value)
+    cells = gap_cells(shape)
+    assert list(cells.columns) == [
+        "arm", "gap as Keras prints it", "moving weights", "dropout on", "artefact", "true gap", "test - validation"
+    ]  # fmt: skip
+
+
+def test_a_best_study_is_chosen_and_measured_at_the_epoch_whose_weights_were_tested():
+    history, finals = tables(ARMS, {"no dropout": flat(8), "dropout 0.5": around(0.3, 8)})
+    finals["epoch"] = 5
+    better = (history["epoch"] == 5) & (history["arm"] == "dropout 0.5")
+    history.loc[better, ["val_accuracy", "accuracy"]] = [0.99, 0.91]
+    last = (history["epoch"] == 10) & (history["arm"] == "no dropout")
+    history.loc[last, "val_accuracy"] = 0.999  # of weights that were not tested
+    verdict = give_verdict(history, finals, ARMS, watches_test=False, protocol="best")
+    assert verdict.chosen == "dropout 0.5"
+    assert verdict.shapes[0].gaps[1].printed.value == pytest.approx(-8)
+    assert "each run at its epoch of lowest validation loss" in str(verdict)
+
+
+def test_two_runs_of_one_network_are_held_against_each_other_answer_by_answer(tmp_path, monkeypatch):
+    made_up.instead_of_workers(monkeypatch)
+    study = Study(
+        "notebook", out=tmp_path / "s", data="digits", rates=[0, 0.5], hidden=[4], epochs=1, seeds=2
+    ).run()
+    table = study.mcnemar()
+    assert table["seed"].to_list() == [0, 1]
+    counts = table[["both_right", "arm_only", "baseline_only", "both_wrong"]]
+    assert (counts.sum(axis=1) == study.facts["n_test"]).all()
+    assert table["p_value"].between(0, 1).all()

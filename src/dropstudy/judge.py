@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -9,6 +10,7 @@ import pandas as pd
 from dropstudy.errors import StoreError
 from dropstudy.folder import SEED_COUNTS, UNTIL_DECIDED
 from dropstudy.records import SHAPE
+from dropstudy.stats.answers import mcnemar, right_answers
 from dropstudy.verdict import SEEDS, Verdict, give_verdict
 
 if TYPE_CHECKING:
@@ -75,7 +77,29 @@ def predictions(store: Store) -> Callable[[str, str, int, int], dict[str, NDArra
     def stored(arm: str, hidden: str, train_size: int, seed: int) -> dict[str, NDArray[Any]] | None:
         try:
             return store.predictions(keys[arm, hidden, train_size, seed])
-        except StoreError:  # gone or damaged: what rests on them is left out, the rest of the verdict stands
+        except (
+            StoreError,
+            KeyError,
+        ):  # not finished, gone or damaged: what rests on them is left out, the rest of the verdict stands
             return None
 
     return stored
+
+
+def pairs_of_runs(store: Store, spec: StudySpec) -> pd.DataFrame:
+    """McNemar's test of every arm's run against the baseline's of its seed, on the same test examples.
+
+    Returns:
+        arm, hidden, train_size, seed, both_right, arm_only, baseline_only, both_wrong (examples), p_value.
+    """
+    stored, baseline = predictions(store), spec.arms[0].name
+    rows = []
+    for run in store.runs("done"):
+        place = (run.shape.layers, run.shape.train_size, run.seed)
+        ours = stored(run.arm.name, *place)
+        theirs = stored(baseline, *place) if run.arm.name != baseline else None
+        if ours is not None and theirs is not None:
+            test = mcnemar(*(right_answers(a["confidence"], a["likelihood"]) for a in (ours, theirs)))
+            rows.append((run.arm.name, *place, *astuple(test)))
+    counts = ["both_right", "arm_only", "baseline_only", "both_wrong"]
+    return pd.DataFrame(rows, columns=["arm", *SHAPE, "seed", *counts, "p_value"])

@@ -113,6 +113,19 @@ class Results(Runs):
         ]
         return with_confirmations(first, fresh)
 
+    def mcnemar(self) -> pd.DataFrame:
+        """McNemar's test of every arm's run against the baseline's of its seed, on the same test examples.
+
+        It speaks of two trained networks and of new examples; what other seeds do, the verdict tells.
+
+        Returns:
+            arm, hidden, train_size, seed, both_right, arm_only, baseline_only, both_wrong (examples), p_value.
+        """
+        from dropstudy.judge import pairs_of_runs  # noqa: PLC0415 - as above
+
+        with Store(self.folder) as store:
+            return pairs_of_runs(store, self.spec)
+
     def outcomes(self) -> pd.DataFrame:
         """What became of every run of the plan: arm, hidden, train_size, seed, status."""
         from dropstudy.judge import outcomes  # noqa: PLC0415 - as above

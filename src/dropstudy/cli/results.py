@@ -14,6 +14,9 @@ from dropstudy.errors import RunsFailed
 def show(
     folder: Folder,
     margin: Margin = MARGIN,
+    pairs: Annotated[
+        bool, typer.Option("--pairs", help="Also each pair of runs, answer by answer (McNemar).")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdict for machines.")] = False,
 ) -> None:
     """Print a study's table, its verdict and the estimates behind it; while it runs, how far it is.
@@ -31,6 +34,8 @@ def show(
     print_standing(study)
     if any(standing.status == "done" for standing in study.standings()):
         print_result(study, margin)
+    if pairs:
+        print_pairs(study)
     typer.echo(f"{sizes_in_words(study.sizes())}.")
     report_failures(study)
 
@@ -98,6 +103,17 @@ def print_result(study: Any, margin: float = MARGIN) -> None:
             typer.echo(f"\n{where}The gap between training and evaluation, percentage points")
             typer.echo(tables.text(gap_cells(shape)))
     typer.echo(f"\n{verdict}")
+
+
+def print_pairs(study: Any) -> None:
+    """Each arm's run against the baseline's of its seed, on the same test examples."""
+    from dropstudy import tables
+
+    frame = study.mcnemar()
+    frame["p_value"] = [f"{p:.2g}" for p in frame["p_value"]]
+    frame.columns = [name.replace("_", " ") for name in frame.columns]
+    typer.echo("\nPairs of runs: test examples that both, one or neither got right, and McNemar's exact p")
+    typer.echo(tables.text(frame))
 
 
 def print_summaries(study: Any) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from dropstudy.stats.answers import right_answers
+from dropstudy.stats.calibration import expected_calibration_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -27,7 +28,7 @@ class ShapeTables:
     Args:
         arms: baseline first.
         runs: one row per run that finished with finite numbers: arm, seed, test_accuracy, test_loss, brier, error,
-            true_gap, artefact; of the epoch whose weights were tested accuracy, val_accuracy, val_loss,
+            ece, true_gap, artefact; of the epoch whose weights were tested accuracy, val_accuracy, val_loss,
             clean_accuracy; of the run epochs, seconds, still_falling; where measured, noisy_accuracy.
         unfinished: status ("diverged", "failed" or another) of every other run, by (arm, seed).
         right: which test examples each finished run got right, (examples,), by (arm, seed); empty where that is not
@@ -94,10 +95,13 @@ def shape_tables(
     done = finals[finite].drop(columns=["rate", "hidden", "train_size"], errors="ignore")
     runs = _with_tested_epoch(done, history.sort_values("epoch"))
     ended = [(str(arm), int(seed)) for arm, seed in zip(done["arm"], done["seed"], strict=True)]
-    stored = {} if answers is None else {run: answers(*run) for run in ended}
-    right = {
-        run: right_answers(a["confidence"], a["likelihood"]) for run, a in stored.items() if a is not None
-    }
+    found = {} if answers is None else {run: answers(*run) for run in ended}
+    stored = {run: answer for run, answer in found.items() if answer is not None}
+    right = {run: right_answers(answer["confidence"], answer["likelihood"]) for run, answer in stored.items()}
+    runs["ece"] = [
+        expected_calibration_error(stored[run]["confidence"], right[run]) if run in right else np.nan
+        for run in zip(runs["arm"], runs["seed"], strict=True)
+    ]
     if outcomes is None:
         started = history[["arm", "seed"]].drop_duplicates()
         outcomes = pd.concat([started, finals[["arm", "seed"]]]).drop_duplicates().assign(status="unfinished")

@@ -78,7 +78,7 @@ def main() -> None:
             found = at_system_calls(folder)
         else:
             about = head(
-                study=f"dropstudy run {' '.join(SETTINGS)}",
+                study=json.dumps(SETTINGS),
                 killed=f"{options.kills} times, seed {options.seed}",
             )
             found = at_random_times(folder, options.kills, options.seed)

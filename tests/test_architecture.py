@@ -67,7 +67,7 @@ ROOMS = {
     "deciding": {"values", "verdict"},
     "confirming": {"errors", "records", "files", "spec", "folder", "verdict", "deciding"},
     "results": {
-        "records", "values", "recorded", "store", "history", "stats", "verdict", "report", "folder",
+        "files", "records", "values", "recorded", "store", "history", "stats", "verdict", "report", "folder",
         "one_run", "judge", "confirming",
     },
     "running": {

@@ -345,6 +345,12 @@ def test_the_report_lies_in_the_folder_and_is_known_to_be_there(copied):
     assert not opened.reported
     paths = opened.report()
     assert opened.reported
+    os.utime(copied / DATABASE, (2e9, 2e9))  # a clock that was set back since
+    assert opened.reported
+    with Store(copied, write=True) as store:
+        store.restart(store.runs()[:1])
+    os.utime(copied / DATABASE, (1e9, 1e9))
+    assert not opened.reported
     assert all(path.is_file() and path.is_relative_to(copied) for path in paths)
     assert {path.suffix for path in paths} == {".html", ".png", ".svg", ".pdf", ".csv", ".txt"}
     assert "stand in" not in (copied / "conclusion.txt").read_text()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -11,9 +10,6 @@ from dropstudy.records import METRICS, SHAPE, EpochMetrics, Run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-
-
-_COLUMNS = attrgetter("epoch", *METRICS, "seconds")
 
 
 class History:
@@ -37,13 +33,16 @@ class History:
         return f"History(epochs={len(self.epoch)}, metrics={list(self.history)})"
 
 
-def tidy(runs: Iterable[tuple[Run, Sequence[EpochMetrics]]]) -> pd.DataFrame:
+def tidy(runs: Iterable[tuple[Run, Iterable[tuple[Any, ...]]]]) -> pd.DataFrame:
     """One row per run and epoch: arm, hidden, train_size, seed, epoch, then the metrics and seconds.
 
     `hidden` is text such as "512-512"; `train_size` counts the examples trained on.
+
+    Args:
+        runs: each with the rows of its history, tuples in the order of the fields of `EpochMetrics`.
     """
     rows = []
     for run, history in runs:
         about = (run.arm.name, run.shape.layers, run.shape.train_size, run.seed)
-        rows += [about + _COLUMNS(row) for row in history]
+        rows += [about + row for row in history]
     return pd.DataFrame(rows, columns=["arm", *SHAPE, "seed", "epoch", *METRICS, "seconds"])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shlex
 from dataclasses import dataclass, fields
 from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -82,6 +84,12 @@ class Records:
         """Facts recorded when the study began, by name."""
         return {name: json.loads(value) for name, value in self._ask("SELECT name, value FROM meta")}
 
+    @property
+    def digest(self) -> str:
+        """A digest of all that is recorded of all runs: another one after every commit."""
+        rows = self._ask("SELECT key, sha256 FROM run ORDER BY key")
+        return hashlib.sha256(repr(rows).encode()).hexdigest()
+
     # Its runs
 
     def runs(self, *statuses: Status) -> tuple[Run, ...]:
@@ -102,7 +110,11 @@ class Records:
         )
         return [
             Standing(
-                run_of(text), status, epochs, None if metrics[0] is None else _metrics(metrics), test_accuracy
+                run_of(text),
+                status,
+                epochs,
+                None if metrics[0] is None else EpochMetrics(*_with_nan(metrics)),
+                test_accuracy,
             )
             for text, status, epochs, test_accuracy, *metrics in rows
         ]
@@ -129,11 +141,16 @@ class Records:
         Raises:
             DamagedFile: they are not what was written.
         """
-        return self._histories(" WHERE run.key = ?", key).get(key, ())
+        rows = self._history_rows(" WHERE run.key = ?", key)
+        return tuple(EpochMetrics(*row) for row in rows.get(key, ()))
 
     def histories(self) -> dict[str, tuple[EpochMetrics, ...]]:
         """Rows of every run that has begun, by key, as `history` gives them; all at once is quicker than one by one."""
-        return self._histories("")
+        return {key: tuple(EpochMetrics(*row) for row in rows) for key, rows in self.history_rows().items()}
+
+    def history_rows(self) -> dict[str, list[tuple[Any, ...]]]:
+        """As `histories`, each row a plain tuple in the order of the fields of `EpochMetrics`."""
+        return self._history_rows("")
 
     def progress(self, key: str) -> tuple[int, dict[str, NDArray[Any]] | None]:
         """Steps done and the state after them, None before the first.
@@ -195,24 +212,24 @@ class Records:
         with errors_named(self._layout.database):
             return self._db.execute(question, values).fetchall()
 
-    def _histories(self, where: str, *values: str) -> dict[str, tuple[EpochMetrics, ...]]:
+    def _history_rows(self, where: str, *values: str) -> dict[str, list[tuple[Any, ...]]]:
         answer = self._ask(
             f"SELECT run.key, arm, run.seed, history_sha256, {_COLUMNS} FROM run"  # noqa: S608 - our own column names
             f" LEFT JOIN history ON history.key = run.key{where} ORDER BY run.key, history.epoch",
             *values,
         )
-        found: dict[str, tuple[EpochMetrics, ...]] = {}
-        for (key, arm, seed, digest), rows in groupby(answer, lambda row: row[:4]):
-            metrics = [row[4:] for row in rows if row[4] is not None]
-            if ledger.history_digest(metrics) != digest:
+        found: dict[str, list[tuple[Any, ...]]] = {}
+        for (key, arm, seed, digest), group in groupby(answer, itemgetter(0, 1, 2, 3)):
+            rows = [row[4:] for row in group if row[4] is not None]
+            if ledger.history_digest(rows) != digest:
                 raise DamagedFile(
                     str(self._layout.database),
                     expected=f"the history of '{arm}', seed {seed} that was written",
                     received="other numbers",
                     next_step="Restore it from a copy, or start a new study with --out.",
                 )
-            if metrics:
-                found[key] = tuple(map(_metrics, metrics))
+            if rows:
+                found[key] = [_with_nan(row) if None in row else row for row in rows]
         return found
 
     def _result_file(self, key: str, what: str) -> dict[str, NDArray[Any]]:
@@ -236,9 +253,8 @@ class Records:
         return read_tensors(path, sha256=digest)[0]
 
 
-def _metrics(row: Iterable[Any]) -> EpochMetrics:
-    epoch, *metrics = row
-    return EpochMetrics(epoch, *(np.nan if value is None else value for value in metrics))
+def _with_nan(row: Iterable[Any]) -> tuple[Any, ...]:
+    return tuple(np.nan if value is None else value for value in row)
 
 
 def run_of(text: str) -> Run:

@@ -10,17 +10,21 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from dropstudy import folder, report, stats, values
+from dropstudy.files import write_text
 from dropstudy.history import tidy
 from dropstudy.one_run import Runs
 from dropstudy.recorded import MEASURED
 from dropstudy.records import SHAPE
-from dropstudy.store import DATABASE, Store
+from dropstudy.store import Store
 
 if TYPE_CHECKING:
     from dropstudy.recorded import Standing
     from dropstudy.records import Run
     from dropstudy.report.gallery import Gallery
     from dropstudy.verdict import Verdict
+
+_STAMP = "report.stamp"
+"""Says of which records the report was made. Times of files would not do: a clock may be set back."""
 
 
 class Results(Runs):
@@ -50,9 +54,10 @@ class Results(Runs):
 
     @property
     def reported(self) -> bool:
-        """True where the report was written to its end, and after whatever was last recorded."""
-        last_file, database = self.folder / "conclusion.txt", self.folder / DATABASE
-        return last_file.is_file() and last_file.stat().st_mtime_ns >= database.stat().st_mtime_ns
+        """True where the report was written to its end, of all that is recorded now."""
+        stamp = self.folder / _STAMP
+        with Store(self.folder) as store:
+            return stamp.is_file() and stamp.read_text(encoding="utf-8", errors="replace") == store.digest
 
     def told(self) -> str:
         """The conclusion as the last report wrote it, for a study that is `reported`."""
@@ -66,8 +71,8 @@ class Results(Runs):
     def frame(self) -> pd.DataFrame:
         """All histories as one tidy table: arm, hidden, train_size, seed, epoch, then the metrics."""
         with Store(self.folder) as store:
-            histories = store.histories()
-            return tidy((run, histories.get(run.key, ())) for run in store.runs())
+            rows = store.history_rows()
+            return tidy((run, rows.get(run.key, ())) for run in store.runs())
 
     def finals(self) -> pd.DataFrame:
         """Every finished run's one look at the test set.
@@ -156,9 +161,13 @@ class Results(Runs):
         from dropstudy.report.source import read  # noqa: PLC0415 - as above
 
         where = self._data_dir if data_dir is None else Path(data_dir)
-        return write_report(
+        with Store(self.folder) as store:
+            reported = store.digest  # before it is read: more may be recorded meanwhile
+        files = write_report(
             read(self.folder, self.spec, self.verdict(margin), data_dir=where, mc=mc), self.folder
         )
+        write_text(self.folder / _STAMP, reported)
+        return files
 
     def standings(self) -> list[Standing]:
         """How far every run is, in the order of the plan; while another process trains them, too."""

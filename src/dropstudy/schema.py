@@ -6,6 +6,7 @@ transaction; a newer one is refused. Whoever only reads gets a copy in memory.
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 import time
 from contextlib import closing, contextmanager, suppress
@@ -84,6 +85,9 @@ MIGRATIONS: tuple[str, ...] = (
 SEALED = 2
 """The version since which rows have digests, as `ledger` makes them. A migration ends with making them anew."""
 
+_sound: dict[str, bytes] = {}
+"""The digest of the last database that was read and found to be as it was written: one is read many times over."""
+
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _SMALLEST = 512  # bytes; of a page of SQLite's
 _ROOM = 2**20  # bytes; what a transaction of a segment needs at most, with its journal
@@ -144,7 +148,7 @@ def snapshot(path: Path) -> sqlite3.Connection:
         try:
             with closing(_connect(path)) as source:
                 source.backup(memory, progress=still_patient, sleep=0.02)
-            _check(memory, path)
+            _check_once(memory, path)
             if _number(memory, "user_version") < len(MIGRATIONS):
                 _migrate(memory, None)
             memory.execute("PRAGMA query_only = ON")
@@ -280,6 +284,17 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
         raise _damaged(path, str(error)) from error
     if wrong is not None:
         raise _damaged(path, wrong.replace("\n", " "))
+
+
+def _check_once(memory: sqlite3.Connection, path: Path) -> None:
+    """Check a copy, unless the last one that was found sound has the same content."""
+    try:
+        content = hashlib.sha256(memory.serialize()).digest()
+    except sqlite3.OperationalError:  # too damaged for that
+        content = b""
+    if not content or content != _sound.get("content"):
+        _check(memory, path)
+        _sound["content"] = content
 
 
 def _first_wrong(connection: sqlite3.Connection, version: int) -> str | None:

@@ -29,6 +29,7 @@ WRITTEN = (
     "verdict.json",
     "conclusion.txt",
     "report.html",
+    "report.stamp",
 )
 """What a report writes into a study's folder."""
 

@@ -223,7 +223,7 @@ def read(
         StoreError: there is no study, or its database cannot be used.
     """
     with Store(folder) as store:
-        runs, facts, status, histories = store.runs(), store.meta, store.status(), store.histories()
+        runs, facts, status, histories = store.runs(), store.meta, store.status(), store.history_rows()
         finals = {row["key"]: row for row in store.finals()}
         failures = tuple(store.failures())
     rows = [

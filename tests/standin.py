@@ -132,10 +132,13 @@ class Listener:
     """Remembers what it is told."""
 
     def __init__(self):
-        self.epochs, self.ends, self.notices = [], [], []
+        self.epochs, self.insides, self.ends, self.notices = [], [], [], []
 
     def epoch(self, run, row):
         self.epochs.append((run.key, row.epoch))
+
+    def inside(self, run, done):
+        self.insides.append((run.key, done))
 
     def ended(self, run, status, cause):
         self.ends.append((run.key, status, cause))

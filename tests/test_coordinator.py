@@ -146,6 +146,18 @@ def test_whatever_an_epoch_takes_each_is_trained_once(epochs, seconds):
         assert_finished(store, run)
 
 
+def test_an_epoch_longer_than_a_segment_is_told_of_while_it_lasts(trainer, open_study):
+    run = make_run(epochs=2)
+    trainer.trouble[run.key] = lambda segment: replace(train(segment), seconds=100.0 * segment.steps)
+    store = open_study([run])
+    listener = go(store)
+    # The first segment knows nothing of the pace; the second epoch is cut in two.
+    assert trainer.steps(run) == [(0, 1), (1, 0.5), (1.5, 0.5)]
+    assert listener.insides == [(run.key, 3)]
+    assert listener.epochs == [(run.key, 1), (run.key, 2)]
+    assert_finished(store, run)
+
+
 @pytest.mark.parametrize("in_flight", [1, 2, 100])
 @pytest.mark.parametrize("threads", [0, 1, 4])
 def test_every_run_ends_as_if_it_were_alone(open_study, in_flight, threads):

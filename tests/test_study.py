@@ -103,6 +103,9 @@ class Events:
     def epoch(self, run, row):
         self.epochs.append((run.arm.name, run.seed, row.epoch))
 
+    def inside(self, run, done):
+        pass
+
 
 class Interrupting(Events):
     """Ctrl-C at the epoch of that number."""

@@ -55,6 +55,9 @@ class Listener(Protocol):
     def epoch(self, run: Run, row: EpochMetrics) -> None:
         """A run has finished an epoch."""
 
+    def inside(self, run: Run, done: int) -> None:
+        """A run is inside an epoch, one that lasts longer than a segment, `done` steps from the run's start."""
+
     def ended(self, run: Run, status: str, cause: str) -> None:
         """A run is done, diverged or failed; `cause` says why for the last two."""
 
@@ -176,6 +179,8 @@ class _Training:
                 self.listener.ended(run, "diverged", cause)
             elif _ended(result):
                 self.listener.ended(run, "done", "")
+            elif result.done % run.shape.steps:
+                self.listener.inside(run, result.done)
 
     def may_wait(self) -> float:
         """Seconds until something is to be done even if no worker answers."""

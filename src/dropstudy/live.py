@@ -66,6 +66,10 @@ class Screen:
         """Show the epoch."""
         self._view.epoch(run, row)
 
+    def inside(self, run: Run, done: int) -> None:
+        """Show how far a long epoch is."""
+        self._view.inside(run, done)
+
     def ended(self, run: Run, status: str, cause: str) -> None:
         """Show what became of a run."""
         self._view.ended(run, status, cause)
@@ -87,6 +91,7 @@ class LiveTable:
         self._live: Live | None = None
         self._standings: dict[str, Standing] = {}
         self._pace = Pace((), 1)
+        self._inside: dict[str, float] = {}
         self._total = 0
         self._workers = 0
         self._began = time.monotonic()
@@ -120,12 +125,18 @@ class LiveTable:
     def epoch(self, run: Run, row: EpochMetrics) -> None:
         """Note the epoch; the table is drawn by its own clock."""
         self._pace.epoch(run, row)
+        self._inside.pop(run.key, None)
         before = self._standings[run.key]
         self._standings[run.key] = replace(before, status="running", epochs_done=row.epoch, last=row)
+
+    def inside(self, run: Run, done: int) -> None:
+        """Note how far a long epoch is: the bar moves on."""
+        self._inside[run.key] = done % run.shape.steps / run.shape.steps
 
     def ended(self, run: Run, status: str, cause: str) -> None:
         """Note it, and print what became of a run that did not finish."""
         self._pace.ended(run)
+        self._inside.pop(run.key, None)
         before = self._standings[run.key]
         self._standings[run.key] = replace(before, status=cast("Status", status))
         if status != "done":
@@ -176,7 +187,7 @@ class LiveTable:
         return [arms[place] for place in sorted(busy[:room])], len(arms) - room
 
     def _bar(self) -> RenderableType:
-        done = self._total - self._pace.epochs_left
+        done = self._total - self._pace.epochs_left + sum(tuple(self._inside.values()))
         line = Table.grid()
         line.add_row(
             ProgressBar(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import sys
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, TextIO, runtime_checkable
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from dropstudy.records import Dataset, EpochMetrics, Run, Shape, StudySpec
 
 LARGE_RATE = 0.5
+_BETWEEN_LINES = 10.0  # seconds after which a long epoch gives a sign of life
 _FEW = 2  # runs, up to which nobody needs to be told how far it is
 FALLBACK = (
     "MNIST was not found and could not be fetched when this study began: it uses the 8x8 digits that ship "
@@ -118,6 +121,15 @@ def run_ended(run: Run, status: str, cause: str) -> str:
     return f"{describe(run)} {status}: {cause}. Its history is kept; the other runs go on."
 
 
+def inside_epoch(run: Run, done: int) -> str:
+    """How far a run's epoch is, `done` steps from the run's start."""
+    epochs, steps = divmod(done, run.shape.steps)
+    return (
+        f"Epoch {epochs + 1}/{run.epochs} [{run.arm.name}, seed {run.seed}]: "
+        f"{steps:,} of {run.shape.steps:,} steps"
+    )
+
+
 def epoch_lines(run: Run, row: EpochMetrics, shape: str = "") -> str:
     """An epoch as Keras prints it with verbose=2, headed by the run that it belongs to."""
     steps = run.shape.steps
@@ -135,6 +147,7 @@ class EpochLines:
         self._stream = stream
         self._pace: Pace | None = None
         self._runs = self._over = 0
+        self._printed = -math.inf
         self._shapes: set[Shape] = set()
 
     def begin(self, standings: Sequence[Standing], workers: int) -> None:
@@ -156,6 +169,11 @@ class EpochLines:
             epoch_lines(run, row, f"{run.shape.layers} on {run.shape.train_size:,}, " if several else "")
         )
 
+    def inside(self, run: Run, done: int) -> None:
+        """Print how far a long epoch is."""
+        if time.monotonic() - self._printed >= _BETWEEN_LINES:
+            self._print(inside_epoch(run, done))
+
     def ended(self, run: Run, status: str, cause: str) -> None:
         """Print what became of a run that did not finish; in a grid, how far it is."""
         if status != "done":
@@ -172,6 +190,7 @@ class EpochLines:
         self._print(text)
 
     def _print(self, text: str) -> None:
+        self._printed = time.monotonic()
         # Looked up at each call: notebooks and tests replace sys.stdout.
         print(text, file=self._stream or sys.stdout, flush=True)
 
@@ -180,6 +199,9 @@ class Silent:
     """Prints nothing."""
 
     def epoch(self, run: Run, row: EpochMetrics) -> None:
+        """Nothing."""
+
+    def inside(self, run: Run, done: int) -> None:
         """Nothing."""
 
     def ended(self, run: Run, status: str, cause: str) -> None:

@@ -94,6 +94,10 @@ class KeepBest:
         self._last[run.key] = row
         self._listener.epoch(run, row)
 
+    def inside(self, run: Run, done: int) -> None:
+        """Pass it on."""
+        self._listener.inside(run, done)
+
     def ended(self, run: Run, status: str, cause: str) -> None:
         """Pass it on; of a run that is done and the best so far of its arm and shape, one stays."""
         self._listener.ended(run, status, cause)

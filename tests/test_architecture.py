@@ -98,7 +98,7 @@ LIBRARIES = {
     "altair": {"charts", "report"},
     "sklearn": {"data", "splits"},
     "loky": {"workers", "hardware"},
-    "concurrent": {"files", "report", "workers", "coordinator"},
+    "concurrent": {"files", "workers", "coordinator"},
     "filelock": {"data", "folder"},
     "pooch": {"data"},
     "requests": {"data"},

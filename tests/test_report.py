@@ -5,6 +5,7 @@ from math import nan
 
 import pandas as pd
 import pytest
+import vl_convert
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,6 +13,8 @@ from dropstudy import charts, report, stats
 from dropstudy.progress import STAND_IN
 from dropstudy.records import Arm
 from dropstudy.report.files import write_report
+from dropstudy.report.sections.curves import MOST_NOTEBOOK_ARMS
+from dropstudy.report.vega import vega
 from notebook_history import ARMS, finals_of, many_seeds, notebook_finals, notebook_history
 from sources import source_of
 
@@ -258,7 +261,7 @@ def test_arm_names_cannot_leave_the_folder_or_meet_in_one_file(tmp_path):
     folder = tmp_path / "report"
     paths = write(folder, history, finals_of(history, arms), arms, watches_test=False)
     assert len({path.name.lower() for path in paths}) == len(paths)
-    assert len([path for path in paths if "_data_" in path.name]) == 2 * 4 * len(arms)
+    assert len([path for path in paths if "_data_" in path.name]) == 2 * 4 * MOST_NOTEBOOK_ARMS
     assert [p.name for p in tmp_path.iterdir()] == ["report"]
     assert all(re.fullmatch(r"[a-z0-9._-]{1,80}", path.name) for path in paths)
     back = pd.read_csv(folder / "history.csv")
@@ -309,3 +312,19 @@ def test_pictures_are_drawn_from_finished_runs_and_an_arm_without_any_has_no_fig
     assert not [path for path in paths if "late" in path.name]
     assert "late" in (tmp_path / "figures/side_by_side.svg").read_text("utf-8")
     assert set(pd.read_csv(tmp_path / "history.csv")["seed"]) == {0, 1}
+
+
+def test_the_script_that_draws_is_kept_and_gathered_again_where_it_was_damaged(tmp_path, monkeypatch):
+    monkeypatch.setenv("DROPSTUDY_CACHE", str(tmp_path))
+    vega.cache_clear()
+    code = vega()
+    (kept,) = tmp_path.glob("vega-*.js")
+    monkeypatch.setattr(vl_convert, "javascript_bundle", None)
+    vega.cache_clear()
+    assert vega() == code
+    monkeypatch.undo()
+    monkeypatch.setenv("DROPSTUDY_CACHE", str(tmp_path))
+    kept.write_text(kept.read_text(encoding="utf-8").replace("vegaEmbed", "evil"), encoding="utf-8")
+    vega.cache_clear()
+    assert vega() == code
+    vega.cache_clear()

@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from dropstudy import charts, stats
 from dropstudy.files import write_text
 from dropstudy.names import plain_name
-from dropstudy.report.figures import titled
+from dropstudy.report.figures import titled_spec
 from dropstudy.report.page import html
 from dropstudy.report.parts import figures_of
 from dropstudy.report.sections import sections
-from dropstudy.report.sections.curves import notebook_figures
 from dropstudy.report.sections.runs import run_table
 from dropstudy.report.summary import summary_table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     import pandas as pd
 
-    from dropstudy.report.parts import Figure, Section
     from dropstudy.report.source import Source
 
 
 def write_report(source: Source, folder: Path) -> list[Path]:
     """Write page, figures, tables and conclusion of a study; files of these names from earlier are replaced.
 
-    `report.html` holds everything in itself. `figures/` has each figure as PNG, SVG and PDF and its numbers as CSV;
+    `report.html` holds everything in itself. `figures/` has its figures as PNG, SVG and PDF and their numbers as CSV;
     beside it lie `history.csv`, `runs.csv`, `summary.csv` and, last of all, `conclusion.txt`. Each file is there whole
     or not at all.
 
@@ -45,15 +40,11 @@ def write_report(source: Source, folder: Path) -> list[Path]:
         StoreError: the disk is full, or the folder cannot be written.
     """
     parts = sections(source)
-    # Pictures are drawn outside Python's lock, so that threads share the cores and the page is written meanwhile.
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        drawn = [
-            pool.submit(_figure, figure, folder / "figures" / figure.name, source.subtitle)
-            for figure in all_figures(source, parts)
-        ]
-        paths = [_text(folder / "report.html", html(source, parts))]
-        for figure in drawn:
-            paths += figure.result()
+    paths = [_text(folder / "report.html", html(source, parts))]
+    for figure in figures_of(parts):
+        stem = folder / "figures" / figure.name
+        paths += charts.save(titled_spec(figure, source.subtitle), stem)
+        paths.append(_text(stem.with_name(f"{figure.name}.csv"), _csv(figure.table)))
     summaries = stats.summarise(source.history, source.finals, source.arms)
     paths += [
         _text(folder / "history.csv", source.history.to_csv(index=False, lineterminator="\n")),
@@ -62,18 +53,6 @@ def write_report(source: Source, folder: Path) -> list[Path]:
         _text(folder / "conclusion.txt", _conclusion(source)),
     ]
     return paths
-
-
-def _figure(figure: Figure, stem: Path, subtitle: str) -> list[Path]:
-    table = _text(stem.with_name(f"{figure.name}.csv"), _csv(figure.table))
-    return [*charts.save(titled(figure, subtitle), stem), table]
-
-
-def all_figures(source: Source, parts: Sequence[Section]) -> list[Figure]:
-    """The figures of the page, and the notebook's of every arm, of which the page may show a few."""
-    shown = figures_of(parts)
-    names = {figure.name for figure in shown}
-    return [*shown, *(figure for figure in notebook_figures(source) if figure.name not in names)]
 
 
 def _conclusion(source: Source) -> str:

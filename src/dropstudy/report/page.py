@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 import pandas as pd
-import vl_convert
 from markupsafe import Markup
 
 from dropstudy.charts import NIGHT
 from dropstudy.names import plain_name
 from dropstudy.report.parts import Figure, Group, Table, figures_of
+from dropstudy.report.vega import vega
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,7 +64,7 @@ def html(source: Source, sections: Sequence[Section], *, live: str = "", progres
         css=Markup(style()),  # noqa: S704 - our own file
         sections=[_section(section) for section in sections],
         specs=Markup(_json(specs)),  # noqa: S704 - escaped there
-        bundle=Markup(_bundle()),  # noqa: S704 - Vega's own code
+        bundle=Markup(vega()),  # noqa: S704 - Vega's own code
         script=Markup(_file("page.js")),  # noqa: S704 - our own file
         version=version("dropstudy"),
         date=datetime.now(UTC).strftime("%d %B %Y, %H:%M UTC").lstrip("0"),
@@ -73,13 +73,11 @@ def html(source: Source, sections: Sequence[Section], *, live: str = "", progres
 
 def page_spec(figure: Figure) -> dict[str, Any]:
     """A figure's chart as the page draws it: no title or ground of its own, and colours that follow the page's."""
-    spec: dict[str, Any] = figure.chart.to_dict(validate=False)
-    spec.pop("title", None)
-    spec.pop("$schema", None)
-    spec["config"]["background"] = None
+    spec = {name: value for name, value in figure.spec.items() if name not in {"title", "$schema"}}
+    spec["config"] = {**spec["config"], "background": None}
     spec["padding"] = 4
     if "vconcat" in spec:  # the page has the remarks below the key as its caption
-        del spec["vconcat"][2:]
+        spec["vconcat"] = spec["vconcat"][:2]
     drawn: dict[str, Any] = _with_variables(spec)
     return drawn
 
@@ -180,13 +178,6 @@ def _finite(value: Any) -> Any:
     if isinstance(value, float):
         return float(f"{value:.7g}") if value - value == 0 else None
     return value
-
-
-@lru_cache
-def _bundle() -> str:
-    """Vega, Vega-Lite and Vega-Embed, once for all charts of the page."""
-    code: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
-    return code.replace("</script", "<\\/script")
 
 
 @lru_cache

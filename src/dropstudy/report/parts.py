@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,6 +33,13 @@ class Figure:
     caption: str
     table: pd.DataFrame
     folded: bool = False
+
+    @cached_property
+    def spec(self) -> dict[str, Any]:
+        """The chart as Vega-Lite, made once for page and files; not to be changed."""
+        # Altair's own check of the whole takes seconds; the tests hold every chart against the schema.
+        told: dict[str, Any] = self.chart.to_dict(validate=False)
+        return told
 
 
 @dataclass(frozen=True, eq=False)

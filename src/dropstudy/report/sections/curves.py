@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from dropstudy.report.source import Source
 
 MOST_NOTEBOOK_ARMS = 4
-"""Arms whose notebook figures the page shows; the files have them all."""
+"""Arms whose notebook figures are drawn, the first ones."""
 
 
 def curves(source: Source) -> Section | None:

@@ -220,6 +220,15 @@ def test_show_prints_the_verdict_for_machines_too_and_takes_a_margin(trained, sa
     assert "margin: expected points of test accuracy above 0, received 0" in refused.err
 
 
+def test_too_few_seeds_to_decide_anything_are_refused_before_any_training(say, tmp_path):
+    refused = say("run", "--data", "digits", "--out", tmp_path / "s", "--until-decided", "--max-seeds", "5")
+    assert refused.code == 2
+    assert (
+        "max_seeds: expected a whole number of seeds from 6, which a verdict takes, received 5" in refused.err
+    )
+    assert not (tmp_path / "s").exists()
+
+
 def test_the_command_that_run_proposes_exports_a_network(trained, say, tmp_path):
     folder, done = trained
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("A trained network: ")]

@@ -97,6 +97,9 @@ def test_it_stops_where_it_is_decided_and_says_each_look():
     assert 6 < seen[-1] < 40
     assert [line.split(" ")[0] for line in told] == [str(n) for n in seen]
     assert "until this is decided" in str(verdict)
+    valid = verdict.shapes[0].comparisons[0].anytime
+    assert f"interval that holds at every look {valid.low:+.2f} to {valid.high:+.2f}" in verdict.headline
+    assert valid.low > 0
     with pytest.raises(InvalidArgument, match="max_seeds"):
         until_decided((0,), 5, look, told.append)
 

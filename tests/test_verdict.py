@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 from statsmodels.stats.multitest import multipletests
 
 import made_up
@@ -17,7 +18,7 @@ from dropstudy.records import Arm
 from dropstudy.stats.calibration import expected_calibration_error
 from dropstudy.verdict import SEEDS, give_verdict
 from dropstudy.verdict.cells import gap_cells
-from dropstudy.verdict.testing import holm
+from dropstudy.verdict.testing import arm_tests, holm
 from verdicts import around, flat, rates, tables, verdict_of
 
 ARMS = rates(0, 0.5)
@@ -162,6 +163,34 @@ def test_an_arm_that_is_more_than_dropout_goes_by_its_name():
     arms = (Arm("no dropout"), Arm("l2 <b>", l2=1e-4))
     verdict = verdict_of(arms, {"no dropout": flat(), "l2 <b>": around(1)})
     assert verdict.headline.startswith("'l2 <b>' helps")
+
+
+@pytest.mark.parametrize(("n", "arms"), [(6, 1), (6, 9), (10, 3), (20, 1)])
+def test_false_verdicts_stay_within_their_error(n, arms):
+    """No effect, and an effect of exactly the margin, in studies whose arms share a baseline; benchmarks have more."""
+    rng = np.random.default_rng([n, arms])
+    studies, moved, called = 300, 0, 0
+    for _ in range(studies):
+        x = rng.normal(size=(n, arms)) - rng.normal(size=(n, 1))
+        found = {test.decision for test in arm_tests(x, margin=0.01, always_valid=False)}
+        moved += bool(found & {"helps", "hurts"})
+        at_the_margin = arm_tests(x + 2, margin=2, always_valid=False)
+        called += any(test.decision == "equivalent" for test in at_the_margin)
+    for false in (moved, called):
+        assert binomtest(false, studies, 0.05, alternative="greater").pvalue > 0.01
+
+
+def test_the_rule_finds_what_is_there():
+    """Else the test above would hold for a rule that decides nothing."""
+    rng = np.random.default_rng(1)
+    found = [
+        arm_tests(rng.normal(1, 1, (12, 1)), margin=0.1, always_valid=False)[0].decision for _ in range(100)
+    ]
+    assert found.count("helps") > 75
+    same = [
+        arm_tests(rng.normal(0, 0.5, (12, 1)), margin=1, always_valid=False)[0].decision for _ in range(100)
+    ]
+    assert same.count("equivalent") > 90
 
 
 def test_metrics_stand_beside_accuracy_and_new_data_widen_its_interval():

@@ -140,7 +140,8 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
             arm = shlex.quote(study.spec.arms[-1].name)
             say(f"A trained network: {command('export', study.folder)} --arm {arm}")
     except KeyboardInterrupt:
-        typer.echo(f"\nInterrupted. {_how_to_go_on(study, data_dir)}", err=True)
+        more = " --until-decided" * until_decided + " --confirm" * confirm
+        typer.echo(f"\nInterrupted. {_how_to_go_on(study, data_dir, more)}", err=True)
         raise typer.Exit(INTERRUPTED) from None
     report_failures(study)
 
@@ -154,7 +155,7 @@ def _train(study: Any, *, until: int | None, confirm: bool, margin: float, how: 
         study.confirm(margin=margin, **how)
 
 
-def _how_to_go_on(study: Any, data_dir: Path | None) -> str:
+def _how_to_go_on(study: Any, data_dir: Path | None, more: str) -> str:
     from dropstudy.folder import command, recorded
     from dropstudy.growth import additions
 
@@ -162,4 +163,4 @@ def _how_to_go_on(study: Any, data_dir: Path | None) -> str:
     if so_far is None or additions(so_far, study.spec):
         return "Nothing was begun. The same command starts again."
     data = "" if data_dir is None else f" --data-dir {shlex.quote(str(data_dir))}"
-    return f"What was done is kept. Go on with: {command('run', study.folder)}{data}"
+    return f"What was done is kept. Go on with: {command('run', study.folder)}{data}{more}"

@@ -124,7 +124,15 @@ def _shape_verdict(
     chosen = None if watches_test else choose(scores, tables, SEEDS)
     decision = decide_together({c.arm: c.decision for c in comparisons}, chosen)
     gaps = tuple(gap(tables, arm) for arm in tables.arms)
-    headline = _headline(tables, scores, comparisons, decision=decision, chosen=chosen, margin=margin)
+    headline = _headline(
+        tables,
+        scores,
+        comparisons,
+        decision=decision,
+        chosen=chosen,
+        margin=margin,
+        always_valid=always_valid,
+    )
     sentences = [
         headline,
         _about_choosing(scores, comparisons, chosen, watches_test=watches_test, protocol=protocol),
@@ -157,6 +165,7 @@ def _headline(
     decision: Decision,
     chosen: str | None,
     margin: float,
+    always_valid: bool,
 ) -> str:
     baseline, arms = tables.arms[0], {arm.name: arm for arm in tables.arms}
     if not any(arm.seeds for arm in scores):
@@ -170,7 +179,9 @@ def _headline(
         (c for c in comparisons if c.arm == chosen), comparisons[0] if len(comparisons) == 1 else None
     )
     if told is not None:
-        return words.about_an_arm(arms[told.arm], told, baseline, margin, family)
+        return words.about_an_arm(
+            arms[told.arm], told, baseline, margin=margin, family=family, always_valid=always_valid
+        )
     if decision == "too few seeds" and family == 0:
         so_far = f"{words.plain_differences(comparisons)} points against {words.quoted(baseline.name)}"
         return f"No verdict: {words.seeds_missing(max(c.n for c in comparisons))}. So far test accuracy: {so_far}."

@@ -47,7 +47,9 @@ def probability(p: float) -> str:
     return "below 0.0001" if p < 0.0001 else f"{p:.2g}"  # noqa: PLR2004 - said in the words
 
 
-def about_an_arm(arm: Arm, comparison: ArmComparison, baseline: Arm, margin: float, family: int) -> str:
+def about_an_arm(
+    arm: Arm, comparison: ArmComparison, baseline: Arm, *, margin: float, family: int, always_valid: bool
+) -> str:
     """The verdict on one arm as a sentence.
 
     Args:
@@ -56,6 +58,7 @@ def about_an_arm(arm: Arm, comparison: ArmComparison, baseline: Arm, margin: flo
         baseline: the study's.
         margin: in points.
         family: arms that p values and intervals allow for.
+        always_valid: whether the decision rests on the always-valid interval, which is then the one that is told.
     """
     what, n = subject(arm), comparison.n
     against = "" if subject(baseline) == "no dropout" else f" against {quoted(baseline.name)}"
@@ -64,14 +67,16 @@ def about_an_arm(arm: Arm, comparison: ArmComparison, baseline: Arm, margin: flo
         p += f", {probability(comparison.p_adjusted)} adjusted for {family} arms"
     difference = f"test accuracy {signed(comparison.difference.value)} points{against}"
     interval = f"95% interval {span(comparison.difference)}, {n} paired seeds"
+    if always_valid:
+        bounds = span(comparison.anytime) if comparison.anytime.known else "not bounded yet"
+        interval = f"interval that holds at every look {bounds}, {n} paired seeds"
     if comparison.decision == "too few seeds":
         so_far = f" So far {difference}." if n else ""
         return f"No verdict on {what}: {seeds_missing(n)}.{so_far}"
     if comparison.decision == "equivalent":
-        within = f"within ±{margin:g} points"
-        tost = f"TOST p = {probability(comparison.tost_holm)}"
         none = f"{_capital(what)} makes no difference that matters{against}"
-        return f"{none}: {difference} ({interval}), {within} ({tost})."
+        tost = "" if always_valid else f" (TOST p = {probability(comparison.tost_holm)})"
+        return f"{none}: {difference} ({interval}), within ±{margin:g} points{tost}."
     if comparison.decision in {"helps", "hurts"}:
         return f"{_capital(what)} {comparison.decision}: {difference} ({interval}, {p})."
     return f"Undecided whether {what} helps{against}: {difference} ({interval}, {p})."

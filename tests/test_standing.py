@@ -139,6 +139,8 @@ def table():
 
 def test_the_table_follows_what_happens(table):
     assert "the first epoch takes longer" in drawn(table)
+    table.inside(run_of(2), 3)
+    assert re.search(r"plain +0/3 +2 +0 +1 +- +seed 0: first epoch; seed 2: first epoch", drawn(table))
     for epoch in range(1, 6):
         table.epoch(run_of(0), row_of(epoch, 0.97))
     table.ended(run_of(0), "done", "")
@@ -146,11 +148,11 @@ def test_the_table_follows_what_happens(table):
     time.sleep(0.02)
     table.epoch(run_of(0, "[red]"), row_of(2, 0.96))
     shown = drawn(table)
-    assert re.search(r"plain +1/3 +1 +0 +1 +97\.00% +seed 1: first epoch", shown)
+    assert re.search(r"plain +1/3 +1 +0 +1 +97\.00% +seed 2: first epoch", shown)
     assert re.search(r"\[red\] +0/3 +1 +0 +2 +- +seed 0: epoch 2/5, 96\.00%", shown)
     assert re.search(r"1 of 6 runs, [\d.]+ run-epochs/s, \d+ s left\. Ctrl-C", shown)
     table.ended(run_of(0, "[red]"), "diverged", "the loss was no longer finite in epoch 2")
-    assert re.search(r"\[red\] +0/3 +1 +1 +1 ", drawn(table))
+    assert re.search(r"\[red\] +0/3 +0 +1 +2 ", drawn(table))
     assert "'[red]', seed 0 diverged: the loss was no longer finite" in table._console.file.getvalue()
 
 

@@ -132,6 +132,7 @@ class LiveTable:
     def inside(self, run: Run, done: int) -> None:
         """Note how far a long epoch is: the bar moves on."""
         self._inside[run.key] = done % run.shape.steps / run.shape.steps
+        self._standings[run.key] = replace(self._standings[run.key], status="running")
 
     def ended(self, run: Run, status: str, cause: str) -> None:
         """Note it, and print what became of a run that did not finish."""

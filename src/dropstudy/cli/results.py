@@ -81,7 +81,6 @@ def print_standing(study: Any) -> None:
         else f"Go on with: {command('run', study.folder)}"
     )
     typer.echo(f"{standing.summary(standings)} {whose}")
-    typer.echo("")
     typer.echo(tables.text(pd.DataFrame(standing.columns(arms, standing.accuracy_heading(standings)))))
 
 

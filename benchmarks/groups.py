@@ -87,7 +87,7 @@ def main() -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu or gpu")
     parser.add_argument("--lanes", default=",".join(map(str, LANES)))
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=100, help="of an epoch, to measure")
+    parser.add_argument("--steps", type=int, default=235, help="of an epoch, to measure")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every timing there")
     options = parser.parse_args()
     device = choose_device(options.device)

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -193,6 +194,16 @@ def test_an_epochs_time_is_that_of_all_its_segments(digits):
     state = {**first.state, "running/seconds": np.asarray(1000.0)}
     second = train_segment(replace(segment_of(run, digits), state=state, done=7, steps=run.steps - 7))
     assert 1000 < second.history[0].seconds < 1100
+
+
+def test_the_time_of_a_segment_is_that_of_its_steps_wherever_it_ends(digits):
+    run = run_on(digits, epochs=1, hidden=(1024, 1024))
+    segment = segment_of(run, digits)
+    train_segment(segment)  # compiled
+    began = time.perf_counter()
+    inside = train_segment(replace(segment, steps=14))
+    passed = time.perf_counter() - began
+    assert 0.3 * passed < inside.seconds < passed  # what is left is the state on its way
 
 
 def test_how_many_steps_are_taken_at_once_is_no_part_of_the_program(digits):

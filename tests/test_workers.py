@@ -54,6 +54,16 @@ def until(condition):
 # What tests send to workers
 
 
+_GROWN = []
+
+
+def grow(mebibytes):
+    """Take memory, as training takes it, and keep it; returns who did."""
+    _GROWN.append(bytearray(os.urandom(2**20)) * mebibytes)
+    time.sleep(1.1)  # loky looks at most once a second
+    return os.getpid()
+
+
 def surroundings():
     return dict(os.environ)
 
@@ -336,3 +346,9 @@ def test_a_script_that_forgets_its_workers_ends_too(tmp_path):
         pid = int(process.stdout.readline())
         assert process.wait(timeout=PATIENCE) == 0
     until(lambda: not psutil.pid_exists(pid))
+
+
+def test_a_worker_that_grows_is_not_taken_for_one_that_leaks():
+    with LocalWorkers(1) as crew:
+        first, *later = [crew.submit(grow, size).result(timeout=PATIENCE) for size in (1, 400, 1)]
+    assert later == [first, first]

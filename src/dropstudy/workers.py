@@ -153,6 +153,8 @@ def _environment(device: Device) -> dict[str, str]:
         "JAX_COMPILATION_CACHE_DIR": str(cache_folder() / "programs"),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+        # loky takes a worker that grows for one that leaks, and starts another. Ours grow by what they train.
+        "LOKY_MAX_MEMORY_LEAK_SIZE": "1e18",
     }
     if device == "gpu":
         return {**cache, "JAX_PLATFORMS": "cuda"}

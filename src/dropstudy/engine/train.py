@@ -135,12 +135,13 @@ class _Group:
 
     def results(self, done: int) -> tuple[SegmentResult, ...]:
         """What came of each run, `done` steps from its start."""
+        self.state.running.loss.block_until_ready()  # or else the clock is read before the steps are taken
+        seconds = time.perf_counter() - self.began
         state = self.columns.widen(self.state)
         if self.best:
             state = state._replace(params=self.best.where_ended(state.params, self.ended))
         finished = [ended and not self._diverged(lane) for lane, ended in enumerate(self.ended)]
         finals = self._finals(state.params) if any(finished) else [None] * len(finished)
-        seconds = time.perf_counter() - self.began
         results = []
         for lane, history in enumerate(self.histories):
             # An epoch's time goes on in the segment that ends it.

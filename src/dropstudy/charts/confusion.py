@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SIDE = 210
+TEN = 9.95
+"""What rounds to ten, and needs no decimal."""
 MOST_NUMBERED = 12
 """Cells to a side that numbers fit into."""
 LONGEST_LEVEL = 3
@@ -65,6 +67,7 @@ def _panel(
     frame = cells.assign(
         strength=cells["value"].abs() / most, sign=["fewer" if v < 0 else "more" for v in cells["value"]]
     )
+    frame["text"] = [_short(value, signed=signed) for value in frame["value"]]
     angle = -90 if max(map(len, classes), default=0) > LONGEST_LEVEL else 0
     base = alt.Chart(theme.inline(frame)).encode(
         x=alt.X(
@@ -108,8 +111,14 @@ def _panel(
         layers.append(
             base.transform_filter("abs(datum.value) >= 0.05")
             .mark_text(fontSize=9)
-            .encode(text=alt.Text("value:Q", format="+.1~f" if signed else ".1~f"), color=strong)
+            .encode(text="text:N", color=strong)
         )
     return alt.LayerChart(layer=layers).properties(
         width=SIDE, height=SIDE, title=alt.Title(title, fontSize=13, limit=SIDE + 40)
     )
+
+
+def _short(value: float, *, signed: bool) -> str:
+    """A number in at most four letters: one decimal below ten, none above."""
+    sign = "+" if signed else ""
+    return f"{value:{sign}.0f}" if abs(value) >= TEN else f"{value:{sign}.1f}".removesuffix(".0")

@@ -68,9 +68,9 @@ def begin(folder):
 
 
 def grow(folder):
-    """Begin a study, and have it grow by a rate and two seeds."""
+    """Begin a study, and have it grow by a rate."""
     begin_with(folder, epochs=2)
-    begin_with(folder, epochs=2, rates=[0, 0.5, 0.8], seeds=3)
+    begin_with(folder, epochs=2, rates=[0, 0.5, 0.8])
 
 
 def begin_with(folder, **settings):

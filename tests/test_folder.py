@@ -34,7 +34,7 @@ def test_a_study_killed_at_any_point_while_it_begins_or_grows_ends_as_if_it_neve
             if is_study(place):  # then the database says at least as much, and whoever looks is told so
                 assert folder.facts(place)["fallback"] is True, before
                 asked = read_spec(place / STUDY_FILE)
-                assert set(asked.seeds) <= set(folder.agreed(place, asked).seeds), before
+                assert set(asked.arms) <= set(folder.agreed(place, asked).arms), before
             grow(place)
             assert what_it_says(place) == straight, before
             assert [path.name for path in place.iterdir() if path.name.endswith(".tmp")] == [], before

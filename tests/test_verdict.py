@@ -17,7 +17,7 @@ from dropstudy import Study
 from dropstudy.records import Arm
 from dropstudy.stats.calibration import expected_calibration_error
 from dropstudy.verdict import SEEDS, give_verdict
-from dropstudy.verdict.cells import gap_cells
+from dropstudy.verdict.cells import comparison_cells, gap_cells
 from dropstudy.verdict.testing import arm_tests, holm
 from verdicts import around, flat, rates, tables, verdict_of
 
@@ -146,6 +146,14 @@ def test_one_arm_is_nothing_to_compare():
     assert "98.00% over 10 seeds" in alone.headline
 
 
+def test_a_study_of_which_no_run_finished_has_nothing_to_compare():
+    history, finals = tables(ARMS, {"no dropout": flat(2), "dropout 0.5": flat(2)})
+    for rows in (history, history.iloc[:0]):
+        verdict = give_verdict(rows, finals.iloc[:0], ARMS, watches_test=False)
+        assert verdict.decision == "nothing to compare"
+        assert verdict.headline == "No run finished, so there is nothing to compare."
+
+
 def test_several_shapes_each_have_their_verdict():
     small = tables(
         ARMS, {"no dropout": flat(), "dropout 0.5": around(-1)}, shape={"hidden": "64", "train_size": 500}
@@ -163,6 +171,31 @@ def test_an_arm_that_is_more_than_dropout_goes_by_its_name():
     arms = (Arm("no dropout"), Arm("l2 <b>", l2=1e-4))
     verdict = verdict_of(arms, {"no dropout": flat(), "l2 <b>": around(1)})
     assert verdict.headline.startswith("'l2 <b>' helps")
+
+
+SCORES = st.dictionaries(
+    st.integers(0, 8), st.integers(9700, 9900).map(lambda right: right / 10_000), max_size=9
+)
+
+
+@given(st.lists(SCORES, min_size=1, max_size=8), st.booleans(), st.sampled_from([(), (6, 8)]))
+@settings(max_examples=60, deadline=None)
+def test_any_study_gets_a_verdict_in_whole_sentences(scores, watches_test, looks):
+    arms = rates(*(i / 10 for i in range(len(scores))))
+    accuracies = {arm.name: accuracies for arm, accuracies in zip(arms, scores, strict=True)}
+    if not any(scores):
+        scores[0][0] = 0.98
+    verdict = verdict_of(arms, accuracies, watches_test=watches_test, looks=looks)
+    for sentence in verdict.sentences:
+        assert sentence[0] == "'" or sentence[0].isupper() or sentence[0].isdigit()
+        assert sentence.endswith(".")
+        assert "nan" not in sentence
+    json.dumps(verdict.to_dict(), allow_nan=False)
+    for comparison in verdict.shapes[0].comparisons:
+        assert comparison.n == len(set(scores[0]) & set(accuracies[comparison.arm]))
+        assert (comparison.decision == "too few seeds") == (comparison.n < SEEDS)
+    comparison_cells(verdict.shapes[0])
+    gap_cells(verdict.shapes[0])
 
 
 @pytest.mark.parametrize(("n", "arms"), [(6, 1), (6, 9), (10, 3), (20, 1)])

@@ -1,12 +1,10 @@
 """What a study says to its reader: a table and sentences in a terminal, a page for everyone, figures, CSV files."""
 
 from dropstudy.report.summary import (
-    conclusion,
-    conclusions,
     file_stems,
     shape_title,
     summary_cells,
     summary_table,
 )
 
-__all__ = ["conclusion", "conclusions", "file_stems", "shape_title", "summary_cells", "summary_table"]
+__all__ = ["file_stems", "shape_title", "summary_cells", "summary_table"]

@@ -122,7 +122,8 @@ def _shape_verdict(
     scores = tuple(arm_scores(tables, arm) for arm in tables.arms)
     comparisons = compare_arms(tables, margin=margin, always_valid=always_valid)
     chosen = None if watches_test else choose(scores, tables, SEEDS)
-    decision = decide_together({c.arm: c.decision for c in comparisons}, chosen)
+    finished = {c.arm: c.decision for c in comparisons} if any(arm.seeds for arm in scores) else {}
+    decision = decide_together(finished, chosen)
     gaps = tuple(gap(tables, arm) for arm in tables.arms)
     headline = _headline(
         tables,

@@ -8,6 +8,7 @@ from axe_playwright_python.sync_playwright import Axe
 import made_up
 from browsers import draw_all, real_browser, watched_page
 from dropstudy import Study, workers
+from dropstudy.charts.palette import RAMP
 from dropstudy.progress import Silent
 from dropstudy.report.page import html
 from dropstudy.report.sections import sections
@@ -75,28 +76,26 @@ def test_the_page_loads_without_a_network_and_draws_every_chart(browser, twelve)
         assert titles[-2:] == ["All runs", "How it was made"]
 
 
-def test_a_legend_that_is_clicked_isolates_and_a_key_does_the_same(browser, twelve):
+@pytest.mark.parametrize("way", ["mouse", "keyboard"])
+def test_a_legends_entry_isolates_its_arm_by_mouse_and_by_keyboard(browser, twelve, way):
     address, _ = twelve
     with watched_page(browser, address) as page:
         draw_all(page)
         points = page.locator("#figure-reliability .mark-symbol.role-mark path")
 
         def strong():
-            return points.evaluate_all(
-                "all => all.map((point) => Number(point.getAttribute('opacity')) > 0.5)"
-            )
+            opacities = "all => all.map((point) => [point.getAttribute('fill'), Number(point.getAttribute('opacity'))])"
+            return {fill for fill, opacity in points.evaluate_all(opacities) if opacity > 0.5}
 
-        assert all(strong())
+        assert len(strong()) == 2
         label = page.locator("#figure-reliability .role-legend-label text", has_text="dropout 0.5")
-        label.click()
-        page.wait_for_timeout(200)
-        assert 0 < sum(strong()) < len(strong())
-        mouse = strong()
-        label.dispatch_event("click")
-        page.wait_for_timeout(200)
-        label.press("Enter")
-        page.wait_for_timeout(200)
-        assert strong() == mouse or all(strong())
+        if way == "mouse":
+            label.click()
+        else:
+            label.focus()
+            page.keyboard.press("Enter")
+        page.wait_for_timeout(300)
+        assert strong() == {f"var(--c{RAMP[0][1:]})"}
 
 
 def test_the_key_of_the_learning_curves_isolates_a_line_in_every_panel(browser, twelve):

@@ -11,9 +11,9 @@ from scipy import stats as reference
 
 import made_up
 from dropstudy import Study, workers
-from dropstudy.confirming import confirmations
 from dropstudy.deciding import looks, more_seeds, until_decided
 from dropstudy.errors import InvalidArgument
+from dropstudy.folder import confirmations
 from dropstudy.store import Store
 from dropstudy.verdict.testing import arm_tests
 from verdicts import rates, verdict_of

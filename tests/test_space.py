@@ -168,6 +168,28 @@ def test_a_study_is_removed_with_all_that_it_wrote(make):
     assert not study.folder.exists()
 
 
+@pytest.mark.parametrize("places", [["confirmation"], ["confirmation/8-1149", "confirmation/8-100"]])
+def test_the_studies_that_confirm_a_study_go_with_it(make, places):
+    study = run(make())
+    for place in places:
+        shutil.copytree(study.folder / "weights", study.folder / place / "weights")
+        for name in ("study.toml", "study.db"):
+            shutil.copy(study.folder / name, study.folder / place / name)
+    assert space.remove_study(study.folder) == []
+    assert not study.folder.exists()
+
+
+def test_what_lies_beside_a_confirmation_stays(make):
+    study = run(make())
+    inside = study.folder / "confirmation"
+    inside.mkdir()
+    for name in ("study.toml", "study.db"):
+        shutil.copy(study.folder / name, inside / name)
+    (inside / "notes.txt").write_text("mine")
+    assert space.remove_study(study.folder) == ["confirmation"]
+    assert [path.name for path in inside.iterdir()] == ["notes.txt"]
+
+
 def test_what_is_not_a_studys_stays_and_is_named(make, tmp_path):
     study = run(make())
     (study.folder / "notes.txt").write_text("mine")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from dropstudy.deciding import FEWEST, more_seeds
 from dropstudy.errors import InvalidArgument
 from dropstudy.files import write_text
-from dropstudy.folder import command
+from dropstudy.folder import CONFIRMATION, command
 from dropstudy.spec import STUDY_FILE, is_study, to_toml
 from dropstudy.verdict.words import signed
 
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from dropstudy.records import StudySpec
     from dropstudy.verdict import ShapeVerdict, Verdict
-
-FOLDER = "confirmation"
 
 
 def prepare(folder: Path, spec: StudySpec, verdict: Verdict) -> list[Path]:
@@ -51,7 +49,7 @@ def prepare(folder: Path, spec: StudySpec, verdict: Verdict) -> list[Path]:
         )
     folders = []
     for shape, arm in chosen:
-        where = folder / FOLDER
+        where = folder / CONFIRMATION
         if len(verdict.shapes) > 1:
             where /= f"{shape.hidden}-{shape.train_size}"
         if not is_study(where):
@@ -59,14 +57,6 @@ def prepare(folder: Path, spec: StudySpec, verdict: Verdict) -> list[Path]:
             write_text(where / STUDY_FILE, to_toml(_fresh(spec, shape, arm)))
         folders.append(where)
     return folders
-
-
-def confirmations(folder: Path) -> list[Path]:
-    """Folders of the studies that confirm the one in a folder, as far as there are any."""
-    inside = folder / FOLDER
-    if is_study(inside):
-        return [inside]
-    return sorted(path for path in inside.iterdir() if is_study(path)) if inside.is_dir() else []
 
 
 def with_confirmations(first: Verdict, fresh: Sequence[Verdict]) -> Verdict:
@@ -120,7 +110,7 @@ def _fresh(spec: StudySpec, shape: ShapeVerdict, arm: str) -> StudySpec:
     network = next(hidden for hidden in spec.hidden if "-".join(map(str, hidden)) == shape.hidden)
     return replace(
         spec,
-        name=f"{spec.name}-{FOLDER}",
+        name=f"{spec.name}-{CONFIRMATION}",
         arms=tuple(a for a in spec.arms if a.name in {shape.baseline, arm}),
         hidden=(network,),
         train_sizes=spec.train_sizes if len(spec.train_sizes) == 1 else (shape.train_size,),

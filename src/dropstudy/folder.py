@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 SEED_COUNTS = "seed_counts"
 """Fact: how many seeds the study was run with, each time that it was other than before."""
 
+CONFIRMATION = "confirmation"
+"""The folder inside a study's that holds the studies which confirm it, or the one that does."""
+
 UNTIL_DECIDED = "until_decided"
 """Fact: the most seeds that a study may have, to which seeds are added until its verdict is decided."""
 
@@ -49,6 +52,14 @@ def command(verb: str, folder: Path) -> str:
     if text in presets.names() or text.startswith("-"):
         text = f"./{text}"
     return f"dropstudy {verb} {shlex.quote(text)}"
+
+
+def confirmations(folder: Path) -> list[Path]:
+    """Folders of the studies that confirm the one in a folder, as far as there are any."""
+    inside = folder / CONFIRMATION
+    if is_study(inside):
+        return [inside]
+    return sorted(path for path in inside.iterdir() if is_study(path)) if inside.is_dir() else []
 
 
 def begun(folder: Path) -> bool:

@@ -107,14 +107,16 @@ class Results(Runs):
             InvalidArgument: the margin is no number above 0.
         """
         # scipy and statsmodels are slow to import, and not every command needs them.
-        from dropstudy.confirming import confirmations, with_confirmations  # noqa: PLC0415
+        from dropstudy.confirming import with_confirmations  # noqa: PLC0415
         from dropstudy.judge import judge  # noqa: PLC0415
 
         margin = values.number("margin", margin, lambda m: 0 < m < inf, "points of test accuracy above 0")
         with Store(self.folder) as store:
             first = judge(store, self.spec, self.frame(), self.finals(), margin=margin)
         fresh = [
-            Results.read(path).verdict(margin) for path in confirmations(self.folder) if folder.begun(path)
+            Results.read(path).verdict(margin)
+            for path in folder.confirmations(self.folder)
+            if folder.begun(path)
         ]
         return with_confirmations(first, fresh)
 

@@ -144,7 +144,9 @@ def remove_weights(folder: Path) -> None:
 
 
 def remove_study(folder: Path) -> list[str]:
-    """Remove a study, and its folder if nothing else lies there. What is not a study's is never touched.
+    """Remove a study with those that confirm it, and its folder if nothing else lies there.
+
+    What is not a study's is never touched.
 
     Returns:
         Names of what else lies in the folder, and stays there with it.
@@ -155,6 +157,10 @@ def remove_study(folder: Path) -> list[str]:
     """
     _check(folder)
     with folders.lock(folder):
+        for path in folders.confirmations(folder):
+            remove_study(path)
+        with suppress(OSError):  # where each shape had one of its own, or something else lies there
+            (folder / folders.CONFIRMATION).rmdir()
         for name in (*_FIRST, *(path.name for path in folder.glob(_BACKUPS)), *_LAST):
             path = folder / name
             if path.is_dir() and not path.is_symlink():

@@ -134,7 +134,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
         _train(study, until=max_seeds if until_decided else None, confirm=confirm, margin=margin, how=how)
         print_result(study, margin)
         if not study.reported:
-            files = study.report(data_dir=data_dir)
+            files = study.report(data_dir=data_dir, margin=margin)
             page = study.folder / "report.html"
             say(f"\nThe report: {page} (open it in a browser; {len(files) - 1} more files beside it)")
             arm = shlex.quote(study.spec.arms[-1].name)

@@ -614,7 +614,7 @@ def gone(group):
 def test_an_interrupted_run_keeps_what_was_done_and_says_how_to_go_on(tmp_path, stop):
     folder = tmp_path / "a study"
     words = ("run", "--data", "digits", "--hidden", "16", "--rates", "0.1", "--out", folder)
-    with started(*words, "--epochs", "2000") as process:
+    with started(*words, "--epochs", "30000") as process:
         until(process, "Epoch 2/")
         if stop == signal.SIGINT:
             os.killpg(process.pid, stop)  # as the terminal does: to the workers too

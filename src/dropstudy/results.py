@@ -159,15 +159,17 @@ class Results(Runs):
         Returns:
             The files written, the page first.
         """
-        from dropstudy.report.files import write_report  # noqa: PLC0415 - what draws is slow to import
-        from dropstudy.report.source import read  # noqa: PLC0415 - as above
+        from dropstudy.pictures import Drawing  # noqa: PLC0415 - what draws is slow to import
 
         where = self._data_dir if data_dir is None else Path(data_dir)
         with Store(self.folder) as store:
             reported = store.digest  # before it is read: more may be recorded meanwhile
-        files = write_report(
-            read(self.folder, self.spec, self.verdict(margin), data_dir=where, mc=mc), self.folder
-        )
+        with Drawing() as drawing:
+            from dropstudy.report.files import write_report  # noqa: PLC0415 - as above, while the processes start
+            from dropstudy.report.source import read  # noqa: PLC0415 - as above
+
+            source = read(self.folder, self.spec, self.verdict(margin), data_dir=where, mc=mc)
+            files = write_report(source, self.folder, drawing)
         write_text(self.folder / _STAMP, reported)
         return files
 

@@ -1,7 +1,7 @@
 """One table in, one chart out: Vega-Lite through Altair, the same on screen, in print and as a file."""
 
 from dropstudy.charts.confusion import MOST_CLASSES, confusion
-from dropstudy.charts.files import save
+from dropstudy.charts.files import files, save, spec_json
 from dropstudy.charts.gap import gap
 from dropstudy.charts.inside import by_layer
 from dropstudy.charts.intervals import intervals
@@ -21,6 +21,7 @@ __all__ = [
     "by_layer",
     "confusion",
     "entropy",
+    "files",
     "gap",
     "intervals",
     "losses_side_by_side",
@@ -32,4 +33,5 @@ __all__ = [
     "save",
     "side_by_side",
     "slopes",
+    "spec_json",
 ]

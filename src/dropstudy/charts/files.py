@@ -6,19 +6,15 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-import vl_convert
-
 from dropstudy.errors import InvalidArgument
-from dropstudy.files import write_bytes
+from dropstudy.files import write_files
+from dropstudy.pictures import FORMATS, pictures
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from dropstudy.charts.theme import Chart
-
-FORMATS = ("png", "svg", "pdf")
-PIXELS_PER_POINT = 2  # of PNG: sharp at 5 inches in print and on dense screens
 
 
 def save(
@@ -41,24 +37,17 @@ def save(
         if kind not in FORMATS:
             raise InvalidArgument("formats", expected=" or ".join(FORMATS), received=repr(kind))
     spec = chart if isinstance(chart, dict) else chart.to_dict(validate=False)
-    svg: str = vl_convert.vegalite_to_svg(_json(spec))
-    paths = []
-    for kind in formats:
-        path = path_without_suffix.with_name(f"{path_without_suffix.name}.{kind}")
-        write_bytes(path, _picture(svg, kind))
-        paths.append(path)
-    return paths
+    drawn = files(pictures(spec_json(spec), formats), path_without_suffix)
+    write_files(drawn)
+    return list(drawn)
 
 
-def _json(spec: dict[str, Any]) -> str:
+def files(drawn: dict[str, bytes], path_without_suffix: Path) -> dict[Path, bytes]:
+    """Pictures by the paths where `save` would put them."""
+    name = path_without_suffix.name
+    return {path_without_suffix.with_name(f"{name}.{kind}"): data for kind, data in drawn.items()}
+
+
+def spec_json(spec: dict[str, Any]) -> str:
     """JSON, in which numbers that are none are null: Vega leaves them out."""
     return re.sub(r"(?<![\w\"])(?:-?Infinity|NaN)(?![\w\"])", "null", json.dumps(spec, default=str))
-
-
-def _picture(svg: str, kind: str) -> bytes:
-    if kind == "svg":
-        return svg.encode("utf-8")
-    convert = (
-        vl_convert.svg_to_pdf(svg) if kind == "pdf" else vl_convert.svg_to_png(svg, scale=PIXELS_PER_POINT)
-    )
-    return bytes(convert)

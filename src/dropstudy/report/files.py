@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dropstudy import charts, stats
-from dropstudy.files import write_text
+from dropstudy.files import write_files, write_text
 from dropstudy.names import plain_name
+from dropstudy.pictures import Drawing
 from dropstudy.report.figures import titled_spec
 from dropstudy.report.page import html
 from dropstudy.report.parts import figures_of
@@ -15,14 +16,16 @@ from dropstudy.report.sections.runs import run_table
 from dropstudy.report.summary import summary_table
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     import pandas as pd
 
+    from dropstudy.report.parts import Section
     from dropstudy.report.source import Source
 
 
-def write_report(source: Source, folder: Path) -> list[Path]:
+def write_report(source: Source, folder: Path, drawing: Drawing | None = None) -> list[Path]:
     """Write page, figures, tables and conclusion of a study; files of these names from earlier are replaced.
 
     `report.html` holds everything in itself. `figures/` has its figures as PNG, SVG and PDF and their numbers as CSV;
@@ -32,6 +35,7 @@ def write_report(source: Source, folder: Path) -> list[Path]:
     Args:
         source: the study.
         folder: where to; made where missing.
+        drawing: who draws the figures, where somebody was started for that already.
 
     Returns:
         The paths written.
@@ -39,12 +43,24 @@ def write_report(source: Source, folder: Path) -> list[Path]:
     Raises:
         StoreError: the disk is full, or the folder cannot be written.
     """
-    parts = sections(source)
+    if drawing is None:
+        with Drawing() as own:
+            return write_report(source, folder, own)
+    pictures: dict[str, Callable[[], dict[str, bytes]]] = {}
+
+    def begin(section: Section) -> None:
+        for figure in figures_of([section]):
+            spec = charts.spec_json(titled_spec(figure, source.subtitle))
+            pictures[figure.name] = drawing.begin(spec)
+
+    parts = sections(source, begin)
     paths = [_text(folder / "report.html", html(source, parts))]
     for figure in figures_of(parts):
         stem = folder / "figures" / figure.name
-        paths += charts.save(titled_spec(figure, source.subtitle), stem)
-        paths.append(_text(stem.with_name(f"{figure.name}.csv"), _csv(figure.table)))
+        drawn = charts.files(pictures[figure.name](), stem)
+        drawn[stem.with_name(f"{figure.name}.csv")] = _csv(figure.table).encode("utf-8")
+        write_files(drawn)
+        paths += drawn
     summaries = stats.summarise(source.history, source.finals, source.arms)
     paths += [
         _text(folder / "history.csv", source.history.to_csv(index=False, lineterminator="\n")),

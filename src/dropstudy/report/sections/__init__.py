@@ -38,9 +38,15 @@ SECTIONS: tuple[Callable[[Source], Section | None], ...] = (
 """In the order of the page."""
 
 
-def sections(source: Source) -> list[Section]:
-    """All sections that the study has the data for."""
+def sections(source: Source, made_one: Callable[[Section], None] | None = None) -> list[Section]:
+    """All sections that the study has the data for; `made_one` is told of each as soon as it is made."""
+    sections_made = []
     # Altair holds each piece of a chart against its schema as it is built, which takes half of the time.
     with debug_mode(False):
-        made_sections = [make(source) for make in SECTIONS]
-    return [section for section in made_sections if section is not None]
+        for make in SECTIONS:
+            section = make(source)
+            if section is not None:
+                sections_made.append(section)
+                if made_one is not None:
+                    made_one(section)
+    return sections_made

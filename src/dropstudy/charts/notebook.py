@@ -84,11 +84,13 @@ def _notebook_figure(
     seeds = rows["seed"].nunique()
     if seeds > 1:
         band = base.mark_area(opacity=theme.BAND_OPACITY, clip=True)
-        layers.insert(0, band.encode(y=alt.Y("low:Q", scale=rates, axis=rate_axis), y2="high:Q", color=color))
+        layers.insert(
+            0, band.encode(y=alt.Y("low:Q", scale=rates, axis=rate_axis), y2=alt.Y2("high:Q"), color=color)
+        )
     subtitle = [plain_name(arm.name, 70), theme.rate_in_words(arm)]
     if seeds > 1:
         subtitle[1] += f"; mean of {seeds} seeds, band from the lowest to the highest"
-    chart = alt.LayerChart(layer=layers).properties(
+    chart = alt.LayerChart(layer=theme.settled(layers)).properties(
         width=WIDTH, height=HEIGHT, title=alt.Title(title, subtitle=subtitle, limit=WIDTH + 90)
     )
     words = f"{title} of {subtitle[0]}: loss times 100 and accuracy in percent for each epoch."

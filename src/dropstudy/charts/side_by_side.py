@@ -217,7 +217,7 @@ def spread_labels(heights: Sequence[float], gap: float, low: float, high: float)
 def _panel(curves: pd.DataFrame, arm: Arm, layout: Layout, number: int) -> alt.LayerChart:
     """One arm. Each panel has numbers on its axis: how many stand in a row is the page's choice."""
     look, rates = theme.look(layout.series), layout.rates
-    shown = alt.condition(layout.picked, alt.value(1), alt.value(0.08))
+    shown = theme.fading(layout.picked, 1, 0.08)
     epoch_scale, epoch_axis = theme.epoch_axis(layout.epochs, layout.width)
     epoch_axis.grid = False
     x = alt.X("epoch:Q", scale=epoch_scale, axis=epoch_axis)
@@ -243,18 +243,20 @@ def _panel(curves: pd.DataFrame, arm: Arm, layout: Layout, number: int) -> alt.L
         .add_params(theme.zooming(f"zoom_{number}", "x")),
         # The line's own mark before its name, so that the text can be dark enough to read.
         ends.mark_point(filled=True, size=34, xOffset=8, clip=False).encode(
-            x=alt.value("width"), color=look.color, shape=look.shape, opacity=shown
+            x=alt.XValue("width"), color=look.color, shape=look.shape, opacity=shown
         ),
         ends.mark_text(
             align="left", baseline="middle", color=palette.INK, fontSize=11, xOffset=15, clip=False
-        ).encode(x=alt.value("width"), text="text:N", opacity=shown),
+        ).encode(x=alt.XValue("width"), text=alt.Text("text:N"), opacity=shown),
     ]
     if (curves["n"] > 1).any():
-        faint = alt.condition(layout.picked, alt.value(theme.BAND_OPACITY), alt.value(0))
+        faint = theme.fading(layout.picked, theme.BAND_OPACITY, 0)
         band = lines.mark_area(clip=True)
-        layers.insert(0, band.encode(y=alt.Y("low:Q", scale=scale, axis=axis), y2="high:Q", opacity=faint))
+        layers.insert(
+            0, band.encode(y=alt.Y("low:Q", scale=scale, axis=axis), y2=alt.Y2("high:Q"), opacity=faint)
+        )
     words = theme.rate_in_words(arm)
-    return alt.LayerChart(layer=layers).properties(
+    return alt.LayerChart(layer=theme.settled(layers)).properties(
         width=layout.width,
         height=layout.height,
         title=alt.Title(
@@ -324,21 +326,23 @@ def _key(series: Sequence[Series], picked: alt.Parameter) -> alt.LayerChart:
     )
     look = theme.look(series)
     key = alt.Chart(theme.inline(rows)).encode(y=_rows(len(series)))
-    shown = alt.condition(picked, alt.value(1), alt.value(0.35))
+    shown = theme.fading(picked, 1, 0.35)
     layers = [
         key.mark_rule(strokeWidth=1.8).encode(
-            x=alt.value(0), x2=alt.value(30), color=look.color, strokeDash=look.dash, opacity=shown
+            x=alt.XValue(0), x2=alt.X2Value(30), color=look.color, strokeDash=look.dash, opacity=shown
         ),
         key.mark_point(filled=True, size=34).encode(
-            x=alt.value(15), color=look.color, shape=look.shape, opacity=shown
+            x=alt.XValue(15), color=look.color, shape=look.shape, opacity=shown
         ),
         key.mark_text(
             align="left", baseline="middle", fontSize=12, color=palette.INK, cursor="pointer", style="key"
         )
-        .encode(x=alt.value(40), text="text:N", opacity=shown)
+        .encode(x=alt.XValue(40), text=alt.Text("text:N"), opacity=shown)
         .add_params(picked),
     ]
-    return alt.LayerChart(layer=layers).properties(width=SIZES[1][0], height=KEY_ROW * len(series))
+    return alt.LayerChart(layer=theme.settled(layers)).properties(
+        width=SIZES[1][0], height=KEY_ROW * len(series)
+    )
 
 
 def _remarks(notes: Sequence[str]) -> alt.Chart:
@@ -346,7 +350,7 @@ def _remarks(notes: Sequence[str]) -> alt.Chart:
     remarks: alt.Chart = (
         alt.Chart(theme.inline(rows))
         .mark_text(align="left", baseline="middle", fontSize=12, color=palette.FAINT_INK)
-        .encode(y=_rows(len(notes)), x=alt.value(0), text="text:N")
+        .encode(y=_rows(len(notes)), x=alt.XValue(0), text=alt.Text("text:N"))
         .properties(width=SIZES[1][0], height=NOTE_ROW * len(notes))
     )
     return remarks

@@ -103,6 +103,23 @@ def isolating(field: str, *, legend: bool = True) -> alt.Parameter:
     return alt.selection_point(fields=[field], name="picked", bind="legend" if legend else alt.Undefined)
 
 
+def fading(picked: alt.Parameter, shown: float, hidden: float) -> alt.OpacityValue:
+    """Opacity of what is picked, and of the rest."""
+    # As `alt.condition` has it; that is a dict, for which Altair looks through all of its classes each time.
+    return alt.OpacityValue(hidden, condition={"param": picked.name, "value": shown})
+
+
+def settled(charts: Sequence[alt.Chart]) -> list[alt.Chart]:
+    """The charts with their encodings written out, which is no longer to be changed.
+
+    Altair copies the parts of a chart, with all that they might have been given, each time that it joins others.
+    """
+    for chart in charts:
+        written = chart.encoding.to_dict(validate=False, context={"data": chart.data})
+        chart.encoding = alt.FacetedEncoding(**written)
+    return list(charts)
+
+
 def zooming(name: str, *encodings: Literal["x", "y"]) -> alt.Parameter:
     """Wheel with Ctrl (or a pinch) zooms, a mouse drags, a double click goes back; a finger still scrolls the page."""
     return alt.selection_interval(

@@ -31,7 +31,8 @@ ROOMS = {
     "engine": {"records"},
     "hardware": {"errors", "records"},
     "workers": {"records", "hardware", "data", "engine"},
-    "pictures": {"hardware", "workers"},
+    "clips": set(),
+    "pictures": {"hardware", "workers", "clips"},
     "layout": {"files"},
     "ledger": set(),
     "schema": {"errors", "files", "ledger"},
@@ -68,8 +69,8 @@ ROOMS = {
     "deciding": {"values", "verdict"},
     "confirming": {"errors", "records", "files", "spec", "folder", "verdict", "deciding"},
     "results": {
-        "files", "records", "values", "pictures", "recorded", "store", "history", "stats", "verdict", "report", "folder",
-        "one_run", "judge", "confirming",
+        "files", "records", "values", "pictures", "recorded", "store", "history", "stats", "verdict", "report",
+        "folder", "one_run", "judge", "confirming",
     },
     "running": {
         "records", "growth", "splits", "hardware", "plan", "data", "workers", "store", "coordinator", "progress",

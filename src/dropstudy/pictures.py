@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from concurrent.futures import BrokenExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import vl_convert
 
+from dropstudy.clips import without_idle_clips
 from dropstudy.hardware import physical_cores
 from dropstudy.workers import LocalWorkers
 
@@ -33,7 +34,7 @@ def pictures(spec: str, formats: Sequence[str] = FORMATS) -> dict[str, bytes]:
     """
     svg: str = vl_convert.vegalite_to_svg(spec)
     make: dict[str, Callable[[], bytes]] = {
-        "png": lambda: vl_convert.svg_to_png(svg, scale=PIXELS_PER_POINT),
+        "png": lambda: vl_convert.svg_to_png(without_idle_clips(svg), scale=PIXELS_PER_POINT),
         "svg": lambda: svg.encode("utf-8"),
         "pdf": lambda: vl_convert.svg_to_pdf(svg),
     }
@@ -52,7 +53,7 @@ class Drawing:
         for _ in range(count):  # what draws takes half a second to start
             self._workers.submit(pictures, _NOTHING, ("svg",))
 
-    def __enter__(self) -> Drawing:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -218,6 +218,7 @@ def _panel(curves: pd.DataFrame, arm: Arm, layout: Layout, number: int) -> alt.L
     """One arm. Each panel has numbers on its axis: how many stand in a row is the page's choice."""
     look, rates = theme.look(layout.series), layout.rates
     shown = theme.fading(layout.picked, 1, 0.08)
+    right = alt.XValue("width")  # type: ignore[no-untyped-call] # Altair leaves it so
     epoch_scale, epoch_axis = theme.epoch_axis(layout.epochs, layout.width)
     epoch_axis.grid = False
     x = alt.X("epoch:Q", scale=epoch_scale, axis=epoch_axis)
@@ -243,11 +244,11 @@ def _panel(curves: pd.DataFrame, arm: Arm, layout: Layout, number: int) -> alt.L
         .add_params(theme.zooming(f"zoom_{number}", "x")),
         # The line's own mark before its name, so that the text can be dark enough to read.
         ends.mark_point(filled=True, size=34, xOffset=8, clip=False).encode(
-            x=alt.XValue("width"), color=look.color, shape=look.shape, opacity=shown
+            x=right, color=look.color, shape=look.shape, opacity=shown
         ),
         ends.mark_text(
             align="left", baseline="middle", color=palette.INK, fontSize=11, xOffset=15, clip=False
-        ).encode(x=alt.XValue("width"), text=alt.Text("text:N"), opacity=shown),
+        ).encode(x=right, text=alt.Text("text:N"), opacity=shown),
     ]
     if (curves["n"] > 1).any():
         faint = theme.fading(layout.picked, theme.BAND_OPACITY, 0)
@@ -329,15 +330,15 @@ def _key(series: Sequence[Series], picked: alt.Parameter) -> alt.LayerChart:
     shown = theme.fading(picked, 1, 0.35)
     layers = [
         key.mark_rule(strokeWidth=1.8).encode(
-            x=alt.XValue(0), x2=alt.X2Value(30), color=look.color, strokeDash=look.dash, opacity=shown
+            x=alt.value(0), x2=alt.value(30), color=look.color, strokeDash=look.dash, opacity=shown
         ),
         key.mark_point(filled=True, size=34).encode(
-            x=alt.XValue(15), color=look.color, shape=look.shape, opacity=shown
+            x=alt.value(15), color=look.color, shape=look.shape, opacity=shown
         ),
         key.mark_text(
             align="left", baseline="middle", fontSize=12, color=palette.INK, cursor="pointer", style="key"
         )
-        .encode(x=alt.XValue(40), text=alt.Text("text:N"), opacity=shown)
+        .encode(x=alt.value(40), text=alt.Text("text:N"), opacity=shown)
         .add_params(picked),
     ]
     return alt.LayerChart(layer=theme.settled(layers)).properties(
@@ -350,7 +351,7 @@ def _remarks(notes: Sequence[str]) -> alt.Chart:
     remarks: alt.Chart = (
         alt.Chart(theme.inline(rows))
         .mark_text(align="left", baseline="middle", fontSize=12, color=palette.FAINT_INK)
-        .encode(y=_rows(len(notes)), x=alt.XValue(0), text=alt.Text("text:N"))
+        .encode(y=_rows(len(notes)), x=alt.value(0), text=alt.Text("text:N"))
         .properties(width=SIZES[1][0], height=NOTE_ROW * len(notes))
     )
     return remarks

@@ -40,13 +40,12 @@ SECTIONS: tuple[Callable[[Source], Section | None], ...] = (
 
 def sections(source: Source, made_one: Callable[[Section], None] | None = None) -> list[Section]:
     """All sections that the study has the data for; `made_one` is told of each as soon as it is made."""
-    sections_made = []
+    by_maker: dict[Callable[[Source], Section | None], Section | None] = {}
     # Altair holds each piece of a chart against its schema as it is built, which takes half of the time.
     with debug_mode(False):
-        for make in SECTIONS:
-            section = make(source)
-            if section is not None:
-                sections_made.append(section)
-                if made_one is not None:
-                    made_one(section)
-    return sections_made
+        # The curves first: most figures are theirs, which somebody may draw while the rest is made.
+        for make in sorted(SECTIONS, key=lambda make: make is not curves):
+            section = by_maker[make] = make(source)
+            if section is not None and made_one is not None:
+                made_one(section)
+    return [section for make in SECTIONS if (section := by_maker[make]) is not None]

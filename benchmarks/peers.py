@@ -34,7 +34,7 @@ import pandas as pd
 from arithmetic import TRAINED, Arithmetic, epoch_flops
 from arithmetic import measure as measure_arithmetic
 from common import ARMS, PEER_PACKAGES, Spread, head, spread, table, versions, watched, write_json, write_npz
-from dropstudy.charts import theme
+from dropstudy.charts import palette, theme
 from dropstudy.charts.files import save
 from dropstudy.hardware import physical_cores
 
@@ -220,12 +220,12 @@ def draw(rounds: list[Round], names: list[str], device: str, epochs: int) -> alt
             axis=alt.Axis(labelLimit=0),
         )
     )
-    color = alt.condition("datum.ours", alt.value(theme.BLUE), alt.value(theme.AXIS))
+    color = alt.condition("datum.ours", alt.value(palette.BLUE), alt.value(palette.AXIS))
     seconds = alt.X("median:Q", title="Seconds per run-epoch", scale=alt.Scale(zero=True))
     layers = [
         base.mark_bar(height=16).encode(x=seconds, color=color),
-        base.mark_rule(color=theme.INK, strokeWidth=1.5).encode(x="low:Q", x2="high:Q"),
-        base.mark_text(align="left", dx=6, color=theme.INK).encode(
+        base.mark_rule(color=palette.INK, strokeWidth=1.5).encode(x="low:Q", x2="high:Q"),
+        base.mark_text(align="left", dx=6, color=palette.INK).encode(
             x="high:Q", text=alt.Text("median:Q", format=".2f")
         ),
     ]

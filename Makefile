@@ -27,6 +27,7 @@ bench: $(READY)  ## Slow, an hour or more: beside the peers, and what each part 
 	$(BIN)/python benchmarks/peers.py --json peers.json --chart peers.png
 	$(BIN)/python benchmarks/waste.py
 	$(BIN)/python benchmarks/scaling.py
+	$(BIN)/python benchmarks/groups.py
 
 clean:
 	rm -rf $(VENV)

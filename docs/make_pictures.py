@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.text import Text
 
 PICTURES = Path(__file__).parent / "pictures"
-WIDTH = 120
+WIDTH = 152
 LINES_OF_EPOCHS = 8
 SHOTS = (
     ("report_light", "light", 1000, ("header", "#verdict", "#rates")),

@@ -1,9 +1,14 @@
 """Shared fixtures: private folders, and the real MNIST where it is to be had."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
+
+# Whoever starts the tests in the background may have them ignore Ctrl-C, and with them all commands that they start.
+# The tests that interrupt a command need one that can be interrupted.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Keras is the outside reference of many tests; jax is the backend that is always installed.
 os.environ.setdefault("KERAS_BACKEND", "jax")

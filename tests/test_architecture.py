@@ -41,12 +41,13 @@ ROOMS = {
     "sameness": {"errors", "records", "store"},
     "pacing": {"records"},
     "patience": {"records", "pacing"},
-    "coordinator": {"errors", "records", "workers", "store", "pacing", "patience"},
+    "watching": {"records", "patience"},
+    "coordinator": {"errors", "records", "workers", "store", "pacing", "patience", "watching"},
     "history": {"records"},
     "names": set(),
     "pace": {"records", "recorded"},
     "standing": {"records", "names", "recorded"},
-    "progress": {"records", "data", "recorded", "coordinator", "pace"},
+    "progress": {"records", "data", "recorded", "watching", "coordinator", "pace"},
     "live": {"records", "recorded", "pace", "standing", "progress"},
     "stats": {"records"},
     "verdict": {"records", "names", "stats"},
@@ -122,6 +123,7 @@ FOR_TYPES = {
     ("study", "concurrent"),
     ("running", "concurrent"),
     ("rehearsal", "concurrent"),
+    ("watching", "concurrent"),
     *((room, "sqlite3") for room in ("ledger", "recorded", "store")),
 }
 """Imported only where a type checker looks."""

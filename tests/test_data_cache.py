@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from dropstudy.data import cache
 from dropstudy.data.checks import make_dataset
@@ -202,6 +203,15 @@ def test_two_processes_at_once_give_one_valid_folder(own_cache):
     both = [subprocess.Popen(command, env=environment) for _ in "ab"]  # noqa: S603 - our own interpreter
     assert [process.wait(timeout=60) for process in both] == [0, 0]
     assert len([path for path in (own_cache / "arrays").iterdir() if path.name != ".lock"]) == 1
+
+
+def test_a_process_that_never_ends_its_writing_is_not_waited_for_for_ever(own_cache, monkeypatch):
+    monkeypatch.setattr(cache, "_PATIENCE", 0.2)
+    (own_cache / "arrays").mkdir(parents=True)
+    with FileLock(own_cache / "arrays" / ".lock", is_singleton=False), pytest.raises(DataError) as caught:
+        cache.arrays_on_disk(DATASET)
+    assert caught.value.subject == str(own_cache / "arrays" / ".lock")
+    assert same(cache.map_arrays(cache.arrays_on_disk(DATASET)), DATASET)
 
 
 def test_no_room_names_the_folder_and_the_bytes(own_cache):

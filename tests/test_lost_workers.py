@@ -5,13 +5,14 @@ import resource
 import signal
 import time
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
 
 from disks import quick_folder
-from dropstudy import coordinator, workers
+from dropstudy import watching, workers
 from dropstudy.coordinator import MOST_TRIES, train_runs
 from dropstudy.errors import DropstudyError
 from dropstudy.patience import Patience
@@ -76,7 +77,7 @@ def study(folder, monkeypatch, trouble, *, times):
 def impatient(monkeypatch):
     """A segment of the stand-in takes no time, so that two seconds are far too long."""
     monkeypatch.setattr(Patience, "allowed", lambda *_: 2.0)
-    monkeypatch.setattr(coordinator, "_LOOK", 0.1)
+    monkeypatch.setattr(watching, "LOOK", 0.1)
 
 
 TROUBLES = {
@@ -135,4 +136,37 @@ def test_a_function_that_raises_fails_its_run_at_once_and_the_traceback_is_kept(
         assert "a setting of the run: expected something else" in store.failures()[0]
         assert "in refuses" in store.path("traceback", runs[0].key).read_text()
         for run in runs[1:]:
+            assert_finished(store, run)
+
+
+# Python runs it before anything else in every process; the worker's command names loky's module.
+NEVER_STARTS = """
+import os, pathlib, signal, time
+if b"popen_loky_posix" in pathlib.Path("/proc/self/cmdline").read_bytes():
+    mark = pathlib.Path({mark!r})
+    if not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGSTOP)
+        time.sleep(3600)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="asks Linux which process this is")
+@pytest.mark.usefixtures("impatient")
+def test_a_worker_that_never_starts_is_told_of_then_ended_and_its_segment_given_again(folder, monkeypatch):
+    mark = folder / "mark"
+    (folder / "sitecustomize.py").write_text(NEVER_STARTS.format(mark=str(mark)))
+    monkeypatch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
+    monkeypatch.setattr(watching, "TELL_AFTER", 0.5)
+    runs, listener, _ = study(folder, monkeypatch, killed, times=0)
+    assert mark.exists()
+    first = listener.notices[0]
+    assert first.startswith("Nothing has come of '")
+    assert "Its worker has used 0.0 s of processor time since, as if waiting" in first
+    assert "A worker that is silent for 2 s is ended" in first
+    assert any(
+        "died while it trained" in notice and "silent for 2 s" in notice for notice in listener.notices
+    )
+    with Store(folder / "study") as store:
+        for run in runs:
             assert_finished(store, run)

@@ -137,6 +137,13 @@ def table():
     made.end()
 
 
+def test_until_the_first_epoch_ends_the_table_shows_that_time_goes_on(table, monkeypatch):
+    assert " 0 s so far" in drawn(table)
+    later = time.monotonic() + 75
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    assert " 75 s so far" in drawn(table)
+
+
 def test_the_table_follows_what_happens(table):
     assert "the first epoch takes longer" in drawn(table)
     table.inside(run_of(2), 3)

@@ -1,5 +1,7 @@
 """Worker processes, real ones: what they are given, what becomes of them when something dies."""
 
+import errno
+import importlib
 import os
 import signal
 import subprocess
@@ -10,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from loky.backend import fork_exec
 
 from dropstudy.data.cache import cache_folder
 from dropstudy.hardware import physical_cores
@@ -112,6 +115,11 @@ def busy_share(seconds):
     return (time.process_time() - processor) / (time.perf_counter() - wall)
 
 
+def no_room(*_args, **_kwargs):
+    """What the system says where a user may have no more processes."""
+    raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+
 # The environment of a worker
 
 
@@ -150,6 +158,26 @@ def test_a_worker_on_a_gpu_has_the_shared_cache_and_as_many_threads_as_it_likes(
 
 def test_a_worker_keeps_to_one_core(crew):
     assert crew.submit(busy_share, 1.0).result(timeout=PATIENCE) < 1.3
+
+
+def test_workers_are_of_the_loky_that_their_pool_is_of(crew):
+    """joblib, which scikit-learn brings in, has a loky of its own, and registers it under the same name."""
+    importlib.import_module("joblib")
+    pid = crew.submit(os.getpid).result(timeout=PATIENCE)
+    assert "loky.backend.popen_loky_posix" in psutil.Process(pid).cmdline()
+
+
+def test_the_processor_time_of_a_call_is_that_of_its_worker(crew, tmp_path):
+    waiting = crew.submit(stay_until_gone, tmp_path / "mark")
+    until((tmp_path / "mark").exists)
+    idle = crew.processor_seconds(waiting)
+    busy = crew.submit(busy_share, 2.0)
+    until(lambda: busy.done() or crew.processor_seconds(busy) > idle + 1)
+    assert not busy.done()
+    assert crew.processor_seconds(waiting) < idle + 1
+    assert busy.exception(timeout=PATIENCE) is None
+    assert crew.processor_seconds(busy) == 0  # answered: its worker is no longer its own
+    (tmp_path / "mark").unlink()
 
 
 def test_programs_are_kept_for_the_next_worker(crew):
@@ -216,6 +244,15 @@ def test_a_worker_that_is_given_up_fails_its_own_call_and_neither_the_other_nor_
     assert not other.done()
     marks[1].unlink()
     assert other.result(timeout=PATIENCE)
+    assert crew.submit(os.getpid).exception(timeout=PATIENCE) is None
+
+
+def test_a_worker_for_which_there_is_no_room_is_a_worker_that_was_lost(crew, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(fork_exec, "fork_exec", no_room)
+        error = crew.submit(os.getpid).exception(timeout=PATIENCE)
+    assert isinstance(error, BrokenExecutor)
+    assert "Resource temporarily unavailable" in str(error)
     assert crew.submit(os.getpid).exception(timeout=PATIENCE) is None
 
 

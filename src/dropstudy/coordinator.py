@@ -18,11 +18,12 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
-from dropstudy import workers
+from dropstudy import watching, workers
 from dropstudy.errors import DamagedFile
 from dropstudy.pacing import first_steps, next_segments
 from dropstudy.patience import Patience
 from dropstudy.records import Segment
+from dropstudy.watching import Silence, Watch, describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -45,7 +46,6 @@ LONGEST_BETWEEN = 0.5
 """Seconds that pass between commits at most: what a kill can lose besides the segments under way."""
 
 _MOST_KEPT = 2**28  # bytes of results that wait for a commit
-_LOOK = 1.0  # seconds between looks for workers that hang
 _CAUSE = 300  # characters of an error's message that fit in a table; the traceback has them all
 
 
@@ -96,13 +96,8 @@ def train_runs(
         for future in finished:
             training.settle(future)
         training.commit_if_due()
-        training.look_for_hanging()
+        training.look_at_workers()
     training.commit()
-
-
-def describe(run: Run) -> str:
-    """A run in words, for instance "'dropout 0.8', seed 0"."""
-    return f"'{run.arm.name}', seed {run.seed}"
 
 
 @dataclass(eq=False)
@@ -112,10 +107,7 @@ class _Work:
     segments: tuple[Segment, ...]
     tries: int = 1
     handed_out: float = field(default_factory=time.monotonic)
-    begun: float | None = None
-    """When a worker was first seen to have begun."""
-    hung: str = ""
-    """Why the worker was taken to hang, in words, once it was."""
+    silence: Silence = field(default_factory=Silence)
 
 
 @dataclass(eq=False)
@@ -135,8 +127,10 @@ class _Training:
     bytes_kept: int = 0
     due: float = 0.0
     """When it is to be, by the monotonic clock."""
-    looked: float = field(default_factory=time.monotonic)
     patience: Patience = field(default_factory=Patience)
+
+    def __post_init__(self) -> None:
+        self.watch = Watch(self.executor, self.patience)
 
     def begin(self, count: int = 1) -> None:
         """Hand out the first segments of as many more groups, where there are any."""
@@ -184,23 +178,12 @@ class _Training:
 
     def may_wait(self) -> float:
         """Seconds until something is to be done even if no worker answers."""
-        return max(0.0, min(_LOOK, self.due - time.monotonic())) if self.kept else _LOOK
+        return max(0.0, min(watching.LOOK, self.due - time.monotonic())) if self.kept else watching.LOOK
 
-    def look_for_hanging(self) -> None:
-        """Have workers that are silent for far too long killed, where the executor knows how to."""
-        now = time.monotonic()
-        give_up = getattr(self.executor, "give_up", None)
-        if give_up is None or now - self.looked < _LOOK:
-            return
-        self.looked = now
-        for future, work in self.active.items():
-            if work.begun is None:
-                work.begun = now if future.running() else None
-            elif not work.hung and now - work.begun > self.patience.allowed(work.segments):
-                expected = self.patience.expected(work.segments)
-                usual = "" if expected is None else f", where {expected:.1f} s are usual"
-                work.hung = f"it was silent for {now - work.begun:.0f} s{usual}, and was ended"
-                give_up(future)
+    def look_at_workers(self) -> None:
+        """Tell the listener of workers that are silent, and have those killed that are silent for far too long."""
+        if words := self.watch.look(self.active.items()):
+            self.listener.notice(words)
 
     def _submit(self, work: _Work) -> None:
         self.active[self.executor.submit(workers.train_group, work.segments)] = work
@@ -221,11 +204,11 @@ class _Training:
         elif work.tries < MOST_TRIES:
             self._submit(_Work(work.segments, work.tries + 1))
             what = "ran out of memory" if isinstance(error, MemoryError) else "died"
-            why = f" ({work.hung})" if work.hung else ""
+            why = f" ({work.silence.hung})" if work.silence.hung else ""
             self.listener.notice(f"A worker {what} while it trained {describe(run)}{why}; trying again.")
         else:
             what = "ran out of memory" if isinstance(error, MemoryError) else "died"
-            why = f"; the last time, {work.hung}" if work.hung else ""
+            why = f"; the last time, {work.silence.hung}" if work.silence.hung else ""
             self._fail(run, f"its worker {what} {MOST_TRIES} times{why}", error)
 
     def _first_segment(self, run: Run) -> Segment:

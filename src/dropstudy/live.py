@@ -208,8 +208,11 @@ class LiveTable:
         rate, left = self._pace.rate(), self._pace.seconds_left()
         if rate is not None:
             words.append(f"{rate:.2g} run-epochs/s" if rate < 1 else f"{rate:.1f} run-epochs/s")
+        passed = duration(time.monotonic() - self._began)
         words.append(
-            "the first epoch takes longer: it is compiled first" if left is None else f"{duration(left)} left"
+            f"{passed} so far, the first epoch takes longer: it is compiled first"
+            if left is None
+            else f"{duration(left)} left"
         )
         return ", ".join(words) + ". Ctrl-C stops; what is done is kept."
 

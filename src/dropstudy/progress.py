@@ -8,9 +8,10 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, TextIO, runtime_checkable
 
-from dropstudy.coordinator import Listener, describe
+from dropstudy.coordinator import Listener
 from dropstudy.data import describe as data
 from dropstudy.pace import Pace, duration
+from dropstudy.watching import describe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

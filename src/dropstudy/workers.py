@@ -12,11 +12,14 @@ import threading
 import time
 import warnings
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
 import loky
+import psutil
+from loky.backend.context import LokyContext
 from loky.backend.utils import kill_process_tree
 
 from dropstudy.data.cache import cache_folder
@@ -99,6 +102,16 @@ class LocalWorkers(Executor):
             for process in list(pool._processes.values()):  # noqa: SLF001 - loky tells nobody who its workers are
                 kill_process_tree(process)
 
+    def processor_seconds(self, future: Future[Any]) -> float:
+        """Processor time that the worker which a call is with has used since it started; 0 while there is none."""
+        used = 0.0
+        for pool in tuple(self._places.get(future, ())):
+            for pid in list(pool._processes):  # noqa: SLF001 - as above
+                with suppress(psutil.Error):  # it has just ended
+                    times = psutil.Process(pid).cpu_times()
+                    used += times.user + times.system
+        return used
+
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End the workers. With `cancel_futures` they are killed at once, whatever they do."""
         self._threads.shutdown(wait=wait and not cancel_futures, cancel_futures=cancel_futures)
@@ -114,7 +127,12 @@ class LocalWorkers(Executor):
         pool = self._pool()
         place.append(pool)
         try:
-            result: T = pool.submit(call).result()
+            try:
+                answer = pool.submit(call)
+            except OSError as error:  # no room for another process, or it died while it was started
+                message = f"a worker could not be started: {error}"
+                raise BrokenExecutor(message) from error
+            result: T = answer.result()
         except BrokenExecutor:
             self._discard(pool)
             raise
@@ -139,6 +157,8 @@ class LocalWorkers(Executor):
                 self._mine.pool = loky.ProcessPoolExecutor(
                     max_workers=1,
                     timeout=None,
+                    # Asked for by name, it would be the one of whoever came last: joblib brings a loky of its own.
+                    context=LokyContext(),
                     env=_environment(self._device),
                     initializer=_prepare,
                     initargs=(os.getpid(),),

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from platformdirs import user_cache_dir
 
 from dropstudy.data.checks import damage_named
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from dropstudy.records import Dataset
 
 __all__ = ["Arrays", "arrays_on_disk", "cache_folder", "cache_folders", "download_folders", "map_arrays"]
+
+_PATIENCE = 120.0  # seconds in which another process should have written its arrays
 
 
 class Arrays(NamedTuple):
@@ -80,7 +82,7 @@ def arrays_on_disk(dataset: Dataset) -> ArrayFiles:
     Several processes may call this at once.
 
     Raises:
-        DataError: no room, or no right to write.
+        DataError: no room, no right to write, or another process that never comes to an end with its own writing.
     """
     wanted = _arrays(dataset)
     for folder in cache_folders():
@@ -90,9 +92,16 @@ def arrays_on_disk(dataset: Dataset) -> ArrayFiles:
     target = arrays / dataset.sha256
     try:
         arrays.mkdir(exist_ok=True)
-        with FileLock(arrays / ".lock"):
+        with FileLock(arrays / ".lock", timeout=_PATIENCE):
             if not _holds(target, wanted):  # another process may have written it while this one waited
                 _write(target, wanted)
+    except Timeout as error:
+        raise DataError(
+            str(arrays / ".lock"),
+            expected="a lock that whoever writes arrays holds for some seconds",
+            received=f"one that another process has held for {_PATIENCE:.0f} s",
+            next_step="See whether that process was stopped half way, let it go on or end it, and try again.",
+        ) from error
     except OSError as error:
         size = sum(array.nbytes for array in wanted)
         raise DataError(
@@ -157,7 +166,7 @@ def _holds(folder: Path, wanted: Arrays) -> bool:
         stored = _map(folder)
     except DataError:
         return False
-    pairs = zip(stored, wanted, strict=True)
+    pairs = [(getattr(stored, name), getattr(wanted, name)) for name in Arrays._fields]
     return all(there.dtype == here.dtype and np.array_equal(there, here) for there, here in pairs)
 
 

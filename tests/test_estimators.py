@@ -145,6 +145,21 @@ def test_effect_size_is_the_noncentral_t_of_r():
         assert reference.nct.cdf(d.value * sqrt(10), 9, end * sqrt(10)) == pytest.approx(quantile, abs=1e-5)
 
 
+@pytest.mark.parametrize("n", [2, 3, 10])
+@pytest.mark.parametrize("spread", [1e-3, 1e-5, 1e-9, 1e-15])
+def test_an_effect_however_large_has_an_interval(n, spread):
+    d = effect_size(1 + spread * np.linspace(-1, 1, n))
+    assert 0 < d.low < d.value < d.high < np.inf
+
+
+@pytest.mark.parametrize("n", [2, 3, 10, 30])
+def test_the_effect_size_of_a_sure_difference_goes_on_from_that_of_an_unsure_one(n):
+    shape = np.linspace(-1, 1, n)
+    at_border = sqrt(n) / (1000 * shape.std(ddof=1))  # where t is 1,000
+    below, above = (effect_size(1 + at_border * (1 + shift) * shape) for shift in (1e-7, -1e-7))
+    assert (below.low, below.high) == pytest.approx((above.low, above.high), rel=1e-4)
+
+
 def test_probability_of_improvement_is_exact_and_counts_ties_as_half():
     every = improvement(np.ones(10))
     expected = reference.binomtest(10, 10).proportion_ci(0.95, method="exact")

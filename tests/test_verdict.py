@@ -78,6 +78,20 @@ def test_below_six_seeds_there_is_no_verdict_and_it_is_said_how_many_are_missing
     assert not verdict.decided
 
 
+def test_seeds_that_differ_by_as_many_examples_differ_equally():
+    """(107 - 100) / 360 and 108 / 360 - 101 / 360 are not the same float."""
+    right = dict(enumerate((100, 101, 103, 217, 19, 333)))
+    scores = {
+        "no dropout": {seed: count / 360 for seed, count in right.items()},
+        "dropout 0.5": {seed: (count + 7) / 360 for seed, count in right.items()},
+    }
+    (comparison,) = verdict_of(ARMS, scores).shapes[0].comparisons
+    assert len(set(comparison.differences)) == 1
+    assert comparison.difference.low == comparison.difference.high == pytest.approx(700 / 360)
+    assert isnan(comparison.effect_size.value)
+    assert comparison.decision == "helps"
+
+
 def test_a_verdict_is_json():
     verdict = two(0.13)
     table = json.loads(json.dumps(verdict.to_dict(), allow_nan=False))

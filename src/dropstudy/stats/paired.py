@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 RESAMPLES = 20_000
 _SEED = 20_140_601
+_SURE = 1_000.0
+"""Of |t|, from where on the limit is right to 4 digits and more; scipy's noncentral t is no number from 100,000 on."""
 """Of every bootstrap here: the same differences give the same interval."""
 
 
@@ -72,7 +74,8 @@ def effect_size(differences: NDArray[np.float64], level: float = 0.95) -> Estima
     """Mean difference over its deviation from seed to seed (Cohen's d of paired data), no unit.
 
     The interval is of the noncentrality that puts the observed t at its upper and lower quantile, over sqrt(n)
-    (Cumming and Finch 2001); exact where differences are normal.
+    (Cumming and Finch 2001); exact where differences are normal. Where |t| is so large that the noise of the
+    mean is nothing beside that of the deviation, the noncentrality is |t| times a quantile of chi over sqrt(n - 1).
     """
     n, method = len(differences), "noncentral t"
     deviation = float(differences.std(ddof=1)) if n > 1 else 0.0
@@ -82,6 +85,8 @@ def effect_size(differences: NDArray[np.float64], level: float = 0.95) -> Estima
     t, tail = abs(d) * sqrt(n), (1 - level) / 2
 
     def noncentrality(quantile: float) -> float:
+        if t > _SURE:
+            return t * sqrt(float(stats.chi2.ppf(1 - quantile, n - 1)) / (n - 1))
         start = float(stats.norm.ppf(1 - quantile)) * sqrt(
             1 + t**2 / (2 * n)
         )  # its approximate distance from t

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     Answers = Callable[[str, int], Mapping[str, NDArray[Any]] | None]
 
 
+_DIGITS = 12  # of a difference of shares; one example of a million million
+
+
 @dataclass(frozen=True, eq=False)
 class ShapeTables:
     """What is known of one shape's runs.
@@ -66,7 +69,8 @@ class ShapeTables:
         table = self.runs.pivot_table(index="seed", columns="arm", values=column, sort=False, dropna=False)
         table = table.reindex(columns=[self.arms[0].name, *(arm.name for arm in arms)]).sort_index()
         values = table.to_numpy(dtype=np.float64)
-        paired = values[:, 1:] - values[:, :1]
+        # Seeds that differ by as many examples differ by the same number, not by one that was rounded otherwise.
+        paired = (values[:, 1:] - values[:, :1]).round(_DIGITS)
         kept = ~np.isnan(paired).all(axis=1)
         return [int(seed) for seed in table.index[kept]], paired[kept]
 

@@ -1,5 +1,6 @@
 """Worker processes, real ones: what they are given, what becomes of them when something dies."""
 
+import atexit
 import errno
 import importlib
 import os
@@ -14,6 +15,7 @@ import psutil
 import pytest
 from loky.backend import fork_exec
 
+from dropstudy import running
 from dropstudy.data.cache import cache_folder
 from dropstudy.hardware import physical_cores
 from dropstudy.workers import LocalWorkers
@@ -94,6 +96,10 @@ def wait_for_ever(mark):
 
 def die(number=signal.SIGKILL):
     os.kill(os.getpid(), number)
+
+
+def hang_at_the_end():
+    atexit.register(time.sleep, 3600)
 
 
 def raise_here():
@@ -288,6 +294,14 @@ def test_an_orderly_end_finishes_what_was_submitted_and_leaves_no_process():
     assert children() == before
     with pytest.raises(RuntimeError):
         workers.submit(pow, 2, 2)
+
+
+def test_a_worker_that_hangs_as_it_ends_does_not_hold_a_study():
+    with running.crew(1, "cpu") as workers:
+        workers.submit(hang_at_the_end).result(timeout=PATIENCE)
+        started, began = children(), time.monotonic()
+    assert time.monotonic() - began < PATIENCE / 2
+    assert_gone(started)
 
 
 def test_a_hard_end_kills_workers_at_work_and_starts_no_more(tmp_path):

@@ -99,14 +99,18 @@ def rows_of(spec: StudySpec, dataset: Dataset) -> Split:
 
 @contextmanager
 def crew(count: int, device: Device) -> Iterator[Executor]:
-    """Worker processes, killed at once where something goes wrong here."""
+    """Worker processes, killed at once where something goes wrong here, and at the end too.
+
+    They have nothing left to do then. To end of their own accord takes half a second, and nobody would give up one that
+    hangs in it.
+    """
     workers = LocalWorkers(count, device)
     try:
         yield workers
     except BaseException:
         workers.shutdown(wait=False, cancel_futures=True)
         raise
-    workers.shutdown()
+    workers.shutdown(cancel_futures=True)
 
 
 def lanes(runs: tuple[Run, ...], dataset: Dataset, pool: Executor, device: Device) -> int:

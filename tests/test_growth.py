@@ -107,6 +107,15 @@ def test_data_left_open_and_precision_auto_agree_with_what_is_recorded():
     assert differences(stored, parse(data="digits", precision="float32"))
 
 
+def test_a_file_of_data_may_have_moved():
+    stored, asked = parse(data="/before/mine.npz"), parse(data="/now/mine.npz")
+    assert differences(stored, asked) == []
+    assert grow(stored, asked) == asked
+    assert grow(stored, parse(data=None)) == stored
+    assert differences(stored, parse(data="digits"))
+    assert differences(parse(data="digits"), asked)
+
+
 # --- what is refused ---
 
 CHANGES = {

@@ -2,15 +2,18 @@
 
 import re
 import time
+from dataclasses import replace
 
 import pytest
 
 import made_up
 from dropstudy import Study, rehearsal, workers
+from dropstudy.engine.train import train_segment
 from dropstudy.errors import InvalidArgument
 from dropstudy.progress import Silent
 from dropstudy.records import Arm, Optimizer, Run, SegmentResult, Shape
 from dropstudy.rehearsal import Cost
+from dropstudy.tensors import to_bytes
 from standin import AtOnce
 
 SETTINGS = {"data": "digits", "hidden": [8], "epochs": 3, "rates": [0, 0.5], "batch_size": 64}
@@ -83,6 +86,23 @@ def test_the_disk_is_that_which_a_study_takes(make, keep):
     said = study.rehearse(executor=AtOnce()).disk
     study.run(executor=AtOnce(), listener=Silent())
     assert said == pytest.approx(sum(study.sizes().values()), rel=0.15)
+
+
+@pytest.mark.parametrize("restore_best", [False, True])
+def test_the_disk_meanwhile_is_that_of_the_checkpoints(make, monkeypatch, restore_best):
+    study = make(validation=0.2, hidden=[256, 256], restore_best=restore_best)
+    said = study.rehearse(executor=AtOnce(), workers=1).disk_meanwhile
+    sizes = []
+
+    def train(segment):
+        result = train_segment(replace(segment, steps=1))
+        sizes.append(len(to_bytes(result.state, {})))
+        raise made_up.Mishap
+
+    monkeypatch.setattr(workers, "train", train)
+    study.run(executor=AtOnce(), listener=Silent(), workers=1)
+    assert len(sizes) == 2  # runs, both under way at once
+    assert said == pytest.approx(sum(sizes), rel=0.02)
 
 
 def test_what_a_study_refuses_its_rehearsal_refuses(make):

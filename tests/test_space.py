@@ -2,13 +2,14 @@
 
 import re
 import shutil
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import made_up
-from dropstudy import Study, space
+from dropstudy import Study, space, workers
 from dropstudy.errors import StoreError, StudyLocked
 from dropstudy.folder import lock
 from dropstudy.progress import Silent
@@ -41,10 +42,10 @@ def kept(study):
         return {(run.arm.name, run.seed) for run in store.runs() if store.path("weights", run.key).exists()}
 
 
-def best(study):
-    """Arm and seed of the runs of highest validation accuracy, one for each arm."""
-    last = study.frame().query("epoch == 2")
-    rows = last.loc[last.groupby("arm")["val_accuracy"].idxmax()]
+def best(study, epoch=2):
+    """Arm and seed of the runs of highest validation accuracy in an epoch, one for each arm."""
+    rows = study.frame().query(f"epoch == {epoch}")
+    rows = rows.loc[rows.groupby("arm")["val_accuracy"].idxmax()]
     return set(rows[["arm", "seed"]].itertuples(index=False, name=None))
 
 
@@ -60,6 +61,33 @@ def test_the_best_of_each_arm_keeps_its_weights_and_every_run_its_numbers(make):
         assert study.weights(arm, seed)
     with Store(study.folder) as store:
         assert all(len(store.predictions(run.key)["labels"]) == 360 for run in store.runs())
+
+
+@pytest.fixture
+def first_is_best(make, monkeypatch):
+    """Studies whose runs keep and test the weights of the first epoch, as with `restore_best` where the second is worse."""
+
+    def train(segment):
+        result = made_up.train(segment)
+        return replace(result, final=replace(result.final, epoch=1)) if result.final else result
+
+    monkeypatch.setattr(workers, "train", train)
+    return make
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["while it trains", "with the next run"])
+def test_runs_are_judged_by_the_epoch_whose_weights_they_have(first_is_best, monkeypatch, killed):
+    settings = {"keep_weights": "best", "restore_best": True}
+    study = first_is_best(**settings, seeds=8)
+    with monkeypatch.context() as patch:
+        if killed:
+            patch.setattr(space.KeepBest, "ended", lambda *_: None)
+        run(study)
+    if killed:
+        assert len(kept(study)) == 16
+        study = run(first_is_best(**settings, seeds=9))
+    assert kept(study) == best(study, epoch=1)
+    assert best(study, epoch=1) != best(study, epoch=2)
 
 
 def test_at_no_time_do_more_weights_lie_there_than_have_to(make):
@@ -122,15 +150,22 @@ def test_weights_that_a_kill_left_behind_go_with_the_next_run(make, monkeypatch)
 )
 def test_of_runs_alike_the_first_is_kept_and_unfinished_ones_are_left_alone(parts):
     standings = [
-        Standing(run_of(seed, arm), status, 2, row_of(2, value / 10), None)
+        Standing(
+            run_of(seed, arm),
+            status,
+            2,
+            row_of(2, 0.5),
+            None,
+            row_of(1, value / 10) if status == "done" else None,
+        )
         for seed, (arm, status, value) in enumerate(parts)
     ]
     dropped = set(space.weights_to_drop(standings, "best"))
     done = [each for each in standings if each.status == "done"]
     for arm in {each.run.arm.name for each in done}:
         of_arm = [each for each in done if each.run.arm.name == arm]
-        top = max(each.last.val_accuracy for each in of_arm)
-        first = next(each for each in of_arm if each.last.val_accuracy == top)
+        top = max(each.tested.val_accuracy for each in of_arm)
+        first = next(each for each in of_arm if each.tested.val_accuracy == top)
         assert {each.run.key for each in of_arm} - dropped == {first.run.key}
     assert dropped <= {each.run.key for each in done}
     assert space.weights_to_drop(standings, "all") == []

@@ -3,6 +3,7 @@
 import math
 import tomllib
 from dataclasses import asdict, fields, replace
+from pathlib import Path
 from typing import get_args
 
 import numpy as np
@@ -67,7 +68,9 @@ def test_what_a_file_leaves_out_is_as_keras_has_it():
     ("field", "value", "parsed"),
     [
         ("name", "größer & <b>", "größer & <b>"),
-        ("data", "my data/numbers.npz", "my data/numbers.npz"),
+        ("data", "my data/numbers.npz", str(Path.cwd() / "my data" / "numbers.npz")),
+        ("data", "~/numbers.NPZ", str(Path.home() / "numbers.NPZ")),
+        ("data", "digits", "digits"),
         ("hidden", [512, 1, 7], ((512, 1, 7),)),
         ("hidden", [[512, 1], [7]], ((512, 1), (7,))),
         ("train_sizes", [100, "all"], (100, "all")),

@@ -429,9 +429,7 @@ def test_an_executor_stays_its_owners_whatever_happens(quick):
     assert not mine.closed
 
 
-def test_workers_of_our_own_are_killed_when_a_study_is_interrupted_and_ended_when_it_is_done(
-    quick, monkeypatch
-):
+def test_workers_of_our_own_are_killed_when_a_study_is_interrupted_and_when_it_is_done(quick, monkeypatch):
     ends = []
 
     class Ours(AtOnce):
@@ -442,7 +440,7 @@ def test_workers_of_our_own_are_killed_when_a_study_is_interrupted_and_ended_whe
     with pytest.raises(KeyboardInterrupt):
         quick().run(listener=Interrupting(at=2))
     quick().run(listener=Silent())
-    assert ends == [True, False]
+    assert ends == [True, True]
 
 
 @pytest.mark.parametrize("at", range(1, 2 * EPOCHS + 1))
@@ -695,6 +693,25 @@ def test_data_that_change_while_a_study_is_open_stop_it(quick, tmp_path):
     assert before[:12] in refusal.value.expected
     own_data(tmp_path / "mine.npz", seed=0)
     assert quick(**settings).run(listener=Silent()).finished
+
+
+def test_a_file_of_data_is_found_from_any_folder_and_may_move(quick, tmp_path, monkeypatch):
+    here, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
+    here.mkdir()
+    elsewhere.mkdir()
+    own_data(here / "mine.npz", seed=0)
+    monkeypatch.chdir(here)
+    folder = quick(data="mine.npz", batch_size=8).run(listener=Silent()).folder
+    monkeypatch.chdir(elsewhere)
+    assert Study(folder, seeds=2).run(listener=Silent()).finished
+    (here / "mine.npz").rename(elsewhere / "moved.npz")
+    grown = Study(folder, seeds=3, data="moved.npz").run(listener=Silent())
+    assert len(grown.finals()) == 3 * len(grown.spec.arms)
+    monkeypatch.chdir(here)
+    assert Study(folder, seeds=4).run(listener=Silent()).finished
+    own_data(here / "other.npz", seed=1)
+    with pytest.raises(StoreError, match="SHA-256"):
+        Study(folder, seeds=5, data="other.npz").run(listener=Silent())
 
 
 @pytest.fixture

@@ -31,8 +31,9 @@ FIXED = tuple(field.name for field in fields(StudySpec) if field.name not in {*L
 def grow(stored: StudySpec, asked: StudySpec) -> StudySpec:
     """The study that has all of `stored`, and after it whatever else is asked for.
 
-    `precision = "auto"` and data left open agree with whatever the study has recorded. An arm is known by its settings:
-    asked for without a name of its own, it goes by the name that it has.
+    `precision = "auto"` and data left open agree with whatever the study has recorded. A file of data may have moved:
+    the last word counts, and whether it holds what it did is known by its digest (`folder.check_data`). An arm is
+    known by its settings: asked for without a name of its own, it goes by the name that it has.
 
     Args:
         stored: the study that exists.
@@ -51,6 +52,7 @@ def grow(stored: StudySpec, asked: StudySpec) -> StudySpec:
     arms = (*stored.arms, *_new_arms(stored, asked))
     grown: dict[str, Any] = {name: _union(getattr(stored, name), getattr(asked, name)) for name in LISTS}
     grown |= {name: getattr(asked, name) for name in FREE}
+    grown["data"] = asked.data if _moved(stored, asked) else stored.data
     return replace(stored, **{**grown, "arms": arms})
 
 
@@ -58,7 +60,7 @@ def differences(stored: StudySpec, asked: StudySpec) -> list[str]:
     """What keeps a request from being the same study, or more of it: one line a field."""
     settled = replace(
         asked,
-        data=stored.data if asked.data is None else asked.data,
+        data=stored.data if asked.data is None or _moved(stored, asked) else asked.data,
         precision=stored.precision if asked.precision == "auto" else asked.precision,
     )
     lines = [
@@ -79,6 +81,10 @@ def additions(stored: StudySpec, grown: StudySpec) -> list[str]:
         if items:
             lines.append(f"{name} + {_listed(items)}")
     return lines
+
+
+def _moved(stored: StudySpec, asked: StudySpec) -> bool:
+    return all(data is not None and values.is_file_of_data(data) for data in (stored.data, asked.data))
 
 
 def _new_arms(stored: StudySpec, asked: StudySpec) -> list[Arm]:

@@ -21,7 +21,7 @@ from dropstudy.tensors import read_tensors
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -44,6 +44,7 @@ MEASURED = {
 """Columns of a finished run's measurements, and the fields of `FinalMetrics` that they hold."""
 
 _COLUMNS = ", ".join(f"history.{name}" for name in HISTORY)
+_TESTED = ", ".join(f"tested.{name}" for name in HISTORY)
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class Standing:
         epochs_done: epochs committed.
         last: the last of them, None before the first.
         test_accuracy: of a finished run, in [0, 1]; else None.
+        tested: of a finished run the epoch whose weights were kept and tested: the last, or the best; else None.
     """
 
     run: Run
@@ -63,6 +65,7 @@ class Standing:
     epochs_done: int
     last: EpochMetrics | None
     test_accuracy: float | None
+    tested: EpochMetrics | None = None
 
 
 class Records:
@@ -104,8 +107,9 @@ class Records:
     def standings(self) -> list[Standing]:
         """How far every run is, in the order of the plan."""
         rows = self._ask(
-            f"SELECT specification, status, epochs_done, test_accuracy, {_COLUMNS} FROM run"  # noqa: S608 - our own column names
+            f"SELECT specification, status, epochs_done, test_accuracy, {_COLUMNS}, {_TESTED} FROM run"  # noqa: S608 - our own column names
             " LEFT JOIN history ON history.key = run.key AND history.epoch = run.epochs_done"
+            " LEFT JOIN history AS tested ON tested.key = run.key AND tested.epoch = run.epoch"
             " ORDER BY position, run.key"
         )
         return [
@@ -113,11 +117,21 @@ class Records:
                 run_of(text),
                 status,
                 epochs,
-                None if metrics[0] is None else EpochMetrics(*_with_nan(metrics)),
+                _epoch(metrics[: len(HISTORY)]),
                 test_accuracy,
+                _epoch(metrics[len(HISTORY) :]),
             )
             for text, status, epochs, test_accuracy, *metrics in rows
         ]
+
+    def tested_epoch(self, key: str) -> EpochMetrics | None:
+        """What a finished run's history says of the epoch whose weights were kept and tested; else None."""
+        rows = self._ask(
+            f"SELECT {_TESTED} FROM run JOIN history AS tested"  # noqa: S608 - our own column names
+            " ON tested.key = run.key AND tested.epoch = run.epoch WHERE run.key = ?",
+            key,
+        )
+        return _epoch(rows[0]) if rows else None
 
     def finals(self) -> list[dict[str, Any]]:
         """Key, arm, seed and measurements of every finished run, in the order of the plan; None for what has none."""
@@ -255,6 +269,11 @@ class Records:
 
 def _with_nan(row: Iterable[Any]) -> tuple[Any, ...]:
     return tuple(np.nan if value is None else value for value in row)
+
+
+def _epoch(metrics: Sequence[Any]) -> EpochMetrics | None:
+    """A row of a history, whose key the database has not given; None where there is no such row."""
+    return None if metrics[0] is None else EpochMetrics(*_with_nan(metrics))
 
 
 def run_of(text: str) -> Run:

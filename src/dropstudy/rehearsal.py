@@ -99,8 +99,9 @@ class Rehearsal:
     @property
     def disk_meanwhile(self) -> int:
         """Bytes of checkpoints that it takes besides while it runs, about."""
+        copies = _STATE + self.spec.restore_best  # the weights of the best epoch so far
         groups = sorted(
-            (sum(4 * _STATE * run.shape.parameters for run in group) for group in self.groups), reverse=True
+            (sum(4 * copies * run.shape.parameters for run in group) for group in self.groups), reverse=True
         )
         return sum(groups[: self.workers + 1])
 

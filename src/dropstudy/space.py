@@ -46,8 +46,8 @@ _UNITS = ("bytes", "kB", "MB", "GB", "TB")
 def weights_to_drop(standings: Iterable[Standing], keep: KeepWeights) -> list[str]:
     """Keys of the finished runs whose weights are not to stay.
 
-    The best run of an arm and shape is the one of highest validation accuracy in its last epoch; of those alike, the
-    one of lowest validation loss, then the first that was there.
+    The best run of an arm and shape is the one of highest validation accuracy in the epoch whose weights it has, the
+    last or the best one; of those alike, the one of lowest validation loss, then the first that was there.
     """
     done = [standing for standing in standings if standing.status == "done"]
     if keep == "all":
@@ -56,7 +56,7 @@ def weights_to_drop(standings: Iterable[Standing], keep: KeepWeights) -> list[st
     if keep == "best":
         for standing in done:
             place = _place(standing.run)
-            if place not in best or _score(standing.last) > _score(best[place].last):
+            if place not in best or _score(standing.tested) > _score(best[place].tested):
                 best[place] = standing
     kept = {standing.run.key for standing in best.values()}
     return [standing.run.key for standing in done if standing.run.key not in kept]
@@ -82,7 +82,6 @@ class KeepBest:
         self._store = store
         standings = store.standings()
         dropped = set(weights_to_drop(standings, "best"))
-        self._last = {standing.run.key: standing.last for standing in standings}
         self._best = {
             _place(standing.run): standing.run.key
             for standing in standings
@@ -91,7 +90,6 @@ class KeepBest:
 
     def epoch(self, run: Run, row: EpochMetrics) -> None:
         """Pass it on."""
-        self._last[run.key] = row
         self._listener.epoch(run, row)
 
     def inside(self, run: Run, done: int) -> None:
@@ -105,7 +103,7 @@ class KeepBest:
             return
         best = self._best.setdefault(_place(run), run.key)
         if best != run.key:
-            better = _score(self._last[run.key]) > _score(self._last[best])
+            better = _score(self._store.tested_epoch(run.key)) > _score(self._store.tested_epoch(best))
             self._best[_place(run)], loser = (run.key, best) if better else (best, run.key)
             self._store.drop_weights([loser])
 

@@ -98,7 +98,7 @@ def parse_spec(table: Mapping[str, Any], origin: str = "study file") -> StudySpe
     validation = _validation(table["validation"])
     return StudySpec(
         name=values.name("name", table["name"]),
-        data=None if table["data"] is None else values.text("data", table["data"]),
+        data=None if table["data"] is None else _data(table["data"]),
         arms=parse_arms(table["arms"]),
         hidden=_hidden(table["hidden"]),
         activation=values.choice("activation", table["activation"], get_args(Activation)),
@@ -175,6 +175,12 @@ def _is_file(path: Path) -> bool:
         return path.is_file()
     except OSError:  # a name that is too long, a folder that may not be looked into
         return False
+
+
+def _data(value: object) -> str:
+    """A dataset's name, or the whole path of a file: whoever goes on with the study may do so from another folder."""
+    data = values.text("data", value)
+    return str(Path(data).expanduser().resolve()) if values.is_file_of_data(data) else data
 
 
 def _hidden(value: object) -> tuple[tuple[int, ...], ...]:

@@ -49,6 +49,11 @@ def text(subject: str, value: object) -> str:
     return value
 
 
+def is_file_of_data(data: str) -> bool:
+    """True for the path of a file, False for the name of a dataset."""
+    return data.lower().endswith(".npz")
+
+
 def name(subject: str, value: object) -> str:
     """A text that can be a folder's name."""
     checked = text(subject, value)

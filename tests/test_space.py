@@ -65,7 +65,7 @@ def test_the_best_of_each_arm_keeps_its_weights_and_every_run_its_numbers(make):
 
 @pytest.fixture
 def first_is_best(make, monkeypatch):
-    """Studies whose runs keep and test the weights of the first epoch, as with `restore_best` where the second is worse."""
+    """Studies whose runs keep and test the weights of their first epoch, as `restore_best` does if it is better."""
 
     def train(segment):
         result = made_up.train(segment)

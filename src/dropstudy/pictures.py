@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Self
 
 import vl_convert
 
-from dropstudy.clips import without_idle_clips
+from dropstudy.canvases import without_idle_canvases
 from dropstudy.hardware import physical_cores
+from dropstudy.typefaces import carried_first
 from dropstudy.workers import LocalWorkers
 
 if TYPE_CHECKING:
@@ -32,9 +33,10 @@ def pictures(spec: str, formats: Sequence[str] = FORMATS) -> dict[str, bytes]:
         spec: Vega-Lite, as JSON.
         formats: of `FORMATS`.
     """
-    svg: str = vl_convert.vegalite_to_svg(spec)
+    carried_first()
+    svg = without_idle_canvases(vl_convert.vegalite_to_svg(spec))
     make: dict[str, Callable[[], bytes]] = {
-        "png": lambda: vl_convert.svg_to_png(without_idle_clips(svg), scale=PIXELS_PER_POINT),
+        "png": lambda: vl_convert.svg_to_png(svg, scale=PIXELS_PER_POINT),
         "svg": lambda: svg.encode("utf-8"),
         "pdf": lambda: vl_convert.svg_to_pdf(svg),
     }

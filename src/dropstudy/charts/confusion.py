@@ -103,7 +103,9 @@ def _panel(
     )
     cell = base.mark_rect(stroke=palette.PAPER, strokeWidth=1).encode(
         color=color,
-        opacity=alt.Opacity("strength:Q", scale=alt.Scale(domain=[0, 1], range=[0.04, 1]), legend=None),
+        fillOpacity=alt.FillOpacity(
+            "strength:Q", scale=alt.Scale(domain=[0, 1], range=[0.04, 1]), legend=None
+        ),
     )
     layers: list[alt.Chart] = [cell]
     if len(classes) <= MOST_NUMBERED:

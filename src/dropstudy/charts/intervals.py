@@ -29,9 +29,14 @@ def intervals(rows: pd.DataFrame, seeds: pd.DataFrame, *, margin: float, baselin
         baseline: what the baseline is called.
     """
     order = list(rows["arm"])
-    frame = rows.assign(text=[_numbers(mean, low, high) for mean, low, high in _ends(rows)])
     height = ROW * max(1, len(order))
     domain = _domain([*rows["low"], *rows["high"], *seeds["difference"], -margin, margin, 0.0])
+    frame = rows.assign(
+        text=[_numbers(mean, low, high) for mean, low, high in _ends(rows)],
+        # The interval for all arms at once ends with the axis: a few seeds can make it many times as wide.
+        all_low=rows["all_low"].clip(lower=domain[0]),
+        all_high=rows["all_high"].clip(upper=domain[1]),
+    )
     scale = alt.Scale(domain=domain, nice=False, zero=False)
     title = f"Test accuracy minus that of {baseline}, points"
     axis = alt.Axis(title=title, labelExpr=theme.SIGNED, tickCount=6, grid=False)
@@ -75,12 +80,12 @@ def intervals(rows: pd.DataFrame, seeds: pd.DataFrame, *, margin: float, baselin
     ]
     if frame["all_low"].notna().any():
         layers.append(
-            base.mark_rule(strokeWidth=1.5, color=palette.BLUE, clip=True).encode(
+            base.mark_rule(strokeWidth=1.5, color=palette.BLUE).encode(
                 x=alt.X("all_low:Q", scale=scale, axis=axis), x2="all_high:Q"
             )
         )
     layers += [
-        base.mark_rule(strokeWidth=5, color=palette.BLUE, opacity=0.9, clip=True).encode(
+        base.mark_rule(strokeWidth=5, color=palette.BLUE, opacity=0.9).encode(
             x=alt.X("low:Q", scale=scale, axis=axis), x2="high:Q", tooltip=tooltip
         ),
         base.mark_point(

@@ -1,4 +1,4 @@
-"""What of an SVG of Vega's need not be cut off. Each clip costs a rasteriser a canvas, and few cut anything."""
+"""What of an SVG of Vega's costs a rasteriser a canvas of its own, as large as the picture, and changes nothing."""
 
 from __future__ import annotations
 
@@ -11,14 +11,20 @@ _CLIPPED = re.compile(
     r'(<g class="mark-(?:area|line|symbol)[^>]*?) clip-path="url\(#(\w+)\)"([^>]*>)((?:<path[^>]*/>)*)(?=</g>)'
 )
 _PATH = re.compile(r"<path[^>]*/>")
+_SEE_THROUGH = re.compile(r'(<(?:path|line|rect)\b[^>]*) opacity="(?!1")([^"]*)"([^>]*>)')
+_PAINT = re.compile(r' (fill|stroke)="(?!none|transparent)')
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
 _LINES = re.compile(r"[MLZ\d.,e-]*")
 _TRANSLATION = re.compile(r"translate\(([^,()]+),([^,()]+)\)")
 _MITER = 5  # half of ten: how many of its widths a stroke may reach beyond its points
 
 
-def without_idle_clips(svg: str) -> str:
-    """The same picture without the clips of areas, lines and points that lie inside of them anyway."""
+def without_idle_canvases(svg: str) -> str:
+    """The same picture, quicker to draw.
+
+    Areas, lines and points lose the clips that they lie inside of anyway. The opacity of a shape that is only filled, or
+    only stroked, becomes that of its fill or stroke.
+    """
     rectangles = {name: (float(width), float(height)) for name, width, height in _RECTANGLE.findall(svg)}
 
     def opened(found: re.Match[str]) -> str:
@@ -26,7 +32,15 @@ def without_idle_clips(svg: str) -> str:
         inside = name in rectangles and all(_inside(path, *rectangles[name]) for path in _PATH.findall(paths))
         return f"{before}{after}{paths}" if inside else found.group()
 
-    return _CLIPPED.sub(opened, svg)
+    return _SEE_THROUGH.sub(_with_opacity_of_its_paint, _CLIPPED.sub(opened, svg))
+
+
+def _with_opacity_of_its_paint(found: re.Match[str]) -> str:
+    before, opacity, after = found.groups()
+    paints = _PAINT.findall(before + after)
+    if len(paints) != 1 or f" {paints[0]}-opacity=" in before + after:
+        return found.group()
+    return f'{before} {paints[0]}-opacity="{opacity}"{after}'
 
 
 def _inside(path: str, width: float, height: float) -> bool:

@@ -76,7 +76,7 @@ def source_of(folder, history, finals, arms, *, watches_test=True, **facts):
             for run in runs
             if (run.arm.name, run.seed) not in done
         ),
-        verdict=give_verdict(
+        judge=lambda: give_verdict(
             history,
             told,
             arms,

@@ -86,10 +86,14 @@ def written(home, typeface, **more):
     return drawn.stdout
 
 
-def test_letters_are_the_carried_typefaces_whatever_the_machine_has_and_its_own_where_they_are_asked_for(tmp_path):
+def test_letters_are_the_carried_typefaces_whatever_the_machine_has_and_its_own_where_they_are_asked_for(
+    tmp_path,
+):
     typefaces = tmp_path / ".fonts"
     typefaces.mkdir()
-    (typefaces / "own.ttf").write_bytes(ImageFont.load_default(20).font_bytes)  # Aileron, which Pillow carries
+    (typefaces / "own.ttf").write_bytes(
+        ImageFont.load_default(20).font_bytes
+    )  # Aileron, which Pillow carries
     nothing = tmp_path / "nothing.conf"
     nothing.write_text("<fontconfig><dir>/nonexistent</dir></fontconfig>", encoding="utf-8")
 

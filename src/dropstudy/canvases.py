@@ -22,8 +22,8 @@ _MITER = 5  # half of ten: how many of its widths a stroke may reach beyond its 
 def without_idle_canvases(svg: str) -> str:
     """The same picture, quicker to draw.
 
-    Areas, lines and points lose the clips that they lie inside of anyway. The opacity of a shape that is only filled, or
-    only stroked, becomes that of its fill or stroke.
+    Areas, lines and points lose the clips that they lie inside of anyway. The opacity of a shape that is only filled,
+    or only stroked, becomes that of its fill or stroke.
     """
     rectangles = {name: (float(width), float(height)) for name, width, height in _RECTANGLE.findall(svg)}
 

@@ -50,7 +50,7 @@ class Drawing:
     """
 
     def __init__(self) -> None:
-        count = min(physical_cores(), _MOST_PROCESSES)
+        count = max(1, min(physical_cores() - 1, _MOST_PROCESSES))  # one core is for this process
         self._workers = LocalWorkers(count)
         for _ in range(count):  # what draws takes half a second to start
             self._workers.submit(pictures, _NOTHING, ("svg",))

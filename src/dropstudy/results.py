@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from dropstudy import folder, report, stats, values
 from dropstudy.files import write_text
@@ -146,7 +148,7 @@ class Results(Runs):
         from dropstudy.report.gallery import Gallery  # noqa: PLC0415 - what draws is slow to import
         from dropstudy.report.source import read  # noqa: PLC0415 - as above
 
-        return Gallery(read(self.folder, self.spec, self.verdict(), data_dir=self._data_dir))
+        return Gallery(read(self.folder, self.spec, self.verdict, data_dir=self._data_dir))
 
     def report(self, *, data_dir: str | Path | None = None, mc: int = 0, margin: float = 0.1) -> list[Path]:
         """Write the page (HTML), figures (PNG, SVG, PDF), tables (CSV) and the conclusion into the study's folder.
@@ -164,11 +166,12 @@ class Results(Runs):
         where = self._data_dir if data_dir is None else Path(data_dir)
         with Store(self.folder) as store:
             reported = store.digest  # before it is read: more may be recorded meanwhile
-        with Drawing() as drawing:
+        # Threads of matrix products wait by turning in circles, on the cores that draw.
+        with Drawing() as drawing, threadpool_limits(1, user_api="blas"):
             from dropstudy.report.files import write_report  # noqa: PLC0415 - as above, while the processes start
             from dropstudy.report.source import read  # noqa: PLC0415 - as above
 
-            source = read(self.folder, self.spec, self.verdict(margin), data_dir=where, mc=mc)
+            source = read(self.folder, self.spec, partial(self.verdict, margin), data_dir=where, mc=mc)
             files = write_report(source, self.folder, drawing)
         write_text(self.folder / _STAMP, reported)
         return files

@@ -1,4 +1,4 @@
-"""The typefaces of pictures: first the one that vl-convert carries, which has the widths of Arial, then the machine's own.
+"""The typefaces of pictures: first that which vl-convert carries, of Arial's widths, then those of the machine.
 
 A machine's typeface is opened anew for every letter that is measured or drawn, which takes longer than all else about a
 picture. The carried one is in memory, and makes pictures look the same wherever they are drawn; letters that it lacks

@@ -1,4 +1,4 @@
-"""The notebook's two figures of an arm, as it drew them: loss x 100 and accuracy over epochs, 0 to 100.
+"""The notebook's two figures as it drew them, a panel for each arm: loss x 100 and accuracy over epochs, 0 to 100.
 
 Where the study has several seeds the lines are means and a band spans the lowest to the highest seed.
 """
@@ -9,55 +9,70 @@ from typing import TYPE_CHECKING
 
 import altair as alt
 
-from dropstudy.charts import palette, theme
+from dropstudy.charts import arm_panels, palette, theme
 from dropstudy.charts.theme import Series
-from dropstudy.names import plain_name
 from dropstudy.stats import learning_curves
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
     from dropstudy.records import Arm
 
-WIDTH, HEIGHT = 480, 320
 RATE_DOMAIN = (-5, 105)
+ROOM = 16
+"""Pixels right of a panel."""
 
 
-def notebook_test(history: pd.DataFrame, arm: Arm, *, watches_test: bool) -> alt.LayerChart:
+def notebook_test(history: pd.DataFrame, arms: Sequence[Arm], *, watches_test: bool) -> alt.FacetChart:
     """Loss x 100 and accuracy on the data watched every epoch.
 
     Args:
-        history: one row per arm, seed and epoch; other arms may be in it.
-        arm: the arm to draw.
+        history: one row per arm, seed and epoch.
+        arms: the arms to draw, in their order.
         watches_test: whether the validation columns are of the test set, which the title then says.
     """
     title = "Test Data" if watches_test else "Validation Data"
-    return _notebook_figure(history, arm, title, loss="val_loss", accuracy="val_accuracy")
+    return _notebook_figure(history, arms, title, loss="val_loss", accuracy="val_accuracy")
 
 
-def notebook_training(history: pd.DataFrame, arm: Arm) -> alt.LayerChart:
+def notebook_training(history: pd.DataFrame, arms: Sequence[Arm]) -> alt.FacetChart:
     """Loss x 100 and accuracy on training data as Keras prints them: running means, dropout on.
 
     Args:
-        history: one row per arm, seed and epoch; other arms may be in it.
-        arm: the arm to draw.
+        history: one row per arm, seed and epoch.
+        arms: the arms to draw, in their order.
     """
-    return _notebook_figure(history, arm, "Training Data", loss="loss", accuracy="accuracy")
+    return _notebook_figure(history, arms, "Training Data", loss="loss", accuracy="accuracy")
 
 
 def _notebook_figure(
-    history: pd.DataFrame, arm: Arm, title: str, *, loss: str, accuracy: str
-) -> alt.LayerChart:
+    history: pd.DataFrame, arms: Sequence[Arm], title: str, *, loss: str, accuracy: str
+) -> alt.FacetChart:
     series = (
         Series(loss, "loss", "loss", palette.BLUE, theme.DASHED),
         Series(accuracy, "accuracy", "accuracy", palette.PURPLE),
     )
-    rows = history[history["arm"] == arm.name]
+    place = arm_panels.grid(arms, ROOM)
+    names = arm_panels.labels(arms, place)
+    rows = history[history["arm"].isin(names)]
     curves = learning_curves(rows, [s.metric for s in series])
     curves[["mean", "low", "high"]] *= 100
-    curves["series"] = curves["metric"].map({s.metric: s.name for s in series})
+    curves["series"] = curves.pop("metric").map({s.metric: s.name for s in series})
+    curves["arm"] = curves["arm"].map(names)
     epochs = int(rows["epoch"].max()) if len(rows) else 1
-    scale, axis = theme.epoch_axis(epochs, WIDTH)
+    layers = _layers(series, epochs, place.width, banded=bool((curves["n"] > 1).any()))
+    chart = arm_panels.drawn(arms, place, layers, curves)
+    seeds = rows["seed"].nunique()
+    subtitle = f"Mean of {seeds} seeds, band from the lowest to the highest" if seeds > 1 else alt.Undefined
+    chart.title = alt.Title(title, subtitle=subtitle, limit=place.whole)
+    words = f"{title}: loss times 100 and accuracy in percent for each epoch, a panel for each of {len(arms)} arms."
+    return theme.fitted(chart, panel=place.width, panels=len(arms), room=ROOM + 60, text=words)
+
+
+def _layers(series: Sequence[Series], epochs: int, width: int, *, banded: bool) -> list[alt.Chart]:
+    scale, axis = theme.epoch_axis(epochs, width)
     names = [s.name for s in series]
     color = alt.Color(
         "series:N",
@@ -72,26 +87,21 @@ def _notebook_figure(
         ),
     )
     dash = alt.StrokeDash("series:N", scale=alt.Scale(domain=names, range=[list(s.dash) for s in series]))
-    base = alt.Chart(theme.inline(curves)).encode(x=alt.X("epoch:Q", scale=scale, axis=axis))
     rates = alt.Scale(domain=list(RATE_DOMAIN), nice=False)
     rate_axis = alt.Axis(title="Rate (%)", values=list(range(0, 101, 10)))
-    rate = alt.Y("mean:Q", scale=rates, axis=rate_axis)
+    base = (
+        alt.Chart()
+        .transform_filter("isValid(datum.epoch)")
+        .encode(x=alt.X("epoch:Q", scale=scale, axis=axis), color=color)
+    )
     # A single epoch has no line to draw; a dot keeps its value on the page.
     dot = alt.OverlayMarkDef(size=40) if epochs == 1 else False
-    layers = [
-        base.mark_line(strokeWidth=2, clip=True, point=dot).encode(y=rate, color=color, strokeDash=dash)
-    ]
-    seeds = rows["seed"].nunique()
-    if seeds > 1:
-        band = base.mark_area(opacity=theme.BAND_OPACITY, clip=True)
-        layers.insert(
-            0, band.encode(y=alt.Y("low:Q", scale=rates, axis=rate_axis), y2=alt.Y2("high:Q"), color=color)
-        )
-    subtitle = [plain_name(arm.name, 70), theme.rate_in_words(arm)]
-    if seeds > 1:
-        subtitle[1] += f"; mean of {seeds} seeds, band from the lowest to the highest"
-    chart = alt.LayerChart(layer=theme.settled(layers)).properties(
-        width=WIDTH, height=HEIGHT, title=alt.Title(title, subtitle=subtitle, limit=WIDTH + 90)
+    line = base.mark_line(strokeWidth=2, clip=True, point=dot).encode(
+        y=alt.Y("mean:Q", scale=rates, axis=rate_axis), strokeDash=dash
     )
-    words = f"{title} of {subtitle[0]}: loss times 100 and accuracy in percent for each epoch."
-    return theme.fitted(chart, panel=WIDTH, room=70, text=words)
+    if not banded:
+        return [line]
+    band = base.mark_area(opacity=theme.BAND_OPACITY, clip=True).encode(
+        y=alt.Y("low:Q", scale=rates, axis=rate_axis), y2=alt.Y2("high:Q")
+    )
+    return [band, line]

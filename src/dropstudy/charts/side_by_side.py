@@ -6,6 +6,7 @@ so for each curve the worst tenth of its epochs does not count, and a note says 
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from math import ceil, floor
 from typing import TYPE_CHECKING, NamedTuple
@@ -13,9 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import altair as alt
 import pandas as pd
 
-from dropstudy.charts import palette, theme
+from dropstudy.charts import arm_panels, palette, theme
 from dropstudy.charts.theme import Series
-from dropstudy.names import plain_name
 from dropstudy.stats import learning_curves
 
 if TYPE_CHECKING:
@@ -23,11 +23,9 @@ if TYPE_CHECKING:
 
     from dropstudy.records import Arm
 
-COLUMNS = {1: 1, 2: 2, 4: 2}  # by the number of arms; three for any other
-SIZES = {1: (420, 280), 2: (300, 260), 3: (220, 190)}  # width and height of a panel, by the number of columns
 LABEL_HEIGHT = 14
 LABEL_ROOM = 80  # for the names at the ends of the lines, right of a panel
-KEY_ROW, NOTE_ROW = 19, 17
+KEY_WIDTH, KEY_ROW, NOTE_ROW = 420, 19, 17
 MOST_DOTS = 30
 MOST_STEPS = 8
 HEADROOM = 0.04  # share of the axis: a point at the top is drawn whole and no number juts out above
@@ -75,18 +73,6 @@ class Rates(NamedTuple):
     low: float
     high: float
     ticks: list[float]
-
-
-class Layout(NamedTuple):
-    """What all panels have in common; width and height in pixels."""
-
-    series: tuple[Series, ...]
-    rates: Rates
-    epochs: int
-    width: int
-    height: int
-    title: str
-    picked: alt.Parameter
 
 
 def side_by_side(
@@ -145,19 +131,17 @@ def _panels(
     axis_title: str,
     subtitle: str,
 ) -> alt.VConcatChart:
-    columns = COLUMNS.get(len(arms), 3)
-    epochs = int(curves["epoch"].max()) if len(curves) else 1
+    place = arm_panels.grid(arms, LABEL_ROOM)
     picked = theme.isolating("metric", legend=False)
-    layout = Layout(series, rates, epochs, *SIZES[columns], axis_title, picked)
-    panels = [
-        _panel(curves[curves["arm"] == arm.name], arm, layout, number) for number, arm in enumerate(arms)
-    ]
-    grid = alt.concat(*panels, columns=columns, spacing=16)
+    named = curves.assign(arm=curves["arm"].map(arm_panels.labels(arms, place)))
+    ends = _line_ends(named, series, rates, place.height, digits=1 if "%" in axis_title else 3)
+    lines = _drawn_curves(named, series, rates, picked=picked, width=place.width, axis_title=axis_title)
+    panels = arm_panels.drawn(arms, place, [*lines, *_drawn_ends(series, rates, picked)], named, ends)
     notes = _notes(curves, rates, percent="%" in axis_title)
-    chart = alt.vconcat(grid, _key(series, picked), _remarks(notes), spacing=18)
-    chart.title = alt.Title(title, subtitle=subtitle, limit=columns * (layout.width + LABEL_ROOM))
+    chart = alt.vconcat(panels, _key(series, picked), _remarks(notes), spacing=18)
+    chart.title = alt.Title(title, subtitle=subtitle, limit=place.whole)
     words = f"{' '.join(s.meaning + '.' for s in series)} One panel per arm, {len(arms)} in all."
-    return theme.fitted(chart, panel=layout.width, panels=len(arms), room=LABEL_ROOM + 60, text=words)
+    return theme.fitted(chart, panel=place.width, panels=len(arms), room=LABEL_ROOM + 60, text=words)
 
 
 def rate_axis(curves: pd.DataFrame) -> Rates:
@@ -214,80 +198,88 @@ def spread_labels(heights: Sequence[float], gap: float, low: float, high: float)
     return [back[i] for i in range(len(heights))]
 
 
-def _panel(curves: pd.DataFrame, arm: Arm, layout: Layout, number: int) -> alt.LayerChart:
-    """One arm. Each panel has numbers on its axis: how many stand in a row is the page's choice."""
-    look, rates = theme.look(layout.series), layout.rates
-    shown = theme.fading(layout.picked, 1, 0.08)
-    right = alt.XValue("width")  # type: ignore[no-untyped-call] # Altair leaves it so
-    epoch_scale, epoch_axis = theme.epoch_axis(layout.epochs, layout.width)
+def _drawn_curves(
+    curves: pd.DataFrame,
+    series: Sequence[Series],
+    rates: Rates,
+    *,
+    picked: alt.Parameter,
+    width: int,
+    axis_title: str,
+) -> list[alt.Chart]:
+    """Bands and lines, and a dot for each epoch; where there are many, for some."""
+    look, shown = theme.look(series), theme.fading(picked, 1, 0.08)
+    epochs = int(curves["epoch"].max()) if len(curves) else 1
+    epoch_scale, epoch_axis = theme.epoch_axis(epochs, width)
     epoch_axis.grid = False
-    x = alt.X("epoch:Q", scale=epoch_scale, axis=epoch_axis)
     scale = alt.Scale(domain=[rates.low, rates.high], nice=False, zero=False)
     axis = alt.Axis(
-        title=layout.title,
+        title=axis_title,
         values=rates.ticks,
         tickCount=len(rates.ticks),  # else Vega drops every other one of a low panel
     )
     y = alt.Y("mean:Q", scale=scale, axis=axis)
-    lines = alt.Chart(theme.inline(curves)).encode(x=x, color=look.color)
-    dotted = curves[(curves["epoch"] % ceil(layout.epochs / MOST_DOTS) == 0) | (curves["epoch"] == 1)]
-    named = dotted.assign(
-        arm=plain_name(arm.name),
-        what=dotted["metric"].map({s.metric: s.meaning.split(":")[0] for s in layout.series}),
+    each = alt.Chart().encode(x=alt.X("epoch:Q", scale=epoch_scale, axis=epoch_axis), color=look.color)
+    lines = each.transform_filter("isValid(datum.epoch)")
+    step = ceil(epochs / MOST_DOTS)
+    dots = each.transform_filter(f"datum.epoch == 1 || datum.epoch % {step} == 0").transform_calculate(
+        what=f"{json.dumps({s.metric: s.meaning.split(':')[0] for s in series})}[datum.metric]"
     )
-    dots = alt.Chart(theme.inline(named)).encode(x=x, y=y, color=look.color, shape=look.shape)
-    ends = alt.Chart(theme.inline(_line_ends(curves, layout))).encode(y=alt.Y("height:Q", scale=scale))
     layers = [
         lines.mark_line(strokeWidth=1.8, clip=True).encode(y=y, strokeDash=look.dash, opacity=shown),
-        dots.mark_point(filled=True, size=24, clip=True)
-        .encode(opacity=shown, tooltip=_tooltip(layout.title))
-        .add_params(theme.zooming(f"zoom_{number}", "x")),
-        # The line's own mark before its name, so that the text can be dark enough to read.
+        dots.mark_point(filled=True, size=24, clip=True).encode(
+            y=y, shape=look.shape, opacity=shown, tooltip=_tooltip(axis_title)
+        ),
+    ]
+    if (curves["n"] > 1).any():
+        band = lines.mark_area(clip=True).encode(
+            y=alt.Y("low:Q", scale=scale, axis=axis),
+            y2=alt.Y2("high:Q"),
+            opacity=theme.fading(picked, theme.BAND_OPACITY, 0),
+        )
+        layers.insert(0, band)
+    layers[0] = layers[0].add_params(theme.zooming("zoom", "x"))
+    return layers
+
+
+def _drawn_ends(series: Sequence[Series], rates: Rates, picked: alt.Parameter) -> list[alt.Chart]:
+    """What stands where a line ends: its mark, and its name, dark enough to read."""
+    look = theme.look(series)
+    right = alt.XValue("width")  # type: ignore[no-untyped-call] # Altair leaves it so
+    scale = alt.Scale(domain=[rates.low, rates.high], nice=False, zero=False)
+    ends = (
+        alt.Chart()
+        .transform_filter("isValid(datum.height)")
+        .encode(x=right, y=alt.Y("height:Q", scale=scale), opacity=theme.fading(picked, 1, 0.08))
+    )
+    return [
         ends.mark_point(filled=True, size=34, xOffset=8, clip=False).encode(
-            x=right, color=look.color, shape=look.shape, opacity=shown
+            color=look.color, shape=look.shape
         ),
         ends.mark_text(
             align="left", baseline="middle", color=palette.INK, fontSize=11, xOffset=15, clip=False
-        ).encode(x=right, text=alt.Text("text:N"), opacity=shown),
+        ).encode(text=alt.Text("text:N")),
     ]
-    if (curves["n"] > 1).any():
-        faint = theme.fading(layout.picked, theme.BAND_OPACITY, 0)
-        band = lines.mark_area(clip=True)
-        layers.insert(
-            0, band.encode(y=alt.Y("low:Q", scale=scale, axis=axis), y2=alt.Y2("high:Q"), opacity=faint)
-        )
-    words = theme.rate_in_words(arm)
-    return alt.LayerChart(layer=theme.settled(layers)).properties(
-        width=layout.width,
-        height=layout.height,
-        title=alt.Title(
-            plain_name(arm.name, (layout.width + LABEL_ROOM) // 8),
-            subtitle=words if len(curves) else f"{words}; no epoch to draw",
-            fontSize=13,
-            subtitleFontSize=11,
-            offset=8,
-            limit=layout.width + LABEL_ROOM,
-        ),
-    )
 
 
-def _line_ends(curves: pd.DataFrame, layout: Layout) -> pd.DataFrame:
-    """A label for the end of each line: metric, text, and the height on the axis where it stands.
+def _line_ends(
+    curves: pd.DataFrame, series: Sequence[Series], rates: Rates, height: int, *, digits: int
+) -> pd.DataFrame:
+    """A label for the end of each line: arm, metric, text, and the height on the axis where it stands.
 
     Half a label's height stays free at both ends: what juts out of a panel would shift its title.
     """
-    rates = layout.rates
-    rows = []
-    for s in layout.series:
-        line = curves[curves["metric"] == s.metric]
-        if len(line):
-            end = float(line["mean"].to_numpy()[-1])
-            digits = 1 if "%" in layout.title else 3
-            rows.append((s.metric, f"{s.name} {end:.{digits}f}", end))
-    table = pd.DataFrame(rows, columns=["metric", "text", "height"])
-    gap = LABEL_HEIGHT * (rates.high - rates.low) / layout.height
-    spread = spread_labels(table["height"].to_list(), gap, rates.low + gap / 2, rates.high - gap / 2)
-    return table.assign(height=spread)
+    gap = LABEL_HEIGHT * (rates.high - rates.low) / height
+    columns = ["arm", "metric", "text", "height"]
+    tables = [pd.DataFrame([], columns=columns)]
+    for arm, of_arm in curves.groupby("arm", sort=False):
+        last = of_arm.groupby("metric")["mean"].last()
+        there = [(s, float(last[s.metric])) for s in series if s.metric in last]
+        rows = [(arm, s.metric, f"{s.name} {end:.{digits}f}", end) for s, end in there]
+        table = pd.DataFrame(rows, columns=columns)
+        places = spread_labels([end for _, end in there], gap, rates.low + gap / 2, rates.high - gap / 2)
+        tables.append(table.assign(height=places))
+    return pd.concat(tables, ignore_index=True)
 
 
 def _tooltip(title: str) -> list[alt.Tooltip]:
@@ -341,9 +333,7 @@ def _key(series: Sequence[Series], picked: alt.Parameter) -> alt.LayerChart:
         .encode(x=alt.value(40), text=alt.Text("text:N"), opacity=shown)
         .add_params(picked),
     ]
-    return alt.LayerChart(layer=theme.settled(layers)).properties(
-        width=SIZES[1][0], height=KEY_ROW * len(series)
-    )
+    return alt.LayerChart(layer=layers).properties(width=KEY_WIDTH, height=KEY_ROW * len(series))
 
 
 def _remarks(notes: Sequence[str]) -> alt.Chart:
@@ -352,7 +342,7 @@ def _remarks(notes: Sequence[str]) -> alt.Chart:
         alt.Chart(theme.inline(rows))
         .mark_text(align="left", baseline="middle", fontSize=12, color=palette.FAINT_INK)
         .encode(y=_rows(len(notes)), x=alt.value(0), text=alt.Text("text:N"))
-        .properties(width=SIZES[1][0], height=NOTE_ROW * len(notes))
+        .properties(width=KEY_WIDTH, height=NOTE_ROW * len(notes))
     )
     return remarks
 

@@ -75,11 +75,11 @@ def look(series: Sequence[Series]) -> Look:
     )
 
 
-def arm_labels(arms: Sequence[Arm]) -> dict[str, str]:
+def arm_labels(arms: Sequence[Arm], longest: int = 28) -> dict[str, str]:
     """What each arm is called in a chart: its name as one short line, numbered where two would read the same."""
     labels: dict[str, str] = {}
     for arm in arms:
-        base = label = plain_name(arm.name, 28)
+        base = label = plain_name(arm.name, longest)
         number = 1
         while label in labels.values():
             number += 1
@@ -107,17 +107,6 @@ def fading(picked: alt.Parameter, shown: float, hidden: float) -> alt.OpacityVal
     """Opacity of what is picked, and of the rest."""
     # As `alt.condition` has it; that is a dict, for which Altair looks through all of its classes each time.
     return alt.OpacityValue(hidden, condition={"param": picked.name, "value": shown})
-
-
-def settled(charts: Sequence[alt.Chart]) -> list[alt.Chart]:
-    """The charts with their encodings written out, which is no longer to be changed.
-
-    Altair copies the parts of a chart, with all that they might have been given, each time that it joins others.
-    """
-    for chart in charts:
-        written = chart.encoding.to_dict(validate=False, context={"data": chart.data})
-        chart.encoding = alt.FacetedEncoding(**written)
-    return list(charts)
 
 
 def zooming(name: str, *encodings: Literal["x", "y"]) -> alt.Parameter:
@@ -195,9 +184,9 @@ def themed(chart: ChartType) -> ChartType:
     return chart
 
 
-def inline(table: pd.DataFrame) -> alt.InlineData:
-    """The rows of a table inside the chart. Altair refuses a DataFrame of more than 5,000 rows, not these."""
-    rows = table.to_dict(orient="records")
+def inline(*tables: pd.DataFrame) -> alt.InlineData:
+    """The rows of tables inside the chart. Altair refuses a DataFrame of more than 5,000 rows, not these."""
+    rows = [row for table in tables for row in table.to_dict(orient="records")]
     # A tuple, since Altair copies lists, and all in them, each time that a chart grows by a property.
     return alt.InlineData(values=tuple({str(column): value for column, value in row.items()} for row in rows))
 

@@ -21,7 +21,7 @@ from dropstudy.store import Store
 from dropstudy.tensors import unpack_weights
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -69,7 +69,7 @@ class Source:
         history: tidy, one row per run and epoch.
         finals: one row per finished run, `COLUMNS` and others.
         failures: runs that failed or diverged, in words.
-        verdict: what the study shows.
+        judge: finds out what the study shows.
         data_dir: folder to look for the data in first.
         mc: networks to sample by Monte-Carlo dropout, 0 for none.
     """
@@ -82,7 +82,7 @@ class Source:
     history: pd.DataFrame
     finals: pd.DataFrame
     failures: tuple[str, ...]
-    verdict: Verdict
+    judge: Callable[[], Verdict]
     data_dir: Path | None = None
     mc: int = 0
 
@@ -97,6 +97,11 @@ class Source:
     def shapes(self) -> tuple[tuple[str, int], ...]:
         """Hidden layers as text and training examples of each shape, in the order of the plan."""
         return tuple(dict.fromkeys(_shape(run) for run in self.runs))
+
+    @cached_property
+    def verdict(self) -> Verdict:
+        """What the study shows. It takes a while, and what does not rest on it goes before."""
+        return self.judge()
 
     def shape_verdict(self, shape: tuple[str, int]) -> ShapeVerdict | None:
         """What one shape shows; None where nothing of it has been recorded."""
@@ -215,7 +220,7 @@ class Source:
 
 
 def read(
-    folder: Path, spec: StudySpec, verdict: Verdict, *, data_dir: Path | None = None, mc: int = 0
+    folder: Path, spec: StudySpec, judge: Callable[[], Verdict], *, data_dir: Path | None = None, mc: int = 0
 ) -> Source:
     """A study as its folder holds it now; arguments as for `Source`.
 
@@ -247,7 +252,7 @@ def read(
         tidy((run, histories.get(run.key, ())) for run in runs),
         pd.DataFrame(rows, columns=[*COLUMNS, *more]),
         failures,
-        verdict,
+        judge,
         data_dir,
         mc,
     )

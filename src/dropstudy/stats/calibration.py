@@ -6,7 +6,7 @@ answered with confidence p, a share p is answered correctly.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -29,15 +29,13 @@ def reliability_bins(confidence: ArrayLike, right: ArrayLike, bins: int = BINS) 
     Returns:
         confidence, accuracy and share of the examples (all in [0, 1]) and count, a row for each bin from low to high.
     """
-    probability, hit = _flat(confidence, right)
-    place = np.clip(np.ceil(probability * bins).astype(np.int64) - 1, 0, bins - 1)
-    count = np.bincount(place, minlength=bins)
+    count, confidences, hits = _sums(confidence, right, bins)
     filled = np.flatnonzero(count)
     return pd.DataFrame(
         {
-            "confidence": np.bincount(place, probability, bins)[filled] / count[filled],
-            "accuracy": np.bincount(place, hit, bins)[filled] / count[filled],
-            "share": count[filled] / max(1, probability.size),
+            "confidence": confidences[filled] / count[filled],
+            "accuracy": hits[filled] / count[filled],
+            "share": count[filled] / max(1, count.sum()),
             "count": count[filled],
         }
     )
@@ -51,8 +49,21 @@ def expected_calibration_error(confidence: ArrayLike, right: ArrayLike, bins: in
         right: whether the class named is the true one, (n,).
         bins: how many, of equal width.
     """
-    rows = reliability_bins(confidence, right, bins)
-    return float((rows["share"] * (rows["accuracy"] - rows["confidence"]).abs()).sum())
+    count, confidences, hits = _sums(confidence, right, bins)
+    return float(np.abs(hits - confidences).sum() / max(1, count.sum()))
+
+
+def _sums(
+    confidence: ArrayLike, right: ArrayLike, bins: int
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Of each bin: examples, and their confidences and right answers summed."""
+    probability, hit = _flat(confidence, right)
+    place = np.clip(np.ceil(probability * bins).astype(np.int64) - 1, 0, bins - 1)
+    return (
+        np.bincount(place, minlength=bins),
+        np.bincount(place, probability, bins),
+        np.bincount(place, hit, bins),
+    )
 
 
 def predictive_entropy(probabilities: ArrayLike) -> NDArray[np.float64]:

@@ -51,7 +51,7 @@ class LivePage:
             if not version or version != self._version:
                 begin = time.monotonic()
                 study = Study.open(self._folder)
-                source = read(study.folder, study.spec, study.verdict(), data_dir=self._data_dir)
+                source = read(study.folder, study.spec, study.verdict, data_dir=self._data_dir)
                 self._page = html(source, sections(source), live=version, progress=self.progress())
                 self._version = version
                 end = time.monotonic()

@@ -10,7 +10,6 @@ import pandas as pd
 from dropstudy import charts
 from dropstudy.report.differences import differences, shape_words
 from dropstudy.report.parts import Figure, Section
-from dropstudy.stats.simultaneous import simultaneous
 
 if TYPE_CHECKING:
     from dropstudy.records import Arm
@@ -91,6 +90,8 @@ def payoff(source: Source) -> Figure | None:
 
 def _band(errors: pd.DataFrame) -> pd.DataFrame:
     """Mean error of each rate with the band that holds for all of them: rate, n, mean, low, high."""
+    from dropstudy.stats.simultaneous import simultaneous  # noqa: PLC0415 - scipy is slow to import, others are not
+
     table = errors.pivot_table(index="seed", columns="rate", values="error")
     estimates = simultaneous(table.to_numpy(dtype=float))
     rows = [(rate, e.n, e.value, e.low, e.high) for rate, e in zip(table.columns, estimates, strict=True)]

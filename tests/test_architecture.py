@@ -75,8 +75,8 @@ ROOMS = {
         "folder", "one_run", "judge", "confirming",
     },
     "running": {
-        "records", "growth", "splits", "hardware", "plan", "data", "workers", "store", "coordinator", "progress",
-        "folder", "space",
+        "errors", "records", "growth", "splits", "hardware", "plan", "data", "workers", "store", "watching",
+        "coordinator", "progress", "folder", "space",
     },
     "rehearsal": {
         "records", "hardware", "plan", "data", "workers", "store", "coordinator", "pace", "progress", "folder", "space",
@@ -102,7 +102,7 @@ LIBRARIES = {
     "altair": {"charts", "report"},
     "sklearn": {"data", "splits"},
     "loky": {"workers", "hardware"},
-    "concurrent": {"files", "workers", "pictures", "coordinator"},
+    "concurrent": {"files", "workers", "pictures", "coordinator", "watching"},
     "filelock": {"data", "folder"},
     "pooch": {"data"},
     "requests": {"data"},
@@ -124,7 +124,6 @@ FOR_TYPES = {
     ("study", "concurrent"),
     ("running", "concurrent"),
     ("rehearsal", "concurrent"),
-    ("watching", "concurrent"),
     *((room, "sqlite3") for room in ("ledger", "recorded", "store")),
 }
 """Imported only where a type checker looks."""

@@ -1,12 +1,14 @@
 """Workers of which nothing is heard: who is told what and when, and when they are given up."""
 
-from concurrent.futures import Executor, Future
+from concurrent.futures import BrokenExecutor, Executor, Future
 from dataclasses import dataclass, field
 
 import pytest
 
-from dropstudy import watching
+from dropstudy import load_dataset, watching
+from dropstudy.errors import InvalidArgument
 from dropstudy.patience import Patience
+from dropstudy.running import lanes
 from dropstudy.watching import LOOK, TELL_AFTER, TELL_TIMES, Silence, Watch
 from standin import make_run, segment_of
 
@@ -142,3 +144,51 @@ def test_time_in_which_nobody_looked_is_no_silence(clock):
         assert watch.look(active) is None
     assert workers.given_up == []
     assert active[0][1].silence.seconds < TELL_AFTER
+
+
+# --- a question to the first worker ---
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr(watching, "LOOK", 0.01)
+    monkeypatch.setattr(watching, "TELL_AFTER", 0.03)
+    monkeypatch.setattr(watching, "TO_BEGIN", 0.2)
+
+
+class Killing(Executor):
+    """Kills for good."""
+
+    def give_up(self, future):
+        future.set_exception(BrokenExecutor())
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_first_worker_that_never_answers_is_told_of_then_killed():
+    said = []
+    assert watching.answer(Killing(), Future(), said.append) is None
+    assert 2 <= len(said) <= 4
+    assert all(words.startswith("The first worker has not answered for ") for words in said)
+
+
+def test_a_first_worker_that_answers_is_not_told_of():
+    future, said = Future(), []
+    future.set_result(7)
+    assert watching.answer(Strangers(), future, said.append) == 7
+    future = Future()
+    future.set_exception(BrokenExecutor())
+    assert watching.answer(Strangers(), future, said.append) is None
+    assert said == []
+
+
+def test_a_gpu_whose_worker_dies_is_refused_in_words():
+    class Dying(Executor):
+        def submit(self, *_, **__):
+            future = Future()
+            future.set_exception(BrokenExecutor())
+            return future
+
+    run, dataset = make_run("a"), load_dataset("digits")
+    assert lanes((run,), dataset, Dying(), "cpu") == 1
+    with pytest.raises(InvalidArgument, match="device: expected a GPU that a worker can use"):
+        lanes((run,), dataset, Dying(), "gpu")

@@ -22,7 +22,9 @@ TIMES = 20.0
 AT_LEAST = 60.0
 """Seconds that every segment has."""
 
-_TO_BEGIN = 600.0  # seconds in which a worker starts and compiles, where nothing has been measured
+TO_BEGIN = 600.0
+"""Seconds in which a worker starts and compiles, where nothing has been measured."""
+
 _SLOWEST = 1e8  # operations per second; a single core of a small computer of 2012 makes ten times as many
 
 
@@ -48,4 +50,4 @@ class Patience:
         if expected is not None:
             return max(AT_LEAST, TIMES * expected)
         needed = operations(segments[0].run) * segments[0].steps * len(segments)
-        return _TO_BEGIN + needed / _SLOWEST
+        return TO_BEGIN + needed / _SLOWEST

@@ -10,14 +10,16 @@ from dropstudy import folder, growth, plan, splits
 from dropstudy.coordinator import Listener, train_runs
 from dropstudy.data import load_dataset
 from dropstudy.data.cache import arrays_on_disk
+from dropstudy.errors import InvalidArgument
 from dropstudy.hardware import native_bfloat16, physical_cores, why_precision
 from dropstudy.progress import announcement, shown
 from dropstudy.space import KeepBest, drop_weights
 from dropstudy.store import Store
+from dropstudy.watching import answer
 from dropstudy.workers import LocalWorkers, lanes_that_fit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from concurrent.futures import Executor
     from pathlib import Path
 
@@ -70,7 +72,7 @@ def train_missing(
                 ):
                     train_runs(
                         store,
-                        plan.groups(runs, lanes(runs, dataset, pool, device)),
+                        plan.groups(runs, lanes(runs, dataset, pool, device, listener.notice)),
                         arrays_on_disk(dataset),
                         rows_of(spec, dataset),
                         executor=pool,
@@ -113,9 +115,35 @@ def crew(count: int, device: Device) -> Iterator[Executor]:
     workers.shutdown(cancel_futures=True)
 
 
-def lanes(runs: tuple[Run, ...], dataset: Dataset, pool: Executor, device: Device) -> int:
-    """How many runs train side by side: as many as the GPU has room for; one at a time on each core of a CPU."""
+def lanes(
+    runs: tuple[Run, ...],
+    dataset: Dataset,
+    pool: Executor,
+    device: Device,
+    tell: Callable[[str], None] = lambda _: None,
+) -> int:
+    """How many runs train side by side: as many as the GPU has room for; one at a time on each core of a CPU.
+
+    Args:
+        runs: to be trained.
+        dataset: what on.
+        pool: has the worker that is asked.
+        device: what it trains on.
+        tell: told of a worker that does not answer.
+
+    Raises:
+        InvalidArgument: it died, or never answered.
+    """
     if device == "cpu":
         return 1
     largest = max(runs, key=lambda run: run.shape.parameters)
-    return pool.submit(lanes_that_fit, largest, dataset.x_train.nbytes + dataset.x_test.nbytes).result()
+    asked = pool.submit(lanes_that_fit, largest, dataset.x_train.nbytes + dataset.x_test.nbytes)
+    count = answer(pool, asked, tell)
+    if count is None:
+        raise InvalidArgument(
+            "device",
+            expected="a GPU that a worker can use",
+            received="one whose worker died, or never answered and was ended",
+            next_step="See whether another process has the GPU (nvidia-smi), or use --device cpu.",
+        )
+    return count

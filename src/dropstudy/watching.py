@@ -11,11 +11,14 @@ stalls, has heard nothing either, and its workers may have waited as it did.
 from __future__ import annotations
 
 import time
+from concurrent.futures import BrokenExecutor, wait
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from dropstudy.patience import TO_BEGIN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from concurrent.futures import Executor, Future
     from typing import Any
 
@@ -34,6 +37,8 @@ LOOK = 1.0
 _MOST_BETWEEN = 5  # looks' time; if more has passed, this process was held up itself
 _IDLE = 0.01  # of a processor: whoever uses less waits
 _NAMED = 3  # runs
+
+T = TypeVar("T")
 
 
 @dataclass(eq=False)
@@ -138,6 +143,31 @@ class Watch:
             allowed = max(self._patience.allowed(work.segments) for _, work in late)
             words += f" A worker that is silent for {allowed:.0f} s is ended, and its work begun again."
         return words
+
+
+def answer(executor: Executor, future: Future[T], tell: Callable[[str], None]) -> T | None:
+    """What a worker says that was started to be asked something, before it is given any segment.
+
+    Args:
+        executor: has the worker; killed if it never answers, where the executor knows how to.
+        future: of the call.
+        tell: told that nothing has come, after half a minute and then ever more rarely.
+
+    Returns:
+        None where the worker died, or was killed.
+    """
+    silent, tell_at = 0.0, TELL_AFTER
+    while not wait([future], timeout=LOOK).done:
+        silent += LOOK
+        if silent >= tell_at:
+            tell(f"The first worker has not answered for {silent:.0f} s.")
+            tell_at *= 2
+        if silent >= TO_BEGIN and (give_up := getattr(executor, "give_up", None)):
+            give_up(future)
+    try:
+        return future.result()
+    except BrokenExecutor:
+        return None
 
 
 def describe(run: Run) -> str:

@@ -115,6 +115,48 @@ def test_the_key_of_the_learning_curves_isolates_a_line_in_every_panel(browser, 
         assert sum(strong()) == 2
 
 
+def test_the_wheel_with_ctrl_zooms_dragging_moves_and_a_double_click_goes_back(browser, twelve):
+    address, _ = twelve
+    with watched_page(browser, address) as page:
+        draw_all(page)
+        plot = page.locator("#figure-side_by_side .plot")
+        plot.evaluate("plot => plot.scrollIntoView({ behavior: 'instant' })")
+        dots = plot.locator(".mark-symbol.role-mark").first.locator("path")
+
+        def places():
+            page.wait_for_timeout(200)
+            moved = dots.evaluate_all("all => all.map((dot) => dot.getAttribute('transform'))")
+            return sorted({round(float(re.match(r"translate\(([^,]+),", place)[1]), 1) for place in moved})
+
+        def width(of):
+            return of[-1] - of[0]
+
+        first = places()
+        assert len(first) == 3  # epochs
+        grounds = plot.locator(".background").all()
+        panel = next(box for ground in grounds if (box := ground.bounding_box())["width"] > 100)
+        middle = panel["x"] + panel["width"] / 2, panel["y"] + panel["height"] / 2
+        page.mouse.move(*middle)
+        page.mouse.wheel(0, -1)
+        assert places() == first  # without Ctrl it scrolls the page
+
+        page.keyboard.down("Control")
+        page.mouse.wheel(0, -200)
+        page.keyboard.up("Control")
+        zoomed = places()
+        assert width(zoomed) > 1.2 * width(first)
+
+        page.mouse.down()
+        page.mouse.move(middle[0] + 30, middle[1], steps=3)
+        page.mouse.up()
+        dragged = places()
+        assert width(dragged) == pytest.approx(width(zoomed), abs=0.5)
+        assert dragged[0] - zoomed[0] == pytest.approx(30, abs=1)
+
+        page.mouse.dblclick(*middle)
+        assert places() == first
+
+
 def test_hovering_shows_the_value_that_the_store_has(browser, twelve):
     address, study = twelve
     differences = study.verdict().shapes[0].comparisons[0]

@@ -7,8 +7,9 @@ from dropstudy.charts import NIGHT, arm_labels
 from dropstudy.charts.palette import RAMP, arm_colors
 from dropstudy.errors import InvalidArgument
 from dropstudy.records import Arm
+from dropstudy.report import shapes
 from dropstudy.report.page import page_spec
-from dropstudy.report.parts import Pictures, figures_of
+from dropstudy.report.parts import Pictures, Table, figures_of
 from dropstudy.report.sections import sections
 from dropstudy.report.source import read
 from sources import trained_at_once
@@ -52,6 +53,38 @@ def test_a_grid_has_its_rate_curves_and_says_when_dropout_pays(grid, figures_of_
     assert [name for name in figures if name.startswith("difference")] == [
         f"difference-{i}" for i in range(1, 5)
     ]
+
+
+def test_answers_trust_and_weights_are_looked_into_for_every_network_and_size(grid, monkeypatch):
+    parts, figures = made(grid)
+    for name in (
+        "confusion",
+        "reliability",
+        "active-units",
+        "weight-norms",
+        "validation_data",
+        "training_data",
+    ):
+        titles = [figures[f"{name}-{number}"].title for number in range(1, 5)]
+        assert len(set(titles)) == 4
+        assert "6-5 units, 900 training examples" in titles[3]
+    assert len(parts["answers"].paragraphs) == 4
+    (scores,) = [block for block in parts["trust"].blocks if isinstance(block, Table)]
+    finals = grid.finals().groupby(["hidden", "train_size", "rate"])
+    told = scores.frame.set_index(["units", "training examples", "arm"])
+    for (hidden, size, rate), rows in finals:
+        row = told.loc[(hidden, size, f"dropout {rate:g}" if rate else "no dropout")]
+        assert row["log loss, nats"] == pytest.approx(rows["test_loss"].mean())
+        assert row["Brier"] == pytest.approx(rows["brier"].mean())
+        assert row["seeds"] == 6
+
+    monkeypatch.setattr(shapes, "MOST", 3)
+    fewer, figures = made(grid)
+    assert "reliability-3" in figures
+    assert "reliability-4" not in figures
+    for name in ("answers", "trust", "inside"):
+        assert "4 networks and training sizes; here are the first 3" in fewer[name].paragraphs[-1]
+        assert "here are the first" not in parts[name].paragraphs[-1]
 
 
 def test_a_study_of_two_rates_and_one_size_has_no_curve_over_either(tmp_path, monkeypatch):

@@ -208,7 +208,8 @@ def test_any_study_gets_a_verdict_in_whole_sentences(scores, watches_test, looks
     for comparison in verdict.shapes[0].comparisons:
         assert comparison.n == len(set(scores[0]) & set(accuracies[comparison.arm]))
         assert (comparison.decision == "too few seeds") == (comparison.n < SEEDS)
-    comparison_cells(verdict.shapes[0])
+    cells = comparison_cells(verdict.shapes[0])
+    assert not (cells == "-").all().any()
     gap_cells(verdict.shapes[0])
 
 

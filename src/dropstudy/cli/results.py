@@ -46,7 +46,9 @@ def report(
     mc: Annotated[
         int,
         typer.Option(
-            help="Networks to sample by Monte-Carlo dropout, for uncertainty: 50. Takes a while.", min=0
+            help="Networks to sample by Monte-Carlo dropout, for uncertainty: 50. On MNIST that takes about 15 "
+            "seconds an arm on two cores.",
+            min=0,
         ),
     ] = 0,
     margin: Annotated[

@@ -44,8 +44,3 @@ def differences(source: Source, shape: tuple[str, int]) -> tuple[pd.DataFrame, p
     return pd.DataFrame(rows, columns=list(COLUMNS)), pd.DataFrame(
         pairs, columns=["arm", "seed", "difference"]
     )
-
-
-def shape_words(shape: tuple[str, int]) -> str:
-    """A shape as a title says it, for instance `512-512 units, 60,000 training examples`."""
-    return f"{shape[0]} units, {shape[1]:,} training examples"

@@ -69,21 +69,21 @@ class Gallery:
         """Each seed's test accuracy with the baseline and with each arm."""
         return self._chart(seeds, "seeds", shape)
 
-    def confusion(self) -> Chart:
+    def confusion(self, shape: int = 1) -> Chart:
         """Which class is taken for which, of the baseline and of the arm that the report sets beside it."""
-        return self._chart(answers, "confusion")
+        return self._chart(answers, "confusion", shape)
 
-    def reliability(self) -> Chart:
+    def reliability(self, shape: int = 1) -> Chart:
         """Accuracy over confidence."""
-        return self._chart(trust, "reliability")
+        return self._chart(trust, "reliability", shape)
 
-    def active_units(self) -> Chart:
+    def active_units(self, shape: int = 1) -> Chart:
         """Share of hidden units that an example activates."""
-        return self._chart(inside, "active-units")
+        return self._chart(inside, "active-units", shape)
 
-    def weight_norms(self) -> Chart:
+    def weight_norms(self, shape: int = 1) -> Chart:
         """Mean length of the weights into a hidden unit."""
-        return self._chart(inside, "weight-norms")
+        return self._chart(inside, "weight-norms", shape)
 
     def _chart(self, make: Callable[[Source], Section | None], name: str, shape: int = 1) -> Chart:
         section = make(self._source)

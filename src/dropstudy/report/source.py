@@ -108,13 +108,13 @@ class Source:
         told = [s for s in self.verdict.shapes if (s.hidden, s.train_size) == shape]
         return told[0] if told else None
 
-    def featured(self) -> Arm | None:
-        """The arm to set beside the baseline, at the first shape.
+    def featured(self, shape: tuple[str, int]) -> Arm | None:
+        """The arm to set beside the baseline, at a shape.
 
         The one chosen on validation data where that is not the baseline, else the one of highest mean; None where no
         other arm shares a seed with the baseline.
         """
-        told = self.shape_verdict(self.shapes[0]) if self.shapes else None
+        told = self.shape_verdict(shape)
         compared = [c for c in told.comparisons if c.n] if told else []
         if told is None or not compared:
             return None

@@ -16,8 +16,12 @@ if TYPE_CHECKING:
 
 
 def comparison_cells(shape: ShapeVerdict) -> pd.DataFrame:
-    """Each arm's difference from the baseline: test accuracy, percentage points."""
-    return pd.DataFrame([_comparison_row(comparison) for comparison in shape.comparisons])
+    """Each arm's difference from the baseline: test accuracy, percentage points.
+
+    Columns that no arm has anything in are left out: with one seed there are no intervals.
+    """
+    cells = pd.DataFrame([_comparison_row(comparison) for comparison in shape.comparisons])
+    return cells.loc[:, (cells != "-").any()]
 
 
 def gap_cells(shape: ShapeVerdict) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,8 +10,10 @@ import pandas as pd
 
 from dropstudy import charts
 from dropstudy.names import plain_name
+from dropstudy.report import shapes
 from dropstudy.report.parts import Figure, Picture, Pictures, Section
 from dropstudy.report.pixels import data_address, example
+from dropstudy.report.shapes import shape_words
 from dropstudy.stats.examples import confusion, flips
 
 if TYPE_CHECKING:
@@ -26,33 +29,49 @@ SIDE = 72
 
 
 def answers(source: Source) -> Section | None:
-    """The baseline beside the arm that the study is about: the chosen one, else the one that differs most."""
-    test, arm = source.test_set, source.featured()
-    if test is None or arm is None:
+    """The baseline beside the arm that each shape is about: the chosen one, else the one that differs most."""
+    test = source.test_set
+    if test is None:
         return None
-    shape = source.shapes[0]
+    paragraphs: list[str] = []
+    blocks: list[Block] = []
+    for shape in source.shapes[: shapes.MOST]:
+        told = _of_shape(source, test, shape)
+        if told is not None:
+            paragraphs.append(told[0])
+            blocks += told[1]
+    if not paragraphs:
+        return None
+    return Section("answers", "What changed for whom", (*paragraphs, *shapes.left_out(source)), tuple(blocks))
+
+
+def _of_shape(source: Source, test: TestSet, shape: tuple[str, int]) -> tuple[str, list[Block]] | None:
+    """A paragraph, the examples that change sides (of the first shape alone), and who is taken for whom."""
+    arm = source.featured(shape)
+    if arm is None:
+        return None
     labels = charts.arm_labels(source.arms)
     names = labels[source.arms[0].name], labels[arm.name]
-    runs = [source.finished(name, shape) for name in (source.arms[0].name, arm.name)]
-    read = [source.predictions(of_arm) for of_arm in runs]
+    read = [source.predictions(source.finished(name, shape)) for name in (source.arms[0].name, arm.name)]
     if read[0] is None or read[1] is None:
         return None
     before, after = read[0]["labels"], read[1]["labels"]
     gained, lost = flips(before, after, test.y)
+    place = f"{shape_words(shape)}: of" if len(source.shapes) > 1 else "Of"
     seeds = f"{len(before)} seeds" if len(before) == len(after) else f"{len(before)} and {len(after)} seeds"
-    most = f"in most of {seeds}" if len(before) > 1 else "in its one seed"
     paragraph = (
-        f"Of {len(test.y):,} test examples, {names[1]} gets {len(gained):,} right {most} that {names[0]} gets wrong "
-        f"in most, and {len(lost):,} wrong that {names[0]} gets right."
+        f"{place} {len(test.y):,} test examples, {names[1]} gets {len(gained):,} right in most of {seeds} that "
+        f"{names[0]} gets wrong in most, and {len(lost):,} wrong that {names[0]} gets right."
         if len(before) > 1
-        else f"Of {len(test.y):,} test examples, {names[1]} gets {len(gained):,} right that {names[0]} gets wrong, and "
-        f"{len(lost):,} wrong that {names[0]} gets right. With one seed, most of that may be chance."
+        else f"{place} {len(test.y):,} test examples, {names[1]} gets {len(gained):,} right that {names[0]} gets "
+        f"wrong, and {len(lost):,} wrong that {names[0]} gets right. With one seed, most of that may be chance."
     )
+    where = shapes.where(source, shape)
     blocks: list[Block] = []
-    if test.images:
+    if test.images and not shapes.folded(source, shape):
         titles = (
-            f"Right with {names[1]}, wrong with {names[0]}",
-            f"Right with {names[0]}, wrong with {names[1]}",
+            f"Right with {names[1]}, wrong with {names[0]}{where}",
+            f"Right with {names[0]}, wrong with {names[1]}{where}",
         )
         blocks += [
             _pictures(title, rows, test, names)
@@ -60,8 +79,16 @@ def answers(source: Source) -> Section | None:
             if rows
         ]
     if len(test.classes) <= charts.MOST_CLASSES:
-        blocks.append(_confusion(before, after, test, names))
-    return Section("answers", "What changed for whom", (paragraph,), tuple(blocks))
+        figure = _confusion(before, after, test, names)
+        blocks.append(
+            replace(
+                figure,
+                name=f"{figure.name}{shapes.ending(source, shape)}",
+                title=f"{figure.title}{where}",
+                folded=shapes.folded(source, shape),
+            )
+        )
+    return paragraph, blocks
 
 
 def _pictures(title: str, rows: list[Flip], test: TestSet, names: tuple[str, str]) -> Pictures:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from dropstudy import charts, stats
 from dropstudy.records import METRICS
-from dropstudy.report.differences import shape_words
+from dropstudy.report import shapes
 from dropstudy.report.parts import Figure, Group, Section
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def learning_curves(source: Source, shape: tuple[str, int]) -> list[Figure]:
     rows = source.of_shape(source.drawn, shape)
     if rows.empty:
         return []
-    ending, where = _which(source, shape)
+    ending, where = shapes.ending(source, shape), shapes.where(source, shape)
     table = stats.learning_curves(rows, METRICS)
     several_seeds = len(rows["seed"].unique()) > 1
     caption = "Clean: on a fixed sample of the training data each epoch, on all of it at the last."
@@ -52,7 +52,7 @@ def learning_curves(source: Source, shape: tuple[str, int]) -> list[Figure]:
             chart=draw(rows, source.arms, watches_test=source.spec.watches_test, subtitle=source.subtitle),
             caption=caption,
             table=_of_quantity(table, title.lower()),
-            folded=name == "losses" or shape != source.shapes[0],
+            folded=name == "losses" or shapes.folded(source, shape),
         )
         for name, (title, draw) in make.items()
     ]
@@ -63,7 +63,7 @@ def notebook_figures(source: Source, shape: tuple[str, int]) -> list[Figure]:
     rows = source.of_shape(source.drawn, shape)
     if rows.empty:
         return []
-    ending, where = _which(source, shape)
+    ending, where = shapes.ending(source, shape), shapes.where(source, shape)
     watched = "test" if source.spec.watches_test else "validation"
     caption = "Loss times 100 and accuracy in percent on one axis, as the notebook has them."
     return [
@@ -82,13 +82,6 @@ def notebook_figures(source: Source, shape: tuple[str, int]) -> list[Figure]:
             table=stats.learning_curves(rows, ["loss", "accuracy"]),
         ),
     ]
-
-
-def _which(source: Source, shape: tuple[str, int]) -> tuple[str, str]:
-    """What the name and the title of a figure end in, where the study has several shapes."""
-    if len(source.shapes) == 1:
-        return "", ""
-    return f"-{source.shapes.index(shape) + 1}", f", {shape_words(shape)}"
 
 
 def _of_quantity(table: pd.DataFrame, quantity: str) -> pd.DataFrame:

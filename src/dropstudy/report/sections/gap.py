@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from dropstudy import charts
-from dropstudy.report.differences import shape_words
+from dropstudy.report import shapes
 from dropstudy.report.parts import Figure, Section
 
 if TYPE_CHECKING:
@@ -18,19 +18,18 @@ if TYPE_CHECKING:
 def gap(source: Source) -> Section | None:
     """From the running to the clean training accuracy, and from there to the test accuracy, arm by arm."""
     blocks = []
-    for number, shape in enumerate(source.shapes):
+    for shape in source.shapes:
         rows = gap_rows(source, shape)
         if rows.empty:
             continue
-        several = len(source.shapes) > 1
         blocks.append(
             Figure(
-                name=f"gap-{number + 1}" if several else "gap",
-                title="The gap, step by step" + (f": {shape_words(shape)}" if several else ""),
+                name=f"gap{shapes.ending(source, shape)}",
+                title=f"The gap, step by step{shapes.where(source, shape)}",
                 chart=charts.gap(rows),
                 caption=_caption(rows),
                 table=rows.assign(hidden=shape[0], train_size=shape[1]),
-                folded=number > 0,
+                folded=shapes.folded(source, shape),
             )
         )
     if not blocks:

@@ -7,18 +7,20 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from dropstudy import charts
+from dropstudy.report import shapes
 from dropstudy.report.parts import Figure, Picture, Pictures, Section
 from dropstudy.report.pixels import data_address, tiles
 from dropstudy.stats.inside import active_shares, strongest_units, unit_norms
 
 if TYPE_CHECKING:
-    from dropstudy.records import Weights
+    from collections.abc import Sequence
+
+    from dropstudy.records import Arm, Weights
     from dropstudy.report.parts import Block
     from dropstudy.report.source import Source
 
-MOST_SEEDS = 3
-MOST_ARMS = 12
-"""Weights are large files; more networks than these are not opened."""
+MOST_SEEDS, MOST_ARMS, MOST_NETWORKS = 3, 12, 36
+"""Weights are large files: fewer seeds are opened where there are many arms and shapes, and one at least."""
 UNITS, COLUMNS = 32, 8
 TILE = 50
 """Pixels of the page for the longer side of one unit's weights."""
@@ -27,14 +29,28 @@ EXAMPLES = 2000
 
 
 def inside(source: Source) -> Section | None:
-    """What the 2014 paper showed of features and sparsity, for each arm of the study's first shape."""
-    if not source.shapes:
+    """What the 2014 paper showed of features and sparsity, for each arm and shape."""
+    looked_into = source.shapes[: shapes.MOST]
+    arms = source.arms[:MOST_ARMS]
+    seeds = max(1, min(MOST_SEEDS, MOST_NETWORKS // max(1, len(looked_into) * len(arms))))
+    blocks = [block for shape in looked_into for block in _blocks(source, shape, arms, seeds)]
+    if not blocks:
         return None
-    shape = source.shapes[0]
+    paragraph = (
+        "The paper that introduced dropout (Srivastava et al. 2014, section 7) found that features learned with it "
+        "look less like noise, and that fewer units are active for an example. Here is what these networks show; "
+        f"{f'up to {seeds} seeds' if seeds > 1 else 'one seed'} of each arm"
+        f"{f', of the first {MOST_ARMS} arms' if len(source.arms) > MOST_ARMS else ''}."
+    )
+    return Section("inside", "Inside the networks", (paragraph, *shapes.left_out(source)), tuple(blocks))
+
+
+def _blocks(source: Source, shape: tuple[str, int], arms: Sequence[Arm], seeds: int) -> list[Block]:
+    """What is shown of one shape; nothing where no weights were kept."""
     labels = charts.arm_labels(source.arms)
     features, norms, active = [], [], []
-    for arm in source.arms[:MOST_ARMS]:
-        networks = source.networks(source.finished(arm.name, shape), MOST_SEEDS)
+    for arm in arms:
+        networks = source.networks(source.finished(arm.name, shape), seeds)
         for number, (run, weights) in enumerate(networks):
             about = {"arm": labels[arm.name], "seed": run.seed}
             norms += [
@@ -45,67 +61,57 @@ def inside(source: Source) -> Section | None:
                 {**about, "layer": f"hidden layer {i}", "value": 100 * share}
                 for i, share in enumerate(_active(source, weights, run.activation), start=1)
             ]
-            if number == 0:
+            if number == 0 and not shapes.folded(source, shape):
                 features += _features(source, weights, labels[arm.name])
-    if not norms:
-        return None
-    paragraph = (
-        "The paper that introduced dropout (Srivastava et al. 2014, section 7) found that features learned with it "
-        "look less like noise, and that fewer units are active for an example. Here is what these networks show; up to "
-        f"{MOST_SEEDS} seeds of each arm."
-    )
-    return Section(
-        "inside", "Inside the networks", (paragraph,), tuple(_blocks(source, features, norms, active))
-    )
-
-
-def _blocks(
-    source: Source, features: list[Picture], norms: list[dict[str, object]], active: list[dict[str, object]]
-) -> list[Block]:
     blocks: list[Block] = []
     if features:
         blocks.append(
             Pictures(
-                "First-layer weights",
+                f"First-layer weights{shapes.where(source, shape)}",
                 tuple(features),
                 f"The {UNITS} hidden units with the longest weights, first seed; each scaled by its own largest "
                 "weight: white excites, black inhibits, grey does neither.",
             )
         )
     if active:
-        table = pd.DataFrame(active)
-        blocks.append(
-            Figure(
-                name="active-units",
-                title="Active units",
-                chart=charts.by_layer(
-                    table,
-                    source.arms,
-                    title="Active units (%)",
-                    words="Share of hidden units above zero for a test example, by arm and layer.",
-                    form=".1f",
-                ),
-                caption=f"Share of a layer's units above zero, mean over up to {EXAMPLES:,} test examples. A point is "
-                "a network.",
-                table=table,
-            )
-        )
-    table = pd.DataFrame(norms)
-    blocks.append(
-        Figure(
-            name="weight-norms",
-            title="Length of weights",
-            chart=charts.by_layer(
-                table,
-                source.arms,
-                title="Length of a unit's weights",
-                words="Mean Euclidean length of the weights into a hidden unit, by arm and layer.",
-            ),
-            caption="Mean Euclidean length of the weights into a unit; a point is a network.",
-            table=table,
-        )
-    )
+        blocks.append(_active_units(source, shape, pd.DataFrame(active)))
+    if norms:
+        blocks.append(_weight_norms(source, shape, pd.DataFrame(norms)))
     return blocks
+
+
+def _active_units(source: Source, shape: tuple[str, int], table: pd.DataFrame) -> Figure:
+    return Figure(
+        name=f"active-units{shapes.ending(source, shape)}",
+        title=f"Active units{shapes.where(source, shape)}",
+        chart=charts.by_layer(
+            table,
+            source.arms,
+            title="Active units (%)",
+            words="Share of hidden units above zero for a test example, by arm and layer.",
+            form=".1f",
+        ),
+        caption=f"Share of a layer's units above zero, mean over up to {EXAMPLES:,} test examples. A point is "
+        "a network.",
+        table=table,
+        folded=shapes.folded(source, shape),
+    )
+
+
+def _weight_norms(source: Source, shape: tuple[str, int], table: pd.DataFrame) -> Figure:
+    return Figure(
+        name=f"weight-norms{shapes.ending(source, shape)}",
+        title=f"Length of weights{shapes.where(source, shape)}",
+        chart=charts.by_layer(
+            table,
+            source.arms,
+            title="Length of a unit's weights",
+            words="Mean Euclidean length of the weights into a hidden unit, by arm and layer.",
+        ),
+        caption="Mean Euclidean length of the weights into a unit; a point is a network.",
+        table=table,
+        folded=shapes.folded(source, shape),
+    )
 
 
 def _active(source: Source, weights: Weights, activation: str) -> list[float]:

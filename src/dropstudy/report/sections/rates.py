@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from dropstudy import charts
-from dropstudy.report.differences import differences, shape_words
+from dropstudy.report.differences import differences
 from dropstudy.report.parts import Figure, Section
+from dropstudy.report.shapes import shape_words
 
 if TYPE_CHECKING:
     from dropstudy.records import Arm

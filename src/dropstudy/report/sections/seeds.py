@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from dropstudy import charts
-from dropstudy.report.differences import shape_words
+from dropstudy.report import shapes
 from dropstudy.report.parts import Figure, Section
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ def seeds(source: Source) -> Section | None:
     labels = charts.arm_labels(source.arms)
     baseline = source.arms[0].name
     blocks = []
-    for number, shape in enumerate(source.shapes):
+    for shape in source.shapes:
         finals = source.of_shape(source.finals, shape)
         accuracies = finals.pivot_table(index="seed", columns="arm", values="test_accuracy") * 100
         if baseline not in accuracies:
@@ -34,16 +34,15 @@ def seeds(source: Source) -> Section | None:
         pairs = pd.concat(parts).dropna().reset_index() if parts else pd.DataFrame()
         if pairs.empty:
             continue
-        several = len(source.shapes) > 1
         blocks.append(
             Figure(
-                name=f"seeds-{number + 1}" if several else "seeds",
-                title="Seed by seed" + (f": {shape_words(shape)}" if several else ""),
+                name=f"seeds{shapes.ending(source, shape)}",
+                title=f"Seed by seed{shapes.where(source, shape)}",
                 chart=charts.slopes(pairs, baseline=labels[baseline]),
                 caption="Each line is a seed: left its test accuracy with the baseline, right with the arm. Click a "
                 "word of the key to see those lines alone.",
                 table=pairs.assign(hidden=shape[0], train_size=shape[1]),
-                folded=number > 0,
+                folded=shapes.folded(source, shape),
             )
         )
     if not blocks:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from dropstudy import charts, stats
+from dropstudy.report import shapes
 from dropstudy.report.parts import Figure, Section, Table
 from dropstudy.stats.calibration import (
     BINS,
@@ -19,18 +20,45 @@ from dropstudy.stats.calibration import (
 
 if TYPE_CHECKING:
     from dropstudy.report.parts import Block
-    from dropstudy.report.source import Source
+    from dropstudy.report.source import Source, TestSet
 
 
+FORMS = {
+    "log loss, nats": ".4f",
+    "Brier": ".4f",
+    "ECE, points": ".2f",
+    "mean confidence, %": ".2f",
+    "test accuracy, %": ".2f",
+}
 FEWEST_IN_A_BIN = 10
 """Examples below which a bin's accuracy is chance, and is not drawn."""
 
 
 def trust(source: Source) -> Section | None:
     """Reliability, log loss, Brier score and calibration error of each arm; entropies where networks were sampled."""
-    test, shape = source.test_set, source.shapes[0] if source.shapes else None
-    if test is None or shape is None:
+    test = source.test_set
+    if test is None:
         return None
+    figures, scores = [], []
+    for shape in source.shapes[: shapes.MOST]:
+        bins, rows = _measured(source, test, shape)
+        if len(rows):
+            figures.append(_reliability(source, shape, bins))
+            scores.append(rows)
+    if not scores:
+        return None
+    paragraph = (
+        "A network is calibrated where it is right as often as its confidence says. Log loss and Brier score (lower is "
+        "better) reward accuracy and calibration together; ECE is the mean distance between confidence and accuracy "
+        f"over {BINS} bins of confidence."
+    )
+    table = Table("Scores of each arm on the test set, means over seeds.", _all_scores(scores), FORMS)
+    blocks: list[Block] = [*figures[:1], table, *figures[1:], *_entropies(source, test)]
+    return Section("trust", "How far to trust it", (paragraph, *shapes.left_out(source)), tuple(blocks))
+
+
+def _measured(source: Source, test: TestSet, shape: tuple[str, int]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Of each arm of a shape: the reliability bins, in percent, and the scores."""
     labels = charts.arm_labels(source.arms)
     bins, rows = [], []
     for arm in source.arms:
@@ -47,6 +75,8 @@ def trust(source: Source) -> Section | None:
         finals = source.finals.set_index("key").loc[[run.key for run in runs]]
         rows.append(
             {
+                "units": shape[0],
+                "training examples": shape[1],
                 "arm": labels[arm.name],
                 "seeds": len(runs),
                 "log loss, nats": stats.mean_over_seeds(finals["test_loss"]).value,
@@ -56,45 +86,32 @@ def trust(source: Source) -> Section | None:
                 "test accuracy, %": 100 * float(right.mean()),
             }
         )
-    if not rows:
-        return None
-    table = pd.concat(bins, ignore_index=True)
-    scores = pd.DataFrame(rows)
-    paragraph = (
-        "A network is calibrated where it is right as often as its confidence says. Log loss and Brier score (lower is "
-        "better) reward accuracy and calibration together; ECE is the mean distance between confidence and accuracy "
-        f"over {BINS} bins of confidence."
+    return pd.concat(bins, ignore_index=True) if bins else pd.DataFrame(), pd.DataFrame(rows)
+
+
+def _reliability(source: Source, shape: tuple[str, int], bins: pd.DataFrame) -> Figure:
+    return Figure(
+        name=f"reliability{shapes.ending(source, shape)}",
+        title=f"Reliability{shapes.where(source, shape)}",
+        chart=charts.reliability(bins, source.arms),
+        caption="Above the dashed line a network is right more often than it says, below it less often. Bins hold "
+        f"the test examples of all seeds, {FEWEST_IN_A_BIN} or more; the larger the point, the more of them.",
+        table=bins,
+        folded=shapes.folded(source, shape),
     )
-    blocks: list[Block] = [
-        Figure(
-            name="reliability",
-            title="Reliability",
-            chart=charts.reliability(table, source.arms),
-            caption="Above the dashed line a network is right more often than it says, below it less often. Bins hold "
-            f"the test examples of all seeds, {FEWEST_IN_A_BIN} or more; the larger the point, the more of them.",
-            table=table,
-        ),
-        Table(
-            "Scores of each arm on the test set, means over seeds.",
-            scores,
-            {
-                "log loss, nats": ".4f",
-                "Brier": ".4f",
-                "ECE, points": ".2f",
-                "mean confidence, %": ".2f",
-                "test accuracy, %": ".2f",
-            },
-        ),
-        *_entropies(source),
-    ]
-    return Section("trust", "How far to trust it", (paragraph,), tuple(blocks))
 
 
-def _entropies(source: Source) -> list[Figure]:
-    """Monte-Carlo dropout, where it was asked for: one seed of each arm that drops anything."""
-    test, shape = source.test_set, source.shapes[0]
-    if not source.mc or test is None:
+def _all_scores(scores: list[pd.DataFrame]) -> pd.DataFrame:
+    """One table of all shapes, without columns in which they are alike."""
+    table = pd.concat(scores, ignore_index=True)
+    return table.drop(columns=[c for c in ("units", "training examples") if len(set(table[c])) == 1])
+
+
+def _entropies(source: Source, test: TestSet) -> list[Figure]:
+    """Monte-Carlo dropout, where it was asked for: one seed of each arm that drops anything, of the first shape."""
+    if not source.mc:
         return []
+    shape = source.shapes[0]
     labels = charts.arm_labels(source.arms)
     parts = []
     for arm in source.arms:
@@ -111,7 +128,7 @@ def _entropies(source: Source) -> list[Figure]:
     return [
         Figure(
             name="entropy",
-            title="Uncertainty under Monte-Carlo dropout",
+            title=f"Uncertainty under Monte-Carlo dropout{shapes.where(source, shape)}",
             chart=charts.entropy(table),
             caption=f"Entropy of the mean prediction of {source.mc} networks sampled by dropout (Gal and Ghahramani "
             "2016), first seed. Where wrong answers lie to the right of right ones, uncertainty warns of mistakes.",

@@ -8,7 +8,8 @@ import pandas as pd
 
 from dropstudy import charts
 from dropstudy.names import plain_name
-from dropstudy.report.differences import differences, shape_words
+from dropstudy.report import shapes
+from dropstudy.report.differences import differences
 from dropstudy.report.parts import Figure, Headline, Section
 
 if TYPE_CHECKING:
@@ -31,20 +32,19 @@ def verdict(source: Source) -> Section:
     labels = charts.arm_labels(source.arms)
     baseline = labels[source.arms[0].name]
     blocks = []
-    for number, shape in enumerate(source.shapes):
+    for shape in source.shapes:
         rows, seeds = differences(source, shape)
         if rows.empty:
             continue
-        several = len(source.shapes) > 1
         chart = charts.intervals(rows, seeds, margin=source.verdict.margin, baseline=baseline)
         blocks.append(
             Figure(
-                name="difference" if not several else f"difference-{number + 1}",
-                title=f"Test accuracy against {baseline}" + (f": {shape_words(shape)}" if several else ""),
+                name=f"difference{shapes.ending(source, shape)}",
+                title=f"Test accuracy against {baseline}{shapes.where(source, shape)}",
                 chart=chart,
                 caption=_caption(rows, source.verdict.margin),
                 table=pd.concat([rows.assign(hidden=shape[0], train_size=shape[1])], ignore_index=True),
-                folded=number > 0,
+                folded=shapes.folded(source, shape),
             )
         )
     told = source.verdict
@@ -56,9 +56,10 @@ def verdict(source: Source) -> Section:
 
 def _certainty(source: Source) -> str:
     """The figures behind the decision on the arm that the page sets beside the baseline; empty below two seeds."""
-    arm = source.featured()
-    shape = source.shape_verdict(source.shapes[0]) if source.shapes else None
-    if arm is None or shape is None or len(source.shapes) > 1:
+    if len(source.shapes) != 1:
+        return ""
+    arm, shape = source.featured(source.shapes[0]), source.shape_verdict(source.shapes[0])
+    if arm is None or shape is None:
         return ""
     compared = next(c for c in shape.comparisons if c.arm == arm.name)
     if compared.n < 2:  # noqa: PLR2004 - no interval

@@ -1,0 +1,465 @@
+// Matrix products and Adam for one core with AVX-512, called by XLA (see __init__.py beside this file).
+//
+// They do what XLA's own kernels do not. A product leaves out the inner indices at which its right side is 0 throughout:
+// of MNIST's pixels a batch of 128 touches about two thirds. And the gradient of a layer's weights is never written to
+// memory: eight rows of it are made, stay in the cache, and Adam takes them there and writes the copies of the weights
+// that the next products want.
+//
+// A word is 32 bits of a matrix's inner axis: one float32, or two neighbouring bfloat16 as VDPBF16PS takes them. Sums are
+// float32. Their order depends on the shapes and on what is left out alone, so the same operands give the same bits.
+
+#include <immintrin.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <numeric>
+#include <vector>
+
+#include "xla/ffi/api/ffi.h"
+
+namespace ffi = xla::ffi;
+
+#define AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")))
+#define INLINE AVX512 __attribute__((always_inline)) inline
+
+namespace {
+
+constexpr int64_t kVector = 16;  // words
+constexpr int64_t kPanel = 32;   // columns of a tile of results: two vectors
+constexpr int64_t kStrip = 32;   // rows between a gradient's making and its use: a cache line of transposed bfloat16
+constexpr int64_t kTile = 8;     // rows of a tile: 16 sums in registers, enough to hide a multiplication's latency
+
+// Memory that a thread keeps from call to call.
+template <typename T>
+T* Scratch(std::vector<T>& memory, size_t count) {
+  if (memory.size() < count + 64) memory.resize(count + 64);
+  return reinterpret_cast<T*>((reinterpret_cast<uintptr_t>(memory.data()) + 63) / 64 * 64);
+}
+
+INLINE __mmask16 First(int64_t count) {
+  return count >= kVector ? 0xffff : count <= 0 ? 0 : static_cast<__mmask16>((1u << count) - 1);
+}
+
+// A matrix in memory, row after row, float32 or bfloat16.
+template <bool kBf16>
+struct Matrix {
+  const char* data;
+  int64_t rows, columns;
+
+  static constexpr int64_t kBytes = kBf16 ? 2 : 4;
+  const char* row(int64_t r) const { return data + r * columns * kBytes; }
+};
+
+int64_t Words(bool bf16, int64_t elements) { return bf16 ? (elements + 1) / 2 : elements; }
+
+// 16 words of a row from word k on, the inner axis along the row; 0 beyond its end.
+template <bool kBf16>
+INLINE __m512i WordsAlong(const Matrix<kBf16>& m, int64_t r, int64_t k) {
+  if (r >= m.rows) return _mm512_setzero_si512();
+  if (!kBf16) return _mm512_maskz_loadu_epi32(First(m.columns - k), m.row(r) + 4 * k);
+  int64_t left = m.columns - 2 * k;
+  __mmask32 mask = left >= 32 ? ~0u : left <= 0 ? 0 : (1u << left) - 1;
+  return _mm512_maskz_loadu_epi16(mask, m.row(r) + 4 * k);
+}
+
+// Word k of 16 columns from c on, the inner axis across the rows; 0 beyond its end.
+template <bool kBf16>
+INLINE __m512i WordsAcross(const Matrix<kBf16>& m, int64_t k, int64_t c) {
+  __mmask16 mask = First(m.columns - c);
+  if (!kBf16) return _mm512_maskz_loadu_epi32(mask, m.row(k) + 4 * c);
+  __m512i even = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, m.row(2 * k) + 2 * c));
+  if (2 * k + 1 >= m.rows) return even;
+  __m512i odd = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, m.row(2 * k + 1) + 2 * c));
+  return _mm512_or_si512(even, _mm512_slli_epi32(odd, 16));
+}
+
+// Which of 16 words hold a number that is not 0; -0 is 0.
+template <bool kBf16>
+INLINE __mmask16 NonZero(__m512i words) {
+  return _mm512_test_epi32_mask(words, _mm512_set1_epi32(kBf16 ? 0x7fff7fff : 0x7fffffff));
+}
+
+// In each quarter of four vectors, the 4 x 4 words transposed.
+INLINE void TransposeQuarters(__m512i* r) {
+  __m512i a = _mm512_unpacklo_epi32(r[0], r[1]), b = _mm512_unpackhi_epi32(r[0], r[1]);
+  __m512i c = _mm512_unpacklo_epi32(r[2], r[3]), d = _mm512_unpackhi_epi32(r[2], r[3]);
+  r[0] = _mm512_unpacklo_epi64(a, c);
+  r[1] = _mm512_unpackhi_epi64(a, c);
+  r[2] = _mm512_unpacklo_epi64(b, d);
+  r[3] = _mm512_unpackhi_epi64(b, d);
+}
+
+// 16 x 16 words.
+INLINE void Transpose(__m512i (&r)[16]) {
+  __m512i t[16];
+  for (int i = 0; i < 16; i += 4) TransposeQuarters(r + i);
+  for (int i = 0; i < 4; i++) {
+    t[i] = _mm512_shuffle_i32x4(r[i], r[i + 4], 0x88);
+    t[i + 4] = _mm512_shuffle_i32x4(r[i], r[i + 4], 0xdd);
+    t[i + 8] = _mm512_shuffle_i32x4(r[i + 8], r[i + 12], 0x88);
+    t[i + 12] = _mm512_shuffle_i32x4(r[i + 8], r[i + 12], 0xdd);
+  }
+  for (int i = 0; i < 4; i++) {
+    r[i] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0x88);
+    r[i + 8] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0xdd);
+    r[i + 4] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0x88);
+    r[i + 12] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0xdd);
+  }
+}
+
+// ---- The right side of a product, rearranged: panels of 32 columns, in each word after word of the inner axis ---------
+
+struct Packed {
+  const char* words;     // [panels][count][32]
+  const int32_t* index;  // which words of the inner axis these are
+  int64_t count;         // how many
+  int64_t panels;
+
+  const char* panel(int64_t p) const { return words + p * count * kPanel * 4; }
+};
+
+// From a matrix whose rows are the columns of the right side; words that are 0 in all of them are left out if `sparse`.
+template <bool kBf16>
+AVX512 Packed PackAlong(const Matrix<kBf16>& m, bool sparse) {
+  thread_local std::vector<uint32_t> words_memory;
+  thread_local std::vector<int32_t> index_memory;
+  int64_t all = Words(kBf16, m.columns), panels = (m.rows + kPanel - 1) / kPanel, count = 0;
+  int32_t* index = Scratch(index_memory, all);
+  thread_local std::vector<uint16_t> kept_memory;
+  uint16_t* kept = Scratch(kept_memory, all / kVector + 1);
+  for (int64_t k = 0; k < all; k += kVector) {
+    __m512i any = _mm512_setzero_si512();
+    if (sparse)
+      for (int64_t r = 0; r < m.rows; r++) any = _mm512_or_si512(any, WordsAlong(m, r, k));
+    kept[k / kVector] = sparse ? NonZero<kBf16>(any) : First(all - k);
+    for (int64_t j = 0; j < kVector; j++)
+      if (kept[k / kVector] >> j & 1) index[count++] = static_cast<int32_t>(k + j);
+  }
+  uint32_t* words = Scratch(words_memory, panels * count * kPanel);
+  for (int64_t n = 0; n < panels * kPanel; n += kVector) {
+    uint32_t* to = words + n / kPanel * count * kPanel + n % kPanel;
+    for (int64_t k = 0; k < all; k += kVector) {
+      __m512i block[kVector];
+      for (int64_t r = 0; r < kVector; r++) block[r] = WordsAlong(m, n + r, k);
+      Transpose(block);
+      for (int64_t j = 0; j < kVector; j++) {
+        if (!(kept[k / kVector] >> j & 1)) continue;
+        _mm512_store_si512(to, block[j]);
+        to += kPanel;
+      }
+    }
+  }
+  return {reinterpret_cast<const char*>(words), index, count, panels};
+}
+
+// Columns of a matrix that hold anything but 0, by blocks of 16: which of each, and how many came before it.
+struct Columns {
+  const uint16_t* kept;
+  const int32_t* before;
+  int64_t count;
+};
+
+template <bool kBf16>
+AVX512 Columns NonZeroColumns(const Matrix<kBf16>& m, bool sparse) {
+  thread_local std::vector<uint16_t> kept_memory;
+  thread_local std::vector<int32_t> before_memory;
+  int64_t blocks = (m.columns + kVector - 1) / kVector, count = 0;
+  uint16_t* kept = Scratch(kept_memory, blocks);
+  int32_t* before = Scratch(before_memory, blocks);
+  for (int64_t b = 0; b < blocks; b++) {
+    __m512i any = _mm512_setzero_si512();
+    if (sparse)
+      for (int64_t k = 0; k < Words(kBf16, m.rows); k++)
+        any = _mm512_or_si512(any, WordsAcross(m, k, b * kVector));
+    kept[b] = sparse ? NonZero<kBf16>(any) : First(m.columns - b * kVector);
+    before[b] = static_cast<int32_t>(count);
+    for (uint16_t bits = kept[b]; bits; bits &= bits - 1) count++;
+  }
+  return {kept, before, count};
+}
+
+// From a matrix that is the right side itself, of its columns the kept ones.
+template <bool kBf16>
+AVX512 Packed PackAcross(const Matrix<kBf16>& m, const Columns& columns) {
+  thread_local std::vector<uint32_t> words_memory, row_memory;
+  thread_local std::vector<int32_t> index_memory;
+  int64_t count = Words(kBf16, m.rows), panels = (columns.count + kPanel - 1) / kPanel;
+  int32_t* index = Scratch(index_memory, count);
+  std::iota(index, index + count, 0);
+  uint32_t* words = Scratch(words_memory, panels * count * kPanel);
+  uint32_t* row = Scratch(row_memory, panels * kPanel + kVector);
+  std::fill(row + columns.count, row + panels * kPanel + kVector, 0);
+  for (int64_t k = 0; k < count; k++) {
+    for (int64_t c = 0; c < m.columns; c += kVector) {
+      __m512i block = WordsAcross(m, k, c);
+      uint16_t kept = columns.kept[c / kVector];
+      __mmask16 mask = First(columns.count - columns.before[c / kVector]);
+      _mm512_mask_storeu_epi32(row + columns.before[c / kVector], mask, _mm512_maskz_compress_epi32(kept, block));
+    }
+    for (int64_t n = 0; n < panels * kPanel; n += kVector)
+      _mm512_store_si512(words + (n / kPanel * count + k) * kPanel + n % kPanel, _mm512_load_si512(row + n));
+  }
+  return {reinterpret_cast<const char*>(words), index, count, panels};
+}
+
+// ---- Tiles ------------------------------------------------------------------------------------------------------
+
+// Memory that will be wanted soon: the same stretch of up to three arrays.
+struct Soon {
+  const char* arrays[3];
+  int64_t lines;
+};
+
+// kRows rows of the left side times one panel. `left` has no word beyond a row's end that counts.
+template <int kRows, bool kBf16, bool kPrefetch>
+AVX512 void Tile(const char* left, int64_t stride, const Packed& right, int64_t panel, float* out, int64_t out_stride,
+                 int64_t columns, Soon soon) {
+  __m512 sums[kRows][2];
+  for (int r = 0; r < kRows; r++) sums[r][0] = sums[r][1] = _mm512_setzero_ps();
+  const char* words = right.panel(panel);
+  for (int64_t k = 0; k < right.count; k++, words += kPanel * 4) {
+    if (kPrefetch && k < soon.lines)
+      for (const char* array : soon.arrays) _mm_prefetch(array + 64 * k, _MM_HINT_T1);
+    __m512i first = _mm512_load_si512(words), second = _mm512_load_si512(words + 64);
+    const char* word = left + 4 * right.index[k];
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; r++) {
+      int32_t bits;
+      std::memcpy(&bits, word + r * stride, 4);
+      __m512i one = _mm512_set1_epi32(bits);
+      if (kBf16) {
+        sums[r][0] = _mm512_dpbf16_ps(sums[r][0], (__m512bh)one, (__m512bh)first);
+        sums[r][1] = _mm512_dpbf16_ps(sums[r][1], (__m512bh)one, (__m512bh)second);
+      } else {
+        __m512 factor = _mm512_castsi512_ps(one);
+        sums[r][0] = _mm512_fmadd_ps(factor, _mm512_castsi512_ps(first), sums[r][0]);
+        sums[r][1] = _mm512_fmadd_ps(factor, _mm512_castsi512_ps(second), sums[r][1]);
+      }
+    }
+  }
+  for (int r = 0; r < kRows; r++) {
+    _mm512_mask_storeu_ps(out + r * out_stride, First(columns), sums[r][0]);
+    _mm512_mask_storeu_ps(out + r * out_stride + kVector, First(columns - kVector), sums[r][1]);
+  }
+}
+
+// Some rows of the left side, at most 8, times one panel.
+template <bool kBf16, bool kPrefetch = false>
+void Strip(int64_t rows, const char* left, int64_t stride, const Packed& right, int64_t panel, float* out,
+           int64_t out_stride, int64_t columns, Soon soon = {}) {
+  auto tile = [&](auto count) {
+    Tile<count.value, kBf16, kPrefetch>(left, stride, right, panel, out, out_stride, columns, soon);
+    left += count.value * stride;
+    out += count.value * out_stride;
+    rows -= count.value;
+  };
+  if (rows >= 8) tile(std::integral_constant<int, 8>());
+  if (rows >= 4) tile(std::integral_constant<int, 4>());
+  if (rows >= 2) tile(std::integral_constant<int, 2>());
+  if (rows >= 1) tile(std::integral_constant<int, 1>());
+}
+
+// The left side with rows of whole words: where a row of bfloat16 ends in half a word, a copy that ends in 0.
+template <bool kBf16>
+Matrix<kBf16> WholeWords(const Matrix<kBf16>& m) {
+  if (!kBf16 || m.columns % 2 == 0) return m;
+  thread_local std::vector<uint16_t> memory;
+  uint16_t* copy = Scratch(memory, m.rows * (m.columns + 1));
+  for (int64_t r = 0; r < m.rows; r++) {
+    std::memcpy(copy + r * (m.columns + 1), m.row(r), m.columns * 2);
+    copy[(r + 1) * (m.columns + 1) - 1] = 0;
+  }
+  return {reinterpret_cast<const char*>(copy), m.rows, m.columns + 1};
+}
+
+// ---- left . right ---------------------------------------------------------------------------------------------------
+
+template <bool kBf16>
+void Multiply(const Matrix<kBf16>& given, const Matrix<kBf16>& right, bool transposed, float* out) {
+  Matrix<kBf16> left = WholeWords(given);
+  Packed packed = transposed ? PackAlong(right, true) : PackAcross(right, NonZeroColumns(right, false));
+  int64_t columns = transposed ? right.rows : right.columns, stride = left.columns * left.kBytes;
+  for (int64_t panel = 0; panel < packed.panels; panel++)
+    for (int64_t r = 0; r < left.rows; r += kTile)
+      Strip<kBf16>(std::min(kTile, left.rows - r), left.row(r), stride, packed, panel,
+                   out + r * columns + panel * kPanel, columns, columns - panel * kPanel);
+}
+
+// ---- Adam on the gradient delta . right -----------------------------------------------------------------------------
+
+struct Rates {
+  float alpha, gain_1, gain_2, epsilon, decay;
+};
+
+// Weights and moments, (rows, columns), as they were and as they become; copies of the new weights, null if not wanted.
+struct Layer {
+  int64_t rows, columns;
+  const float *w, *m, *v;
+  float *new_w, *new_m, *new_v;
+  char *copy, *transposed;
+};
+
+// Four quarters of a vector to the first `rows` of four rows that lie `stride` bytes apart; of each what `bytes` says.
+INLINE void StoreQuarters(__m512i quarters, char* to, int64_t stride, int64_t rows, __mmask16 bytes) {
+  const __m128i parts[4] = {_mm512_castsi512_si128(quarters), _mm512_extracti32x4_epi32(quarters, 1),
+                            _mm512_extracti32x4_epi32(quarters, 2), _mm512_extracti32x4_epi32(quarters, 3)};
+  for (int64_t q = 0; q < std::min<int64_t>(rows, 4); q++) {
+    if (bytes == 0xffff)
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(to + q * stride), parts[q]);
+    else
+      _mm_mask_storeu_epi8(to + q * stride, bytes, parts[q]);
+  }
+}
+
+// One row: `gradient` holds the columns that are kept. The new weights go to `fresh` too, unless it is null.
+template <bool kBf16>
+AVX512 void Adam(const Layer& layer, const Rates& rates, int64_t row, const float* gradient, const Columns& columns,
+                 float* fresh) {
+  for (int64_t c = 0; c < layer.columns; c += kVector) {
+    const __mmask16 mask = First(layer.columns - c), kept = columns.kept[c / kVector];
+    const int64_t at = row * layer.columns + c;
+    __m512 g = _mm512_loadu_ps(gradient + columns.before[c / kVector]);
+    if (kept != 0xffff) g = _mm512_maskz_expand_ps(kept, g);
+    __m512 w = _mm512_maskz_loadu_ps(mask, layer.w + at);
+    __m512 m = _mm512_maskz_loadu_ps(mask, layer.m + at);
+    __m512 v = _mm512_maskz_loadu_ps(mask, layer.v + at);
+    g = _mm512_fmadd_ps(w, _mm512_set1_ps(rates.decay), g);
+    m = _mm512_fmadd_ps(_mm512_sub_ps(g, m), _mm512_set1_ps(rates.gain_1), m);
+    v = _mm512_fmadd_ps(_mm512_fmsub_ps(g, g, v), _mm512_set1_ps(rates.gain_2), v);
+    __m512 step = _mm512_div_ps(_mm512_mul_ps(m, _mm512_set1_ps(rates.alpha)),
+                                _mm512_add_ps(_mm512_sqrt_ps(v), _mm512_set1_ps(rates.epsilon)));
+    w = _mm512_sub_ps(w, step);
+    _mm512_mask_storeu_ps(layer.new_m + at, mask, m);
+    _mm512_mask_storeu_ps(layer.new_v + at, mask, v);
+    _mm512_mask_storeu_ps(layer.new_w + at, mask, w);
+    if (kBf16) _mm256_mask_storeu_epi16(layer.copy + 2 * at, mask, (__m256i)_mm512_cvtneps_pbh(w));
+    if (fresh) _mm512_storeu_ps(fresh + c, w);
+  }
+}
+
+// The transpose of `rows` rows of new weights, (rows, stride), to its place.
+template <bool kBf16>
+AVX512 void Turn(const Layer& layer, int64_t row, int64_t rows, const float* fresh, int64_t stride) {
+  // A quarter of a vector holds 8 rows of bfloat16 or 4 of float32, which lie together in the transpose.
+  constexpr int64_t kSize = kBf16 ? 2 : 4, kRows = 16 / kSize;
+  const int64_t line = layer.rows * kSize;
+  const __m512i count = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  const __m512i pairs = _mm512_or_si512(count, _mm512_slli_epi32(_mm512_add_epi32(count, _mm512_set1_epi32(16)), 16));
+  for (int64_t c = 0; c < layer.columns; c += kVector) {
+    for (int64_t r = 0; r < rows; r += kRows) {
+      __m512i block[4];
+      for (int64_t i = 0; i < 4; i++) {
+        const float* from = fresh + (r + (kBf16 ? 2 * i : i)) * stride + c;
+        block[i] = kBf16 ? (__m512i)_mm512_cvtne2ps_pbh(_mm512_loadu_ps(from + stride), _mm512_loadu_ps(from))
+                         : _mm512_castps_si512(_mm512_loadu_ps(from));
+        // Two rows one after the other become pairs, a row's number beside the next row's.
+        if (kBf16) block[i] = _mm512_permutexvar_epi16(pairs, block[i]);
+      }
+      TransposeQuarters(block);
+      __mmask16 bytes = First((rows - r) * kSize);
+      for (int64_t i = 0; i < 4; i++)
+        StoreQuarters(block[i], layer.transposed + (c + i) * line + (row + r) * kSize, 4 * line,
+                      (layer.columns - c - i + 3) / 4, bytes);
+    }
+  }
+}
+
+template <bool kBf16>
+void Update(const Matrix<kBf16>& given, const Matrix<kBf16>& right, bool transposed, const Layer& layer,
+            const Rates& rates) {
+  Matrix<kBf16> delta = WholeWords(given);
+  Columns columns;
+  Packed packed;
+  if (transposed) {
+    Matrix<kBf16> shape = {nullptr, 0, layer.columns};
+    columns = NonZeroColumns(shape, false);
+    packed = PackAlong(right, false);
+  } else {
+    columns = NonZeroColumns(right, true);
+    packed = PackAcross(right, columns);
+  }
+  thread_local std::vector<float> memory, fresh_memory;
+  int64_t stride = packed.panels * kPanel, delta_stride = delta.columns * delta.kBytes;
+  float* gradient = Scratch(memory, kStrip * stride + kVector);
+  // A stride that is no power of two, or else the rows of a column would share a few lines of the cache.
+  const int64_t fresh_stride = (layer.columns + kVector - 1) / kVector * kVector + kVector;
+  float* fresh = layer.transposed ? Scratch(fresh_memory, kStrip * fresh_stride) : nullptr;
+  for (int64_t row = 0; row < layer.rows; row += kStrip) {
+    int64_t rows = std::min(kStrip, layer.rows - row), next = row + kStrip;
+    // What Adam reads after this strip comes nearer while the strip is made.
+    int64_t parts = packed.panels * ((rows + kTile - 1) / kTile), part = 0;
+    int64_t lines = std::max<int64_t>(0, std::min(next + kStrip, layer.rows) - next) * layer.columns / kVector;
+    for (int64_t r = 0; r < rows; r += kTile) {
+      for (int64_t panel = 0; panel < packed.panels; panel++, part++) {
+        int64_t begin = lines * part / parts, end = lines * (part + 1) / parts;
+        int64_t at = lines ? next * layer.columns + begin * kVector : 0;
+        auto near = [&](const float* array) { return reinterpret_cast<const char*>(array + at); };
+        Strip<kBf16, true>(std::min(kTile, rows - r), delta.row(row + r), delta_stride, packed, panel,
+                           gradient + r * stride + panel * kPanel, stride, kPanel,
+                           {{near(layer.w), near(layer.m), near(layer.v)}, end - begin});
+      }
+    }
+    for (int64_t r = 0; r < rows; r++)
+      Adam<kBf16>(layer, rates, row + r, gradient + r * stride, columns, fresh ? fresh + r * fresh_stride : nullptr);
+    if (fresh) Turn<kBf16>(layer, row, rows, fresh, fresh_stride);
+  }
+}
+
+// ---- What XLA calls ---------------------------------------------------------------------------------------------------
+
+template <bool kBf16>
+Matrix<kBf16> MatrixOf(const ffi::AnyBuffer& buffer) {
+  return {static_cast<const char*>(buffer.untyped_data()), buffer.dimensions()[0], buffer.dimensions()[1]};
+}
+
+ffi::Error MultiplyHandler(ffi::AnyBuffer left, ffi::AnyBuffer right, bool transposed,
+                           ffi::ResultBufferR2<ffi::F32> out) {
+  if (left.element_type() == ffi::BF16)
+    Multiply<true>(MatrixOf<true>(left), MatrixOf<true>(right), transposed, out->typed_data());
+  else
+    Multiply<false>(MatrixOf<false>(left), MatrixOf<false>(right), transposed, out->typed_data());
+  return ffi::Error::Success();
+}
+
+ffi::Error UpdateHandler(ffi::AnyBuffer delta, ffi::AnyBuffer right, ffi::BufferR2<ffi::F32> w, ffi::BufferR2<ffi::F32> m,
+                         ffi::BufferR2<ffi::F32> v, ffi::BufferR1<ffi::F32> rates, bool transposed, bool turned,
+                         ffi::ResultBufferR2<ffi::F32> new_w, ffi::ResultBufferR2<ffi::F32> new_m,
+                         ffi::ResultBufferR2<ffi::F32> new_v, ffi::RemainingRets copies) {
+  bool bf16 = delta.element_type() == ffi::BF16;
+  auto copy = [&](size_t number) { return static_cast<char*>((*copies.get<ffi::AnyBuffer>(number))->untyped_data()); };
+  Layer layer = {w.dimensions()[0],     w.dimensions()[1],     w.typed_data(),      m.typed_data(),
+                 v.typed_data(),        new_w->typed_data(),   new_m->typed_data(), new_v->typed_data(),
+                 bf16 ? copy(0) : nullptr, turned ? copy(bf16 ? 1 : 0) : nullptr};
+  const float* r = rates.typed_data();
+  Rates numbers = {r[0], r[1], r[2], r[3], r[4]};
+  if (bf16)
+    Update<true>(MatrixOf<true>(delta), MatrixOf<true>(right), transposed, layer, numbers);
+  else
+    Update<false>(MatrixOf<false>(delta), MatrixOf<false>(right), transposed, layer, numbers);
+  return ffi::Error::Success();
+}
+
+}  // namespace
+
+XLA_FFI_DEFINE_HANDLER_SYMBOL(dropstudy_multiply, MultiplyHandler,
+                              ffi::Ffi::Bind()
+                                  .Arg<ffi::AnyBuffer>()
+                                  .Arg<ffi::AnyBuffer>()
+                                  .Attr<bool>("transposed")
+                                  .Ret<ffi::BufferR2<ffi::F32>>());
+
+XLA_FFI_DEFINE_HANDLER_SYMBOL(dropstudy_update, UpdateHandler,
+                              ffi::Ffi::Bind()
+                                  .Arg<ffi::AnyBuffer>()
+                                  .Arg<ffi::AnyBuffer>()
+                                  .Arg<ffi::BufferR2<ffi::F32>>()
+                                  .Arg<ffi::BufferR2<ffi::F32>>()
+                                  .Arg<ffi::BufferR2<ffi::F32>>()
+                                  .Arg<ffi::BufferR1<ffi::F32>>()
+                                  .Attr<bool>("transposed")
+                                  .Attr<bool>("turned")
+                                  .Ret<ffi::BufferR2<ffi::F32>>()
+                                  .Ret<ffi::BufferR2<ffi::F32>>()
+                                  .Ret<ffi::BufferR2<ffi::F32>>()
+                                  .RemainingRets());

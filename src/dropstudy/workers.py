@@ -23,6 +23,7 @@ from loky.backend.context import LokyContext
 from loky.backend.utils import kill_process_tree
 
 from dropstudy.data.cache import cache_folder
+from dropstudy.kernels import VARIABLE, kernels
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -186,6 +187,7 @@ def _environment(device: Device) -> dict[str, str]:
         "NPROC": "1",
         "OMP_NUM_THREADS": "1",
         "JAX_PLATFORMS": "cpu",
+        VARIABLE: str(kernels().path or "off"),
     }
 
 

@@ -22,12 +22,12 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from dropstudy.engine import draws, noise
+from dropstudy.engine import draws, native, noise
 
 if TYPE_CHECKING:
     from jax.typing import ArrayLike, DTypeLike
 
-    from dropstudy.engine.recipe import Recipe, Settings
+    from dropstudy.engine.recipe import Products, Recipe, Settings
 
 KERAS_EPSILON = 1e-7
 """`keras.config.epsilon()`, where Keras guards a division with it."""
@@ -67,6 +67,18 @@ class Forward(NamedTuple):
     x_BxI: Array
     layers: list[tuple[Array, Array | None]]
     logits_CxB: Array
+
+
+class Factors(NamedTuple):
+    """A layer's gradient before it is made: a kernel's is the product of the two over the examples.
+
+    Args:
+        delta_OxB: dL/dz.
+        inputs: what the layer was given, (B, I) for the first and (I, B) for the others, in the products' type.
+    """
+
+    delta_OxB: Array
+    inputs: Array
 
 
 class BatchScore(NamedTuple):
@@ -116,11 +128,23 @@ def matmul(a: Array, b: Array, axes: tuple[int, int], compute: DTypeLike) -> Arr
     )
 
 
-def logits(params: Params, x_BxI: Array, compute: DTypeLike, activation: str) -> Array:
+def product(left: Array, right: Array, axis: int, products: Products) -> Array:
+    """Product of a matrix over its second axis with another over `axis`; float32."""
+    if products.native:
+        return native.multiply(left.astype(products.compute), right.astype(products.compute), axis)
+    return matmul(left, right, (1, axis), products.compute)
+
+
+def examples_axis(layer: int) -> int:
+    """Where a layer's inputs have the examples: the data lie example by example, all else feature by feature."""
+    return 1 if layer else 0
+
+
+def logits(params: Params, x_BxI: Array, products: Products, activation: str) -> Array:
     """The network at evaluation: noise is the identity. (classes, B), float32."""
     h = x_BxI
     for layer, dense in enumerate(params):
-        h = matmul(dense.kernel_OxI, h, (1, 0 if layer else 1), compute) + dense.bias_O[:, None]
+        h = product(dense.kernel_OxI, h, 1 - examples_axis(layer), products) + dense.bias_O[:, None]
         if layer < len(params) - 1:
             h = activated(h, activation)[0]
     return h
@@ -176,21 +200,21 @@ def noisy_forward(
         recipe: what is compiled in.
         step: keys the draws.
     """
-    compute = recipe.compute
+    products = recipe.products
     if recipe.input_noise:
         x_BxI = x_BxI * noise.input_factors(x_BxI.shape, rates.inputs, settings, recipe, step)
-    x_BxI = x_BxI.astype(compute)
+    x_BxI = x_BxI.astype(products.compute)
     layers: list[tuple[Array, Array | None]] = []
     forward = [
         dense.kernel_OxI if made.forward_OxI is None else made.forward_OxI
         for dense, made in zip(params, kernels, strict=True)
     ]
-    z = matmul(forward[0], x_BxI, (1, 1), compute) + params[0].bias_O[:, None]
+    z = product(forward[0], x_BxI, 1 - examples_axis(0), products) + params[0].bias_O[:, None]
     for layer in range(1, len(params)):
         h, slope = hidden(z, layer - 1, rates.hidden, settings=settings, recipe=recipe, step=step)
-        layers.append((h.astype(compute), slope))
-        product = matmul(forward[layer], layers[-1][0], (1, 0), compute)
-        z = product + params[layer].bias_O[:, None]
+        layers.append((h.astype(products.compute), slope))
+        z = product(forward[layer], layers[-1][0], 1 - examples_axis(layer), products)
+        z = z + params[layer].bias_O[:, None]
     return Forward(x_BxI, layers, z)
 
 
@@ -202,7 +226,7 @@ def score(logits_CxB: Array, y_B: Array, weight_B: Array) -> BatchScore:
     return BatchScore((loss_B * weight_B).sum(), (correct_B * weight_B).sum())
 
 
-def loss_and_gradients(
+def loss_and_factors(
     params: Params,
     kernels: tuple[Operands, ...],
     x_BxI: Array,
@@ -212,7 +236,7 @@ def loss_and_gradients(
     settings: Settings,
     recipe: Recipe,
     step: ArrayLike,
-) -> tuple[BatchScore, Params]:
+) -> tuple[BatchScore, tuple[Factors, ...]]:
     """One batch with noise on.
 
     Args:
@@ -226,10 +250,9 @@ def loss_and_gradients(
         step: from 0 over the whole run.
 
     Returns:
-        The batch's summed cross-entropy and correct answers, and the gradient of its mean loss, the L2 penalty
-        included.
+        The batch's summed cross-entropy and correct answers, and what makes the gradient of its mean loss, layer by
+        layer.
     """
-    compute = recipe.compute
     rates = noise.now(step, settings.rates, recipe)
     x_BxI, layers, z = noisy_forward(
         params, kernels, x_BxI, rates=rates, settings=settings, recipe=recipe, step=step
@@ -237,21 +260,29 @@ def loss_and_gradients(
     batch = score(z, y_B, weight_B)
     one_hot_CxB = jax.nn.one_hot(y_B, z.shape[0], dtype=jnp.float32, axis=0)
     delta = (jax.nn.softmax(z, axis=0) - one_hot_CxB) * (weight_B / weight_B.sum())
-    gradients: list[Dense] = []
+    factors: list[Factors] = []
     for layer in range(len(params) - 1, 0, -1):
         (h_IxB, slope), transposed = layers[layer - 1], kernels[layer].backward_IxO
-        gradients.append(Dense(matmul(delta, h_IxB, (1, 1), compute), delta.sum(axis=1)))
-        delta = matmul(cast("Array", transposed), delta, (1, 0), compute)
+        factors.append(Factors(delta, h_IxB))
+        delta = product(cast("Array", transposed), delta, 0, recipe.products)
         gate = jnp.where(h_IxB > 0, noise.gain(rates.hidden), 0) if slope is None else slope
         delta = delta * gate
-    gradients.append(Dense(matmul(delta, x_BxI, (1, 0), compute), delta.sum(axis=1)))
-    gradients.reverse()
-    if recipe.l2:
-        gradients = [
-            Dense(g.kernel_OxI + 2 * jnp.asarray(settings.l2) * dense.kernel_OxI, g.bias_O)
-            for g, dense in zip(gradients, params, strict=True)
-        ]
-    return batch, tuple(gradients)
+    factors.append(Factors(delta, x_BxI))
+    return batch, tuple(reversed(factors))
+
+
+def gradients(params: Params, factors: tuple[Factors, ...], *, settings: Settings, recipe: Recipe) -> Params:
+    """The gradient of a batch's mean loss, the L2 penalty included."""
+    made = tuple(
+        Dense(matmul(delta, inputs, (1, examples_axis(layer)), recipe.compute), delta.sum(axis=1))
+        for layer, (delta, inputs) in enumerate(factors)
+    )
+    if not recipe.l2:
+        return made
+    return tuple(
+        Dense(g.kernel_OxI + 2 * jnp.asarray(settings.l2) * dense.kernel_OxI, g.bias_O)
+        for g, dense in zip(made, params, strict=True)
+    )
 
 
 def limited(params: Params, max_norm: ArrayLike) -> Params:

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from dropstudy.engine import draws, network, noise, optimizers
-from dropstudy.engine.network import BatchScore, Operands, Params
+from dropstudy.engine.network import BatchScore, Factors, Operands, Params
 from dropstudy.engine.state import State, added, nothing_yet
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from jax.typing import ArrayLike
 
-    from dropstudy.engine.recipe import Recipe, Settings
+    from dropstudy.engine.optimizers import Moments
+    from dropstudy.engine.recipe import Products, Recipe, Settings
 
 T = TypeVar("T")
 
@@ -100,8 +101,10 @@ def train_steps(
     return _over_lanes(one, state, index, settings)
 
 
-@partial(jax.jit, static_argnames=("compute", "activation"))
-def evaluate(params: Params, data: Examples, index: Array, *, compute: str, activation: str) -> BatchScore:
+@partial(jax.jit, static_argnames=("products", "activation"))
+def evaluate(
+    params: Params, data: Examples, index: Array, *, products: Products, activation: str
+) -> BatchScore:
     """Summed loss and correct answers, (lanes,), on the rows that `index`, (lanes, n), names; noise off."""
 
     def one(params: Params, index: Array) -> BatchScore:
@@ -109,7 +112,7 @@ def evaluate(params: Params, data: Examples, index: Array, *, compute: str, acti
             rows, weight = rows_and_weight
             x_BxI = network.scaled(data.x[rows], data.scale)
             return None, network.score(
-                network.logits(params, x_BxI, compute, activation), data.y[rows], weight
+                network.logits(params, x_BxI, products, activation), data.y[rows], weight
             )
 
         _, sums = lax.scan(batch, None, _in_batches(index, min(EVALUATION_ROWS, index.shape[0])))
@@ -171,9 +174,9 @@ def kept(better: Array, candidate: Params, best: Params) -> Params:
     return _over_lanes(one, better, candidate, best)
 
 
-@partial(jax.jit, static_argnames="activation")
-def answer(params: Params, data: Examples, *, activation: str) -> Answers:
-    """What each lane's network says about every row, in float32, noise off."""
+@partial(jax.jit, static_argnames=("products", "activation"))
+def answer(params: Params, data: Examples, *, products: Products, activation: str) -> Answers:
+    """What each lane's network says about every row, noise off."""
     n = data.x.shape[0]
 
     def one(params: Params) -> Answers:
@@ -181,7 +184,7 @@ def answer(params: Params, data: Examples, *, activation: str) -> Answers:
             rows, _weight = rows_and_weight
             y = data.y[rows]
             x_BxI = network.scaled(data.x[rows], data.scale)
-            logits_CxB = network.logits(params, x_BxI, "float32", activation)
+            logits_CxB = network.logits(params, x_BxI, products, activation)
             log_p_CxB = jax.nn.log_softmax(logits_CxB, axis=0)
             p_CxB = jnp.exp(log_p_CxB)
             one_hot_CxB = jax.nn.one_hot(y, p_CxB.shape[0], axis=0)
@@ -230,7 +233,7 @@ def _train_steps(
     def step(number: Array, carry: tuple[State, tuple[Operands, ...]]) -> Any:
         (params, moments, running), kernels = carry
         rows, since_start = batches[number], epoch * batches.shape[0] + number
-        sums, gradients = network.loss_and_gradients(
+        sums, factors = network.loss_and_factors(
             params,
             kernels,
             network.scaled(data.x[rows], data.scale),
@@ -240,17 +243,39 @@ def _train_steps(
             recipe=recipe,
             step=since_start,
         )
-        params, moments = optimizers.update(
-            params, moments, gradients, step=since_start, epoch=epoch, settings=settings.optimizer
+        params, moments, kernels = _updated(
+            params, moments, factors, step=since_start, epoch=epoch, settings=settings, recipe=recipe
         )
-        if recipe.max_norm:
-            params = network.limited(params, settings.max_norm)
-        return State(params, moments, added(running, sums)), network.operands(params, recipe.compute)
+        return State(params, moments, added(running, sums)), kernels
 
     first = jnp.asarray(first, jnp.int32)
     carry = (state, network.operands(state.params, recipe.compute))
     trained: State = lax.fori_loop(first, first + jnp.asarray(count, jnp.int32), step, carry)[0]
     return trained
+
+
+def _updated(
+    params: Params,
+    moments: Moments,
+    factors: tuple[Factors, ...],
+    *,
+    step: Array,
+    epoch: Array,
+    settings: Settings,
+    recipe: Recipe,
+) -> tuple[Params, Moments, tuple[Operands, ...]]:
+    """Weights and moments after a step, and the kernels as the next step takes them."""
+    if recipe.fused:
+        return optimizers.fused_adam(
+            params, moments, factors, step=step, epoch=epoch, settings=settings, recipe=recipe
+        )
+    gradients = network.gradients(params, factors, settings=settings, recipe=recipe)
+    params, moments = optimizers.update(
+        params, moments, gradients, step=step, epoch=epoch, settings=settings.optimizer
+    )
+    if recipe.max_norm:
+        params = network.limited(params, settings.max_norm)
+    return params, moments, network.operands(params, recipe.compute)
 
 
 def _in_batches(index: Array, rows: int) -> tuple[Array, Array]:

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from dropstudy.engine import native
 from dropstudy.records import Activation, OptimizerName, Schedule
 
 if TYPE_CHECKING:
@@ -23,6 +24,18 @@ if TYPE_CHECKING:
     from dropstudy.records import Run
 
 SCHEDULES = get_args(Schedule)
+
+
+class Products(NamedTuple):
+    """How matrices are multiplied.
+
+    Args:
+        compute: type of the operands; sums are float32.
+        native: by kernels of our own.
+    """
+
+    compute: Literal["float32", "bfloat16"]
+    native: bool = False
 
 
 class Recipe(NamedTuple):
@@ -38,6 +51,7 @@ class Recipe(NamedTuple):
         scheduled: a run's rates change while it trains.
         l2: a run has the penalty.
         max_norm: a run has the limit.
+        native: products, and Adam, by kernels of our own.
     """
 
     compute: Literal["float32", "bfloat16"]
@@ -49,6 +63,17 @@ class Recipe(NamedTuple):
     scheduled: bool = False
     l2: bool = False
     max_norm: bool = False
+    native: bool = False
+
+    @property
+    def products(self) -> Products:
+        """How its matrices are multiplied."""
+        return Products(self.compute, self.native)
+
+    @property
+    def fused(self) -> bool:
+        """True where gradient and Adam are one kernel of our own; a limit on norms looks at all of a unit's weights."""
+        return self.native and self.optimizer == "adam" and not self.max_norm
 
     @property
     def relu_dropout(self) -> bool:
@@ -103,6 +128,7 @@ def recipe_of(runs: Sequence[Run]) -> Recipe:
         scheduled=any(arm.schedule != "constant" for arm in arms),
         l2=any(arm.l2 > 0 for arm in arms),
         max_norm=any(arm.max_norm > 0 for arm in arms),
+        native=len(runs) == 1 and first.precision in native.precisions(),
     )
 
 

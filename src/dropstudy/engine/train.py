@@ -64,6 +64,7 @@ class _Group:
         self.segments, self.run = segments, lead.run
         runs = [segment.run for segment in segments]
         self.recipe = recipe_of(runs)
+        self.in_float32 = self.recipe.products._replace(compute="float32")
         self.settings = stacked([settings_of(run) for run in runs])
         self.train, used = train_examples(lead.data, narrow=may_be_left_out(self.recipe))
         self.test = test_examples(lead.data)
@@ -108,14 +109,14 @@ class _Group:
         last = epoch + 1 == self.run.epochs
         params, activation = self.state.params, self.run.activation
         # The weights that a user gets are float32, so the numbers that stay are measured in float32.
-        compute = "float32" if last else self.recipe.compute
+        products = self.in_float32 if last else self.recipe.products
         clean_index = self.index if last else self.sample
-        clean = programs.evaluate(params, self.train, clean_index, compute=compute, activation=activation)
+        clean = programs.evaluate(params, self.train, clean_index, products=products, activation=activation)
         # Epochs whose losses are compared are measured alike.
-        val_compute = "float32" if self.best else compute
+        val_products = self.in_float32 if self.best else products
         whole = self.columns.widen_params(params)
         watched = (whole, self.test) if self.watches_test else (params, self.train)
-        val = programs.evaluate(*watched, self.watched_index, compute=val_compute, activation=activation)
+        val = programs.evaluate(*watched, self.watched_index, products=val_products, activation=activation)
         running = (self.state.running.loss, self.state.running.correct)
         scores = ((running, self.index), (val, self.watched_index), (clean, clean_index))
         rows = np.concatenate([_means(score, which.shape[1]) for score, which in scores], axis=1)
@@ -178,7 +179,7 @@ class _Group:
         narrow, activation = self.columns.narrow_params(params), self.run.activation
         epochs = [self.best.epochs[lane] if self.best else self.run.epochs for lane in range(len(self.ended))]
         clean = self.clean_on_all or programs.evaluate(
-            narrow, self.train, self.index, compute="float32", activation=activation
+            narrow, self.train, self.index, products=self.in_float32, activation=activation
         )
         noisy = clean
         if any(segment.run.arm.rate or segment.run.arm.input_rate for segment in self.segments):
@@ -186,7 +187,7 @@ class _Group:
             noisy = programs.evaluate_noisy(
                 narrow, self.train, self.index, jnp.asarray(last_steps), self.settings, recipe=self.recipe
             )
-        answers = programs.answer(params, self.test, activation=activation)
+        answers = programs.answer(params, self.test, products=self.in_float32, activation=activation)
         classes = self.run.shape.classes
         loss, brier = np.asarray(answers.loss, np.float64), np.asarray(answers.brier, np.float64)
         labels, y = np.asarray(answers.label), np.asarray(self.test.y)

@@ -1,4 +1,4 @@
-// Matrix products and Adam for one core with AVX-512, called by XLA (see __init__.py beside this file).
+// Matrix products and Adam for one core with AVX-512, called by XLA (see __init__.py beside this file and engine/native.py).
 //
 // They do what XLA's own kernels do not. A product leaves out the inner indices at which its right side is 0 throughout:
 // of MNIST's pixels a batch of 128 touches about two thirds. And the gradient of a layer's weights is never written to
@@ -8,19 +8,20 @@
 // A word is 32 bits of a matrix's inner axis: one float32, or two neighbouring bfloat16 as VDPBF16PS takes them. Sums are
 // float32. Their order depends on the shapes and on what is left out alone, so the same operands give the same bits.
 
+#include <cpuid.h>
 #include <immintrin.h>
 
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
-#include <numeric>
+#include <type_traits>
 #include <vector>
 
 #include "xla/ffi/api/ffi.h"
 
 namespace ffi = xla::ffi;
 
-#define AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")))
+#define AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,popcnt")))
 #define INLINE AVX512 __attribute__((always_inline)) inline
 
 namespace {
@@ -37,6 +38,7 @@ T* Scratch(std::vector<T>& memory, size_t count) {
   return reinterpret_cast<T*>((reinterpret_cast<uintptr_t>(memory.data()) + 63) / 64 * 64);
 }
 
+// The first so many of 16.
 INLINE __mmask16 First(int64_t count) {
   return count >= kVector ? 0xffff : count <= 0 ? 0 : static_cast<__mmask16>((1u << count) - 1);
 }
@@ -74,12 +76,6 @@ INLINE __m512i WordsAcross(const Matrix<kBf16>& m, int64_t k, int64_t c) {
   return _mm512_or_si512(even, _mm512_slli_epi32(odd, 16));
 }
 
-// Which of 16 words hold a number that is not 0; -0 is 0.
-template <bool kBf16>
-INLINE __mmask16 NonZero(__m512i words) {
-  return _mm512_test_epi32_mask(words, _mm512_set1_epi32(kBf16 ? 0x7fff7fff : 0x7fffffff));
-}
-
 // In each quarter of four vectors, the 4 x 4 words transposed.
 INLINE void TransposeQuarters(__m512i* r) {
   __m512i a = _mm512_unpacklo_epi32(r[0], r[1]), b = _mm512_unpackhi_epi32(r[0], r[1]);
@@ -110,97 +106,117 @@ INLINE void Transpose(__m512i (&r)[16]) {
 
 // ---- The right side of a product, rearranged: panels of 32 columns, in each word after word of the inner axis ---------
 
+// Words that are 0 in all columns of a panel are left out of it. A product with 0 adds nothing to a sum, so a result is
+// the same to the bit, unless the left side holds an infinity.
 struct Packed {
-  const char* words;     // [panels][count][32]
-  const int32_t* index;  // which words of the inner axis these are
-  int64_t count;         // how many
-  int64_t panels;
+  std::vector<uint32_t> memory;
+  std::vector<int32_t> index;   // of each panel, which words of the inner axis it holds
+  std::vector<int64_t> counts;  // of each panel, how many
+  uint32_t* words;
+  int64_t all, panels;
 
-  const char* panel(int64_t p) const { return words + p * count * kPanel * 4; }
-};
-
-// From a matrix whose rows are the columns of the right side; words that are 0 in all of them are left out if `sparse`.
-template <bool kBf16>
-AVX512 Packed PackAlong(const Matrix<kBf16>& m, bool sparse) {
-  thread_local std::vector<uint32_t> words_memory;
-  thread_local std::vector<int32_t> index_memory;
-  int64_t all = Words(kBf16, m.columns), panels = (m.rows + kPanel - 1) / kPanel, count = 0;
-  int32_t* index = Scratch(index_memory, all);
-  thread_local std::vector<uint16_t> kept_memory;
-  uint16_t* kept = Scratch(kept_memory, all / kVector + 1);
-  for (int64_t k = 0; k < all; k += kVector) {
-    __m512i any = _mm512_setzero_si512();
-    if (sparse)
-      for (int64_t r = 0; r < m.rows; r++) any = _mm512_or_si512(any, WordsAlong(m, r, k));
-    kept[k / kVector] = sparse ? NonZero<kBf16>(any) : First(all - k);
-    for (int64_t j = 0; j < kVector; j++)
-      if (kept[k / kVector] >> j & 1) index[count++] = static_cast<int32_t>(k + j);
+  void Reset(int64_t inner_words, int64_t columns) {
+    all = inner_words;
+    panels = (columns + kPanel - 1) / kPanel;
+    words = Scratch(memory, panels * all * kPanel);
+    Scratch(index, panels * all);
+    counts.assign(panels, 0);
   }
-  uint32_t* words = Scratch(words_memory, panels * count * kPanel);
-  for (int64_t n = 0; n < panels * kPanel; n += kVector) {
-    uint32_t* to = words + n / kPanel * count * kPanel + n % kPanel;
-    for (int64_t k = 0; k < all; k += kVector) {
-      __m512i block[kVector];
-      for (int64_t r = 0; r < kVector; r++) block[r] = WordsAlong(m, n + r, k);
-      Transpose(block);
-      for (int64_t j = 0; j < kVector; j++) {
-        if (!(kept[k / kVector] >> j & 1)) continue;
-        _mm512_store_si512(to, block[j]);
+  uint32_t* panel(int64_t p) { return words + p * all * kPanel; }
+  const char* panel(int64_t p) const { return reinterpret_cast<const char*>(words + p * all * kPanel); }
+
+  template <bool kBf16>
+  AVX512 void LeaveOutZeros() {
+    const __m512i digits = _mm512_set1_epi32(kBf16 ? 0x7fff7fff : 0x7fffffff);  // all but signs: -0 is 0 too
+    for (int64_t p = 0; p < panels; p++) {
+      const uint32_t* from = panel(p);
+      uint32_t* to = panel(p);
+      int32_t* which = index.data() + p * all;
+      for (int64_t k = 0; k < all; k++, from += kPanel) {
+        __m512i first = _mm512_load_si512(from), second = _mm512_load_si512(from + kVector);
+        if (!_mm512_test_epi32_mask(_mm512_or_si512(first, second), digits)) continue;
+        _mm512_store_si512(to, first);
+        _mm512_store_si512(to + kVector, second);
         to += kPanel;
+        which[counts[p]++] = static_cast<int32_t>(k);
       }
     }
   }
-  return {reinterpret_cast<const char*>(words), index, count, panels};
+};
+
+// From a matrix whose rows are the columns of the right side.
+template <bool kBf16>
+AVX512 const Packed& PackAlong(const Matrix<kBf16>& m) {
+  thread_local Packed packed;
+  packed.Reset(Words(kBf16, m.columns), m.rows);
+  for (int64_t n = 0; n < packed.panels * kPanel; n += kVector) {
+    uint32_t* to = packed.panel(n / kPanel) + n % kPanel;
+    for (int64_t k = 0; k < packed.all; k += kVector) {
+      __m512i block[kVector];
+      for (int64_t r = 0; r < kVector; r++) block[r] = WordsAlong(m, n + r, k);
+      Transpose(block);
+      for (int64_t j = 0; j < std::min(kVector, packed.all - k); j++, to += kPanel) _mm512_store_si512(to, block[j]);
+    }
+  }
+  packed.LeaveOutZeros<kBf16>();
+  return packed;
 }
 
-// Columns of a matrix that hold anything but 0, by blocks of 16: which of each, and how many came before it.
+// Columns of a matrix by blocks of 16: which of each are wanted, and how many come before it.
 struct Columns {
-  const uint16_t* kept;
-  const int32_t* before;
+  std::vector<uint16_t> kept;
+  std::vector<int32_t> before;
   int64_t count;
 };
 
-template <bool kBf16>
-AVX512 Columns NonZeroColumns(const Matrix<kBf16>& m, bool sparse) {
-  thread_local std::vector<uint16_t> kept_memory;
-  thread_local std::vector<int32_t> before_memory;
-  int64_t blocks = (m.columns + kVector - 1) / kVector, count = 0;
-  uint16_t* kept = Scratch(kept_memory, blocks);
-  int32_t* before = Scratch(before_memory, blocks);
-  for (int64_t b = 0; b < blocks; b++) {
-    __m512i any = _mm512_setzero_si512();
-    if (sparse)
-      for (int64_t k = 0; k < Words(kBf16, m.rows); k++)
-        any = _mm512_or_si512(any, WordsAcross(m, k, b * kVector));
-    kept[b] = sparse ? NonZero<kBf16>(any) : First(m.columns - b * kVector);
-    before[b] = static_cast<int32_t>(count);
-    for (uint16_t bits = kept[b]; bits; bits &= bits - 1) count++;
+// All columns of a matrix.
+AVX512 const Columns& All(int64_t columns) {
+  thread_local Columns all;
+  if (!all.kept.empty() && all.count == columns) return all;
+  all = {{}, {}, columns};
+  for (int64_t c = 0; c < columns; c += kVector) {
+    all.kept.push_back(First(columns - c));
+    all.before.push_back(static_cast<int32_t>(c));
   }
-  return {kept, before, count};
+  return all;
 }
 
-// From a matrix that is the right side itself, of its columns the kept ones.
+// Those that hold anything but 0.
 template <bool kBf16>
-AVX512 Packed PackAcross(const Matrix<kBf16>& m, const Columns& columns) {
-  thread_local std::vector<uint32_t> words_memory, row_memory;
-  thread_local std::vector<int32_t> index_memory;
-  int64_t count = Words(kBf16, m.rows), panels = (columns.count + kPanel - 1) / kPanel;
-  int32_t* index = Scratch(index_memory, count);
-  std::iota(index, index + count, 0);
-  uint32_t* words = Scratch(words_memory, panels * count * kPanel);
-  uint32_t* row = Scratch(row_memory, panels * kPanel + kVector);
-  std::fill(row + columns.count, row + panels * kPanel + kVector, 0);
-  for (int64_t k = 0; k < count; k++) {
-    for (int64_t c = 0; c < m.columns; c += kVector) {
-      __m512i block = WordsAcross(m, k, c);
-      uint16_t kept = columns.kept[c / kVector];
-      __mmask16 mask = First(columns.count - columns.before[c / kVector]);
-      _mm512_mask_storeu_epi32(row + columns.before[c / kVector], mask, _mm512_maskz_compress_epi32(kept, block));
-    }
-    for (int64_t n = 0; n < panels * kPanel; n += kVector)
-      _mm512_store_si512(words + (n / kPanel * count + k) * kPanel + n % kPanel, _mm512_load_si512(row + n));
+AVX512 const Columns& NonZero(const Matrix<kBf16>& m) {
+  thread_local Columns some;
+  some.kept.clear();
+  some.before.clear();
+  some.count = 0;
+  for (int64_t c = 0; c < m.columns; c += kVector) {
+    __m512i any = _mm512_setzero_si512();
+    for (int64_t k = 0; k < Words(kBf16, m.rows); k++) any = _mm512_or_si512(any, WordsAcross(m, k, c));
+    some.kept.push_back(_mm512_test_epi32_mask(any, _mm512_set1_epi32(kBf16 ? 0x7fff7fff : 0x7fffffff)));
+    some.before.push_back(static_cast<int32_t>(some.count));
+    some.count += __builtin_popcount(some.kept.back());
   }
-  return {reinterpret_cast<const char*>(words), index, count, panels};
+  return some;
+}
+
+// From a matrix that is the right side itself, of its columns the wanted ones.
+template <bool kBf16>
+AVX512 const Packed& PackAcross(const Matrix<kBf16>& m, const Columns& columns) {
+  thread_local Packed packed;
+  thread_local std::vector<uint32_t> row_memory;
+  packed.Reset(Words(kBf16, m.rows), columns.count);
+  uint32_t* row = Scratch(row_memory, packed.panels * kPanel + kVector);
+  std::fill(row + columns.count, row + packed.panels * kPanel + kVector, 0);
+  for (int64_t k = 0; k < packed.all; k++) {
+    for (int64_t c = 0; c < m.columns; c += kVector) {
+      int64_t before = columns.before[c / kVector];
+      __m512i block = _mm512_maskz_compress_epi32(columns.kept[c / kVector], WordsAcross(m, k, c));
+      _mm512_mask_storeu_epi32(row + before, First(columns.count - before), block);
+    }
+    for (int64_t n = 0; n < packed.panels * kPanel; n += kVector)
+      _mm512_store_si512(packed.panel(n / kPanel) + k * kPanel + n % kPanel, _mm512_load_si512(row + n));
+  }
+  packed.LeaveOutZeros<kBf16>();
+  return packed;
 }
 
 // ---- Tiles ------------------------------------------------------------------------------------------------------
@@ -218,11 +234,12 @@ AVX512 void Tile(const char* left, int64_t stride, const Packed& right, int64_t 
   __m512 sums[kRows][2];
   for (int r = 0; r < kRows; r++) sums[r][0] = sums[r][1] = _mm512_setzero_ps();
   const char* words = right.panel(panel);
-  for (int64_t k = 0; k < right.count; k++, words += kPanel * 4) {
+  const int32_t* index = right.index.data() + panel * right.all;
+  for (int64_t k = 0; k < right.counts[panel]; k++, words += kPanel * 4) {
     if (kPrefetch && k < soon.lines)
       for (const char* array : soon.arrays) _mm_prefetch(array + 64 * k, _MM_HINT_T1);
     __m512i first = _mm512_load_si512(words), second = _mm512_load_si512(words + 64);
-    const char* word = left + 4 * right.index[k];
+    const char* word = left + 4 * index[k];
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; r++) {
       int32_t bits;
@@ -278,7 +295,7 @@ Matrix<kBf16> WholeWords(const Matrix<kBf16>& m) {
 template <bool kBf16>
 void Multiply(const Matrix<kBf16>& given, const Matrix<kBf16>& right, bool transposed, float* out) {
   Matrix<kBf16> left = WholeWords(given);
-  Packed packed = transposed ? PackAlong(right, true) : PackAcross(right, NonZeroColumns(right, false));
+  const Packed& packed = transposed ? PackAlong(right) : PackAcross(right, All(right.columns));
   int64_t columns = transposed ? right.rows : right.columns, stride = left.columns * left.kBytes;
   for (int64_t panel = 0; panel < packed.panels; panel++)
     for (int64_t r = 0; r < left.rows; r += kTile)
@@ -369,16 +386,8 @@ template <bool kBf16>
 void Update(const Matrix<kBf16>& given, const Matrix<kBf16>& right, bool transposed, const Layer& layer,
             const Rates& rates) {
   Matrix<kBf16> delta = WholeWords(given);
-  Columns columns;
-  Packed packed;
-  if (transposed) {
-    Matrix<kBf16> shape = {nullptr, 0, layer.columns};
-    columns = NonZeroColumns(shape, false);
-    packed = PackAlong(right, false);
-  } else {
-    columns = NonZeroColumns(right, true);
-    packed = PackAcross(right, columns);
-  }
+  const Columns& columns = transposed ? All(layer.columns) : NonZero(right);
+  const Packed& packed = transposed ? PackAlong(right) : PackAcross(right, columns);
   thread_local std::vector<float> memory, fresh_memory;
   int64_t stride = packed.panels * kPanel, delta_stride = delta.columns * delta.kBytes;
   float* gradient = Scratch(memory, kStrip * stride + kVector);
@@ -441,6 +450,17 @@ ffi::Error UpdateHandler(ffi::AnyBuffer delta, ffi::AnyBuffer right, ffi::Buffer
 }
 
 }  // namespace
+
+// Whether this machine runs what is here, and gains by it. Where AMX multiplies bfloat16, XLA uses it, and is faster.
+extern "C" int dropstudy_gains(int bf16) {
+  for (bool has : {__builtin_cpu_supports("avx512f") > 0, __builtin_cpu_supports("avx512bw") > 0,
+                   __builtin_cpu_supports("avx512dq") > 0, __builtin_cpu_supports("avx512vl") > 0,
+                   __builtin_cpu_supports("avx512bf16") > 0, __builtin_cpu_supports("popcnt") > 0})
+    if (!has) return 0;
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  bool amx_bf16 = __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d >> 22 & 1);
+  return !bf16 || !amx_bf16;
+}
 
 XLA_FFI_DEFINE_HANDLER_SYMBOL(dropstudy_multiply, MultiplyHandler,
                               ffi::Ffi::Bind()

@@ -1,7 +1,8 @@
 """The engine with one thing switched off that it does to save time; waste.py measures what each is worth.
 
 Each variant replaces a piece of `dropstudy.engine` in this process, which is a worker that trains nothing else, and
-leaves all others as they are. All but those marked draw the same numbers and reach the same loss, up to the order of
+leaves all others as they are, but for kernels of our own: they do several things at once, so all variants but the
+engine itself leave the work to XLA's. All but those marked draw the same numbers and reach the same loss, up to the order of
 sums and the rounding of operands.
 """
 
@@ -21,7 +22,7 @@ from jax import Array, lax
 
 from common import mnist
 from dropstudy.data.cache import arrays_on_disk
-from dropstudy.engine import columns, draws, network, noise, optimizers, programs, train
+from dropstudy.engine import columns, draws, native, network, noise, optimizers, programs, train
 from dropstudy.engine.state import State, added
 from dropstudy.plan import plan_runs
 from dropstudy.records import Segment
@@ -32,10 +33,11 @@ if TYPE_CHECKING:
 
     from dropstudy.engine.network import BatchScore, Params
     from dropstudy.engine.programs import Examples
-    from dropstudy.engine.recipe import Recipe, Settings
+    from dropstudy.engine.recipe import Products, Recipe, Settings
     from dropstudy.records import ArrayFiles
 
 BATCH = 128
+AS_IT_IS, WITH_XLA = "as it is", "XLA's kernels alone"
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,8 @@ def measure(name: str, precision: str, epochs: int, examples: int) -> Taken:
     run = plan_runs(spec, dataset, precision)[-1]
     run = replace(run, shape=replace(run.shape, train_size=examples))
     rows = np.arange(examples, dtype=np.int32)
+    if name != AS_IT_IS:
+        xla_alone()
     VARIANTS[name]()
     segment = Segment(
         run, arrays_on_disk(dataset), rows, None, None, done=0, steps=(epochs + 1) * run.shape.steps
@@ -78,6 +82,11 @@ def measure(name: str, precision: str, epochs: int, examples: int) -> Taken:
 
 def as_it_is() -> None:
     """The engine itself."""
+
+
+def xla_alone() -> None:
+    """Products, gradients and Adam by XLA's kernels, on all machines so where ours gain nothing."""
+    native.precisions = frozenset
 
 
 def masks_by_jax_random() -> None:
@@ -143,20 +152,18 @@ def automatic_gradients() -> None:
         return batch, gradients
 
     network.operands = _none_carried
-    network.loss_and_gradients = loss_and_gradients
+    _gradients_by(loss_and_gradients)
 
 
 def operands_made_each_step() -> None:
     """Kernels cast and transposed where they are used, in place of the optimiser's pass of the step before."""
-    make, gradients_of = network.operands, network.loss_and_gradients
+    make, factors_of = network.operands, network.loss_and_factors
 
-    def loss_and_gradients(
-        params: Params, _kernels: Any, *batch: Array, recipe: Recipe, **more: Any
-    ) -> tuple[BatchScore, Params]:
-        return gradients_of(params, make(params, recipe.compute), *batch, recipe=recipe, **more)
+    def loss_and_factors(params: Params, _kernels: Any, *batch: Array, recipe: Recipe, **more: Any) -> Any:
+        return factors_of(params, make(params, recipe.compute), *batch, recipe=recipe, **more)
 
     network.operands = _none_carried
-    network.loss_and_gradients = loss_and_gradients
+    network.loss_and_factors = loss_and_factors
 
 
 def keras_layout() -> None:
@@ -172,9 +179,9 @@ def keras_layout() -> None:
     def product(a: Array, b: Array, axes: tuple[int, int], recipe: Recipe) -> Array:
         return network.matmul(a, b, axes, recipe.compute)
 
-    def logits(params: Params, h_BxI: Array, compute: str, activation: str) -> Array:
+    def logits(params: Params, h_BxI: Array, products: Products, activation: str) -> Array:
         for layer, dense in enumerate(params):
-            z = network.matmul(h_BxI, dense.kernel_OxI, (1, 0), compute) + dense.bias_O
+            z = network.matmul(h_BxI, dense.kernel_OxI, (1, 0), products.compute) + dense.bias_O
             h_BxI = z if layer == len(params) - 1 else network.activated(z, activation)[0]
         return h_BxI.T
 
@@ -211,7 +218,7 @@ def keras_layout() -> None:
     network.init = transposed_init
     network.operands = _none_carried
     network.logits = logits
-    network.loss_and_gradients = loss_and_gradients
+    _gradients_by(loss_and_gradients)
 
 
 def optimizer_in_passes() -> None:
@@ -222,12 +229,9 @@ def optimizer_in_passes() -> None:
         moments: optimizers.Moments,
         gradients: Params,
         *,
-        step: Array,
-        learning_rate: Array,
+        alpha: Array,
         settings: Any,
     ) -> tuple[Params, optimizers.Moments]:
-        t = (step + 1).astype(jnp.float32)
-        alpha = learning_rate * jnp.sqrt(1 - settings.beta_2**t) / (1 - settings.beta_1**t)
         gradients = lax.optimization_barrier(gradients)
         m = jax.tree.map(lambda m, g: m + (g - m) * settings.gain_1, moments.m, gradients)
         m = lax.optimization_barrier(m)
@@ -241,16 +245,16 @@ def optimizer_in_passes() -> None:
 
 def metrics_by_another_pass() -> None:
     """Running loss and accuracy from a forward pass of their own, noise off (so another loss is shown)."""
-    gradients_of = network.loss_and_gradients
+    factors_of = network.loss_and_factors
 
-    def loss_and_gradients(
+    def loss_and_factors(
         params: Params, kernels: Any, x: Array, y: Array, weight: Array, *, recipe: Recipe, **more: Any
-    ) -> tuple[BatchScore, Params]:
-        gradients = gradients_of(params, kernels, x, y, weight, recipe=recipe, **more)[1]
-        logits = network.logits(params, x, recipe.compute, recipe.activation)
-        return network.score(logits, y, weight), gradients
+    ) -> Any:
+        factors = factors_of(params, kernels, x, y, weight, recipe=recipe, **more)[1]
+        logits = network.logits(params, x, recipe.products, recipe.activation)
+        return network.score(logits, y, weight), factors
 
-    network.loss_and_gradients = loss_and_gradients
+    network.loss_and_factors = loss_and_factors
 
 
 def float32_pixels() -> None:
@@ -290,7 +294,7 @@ def step_by_step() -> None:
     ) -> State:
         params, moments, running = state
         rows, weight, number = batch
-        sums, gradients = network.loss_and_gradients(
+        sums, factors = network.loss_and_factors(
             params,
             network.operands(params, recipe.compute),
             network.scaled(data.x[rows], data.scale),
@@ -300,6 +304,7 @@ def step_by_step() -> None:
             recipe=recipe,
             step=number,
         )
+        gradients = network.gradients(params, factors, settings=settings, recipe=recipe)
         params, moments = optimizers.update(
             params, moments, gradients, step=number, epoch=epoch, settings=settings.optimizer
         )
@@ -334,12 +339,19 @@ def step_by_step() -> None:
     programs.train_steps = train_steps
 
 
+def _gradients_by(loss_and_gradients: Callable[..., tuple[BatchScore, Params]]) -> None:
+    """Gradients made another way than as products of the engine's factors."""
+    network.loss_and_factors = loss_and_gradients
+    network.gradients = lambda _params, gradients, **_: gradients
+
+
 def _none_carried(_params: Params, _compute: str) -> tuple[()]:
     return ()
 
 
 VARIANTS: dict[str, Callable[[], None]] = {
-    "as it is": as_it_is,
+    AS_IT_IS: as_it_is,
+    WITH_XLA: xla_alone,
     "masks by jax.random": masks_by_jax_random,
     "mask and gate kept apart": mask_of_its_own,
     "gradients by jax.grad": automatic_gradients,

@@ -8,7 +8,7 @@ import scipy.stats
 
 from dropstudy.engine import draws, network, noise
 from dropstudy.engine.draws import Purpose
-from dropstudy.engine.recipe import recipe_of, settings_of
+from dropstudy.engine.recipe import Products, recipe_of, settings_of
 from dropstudy.records import Arm, Optimizer, Run, Shape
 
 WIDTHS = (784, 512, 512, 10)
@@ -129,13 +129,14 @@ def test_evaluation_is_the_plain_network():
     for dense in params[:-1]:
         h = np.maximum(h @ np.asarray(dense.kernel_OxI, np.float64).T + np.asarray(dense.bias_O), 0)
     expected = (h @ np.asarray(params[-1].kernel_OxI, np.float64).T + np.asarray(params[-1].bias_O)).T
-    assert np.allclose(network.logits(params, x, "float32", "relu"), expected, rtol=1e-5, atol=1e-6)
+    assert np.allclose(network.logits(params, x, Products("float32"), "relu"), expected, rtol=1e-5, atol=1e-6)
 
 
 def gradients_of(params, x, y, weight, *, step, **run):
     made = program(**run)
     kernels = network.operands(params, made["recipe"].compute)
-    return network.loss_and_gradients(params, kernels, x, y, weight, step=step, **made)
+    score, factors = network.loss_and_factors(params, kernels, x, y, weight, step=step, **made)
+    return score, network.gradients(params, factors, **made)
 
 
 def mean_loss(params, x, y, *, step, activation="relu", **run):

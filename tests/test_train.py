@@ -21,6 +21,7 @@ from dropstudy.data.cache import arrays_on_disk
 from dropstudy.engine import draws, programs
 from dropstudy.engine.columns import train_examples
 from dropstudy.engine.draws import Purpose
+from dropstudy.engine.recipe import Products
 from dropstudy.engine.train import train_group, train_segment
 from dropstudy.records import Arm, Optimizer, Run, Segment, Shape
 
@@ -443,7 +444,9 @@ def test_evaluation_ignores_padding(digits):
 
     def loss(first, end):
         rows = jnp.arange(first, end)[None]
-        return float(programs.evaluate(params, data, rows, compute="float32", activation="relu").loss[0])
+        return float(
+            programs.evaluate(params, data, rows, products=Products("float32"), activation="relu").loss[0]
+        )
 
     assert loss(0, 1437) == pytest.approx(loss(0, 700) + loss(700, 1437), rel=1e-5)
 

@@ -235,9 +235,15 @@ AVX512 void Tile(const char* left, int64_t stride, const Packed& right, int64_t 
   for (int r = 0; r < kRows; r++) sums[r][0] = sums[r][1] = _mm512_setzero_ps();
   const char* words = right.panel(panel);
   const int32_t* index = right.index.data() + panel * right.all;
-  for (int64_t k = 0; k < right.counts[panel]; k++, words += kPanel * 4) {
-    if (kPrefetch && k < soon.lines)
-      for (const char* array : soon.arrays) _mm_prefetch(array + 64 * k, _MM_HINT_T1);
+  const int64_t count = right.counts[panel];
+  int64_t due = 0, line = 0;
+  for (int64_t k = 0; k < count; k++, words += kPanel * 4) {
+    if (kPrefetch && (due += soon.lines) >= count) {
+      // Evenly, because few can be under way at once.
+      due -= count;
+      for (const char* array : soon.arrays) _mm_prefetch(array + 64 * line, _MM_HINT_T0);
+      line++;
+    }
     __m512i first = _mm512_load_si512(words), second = _mm512_load_si512(words + 64);
     const char* word = left + 4 * index[k];
 #pragma GCC unroll 8

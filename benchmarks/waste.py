@@ -7,7 +7,8 @@ at a time (`variants.py`), each in a worker of its own, in both precisions, in a
 round. An epoch includes its evaluation on the test set and on 10,000 training examples.
 
 A variant's ratio is its seconds over those of the engine with XLA's kernels alone in the same round (that of XLA's
-kernels: over the engine as it is): above 1 the thing gains; at 1 it gains nothing and should go. Nothing else should run on the machine meanwhile.
+kernels: over the engine as it is): above 1 the thing gains; at 1 it gains nothing and should go. Nothing else should
+run on the machine meanwhile.
 """
 
 from __future__ import annotations

@@ -119,6 +119,20 @@ def test_features_that_are_0_in_all_training_examples_are_told_from_the_others()
     assert full.x_used.shape == (0, 9)
 
 
+@pytest.mark.parametrize(("idle", "trained"), [(0, 40), (3, 37), (20, 32), (24, 16), (39, 16)])
+def test_idle_features_fill_the_last_vector_where_that_leaves_some_out(idle, trained):
+    x_train = np.full((5, 40), 3, np.uint8)
+    left_out = np.sort(np.random.default_rng(idle).permutation(40)[:idle])
+    x_train[:, left_out] = 0
+    dataset = replace(DATASET, x_train=x_train, y_train=DATASET.y_train[:5], sha256=f"{idle:064d}")
+    arrays = cache.map_arrays(cache.arrays_on_disk(dataset))
+    assert len(arrays.used) == trained
+    assert set(arrays.used) >= set(range(40)) - set(left_out)
+    assert np.array_equal(arrays.used, np.unique(arrays.used))
+    if idle:
+        assert np.array_equal(arrays.x_used, x_train[:, arrays.used])
+
+
 def test_arrays_are_mapped_and_cannot_be_changed():
     arrays = cache.map_arrays(cache.arrays_on_disk(DATASET))
     assert all(isinstance(array, np.memmap) for array in arrays)

@@ -19,18 +19,19 @@ from jax import Array
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jax.typing import DTypeLike
+    from jax.typing import ArrayLike, DTypeLike
+
 
 _VARIABLE = "DROPSTUDY_KERNELS"
 # jax ships no types for these two.
 _array_of = cast("Callable[..., Any]", jax.ShapeDtypeStruct)
 _capsule = cast("Callable[..., Any]", jax.ffi.pycapsule)
 
-_MULTIPLY, _UPDATE = "dropstudy_multiply", "dropstudy_update"
+_GATHER, _MULTIPLY, _UPDATE = "dropstudy_gather", "dropstudy_multiply", "dropstudy_update"
 
 
-class Updated(NamedTuple):
-    """A layer's kernel after a step, (out, in), and its copies for the next products."""
+class Layer(NamedTuple):
+    """A layer's kernel, (out, in), with its moments and the copies that products take, as `network.Operands`."""
 
     kernel_OxI: Array
     m_OxI: Array
@@ -46,10 +47,17 @@ def precisions() -> frozenset[str]:
     if not path or not os.path.isfile(path):  # noqa: PTH113 - `off` is no path, and `Path` would say nothing more
         return frozenset()
     library = ctypes.CDLL(path)
-    for name in (_MULTIPLY, _UPDATE):
+    for name in (_GATHER, _MULTIPLY, _UPDATE):
         jax.ffi.register_ffi_target(name, _capsule(getattr(library, name)), platform="cpu")
     types = ("float32", "bfloat16")
     return frozenset(name for bf16, name in enumerate(types) if library.dropstudy_gains(bf16))
+
+
+def gather(pixels: Array, rows: Array, scale: ArrayLike, compute: DTypeLike) -> Array:
+    """Rows of uint8 pixels divided by `scale` as float32, (rows, features), in type `compute`."""
+    call: Callable[..., Any] = jax.ffi.ffi_call(_GATHER, _array_of((*rows.shape, pixels.shape[1]), compute))
+    taken: Array = call(pixels, rows, jnp.asarray(scale, jnp.float32))
+    return taken
 
 
 def multiply(left: Array, right: Array, axis: int) -> Array:
@@ -65,33 +73,29 @@ def update(
     right: Array,
     axis: int,
     *,
-    kernel_OxI: Array,
-    m_OxI: Array,
-    v_OxI: Array,
+    before: Layer,
     numbers: Array,
-    turned: bool,
-) -> Updated:
+    after: tuple[Array, ...] = (),
+) -> Layer:
     """Adam on a kernel whose gradient is the product of `delta` over its second axis with `right` over `axis`.
 
     Args:
         delta_OxB: dL/dz of the layer, in the type of the products.
         right: what the layer was given, in the same type: (B, I) for axis 0, (I, B) for axis 1.
         axis: of `right`, the examples.
-        kernel_OxI: weights.
-        m_OxI: first moment.
-        v_OxI: second moment.
+        before: the layer before this step; its memory is used again.
         numbers: (5,) float32: step size, gain of m, gain of v, epsilon, and what of the weights themselves is added
             to the gradient.
-        turned: whether a transposed copy is wanted.
+        after: made of what this overwrites, and so to be made before; or else XLA would keep a copy of it.
     """
-    compute: DTypeLike = delta_OxB.dtype
-    shape, copied = kernel_OxI.shape, compute != jnp.float32
-    results: list[Any] = [_array_of(shape, jnp.float32)] * 3
-    if copied:
-        results.append(_array_of(shape, compute))
-    if turned:
-        results.append(_array_of(shape[::-1], compute))
-    call: Callable[..., Any] = jax.ffi.ffi_call(_UPDATE, results, input_output_aliases={2: 0, 3: 1, 4: 2})
-    arrays = (delta_OxB, right, kernel_OxI, m_OxI, v_OxI, numbers)
-    kernel, m, v, *copies = call(*arrays, transposed=np.bool_(axis == 1), turned=np.bool_(turned))
-    return Updated(kernel, m, v, copies[0] if copied else None, copies[-1] if turned else None)
+    weights = [before.kernel_OxI, before.m_OxI, before.v_OxI]
+    copies = [copy for copy in (before.forward_OxI, before.backward_IxO) if copy is not None]
+    results = [_array_of(array.shape, array.dtype) for array in (*weights, *copies)]
+    aliases = {2: 0, 3: 1, 4: 2} | {6 + number: 3 + number for number in range(len(copies))}
+    call: Callable[..., Any] = jax.ffi.ffi_call(_UPDATE, results, input_output_aliases=aliases)
+    turned = before.backward_IxO is not None
+    arrays = (delta_OxB, right, *weights, numbers, *copies, *after)
+    kernel, m, v, *made = call(*arrays, transposed=np.bool_(axis == 1), turned=np.bool_(turned))
+    return Layer(
+        kernel, m, v, made[0] if before.forward_OxI is not None else None, made[-1] if turned else None
+    )

@@ -117,6 +117,13 @@ def scaled(x: Array, scale: ArrayLike) -> Array:
     return x.astype(jnp.float32) / jnp.asarray(scale, jnp.float32)
 
 
+def examples(x: Array, rows: Array, scale: ArrayLike, products: Products) -> Array:
+    """Some rows of the data as the network sees them, (rows, features), in the products' type."""
+    if products.native and x.dtype == jnp.uint8:
+        return native.gather(x, rows, scale, products.compute)
+    return scaled(x[rows], scale).astype(products.compute)
+
+
 def matmul(a: Array, b: Array, axes: tuple[int, int], compute: DTypeLike) -> Array:
     """Product of two matrices over `axes` (one of each), operands of type `compute`, float32 result."""
     return lax.dot_general(

@@ -97,6 +97,7 @@ def sgd(
 def fused_adam(
     params: Params,
     moments: Moments,
+    operands: tuple[Operands, ...],
     factors: tuple[Factors, ...],
     *,
     step: Array,
@@ -109,6 +110,7 @@ def fused_adam(
     Args:
         params: weights.
         moments: as `start` or the last step left them.
+        operands: the weights as this step's products took them.
         factors: what makes the gradients.
         step: from 0 over the whole run.
         epoch: from 0.
@@ -123,23 +125,21 @@ def fused_adam(
     penalty = 2 * jnp.asarray(settings.l2)
     told = jnp.stack([alpha, numbers.gain_1, numbers.gain_2, numbers.epsilon, penalty]).astype(jnp.float32)
     kernels, biases, copies = [], [], []
-    layers = zip(params, moments.m, cast("Params", moments.v), factors, strict=True)
-    for layer, (dense, m, v, (delta_OxB, inputs)) in enumerate(layers):
+    layers = zip(params, moments.m, cast("Params", moments.v), operands, factors, strict=True)
+    for layer, (dense, m, v, copied, (delta_OxB, inputs)) in enumerate(layers):
         made = native.update(
             delta_OxB.astype(recipe.compute),
             inputs,
             examples_axis(layer),
-            kernel_OxI=dense.kernel_OxI,
-            m_OxI=m.kernel_OxI,
-            v_OxI=v.kernel_OxI,
+            before=native.Layer(dense.kernel_OxI, m.kernel_OxI, v.kernel_OxI, *copied),
             numbers=told,
-            turned=layer > 0,
+            after=(factors[layer - 1].delta_OxB,) if layer else (),
         )
         kernels.append(made[:3])
         biases.append(
             _adam(_Weights(dense.bias_O, m.bias_O, v.bias_O), delta_OxB.sum(axis=1), alpha, numbers)
         )
-        copies.append(Operands(made.forward_OxI, made.backward_IxO))
+        copies.append(Operands(*made[3:]))
     by_part = zip(zip(*kernels, strict=True), zip(*biases, strict=True), strict=True)
     w, m_new, v_new = (tuple(map(Dense, *part)) for part in by_part)
     return w, Moments(m_new, v_new), tuple(copies)

@@ -110,7 +110,7 @@ def evaluate(
     def one(params: Params, index: Array) -> BatchScore:
         def batch(_: None, rows_and_weight: tuple[Array, Array]) -> tuple[None, BatchScore]:
             rows, weight = rows_and_weight
-            x_BxI = network.scaled(data.x[rows], data.scale)
+            x_BxI = network.examples(data.x, rows, data.scale, products)
             return None, network.score(
                 network.logits(params, x_BxI, products, activation), data.y[rows], weight
             )
@@ -147,7 +147,7 @@ def evaluate_noisy(
             forward = network.noisy_forward(
                 params,
                 kernels,
-                network.scaled(data.x[rows], data.scale),
+                network.examples(data.x, rows, data.scale, in_float32.products),
                 rates=rates,
                 settings=settings,
                 recipe=in_float32,
@@ -183,7 +183,7 @@ def answer(params: Params, data: Examples, *, products: Products, activation: st
         def batch(_: None, rows_and_weight: tuple[Array, Array]) -> tuple[None, Answers]:
             rows, _weight = rows_and_weight
             y = data.y[rows]
-            x_BxI = network.scaled(data.x[rows], data.scale)
+            x_BxI = network.examples(data.x, rows, data.scale, products)
             logits_CxB = network.logits(params, x_BxI, products, activation)
             log_p_CxB = jax.nn.log_softmax(logits_CxB, axis=0)
             p_CxB = jnp.exp(log_p_CxB)
@@ -228,6 +228,9 @@ def _train_steps(
     order = draws.permutation(draws.derive(settings.seed, draws.Purpose.SHUFFLE, epoch), index.shape[0])
     batches, weights = _in_batches(index[order], recipe.batch_size)
 
+    # Noise on the inputs is multiplied in float32.
+    given = recipe.products._replace(compute="float32") if recipe.input_noise else recipe.products
+
     # The kernels' operands travel from step to step: made in the optimiser's pass, while the weights are in the cache,
     # and transposed there, where XLA cannot fold the transposition into the product (see network.py).
     def step(number: Array, carry: tuple[State, tuple[Operands, ...]]) -> Any:
@@ -236,7 +239,7 @@ def _train_steps(
         sums, factors = network.loss_and_factors(
             params,
             kernels,
-            network.scaled(data.x[rows], data.scale),
+            network.examples(data.x, rows, data.scale, given),
             data.y[rows],
             weights[number],
             settings=settings,
@@ -244,7 +247,7 @@ def _train_steps(
             step=since_start,
         )
         params, moments, kernels = _updated(
-            params, moments, factors, step=since_start, epoch=epoch, settings=settings, recipe=recipe
+            params, moments, kernels, factors, step=since_start, epoch=epoch, settings=settings, recipe=recipe
         )
         return State(params, moments, added(running, sums)), kernels
 
@@ -257,6 +260,7 @@ def _train_steps(
 def _updated(
     params: Params,
     moments: Moments,
+    kernels: tuple[Operands, ...],
     factors: tuple[Factors, ...],
     *,
     step: Array,
@@ -267,7 +271,7 @@ def _updated(
     """Weights and moments after a step, and the kernels as the next step takes them."""
     if recipe.fused:
         return optimizers.fused_adam(
-            params, moments, factors, step=step, epoch=epoch, settings=settings, recipe=recipe
+            params, moments, kernels, factors, step=step, epoch=epoch, settings=settings, recipe=recipe
         )
     gradients = network.gradients(params, factors, settings=settings, recipe=recipe)
     params, moments = optimizers.update(

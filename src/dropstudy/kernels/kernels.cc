@@ -28,7 +28,7 @@ namespace {
 
 constexpr int64_t kVector = 16;  // words
 constexpr int64_t kPanel = 32;   // columns of a tile of results: two vectors
-constexpr int64_t kStrip = 32;   // rows between a gradient's making and its use: a cache line of transposed bfloat16
+constexpr int64_t kStrip = 16;   // rows of a gradient that are made before they are used
 constexpr int64_t kTile = 8;     // rows of a tile: 16 sums in registers, enough to hide a multiplication's latency
 
 // Memory that a thread keeps from call to call.
@@ -401,14 +401,14 @@ void Update(const Matrix<kBf16>& given, const Matrix<kBf16>& right, bool transpo
   const int64_t fresh_stride = (layer.columns + kVector - 1) / kVector * kVector + kVector;
   float* fresh = layer.transposed ? Scratch(fresh_memory, kStrip * fresh_stride) : nullptr;
   for (int64_t row = 0; row < layer.rows; row += kStrip) {
-    int64_t rows = std::min(kStrip, layer.rows - row), next = row + kStrip;
-    // What Adam reads after this strip comes nearer while the strip is made.
+    int64_t rows = std::min(kStrip, layer.rows - row);
+    // What Adam will read comes nearer meanwhile.
     int64_t parts = packed.panels * ((rows + kTile - 1) / kTile), part = 0;
-    int64_t lines = std::max<int64_t>(0, std::min(next + kStrip, layer.rows) - next) * layer.columns / kVector;
+    int64_t lines = rows * layer.columns / kVector;
     for (int64_t r = 0; r < rows; r += kTile) {
       for (int64_t panel = 0; panel < packed.panels; panel++, part++) {
         int64_t begin = lines * part / parts, end = lines * (part + 1) / parts;
-        int64_t at = lines ? next * layer.columns + begin * kVector : 0;
+        int64_t at = row * layer.columns + begin * kVector;
         auto near = [&](const float* array) { return reinterpret_cast<const char*>(array + at); };
         Strip<kBf16, true>(std::min(kTile, rows - r), delta.row(row + r), delta_stride, packed, panel,
                            gradient + r * stride + panel * kPanel, stride, kPanel,
@@ -421,11 +421,45 @@ void Update(const Matrix<kBf16>& given, const Matrix<kBf16>& right, bool transpo
   }
 }
 
+// ---- Examples: rows of pixels, divided by their scale ---------------------------------------------------------------
+
+constexpr int64_t kAhead = 4;
+
+template <bool kBf16>
+AVX512 void Gather(const uint8_t* pixels, int64_t examples, int64_t features, const int32_t* rows, int64_t count,
+                   float scale, char* out) {
+  const __m512 divisor = _mm512_set1_ps(scale);
+  for (int64_t r = 0; r < count; r++, out += features * (kBf16 ? 2 : 4)) {
+    auto row = [&](int64_t number) { return pixels + std::clamp<int64_t>(rows[number], 0, examples - 1) * features; };
+    // The rows lie anywhere: a few are asked for ahead.
+    if (r + kAhead < count)
+      for (int64_t c = 0; c < features; c += 64) _mm_prefetch(row(r + kAhead) + c, _MM_HINT_T0);
+    const uint8_t* from = row(r);
+    for (int64_t c = 0; c < features; c += kVector) {
+      __mmask16 mask = First(features - c);
+      __m512i whole = _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(mask, from + c));
+      __m512 x = _mm512_div_ps(_mm512_cvtepi32_ps(whole), divisor);
+      if (kBf16)
+        _mm256_mask_storeu_epi16(out + 2 * c, mask, (__m256i)_mm512_cvtneps_pbh(x));
+      else
+        _mm512_mask_storeu_ps(out + 4 * c, mask, x);
+    }
+  }
+}
+
 // ---- What XLA calls ---------------------------------------------------------------------------------------------------
 
 template <bool kBf16>
 Matrix<kBf16> MatrixOf(const ffi::AnyBuffer& buffer) {
   return {static_cast<const char*>(buffer.untyped_data()), buffer.dimensions()[0], buffer.dimensions()[1]};
+}
+
+ffi::Error GatherHandler(ffi::BufferR2<ffi::U8> pixels, ffi::BufferR1<ffi::S32> rows, ffi::BufferR0<ffi::F32> scale,
+                         ffi::Result<ffi::AnyBuffer> out) {
+  auto gather = out->element_type() == ffi::BF16 ? Gather<true> : Gather<false>;
+  gather(pixels.typed_data(), pixels.dimensions()[0], pixels.dimensions()[1], rows.typed_data(), rows.dimensions()[0],
+         *scale.typed_data(), static_cast<char*>(out->untyped_data()));
+  return ffi::Error::Success();
 }
 
 ffi::Error MultiplyHandler(ffi::AnyBuffer left, ffi::AnyBuffer right, bool transposed,
@@ -438,8 +472,8 @@ ffi::Error MultiplyHandler(ffi::AnyBuffer left, ffi::AnyBuffer right, bool trans
 }
 
 ffi::Error UpdateHandler(ffi::AnyBuffer delta, ffi::AnyBuffer right, ffi::BufferR2<ffi::F32> w, ffi::BufferR2<ffi::F32> m,
-                         ffi::BufferR2<ffi::F32> v, ffi::BufferR1<ffi::F32> rates, bool transposed, bool turned,
-                         ffi::ResultBufferR2<ffi::F32> new_w, ffi::ResultBufferR2<ffi::F32> new_m,
+                         ffi::BufferR2<ffi::F32> v, ffi::BufferR1<ffi::F32> rates, ffi::RemainingArgs, bool transposed,
+                         bool turned, ffi::ResultBufferR2<ffi::F32> new_w, ffi::ResultBufferR2<ffi::F32> new_m,
                          ffi::ResultBufferR2<ffi::F32> new_v, ffi::RemainingRets copies) {
   bool bf16 = delta.element_type() == ffi::BF16;
   auto copy = [&](size_t number) { return static_cast<char*>((*copies.get<ffi::AnyBuffer>(number))->untyped_data()); };
@@ -468,6 +502,13 @@ extern "C" int dropstudy_gains(int bf16) {
   return !bf16 || !amx_bf16;
 }
 
+XLA_FFI_DEFINE_HANDLER_SYMBOL(dropstudy_gather, GatherHandler,
+                              ffi::Ffi::Bind()
+                                  .Arg<ffi::BufferR2<ffi::U8>>()
+                                  .Arg<ffi::BufferR1<ffi::S32>>()
+                                  .Arg<ffi::BufferR0<ffi::F32>>()
+                                  .Ret<ffi::AnyBuffer>());
+
 XLA_FFI_DEFINE_HANDLER_SYMBOL(dropstudy_multiply, MultiplyHandler,
                               ffi::Ffi::Bind()
                                   .Arg<ffi::AnyBuffer>()
@@ -483,6 +524,7 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(dropstudy_update, UpdateHandler,
                                   .Arg<ffi::BufferR2<ffi::F32>>()
                                   .Arg<ffi::BufferR2<ffi::F32>>()
                                   .Arg<ffi::BufferR1<ffi::F32>>()
+                                  .RemainingArgs()  // the copies of the step before, whose memory is used again, and whatever must be made before
                                   .Attr<bool>("transposed")
                                   .Attr<bool>("turned")
                                   .Ret<ffi::BufferR2<ffi::F32>>()

@@ -36,3 +36,25 @@ def mnist_folder() -> Path:
     if _DATA is None or not (Path(_DATA) / "mnist").is_dir():
         pytest.skip("DROPSTUDY_DATA does not name a folder with mnist/ in it")
     return Path(_DATA).resolve()
+
+
+@pytest.fixture
+def our_kernels(monkeypatch):
+    """Let this process train with kernels of our own, as the local workers do where they gain by them."""
+    from dropstudy.engine import native  # noqa: PLC0415 - jax, which most tests do without
+    from dropstudy.kernels import VARIABLE, kernels  # noqa: PLC0415
+
+    monkeypatch.setenv(VARIABLE, str(kernels().path))
+    native.precisions.cache_clear()
+    if "float32" not in native.precisions():
+        pytest.skip(kernels().obstacle or "our kernels gain nothing on this processor")
+    yield
+    monkeypatch.undo()
+    native.precisions.cache_clear()
+
+
+@pytest.fixture(params=["XLA's kernels", "our kernels"])
+def either_kernels(request):
+    """Once with XLA's kernels and once with ours, where this machine runs them."""
+    if request.param == "our kernels":
+        request.getfixturevalue("our_kernels")

@@ -86,6 +86,7 @@ def distance(ours, theirs):
     return float(np.linalg.norm(np.asarray(ours) - theirs) / np.linalg.norm(theirs))
 
 
+@pytest.mark.usefixtures("either_kernels")
 def test_epochs_equal_those_of_keras(digits):
     run = run_on(digits, epochs=2)
     x = digits.x_train.reshape(len(digits.x_train), -1).astype("float32") / 16
@@ -134,6 +135,7 @@ def test_the_notebooks_network_walks_with_keras(mnist_folder):
         assert ours == pytest.approx(theirs, rel=1e-4)
 
 
+@pytest.mark.usefixtures("either_kernels")
 @pytest.mark.mnist
 def test_a_whole_epoch_of_mnist_equals_that_of_keras(mnist_folder):
     mnist = load_dataset("mnist", data_dir=mnist_folder)
@@ -143,6 +145,7 @@ def test_a_whole_epoch_of_mnist_equals_that_of_keras(mnist_folder):
         assert ours == pytest.approx(theirs, rel=2e-3)
 
 
+@pytest.mark.usefixtures("either_kernels")
 @pytest.mark.mnist
 def test_a_whole_epoch_of_the_notebooks_network_with_tanh_equals_that_of_keras(mnist_folder):
     # Without relu's kink the full network stays together to the end.
@@ -300,6 +303,7 @@ def test_the_best_epochs_weights_are_kept_and_tested(digits):
     assert not any(name.startswith("best/") for name in result.state)
 
 
+@pytest.mark.usefixtures("either_kernels")
 def test_patience_ends_a_run_as_keras_early_stopping_does(digits):
     _, segment = held_out(digits, epochs=30, restore_best=True, patience=2)
     result = train_segment(segment)
@@ -339,6 +343,7 @@ def test_without_noise_the_noisy_metrics_are_the_clean_ones(digits):
     assert (final.noisy_loss, final.noisy_accuracy) == (final.clean_loss, final.clean_accuracy)
 
 
+@pytest.mark.usefixtures("either_kernels")
 def test_noisy_metrics_are_those_of_keras_network_with_dropout_on(digits):
     run = run_on(digits, rate=0.5, epochs=3)
     result = train_segment(segment_of(run, digits))

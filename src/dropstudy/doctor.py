@@ -5,18 +5,24 @@ from __future__ import annotations
 import os
 import platform
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 from dropstudy.data.cache import cache_folder
 from dropstudy.hardware import choose_device, choose_precision, physical_cores, why_device, why_precision
-from dropstudy.workers import LocalWorkers, device_name
+from dropstudy.kernels import kernels
+from dropstudy.workers import LocalWorkers, device_name, own_kernels
+
+if TYPE_CHECKING:
+    from dropstudy.hardware import Device
 
 
 def lines() -> list[str]:
-    """Device, precision, workers, versions and folders, one line each. Starts one worker, to ask it."""
+    """Device, precision, kernels, workers, versions and folders, one line each. Starts one worker, to ask it."""
     chosen = choose_device()
     workers = LocalWorkers(1, chosen)
     try:
         device = workers.submit(device_name).result()
+        own = workers.submit(own_kernels).result()
     finally:
         workers.shutdown()
     libraries = ("dropstudy", "jax", "jaxlib", "keras", "numpy", "scikit-learn")
@@ -24,9 +30,19 @@ def lines() -> list[str]:
     return [
         f"device: {device}: {why_device()}",
         f"precision: {choose_precision('auto', chosen)}: {why_precision(chosen)}",
+        f"kernels: {_kernels(chosen, own)}",
         f"workers: {physical_cores()}, one for each physical core, one thread each",
         f"python: {platform.python_version()} on {platform.system()} {platform.machine()}",
         "versions: " + ", ".join(f"{name} {version(name)}" for name in libraries),
         f"data: {data or 'DROPSTUDY_DATA is not set'}",
         f"cache: {cache_folder()}",
     ]
+
+
+def _kernels(device: Device, own: list[str]) -> str:
+    """Whose kernels multiply, and why."""
+    if own:
+        return f"our own for {' and '.join(own)} where runs train singly, XLA's for the rest"
+    if device != "cpu":
+        return "XLA's; ours are for CPUs"
+    return f"XLA's: {kernels().obstacle or 'ours gain nothing on this processor'}"

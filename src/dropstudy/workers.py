@@ -53,6 +53,13 @@ def train_group(segments: tuple[Segment, ...]) -> tuple[SegmentResult, ...]:
     return engine.train_group(segments)
 
 
+def own_kernels() -> list[str]:
+    """In which precisions the process that calls this multiplies by kernels of our own."""
+    from dropstudy.engine import native  # noqa: PLC0415 - as above
+
+    return sorted(native.precisions())
+
+
 def device_name() -> str:
     """What the process that calls this trains on, for people."""
     from dropstudy.engine import train as engine  # noqa: PLC0415 - as above

@@ -45,7 +45,6 @@ class Kernels(NamedTuple):
     obstacle: str = ""
 
 
-@cache
 def kernels() -> Kernels:
     """The library for this machine's kind of processor, compiled if need be."""
     if os.environ.get(VARIABLE, "") == "off":
@@ -60,25 +59,30 @@ def kernels() -> Kernels:
     compiler = next(filter(None, map(shutil.which, _COMPILERS)), None)
     if compiler is None:
         return Kernels(None, "no C++ compiler (c++, g++ or clang++) to make them with")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Studies that start at once make it once.
-    with FileLock(path.with_suffix(".lock")):
-        return Kernels(path) if path.is_file() else _made(compiler, path)
+    return _made(compiler, path)
 
 
+@cache
 def _made(compiler: str, path: Path) -> Kernels:
+    """Compile; asked for again, the same answer, because what failed once takes as long to fail again."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Studies that start at once make it once.
+        with FileLock(path.with_suffix(".lock"), timeout=_PATIENCE):
+            if not path.is_file():
+                _compile(compiler, path)
+    except (OSError, subprocess.SubprocessError) as error:
+        said = str(getattr(error, "stderr", "") or error).strip().splitlines()
+        return Kernels(None, f"{compiler} could not make them: {said[0] if said else 'it does not say why'}")
+    return Kernels(path)
+
+
+def _compile(compiler: str, path: Path) -> None:
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         library = Path(folder, path.name)
         command = (compiler, *_FLAGS, f"-I{_headers()}", "-o", str(library), str(SOURCE))
-        try:
-            subprocess.run(command, check=True, capture_output=True, text=True, timeout=_PATIENCE)  # noqa: S603 - ours
-        except (OSError, subprocess.SubprocessError) as error:
-            said = str(getattr(error, "stderr", "") or error).strip().splitlines()
-            return Kernels(
-                None, f"{compiler} could not make them: {said[0] if said else 'it does not say why'}"
-            )
+        subprocess.run(command, check=True, capture_output=True, text=True, timeout=_PATIENCE)  # noqa: S603 - ours
         library.replace(path)
-    return Kernels(path)
 
 
 def _digest() -> str:

@@ -1,0 +1,117 @@
+"""Our kernels are compiled once, where they can be, and their want is no obstacle."""
+
+import os
+import shutil
+import stat
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from dropstudy import kernels as room
+from dropstudy.kernels import VARIABLE, kernels
+from dropstudy.workers import LocalWorkers, own_kernels
+
+can_be_made = pytest.mark.skipif(
+    (os.uname().sysname, os.uname().machine) != ("Linux", "x86_64") or not shutil.which("c++"),
+    reason="our kernels are written for Linux on x86_64 and want a C++ compiler",
+)
+
+
+@pytest.fixture
+def empty_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("DROPSTUDY_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv(VARIABLE, raising=False)
+    room._made.cache_clear()
+    yield tmp_path / "cache"
+    room._made.cache_clear()
+
+
+def compiler(folder, name, script):
+    """A program that stands for a compiler."""
+    path = folder / name
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return path
+
+
+@can_be_made
+def test_the_library_is_made_once_and_found_again(empty_cache):
+    path = kernels().path
+    assert path.parent == empty_cache / "kernels"
+    made = path.stat().st_mtime_ns
+    command = (sys.executable, "-c", "from dropstudy.kernels import kernels; print(kernels().path)")
+    said = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - ours
+    assert said.stdout.strip() == str(path)
+    assert path.stat().st_mtime_ns == made
+    assert sorted(each.suffix for each in path.parent.iterdir()) == [".lock", ".so"]
+
+
+@pytest.mark.usefixtures("empty_cache")
+def test_many_that_ask_at_once_make_one(tmp_path, monkeypatch):
+    calls = tmp_path / "calls"
+    slow = f'echo >> {calls}; sleep 0.3; while [ "$1" != -o ]; do shift; done; touch "$2"'
+    compiler(tmp_path, "c++", slow)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr("platform.system", lambda: "Linux")
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    with ThreadPoolExecutor(4) as threads:
+        made = {threads.submit(kernels).result().path for _ in range(4)}
+    assert len(made) == 1
+    assert len(calls.read_text().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [("echo 'fatal: no headers' >&2; exit 1", "fatal: no headers"), ("exit 3", "status 3")],
+)
+def test_a_compiler_that_fails_is_told_of_and_not_asked_again(
+    empty_cache, tmp_path, monkeypatch, script, said
+):
+    calls = tmp_path / "calls"
+    compiler(tmp_path, "c++", f"echo >> {calls}; {script}")
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr("platform.system", lambda: "Linux")
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    for _ in range(2):
+        assert kernels().path is None
+        assert "c++ could not make them" in kernels().obstacle
+        assert said in kernels().obstacle
+    assert len(calls.read_text().splitlines()) == 1
+    assert not list(empty_cache.glob("kernels/*.so"))
+
+
+@pytest.mark.usefixtures("empty_cache")
+def test_a_machine_without_a_compiler_does_without(monkeypatch):
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    monkeypatch.setattr("platform.system", lambda: "Linux")
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    assert kernels() == (None, "no C++ compiler (c++, g++ or clang++) to make them with")
+    with LocalWorkers(1) as crew:
+        assert crew.submit(own_kernels).result(timeout=60) == []
+
+
+@pytest.mark.usefixtures("empty_cache")
+def test_another_system_does_without(monkeypatch):
+    monkeypatch.setattr("platform.machine", lambda: "arm64")
+    assert kernels().path is None
+    assert "arm64" in kernels().obstacle
+
+
+@pytest.mark.usefixtures("empty_cache")
+def test_they_can_be_switched_off(monkeypatch):
+    monkeypatch.setenv(VARIABLE, "off")
+    assert kernels() == (None, f"switched off by {VARIABLE}")
+    with LocalWorkers(1) as crew:
+        assert crew.submit(own_kernels).result(timeout=60) == []
+
+
+@can_be_made
+@pytest.mark.usefixtures("empty_cache")
+def test_a_library_that_has_gone_meanwhile_is_done_without():
+    with LocalWorkers(1) as crew:
+        path = kernels().path
+        path.unlink()
+        path.mkdir()  # nor can it be made again
+        assert crew.submit(own_kernels).result(timeout=60) == []

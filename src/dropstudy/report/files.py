@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dropstudy import charts, stats
-from dropstudy.files import write_files, write_text
+from dropstudy.files import write_files
 from dropstudy.names import plain_name
 from dropstudy.pictures import Drawing
 from dropstudy.report.figures import titled_spec
@@ -54,21 +54,23 @@ def write_report(source: Source, folder: Path, drawing: Drawing | None = None) -
             pictures[figure.name] = drawing.begin(spec)
 
     parts = sections(source, begin)
-    paths = [_text(folder / "report.html", html(source, parts))]
-    for figure in figures_of(parts):
-        stem = folder / "figures" / figure.name
-        drawn = charts.files(pictures[figure.name](), stem)
-        drawn[stem.with_name(f"{figure.name}.csv")] = _csv(figure.table).encode("utf-8")
-        write_files(drawn)
-        paths += drawn
-    summaries = stats.summarise(source.history, source.finals, source.arms)
-    paths += [
-        _text(folder / "history.csv", source.history.to_csv(index=False, lineterminator="\n")),
-        _text(folder / "runs.csv", _csv(run_table(source))),
-        _text(folder / "summary.csv", _csv(summary_table(summaries))),
-        _text(folder / "conclusion.txt", _conclusion(source)),
-    ]
-    return paths
+    figures = folder / "figures"
+    page = {folder / "report.html": html(source, parts)}
+    numbers = {figures / f"{figure.name}.csv": _csv(figure.table) for figure in figures_of(parts)}
+    tables = {
+        folder / "history.csv": source.history.to_csv(index=False, lineterminator="\n"),
+        folder / "runs.csv": _csv(run_table(source)),
+        folder / "summary.csv": _csv(
+            summary_table(stats.summarise(source.history, source.finals, source.arms))
+        ),
+        folder / "conclusion.txt": _conclusion(source),
+    }
+    drawn: dict[Path, bytes] = {}
+    for name, when_drawn in pictures.items():
+        drawn |= charts.files(when_drawn(), figures / name)
+    files = {**_encoded(page), **drawn, **_encoded(numbers | tables)}
+    write_files(files)
+    return list(files)
 
 
 def _conclusion(source: Source) -> str:
@@ -82,6 +84,5 @@ def _csv(frame: pd.DataFrame) -> str:
     return text
 
 
-def _text(path: Path, text: str) -> Path:
-    write_text(path, text)
-    return path
+def _encoded(texts: dict[Path, str]) -> dict[Path, bytes]:
+    return {path: text.encode("utf-8") for path, text in texts.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,8 +45,14 @@ class ShapeTables:
     right: dict[tuple[str, int], NDArray[np.bool_]]
 
     def of(self, arm: str) -> pd.DataFrame:
-        """An arm's finished runs, indexed by seed, ascending."""
-        return self.runs[self.runs["arm"] == arm].set_index("seed").sort_index()
+        """An arm's finished runs, indexed by seed, ascending; not to be changed."""
+        return self._by_arm[arm]
+
+    @cached_property
+    def _by_arm(self) -> dict[str, pd.DataFrame]:
+        """The same of every arm, made once: it is asked for again and again."""
+        runs = self.runs.sort_values("seed").set_index("seed")
+        return {arm.name: runs[runs["arm"] == arm.name] for arm in self.arms}
 
     def pairs(self, arm: str) -> list[int]:
         """Seeds that finished in an arm and in the baseline, ascending."""

@@ -45,6 +45,7 @@ def our_kernels(monkeypatch):
     from dropstudy.kernels import VARIABLE, kernels  # noqa: PLC0415
 
     monkeypatch.setenv(VARIABLE, str(kernels().path))
+    monkeypatch.setattr(native, "LEAST_WORK", 0)
     native.precisions.cache_clear()
     if "float32" not in native.precisions():
         pytest.skip(kernels().obstacle or "our kernels gain nothing on this processor")

@@ -182,6 +182,12 @@ def test_a_run_cut_anywhere_is_the_same_to_the_bit(precision, digits, monkeypatc
             assert np.array_equal(state[name], values), name
 
 
+@pytest.mark.parametrize(("hidden", "ours"), [((512, 512), True), ((64, 64), False)])
+def test_tiny_products_are_left_to_xla(digits, monkeypatch, hidden, ours):
+    monkeypatch.setattr(native, "LEAST_WORK", 2_000_000)
+    assert recipe_of([digits_run(digits, hidden=hidden, batch_size=128)]).native == ours
+
+
 def test_runs_side_by_side_are_left_to_xla(digits):
     runs = [digits_run(digits, rate=rate, epochs=1) for rate in (0.0, 0.5)]
     assert not recipe_of(runs).native

@@ -42,7 +42,7 @@ def lines() -> list[str]:
 def _kernels(device: Device, own: list[str]) -> str:
     """Whose kernels multiply, and why."""
     if own:
-        return f"our own for {' and '.join(own)} where runs train singly, XLA's for the rest"
+        return f"our own for {' and '.join(own)} where runs train singly and are not tiny, XLA's for the rest"
     if device != "cpu":
         return "XLA's; ours are for CPUs"
     return f"XLA's: {kernels().obstacle or 'ours gain nothing on this processor'}"

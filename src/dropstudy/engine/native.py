@@ -7,6 +7,7 @@ local workers set it. Where there is none, or it gains nothing on this processor
 from __future__ import annotations
 
 import ctypes
+import itertools
 import os
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -30,6 +31,10 @@ _capsule = cast("Callable[..., Any]", jax.ffi.pycapsule)
 _GATHER, _MULTIPLY, _UPDATE = "dropstudy_gather", "dropstudy_multiply", "dropstudy_update"
 
 
+LEAST_WORK = 2_000_000
+"""Multiplications of a batch on its way through a network, from which on the kernels gain: benchmarks/README.md."""
+
+
 class Layer(NamedTuple):
     """A layer's kernel, (out, in), with its moments and the copies that products take, as `network.Operands`."""
 
@@ -51,6 +56,12 @@ def precisions() -> frozenset[str]:
         jax.ffi.register_ffi_target(name, _capsule(getattr(library, name)), platform="cpu")
     types = ("float32", "bfloat16")
     return frozenset(name for bf16, name in enumerate(types) if library.dropstudy_gains(bf16))
+
+
+def gains(precision: str, widths: tuple[int, ...], batch_size: int) -> bool:
+    """Whether a network of `widths` trains sooner with the kernels: they are there, and its products are not tiny."""
+    weights = sum(units_in * units_out for units_in, units_out in itertools.pairwise(widths))
+    return weights * batch_size >= LEAST_WORK and precision in precisions()
 
 
 def gather(pixels: Array, rows: Array, scale: ArrayLike, compute: DTypeLike) -> Array:

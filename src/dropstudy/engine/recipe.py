@@ -128,7 +128,7 @@ def recipe_of(runs: Sequence[Run]) -> Recipe:
         scheduled=any(arm.schedule != "constant" for arm in arms),
         l2=any(arm.l2 > 0 for arm in arms),
         max_norm=any(arm.max_norm > 0 for arm in arms),
-        native=len(runs) == 1 and first.precision in native.precisions(),
+        native=len(runs) == 1 and native.gains(first.precision, first.shape.widths, first.shape.batch_size),
     )
 
 

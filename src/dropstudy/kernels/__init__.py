@@ -26,7 +26,7 @@ from dropstudy.data.cache import cache_folder
 VARIABLE = "DROPSTUDY_KERNELS"
 """Environment variable: `off`, or in a worker the library's path."""
 
-SOURCE = Path(__file__).parent / "kernels.cc"
+SOURCES = tuple(Path(__file__).parent / name for name in ("kernels.cc", "packing.h"))
 
 _COMPILERS = ("c++", "g++", "clang++")
 _FLAGS = ("-O3", "-std=c++17", "-shared", "-fPIC", "-w")
@@ -80,14 +80,14 @@ def _made(compiler: str, path: Path) -> Kernels:
 def _compile(compiler: str, path: Path) -> None:
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         library = Path(folder, path.name)
-        command = (compiler, *_FLAGS, f"-I{_headers()}", "-o", str(library), str(SOURCE))
+        command = (compiler, *_FLAGS, f"-I{_headers()}", "-o", str(library), str(SOURCES[0]))
         subprocess.run(command, check=True, capture_output=True, text=True, timeout=_PATIENCE)  # noqa: S603 - ours
         library.replace(path)
 
 
 def _digest() -> str:
     """What the library depends on; jaxlib's headers say how XLA calls it."""
-    told = hashlib.sha256(SOURCE.read_bytes())
+    told = hashlib.sha256(b"".join(source.read_bytes() for source in SOURCES))
     told.update("\0".join((*_FLAGS, version("jaxlib"))).encode())
     return told.hexdigest()[:16]
 

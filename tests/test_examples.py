@@ -39,6 +39,16 @@ def test_an_example_changes_sides_where_most_seeds_of_both_arms_say_so():
     ]
 
 
+def test_an_arm_that_is_wrong_in_most_seeds_is_told_by_its_most_frequent_mistake():
+    mixed, right = [[2], [2], [7], [7], [1]], [[2], [2], [2], [7], [7]]
+    gained, lost = flips(mixed, right, [2])
+    assert (gained[0].before, gained[0].after) == (7, 2)
+    assert lost == []
+    gained, lost = flips(right, [[2], [2], [7], [3], [1]], [2])
+    assert (lost[0].before, lost[0].after) == (2, 1)
+    assert gained == []
+
+
 def test_half_of_the_seeds_are_not_most():
     gained, lost = flips([[1], [0]], [[0], [0]], [0])
     assert gained == lost == []

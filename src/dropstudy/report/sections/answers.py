@@ -108,7 +108,9 @@ def _pictures(title: str, rows: list[Flip], test: TestSet, names: tuple[str, str
     )
     shown = f"{len(pictures)} of {len(rows)}" if len(rows) > len(pictures) else f"All {len(rows)}"
     shown = f"{shown}, the clearest first." if len(rows) > 1 else "The only one."
-    caption = f"{shown} Arrow: from what {names[0]} says most often to what {names[1]} does."
+    caption = (
+        f"{shown} Arrow: from {names[0]} to {names[1]}; of the one that is wrong, its most frequent mistake."
+    )
     return Pictures(title, pictures, caption, ink=test.x.ndim == 3)  # noqa: PLR2004 - (n, rows, columns): shades of grey
 
 

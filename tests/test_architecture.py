@@ -69,7 +69,7 @@ ROOMS = {
     },
     "one_run": {"errors", "records", "tensors", "data", "store", "history", "report", "models", "folder"},
     "judge": {"errors", "records", "store", "stats", "folder", "verdict"},
-    "deciding": {"values", "verdict"},
+    "deciding": {"errors", "values", "verdict"},
     "confirming": {"errors", "records", "files", "spec", "folder", "verdict", "deciding"},
     "results": {
         "files", "records", "values", "pictures", "recorded", "store", "history", "stats", "verdict", "report",
@@ -84,13 +84,13 @@ ROOMS = {
         "running",
     },
     "study": {
-        "errors", "spec", "growth", "hardware", "store", "coordinator", "live", "verdict", "folder", "deciding",
-        "confirming", "results", "running", "rehearsal",
+        "errors", "values", "spec", "growth", "hardware", "store", "coordinator", "live", "verdict", "folder",
+        "deciding", "confirming", "results", "running", "rehearsal",
     },
     "view": {"errors", "store", "report", "study"},
     "cli": {
-        "errors", "presets", "growth", "data", "standing", "progress", "live", "verdict", "report", "tables", "doctor",
-        "folder", "space", "study", "sameness", "view",
+        "errors", "presets", "values", "growth", "data", "standing", "progress", "live", "verdict", "report", "tables",
+        "doctor", "folder", "deciding", "space", "study", "sameness", "view",
     },
     "__main__": {"cli"},
 }  # fmt: skip

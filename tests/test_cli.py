@@ -229,6 +229,27 @@ def test_too_few_seeds_to_decide_anything_are_refused_before_any_training(say, t
     assert not (tmp_path / "s").exists()
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--margin", "-1"), "margin: expected points of test accuracy above 0, received -1"),
+        (("--margin", "nan"), "margin: expected points of test accuracy above 0, received nan"),
+        (("--confirm", "--seeds", "5"), "confirm: expected a study of 6 seeds or more.*received 5"),
+        (("--max-seeds", "9"), "--max-seeds: expected --until-decided beside it.*Add --until-decided"),
+    ],
+)
+@pytest.mark.usefixtures("unreported")
+def test_what_no_verdict_can_use_is_refused_before_any_training(say, tmp_path, words, told):
+    refused = say("run", *TINY, "--out", tmp_path / "s", *words)
+    assert refused.code == 2
+    assert re.search(told, refused.err)
+    assert not (tmp_path / "s").exists()
+
+
+def test_the_version_is_that_of_the_package(say):
+    assert say("--version").out == f"dropstudy {dropstudy.__version__}\n"
+
+
 def test_the_command_that_run_proposes_exports_a_network(trained, say, tmp_path):
     folder, done = trained
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("A trained network: ")]

@@ -189,6 +189,13 @@ def test_the_chosen_arm_is_confirmed_on_fresh_seeds(tmp_path, learning):
     assert (path / "study.db").stat().st_mtime_ns == before
 
 
+def test_a_margin_of_nothing_is_refused_before_any_training(tmp_path, learning):
+    learning(effect=0.0)
+    with pytest.raises(InvalidArgument, match=r"margin.*above 0"):
+        small(tmp_path / "s").run_until_decided(margin=0)
+    assert not (tmp_path / "s").exists()
+
+
 def test_what_was_not_chosen_is_not_confirmed(tmp_path, learning):
     learning(effect=-0.01)
     study = small(tmp_path / "s", rates=[0, 0.2, 0.5], seeds=6).run()

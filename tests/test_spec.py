@@ -648,7 +648,10 @@ def test_patience_brings_the_best_epoch_with_it(given, best, patience):
     [
         ({"restore_best": True, "validation": "test"}, "restore_best.*held out.*look too good"),
         ({"patience": 2, "validation": "test"}, "patience.*held out.*look too good"),
-        ({"patience": 2, "restore_best": False, "validation": 0.1}, "restore_best.*patience asks for it"),
+        (
+            {"patience": 2, "restore_best": False, "validation": 0.1},
+            "restore_best.*patience asks for it.*Add --restore-best.*--validation 0.1",
+        ),
         ({"patience": -1, "validation": 0.1}, "patience"),
         ({"restore_best": "yes", "validation": 0.1}, "restore_best.*true or false"),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dropstudy import values
+from dropstudy.errors import InvalidArgument
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -55,6 +56,17 @@ def until_decided(
     assert verdict is not None  # noqa: S101 - there is one look at least
     tell(f"Not decided with {len(seeds)} seeds, the most that were allowed (--max-seeds).")
     return verdict
+
+
+def refuse_too_few(seeds: tuple[int, ...]) -> None:
+    """Refuse to confirm a study whose seeds are too few for a verdict, before they are trained."""
+    if len(seeds) < FEWEST:
+        raise InvalidArgument(
+            "confirm",
+            expected=f"a study of {FEWEST} seeds or more, which a verdict takes",
+            received=f"{len(seeds)}",
+            next_step=f"Add --seeds {FEWEST}, or --until-decided.",
+        )
 
 
 def looks(have: int, most: int) -> Iterator[int]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,7 +111,7 @@ class Results(Runs):
         from dropstudy.confirming import with_confirmations  # noqa: PLC0415
         from dropstudy.judge import judge  # noqa: PLC0415
 
-        margin = values.number("margin", margin, lambda m: 0 < m < inf, "points of test accuracy above 0")
+        margin = values.margin(margin)
         with Store(self.folder) as store:
             first = judge(store, self.spec, self.frame(), self.finals(), margin=margin)
         fresh = [

@@ -232,7 +232,7 @@ def _restore_best(value: object, patience: object, validation: Any) -> bool:
             "restore_best",
             expected="true, as patience asks for it",
             received="false",
-            next_step="Leave restore_best out, or set patience to 0.",
+            next_step="Add --restore-best (restore_best = true) and hold examples out, such as --validation 0.1.",
         )
     if value and validation == "test":
         raise InvalidArgument(

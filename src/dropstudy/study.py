@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dropstudy import folder, growth
+from dropstudy import folder, growth, values
 from dropstudy.deciding import MOST, until_decided
 from dropstudy.errors import InvalidArgument, StoreError
 from dropstudy.hardware import choose_device
@@ -154,7 +154,11 @@ class Study(Results):
             max_seeds: the most to train.
             margin: differences within ±margin do not matter, in points.
             how: as for `run`.
+
+        Raises:
+            InvalidArgument: before any training, for a margin that is no number above 0 and for too few seeds.
         """
+        margin = values.margin(margin)
         how["listener"] = how.get("listener") or Screen()
 
         def look(seeds: tuple[int, ...]) -> Verdict:

@@ -97,6 +97,11 @@ def number(subject: str, value: object, holds: Callable[[float], bool], expected
     return converted + 0.0  # -0.0 becomes 0.0: one number, one key
 
 
+def margin(value: float) -> float:
+    """Differences of test accuracy that do not matter, in points."""
+    return number("margin", value, lambda m: 0 < m < math.inf, "points of test accuracy above 0")
+
+
 def sequence(subject: str, value: object, of: str) -> list[Any]:
     """A list with something in it."""
     if not isinstance(value, Sequence) or isinstance(value, (str, bytes)) or not value:

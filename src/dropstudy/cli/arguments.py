@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from dropstudy import values as checks
+from dropstudy.deciding import MOST
 from dropstudy.errors import InvalidArgument
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The study's folder.", show_default=False)]
@@ -23,7 +25,10 @@ TrainSize = Annotated[int | None, typer.Option(help="Examples it was trained on;
 
 MARGIN = 0.1
 Margin = Annotated[
-    float, typer.Option(help="Differences of test accuracy that do not matter, in percentage points.")
+    float,
+    typer.Option(
+        help="Differences of test accuracy that do not matter, in percentage points.", callback=checks.margin
+    ),
 ]
 
 
@@ -88,6 +93,20 @@ def seeds(text: str | None) -> int | list[Any] | None:
     """How many seeds, or which."""
     values = numbers("seeds", text, int, "3,4,5")
     return values if values is None or "," in (text or "") else values[0]
+
+
+def most_seeds(given: int | None, *, until_decided: bool) -> int | None:
+    """The seeds to give up at; None where none are added."""
+    if until_decided:
+        return MOST if given is None else given
+    if given is not None:
+        raise InvalidArgument(
+            "--max-seeds",
+            expected="--until-decided beside it",
+            received=f"--max-seeds {given} alone",
+            next_step=f"Add --until-decided, or give the number of seeds as --seeds {given}.",
+        )
+    return None
 
 
 def validation(text: str | None) -> str | float | int | None:

@@ -51,9 +51,7 @@ def report(
             min=0,
         ),
     ] = 0,
-    margin: Annotated[
-        float, typer.Option(help="Differences of test accuracy below this, in points, do not matter.")
-    ] = 0.1,
+    margin: Margin = MARGIN,
 ) -> None:
     """Write a study's page (HTML), figures (PNG, SVG, PDF), tables (CSV) and conclusion into its folder.
 

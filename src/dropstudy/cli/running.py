@@ -71,7 +71,9 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
     until_decided: Annotated[
         bool, typer.Option("--until-decided", help="Add seeds until the verdict is decided.")
     ] = False,
-    max_seeds: Annotated[int, typer.Option(help="With --until-decided: the most seeds.")] = 50,
+    max_seeds: Annotated[
+        int | None, typer.Option(help="With --until-decided: the most seeds; 50 if left out.")
+    ] = None,
     confirm: Annotated[
         bool, typer.Option("--confirm", help="Train the chosen arm and the baseline again, on fresh seeds.")
     ] = False,
@@ -82,11 +84,13 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
 
     Example: dropstudy run notebook --epochs 5 --out studies/quick
     """
+    from dropstudy.deciding import refuse_too_few
     from dropstudy.folder import command
     from dropstudy.live import Screen
     from dropstudy.progress import Silent
     from dropstudy.study import Study
 
+    until = arguments.most_seeds(max_seeds, until_decided=until_decided)
     study = Study(
         spec,
         out=out,
@@ -107,6 +111,9 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
         patience=patience,
         keep_weights=keep_weights,
     )
+
+    if confirm and until is None:
+        refuse_too_few(study.spec.seeds)
 
     def say(text: str) -> None:
         if not quiet:
@@ -131,7 +138,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
             "device": device,
             "listener": Silent() if quiet else Screen(),
         }
-        _train(study, until=max_seeds if until_decided else None, confirm=confirm, margin=margin, how=how)
+        _train(study, until=until, confirm=confirm, margin=margin, how=how)
         print_result(study, margin)
         if not study.reported:
             files = study.report(data_dir=data_dir, margin=margin)

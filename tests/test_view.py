@@ -67,7 +67,8 @@ def test_the_page_and_its_state_are_served(port):
     assert 'data-live="' in body
     state = json.loads(ask(port, "/state", host=f"localhost:{port}")[2])
     assert f'data-live="{state["version"]}"' in body
-    assert state["progress"] == "All 4 runs have ended."
+    assert "All 4 runs have ended." in body
+    assert "4 of 4 runs finished" in body
 
 
 @pytest.mark.parametrize("host", ["example.com", "127.0.0.1.example.com", "localhost.evil", "", "0.0.0.0"])  # noqa: S104
@@ -137,6 +138,21 @@ def test_a_page_is_not_made_anew_more_often_than_it_is_worth(tmp_path, monkeypat
     assert live.page() is not first
 
 
+def test_a_run_that_ends_while_the_page_is_made_is_nowhere_in_it(tmp_path, monkeypatch):
+    study = trained_at_once(monkeypatch, tmp_path / "study", seeds=1)
+    sections = live_module.sections
+
+    def meanwhile(source):
+        trained_at_once(monkeypatch, study.folder, seeds=2)
+        return sections(source)
+
+    monkeypatch.setattr(live_module, "sections", meanwhile)
+    page = LivePage(study.folder).page()
+    assert len(Study.open(study.folder).standings()) == 4
+    assert "All 2 runs have ended." in page
+    assert "2 of 2 runs finished" in page
+
+
 def test_the_page_in_the_browser_follows_the_study(tmp_path, monkeypatch):
     monkeypatch.setattr(live_module, "REST", 0.0)
     study = trained_at_once(monkeypatch, tmp_path / "study", seeds=2)
@@ -152,11 +168,12 @@ def test_the_page_in_the_browser_follows_the_study(tmp_path, monkeypatch):
         made_up.instead_of_workers(monkeypatch)
         settings = {"data": "digits", "hidden": [4], "epochs": 3, "rates": [0, 0.5], "validation": 300}
         Study("notebook", out=study.folder, seeds=3, **settings).run(listener=Silent())
-        until(page, "document.querySelectorAll('#runs tbody tr').length === 6")
+        until(page, "document.getElementById('live').textContent === 'All 6 runs have ended.'")
         draw_all(page)
         assert page.complaints == []
         assert page.locator("#figure-gap .numbers").get_attribute("open") is not None
-        assert page.locator("#live").inner_text() == "All 6 runs have ended."
+        assert rows.count() == 6
+        assert page.locator(".about").inner_text().endswith("6 of 6 runs finished")
 
 
 def test_the_command_serves_until_it_is_interrupted(study):

@@ -6,7 +6,6 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from dropstudy.errors import DropstudyError
 from dropstudy.report.page import html
 from dropstudy.report.sections import sections
 from dropstudy.report.source import read
@@ -15,6 +14,8 @@ from dropstudy.study import Study
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from dropstudy.report.source import Source
 
 REST = 8.0
 """Seconds of rest for each second that making a page takes: training needs the cores more than a page does."""
@@ -52,25 +53,11 @@ class LivePage:
                 begin = time.monotonic()
                 study = Study.open(self._folder)
                 source = read(study.folder, study.spec, study.verdict, data_dir=self._data_dir)
-                self._page = html(source, sections(source), live=version, progress=self.progress())
+                self._page = html(source, sections(source), live=version, progress=_progress(source))
                 self._version = version
                 end = time.monotonic()
                 self._next = end + REST * (end - begin)
             return self._page
-
-    def progress(self) -> str:
-        """How far the study is, in a line."""
-        try:
-            standings = Study.open(self._folder).standings()
-        except DropstudyError as error:
-            return str(error)
-        ended = sum(standing.status in {"done", "diverged", "failed"} for standing in standings)
-        done = sum(standing.epochs_done for standing in standings)
-        planned = sum(standing.run.epochs for standing in standings)
-        if ended == len(standings):
-            return f"All {len(standings):,} runs have ended."
-        runs = f"{ended:,} of {len(standings):,} runs have ended"
-        return f"{runs}, {done:,} of {planned:,} epochs are done. This page follows."
 
     def _stamp(self) -> str:
         """The database's last change; empty where it is gone."""
@@ -78,3 +65,16 @@ class LivePage:
             return str((self._folder / DATABASE).stat().st_mtime_ns)
         except OSError:
             return ""
+
+
+def _progress(source: Source) -> str:
+    """How far the study is, from what the page itself is made of: so the two cannot contradict each other."""
+    finished, total = set(source.finals["key"]), len(source.runs)
+    ended = sum(
+        run.key in finished or source.status.get(run.key) in {"diverged", "failed"} for run in source.runs
+    )
+    if ended == total:
+        return f"All {total:,} runs have ended."
+    planned = sum(run.epochs for run in source.runs)
+    runs = f"{ended:,} of {total:,} runs have ended"
+    return f"{runs}, {len(source.history):,} of {planned:,} epochs are done. This page follows."

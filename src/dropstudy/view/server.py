@@ -64,13 +64,13 @@ def server_of(live: LivePage) -> uvicorn.Server:
 
 
 def app_of(live: LivePage) -> Starlette:
-    """What is answered: `/` with the page, `/state` with its version and how far the study is."""
+    """What is answered: `/` with the page, which says how far the study is, `/state` with its version."""
 
     def page(_: Request) -> Response:
         return HTMLResponse(live.page(), headers=_HEADERS)
 
     def state(_: Request) -> Response:
-        return JSONResponse({"version": live.version, "progress": live.progress()}, headers=_HEADERS)
+        return JSONResponse({"version": live.version}, headers=_HEADERS)
 
     def refused(_: Request, error: Exception) -> Response:
         return PlainTextResponse(f"Error: {error}", status_code=503, headers=_HEADERS)

@@ -125,14 +125,15 @@ async function update(seen) {
   const answer = await fetch("state", { cache: "no-store" });
   if (!answer.ok) return seen;
   const state = await answer.json();
-  document.getElementById("live").textContent = state.progress;
   if (state.version === seen) return seen;
   const text = await (await fetch("./", { cache: "no-store" })).text();
   const fresh = new DOMParser().parseFromString(text, "text/html");
   const open = new Set([...document.querySelectorAll("details[open]")].map((details) => place(details)));
   const top = scrollY;
   document.querySelectorAll(".plot").forEach((plot) => plot.view?.finalize());
-  for (const part of ["main", "nav"]) document.querySelector(part).replaceWith(document.adoptNode(fresh.querySelector(part)));
+  // The line that tells how far the study is stays the same element, so that it is read out when it changes.
+  document.getElementById("live").textContent = fresh.getElementById("live").textContent;
+  for (const part of [".about", "nav", "main"]) document.querySelector(part).replaceWith(document.adoptNode(fresh.querySelector(part)));
   document.querySelectorAll("details").forEach((details) => { details.open = open.has(place(details)); });
   begin(fresh);
   scrollTo({ top, behavior: "instant" });
@@ -148,6 +149,7 @@ async function live() {
     try {
       seen = await update(seen);
     } catch {
+      seen = ""; // once it is back, the whole page anew
       document.getElementById("live").textContent = "The server has stopped; what you see is the last that it told.";
     }
   }

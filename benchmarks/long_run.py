@@ -40,7 +40,7 @@ def train(
     folder: Path, epochs: int, kill_after: float | None
 ) -> tuple[list[tuple[float, float, float]], int]:
     """Run the command; returns (seconds, coordinator, worker) once a second, and its exit code."""
-    arguments = ["notebook", "--data", "digits", "--rates", "0.5", "--hidden", "16", "--batch-size", "1"]
+    arguments = ["notebook", "--data", "digits", "--rates", "0.5", "--hidden", "128,128", "--batch-size", "1"]
     command = [
         sys.executable,
         "-m",
@@ -87,18 +87,17 @@ def main() -> None:
         lines = (Path(place) / "output.txt").read_text().count("Epoch ")
         print(f"finished with exit code {code}: {len(rows)} epochs, each once: {rows['epoch'].is_unique}")
         print(f"{lines} epoch lines in {before[-1][0] + after[-1][0]:.0f} s")
-        settled = after[len(after) // 4 :] or after
-        cells = [["", "a quarter of the way, MiB", "at the end, MiB", "most, MiB"]]
+        # The last seconds are the report's.
+        moments = {
+            "a quarter": len(after) // 4,
+            "half": len(after) // 2,
+            "three quarters": 3 * len(after) // 4,
+        }
+        cells = [["MiB", *(f"{name} of the way" for name in moments), "most, the report included"]]
         for name, column in (("coordinator", 1), ("worker", 2)):
-            values = [sample[column] for sample in settled]
-            cells.append(
-                [
-                    name,
-                    f"{values[0]:.0f}",
-                    f"{values[-2 if len(values) > 1 else -1]:.0f}",
-                    f"{max(values):.0f}",
-                ]
-            )
+            values = [after[at][column] for at in moments.values()]
+            most = max(sample[column] for sample in after)
+            cells.append([name, *(f"{value:.0f}" for value in (*values, most))])
         print(f"\n{table(cells)}")
         write_json(options.json, about, before=before, after=after)
 

@@ -7,7 +7,7 @@ Runs `dropstudy run notebook` with the same four runs (two arms, two seeds) on o
     runs per minute   from the end of the first epoch that each worker trains to the end of the last epoch of all,
                       start-up left out
     wall              the whole command, figures and tables included
-    memory            the largest resident set seen, sampled five times a second; pages that processes share (the
+    memory            the largest resident set seen, sampled every two seconds; pages that processes share (the
                       pixels, the libraries) count in each of them
 
 Nothing else should run on the machine meanwhile.
@@ -37,7 +37,7 @@ SEEDS = 2
 RUNS = len(ARMS) * SEEDS
 MEBIBYTE = 2**20
 PARAMETERS = 784 * 512 + 512 + 512 * 512 + 512 + 512 * 10 + 10
-_BETWEEN_SAMPLES = 0.2
+_BETWEEN_SAMPLES = 2.0  # a look goes through all processes, and takes its time from the workers
 
 
 @dataclass(frozen=True)

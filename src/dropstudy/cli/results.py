@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dropstudy.cli.arguments import MARGIN, DataDir, Folder, Margin
 from dropstudy.errors import RunsFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dropstudy.verdict import Verdict
 
 
 def show(
@@ -84,13 +89,13 @@ def print_standing(study: Any) -> None:
     typer.echo(tables.text(pd.DataFrame(standing.columns(arms, standing.accuracy_heading(standings)))))
 
 
-def print_result(study: Any, margin: float = MARGIN) -> None:
+def print_result(study: Any, margin: float = MARGIN) -> Verdict:
     """A study's table, its verdict, and the estimates behind it."""
     from dropstudy import tables
     from dropstudy.report import shape_title
     from dropstudy.verdict.cells import comparison_cells, gap_cells
 
-    verdict = study.verdict(margin)
+    verdict: Verdict = study.verdict(margin)
     print_summaries(study)
     for shape in verdict.shapes:
         if any(comparison.n for comparison in shape.comparisons):
@@ -102,6 +107,16 @@ def print_result(study: Any, margin: float = MARGIN) -> None:
             typer.echo(f"\n{where}The gap between training and evaluation, percentage points")
             typer.echo(tables.text(gap_cells(shape)))
     typer.echo(f"\n{verdict}")
+    return verdict
+
+
+def arm_to_export(verdict: Verdict, arms: Sequence[str]) -> str:
+    """The chosen arm; where none was chosen, the last one, or the baseline where that hurts."""
+    if verdict.chosen is not None:
+        return verdict.chosen
+    compared = [c for shape in verdict.shapes for c in shape.comparisons]
+    hurts = any(c.arm == arms[-1] and c.decision == "hurts" for c in compared)
+    return arms[0] if hurts else arms[-1]
 
 
 def print_pairs(study: Any) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from dropstudy.cli import arguments
 from dropstudy.cli.arguments import MARGIN, DataDir, Margin
-from dropstudy.cli.results import print_result, print_summaries, report_failures
+from dropstudy.cli.results import arm_to_export, print_result, print_summaries, report_failures
 
 INTERRUPTED = 130
 
@@ -139,12 +139,12 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
             "listener": Silent() if quiet else Screen(),
         }
         _train(study, until=until, confirm=confirm, margin=margin, how=how)
-        print_result(study, margin)
+        verdict = print_result(study, margin)
         if not study.reported:
             files = study.report(data_dir=data_dir, margin=margin)
             page = study.folder / "report.html"
             say(f"\nThe report: {page} (open it in a browser; {len(files) - 1} more files beside it)")
-            arm = shlex.quote(study.spec.arms[-1].name)
+            arm = shlex.quote(arm_to_export(verdict, [arm.name for arm in study.spec.arms]))
             say(f"A trained network: {command('export', study.folder)} --arm {arm}")
     except KeyboardInterrupt:
         more = " --until-decided" * until_decided + " --confirm" * confirm

@@ -73,7 +73,7 @@ def give_verdict(
                 always_valid=bool(looks),
             )
         )
-    decision, chosen, headline = _of_all(shapes)
+    decision, chosen, headline = _of_all(shapes, arms)
     return Verdict(
         decision=decision,
         chosen=chosen,
@@ -240,14 +240,13 @@ def _undecided(comparisons: Sequence[ArmComparison], chosen: str | None) -> list
     return sorted(undecided, key=lambda c: -c.seeds_needed)[:1]
 
 
-def _of_all(shapes: Sequence[ShapeVerdict]) -> tuple[Decision, str | None, str]:
+def _of_all(shapes: Sequence[ShapeVerdict], arms: Sequence[Arm]) -> tuple[Decision, str | None, str]:
     if len(shapes) == 1:
         return shapes[0].decision, shapes[0].chosen, shapes[0].headline
     decisions = [shape.decision for shape in shapes]
     found = dict.fromkeys(decisions)
     chosen = {shape.chosen for shape in shapes}
-    counted = ", ".join(f"{decision} in {decisions.count(decision)}" for decision in found)
-    headline = f"{len(shapes)} networks and training sizes: {counted}."
+    headline = words.about_shapes(shapes, {arm.name: arm for arm in arms})
     decision: Decision = decisions[0] if len(found) == 1 else "depends on the shape"
     return decision, chosen.pop() if len(chosen) == 1 else None, headline
 

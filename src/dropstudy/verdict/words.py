@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from dropstudy.stats import Estimate
-    from dropstudy.verdict.records import ArmComparison, ArmScores, Decision, Gap
+    from dropstudy.verdict.records import ArmComparison, ArmScores, Decision, Gap, ShapeVerdict
 
 _MOST_LISTED = 6
 
@@ -103,6 +103,42 @@ def about_all(
         "too few seeds": "No verdict on all arms",
     }[decision]
     return f"{lead}. Test accuracy against {subject(baseline)}: {'; '.join(_grouped(comparisons))}."
+
+
+def about_shapes(shapes: Sequence[ShapeVerdict], arms: Mapping[str, Arm]) -> str:
+    """What several shapes show, by decision: "Dropout at rate 0.8 ... hurts in both training sizes (500, 2,000)."."""
+    networks, sizes = {shape.hidden for shape in shapes}, {shape.train_size for shape in shapes}
+    if len(networks) == 1:
+        what, places = "training sizes", [f"{shape.train_size:,}" for shape in shapes]
+    elif len(sizes) == 1:
+        what, places = "networks", [shape.hidden for shape in shapes]
+    else:
+        what = "networks and training sizes"
+        places = [f"{shape.hidden} with {shape.train_size:,}" for shape in shapes]
+    parts: list[str] = []
+    for decision in dict.fromkeys(shape.decision for shape in shapes):
+        found = [place for shape, place in zip(shapes, places, strict=True) if shape.decision == decision]
+        where = f" ({', '.join(found)})" if len(found) <= _MOST_LISTED else ""
+        every = "both" if len(shapes) == 2 else f"all {len(shapes)}"  # noqa: PLR2004 - both
+        count = every if len(found) == len(shapes) else f"{len(found)} of {len(shapes)}"
+        parts.append(f"{decision} in {count} {what if not parts else ''}".rstrip() + where)
+    told = {_told(shape) for shape in shapes}
+    arm = arms.get(told.pop() or "") if len(told) == 1 else None
+    if arm is None:
+        return f"{_capital(', '.join(parts))}."
+    against = (
+        "" if subject(arms[shapes[0].baseline]) == "no dropout" else f" against {quoted(shapes[0].baseline)}"
+    )
+    verb = "" if shapes[0].decision in {"helps", "hurts"} else ":"
+    return f"{_capital(subject(arm))}{verb} {', '.join(parts)}{against}."
+
+
+def _told(shape: ShapeVerdict) -> str | None:
+    """The arm that a shape's decision is about: the chosen one, or the only one."""
+    compared = [c.arm for c in shape.comparisons]
+    if shape.chosen in compared:
+        return shape.chosen
+    return compared[0] if len(compared) == 1 else None
 
 
 def beside(comparisons: Sequence[ArmComparison], chosen: str) -> str:

@@ -148,8 +148,7 @@ def with_xla(run, digits, monkeypatch):
 
 ARMS = [
     {"rate": 0.5, "l2": 1e-3, "hidden": (33, 1, 8), "batch_size": 33},
-    {"rate": 0.3, "input_rate": 0.2, "noise": "gaussian"},
-    {"rate": 0.5, "max_norm": 2.0},
+    {"rate": 0.3, "input_rate": 0.2, "noise": "gaussian", "max_norm": 2.0},
     {"rate": 0.5, "optimizer": Optimizer("sgd", learning_rate=0.1, momentum=0.9)},
 ]
 

@@ -135,7 +135,6 @@ def test_the_notebooks_network_walks_with_keras(mnist_folder):
         assert ours == pytest.approx(theirs, rel=1e-4)
 
 
-@pytest.mark.usefixtures("either_kernels")
 @pytest.mark.mnist
 def test_a_whole_epoch_of_mnist_equals_that_of_keras(mnist_folder):
     mnist = load_dataset("mnist", data_dir=mnist_folder)
@@ -303,7 +302,6 @@ def test_the_best_epochs_weights_are_kept_and_tested(digits):
     assert not any(name.startswith("best/") for name in result.state)
 
 
-@pytest.mark.usefixtures("either_kernels")
 def test_patience_ends_a_run_as_keras_early_stopping_does(digits):
     _, segment = held_out(digits, epochs=30, restore_best=True, patience=2)
     result = train_segment(segment)
@@ -343,7 +341,6 @@ def test_without_noise_the_noisy_metrics_are_the_clean_ones(digits):
     assert (final.noisy_loss, final.noisy_accuracy) == (final.clean_loss, final.clean_accuracy)
 
 
-@pytest.mark.usefixtures("either_kernels")
 def test_noisy_metrics_are_those_of_keras_network_with_dropout_on(digits):
     run = run_on(digits, rate=0.5, epochs=3)
     result = train_segment(segment_of(run, digits))

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("our_kernels")
 
 # The fixture sets an environment variable once for all examples, which is what they want.
 of_any_shape = settings(
-    deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 sizes = st.integers(1, 70)
 types = st.sampled_from(["float32", "bfloat16"])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from dropstudy.report.parts import Figure
     from dropstudy.report.source import Source
 
 MOST = 6
@@ -14,6 +16,16 @@ MOST = 6
 def shape_words(shape: tuple[str, int]) -> str:
     """A shape as a title says it, for instance `512-512 units, 60,000 training examples`."""
     return f"{shape[0]} units, {shape[1]:,} training examples"
+
+
+def of_shape(source: Source, shape: tuple[str, int], figure: Figure) -> Figure:
+    """A figure named and titled as that of a shape, and folded where it is not of the first."""
+    return replace(
+        figure,
+        name=f"{figure.name}{ending(source, shape)}",
+        title=f"{figure.title}{where(source, shape)}",
+        folded=figure.folded or folded(source, shape),
+    )
 
 
 def ending(source: Source, shape: tuple[str, int]) -> str:

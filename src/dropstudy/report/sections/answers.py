@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -79,15 +78,7 @@ def _of_shape(source: Source, test: TestSet, shape: tuple[str, int]) -> tuple[st
             if rows
         ]
     if len(test.classes) <= charts.MOST_CLASSES:
-        figure = _confusion(before, after, test, names)
-        blocks.append(
-            replace(
-                figure,
-                name=f"{figure.name}{shapes.ending(source, shape)}",
-                title=f"{figure.title}{where}",
-                folded=shapes.folded(source, shape),
-            )
-        )
+        blocks.append(shapes.of_shape(source, shape, _confusion(before, after, test, names)))
     return paragraph, blocks
 
 

@@ -37,7 +37,6 @@ def learning_curves(source: Source, shape: tuple[str, int]) -> list[Figure]:
     rows = source.of_shape(source.drawn, shape)
     if rows.empty:
         return []
-    ending, where = shapes.ending(source, shape), shapes.where(source, shape)
     table = stats.learning_curves(rows, METRICS)
     several_seeds = len(rows["seed"].unique()) > 1
     caption = "Clean: on a fixed sample of the training data each epoch, on all of it at the last."
@@ -45,17 +44,18 @@ def learning_curves(source: Source, shape: tuple[str, int]) -> list[Figure]:
         caption += " Lines are means over seeds; bands reach from the lowest to the highest seed."
     caption += " Numbers at the lines are those of the last epoch. Click a line of the key to see it alone."
     make = {"side_by_side": ("Accuracy", charts.side_by_side), "losses": ("Loss", charts.losses_side_by_side)}
-    return [
+    figures = [
         Figure(
-            name=f"{name}{ending}",
-            title=f"{title} while training{where}",
+            name=name,
+            title=f"{title} while training",
             chart=draw(rows, source.arms, watches_test=source.spec.watches_test, subtitle=source.subtitle),
             caption=caption,
             table=_of_quantity(table, title.lower()),
-            folded=name == "losses" or shapes.folded(source, shape),
+            folded=name == "losses",
         )
         for name, (title, draw) in make.items()
     ]
+    return [shapes.of_shape(source, shape, figure) for figure in figures]
 
 
 def notebook_figures(source: Source, shape: tuple[str, int]) -> list[Figure]:

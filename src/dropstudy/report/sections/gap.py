@@ -22,16 +22,14 @@ def gap(source: Source) -> Section | None:
         rows = gap_rows(source, shape)
         if rows.empty:
             continue
-        blocks.append(
-            Figure(
-                name=f"gap{shapes.ending(source, shape)}",
-                title=f"The gap, step by step{shapes.where(source, shape)}",
-                chart=charts.gap(rows),
-                caption=_caption(rows),
-                table=rows.assign(hidden=shape[0], train_size=shape[1]),
-                folded=shapes.folded(source, shape),
-            )
+        figure = Figure(
+            name="gap",
+            title="The gap, step by step",
+            chart=charts.gap(rows),
+            caption=_caption(rows),
+            table=rows.assign(hidden=shape[0], train_size=shape[1]),
         )
+        blocks.append(shapes.of_shape(source, shape, figure))
     if not blocks:
         return None
     paragraph = (

@@ -74,19 +74,19 @@ def _blocks(source: Source, shape: tuple[str, int], arms: Sequence[Arm], seeds: 
             )
         )
     if active:
-        blocks.append(_active_units(source, shape, pd.DataFrame(active)))
+        blocks.append(shapes.of_shape(source, shape, _active_units(source.arms, pd.DataFrame(active))))
     if norms:
-        blocks.append(_weight_norms(source, shape, pd.DataFrame(norms)))
+        blocks.append(shapes.of_shape(source, shape, _weight_norms(source.arms, pd.DataFrame(norms))))
     return blocks
 
 
-def _active_units(source: Source, shape: tuple[str, int], table: pd.DataFrame) -> Figure:
+def _active_units(arms: Sequence[Arm], table: pd.DataFrame) -> Figure:
     return Figure(
-        name=f"active-units{shapes.ending(source, shape)}",
-        title=f"Active units{shapes.where(source, shape)}",
+        name="active-units",
+        title="Active units",
         chart=charts.by_layer(
             table,
-            source.arms,
+            arms,
             title="Active units (%)",
             words="Share of hidden units above zero for a test example, by arm and layer.",
             form=".1f",
@@ -94,23 +94,21 @@ def _active_units(source: Source, shape: tuple[str, int], table: pd.DataFrame) -
         caption=f"Share of a layer's units above zero, mean over up to {EXAMPLES:,} test examples. A point is "
         "a network.",
         table=table,
-        folded=shapes.folded(source, shape),
     )
 
 
-def _weight_norms(source: Source, shape: tuple[str, int], table: pd.DataFrame) -> Figure:
+def _weight_norms(arms: Sequence[Arm], table: pd.DataFrame) -> Figure:
     return Figure(
-        name=f"weight-norms{shapes.ending(source, shape)}",
-        title=f"Length of weights{shapes.where(source, shape)}",
+        name="weight-norms",
+        title="Length of weights",
         chart=charts.by_layer(
             table,
-            source.arms,
+            arms,
             title="Length of a unit's weights",
             words="Mean Euclidean length of the weights into a hidden unit, by arm and layer.",
         ),
         caption="Mean Euclidean length of the weights into a unit; a point is a network.",
         table=table,
-        folded=shapes.folded(source, shape),
     )
 
 

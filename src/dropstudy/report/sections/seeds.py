@@ -34,17 +34,15 @@ def seeds(source: Source) -> Section | None:
         pairs = pd.concat(parts).dropna().reset_index() if parts else pd.DataFrame()
         if pairs.empty:
             continue
-        blocks.append(
-            Figure(
-                name=f"seeds{shapes.ending(source, shape)}",
-                title=f"Seed by seed{shapes.where(source, shape)}",
-                chart=charts.slopes(pairs, baseline=labels[baseline]),
-                caption="Each line is a seed: left its test accuracy with the baseline, right with the arm. Click a "
-                "word of the key to see those lines alone.",
-                table=pairs.assign(hidden=shape[0], train_size=shape[1]),
-                folded=shapes.folded(source, shape),
-            )
+        figure = Figure(
+            name="seeds",
+            title="Seed by seed",
+            chart=charts.slopes(pairs, baseline=labels[baseline]),
+            caption="Each line is a seed: left its test accuracy with the baseline, right with the arm. Click a "
+            "word of the key to see those lines alone.",
+            table=pairs.assign(hidden=shape[0], train_size=shape[1]),
         )
+        blocks.append(shapes.of_shape(source, shape, figure))
     if not blocks:
         return None
     paragraph = (

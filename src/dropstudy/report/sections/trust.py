@@ -43,7 +43,7 @@ def trust(source: Source) -> Section | None:
     for shape in source.shapes[: shapes.MOST]:
         bins, rows = _measured(source, test, shape)
         if len(rows):
-            figures.append(_reliability(source, shape, bins))
+            figures.append(shapes.of_shape(source, shape, _reliability(source, bins)))
             scores.append(rows)
     if not scores:
         return None
@@ -89,15 +89,14 @@ def _measured(source: Source, test: TestSet, shape: tuple[str, int]) -> tuple[pd
     return pd.concat(bins, ignore_index=True) if bins else pd.DataFrame(), pd.DataFrame(rows)
 
 
-def _reliability(source: Source, shape: tuple[str, int], bins: pd.DataFrame) -> Figure:
+def _reliability(source: Source, bins: pd.DataFrame) -> Figure:
     return Figure(
-        name=f"reliability{shapes.ending(source, shape)}",
-        title=f"Reliability{shapes.where(source, shape)}",
+        name="reliability",
+        title="Reliability",
         chart=charts.reliability(bins, source.arms),
         caption="Above the dashed line a network is right more often than it says, below it less often. Bins hold "
         f"the test examples of all seeds, {FEWEST_IN_A_BIN} or more; the larger the point, the more of them.",
         table=bins,
-        folded=shapes.folded(source, shape),
     )
 
 

@@ -37,16 +37,14 @@ def verdict(source: Source) -> Section:
         if rows.empty:
             continue
         chart = charts.intervals(rows, seeds, margin=source.verdict.margin, baseline=baseline)
-        blocks.append(
-            Figure(
-                name=f"difference{shapes.ending(source, shape)}",
-                title=f"Test accuracy against {baseline}{shapes.where(source, shape)}",
-                chart=chart,
-                caption=_caption(rows, source.verdict.margin),
-                table=pd.concat([rows.assign(hidden=shape[0], train_size=shape[1])], ignore_index=True),
-                folded=shapes.folded(source, shape),
-            )
+        figure = Figure(
+            name="difference",
+            title=f"Test accuracy against {baseline}",
+            chart=chart,
+            caption=_caption(rows, source.verdict.margin),
+            table=pd.concat([rows.assign(hidden=shape[0], train_size=shape[1])], ignore_index=True),
         )
+        blocks.append(shapes.of_shape(source, shape, figure))
     told = source.verdict
     words, tone = DECISIONS[told.decision]
     others = tuple(sentence for sentence in told.sentences if sentence != told.headline)

@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 __all__ = ["Arrays", "arrays_on_disk", "cache_folder", "cache_folders", "download_folders", "map_arrays"]
 
 _PATIENCE = 120.0  # seconds in which another process should have written its arrays
-
-
 _VECTOR = 16  # float32 in a vector register of 64 bytes, a cache line
 
 
@@ -150,13 +148,13 @@ def _temporary_folder() -> Path:
 
 def _arrays(dataset: Dataset) -> Arrays:
     flat = dataset.x_train.reshape(len(dataset.x_train), -1)
-    used = _filled(np.any(flat, axis=0))
+    used = _filled(np.asarray(flat.any(axis=0)))
     # By rows: a column's index picks columns, and would leave them one after the other.
     x_used = np.ascontiguousarray(flat[:, used]) if len(used) < flat.shape[1] else flat[:0]
     return Arrays(dataset.x_train, dataset.y_train, dataset.x_test, dataset.y_test, used, x_used)
 
 
-def _filled(wanted: Any) -> NDArray[np.int32]:
+def _filled(wanted: NDArray[np.bool_]) -> NDArray[np.int32]:
     """The numbers of what is wanted, and of the first others, so that rows of that many begin where vectors do."""
     used, others = np.flatnonzero(wanted), np.flatnonzero(~wanted)
     missing = -len(used) % _VECTOR

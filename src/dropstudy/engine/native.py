@@ -10,6 +10,7 @@ import ctypes
 import itertools
 import os
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import jax
@@ -22,14 +23,12 @@ if TYPE_CHECKING:
 
     from jax.typing import ArrayLike, DTypeLike
 
-
 _VARIABLE = "DROPSTUDY_KERNELS"
+_GATHER, _MULTIPLY, _UPDATE = "dropstudy_gather", "dropstudy_multiply", "dropstudy_update"
+
 # jax ships no types for these two.
 _array_of = cast("Callable[..., Any]", jax.ShapeDtypeStruct)
 _capsule = cast("Callable[..., Any]", jax.ffi.pycapsule)
-
-_GATHER, _MULTIPLY, _UPDATE = "dropstudy_gather", "dropstudy_multiply", "dropstudy_update"
-
 
 LEAST_WORK = 2_000_000
 """Multiplications of a batch on its way through a network, from which on the kernels gain: benchmarks/README.md."""
@@ -48,10 +47,10 @@ class Layer(NamedTuple):
 @lru_cache(maxsize=1)
 def precisions() -> frozenset[str]:
     """In which types of operands the kernels are used."""
-    path = os.environ.get(_VARIABLE, "")
-    if not path or not os.path.isfile(path):  # noqa: PTH113 - `off` is no path, and `Path` would say nothing more
+    path = Path(os.environ.get(_VARIABLE, "off"))
+    if not path.is_file():
         return frozenset()
-    library = ctypes.CDLL(path)
+    library = ctypes.CDLL(str(path))
     for name in (_GATHER, _MULTIPLY, _UPDATE):
         jax.ffi.register_ffi_target(name, _capsule(getattr(library, name)), platform="cpu")
     types = ("float32", "bfloat16")

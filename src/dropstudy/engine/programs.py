@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from dropstudy.engine import draws, network, noise, optimizers
-from dropstudy.engine.network import BatchScore, Factors, Operands, Params
+from dropstudy.engine.network import BatchScore, Operands, Params
 from dropstudy.engine.state import State, added, nothing_yet
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from jax.typing import ArrayLike
 
-    from dropstudy.engine.optimizers import Moments
     from dropstudy.engine.recipe import Products, Recipe, Settings
 
 T = TypeVar("T")
@@ -246,40 +245,31 @@ def _train_steps(
             recipe=recipe,
             step=since_start,
         )
-        params, moments, kernels = _updated(
-            params, moments, kernels, factors, step=since_start, epoch=epoch, settings=settings, recipe=recipe
-        )
+        if recipe.fused:
+            params, moments, kernels = optimizers.fused_adam(
+                params,
+                moments,
+                kernels,
+                factors,
+                step=since_start,
+                epoch=epoch,
+                settings=settings,
+                recipe=recipe,
+            )
+        else:
+            gradients = network.gradients(params, factors, settings=settings, recipe=recipe)
+            params, moments = optimizers.update(
+                params, moments, gradients, step=since_start, epoch=epoch, settings=settings.optimizer
+            )
+            if recipe.max_norm:
+                params = network.limited(params, settings.max_norm)
+            kernels = network.operands(params, recipe.compute)
         return State(params, moments, added(running, sums)), kernels
 
     first = jnp.asarray(first, jnp.int32)
     carry = (state, network.operands(state.params, recipe.compute))
     trained: State = lax.fori_loop(first, first + jnp.asarray(count, jnp.int32), step, carry)[0]
     return trained
-
-
-def _updated(
-    params: Params,
-    moments: Moments,
-    kernels: tuple[Operands, ...],
-    factors: tuple[Factors, ...],
-    *,
-    step: Array,
-    epoch: Array,
-    settings: Settings,
-    recipe: Recipe,
-) -> tuple[Params, Moments, tuple[Operands, ...]]:
-    """Weights and moments after a step, and the kernels as the next step takes them."""
-    if recipe.fused:
-        return optimizers.fused_adam(
-            params, moments, kernels, factors, step=step, epoch=epoch, settings=settings, recipe=recipe
-        )
-    gradients = network.gradients(params, factors, settings=settings, recipe=recipe)
-    params, moments = optimizers.update(
-        params, moments, gradients, step=step, epoch=epoch, settings=settings.optimizer
-    )
-    if recipe.max_norm:
-        params = network.limited(params, settings.max_norm)
-    return params, moments, network.operands(params, recipe.compute)
 
 
 def _in_batches(index: Array, rows: int) -> tuple[Array, Array]:

@@ -128,7 +128,7 @@ struct Layer {
   int64_t rows, columns;
   const float *w, *m, *v;
   float *new_w, *new_m, *new_v;
-  char *copy, *transposed;
+  char *copy, *turned;
 };
 
 // Four quarters of a vector to the first `rows` of four rows that lie `stride` bytes apart; of each what `bytes` says.
@@ -190,7 +190,7 @@ AVX512 void Turn(const Layer& layer, int64_t row, int64_t rows, const float* fre
       TransposeQuarters(block);
       __mmask16 bytes = First((rows - r) * kSize);
       for (int64_t i = 0; i < 4; i++)
-        StoreQuarters(block[i], layer.transposed + (c + i) * line + (row + r) * kSize, 4 * line,
+        StoreQuarters(block[i], layer.turned + (c + i) * line + (row + r) * kSize, 4 * line,
                       (layer.columns - c - i + 3) / 4, bytes);
     }
   }
@@ -207,7 +207,7 @@ void Update(const Matrix<kBf16>& given, const Matrix<kBf16>& right, bool transpo
   float* gradient = Scratch(memory, kStrip * stride + kVector);
   // A stride that is no power of two, or else the rows of a column would share a few lines of the cache.
   const int64_t fresh_stride = (layer.columns + kVector - 1) / kVector * kVector + kVector;
-  float* fresh = layer.transposed ? Scratch(fresh_memory, kStrip * fresh_stride) : nullptr;
+  float* fresh = layer.turned ? Scratch(fresh_memory, kStrip * fresh_stride) : nullptr;
   for (int64_t row = 0; row < layer.rows; row += kStrip) {
     int64_t rows = std::min(kStrip, layer.rows - row);
     // What Adam will read comes nearer meanwhile.

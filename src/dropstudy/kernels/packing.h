@@ -64,6 +64,12 @@ INLINE __m512i WordsAcross(const Matrix<kBf16>& m, int64_t k, int64_t c) {
   return _mm512_or_si512(even, _mm512_slli_epi32(odd, 16));
 }
 
+// Of a word all but its numbers' signs: -0 is 0 too.
+template <bool kBf16>
+INLINE __m512i Digits() {
+  return _mm512_set1_epi32(kBf16 ? 0x7fff7fff : 0x7fffffff);
+}
+
 // In each quarter of four vectors, the 4 x 4 words transposed.
 INLINE void TransposeQuarters(__m512i* r) {
   __m512i a = _mm512_unpacklo_epi32(r[0], r[1]), b = _mm512_unpackhi_epi32(r[0], r[1]);
@@ -114,14 +120,13 @@ struct Packed {
 
   template <bool kBf16>
   AVX512 void LeaveOutZeros() {
-    const __m512i digits = _mm512_set1_epi32(kBf16 ? 0x7fff7fff : 0x7fffffff);  // all but signs: -0 is 0 too
     for (int64_t p = 0; p < panels; p++) {
       const uint32_t* from = panel(p);
       uint32_t* to = panel(p);
       int32_t* which = index.data() + p * all;
       for (int64_t k = 0; k < all; k++, from += kPanel) {
         __m512i first = _mm512_load_si512(from), second = _mm512_load_si512(from + kVector);
-        if (!_mm512_test_epi32_mask(_mm512_or_si512(first, second), digits)) continue;
+        if (!_mm512_test_epi32_mask(_mm512_or_si512(first, second), Digits<kBf16>())) continue;
         _mm512_store_si512(to, first);
         _mm512_store_si512(to + kVector, second);
         to += kPanel;
@@ -178,7 +183,7 @@ AVX512 const Columns& NonZero(const Matrix<kBf16>& m) {
   for (int64_t c = 0; c < m.columns; c += kVector) {
     __m512i any = _mm512_setzero_si512();
     for (int64_t k = 0; k < Words(kBf16, m.rows); k++) any = _mm512_or_si512(any, WordsAcross(m, k, c));
-    some.kept.push_back(_mm512_test_epi32_mask(any, _mm512_set1_epi32(kBf16 ? 0x7fff7fff : 0x7fffffff)));
+    some.kept.push_back(_mm512_test_epi32_mask(any, Digits<kBf16>()));
     some.before.push_back(static_cast<int32_t>(some.count));
     some.count += __builtin_popcount(some.kept.back());
   }

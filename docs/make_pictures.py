@@ -73,14 +73,14 @@ def report(study: Path) -> None:
             top = min(box["y"] for box in boxes if box)
             bottom = max(box["y"] + box["height"] for box in boxes if box)
             clip = {"x": 0, "y": top, "width": width, "height": bottom - top + 24}
-            write(name, page.screenshot(full_page=True, clip=clip), colors=192)
+            write(name, page.screenshot(full_page=True, clip=clip), colors=256)
             page.close()
         browser.close()
 
 
 def write(name: str, png: bytes, *, colors: int) -> None:
     """A picture with few colours, so that its file is small."""
-    picture = Image.open(io.BytesIO(png)).convert("RGB").quantize(colors)
+    picture = Image.open(io.BytesIO(png)).convert("RGB").quantize(colors, kmeans=4)
     picture.save(PICTURES / f"{name}.png", optimize=True)
 
 

@@ -58,7 +58,7 @@ def study(folder):
         store.begin(META, RUNS)
         runs = store.runs("planned", "running", "failed")
         coordinator.train_runs(
-            store, each_alone(runs), DATA, split, executor=AtOnce(), listener=Listener(), in_flight=2
+            store, each_alone(runs), DATA, split, executor=AtOnce(), listener=Listener(), worker_count=1
         )
 
 

@@ -44,10 +44,11 @@ ROOMS = {
     "pacing": {"records"},
     "patience": {"records", "pacing"},
     "watching": {"records", "patience"},
-    "coordinator": {"errors", "records", "workers", "store", "pacing", "patience", "watching"},
+    "turns": set(),
+    "coordinator": {"errors", "records", "workers", "store", "pacing", "turns", "patience", "watching"},
     "history": {"records"},
     "names": set(),
-    "pace": {"records", "recorded"},
+    "pace": {"records", "recorded", "turns"},
     "standing": {"records", "names", "recorded"},
     "progress": {"records", "data", "recorded", "watching", "coordinator", "pace"},
     "live": {"records", "recorded", "pace", "standing", "progress"},
@@ -81,7 +82,7 @@ ROOMS = {
     },
     "rehearsal": {
         "records", "hardware", "plan", "data", "workers", "store", "coordinator", "pace", "progress", "folder", "space",
-        "running",
+        "running", "turns",
     },
     "study": {
         "errors", "values", "spec", "growth", "hardware", "store", "coordinator", "live", "verdict", "folder",

@@ -89,13 +89,13 @@ def open_study(tmp_path):
         store.close()
 
 
-def go(store, *, executor=None, listener=None, in_flight=2):
+def go(store, *, executor=None, listener=None, worker_count=1):
     """Train what is missing, as a study does; returns the listener."""
     listener = Listener() if listener is None else listener
     runs = store.runs("planned", "running", "failed")
     executor = AtOnce() if executor is None else executor
     train_runs(
-        store, each_alone(runs), DATA, split, executor=executor, listener=listener, in_flight=in_flight
+        store, each_alone(runs), DATA, split, executor=executor, listener=listener, worker_count=worker_count
     )
     return listener
 
@@ -158,16 +158,16 @@ def test_an_epoch_longer_than_a_segment_is_told_of_while_it_lasts(trainer, open_
     assert_finished(store, run)
 
 
-@pytest.mark.parametrize("in_flight", [1, 2, 100])
+@pytest.mark.parametrize("worker_count", [1, 2, 100])
 @pytest.mark.parametrize("threads", [0, 1, 4])
-def test_every_run_ends_as_if_it_were_alone(open_study, in_flight, threads):
+def test_every_run_ends_as_if_it_were_alone(open_study, worker_count, threads):
     runs = make_runs("a", "b", "c", seeds=(0, 1, 2), epochs=4)
     store = open_study(runs)
     if threads:
         with ThreadPoolExecutor(threads) as executor:
-            listener = go(store, executor=executor, in_flight=in_flight)
+            listener = go(store, executor=executor, worker_count=worker_count)
     else:
-        listener = go(store, in_flight=in_flight)
+        listener = go(store, worker_count=worker_count)
     for run in runs:
         assert_finished(store, run)
         assert [epoch for key, epoch in listener.epochs if key == run.key] == [1, 2, 3, 4]
@@ -184,41 +184,35 @@ def test_each_run_gets_the_rows_of_its_seed(trainer, open_study):
         return split(run)[0], held_out + run.seed
 
     train_runs(
-        store, each_alone(runs), DATA, holding_out, executor=AtOnce(), listener=Listener(), in_flight=1
+        store, each_alone(runs), DATA, holding_out, executor=AtOnce(), listener=Listener(), worker_count=1
     )
     for segment in trainer.segments:
         assert np.array_equal(segment.train_index, split(segment.run)[0])
         assert np.array_equal(segment.validation_index, held_out + segment.run.seed)
 
 
-def test_no_worker_waits_for_the_disk(open_study, monkeypatch):
-    """What comes next, of this run or the next one, is handed out before the last segment is written."""
-    first, second = runs = make_runs("first", "second", epochs=4)
+def test_no_worker_waits_for_the_disk(open_study, trainer, monkeypatch):
+    """What comes next, of this run or, at its end, of the next one, is handed out before the last one is written."""
+    runs = make_runs(*"abcdef", epochs=4)
     store = open_study(runs)
-    events = []
     commit = store.commit
+    seen = []
 
-    def logged_train(segment):
-        events.append(("train", segment.run.key, first_epoch(segment)))
-        return train(segment)
-
-    def logged_commit(results, **options):
-        events.extend(("commit", run.key, result.history[0].epoch - 1) for run, result in results)
+    def watched(results, **options):
+        handed_out = {(one.run.key, one.done) for one in trainer.segments}
+        begun = {key for key, _ in handed_out}
+        for run, result in results:
+            seen.append((run.key, result.done))
+            if result.done < run.steps:
+                assert (run.key, result.done) in handed_out
+            else:
+                assert len(begun) >= min(len(runs), runs.index(run) + 3)  # two take turns
         commit(results, **options)
 
-    monkeypatch.setattr(workers, "train", logged_train)
-    monkeypatch.setattr(store, "commit", logged_commit)
-    go(store, in_flight=1)
-    expected = [
-        ("train", first.key, 0),
-        ("train", first.key, 1),
-        ("commit", first.key, 0),
-        ("train", first.key, 3),
-        ("commit", first.key, 1),
-        ("train", second.key, 0),
-        ("commit", first.key, 3),
-    ]
-    assert events[: len(expected)] == expected
+    monkeypatch.setattr(store, "commit", watched)
+    go(store, worker_count=1)
+    assert {(run.key, run.steps) for run in runs} <= set(seen)
+    assert len(seen) > 2 * len(runs)
 
 
 def test_nothing_to_train_is_done_at_once(trainer, open_study):
@@ -227,39 +221,7 @@ def test_nothing_to_train_is_done_at_once(trainer, open_study):
     assert (trainer.segments, listener.epochs, listener.ends) == ([], [], [])
 
 
-# How many at once
-
-
-@pytest.mark.parametrize("in_flight", [1, 3])
-def test_so_many_runs_are_under_way_and_the_first_end_before_the_last_begin(trainer, open_study, in_flight):
-    runs = make_runs(*"abcdefgh", epochs=6)
-    store = open_study(runs)
-    most = 0
-    under_way = set()
-
-    class Watcher(Listener):
-        def ended(self, run, status, cause):
-            super().ended(run, status, cause)
-            under_way.discard(run.key)
-
-    def watched(segment):
-        nonlocal most
-        under_way.add(segment.run.key)
-        most = max(most, len(under_way))
-        return train(segment)
-
-    trainer.trouble = dict.fromkeys((run.key for run in runs), watched)
-    with ThreadPoolExecutor(1) as executor:
-        listener = go(store, executor=executor, listener=Watcher(), in_flight=in_flight)
-    # As many more while the ends of runs are being written: their places are already taken.
-    assert most <= 2 * in_flight
-    assert most >= in_flight
-    begun = list(dict.fromkeys(segment.run.key for segment in trainer.segments))
-    assert begun == [run.key for run in runs]
-    last_begun = trainer.segments.index(next(one for one in trainer.segments if one.run == runs[-1]))
-    done_before = {one.run.key for one in trainer.segments[:last_begun] if first_epoch(one) == 5}
-    assert len(done_before) >= len(runs) - in_flight - 1
-    assert len(listener.ends) == len(runs)
+# How much at once
 
 
 def test_runs_that_wait_or_have_ended_take_no_memory(open_study, monkeypatch):
@@ -277,7 +239,7 @@ def test_runs_that_wait_or_have_ended_take_no_memory(open_study, monkeypatch):
         return rows, held_out
 
     train_runs(
-        store, each_alone(runs), DATA, watched_split, executor=AtOnce(), listener=Listener(), in_flight=3
+        store, each_alone(runs), DATA, watched_split, executor=AtOnce(), listener=Listener(), worker_count=2
     )
     assert len(alive) == len(runs)
     assert max(alive) <= 3 + 2  # and the one that ends, and the one before it, which a name still holds
@@ -305,7 +267,7 @@ def slow_disk(monkeypatch):
 def test_results_that_come_faster_than_the_disk_are_committed_together(open_study, slow_disk):
     runs = make_runs("a", "b", seeds=range(20), epochs=6)
     store = open_study(runs)
-    listener = go(store, in_flight=3)
+    listener = go(store, worker_count=2)
     assert len(slow_disk) < len(runs) / 2
     assert max(len({run.key for run, _ in batch}) for batch in slow_disk) > 3
     assert all(len(batch) == len({run.key for run, _ in batch}) for batch in slow_disk)  # a run once in each
@@ -332,7 +294,7 @@ def test_a_result_waits_for_its_commit_half_a_second_at_most(open_study, slow_di
 
     monkeypatch.setattr(workers, "train_group", takes_its_time)
     with ThreadPoolExecutor(1) as executor:
-        go(store, executor=executor, listener=Watch(), in_flight=1)
+        go(store, executor=executor, listener=Watch(), worker_count=1)
     assert sorted(told) == [1, 2, 3, 4, 5]
     assert len(slow_disk) == 3
     _, second, third = begun
@@ -576,7 +538,7 @@ def test_a_full_disk_stops_the_study_with_what_was_committed(tmp_path):
             store.begin(META, runs)
             (disk / "filler").write_bytes(bytes(shutil.disk_usage(disk).free - 24 * 1024))
             with ThreadPoolExecutor(2) as executor, pytest.raises(StoreError, match=r"room for [\d,]+ bytes"):
-                go(store, executor=executor, in_flight=3)
+                go(store, executor=executor, worker_count=2)
         (disk / "filler").unlink()
         with Store(folder, write=True) as store:
             store.begin(META, runs)  # sweeps
@@ -637,7 +599,7 @@ with Store(Path(sys.argv[2]), create=True) as store:
     todo = store.runs("planned", "running", "failed")
     groups, listener = standin.each_alone(todo), standin.Listener()
     coordinator.train_runs(
-        store, groups, standin.DATA, standin.split, executor=crew, listener=listener, in_flight=3
+        store, groups, standin.DATA, standin.split, executor=crew, listener=listener, worker_count=2
     )
 crew.shutdown()
 """
@@ -688,7 +650,7 @@ def side_by_side(monkeypatch):
 
 def train_in(groups, store):
     listener = Listener()
-    train_runs(store, groups, DATA, split, executor=AtOnce(), listener=listener, in_flight=1)
+    train_runs(store, groups, DATA, split, executor=AtOnce(), listener=listener, worker_count=1)
     return listener
 
 

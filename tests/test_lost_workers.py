@@ -67,7 +67,7 @@ def study(folder, monkeypatch, trouble, *, times):
     try:
         with Store(folder / "study", create=True) as store:
             store.begin({}, runs)
-            train_runs(store, each_alone(runs), DATA, split, executor=crew, listener=listener, in_flight=3)
+            train_runs(store, each_alone(runs), DATA, split, executor=crew, listener=listener, worker_count=2)
     finally:
         crew.shutdown(wait=True, cancel_futures=True)
     return runs, listener, len(list(marks.iterdir()))

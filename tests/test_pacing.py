@@ -74,3 +74,15 @@ def test_the_first_segment_of_a_large_network_is_a_part_of_an_epoch():
     steps = pacing.first_steps(large, 0)
     assert 1 <= steps < 100
     assert pacing.first_steps(replace(large, shape=replace(large.shape, hidden=(10**6, 10**6))), 0) == 1
+
+
+@given(share=st.floats(0, 100))
+def test_segments_are_half_of_what_a_worker_has_before_it_at_most(share):
+    """The share in seconds here."""
+    run = run_of(epochs=10_000)
+    last, result = after(run, 469, 469, 469 * 0.002)
+    operations = share / 0.002 * pacing.operations(run)
+    (following,) = pacing.next_segments([(last, result)], operations)
+    longest = min(pacing.SECONDS, max(share / 2, pacing.SHORTEST))
+    assert following.steps <= longest / 0.002 + 1
+    assert following.steps >= min(longest / 0.002 - 1, 469)

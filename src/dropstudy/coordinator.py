@@ -5,14 +5,17 @@ so that no worker waits for the disk. Where results come faster than the disk ta
 was busy are committed together: the disk's waits are shared, and a kill loses what a moment brought.
 
 Few runs are under way at once: each holds its weights and moments in memory here and in a checkpoint on disk, and
-a run that is finished early is one that no kill can touch.
+a run that is finished early is one that no kill can touch. Whose turn it is says `turns`.
 """
 
 from __future__ import annotations
 
+import math
 import textwrap
 import time
 import traceback
+from bisect import insort
+from collections import deque
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -20,13 +23,14 @@ from typing import TYPE_CHECKING, Protocol
 
 from dropstudy import watching, workers
 from dropstudy.errors import DamagedFile
-from dropstudy.pacing import first_steps, next_segments
+from dropstudy.pacing import first_steps, next_segments, operations
 from dropstudy.patience import Patience
 from dropstudy.records import Segment
+from dropstudy.turns import next_turn
 from dropstudy.watching import Silence, Watch, describe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
     import numpy as np
     from numpy.typing import NDArray
@@ -73,24 +77,24 @@ def train_runs(
     *,
     executor: Executor,
     listener: Listener,
-    in_flight: int,
+    worker_count: int,
     keep_weights: bool = True,
 ) -> None:
     """Train what is not finished, from wherever the store says that each run stands.
 
     Args:
         store: of the study.
-        groups: what to train, in the order in which to begin. The runs of a group train side by side in one
+        groups: what to train, those that take longest first. The runs of a group train side by side in one
             program; a run by itself is a group of one.
         data: the dataset's files.
         split: training and validation rows of a run.
         executor: what trains the segments.
         listener: told of every epoch and every end.
-        in_flight: groups under way at once; one more than the executor has workers keeps them all busy.
+        worker_count: segments that the executor trains at once.
         keep_weights: whether finished runs leave their weights.
     """
-    training = _Training(store, iter(groups), data, split, executor, listener, keep_weights)
-    training.begin(in_flight)
+    training = _Training(store, deque(groups), data, split, executor, listener, worker_count, keep_weights)
+    training.hand_out()
     while training.active:
         finished, _ = wait(training.active, timeout=training.may_wait(), return_when=FIRST_COMPLETED)
         for future in finished:
@@ -102,12 +106,31 @@ def train_runs(
 
 @dataclass(eq=False)
 class _Work:
-    """Segments that were handed out together, for the first, second or third time."""
+    """Segments that are trained together, for the first, second or third time.
+
+    Args:
+        segments: one of each run.
+        place: of their group in the order of all.
+        tries: how often they have been handed out when they are.
+        handed_out: when, by the monotonic clock.
+        silence: how long nothing has come of them.
+    """
 
     segments: tuple[Segment, ...]
+    place: int
     tries: int = 1
-    handed_out: float = field(default_factory=time.monotonic)
+    handed_out: float = 0.0
     silence: Silence = field(default_factory=Silence)
+
+    @property
+    def left(self) -> float:
+        """Operations until all runs are at their end."""
+        return sum(_operations(segment.run, segment.done) for segment in self.segments)
+
+    @property
+    def size(self) -> float:
+        """Operations of the segments."""
+        return sum(segment.steps * operations(segment.run) for segment in self.segments)
 
 
 @dataclass(eq=False)
@@ -115,12 +138,15 @@ class _Training:
     """Runs under way and runs to come; the first fields are the arguments of `train_runs`."""
 
     store: Store
-    waiting: Iterator[tuple[Run, ...]]
+    waiting: deque[tuple[Run, ...]]
     data: ArrayFiles
     split: Split
     executor: Executor
     listener: Listener
+    worker_count: int
     keep_weights: bool
+    ready: list[_Work] = field(default_factory=list)
+    """What may be handed out of groups that have begun, in their order."""
     active: dict[Future[tuple[SegmentResult, ...]], _Work] = field(default_factory=dict)
     kept: dict[str, tuple[Run, SegmentResult]] = field(default_factory=dict)
     """What is to be committed, by the run's key."""
@@ -131,17 +157,21 @@ class _Training:
 
     def __post_init__(self) -> None:
         self.watch = Watch(self.executor, self.patience)
+        self.begun = 0  # groups
+        self.behind = sum(map(_whole, self.waiting))  # operations of those that have not
 
-    def begin(self, count: int = 1) -> None:
-        """Hand out the first segments of as many more groups, where there are any."""
-        for group in islice(self.waiting, count):
-            segments = [self._first_segment(run) for run in group]
-            # A group that was stopped half way may have lanes at different steps: those go on apart.
-            for done in sorted({segment.done for segment in segments}):
-                self._submit(_Work(tuple(s for s in segments if s.done == done)))
+    def hand_out(self) -> None:
+        """Give the workers what comes next, as long as they can take more."""
+        while (turn := self._next_turn()) is not None:
+            if turn < len(self.ready):
+                work = self.ready.pop(turn)
+                work.handed_out = time.monotonic()
+                self.active[self.executor.submit(workers.train_group, work.segments)] = work
+            else:
+                self._begin()
 
     def settle(self, future: Future[tuple[SegmentResult, ...]]) -> None:
-        """Take what came of segments. First of all, what comes next is handed out."""
+        """Take what came of segments, and hand out what comes next, before anything is written."""
         work = self.active.pop(future)
         try:
             results = future.result()
@@ -149,7 +179,8 @@ class _Training:
             self._troubled(work, error)
         else:
             self.patience.learn(work.segments, time.monotonic() - work.handed_out)
-            self._take(work.segments, results)
+            self._take(work, results)
+        self.hand_out()
 
     def commit_if_due(self) -> None:
         """Commit what there is, unless the disk has just been busy."""
@@ -185,8 +216,32 @@ class _Training:
         if words := self.watch.look(self.active.items()):
             self.listener.notice(words)
 
-    def _submit(self, work: _Work) -> None:
-        self.active[self.executor.submit(workers.train_group, work.segments)] = work
+    def _next_turn(self) -> int | None:
+        """The place in `ready` of what comes next, or the one behind them all for a group that has not begun."""
+        return next_turn(
+            [work.left for work in self.ready] + [_whole(group) for group in islice(self.waiting, 1)],
+            [work.left for work in self.active.values()],
+            share=self._share(),
+            workers=self.worker_count,
+            segment=max((work.size for work in self.active.values()), default=0.0),
+        )
+
+    def _share(self, more: float = 0.0) -> float:
+        """Operations that each worker has before it, with some more than is known here."""
+        known = sum(work.left for work in (*self.ready, *self.active.values()))
+        return (self.behind + known + more) / self.worker_count
+
+    def _begin(self) -> None:
+        """Make the first segments of another group ready."""
+        group = self.waiting.popleft()
+        self.begun, self.behind = self.begun + 1, self.behind - _whole(group)
+        segments = [self._first_segment(run) for run in group]
+        # A group that was stopped half way may have lanes at different steps: those go on apart.
+        for done in sorted({segment.done for segment in segments}):
+            self._make_ready(_Work(tuple(s for s in segments if s.done == done), self.begun))
+
+    def _make_ready(self, work: _Work) -> None:
+        insort(self.ready, work, key=lambda work: work.place)
 
     def _troubled(self, work: _Work, error: Exception) -> None:
         """Give segments again whose worker died; a run that raises, or whose worker always dies, has failed."""
@@ -197,12 +252,12 @@ class _Training:
             self.listener.notice(
                 f"A worker could not train {lanes} runs side by side; trying again in halves."
             )
-            self._submit(_Work(work.segments[: lanes // 2]))
-            self._submit(_Work(work.segments[lanes // 2 :]))
+            self._make_ready(_Work(work.segments[: lanes // 2], work.place))
+            self._make_ready(_Work(work.segments[lanes // 2 :], work.place))
         elif not lost:
             self._fail(run, type(error).__name__, error)
         elif work.tries < MOST_TRIES:
-            self._submit(_Work(work.segments, work.tries + 1))
+            self._make_ready(_Work(work.segments, work.place, work.tries + 1))
             what = "ran out of memory" if isinstance(error, MemoryError) else "died"
             why = f" ({work.silence.hung})" if work.silence.hung else ""
             self.listener.notice(f"A worker {what} while it trained {describe(run)}{why}; trying again.")
@@ -221,13 +276,13 @@ class _Training:
         train_index, validation_index = self.split(run)
         return Segment(run, self.data, train_index, validation_index, state, done, first_steps(run, done))
 
-    def _take(self, segments: tuple[Segment, ...], results: tuple[SegmentResult, ...]) -> None:
-        lanes = list(zip(segments, results, strict=True))
-        onward = next_segments([(segment, result) for segment, result in lanes if not _ended(result)])
-        if onward:
-            self._submit(_Work(onward))
-        else:
-            self.begin()
+    def _take(self, work: _Work, results: tuple[SegmentResult, ...]) -> None:
+        lanes = list(zip(work.segments, results, strict=True))
+        if going_on := [(segment, result) for segment, result in lanes if not _ended(result)]:
+            left = sum(_operations(segment.run, result.done) for segment, result in going_on)
+            others = len(self.active) + len(self.ready) + len(self.waiting)
+            share = self._share(left) if others >= self.worker_count else math.inf  # nobody waits
+            self._make_ready(_Work(next_segments(going_on, share), work.place))
         for segment, result in lanes:
             run, key = segment.run, segment.run.key
             if key in self.kept:  # of what follows one another, the last state is all that matters
@@ -238,11 +293,20 @@ class _Training:
             self.bytes_kept += sum(array.nbytes for array in result.state.values())
 
     def _fail(self, run: Run, what: str, error: Exception) -> None:
-        self.begin()
+        self.hand_out()
         self.commit()  # what the run did before comes first
         cause = f"{what}: {textwrap.shorten(str(error), _CAUSE)}" if str(error) else what
         self.store.fail(run, cause, "".join(traceback.format_exception(error)))
         self.listener.ended(run, "failed", cause)
+
+
+def _operations(run: Run, done: int = 0) -> float:
+    """What a run has before it, about; the looks at its validation and test examples are left out."""
+    return (run.steps - done) * operations(run)
+
+
+def _whole(group: tuple[Run, ...]) -> float:
+    return sum(map(_operations, group))
 
 
 def _ended(result: SegmentResult) -> bool:

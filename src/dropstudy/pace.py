@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import heapq
 import math
 import time
 from collections import defaultdict, deque
 from statistics import fmean, median
 from typing import TYPE_CHECKING
+
+from dropstudy.turns import makespan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -34,21 +35,13 @@ def nearest(shape: Shape, seen: Iterable[Shape]) -> tuple[Shape, float]:
     return closest, epoch_cost(shape) / epoch_cost(closest)
 
 
-def busiest(seconds: Iterable[float], workers: int) -> float:
-    """When the last of some tasks is done that workers take in turn, each the next one as soon as it is free."""
-    free = [0.0] * workers
-    for task in seconds:
-        heapq.heapreplace(free, free[0] + task)
-    return max(free)
-
-
 class Pace:
     """The time left of a study that is running.
 
     Two things are measured. An epoch of a shape takes the median of what it has taken; a shape that has not been
     trained yet is judged by the nearest one. And what happens between epochs (the start of a worker, compiling, the
     look at the test set, the disk) stretches all of it by the ratio of the time that has passed to the time that the
-    epochs took. What is left is handed out to the workers as the coordinator does it, so that the end, when some have
+    epochs took. What is left is shared among the workers as the coordinator does it, so that the end, when some have
     nothing left to do, counts as long as it takes.
 
     Args:
@@ -71,7 +64,7 @@ class Pace:
         self._told: deque[tuple[float, str]] = deque(maxlen=workers)  # when, and of which run, the last ones
         self._epochs = 0  # told since it was steady
         self._work = 0.0  # seconds that those took
-        self._passed = 0.0  # seconds since then, times the workers that had something to do
+        self._passed = 0.0  # seconds that workers had for them, since then and on what they were at then
 
     @property
     def epochs_left(self) -> int:
@@ -99,6 +92,7 @@ class Pace:
             self._seen.add(run.key)
             if len(self._seen) >= self._busy:
                 self._steady = now
+                self._passed = self._busy * self._untold(now)
 
     def ended(self, run: Run) -> None:
         """Note that a run has no more epochs to come."""
@@ -117,9 +111,10 @@ class Pace:
         """Seconds until all is trained; None before an epoch was."""
         if not self._seconds:
             return None
-        under_way_first = sorted(self._left.values(), key=lambda item: item[1] == 0)
-        each = [(self._length(run) - done) * self._epoch_seconds(run.shape) for run, done in under_way_first]
-        return max(0.0, busiest(each, self._workers) * self._stretch() - self._untold())
+        each = [
+            (self._length(run) - done) * self._epoch_seconds(run.shape) for run, done in self._left.values()
+        ]
+        return max(0.0, makespan(each, self._workers) * self._stretch() - self._untold(self._clock()))
 
     @property
     def _busy(self) -> int:
@@ -133,16 +128,18 @@ class Pace:
         self._noted = now
         return now
 
-    def _untold(self) -> float:
+    def _untold(self, now: float) -> float:
         """Seconds for which workers, on average, have been at something that nobody has heard of yet."""
         latest = [when for when, _ in self._told][-max(1, self._busy) :]
-        return self._clock() - fmean(latest) if latest else 0.0
+        return now - fmean(latest) if latest else 0.0
 
     def _stretch(self) -> float:
         """Time that passes for each second of an epoch, on each worker. Below 1 where runs train side by side."""
         typical = fmean(median(seconds) for seconds in self._seconds.values())
         prior = _PRIOR_EPOCHS * self._workers * typical
-        return (self._passed + prior) / (self._work + prior) if self._work + prior else 1.0
+        at_work = self._busy * self._untold(self._noted)
+        passed = max(0.0, self._passed - at_work)
+        return (passed + prior) / (self._work + prior) if self._work + prior else 1.0
 
     def _epoch_seconds(self, shape: Shape) -> float:
         if shape in self._seconds:

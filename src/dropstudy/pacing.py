@@ -1,7 +1,13 @@
-"""How many steps a segment has: it lasts some seconds, whatever a step takes and wherever an epoch ends."""
+"""How many steps a segment has: it lasts some seconds, whatever a step takes and wherever an epoch ends.
+
+Towards the end of a study segments become shorter, so that no worker is left with a long one when the others have
+nothing left to do: a segment has half of what there is for each worker at most (guided self-scheduling:
+C. D. Polychronopoulos and D. J. Kuck, IEEE Transactions on Computers 36, 1987).
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,6 +21,9 @@ SECONDS = 4.0
 
 OVERHEAD = 0.03
 """The share of a segment's time that handing it over and taking it back may cost; beyond it, segments last longer."""
+
+SHORTEST = 0.5
+"""Seconds that a segment lasts at least, unless its run ends: nobody gains by shorter ones."""
 
 LONGEST = 60.0
 """Seconds that no segment is meant to exceed, however much handing it over costs."""
@@ -35,18 +44,21 @@ def first_steps(run: Run, done: int) -> int:
     return max(1, min(to_epochs_end, int(_FIRST / operations(run))))
 
 
-def next_segments(lanes: Sequence[tuple[Segment, SegmentResult]]) -> tuple[Segment, ...]:
+def next_segments(
+    lanes: Sequence[tuple[Segment, SegmentResult]], share: float = math.inf
+) -> tuple[Segment, ...]:
     """The segments that follow those of a group: as many steps as fit, to the end of an epoch where one ends in time.
 
     Args:
-        lanes: the last segment of each run that goes on, and what came of it.
+        lanes: the last segment of each run that goes on, and what came of it; one at least.
+        share: operations that each worker has before it, where runs wait for one.
     """
-    if not lanes:
-        return ()
     last, result = lanes[0]
     handing_over = sum(array.nbytes for _, r in lanes for array in r.state.values()) / _BYTES_A_SECOND
-    seconds = min(LONGEST, max(SECONDS, handing_over / OVERHEAD))
-    steps = max(1, int(seconds * last.steps / max(result.seconds, 1e-3)))
+    a_step = max(result.seconds, 1e-3) / last.steps
+    of_share = share / sum(operations(segment.run) for segment, _ in lanes) * a_step / 2
+    seconds = min(LONGEST, max(min(SECONDS, of_share), SHORTEST, handing_over / OVERHEAD))
+    steps = max(1, int(seconds / a_step))
     beyond = (result.done + steps) % last.run.shape.steps
     if beyond < steps:
         steps -= beyond

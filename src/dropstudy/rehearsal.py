@@ -11,12 +11,13 @@ from dropstudy import folder, plan, workers
 from dropstudy.data import load_dataset
 from dropstudy.data.cache import arrays_on_disk
 from dropstudy.hardware import physical_cores
-from dropstudy.pace import busiest, duration, nearest
+from dropstudy.pace import duration, nearest
 from dropstudy.progress import counted
 from dropstudy.records import Segment
 from dropstudy.running import crew, lanes, rows_of
 from dropstudy.space import in_words
 from dropstudy.store import Store
+from dropstudy.turns import makespan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -172,7 +173,7 @@ def rehearse(
         measured = _measure(groups, arrays_on_disk(dataset), rows_of(spec, dataset), pool, count)
     costs = [_judge(group, measured) for group in groups]
     return Rehearsal(
-        spec, dataset, runs, missing, tuple(groups), count, device, measured, start + busiest(costs, count)
+        spec, dataset, runs, missing, tuple(groups), count, device, measured, start + makespan(costs, count)
     )
 
 

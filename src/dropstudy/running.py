@@ -77,7 +77,7 @@ def train_missing(
                         rows_of(spec, dataset),
                         executor=pool,
                         listener=KeepBest(listener, store) if spec.keep_weights == "best" else listener,
-                        in_flight=count + 1,
+                        worker_count=count,
                         keep_weights=spec.keep_weights != "none",
                     )
     return spec

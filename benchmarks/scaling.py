@@ -120,8 +120,8 @@ def train(workers: int, epochs: int) -> Timing:
 def main() -> None:
     """Run both in turn and print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--repeats", type=int, default=5, help="times that each number of workers trains")
+    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--repeats", type=int, default=3, help="times that each number of workers trains")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every timing there")
     options = parser.parse_args()
 

@@ -1,6 +1,7 @@
 """A table shows every character of what it is given, as it is, whatever the width."""
 
 import csv
+import re
 import sys
 
 import pandas as pd
@@ -35,6 +36,35 @@ def test_on_a_narrow_terminal_names_are_folded_and_nothing_is_lost(monkeypatch, 
         for letter in set(name):
             assert shown.count(letter) >= name.count(letter)
     assert "…" not in shown
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_columns_that_do_not_fit_follow_below_with_no_number_broken(monkeypatch, width):
+    frame = pd.DataFrame(
+        {"arm": ["no dropout", "dropout 0.5 " * 9]}
+        | {f"column {number}": [f"{number}.25 to {number}.75", f"-{number}.5%"] for number in range(10)}
+    )
+    monkeypatch.setattr(type(sys.stdout), "isatty", lambda _: True, raising=False)
+    monkeypatch.setenv("COLUMNS", str(width))
+    shown = tables.text(frame)
+    assert max(map(len, shown.splitlines())) <= width
+    rows = [line.strip() for line in shown.splitlines() if "no dropout" in line]
+    cells = re.split(r"\s{2,}", "  ".join(row.removeprefix("no dropout").strip() for row in rows))
+    assert cells == frame.iloc[0, 1:].tolist()
+    headings = [line for line in shown.splitlines() if line.split()[:1] == ["arm"]]
+    assert len(headings) == len(rows) > 1
+    assert all(shown.count(f"-{number}.5%") == 1 for number in range(10))
+
+
+def test_paragraphs_are_as_wide_as_the_terminal_and_break_between_words(monkeypatch):
+    words = "a --flag 'no dropout' -0.87 (-1.20 to -0.55) " * 9 + "\n\n  short\n" + "x" * 100
+    assert tables.paragraphs(words) == words
+    monkeypatch.setattr(type(sys.stdout), "isatty", lambda _: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "60")
+    shown = tables.paragraphs(words)
+    assert shown.split() == words.split()
+    assert max(len(line) for line in shown.splitlines()[:-1]) <= 60
+    assert shown.splitlines()[-3:] == ["", "  short", "x" * 100]
 
 
 def test_numbers_stand_to_the_right():

@@ -28,19 +28,67 @@ _PIPE_WIDTH = 1000
 
 
 def text(frame: pd.DataFrame) -> str:
-    """A table as plain text, as wide as the terminal; numbers are set to the right."""
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _PIPE_WIDTH
+    """A table as plain text; numbers are set to the right.
+
+    Where the terminal is too narrow for all columns, those that do not fit follow in a table below, the first column
+    again before them.
+    """
+    width = _width()
+    endless = Console(file=io.StringIO(), width=_PIPE_WIDTH)
+
+    def fits(columns: list[int], widest_name: int | None = None) -> bool:
+        return endless.measure(_table(frame, columns, widest_name)).maximum <= width
+
+    every = list(range(frame.shape[1]))
+    if fits(every):
+        return _drawn(_table(frame, every), width)
+    widest_name = width // 3
+    parts = [every[:2]]
+    for column in every[2:]:
+        if fits([*parts[-1], column], widest_name):
+            parts[-1].append(column)
+        else:
+            parts.append([0, column])
+    return "\n".join(_drawn(_table(frame, columns, widest_name), width) for columns in parts)
+
+
+def _width() -> int:
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else _PIPE_WIDTH
+
+
+def _table(frame: pd.DataFrame, columns: list[int], widest_name: int | None = None) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for number, name in enumerate(frame.columns):
+    for number in columns:
         # Folded, since names of arms tend to differ at the end.
-        heading = Text(textwrap.fill(str(name), _HEADING, break_long_words=False))
-        table.add_column(heading, justify="left" if number == 0 else "right", overflow="fold")
+        heading = Text(textwrap.fill(str(frame.columns[number]), _HEADING, break_long_words=False))
+        first = number == 0
+        table.add_column(
+            heading,
+            justify="left" if first else "right",
+            overflow="fold",
+            max_width=widest_name if first else None,
+        )
     for row in frame.itertuples(index=False):
         # Text, so that an arm called "[red]" is printed and not obeyed.
-        table.add_row(*(Text(_cell(value)) for value in row))
+        table.add_row(*(Text(_cell(row[number])) for number in columns))
+    return table
+
+
+def _drawn(table: Table, width: int) -> str:
     stream = io.StringIO()
     Console(file=stream, width=width, color_system=None).print(table)
     return "\n".join(line.rstrip() for line in stream.getvalue().strip("\n").splitlines())
+
+
+def paragraphs(words: str) -> str:
+    """Lines of text, each a paragraph, as wide as the terminal."""
+    width = _width()
+    return "\n".join(
+        textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False)
+        if len(line) > width
+        else line
+        for line in words.splitlines()
+    )
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:

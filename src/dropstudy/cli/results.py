@@ -106,7 +106,7 @@ def print_result(study: Any, margin: float = MARGIN) -> Verdict:
             typer.echo(tables.text(comparison_cells(shape)))
             typer.echo(f"\n{where}The gap between training and evaluation, percentage points")
             typer.echo(tables.text(gap_cells(shape)))
-    typer.echo(f"\n{verdict}")
+    typer.echo(f"\n{tables.paragraphs(str(verdict))}")
     return verdict
 
 

@@ -84,6 +84,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
 
     Example: dropstudy run notebook --epochs 5 --out studies/quick
     """
+    from dropstudy import tables
     from dropstudy.deciding import refuse_too_few
     from dropstudy.folder import command
     from dropstudy.live import Screen
@@ -129,7 +130,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
         if study.reported and not (until_decided or confirm) and margin == MARGIN:
             # Told as its report told it: to estimate all again takes longer than the rest of this command.
             print_summaries(study)
-            typer.echo(f"\n{study.told()}")
+            typer.echo(f"\n{tables.paragraphs(study.told())}")
             report_failures(study)
             return
     try:

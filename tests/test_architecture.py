@@ -70,7 +70,7 @@ ROOMS = {
     },
     "one_run": {"errors", "records", "tensors", "data", "store", "history", "report", "models", "folder"},
     "judge": {"errors", "records", "store", "stats", "folder", "verdict"},
-    "deciding": {"errors", "values", "verdict"},
+    "deciding": {"errors", "records", "values", "verdict"},
     "confirming": {"errors", "records", "files", "spec", "folder", "verdict", "deciding"},
     "results": {
         "files", "records", "values", "pictures", "recorded", "store", "history", "stats", "verdict", "report",

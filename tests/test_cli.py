@@ -235,6 +235,10 @@ def test_too_few_seeds_to_decide_anything_are_refused_before_any_training(say, t
         (("--margin", "-1"), "margin: expected points of test accuracy above 0, received -1"),
         (("--margin", "nan"), "margin: expected points of test accuracy above 0, received nan"),
         (("--confirm", "--seeds", "5"), "confirm: expected a study of 6 seeds or more.*received 5"),
+        (
+            ("--confirm", "--seeds", "6", "--rates", "0,0.2,0.5"),
+            "confirm: .*received 2 arms beside the baseline",
+        ),
         (("--max-seeds", "9"), "--max-seeds: expected --until-decided beside it.*Add --until-decided"),
     ],
 )

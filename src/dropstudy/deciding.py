@@ -10,6 +10,7 @@ from dropstudy.errors import InvalidArgument
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from dropstudy.records import StudySpec
     from dropstudy.verdict import Verdict
 
 MOST = 50
@@ -58,13 +59,29 @@ def until_decided(
     return verdict
 
 
-def refuse_too_few(seeds: tuple[int, ...]) -> None:
-    """Refuse to confirm a study whose seeds are too few for a verdict, before they are trained."""
-    if len(seeds) < FEWEST:
+def refuse_to_confirm(spec: StudySpec, *, adds_seeds: bool) -> None:
+    """Refuse to confirm what cannot be confirmed, before it is trained.
+
+    Args:
+        spec: of the study.
+        adds_seeds: whether seeds are added until its verdict is decided.
+
+    Raises:
+        InvalidArgument: it has too few seeds for a verdict, or several arms of which none may be chosen.
+    """
+    choices = len(spec.arms) - 1
+    if spec.watches_test and choices > 1:
+        raise InvalidArgument(
+            "confirm",
+            expected="validation data apart from the test set, to choose an arm on, or one arm beside the baseline",
+            received=f"{choices} arms beside the baseline, and the test set watched every epoch",
+            next_step="Hold out training examples: --validation 0.1.",
+        )
+    if len(spec.seeds) < FEWEST and not adds_seeds:
         raise InvalidArgument(
             "confirm",
             expected=f"a study of {FEWEST} seeds or more, which a verdict takes",
-            received=f"{len(seeds)}",
+            received=f"{len(spec.seeds)}",
             next_step=f"Add --seeds {FEWEST}, or --until-decided.",
         )
 

@@ -85,7 +85,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
     Example: dropstudy run notebook --epochs 5 --out studies/quick
     """
     from dropstudy import tables
-    from dropstudy.deciding import refuse_too_few
+    from dropstudy.deciding import refuse_to_confirm
     from dropstudy.folder import command
     from dropstudy.live import Screen
     from dropstudy.progress import Silent
@@ -113,8 +113,8 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
         keep_weights=keep_weights,
     )
 
-    if confirm and until is None:
-        refuse_too_few(study.spec.seeds)
+    if confirm:
+        refuse_to_confirm(study.spec, adds_seeds=until is not None)
 
     def say(text: str) -> None:
         if not quiet:

@@ -27,6 +27,7 @@ def made(source: Source) -> Section:
         ),
         ("Versions", f"dropstudy {facts['dropstudy']}, jax {facts['jax']}, Python {facts['python']}"),
         ("Device", devices),
+        ("Processor", facts.get("environment", {}).get("processor", "not recorded")),
         ("Precision of the matrix products", source.spec.precision),
         ("Training time", f"{_duration(seconds)} of one process, over {len(source.history):,} run-epochs"),
     ]

@@ -155,6 +155,14 @@ def test_an_arm_still_improving_is_flagged_with_what_more_epochs_cost():
     assert "'no dropout' (" not in str(verdict)
 
 
+@pytest.mark.parametrize("epochs", [1, 2, 3, 40])
+def test_from_two_epochs_on_it_is_said_who_was_still_improving(epochs):
+    falling = {"no dropout", "dropout 0.5"}
+    accuracies = {"no dropout": flat(), "dropout 0.5": around(-0.3)}
+    verdict = verdict_of(ARMS, accuracies, falling=falling, epochs=epochs)
+    assert ("Not converged" in str(verdict)) == (epochs > 1)
+
+
 def test_one_arm_is_nothing_to_compare():
     alone = verdict_of(ARMS[:1], {"no dropout": flat()})
     assert alone.decision == "nothing to compare"

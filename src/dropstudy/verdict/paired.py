@@ -144,8 +144,8 @@ def _with_tested_epoch(done: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
 def _endings(rows: pd.DataFrame) -> pd.DataFrame:
     """Per run: epochs trained, seconds they took, and whether validation loss was still falling at their end.
 
-    It was where its lowest value lies in the last tenth of the run's epochs, at least in the last; said of runs of
-    three epochs or more.
+    It was where its lowest value lies in the last tenth of the run's epochs, at least in the last; of a single
+    epoch nobody can tell.
     """
     per_run = rows.groupby(["arm", "seed"], sort=False)
     endings = per_run.agg(epochs=("epoch", "max"), seconds=("seconds", "sum")).reset_index()
@@ -157,5 +157,5 @@ def _endings(rows: pd.DataFrame) -> pd.DataFrame:
         how="left",
     )
     tail = np.ceil(endings["epochs"] / 10)
-    endings["still_falling"] = (endings["epochs"] >= 3) & (endings["best_epoch"] > endings["epochs"] - tail)  # noqa: PLR2004
+    endings["still_falling"] = (endings["epochs"] > 1) & (endings["best_epoch"] > endings["epochs"] - tail)
     return endings

@@ -17,7 +17,7 @@ from dropstudy.records import Segment
 from dropstudy.running import crew, lanes, rows_of
 from dropstudy.space import in_words
 from dropstudy.store import Store
-from dropstudy.turns import makespan
+from dropstudy.turns import makespan, most_under_way
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,7 +104,7 @@ class Rehearsal:
         groups = sorted(
             (sum(4 * copies * run.shape.parameters for run in group) for group in self.groups), reverse=True
         )
-        return sum(groups[: self.workers + 1])
+        return sum(groups[: most_under_way(self.workers)])
 
     def __str__(self) -> str:
         return "\n".join(self.lines())

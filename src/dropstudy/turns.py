@@ -22,6 +22,11 @@ def makespan(lengths: Iterable[float], workers: int) -> float:
     return max(max(lengths, default=0.0), sum(lengths) / workers)
 
 
+def most_under_way(workers: int) -> int:
+    """Groups that have begun and not ended, at most: one more than there are workers, and those that went first."""
+    return 2 * workers + 1
+
+
 def next_turn(
     ready: Sequence[float], at_work: Sequence[float], *, share: float, workers: int, segment: float
 ) -> int | None:

@@ -51,7 +51,7 @@ ROOMS = {
     "pace": {"records", "recorded", "turns"},
     "standing": {"records", "names", "recorded"},
     "progress": {"records", "data", "recorded", "watching", "coordinator", "pace"},
-    "live": {"records", "recorded", "pace", "standing", "progress"},
+    "live": {"records", "names", "recorded", "pace", "standing", "progress"},
     "stats": {"records"},
     "verdict": {"records", "names", "stats"},
     "charts": {"errors", "records", "files", "pictures", "names", "stats"},

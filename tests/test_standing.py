@@ -8,6 +8,7 @@ from statistics import mean, stdev
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 from rich.console import Console
 
 from dropstudy import standing
@@ -59,7 +60,7 @@ def test_every_run_is_counted_once_under_its_arm_and_shape(standings):
     assert sum(arm.runs for arm in arms) == len(standings)
     assert len({(arm.arm, arm.hidden, arm.train_size) for arm in arms}) == len(arms)
     for arm in arms:
-        assert arm.done + arm.failed + len(arm.under_way) + arm.to_come == arm.runs
+        assert arm.done + arm.failed + len(arm.begun) + arm.to_come == arm.runs
         assert arm.to_come >= 0
         statuses = [
             each.status
@@ -74,7 +75,7 @@ def test_every_run_is_counted_once_under_its_arm_and_shape(standings):
 def test_the_summary_counts_every_run_once(standings):
     sentence = standing.summary(standings)
     head, *others = [
-        int(number) for number in re.findall(r"(\d+) (?:of|under|to come|failed|diverged)", sentence)
+        int(number) for number in re.findall(r"(\d+) (?:of|begun|to come|failed|diverged)", sentence)
     ]
     assert head + sum(others) == len(standings)
     assert f"of {len(standings)} run" in sentence
@@ -85,7 +86,7 @@ def test_the_summary_counts_every_run_once(standings):
     [
         (["done"], "1 of 1 run is done."),
         (["planned"], "0 of 1 run is done, 1 to come."),
-        (["done", "running", "planned", "failed"], "1 of 4 runs is done, 1 under way, 1 to come, 1 failed."),
+        (["done", "running", "planned", "failed"], "1 of 4 runs is done, 1 begun, 1 to come, 1 failed."),
         (["done"] * 3, "3 of 3 runs are done."),
     ],
 )
@@ -175,8 +176,68 @@ def test_a_grid_fits_its_window(width, height):
     assert max(map(len, shown.splitlines())) <= width
     if width >= 80:
         assert len(shown.splitlines()) <= height
-        assert "arms more, for which the window is too low" in shown
-        assert runs[45].arm.name in shown  # who is at work has the first place
+        assert re.search(r"\d+ more rows do not fit into the window", shown)
+
+
+def rows_of(shown):
+    """The lines between the headings and the first empty one after them."""
+    lines = [line.rstrip() for line in shown.splitlines()]
+    first = next(place for place, line in enumerate(lines) if "───" in line) + 1
+    return lines[first : lines.index("", first)]
+
+
+@given(
+    beginning=st.text("ab 字", min_size=20, max_size=60),
+    width=st.sampled_from([60, 80, 100, 120, 200]),
+    shapes=st.sampled_from([SHAPES, (SHAPES[0], Shape(784, (2048, 2048), 10, 60_000, 128))]),
+    begun=st.integers(0, 3),
+)
+def test_where_a_window_is_narrow_names_give_way_and_no_number_does(beginning, width, shapes, begun):
+    names = [f"x{beginning}{end}" for end in ("0.2", "0.5")]
+    table = LiveTable(Console(file=Terminal(), force_terminal=True, width=width, height=40))
+    runs = [run_of(seed, arm, shape) for seed in range(4) for shape in shapes for arm in names]
+    statuses = ["done"] * 10 + ["running"] * begun + ["planned"] * (6 - begun)
+    standings = [standing_of(run, status, run.seed / 9) for run, status in zip(runs, statuses, strict=True)]
+    table.begin(standings, 0)
+    shown = drawn(table, width)
+    table.end()
+    rows = rows_of(shown)
+    assert max(map(cell_len, shown.splitlines())) <= width
+    for row, arm in zip(rows, standing.by_arm(standings), strict=True):
+        said = rf" {arm.hidden} +{arm.train_size:,}  x.*{arm.arm[-3:]} +{arm.done}/{arm.runs}\b(.*)"
+        rest = re.fullmatch(said, row)[1]
+        assert standing.accuracy_words(arm.accuracies) in rest
+        if width >= 80:
+            assert re.match(rf" +{len(arm.begun)} +{arm.failed} ", rest)
+        assert "…" not in rest or len(arm.begun) > 1  # of several runs as many are told as there is room for
+
+
+@given(st.lists(st.sampled_from(STATUSES), min_size=1, max_size=30), st.integers(10, 20))
+def test_rows_at_work_come_into_view_first_and_stay_in_the_order_of_the_table(statuses, height):
+    table = LiveTable(Console(file=Terminal(), force_terminal=True, width=100, height=height))
+    runs = [run_of(0, f"arm {number} of many") for number in range(len(statuses))]
+    table.begin([standing_of(run, status) for run, status in zip(runs, statuses, strict=True)], 0)
+    shown = drawn(table, 100, height)
+    table.end()
+    places = [int(re.search(r"arm (\d+) of many", row)[1]) for row in rows_of(shown)]
+    assert places == sorted(places)
+    rank = {"running": 0, "planned": 2}
+    ranks = [rank.get(status, 1) for status in statuses]
+    assert sorted(ranks[place] for place in places) == sorted(ranks)[: len(places)]
+    hidden = len(statuses) - len(places)
+    told = re.search(r"^(\d+) more (?:row does|rows do) not fit into the window", shown, re.MULTILINE)
+    assert (int(told[1]) if told else 0) == hidden
+    assert len(shown.splitlines()) <= height
+
+
+def test_a_network_is_named_though_all_rows_in_view_are_of_one():
+    table = LiveTable(Console(file=Terminal(), force_terminal=True, width=100, height=12))
+    runs = [run_of(0, f"arm {number}", shape) for shape in SHAPES for number in range(20)]
+    table.begin([standing_of(run, "planned") for run in runs], 1)
+    shown = drawn(table, 100, 12)
+    table.end()
+    assert all(" 8 " in row for row in rows_of(shown))
+    assert "network" in shown
 
 
 def test_the_table_goes_when_training_is_over_and_a_line_stays(table):

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, TextIO, cast
 
 from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from dropstudy.names import plain_name
 from dropstudy.pace import Pace, duration, epoch_cost
 from dropstudy.progress import EpochLines, counted, run_ended
-from dropstudy.standing import accuracy_heading, by_arm, columns, under_way
+from dropstudy.standing import accuracy_heading, begun, by_arm, columns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from rich.console import RenderableType
 
@@ -32,11 +35,19 @@ FEW_RUNS = 2
 """Up to so many runs are shown epoch by epoch, as Keras does."""
 
 _A_SECOND = 4  # times that the table is drawn again
-_OTHER_LINES = 8  # of the screen: headings, the bar, what stands above and below
-_BETWEEN = 3  # blanks between columns
+_OTHER_LINES = 9  # of the screen: headings, the bar, what stands above and below
+_BETWEEN = 2  # blanks that a column takes besides its text
+_HEADING = 14  # columns after which a heading goes on in a line below
 _BAR = 60  # columns
-_DISPENSABLE = ("under way", "to come", "failed", "running", "done")
-"""Columns that go, in this order, where a window is too narrow for all."""
+_SHORTEST_NAME = 8
+_SHARE_OF_NAMES = 5
+"""Names of arms are shortened to a fifth of the window, and to so many columns, before another column goes."""
+
+_ONE_RUN = len("seed 0: epoch 100/300, 98.00%")
+"""What runs stand at is cut off after so much before the column goes: one run is told whole."""
+
+_DISPENSABLE = ("done", "begun", "failed", "to come", "stands at")
+"""Columns that go, the last first, where a window is too narrow for all."""
 
 
 class Screen:
@@ -80,7 +91,7 @@ class Screen:
 
 
 class LiveTable:
-    """A table of arms: done, under way, failed, to come, accuracy so far; below it the pace and the time left.
+    """A table of arms: done, begun, failed, to come, accuracy so far; below it the pace and the time left.
 
     Args:
         console: the terminal's.
@@ -150,42 +161,57 @@ class LiveTable:
     def renderable(self) -> RenderableType:
         """The table as it is now."""
         arms = by_arm(self._with_begun())
-        rows, left_out = self._that_fit(arms)
-        heading = accuracy_heading(self._standings.values())
-        cells = _fitting(columns(rows, heading), self._console.width)
-        table = Table(box=SIMPLE_HEAD, pad_edge=False)
-        for name in cells:
-            justify: Literal["left", "right"] = "left" if name in {"network", "arm", "under way"} else "right"
-            table.add_column(name, justify=justify, overflow="ellipsis", no_wrap=True)
-        for arm, row in zip(rows, zip(*cells.values(), strict=True), strict=True):
+        places = self._that_fit(arms)
+        # Of all arms, those not in view too: whether there are several networks does not depend on the window.
+        whole = columns(arms, accuracy_heading(self._standings.values()))
+        cells = {name: [texts[place] for place in places] for name, texts in whole.items()}
+        widths = _widths(cells, self._console.width)
+        cells["arm"] = [_short(name, widths["arm"]) for name in cells["arm"]]
+        table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+        for name, width in widths.items():
+            justify: Literal["left", "right"] = "left" if name in {"network", "arm", "stands at"} else "right"
+            table.add_column(
+                Text(_heading(name)),
+                justify=justify,
+                vertical="bottom",
+                overflow="ellipsis",
+                no_wrap=True,
+                width=width,
+            )
+        for place, row in zip(places, zip(*(cells[name] for name in widths), strict=True), strict=True):
+            arm = arms[place]
             # Text, so that an arm called "[red]" is printed and not obeyed.
-            table.add_row(*map(Text, row), style="red" if arm.failed else "" if arm.under_way else "dim")
-        below = [f"and {counted(left_out, 'arm')} more, for which the window is too low"] if left_out else []
+            table.add_row(*map(Text, row), style="red" if arm.failed else "" if arm.begun else "dim")
+        left_out = len(arms) - len(places)
+        does = "does" if left_out == 1 else "do"
+        below = [f"{counted(left_out, 'more row')} {does} not fit into the window"] if left_out else []
         return Group(table, *map(Text, below), self._bar(), Text(self._pace_words()))
 
     def _with_begun(self) -> list[Standing]:
         """Standings, with the runs that workers are at and that have not come to the end of their first epoch.
 
-        Nobody says when a run begins: they begin as the plan has them, and as many as there are workers are under way.
+        Nobody says when a run begins: they begin as the plan has them, and as many as there are workers have begun.
         """
         standings = list(self._standings.values())  # a copy: the other thread goes on
-        idle = self._workers - sum(map(under_way, standings))
-        begun = [
+        idle = self._workers - sum(map(begun, standings))
+        planned = [
             standing for standing in standings if standing.status == "planned" and not standing.epochs_done
         ]
-        begun.sort(key=lambda standing: -epoch_cost(standing.run.shape))
-        keys = {standing.run.key for standing in begun[: max(0, idle)]}
+        planned.sort(key=lambda standing: -epoch_cost(standing.run.shape))
+        keys = {standing.run.key for standing in planned[: max(0, idle)]}
         return [replace(s, status="running") if s.run.key in keys else s for s in standings]
 
-    def _that_fit(self, arms: Sequence[ArmStanding]) -> tuple[Sequence[ArmStanding], int]:
-        """Arms for which there is room: all, or those at work first, in the order of the plan."""
+    def _that_fit(self, arms: Sequence[ArmStanding]) -> list[int]:
+        """Places of the rows for which there is room, in the order of the table.
+
+        Rows with runs that have begun come into view first, then those of which a run is over.
+        """
         room = max(1, self._console.height - _OTHER_LINES)
-        if len(arms) <= room:
-            return arms, 0
-        busy = sorted(
-            range(len(arms)), key=lambda place: (not arms[place].under_way, not arms[place].to_come)
+        first = sorted(
+            range(len(arms)),
+            key=lambda place: (not arms[place].begun, not (arms[place].done or arms[place].failed)),
         )
-        return [arms[place] for place in sorted(busy[:room])], len(arms) - room
+        return sorted(first[:room])
 
     def _bar(self) -> RenderableType:
         done = self._total - self._pace.epochs_left + sum(tuple(self._inside.values()))
@@ -220,15 +246,38 @@ class LiveTable:
         self._console.print(Text(text))
 
 
-def _fitting(cells: dict[str, list[str]], width: int) -> dict[str, list[str]]:
-    """The columns for which there is room; one that is cut off is worse than one that is not there."""
+def _widths(cells: dict[str, list[str]], width: int) -> dict[str, int]:
+    """How wide each column is for which there is room; one whose numbers are cut off is worse than one not there.
 
-    def wide(names: Iterable[str]) -> int:
-        return sum(_BETWEEN + max(map(len, (name, *cells[name]))) for name in names)
+    The names of arms and what runs stand at give way first, since what is left of them still says something.
+    """
+    whole = {name: max(map(cell_len, (*_heading(name).splitlines(), *cells[name]))) for name in cells}
+    least = whole | {
+        "arm": min(whole["arm"], max(_SHORTEST_NAME, width // _SHARE_OF_NAMES)),
+        "stands at": min(whole["stands at"], _ONE_RUN),
+    }
+    needed = ["arm", *(name for name in cells if name not in {"arm", *_DISPENSABLE}), *_DISPENSABLE]
+    room = max(width, least["arm"] + _BETWEEN)
+    widths: dict[str, int] = {}
+    for name in needed:
+        if least[name] + _BETWEEN <= room:
+            widths[name] = least[name]
+            room -= least[name] + _BETWEEN
+    for name in ("arm", "stands at"):
+        if name in widths:
+            more = min(whole[name] - least[name], room)
+            widths[name] += more
+            room -= more
+    return {name: widths[name] for name in cells if name in widths}
 
-    names = list(cells)
-    for name in _DISPENSABLE:
-        if wide(names) <= width:
-            break
-        names.remove(name)
-    return {name: cells[name] for name in names}
+
+def _heading(name: str) -> str:
+    return textwrap.fill(name, _HEADING, break_long_words=False)
+
+
+def _short(name: str, width: int) -> str:
+    """A name that takes no more columns than `width`: of some alphabets a letter takes two."""
+    short, limit = name, width
+    while cell_len(short) > width and limit:
+        short, limit = plain_name(name, limit), limit - 1
+    return short

@@ -27,7 +27,8 @@ class ArmStanding:
         runs: how many there are.
         done: of these, finished.
         failed: of these, failed or diverged.
-        under_way: those that have begun and not ended, in the order of the plan.
+        begun: those that have begun and not ended, in the order of the plan; fewer may be trained at the moment, since
+            runs take turns, and after an interrupt none is.
         accuracies: last validation accuracy of the finished ones, in [0, 1].
     """
 
@@ -37,13 +38,13 @@ class ArmStanding:
     runs: int
     done: int
     failed: int
-    under_way: tuple[Standing, ...]
+    begun: tuple[Standing, ...]
     accuracies: tuple[float, ...]
 
     @property
     def to_come(self) -> int:
         """Runs that have not begun."""
-        return self.runs - self.done - self.failed - len(self.under_way)
+        return self.runs - self.done - self.failed - len(self.begun)
 
 
 def by_arm(standings: Iterable[Standing]) -> tuple[ArmStanding, ...]:
@@ -61,22 +62,19 @@ def by_arm(standings: Iterable[Standing]) -> tuple[ArmStanding, ...]:
     )
 
 
-def under_way(standing: Standing) -> bool:
+def begun(standing: Standing) -> bool:
     """True for a run that has begun and not ended."""
     return standing.status == "running" or (standing.status == "planned" and standing.epochs_done > 0)
 
 
 def summary(standings: Sequence[Standing]) -> str:
-    """One sentence, such as "12 of 24 runs are done, 2 under way, 10 to come."."""
+    """One sentence, such as "12 of 24 runs are done, 2 begun, 10 to come."."""
     counts = Counter(
-        "under way" if under_way(standing) else "to come" if standing.status == "planned" else standing.status
+        "begun" if begun(standing) else "to come" if standing.status == "planned" else standing.status
         for standing in standings
     )
-    counts["under way"] += counts.pop("running", 0)
     done, total = counts.pop("done", 0), len(standings)
-    others = [
-        f"{counts[what]} {what}" for what in ("under way", "to come", "failed", "diverged") if counts[what]
-    ]
+    others = [f"{counts[what]} {what}" for what in ("begun", "to come", "failed", "diverged") if counts[what]]
     head = (
         f"{done} of {total} runs {'is' if done == 1 else 'are'} done"
         if total > 1
@@ -98,11 +96,11 @@ def columns(arms: Sequence[ArmStanding], heading: str) -> dict[str, list[str]]:
         **(shapes if several else {}),
         "arm": [plain_name(arm.arm) for arm in arms],
         "done": [f"{arm.done}/{arm.runs}" for arm in arms],
-        "running": [str(len(arm.under_way)) for arm in arms],
+        "begun": [str(len(arm.begun)) for arm in arms],
         "failed": [str(arm.failed) for arm in arms],
         "to come": [str(arm.to_come) for arm in arms],
         heading: [accuracy_words(arm.accuracies) for arm in arms],
-        "under way": ["; ".join(map(run_words, arm.under_way)) for arm in arms],
+        "stands at": ["; ".join(map(run_words, arm.begun)) for arm in arms],
     }
 
 
@@ -143,6 +141,6 @@ def _arm_standing(arm: str, hidden: str, train_size: int, standings: list[Standi
         runs=len(standings),
         done=len(done),
         failed=sum(standing.status in {"failed", "diverged"} for standing in standings),
-        under_way=tuple(filter(under_way, standings)),
+        begun=tuple(filter(begun, standings)),
         accuracies=tuple(standing.last.val_accuracy for standing in done if standing.last is not None),
     )

@@ -196,6 +196,18 @@ def test_a_margin_of_nothing_is_refused_before_any_training(tmp_path, learning):
     assert not (tmp_path / "s").exists()
 
 
+@pytest.mark.parametrize("effect", [0.01, -0.01])
+@pytest.mark.parametrize("validation", ["test", 0.2])
+def test_the_only_arm_is_confirmed_whether_it_was_chosen_or_the_baseline(
+    tmp_path, learning, effect, validation
+):
+    learning(effect=effect)
+    verdict = small(tmp_path / "s", rates=[0, 0.5], seeds=6, validation=validation).run().confirm()
+    (fresh,) = verdict.confirmations
+    assert [comparison.arm for comparison in fresh.shapes[0].comparisons] == ["dropout 0.5"]
+    assert "On 6 fresh seeds" in str(verdict)
+
+
 def test_what_was_not_chosen_is_not_confirmed(tmp_path, learning):
     learning(effect=-0.01)
     study = small(tmp_path / "s", rates=[0, 0.2, 0.5], seeds=6).run()

@@ -122,7 +122,10 @@ def test_large_networks_first_and_small_ones_after_them():
     runs = [run_of(number) for number in range(12)] + [run_of(number, SMALL) for number in range(12, 48)]
     # In truth a small network takes more than its parameters say: 0.45 of the time for 0.15 of the parameters.
     simulation = Simulation(runs, workers=2, seconds={LARGE: 2.0, SMALL: 0.9})
-    met_both = max(index for index, event in enumerate(simulation.events) if event[1].shape == LARGE)
+    # A run's first epoch is not counted: it was compiled.
+    met_both = next(
+        i for i, (_, run, row) in enumerate(simulation.events) if run.shape == SMALL and row.epoch == 2
+    )
     assert_right(simulation, after=(met_both + 4) / len(simulation.events))
 
 
@@ -155,11 +158,30 @@ def test_time_runs_down_between_epochs_and_never_below_zero():
     now = [0.0]
     pace = Pace([Standing(run_of(0), "planned", 0, None, None)], 1, lambda: now[0])
     pace.epoch(run_of(0), row_of(1, 10.0))
+    now[0] = 10.0
+    pace.epoch(run_of(0), row_of(2, 10.0))
     at_once = pace.seconds_left()
-    now[0] = 15.0
+    now[0] = 25.0
     assert pace.seconds_left() == pytest.approx(at_once - 15)
     now[0] = 1e6
     assert pace.seconds_left() == 0
+
+
+def test_an_epoch_that_was_compiled_first_says_nothing_of_the_others():
+    """Where a run goes on too. A long one does, and the only one that a run has."""
+    now = [0.0]
+    pace = Pace([Standing(run_of(n), "planned", 0, None, None) for n in range(4)], 2, lambda: now[0])
+    for seconds, epoch in ((5.0, 1), (5.0, 2)):  # the second run goes on from its first epoch
+        now[0] += 5
+        pace.epoch(run_of(epoch), row_of(epoch, seconds))
+        assert pace.seconds_left() is None
+    now[0] += 0.1
+    pace.epoch(run_of(1), row_of(2, 0.1))
+    assert pace.seconds_left() < 10
+    for run, seconds in ((run_of(0, epochs=1), 5.0), (run_of(0), 60.0)):
+        alone = Pace([Standing(run, "planned", 0, None, None)], 1, lambda: now[0])
+        alone.epoch(run, row_of(1, seconds))
+        assert alone.seconds_left() is not None
 
 
 def test_run_epochs_a_second_are_those_of_all_workers_together():

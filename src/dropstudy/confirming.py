@@ -90,9 +90,9 @@ def _beside_the_first(first: Verdict, fresh: ShapeVerdict) -> str:
 
 
 def _to_confirm(shape: ShapeVerdict) -> str | None:
-    """The chosen arm; where nothing may be chosen, the only one."""
+    """The chosen arm; where there is only one beside the baseline, that one, chosen or not."""
     enough = [c.arm for c in shape.comparisons if c.n >= FEWEST]
-    if shape.chosen is None and len(shape.comparisons) == 1:
+    if len(shape.comparisons) == 1:
         return enough[0] if enough else None
     return shape.chosen if shape.chosen in enough else None
 

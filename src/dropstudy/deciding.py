@@ -40,13 +40,7 @@ def until_decided(
     Raises:
         InvalidArgument: `most` is below the seeds that a verdict takes.
     """
-    most = values.integer(
-        "max_seeds",
-        most,
-        FEWEST,
-        values.MAX_COUNT,
-        f"a whole number of seeds from {FEWEST}, which a verdict takes",
-    )
+    most = checked_most(most)
     verdict = None
     for count in looks(len(seeds), most):
         seeds = more_seeds(seeds, count)
@@ -57,6 +51,21 @@ def until_decided(
     assert verdict is not None  # noqa: S101 - there is one look at least
     tell(f"Not decided with {len(seeds)} seeds, the most that were allowed (--max-seeds).")
     return verdict
+
+
+def checked_most(seeds: object) -> int:
+    """Seeds to give up at, where they are enough for a verdict.
+
+    Raises:
+        InvalidArgument: they are not, or no number of seeds.
+    """
+    return values.integer(
+        "max_seeds",
+        seeds,
+        FEWEST,
+        values.MAX_COUNT,
+        f"a whole number of seeds from {FEWEST}, which a verdict takes",
+    )
 
 
 def refuse_to_confirm(spec: StudySpec, *, adds_seeds: bool) -> None:

@@ -16,10 +16,13 @@ if TYPE_CHECKING:
     from dropstudy.recorded import Standing
     from dropstudy.records import EpochMetrics, Run, Shape
 
-_PRIOR_EPOCHS = 2.0
+_PRIOR_EPOCHS = 3.0
 """Epochs a worker that the first guess, that nothing but epochs takes time, is worth."""
 
 _AT_ONCE = 0.1  # of an epoch's time
+
+_COMPILING = 20.0
+"""Seconds from which on a run's first epoch, which is compiled first, tells of the next ones all the same."""
 
 _MOST_KEPT = 101  # of the last epochs of a shape: enough for a median, and a machine may become slower
 
@@ -38,11 +41,11 @@ def nearest(shape: Shape, seen: Iterable[Shape]) -> tuple[Shape, float]:
 class Pace:
     """The time left of a study that is running.
 
-    Two things are measured. An epoch of a shape takes the median of what it has taken; a shape that has not been
-    trained yet is judged by the nearest one. And what happens between epochs (the start of a worker, compiling, the
-    look at the test set, the disk) stretches all of it by the ratio of the time that has passed to the time that the
-    epochs took. What is left is shared among the workers as the coordinator does it, so that the end, when some have
-    nothing left to do, counts as long as it takes.
+    Two things are measured. An epoch of a shape takes the median of what it has taken, but for a run's first one, which
+    is compiled; a shape of which nothing is known yet is judged by the nearest one. And what happens between epochs (a
+    worker's start, compiling, the look at the test set, the disk) stretches all of it by the ratio of the time that has
+    passed to the time that the epochs took. What is left is shared among the workers as the coordinator does it, so
+    that the end, when some have nothing left to do, counts as long as it takes.
 
     Args:
         standings: of every run, as the study goes on.
@@ -58,6 +61,9 @@ class Pace:
         self._left = {s.run.key: (s.run, s.epochs_done) for s in standings if s.status not in _ENDED}
         self._seconds: dict[Shape, list[float]] = defaultdict(list)
         self._lengths: dict[tuple[str, Shape], list[int]] = defaultdict(list)
+        self._warm: set[str] = (
+            set()
+        )  # runs that were told of here: their first epoch here may have been compiled
         self._seen: set[str] = set()
         self._steady: float | None = None  # when every worker was seen at work
         self._noted = 0.0  # when the time that passed was last noted
@@ -79,9 +85,11 @@ class Pace:
         )  # several epochs that are told in one breath were handed over together
         if not any(key == run.key and now - when < at_once for when, key in self._told):
             self._told.append((now, run.key))
-        seconds = self._seconds[run.shape]
-        seconds.append(row.seconds)
-        del seconds[:-_MOST_KEPT]
+        if run.key in self._warm or row.epoch == run.epochs or row.seconds > _COMPILING:
+            seconds = self._seconds[run.shape]
+            seconds.append(row.seconds)
+            del seconds[:-_MOST_KEPT]
+        self._warm.add(run.key)
         if run.key in self._left:
             self._left[run.key] = (run, row.epoch)
         if self._steady is not None:
@@ -108,7 +116,7 @@ class Pace:
         return self._epochs / (self._noted - self._steady)
 
     def seconds_left(self) -> float | None:
-        """Seconds until all is trained; None before an epoch was."""
+        """Seconds until all is trained; None before an epoch was that tells of the others."""
         if not self._seconds:
             return None
         each = [

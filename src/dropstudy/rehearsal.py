@@ -139,6 +139,7 @@ class Rehearsal:
             f"disk: about {in_words(self.disk)}, and {in_words(self.disk_meanwhile)} more while it runs",
             *(f"measured: {_cost_words(shape, cost)}" for shape, cost in self.measured.items()),
             f"time: about {duration(self.seconds)}, if the machine does nothing else",
+            "besides: compiling, some seconds for each network and kind of arm, and the report",
         ]
         return lines
 

@@ -63,7 +63,7 @@ def read_spec(source: str | Path, overrides: Mapping[str, Any] | None = None) ->
         table = {name: value for name, value in table.items() if name not in {"rates", "arms"}}
     if isinstance(given.get("optimizer"), dict) and isinstance(table.get("optimizer"), dict):
         given["optimizer"] = {**table["optimizer"], **given["optimizer"]}
-    return parse_spec({**table, **given}, origin)
+    return parse_spec({"name": Path(source).stem, **table, **given}, origin)
 
 
 def parse_spec(table: Mapping[str, Any], origin: str = "study file") -> StudySpec:
@@ -91,7 +91,7 @@ def parse_spec(table: Mapping[str, Any], origin: str = "study file") -> StudySpe
         if name not in table:
             raise InvalidArgument(
                 name,
-                expected=f"a value in the {origin}",
+                expected=f"a value ({origin})",
                 received="none",
                 next_step="`dropstudy presets notebook` prints a complete study file.",
             )

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from dropstudy import values as checks
-from dropstudy.deciding import MOST
+from dropstudy.deciding import MOST, checked_most
 from dropstudy.errors import InvalidArgument
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The study's folder.", show_default=False)]
@@ -98,7 +98,7 @@ def seeds(text: str | None) -> int | list[Any] | None:
 def most_seeds(given: int | None, *, until_decided: bool) -> int | None:
     """The seeds to give up at; None where none are added."""
     if until_decided:
-        return MOST if given is None else given
+        return MOST if given is None else checked_most(given)
     if given is not None:
         raise InvalidArgument(
             "--max-seeds",

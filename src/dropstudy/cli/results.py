@@ -100,11 +100,11 @@ def print_result(study: Any, margin: float = MARGIN) -> Verdict:
     for shape in verdict.shapes:
         if any(comparison.n for comparison in shape.comparisons):
             where = f"{shape_title(shape.hidden, shape.train_size)}: " if len(verdict.shapes) > 1 else ""
-            typer.echo(
-                f"\n{where}Test accuracy against {shape.baseline!r}, paired by seed, percentage points"
-            )
+            title = f"{where}Test accuracy against {shape.baseline!r}, paired by seed, percentage points"
+            typer.echo(f"\n{tables.paragraphs(title)}")
             typer.echo(tables.text(comparison_cells(shape)))
-            typer.echo(f"\n{where}The gap between training and evaluation, percentage points")
+            title = f"{where}The gap between training and evaluation, percentage points"
+            typer.echo(f"\n{tables.paragraphs(title)}")
             typer.echo(tables.text(gap_cells(shape)))
     typer.echo(f"\n{tables.paragraphs(str(verdict))}")
     return verdict

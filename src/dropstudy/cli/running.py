@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dropstudy.cli import arguments
 from dropstudy.cli.arguments import MARGIN, DataDir, Margin
 from dropstudy.cli.results import arm_to_export, print_result, print_summaries, report_failures
+from dropstudy.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dropstudy.verdict import Verdict
 
 INTERRUPTED = 130
 
@@ -86,7 +92,6 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
     """
     from dropstudy import tables
     from dropstudy.deciding import refuse_to_confirm
-    from dropstudy.folder import command
     from dropstudy.live import Screen
     from dropstudy.progress import Silent
     from dropstudy.study import Study
@@ -116,10 +121,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
     if confirm:
         refuse_to_confirm(study.spec, adds_seeds=until is not None)
 
-    def say(text: str) -> None:
-        if not quiet:
-            typer.echo(text)
-
+    say: Callable[[str], None] = _nothing if quiet else typer.echo
     if study.kept:
         say(f"The study has more than this asks for, and keeps it: {'; '.join(study.kept)}.")
     if dry_run:
@@ -139,28 +141,46 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
             "device": device,
             "listener": Silent() if quiet else Screen(),
         }
-        _train(study, until=until, confirm=confirm, margin=margin, how=how)
+        in_vain = _train(study, until=until, confirm=confirm, margin=margin, how=how)
         verdict = print_result(study, margin)
         if not study.reported:
+            say("\nDrawing the figures.")
             files = study.report(data_dir=data_dir, margin=margin)
-            page = study.folder / "report.html"
-            say(f"\nThe report: {page} (open it in a browser; {len(files) - 1} more files beside it)")
-            arm = shlex.quote(arm_to_export(verdict, [arm.name for arm in study.spec.arms]))
-            say(f"A trained network: {command('export', study.folder)} --arm {arm}")
+            say("\n".join(_what_there_is_now(study, verdict, len(files))))
     except KeyboardInterrupt:
         more = " --until-decided" * until_decided + " --confirm" * confirm
         typer.echo(f"\nInterrupted. {_how_to_go_on(study, data_dir, more)}", err=True)
         raise typer.Exit(INTERRUPTED) from None
     report_failures(study)
+    if in_vain is not None:
+        raise in_vain
 
 
-def _train(study: Any, *, until: int | None, confirm: bool, margin: float, how: dict[str, Any]) -> None:
+def _train(
+    study: Any, *, until: int | None, confirm: bool, margin: float, how: dict[str, Any]
+) -> InvalidArgument | None:
+    """Train a study; why it cannot be confirmed, where that is asked for: to be said once its result was."""
     if until is None:
         study.run(**how)
     else:
         study.run_until_decided(max_seeds=until, margin=margin, **how)
     if confirm:
-        study.confirm(margin=margin, **how)
+        try:
+            study.confirm(margin=margin, **how)
+        except InvalidArgument as error:
+            return error
+    return None
+
+
+def _nothing(_: str) -> None: ...
+
+
+def _what_there_is_now(study: Any, verdict: Verdict, files: int) -> tuple[str, str]:
+    from dropstudy.folder import command
+
+    arm = shlex.quote(arm_to_export(verdict, [arm.name for arm in study.spec.arms]))
+    page = f"{study.folder / 'report.html'} (open it in a browser; {files - 1} more files beside it)"
+    return f"The report: {page}", f"A trained network: {command('export', study.folder)} --arm {arm}"
 
 
 def _how_to_go_on(study: Any, data_dir: Path | None, more: str) -> str:

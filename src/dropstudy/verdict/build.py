@@ -91,7 +91,7 @@ def _about_looking(looks: tuple[int, ...], most_seeds: int | None) -> list[str]:
     if not looks:
         return []
     if most_seeds is not None:
-        why = f"Seeds are added until this is decided, or there are {most_seeds}"
+        why = f"Seeds are added until this is decided, {most_seeds} at most"
     else:
         why = f"Seeds were added after a first look ({', then '.join(map(str, looks))})"
     return [
@@ -172,7 +172,7 @@ def _headline(
     if not any(arm.seeds for arm in scores):
         return "No run finished, so there is nothing to compare."
     if not comparisons:
-        reached = f"{100 * scores[0].mean.value:.2f}% over {scores[0].mean.n} seeds"
+        reached = f"{100 * scores[0].mean.value:.2f}% over {words.counted_seeds(scores[0].mean.n)}"
         only = words.quoted(baseline.name)
         return f"There is one arm, {only}, and nothing to compare it with: test accuracy {reached}."
     family = sum(c.n >= SEEDS for c in comparisons)

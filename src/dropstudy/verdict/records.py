@@ -38,7 +38,7 @@ class ArmScores:
         failed: runs that ended without a result for another cause.
         missing: runs planned or under way.
         still_falling: seeds whose validation loss was lowest at the very end of training.
-        seconds: mean time of a run.
+        seconds: of as many epochs as a run has, each as quick as its quickest; mean over runs.
         epochs: mean epochs of a run.
     """
 

@@ -233,6 +233,11 @@ def about_unfinished(scores: Iterable[ArmScores]) -> str:
     return f"{_capital(', '.join(parts))}; such seeds are left out of the pairs.{warning}"
 
 
+def counted_seeds(count: int) -> str:
+    """So many seeds: "1 seed", "2 seeds"."""
+    return f"{count} seed" if count == 1 else f"{count} seeds"
+
+
 def about_convergence(scores: Iterable[ArmScores]) -> str:
     """Arms that were still improving when training ended, and what half as many epochs again would cost."""
     parts = []
@@ -241,7 +246,7 @@ def about_convergence(scores: Iterable[ArmScores]) -> str:
             more = round(arm.epochs * 1.5)
             cost = arm.seconds / arm.epochs * more * len(arm.seeds)
             parts.append(
-                f"{quoted(arm.arm)} ({arm.still_falling} of {len(arm.seeds)} seeds; {more} epochs instead of "
+                f"{quoted(arm.arm)} ({arm.still_falling} of {counted_seeds(len(arm.seeds))}; {more} epochs instead of "
                 f"{arm.epochs:.0f} are {_duration(cost)} of training)"
             )
     if not parts:

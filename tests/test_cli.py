@@ -250,6 +250,16 @@ def test_what_no_verdict_can_use_is_refused_before_any_training(say, tmp_path, w
     assert not (tmp_path / "s").exists()
 
 
+@pytest.mark.usefixtures("unreported")
+def test_a_study_that_cannot_be_confirmed_has_its_result_printed_all_the_same(say, tmp_path, monkeypatch):
+    monkeypatch.setattr("dropstudy.confirming._to_confirm", lambda _: None)
+    said = say("run", *TINY, "--seeds", "6", "--out", tmp_path / "s", "--confirm")
+    assert said.code == 2
+    assert "Test accuracy against 'no dropout'" in said.out
+    assert "The report: " in said.out
+    assert "confirm: expected a study whose validation data chose an arm" in said.err
+
+
 def test_the_version_is_that_of_the_package(say):
     assert say("--version").out == f"dropstudy {dropstudy.__version__}\n"
 

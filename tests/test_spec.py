@@ -380,6 +380,12 @@ def test_a_field_without_a_default_is_asked_for(field):
     assert refusal.value.subject == field
 
 
+def test_a_study_file_without_a_name_has_the_files(tmp_path):
+    path = study_file(tmp_path, "rates = [0, 0.5]\nhidden = [16]\nepochs = 3\nvalidation = 0.1\n")
+    assert read_spec(path).name == "mine"
+    assert read_spec(path, {"name": "yours"}).name == "yours"
+
+
 def test_without_rates_arms_are_asked_for():
     with pytest.raises(InvalidArgument, match=r"^arms: "):
         parse_spec({name: value for name, value in MINIMAL.items() if name != "rates"})

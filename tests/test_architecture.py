@@ -50,15 +50,15 @@ ROOMS = {
     "names": set(),
     "pace": {"records", "recorded", "turns"},
     "standing": {"records", "names", "recorded"},
-    "progress": {"records", "data", "recorded", "watching", "coordinator", "pace"},
-    "live": {"records", "names", "recorded", "pace", "standing", "progress"},
+    "progress": {"records", "names", "data", "recorded", "watching", "coordinator", "pace"},
+    "tables": {"files"},
+    "live": {"records", "names", "recorded", "pace", "standing", "progress", "tables"},
     "stats": {"records"},
     "verdict": {"records", "names", "stats"},
     "charts": {"errors", "records", "files", "pictures", "names", "stats"},
     "keras_config": {"errors"},
     "models": {"errors", "records", "files", "tensors", "keras_config"},
     "sampling": {"records", "models"},
-    "tables": {"files"},
     "doctor": {"hardware", "data", "kernels", "workers"},
     "folder": {
         "errors", "records", "files", "presets", "spec", "growth", "splits", "hardware", "plan", "store",
@@ -81,7 +81,7 @@ ROOMS = {
         "coordinator", "progress", "folder", "space",
     },
     "rehearsal": {
-        "records", "hardware", "plan", "data", "workers", "store", "coordinator", "pace", "progress", "folder", "space",
+        "records", "hardware", "plan", "data", "workers", "store", "coordinator", "pace", "names", "folder", "space",
         "running", "turns",
     },
     "study": {

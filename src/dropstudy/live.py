@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import textwrap
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, TextIO, cast
@@ -16,10 +15,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from dropstudy.names import plain_name
+from dropstudy.names import counted, plain_name
 from dropstudy.pace import Pace, duration, epoch_cost
-from dropstudy.progress import EpochLines, counted, run_ended
+from dropstudy.progress import EpochLines, run_ended
 from dropstudy.standing import accuracy_heading, begun, by_arm, columns
+from dropstudy.tables import heading
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +37,6 @@ FEW_RUNS = 2
 _A_SECOND = 4  # times that the table is drawn again
 _OTHER_LINES = 9  # of the screen: headings, the bar, what stands above and below
 _BETWEEN = 2  # blanks that a column takes besides its text
-_HEADING = 14  # columns after which a heading goes on in a line below
 _BAR = 60  # columns
 _SHORTEST_NAME = 8
 _SHARE_OF_NAMES = 5
@@ -171,7 +170,7 @@ class LiveTable:
         for name, width in widths.items():
             justify: Literal["left", "right"] = "left" if name in {"network", "arm", "stands at"} else "right"
             table.add_column(
-                Text(_heading(name)),
+                Text(heading(name)),
                 justify=justify,
                 vertical="bottom",
                 overflow="ellipsis",
@@ -251,7 +250,7 @@ def _widths(cells: dict[str, list[str]], width: int) -> dict[str, int]:
 
     The names of arms and what runs stand at give way first, since what is left of them still says something.
     """
-    whole = {name: max(map(cell_len, (*_heading(name).splitlines(), *cells[name]))) for name in cells}
+    whole = {name: max(map(cell_len, (*heading(name).splitlines(), *cells[name]))) for name in cells}
     least = whole | {
         "arm": min(whole["arm"], max(_SHORTEST_NAME, width // _SHARE_OF_NAMES)),
         "stands at": min(whole["stands at"], _ONE_RUN),
@@ -269,10 +268,6 @@ def _widths(cells: dict[str, list[str]], width: int) -> dict[str, int]:
             widths[name] += more
             room -= more
     return {name: widths[name] for name in cells if name in widths}
-
-
-def _heading(name: str) -> str:
-    return textwrap.fill(name, _HEADING, break_long_words=False)
 
 
 def _short(name: str, width: int) -> str:

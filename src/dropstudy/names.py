@@ -1,4 +1,4 @@
-"""Names from a study file, made fit for a line of text."""
+"""Names from a study file, and counts, made fit for a line of text."""
 
 from __future__ import annotations
 
@@ -17,3 +17,8 @@ def plain_name(name: str, limit: int = 60) -> str:
         tail = (limit - 1) // 2
         line = f"{line[: limit - 1 - tail]}…{line[len(line) - tail :]}"
     return line or "(no name)"
+
+
+def counted(count: int, what: str) -> str:
+    """How many of what: "1 run", "2 runs"."""
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"

@@ -61,10 +61,7 @@ class Pace:
         self._left = {s.run.key: (s.run, s.epochs_done) for s in standings if s.status not in _ENDED}
         self._seconds: dict[Shape, list[float]] = defaultdict(list)
         self._lengths: dict[tuple[str, Shape], list[int]] = defaultdict(list)
-        self._warm: set[str] = (
-            set()
-        )  # runs that were told of here: their first epoch here may have been compiled
-        self._seen: set[str] = set()
+        self._seen: set[str] = set()  # runs that were told of
         self._steady: float | None = None  # when every worker was seen at work
         self._noted = 0.0  # when the time that passed was last noted
         self._told: deque[tuple[float, str]] = deque(maxlen=workers)  # when, and of which run, the last ones
@@ -85,22 +82,20 @@ class Pace:
         )  # several epochs that are told in one breath were handed over together
         if not any(key == run.key and now - when < at_once for when, key in self._told):
             self._told.append((now, run.key))
-        if run.key in self._warm or row.epoch == run.epochs or row.seconds > _COMPILING:
+        if run.key in self._seen or row.epoch == run.epochs or row.seconds > _COMPILING:
             seconds = self._seconds[run.shape]
             seconds.append(row.seconds)
             del seconds[:-_MOST_KEPT]
-        self._warm.add(run.key)
+        self._seen.add(run.key)
         if run.key in self._left:
             self._left[run.key] = (run, row.epoch)
         if self._steady is not None:
             if now - self._steady >= at_once:
                 self._epochs += 1
                 self._work += row.seconds
-        else:
-            self._seen.add(run.key)
-            if len(self._seen) >= self._busy:
-                self._steady = now
-                self._passed = self._busy * self._untold(now)
+        elif len(self._seen) >= self._busy:
+            self._steady = now
+            self._passed = self._busy * self._untold(now)
 
     def ended(self, run: Run) -> None:
         """Note that a run has no more epochs to come."""

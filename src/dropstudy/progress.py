@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol, TextIO, runtime_checkable
 
 from dropstudy.coordinator import Listener
 from dropstudy.data import describe as data
+from dropstudy.names import counted
 from dropstudy.pace import Pace, duration
 from dropstudy.watching import describe
 
@@ -101,11 +102,6 @@ def networks(shapes: Sequence[Shape]) -> str:
     if len(sizes) > 1:
         words += f"; trained on {', '.join(f'{size:,}' for size in sizes[:-1])} and {sizes[-1]:,} examples"
     return words
-
-
-def counted(count: int, what: str) -> str:
-    """How many of what: "1 run", "2 runs"."""
-    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
 def large_rate(rate: float) -> str:

@@ -11,8 +11,8 @@ from dropstudy import folder, plan, workers
 from dropstudy.data import load_dataset
 from dropstudy.data.cache import arrays_on_disk
 from dropstudy.hardware import physical_cores
+from dropstudy.names import counted
 from dropstudy.pace import duration, nearest
-from dropstudy.progress import counted
 from dropstudy.records import Segment
 from dropstudy.running import crew, lanes, rows_of
 from dropstudy.space import in_words

@@ -35,17 +35,14 @@ def text(frame: pd.DataFrame) -> str:
     """
     width = _width()
     endless = Console(file=io.StringIO(), width=_PIPE_WIDTH)
-
-    def fits(columns: list[int], widest_name: int | None = None) -> bool:
-        return endless.measure(_table(frame, columns, widest_name)).maximum <= width
-
     every = list(range(frame.shape[1]))
-    if fits(every):
-        return _drawn(_table(frame, every), width)
+    whole = _table(frame, every)
+    if endless.measure(whole).maximum <= width:
+        return _drawn(whole, width)
     widest_name = width // 3
     parts = [every[:2]]
     for column in every[2:]:
-        if fits([*parts[-1], column], widest_name):
+        if endless.measure(_table(frame, [*parts[-1], column], widest_name)).maximum <= width:
             parts[-1].append(column)
         else:
             parts.append([0, column])
@@ -60,10 +57,9 @@ def _table(frame: pd.DataFrame, columns: list[int], widest_name: int | None = No
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for number in columns:
         # Folded, since names of arms tend to differ at the end.
-        heading = Text(textwrap.fill(str(frame.columns[number]), _HEADING, break_long_words=False))
         first = number == 0
         table.add_column(
-            heading,
+            Text(heading(str(frame.columns[number]))),
             justify="left" if first else "right",
             overflow="fold",
             max_width=widest_name if first else None,
@@ -78,6 +74,11 @@ def _drawn(table: Table, width: int) -> str:
     stream = io.StringIO()
     Console(file=stream, width=width, color_system=None).print(table)
     return "\n".join(line.rstrip() for line in stream.getvalue().strip("\n").splitlines())
+
+
+def heading(name: str) -> str:
+    """A column's heading, in several lines where it is long."""
+    return textwrap.fill(name, _HEADING, break_long_words=False)
 
 
 def paragraphs(words: str) -> str:

@@ -14,7 +14,7 @@ from dropstudy import stats
 from dropstudy.data import load_dataset
 from dropstudy.errors import DropstudyError
 from dropstudy.history import tidy
-from dropstudy.names import plain_name
+from dropstudy.names import counted, plain_name
 from dropstudy.progress import STAND_IN
 from dropstudy.records import SHAPE
 from dropstudy.store import Store
@@ -211,10 +211,10 @@ class Source:
         parts = (
             plain_name(self.facts["data"]),
             f"hidden units {'; '.join(units[:4])}{' and others' if len(units) > 4 else ''}",  # noqa: PLR2004
-            _count(len(self.arms), "arm"),
-            _count(len({run.seed for run in self.runs}), "seed"),
-            _count(self.spec.epochs, "epoch"),
-            f"{len(self.finals):,} of {_count(len(self.runs), 'run')} finished",
+            counted(len(self.arms), "arm"),
+            counted(len({run.seed for run in self.runs}), "seed"),
+            counted(self.spec.epochs, "epoch"),
+            f"{len(self.finals):,} of {counted(len(self.runs), 'run')} finished",
         )
         return " · ".join(parts)
 
@@ -260,7 +260,3 @@ def read(
 
 def _shape(run: Run) -> tuple[str, int]:
     return run.shape.layers, run.shape.train_size
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number:,} {thing}{'' if number == 1 else 's'}"

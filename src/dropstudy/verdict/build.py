@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from dropstudy.names import counted
 from dropstudy.stats import accuracy_standard_error, by_shape
 from dropstudy.verdict import words
 from dropstudy.verdict.comparing import compare_arms
@@ -172,7 +173,7 @@ def _headline(
     if not any(arm.seeds for arm in scores):
         return "No run finished, so there is nothing to compare."
     if not comparisons:
-        reached = f"{100 * scores[0].mean.value:.2f}% over {words.counted_seeds(scores[0].mean.n)}"
+        reached = f"{100 * scores[0].mean.value:.2f}% over {counted(scores[0].mean.n, 'seed')}"
         only = words.quoted(baseline.name)
         return f"There is one arm, {only}, and nothing to compare it with: test accuracy {reached}."
     family = sum(c.n >= SEEDS for c in comparisons)

@@ -142,15 +142,15 @@ def _with_tested_epoch(done: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _endings(rows: pd.DataFrame) -> pd.DataFrame:
-    """Per run: epochs trained, seconds that so many take, and whether validation loss was still falling at their end.
+    """Per run: epochs, seconds of all and of the quickest, whether validation loss was still falling at their end.
 
     It was where its lowest value lies in the last tenth of the run's epochs, at least in the last; of a single
     epoch nobody can tell.
     """
     per_run = rows.groupby(["arm", "seed"], sort=False)
-    endings = per_run.agg(epochs=("epoch", "max"), seconds=("seconds", "min")).reset_index()
-    # The quickest epoch for each: others are compiled first, and say nothing of what more of them would take.
-    endings["seconds"] *= endings["epochs"]
+    endings = per_run.agg(
+        epochs=("epoch", "max"), seconds=("seconds", "sum"), epoch_seconds=("seconds", "min")
+    ).reset_index()
     measured = rows[np.isfinite(rows["val_loss"].to_numpy(dtype=np.float64))]
     lowest = measured.loc[measured.groupby(["arm", "seed"], sort=False)["val_loss"].idxmin()]
     endings = endings.merge(

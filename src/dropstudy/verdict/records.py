@@ -38,7 +38,9 @@ class ArmScores:
         failed: runs that ended without a result for another cause.
         missing: runs planned or under way.
         still_falling: seeds whose validation loss was lowest at the very end of training.
-        seconds: of as many epochs as a run has, each as quick as its quickest; mean over runs.
+        seconds: mean time of a run.
+        epoch_seconds: of a run's quickest epoch, mean over runs: others are compiled first, and say nothing of what
+            more of them would take.
         epochs: mean epochs of a run.
     """
 
@@ -54,6 +56,7 @@ class ArmScores:
     missing: int
     still_falling: int
     seconds: float
+    epoch_seconds: float
     epochs: float
 
     @property

@@ -29,6 +29,7 @@ def arm_scores(tables: ShapeTables, arm: Arm) -> ArmScores:
         missing=sum(status not in {"diverged", "failed"} for status in others),
         still_falling=int(runs["still_falling"].sum()),
         seconds=mean_over_seeds(runs["seconds"]).value,
+        epoch_seconds=mean_over_seeds(runs["epoch_seconds"]).value,
         epochs=mean_over_seeds(runs["epochs"]).value,
     )
 

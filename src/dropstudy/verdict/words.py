@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import isfinite
 from typing import TYPE_CHECKING
 
-from dropstudy.names import plain_name
+from dropstudy.names import counted, plain_name
 from dropstudy.records import Arm
 from dropstudy.verdict.decide import SEEDS
 
@@ -233,21 +233,16 @@ def about_unfinished(scores: Iterable[ArmScores]) -> str:
     return f"{_capital(', '.join(parts))}; such seeds are left out of the pairs.{warning}"
 
 
-def counted_seeds(count: int) -> str:
-    """So many seeds: "1 seed", "2 seeds"."""
-    return f"{count} seed" if count == 1 else f"{count} seeds"
-
-
 def about_convergence(scores: Iterable[ArmScores]) -> str:
     """Arms that were still improving when training ended, and what half as many epochs again would cost."""
     parts = []
     for arm in scores:
         if not arm.converged:
             more = round(arm.epochs * 1.5)
-            cost = arm.seconds / arm.epochs * more * len(arm.seeds)
+            cost = arm.epoch_seconds * more * len(arm.seeds)
             parts.append(
-                f"{quoted(arm.arm)} ({arm.still_falling} of {counted_seeds(len(arm.seeds))}; {more} epochs instead of "
-                f"{arm.epochs:.0f} are {_duration(cost)} of training)"
+                f"{quoted(arm.arm)} ({arm.still_falling} of {counted(len(arm.seeds), 'seed')}; {more} epochs instead "
+                f"of {arm.epochs:.0f} are {_duration(cost)} of training)"
             )
     if not parts:
         return ""

@@ -607,10 +607,10 @@ def test_an_error_that_is_ours_keeps_its_traceback(monkeypatch):
 
 
 @contextmanager
-def started(*words):
+def started(*words, program=PROGRAM):
     """A real process in a session of its own, as a terminal gives each job one; killed if it is left running."""
     with subprocess.Popen(  # noqa: S603 - our own program
-        [*PROGRAM, *map(str, words)],
+        [*program, *map(str, words)],
         env=environment(os.environ["DROPSTUDY_CACHE"]),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -668,6 +668,20 @@ def test_an_interrupted_run_keeps_what_was_done_and_says_how_to_go_on(tmp_path, 
     assert 2 <= len(done) < 30000
     if stop == signal.SIGINT:
         goes_on_where_it_was(folder, len(done))
+
+
+def test_a_run_interrupted_twice_ends_at_once_and_its_helpers_keep_silent(tmp_path):
+    words = ("run", "--data", "digits", "--hidden", "16", "--rates", "0.1", "--out", tmp_path / "study")
+    plain = (sys.executable, "-m", "dropstudy")  # a warning made an error would not be seen
+    with started(*words, "--epochs", "30000", program=plain) as process:
+        until(process, "Epoch 2/")
+        for _ in range(2):
+            os.killpg(process.pid, signal.SIGINT)
+            time.sleep(0.01)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode in (130, -signal.SIGINT)  # the latter if it was just about to end
+    assert [line for line in err.splitlines() if line and not line.startswith("Interrupted. ")] == []
+    assert gone(process.pid)
 
 
 def goes_on_where_it_was(folder, done):

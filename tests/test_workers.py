@@ -369,7 +369,7 @@ def start(tmp_path, rest):
     script = tmp_path / "coordinator.py"
     script.write_text(SCRIPT.format(here=HERE, rest=rest))
     command = [sys.executable, str(script)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # noqa: S603 - our own
 
 
 @pytest.mark.parametrize("at_work", [False, True], ids=["idle", "at work"])
@@ -390,6 +390,39 @@ def test_a_script_without_a_guard_ends_by_itself_once_its_workers_are_shut_down(
         pid = int(process.stdout.readline())
         assert process.wait(timeout=PATIENCE) == 0
     assert not psutil.pid_exists(pid)
+
+
+SLOW_END = """
+import threading
+import loky.backend.queues as queues, loky.backend.synchronize as synchronize
+
+feed = queues.Queue._feed
+
+def feed_and_linger(*words):
+    feed(*words)
+    time.sleep(0.2)
+
+def remove(name):
+    synchronize.sem_unlink(name)
+    if threading.current_thread().name == "QueueFeederThread":
+        time.sleep(0.6)
+    synchronize.resource_tracker.unregister(name, "semlock")
+
+queues.Queue._feed = staticmethod(feed_and_linger)
+synchronize.SemLock._cleanup = staticmethod(remove)
+workers.shutdown()
+workers = LocalWorkers(1)
+workers.submit(answer).result()
+"""
+
+
+@pytest.mark.parametrize("end", ["shutdown()", "shutdown(cancel_futures=True)"])
+def test_workers_that_are_shut_down_leave_nothing_that_loky_warns_of(tmp_path, end):
+    """However slowly the threads end that served them."""
+    with start(tmp_path, f"{SLOW_END}workers.{end}\ntime.sleep(0.5)") as process:
+        _, said = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0
+    assert said == ""
 
 
 def test_a_script_that_forgets_its_workers_ends_too(tmp_path):

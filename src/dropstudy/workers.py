@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from dropstudy.records import Run, Segment, SegmentResult
 
 _LOOK_FOR_COORDINATOR = 1.0  # seconds between looks
+_FEEDER_ENDS = 5.0  # seconds; it has been told to, and has nothing left to do
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -128,7 +129,7 @@ class LocalWorkers(Executor):
                 self._closed = True
                 pools, self._pools = self._pools, set()
             for pool in pools:
-                pool.shutdown(wait=True, kill_workers=cancel_futures)
+                _end(pool, kill=cancel_futures)
             self._threads.shutdown(wait=wait)
 
     def _call(self, call: Callable[[], T], place: list[loky.ProcessPoolExecutor]) -> T:
@@ -154,7 +155,7 @@ class LocalWorkers(Executor):
             mine = pool in self._pools
             self._pools.discard(pool)
         if mine:
-            pool.shutdown(wait=True, kill_workers=True)
+            _end(pool, kill=True)
 
     def _pool(self) -> loky.ProcessPoolExecutor:
         """The worker of the thread that calls this."""
@@ -173,6 +174,18 @@ class LocalWorkers(Executor):
                 )
                 self._pools.add(self._mine.pool)
         return self._mine.pool
+
+
+def _end(pool: loky.ProcessPoolExecutor, *, kill: bool) -> None:
+    """End a worker, and the threads that served it.
+
+    loky waits for all but the one that feeds the worker. It drops the last hold on a semaphore, and an interpreter that
+    ends meanwhile leaves the semaphore removed but registered, of which loky warns on the user's screen.
+    """
+    feeder = pool._call_queue._thread  # noqa: SLF001 - loky forgets it when it shuts down
+    pool.shutdown(wait=True, kill_workers=kill)
+    if feeder is not None:
+        feeder.join(_FEEDER_ENDS)
 
 
 def _environment(device: Device) -> dict[str, str]:

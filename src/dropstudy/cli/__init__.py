@@ -56,6 +56,7 @@ for _command in COMMANDS:
 
 _STOPS = (signal.SIGINT, signal.SIGTERM)
 _STOPPED = 130  # exit code
+_CLEARED_AWAY = "ignore:resource_tracker"  # a filter of warnings, for processes that this one starts
 
 
 def _stop(*_: object) -> None:
@@ -67,6 +68,9 @@ def _stop(*_: object) -> None:
 
 def main() -> None:
     """Run the command line. An error that the user can mend is one line and an exit code, no traceback."""
+    # What a process that ends at once leaves behind, loky clears away; it need not warn of it.
+    warnings = os.environ.get("PYTHONWARNINGS")
+    os.environ["PYTHONWARNINGS"] = f"{warnings},{_CLEARED_AWAY}" if warnings else _CLEARED_AWAY
     for number in _STOPS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup and a script's `&` have it
             signal.signal(number, _stop)

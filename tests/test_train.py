@@ -21,7 +21,7 @@ from dropstudy.data.cache import arrays_on_disk
 from dropstudy.engine import draws, programs
 from dropstudy.engine.columns import train_examples
 from dropstudy.engine.draws import Purpose
-from dropstudy.engine.recipe import Products
+from dropstudy.engine.recipe import Products, recipe_of, settings_of, stacked
 from dropstudy.engine.train import train_group, train_segment
 from dropstudy.records import Arm, Optimizer, Run, Segment, Shape
 
@@ -122,26 +122,31 @@ def epoch_beside_keras(mnist, rows, hidden, seed, **changes):
 
 # Both sides round differently, and now and then a rounding of 1e-7 carries one unit of one example over relu's kink.
 # From that step on the two walks part for good. In the notebook's network that happens about once in 300 steps, so
-# its weights are compared over 40 steps, and those of a small network over the whole epoch, each from three seeds: a
-# formula that differs would part all three.
+# its weights are compared over 40 steps, and those of a small network over the whole epoch, from a second and a third
+# seed if the first walks part: a formula that differs would part all three.
+
+
+def assert_walks_with_keras(mnist, rows, hidden, *, within, rel):
+    apart = []
+    for seed in range(3):
+        far, theirs, ours = epoch_beside_keras(mnist, rows, hidden, seed)
+        assert ours == pytest.approx(theirs, rel=rel)
+        if far < within:
+            return
+        apart.append(far)
+    pytest.fail(f"all walks part: {apart}")
 
 
 @pytest.mark.mnist
 def test_the_notebooks_network_walks_with_keras(mnist_folder):
     mnist = load_dataset("mnist", data_dir=mnist_folder)
-    epochs = [epoch_beside_keras(mnist, 40 * 128 - 32, (512, 512), seed) for seed in range(3)]
-    assert min(far for far, _, _ in epochs) < 1e-5, epochs
-    for _, theirs, ours in epochs:
-        assert ours == pytest.approx(theirs, rel=1e-4)
+    assert_walks_with_keras(mnist, 40 * 128 - 32, (512, 512), within=1e-5, rel=1e-4)
 
 
 @pytest.mark.mnist
 def test_a_whole_epoch_of_mnist_equals_that_of_keras(mnist_folder):
     mnist = load_dataset("mnist", data_dir=mnist_folder)
-    epochs = [epoch_beside_keras(mnist, 60_000, (64, 32), seed) for seed in range(3)]
-    assert min(far for far, _, _ in epochs) < 1e-4, epochs
-    for _, theirs, ours in epochs:
-        assert ours == pytest.approx(theirs, rel=2e-3)
+    assert_walks_with_keras(mnist, 60_000, (64, 32), within=1e-4, rel=2e-3)
 
 
 @pytest.mark.usefixtures("either_kernels")
@@ -341,6 +346,19 @@ def test_without_noise_the_noisy_metrics_are_the_clean_ones(digits):
     assert (final.noisy_loss, final.noisy_accuracy) == (final.clean_loss, final.clean_accuracy)
 
 
+def test_noise_off_and_on_share_what_comes_before_the_noise():
+    run = Run(
+        "key", Arm("arm", 0.5), Shape(784, (8,), 10, 256, 64), 0, "relu", Optimizer(), 1, "test", "float32"
+    )
+    data = programs.Examples(jnp.zeros((256, 784), jnp.uint8), jnp.zeros(256, jnp.int32), np.float32(255))
+    recipe, rows = recipe_of([run]), jnp.arange(256)[None]
+    given = start(run).params, data, rows
+    off = programs.evaluate.lower(*given, products=recipe.products, activation="relu")
+    both = programs.evaluate_both.lower(*given, jnp.array([0]), stacked([settings_of(run)]), recipe=recipe)
+    off, both = (program.compile().cost_analysis()["flops"] for program in (off, both))
+    assert both < 1.5 * off
+
+
 def test_noisy_metrics_are_those_of_keras_network_with_dropout_on(digits):
     run = run_on(digits, rate=0.5, epochs=3)
     result = train_segment(segment_of(run, digits))
@@ -467,9 +485,9 @@ LANES = [
 SGD = Optimizer("sgd", learning_rate=0.05, momentum=0.9, decay=0.9)
 
 
-# Each arm is compiled for itself when it is alone: half of them for the second optimiser.
+# Each arm is compiled for itself when it is alone: two of them for the second optimiser.
 @pytest.mark.parametrize(
-    ("optimizer", "arms"), [(Optimizer(), LANES), (SGD, LANES[::2])], ids=["adam", "sgd"]
+    ("optimizer", "arms"), [(Optimizer(), LANES), (SGD, LANES[1:5:3])], ids=["adam", "sgd"]
 )
 def test_a_run_in_a_group_is_the_run_alone(digits, optimizer, arms):
     runs = [

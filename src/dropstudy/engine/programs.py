@@ -121,10 +121,12 @@ def evaluate(
 
 
 @partial(jax.jit, static_argnames="recipe")
-def evaluate_noisy(
+def evaluate_both(
     params: Params, data: Examples, index: Array, step: Array, settings: Settings, *, recipe: Recipe
-) -> BatchScore:
-    """Summed loss and correct answers, (lanes,), on the rows that `index`, (lanes, n), names, with noise on.
+) -> tuple[BatchScore, BatchScore]:
+    """Summed loss and correct answers, (lanes,), on the rows that `index`, (lanes, n), names: noise off, noise on.
+
+    In one program, so that what comes before the noise is computed once.
 
     Args:
         params: the networks.
@@ -137,27 +139,31 @@ def evaluate_noisy(
     """
     in_float32 = recipe._replace(compute="float32")
 
-    def one(params: Params, index: Array, step: Array, settings: Settings) -> BatchScore:
+    def one(params: Params, index: Array, step: Array, settings: Settings) -> tuple[BatchScore, BatchScore]:
         rates = noise.now(step, settings.rates, in_float32)
         kernels = network.operands(params, "float32")
 
-        def batch(_: None, given: tuple[Array, Array, Array]) -> tuple[None, BatchScore]:
+        def batch(_: None, given: tuple[Array, Array, Array]) -> tuple[None, tuple[BatchScore, BatchScore]]:
             rows, weight, number = given
-            forward = network.noisy_forward(
+            x_BxI, y_B = network.examples(data.x, rows, data.scale, in_float32.products), data.y[rows]
+            clean_CxB = network.logits(params, x_BxI, in_float32.products, recipe.activation)
+            noisy = network.noisy_forward(
                 params,
                 kernels,
-                network.examples(data.x, rows, data.scale, in_float32.products),
+                x_BxI,
                 rates=rates,
                 settings=settings,
                 recipe=in_float32,
                 step=jnp.uint32(_BEYOND_TRAINING) + number,
             )
-            return None, network.score(forward.logits_CxB, data.y[rows], weight)
+            off, on = (network.score(z_CxB, y_B, weight) for z_CxB in (clean_CxB, noisy.logits_CxB))
+            return None, (off, on)
 
         batches, weights = _in_batches(index, min(EVALUATION_ROWS, index.shape[0]))
         numbers = jnp.arange(batches.shape[0], dtype=jnp.uint32)
-        _, sums = lax.scan(batch, None, (batches, weights, numbers))
-        return BatchScore(sums.loss.sum(), sums.correct.sum())
+        _, scores = lax.scan(batch, None, (batches, weights, numbers))
+        sums: tuple[BatchScore, BatchScore] = jax.tree.map(jnp.sum, scores)
+        return sums
 
     return _over_lanes(one, params, index, step, settings)
 

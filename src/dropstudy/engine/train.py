@@ -84,7 +84,7 @@ class _Group:
         self.columns = Columns(used, jnp.copy(state.params[0].kernel_OxI))
         self.state = self.columns.narrow(state)
         self.epoch_began -= seconds_of(named[0]) if named else 0
-        self.clean_on_all: BatchScore | None = None
+        self.on_all: tuple[BatchScore, BatchScore] | None = None
 
     @property
     def under_way(self) -> bool:
@@ -111,7 +111,13 @@ class _Group:
         # The weights that a user gets are float32, so the numbers that stay are measured in float32.
         products = self.in_float32 if last else self.recipe.products
         clean_index = self.index if last else self.sample
-        clean = programs.evaluate(params, self.train, clean_index, products=products, activation=activation)
+        if last and not self.best:  # or else the weights that stay may be those of another epoch
+            self.on_all = self._on_all(params, [epoch + 1] * len(self.ended))
+            clean = self.on_all[0]
+        else:
+            clean = programs.evaluate(
+                params, self.train, clean_index, products=products, activation=activation
+            )
         # Epochs whose losses are compared are measured alike.
         val_products = self.in_float32 if self.best else products
         whole = self.columns.widen_params(params)
@@ -132,7 +138,6 @@ class _Group:
                 metrics = dict(zip(METRICS, row, strict=True))
                 self.histories[lane].append(EpochMetrics(epoch + 1, **metrics, seconds=seconds))
                 self.ended[lane] = last or exhausted[lane] or self._diverged(lane)
-        self.clean_on_all = clean if last and not self.best else None
 
     def results(self, done: int) -> tuple[SegmentResult, ...]:
         """What came of each run, `done` steps from its start."""
@@ -174,19 +179,24 @@ class _Group:
         state: State = programs.start(seeds, widths=self.run.shape.widths, optimizer=self.run.optimizer.name)
         return state
 
+    def _on_all(self, params: Params, epochs: list[int]) -> tuple[BatchScore, BatchScore]:
+        """Scores on all training examples after each lane's epoch, noise off and on."""
+        if not any(segment.run.arm.rate or segment.run.arm.input_rate for segment in self.segments):
+            clean = programs.evaluate(
+                params, self.train, self.index, products=self.in_float32, activation=self.run.activation
+            )
+            return clean, clean
+        last_steps = jnp.asarray(np.asarray(epochs, np.int32) * self.run.shape.steps - 1)
+        both: tuple[BatchScore, BatchScore] = programs.evaluate_both(
+            params, self.train, self.index, last_steps, self.settings, recipe=self.recipe
+        )
+        return both
+
     def _finals(self, params: Params) -> list[FinalMetrics]:
         """What each lane's network amounts to; the test set in one pass."""
-        narrow, activation = self.columns.narrow_params(params), self.run.activation
+        activation = self.run.activation
         epochs = [self.best.epochs[lane] if self.best else self.run.epochs for lane in range(len(self.ended))]
-        clean = self.clean_on_all or programs.evaluate(
-            narrow, self.train, self.index, products=self.in_float32, activation=activation
-        )
-        noisy = clean
-        if any(segment.run.arm.rate or segment.run.arm.input_rate for segment in self.segments):
-            last_steps = np.asarray(epochs, np.int32) * self.run.shape.steps - 1
-            noisy = programs.evaluate_noisy(
-                narrow, self.train, self.index, jnp.asarray(last_steps), self.settings, recipe=self.recipe
-            )
+        clean, noisy = self.on_all or self._on_all(self.columns.narrow_params(params), epochs)
         answers = programs.answer(params, self.test, products=self.in_float32, activation=activation)
         classes = self.run.shape.classes
         loss, brier = np.asarray(answers.loss, np.float64), np.asarray(answers.brier, np.float64)

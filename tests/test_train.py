@@ -122,31 +122,26 @@ def epoch_beside_keras(mnist, rows, hidden, seed, **changes):
 
 # Both sides round differently, and now and then a rounding of 1e-7 carries one unit of one example over relu's kink.
 # From that step on the two walks part for good. In the notebook's network that happens about once in 300 steps, so
-# its weights are compared over 40 steps, and those of a small network over the whole epoch, from a second and a third
-# seed if the first walks part: a formula that differs would part all three.
-
-
-def assert_walks_with_keras(mnist, rows, hidden, *, within, rel):
-    apart = []
-    for seed in range(3):
-        far, theirs, ours = epoch_beside_keras(mnist, rows, hidden, seed)
-        assert ours == pytest.approx(theirs, rel=rel)
-        if far < within:
-            return
-        apart.append(far)
-    pytest.fail(f"all walks part: {apart}")
+# its weights are compared over 40 steps, and those of a small network over the whole epoch, each from three seeds: a
+# formula that differs would part all three.
 
 
 @pytest.mark.mnist
 def test_the_notebooks_network_walks_with_keras(mnist_folder):
     mnist = load_dataset("mnist", data_dir=mnist_folder)
-    assert_walks_with_keras(mnist, 40 * 128 - 32, (512, 512), within=1e-5, rel=1e-4)
+    epochs = [epoch_beside_keras(mnist, 40 * 128 - 32, (512, 512), seed) for seed in range(3)]
+    assert min(far for far, _, _ in epochs) < 1e-5, epochs
+    for _, theirs, ours in epochs:
+        assert ours == pytest.approx(theirs, rel=1e-4)
 
 
 @pytest.mark.mnist
 def test_a_whole_epoch_of_mnist_equals_that_of_keras(mnist_folder):
     mnist = load_dataset("mnist", data_dir=mnist_folder)
-    assert_walks_with_keras(mnist, 60_000, (64, 32), within=1e-4, rel=2e-3)
+    epochs = [epoch_beside_keras(mnist, 60_000, (64, 32), seed) for seed in range(3)]
+    assert min(far for far, _, _ in epochs) < 1e-4, epochs
+    for _, theirs, ours in epochs:
+        assert ours == pytest.approx(theirs, rel=2e-3)
 
 
 @pytest.mark.usefixtures("either_kernels")
@@ -485,9 +480,9 @@ LANES = [
 SGD = Optimizer("sgd", learning_rate=0.05, momentum=0.9, decay=0.9)
 
 
-# Each arm is compiled for itself when it is alone: two of them for the second optimiser.
+# Each arm is compiled for itself when it is alone: half of them for the second optimiser.
 @pytest.mark.parametrize(
-    ("optimizer", "arms"), [(Optimizer(), LANES), (SGD, LANES[1:5:3])], ids=["adam", "sgd"]
+    ("optimizer", "arms"), [(Optimizer(), LANES), (SGD, LANES[::2])], ids=["adam", "sgd"]
 )
 def test_a_run_in_a_group_is_the_run_alone(digits, optimizer, arms):
     runs = [

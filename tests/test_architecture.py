@@ -17,6 +17,7 @@ MOST_LINES = 400
 ROOMS = {
     "__init__": set(),  # and the homes of the public names, which it imports when they are asked for
     "errors": set(),
+    "names": set(),
     "records": set(),
     "files": {"errors"},
     "tensors": {"errors", "records", "files"},
@@ -25,7 +26,7 @@ ROOMS = {
     "settings": {"errors", "records", "values"},
     "spec": {"errors", "records", "presets", "values", "settings"},
     "growth": {"errors", "records", "values", "settings"},
-    "splits": {"errors", "records"},
+    "splits": {"errors", "names", "records"},
     "plan": {"errors", "records", "splits"},
     "data": {"errors", "records"},
     "engine": {"records"},
@@ -47,10 +48,9 @@ ROOMS = {
     "turns": set(),
     "coordinator": {"errors", "records", "workers", "store", "pacing", "turns", "patience", "watching"},
     "history": {"records"},
-    "names": set(),
     "pace": {"records", "recorded", "turns"},
     "standing": {"records", "names", "recorded"},
-    "progress": {"records", "names", "data", "recorded", "watching", "coordinator", "pace"},
+    "progress": {"records", "names", "splits", "data", "recorded", "watching", "coordinator", "pace"},
     "tables": {"files"},
     "live": {"records", "names", "recorded", "pace", "standing", "progress", "tables"},
     "stats": {"records"},
@@ -64,12 +64,13 @@ ROOMS = {
         "errors", "records", "files", "presets", "spec", "growth", "splits", "hardware", "plan", "store",
     },
     "space": {"errors", "records", "spec", "layout", "recorded", "store", "coordinator", "folder"},
+    "taking_out": {"errors", "records", "growth", "splits", "store", "folder", "space"},
     "report": {
         "errors", "records", "files", "tensors", "spec", "data", "store", "history", "progress", "names", "stats",
         "verdict", "charts", "models", "sampling", "folder", "pictures",
     },
     "one_run": {"errors", "records", "tensors", "data", "store", "history", "report", "models", "folder"},
-    "judge": {"errors", "records", "store", "stats", "folder", "verdict"},
+    "judge": {"errors", "records", "store", "stats", "folder", "taking_out", "verdict"},
     "deciding": {"errors", "records", "values", "verdict"},
     "confirming": {"errors", "records", "files", "spec", "folder", "verdict", "deciding"},
     "results": {
@@ -81,17 +82,17 @@ ROOMS = {
         "coordinator", "progress", "folder", "space",
     },
     "rehearsal": {
-        "records", "hardware", "plan", "data", "workers", "store", "coordinator", "pace", "names", "folder", "space",
-        "running", "turns",
+        "records", "splits", "hardware", "plan", "data", "workers", "store", "coordinator", "pace", "names", "folder",
+        "space", "running", "turns",
     },
     "study": {
         "errors", "values", "spec", "growth", "hardware", "store", "coordinator", "live", "verdict", "folder",
-        "deciding", "confirming", "results", "running", "rehearsal",
+        "deciding", "confirming", "results", "running", "rehearsal", "taking_out",
     },
     "view": {"errors", "store", "report", "study"},
     "cli": {
         "errors", "presets", "values", "growth", "data", "standing", "progress", "live", "verdict", "report", "tables",
-        "doctor", "folder", "deciding", "space", "study", "sameness", "view",
+        "doctor", "folder", "deciding", "space", "study", "sameness", "view", "names", "taking_out",
     },
     "__main__": {"cli"},
 }  # fmt: skip

@@ -180,6 +180,23 @@ def test_a_study_is_removed_when_it_is_confirmed_and_not_before(say):
     assert Path("studies/notebook/mine.txt").read_text() == "mine"
 
 
+def test_a_seed_and_an_arm_are_taken_out_when_that_is_confirmed_and_not_before(say):
+    say("run", *TINY, "--seeds", "3", "--rates", "0,0.25,0.5")
+    words = ("rm", "studies/notebook", "--seeds", "1", "--arms", "dropout 0.5")
+    assert "Add --yes to remove arms 'dropout 0.5'; seeds 1 from the study studies/notebook, 5 runs" in say(
+        *words, code=2
+    )
+    assert Study.open("studies/notebook").spec.seeds == (0, 1, 2)
+    assert "Removed arms 'dropout 0.5'; seeds 1 from the study" in say(*words, "--yes")
+    left = Study.open("studies/notebook").finals()
+    assert set(zip(left["arm"], left["seed"], strict=True)) == {
+        (arm, seed) for arm in ("no dropout", "dropout 0.25") for seed in (0, 2)
+    }
+    assert "either --weights or a part" in say(*words, "--weights", code=2)
+    assert "baseline" in say("rm", "studies/notebook", "--arms", "no dropout", "--yes", code=2)
+    assert "nothing to train" in say("run", "studies/notebook")
+
+
 # --- pipes and terminals ---
 
 

@@ -24,7 +24,7 @@ from dropstudy.spec import STUDY_FILE, is_study, parse_spec, read_spec, to_toml
 from dropstudy.store import DATABASE, Store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from dropstudy.hardware import Device
@@ -160,10 +160,7 @@ def settled(spec: StudySpec, dataset: Dataset, device: Device) -> tuple[StudySpe
     precision = choose_precision(spec.precision, device)
     spec = replace(spec, precision=precision, data=dataset.name if spec.data is None else spec.data)
     runs = plan.plan_runs(spec, dataset, precision)
-    # Each seed splits with the same counts: what can be done for one can be done for all.
-    n = len(dataset.y_train)
-    rows, _ = splits.split(dataset.y_train, splits.validation_count(spec, n), spec.seeds[0])
-    splits.subset(dataset.y_train, rows, min(splits.training_sizes(spec, n)), spec.seeds[0])
+    splits.check(spec, dataset.y_train, dataset.classes)
     return spec, runs
 
 
@@ -195,20 +192,35 @@ def begin(folder: Path, spec: StudySpec, dataset: Dataset, device: Device) -> St
     }
     with Store(folder, create=True) as store:
         before = store.meta
-        known |= before
         due = before.get("specification") != text or bool(before.get(_FILE_DUE)) or not is_study(folder)
-        fresh = {"specification": text, "environment": environment(device), _FILE_DUE: due}
-        fresh[SEED_COUNTS] = _seed_counts(before.get(SEED_COUNTS, []), len(spec.seeds))
-        store.begin(known | fresh, runs)
+        fresh = {"environment": environment(device), **said(spec, before), _FILE_DUE: due}
+        store.begin(known | before | fresh, runs)
         if due:  # a kill from here on is made good by whoever comes next, since the database says so
-            write_text(folder / STUDY_FILE, to_toml(spec, {name: known[name] for name in _NOTED}))
+            write_study_file(folder, spec, store.meta)
             store.record({_FILE_DUE: False})
     return spec
 
 
-def _seed_counts(before: list[int], now: int) -> list[int]:
-    """Every number of seeds that a study was run with: a verdict has to allow for being looked at more than once."""
-    return before if before[-1:] == [now] else [*before, now]
+def said(spec: StudySpec, before: Mapping[str, Any]) -> dict[str, Any]:
+    """Facts that follow from a specification that takes the place of another one, or begins a study.
+
+    Args:
+        spec: what the study is from now on.
+        before: its facts so far.
+    """
+    counts = before.get(SEED_COUNTS, [])
+    now = len(spec.seeds)
+    return {
+        "specification": to_toml(spec),
+        # Every number of seeds that it was run with: a verdict has to allow for being looked at more than once.
+        SEED_COUNTS: counts if counts[-1:] == [now] else [*counts, now],
+        _FILE_DUE: False,
+    }
+
+
+def write_study_file(folder: Path, spec: StudySpec, known: Mapping[str, Any]) -> None:
+    """Write the study file, headed by some of the facts for people."""
+    write_text(folder / STUDY_FILE, to_toml(spec, {name: known[name] for name in _NOTED}))
 
 
 def environment(device: Device) -> dict[str, str]:

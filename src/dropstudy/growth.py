@@ -16,7 +16,7 @@ from dropstudy.records import Arm, StudySpec
 from dropstudy.settings import arm_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
 LISTS = ("arms", "hidden", "train_sizes", "seeds")
 """Fields that cross into the grid: what they list is added to."""
@@ -71,15 +71,55 @@ def differences(stored: StudySpec, asked: StudySpec) -> list[str]:
     return lines + _arms_misnamed(stored, asked)
 
 
-def additions(stored: StudySpec, grown: StudySpec) -> list[str]:
+def shrink(stored: StudySpec, out: Mapping[str, Sequence[Any]]) -> StudySpec:
+    """The study without some of what it has.
+
+    Args:
+        stored: the study that exists.
+        out: what is taken out, by field of `LISTS`; arms by name.
+
+    Raises:
+        InvalidArgument: the study has no such thing, or it is its baseline or the last of its kind.
+    """
+    has = {name: getattr(stored, name) for name in LISTS} | {"arms": tuple(arm.name for arm in stored.arms)}
+    for name, items in out.items():
+        for item in items:
+            if item not in has[name]:
+                there = _listed(has[name]) if name != "arms" else ", ".join(map(repr, has[name]))
+                raise InvalidArgument(
+                    name, expected=f"what the study has: {there}", received=values.shown(item)
+                )
+        if name == "arms" and stored.arms[0].name in items:
+            raise InvalidArgument(
+                name,
+                expected="arms other than the baseline, which all others are compared with",
+                received=values.shown(stored.arms[0].name),
+                next_step="Make a new study, with another first arm, in another folder (--out).",
+            )
+        if set(items) >= set(has[name]):
+            raise InvalidArgument(
+                name,
+                expected=f"fewer than the {len(has[name])} that the study has",
+                received="all of them",
+                next_step="Leave one, or remove the whole study.",
+            )
+    left: dict[str, Any] = {
+        name: tuple(item for item in has[name] if item not in out.get(name, ())) for name in LISTS[1:]
+    }
+    return replace(
+        stored, arms=tuple(arm for arm in stored.arms if arm.name not in out.get("arms", ())), **left
+    )
+
+
+def additions(stored: StudySpec, grown: StudySpec, sign: str = " + ") -> list[str]:
     """What a grown study has that the stored one has not, one line a field, such as "seeds + 10 to 19"."""
     lines = (
-        [f"arms + {', '.join(repr(arm.name) for arm in new)}"] if (new := _new_arms(stored, grown)) else []
+        [f"arms{sign}{', '.join(repr(arm.name) for arm in new)}"] if (new := _new_arms(stored, grown)) else []
     )
     for name in LISTS[1:]:
         items = [item for item in getattr(grown, name) if item not in getattr(stored, name)]
         if items:
-            lines.append(f"{name} + {_listed(items)}")
+            lines.append(f"{name}{sign}{_listed(items)}")
     return lines
 
 
@@ -112,8 +152,8 @@ def _union(old: Iterable[Any], new: Iterable[Any]) -> tuple[Any, ...]:
     return tuple(dict.fromkeys((*old, *new)))
 
 
-def _listed(items: list[Any]) -> str:
+def _listed(items: Sequence[Any]) -> str:
     first, last = items[0], items[-1]
-    if len(items) > 2 and isinstance(first, int) and items == list(range(first, first + len(items))):  # noqa: PLR2004 - "3, 4" is as short
+    if len(items) > 2 and isinstance(first, int) and list(items) == list(range(first, first + len(items))):  # noqa: PLR2004 - "3, 4" is as short
         return f"{first} to {last}"
     return ", ".join("-".join(map(str, item)) if isinstance(item, tuple) else str(item) for item in items)

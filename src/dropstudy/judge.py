@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -11,6 +11,7 @@ from dropstudy.errors import StoreError
 from dropstudy.folder import SEED_COUNTS, UNTIL_DECIDED
 from dropstudy.records import SHAPE
 from dropstudy.stats.answers import mcnemar, right_answers
+from dropstudy.taking_out import remarks
 from dropstudy.verdict import SEEDS, Verdict, give_verdict
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def judge(
         finals: every finished run's look at the test set, as `Study.finals` gives them.
         margin: differences within ±margin do not matter, in points.
     """
-    return give_verdict(
+    verdict = give_verdict(
         history,
         finals,
         spec.arms,
@@ -46,6 +47,7 @@ def judge(
         outcomes=outcomes(store),
         predictions=predictions(store),
     )
+    return replace(verdict, sentences=(*verdict.sentences, *remarks(store.meta, spec)))
 
 
 def looks(facts: dict[str, Any]) -> tuple[int, ...]:

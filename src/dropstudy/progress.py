@@ -8,6 +8,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, TextIO, runtime_checkable
 
+from dropstudy import splits
 from dropstudy.coordinator import Listener
 from dropstudy.data import describe as data
 from dropstudy.names import counted
@@ -84,6 +85,7 @@ def announcement(
             "This study watches the test set every epoch (val_* is test data), as the notebook does: "
             "nothing may be selected on it."
         )
+    lines += splits.absent(spec, dataset.y_train, dataset.classes)
     shapes = list(dict.fromkeys(run.shape for run in runs))
     lines.append(
         f"{networks(shapes)}; {counted(len(runs), 'run')} of {counted(spec.epochs, 'epoch')}, "

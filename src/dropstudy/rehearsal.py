@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from dropstudy import folder, plan, workers
+from dropstudy import folder, plan, splits, workers
 from dropstudy.data import load_dataset
 from dropstudy.data.cache import arrays_on_disk
 from dropstudy.hardware import physical_cores
@@ -124,6 +124,7 @@ class Rehearsal:
         lines += [f"network: {'-'.join(map(str, w))}, {count:,} parameters" for w, count in networks.items()]
         lines += [f"training examples: {', '.join(f'{size:,}' for size in sizes)} of {self.dataset.name}"]
         lines += [f"grid: {crossed} = {counted(len(self.runs), 'run')} of {counted(spec.epochs, 'epoch')}"]
+        lines += splits.absent(spec, self.dataset.y_train, self.dataset.classes)
         if done:
             lines.append(f"done already: {counted(done, 'run')}")
         if not self.missing:

@@ -7,14 +7,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dropstudy.errors import InvalidArgument
+from dropstudy.names import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from dropstudy.records import StudySpec
 
 FIXED_SEED = 0
 """Whose split every seed has where the validation split is fixed."""
+
+_NAMED = 3  # classes
 
 _SUBSET = 0x5B5E7  # tells the draw of subsets from the other draws of a seed
 
@@ -60,6 +65,112 @@ def validation_count(spec: StudySpec, n: int) -> int:
     return count
 
 
+def check(spec: StudySpec, labels: NDArray[np.int64], classes: Sequence[str]) -> None:
+    """Refuse a study of which some seed, whichever it is, would train without a class.
+
+    No seed decides here, so that a study which is accepted can be given any other seed later.
+
+    Args:
+        spec: the study.
+        labels: of the training examples, (n,), from 0 to c - 1.
+        classes: their names, (c,).
+
+    Raises:
+        InvalidArgument: too few examples are held out or left, or a training size is too small.
+    """
+    n, held_out = len(labels), validation_count(spec, len(labels))
+    counts = np.bincount(labels, minlength=len(classes))
+    low, high = class_bounds(counts, held_out)
+    present = np.flatnonzero(counts)
+    rarest = min(present.tolist(), key=lambda label: (low[label], counts[label]))
+    rare = f"{counted(int(counts[rarest]), 'example')} of class {classes[rarest]!r}"
+    if held_out and counts[present].min() == 1:
+        raise InvalidArgument(
+            "validation",
+            expected="two training examples or more of each class, to hold some out",
+            received=f"1 example of class {classes[int(np.flatnonzero(counts == 1)[0])]!r}",
+            next_step="Add examples of that class, or take it out of the data.",
+        )
+    if 0 < held_out < len(present):
+        raise InvalidArgument(
+            "validation",
+            expected=f"{len(present)} examples or more, as many as there are classes",
+            received=str(held_out),
+            next_step="Hold out more.",
+        )
+    if not low[rarest]:
+        most = n - -(-n // int(counts[rarest]))
+        raise InvalidArgument(
+            "validation",
+            expected="training examples of every class, whichever rows a seed draws",
+            received=f"{held_out:,} of {n:,} held out, which may leave none of the {rare}",
+            next_step=f"Hold out {most:,} or fewer.",
+        )
+    least, smallest = _least_size(low[present], high[present]), min(training_sizes(spec, n))
+    if smallest < least and smallest < n - held_out:
+        raise InvalidArgument(
+            "train_sizes",
+            expected=f"{least:,} examples or more, so that every class is among them whichever rows a seed draws",
+            received=f"{smallest}, of {n:,} with {rare}",
+            next_step=f"Use {least:,} or more.",
+        )
+
+
+def absent(spec: StudySpec, labels: NDArray[np.int64], classes: Sequence[str]) -> list[str]:
+    """Classes that validation data have no example of, with some seeds or all, in a sentence; nothing for none.
+
+    Arguments as for `check`.
+    """
+    n, held_out = len(labels), validation_count(spec, len(labels))
+    counts = np.bincount(labels, minlength=len(classes))
+    low, high = class_bounds(counts, held_out)
+    rare = np.flatnonzero((counts > 0) & (high == counts))
+    if not held_out or not rare.size:
+        return []
+    named = [f"{classes[place]!r} ({counts[place]:,} of {n:,} training examples)" for place in rare[:_NAMED]]
+    named += [f"{rare.size - _NAMED:,} more"] if rare.size > _NAMED else []
+    when = "any seed" if np.all(low[rare] == counts[rare]) else "some seeds"
+    enough = -(-n // int(counts[rare].min()))
+    what = "a class" if rare.size == 1 else "classes"
+    said = (
+        f"Validation data lack {what}: with {when}, none of the {held_out:,} examples held out is of class "
+        f"{', '.join(named)}. Validation accuracy says nothing of such a class. "
+        f"With {enough:,} held out (--validation {enough}) every class is there."
+    )
+    return [said]
+
+
+def class_bounds(counts: NDArray[np.int64], held_out: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The fewest and the most training examples of each class that a split leaves, over all seeds.
+
+    scikit-learn gives each class its share rounded down, and one more to those of largest remainder; where remainders
+    are alike, the seed decides (the method of Hare and Hamilton: Balinski and Young 1982, Fair Representation).
+
+    Args:
+        counts: training examples of each class, (c,).
+        held_out: how many are held out.
+
+    Returns:
+        Two arrays, (c,) each.
+    """
+    n = int(counts.sum())
+    least, remainder = np.divmod(counts * (n - held_out), n)
+    extra = n - held_out - int(least.sum())
+    if not extra:
+        return least, least
+    last = np.sort(remainder)[-extra]
+    drawn = np.count_nonzero(remainder >= last) > extra  # among those whose remainder is the last to count
+    return least + (remainder > last if drawn else remainder >= last), least + (remainder >= last)
+
+
+def _least_size(low: NDArray[np.int64], high: NDArray[np.int64]) -> int:
+    """The smallest subset that has every class whatever the seed; see `subset` for the order.
+
+    The first of the smallest class, of m, stands at 1/2m, and so many of each class stand there or before it.
+    """
+    return int(((high + low.min()) // (2 * low.min())).sum())
+
+
 def split(
     labels: NDArray[np.int64], held_out: int, seed: int
 ) -> tuple[NDArray[np.int32], NDArray[np.int32] | None]:
@@ -69,9 +180,6 @@ def split(
         labels: of the training examples, (n,).
         held_out: how many to hold out; 0 for none.
         seed: the run's.
-
-    Raises:
-        InvalidArgument: too few are held out, or left, to have every class in both parts.
     """
     rows = np.arange(len(labels), dtype=np.int32)
     if held_out == 0:
@@ -79,14 +187,7 @@ def split(
     # Imported here: scikit-learn takes most of a second, and who watches the test set needs none of it.
     from sklearn.model_selection import train_test_split  # noqa: PLC0415
 
-    try:
-        train, held = train_test_split(rows, test_size=held_out, stratify=labels, random_state=seed)
-    except ValueError as error:
-        raise InvalidArgument(
-            "validation",
-            expected="enough examples for every class to be in both parts",
-            received=f"{held_out} of {len(labels)} ({error})",
-        ) from error
+    train, held = train_test_split(rows, test_size=held_out, stratify=labels, random_state=seed)
     return np.sort(train), np.sort(held)
 
 
@@ -104,9 +205,6 @@ def subset(labels: NDArray[np.int64], rows: NDArray[np.int32], size: int, seed: 
         rows: those that may be trained on, (m,).
         size: how many to take, from 1 to m.
         seed: the run's.
-
-    Raises:
-        InvalidArgument: too few for every class to be among them.
     """
     if size == len(rows):
         return np.sort(rows)
@@ -114,17 +212,7 @@ def subset(labels: NDArray[np.int64], rows: NDArray[np.int32], size: int, seed: 
     draw = np.random.RandomState([seed, _SUBSET])
     shuffled = draw.permutation(rows)
     place = np.empty(len(rows))
-    firsts = []
     for label in np.unique(labels[rows]):
         members = np.flatnonzero(labels[shuffled] == label)
         place[members] = (np.arange(len(members)) + 0.5) / len(members)
-        firsts.append(members[0])
-    order = np.argsort(place, kind="stable")
-    least = 1 + int(np.flatnonzero(np.isin(order, firsts))[-1])
-    if size < least:
-        raise InvalidArgument(
-            "train_sizes",
-            expected=f"{least} examples or more, so that every class is among them",
-            received=str(size),
-        )
-    return np.sort(shuffled[order[:size]])
+    return np.sort(shuffled[np.argsort(place, kind="stable")[:size]])

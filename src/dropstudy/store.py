@@ -37,6 +37,9 @@ _columns = attrgetter(*HISTORY)
 WEIGHTS = "weights/"
 """What the names of the weights begin with in a state; the moments' begin otherwise."""
 
+_FILES_DUE = "files_due"
+"""Fact: files of runs that were taken out of the study, which a kill may have left behind."""
+
 _NOT_DONE = {
     "status": "planned",
     "epochs_done": 0,
@@ -102,6 +105,7 @@ class Store(Records):
             )
             for key, *_ in new:
                 ledger.seal_run(db, key)
+        self._remove_due()
         named = self._ask("SELECT key, checkpoint FROM run WHERE checkpoint IS NOT NULL")
         for path in list(self._layout.strays(named)):
             _remove(path)
@@ -161,6 +165,28 @@ class Store(Records):
                 self._update(run.key, _NOT_DONE)
         for path in files:
             _remove(path)
+
+    def remove(self, runs: Iterable[Run], meta: Mapping[str, Any]) -> None:
+        """Remove runs, their histories and files, and record facts in the same transaction."""
+        self._check_still_there()
+        keys = [run.key for run in runs]
+        with self._transaction() as db:
+            files = [str(path.relative_to(self.folder)) for key in keys for path in self._files(key)]
+            db.executemany("DELETE FROM history WHERE key = ?", [(key,) for key in keys])
+            db.executemany("DELETE FROM run WHERE key = ?", [(key,) for key in keys])
+            self._put(db, {**meta, _FILES_DUE: files})
+        self._remove_due()
+
+    def _files(self, key: str) -> list[Path]:
+        results = [self._layout.result(what, key) for what in RESULTS]
+        return [*self._replaced(key), *results, self._layout.traceback(key)]
+
+    def _remove_due(self) -> None:
+        """Remove the files of runs that are no longer there, where a kill left them."""
+        if due := self.meta.get(_FILES_DUE):
+            for name in due:
+                _remove(self.folder / name)
+            self.record({_FILES_DUE: []})
 
     def drop_weights(self, keys: Iterable[str]) -> None:
         """Remove the weights of finished runs. Histories, predictions and what was measured stay."""

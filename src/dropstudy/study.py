@@ -16,8 +16,10 @@ from dropstudy.results import Results
 from dropstudy.running import train_missing
 from dropstudy.spec import STUDY_FILE, is_study, read_spec, study_folder
 from dropstudy.store import Store
+from dropstudy.taking_out import take_out
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from concurrent.futures import Executor
 
     from dropstudy.coordinator import Listener
@@ -186,6 +188,30 @@ class Study(Results):
             fresh = Study(where / STUDY_FILE, out=where, data_dir=self._data_dir)
             fresh.run(**how)
         return self.verdict(margin)
+
+    def remove(
+        self,
+        *,
+        seeds: Sequence[int] | None = None,
+        train_sizes: Sequence[int | str] | None = None,
+        arms: Sequence[str] | None = None,
+        hidden: Sequence[Sequence[int]] | None = None,
+    ) -> Study:
+        """Take a part out of the study again, with its runs and their files. Nothing is asked.
+
+        Args:
+            seeds: which.
+            train_sizes: counts of training examples, or "all".
+            arms: names of arms, the baseline not among them.
+            hidden: networks by their layer widths, `[[64], [512, 512]]`.
+
+        Raises:
+            InvalidArgument: the study has no such thing, or it is the baseline or the last of its kind.
+            StudyLocked: a process runs the study.
+        """
+        going = take_out(self.folder, seeds=seeds, train_sizes=train_sizes, arms=arms, hidden=hidden)
+        self.spec, self.kept = going.spec, []
+        return self
 
 
 def _checked(workers: int | None) -> int | None:

@@ -94,7 +94,8 @@ def _about_looking(looks: tuple[int, ...], most_seeds: int | None) -> list[str]:
     if most_seeds is not None:
         why = f"Seeds are added until this is decided, {most_seeds} at most"
     else:
-        why = f"Seeds were added after a first look ({', then '.join(map(str, looks))})"
+        changed = "added" if looks == tuple(sorted(looks)) else "added and taken out"
+        why = f"Seeds were {changed} after a first look ({', then '.join(map(str, looks))})"
     return [
         f"{why}: decisions rest on intervals that hold however often one looks, wider than those of a single look."
     ]

@@ -1,0 +1,162 @@
+"""Seeds, training sizes, arms and networks that are taken out of a study again, with their runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dropstudy import folder as folders
+from dropstudy import growth, splits
+from dropstudy.errors import InvalidArgument, StoreError
+from dropstudy.space import remove_study
+from dropstudy.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from dropstudy.records import Run, StudySpec
+
+TAKEN_OUT = "taken_out"
+"""Fact: what was taken out although some of its runs were finished, by field of the study file."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """What would be taken out of a study.
+
+    Args:
+        spec: the study that stays.
+        out: what goes, by field of the study file.
+        runs: those that go.
+        words: what goes, such as "seeds 3; train_sizes 113".
+    """
+
+    spec: StudySpec
+    out: Mapping[str, Sequence[Any]]
+    runs: tuple[Run, ...]
+    words: str
+
+
+def part(folder: Path, **asked: Sequence[Any] | None) -> Part:
+    """What is asked to be taken out of the study in a folder.
+
+    Args:
+        folder: the study's.
+        asked: seeds, training sizes (counts or "all"), arms (names) and networks (layer widths) by field.
+
+    Raises:
+        InvalidArgument: nothing is asked for, the study has no such thing, or it cannot do without.
+        StoreError: nothing has been recorded there.
+    """
+    stored = folders.recorded(folder)
+    if stored is None:
+        raise StoreError(
+            str(folder), expected="a study whose runs are recorded", received="one that has not begun"
+        )
+    with Store(folder) as store:
+        sizes = dict(
+            zip(splits.training_sizes(stored, store.meta["n_train"]), stored.train_sizes, strict=True)
+        )
+        runs = store.runs()
+    out: dict[str, list[Any]] = {name: list(items) for name, items in asked.items() if items}
+    if not out:
+        raise InvalidArgument(
+            "seeds",
+            expected="seeds, train_sizes, arms or hidden, to take out of the study",
+            received="none of them",
+        )
+    if "train_sizes" in out:
+        out["train_sizes"] = [sizes.get(size, size) for size in out["train_sizes"]]
+    if "hidden" in out:
+        out["hidden"] = [tuple(network) for network in out["hidden"]]
+    left = growth.shrink(stored, out)
+    going = {name: set(items) for name, items in out.items()}
+    gone = tuple(
+        run
+        for run in runs
+        if run.seed in going.get("seeds", ())
+        or run.arm.name in going.get("arms", ())
+        or run.shape.hidden in going.get("hidden", ())
+        or sizes.get(run.shape.train_size) in going.get("train_sizes", ())
+    )
+    return Part(left, out, gone, "; ".join(growth.additions(left, stored, " ")))
+
+
+def take_out(folder: Path, **asked: Sequence[Any] | None) -> Part:
+    """Take a part out of a study; arguments and errors as for `part`.
+
+    Its runs, their files and what the study says of itself change together: a kill leaves the one or the other study.
+    What confirmed an arm, a network or a size that goes, goes too.
+
+    Raises:
+        StudyLocked: a process runs the study.
+    """
+    with folders.lock(folder):
+        going = part(folder, **asked)
+        with Store(folder, write=True) as store:
+            stay = {(run.arm.name, run.shape) for run in set(store.runs()) - set(going.runs)}
+            for path in filter(folders.begun, folders.confirmations(folder)):
+                with Store(path) as confirmation:
+                    stale = not {(run.arm.name, run.shape) for run in confirmation.runs()} <= stay
+                if stale:
+                    remove_study(path)
+            known = store.meta
+            # The file first: one that asks for less than the database has is no harm.
+            folders.write_study_file(folder, going.spec, known)
+            facts = folders.said(going.spec, known)
+            store.remove(
+                going.runs, facts | {TAKEN_OUT: _with_results(known.get(TAKEN_OUT, {}), going, store)}
+            )
+    return going
+
+
+def remarks(facts: Mapping[str, Any], spec: StudySpec) -> list[str]:
+    """What a reader has to know of parts that were taken out although they had results, in a sentence.
+
+    Args:
+        facts: of the study.
+        spec: what it compares; what was put back is not told.
+    """
+    has: dict[str, list[Any]] = {name: list(getattr(spec, name)) for name in growth.LISTS}
+    has["arms"] = [arm.name for arm in spec.arms]
+    has["hidden"] = [list(network) for network in spec.hidden]
+    out = {
+        name: [item for item in items if item not in has[name]]
+        for name, items in facts.get(TAKEN_OUT, {}).items()
+    }
+    words = [f"{name} {', '.join(_shown(item) for item in items)}" for name, items in out.items() if items]
+    if not words:
+        return []
+    said = f"Taken out of this study after training: {'; '.join(words)}."
+    return [f"{said} If the results were known then, the choice may flatter what is left."]
+
+
+def _with_results(before: Mapping[str, Any], going: Part, store: Store) -> dict[str, list[Any]]:
+    """What was taken out so far, and what goes now although runs of it are finished."""
+    done = set(store.runs("done")) & set(going.runs)
+    found: dict[str, set[Any]] = {
+        "seeds": {run.seed for run in done},
+        "arms": {run.arm.name for run in done},
+        "hidden": {run.shape.hidden for run in done},
+    }
+    after = {name: list(items) for name, items in before.items()}
+    for name, items in going.out.items():
+        kept = after.setdefault(name, [])
+        told = [
+            list(item) if isinstance(item, tuple) else item
+            for item in items
+            if item in found.get(name, items)
+        ]
+        kept += [item for item in told if item not in kept] if done else []
+    return after
+
+
+def _shown(item: Any) -> str:
+    return (
+        "-".join(map(str, item))
+        if isinstance(item, list)
+        else repr(item)
+        if isinstance(item, str)
+        else str(item)
+    )

@@ -67,6 +67,12 @@ def unusual():
         "no relu": [keras.Input((4,)), dense(3), softmax],
         "no bias": [keras.Input((4,)), dense(3, activation="relu", use_bias=False), softmax],
         "half precision": [keras.Input((4,)), dense(2, activation="softmax", dtype="float16")],
+        "input in half precision": [keras.Input((4,), dtype="float16"), softmax],
+        "softmax in half precision": [
+            keras.Input((4,)),
+            dense(2),
+            layers.Activation("softmax", dtype="float16"),
+        ],
         "images": [keras.Input((4, 4)), softmax],
         "only softmax": [keras.Input((4,)), layers.Activation("softmax")],
     }
@@ -74,7 +80,18 @@ def unusual():
 
 @pytest.mark.parametrize(
     "case",
-    ["tanh", "another layer", "no softmax", "no relu", "no bias", "half precision", "images", "only softmax"],
+    [
+        "tanh",
+        "another layer",
+        "no softmax",
+        "no relu",
+        "no bias",
+        "half precision",
+        "input in half precision",
+        "softmax in half precision",
+        "images",
+        "only softmax",
+    ],
 )
 def test_other_networks_are_refused_not_misread(tmp_path, case):
     path = tmp_path / "other.keras"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -99,6 +100,47 @@ def test_a_model_in_memory_equals_the_one_in_the_file():
 )
 def test_names_of_models_are_what_tensorflow_accepts(name, expected):
     assert models.to_keras(network(), arm=Arm("arm", 0.0), activation="relu", name=name).name == expected
+
+
+SETTINGS = """
+import sys
+import keras
+import numpy as np
+
+setting, path, mine, x = sys.argv[1:]
+if setting.startswith("mixed"):
+    keras.mixed_precision.set_dtype_policy(setting)
+else:
+    keras.config.set_floatx(setting)
+from pathlib import Path
+from dropstudy import models
+from dropstudy.records import Arm
+
+x = np.load(x)
+weights = models.load_keras_weights(Path(path))
+made = models.to_keras(weights, arm=Arm("arm", 0.5, input_rate=0.2), activation="relu", name="net")
+models.save_keras(made, Path(mine))
+opened = keras.models.load_model(path)
+np.savez(f"{mine}.npz", made=made(x), predicted=made.predict(x, verbose=0), opened=opened(x))
+"""
+
+
+@pytest.mark.parametrize("setting", ["float16", "mixed_bfloat16"])
+def test_floatx_and_policy_of_the_process_change_no_number_in_either_direction(tmp_path, setting):
+    weights = network((16, 9, 3))
+    x = np.random.default_rng(3).integers(
+        0, 17, (40, 16)
+    )  # sixteenths, which float16 holds: `predict` rounds to floatx
+    ours = models.predict(weights, x, activation="relu", scale=16)
+    path, mine, examples = export(tmp_path / "a.keras", weights), tmp_path / "b.keras", tmp_path / "x.npy"
+    np.save(examples, (x / 16).astype(np.float32))
+    command = [sys.executable, "-c", SETTINGS, setting, str(path), str(mine), str(examples)]
+    subprocess.run(command, check=True, env=os.environ | {"KERAS_BACKEND": "jax"})  # noqa: S603 - our own arguments
+    with np.load(f"{mine}.npz") as theirs:
+        for name in ("made", "predicted", "opened"):
+            np.testing.assert_allclose(theirs[name], ours, atol=1e-6, err_msg=name)
+    assert same(models.load_keras_weights(mine), weights)
+    np.testing.assert_allclose(keras.models.load_model(mine)(np.load(examples)), ours, atol=1e-6)
 
 
 # Predictions

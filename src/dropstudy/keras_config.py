@@ -140,7 +140,12 @@ def _layers(config: Any) -> list[dict[str, Any]]:
             or layer.get("registered_name") not in (None, name)
         ):
             raise _Refusal(f"only Keras' own layers {', '.join(LAYERS)}", _described(layer))
-        settings.append({**_table(layer.get("config")), "class_name": name})
+        config_of_layer = _table(layer.get("config"))
+        if (
+            _dtype(config_of_layer) != "float32"
+        ):  # of the activations and the input too: each rounds what passes it
+            raise _Refusal("layers in float32", f"{name} in {_shown(_dtype(config_of_layer))}")
+        settings.append({**config_of_layer, "class_name": name})
     return settings
 
 
@@ -173,10 +178,10 @@ def _steps(layer: dict[str, Any]) -> list[int | str]:
     if kind == "Activation":
         return steps
     units: Any = layer.get("units")
-    if not _is_width(units) or layer.get("use_bias") is not True or _dtype(layer) != "float32":
+    if not _is_width(units) or layer.get("use_bias") is not True:
         raise _Refusal(
-            "Dense layers in float32 with units and a bias",
-            _shown({key: layer.get(key) for key in ("units", "use_bias", "dtype")}),
+            "Dense layers with units and a bias",
+            _shown({key: layer.get(key) for key in ("units", "use_bias")}),
         )
     return [units, *steps]
 

@@ -44,6 +44,7 @@ __all__ = [
 
 FORMATS = ("keras", "safetensors")
 ACTIVATIONS = get_args(Activation)
+_DTYPE = "float32"
 _BATCH = 8192
 """Examples per matrix product: 16 MB of activations for 512 units, and few enough calls to keep BLAS busy."""
 
@@ -69,9 +70,10 @@ def to_keras(weights: Weights, *, arm: Arm, activation: str, name: str) -> keras
     noise = keras.layers.Dropout if arm.noise == "dropout" else keras.layers.GaussianDropout
     penalty = keras.regularizers.L2(arm.l2) if arm.l2 > 0 else None
     limit = keras.constraints.MaxNorm(arm.max_norm, axis=0) if arm.max_norm > 0 else None
-    layers: list[Any] = [keras.Input((weights[0].kernel.shape[0],))]
+    # Said at each layer: else the floatx and the dtype policy of whoever calls would take its place.
+    layers: list[Any] = [keras.Input((weights[0].kernel.shape[0],), dtype=_DTYPE)]
     if arm.input_rate > 0:
-        layers.append(noise(arm.input_rate, name="dropout_input"))
+        layers.append(noise(arm.input_rate, name="dropout_input", dtype=_DTYPE))
     for number, hidden in enumerate(weights[:-1]):
         layers.append(
             keras.layers.Dense(
@@ -79,20 +81,28 @@ def to_keras(weights: Weights, *, arm: Arm, activation: str, name: str) -> keras
                 name=f"dense_{number}",
                 kernel_regularizer=penalty,
                 kernel_constraint=limit,
+                dtype=_DTYPE,
             )
         )
-        layers.append(keras.layers.Activation(activation, name=f"{activation}_{number}"))
+        layers.append(keras.layers.Activation(activation, name=f"{activation}_{number}", dtype=_DTYPE))
         if arm.rate > 0:
-            layers.append(noise(arm.rate, name=f"dropout_{number}"))
+            layers.append(noise(arm.rate, name=f"dropout_{number}", dtype=_DTYPE))
     layers.append(
         keras.layers.Dense(
-            weights[-1].bias.size, name=f"dense_{len(weights) - 1}", kernel_regularizer=penalty
+            weights[-1].bias.size,
+            name=f"dense_{len(weights) - 1}",
+            kernel_regularizer=penalty,
+            dtype=_DTYPE,
         )
     )
-    layers.append(keras.layers.Activation("softmax", name="softmax"))
+    layers.append(keras.layers.Activation("softmax", name="softmax", dtype=_DTYPE))
     model = keras.Sequential(layers, name=_scope_name(name))
     model.set_weights([array for layer in weights for array in (layer.kernel, layer.bias)])
-    model.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.compile(
+        optimizer="adam",
+        loss=keras.losses.SparseCategoricalCrossentropy(dtype=_DTYPE),
+        metrics=[keras.metrics.SparseCategoricalAccuracy("accuracy", dtype=_DTYPE)],
+    )
     # Saved without its moments, Adam would make every later load_model warn that they are missing.
     model.optimizer.build(model.trainable_variables)
     return model
@@ -229,7 +239,7 @@ def load_keras_weights(path: Path) -> Weights:
     widths = keras_config.read_widths(path)
     keras = _import_keras()
     inputs, *units = widths
-    model = keras.Sequential([keras.Input((inputs,)), *(keras.layers.Dense(n) for n in units)])
+    model = keras.Sequential([keras.Input((inputs,)), *(keras.layers.Dense(n, dtype=_DTYPE) for n in units)])
     try:
         model.load_weights(path)
     except Exception as error:  # Keras and HDF5 raise whatever is at hand for a damaged file

@@ -9,7 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from dropstudy import hardware
 from dropstudy import kernels as room
+from dropstudy.data import cache
 from dropstudy.kernels import VARIABLE, kernels
 from dropstudy.workers import LocalWorkers, own_kernels
 
@@ -23,9 +25,8 @@ can_be_made = pytest.mark.skipif(
 def empty_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("DROPSTUDY_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv(VARIABLE, raising=False)
-    room._made.cache_clear()
-    yield tmp_path / "cache"
-    room._made.cache_clear()
+    monkeypatch.setattr(room, "_failed", {})
+    return tmp_path / "cache"
 
 
 def compiler(folder, name, script):
@@ -45,7 +46,7 @@ def test_the_library_is_made_once_and_found_again(empty_cache):
     said = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - ours
     assert said.stdout.strip() == str(path)
     assert path.stat().st_mtime_ns == made
-    assert sorted(each.suffix for each in path.parent.iterdir()) == [".lock", ".so"]
+    assert sorted(each.suffix for each in path.parent.iterdir()) == [".lock", ".sha256", ".so"]
 
 
 @pytest.mark.usefixtures("empty_cache")
@@ -107,11 +108,60 @@ def test_they_can_be_switched_off(monkeypatch):
         assert crew.submit(own_kernels).result(timeout=60) == []
 
 
-@can_be_made
-@pytest.mark.usefixtures("empty_cache")
-def test_a_library_that_has_gone_meanwhile_is_done_without():
+DAMAGE = {
+    "empty": lambda path: path.write_bytes(b""),
+    "cut": lambda path: path.write_bytes(path.read_bytes()[:-1]),
+    "one bit": lambda path: path.write_bytes(bytes([path.read_bytes()[0] ^ 1]) + path.read_bytes()[1:]),
+    "no digest": lambda path: cache._digest_file(path).unlink(),
+    "empty digest": lambda path: cache._digest_file(path).write_bytes(b""),
+}
+
+
+@pytest.fixture
+def stand_in_compiler(tmp_path, monkeypatch):
+    """Makes a file of some bytes, at once."""
+    compiler(tmp_path, "c++", 'while [ "$1" != -o ]; do shift; done; echo compiled > "$2"')
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr("platform.system", lambda: "Linux")
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+
+
+@pytest.mark.usefixtures("empty_cache", "stand_in_compiler")
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_a_damaged_library_is_made_again(damage):
+    path = kernels().path
+    damage(path)
+    assert kernels() == (path, "")
+    assert path.read_bytes() == b"compiled\n"
+    assert cache.is_intact(path)
+
+
+@pytest.mark.usefixtures("empty_cache", "stand_in_compiler")
+def test_a_damaged_library_that_cannot_be_made_again_is_done_without(monkeypatch):
+    kernels().path.write_bytes(b"")
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    assert kernels() == (None, "no C++ compiler (c++, g++ or clang++) to make them with")
+
+
+@pytest.mark.usefixtures("empty_cache", "stand_in_compiler")
+def test_another_kind_of_processor_has_a_library_of_its_own(monkeypatch):
+    here = kernels().path
+    monkeypatch.setattr(hardware, "_cpu_flags", lambda: {"sse2"})
+    assert kernels().path not in {here, None}
+
+
+@pytest.mark.parametrize("content", [b"", b"\x7fELF, and no more"])
+def test_a_library_that_does_not_load_is_done_without(tmp_path, monkeypatch, content):
+    (tmp_path / "library.so").write_bytes(content)
+    monkeypatch.setattr("dropstudy.workers.kernels", lambda: room.Kernels(tmp_path / "library.so"))
     with LocalWorkers(1) as crew:
-        path = kernels().path
-        path.unlink()
-        path.mkdir()  # nor can it be made again
+        assert crew.submit(own_kernels).result(timeout=60) == []
+
+
+@pytest.mark.usefixtures("empty_cache", "stand_in_compiler")
+def test_a_library_that_has_gone_meanwhile_is_done_without():
+    path = kernels().path
+    path.unlink()
+    path.mkdir()  # nor can it be made again
+    with LocalWorkers(1) as crew:
         assert crew.submit(own_kernels).result(timeout=60) == []

@@ -174,7 +174,7 @@ def test_the_script_that_draws_is_kept_and_gathered_again_where_it_was_damaged(t
     monkeypatch.setenv("DROPSTUDY_CACHE", str(tmp_path))
     vega.cache_clear()
     code = vega()
-    (kept,) = tmp_path.glob("vega-*.js")
+    (kept,) = tmp_path.glob("scripts/vega-*.js")
     monkeypatch.setattr(vl_convert, "javascript_bundle", None)
     vega.cache_clear()
     assert vega() == code

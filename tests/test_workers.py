@@ -16,9 +16,9 @@ import pytest
 from loky.backend import fork_exec
 
 from dropstudy import running
-from dropstudy.data.cache import cache_folder
+from dropstudy.data.cache import code_folder
 from dropstudy.hardware import physical_cores
-from dropstudy.workers import LocalWorkers
+from dropstudy.workers import LocalWorkers, _programs
 
 PATIENCE = 60  # seconds until a hang is called one
 HERE = str(Path(__file__).parent)
@@ -143,7 +143,7 @@ def test_a_worker_has_one_thread_a_shared_cache_and_no_device_but_the_processor(
     environment = crew.submit(surroundings).result(timeout=PATIENCE)
     assert environment["OMP_NUM_THREADS"] == environment["NPROC"] == "1"
     assert environment["JAX_PLATFORMS"] == "cpu"
-    assert environment["JAX_COMPILATION_CACHE_DIR"] == str(cache_folder() / "programs")
+    assert environment["JAX_COMPILATION_CACHE_DIR"] == str(code_folder(_programs()))
     assert environment["XLA_FLAGS"].split() == [
         "--xla_cpu_enable_fast_math=false",
         "--xla_cpu_multi_thread_eigen=false",
@@ -158,7 +158,7 @@ def test_a_worker_on_a_gpu_has_the_shared_cache_and_as_many_threads_as_it_likes(
     environment = workers.submit(surroundings).result(timeout=PATIENCE)
     workers.shutdown()
     assert environment["JAX_PLATFORMS"] == "cuda"
-    assert environment["JAX_COMPILATION_CACHE_DIR"] == str(cache_folder() / "programs")
+    assert environment["JAX_COMPILATION_CACHE_DIR"] == str(code_folder(_programs()))
     assert "XLA_FLAGS" not in environment
 
 
@@ -188,7 +188,7 @@ def test_the_processor_time_of_a_call_is_that_of_its_worker(crew, tmp_path):
 
 def test_programs_are_kept_for_the_next_worker(crew):
     crew.submit(busy_share, 0.0).result(timeout=PATIENCE)
-    assert list((cache_folder() / "programs").iterdir())
+    assert list(code_folder(_programs()).iterdir())
 
 
 def test_a_coordinator_imports_no_array_framework():
@@ -353,7 +353,7 @@ SCRIPT = """
 import os, sys, time
 from pathlib import Path
 sys.path.insert(0, {here!r})
-from dropstudy.workers import LocalWorkers
+from dropstudy.workers import LocalWorkers, _programs
 
 def answer():
     return os.getpid()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from dropstudy.data.cache import cache_folder
 from dropstudy.hardware import choose_device, choose_precision, physical_cores, why_device, why_precision
 from dropstudy.kernels import kernels
-from dropstudy.workers import LocalWorkers, device_name, own_kernels
+from dropstudy.workers import LocalWorkers, device_name, distrust, own_kernels
 
 if TYPE_CHECKING:
     from dropstudy.hardware import Device
@@ -35,7 +35,7 @@ def lines() -> list[str]:
         f"python: {platform.python_version()} on {platform.system()} {platform.machine()}",
         "versions: " + ", ".join(f"{name} {version(name)}" for name in libraries),
         f"data: {data or 'DROPSTUDY_DATA is not set'}",
-        f"cache: {cache_folder()}",
+        f"cache: {' '.join(filter(None, (str(cache_folder()), distrust())))}",
     ]
 
 
@@ -45,4 +45,4 @@ def _kernels(device: Device, own: list[str]) -> str:
         return f"our own for {' and '.join(own)} where runs train singly and are not tiny, XLA's for the rest"
     if device != "cpu":
         return "XLA's; ours are for CPUs"
-    return f"XLA's: {kernels().obstacle or 'ours gain nothing on this processor'}"
+    return f"XLA's: {kernels().obstacle or 'ours cannot be loaded here, or gain nothing on this processor'}"

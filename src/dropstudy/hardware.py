@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import subprocess
@@ -108,6 +109,15 @@ def _gpu_obstacle() -> str | None:
 def processor() -> str:
     """What this machine's CPU calls itself."""
     return _cpu_info("model name") or platform.processor() or platform.machine()
+
+
+def kind_of_machine() -> str:
+    """A short key of what compiled code depends on: processor, its instruction sets, system and C library.
+
+    Home folders are shared by machines of several kinds, and code of one kind may kill a process on another.
+    """
+    told = (*sorted(_cpu_flags()), processor(), platform.system(), platform.machine(), *platform.libc_ver())
+    return hashlib.sha256("\0".join(told).encode()).hexdigest()[:16]
 
 
 def _cpu_flags() -> set[str]:

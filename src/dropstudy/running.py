@@ -16,7 +16,7 @@ from dropstudy.progress import announcement, shown
 from dropstudy.space import KeepBest, drop_weights
 from dropstudy.store import Store
 from dropstudy.watching import answer
-from dropstudy.workers import LocalWorkers, lanes_that_fit
+from dropstudy.workers import LocalWorkers, distrust, lanes_that_fit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -65,6 +65,8 @@ def train_missing(
                     listener.notice(line)
                 if spec.precision == "bfloat16" and not native_bfloat16(device):
                     listener.notice(f"float32 is faster here: {why_precision(device)}.")
+                if executor is None and (why := distrust()):
+                    listener.notice(why)
                 count = 1 if device == "gpu" else min(workers or physical_cores(), len(runs))
                 with (
                     shown(listener, store.standings(), count),

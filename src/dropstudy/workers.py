@@ -22,8 +22,9 @@ import psutil
 from loky.backend.context import LokyContext
 from loky.backend.utils import kill_process_tree
 
-from dropstudy.data.cache import cache_folder
-from dropstudy.kernels import VARIABLE, kernels
+from dropstudy.data import cache
+from dropstudy.hardware import kind_of_machine
+from dropstudy.kernels import FOLDER, VARIABLE, kernels
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -188,20 +189,30 @@ def _end(pool: loky.ProcessPoolExecutor, *, kill: bool) -> None:
         feeder.join(_FEEDER_ENDS)
 
 
+def distrust() -> str:
+    """Say why workers take no code from the cache; empty where they do."""
+    return cache.distrust(FOLDER, _programs())
+
+
+def _programs() -> str:
+    """The folder of the cache for compiled programs: of this kind of machine, since XLA does not tell all apart."""
+    return f"programs-{kind_of_machine()}"
+
+
 def _environment(device: Device) -> dict[str, str]:
     """What a worker's environment adds: a compilation cache on disk shared by all; on a CPU one thread."""
-    cache = {
-        "JAX_COMPILATION_CACHE_DIR": str(cache_folder() / "programs"),
+    shared = {
+        "JAX_COMPILATION_CACHE_DIR": str(cache.code_folder(_programs())),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
         # loky takes a worker that grows for one that leaks, and starts another. Ours grow by what they train.
         "LOKY_MAX_MEMORY_LEAK_SIZE": "1e18",
     }
     if device == "gpu":
-        return {**cache, "JAX_PLATFORMS": "cuda"}
+        return {**shared, "JAX_PLATFORMS": "cuda"}
     one_thread = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
     return {
-        **cache,
+        **shared,
         "XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} {one_thread}".strip(),
         # The size of XLA's own thread pools. The flags above do not reach those of its matrix kernels.
         "NPROC": "1",

@@ -2,17 +2,20 @@
 
     <cache>/downloads/<name>/          files of named datasets, as mirrors pack them
     <cache>/arrays/<sha256>/*.npy      the arrays of a dataset, known by its content, and two made of them
+    <cache>/kernels, programs, scripts code: compiled libraries, compiled programs, the script of pages
 
-Nothing in it is precious. Whatever is read from it is compared with what it should be, and made again where
-it differs.
+Nothing in it is precious. Data that are read from it are compared with what they should be, and made again where
+they differ. Code is taken only from folders and files that nobody but this user can have written.
 """
 
 from __future__ import annotations
 
 import atexit
+import hashlib
 import os
 import shutil
 import tempfile
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -22,7 +25,9 @@ from filelock import FileLock, Timeout
 from platformdirs import user_cache_dir
 
 from dropstudy.data.checks import damage_named
-from dropstudy.errors import DataError
+from dropstudy.data.private import make_private, who_else, who_else_inside
+from dropstudy.errors import DataError, StoreError
+from dropstudy.files import write_files
 from dropstudy.records import ArrayFiles
 
 if TYPE_CHECKING:
@@ -30,7 +35,18 @@ if TYPE_CHECKING:
 
     from dropstudy.records import Dataset
 
-__all__ = ["Arrays", "arrays_on_disk", "cache_folder", "cache_folders", "download_folders", "map_arrays"]
+__all__ = [
+    "Arrays",
+    "arrays_on_disk",
+    "cache_folder",
+    "cache_folders",
+    "code_folder",
+    "distrust",
+    "download_folders",
+    "is_intact",
+    "keep",
+    "map_arrays",
+]
 
 _PATIENCE = 120.0  # seconds in which another process should have written its arrays
 _VECTOR = 16  # float32 in a vector register of 64 bytes, a cache line
@@ -60,16 +76,75 @@ class Arrays(NamedTuple):
 def cache_folder() -> Path:
     """The folder to write to: `$DROPSTUDY_CACHE`, else the user's cache folder for dropstudy.
 
-    Where that cannot be written (a read-only container, a full quota), a temporary folder that goes when this
-    process ends. Nothing is lost but time: the next process fetches or writes again.
+    Where that cannot be written (a read-only container, a full quota), or others can write to it, a temporary folder
+    that goes when this process ends. Nothing is lost but time: the next process fetches or writes again.
     """
     wished = _wished_folder()
-    return wished if _writable(wished) else _temporary_folder()
+    return wished if _writable(wished) and not who_else(wished) else _temporary_folder()
 
 
 def cache_folders() -> tuple[Path, ...]:
     """The folders to read from, best first. A read-only cache can still hold good files."""
     return tuple(dict.fromkeys((_wished_folder(), cache_folder())))
+
+
+def code_folder(name: str) -> Path:
+    """A folder of the cache for code, made if need be, in which nobody but this user can have written anything.
+
+    Where others can, one in the temporary folder of this process takes its place.
+    """
+    for parent in (cache_folder, _temporary_folder):
+        folder = parent() / name
+        with suppress(OSError):
+            make_private(folder)
+            if not who_else_inside(folder):
+                break
+    return folder
+
+
+def distrust(*names: str) -> str:
+    """Say why the cache folder, or a folder for code in it, is not used; empty where they are.
+
+    Args:
+        names: of folders for code, as `code_folder` takes them.
+    """
+    wished = _wished_folder()
+    found = ""
+    with suppress(OSError):
+        found = who_else(wished)
+    for name in names:
+        with suppress(OSError):
+            found = found or who_else_inside(wished / name)
+    if not found:
+        return ""
+    return (
+        f"The cache is not used: {found}, and code is run from it. A temporary folder takes its place. Remove "
+        "what is not yours, have only yourself write there (chmod 700), or name another folder with DROPSTUDY_CACHE."
+    )
+
+
+def keep(path: Path, content: bytes) -> None:
+    """Write a file of code, and beside it, in another file, its digest.
+
+    Raises:
+        OSError: no room, or no right to write.
+    """
+    try:
+        write_files({path: content, _digest_file(path): hashlib.sha256(content).hexdigest().encode()})
+    except StoreError as error:
+        raise OSError(str(error)) from error
+
+
+def is_intact(path: Path) -> bool:
+    """Whether a file of code is there and has the content that `keep` was given."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest().encode() == _digest_file(path).read_bytes()
+    except OSError:
+        return False
+
+
+def _digest_file(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
 
 
 def download_folders(name: str) -> list[Path]:
@@ -88,12 +163,12 @@ def arrays_on_disk(dataset: Dataset) -> ArrayFiles:
     """
     wanted = _arrays(dataset)
     for folder in cache_folders():
-        if _holds(stored := folder / "arrays" / dataset.sha256, wanted):
+        if _holds(stored := folder / "arrays" / dataset.sha256, wanted) and not who_else(stored):
             return ArrayFiles(stored, dataset.scale, dataset.sha256)
     arrays = cache_folder() / "arrays"
     target = arrays / dataset.sha256
     try:
-        arrays.mkdir(exist_ok=True)
+        make_private(arrays)
         with FileLock(arrays / ".lock", timeout=_PATIENCE):
             if not _holds(target, wanted):  # another process may have written it while this one waited
                 _write(target, wanted)
@@ -126,13 +201,14 @@ def map_arrays(files: ArrayFiles) -> Arrays:
 
 def _wished_folder() -> Path:
     named = os.environ.get("DROPSTUDY_CACHE")
-    return Path(named).expanduser().absolute() if named else Path(user_cache_dir("dropstudy"))
+    folder = Path(named).expanduser() if named else Path(user_cache_dir("dropstudy"))
+    return folder.resolve()  # from here on no link leads elsewhere
 
 
 def _writable(folder: Path) -> bool:
     """Try it: permission bits say nothing about read-only file systems, nor about the superuser."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private(folder)
         with tempfile.TemporaryFile(dir=folder):
             return True
     except OSError:

@@ -50,9 +50,16 @@ def precisions() -> frozenset[str]:
     path = Path(os.environ.get(_VARIABLE, "off"))
     if not path.is_file():
         return frozenset()
-    library = ctypes.CDLL(str(path))
-    for name in (_GATHER, _MULTIPLY, _UPDATE):
-        jax.ffi.register_ffi_target(name, _capsule(getattr(library, name)), platform="cpu")
+    try:
+        library = ctypes.CDLL(str(path))
+        calls = {name: getattr(library, name) for name in (_GATHER, _MULTIPLY, _UPDATE)}
+    except (
+        OSError,
+        AttributeError,
+    ):  # damaged, or on a disk from which the system runs no code: XLA's do as well
+        return frozenset()
+    for name, call in calls.items():
+        jax.ffi.register_ffi_target(name, _capsule(call), platform="cpu")
     types = ("float32", "bfloat16")
     return frozenset(name for bf16, name in enumerate(types) if library.dropstudy_gains(bf16))
 

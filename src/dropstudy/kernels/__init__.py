@@ -13,7 +13,6 @@ import platform
 import shutil
 import subprocess
 import tempfile
-from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,7 +20,8 @@ from typing import NamedTuple
 
 from filelock import FileLock
 
-from dropstudy.data.cache import cache_folder
+from dropstudy.data.cache import code_folder, is_intact, keep
+from dropstudy.hardware import kind_of_machine
 
 VARIABLE = "DROPSTUDY_KERNELS"
 """Environment variable: `off`, or in a worker the library's path."""
@@ -30,6 +30,9 @@ SOURCES = tuple(Path(__file__).parent / name for name in ("kernels.cc", "packing
 
 _COMPILERS = ("c++", "g++", "clang++")
 _FLAGS = ("-O3", "-std=c++17", "-shared", "-fPIC", "-w")
+FOLDER = "kernels"
+"""Of the cache, for libraries."""
+
 _PATIENCE = 120.0  # seconds; it takes about five
 
 
@@ -53,42 +56,48 @@ def kernels() -> Kernels:
         return Kernels(
             None, f"written for Linux on x86_64, this is {platform.system()} on {platform.machine()}"
         )
-    path = cache_folder() / "kernels" / f"{_digest()}.so"
-    if path.is_file():
+    path = code_folder(FOLDER) / f"{_digest()}.so"
+    if is_intact(path):
         return Kernels(path)
     compiler = next(filter(None, map(shutil.which, _COMPILERS)), None)
     if compiler is None:
         return Kernels(None, "no C++ compiler (c++, g++ or clang++) to make them with")
-    return _made(compiler, path)
+    obstacle = _obstacle_to_making(compiler, path)
+    return Kernels(None, obstacle) if obstacle else Kernels(path)
 
 
-@cache
-def _made(compiler: str, path: Path) -> Kernels:
-    """Compile; asked for again, the same answer, because what failed once takes as long to fail again."""
+_failed: dict[tuple[str, Path], str] = {}
+"""What failed once takes as long to fail again, so it is not tried again."""
+
+
+def _obstacle_to_making(compiler: str, path: Path) -> str:
+    """Compile the library, unless another process just has; say what was in the way, if anything was."""
+    if said := _failed.get((compiler, path)):
+        return said
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         # Studies that start at once make it once.
         with FileLock(path.with_suffix(".lock"), timeout=_PATIENCE):
-            if not path.is_file():
+            if not is_intact(path):
                 _compile(compiler, path)
     except (OSError, subprocess.SubprocessError) as error:
-        said = str(getattr(error, "stderr", "") or error).strip().splitlines()
-        return Kernels(None, f"{compiler} could not make them: {said[0] if said else 'it does not say why'}")
-    return Kernels(path)
+        lines = str(getattr(error, "stderr", "") or error).strip().splitlines()
+        said = f"{compiler} could not make them: {lines[0] if lines else 'it does not say why'}"
+        return _failed.setdefault((compiler, path), said)
+    return ""
 
 
 def _compile(compiler: str, path: Path) -> None:
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+    with tempfile.TemporaryDirectory() as folder:
         library = Path(folder, path.name)
         command = (compiler, *_FLAGS, f"-I{_headers()}", "-o", str(library), str(SOURCES[0]))
         subprocess.run(command, check=True, capture_output=True, text=True, timeout=_PATIENCE)  # noqa: S603 - ours
-        library.replace(path)
+        keep(path, library.read_bytes())
 
 
 def _digest() -> str:
-    """What the library depends on; jaxlib's headers say how XLA calls it."""
+    """What the library depends on; jaxlib's headers say how XLA calls it, and the machine which code it can run."""
     told = hashlib.sha256(b"".join(source.read_bytes() for source in SOURCES))
-    told.update("\0".join((*_FLAGS, version("jaxlib"))).encode())
+    told.update("\0".join((*_FLAGS, version("jaxlib"), kind_of_machine())).encode())
     return told.hexdigest()[:16]
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import suppress
 from functools import lru_cache
 from importlib.metadata import version
 
 import vl_convert
 
-from dropstudy.data.cache import cache_folder
-from dropstudy.errors import StoreError
-from dropstudy.files import write_text
+from dropstudy.data.cache import code_folder, is_intact, keep
+
+FOLDER = "scripts"
+"""Of the cache."""
 
 _SNIPPET = "window.vegaEmbed = vegaEmbed;"
 
@@ -19,16 +19,10 @@ _SNIPPET = "window.vegaEmbed = vegaEmbed;"
 @lru_cache
 def vega() -> str:
     """The script, fit to stand inside a page. Gathering it takes more than a second, so the cache keeps it."""
-    path = cache_folder() / f"vega-{version('vl-convert-python')}.js"
-    with suppress(OSError, UnicodeDecodeError):
-        digest, _, code = path.read_text(encoding="utf-8").partition("\n")
-        if digest == _digest(code):
-            return code
+    path = code_folder(FOLDER) / f"vega-{version('vl-convert-python')}.js"
+    if is_intact(path):
+        return path.read_text(encoding="utf-8")
     code = vl_convert.javascript_bundle(_SNIPPET).replace("</script", "<\\/script")
-    with suppress(StoreError):  # a full disk costs a second, no page
-        write_text(path, f"{_digest(code)}\n{code}")
+    with suppress(OSError):  # a full disk costs a second, no page
+        keep(path, code.encode())
     return code
-
-
-def _digest(code: str) -> str:
-    return hashlib.sha256(code.encode()).hexdigest()

@@ -1,0 +1,78 @@
+"""Whether this user alone can have written what lies at a path. Code is loaded from nowhere else.
+
+As sshd judges the files that it obeys (StrictModes), and for the same reason.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["make_private", "who_else", "who_else_inside"]
+
+_SUPERUSER = 0
+_ENTER = stat.S_IXGRP | stat.S_IXOTH
+
+
+def make_private(folder: Path) -> None:
+    """Make a folder, and those above it that are missing, for this user alone.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    if not folder.is_dir():
+        make_private(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+
+
+def who_else(path: Path) -> str:
+    """Say who else can replace or change what lies at a path, in words. Empty: this user and the superuser alone.
+
+    Args:
+        path: absolute and resolved. The folders above it count: whoever can write to one can replace all below it.
+            Those with the sticky bit, as /tmp has it, protect what is another's.
+
+    Raises:
+        OSError: there is nothing at the path.
+    """
+    above = next(filter(None, (_fault(place, above=True) for place in path.parents)), "")
+    return above or _fault(path, above=False)
+
+
+def who_else_inside(folder: Path) -> str:
+    """Say the same of a folder and of the files in it."""
+    closed = not folder.stat().st_mode & _ENTER  # or else the modes of files do not matter
+    entries = (_fault(entry, above=False, modes=not closed) for entry in sorted(folder.iterdir()))
+    return who_else(folder) or next(filter(None, entries), "")
+
+
+def _fault(path: Path, *, above: bool, modes: bool = True) -> str:
+    if not hasattr(os, "geteuid"):  # Windows keeps rights elsewhere, and a user's folders to the user
+        return ""
+    status = path.lstat()
+    if stat.S_ISLNK(status.st_mode):
+        return f"{path} is a symbolic link"
+    if status.st_uid not in {_SUPERUSER, os.geteuid()}:
+        return f"{path} belongs to another user (uid {status.st_uid})"
+    group = 0 if _is_own_group(status.st_gid) else stat.S_IWGRP
+    others = status.st_mode & (group | stat.S_IWOTH)
+    protected = above and status.st_mode & stat.S_ISVTX
+    return f"other users may write to {path}" if modes and others and not protected else ""
+
+
+@cache
+def _is_own_group(number: int) -> bool:
+    """Whether a group has this user's name and no other member, as many systems make one for each user."""
+    import grp  # noqa: PLC0415 - Windows has neither
+    import pwd  # noqa: PLC0415 - as above
+
+    try:
+        group, user = grp.getgrgid(number), pwd.getpwuid(os.geteuid())
+    except KeyError:
+        return False
+    return group.gr_name == user.pw_name and number == user.pw_gid and set(group.gr_mem) <= {user.pw_name}

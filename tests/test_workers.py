@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import zlib
 from concurrent.futures import BrokenExecutor, CancelledError
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from loky.backend import fork_exec
 from dropstudy import running
 from dropstudy.data.cache import code_folder
 from dropstudy.hardware import physical_cores
+from dropstudy.kernels import VARIABLE
 from dropstudy.workers import LocalWorkers, _programs
 
 PATIENCE = 60  # seconds until a hang is called one
@@ -189,6 +191,26 @@ def test_the_processor_time_of_a_call_is_that_of_its_worker(crew, tmp_path):
 def test_programs_are_kept_for_the_next_worker(crew):
     crew.submit(busy_share, 0.0).result(timeout=PATIENCE)
     assert list(code_folder(_programs()).iterdir())
+
+
+def test_damaged_programs_are_compiled_again_and_kept(tmp_path, monkeypatch):
+    monkeypatch.setenv("DROPSTUDY_CACHE", str(tmp_path))
+    monkeypatch.setenv(VARIABLE, "off")  # or they would be compiled, too
+
+    def trained():
+        with LocalWorkers(1) as crew:
+            crew.submit(busy_share, 0.0).result(timeout=PATIENCE)
+        programs = sorted(code_folder(_programs()).glob("*-cache"))
+        assert programs
+        return {path.name: len(zlib.decompress(path.read_bytes())) for path in programs}
+
+    sizes = trained()
+    for number, path in enumerate(sorted(code_folder(_programs()).glob("*-cache"))):
+        content = path.read_bytes()
+        middle = len(content) // 2
+        flipped = content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+        path.write_bytes((b"", content[:middle], flipped)[number % 3])
+    assert trained().keys() == sizes.keys()
 
 
 def test_a_coordinator_imports_no_array_framework():

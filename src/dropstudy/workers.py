@@ -11,6 +11,7 @@ import signal
 import threading
 import time
 import warnings
+import zlib
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -28,11 +29,13 @@ from dropstudy.kernels import FOLDER, VARIABLE, kernels
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from dropstudy.hardware import Device
     from dropstudy.records import Run, Segment, SegmentResult
 
 _LOOK_FOR_COORDINATOR = 1.0  # seconds between looks
+_ZSTD = b"\x28\xb5\x2f\xfd"  # what a file begins with that is packed so: RFC 8878
 _FEEDER_ENDS = 5.0  # seconds; it has been told to, and has nothing left to do
 
 P = ParamSpec("P")
@@ -199,10 +202,27 @@ def _programs() -> str:
     return f"programs-{kind_of_machine()}"
 
 
+def _intact_programs() -> Path:
+    """The folder of compiled programs, rid of damaged ones: jax compiles those again, but never in their place.
+
+    It packs them with zlib, which adds a checksum. What it packs with zstd has none, and stays.
+    """
+    folder = cache.code_folder(_programs())
+    for program in folder.glob("*-cache"):
+        with suppress(OSError):  # another process was quicker
+            content = program.read_bytes()
+            try:
+                if not content.startswith(_ZSTD):
+                    zlib.decompress(content)
+            except zlib.error:
+                program.unlink()
+    return folder
+
+
 def _environment(device: Device) -> dict[str, str]:
     """What a worker's environment adds: a compilation cache on disk shared by all; on a CPU one thread."""
     shared = {
-        "JAX_COMPILATION_CACHE_DIR": str(cache.code_folder(_programs())),
+        "JAX_COMPILATION_CACHE_DIR": str(_intact_programs()),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
         # loky takes a worker that grows for one that leaks, and starts another. Ours grow by what they train.

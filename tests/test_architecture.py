@@ -16,6 +16,7 @@ MOST_LINES = 400
 # types alone counts too. A room that is not here fails, and so does one that stands below what it uses.
 ROOMS = {
     "__init__": set(),  # and the homes of the public names, which it imports when they are asked for
+    "safe_path": set(),
     "errors": set(),
     "names": set(),
     "records": set(),
@@ -32,7 +33,7 @@ ROOMS = {
     "engine": {"records"},
     "hardware": {"errors", "records"},
     "kernels": {"data", "hardware"},
-    "workers": {"records", "hardware", "data", "kernels", "engine"},
+    "workers": {"safe_path", "records", "hardware", "data", "kernels", "engine"},
     "canvases": set(),
     "typefaces": set(),
     "pictures": {"hardware", "workers", "canvases", "typefaces"},
@@ -94,7 +95,7 @@ ROOMS = {
         "errors", "presets", "values", "growth", "data", "standing", "progress", "live", "verdict", "report", "tables",
         "doctor", "folder", "deciding", "space", "study", "sameness", "view", "names", "taking_out",
     },
-    "__main__": {"cli"},
+    "__main__": {"safe_path", "cli"},
 }  # fmt: skip
 
 # Who may import what is heavy, or what one room alone should know. Others, such as numpy, are everyone's.

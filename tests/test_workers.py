@@ -375,7 +375,7 @@ SCRIPT = """
 import os, sys, time
 from pathlib import Path
 sys.path.insert(0, {here!r})
-from dropstudy.workers import LocalWorkers, _programs
+from dropstudy.workers import LocalWorkers
 
 def answer():
     return os.getpid()

@@ -1,5 +1,11 @@
 """`python -m dropstudy` is the command line."""
 
-from dropstudy.cli import main
+import sys
+
+from dropstudy.safe_path import safe_path
+
+sys.path[:] = safe_path()  # before anything else is imported
+
+from dropstudy.cli import main  # noqa: E402 - as just said
 
 main()

@@ -15,17 +15,21 @@ import zlib
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
+from multiprocessing import resource_tracker as python_tracker
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
 import loky
 import psutil
+from loky.backend import resource_tracker as loky_tracker
 from loky.backend.context import LokyContext
 from loky.backend.utils import kill_process_tree
 
 from dropstudy.data import cache
 from dropstudy.hardware import kind_of_machine
 from dropstudy.kernels import FOLDER, VARIABLE, kernels
+from dropstudy.safe_path import VARIABLE as SAFE_PATH
+from dropstudy.safe_path import safe_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -167,17 +171,47 @@ class LocalWorkers(Executor):
             with self._lock:
                 if self._closed:
                     raise CancelledError
+                _start_trackers()
                 self._mine.pool = loky.ProcessPoolExecutor(
                     max_workers=1,
                     timeout=None,
                     # Asked for by name, it would be the one of whoever came last: joblib brings a loky of its own.
                     context=LokyContext(),
                     env=_environment(self._device),
-                    initializer=_prepare,
-                    initargs=(os.getpid(),),
+                    # loky hands this process's path on, so that is put right before anything is imported by it.
+                    initializer=exec,
+                    initargs=(_START.format(path=safe_path(), coordinator=os.getpid()), {}),
                 )
                 self._pools.add(self._mine.pool)
         return self._mine.pool
+
+
+_START = """
+import sys
+sys.path[:] = {path!r}
+from dropstudy.workers import _prepare
+_prepare({coordinator})
+"""
+
+_environment_lock = threading.Lock()
+
+
+def _start_trackers() -> None:
+    """Start the processes that look after semaphores, loky's and Python's, without the current folder in their path.
+
+    Else loky starts them with the environment of this process, which belongs to whoever runs it.
+    """
+    with _environment_lock:
+        before = os.environ.get(SAFE_PATH)
+        os.environ[SAFE_PATH] = "1"
+        try:
+            for tracker in (loky_tracker, python_tracker):
+                tracker.ensure_running()
+        finally:
+            if before is None:
+                del os.environ[SAFE_PATH]
+            else:
+                os.environ[SAFE_PATH] = before
 
 
 def _end(pool: loky.ProcessPoolExecutor, *, kill: bool) -> None:
@@ -227,6 +261,7 @@ def _environment(device: Device) -> dict[str, str]:
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
         # loky takes a worker that grows for one that leaks, and starts another. Ours grow by what they train.
         "LOKY_MAX_MEMORY_LEAK_SIZE": "1e18",
+        SAFE_PATH: "1",
     }
     if device == "gpu":
         return {**shared, "JAX_PLATFORMS": "cuda"}

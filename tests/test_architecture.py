@@ -22,6 +22,7 @@ ROOMS = {
     "records": set(),
     "files": {"errors"},
     "tensors": {"errors", "records", "files"},
+    "streams": set(),
     "presets": set(),
     "values": {"errors"},
     "settings": {"errors", "records", "values"},
@@ -51,9 +52,9 @@ ROOMS = {
     "history": {"records"},
     "pace": {"records", "recorded", "turns"},
     "standing": {"records", "names", "recorded"},
-    "progress": {"records", "names", "splits", "data", "recorded", "watching", "coordinator", "pace"},
-    "tables": {"files"},
-    "live": {"records", "names", "recorded", "pace", "standing", "progress", "tables"},
+    "progress": {"records", "names", "streams", "splits", "data", "recorded", "watching", "coordinator", "pace"},
+    "tables": {"files", "streams"},
+    "live": {"records", "names", "streams", "recorded", "pace", "standing", "progress", "tables"},
     "stats": {"records"},
     "verdict": {"records", "names", "stats"},
     "charts": {"errors", "records", "files", "pictures", "names", "stats"},
@@ -75,11 +76,11 @@ ROOMS = {
     "deciding": {"errors", "records", "values", "verdict"},
     "confirming": {"errors", "records", "files", "spec", "folder", "verdict", "deciding"},
     "results": {
-        "files", "records", "values", "pictures", "recorded", "store", "history", "stats", "verdict", "report",
-        "folder", "one_run", "judge", "confirming",
+        "streams", "files", "records", "values", "pictures", "recorded", "store", "history", "stats", "verdict",
+        "report", "folder", "one_run", "judge", "confirming",
     },
     "running": {
-        "errors", "records", "growth", "splits", "hardware", "plan", "data", "workers", "store", "watching",
+        "errors", "records", "streams", "growth", "splits", "hardware", "plan", "data", "workers", "store", "watching",
         "coordinator", "progress", "folder", "space",
     },
     "rehearsal": {
@@ -92,8 +93,8 @@ ROOMS = {
     },
     "view": {"errors", "store", "report", "study"},
     "cli": {
-        "errors", "presets", "values", "growth", "data", "standing", "progress", "live", "verdict", "report", "tables",
-        "doctor", "folder", "deciding", "space", "study", "sameness", "view", "names", "taking_out",
+        "errors", "streams", "presets", "values", "growth", "data", "standing", "progress", "live", "verdict", "report",
+        "tables", "doctor", "folder", "deciding", "space", "study", "sameness", "view", "names", "taking_out",
     },
     "__main__": {"safe_path", "cli"},
 }  # fmt: skip

@@ -26,7 +26,7 @@ from safetensors.numpy import load_file
 import dropstudy
 import made_up
 from dropstudy import Study, data, folder, running, workers
-from dropstudy.errors import DataUnavailable, InvalidArgument, StoreError, StudyLocked
+from dropstudy.errors import DataUnavailable, InvalidArgument, RunsFailed, StoreError, StudyLocked
 from dropstudy.hardware import choose_precision
 from dropstudy.progress import EpochLines, Silent, large_rate
 from dropstudy.records import METRICS
@@ -491,7 +491,8 @@ def test_a_failure_is_printed_in_a_line(quick, monkeypatch, capsys):
         raise made_up.Mishap("no luck")
 
     monkeypatch.setattr(workers, "train", fail)
-    quick(rates=[0.2]).run(listener=EpochLines())
+    with pytest.raises(RunsFailed):
+        quick(rates=[0.2]).run(listener=EpochLines())
     assert "'dropout 0.2', seed 0 failed: Mishap: no luck. Its history is kept" in capsys.readouterr().out
 
 
@@ -503,7 +504,9 @@ def test_a_study_without_a_finished_run_has_a_table_a_conclusion_and_a_report(qu
         return made_up.train(segment)
 
     monkeypatch.setattr(workers, "train", fail)
-    unlucky = quick().run(listener=Silent())
+    unlucky = quick()
+    with pytest.raises(RunsFailed):
+        unlucky.run(listener=Silent())
     assert len(unlucky.frame()) == at * len(ARMS)
     assert unlucky.summary()["seeds"].tolist() == [0, 0]
     assert "No run finished" in unlucky.conclusion()[0]

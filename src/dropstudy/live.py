@@ -19,6 +19,7 @@ from dropstudy.names import counted, plain_name
 from dropstudy.pace import Pace, duration, epoch_cost
 from dropstudy.progress import EpochLines, run_ended
 from dropstudy.standing import accuracy_heading, begun, by_arm, columns
+from dropstudy.streams import terminal
 from dropstudy.tables import heading
 
 if TYPE_CHECKING:
@@ -63,9 +64,10 @@ class Screen:
     def begin(self, standings: Sequence[Standing], workers: int) -> None:
         """Choose how to show what is about to be trained."""
         missing = sum(standing.status not in {"done", "diverged"} for standing in standings)
-        console = Console(file=self._stream or sys.stdout, highlight=False)
-        if missing > FEW_RUNS and console.is_terminal and not console.is_dumb_terminal:
-            self._view = LiveTable(console)
+        if missing > FEW_RUNS and terminal(self._stream):
+            console = Console(file=self._stream or sys.stdout, highlight=False)
+            if console.is_terminal and not console.is_dumb_terminal:
+                self._view = LiveTable(console)
         self._view.begin(standings, workers)
 
     def end(self) -> None:

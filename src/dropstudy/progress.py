@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, TextIO, runtime_checkable
@@ -13,6 +12,7 @@ from dropstudy.coordinator import Listener
 from dropstudy.data import describe as data
 from dropstudy.names import counted
 from dropstudy.pace import Pace, duration
+from dropstudy.streams import say
 from dropstudy.watching import describe
 
 if TYPE_CHECKING:
@@ -190,8 +190,7 @@ class EpochLines:
 
     def _print(self, text: str) -> None:
         self._printed = time.monotonic()
-        # Looked up at each call: notebooks and tests replace sys.stdout.
-        print(text, file=self._stream or sys.stdout, flush=True)
+        say(text, self._stream)
 
 
 class Silent:

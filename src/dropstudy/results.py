@@ -17,6 +17,7 @@ from dropstudy.one_run import Runs
 from dropstudy.recorded import MEASURED
 from dropstudy.records import SHAPE
 from dropstudy.store import Store
+from dropstudy.streams import usable_streams
 
 if TYPE_CHECKING:
     from dropstudy.recorded import Standing
@@ -166,7 +167,7 @@ class Results(Runs):
         with Store(self.folder) as store:
             reported = store.digest  # before it is read: more may be recorded meanwhile
         # Threads of matrix products wait by turning in circles, on the cores that draw.
-        with Drawing() as drawing, threadpool_limits(1, user_api="blas"):
+        with usable_streams(), Drawing() as drawing, threadpool_limits(1, user_api="blas"):
             from dropstudy.report.files import write_report  # noqa: PLC0415 - as above, while the processes start
             from dropstudy.report.source import read  # noqa: PLC0415 - as above
 

@@ -10,11 +10,12 @@ from dropstudy import folder, growth, plan, splits
 from dropstudy.coordinator import Listener, train_runs
 from dropstudy.data import load_dataset
 from dropstudy.data.cache import arrays_on_disk
-from dropstudy.errors import InvalidArgument
+from dropstudy.errors import InvalidArgument, RunsFailed
 from dropstudy.hardware import native_bfloat16, physical_cores, why_precision
 from dropstudy.progress import announcement, shown
 from dropstudy.space import KeepBest, drop_weights
 from dropstudy.store import Store
+from dropstudy.streams import usable_streams
 from dropstudy.watching import answer
 from dropstudy.workers import LocalWorkers, distrust, lanes_that_fit
 
@@ -82,7 +83,20 @@ def train_missing(
                         worker_count=count,
                         keep_weights=spec.keep_weights != "none",
                     )
+                _refuse_if_all_failed(where, store)
     return spec
+
+
+def _refuse_if_all_failed(where: Path, store: Store) -> None:
+    statuses, failures = list(store.status().values()), store.failures()
+    if "failed" in statuses and len(failures) == len(statuses):
+        raise RunsFailed(
+            str(where),
+            expected="a run that finishes",
+            received=f"none: all {len(statuses)} failed or diverged, the first as follows: {failures[0]}",
+            next_step=f"The whole errors are in {where / 'tracebacks'}; "
+            f"once the cause is mended, this trains them again: {folder.command('run', where)}",
+        )
 
 
 def rows_of(spec: StudySpec, dataset: Dataset) -> Split:
@@ -108,13 +122,14 @@ def crew(count: int, device: Device) -> Iterator[Executor]:
     They have nothing left to do then. To end of their own accord takes half a second, and nobody would give up one that
     hangs in it.
     """
-    workers = LocalWorkers(count, device)
-    try:
-        yield workers
-    except BaseException:
-        workers.shutdown(wait=False, cancel_futures=True)
-        raise
-    workers.shutdown(cancel_futures=True)
+    with usable_streams():  # they are flushed whenever a process is started
+        workers = LocalWorkers(count, device)
+        try:
+            yield workers
+        except BaseException:
+            workers.shutdown(wait=False, cancel_futures=True)
+            raise
+        workers.shutdown(cancel_futures=True)
 
 
 def lanes(

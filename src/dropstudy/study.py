@@ -132,6 +132,7 @@ class Study(Results):
             DropstudyError: before any training, for whatever cannot be used.
             StoreError: the disk is full or the folder is gone; what was kept before is intact.
             StudyLocked: another process runs this study.
+            RunsFailed: every run failed; with some, they are told of and `failures()` has them.
         """
         workers = _checked(workers)
         chosen = choose_device(device)

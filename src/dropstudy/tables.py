@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import shutil
-import sys
 import textwrap
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dropstudy.files import write_text
+from dropstudy.streams import terminal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,7 +50,7 @@ def text(frame: pd.DataFrame) -> str:
 
 
 def _width() -> int:
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else _PIPE_WIDTH
+    return shutil.get_terminal_size().columns if terminal() else _PIPE_WIDTH
 
 
 def _table(frame: pd.DataFrame, columns: list[int], widest_name: int | None = None) -> Table:

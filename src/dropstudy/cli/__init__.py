@@ -19,6 +19,7 @@ from dropstudy.cli.space import rm
 from dropstudy.cli.surroundings import data, doctor, presets
 from dropstudy.cli.viewing import view
 from dropstudy.errors import DropstudyError
+from dropstudy.streams import open_descriptors, usable_streams
 
 COMMANDS = (run, show, report, view, predict, export, diff, rm, presets, data, doctor)
 """In the order in which `dropstudy --help` lists them."""
@@ -77,8 +78,10 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # an arm's name may hold what a terminal cannot
+    open_descriptors()
     try:
-        app()
+        with usable_streams():
+            app()
     except DropstudyError as error:
         typer.echo(f"Error: {error}", err=True)
         sys.exit(error.exit_code)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +9,7 @@ from typing import Annotated
 import typer
 
 from dropstudy.cli.arguments import ArmName, Folder, HiddenOf, Seed, TrainSize
+from dropstudy.streams import terminal
 
 
 class ExportFormat(StrEnum):
@@ -44,7 +44,7 @@ def predict(  # noqa: PLR0917 - a command's flags, which typer reads off the sig
     if out is not None:
         tables.write_csv(frame, out)
         typer.echo(f"{len(frame)} examples: {out}")
-    elif sys.stdout.isatty():
+    elif terminal():
         typer.echo(tables.text(frame))
     else:
         typer.echo(frame.to_csv(index=False), nl=False)

@@ -66,7 +66,7 @@ def rm(  # noqa: PLR0917 - a command's flags, which typer reads off the signatur
             else f"the study {folder} ({sizes_in_words(sizes)})"
         )
     if not yes:
-        if not sys.stdin.isatty():
+        if sys.stdin is None or not sys.stdin.isatty():
             raise InvalidArgument(
                 "--yes",
                 expected="a terminal to ask on, or --yes",

@@ -28,7 +28,7 @@ from dropstudy.report.page import html
 from dropstudy.report.sections import sections
 from dropstudy.report.source import read
 study = Study.open(sys.argv[1])
-source = read(study.folder, study.spec, study.verdict)
+source = read(study.folder)
 Path(sys.argv[1], "page.html").write_text(html(source, sections(source)), encoding="utf-8")
 """
 

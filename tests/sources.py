@@ -7,10 +7,10 @@ import pandas as pd
 import made_up
 from dropstudy import Study
 from dropstudy.progress import Silent
+from dropstudy.recorded import Standing
 from dropstudy.records import Run, Shape
 from dropstudy.report.source import COLUMNS, Source
 from dropstudy.spec import read_spec
-from dropstudy.verdict import give_verdict
 
 FACTS = {
     "data": "mnist",
@@ -61,28 +61,17 @@ def source_of(folder, history, finals, arms, *, watches_test=True, **facts):
         device="made up",
     )
     status = {run.key: "done" if (run.arm.name, run.seed) in done else "diverged" for run in runs}
-    rows = [(run.arm.name, "512-512", 60_000, run.seed, status[run.key]) for run in runs]
-    history = history.assign(hidden="512-512", train_size=60_000)
     return Source(
         folder=folder,
         spec=spec,
         facts=FACTS | facts,
-        runs=runs,
-        status=status,
-        history=history,
+        standings=tuple(Standing(run, status[run.key], 20, None, None) for run in runs),
+        history=history.assign(hidden="512-512", train_size=60_000),
         finals=pd.DataFrame(told, columns=list(COLUMNS)),
         failures=tuple(
             f"'{run.arm.name}', seed {run.seed} diverged"
             for run in runs
             if (run.arm.name, run.seed) not in done
-        ),
-        judge=lambda: give_verdict(
-            history,
-            told,
-            arms,
-            watches_test=watches_test,
-            margin=0.1,
-            outcomes=pd.DataFrame(rows, columns=["arm", "hidden", "train_size", "seed", "status"]),
         ),
     )
 

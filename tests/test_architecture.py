@@ -67,17 +67,16 @@ ROOMS = {
     },
     "space": {"errors", "records", "spec", "layout", "recorded", "store", "coordinator", "folder"},
     "taking_out": {"errors", "records", "growth", "splits", "store", "folder", "space"},
-    "report": {
-        "errors", "records", "files", "tensors", "spec", "data", "store", "history", "progress", "names", "stats",
-        "verdict", "charts", "models", "sampling", "folder", "pictures",
-    },
-    "one_run": {"errors", "records", "tensors", "data", "store", "history", "report", "models", "folder"},
-    "judge": {"errors", "records", "store", "stats", "folder", "taking_out", "verdict"},
+    "judge": {"records", "stats", "folder", "taking_out", "verdict"},
     "deciding": {"errors", "records", "values", "verdict"},
     "confirming": {"errors", "records", "files", "spec", "folder", "verdict", "deciding"},
+    "report": {
+        "errors", "records", "files", "tensors", "spec", "data", "store", "history", "progress", "names", "stats",
+        "verdict", "charts", "models", "sampling", "folder", "pictures", "recorded", "judge", "confirming",
+    },
+    "one_run": {"errors", "records", "tensors", "data", "store", "history", "report", "models", "folder"},
     "results": {
-        "streams", "files", "records", "values", "pictures", "recorded", "store", "history", "stats", "verdict",
-        "report", "folder", "one_run", "judge", "confirming",
+        "streams", "records", "pictures", "recorded", "store", "stats", "verdict", "report", "folder", "one_run",
     },
     "running": {
         "errors", "records", "streams", "growth", "splits", "hardware", "plan", "data", "workers", "store", "watching",
@@ -88,13 +87,13 @@ ROOMS = {
         "space", "running", "turns",
     },
     "study": {
-        "errors", "values", "spec", "growth", "hardware", "store", "coordinator", "live", "verdict", "folder",
+        "errors", "spec", "growth", "hardware", "store", "coordinator", "live", "verdict", "folder",
         "deciding", "confirming", "results", "running", "rehearsal", "taking_out",
     },
-    "view": {"errors", "store", "report", "study"},
+    "view": {"errors", "store", "report", "folder", "study"},
     "cli": {
-        "errors", "streams", "presets", "values", "growth", "data", "standing", "progress", "live", "verdict", "report",
-        "tables", "doctor", "folder", "deciding", "space", "study", "sameness", "view", "names", "taking_out",
+        "errors", "streams", "records", "presets", "growth", "data", "standing", "progress", "live", "verdict",
+        "report", "tables", "doctor", "folder", "deciding", "space", "study", "sameness", "view", "names", "taking_out",
     },
     "__main__": {"safe_path", "cli"},
 }  # fmt: skip

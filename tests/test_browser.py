@@ -42,7 +42,7 @@ def pages(tmp_path_factory):
 
 
 def write_page(study):
-    source = read(study.folder, study.spec, study.verdict)
+    source = read(study.folder)
     path = study.folder / "report.html"
     path.write_text(html(source, sections(source)), encoding="utf-8")
     return path.resolve().as_uri()

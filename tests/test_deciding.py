@@ -14,6 +14,8 @@ from dropstudy import Study, workers
 from dropstudy.deciding import looks, more_seeds, until_decided
 from dropstudy.errors import InvalidArgument
 from dropstudy.folder import confirmations
+from dropstudy.report.files import conclusion
+from dropstudy.report.sections.verdict import verdict as section
 from dropstudy.store import Store
 from dropstudy.verdict.testing import arm_tests
 from verdicts import rates, verdict_of
@@ -181,7 +183,11 @@ def test_the_chosen_arm_is_confirmed_on_fresh_seeds(tmp_path, learning):
     assert arms == {"no dropout", "dropout 0.5"}
     (comparison,) = fresh.shapes[0].comparisons
     assert comparison.seeds == tuple(range(7, 14))
-    assert "On 7 fresh seeds: Dropout at rate 0.5" in str(verdict)
+    assert verdict.headline.endswith(
+        f"Confirmed on 7 fresh seeds: helps, {comparison.difference.value:+.2f} points "
+        f"({comparison.difference.low:+.2f} to {comparison.difference.high:+.2f})."
+    )
+    assert "Confirmed on 7 fresh seeds: Dropout at rate 0.5" in str(verdict)
     told = {c.arm: c.difference.value for c in first.shapes[0].comparisons}
     assert f"The first estimate was {told['dropout 0.5']:+.2f} points" in str(verdict)
     before = (path / "study.db").stat().st_mtime_ns
@@ -189,11 +195,64 @@ def test_the_chosen_arm_is_confirmed_on_fresh_seeds(tmp_path, learning):
     assert (path / "study.db").stat().st_mtime_ns == before
 
 
-def test_a_margin_of_nothing_is_refused_before_any_training(tmp_path, learning):
+def test_what_is_recorded_of_a_confirmation_is_in_all_that_is_told(tmp_path, learning):
+    learning(effect=0.01)
+    study = small(tmp_path / "s", seeds=6, margin=0.01).run()
+    before = study.now()
+    learning(effect=-0.01)  # as if luck had chosen the arm
+    verdict = study.confirm()
+    assert verdict.decision == "helps"
+    assert "Not confirmed on 6 fresh seeds: hurts" in verdict.headline
+    now = study.now()
+    assert now.state != before.state
+    page = section(now)
+    assert page.verdict.headline == verdict.headline
+    (figure,) = page.blocks
+    assert figure.table["arm"].to_list() == ["dropout 0.5", "dropout 0.5, fresh seeds"]
+    fresh = verdict.confirmations[0].shapes[0].comparisons[0].difference
+    assert figure.table["mean"].to_list()[1] == fresh.value
+    assert conclusion(now).count(verdict.headline) == 1
+
+
+def test_a_confirmation_of_an_arm_that_is_no_longer_chosen_confirms_nothing(tmp_path, learning):
+    learning(effect=0.01)
+    study = small(tmp_path / "s", rates=[0, 0.2], seeds=6).run()
+    study.confirm()
+    verdict = small(tmp_path / "s", rates=[0, 0.2, 0.5], seeds=6).run().verdict()
+    assert verdict.chosen == "dropout 0.5"
+    assert "Not confirmed: the fresh seeds are of 'dropout 0.2'" in verdict.headline
+
+
+def test_a_margin_that_is_none_is_refused_before_any_training(tmp_path, learning):
     learning(effect=0.0)
-    with pytest.raises(InvalidArgument, match=r"margin.*above 0"):
-        small(tmp_path / "s").run_until_decided(margin=0)
+    for margin in (0, -0.1, float("nan"), float("inf")):
+        with pytest.raises(InvalidArgument, match=r"margin.*above 0"):
+            small(tmp_path / "s", margin=margin).run_until_decided()
     assert not (tmp_path / "s").exists()
+
+
+def test_the_margin_is_the_studys_and_one_chosen_after_looking_is_told_of(tmp_path, learning):
+    learning(effect=0.0)
+    study = small(tmp_path / "s", seeds=6, rates=[0, 0.2]).run()
+    study.confirm()
+    assert study.verdict().margin == 0.1
+    files = [path for path in tmp_path.rglob("*.safetensors") if path.stat()]
+    times = {path: path.stat().st_mtime_ns for path in files}
+    small(tmp_path / "s", seeds=6, rates=[0, 0.2], margin=2).run()
+    assert {
+        path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")
+    } == times  # nothing is trained
+    opened = Study.open(tmp_path / "s")
+    assert opened.spec.margin == 2
+    verdict = opened.verdict()
+    assert (verdict.margin, verdict.earlier_margins) == (2, (0.1,))
+    assert "changed after runs had finished, from 0.1 to 2 points" in str(verdict)
+    (path,) = confirmations(tmp_path / "s")
+    assert Study.open(path).verdict().margin == verdict.confirmations[0].margin == 2
+    # Whoever says nothing of it leaves it as it is, and what is left open stays so until the study begins.
+    assert small(tmp_path / "s", seeds=7, rates=[0, 0.2]).run().verdict().margin == 2
+    fresh = small(tmp_path / "t", margin=0.5).run()
+    assert (fresh.verdict().margin, fresh.verdict().earlier_margins) == (0.5, ())
 
 
 @pytest.mark.parametrize("effect", [0.01, -0.01])
@@ -205,7 +264,7 @@ def test_the_only_arm_is_confirmed_whether_it_was_chosen_or_the_baseline(
     verdict = small(tmp_path / "s", rates=[0, 0.5], seeds=6, validation=validation).run().confirm()
     (fresh,) = verdict.confirmations
     assert [comparison.arm for comparison in fresh.shapes[0].comparisons] == ["dropout 0.5"]
-    assert "On 6 fresh seeds" in str(verdict)
+    assert "onfirmed on 6 fresh seeds" in verdict.headline
 
 
 def test_what_was_not_chosen_is_not_confirmed(tmp_path, learning):
@@ -218,11 +277,3 @@ def test_what_was_not_chosen_is_not_confirmed(tmp_path, learning):
         watched.confirm()
     with pytest.raises(InvalidArgument, match="fewer than 6 paired seeds"):
         small(tmp_path / "u", seeds=2).run().confirm()
-
-
-def test_a_margin_that_is_none_is_refused(tmp_path, learning):
-    learning(effect=0.0)
-    study = small(tmp_path / "s").run()
-    for margin in (0, -0.1, float("nan"), float("inf")):
-        with pytest.raises(InvalidArgument, match="margin"):
-            study.verdict(margin)

@@ -88,7 +88,7 @@ def test_a_report_is_a_page_figures_tables_and_conclusion(tmp_path):
         "conclusion.txt",
     }
     assert all(path.stat().st_size > 0 for path in paths)
-    assert {p for p in folder.rglob("*") if p.is_file()} == set(paths)
+    assert {p for p in folder.rglob("*") if p.is_file()} == {*paths, folder / "report.stamp"}
     written = pd.read_csv(folder / "history.csv")[list(notebook_history().columns)]
     pd.testing.assert_frame_equal(written, notebook_history())
     summary = pd.read_csv(folder / "summary.csv")

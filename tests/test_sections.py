@@ -16,7 +16,7 @@ from sources import trained_at_once
 
 
 def made(study, **settings):
-    parts = sections(read(study.folder, study.spec, study.verdict, **settings))
+    parts = sections(read(study.folder, **settings))
     return {part.name: part for part in parts}, {figure.name: figure for figure in figures_of(parts)}
 
 

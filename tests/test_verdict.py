@@ -14,7 +14,6 @@ from statsmodels.stats.multitest import multipletests
 
 import made_up
 from dropstudy import Study
-from dropstudy.cli.results import arm_to_export
 from dropstudy.records import Arm
 from dropstudy.stats.calibration import expected_calibration_error
 from dropstudy.verdict import SEEDS, give_verdict
@@ -206,20 +205,6 @@ def test_the_headline_of_several_shapes_names_the_arm_and_what_varies(other, whe
     history, finals = (pd.concat(pair, ignore_index=True) for pair in both)
     verdict = give_verdict(history, finals, ARMS, watches_test=True)
     assert verdict.headline == f"Dropout at rate 0.5 (drops 50%, keeps 50%) hurts in {where}."
-
-
-@pytest.mark.parametrize(
-    ("points", "watches_test", "arm"),
-    [(-1, True, "no dropout"), (1, True, "dropout 0.5"), (1, False, "dropout 0.5")],
-)
-def test_the_network_proposed_for_export_is_not_one_that_hurts(points, watches_test, arm):
-    validation = {"dropout 0.5": 0.99}
-    accuracies = {"no dropout": flat(), "dropout 0.5": around(points)}
-    verdict = verdict_of(ARMS, accuracies, watches_test=watches_test, validation=validation)
-    assert arm_to_export(verdict, [arm.name for arm in ARMS]) == arm
-    three = rates(0, 0.5, 0.8)
-    chosen = verdict_of(three, {**accuracies, "dropout 0.8": around(-1)}, validation=validation)
-    assert arm_to_export(chosen, [arm.name for arm in three]) == "dropout 0.5"
 
 
 def test_an_arm_that_is_more_than_dropout_goes_by_its_name():

@@ -7,15 +7,17 @@ its verdict is about one arm and nothing was chosen on it.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from dropstudy.deciding import FEWEST, more_seeds
 from dropstudy.errors import InvalidArgument
 from dropstudy.files import write_text
 from dropstudy.folder import CONFIRMATION, command
 from dropstudy.spec import STUDY_FILE, is_study, to_toml
-from dropstudy.verdict.words import signed
+from dropstudy.verdict import DECIDED
+from dropstudy.verdict.words import quoted, signed, span
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,31 +64,67 @@ def prepare(folder: Path, spec: StudySpec, verdict: Verdict) -> list[Path]:
 def with_confirmations(first: Verdict, fresh: Sequence[Verdict]) -> Verdict:
     """A verdict and, beside its estimates, those of the studies that confirm it; these alone are free of choice.
 
+    Its headline then says whether it was confirmed.
+
     Args:
         first: what the study shows.
         fresh: what each study that confirms it shows.
     """
-    if not fresh:
+    told = [_held_against(first, shape) for verdict in fresh for shape in verdict.shapes if shape.comparisons]
+    if not told:
         return first
-    told = [_beside_the_first(first, shape) for verdict in fresh for shape in verdict.shapes]
-    return replace(first, sentences=(*first.sentences, *told), confirmations=tuple(fresh))
+    if len(first.shapes) == 1:
+        summary = told[-1].short
+    else:
+        counts = Counter(each.outcome for each in told)
+        parts = ", ".join(f"{outcome} in {count} of {len(told)}" for outcome, count in counts.items())
+        summary = f"On fresh seeds: {parts}."
+    headline = f"{first.headline} {summary}"
+    sentences = (headline, *first.sentences[1:], *(each.sentence for each in told))
+    return replace(first, headline=headline, sentences=sentences, confirmations=tuple(fresh))
 
 
-def _beside_the_first(first: Verdict, fresh: ShapeVerdict) -> str:
+class _Held(NamedTuple):
+    """A confirmation held against what it confirms.
+
+    Args:
+        outcome: "confirmed", "not confirmed", or what the fresh seeds say where there was nothing to confirm.
+        short: in a sentence for the headline.
+        sentence: in full.
+    """
+
+    outcome: str
+    short: str
+    sentence: str
+
+
+def _held_against(first: Verdict, fresh: ShapeVerdict) -> _Held:
     comparison = fresh.comparisons[0]
+    before = next(
+        (s for s in first.shapes if (s.hidden, s.train_size) == (fresh.hidden, fresh.train_size)), None
+    )
+    earlier = [c for c in before.comparisons if c.arm == comparison.arm] if before else []
+    arm = quoted(comparison.arm)
+    if before is None or not earlier or _to_confirm(before) not in {comparison.arm, None}:
+        told = f"Not confirmed: the fresh seeds are of {arm}, which is no longer the arm that was chosen."
+        return _Held("not confirmed", told, f"{told} On them: {fresh.headline}")
     if fresh.decision == "too few seeds":
-        return f"Not confirmed yet: {fresh.headline}"
-    estimates = [
-        c.difference.value
-        for shape in first.shapes
-        if (shape.hidden, shape.train_size) == (fresh.hidden, fresh.train_size)
-        for c in shape.comparisons
-        if c.arm == comparison.arm
-    ]
-    chosen = len(first.shapes[0].arms) > 2  # noqa: PLR2004 - baseline and one arm leave nothing to choose
+        short = f"Not confirmed yet: {comparison.n} of the fresh seeds are done."
+        return _Held("not confirmed yet", short, f"Not confirmed yet: {fresh.headline}")
+    if earlier[0].decision not in DECIDED:
+        outcome = "On"
+    else:
+        outcome = "Confirmed on" if earlier[0].decision == fresh.decision else "Not confirmed on"
+    seeds = f"{outcome} {comparison.n} fresh seeds"
+    estimate = f"{signed(comparison.difference.value)} points ({span(comparison.difference)})"
+    chosen = len(before.arms) > 2  # noqa: PLR2004 - baseline and one arm leave nothing to choose
     curse = " by the seeds that it was chosen on; what was chosen tends to shrink" if chosen else ""
-    before = f" The first estimate was {signed(estimates[0])} points{curse}." if estimates else ""
-    return f"On {comparison.n} fresh seeds: {fresh.headline}{before}"
+    was = f"The first estimate was {signed(earlier[0].difference.value)} points{curse}."
+    return _Held(
+        outcome.removesuffix(" on").lower() if outcome != "On" else fresh.decision,
+        f"{seeds}: {fresh.decision}, {estimate}.",
+        f"{seeds}: {fresh.headline} {was}",
+    )
 
 
 def _to_confirm(shape: ShapeVerdict) -> str | None:

@@ -20,6 +20,7 @@ from dropstudy import growth, plan, presets, splits
 from dropstudy.errors import InvalidArgument, StoreError, StudyLocked
 from dropstudy.files import write_text
 from dropstudy.hardware import choose_precision, processor
+from dropstudy.records import MARGIN
 from dropstudy.spec import STUDY_FILE, is_study, parse_spec, read_spec, to_toml
 from dropstudy.store import DATABASE, Store
 
@@ -33,13 +34,16 @@ if TYPE_CHECKING:
 SEED_COUNTS = "seed_counts"
 """Fact: how many seeds the study was run with, each time that it was other than before."""
 
+EARLIER_MARGINS = "earlier_margins"
+"""Fact: the margins that the study had before its present one, when runs had finished already."""
+
 CONFIRMATION = "confirmation"
 """The folder inside a study's that holds the studies which confirm it, or the one that does."""
 
 UNTIL_DECIDED = "until_decided"
 """Fact: the most seeds that a study may have, to which seeds are added until its verdict is decided."""
 
-_FILE_DUE = "study_file_due"
+FILE_DUE = "study_file_due"
 """Fact: the study file is not yet what the database says."""
 
 _HOLDER = "study.holder"
@@ -100,9 +104,19 @@ def agreed(folder: Path, asked: StudySpec) -> StudySpec:
     return growth.grow(stored, asked)
 
 
+def margin_of(spec: StudySpec) -> float:
+    """Differences within ±this do not matter to a study, in percentage points."""
+    return MARGIN if spec.margin is None else spec.margin
+
+
 def recorded(folder: Path) -> StudySpec | None:
     """The specification of the runs that have been recorded; None where none have."""
-    text = facts(folder).get("specification") if begun(folder) else None
+    return specification(facts(folder)) if begun(folder) else None
+
+
+def specification(facts: Mapping[str, Any]) -> StudySpec | None:
+    """The specification among recorded facts; None where there is none yet."""
+    text = facts.get("specification")
     return None if text is None else parse_spec(tomllib.loads(text))
 
 
@@ -111,7 +125,7 @@ def _stored(folder: Path) -> StudySpec | None:
     began = recorded(folder)
     if began is None:  # killed before anything was recorded
         return read_spec(folder / STUDY_FILE) if is_study(folder) else None
-    if is_study(folder) and not facts(folder).get(_FILE_DUE):
+    if is_study(folder) and not facts(folder).get(FILE_DUE):
         stored = read_spec(folder / STUDY_FILE)
         if lines := growth.differences(began, stored):
             raise InvalidArgument(
@@ -158,7 +172,12 @@ def settled(spec: StudySpec, dataset: Dataset, device: Device) -> tuple[StudySpe
         InvalidArgument: the data do not allow what it asks for.
     """
     precision = choose_precision(spec.precision, device)
-    spec = replace(spec, precision=precision, data=dataset.name if spec.data is None else spec.data)
+    spec = replace(
+        spec,
+        precision=precision,
+        data=dataset.name if spec.data is None else spec.data,
+        margin=MARGIN if spec.margin is None else spec.margin,
+    )
     runs = plan.plan_runs(spec, dataset, precision)
     splits.check(spec, dataset.y_train, dataset.classes)
     return spec, runs
@@ -192,12 +211,15 @@ def begin(folder: Path, spec: StudySpec, dataset: Dataset, device: Device) -> St
     }
     with Store(folder, create=True) as store:
         before = store.meta
-        due = before.get("specification") != text or bool(before.get(_FILE_DUE)) or not is_study(folder)
-        fresh = {"environment": environment(device), **said(spec, before), _FILE_DUE: due}
+        due = before.get("specification") != text or bool(before.get(FILE_DUE)) or not is_study(folder)
+        fresh = {"environment": environment(device), **said(spec, before), FILE_DUE: due}
+        fresh[EARLIER_MARGINS] = _earlier_margins(store, spec.margin)
         store.begin(known | before | fresh, runs)
         if due:  # a kill from here on is made good by whoever comes next, since the database says so
             write_study_file(folder, spec, store.meta)
-            store.record({_FILE_DUE: False})
+            store.record({FILE_DUE: False})
+    for path in confirmations(folder):
+        set_margin(path, spec.margin)
     return spec
 
 
@@ -214,13 +236,42 @@ def said(spec: StudySpec, before: Mapping[str, Any]) -> dict[str, Any]:
         "specification": to_toml(spec),
         # Every number of seeds that it was run with: a verdict has to allow for being looked at more than once.
         SEED_COUNTS: counts if counts[-1:] == [now] else [*counts, now],
-        _FILE_DUE: False,
+        FILE_DUE: False,
     }
 
 
 def write_study_file(folder: Path, spec: StudySpec, known: Mapping[str, Any]) -> None:
     """Write the study file, headed by some of the facts for people."""
     write_text(folder / STUDY_FILE, to_toml(spec, {name: known[name] for name in _NOTED}))
+
+
+def set_margin(folder: Path, margin: float | None) -> None:
+    """Record another margin for a study that has begun, and for those that confirm it; nothing where it has that one.
+
+    Raises:
+        StoreError: the folder cannot be written.
+        StudyLocked: another process runs the study.
+    """
+    spec = recorded(folder)
+    if spec is None or margin is None:
+        return
+    if spec.margin != margin:
+        spec = replace(spec, margin=margin)
+        with lock(folder), Store(folder, write=True) as store:
+            earlier = {EARLIER_MARGINS: _earlier_margins(store, margin)}
+            store.record(said(spec, store.meta) | earlier | {FILE_DUE: True})
+            write_study_file(folder, spec, store.meta)
+            store.record({FILE_DUE: False})
+    for path in confirmations(folder):
+        set_margin(path, margin)
+
+
+def _earlier_margins(store: Store, now: float | None) -> list[float]:
+    """Margins before the present one with which runs had finished: to choose another after looking weakens a claim."""
+    known = store.meta
+    before, earlier = specification(known), known.get(EARLIER_MARGINS, [])
+    changed = before is not None and margin_of(before) != now and store.runs("done")
+    return [*earlier, margin_of(before)] if before is not None and changed else earlier
 
 
 def environment(device: Device) -> dict[str, str]:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 LISTS = ("arms", "hidden", "train_sizes", "seeds")
 """Fields that cross into the grid: what they list is added to."""
 
-FREE = ("name", "keep_weights")
-"""Fields that no number depends on: the last word counts."""
+FREE = ("name", "keep_weights", "margin")
+"""Fields that no run depends on: the last word counts. A margin that is left open is no word."""
 
 FIXED = tuple(field.name for field in fields(StudySpec) if field.name not in {*LISTS, *FREE})
 """Fields that make runs incomparable in one table."""
@@ -52,6 +52,8 @@ def grow(stored: StudySpec, asked: StudySpec) -> StudySpec:
     arms = (*stored.arms, *_new_arms(stored, asked))
     grown: dict[str, Any] = {name: _union(getattr(stored, name), getattr(asked, name)) for name in LISTS}
     grown |= {name: getattr(asked, name) for name in FREE}
+    if asked.margin is None:
+        grown["margin"] = stored.margin
     grown["data"] = asked.data if _moved(stored, asked) else stored.data
     return replace(stored, **{**grown, "arms": arms})
 

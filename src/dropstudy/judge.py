@@ -1,4 +1,4 @@
-"""What a study's store holds for its verdict: what became of every run, their answers, and how often one looked."""
+"""From what is recorded of a study to its verdict, and to tests of its runs pair by pair."""
 
 from __future__ import annotations
 
@@ -7,50 +7,68 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from dropstudy.errors import StoreError
-from dropstudy.folder import SEED_COUNTS, UNTIL_DECIDED
+from dropstudy.folder import EARLIER_MARGINS, SEED_COUNTS, UNTIL_DECIDED, margin_of
 from dropstudy.records import SHAPE
 from dropstudy.stats.answers import mcnemar, right_answers
 from dropstudy.taking_out import remarks
 from dropstudy.verdict import SEEDS, Verdict, give_verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping
 
     from numpy.typing import NDArray
 
-    from dropstudy.records import StudySpec
-    from dropstudy.store import Store
+    from dropstudy.records import Run, StudySpec
+
+    Predictions = Callable[[str, str, int, int], Mapping[str, NDArray[Any]] | None]
 
 
 def judge(
-    store: Store, spec: StudySpec, history: pd.DataFrame, finals: pd.DataFrame, *, margin: float = 0.1
+    spec: StudySpec,
+    facts: Mapping[str, Any],
+    history: pd.DataFrame,
+    finals: pd.DataFrame,
+    *,
+    outcomes: pd.DataFrame,
+    predictions: Predictions,
 ) -> Verdict:
     """The verdict on a study.
 
     Args:
-        store: its own.
-        spec: the study.
+        spec: the study, with its margin.
+        facts: what was recorded of it: how often it was looked at, and with which margins.
         history: all histories, as `Study.frame` gives them.
         finals: every finished run's look at the test set, as `Study.finals` gives them.
-        margin: differences within ±margin do not matter, in points.
+        outcomes: what became of every run, as `Study.outcomes` gives it.
+        predictions: the stored answers of a run by arm, hidden, train_size and seed; None where they cannot be had.
     """
     verdict = give_verdict(
         history,
         finals,
         spec.arms,
         watches_test=spec.watches_test,
-        margin=margin,
+        margin=margin_of(spec),
         protocol="best" if spec.restore_best or spec.patience else "final",
-        looks=looks(store.meta),
-        most_seeds=store.meta.get(UNTIL_DECIDED),
-        outcomes=outcomes(store),
-        predictions=predictions(store),
+        looks=looks(facts),
+        most_seeds=facts.get(UNTIL_DECIDED),
+        outcomes=outcomes,
+        predictions=predictions,
     )
-    return replace(verdict, sentences=(*verdict.sentences, *remarks(store.meta, spec)))
+    verdict = replace(verdict, sentences=(*verdict.sentences, *remarks(facts, spec)))
+    return _with_earlier_margins(verdict, tuple(facts.get(EARLIER_MARGINS, ())))
 
 
-def looks(facts: dict[str, Any]) -> tuple[int, ...]:
+def _with_earlier_margins(verdict: Verdict, earlier: tuple[float, ...]) -> Verdict:
+    if not earlier:
+        return verdict
+    told = (
+        f"The margin was changed after runs had finished, from {', then '.join(f'{m:g}' for m in earlier)} to "
+        f"{verdict.margin:g} points. A margin chosen after looking at results weakens a claim of equivalence."
+    )
+    return replace(verdict, sentences=(*verdict.sentences, told), earlier_margins=earlier)
+
+
+def looks(facts: Mapping[str, Any]) -> tuple[int, ...]:
     """Numbers of seeds at which a verdict may have been looked at before more were added; empty where it was one look.
 
     A study that was to grow until decided was looked at from the start.
@@ -59,47 +77,22 @@ def looks(facts: dict[str, Any]) -> tuple[int, ...]:
     return tuple(counts) if facts.get(UNTIL_DECIDED) or len(counts) > 1 else ()
 
 
-def outcomes(store: Store) -> pd.DataFrame:
-    """What became of every run of the plan: arm, hidden, train_size, seed, status."""
-    statuses = store.status()
-    rows = [
-        (run.arm.name, run.shape.layers, run.shape.train_size, run.seed, statuses[run.key])
-        for run in store.runs()
-    ]
-    return pd.DataFrame(rows, columns=["arm", *SHAPE, "seed", "status"])
-
-
-def predictions(store: Store) -> Callable[[str, str, int, int], dict[str, NDArray[Any]] | None]:
-    """The stored answers of a run by arm, hidden, train_size and seed; None where they cannot be had."""
-    keys = {
-        (run.arm.name, run.shape.layers, run.shape.train_size, run.seed): run.key
-        for run in store.runs("done")
-    }
-
-    def stored(arm: str, hidden: str, train_size: int, seed: int) -> dict[str, NDArray[Any]] | None:
-        try:
-            return store.predictions(keys[arm, hidden, train_size, seed])
-        except (
-            StoreError,
-            KeyError,
-        ):  # not finished, gone or damaged: what rests on them is left out, the rest of the verdict stands
-            return None
-
-    return stored
-
-
-def pairs_of_runs(store: Store, spec: StudySpec) -> pd.DataFrame:
+def pairs_of_runs(runs: Iterable[Run], baseline: str, predictions: Predictions) -> pd.DataFrame:
     """McNemar's test of every arm's run against the baseline's of its seed, on the same test examples.
+
+    Args:
+        runs: the finished ones.
+        baseline: its name.
+        predictions: as for `judge`.
 
     Returns:
         arm, hidden, train_size, seed, both_right, arm_only, baseline_only, both_wrong (examples), p_value.
     """
-    stored, baseline = predictions(store), spec.arms[0].name
     rows = []
-    for run in store.runs("done"):
+    for run in runs:
         place = (run.shape.layers, run.shape.train_size, run.seed)
-        ours = stored(run.arm.name, *place)
-        theirs = stored(baseline, *place) if run.arm.name != baseline else None
+        ours = predictions(run.arm.name, *place)
+        theirs = predictions(baseline, *place) if run.arm.name != baseline else None
         if ours is not None and theirs is not None:
             test = mcnemar(*(right_answers(a["confidence"], a["likelihood"]) for a in (ours, theirs)))
             rows.append((run.arm.name, *place, *astuple(test)))

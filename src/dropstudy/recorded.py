@@ -21,7 +21,7 @@ from dropstudy.tensors import read_tensors
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -66,6 +66,53 @@ class Standing:
     last: EpochMetrics | None
     test_accuracy: float | None
     tested: EpochMetrics | None = None
+
+
+@dataclass(frozen=True)
+class ResultFiles:
+    """What finished runs left, as one state of the database names it.
+
+    Args:
+        layout: where the files are.
+        rows: status of each run by key, and the digests of its files by kind; None where a file was not to be kept.
+    """
+
+    layout: Layout
+    rows: Mapping[str, tuple[Status, Mapping[str, str | None]]]
+
+    def kept(self, what: str, key: str) -> bool:
+        """True where a run finished and its `weights` or `predictions` were to be kept."""
+        status, digests = self.rows[key]
+        return status == "done" and digests[what] is not None
+
+    def there(self, what: str, key: str) -> bool:
+        """True where they were, and have not been removed."""
+        return self.kept(what, key) and self.layout.result(what, key).is_file()
+
+    def read(self, what: str, key: str) -> dict[str, NDArray[Any]]:
+        """The tensors of a run's `weights` or `predictions`, by name.
+
+        Raises:
+            DamagedFile: the file is not what was written.
+            StoreError: the run has none, or its file is gone.
+        """
+        status, digests = self.rows.get(key, ("planned", dict.fromkeys(RESULTS)))
+        digest, path = digests[what], self.layout.result(what, key)
+        if status == "done" and digest is not None and path.is_file():
+            return read_tensors(path, sha256=digest)[0]
+        received, next_step = "no such file", f"`{self._command()}` trains what is missing."
+        if status == "diverged":
+            received = "none: this run diverged, and has no result"
+            next_step = "Take one that finished: `--arm` and `--seed` choose it."
+        elif status == "done" and digest is None:
+            received = "none: this study was not to keep them"
+            next_step = "Train the run in a new study with --out that keeps weights."
+        raise StoreError(
+            str(path), expected=f"the {what} of a finished run", received=received, next_step=next_step
+        )
+
+    def _command(self) -> str:
+        return f"dropstudy run {shlex.quote(str(self.layout.folder))}"
 
 
 class Records:
@@ -189,7 +236,7 @@ class Records:
             DamagedFile: the file is not what was written.
             StoreError: the run is not finished, its weights were not to be kept, or its file is gone.
         """
-        return self._result_file(key, "weights")
+        return self.result_files().read("weights", key)
 
     def predictions(self, key: str) -> dict[str, NDArray[Any]]:
         """`labels`, `confidence` and `likelihood` of a finished run per test example.
@@ -197,7 +244,16 @@ class Records:
         Raises:
             As `weights` does.
         """
-        return self._result_file(key, "predictions")
+        return self.result_files().read("predictions", key)
+
+    def result_files(self) -> ResultFiles:
+        """The files of all finished runs as the database names them now, to be read later without it."""
+        columns = ", ".join(f"{what}_sha256" for what in RESULTS)
+        rows = self._ask(f"SELECT key, status, {columns} FROM run")  # noqa: S608 - our own column names
+        return ResultFiles(
+            self._layout,
+            {key: (status, dict(zip(RESULTS, digests, strict=True))) for key, status, *digests in rows},
+        )
 
     def path(self, what: str, key: str) -> Path:
         """Where a run's `weights`, `predictions` or `traceback` is, or would be."""
@@ -245,26 +301,6 @@ class Records:
             if rows:
                 found[key] = [_with_nan(row) if None in row else row for row in rows]
         return found
-
-    def _result_file(self, key: str, what: str) -> dict[str, NDArray[Any]]:
-        rows = self._ask(f"SELECT {what}_sha256, status FROM run WHERE key = ?", key)  # noqa: S608 - our own column names
-        path = self._layout.result(what, key)
-        digest, status = rows[0] if rows else (None, None)
-        if status == "done" and digest is None:
-            raise StoreError(
-                str(path),
-                expected=f"the {what} of a finished run",
-                received="none: this study was not to keep them",
-                next_step="Train the run in a new study with --out that keeps weights.",
-            )
-        if digest is None or not path.is_file():
-            raise StoreError(
-                str(path),
-                expected=f"the {what} of a finished run",
-                received="no such file",
-                next_step=f"`dropstudy run {shlex.quote(str(self._layout.folder))}` trains what is missing.",
-            )
-        return read_tensors(path, sha256=digest)[0]
 
 
 def _with_nan(row: Iterable[Any]) -> tuple[Any, ...]:

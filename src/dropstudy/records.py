@@ -22,6 +22,10 @@ Schedule = Literal["constant", "early", "late", "ramp", "curriculum"]
 OptimizerName = Literal["adam", "sgd"]
 ValidationSplit = Literal["per-seed", "fixed"]
 KeepWeights = Literal["all", "best", "none"]
+
+MARGIN = 0.1
+"""Percentage points: differences within ±MARGIN are taken not to matter unless a study says otherwise."""
+
 State = dict[str, "NDArray[np.generic]"]
 Status = Literal["planned", "running", "done", "diverged", "failed"]
 
@@ -186,6 +190,8 @@ class StudySpec:
         restore_best: keep and test the weights of the epoch of lowest validation loss, as Keras' EarlyStopping with
             `restore_best_weights`, in place of the last epoch's.
         patience: epochs without a lower validation loss after which a run ends; 0 for never.
+        margin: differences of test accuracy within ±margin do not matter, in percentage points; None while it is left
+            open, for what the study has, or `MARGIN`. No part of what is trained.
     """
 
     name: str
@@ -204,6 +210,7 @@ class StudySpec:
     keep_weights: KeepWeights = "all"
     restore_best: bool = False
     patience: int = 0
+    margin: float | None = None
 
     @property
     def watches_test(self) -> bool:

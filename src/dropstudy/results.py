@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from dropstudy import folder, report, stats, values
-from dropstudy.files import write_text
-from dropstudy.history import tidy
+from dropstudy import folder, report
 from dropstudy.one_run import Runs
 from dropstudy.recorded import MEASURED
 from dropstudy.records import SHAPE
@@ -20,34 +16,46 @@ from dropstudy.store import Store
 from dropstudy.streams import usable_streams
 
 if TYPE_CHECKING:
-    from dropstudy.recorded import Standing
-    from dropstudy.records import Run
-    from dropstudy.report.gallery import Gallery
-    from dropstudy.verdict import Verdict
+    import pandas as pd
 
-_STAMP = "report.stamp"
-"""Says of which records the report was made. Times of files would not do: a clock may be set back."""
+    from dropstudy import stats
+    from dropstudy.recorded import Standing
+    from dropstudy.report.gallery import Gallery
+    from dropstudy.report.source import Source
+    from dropstudy.verdict import Verdict
 
 
 class Results(Runs):
-    """The reading side of a study, for `Study` to add the running to."""
+    """The reading side of a study, for `Study` to add the running to.
+
+    Each property reads the folder anew, once. Whoever needs several of one moment takes them from one `now()`.
+    """
 
     _data_dir: Path | None = None
 
-    @classmethod
-    def read(cls, where: Path) -> Results:
-        """The results of a study that has begun, by its folder."""
-        spec = folder.recorded(where)
-        assert spec is not None, "callers ask whether it has begun"  # noqa: S101
-        found = Results()
-        found.folder, found.spec = where, spec
-        return found
+    def now(self, *, data_dir: str | Path | None = None, mc: int = 0) -> Source:
+        """The study as its folder holds it at this moment: what all that is said of it is made from.
+
+        Args:
+            data_dir: folder to look for the data in, before `$DROPSTUDY_DATA`.
+            mc: networks to sample by Monte-Carlo dropout, 0 for none.
+
+        Raises:
+            StoreError: nothing has been recorded yet, or the database cannot be used.
+        """
+        from dropstudy.report.source import read  # noqa: PLC0415 - pandas' tables are slow to import for a new study
+
+        where = self._data_dir if data_dir is None else Path(data_dir)
+        return read(self.folder, data_dir=where, mc=mc)
 
     @property
     def finished(self) -> bool:
         """True where every run of the plan has diverged, or is done and its results are there."""
         recorded = folder.recorded(self.folder)
-        if recorded is None or replace(recorded, name=self.spec.name) != self.spec:  # more is asked for
+        if recorded is None:
+            return False
+        asked = replace(self.spec, margin=recorded.margin)  # which no run depends on
+        if replace(recorded, name=self.spec.name) != asked:  # more is asked for
             return False
         with Store(self.folder) as store:
             statuses = store.status().values()
@@ -56,40 +64,29 @@ class Results(Runs):
 
     @property
     def reported(self) -> bool:
-        """True where the report was written to its end, of all that is recorded now."""
-        stamp = self.folder / _STAMP
-        with Store(self.folder) as store:
-            return stamp.is_file() and stamp.read_text(encoding="utf-8", errors="replace") == store.digest
+        """True where the report was written of all that is recorded now, to its end, and its files are as written."""
+        from dropstudy.report.stamp import is_current  # noqa: PLC0415 - as above
 
-    def told(self) -> str:
-        """The conclusion as the last report wrote it, for a study that is `reported`."""
-        return (self.folder / "conclusion.txt").read_text(encoding="utf-8").rstrip("\n")
+        return is_current(self.now())
 
     def failures(self) -> list[str]:
-        """Runs that failed or diverged, in words, with the cause."""
-        with Store(self.folder) as store:
-            return store.failures()
+        """Runs that failed or diverged, in words, with the cause; those on fresh seeds too."""
+        return self.now().all_failures
 
     def frame(self) -> pd.DataFrame:
         """All histories as one tidy table: arm, hidden, train_size, seed, epoch, then the metrics."""
-        with Store(self.folder) as store:
-            rows = store.history_rows()
-            return tidy((run, rows.get(run.key, ())) for run in store.runs())
+        return self.now().history
 
     def finals(self) -> pd.DataFrame:
         """Every finished run's one look at the test set.
 
         Columns: arm, rate, hidden, train_size, seed, test_loss, test_accuracy, brier.
         """
-        with Store(self.folder) as store:
-            runs = {run.key: run for run in store.runs("done")}
-            rows = store.finals()
-        columns = ["arm", "rate", *SHAPE, "seed", *MEASURED]
-        return pd.DataFrame([{**row, **_place(runs[row["key"]])} for row in rows], columns=columns)
+        return self.now().finals.reindex(columns=["arm", "rate", *SHAPE, "seed", *MEASURED])
 
     def summaries(self) -> tuple[stats.ArmSummary, ...]:
         """What the finished runs of each arm amount to, shape by shape."""
-        return stats.summarise(self.frame(), self.finals(), self.spec.arms)
+        return self.now().summaries
 
     def summary(self) -> pd.DataFrame:
         """One row per arm and shape: test accuracy, the ways to measure training accuracy, the gaps between them."""
@@ -99,28 +96,12 @@ class Results(Runs):
         """What the study shows and does not show, in a few sentences."""
         return list(self.verdict().sentences)
 
-    def verdict(self, margin: float = 0.1) -> Verdict:
+    def verdict(self) -> Verdict:
         """Whether dropout helps, hurts or makes no difference that matters, with all that stands behind it.
 
-        Args:
-            margin: differences of test accuracy within ±margin do not matter, in percentage points.
-
-        Raises:
-            InvalidArgument: the margin is no number above 0.
+        What matters is the study's own `margin`, in percentage points.
         """
-        # scipy and statsmodels are slow to import, and not every command needs them.
-        from dropstudy.confirming import with_confirmations  # noqa: PLC0415
-        from dropstudy.judge import judge  # noqa: PLC0415
-
-        margin = values.margin(margin)
-        with Store(self.folder) as store:
-            first = judge(store, self.spec, self.frame(), self.finals(), margin=margin)
-        fresh = [
-            Results.read(path).verdict(margin)
-            for path in folder.confirmations(self.folder)
-            if folder.begun(path)
-        ]
-        return with_confirmations(first, fresh)
+        return self.now().verdict
 
     def mcnemar(self) -> pd.DataFrame:
         """McNemar's test of every arm's run against the baseline's of its seed, on the same test examples.
@@ -130,51 +111,40 @@ class Results(Runs):
         Returns:
             arm, hidden, train_size, seed, both_right, arm_only, baseline_only, both_wrong (examples), p_value.
         """
-        from dropstudy.judge import pairs_of_runs  # noqa: PLC0415 - as above
-
-        with Store(self.folder) as store:
-            return pairs_of_runs(store, self.spec)
+        return self.now().mcnemar()
 
     def outcomes(self) -> pd.DataFrame:
         """What became of every run of the plan: arm, hidden, train_size, seed, status."""
-        from dropstudy.judge import outcomes  # noqa: PLC0415 - as above
-
-        with Store(self.folder) as store:
-            return outcomes(store)
+        return self.now().outcomes
 
     @property
     def charts(self) -> Gallery:
         """The report's charts one by one, for a notebook: `study.charts.rate_curve()` shows itself there."""
         from dropstudy.report.gallery import Gallery  # noqa: PLC0415 - what draws is slow to import
-        from dropstudy.report.source import read  # noqa: PLC0415 - as above
 
-        return Gallery(read(self.folder, self.spec, self.verdict, data_dir=self._data_dir))
+        return Gallery(self.now())
 
-    def report(self, *, data_dir: str | Path | None = None, mc: int = 0, margin: float = 0.1) -> list[Path]:
+    def report(self, *, data_dir: str | Path | None = None, mc: int = 0) -> list[Path]:
         """Write the page (HTML), figures (PNG, SVG, PDF), tables (CSV) and the conclusion into the study's folder.
 
         Args:
             data_dir: folder to look for the data in, before `$DROPSTUDY_DATA`; the page shows test examples.
             mc: networks to sample by Monte-Carlo dropout, 0 for none.
-            margin: differences of test accuracy within ±margin do not matter, in percentage points.
 
         Returns:
             The files written, the page first.
         """
+        return self.write(self.now(data_dir=data_dir, mc=mc))
+
+    def write(self, source: Source) -> list[Path]:
+        """Write the report of a study as it stood at one moment; see `report`."""
         from dropstudy.pictures import Drawing  # noqa: PLC0415 - what draws is slow to import
 
-        where = self._data_dir if data_dir is None else Path(data_dir)
-        with Store(self.folder) as store:
-            reported = store.digest  # before it is read: more may be recorded meanwhile
         # Threads of matrix products wait by turning in circles, on the cores that draw.
         with usable_streams(), Drawing() as drawing, threadpool_limits(1, user_api="blas"):
             from dropstudy.report.files import write_report  # noqa: PLC0415 - as above, while the processes start
-            from dropstudy.report.source import read  # noqa: PLC0415 - as above
 
-            source = read(self.folder, self.spec, partial(self.verdict, margin), data_dir=where, mc=mc)
-            files = write_report(source, self.folder, drawing)
-        write_text(self.folder / _STAMP, reported)
-        return files
+            return write_report(source, self.folder, drawing)
 
     def standings(self) -> list[Standing]:
         """How far every run is, in the order of the plan; while another process trains them, too."""
@@ -185,7 +155,3 @@ class Results(Runs):
         """Bytes on disk: `database`, `weights`, `predictions`, `checkpoints`, `tracebacks`."""
         with Store(self.folder) as store:
             return store.sizes()
-
-
-def _place(run: Run) -> dict[str, Any]:
-    return {"rate": run.arm.rate, "hidden": run.shape.layers, "train_size": run.shape.train_size}

@@ -32,6 +32,7 @@ _DEFAULTS: dict[str, Any] = {
     "batch_size": 128,
     "data": None,
     "keep_weights": "all",
+    "margin": None,
     "optimizer": {},
     "patience": 0,
     "precision": "auto",
@@ -115,6 +116,7 @@ def parse_spec(table: Mapping[str, Any], origin: str = "study file") -> StudySpe
         patience=values.integer(
             "patience", table["patience"], 0, values.MAX_COUNT, "a number of epochs, 0 for never"
         ),
+        margin=None if table["margin"] is None else values.margin(table["margin"]),
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dropstudy import folder, growth, values
+from dropstudy import folder, growth
 from dropstudy.deciding import MOST, until_decided
 from dropstudy.errors import InvalidArgument, StoreError
 from dropstudy.hardware import choose_device
@@ -136,7 +136,9 @@ class Study(Results):
         """
         workers = _checked(workers)
         chosen = choose_device(device)
-        if not self.finished:
+        if self.finished:  # another margin needs no training
+            folder.set_margin(self.folder, self.spec.margin)
+        else:
             self.spec = train_missing(
                 self.folder,
                 self.spec,
@@ -148,20 +150,18 @@ class Study(Results):
             )
         return self
 
-    def run_until_decided(self, *, max_seeds: int = MOST, margin: float = 0.1, **how: Any) -> Verdict:
+    def run_until_decided(self, *, max_seeds: int = MOST, **how: Any) -> Verdict:
         """Train, look at the verdict, and add seeds until it is decided or there are `max_seeds`.
 
         The verdict then allows for this looking, and goes on to: its error stays at 5% however often one looks.
 
         Args:
             max_seeds: the most to train.
-            margin: differences within ±margin do not matter, in points.
             how: as for `run`.
 
         Raises:
-            InvalidArgument: before any training, for a margin that is no number above 0 and for too few seeds.
+            InvalidArgument: before any training, for too few seeds.
         """
-        margin = values.margin(margin)
         how["listener"] = how.get("listener") or Screen()
 
         def look(seeds: tuple[int, ...]) -> Verdict:
@@ -169,15 +169,14 @@ class Study(Results):
             self.run(**how)
             with folder.lock(self.folder), Store(self.folder, write=True) as store:
                 store.record({folder.UNTIL_DECIDED: max_seeds})
-            return self.verdict(margin)
+            return self.verdict()
 
         return until_decided(self.spec.seeds, max_seeds, look, how["listener"].notice)
 
-    def confirm(self, *, margin: float = 0.1, **how: Any) -> Verdict:
+    def confirm(self, **how: Any) -> Verdict:
         """Train the arm that was chosen, and the baseline, on fresh seeds; the verdict has both estimates.
 
         Args:
-            margin: differences within ±margin do not matter, in points.
             how: as for `run`.
 
         Raises:
@@ -185,10 +184,11 @@ class Study(Results):
         """
         from dropstudy import confirming  # noqa: PLC0415 - scipy is slow to import
 
-        for where in confirming.prepare(self.folder, self.spec, self.verdict(margin)):
+        now = self.now()
+        for where in confirming.prepare(self.folder, now.spec, now.verdict):
             fresh = Study(where / STUDY_FILE, out=where, data_dir=self._data_dir)
             fresh.run(**how)
-        return self.verdict(margin)
+        return self.verdict()
 
     def remove(
         self,

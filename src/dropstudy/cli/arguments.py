@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import typer
 
-from dropstudy import values as checks
 from dropstudy.deciding import MOST, checked_most
 from dropstudy.errors import InvalidArgument
 
@@ -22,14 +21,6 @@ HiddenOf = Annotated[
     str | None, typer.Option("--hidden", help="Hidden layers of the network, 512,512; the first if left out.")
 ]
 TrainSize = Annotated[int | None, typer.Option(help="Examples it was trained on; the first if left out.")]
-
-MARGIN = 0.1
-Margin = Annotated[
-    float,
-    typer.Option(
-        help="Differences of test accuracy that do not matter, in percentage points.", callback=checks.margin
-    ),
-]
 
 
 def numbers(name: str, text: str | None, kind: type, example: str) -> list[Any] | None:

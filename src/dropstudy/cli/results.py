@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any
+import shlex
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dropstudy.cli.arguments import MARGIN, DataDir, Folder, Margin
+from dropstudy.cli.arguments import DataDir, Folder
 from dropstudy.errors import RunsFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from dropstudy.verdict import Verdict
+    from dropstudy.records import Run
+    from dropstudy.report.source import Source
 
 
 def show(
     folder: Folder,
-    margin: Margin = MARGIN,
     pairs: Annotated[
         bool, typer.Option("--pairs", help="Also each pair of runs, answer by answer (McNemar).")
     ] = False,
@@ -32,17 +31,19 @@ def show(
     from dropstudy.study import Study
 
     study = Study.open(folder)
+    now = study.now()
     if as_json:
-        typer.echo(json.dumps(study.verdict(margin).to_dict(), indent=1))
-        report_failures(study)
+        told = now.verdict.to_dict() | {"left_out": now.left_out}
+        typer.echo(json.dumps(told, indent=1))
+        report_failures(now)
         return
-    print_standing(study)
-    if any(standing.status == "done" for standing in study.standings()):
-        print_result(study, margin)
+    print_standing(now)
+    if len(now.finals):
+        print_result(now)
     if pairs:
-        print_pairs(study)
+        print_pairs(now)
     typer.echo(f"{sizes_in_words(study.sizes())}.")
-    report_failures(study)
+    report_failures(now)
 
 
 def report(
@@ -56,7 +57,6 @@ def report(
             min=0,
         ),
     ] = 0,
-    margin: Margin = MARGIN,
 ) -> None:
     """Write a study's page (HTML), figures (PNG, SVG, PDF), tables (CSV) and conclusion into its folder.
 
@@ -64,81 +64,103 @@ def report(
     """
     from dropstudy.study import Study
 
-    for path in Study.open(folder).report(data_dir=data_dir, mc=mc, margin=margin):
+    study = Study.open(folder)
+    now = study.now(data_dir=data_dir, mc=mc)
+    for path in study.write(now):
         typer.echo(path)
+    if now.left_out:
+        typer.echo(now.left_out, err=True)
 
 
-def print_standing(study: Any) -> None:
+def print_standing(now: Source) -> None:
     """How far a study is that is not through, and who runs it."""
     import pandas as pd
 
     from dropstudy import standing, tables
     from dropstudy.folder import command, holder
 
-    standings = study.standings()
+    standings = now.standings
     if all(each.status in {"done", "diverged"} for each in standings):
         return
     arms = standing.by_arm(standings)
-    runner = holder(study.folder)
+    runner = holder(now.folder)
     whose = (
-        f"{runner[0].upper()}{runner[1:]} runs it."
-        if runner
-        else f"Go on with: {command('run', study.folder)}"
+        f"{runner[0].upper()}{runner[1:]} runs it." if runner else f"Go on with: {command('run', now.folder)}"
     )
     typer.echo(f"{standing.summary(standings)} {whose}")
     typer.echo(tables.text(pd.DataFrame(standing.columns(arms, standing.accuracy_heading(standings)))))
 
 
-def print_result(study: Any, margin: float = MARGIN) -> Verdict:
+def print_result(now: Source) -> None:
     """A study's table, its verdict, and the estimates behind it."""
     from dropstudy import tables
     from dropstudy.report import shape_title
     from dropstudy.verdict.cells import comparison_cells, gap_cells
 
-    verdict: Verdict = study.verdict(margin)
-    print_summaries(study)
-    for shape in verdict.shapes:
+    print_summaries(now)
+    for shape in now.verdict.shapes:
         if any(comparison.n for comparison in shape.comparisons):
-            where = f"{shape_title(shape.hidden, shape.train_size)}: " if len(verdict.shapes) > 1 else ""
+            where = f"{shape_title(shape.hidden, shape.train_size)}: " if len(now.verdict.shapes) > 1 else ""
             title = f"{where}Test accuracy against {shape.baseline!r}, paired by seed, percentage points"
             typer.echo(f"\n{tables.paragraphs(title)}")
             typer.echo(tables.text(comparison_cells(shape)))
             title = f"{where}The gap between training and evaluation, percentage points"
             typer.echo(f"\n{tables.paragraphs(title)}")
             typer.echo(tables.text(gap_cells(shape)))
-    typer.echo(f"\n{tables.paragraphs(str(verdict))}")
-    return verdict
+    told = [*([now.left_out] if now.left_out else []), str(now.verdict)]
+    typer.echo(f"\n{tables.paragraphs(chr(10).join(told))}")
 
 
-def arm_to_export(verdict: Verdict, arms: Sequence[str]) -> str:
-    """The chosen arm; where none was chosen, the last one, or the baseline where that hurts."""
-    if verdict.chosen is not None:
-        return verdict.chosen
-    compared = [c for shape in verdict.shapes for c in shape.comparisons]
-    hurts = any(c.arm == arms[-1] and c.decision == "hurts" for c in compared)
-    return arms[0] if hurts else arms[-1]
+def export_command(now: Source) -> str | None:
+    """A command that exports a network of the arm that validation data chose, or else of the baseline.
+
+    None where neither has a finished run whose weights are there.
+    """
+    from dropstudy.folder import command
+
+    assert now.files is not None, "a study that was read has files"  # noqa: S101
+    for name in (now.verdict.chosen, now.arms[0].name):
+        ours = [run for run in now.runs if run.arm.name == name]
+        there = [run for run in ours if now.files.there("weights", run.key)]
+        if there:
+            return f"{command('export', now.folder)} --arm {shlex.quote(there[0].arm.name)}{_place(there[0], ours)}"
+    return None
 
 
-def print_pairs(study: Any) -> None:
+def _place(run: Run, runs: list[Run]) -> str:
+    """Flags that choose a run of its arm, as far as `export` would take another one without."""
+    flags = ""
+    for flag, value in _coordinates(run).items():
+        if _coordinates(runs[0])[flag] != value:
+            flags += f" --{flag} {value}"
+        runs = [other for other in runs if _coordinates(other)[flag] == value]
+    return flags
+
+
+def _coordinates(run: Run) -> dict[str, str]:
+    return {"hidden": run.shape.layers, "train-size": str(run.shape.train_size), "seed": str(run.seed)}
+
+
+def print_pairs(now: Source) -> None:
     """Each arm's run against the baseline's of its seed, on the same test examples."""
     from dropstudy import tables
 
-    frame = study.mcnemar()
+    frame = now.mcnemar()
     frame["p_value"] = [f"{p:.2g}" for p in frame["p_value"]]
     frame.columns = [name.replace("_", " ") for name in frame.columns]
     typer.echo("\nPairs of runs: test examples that both, one or neither got right, and McNemar's exact p")
     typer.echo(tables.text(frame))
 
 
-def print_summaries(study: Any) -> None:
+def print_summaries(now: Source) -> None:
     """What each arm reached, shape by shape."""
     from dropstudy import tables
     from dropstudy.progress import FALLBACK
     from dropstudy.report import shape_title, summary_cells
 
-    if study.facts["fallback"]:
+    if now.facts["fallback"]:
         typer.echo(FALLBACK)
-    summaries = study.summaries()
+    summaries = now.summaries
     shapes = list(dict.fromkeys((summary.hidden, summary.train_size) for summary in summaries))
     for shape in shapes:
         typer.echo(f"\n{shape_title(*shape)}" if len(shapes) > 1 else "")
@@ -146,13 +168,12 @@ def print_summaries(study: Any) -> None:
         typer.echo(tables.text(summary_cells(of_shape)))
 
 
-def report_failures(study: Any) -> None:
+def report_failures(now: Source) -> None:
     """End with the exit code for runs that failed or diverged, where there are any."""
-    failures = study.failures()
-    if failures:
+    if now.all_failures:
         raise RunsFailed(
-            str(study.folder),
+            str(now.folder),
             expected="every run to finish",
-            received="; ".join(failures),
+            received="; ".join(now.all_failures),
             next_step="The others are kept.",
         )

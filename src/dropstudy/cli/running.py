@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dropstudy.cli import arguments
-from dropstudy.cli.arguments import MARGIN, DataDir, Margin
-from dropstudy.cli.results import arm_to_export, print_result, print_summaries, report_failures
+from dropstudy.cli.arguments import DataDir
+from dropstudy.cli.results import export_command, print_result, print_summaries, report_failures
 from dropstudy.errors import InvalidArgument
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dropstudy.verdict import Verdict
+    from dropstudy.report.source import Source
 
 INTERRUPTED = 130
 
@@ -67,6 +67,12 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
     keep_weights: Annotated[
         str | None, typer.Option(help="Whose weights stay on disk: all, best (of each arm) or none.")
     ] = None,
+    margin: Annotated[
+        float | None,
+        typer.Option(
+            help="Differences of test accuracy that do not matter, in percentage points; 0.1 at first."
+        ),
+    ] = None,
     workers: Annotated[
         int | None, typer.Option(help="Processes, one core each; all cores if left out.")
     ] = None,
@@ -83,7 +89,6 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
     confirm: Annotated[
         bool, typer.Option("--confirm", help="Train the chosen arm and the baseline again, on fresh seeds.")
     ] = False,
-    margin: Margin = MARGIN,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print the result alone.")] = False,
 ) -> None:
     """Train a study, or go on with one, and say what it shows.
@@ -94,6 +99,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
     from dropstudy.deciding import refuse_to_confirm
     from dropstudy.live import Screen
     from dropstudy.progress import Silent
+    from dropstudy.report.stamp import is_current, told
     from dropstudy.study import Study
 
     until = arguments.most_seeds(max_seeds, until_decided=until_decided)
@@ -116,6 +122,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
         restore_best=restore_best,
         patience=patience,
         keep_weights=keep_weights,
+        margin=margin,
     )
 
     if confirm:
@@ -129,44 +136,46 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
         return
     if study.finished:
         say(f"This study is finished; nothing to train. {study.folder}")
-        if study.reported and not (until_decided or confirm) and margin == MARGIN:
-            # Told as its report told it: to estimate all again takes longer than the rest of this command.
-            print_summaries(study)
-            typer.echo(f"\n{tables.paragraphs(study.told())}")
-            report_failures(study)
-            return
+        if not (until_decided or confirm):
+            study.run(workers=workers, device=device)  # its margin may be another one now
+            now = study.now()
+            if is_current(now):
+                # Told as its report told it: to estimate all again takes longer than the rest of this command.
+                print_summaries(now)
+                typer.echo(f"\n{tables.paragraphs(told(now))}")
+                report_failures(now)
+                return
     try:
         how: dict[str, Any] = {
             "workers": workers,
             "device": device,
             "listener": Silent() if quiet else Screen(),
         }
-        in_vain = _train(study, until=until, confirm=confirm, margin=margin, how=how)
-        verdict = print_result(study, margin)
-        if not study.reported:
+        in_vain = _train(study, until=until, confirm=confirm, how=how)
+        now = study.now(data_dir=data_dir)
+        print_result(now)
+        if not is_current(now):
             say("\nDrawing the figures.")
-            files = study.report(data_dir=data_dir, margin=margin)
-            say("\n".join(_what_there_is_now(study, verdict, len(files))))
+            files = study.write(now)
+            say("\n".join(_what_there_is_now(now, len(files))))
     except KeyboardInterrupt:
         more = " --until-decided" * until_decided + " --confirm" * confirm
         typer.echo(f"\nInterrupted. {_how_to_go_on(study, data_dir, more)}", err=True)
         raise typer.Exit(INTERRUPTED) from None
-    report_failures(study)
+    report_failures(now)
     if in_vain is not None:
         raise in_vain
 
 
-def _train(
-    study: Any, *, until: int | None, confirm: bool, margin: float, how: dict[str, Any]
-) -> InvalidArgument | None:
+def _train(study: Any, *, until: int | None, confirm: bool, how: dict[str, Any]) -> InvalidArgument | None:
     """Train a study; why it cannot be confirmed, where that is asked for: to be said once its result was."""
     if until is None:
         study.run(**how)
     else:
-        study.run_until_decided(max_seeds=until, margin=margin, **how)
+        study.run_until_decided(max_seeds=until, **how)
     if confirm:
         try:
-            study.confirm(margin=margin, **how)
+            study.confirm(**how)
         except InvalidArgument as error:
             return error
     return None
@@ -175,12 +184,10 @@ def _train(
 def _nothing(_: str) -> None: ...
 
 
-def _what_there_is_now(study: Any, verdict: Verdict, files: int) -> tuple[str, str]:
-    from dropstudy.folder import command
-
-    arm = shlex.quote(arm_to_export(verdict, [arm.name for arm in study.spec.arms]))
-    page = f"{study.folder / 'report.html'} (open it in a browser; {files - 1} more files beside it)"
-    return f"The report: {page}", f"A trained network: {command('export', study.folder)} --arm {arm}"
+def _what_there_is_now(now: Source, files: int) -> list[str]:
+    page = f"{now.folder / 'report.html'} (open it in a browser; {files - 1} more files beside it)"
+    export = export_command(now)
+    return [f"The report: {page}", *([f"A trained network: {export}"] if export else [])]
 
 
 def _how_to_go_on(study: Any, data_dir: Path | None, more: str) -> str:

@@ -11,7 +11,21 @@ from dropstudy import charts
 if TYPE_CHECKING:
     from dropstudy.report.source import Source
 
+FRESH = ", fresh seeds"
 COLUMNS = ("arm", "n", "mean", "low", "high", "all_low", "all_high")
+
+
+def fresh_differences(source: Source, shape: tuple[str, int]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """As `differences`, of the studies on fresh seeds that confirm a shape; their arms are called so."""
+    tables = [differences(study, shape) for study in source.confirmations if shape in study.shapes]
+    parts = [
+        [table.assign(arm=[f"{arm}{FRESH}" for arm in table["arm"]]) for table in pair] for pair in tables
+    ]
+    empty = [pd.DataFrame(columns=list(COLUMNS)), pd.DataFrame(columns=["arm", "seed", "difference"])]
+    rows, pairs = (
+        (pd.concat(column, ignore_index=True) for column in zip(*parts, strict=True)) if parts else empty
+    )
+    return rows, pairs
 
 
 def differences(source: Source, shape: tuple[str, int]) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from dropstudy import charts, stats
+from dropstudy import charts
 from dropstudy.files import write_files
 from dropstudy.names import plain_name
 from dropstudy.pictures import Drawing
@@ -13,10 +14,11 @@ from dropstudy.report.page import html
 from dropstudy.report.parts import figures_of
 from dropstudy.report.sections import sections
 from dropstudy.report.sections.runs import run_table
+from dropstudy.report.stamp import FIGURE, seal
 from dropstudy.report.summary import summary_table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from pathlib import Path
 
     import pandas as pd
@@ -60,23 +62,34 @@ def write_report(source: Source, folder: Path, drawing: Drawing | None = None) -
     tables = {
         folder / "history.csv": source.history.to_csv(index=False, lineterminator="\n"),
         folder / "runs.csv": _csv(run_table(source)),
-        folder / "summary.csv": _csv(
-            summary_table(stats.summarise(source.history, source.finals, source.arms))
-        ),
-        folder / "conclusion.txt": _conclusion(source),
+        folder / "summary.csv": _csv(summary_table(source.summaries)),
+        folder / "conclusion.txt": conclusion(source),
     }
     drawn: dict[Path, bytes] = {}
     for name, when_drawn in pictures.items():
         drawn |= charts.files(when_drawn(), figures / name)
     files = {**_encoded(page), **drawn, **_encoded(numbers | tables)}
     write_files(files)
+    _remove_old(figures, files)
+    seal(source, folder, files)
     return list(files)
 
 
-def _conclusion(source: Source) -> str:
+def conclusion(source: Source) -> str:
+    """What a study shows, as `conclusion.txt` has it."""
     heading = f"Study {plain_name(source.spec.name)}, data: {plain_name(source.facts['data'])}"
-    note = source.fallback_note
-    return "\n\n".join([heading, *([note] if note else []), *source.verdict.sentences]) + "\n"
+    notes = [note for note in (source.fallback_note, source.left_out) if note]
+    return "\n\n".join([heading, *notes, *source.verdict.sentences]) + "\n"
+
+
+def _remove_old(figures: Path, files: Collection[Path]) -> None:
+    """Remove the figures of an earlier report that this one has not: they would stand beside newer numbers."""
+    if figures.is_symlink() or not figures.is_dir():
+        return
+    for path in figures.iterdir():
+        if FIGURE.fullmatch(path.name) and path not in files and not path.is_symlink():
+            with suppress(OSError):  # one that cannot be removed is in nobody's way
+                path.unlink()
 
 
 def _csv(frame: pd.DataFrame) -> str:

@@ -57,7 +57,7 @@ def html(source: Source, sections: Sequence[Section], *, live: str = "", progres
     return _template().render(
         title=plain_name(source.spec.name),
         about=source.about,
-        fallback=source.fallback_note,
+        notes=[note for note in (source.fallback_note, source.left_out) if note],
         live=live,
         progress=progress,
         policy=_POLICY,

@@ -1,18 +1,21 @@
-"""What a report is made from: a study as its folder holds it at one moment, read once."""
+"""A study as its folder holds it at one moment, read once: what everything that is said of a study is made from."""
 
 from __future__ import annotations
 
-from contextlib import suppress
-from dataclasses import dataclass
+import hashlib
+import json
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from dropstudy import folder as folders
 from dropstudy import stats
 from dropstudy.data import load_dataset
-from dropstudy.errors import DropstudyError
+from dropstudy.errors import DamagedFile, DropstudyError, StoreError
 from dropstudy.history import tidy
 from dropstudy.names import counted, plain_name
 from dropstudy.progress import STAND_IN
@@ -21,16 +24,20 @@ from dropstudy.store import Store
 from dropstudy.tensors import unpack_weights
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from dropstudy.records import Arm, Run, StudySpec, Weights
+    from dropstudy.recorded import ResultFiles, Standing
+    from dropstudy.records import Arm, Run, Status, StudySpec, Weights
     from dropstudy.verdict import ShapeVerdict, Verdict
 
 COLUMNS = ("key", "arm", "rate", *SHAPE, "seed", "test_loss", "test_accuracy", "brier", "device")
 """Of `Source.finals`; more may follow."""
+
+MOST_NAMED = 3
+"""Damaged files that are named one by one."""
 
 
 @dataclass(frozen=True)
@@ -56,20 +63,24 @@ class TestSet:
         return len(shape) == 2 or (len(shape) == 3 and shape[-1] in {1, 3})  # noqa: PLR2004 - dimensions of a picture
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Source:
-    """A study, as a report needs it.
+    """A study at one moment.
+
+    Tables in the terminal, the page, CSV files, JSON and the conclusion are made from one of these, so that they cannot
+    differ.
 
     Args:
-        folder: the study's folder, where weights and predictions are read when they are asked for.
-        spec: the study.
-        facts: what was recorded when it began.
-        runs: all runs in the order of the plan.
-        status: of each run, by key.
+        folder: the study's folder.
+        spec: the study, as it was recorded.
+        facts: what was recorded when it began, and since.
+        standings: how far every run is, in the order of the plan.
         history: tidy, one row per run and epoch.
         finals: one row per finished run, `COLUMNS` and others.
         failures: runs that failed or diverged, in words.
-        judge: finds out what the study shows.
+        files: weights and predictions, read when they are asked for; None where there are none.
+        confirmations: the studies on fresh seeds that confirm this one.
+        state: a digest of all that is recorded, and of the version that reads it.
         data_dir: folder to look for the data in first.
         mc: networks to sample by Monte-Carlo dropout, 0 for none.
     """
@@ -77,14 +88,17 @@ class Source:
     folder: Path
     spec: StudySpec
     facts: Mapping[str, Any]
-    runs: tuple[Run, ...]
-    status: Mapping[str, str]
+    standings: tuple[Standing, ...]
     history: pd.DataFrame
     finals: pd.DataFrame
-    failures: tuple[str, ...]
-    judge: Callable[[], Verdict]
+    failures: tuple[str, ...] = ()
+    files: ResultFiles | None = None
+    confirmations: tuple[Source, ...] = ()
+    state: str = ""
     data_dir: Path | None = None
     mc: int = 0
+    _read: dict[tuple[str, str], dict[str, NDArray[Any]] | None] = field(default_factory=dict, repr=False)
+    _damage: dict[tuple[str, str], str] = field(default_factory=dict, repr=False)
 
     # What is compared, and what came of it
 
@@ -94,14 +108,52 @@ class Source:
         return self.spec.arms
 
     @cached_property
+    def runs(self) -> tuple[Run, ...]:
+        """All runs in the order of the plan."""
+        return tuple(standing.run for standing in self.standings)
+
+    @cached_property
+    def status(self) -> dict[str, Status]:
+        """Of each run, by key."""
+        return {standing.run.key: standing.status for standing in self.standings}
+
+    @cached_property
     def shapes(self) -> tuple[tuple[str, int], ...]:
         """Hidden layers as text and training examples of each shape, in the order of the plan."""
         return tuple(dict.fromkeys(_shape(run) for run in self.runs))
 
+    @property
+    def margin(self) -> float:
+        """Differences within ±this do not matter, in percentage points."""
+        return folders.margin_of(self.spec)
+
     @cached_property
     def verdict(self) -> Verdict:
-        """What the study shows. It takes a while, and what does not rest on it goes before."""
-        return self.judge()
+        """What the study shows, with what its confirmations show beside it."""
+        # scipy and statsmodels are slow to import, and not every command needs them.
+        from dropstudy.confirming import with_confirmations  # noqa: PLC0415
+        from dropstudy.judge import judge  # noqa: PLC0415
+
+        first = judge(
+            self.spec,
+            self.facts,
+            self.history,
+            self.finals,
+            outcomes=self.outcomes,
+            predictions=self.answers,
+        )
+        return with_confirmations(first, [fresh.verdict for fresh in self.confirmations])
+
+    @cached_property
+    def summaries(self) -> tuple[stats.ArmSummary, ...]:
+        """What the finished runs of each arm amount to, shape by shape."""
+        return stats.summarise(self.history, self.finals, self.arms)
+
+    @cached_property
+    def outcomes(self) -> pd.DataFrame:
+        """What became of every run of the plan: arm, hidden, train_size, seed, status."""
+        rows = [(s.run.arm.name, *_shape(s.run), s.run.seed, s.status) for s in self.standings]
+        return pd.DataFrame(rows, columns=["arm", *SHAPE, "seed", "status"])
 
     def shape_verdict(self, shape: tuple[str, int]) -> ShapeVerdict | None:
         """What one shape shows; None where nothing of it has been recorded."""
@@ -121,6 +173,19 @@ class Source:
         chosen = [c for c in compared if c.arm == told.chosen]
         name = (chosen[0] if chosen else max(compared, key=lambda c: c.difference.value)).arm
         return next(arm for arm in self.arms if arm.name == name)
+
+    def mcnemar(self) -> pd.DataFrame:
+        """McNemar's test of every arm's run against the baseline's of its seed; columns as `Study.mcnemar` has them."""
+        from dropstudy.judge import pairs_of_runs  # noqa: PLC0415 - as above
+
+        done = [standing.run for standing in self.standings if standing.status == "done"]
+        return pairs_of_runs(done, self.arms[0].name, self.answers)
+
+    @property
+    def all_failures(self) -> list[str]:
+        """Runs that failed or diverged, in words; those of confirmations too."""
+        fresh = [f"on fresh seeds, {line}" for study in self.confirmations for line in study.failures]
+        return [*self.failures, *fresh]
 
     # Tables
 
@@ -159,22 +224,47 @@ class Source:
 
     def predictions(self, runs: list[Run]) -> dict[str, NDArray[Any]] | None:
         """`labels`, `confidence` and `likelihood` of runs, (runs, n) each; None where a run's are gone or damaged."""
-        try:
-            with Store(self.folder) as store:
-                read = [store.predictions(run.key) for run in runs]
-        except DropstudyError:
+        read = [found for run in runs if (found := self._result("predictions", run)) is not None]
+        if not read or len(read) < len(runs):
             return None
-        return {name: np.stack([one[name] for one in read]) for name in read[0]} if read else None
+        return {name: np.stack([one[name] for one in read]) for name in read[0]}
+
+    def answers(self, arm: str, hidden: str, train_size: int, seed: int) -> dict[str, NDArray[Any]] | None:
+        """As `predictions`, of one run by what it is, (n,) each."""
+        run = self._by_place.get((arm, hidden, train_size, seed))
+        return None if run is None else self._result("predictions", run)
 
     def networks(self, runs: list[Run], most: int) -> list[tuple[Run, Weights]]:
         """The first `most` of some runs whose weights are there and whole, with these."""
         found: list[tuple[Run, Weights]] = []
-        with suppress(DropstudyError), Store(self.folder) as store:
-            for run in runs:
-                if len(found) == most:
-                    break
-                with suppress(DropstudyError):  # a study may keep the weights of a few runs, or of none
-                    found.append((run, unpack_weights(store.weights(run.key), run.shape.widths)))
+        for run in runs:
+            if len(found) == most:
+                break
+            weights = self._result("weights", run)  # a study may keep those of a few runs, or of none
+            if weights is not None:
+                found.append((run, unpack_weights(weights, run.shape.widths)))
+        return found
+
+    @cached_property
+    def _by_place(self) -> dict[tuple[str, str, int, int], Run]:
+        return {(run.arm.name, *_shape(run), run.seed): run for run in self.runs}
+
+    def _result(self, what: str, run: Run) -> dict[str, NDArray[Any]] | None:
+        """A run's weights, or its predictions, which are read once; None where they were not kept or cannot be used.
+
+        What was to be there and is not is remembered, for `left_out`.
+        """
+        place = (what, run.key)
+        if place in self._read or self.files is None:
+            return self._read.get(place)
+        found = None
+        try:
+            if self.files.kept(what, run.key):
+                found = self.files.read(what, run.key)
+        except StoreError as error:
+            self._damage[place] = f"the {what} of {run.arm.name!r}, seed {run.seed} ({_damage(error)})"
+        if what == "predictions":  # weights are many times as large
+            self._read[place] = found
         return found
 
     def sampled(self, run: Run, weights: Weights, test: TestSet) -> NDArray[np.float32]:
@@ -192,6 +282,22 @@ class Source:
         )
 
     # In words
+
+    @property
+    def left_out(self) -> str | None:
+        """Files that are damaged or gone, so that what rests on them is left out; None where there are none.
+
+        As far as they were read: whatever is made from this is to be made before it asks.
+        """
+        found = list(self._damage.values())
+        if not found:
+            return None
+        more = f" and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
+        command = folders.command("run", self.folder)
+        return (
+            f"Left out, with all that rests on it: {'; '.join(found[:MOST_NAMED])}{more}. "
+            f"To train such a run again, delete its damaged file, then: {command}"
+        )
 
     @property
     def fallback_note(self) -> str | None:
@@ -219,18 +325,30 @@ class Source:
         return " · ".join(parts)
 
 
-def read(
-    folder: Path, spec: StudySpec, judge: Callable[[], Verdict], *, data_dir: Path | None = None, mc: int = 0
-) -> Source:
+def read(folder: Path, *, data_dir: Path | None = None, mc: int = 0) -> Source:
     """A study as its folder holds it now; arguments as for `Source`.
 
     Raises:
-        StoreError: there is no study, or its database cannot be used.
+        StoreError: there is no study, nothing has been recorded yet, or its database cannot be used.
     """
     with Store(folder) as store:
-        runs, facts, status, histories = store.runs(), store.meta, store.status(), store.history_rows()
+        facts, standings, histories = store.meta, tuple(store.standings()), store.history_rows()
         finals = {row["key"]: row for row in store.finals()}
-        failures = tuple(store.failures())
+        failures, files, digest = tuple(store.failures()), store.result_files(), store.digest
+    spec = folders.specification(facts)
+    if spec is None:
+        raise StoreError(
+            str(folder),
+            expected="a study that has begun",
+            received="one that was stopped before anything was recorded",
+            next_step=f"Begin it with: {folders.command('run', folder)}",
+        )
+    confirmations = []
+    for path in folders.confirmations(folder):
+        if folders.begun(path):
+            fresh = read(path, data_dir=data_dir)
+            # The margin is the study's, whatever its confirmation has recorded.
+            confirmations.append(replace(fresh, spec=replace(fresh.spec, margin=spec.margin)))
     rows = [
         {
             **finals[run.key],
@@ -239,20 +357,23 @@ def read(
             "hidden": run.shape.layers,
             "train_size": run.shape.train_size,
         }
-        for run in runs
+        for run in (standing.run for standing in standings)
         if run.key in finals
     ]
     more = [name for name in next(iter(rows), {}) if name not in COLUMNS]
+    known = {name: value for name, value in facts.items() if name != folders.FILE_DUE}
+    state = [version("dropstudy"), known, digest, [fresh.state for fresh in confirmations]]
     return Source(
         folder,
         spec,
         facts,
-        runs,
-        status,
-        tidy((run, histories.get(run.key, ())) for run in runs),
+        standings,
+        tidy((standing.run, histories.get(standing.run.key, ())) for standing in standings),
         pd.DataFrame(rows, columns=[*COLUMNS, *more]),
         failures,
-        judge,
+        files,
+        tuple(confirmations),
+        hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest(),
         data_dir,
         mc,
     )
@@ -260,3 +381,9 @@ def read(
 
 def _shape(run: Run) -> tuple[str, int]:
     return run.shape.layers, run.shape.train_size
+
+
+def _damage(error: StoreError) -> str:
+    """What is wrong with a file, without digests."""
+    what = "is not what was written" if isinstance(error, DamagedFile) else "is gone"
+    return f"{error.subject} {what}"

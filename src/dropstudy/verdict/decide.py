@@ -7,11 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dropstudy.records import MARGIN
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from dropstudy.stats import Estimate
     from dropstudy.verdict.records import Decision
+
+__all__ = ["EQUIVALENCE", "LEVEL", "MARGIN", "SEEDS", "decide", "decide_together"]
 
 LEVEL = 0.05
 """At most this share of studies without an effect says "helps" or "hurts" of any arm, and at most this share of
@@ -23,9 +27,6 @@ margin. At 5%, with skewed differences and few seeds, nine in a hundred arms at 
 
 SEEDS = 6
 """Below it no verdict: the exact sign-flip test's smallest two-sided p is 2 / 2^n, above 0.05 at 5 pairs."""
-
-MARGIN = 0.1
-"""Points; differences within ±MARGIN are taken not to matter unless somebody says otherwise."""
 
 
 def decide(

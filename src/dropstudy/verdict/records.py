@@ -215,6 +215,7 @@ class Verdict:
         anytime: whether decisions rest on intervals that allow for looking while seeds are added.
         shapes: one by one.
         confirmations: verdicts on fresh seeds, where the study was confirmed.
+        earlier_margins: that the study had before this one, when runs had finished already.
     """
 
     decision: Decision
@@ -227,6 +228,7 @@ class Verdict:
     anytime: bool
     shapes: tuple[ShapeVerdict, ...] = field(repr=False)
     confirmations: tuple[Verdict, ...] = field(default=(), repr=False)
+    earlier_margins: tuple[float, ...] = ()
 
     @property
     def decided(self) -> bool:

@@ -6,9 +6,9 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from dropstudy.folder import begun, confirmations
 from dropstudy.report.page import html
 from dropstudy.report.sections import sections
-from dropstudy.report.source import read
 from dropstudy.store import DATABASE
 from dropstudy.study import Study
 
@@ -51,8 +51,7 @@ class LivePage:
             version = self.version
             if not version or version != self._version:
                 begin = time.monotonic()
-                study = Study.open(self._folder)
-                source = read(study.folder, study.spec, study.verdict, data_dir=self._data_dir)
+                source = Study.open(self._folder).now(data_dir=self._data_dir)
                 self._page = html(source, sections(source), live=version, progress=_progress(source))
                 self._version = version
                 end = time.monotonic()
@@ -60,9 +59,10 @@ class LivePage:
             return self._page
 
     def _stamp(self) -> str:
-        """The database's last change; empty where it is gone."""
+        """The last change of the database, and of those of confirmations; empty where it is gone."""
         try:
-            return str((self._folder / DATABASE).stat().st_mtime_ns)
+            folders = [self._folder, *filter(begun, confirmations(self._folder))]
+            return "-".join(str((folder / DATABASE).stat().st_mtime_ns) for folder in folders)
         except OSError:
             return ""
 

@@ -9,7 +9,7 @@ import pandas as pd
 from dropstudy import charts
 from dropstudy.names import plain_name
 from dropstudy.report import shapes
-from dropstudy.report.differences import differences
+from dropstudy.report.differences import differences, fresh_differences
 from dropstudy.report.parts import Figure, Headline, Section
 
 if TYPE_CHECKING:
@@ -33,7 +33,11 @@ def verdict(source: Source) -> Section:
     baseline = labels[source.arms[0].name]
     blocks = []
     for shape in source.shapes:
-        rows, seeds = differences(source, shape)
+        tables = [differences(source, shape), fresh_differences(source, shape)]
+        rows, seeds = (
+            pd.concat([table for table in column if len(table)] or list(column), ignore_index=True)
+            for column in zip(*tables, strict=True)
+        )
         if rows.empty:
             continue
         chart = charts.intervals(rows, seeds, margin=source.verdict.margin, baseline=baseline)
@@ -41,8 +45,8 @@ def verdict(source: Source) -> Section:
             name="difference",
             title=f"Test accuracy against {baseline}",
             chart=chart,
-            caption=_caption(rows, source.verdict.margin),
-            table=pd.concat([rows.assign(hidden=shape[0], train_size=shape[1])], ignore_index=True),
+            caption=_caption(rows, source.verdict.margin, fresh=bool(source.confirmations)),
+            table=rows.assign(hidden=shape[0], train_size=shape[1]),
         )
         blocks.append(shapes.of_shape(source, shape, figure))
     told = source.verdict
@@ -70,12 +74,14 @@ def _certainty(source: Source) -> str:
     )
 
 
-def _caption(rows: pd.DataFrame, margin: float) -> str:
+def _caption(rows: pd.DataFrame, margin: float, *, fresh: bool) -> str:
     parts = ["Circles are means over seeds of the paired difference, small dots below them are single seeds."]
     if rows["low"].notna().any():
         parts.append("Thick bars are 95% intervals of each arm alone (paired t).")
     if rows["all_low"].notna().any():
         parts.append("Thin bars hold for all arms at once (max-t).")
+    if fresh:
+        parts.append("Fresh seeds had no part in choosing the arm.")
     if margin:
         parts.append(f"On the grey ground a difference is below the margin of {margin:g} points.")
     return " ".join(parts)

@@ -22,6 +22,7 @@ from disks import quick_folder, small_disk
 from dropstudy import coordinator, pacing, workers
 from dropstudy.coordinator import MOST_TRIES, train_runs
 from dropstudy.errors import StoreError
+from dropstudy.kernels import VARIABLE
 from dropstudy.store import Store
 from killing import META, RUNS, kill_everywhere, study
 from standin import (
@@ -605,8 +606,9 @@ crew.shutdown()
 """
 
 
-def test_a_study_killed_at_random_times_with_its_workers_at_work_ends_the_same(tmp_path):
+def test_a_study_killed_at_random_times_with_its_workers_at_work_ends_the_same(tmp_path, monkeypatch):
     """One script, killed again and again and started again, without a guard for its main module."""
+    monkeypatch.setenv(VARIABLE, "off")  # or each kill would leave a compiler at work
     script = tmp_path / "study.py"
     script.write_text(SCRIPT)
     command = [sys.executable, str(script), str(Path(__file__).parent), str(tmp_path / "study")]
@@ -702,3 +704,113 @@ def test_lanes_at_different_epochs_go_on_apart(open_study, side_by_side):
     assert set(side_by_side) == {1}
     for run in runs:
         assert_finished(store, run)
+
+
+class Group:
+    """In place of `workers.train_group`: remembers who was side by side, and raises where somebody is in it."""
+
+    def __init__(self, troubled, error, *, alone=True):
+        self.sizes, self.troubled, self.error, self.alone = [], troubled, error, alone
+
+    def __call__(self, segments):
+        self.sizes.append(len(segments))
+        names = {segment.run.arm.name for segment in segments}
+        if names & self.troubled and (self.alone or len(segments) > 1):
+            raise self.error
+        return tuple(train(segment) for segment in segments)
+
+
+LANES = "abcdefgh"
+
+
+@given(
+    troubled=st.sets(st.sampled_from(LANES), min_size=1),
+    error=st.sampled_from([ValueError("no such loss"), RuntimeError("INTERNAL: XLA"), KeyError("w")]),
+)
+@settings(deadline=None, max_examples=15)
+def test_an_error_of_a_lane_is_that_lanes_alone_and_shown_at_once(troubled, error):
+    group = Group(troubled, error)
+    runs = make_runs(*LANES, epochs=6)
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        quick_folder() as folder,
+        Store(folder, create=True) as store,
+    ):
+        patch.setattr(workers, "train_group", group)
+        store.begin(META, runs)
+        listener = train_in([runs], store)
+        (notice,) = listener.notices
+        assert f"8 runs side by side met with {type(error).__name__}: " in notice
+        # Once by themselves, and those that are well side by side again.
+        well = len(LANES) - len(troubled)
+        assert group.sizes[:9] == [8, *[1] * 8]
+        assert set(group.sizes[9:]) == ({well} if well else set())
+        for run in runs:
+            if run.arm.name in troubled:
+                assert store.status()[run.key] == "failed"
+                assert (
+                    f"raise self.error\n{type(error).__name__}"
+                    in store.path("traceback", run.key).read_text()
+                )
+            else:
+                assert_finished(store, run)
+    assert sorted(key for key, status, _ in listener.ends if status == "failed") == sorted(
+        run.key for run in runs if run.arm.name in troubled
+    )
+
+
+def test_a_group_that_raises_though_none_of_its_lanes_does_goes_on_lane_by_lane(open_study, monkeypatch):
+    group = Group(set("abc"), ValueError("these shapes do not fit"), alone=False)
+    monkeypatch.setattr(workers, "train_group", group)
+    runs = make_runs(*"abc", epochs=6)
+    store = open_study(runs)
+    listener = train_in([runs], store)
+    assert len(listener.notices) == 1
+    assert (group.sizes[0], set(group.sizes[1:])) == (3, {1})
+    for run in runs:
+        assert_finished(store, run)
+
+
+def test_a_lane_by_itself_whose_worker_dies_is_given_again_and_the_others_wait_for_it(
+    open_study, monkeypatch
+):
+    group = Group({"b"}, ValueError("of this lane"))
+    deaths = []
+
+    def train_group(segments):
+        if len(segments) == 1 and segments[0].run.arm.name == "c" and len(deaths) < MOST_TRIES - 1:
+            deaths.append(1)
+            raise BrokenExecutor
+        return group(segments)
+
+    monkeypatch.setattr(workers, "train_group", train_group)
+    runs = make_runs(*"abc", epochs=6)
+    store = open_study(runs)
+    train_in([runs], store)
+    assert store.status()[runs[1].key] == "failed"
+    assert set(group.sizes[4:]) == {2}
+    for run in (runs[0], runs[2]):
+        assert_finished(store, run)
+
+
+class XlaRuntimeError(RuntimeError):
+    """Named as jaxlib's."""
+
+
+@pytest.mark.parametrize(
+    ("error", "means"),
+    [
+        (XlaRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 8589934592 bytes."), MemoryError),
+        (XlaRuntimeError("INTERNAL: CUDA_ERROR_OUT_OF_MEMORY: out of memory"), MemoryError),
+        (XlaRuntimeError("INTERNAL: ptxas failed"), XlaRuntimeError),
+        (RuntimeError("out of memory, says somebody else"), RuntimeError),
+    ],
+)
+def test_a_device_without_room_is_a_lack_of_memory(monkeypatch, error, means):
+    def train_one(_):
+        raise error
+
+    monkeypatch.setattr(workers, "train", train_one)
+    with pytest.raises(means) as caught:
+        workers.train_group((segment_of(make_run()),))
+    assert type(caught.value) is means

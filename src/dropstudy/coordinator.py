@@ -105,6 +105,21 @@ def train_runs(
 
 
 @dataclass(eq=False)
+class _Apart:
+    """Runs of a group in which something raised: each has its segment by itself, so that it is seen whose fault it is.
+
+    Args:
+        left: runs of which nothing has come yet.
+        failed: whether one has failed by itself.
+        going_on: last segments and results of those that have not.
+    """
+
+    left: int
+    failed: bool = False
+    going_on: list[tuple[Segment, SegmentResult]] = field(default_factory=list)
+
+
+@dataclass(eq=False)
 class _Work:
     """Segments that are trained together, for the first, second or third time.
 
@@ -112,6 +127,7 @@ class _Work:
         segments: one of each run.
         place: of their group in the order of all.
         tries: how often they have been handed out when they are.
+        apart: the others of a group in which something raised, where this is one of them by itself.
         handed_out: when, by the monotonic clock.
         silence: how long nothing has come of them.
     """
@@ -119,6 +135,7 @@ class _Work:
     segments: tuple[Segment, ...]
     place: int
     tries: int = 1
+    apart: _Apart | None = None
     handed_out: float = 0.0
     silence: Silence = field(default_factory=Silence)
 
@@ -244,27 +261,59 @@ class _Training:
         insort(self.ready, work, key=lambda work: work.place)
 
     def _troubled(self, work: _Work, error: Exception) -> None:
-        """Give segments again whose worker died; a run that raises, or whose worker always dies, has failed."""
+        """Give segments again whose worker died; a run that raises, or whose worker always dies, has failed.
+
+        A group whose worker died goes on in halves: the device may not have room for all. Of one in which something
+        raised, each run is tried by itself, once: the error is one run's alone, and halves would show it later.
+        """
         run, lanes = work.segments[0].run, len(work.segments)
-        lost = isinstance(error, (BrokenExecutor, MemoryError))
-        if lanes > 1:
-            # In halves: the device may not have room for all, and one lane's trouble is not the others'.
+        what = "ran out of memory" if isinstance(error, MemoryError) else "died"
+        hung = work.silence.hung
+        if not isinstance(error, (BrokenExecutor, MemoryError)):
+            if lanes == 1:
+                self._fail(run, type(error).__name__, error)
+                self._leave(work)
+            else:
+                said = _cause(type(error).__name__, error)
+                self.listener.notice(f"{lanes} runs side by side met with {said}. Each is tried by itself.")
+                apart = _Apart(lanes)
+                for segment in work.segments:
+                    self._make_ready(_Work((segment,), work.place, apart=apart))
+        elif lanes > 1:
+            why = f" ({hung})" if hung else ""
             self.listener.notice(
-                f"A worker could not train {lanes} runs side by side; trying again in halves."
+                f"A worker {what} while it trained {lanes} runs side by side{why}; trying again in halves."
             )
             self._make_ready(_Work(work.segments[: lanes // 2], work.place))
             self._make_ready(_Work(work.segments[lanes // 2 :], work.place))
-        elif not lost:
-            self._fail(run, type(error).__name__, error)
         elif work.tries < MOST_TRIES:
-            self._make_ready(_Work(work.segments, work.place, work.tries + 1))
-            what = "ran out of memory" if isinstance(error, MemoryError) else "died"
-            why = f" ({work.silence.hung})" if work.silence.hung else ""
+            self._make_ready(_Work(work.segments, work.place, work.tries + 1, work.apart))
+            why = f" ({hung})" if hung else ""
             self.listener.notice(f"A worker {what} while it trained {describe(run)}{why}; trying again.")
         else:
-            what = "ran out of memory" if isinstance(error, MemoryError) else "died"
-            why = f"; the last time, {work.silence.hung}" if work.silence.hung else ""
+            why = f"; the last time, {hung}" if hung else ""
             self._fail(run, f"its worker {what} {MOST_TRIES} times{why}", error)
+            self._leave(work)
+
+    def _leave(self, work: _Work) -> None:
+        """A run that has failed holds those of its group no longer."""
+        if work.apart:
+            work.apart.failed = True
+            self._together_again(work.apart, work.place)
+
+    def _together_again(self, apart: _Apart, place: int) -> None:
+        """Have the runs of a group go on side by side, once something came of each by itself and one has failed.
+
+        Where none has, it is their company that they cannot stand: they go on as they are.
+        """
+        apart.left -= 1
+        if apart.left:
+            return
+        seconds = sum(result.seconds for _, result in apart.going_on)
+        lanes = [(segment, replace(result, seconds=seconds)) for segment, result in apart.going_on]
+        for group in [lanes] if apart.failed else [[lane] for lane in apart.going_on]:
+            if group:
+                self._go_on(group, place)
 
     def _first_segment(self, run: Run) -> Segment:
         try:
@@ -278,11 +327,12 @@ class _Training:
 
     def _take(self, work: _Work, results: tuple[SegmentResult, ...]) -> None:
         lanes = list(zip(work.segments, results, strict=True))
-        if going_on := [(segment, result) for segment, result in lanes if not _ended(result)]:
-            left = sum(_operations(segment.run, result.done) for segment, result in going_on)
-            others = len(self.active) + len(self.ready) + len(self.waiting)
-            share = self._share(left) if others >= self.worker_count else math.inf  # nobody waits
-            self._make_ready(_Work(next_segments(going_on, share), work.place))
+        going_on = [(segment, result) for segment, result in lanes if not _ended(result)]
+        if work.apart:
+            work.apart.going_on += going_on
+            self._together_again(work.apart, work.place)
+        elif going_on:
+            self._go_on(going_on, work.place)
         for segment, result in lanes:
             run, key = segment.run, segment.run.key
             if key in self.kept:  # of what follows one another, the last state is all that matters
@@ -292,12 +342,23 @@ class _Training:
             self.kept[key] = run, result
             self.bytes_kept += sum(array.nbytes for array in result.state.values())
 
+    def _go_on(self, lanes: list[tuple[Segment, SegmentResult]], place: int) -> None:
+        """Make ready what follows the last segments of runs that train side by side."""
+        left = sum(_operations(segment.run, result.done) for segment, result in lanes)
+        others = len(self.active) + len(self.ready) + len(self.waiting)
+        share = self._share(left) if others >= self.worker_count else math.inf  # nobody waits
+        self._make_ready(_Work(next_segments(lanes, share), place))
+
     def _fail(self, run: Run, what: str, error: Exception) -> None:
         self.hand_out()
         self.commit()  # what the run did before comes first
-        cause = f"{what}: {textwrap.shorten(str(error), _CAUSE)}" if str(error) else what
+        cause = _cause(what, error)
         self.store.fail(run, cause, "".join(traceback.format_exception(error)))
         self.listener.ended(run, "failed", cause)
+
+
+def _cause(what: str, error: Exception) -> str:
+    return f"{what}: {textwrap.shorten(str(error), _CAUSE)}" if str(error) else what
 
 
 def _operations(run: Run, done: int = 0) -> float:

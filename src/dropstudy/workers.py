@@ -7,6 +7,7 @@ process, so that a worker that dies takes its own segment with it and no other.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
 import time
@@ -42,6 +43,10 @@ _LOOK_FOR_COORDINATOR = 1.0  # seconds between looks
 _ZSTD = b"\x28\xb5\x2f\xfd"  # what a file begins with that is packed so: RFC 8878
 _FEEDER_ENDS = 5.0  # seconds; it has been told to, and has nothing left to do
 
+# As jax and jaxlib call it. By name: whoever waits for the answer has neither.
+_XLA_ERRORS = {"JaxRuntimeError", "XlaRuntimeError"}
+_NO_ROOM = re.compile("RESOURCE_EXHAUSTED|out of memory", re.IGNORECASE)
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -54,12 +59,21 @@ def train(segment: Segment) -> SegmentResult:
 
 
 def train_group(segments: tuple[Segment, ...]) -> tuple[SegmentResult, ...]:
-    """Train segments of several runs side by side, in the process that calls this."""
-    if len(segments) == 1:
-        return (train(segments[0]),)
-    from dropstudy.engine import train as engine  # noqa: PLC0415 - as above
+    """Train segments of several runs side by side, in the process that calls this.
 
-    return engine.train_group(segments)
+    Raises:
+        MemoryError: the device has no room for them; XLA has another name for it.
+    """
+    try:
+        if len(segments) == 1:
+            return (train(segments[0]),)
+        from dropstudy.engine import train as engine  # noqa: PLC0415 - as above
+
+        return engine.train_group(segments)
+    except RuntimeError as error:
+        if type(error).__name__ in _XLA_ERRORS and _NO_ROOM.search(str(error)):
+            raise MemoryError(str(error)) from error
+        raise
 
 
 def own_kernels() -> list[str]:

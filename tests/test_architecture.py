@@ -50,7 +50,7 @@ ROOMS = {
     "turns": set(),
     "coordinator": {"errors", "records", "workers", "store", "pacing", "turns", "patience", "watching"},
     "history": {"records"},
-    "pace": {"records", "recorded", "turns"},
+    "pace": {"records", "recorded", "pacing", "turns"},
     "standing": {"records", "names", "recorded"},
     "progress": {"records", "names", "streams", "splits", "data", "recorded", "watching", "coordinator", "pace"},
     "tables": {"files", "streams"},

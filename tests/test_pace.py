@@ -129,6 +129,33 @@ def test_large_networks_first_and_small_ones_after_them():
     assert_right(simulation, after=(met_both + 4) / len(simulation.events))
 
 
+TINY = Shape(64, (8,), 10, 1437, 128)
+
+
+def test_what_a_runs_end_takes_is_added_to_each_run_and_does_not_stretch_epochs():
+    """Tiny runs that are mostly ends: nothing that is told of large ones before says how long those take."""
+    runs = [run_of(number) for number in range(6)] + [run_of(number, TINY) for number in range(6, 66)]
+    simulation = Simulation(runs, workers=2, seconds={LARGE: 2.0, TINY: 0.02}, between=0.3)
+    assert_right(simulation, after=0.17, slack=1.5)
+
+
+@pytest.mark.parametrize("shapes", [(LARGE, TINY), (TINY, TINY)])
+def test_a_rate_is_shown_only_where_the_time_left_agrees_with_it(shapes):
+    first, second = shapes
+    runs = [run_of(number, first) for number in range(6)] + [
+        run_of(number, second) for number in range(6, 66)
+    ]
+    simulation = Simulation(runs, workers=2, seconds={LARGE: 2.0, TINY: 0.5}, between=0.1)
+    shown = 0
+    for _, left, _ in simulation.estimates():
+        rate = simulation.pace.rate_of_the_rest()
+        if rate is not None:
+            shown += 1
+            assert simulation.pace.epochs_left / rate == pytest.approx(left, rel=0.4, abs=3.0)
+    assert shown > (100 if first == second else 3)
+    assert shown < len(simulation.events)
+
+
 def test_the_tail_counts_as_long_as_it_takes():
     """A run that takes longer than all others together: its worker is the only one with something to do at the end."""
     runs = [run_of(0, epochs=30)] + [run_of(number, SMALL, epochs=30) for number in range(1, 4)]
@@ -154,7 +181,7 @@ def test_what_was_trained_before_is_not_waited_for():
     assert pace.rate() is None
 
 
-def test_time_runs_down_between_epochs_and_never_below_zero():
+def test_time_runs_down_between_epochs_and_epochs_to_come_take_theirs_however_late_one_is():
     now = [0.0]
     pace = Pace([Standing(run_of(0), "planned", 0, None, None)], 1, lambda: now[0])
     pace.epoch(run_of(0), row_of(1, 10.0))
@@ -164,6 +191,10 @@ def test_time_runs_down_between_epochs_and_never_below_zero():
     now[0] = 25.0
     assert pace.seconds_left() == pytest.approx(at_once - 15)
     now[0] = 1e6
+    assert pace.seconds_left() == pytest.approx(at_once - 24)
+    for epoch in (3, 4, 5):
+        pace.epoch(run_of(0), row_of(epoch, 10.0))
+    now[0] = 2e6
     assert pace.seconds_left() == 0
 
 

@@ -232,7 +232,7 @@ class LiveTable:
             standing.status in {"done", "failed", "diverged"} for standing in self._standings.values()
         )
         words = [f"{ended} of {len(self._standings)} runs"]
-        rate, left = self._pace.rate(), self._pace.seconds_left()
+        rate, left = self._pace.rate_of_the_rest(), self._pace.seconds_left()
         if rate is not None:
             words.append(f"{rate:.2g} run-epochs/s" if rate < 1 else f"{rate:.1f} run-epochs/s")
         passed = duration(time.monotonic() - self._began)

@@ -8,6 +8,7 @@ from collections import defaultdict, deque
 from statistics import fmean, median
 from typing import TYPE_CHECKING
 
+from dropstudy.pacing import SECONDS
 from dropstudy.turns import makespan
 
 if TYPE_CHECKING:
@@ -19,10 +20,16 @@ if TYPE_CHECKING:
 _PRIOR_EPOCHS = 3.0
 """Epochs a worker that the first guess, that nothing but epochs takes time, is worth."""
 
+_PRIOR_ENDS = 3
+"""Runs that the first guess, that a run's end takes no time, is worth."""
+
 _AT_ONCE = 0.1  # of an epoch's time
 
 _COMPILING = 20.0
 """Seconds from which on a run's first epoch, which is compiled first, tells of the next ones all the same."""
+
+_AGREES, _SOON = 0.35, 3.0
+"""The share of the time left, and seconds, by which a rate that is shown may miss it."""
 
 _MOST_KEPT = 101  # of the last epochs of a shape: enough for a median, and a machine may become slower
 
@@ -42,9 +49,10 @@ class Pace:
     """The time left of a study that is running.
 
     Two things are measured. An epoch of a shape takes the median of what it has taken, but for a run's first one, which
-    is compiled; a shape of which nothing is known yet is judged by the nearest one. And what happens between epochs (a
-    worker's start, compiling, the look at the test set, the disk) stretches all of it by the ratio of the time that has
-    passed to the time that the epochs took. What is left is shared among the workers as the coordinator does it, so
+    is compiled; a shape of which nothing is known yet is judged by the nearest one. And what happens between epochs
+    (compiling, the look at the test set, the disk) adds to each run what it added to those that ended. Before one has,
+    and where runs train side by side, the time that has passed to the time that the epochs took is a ratio which
+    stretches all of it. What is left is shared among the workers as the coordinator does it, so
     that the end, when some have nothing left to do, counts as long as it takes.
 
     Args:
@@ -65,8 +73,9 @@ class Pace:
         self._steady: float | None = None  # when every worker was seen at work
         self._noted = 0.0  # when the time that passed was last noted
         self._told: deque[tuple[float, str]] = deque(maxlen=workers)  # when, and of which run, the last ones
-        self._epochs = 0  # told since it was steady
+        self._epochs = self._ends = 0  # told since it was steady
         self._work = 0.0  # seconds that those took
+        self._beyond = 0.0  # seconds that workers had beyond those, when a run last ended
         self._passed = 0.0  # seconds that workers had for them, since then and on what they were at then
 
     @property
@@ -100,6 +109,9 @@ class Pace:
     def ended(self, run: Run) -> None:
         """Note that a run has no more epochs to come."""
         self._note_time()
+        if self._steady is not None:
+            self._ends += 1
+            self._beyond = self._passed_at_work() - self._work
         _, done = self._left.pop(run.key, (run, 0))
         if done:
             self._lengths[run.arm.name, run.shape].append(done)
@@ -117,7 +129,24 @@ class Pace:
         each = [
             (self._length(run) - done) * self._epoch_seconds(run.shape) for run, done in self._left.values()
         ]
-        return max(0.0, makespan(each, self._workers) * self._stretch() - self._untold(self._clock()))
+        if self._beyond > 0:
+            more = self._beyond / (self._ends + _PRIOR_ENDS)
+            left = makespan([seconds + more for seconds in each], self._workers)
+        else:
+            left = makespan(each, self._workers) * self._stretch()
+        # A segment that is late takes no time off those that follow it.
+        late = SECONDS + 2 * max(
+            (self._epoch_seconds(run.shape) for run, _ in self._left.values()), default=0.0
+        )
+        return max(0.0, left - min(self._untold(self._clock()), late))
+
+    def rate_of_the_rest(self) -> float | None:
+        """As `rate`, where the time left agrees with it; None where runs of other shapes are to come."""
+        rate, left = self.rate(), self.seconds_left()
+        if rate is None or left is None:
+            return None
+        by_rate = self.epochs_left / rate
+        return rate if abs(by_rate - left) <= max(_AGREES * left, _SOON) else None
 
     @property
     def _busy(self) -> int:
@@ -140,9 +169,11 @@ class Pace:
         """Time that passes for each second of an epoch, on each worker. Below 1 where runs train side by side."""
         typical = fmean(median(seconds) for seconds in self._seconds.values())
         prior = _PRIOR_EPOCHS * self._workers * typical
-        at_work = self._busy * self._untold(self._noted)
-        passed = max(0.0, self._passed - at_work)
-        return (passed + prior) / (self._work + prior) if self._work + prior else 1.0
+        return (self._passed_at_work() + prior) / (self._work + prior) if self._work + prior else 1.0
+
+    def _passed_at_work(self) -> float:
+        """Seconds that workers had for what was told of."""
+        return max(0.0, self._passed - self._busy * self._untold(self._noted))
 
     def _epoch_seconds(self, shape: Shape) -> float:
         if shape in self._seconds:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from concurrent.futures import Executor, Future
 from pathlib import Path
@@ -25,9 +26,14 @@ DATA = ArrayFiles(Path("nowhere"), 255.0, "0" * 64)
 SECONDS = 1.5  # of an epoch; two of them fit into a segment
 
 
+def key_of(name, seed=0):
+    """The key of a run that `make_run` makes: of the form of real ones."""
+    return hashlib.sha256(f"{name}-{seed}".encode()).hexdigest()
+
+
 def make_run(name="arm", *, seed=0, epochs=5, rate=0.0):
     return Run(
-        key=f"{name}-{seed}",
+        key=key_of(name, seed),
         arm=Arm(name, rate),
         shape=Shape(3, (2,), 2, 10, 5),
         seed=seed,

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import made_up
-from dropstudy import Study, cli, folder
+from dropstudy import Study, cli, locking
 from dropstudy.spec import read_spec
 
 TINY = ("--data", "digits", "--hidden", "8", "--epochs", "2")
@@ -132,7 +132,7 @@ def test_a_study_that_somebody_runs_is_shown_as_far_as_it_is(say, monkeypatch):
     def look(*_):
         if not shown:
             shown.append(None)
-            shown[0] = folder.holder(Path("studies/notebook")), Study.open("studies/notebook").standings()
+            shown[0] = locking.holder(Path("studies/notebook")), Study.open("studies/notebook").standings()
 
     monkeypatch.setattr("dropstudy.progress.EpochLines.ended", look)
     say("run", *TINY, "--seeds", "3")
@@ -140,7 +140,7 @@ def test_a_study_that_somebody_runs_is_shown_as_far_as_it_is(say, monkeypatch):
     assert re.fullmatch(r"process \d+ on .+", holder)
     assert len(standings) == 6
     assert 0 < sum(standing.status == "done" for standing in standings) < 6
-    assert folder.holder(Path("studies/notebook")) == ""
+    assert locking.holder(Path("studies/notebook")) == ""
 
 
 def test_show_tells_how_far_a_study_is_that_was_interrupted(say, monkeypatch):
@@ -216,7 +216,7 @@ def read_little(words, where, lines):
 def test_a_reader_that_closes_the_pipe_ends_a_command_without_a_word(tmp_path):
     words = ("run", *TINY, "--seeds", "2", "--workers", "1", "--out", "study")
     assert read_little(words, tmp_path, 3) == (1, "")
-    with folder.lock(tmp_path / "study"):  # nobody holds it any more
+    with locking.lock(tmp_path / "study"):  # nobody holds it any more
         assert not Study.open(tmp_path / "study").finished
 
 

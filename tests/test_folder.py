@@ -113,18 +113,3 @@ def test_a_study_made_by_other_rules_is_shown_and_not_gone_on_with(place, monkey
         begin(place)
     with Store(place) as store:
         assert len(store.runs()) == 2
-
-
-# Who may write
-
-
-def test_a_disk_that_is_full_when_the_lock_is_taken_is_named(place, monkeypatch):
-    def full(*_, **__):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("pathlib.Path.write_text", full)
-    with pytest.raises(StoreError, match=r"No space left on device.*Free some space"), folder.lock(place):
-        pass
-    monkeypatch.undo()
-    with folder.lock(place):  # nobody holds it
-        assert (place / "study.holder").is_file()

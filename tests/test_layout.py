@@ -1,16 +1,21 @@
-"""Where files lie: the folders of today, and those of the first release."""
+"""Where files lie, and that no file of anybody else's is ever taken for the study's."""
 
 import shutil
 
 import pytest
 
 from disks import quick_folder
-from dropstudy.errors import DamagedFile
-from dropstudy.layout import FOLDERS, Layout
-from dropstudy.store import Store
-from standin import assert_finished, files_of, make_runs, same_tensors, segment_of, train, whole
+from dropstudy import space
+from dropstudy.errors import StoreError
+from dropstudy.files import unfinished
+from dropstudy.folder import begun
+from dropstudy.layout import FOLDERS, WRITTEN, Layout
+from dropstudy.spec import STUDY_FILE
+from dropstudy.store import DATABASE, Store
+from killing import begin
+from standin import key_of, make_runs, segment_of, train, whole
 
-DONE, UNDER_WAY = RUNS = make_runs("done", "under way")
+DONE, UNDER_WAY, FAILED = RUNS = make_runs("done", "under way", "failed")
 
 
 @pytest.fixture
@@ -19,76 +24,143 @@ def folder():
         with Store(folder, create=True) as store:
             store.begin({}, RUNS)
             store.commit([(DONE, whole(DONE)), (UNDER_WAY, train(segment_of(UNDER_WAY, epochs=2)))])
+            store.fail(FAILED, "ValueError: no", "Traceback")
         yield folder
 
 
-def as_the_first_release_had_it(folder):
-    """Move every file to where it lay then: a folder for each run."""
-    for what in ("weights", "predictions"):
-        for path in (folder / what).iterdir():
-            place = folder / "runs" / path.stem
-            place.mkdir(parents=True, exist_ok=True)
-            path.rename(place / f"{what}.safetensors")
-    (checkpoint,) = (folder / "checkpoints").iterdir()
-    place = folder / "runs" / UNDER_WAY.key
-    place.mkdir(parents=True)
-    checkpoint.rename(place / "checkpoint-2.safetensors")
-    with Store(folder, write=True) as store, store._transaction():
-        store._update(UNDER_WAY.key, {"checkpoint": "checkpoint-2.safetensors"})
-    for name in FOLDERS:
-        shutil.rmtree(folder / name, ignore_errors=True)
+def files(folder):
+    """Every file below a folder, with its content."""
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_a_study_of_the_first_release_is_read_and_gone_on_with(folder):
-    state = train(segment_of(UNDER_WAY, epochs=2)).state
-    as_the_first_release_had_it(folder)
-    (folder / "runs" / UNDER_WAY.key / "checkpoint-1.safetensors").write_bytes(b"left by a kill")
-    (folder / "runs" / UNDER_WAY.key / ".0123.tmp").write_bytes(b"left by a kill")
+KEY = key_of("somebody else's")
+THEIRS = (
+    "download.tmp",
+    ".0123456789abcdef.tmp",
+    "checkpoints/best.ckpt",
+    f"checkpoints/{KEY}.safetensors",
+    f"checkpoints/{KEY}-0123456789abcdef.safetensors.bak",
+    f"checkpoints/x{KEY}-0123456789abcdef.safetensors",
+    f"checkpoints/sub/{KEY}-0123456789abcdef.safetensors",
+    "runs/exp1/checkpoint-500.pt",
+    "runs/exp1/.0123456789abcdef.tmp",
+    "weights/mine.keras",
+    "weights/.download.tmp",
+    "predictions/table.csv",
+    "tracebacks/notes.txt",
+    "figures/my_plot.png",
+    "figures/gap.jpg",
+)
+"""Files that a study's folder may hold besides, each for a name that is nearly one of ours."""
+
+
+def put_theirs(folder):
+    for name in THEIRS:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("mine")
+    return {folder / name for name in THEIRS}
+
+
+def test_going_on_with_a_study_removes_what_a_kill_left_and_nothing_else(folder):
+    theirs, before = put_theirs(folder), files(folder)
+    scraps = [unfinished(folder / name) for name in ("", *FOLDERS, "figures")]
+    scraps.append(folder / "checkpoints" / f"{KEY}-0123456789abcdef.safetensors")
+    for scrap in scraps:
+        scrap.write_bytes(b"left by a kill")
     with Store(folder, write=True) as store:
-        assert store.lost() == ()
-        assert same_tensors(
-            store.weights(DONE.key),
-            {
-                name.removeprefix("weights/"): array
-                for name, array in whole(DONE).state.items()
-                if name.startswith("weights/")
-            },
-        )
-        assert store.predictions(DONE.key)
-        sizes = store.sizes()
-        assert all(sizes[kind] > 0 for kind in ("weights", "predictions", "checkpoints"))
         store.begin({}, RUNS)
-        place = folder / "runs" / UNDER_WAY.key
-        assert [path.name for path in place.iterdir()] == ["checkpoint-2.safetensors"]
-        done, kept = store.progress(UNDER_WAY.key)
-        assert done == 2 * UNDER_WAY.shape.steps
-        assert same_tensors(kept, state)
-        store.commit([(UNDER_WAY, train(segment_of(UNDER_WAY, state=kept, first_epoch=2, epochs=3)))])
-        assert list(place.iterdir()) == []
-        assert_finished(store, UNDER_WAY)
-        store.drop_weights([DONE.key])
-        assert files_of(folder, DONE.key) == {f"runs/{DONE.key}/predictions.safetensors"}
+    after = files(folder)
+    assert after.keys() == before.keys() >= theirs
+    assert all(after[path] == before[path] for path in before if path.name != DATABASE)
 
 
-def test_a_lost_file_of_the_first_release_is_named(folder):
-    as_the_first_release_had_it(folder)
-    (folder / "runs" / DONE.key / "predictions.safetensors").unlink()
-    (folder / "runs" / UNDER_WAY.key / "checkpoint-2.safetensors").unlink()
-    with Store(folder) as store:
-        assert store.lost() == (DONE,)
-        with pytest.raises(DamagedFile, match=r"checkpoint-2\.safetensors"):
-            store.progress(UNDER_WAY.key)
+def test_a_study_in_a_folder_that_is_called_checkpoints_keeps_its_database(folder):
+    place = folder / "checkpoints" / "checkpoints"
+    with Store(place, create=True) as store:
+        store.begin({}, RUNS)
+        store.begin({}, RUNS)
+        assert store.runs() == RUNS
+    assert (place / DATABASE).is_file()
+
+
+@pytest.mark.parametrize(
+    "name", ["checkpoints", "weights", "predictions", "tracebacks", "figures", "confirmation"]
+)
+def test_nothing_is_written_or_removed_through_a_link(folder, tmp_path, name):
+    """Files of our own form behind a link are those of another study."""
+    shutil.rmtree(folder / name, ignore_errors=True)
+    victim = tmp_path / "victim"
+    shutil.copytree(folder, victim / "8-100" if name == "confirmation" else victim)
+    victim.joinpath(f"{KEY}-0123456789abcdef.safetensors").write_text("mine")
+    victim.joinpath(f"{DONE.key}.safetensors").write_text("mine")
+    victim.joinpath("gap.png").write_text("mine")
+    unfinished(victim).write_text("mine")
+    before = files(victim)
+    (folder / name).symlink_to(victim)
+    with pytest.raises(StoreError, match=rf"{name}: expected a file or folder of the study's own.*a link"):
+        Store(folder, write=True)
+    assert list(Layout(folder).strays(())) == (
+        [] if name == "checkpoints" else Layout(folder).own("checkpoints")
+    )
+    (folder / STUDY_FILE).touch()
+    assert space.remove_study(folder) == [name]
+    assert files(victim) == before
+
+
+def test_a_file_that_is_a_link_goes_alone(folder, tmp_path):
+    victim = tmp_path / "victim.txt"
+    victim.write_text("mine")
+    names = (*WRITTEN, STUDY_FILE, "study.lock", "study.holder", "study.v1.backup.db", "figures/gap.png")
+    (folder / "figures").mkdir()
+    for name in names:
+        (folder / name).symlink_to(victim)
+    (folder / "study.lock").unlink()
+    assert space.remove_study(folder) == []
+    assert not folder.exists()
+    assert victim.read_text() == "mine"
+
+
+def test_a_removal_leaves_what_is_somebody_elses_and_names_it(folder):
+    (folder / STUDY_FILE).touch()
+    theirs = put_theirs(folder)
+    left = space.remove_study(folder)
+    assert set(files(folder)) == theirs
+    assert set(left) == {name for name in THEIRS if name.count("/") < 2 and "runs" not in name} | {
+        "runs", "checkpoints/sub"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name", [*WRITTEN, "checkpoints/best.ckpt", "weights/mine.keras", "runs/a", "figures/a"]
+)
+def test_a_study_does_not_begin_where_somebody_elses_files_are(tmp_path, name):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("mine")
+    before = files(tmp_path)
+    with pytest.raises(StoreError, match=r"without files where a study keeps its own.*--out"):
+        begin(tmp_path)
+    assert files(tmp_path) == before
+    assert not begun(tmp_path)
+
+
+def test_a_study_goes_on_where_its_database_was_lost(tmp_path):
+    begin(tmp_path)
+    (tmp_path / DATABASE).unlink()
+    for name in (f"weights/{DONE.key}.safetensors", "report.html"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("ours")
+    begin(tmp_path)
+    assert begun(tmp_path)
 
 
 def test_sizes_are_those_of_the_files(folder):
     sizes = Layout(folder).sizes()
     assert set(sizes) == {"database", *FOLDERS}
-    on_disk = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    assert sum(sizes.values()) == on_disk
+    assert sum(sizes.values()) == sum(len(content) for content in files(folder).values())
     assert sizes["weights"] == (folder / "weights" / f"{DONE.key}.safetensors").stat().st_size
-    assert sizes["tracebacks"] == 0
+    assert sizes["tracebacks"] == len("Traceback")
 
 
 def test_a_folder_that_is_not_there_has_no_sizes(tmp_path):
     assert set(Layout(tmp_path / "nowhere").sizes().values()) == {0}
-    assert list(Layout(tmp_path / "nowhere").strays([])) == []
+    assert list(Layout(tmp_path / "nowhere").strays(())) == []

@@ -2,6 +2,7 @@
 
 import math
 import random
+import shutil
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
@@ -14,7 +15,7 @@ from disks import quick_folder
 from dropstudy import ledger, schema
 from dropstudy.errors import DamagedFile, StoreError
 from dropstudy.store import DATABASE, Store
-from standin import make_runs, segment_of, train, whole
+from standin import key_of, make_runs, segment_of, train, whole
 
 DONE, UNDER_WAY, DIVERGED, FAILED, PLANNED = RUNS = make_runs(
     "done", "under way", "diverged", "failed", "planned"
@@ -79,15 +80,15 @@ def test_a_flipped_bit_anywhere_in_the_database_is_found_or_changes_nothing(fold
 
 
 COLUMNS = [
-    ("run", "test_accuracy", "key = 'done-0'"),
-    ("run", "epochs_done", "key = 'under way-0'"),
-    ("run", "status", "key = 'planned-0'"),
-    ("run", "error", "key = 'failed-0'"),
-    ("run", "specification", "key = 'done-0'"),
+    ("run", "test_accuracy", f"key = '{key_of('done')}'"),
+    ("run", "epochs_done", f"key = '{key_of('under way')}'"),
+    ("run", "status", f"key = '{key_of('planned')}'"),
+    ("run", "error", f"key = '{key_of('failed')}'"),
+    ("run", "specification", f"key = '{key_of('done')}'"),
     ("meta", "value", "name = 'scale'"),
-    ("history", "val_accuracy", "key = 'done-0' AND epoch = 3"),
-    ("history", "loss", "key = 'diverged-0' AND epoch = 2"),
-    ("history", "seconds", "key = 'under way-0' AND epoch = 1"),
+    ("history", "val_accuracy", f"key = '{key_of('done')}' AND epoch = 3"),
+    ("history", "loss", f"key = '{key_of('diverged')}' AND epoch = 2"),
+    ("history", "seconds", f"key = '{key_of('under way')}' AND epoch = 1"),
 ]
 
 
@@ -103,15 +104,21 @@ def test_a_value_that_is_another_is_named_with_its_run_or_fact(folder, tmp_path,
         changed = copy.execute(f"UPDATE {table} SET {column} = {value} WHERE {where}")  # noqa: S608 - our own words
         assert changed.rowcount == 1
     copy.close()
-    name = where.split("'")[1].removesuffix("-0")
+    name = where.split("'")[1]
+    name = next((run.arm.name for run in RUNS if run.key == name), name)
     with pytest.raises(DamagedFile, match=rf"study\.db.*'{name}'"):
         everything(tmp_path)
 
 
 @pytest.mark.parametrize(
-    "change", ["DELETE FROM history WHERE key = 'done-0' AND epoch = 5", "DELETE FROM history"]
+    ("change", "found"),
+    [
+        ("DELETE FROM history WHERE epoch = 5", 4),
+        ("DELETE FROM history WHERE epoch < 3", 3),
+        ("DELETE FROM history", 0),
+    ],
 )
-def test_a_history_that_lost_rows_is_found(folder, tmp_path, change):
+def test_a_history_that_lost_rows_is_found(folder, tmp_path, change, found):
     with (
         sqlite3.connect(tmp_path / DATABASE) as copy,
         closing(sqlite3.connect(folder / DATABASE)) as original,
@@ -119,15 +126,15 @@ def test_a_history_that_lost_rows_is_found(folder, tmp_path, change):
         original.backup(copy)
         copy.execute(change)
     copy.close()
-    with Store(tmp_path) as store, pytest.raises(DamagedFile, match="the history of 'done', seed 0"):
-        store.history("done-0")
+    with pytest.raises(DamagedFile, match=f"{found} of 5 epochs in the row of 'done', seed 0"):
+        Store(tmp_path)
 
 
 def test_the_digest_of_a_history_is_that_of_its_columns_in_the_order_of_the_table(folder):
     """As `ledger` reads them, all columns, and as `recorded` asks for them, by name."""
     with Store(folder) as store:
-        rows = ledger.history_rows(store._db, "done-0")
-        assert [tuple(vars(row).values()) for row in store.history("done-0")] == rows
+        rows = ledger.history_rows(store._db, DONE.key)
+        assert [tuple(vars(row).values()) for row in store.history(DONE.key)] == rows
 
 
 @given(st.lists(st.tuples(st.integers(1, 9), st.none() | st.floats(allow_nan=False)), max_size=4), st.data())
@@ -138,15 +145,10 @@ def test_other_rows_have_another_digest(rows, data):
     assert ledger.history_digest([*rows, (10, None)]) != digest
 
 
-def test_an_older_database_is_sealed_when_it_is_brought_up_to_date(tmp_path):
-    with closing(sqlite3.connect(tmp_path / DATABASE, isolation_level=None)) as old:
-        for statement in schema.MIGRATIONS[0].split(";"):
-            old.execute(statement)
-        old.execute("INSERT INTO meta VALUES ('data', '\"digits\"')")
-        old.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
-        old.execute("PRAGMA user_version = 1")
+def test_a_database_is_sealed_anew_when_it_is_brought_up_to_date(folder, tmp_path, monkeypatch):
+    shutil.copy(folder / DATABASE, tmp_path / DATABASE)
+    more = ("ALTER TABLE run ADD COLUMN note TEXT", "UPDATE meta SET value = '1.0' WHERE name = 'scale'")
+    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, *more))
     Store(tmp_path, write=True).close()
     with Store(tmp_path) as store:
-        assert store.meta == {"data": "digits"}
-    with closing(sqlite3.connect(tmp_path / DATABASE)) as database:
-        assert database.execute("SELECT count(*) FROM meta WHERE sha256 IS NULL").fetchone() == (0,)
+        assert store.meta == {**META, "scale": 1.0}

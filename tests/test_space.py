@@ -3,6 +3,7 @@
 import re
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 import made_up
 from dropstudy import Study, space, workers
 from dropstudy.errors import StoreError, StudyLocked
-from dropstudy.folder import lock
+from dropstudy.locking import lock
 from dropstudy.progress import Silent
 from dropstudy.recorded import Standing
 from dropstudy.store import Store
@@ -221,7 +222,7 @@ def test_what_lies_beside_a_confirmation_stays(make):
     for name in ("study.toml", "study.db"):
         shutil.copy(study.folder / name, inside / name)
     (inside / "notes.txt").write_text("mine")
-    assert space.remove_study(study.folder) == ["confirmation"]
+    assert space.remove_study(study.folder) == ["confirmation/notes.txt"]
     assert [path.name for path in inside.iterdir()] == ["notes.txt"]
 
 
@@ -232,8 +233,9 @@ def test_what_is_not_a_studys_stays_and_is_named(make, tmp_path):
     (tmp_path / "precious" / "file").write_text("mine too")
     (study.folder / "figures").symlink_to(tmp_path / "precious")
     exported = study.export(file_format="safetensors")
-    assert space.remove_study(study.folder) == sorted([exported.name, "notes.txt"])
-    assert sorted(path.name for path in study.folder.iterdir()) == sorted([exported.name, "notes.txt"])
+    left = sorted(["figures", exported.name, "notes.txt"])
+    assert space.remove_study(study.folder) == left
+    assert sorted(path.name for path in study.folder.iterdir()) == left
     assert (tmp_path / "precious" / "file").read_text() == "mine too"
 
 
@@ -255,18 +257,18 @@ def test_a_study_that_somebody_runs_is_not_touched(make, remove):
     assert sorted(study.folder.rglob("*")) == files
 
 
-def test_a_removal_that_was_cut_short_can_be_repeated(make, monkeypatch):
+@pytest.mark.parametrize("cut", [2, 17, 18])
+def test_a_removal_that_was_cut_short_can_be_repeated(make, monkeypatch, cut):
     study = run(make())
+    removed, real = [], Path.unlink
 
-    removed, real = [], shutil.rmtree
-
-    def once(path):
-        real(path)
+    def once(path, **how):
         removed.append(path)
-        if len(removed) == 1:
+        if len(removed) == cut:
             raise KeyboardInterrupt
+        real(path, **how)
 
-    monkeypatch.setattr(space.shutil, "rmtree", once)
+    monkeypatch.setattr(Path, "unlink", once)
     with pytest.raises(KeyboardInterrupt):
         space.remove_study(study.folder)
     assert space.remove_study(study.folder) == []

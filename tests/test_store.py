@@ -16,10 +16,21 @@ from hypothesis import strategies as st
 
 from disks import quick_folder, small_disk
 from dropstudy.errors import DamagedFile, StoreError
+from dropstudy.files import unfinished
 from dropstudy.store import DATABASE, Store
 from dropstudy.tensors import read_tensors
 from killing import RUN, SEGMENTS, commits, kill_everywhere
-from standin import assert_finished, files_of, make_run, make_runs, same_tensors, segment_of, train, whole
+from standin import (
+    assert_finished,
+    files_of,
+    key_of,
+    make_run,
+    make_runs,
+    same_tensors,
+    segment_of,
+    train,
+    whole,
+)
 
 
 @pytest.fixture
@@ -87,7 +98,7 @@ def test_beginning_again_keeps_what_was_done_and_follows_the_new_order(store):
     wanted = (make_run("new"), RUN, make_run("newer"))
     store.begin({}, wanted)
     assert store.runs() == wanted
-    assert store.status() == {RUN.key: "running", "new-0": "planned", "newer-0": "planned"}
+    assert store.status() == {RUN.key: "running", key_of("new"): "planned", key_of("newer"): "planned"}
     assert len(store.history(RUN.key)) == 2
 
 
@@ -333,7 +344,7 @@ def test_the_same_epochs_cannot_be_committed_twice(store):
 def test_a_history_needs_its_run(store):
     with pytest.raises(sqlite3.IntegrityError):
         store.commit([(make_run("unplanned"), whole(make_run("unplanned")))])
-    assert store.history("unplanned-0") == ()
+    assert store.history(key_of("unplanned")) == ()
 
 
 @pytest.fixture(scope="module")
@@ -445,8 +456,8 @@ def test_a_checkpoint_that_no_commit_names_is_ignored_and_swept(store, swept):
     first = advance(store, RUN, 2)
     good = checkpoint(store)
     shutil.copy(good, good.with_name(f"{RUN.key}-0123456789abcdef.safetensors"))
-    (good.parent / "unplanned-0-fedcba9876543210.safetensors").write_bytes(b"half")
-    scraps = [folder / f".{number}.tmp" for number, folder in enumerate((good.parent, store.folder))]
+    (good.parent / f"{key_of('unplanned')}-fedcba9876543210.safetensors").write_bytes(b"half")
+    scraps = [unfinished(folder) for folder in (good.parent, store.folder)]
     for scrap in scraps:
         scrap.write_bytes(b"half")
     done, state = store.progress(RUN.key)
@@ -534,14 +545,14 @@ def half_done():
 @pytest.mark.parametrize(
     ("path", "read"),
     [
-        ("checkpoints/under way-0-*.safetensors", Store.progress),
-        ("weights/done-0.safetensors", Store.weights),
-        ("predictions/done-0.safetensors", Store.predictions),
+        (f"checkpoints/{key_of('under way')}-*.safetensors", Store.progress),
+        (f"weights/{key_of('done')}.safetensors", Store.weights),
+        (f"predictions/{key_of('done')}.safetensors", Store.predictions),
     ],
 )
 def test_damage_anywhere_in_a_file_is_found_and_named(half_done, path, read, place, damage):
     (path,) = half_done.folder.glob(path)
-    key = "under way-0" if "under" in path.name else "done-0"
+    key = path.name[:64]
     content = path.read_bytes()
     read(half_done, key)
     damage(path, place)
@@ -572,12 +583,12 @@ def test_a_missing_checkpoint_is_named(store):
 
 @pytest.mark.parametrize("what", ["weights", "predictions"])
 def test_missing_results_are_named(store, what):
-    with pytest.raises(StoreError, match=rf"{what}/arm-0\.safetensors.*finished run"):
+    with pytest.raises(StoreError, match=rf"{what}/{RUN.key}\.safetensors.*finished run"):
         getattr(store, what)(RUN.key)
     advance(store, RUN, 5)
     store.path(what, RUN.key).unlink()
     with pytest.raises(
-        StoreError, match=rf"{what}/arm-0\.safetensors.*no such file.*dropstudy run"
+        StoreError, match=rf"{what}/{RUN.key}\.safetensors.*no such file.*dropstudy run"
     ) as caught:
         getattr(store, what)(RUN.key)
     assert str(store.folder) in str(caught.value)

@@ -25,7 +25,7 @@ from safetensors.numpy import load_file
 
 import dropstudy
 import made_up
-from dropstudy import Study, data, folder, running, workers
+from dropstudy import Study, data, folder, locking, running, workers
 from dropstudy.errors import DataUnavailable, InvalidArgument, RunsFailed, StoreError, StudyLocked
 from dropstudy.hardware import choose_precision
 from dropstudy.progress import EpochLines, Silent, large_rate
@@ -630,7 +630,7 @@ def test_what_the_data_do_not_allow_is_refused_and_nothing_is_begun(quick, wrong
 def test_a_study_that_another_process_runs_is_left_alone(quick):
     waiting = quick()
     with (
-        folder.lock(waiting.folder),
+        locking.lock(waiting.folder),
         pytest.raises(StudyLocked, match=f"process {os.getpid()} on") as refusal,
     ):
         waiting.run(executor=NoWorker())

@@ -8,7 +8,8 @@ import pytest
 import made_up
 from dropstudy import Study, store
 from dropstudy.errors import InvalidArgument, StudyLocked
-from dropstudy.folder import SEED_COUNTS, begun, facts, lock
+from dropstudy.folder import SEED_COUNTS, begun, facts
+from dropstudy.locking import lock
 from dropstudy.progress import Silent
 from dropstudy.store import Store
 from standin import AtOnce

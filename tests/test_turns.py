@@ -9,7 +9,7 @@ from disks import quick_folder
 from dropstudy.store import Store
 from dropstudy.turns import makespan, most_under_way, next_turn
 from killing import META
-from standin import SECONDS, Listener, make_run, train
+from standin import SECONDS, Listener, key_of, make_run, train
 
 SEGMENT = 2 * SECONDS  # of the stand-in: two epochs
 
@@ -59,7 +59,7 @@ def test_four_runs_on_two_workers_take_as_long_as_two_runs():
 def test_runs_that_begin_first_end_first():
     _, segments, under_way = study([12] * 10, 2)
     begun = list(dict.fromkeys(segments))
-    assert begun == [f"run {number}-0" for number in range(10)]
+    assert begun == [key_of(f"run {number}") for number in range(10)]
     assert max(map(segments[::-1].index, begun[6:])) < min(map(segments[::-1].index, begun[:3]))
     assert under_way <= 4
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from dropstudy.deciding import FEWEST, more_seeds
 from dropstudy.errors import InvalidArgument
 from dropstudy.files import write_text
-from dropstudy.folder import CONFIRMATION, command
+from dropstudy.folder import command
+from dropstudy.layout import CONFIRMATION, Layout
 from dropstudy.spec import STUDY_FILE, is_study, to_toml
 from dropstudy.verdict import DECIDED
 from dropstudy.verdict.words import quoted, signed, span
@@ -49,6 +50,7 @@ def prepare(folder: Path, spec: StudySpec, verdict: Verdict) -> list[Path]:
             received=_why_not(verdict),
             next_step=f"`{command('show', folder)}` has its verdict.",
         )
+    Layout(folder).refuse_links()
     folders = []
     for shape, arm in chosen:
         where = folder / CONFIRMATION

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -15,8 +16,8 @@ from dropstudy.errors import StoreError
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-UNFINISHED = ".tmp"
-"""What the name of an unfinished file ends with. Only a kill leaves one behind; nothing ever reads it."""
+UNFINISHED = re.compile(r"\.dropstudy-[0-9a-f]{16}\.tmp(-journal)?")
+"""The whole name of an unfinished file. Only a kill leaves one behind; nothing ever reads it."""
 
 _SYNCS_AT_ONCE = 16
 
@@ -117,7 +118,7 @@ def write_text(path: Path, text: str) -> None:
 def unfinished(folder: Path) -> Path:
     """A path in `folder` that no file has, for one that will get its name when it is complete."""
     # Not made of the name to come, which may be as long as a name can be.
-    return folder / f".{secrets.token_hex(8)}{UNFINISHED}"
+    return folder / f".dropstudy-{secrets.token_hex(8)}.tmp"
 
 
 def make_folder(folder: Path) -> None:

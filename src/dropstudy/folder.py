@@ -1,31 +1,27 @@
-"""The folder of a study: which study it holds, how one begins in it, and who may write to it."""
+"""The folder of a study: which study it holds, and how one begins in it."""
 
 from __future__ import annotations
 
-import os
 import platform
-import re
 import shlex
-import socket
 import tomllib
-from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-import filelock
-import psutil
-
 from dropstudy import growth, plan, presets, splits
-from dropstudy.errors import InvalidArgument, StoreError, StudyLocked
+from dropstudy.errors import InvalidArgument, StoreError
 from dropstudy.files import write_text
 from dropstudy.hardware import choose_precision, processor
+from dropstudy.layout import CONFIRMATION, FIGURES, WRITTEN, Layout, entries
+from dropstudy.locking import lock
+from dropstudy.names import plain_name
 from dropstudy.records import MARGIN
 from dropstudy.spec import STUDY_FILE, is_study, parse_spec, read_spec, to_toml
 from dropstudy.store import DATABASE, Store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from dropstudy.hardware import Device
@@ -37,16 +33,13 @@ SEED_COUNTS = "seed_counts"
 EARLIER_MARGINS = "earlier_margins"
 """Fact: the margins that the study had before its present one, when runs had finished already."""
 
-CONFIRMATION = "confirmation"
-"""The folder inside a study's that holds the studies which confirm it, or the one that does."""
-
 UNTIL_DECIDED = "until_decided"
 """Fact: the most seeds that a study may have, to which seeds are added until its verdict is decided."""
 
 FILE_DUE = "study_file_due"
 """Fact: the study file is not yet what the database says."""
 
-_HOLDER = "study.holder"
+_NAMED = 3  # files of somebody else's, in a message
 _NOTED = ("data_source", "data_sha256", "fallback", "dropstudy", "jax", "python")
 
 
@@ -61,9 +54,10 @@ def command(verb: str, folder: Path) -> str:
 def confirmations(folder: Path) -> list[Path]:
     """Folders of the studies that confirm the one in a folder, as far as there are any."""
     inside = folder / CONFIRMATION
-    if is_study(inside):
+    if is_study(inside) and not inside.is_symlink():
         return [inside]
-    return sorted(path for path in inside.iterdir() if is_study(path)) if inside.is_dir() else []
+    paths = [inside / name for name in entries(inside)]
+    return [path for path in paths if is_study(path) and not path.is_symlink()]
 
 
 def begun(folder: Path) -> bool:
@@ -153,7 +147,7 @@ def check_data(folder: Path, dataset: Dataset) -> None:
             expected=f"a study made by version {plan.SEMANTICS} of the rules in docs/semantics.md",
             received=f"one made by version {known.get('semantics', 1)}: new runs could not stand in one table with it",
             next_step="It can be shown as it is. Make it anew with --out, or go on with the dropstudy that made it, "
-            f"version {known['dropstudy']}.",
+            f"version {plain_name(known['dropstudy'])}.",
         )
     recorded = known.get("data_sha256", dataset.sha256)
     if recorded != dataset.sha256:
@@ -162,6 +156,28 @@ def check_data(folder: Path, dataset: Dataset) -> None:
             expected=f"the data that the study began with (SHA-256 {recorded[:12]}...)",
             received=f"{dataset.source} with SHA-256 {dataset.sha256[:12]}...",
             next_step="Restore the data, or start a new study with --out.",
+        )
+
+
+def refuse_foreign(folder: Path) -> None:
+    """Refuse to begin a study in a folder that has files of somebody else where a study has its own.
+
+    Raises:
+        StoreError: with their names.
+    """
+    if begun(folder):
+        return
+    found = Layout(folder).foreign()
+    if not is_study(folder):  # or else a report of it may be there, and it was the database that was lost
+        found += [name for name in WRITTEN if (folder / name).exists()]
+        found += [f"{name}/" for name in ("runs", FIGURES) if entries(folder / name)]
+    if found:
+        more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+        raise StoreError(
+            str(folder),
+            expected="a folder without files where a study keeps its own",
+            received=f"{', '.join(map(plain_name, found[:_NAMED]))}{more}",
+            next_step="Choose another folder with --out.",
         )
 
 
@@ -191,7 +207,9 @@ def begin(folder: Path, spec: StudySpec, dataset: Dataset, device: Device) -> St
 
     Raises:
         InvalidArgument: the data do not allow what it asks for; nothing is written.
+        StoreError: the folder has files of somebody else where a study has its own; nothing is written.
     """
+    refuse_foreign(folder)
     spec, runs = settled(spec, dataset, device)
     text = to_toml(spec)
     known = {
@@ -291,7 +309,7 @@ def changes(folder: Path, device: Device) -> list[str]:
         return []
     before, now = facts(folder).get("environment", {}), environment(device)
     changed = [
-        f"{name} {before[name]}, now {now[name]}"
+        f"{name} {plain_name(before[name])}, now {now[name]}"
         for name in now
         if name in before and before[name] != now[name]
     ]
@@ -300,65 +318,3 @@ def changes(folder: Path, device: Device) -> list[str]:
         "in their last digits from what they would have been before."
     )
     return [said] if changed else []
-
-
-@contextmanager
-def lock(folder: Path) -> Iterator[None]:
-    """Make the folder if need be, and keep other processes from running its study.
-
-    Raises:
-        StoreError: it cannot be written.
-        StudyLocked: another process runs the study.
-    """
-    with _writable(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".writable"
-        probe.touch()
-        probe.unlink()
-    holder = folder / _HOLDER
-    held = filelock.FileLock(folder / "study.lock")
-    try:
-        held.acquire(timeout=0)
-    except filelock.Timeout as error:
-        raise StudyLocked(
-            str(folder),
-            expected="a study that nobody else runs",
-            received=f"one that {_read(holder) or 'another process'} runs",
-            next_step="Wait for it, or look on with `dropstudy show`.",
-        ) from error
-    try:
-        with _writable(folder):
-            holder.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
-        yield
-    finally:
-        holder.unlink(missing_ok=True)
-        held.release()
-
-
-@contextmanager
-def _writable(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StoreError(
-            str(folder),
-            expected="a folder that can be written",
-            received=error.strerror or str(error),
-            next_step="Free some space, or choose another folder with --out.",
-        ) from error
-
-
-def holder(folder: Path) -> str:
-    """Who runs the study in a folder, in words such as "process 4711 on host"; empty where nobody does."""
-    said = _read(folder / _HOLDER)
-    match = re.fullmatch(r"process (\d+) on (.+)", said)
-    if match and match[2] == socket.gethostname() and not psutil.pid_exists(int(match[1])):
-        return ""  # killed: the file stayed
-    return said
-
-
-def _read(holder: Path) -> str:
-    try:
-        return holder.read_text(encoding="utf-8")
-    except OSError:  # it goes before the lock does
-        return ""

@@ -5,14 +5,19 @@
     checkpoints/<key>-<digest>.safetensors   what a run that is under way goes on from
     tracebacks/<key>.txt             of a run that failed
 
-The first release kept a folder for each run, `runs/<key>/`. What lies there is still found.
+Only files whose whole name has this form, directly in these folders, are the study's. Whatever else lies there is
+somebody's: it is never removed. Nothing is removed through a link.
 """
 
 from __future__ import annotations
 
+import os
+import re
 from contextlib import suppress
+from stat import S_ISREG
 from typing import TYPE_CHECKING
 
+from dropstudy.errors import StoreError
 from dropstudy.files import UNFINISHED
 
 if TYPE_CHECKING:
@@ -20,12 +25,30 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DATABASE = "study.db"
+JOURNAL = f"{DATABASE}-journal"
 RESULTS = ("weights", "predictions")
 """What a finished run leaves."""
 
 FOLDERS = (*RESULTS, "checkpoints", "tracebacks")
-_OLD = "runs"
-_OLD_CHECKPOINT = "checkpoint-"
+FIGURES = "figures"
+FIGURE = re.compile(
+    r"(?:accuracy|active-units|confusion|difference|entropy|gap|loss|losses|payoff|rate-curve|reliability|seeds|side_by_side"
+    r"|(?:test|training|validation)_data|weight-norms)(?:-[0-9]+)?\.(?:png|svg|pdf|csv)"
+)
+"""Names of a report's figures and of their numbers: no others are read or removed."""
+
+WRITTEN = ("history.csv", "runs.csv", "summary.csv", "conclusion.txt", "report.html", "report.stamp")
+"""What a report writes beside its figures."""
+
+CONFIRMATION = "confirmation"
+"""The folder inside a study's that holds the studies which confirm it, or the one that does."""
+
+KEY = re.compile("[0-9a-f]{64}")
+"""A run's key, whole."""
+
+_RESULT = re.compile(rf"{KEY.pattern}\.safetensors")
+_CHECKPOINT = re.compile(rf"{KEY.pattern}-[0-9a-f]{{16}}\.safetensors")
+_OWN = dict(zip(FOLDERS, (_RESULT, _RESULT, _CHECKPOINT, re.compile(rf"{KEY.pattern}\.txt")), strict=True))
 
 
 class Layout:
@@ -41,14 +64,10 @@ class Layout:
 
     def result(self, what: str, key: str) -> Path:
         """Where a run's `weights` or `predictions` are, or would be."""
-        path = self.folder / what / f"{key}.safetensors"
-        old = self.folder / _OLD / key / f"{what}.safetensors"
-        return old if not path.exists() and old.exists() else path
+        return self.folder / what / f"{key}.safetensors"
 
-    def checkpoint(self, key: str, name: str) -> Path:
+    def checkpoint(self, name: str) -> Path:
         """Where the checkpoint is that the database calls `name`."""
-        if name.startswith(_OLD_CHECKPOINT):
-            return self.folder / _OLD / key / name
         return self.folder / "checkpoints" / name
 
     def traceback(self, key: str) -> Path:
@@ -57,25 +76,49 @@ class Layout:
 
     def present(self, what: str) -> set[str]:
         """Keys of the runs whose `weights` or `predictions` are there."""
-        found = {name.removesuffix(".safetensors") for name in _names(self.folder / what)}
-        old = self.folder / _OLD
-        return found | {key for key in _names(old) if (old / key / f"{what}.safetensors").is_file()}
+        return {path.stem for path in self.own(what)}
 
-    def strays(self, checkpoints: Collection[tuple[str, str]]) -> Iterator[Path]:
+    def own(self, kind: str) -> list[Path]:
+        """The study's files in one of its folders, by their form."""
+        return list(_files(self.folder / kind, _OWN[kind]))
+
+    def strays(self, checkpoints: Collection[str]) -> Iterator[Path]:
         """Files that a kill left behind: unfinished ones, and checkpoints other than those named.
 
         Args:
-            checkpoints: key and name of each that the database names.
+            checkpoints: the name of each that the database names.
         """
-        named = {self.checkpoint(key, name) for key, name in checkpoints}
-        folders = [self.folder, *(self.folder / name for name in FOLDERS)]
-        folders += [self.folder / _OLD / key for key in _names(self.folder / _OLD)]
-        for folder in folders:
-            for name in _names(folder):
-                path = folder / name
-                checkpoint = folder.name == "checkpoints" or name.startswith(_OLD_CHECKPOINT)
-                if name.endswith(UNFINISHED) or (checkpoint and path not in named):
-                    yield path
+        for name in ("", *FOLDERS, FIGURES):
+            yield from _files(self.folder / name, UNFINISHED)
+        yield from (path for path in self.own("checkpoints") if path.name not in checkpoints)
+
+    def refuse_links(self) -> None:
+        """Refuse to write to a study one of whose own places is a link.
+
+        Raises:
+            StoreError: with the first such place.
+        """
+        confirming = (f"{CONFIRMATION}/{name}" for name in entries(self.folder / CONFIRMATION))
+        for name in (*FOLDERS, FIGURES, CONFIRMATION, *confirming, DATABASE, JOURNAL):
+            if (self.folder / name).is_symlink():
+                raise StoreError(
+                    str(self.folder / name),
+                    expected="a file or folder of the study's own",
+                    received="a link: what lies behind it is not the study's to write or remove",
+                    next_step="Replace the link by what it leads to, or choose another folder with --out.",
+                )
+
+    def foreign(self) -> list[str]:
+        """Names of what lies in the study's folders of runs, or in their place, and is not the study's."""
+        found = []
+        for kind in FOLDERS:
+            place = self.folder / kind
+            if place.is_symlink() or (place.exists() and not place.is_dir()):
+                found.append(kind)
+            ours = (_OWN[kind], UNFINISHED)
+            names = entries(place)
+            found += [f"{kind}/{name}" for name in names if not any(form.fullmatch(name) for form in ours)]
+        return found
 
     def sizes(self) -> dict[str, int]:
         """Bytes on disk of the database and of each kind of file."""
@@ -83,19 +126,36 @@ class Layout:
         with suppress(OSError):
             found["database"] = self.database.stat().st_size
         for kind in FOLDERS:
-            found[kind] = sum(_size(self.folder / kind / name) for name in _names(self.folder / kind))
-        for key in _names(self.folder / _OLD):
-            for name in _names(self.folder / _OLD / key):
-                kind = next((kind for kind in FOLDERS if name.startswith(kind[:-1])), "weights")
-                found[kind] += _size(self.folder / _OLD / key / name)
+            found[kind] = sum(map(_size, self.own(kind)))
         return found
 
 
-def _names(folder: Path) -> list[str]:
+def is_own(name: str) -> bool:
+    """Whether a path inside a study's folder, such as `weights/<key>.safetensors`, is one of a run's files."""
+    kind, _, rest = name.partition("/")
+    return kind in _OWN and _OWN[kind].fullmatch(rest) is not None
+
+
+def is_checkpoint_of(name: str, key: str) -> bool:
+    """Whether a name is one that a checkpoint of the run with that key may have."""
+    return _CHECKPOINT.fullmatch(name) is not None and name.startswith(key)
+
+
+def entries(folder: Path) -> list[str]:
+    """Names of all that lies in a folder; of none, where it is a link, is not there or cannot be read."""
     try:
-        return [path.name for path in folder.iterdir()]
-    except OSError:  # there is none
+        return [] if folder.is_symlink() else sorted(os.listdir(folder))  # noqa: PTH208 - names, not paths
+    except OSError:
         return []
+
+
+def _files(folder: Path, form: re.Pattern[str]) -> Iterator[Path]:
+    """Regular files whose whole name has that form, and which are no links."""
+    for name in entries(folder):
+        if form.fullmatch(name):
+            with suppress(OSError):  # removed meanwhile
+                if S_ISREG((folder / name).lstat().st_mode):
+                    yield folder / name
 
 
 def _size(path: Path) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from dropstudy.errors import InvalidArgument
 from dropstudy.records import Run, Shape
@@ -100,7 +100,19 @@ def _cost(run: Run) -> int:
     return run.shape.parameters * run.shape.train_size * run.epochs
 
 
-def run_key(spec: StudySpec, dataset: Dataset, shape: Shape, arm: Arm, *, seed: int, precision: str) -> str:
+class Data(Protocol):
+    """What of a dataset a run's numbers depend on: a `Dataset`, or what is recorded of one."""
+
+    @property
+    def sha256(self) -> str:
+        """Digest of its content."""
+
+    @property
+    def scale(self) -> float:
+        """The network sees its examples divided by this."""
+
+
+def run_key(spec: StudySpec, dataset: Data, shape: Shape, arm: Arm, *, seed: int, precision: str) -> str:
     """SHA-256 of a run's canonical specification: all that its numbers depend on, and nothing else.
 
     The arm's name is left out, since calling it otherwise changes nothing, and so are host, path, worker and

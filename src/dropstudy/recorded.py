@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dropstudy import ledger
+from dropstudy.contents import run_of
 from dropstudy.errors import DamagedFile, StoreError
 from dropstudy.layout import RESULTS, Layout
-from dropstudy.records import Arm, EpochMetrics, Optimizer, Run, Shape
+from dropstudy.names import plain_name
+from dropstudy.records import EpochMetrics
 from dropstudy.schema import errors_named
 from dropstudy.tensors import read_tensors
 
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from dropstudy.records import Status
+    from dropstudy.records import Run, Status
 
 HISTORY = tuple(field.name for field in fields(EpochMetrics))
 """Columns of a history in the database, after the run's key."""
@@ -42,6 +44,8 @@ MEASURED = {
     "brier": "brier",
 }
 """Columns of a finished run's measurements, and the fields of `FinalMetrics` that they hold."""
+
+_CAUSE = 1000  # characters of the cause of a failure that are told
 
 _COLUMNS = ", ".join(f"history.{name}" for name in HISTORY)
 _TESTED = ", ".join(f"tested.{name}" for name in HISTORY)
@@ -194,7 +198,10 @@ class Records:
             "SELECT arm, seed, status, error FROM run WHERE status IN ('failed', 'diverged')"
             " ORDER BY position, key"
         )
-        return [f"'{arm}', seed {seed} {status}: {cause}" for arm, seed, status, cause in rows]
+        return [
+            f"'{plain_name(arm)}', seed {seed} {status}: {plain_name(cause or 'unknown', _CAUSE)}"
+            for arm, seed, status, cause in rows
+        ]
 
     def history(self, key: str) -> tuple[EpochMetrics, ...]:
         """Rows of a run, by epoch. SQLite knows no NaN: its NULL reads as one.
@@ -224,7 +231,7 @@ class Records:
         )
         if name is None:
             return 0, None
-        path = self._layout.checkpoint(key, name)
+        path = self._layout.checkpoint(name)
         if not path.exists():
             raise DamagedFile(str(path), expected="the checkpoint that was written", received="no such file")
         return steps, read_tensors(path, sha256=digest)[0]
@@ -294,7 +301,7 @@ class Records:
             if ledger.history_digest(rows) != digest:
                 raise DamagedFile(
                     str(self._layout.database),
-                    expected=f"the history of '{arm}', seed {seed} that was written",
+                    expected=f"the history of '{plain_name(arm)}', seed {seed} that was written",
                     received="other numbers",
                     next_step="Restore it from a copy, or start a new study with --out.",
                 )
@@ -310,17 +317,3 @@ def _with_nan(row: Iterable[Any]) -> tuple[Any, ...]:
 def _epoch(metrics: Sequence[Any]) -> EpochMetrics | None:
     """A row of a history, whose key the database has not given; None where there is no such row."""
     return None if metrics[0] is None else EpochMetrics(*_with_nan(metrics))
-
-
-def run_of(text: str) -> Run:
-    """The run whose specification the database has as JSON."""
-    table = json.loads(text)
-    shape = {**table["shape"], "hidden": tuple(table["shape"]["hidden"])}
-    return Run(
-        **{
-            **table,
-            "arm": Arm(**table["arm"]),
-            "shape": Shape(**shape),
-            "optimizer": Optimizer(**table["optimizer"]),
-        }
-    )

@@ -162,6 +162,7 @@ def rehearse(
     spec = folder.agreed(where, spec)
     dataset = load_dataset(spec.data, data_dir=data_dir)
     folder.check_data(where, dataset)
+    folder.refuse_foreign(where)
     spec, runs = folder.settled(spec, dataset, device)
     missing = tuple(run for run in runs if run.key not in _over(where))
     if not missing:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from threadpoolctl import threadpool_limits
 
 from dropstudy import folder, report
+from dropstudy.layout import Layout
 from dropstudy.one_run import Runs
 from dropstudy.recorded import MEASURED
 from dropstudy.records import SHAPE
@@ -140,6 +141,7 @@ class Results(Runs):
         """Write the report of a study as it stood at one moment; see `report`."""
         from dropstudy.pictures import Drawing  # noqa: PLC0415 - what draws is slow to import
 
+        Layout(self.folder).refuse_links()
         # Threads of matrix products wait by turning in circles, on the cores that draw.
         with usable_streams(), Drawing() as drawing, threadpool_limits(1, user_api="blas"):
             from dropstudy.report.files import write_report  # noqa: PLC0415 - as above, while the processes start

@@ -12,6 +12,7 @@ from dropstudy.data import load_dataset
 from dropstudy.data.cache import arrays_on_disk
 from dropstudy.errors import InvalidArgument, RunsFailed
 from dropstudy.hardware import native_bfloat16, physical_cores, why_precision
+from dropstudy.locking import lock
 from dropstudy.progress import announcement, shown
 from dropstudy.space import KeepBest, drop_weights
 from dropstudy.store import Store
@@ -47,7 +48,7 @@ def train_missing(
     Returns:
         The specification with nothing left open.
     """
-    with folder.lock(where):
+    with lock(where):
         spec = folder.agreed(where, spec)  # another process may have begun one meanwhile
         dataset = load_dataset(spec.data, data_dir=data_dir)
         folder.check_data(where, dataset)

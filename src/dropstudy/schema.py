@@ -12,9 +12,10 @@ import time
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from dropstudy import ledger
+from dropstudy import contents, ledger
 from dropstudy.errors import DamagedFile, StoreError
 from dropstudy.files import make_folder, sync_folder, unfinished
+from dropstudy.names import plain_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,9 +25,9 @@ APPLICATION_ID = 0x64726F70
 """'drop' in ASCII: tells a study's database from any other SQLite file."""
 
 MIGRATIONS: tuple[str, ...] = (
-    # 1: the first version.
+    # 1: the first version. Facts, runs and histories with their digests.
     """
-    CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+    CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL, sha256 TEXT) STRICT;
     CREATE TABLE run (
         key TEXT PRIMARY KEY,
         position INTEGER NOT NULL,
@@ -35,15 +36,23 @@ MIGRATIONS: tuple[str, ...] = (
         specification TEXT NOT NULL,
         status TEXT NOT NULL DEFAULT 'planned',
         epochs_done INTEGER NOT NULL DEFAULT 0,
+        steps_done INTEGER NOT NULL DEFAULT 0,
         checkpoint TEXT,
         checkpoint_sha256 TEXT,
         weights_sha256 TEXT,
         predictions_sha256 TEXT,
+        epoch INTEGER,
+        clean_loss REAL,
+        clean_accuracy REAL,
+        noisy_loss REAL,
+        noisy_accuracy REAL,
         test_loss REAL,
         test_accuracy REAL,
         brier REAL,
         device TEXT,
-        error TEXT
+        error TEXT,
+        history_sha256 TEXT,
+        sha256 TEXT
     ) STRICT;
     CREATE TABLE history (
         key TEXT NOT NULL REFERENCES run (key),
@@ -58,37 +67,26 @@ MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (key, epoch)
     ) STRICT, WITHOUT ROWID;
     """,
-    # 2: digests of facts, runs and histories.
-    """
-    ALTER TABLE meta ADD COLUMN sha256 TEXT;
-    ALTER TABLE run ADD COLUMN history_sha256 TEXT;
-    ALTER TABLE run ADD COLUMN sha256 TEXT;
-    """,
-    # 3: steps, since a segment may end inside an epoch; whose weights were tested, and what they do on training data.
-    """
-    ALTER TABLE run ADD COLUMN steps_done INTEGER NOT NULL DEFAULT 0;
-    ALTER TABLE run ADD COLUMN epoch INTEGER;
-    ALTER TABLE run ADD COLUMN clean_loss REAL;
-    ALTER TABLE run ADD COLUMN clean_accuracy REAL;
-    ALTER TABLE run ADD COLUMN noisy_loss REAL;
-    ALTER TABLE run ADD COLUMN noisy_accuracy REAL;
-    UPDATE run SET steps_done = epochs_done * (
-        (json_extract(specification, '$.shape.train_size') + json_extract(specification, '$.shape.batch_size') - 1)
-        / json_extract(specification, '$.shape.batch_size'));
-    UPDATE run SET epoch = epochs_done WHERE status = 'done';
-    UPDATE run SET clean_loss = (
-        SELECT clean_loss FROM history WHERE history.key = run.key AND history.epoch = run.epoch);
-    UPDATE run SET clean_accuracy = (
-        SELECT clean_accuracy FROM history WHERE history.key = run.key AND history.epoch = run.epoch);
-    """,
 )
-SEALED = 2
-"""The version since which rows have digests, as `ledger` makes them. A migration ends with making them anew."""
+"""Each brings a database from the version before to the next one. Digests are made anew after them."""
 
 _sound: dict[str, bytes] = {}
 """The digest of the last database that was read and found to be as it was written: one is read many times over."""
 
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_SURROUNDINGS = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_NOMEM,
+}
+"""Errors that say nothing of what a database holds."""
+
+_SAID = 200  # characters of what SQLite says, or a row: it may hold anything
 _SMALLEST = 512  # bytes; of a page of SQLite's
 _ROOM = 2**20  # bytes; what a transaction of a segment needs at most, with its journal
 _ONE_WAIT = 1.0  # seconds in which SQLite itself waits for another process; Ctrl-C waits with it
@@ -116,6 +114,7 @@ def connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
             _check(connection, path)
             if _number(connection, "user_version") < len(MIGRATIONS):
                 _migrate(connection, path)
+            _check_contents(connection, path)
         except BaseException:
             connection.close()
             raise
@@ -149,8 +148,6 @@ def snapshot(path: Path) -> sqlite3.Connection:
             with closing(_connect(path)) as source:
                 source.backup(memory, progress=still_patient, sleep=0.02)
             _check_once(memory, path)
-            if _number(memory, "user_version") < len(MIGRATIONS):
-                _migrate(memory, None)
             memory.execute("PRAGMA query_only = ON")
         except BaseException:
             memory.close()
@@ -184,14 +181,14 @@ def errors_named(path: Path) -> Iterator[None]:
             raise StoreError(
                 str(path),
                 expected=f"room for {_ROOM:,} bytes",
-                received=str(error),
+                received=plain_name(str(error), _SAID),
                 next_step="Free some space and run the same command again.",
             ) from error
         if isinstance(error, sqlite3.OperationalError) and code != sqlite3.SQLITE_ERROR:  # wrong SQL is a bug
             raise StoreError(
                 str(path),
                 expected="a database that can be read and written",
-                received=str(error),
+                received=plain_name(str(error), _SAID),
                 next_step="Check the folder and its permissions, and run the same command again.",
             ) from error
         raise
@@ -261,39 +258,59 @@ def _number(connection: sqlite3.Connection, pragma: str) -> int:
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:
-    if _number(connection, "application_id") != APPLICATION_ID:
-        raise StoreError(
-            str(path),
-            expected="the database of a study",
-            received="another SQLite database",
-            next_step="Choose another folder with --out.",
-        )
-    version = _number(connection, "user_version")
-    if version > len(MIGRATIONS):
-        raise StoreError(
-            str(path),
-            expected=f"schema version {len(MIGRATIONS)} or older",
-            received=f"version {version}, written by a newer dropstudy",
-            next_step="Update dropstudy.",
-        )
-    try:
+    """Refuse a file that is no study's, was written by a newer version, or is not what was written."""
+    with _damage_named(path):
+        if _number(connection, "application_id") != APPLICATION_ID:
+            raise StoreError(
+                str(path),
+                expected="the database of a study",
+                received="another SQLite database",
+                next_step="Choose another folder with --out.",
+            )
+        version = _number(connection, "user_version")
+        if version > len(MIGRATIONS):
+            raise StoreError(
+                str(path),
+                expected=f"schema version {len(MIGRATIONS)} or older",
+                received=f"version {version}, written by a newer dropstudy",
+                next_step="Update dropstudy.",
+            )
         wrong = _first_wrong(connection, version)
-    except (sqlite3.OperationalError, UnicodeDecodeError) as error:  # text that is no text
-        if isinstance(error, sqlite3.Error) and _code(error) != sqlite3.SQLITE_ERROR:
+    if wrong is not None:
+        raise _damaged(path, wrong)
+
+
+def _check_contents(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuse a database whose rows hold what a study's do not."""
+    with _damage_named(path):
+        wrong = contents.first_wrong(connection)
+    if wrong is not None:
+        raise _damaged(path, wrong)
+
+
+@contextmanager
+def _damage_named(path: Path) -> Iterator[None]:
+    """While a database is checked, whatever it makes SQLite stumble over is damage."""
+    try:
+        yield
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter: text that is no text
+        if isinstance(error, sqlite3.Error) and _code(error) in _SURROUNDINGS:
             raise
         raise _damaged(path, str(error)) from error
-    if wrong is not None:
-        raise _damaged(path, wrong.replace("\n", " "))
 
 
 def _check_once(memory: sqlite3.Connection, path: Path) -> None:
-    """Check a copy, unless the last one that was found sound has the same content."""
+    """Check a copy and bring it up to date, unless the last one that was found sound has the same content."""
     try:
         content = hashlib.sha256(memory.serialize()).digest()
     except sqlite3.OperationalError:  # too damaged for that
         content = b""
     if not content or content != _sound.get("content"):
         _check(memory, path)
+        if _number(memory, "user_version") < len(MIGRATIONS):
+            _migrate(memory, None)
+            content = b""  # the next copy is as old
+        _check_contents(memory, path)
         _sound["content"] = content
 
 
@@ -302,9 +319,9 @@ def _first_wrong(connection: sqlite3.Connection, version: int) -> str | None:
     damage = str(connection.execute("PRAGMA integrity_check").fetchone()[0])
     if damage != "ok":
         return damage
-    if _tables(connection) != _tables_of(version):
+    if not version or _tables(connection) != _tables_of(version):
         return f"other tables than those of schema version {version}"
-    return ledger.first_wrong(connection) if version >= SEALED else None
+    return ledger.first_wrong(connection)
 
 
 def _tables(connection: sqlite3.Connection) -> list[tuple[str, str, str | None]]:
@@ -323,7 +340,7 @@ def _damaged(path: Path, received: str) -> DamagedFile:
     return DamagedFile(
         str(path),
         expected="the database that was written",
-        received=received,
+        received=plain_name(received, _SAID),
         next_step="Nothing was written to it. Restore it from a copy, or start a new study with --out.",
     )
 
@@ -338,7 +355,7 @@ def _migrate(connection: sqlite3.Connection, path: Path | None) -> None:
             _back_up(path, path.with_suffix(f".v{version}.backup.db"))
         for script in MIGRATIONS[version:]:
             _execute(connection, script)
-        if version < len(MIGRATIONS) >= SEALED:
+        if version < len(MIGRATIONS):
             ledger.seal_all(connection)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")

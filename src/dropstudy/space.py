@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-import shutil
+import re
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from dropstudy import folder as folders
 from dropstudy.errors import StoreError
-from dropstudy.layout import DATABASE, FOLDERS
+from dropstudy.layout import (
+    CONFIRMATION,
+    DATABASE,
+    FIGURE,
+    FIGURES,
+    FOLDERS,
+    JOURNAL,
+    WRITTEN,
+    Layout,
+    entries,
+)
+from dropstudy.locking import lock
 from dropstudy.spec import STUDY_FILE, is_study
 from dropstudy.store import Store
 
@@ -20,25 +31,10 @@ if TYPE_CHECKING:
     from dropstudy.recorded import Standing
     from dropstudy.records import EpochMetrics, KeepWeights, Run, Shape
 
-WRITTEN = (
-    "figures",
-    "history.csv",
-    "runs.csv",
-    "summary.csv",
-    "finals.csv",
-    "verdict.json",
-    "conclusion.txt",
-    "report.html",
-    "report.stamp",
-)
-"""What a report writes into a study's folder."""
-
-_FIRST = (*FOLDERS, "runs", *WRITTEN)
-_LAST = (DATABASE, f"{DATABASE}-journal", "study.holder", STUDY_FILE)
+_LAST = (DATABASE, JOURNAL, STUDY_FILE)
 """In this order: what is left of a removal that was cut short still is a study, and can be removed."""
 
-_BACKUPS = "study.v*.backup.db"
-_LOCK = "study.lock"
+_BACKUPS = re.compile(r"study\.v\d+\.backup\.db")
 _KILO = 1000
 _UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
@@ -137,14 +133,14 @@ def remove_weights(folder: Path) -> None:
         StudyLocked: a process runs it.
     """
     _check(folder)
-    with folders.lock(folder), Store(folder, write=True) as store:
+    with lock(folder), Store(folder, write=True) as store:
         drop_weights(store, "none")
 
 
 def remove_study(folder: Path) -> list[str]:
     """Remove a study with those that confirm it, and its folder if nothing else lies there.
 
-    What is not a study's is never touched.
+    Only files of names that a study writes are removed, and none through a link.
 
     Returns:
         Names of what else lies in the folder, and stays there with it.
@@ -154,21 +150,41 @@ def remove_study(folder: Path) -> list[str]:
         StudyLocked: a process runs it.
     """
     _check(folder)
-    with folders.lock(folder):
+    with lock(folder):
         for path in folders.confirmations(folder):
             remove_study(path)
-        with suppress(OSError):  # where each shape had one of its own, or something else lies there
-            (folder / folders.CONFIRMATION).rmdir()
-        for name in (*_FIRST, *(path.name for path in folder.glob(_BACKUPS)), *_LAST):
-            path = folder / name
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
+        _remove_folder(folder / CONFIRMATION)
+        layout = Layout(folder)
+        for path in layout.strays(()):
+            path.unlink(missing_ok=True)
+        for kind in FOLDERS:
+            for path in layout.own(kind):
                 path.unlink(missing_ok=True)
-    (folder / _LOCK).unlink(missing_ok=True)
-    with suppress(OSError):  # something else lies there
-        folder.rmdir()
-    return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+            _remove_folder(folder / kind)
+        for name in filter(FIGURE.fullmatch, entries(folder / FIGURES)):
+            _remove_file(folder / FIGURES / name)
+        _remove_folder(folder / FIGURES)
+        for name in (*WRITTEN, *filter(_BACKUPS.fullmatch, entries(folder)), *_LAST):
+            _remove_file(folder / name)
+    _remove_folder(folder)
+    return [name for entry in entries(folder) for name in _with_what_is_in_it(folder, entry)]
+
+
+def _remove_file(path: Path) -> None:
+    """Remove a file, or a link and not what it leads to; a folder of that name is not ours."""
+    if path.is_symlink() or path.is_file():
+        path.unlink(missing_ok=True)
+
+
+def _remove_folder(path: Path) -> None:
+    with suppress(OSError):  # there is none, or something else lies in it
+        path.rmdir()
+
+
+def _with_what_is_in_it(folder: Path, name: str) -> list[str]:
+    """A name as it is, or those in a folder that a study has too: what is somebody else's in it."""
+    inside = entries(folder / name) if name in {*FOLDERS, FIGURES, CONFIRMATION} else []
+    return [f"{name}/{each}" for each in inside] or [name]
 
 
 def _check(folder: Path) -> None:

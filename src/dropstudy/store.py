@@ -63,13 +63,15 @@ class Store(Records):
         create: make the database if there is none; for a writer.
 
     Raises:
-        StoreError: there is no study, or its database cannot be used.
+        StoreError: there is no study, its database cannot be used, or a place to write to is a link.
     """
 
     def __init__(self, folder: Path, *, write: bool = False, create: bool = False) -> None:
         self.folder = folder
         layout = Layout(folder)
         path = layout.database
+        if write or create:
+            layout.refuse_links()
         db = schema.connect(path, create=create) if write or create else schema.snapshot(path)
         super().__init__(db, layout)
 
@@ -106,7 +108,7 @@ class Store(Records):
             for key, *_ in new:
                 ledger.seal_run(db, key)
         self._remove_due()
-        named = self._ask("SELECT key, checkpoint FROM run WHERE checkpoint IS NOT NULL")
+        named = {name for (name,) in self._ask("SELECT checkpoint FROM run WHERE checkpoint IS NOT NULL")}
         for path in list(self._layout.strays(named)):
             _remove(path)
 
@@ -171,7 +173,7 @@ class Store(Records):
         self._check_still_there()
         keys = [run.key for run in runs]
         with self._transaction() as db:
-            files = [str(path.relative_to(self.folder)) for key in keys for path in self._files(key)]
+            files = [path.relative_to(self.folder).as_posix() for key in keys for path in self._files(key)]
             db.executemany("DELETE FROM history WHERE key = ?", [(key,) for key in keys])
             db.executemany("DELETE FROM run WHERE key = ?", [(key,) for key in keys])
             self._put(db, {**meta, _FILES_DUE: files})
@@ -227,7 +229,7 @@ class Store(Records):
             content = to_bytes(result.state, {"key": run.key, "step": str(result.done)})
             digest = hashlib.sha256(content).hexdigest()
             name = f"{run.key}-{digest[:16]}.safetensors"
-            contents[self._layout.checkpoint(run.key, name)] = content
+            contents[self._layout.checkpoint(name)] = content
             return columns | {"status": "running", "checkpoint": name, "checkpoint_sha256": digest}
         arrays: dict[str, dict[str, NDArray[Any]]] = {
             "predictions": {
@@ -253,7 +255,7 @@ class Store(Records):
         rows = self._ask("SELECT checkpoint, status FROM run WHERE key = ?", key)
         checkpoint, status = rows[0] if rows else (None, None)
         paths = [self._layout.traceback(key)] if status == "failed" else []
-        return paths if checkpoint is None else [*paths, self._layout.checkpoint(key, checkpoint)]
+        return paths if checkpoint is None else [*paths, self._layout.checkpoint(checkpoint)]
 
     def _update(self, key: str, columns: Mapping[str, Any]) -> None:
         settings = ", ".join(f"{name} = ?" for name in columns)
@@ -284,5 +286,6 @@ class Store(Records):
 
 
 def _remove(path: Path) -> None:
-    with suppress(OSError):  # it is in nobody's way: nothing reads it
-        path.unlink()
+    if not path.parent.is_symlink():  # else it would be a file of somebody else's
+        with suppress(OSError):  # it is in nobody's way: nothing reads it
+            path.unlink()

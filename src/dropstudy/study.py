@@ -11,6 +11,7 @@ from dropstudy.deciding import MOST, until_decided
 from dropstudy.errors import InvalidArgument, StoreError
 from dropstudy.hardware import choose_device
 from dropstudy.live import Screen
+from dropstudy.locking import lock
 from dropstudy.rehearsal import rehearse
 from dropstudy.results import Results
 from dropstudy.running import train_missing
@@ -167,7 +168,7 @@ class Study(Results):
         def look(seeds: tuple[int, ...]) -> Verdict:
             self.spec = replace(self.spec, seeds=seeds)
             self.run(**how)
-            with folder.lock(self.folder), Store(self.folder, write=True) as store:
+            with lock(self.folder), Store(self.folder, write=True) as store:
                 store.record({folder.UNTIL_DECIDED: max_seeds})
             return self.verdict()
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dropstudy import folder as folders
 from dropstudy import growth, splits
 from dropstudy.errors import InvalidArgument, StoreError
+from dropstudy.locking import lock
 from dropstudy.space import remove_study
 from dropstudy.store import Store
 
@@ -92,7 +93,7 @@ def take_out(folder: Path, **asked: Sequence[Any] | None) -> Part:
     Raises:
         StudyLocked: a process runs the study.
     """
-    with folders.lock(folder):
+    with lock(folder):
         going = part(folder, **asked)
         with Store(folder, write=True) as store:
             stay = {(run.arm.name, run.shape) for run in set(store.runs()) - set(going.runs)}

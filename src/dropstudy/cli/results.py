@@ -77,7 +77,8 @@ def print_standing(now: Source) -> None:
     import pandas as pd
 
     from dropstudy import standing, tables
-    from dropstudy.folder import command, holder
+    from dropstudy.folder import command
+    from dropstudy.locking import holder
 
     standings = now.standings
     if all(each.status in {"done", "diverged"} for each in standings):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dropstudy import charts
 from dropstudy.files import write_files
+from dropstudy.layout import FIGURE
 from dropstudy.names import plain_name
 from dropstudy.pictures import Drawing
 from dropstudy.report.figures import titled_spec
@@ -14,7 +15,7 @@ from dropstudy.report.page import html
 from dropstudy.report.parts import figures_of
 from dropstudy.report.sections import sections
 from dropstudy.report.sections.runs import run_table
-from dropstudy.report.stamp import FIGURE, seal
+from dropstudy.report.stamp import seal
 from dropstudy.report.summary import summary_table
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from typing import TYPE_CHECKING, Any
 
 from dropstudy.files import write_text
+from dropstudy.layout import FIGURE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,11 +19,6 @@ if TYPE_CHECKING:
     from dropstudy.report.source import Source
 
 STAMP = "report.stamp"
-FIGURE = re.compile(
-    r"(?:accuracy|active-units|confusion|difference|entropy|gap|loss|losses|payoff|rate-curve|reliability|seeds|side_by_side"
-    r"|(?:test|training|validation)_data|weight-norms)(?:-[0-9]+)?\.(?:png|svg|pdf|csv)"
-)
-"""Names of a report's figures and of their numbers: no others are read or removed."""
 
 _BESIDE = {"report.html", "history.csv", "runs.csv", "summary.csv", "conclusion.txt"}
 

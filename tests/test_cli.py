@@ -66,7 +66,7 @@ def quick(monkeypatch, tmp_path):
 @pytest.fixture
 def unreported(quick, monkeypatch):  # noqa: ARG001 - on top of it
     """As `quick`, and without the figures, which take longer than made-up training."""
-    monkeypatch.setattr(Study, "report", lambda _, **__: [])
+    monkeypatch.setattr(Study, "write", lambda *_: [])
 
 
 @pytest.fixture(scope="module")
@@ -304,7 +304,7 @@ def test_a_report_that_was_not_written_is_written_by_the_next_run(say, tmp_path,
         raise OSError(28, "No space left on device", "figures/side_by_side.png")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Study, "report", full)
+        patch.setattr(Study, "write", full)
         said = say("run", *TINY)
         assert said.code == 2
         assert said.err.count("\n") == 1

@@ -23,7 +23,7 @@ PROGRAM = (sys.executable, "-W", "error", "-m", "dropstudy")
 def say(monkeypatch, capsys, tmp_path):
     """Call the command line in this process; training is made up, figures are left out."""
     made_up.instead_of_workers(monkeypatch)
-    monkeypatch.setattr(Study, "report", lambda _, **__: [])
+    monkeypatch.setattr(Study, "write", lambda *_: [])
     monkeypatch.setattr("dropstudy.coordinator.BETWEEN_COMMITS", 0.0)  # each run's end is heard when it comes
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(signal, "signal", lambda *_: None)  # pytest's own handlers stay

@@ -1,6 +1,9 @@
 """The sentences follow the numbers, whatever the study; the files are there, whole and safely named."""
 
+import json
+import os
 import re
+import shutil
 from math import nan
 
 import pandas as pd
@@ -9,13 +12,16 @@ import vl_convert
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dropstudy import charts, report, stats
-from dropstudy.progress import STAND_IN
+from dropstudy import Study, charts, report, stats
+from dropstudy.cli.results import export_command, show
+from dropstudy.progress import STAND_IN, Silent
 from dropstudy.records import Arm
-from dropstudy.report.files import write_report
+from dropstudy.report.files import FIGURE, write_report
+from dropstudy.report.source import read
+from dropstudy.report.stamp import STAMP, is_current, told
 from dropstudy.report.vega import vega
 from notebook_history import ARMS, finals_of, many_seeds, notebook_finals, notebook_history
-from sources import source_of
+from sources import source_of, trained_at_once
 
 
 def test_table_and_cells():
@@ -184,3 +190,104 @@ def test_the_script_that_draws_is_kept_and_gathered_again_where_it_was_damaged(t
     vega.cache_clear()
     assert vega() == code
     vega.cache_clear()
+
+
+class Undrawn:
+    """In the place of `Drawing`: pictures of no content."""
+
+    def begin(self, _):
+        return lambda: dict.fromkeys(("png", "svg", "pdf"), b"drawn")
+
+
+def change(path):
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+
+
+@pytest.mark.parametrize(
+    "name", ["report.html", "conclusion.txt", "runs.csv", "figures/gap.csv", "figures/gap.png", STAMP]
+)
+def test_a_report_is_current_only_while_each_of_its_files_is_as_it_was_written(reported, name):
+    now = read(reported)
+    assert is_current(now)
+    assert now.verdict.headline in told(now)
+    content = (reported / name).read_bytes()
+    change(reported / name)
+    assert not is_current(now)
+    (reported / name).unlink()
+    assert not is_current(now)
+    (reported / name).write_bytes(content)
+    assert is_current(now)
+
+
+def test_a_stamp_from_elsewhere_has_no_other_files_read(reported, tmp_path):
+    now = read(reported)
+    stamp = json.loads((reported / STAMP).read_text())
+    (tmp_path / "secret").write_text("x")
+    os.mkfifo(tmp_path / "pipe")  # to read it would take for ever
+    for name in ("../secret", str(tmp_path / "pipe"), "figures/../../pipe", "", "figures"):
+        (reported / STAMP).write_text(json.dumps(stamp | {"files": {name: "0" * 64}}))
+        assert not is_current(now), name
+    for text in ("[]", "{", "null", '{"state": 1}', "[" * 100_000):
+        (reported / STAMP).write_text(text)
+        assert not is_current(now), text
+
+
+@pytest.fixture
+def reported(tmp_path, monkeypatch):
+    """The folder of a study whose report is written."""
+    study = trained_at_once(monkeypatch, tmp_path / "s")
+    write_report(study.now(), study.folder, Undrawn())
+    return study.folder
+
+
+def test_damaged_files_are_named_with_what_is_left_out_and_no_old_figure_stays(reported, capsys):
+    figures = reported / "figures"
+    assert all(FIGURE.fullmatch(path.name) for path in figures.iterdir())
+    old, mine = figures / "reliability-3.png", figures / "my_plot.png"
+    for path in (old, mine):
+        path.write_bytes(b"x")
+    now = read(reported)
+    assert now.verdict
+    assert now.left_out is None
+    baseline = [run.key for run in now.runs if run.arm.name == "no dropout"]
+    damaged = [
+        reported / "predictions" / f"{baseline[2]}.safetensors",
+        reported / "weights" / f"{baseline[0]}.safetensors",
+    ]
+    for path in damaged:
+        change(path)
+    now = read(reported)
+    write_report(now, reported, Undrawn())
+    page, text = ((reported / name).read_text("utf-8") for name in ("report.html", "conclusion.txt"))
+    for path, what in zip(
+        damaged,
+        ("the predictions of 'no dropout', seed 2", "the weights of 'no dropout', seed 0"),
+        strict=True,
+    ):
+        assert f"{what} ({path} is not what was written)" in text
+        assert f"{path} is not what was written" in page
+    assert not old.exists()
+    assert mine.exists()
+    assert not (figures / "confusion.png").exists()  # of answers that are no longer known
+    show(reported)
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "Left out, with all that rests on it: the predictions of 'no dropout', seed 2" in printed
+    # What it says to do about it helps.
+    damaged[0].unlink()
+    Study.open(reported).run(listener=Silent())
+    now = read(reported)
+    assert now.verdict
+    assert now.left_out is None
+
+
+def test_a_network_is_offered_only_where_there_is_one(tmp_path, monkeypatch):
+    study = trained_at_once(monkeypatch, tmp_path / "s", rates=[0, 0.5], seeds=[3, 4], hidden=[[4], [5]])
+    command = f"dropstudy export {tmp_path / 's'} --arm 'no dropout'"
+    assert export_command(study.now()) == command
+    for run in study.now().runs:
+        if run.arm.name == "no dropout" and (run.shape.hidden, run.seed) != ((5,), 4):
+            (study.folder / "weights" / f"{run.key}.safetensors").unlink()
+    assert export_command(study.now()) == f"{command} --hidden 5 --seed 4"
+    assert study.weights("no dropout", 4, hidden="5")
+    shutil.rmtree(study.folder / "weights")
+    assert export_command(study.now()) is None

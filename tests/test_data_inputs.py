@@ -10,15 +10,34 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from dropstudy.data import inputs
 from dropstudy.data.inputs import Examples, read_examples
-from dropstudy.errors import DataError
+from dropstudy.errors import DataError, InvalidArgument
+from dropstudy.profile import DataProfile
 
 SHAPE = (4, 5)
 PIXELS = (np.arange(3 * 4 * 5) * 37 % 256).astype(np.uint8).reshape(3, 4, 5)
 
 
-def read(path, input_shape=SHAPE, scale=255.0):
-    return read_examples(path, input_shape=input_shape, scale=scale)
+def profile(input_shape=SHAPE, white=255.0, scale=None, background=0.0, share=0.9, **changed):
+    """Of training data that reach from black to white; of features, where white is None."""
+    seen = {
+        "dtype": "uint8",
+        "shape": input_shape,
+        "low": 0.0,
+        "high": white or 1.0,
+        "whole": white != 1,
+        "typical": (white or 1.0) / 2,
+        "scale": scale or white or 1.0,
+        "white": white,
+        "background": background,
+        "background_share": share,
+    }
+    return DataProfile(**seen | changed)
+
+
+def read(path, input_shape=SHAPE, how=None, **seen):
+    return read_examples(path, profile(input_shape, **seen), **how or {})
 
 
 def refusal(path, subject=None, **how):
@@ -127,8 +146,8 @@ def test_a_single_example_without_its_n(tmp_path, array, input_shape):
     np.testing.assert_array_equal(examples.x, PIXELS[:1].reshape(1, *input_shape), strict=True)
 
 
-@pytest.mark.parametrize("input_shape", [(20,), (4, 5, 1)])
-def test_image_for_networks_of_flat_or_one_channel_input(tmp_path, input_shape):
+@pytest.mark.parametrize("input_shape", [(4, 5, 1)])
+def test_image_for_networks_of_one_channel_input(tmp_path, input_shape):
     examples = read(png(tmp_path / "seven.png"), input_shape=input_shape)
     np.testing.assert_array_equal(examples.x, PIXELS[:1].reshape(1, *input_shape))
 
@@ -159,43 +178,129 @@ def test_colour_stays_for_networks_that_take_it(tmp_path):
 # Units
 
 
-@pytest.mark.parametrize("scale", [16.0, 1.0])
-def test_white_of_an_image_is_the_scale(tmp_path, scale):
+@pytest.mark.parametrize("white", [16.0, 1.0])
+def test_white_of_an_image_is_that_of_the_training_data(tmp_path, white):
     pixels = np.array([[0, 51, 102, 204, 255]] * 4, np.uint8)
-    examples = read(png(tmp_path / "grey.png", pixels), scale=scale)
-    assert examples.x.dtype == np.float32
-    np.testing.assert_allclose(examples.x[0] / scale, pixels / 255, rtol=1e-6)
+    for scale in (white, 1.0):
+        examples = read(png(tmp_path / "grey.png", pixels), white=white, scale=scale)
+        assert examples.x.dtype == np.float32
+        np.testing.assert_allclose(examples.x[0] / white, pixels / 255, rtol=1e-6)
 
 
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, ">f8"])
-def test_floats_within_0_and_1_are_scaled_already(tmp_path, dtype):
-    scaled = (PIXELS / 255).astype(dtype)
-    np.save(tmp_path / "scaled.npy", scaled)
-    x = read(tmp_path / "scaled.npy").x
-    assert x.dtype == np.float32
-    np.testing.assert_allclose(x / 255, scaled.astype(float), rtol=1e-6)
+UNITS = {"bytes": 255.0, "digits": 16.0, "floats": 1.0, "16 bits": 65535.0}
+
+
+@pytest.mark.parametrize("theirs", UNITS.values(), ids=UNITS)
+@pytest.mark.parametrize("ours", UNITS.values(), ids=UNITS)
+def test_pixels_in_any_units_become_those_of_the_training_data_and_that_is_said(tmp_path, ours, theirs):
+    shares = np.tile([0, 1, 5, 11, 15], (3, 4, 1)) / 15
+    values = shares * theirs if theirs == 1 else np.round(shares * theirs)
+    np.save(tmp_path / "some.npy", values)
+    if (
+        theirs > 1 and theirs * 8 < ours
+    ):  # as whole numbers they could be dark pixels of the training data's units
+        assert "very dark images, or images in other units" in refusal(tmp_path / "some.npy", white=ours)
+        return
+    examples = read(tmp_path / "some.npy", white=ours)
+    np.testing.assert_allclose(examples.x / ours, values / theirs, rtol=1e-6)
+    assert [note.partition(": ")[2].partition(" ")[0] for note in examples.notes] == (
+        [] if ours == theirs else ["divided"] if theirs > ours else ["multiplied"]
+    )
+
+
+def test_an_idx_file_for_a_network_of_floats_from_0_to_1(tmp_path):
+    examples = read(write_idx(tmp_path), white=1.0)
+    np.testing.assert_allclose(examples.x, PIXELS / 255, rtol=1e-6)
+    assert "divided by 255, since the training data reach 1" in examples.notes[0]
 
 
 @pytest.mark.parametrize(
-    ("change", "scale"), [(1.001, 255.0), (-0.001, 255.0), (0.5, 1.0)], ids=["above 1", "below 0", "scale 1"]
+    ("values", "white", "why"),
+    [
+        (PIXELS % 2, 255.0, "very dark"),
+        (PIXELS % 17, 255.0, "very dark"),
+        (PIXELS % 12, 1.0, "too few levels"),
+        (PIXELS * 1e3, 255.0, "times white"),
+        (PIXELS / 127.5 - 1, 255.0, "nothing negative"),
+        (PIXELS, None, "times as large"),
+    ],
 )
-def test_other_floats_are_raw(tmp_path, change, scale):
-    values = (PIXELS / 255).astype(np.float32)
-    values[1, 2, 3] = change
-    np.save(tmp_path / "raw.npy", values)
-    np.testing.assert_array_equal(read(tmp_path / "raw.npy", scale=scale).x, values)
-
-
-@pytest.mark.parametrize("scale", [255.0, 16.0, 1.0])
-def test_integers_are_raw_even_if_small(tmp_path, scale):
-    values = (PIXELS % 2).astype(np.int64)
-    np.save(tmp_path / "small.npy", values)
-    np.testing.assert_array_equal(read(tmp_path / "small.npy", scale=scale).x, values)
+def test_other_units_are_refused_with_the_option_that_settles_them(tmp_path, values, white, why):
+    np.save(tmp_path / "other.npy", values)
+    line = refusal(tmp_path / "other.npy", white=white)
+    assert why in line
+    assert "--scale S" in line
+    x = read(tmp_path / "other.npy", white=white, how={"scale": 3.0}).x
+    np.testing.assert_allclose(x / (white or 1.0), values / 3, rtol=1e-5, atol=1e-7)
 
 
 def test_true_is_white(tmp_path):
     np.save(tmp_path / "mask.npy", PIXELS > 100)
-    np.testing.assert_array_equal(read(tmp_path / "mask.npy", scale=16.0).x, (PIXELS > 100) * 16.0)
+    np.testing.assert_array_equal(read(tmp_path / "mask.npy", white=16.0).x, (PIXELS > 100) * 16.0)
+
+
+def test_images_have_no_place_among_features(tmp_path):
+    path = png(tmp_path / "seven.png")
+    assert "black and white have no place" in refusal(path, white=None)
+    np.testing.assert_allclose(read(path, white=None, how={"scale": 100.0}).x[0], PIXELS[0] / 100, rtol=1e-6)
+    with pytest.raises(InvalidArgument, match="invert"):
+        read(path, white=None, how={"invert": True})
+    with pytest.raises(InvalidArgument, match="scale"):
+        read(path, how={"scale": 0.0})
+
+
+# Backgrounds
+
+
+def ink(transparent, colour, size=(5, 4)):
+    """A bar of some grey on transparent ground, or on the grey of `transparent`."""
+    mode, ground = ("LA", (0, 0)) if transparent is None else ("L", transparent)
+    image = Image.new(mode, size, ground)
+    image.paste((colour, 255) if mode == "LA" else colour, (2, 1, 3, 3))
+    return image
+
+
+BAR = np.zeros((4, 5), np.uint8)
+BAR[1:3, 2] = 255
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGBA", "PA"])
+def test_transparent_ground_becomes_the_background_of_the_training_data(tmp_path, mode):
+    ink(None, 255).convert("RGBA" if mode == "PA" else mode).save(tmp_path / "bar.png")
+    examples = read(tmp_path / "bar.png")
+    np.testing.assert_array_equal(examples.x[0], BAR)
+    assert examples.notes == (
+        "1 of 1 image was transparent: laid on 0 of 255, the training data's background.",
+    )
+    light = read(tmp_path / "bar.png", background=128.0)
+    assert light.x[0, 0, 0] == 128
+
+
+def test_dark_ink_on_transparent_ground_is_told_of_and_seen_with_invert(tmp_path):
+    ink(None, 0).save(tmp_path / "bar.png")
+    assert "one value only, the first bar.png" in read(tmp_path / "bar.png").notes[-1]
+    assert "--invert" in read(tmp_path / "bar.png").notes[-1]
+    np.testing.assert_array_equal(read(tmp_path / "bar.png", how={"invert": True}).x[0], BAR)
+
+
+def test_black_on_white_is_told_of_and_turned_by_invert(tmp_path):
+    ink(255, 0).save(tmp_path / "bar.png")
+    np.save(tmp_path / "bar.npy", np.array(ink(255, 0)))
+    for name in ("bar.png", "bar.npy"):
+        told = read(tmp_path / name).notes
+        assert (
+            "1 of 1 example have a light background, the training data a dark one: add --invert" in told[-1]
+        )
+        turned = read(tmp_path / name, how={"invert": True})
+        np.testing.assert_array_equal(turned.x[0], BAR)
+        assert not any("--invert" in note for note in turned.notes)
+
+
+def test_images_of_another_size_are_resized_with_their_ratio_kept(tmp_path):
+    png(tmp_path / "wide.png", np.full((8, 20), 255, np.uint8))
+    examples = read(tmp_path / "wide.png")
+    assert examples.x[0][:, 0].tolist() == [0, 255, 255, 0]
+    assert "resized to 5 wide and 4 high, ratio kept, filled up with 0 of 255" in examples.notes[0]
 
 
 # What cannot be used
@@ -222,18 +327,9 @@ def test_fault_28_image_of_another_format(tmp_path, form):
     assert "expected a PNG image" in refusal(tmp_path / "seven.png")
 
 
-def test_fault_28_image_of_another_size(tmp_path):
-    line = refusal(png(tmp_path / "wide.png", PIXELS[0].T.copy()))
-    assert "expected an image 5 wide and 4 high, received one 4 wide and 5 high." in line
-    assert "resize it" in line
-    assert "20 pixels" in refusal(png(tmp_path / "small.png", PIXELS[0, :2]), input_shape=(20,))
-    assert "no image has" in refusal(tmp_path / "small.png", input_shape=(4, 5, 7))
-
-
-def test_fault_28_mixed_sizes_in_a_folder(tmp_path):
-    png(tmp_path / "a.png")
-    png(tmp_path / "b.png", PIXELS[0].T.copy())
-    assert "4 wide and 5 high" in refusal(tmp_path, subject=tmp_path / "b.png")
+def test_fault_28_image_for_a_network_that_takes_none(tmp_path):
+    assert "no image has" in refusal(png(tmp_path / "small.png"), input_shape=(4, 5, 7))
+    assert "no image has" in refusal(tmp_path / "small.png", input_shape=(20,))
 
 
 def test_fault_28_sixteen_bits(tmp_path):
@@ -251,7 +347,17 @@ def test_fault_28_decompression_bomb(tmp_path, side):
 
 def test_fault_28_bomb_below_pillows_limit_is_not_unpacked(tmp_path):
     (tmp_path / "large.png").write_bytes(header_only_png(9_000, 9_000))
-    assert "received one 9000 wide and 9000 high" in refusal(tmp_path / "large.png")
+    assert "at most 16,777,216 pixels, received one 9000 wide and 9000 high" in refusal(
+        tmp_path / "large.png"
+    )
+
+
+@pytest.mark.parametrize("write", WRITERS)
+def test_fault_28_more_than_can_be_used_at_once_is_refused_by_its_header(tmp_path, monkeypatch, write):
+    path = write(tmp_path)
+    monkeypatch.setattr(inputs, "_MOST_BYTES", 3 * 20 * 4 - 1)
+    monkeypatch.setattr(inputs, "numbers", None)  # nothing gets so far
+    assert "received 3 examples, 240 bytes. Split the file." in refusal(path)
 
 
 @pytest.mark.parametrize("keep", [8, 20, 40, 50, 60])

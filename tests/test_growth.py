@@ -127,6 +127,7 @@ CHANGES = {
     "validation": 0.123,
     "validation_split": "fixed",
     "precision": "bfloat16",
+    "scale": 16.0,
     "restore_best": True,
     "patience": 5,
 }

@@ -94,6 +94,7 @@ NO_PART_OF_A_KEY = {
     "data": "the digest of the content stands for it",
     "arms": "each run has its own",
     "seeds": "each run has its own",
+    "scale": "what it became with the data, which is in their digest too, stands for it",
     "precision": "what it became on the machine stands for it",
     "keep_weights": "what is kept of a run changes nothing in it",
 }

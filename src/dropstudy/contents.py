@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 import math
 import tomllib
+from dataclasses import fields
 from math import prod
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, get_args
 
 from dropstudy import plan
 from dropstudy.layout import KEY, is_checkpoint_of, is_own
+from dropstudy.profile import DataProfile
 from dropstudy.records import Arm, Optimizer, Run, Shape, Status
 from dropstudy.settings import parse_arms
 from dropstudy.spec import parse_spec
@@ -203,6 +205,26 @@ def _are_texts_by_name(value: object) -> bool:
     return isinstance(value, dict) and all(map(_is_text, value.values()))
 
 
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_profile(value: object) -> bool:
+    """A `DataProfile` as JSON has it."""
+    if not isinstance(value, dict) or value.keys() != {field.name for field in fields(DataProfile)}:
+        return False
+    open_ = ("white", "background", "background_share")  # which data that are no images do not have
+    return (
+        _is_text(value["dtype"])
+        and _list_of(_is_count)(value["shape"])
+        and _is_switch(value["whole"])
+        and _is_positive(value["scale"])
+        and all(_is_number(value[name]) for name in ("low", "high", "typical"))
+        and all(value[name] is None or _is_number(value[name]) for name in open_)
+        and (value["white"] is None or value["white"] > 0)
+    )
+
+
 _WHEN_BEGUN: dict[str, Callable[[object], bool]] = {
     "data": _is_text,
     "data_sha256": _is_digest,
@@ -227,6 +249,7 @@ _WHEN_BEGUN: dict[str, Callable[[object], bool]] = {
 _FACTS: dict[str, Callable[[Any], bool]] = {
     **_WHEN_BEGUN,
     "until_decided": _is_count,
+    "profile": _is_profile,
     "earlier_margins": _list_of(_is_positive),
     "files_due": _list_of(lambda value: isinstance(value, str) and is_own(value)),
     "taken_out": lambda value: isinstance(value, dict) and all(map(_list_of(_anything), value.values())),

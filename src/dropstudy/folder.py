@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import shlex
 import tomllib
-from dataclasses import replace
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -154,7 +154,7 @@ def check_data(folder: Path, dataset: Dataset) -> None:
         raise StoreError(
             str(folder),
             expected=f"the data that the study began with (SHA-256 {recorded[:12]}...)",
-            received=f"{dataset.source} with SHA-256 {dataset.sha256[:12]}...",
+            received=f"{dataset.source} with SHA-256 {dataset.sha256[:12]}...{_unlike(known, dataset)}",
             next_step="Restore the data, or start a new study with --out.",
         )
 
@@ -181,6 +181,16 @@ def refuse_foreign(folder: Path) -> None:
         )
 
 
+def _unlike(known: Mapping[str, Any], dataset: Dataset) -> str:
+    """What other data look like, beside those that a study began with, where that can be seen."""
+    before, now = known.get("profile"), dataset.profile
+    if before is None:
+        return ""
+    seen = [(list(before["shape"]), before["low"], before["high"]), (list(now.shape), now.low, now.high)]
+    words = [f"of shape {tuple(shape)} from {low:g} to {high:g}" for shape, low, high in seen]
+    return f"; its examples are {words[1]}, the study's {words[0]}" if seen[0] != seen[1] else ""
+
+
 def settled(spec: StudySpec, dataset: Dataset, device: Device) -> tuple[StudySpec, tuple[Run, ...]]:
     """What a specification becomes with these data and this device, nothing left open, and its runs.
 
@@ -192,6 +202,7 @@ def settled(spec: StudySpec, dataset: Dataset, device: Device) -> tuple[StudySpe
         spec,
         precision=precision,
         data=dataset.name if spec.data is None else spec.data,
+        scale=dataset.scale,
         margin=MARGIN if spec.margin is None else spec.margin,
     )
     runs = plan.plan_runs(spec, dataset, precision)
@@ -218,6 +229,7 @@ def begin(folder: Path, spec: StudySpec, dataset: Dataset, device: Device) -> St
         "data_source": dataset.source,
         "fallback": dataset.fallback,
         "scale": dataset.scale,
+        "profile": asdict(dataset.profile),
         "input_shape": dataset.input_shape,
         "classes": dataset.classes,
         "n_train": len(dataset.y_train),

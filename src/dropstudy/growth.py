@@ -31,9 +31,10 @@ FIXED = tuple(field.name for field in fields(StudySpec) if field.name not in {*L
 def grow(stored: StudySpec, asked: StudySpec) -> StudySpec:
     """The study that has all of `stored`, and after it whatever else is asked for.
 
-    `precision = "auto"` and data left open agree with whatever the study has recorded. A file of data may have moved:
-    the last word counts, and whether it holds what it did is known by its digest (`folder.check_data`). An arm is
-    known by its settings: asked for without a name of its own, it goes by the name that it has.
+    `precision = "auto"`, `scale = "auto"` and data left open agree with whatever the study has recorded. A file of data
+    may have moved: the last word counts, and whether it holds what it did is known by its digest
+    (`folder.check_data`). An arm is known by its settings: asked for without a name of its own, it goes by the name
+    that it has.
 
     Args:
         stored: the study that exists.
@@ -64,6 +65,7 @@ def differences(stored: StudySpec, asked: StudySpec) -> list[str]:
         asked,
         data=stored.data if asked.data is None or _moved(stored, asked) else asked.data,
         precision=stored.precision if asked.precision == "auto" else asked.precision,
+        scale=stored.scale if asked.scale == "auto" else asked.scale,
     )
     lines = [
         f"{name} is {values.shown(old)} in the study, {values.shown(new)} was asked for"

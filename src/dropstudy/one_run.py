@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from dropstudy import folder, report
-from dropstudy.errors import InvalidArgument
+from dropstudy.errors import InvalidArgument, StoreError
 from dropstudy.history import History
+from dropstudy.profile import DataProfile
 from dropstudy.store import Store
 from dropstudy.tensors import unpack_weights
 
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
 
 Network = str | Sequence[int]
 """A network by its hidden layers: `[512, 512]`, or "512-512" as tables have it."""
+
+
+def _warn(note: str) -> None:
+    warnings.warn(note, stacklevel=3)
 
 
 class Runs:
@@ -39,6 +45,23 @@ class Runs:
     def facts(self) -> dict[str, Any]:
         """What was recorded when the study began: data, its digest, scale and classes, versions."""
         return folder.facts(self.folder)
+
+    @property
+    def profile(self) -> DataProfile:
+        """What the training examples look like.
+
+        Raises:
+            StoreError: the study was begun by an early version, which did not record it.
+        """
+        recorded = self.facts.get("profile")
+        if recorded is None:
+            raise StoreError(
+                str(self.folder),
+                expected="a study that records what its training data look like",
+                received="one of an early version, which did not",
+                next_step="Make the study anew with --out.",
+            )
+        return DataProfile(**recorded | {"shape": tuple(recorded["shape"])})
 
     @property
     def features(self) -> int:
@@ -153,8 +176,13 @@ class Runs:
         seed: int | None = None,
         hidden: Network | None = None,
         train_size: int | None = None,
+        scale: float | None = None,
+        invert: bool = False,
+        tell: Callable[[str], None] = _warn,
     ) -> pd.DataFrame:
         """Classify examples of a file: name, label, then the probability of each class.
+
+        Its numbers are held against the range of the training data, and converted to it where their units are clear.
 
         Args:
             source: a PNG, a folder of PNGs, .npy, .npz or IDX.
@@ -162,16 +190,21 @@ class Runs:
             seed: the first where it is not given.
             hidden: the first network where it is not given.
             train_size: the first size where it is not given.
+            scale: the network is to see the file's numbers divided by this; found from the values if it is not given.
+            invert: turn light into dark, for black on white where the training data are white on black.
+            tell: told what was done to the examples and what looks wrong; warns where it is not given.
 
         Raises:
-            DataError: the file cannot be used, or its examples are not of the shape trained on.
+            DataError: the file cannot be used, or its examples are not of the shape or in the range trained on.
         """
         from dropstudy import models  # noqa: PLC0415 - as above
         from dropstudy.data.inputs import read_examples  # noqa: PLC0415 - as above
 
         facts = self.facts
         run = self.one_run(arm, seed, hidden=hidden, train_size=train_size)
-        examples = read_examples(Path(source), input_shape=tuple(facts["input_shape"]), scale=facts["scale"])
+        examples = read_examples(Path(source), self.profile, scale=scale, invert=invert)
+        for note in examples.notes:
+            tell(note)
         weights = self.weights(arm, seed, hidden=hidden, train_size=train_size)
         probabilities = models.predict(weights, examples.x, activation=run.activation, scale=facts["scale"])
         labels = [facts["classes"][number] for number in probabilities.argmax(axis=1)]

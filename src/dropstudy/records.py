@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from dropstudy.profile import DataProfile
+
 Precision = Literal["auto", "float32", "bfloat16"]
 Activation = Literal["relu", "tanh", "sigmoid"]
 Noise = Literal["dropout", "gaussian"]
@@ -41,9 +43,11 @@ class Dataset:
         x_test: test examples, (n, *input_shape), of the type of x_train.
         y_test: test labels, (n,), int64.
         classes: one name per class.
-        scale: the network sees `x / scale`, float32. 255 for pixels, 1 for features.
+        scale: the network sees `x / scale`, float32. 255 for pixels of a byte, 1 for features.
         sha256: digest of the content, whatever file it came from.
         source: where it came from, for people: a folder, an address, a library.
+        profile: what x_train looks like.
+        notes: what was found or converted while it was checked, a sentence each.
         fallback: true where MNIST was wanted and could not be had, and this stands in for it.
     """
 
@@ -56,6 +60,8 @@ class Dataset:
     scale: float
     sha256: str
     source: str
+    profile: DataProfile
+    notes: tuple[str, ...] = ()
     fallback: bool = False
 
     @property
@@ -192,6 +198,7 @@ class StudySpec:
         patience: epochs without a lower validation loss after which a run ends; 0 for never.
         margin: differences of test accuracy within ±margin do not matter, in percentage points; None while it is left
             open, for what the study has, or `MARGIN`. No part of what is trained.
+        scale: the network sees `x / scale`; `"auto"` finds it from the values of the training data.
     """
 
     name: str
@@ -211,6 +218,7 @@ class StudySpec:
     restore_best: bool = False
     patience: int = 0
     margin: float | None = None
+    scale: float | Literal["auto"] = "auto"
 
     @property
     def watches_test(self) -> bool:

@@ -160,7 +160,7 @@ def rehearse(
         DropstudyError: whatever `Study.run` would refuse before it trains.
     """
     spec = folder.agreed(where, spec)
-    dataset = load_dataset(spec.data, data_dir=data_dir)
+    dataset = load_dataset(spec.data, data_dir=data_dir, scale=spec.scale)
     folder.check_data(where, dataset)
     folder.refuse_foreign(where)
     spec, runs = folder.settled(spec, dataset, device)

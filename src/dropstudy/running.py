@@ -50,7 +50,7 @@ def train_missing(
     """
     with lock(where):
         spec = folder.agreed(where, spec)  # another process may have begun one meanwhile
-        dataset = load_dataset(spec.data, data_dir=data_dir)
+        dataset = load_dataset(spec.data, data_dir=data_dir, scale=spec.scale)
         folder.check_data(where, dataset)
         changes = folder.changes(where, device)
         before = folder.recorded(where)

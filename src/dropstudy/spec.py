@@ -37,6 +37,7 @@ _DEFAULTS: dict[str, Any] = {
     "patience": 0,
     "precision": "auto",
     "restore_best": None,
+    "scale": "auto",
     "seeds": 1,
     "train_sizes": ["all"],
     "validation_split": "per-seed",
@@ -117,6 +118,7 @@ def parse_spec(table: Mapping[str, Any], origin: str = "study file") -> StudySpe
             "patience", table["patience"], 0, values.MAX_COUNT, "a number of epochs, 0 for never"
         ),
         margin=None if table["margin"] is None else values.margin(table["margin"]),
+        scale=_scale(table["scale"]),
     )
 
 
@@ -244,6 +246,14 @@ def _restore_best(value: object, patience: object, validation: Any) -> bool:
             next_step="Hold some training examples out, such as --validation 0.1.",
         )
     return value
+
+
+def _scale(value: object) -> Any:
+    """What inputs are divided by."""
+    if value == "auto":
+        return value
+    expected = '"auto", to find it from the values of the training data, or a number above 0, such as 255'
+    return values.number("scale", value, lambda scale: 0 < scale < float("inf"), expected)
 
 
 def _keep_weights(value: object, validation: Any) -> Any:

@@ -35,6 +35,18 @@ def numbers(name: str, text: str | None, kind: type, example: str) -> list[Any] 
         ) from error
 
 
+def scale(text: str | None) -> float | str | None:
+    """`auto` or the number that inputs are divided by; None where it was not given."""
+    if text is None or text == "auto":
+        return text
+    try:
+        return float(text)
+    except ValueError as error:
+        raise InvalidArgument(
+            "--scale", expected="auto or a number such as 255", received=repr(text)
+        ) from error
+
+
 def networks(texts: list[str] | None) -> list[Any] | None:
     """One network of `--hidden 512,512`, or several, where it is given several times."""
     several = [numbers("hidden", text, int, "512,512") for text in texts or ()]

@@ -31,6 +31,12 @@ def predict(  # noqa: PLR0917 - a command's flags, which typer reads off the sig
     seed: Seed = None,
     hidden: HiddenOf = None,
     train_size: TrainSize = None,
+    scale: Annotated[
+        float | None, typer.Option(help="What INPUT is divided by; found from the values if left out.")
+    ] = None,
+    invert: Annotated[
+        bool, typer.Option("--invert", help="Turn light into dark: black on white into white on black.")
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="Write CSV there instead of a table on screen.")] = None,
 ) -> None:
     """Classify examples with a trained network: labels and probabilities.
@@ -40,7 +46,16 @@ def predict(  # noqa: PLR0917 - a command's flags, which typer reads off the sig
     from dropstudy import tables
     from dropstudy.study import Study
 
-    frame = Study.open(folder).predict(source, arm=arm, seed=seed, hidden=hidden, train_size=train_size)
+    frame = Study.open(folder).predict(
+        source,
+        arm=arm,
+        seed=seed,
+        hidden=hidden,
+        train_size=train_size,
+        scale=scale,
+        invert=invert,
+        tell=lambda note: typer.echo(note, err=True),  # standard output is for the table
+    )
     if out is not None:
         tables.write_csv(frame, out)
         typer.echo(f"{len(frame)} examples: {out}")

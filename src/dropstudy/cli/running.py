@@ -28,6 +28,9 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
     out: Annotated[Path | None, typer.Option(help="The study's folder; studies/NAME if left out.")] = None,
     data: Annotated[str | None, typer.Option(help="mnist, fashion_mnist, digits or an .npz file.")] = None,
     data_dir: DataDir = None,
+    scale: Annotated[
+        str | None, typer.Option(help="What inputs are divided by; found from the values if left out.")
+    ] = None,
     rates: Annotated[str | None, typer.Option(help="Rates to compare, the first as baseline: 0,0.5.")] = None,
     seeds: Annotated[
         str | None, typer.Option(help="How many seeds: 6. Or which: 3,4,5 or 42, for one.")
@@ -108,6 +111,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
         out=out,
         data_dir=data_dir,
         data=data,
+        scale=arguments.scale(scale),
         rates=arguments.numbers("rates", rates, float, "0,0.5"),
         seeds=arguments.seeds(seeds),
         arms=arguments.arms(arms),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from dropstudy.data import cache
 from dropstudy.data.catalogue import CATALOGUE, found_in, places, read_named, stored_as
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["NAMES", "load_dataset", "unknown_data"]
 
+Scale = float | Literal["auto"]
+
 NAMES = (*CATALOGUE, "digits")
 """The datasets that can be asked for by name."""
 
@@ -27,7 +29,11 @@ _NPZ_KEYS = ("x_train", "y_train", "x_test", "y_test")
 
 
 def load_dataset(
-    name_or_path: str | Path | None = None, *, data_dir: Path | None = None, progress: bool = True
+    name_or_path: str | Path | None = None,
+    *,
+    data_dir: Path | None = None,
+    scale: Scale = "auto",
+    progress: bool = True,
 ) -> Dataset:
     """Load a dataset by name or path, checked and ready for a study.
 
@@ -40,6 +46,7 @@ def load_dataset(
             `y_train`, `x_test` and `y_test`, as Keras has them. None means MNIST, or the digits with
             `fallback=True` where MNIST cannot be had; say so to the user. `mnist` by name never falls back.
         data_dir: a folder that holds `mnist/` or `fashion_mnist/`, or the four files themselves.
+        scale: the network sees `x / scale`; `auto` finds it from the values of the training examples.
         progress: show a bar while files are fetched, where standard error is a terminal.
 
     Returns:
@@ -56,18 +63,18 @@ def load_dataset(
     """
     if name_or_path is None:
         try:
-            return _load_named(CATALOGUE["mnist"], data_dir, progress=progress)
+            return _load_named(CATALOGUE["mnist"], data_dir, scale, progress=progress)
         except DataUnavailable as error:
-            digits = load_digits()
+            digits = load_digits(scale)
             reason = f"MNIST could not be had: {error.received}"
             return replace(digits, source=f"{digits.source}; {reason}", fallback=True)
     wanted = str(name_or_path)
     if wanted == "digits":
-        return load_digits()
+        return load_digits(scale)
     if wanted in CATALOGUE:
-        return _load_named(CATALOGUE[wanted], data_dir, progress=progress)
+        return _load_named(CATALOGUE[wanted], data_dir, scale, progress=progress)
     if wanted.lower().endswith(".npz"):
-        return _load_npz(Path(wanted).expanduser())
+        return _load_npz(Path(wanted).expanduser(), scale)
     raise unknown_data(wanted)
 
 
@@ -82,7 +89,7 @@ def unknown_data(wanted: str) -> InvalidArgument:
     )
 
 
-def _load_named(dataset: NamedDataset, data_dir: Path | None, *, progress: bool) -> Dataset:
+def _load_named(dataset: NamedDataset, data_dir: Path | None, scale: Scale, *, progress: bool) -> Dataset:
     for who, folder in places(data_dir):
         if not folder.is_dir():
             raise InvalidArgument(
@@ -92,7 +99,7 @@ def _load_named(dataset: NamedDataset, data_dir: Path | None, *, progress: bool)
                 next_step=f"Name a folder that holds {dataset.name}/, or leave it out.",
             )
         if found := found_in(dataset, folder):
-            return _read_folder(dataset, found)
+            return _read_folder(dataset, found, scale)
         if who == "data_dir":  # named for this one command, so a slip of the hand more likely than a habit
             raise InvalidArgument(
                 who,
@@ -100,10 +107,10 @@ def _load_named(dataset: NamedDataset, data_dir: Path | None, *, progress: bool)
                 received=f"{folder}, which holds neither",
                 next_step="Correct it, or leave it out.",
             )
-    return _from_cache(dataset) or _fetch(dataset, progress=progress)
+    return _from_cache(dataset, scale) or _fetch(dataset, scale, progress=progress)
 
 
-def _read_folder(dataset: NamedDataset, folder: Path) -> Dataset:
+def _read_folder(dataset: NamedDataset, folder: Path, scale: Scale) -> Dataset:
     """Read the four files from a folder of the user's, who wants to hear of it if one is missing or wrong."""
     arrays: dict[str, Any] = {}
     for file in dataset.files:
@@ -116,33 +123,34 @@ def _read_folder(dataset: NamedDataset, folder: Path) -> Dataset:
                 next_step="Add it, or remove the others and let dropstudy fetch all four.",
             )
         arrays[file.array] = read_named(file, stored[0])
-    return _named_dataset(dataset, arrays, str(folder))
+    return _named_dataset(dataset, arrays, str(folder), scale)
 
 
-def _from_cache(dataset: NamedDataset) -> Dataset | None:
+def _from_cache(dataset: NamedDataset, scale: Scale) -> Dataset | None:
     """Read the four files from the cache, or return None where it does not hold them all, intact."""
     for folder in cache.download_folders(dataset.name):
         try:
-            return _read_folder(dataset, folder)
+            return _read_folder(dataset, folder, scale)
         except DataError:
             continue
     return None
 
 
-def _fetch(dataset: NamedDataset, *, progress: bool) -> Dataset:
+def _fetch(dataset: NamedDataset, scale: Scale, *, progress: bool) -> Dataset:
     # Imported here, because pooch, requests and tqdm are slow to load and seldom needed.
     from dropstudy.data.download import fetch_all  # noqa: PLC0415
 
     folder = cache.download_folders(dataset.name)[-1]
     paths = fetch_all(dataset.files, folder, mirrors=dataset.mirrors, progress=progress)
     pairs = zip(dataset.files, paths, strict=True)
-    return _named_dataset(dataset, {file.array: read_named(file, path) for file, path in pairs}, str(folder))
+    arrays = {file.array: read_named(file, path) for file, path in pairs}
+    return _named_dataset(dataset, arrays, str(folder), scale)
 
 
-def _named_dataset(dataset: NamedDataset, arrays: dict[str, Any], source: str) -> Dataset:
-    return make_dataset(name=dataset.name, classes=dataset.classes, source=source, **arrays)
+def _named_dataset(dataset: NamedDataset, arrays: dict[str, Any], source: str, scale: Scale) -> Dataset:
+    return make_dataset(name=dataset.name, classes=dataset.classes, source=source, scale=scale, **arrays)
 
 
-def _load_npz(path: Path) -> Dataset:
+def _load_npz(path: Path, scale: Scale) -> Dataset:
     arrays: dict[str, Any] = read_npz(path, _NPZ_KEYS)
-    return make_dataset(name=path.name, source=str(path), **arrays)
+    return make_dataset(name=path.name, source=str(path), scale=scale, **arrays)

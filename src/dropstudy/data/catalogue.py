@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -158,7 +159,18 @@ def read_named(file: NamedFile, path: Path) -> NDArray[np.uint8]:
     Raises:
         DataError: it is damaged, or another file.
     """
-    array = read_idx(path)
+
+    def accept(shape: tuple[int, ...]) -> None:
+        size = 4 + 4 * len(shape) + prod(shape)
+        if size != file.size:
+            raise DataError(
+                str(path),
+                expected=f"{file.name}, of {file.size:,} bytes once unpacked",
+                received=f"a file of {size:,}, as its header says",
+                next_step="Replace it by the published file, or remove it and let dropstudy fetch that.",
+            )
+
+    array = read_idx(path, accept)
     found = idx_sha256(array)
     if found != file.sha256:
         raise DataError(

@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import math
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import numpy as np
 
+from dropstudy.data.units import convert, profile_of
 from dropstudy.errors import DataError
 from dropstudy.records import Dataset
 
@@ -22,10 +23,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+    from dropstudy.profile import DataProfile
+
 __all__ = ["damage_named", "make_dataset", "numbers", "open_file", "read_at_most", "unpack_limit"]
 
 MAX_CLASSES = 65_536  # predicted labels are kept as uint16
-PIXEL_SCALE = 255.0
 NUMERIC_KINDS = "buif"  # numpy's letters for boolean, unsigned, signed and floating
 
 _CHUNK = 1 << 20
@@ -106,7 +108,7 @@ def make_dataset(
     x_test: ArrayLike,
     y_test: ArrayLike,
     classes: Sequence[str] | None = None,
-    scale: float | None = None,
+    scale: float | Literal["auto"] = "auto",
     source: str,
     fallback: bool = False,
 ) -> Dataset:
@@ -114,15 +116,15 @@ def make_dataset(
 
     Args:
         name: what the dataset is called.
-        x_train: training examples, (n, *input_shape). uint8 means pixels and stays; other integers and
-            floats become float32.
+        x_train: training examples, (n, *input_shape). What holds whole numbers from 0 to 255 becomes uint8, whatever
+            its type was, so that the same numbers are the same data; everything else becomes float32.
         y_train: labels from 0 to c - 1: integers of shape (n,) or (n, 1), or one-hot rows (n, c), as Keras
             users have them.
-        x_test: test examples, (m, *input_shape), pixels where x_train is pixels.
+        x_test: test examples, (m, *input_shape), in the units of x_train.
         y_test: as y_train, (m,), (m, 1) or (m, c).
         classes: one name per class; without it the classes are named `0`, `1` and so on, as many as the
             training labels (or one-hot columns) show.
-        scale: the network sees `x / scale`. Without it 255 for pixels and 1 for everything else.
+        scale: the network sees `x / scale`; `auto` finds it from the values of x_train.
         source: where the arrays came from, for people: a file, a folder, a library. Errors name it.
         fallback: true where these examples stand in for MNIST.
 
@@ -131,7 +133,20 @@ def make_dataset(
     """
     train = _examples(x_train, "x_train", source)
     test = _examples(x_test, "x_test", source)
-    _check_alike(train, test, source)
+    _check_shapes(train, test, source)
+    divisor = scale if scale == "auto" else _check_scale(scale, source)
+    stored = [np.asarray(values).dtype for values in (x_train, x_test)]
+    profile, notes = profile_of(train, dtype=str(stored[0]), scale=divisor)
+    _check_units(profile, test, source)
+    if stored[0] != stored[1]:
+        notes = (
+            *notes,
+            f"x_test is stored as {stored[1]} and x_train as {stored[0]}: the same numbers are meant.",
+        )
+    if profile.whole and all(_fit_bytes(x) for x in (train, test)):
+        train, test = train.astype(np.uint8, copy=False), test.astype(np.uint8, copy=False)
+    else:
+        train, test = train.astype(np.float32, copy=False), test.astype(np.float32, copy=False)
 
     train_labels, columns = _as_integers(y_train, "y_train", source)
     test_labels, _ = _as_integers(y_test, "y_test", source)
@@ -143,8 +158,6 @@ def make_dataset(
     _check_classes(y_train_int64, names, source)
     y_test_int64 = _within(test_labels, len(names), "y_test", source)
 
-    default_scale = PIXEL_SCALE if train.dtype == np.uint8 else 1.0
-    divisor = _check_scale(default_scale if scale is None else scale, source)
     return Dataset(
         name=name,
         x_train=train,
@@ -152,9 +165,11 @@ def make_dataset(
         x_test=test,
         y_test=y_test_int64,
         classes=names,
-        scale=divisor,
-        sha256=_content_sha256((train, y_train_int64, test, y_test_int64), divisor),
+        scale=profile.scale,
+        sha256=_content_sha256((train, y_train_int64, test, y_test_int64), profile.scale),
         source=source,
+        profile=profile,
+        notes=notes,
         fallback=fallback,
     )
 
@@ -198,7 +213,7 @@ def _examples(values: ArrayLike, array: str, source: str) -> NDArray[np.uint8] |
     return examples
 
 
-def _check_alike(train: NDArray[Any], test: NDArray[Any], source: str) -> None:
+def _check_shapes(train: NDArray[Any], test: NDArray[Any], source: str) -> None:
     if train.shape[1:] != test.shape[1:]:
         raise DataError(
             f"x_test of {source}",
@@ -206,14 +221,24 @@ def _check_alike(train: NDArray[Any], test: NDArray[Any], source: str) -> None:
             received=f"examples of shape {test.shape[1:]}",
             next_step="Give both sets the same shape.",
         )
-    if train.dtype != test.dtype:
-        # uint8 is divided by 255 and float32 is not: the two sets would differ by that factor.
+
+
+def _check_units(profile: DataProfile, test: NDArray[Any], source: str) -> None:
+    """Refuse test examples in other units: training would go well, and every number about the test set be wrong."""
+    advice = "Give both sets the same units: multiply or divide one of them, and save the file again."
+    factor, _ = convert(profile, test, subject=f"x_test of {source}", settle=advice)
+    if factor != 1:
         raise DataError(
             f"x_test of {source}",
-            expected=f"{train.dtype} examples, as in x_train",
-            received=f"{test.dtype} examples",
-            next_step="Store both sets as uint8 pixels, or both as floats in the same units.",
+            expected=f"numbers of the size of x_train, which reaches from {profile.low:g} to {profile.high:g}",
+            received=f"numbers from {test.min():g} to {test.max():g}",
+            next_step=advice,
         )
+
+
+def _fit_bytes(x: NDArray[Any]) -> bool:
+    """True where every value is a whole number from 0 to 255."""
+    return x.dtype == np.uint8 or bool(x.min() >= 0 and x.max() <= 255 and (x == np.floor(x)).all())  # noqa: PLR2004 - of a byte
 
 
 def _as_integers(values: ArrayLike, array: str, source: str) -> tuple[NDArray[Any], int | None]:
@@ -292,11 +317,14 @@ def _check_classes(y_train: NDArray[np.int64], classes: tuple[str, ...], source:
     if empty.size:
         shown = ", ".join(f"{label} ({classes[label]!r})" for label in empty[:5])
         more = f" and {empty.size - 5:,} more" if empty.size > 5 else ""  # noqa: PLR2004 - as many as shown
+        from_1 = empty.tolist() == [0]
         raise DataError(
             f"y_train of {source}",
             expected=f"a training example of each of the {len(classes):,} classes",
-            received=f"none of class {shown}{more}",
-            next_step="Add examples, or number only the classes that occur.",
+            received=f"none of class {shown}{more}" + (": labels from 1 on" if from_1 else ""),
+            next_step="Subtract 1 from the labels of training and test examples: they count from 0."
+            if from_1
+            else "Add examples, or number only the classes that occur.",
         )
 
 
@@ -306,7 +334,7 @@ def _check_scale(scale: float, source: str) -> float:
             f"scale of {source}",
             expected="a finite number above 0",
             received=str(scale),
-            next_step="Use 255 for pixels and 1 for features.",
+            next_step="Leave it out to have it found, or use 255 for pixels of a byte and 1 for features.",
         )
     return float(scale)
 

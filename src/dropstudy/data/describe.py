@@ -25,14 +25,15 @@ _MOST_CLASSES_LISTED = 20
 def shapes(dataset: Dataset) -> list[str]:
     """Lines with the shapes before and after flattening and one-hot coding, and the count of each class.
 
-    Labels are not really coded one-hot: cross-entropy on whole-number labels is the same number. The shape is
-    shown because Keras users know it.
+    Between them stands what was found out, above all what inputs are divided by. Labels are not really coded one-hot:
+    cross-entropy on whole-number labels is the same number. The shape is shown because Keras users know it.
     """
     return [
         _flattening("x_train", dataset.x_train, dataset),
         _flattening("x_test", dataset.x_test, dataset),
         f"Shape before one-hot encoding: {dataset.y_train.shape}",
         f"Shape after one-hot encoding: {(len(dataset.y_train), len(dataset.classes))}",
+        *dataset.notes,
         *_class_counts(dataset),
     ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -14,11 +14,12 @@ if TYPE_CHECKING:
 __all__ = ["load_digits"]
 
 _TEST_EXAMPLES = 360  # of 1,797: a fifth, as near as can be
-_BRIGHTEST = 16.0  # each pixel counts the dark ones among 4 x 4
 
 
-def load_digits() -> Dataset:
+def load_digits(scale: float | Literal["auto"] = "auto") -> Dataset:
     """Return the 8x8 digits: 1,437 training and 360 test examples, 0 to 16, ten classes.
+
+    A pixel counts the dark ones among 4 x 4, and is divided by 16 unless another `scale` is given.
 
     The split keeps the share of every class and never changes. The digits are the test part of E. Alpaydin
     and C. Kaynak, Optical Recognition of Handwritten Digits, UCI 1998, https://doi.org/10.24432/C50P49.
@@ -43,6 +44,6 @@ def load_digits() -> Dataset:
         x_test=x_test,
         y_test=y_test,
         classes=[str(name) for name in digits.target_names],
-        scale=_BRIGHTEST,
+        scale=scale,
         source=f"scikit-learn {sklearn.__version__}, sklearn.datasets.load_digits",
     )

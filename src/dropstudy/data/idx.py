@@ -26,9 +26,12 @@ from dropstudy.data.checks import damage_named, open_file, read_at_most, unpack_
 from dropstudy.errors import DataError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    _Accept = Callable[[tuple[int, ...]], None] | None
 
 __all__ = ["idx_sha256", "read_idx", "read_idx_bytes", "unpacked_sha256"]
 
@@ -41,8 +44,12 @@ _LONGEST_HEADER = 4 + 4 * _MAX_RANK
 _GET_AGAIN = "The file is damaged or cut: get it again."
 
 
-def read_idx(path: Path) -> NDArray[np.uint8]:
+def read_idx(path: Path, accept: _Accept = None) -> NDArray[np.uint8]:
     """Read an IDX file of unsigned bytes, packed with gzip or not.
+
+    Args:
+        path: the file.
+        accept: given the shape in its header, before the values are read or unpacked; raises to refuse it.
 
     Returns:
         An array of the shape in the file's header, rank 1 to 4.
@@ -51,12 +58,12 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
         DataError: the file is missing, not IDX, of another type, shorter or longer than its header says.
     """
     with open_file(path, _KIND) as file:
-        return _read(file, os.fstat(file.fileno()).st_size, str(path))
+        return _read(file, os.fstat(file.fileno()).st_size, str(path), accept)
 
 
 def read_idx_bytes(raw: bytes, name: str) -> NDArray[np.uint8]:
     """Read the content of an IDX file, packed or not, as `read_idx` does; errors call it `name`."""
-    return _read(io.BytesIO(raw), len(raw), name)
+    return _read(io.BytesIO(raw), len(raw), name, None)
 
 
 def unpacked_sha256(path: Path) -> str:
@@ -81,16 +88,16 @@ def idx_sha256(array: NDArray[np.uint8]) -> str:
     return digest.hexdigest()
 
 
-def _read(file: BinaryIO, file_size: int, name: str) -> NDArray[np.uint8]:
+def _read(file: BinaryIO, file_size: int, name: str, accept: _Accept) -> NDArray[np.uint8]:
     packed = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
     file.seek(0)
     if not packed:
-        return _parse(file, file_size, name)
+        return _parse(file, file_size, name, accept)
     with gzip.GzipFile(fileobj=file) as unpacked:
-        return _parse(cast("BinaryIO", unpacked), unpack_limit(file_size), name)
+        return _parse(cast("BinaryIO", unpacked), unpack_limit(file_size), name, accept)
 
 
-def _parse(stream: BinaryIO, most: int, name: str) -> NDArray[np.uint8]:
+def _parse(stream: BinaryIO, most: int, name: str, accept: _Accept) -> NDArray[np.uint8]:
     """Read header and values. `most` bytes are what the stream can hold: a larger claim is refused unread."""
     with damage_named(name, _KIND):
         content = read_at_most(stream, _LONGEST_HEADER)
@@ -99,6 +106,8 @@ def _parse(stream: BinaryIO, most: int, name: str) -> NDArray[np.uint8]:
     claim = f"{size:,} bytes of values, {' x '.join(map(str, shape))}, as its header says"
     if size > most - start:
         raise DataError(name, expected=claim, received=f"at most {most - start:,}", next_step=_GET_AGAIN)
+    if accept is not None:
+        accept(shape)
     with damage_named(name, _KIND):
         # One byte more than the header allows shows whether the file ends there, and bounds a gzip bomb.
         # Asking for it also makes gzip compare its checksum, which stands at the end.

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
 
-from dropstudy.data.checks import PIXEL_SCALE, damage_named, numbers, open_file
+from dropstudy.data.checks import damage_named, numbers, open_file
 from dropstudy.data.idx import read_idx
+from dropstudy.data.images import BYTE, read_images
 from dropstudy.data.npz import npz_keys, read_npy, read_npz
-from dropstudy.errors import DataError
+from dropstudy.data.units import as_images, border, convert
+from dropstudy.errors import DataError, InvalidArgument
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from dropstudy.profile import DataProfile
+
 __all__ = ["Examples", "read_examples"]
 
 _PNG, _NPY, _ZIP, _GZIP, _IDX = b"\x89PNG", b"\x93NUMPY", b"PK", b"\x1f\x8b", b"\0\0"
-_IMAGE = "a PNG image"
 _NPZ_KEYS = ("x", "x_test")
-_EIGHT_BIT_MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA"}
+_MOST_BYTES = 1 << 29  # of examples as float32, in one file: several times as much is needed to classify them
+_CLEAR = 0.5  # share of the border from which on training data have a background
+_SETTLE = "Say with --scale S that the network is to see INPUT / S, or give it the training data's units."
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,60 +37,162 @@ class Examples:
     """Examples to classify.
 
     Args:
-        x: (n, *input_shape), uint8 or float32, in the raw units of the training data: the network sees
-            `x / scale`.
+        x: (n, *input_shape), uint8 or float32, in the units of the training data: the network sees `x / scale`.
         names: one per example, for people: `seven.png`, `digits.npy[3]`.
+        notes: what was done to them, and what looks wrong, a sentence each.
     """
 
     x: NDArray[np.generic]
     names: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
-def read_examples(path: Path, *, input_shape: tuple[int, ...], scale: float) -> Examples:
+def read_examples(
+    path: Path, profile: DataProfile, *, scale: float | None = None, invert: bool = False
+) -> Examples:
     """Read examples from a PNG image, a folder of them (by name), or an `.npy`, `.npz` or IDX file.
 
     A file's first bytes say what it is, its name does not matter. In a folder the files named `*.png` are
     read, others left alone. An `.npz` gives the array `x`, else `x_test`, else its only one.
 
     Units:
-        An image's black is 0 and its white is `scale`, whatever the training data were: 255 for MNIST,
-        16 for the digits, 1 for features. Colour becomes grey as Pillow does it (ITU-R 601-2 luma), but for
-        networks that take (height, width, 3).
-        Integers in arrays are in the raw units of the training data.
-        Floats are so too, unless all lie within [0, 1] while `scale` is not 1: those were divided already,
-        as Keras users do, and are multiplied by `scale` here. Booleans count as such floats.
+        An image's black is 0 and its white is that of the training data. Arrays are held against the range of the
+        training data: pixels from 0 to 255, 0 to 1 and other ranges of pixels are converted to it, with a note.
 
     Args:
         path: the file or folder.
-        input_shape: of one example, as the network was trained, for instance (28, 28).
-        scale: what the network divides by.
+        profile: of the data on which the network was trained.
+        scale: the network is to see the file's numbers divided by this; found from the values where it is None.
+        invert: turn light into dark first.
 
     Returns:
         One or more examples. Arrays may be (n, *input_shape), flat (n, d), or one example without the n.
 
     Raises:
-        DataError: nothing readable there, another size or shape, NaN or infinity. It names the file.
+        InvalidArgument: `scale` is no number above 0, or `invert` is asked for where no value is white.
+        DataError: nothing readable there, another shape, numbers far outside the range of the training data or too
+            ambiguous, more examples than can be used at once, NaN or infinity. It names the file.
     """
-    if path.is_dir():
-        return _read_folder(path, input_shape, scale)
+    if scale is not None and not 0 < scale < np.inf:
+        raise InvalidArgument("scale", expected="a number above 0, such as 255", received=f"{scale:g}")
+    if invert and profile.white is None:
+        raise InvalidArgument(
+            "invert",
+            expected="training data of pixels, from black to white",
+            received=f"numbers from {profile.low:g} to {profile.high:g}",
+            next_step="Invert the file itself.",
+        )
+    images = _images_in(path)
+    if images is not None:
+        pixels, notes = read_images(images, profile, invert=invert)
+        if scale is None and profile.white is None:
+            raise _no_white(path, profile)
+        factor = profile.white / BYTE if scale is None and profile.white else profile.scale / (scale or 1.0)
+        names = tuple(image.name for image in images)
+        return _looked_at(_times(pixels, factor), names, notes, profile)
+    return _from_array(path, profile, scale, invert=invert)
+
+
+def _images_in(path: Path) -> list[Path] | None:
+    """The images that a path leads to; None for a file of another kind."""
+    if not path.is_dir():
+        with open_file(path, "an image, a folder of images, an .npy, .npz or IDX file") as file:
+            return [path] if file.read(len(_PNG)) == _PNG else None
+    with damage_named(str(path), "a folder of PNG images"):
+        files = sorted(file for file in path.iterdir() if file.suffix.lower() == ".png")
+    if not files:
+        raise DataError(
+            str(path),
+            expected="a folder of PNG images",
+            received="one without a file named *.png",
+            next_step="Name the folder that holds the images itself, or save them as PNG.",
+        )
+    return files
+
+
+def _no_white(path: Path, profile: DataProfile) -> DataError:
+    return DataError(
+        str(path),
+        expected=f"numbers from {profile.low:g} to {profile.high:g}, as the training data hold",
+        received="an image, whose black and white have no place there",
+        next_step="Give the numbers as an .npy file, or say with --scale what its 0 to 255 are divided by.",
+    )
+
+
+def _from_array(path: Path, profile: DataProfile, scale: float | None, *, invert: bool) -> Examples:
+    shape: tuple[int, ...] = ()
+
+    def accept(stored: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        nonlocal shape
+        shape = _batch_shape(stored, profile.shape, path)
+        needed = prod(shape) * max(dtype.itemsize, 4)
+        if needed > _MOST_BYTES:
+            raise DataError(
+                str(path),
+                expected=f"at most {_MOST_BYTES:,} bytes of examples at once",
+                received=f"{shape[0]:,} examples, {needed:,} bytes",
+                next_step="Split the file.",
+            )
+
+    values = _read_array(path, accept)
+    x = numbers(values, array=path.name, subject=str(path)).reshape(shape)
+    notes: list[str] = []
+    if scale is None:
+        factor, notes = convert(
+            profile, x, boolean=values.dtype.kind == "b", subject=str(path), settle=_SETTLE
+        )
+    else:
+        factor = profile.scale / scale
+    x = _times(x, factor)
+    if invert and profile.white is not None:
+        x = (np.float32(profile.white) - x.astype(np.float32)).astype(np.float32)
+    return _looked_at(x, tuple(f"{path.name}[{i}]" for i in range(len(x))), notes, profile)
+
+
+def _times(x: NDArray[Any], factor: float) -> NDArray[Any]:
+    return x if factor == 1 else x.astype(np.float32) * np.float32(factor)
+
+
+def _looked_at(x: NDArray[Any], names: tuple[str, ...], notes: list[str], profile: DataProfile) -> Examples:
+    """The examples, with a note on those of one value only, and on those that are the negative of the training data."""
+    notes = list(notes)
+    flat = x.reshape(len(x), -1)
+    count = f"of {len(x):,} example{'' if len(x) == 1 else 's'}"
+    empty = flat.min(axis=1) == flat.max(axis=1)
+    if flat.shape[1] > 1 and empty.any():
+        first = int(empty.argmax())
+        notes.append(
+            f"{empty.sum():,} {count} hold one value only, the first {names[first]} ({flat[first, 0]:g}): nothing can "
+            "be seen there. Where the picture is dark ink on transparent ground, try --invert."
+        )
+    images, white = as_images(x), profile.white
+    if images is not None and white is not None and profile.background is not None:
+        other_end = white - profile.background
+        clear = (profile.background_share or 0) >= _CLEAR and abs(other_end - profile.background) > white / 2
+        grounds = np.median(border(images).astype(np.float32), axis=1)
+        negative = (np.abs(grounds - other_end) < white / 4) & ~empty
+        if clear and negative.any():
+            tone, ours = ("light", "dark") if profile.background < other_end else ("dark", "light")
+            notes.append(
+                f"{negative.sum():,} {count} have a {tone} background, the training data a {ours} one: add --invert "
+                "if light and dark are the other way round."
+            )
+    return Examples(x, names, tuple(notes))
+
+
+def _read_array(path: Path, accept: Callable[[tuple[int, ...], np.dtype[Any]], None]) -> NDArray[Any]:
     with open_file(path, "an image, a folder of images, an .npy, .npz or IDX file") as file:
         start = file.read(8)
-    if start.startswith(_PNG):
-        return Examples(_read_image(path, input_shape, scale)[np.newaxis], (path.name,))
-    return _from_array(_read_array(path, start), path, input_shape, scale)
-
-
-def _read_array(path: Path, start: bytes) -> NDArray[Any]:
     if start.startswith(_NPY):
-        return read_npy(path)
+        return read_npy(path, accept)
     if start.startswith(_ZIP):
         key = _npz_key(path)
-        return read_npz(path, [key])[key]
+        return read_npz(path, [key], lambda headers: accept(*headers[key]))[key]
     if start.startswith((_GZIP, _IDX)):
-        return read_idx(path)
+        return read_idx(path, lambda shape: accept(shape, np.dtype(np.uint8)))
     raise DataError(
         str(path),
-        expected=f"{_IMAGE}, an .npy, .npz or IDX file",
+        expected="a PNG image, an .npy, .npz or IDX file",
         received=f"a file that starts with {start!r}" if start else "an empty file",
         next_step="Save pictures as PNG and numbers with numpy.save.",
     )
@@ -107,14 +213,6 @@ def _npz_key(path: Path) -> str:
     )
 
 
-def _from_array(values: NDArray[Any], path: Path, input_shape: tuple[int, ...], scale: float) -> Examples:
-    x = numbers(values, array=path.name, subject=str(path))
-    shaped = x.reshape(_batch_shape(x.shape, input_shape, path))
-    if values.dtype.kind in "bf" and scale != 1 and x.min() >= 0 and x.max() <= 1:
-        shaped = shaped * np.float32(scale)
-    return Examples(shaped, tuple(f"{path.name}[{i}]" for i in range(len(shaped))))
-
-
 def _batch_shape(shape: tuple[int, ...], input_shape: tuple[int, ...], path: Path) -> tuple[int, ...]:
     """Return (n, *input_shape) for an array that holds such examples, flat or not, or a single one."""
     features = (prod(input_shape),)
@@ -128,59 +226,3 @@ def _batch_shape(shape: tuple[int, ...], input_shape: tuple[int, ...], path: Pat
         received=f"an array of shape {shape}",
         next_step="Give the examples the shape on which the network was trained.",
     )
-
-
-def _read_folder(folder: Path, input_shape: tuple[int, ...], scale: float) -> Examples:
-    with damage_named(str(folder), "a folder of PNG images"):
-        files = sorted(file for file in folder.iterdir() if file.suffix.lower() == ".png")
-    if not files:
-        raise DataError(
-            str(folder),
-            expected="a folder of PNG images",
-            received="one without a file named *.png",
-            next_step="Name the folder that holds the images itself, or save them as PNG.",
-        )
-    images = np.stack([_read_image(file, input_shape, scale) for file in files])
-    return Examples(images, tuple(file.name for file in files))
-
-
-def _read_image(path: Path, input_shape: tuple[int, ...], scale: float) -> NDArray[np.generic]:
-    """Read one image into an array of the network's input shape, black 0 and white `scale`."""
-    mode = "RGB" if input_shape[2:] == (3,) else "L"
-    with (
-        open_file(path, _IMAGE) as file,
-        damage_named(str(path), _IMAGE),
-        warnings.catch_warnings(),
-    ):
-        # Pillow only warns of images of 90 to 180 million pixels; no network here takes one.
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        with Image.open(file, formats=["PNG"]) as image:
-            # Only the header has been read so far: an image of another size is refused before it is unpacked.
-            _check_image(image, input_shape, path)
-            pixels = np.array(image.convert(mode)).reshape(input_shape)
-    return pixels if scale == PIXEL_SCALE else pixels * np.float32(scale / PIXEL_SCALE)
-
-
-def _check_image(image: Image.Image, input_shape: tuple[int, ...], path: Path) -> None:
-    if image.mode not in _EIGHT_BIT_MODES:
-        raise DataError(
-            str(path),
-            expected="an image with 8 bits per channel",
-            received=f"one of mode {image.mode}",
-            next_step="Save it with 8 bits: Pillow would cut brighter values off, not scale them.",
-        )
-    height, width = image.height, image.width
-    match input_shape:
-        case (features,):
-            fits, wanted = height * width == features, f"an image of {features} pixels"
-        case (rows, columns) | (rows, columns, 1 | 3):
-            fits, wanted = (height, width) == (rows, columns), f"an image {columns} wide and {rows} high"
-        case _:
-            fits, wanted = False, f"examples of shape {input_shape}, which no image has"
-    if not fits:
-        raise DataError(
-            str(path),
-            expected=wanted,
-            received=f"one {width} wide and {height} high",
-            next_step="Crop or resize it to the size on which the network was trained.",
-        )

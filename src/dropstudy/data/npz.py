@@ -9,12 +9,13 @@ Format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 
 from __future__ import annotations
 
+import io
 import os
 import warnings
 import zipfile
 from contextlib import contextmanager
 from math import prod
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 import numpy as np
 from numpy.lib import format as npy_format
@@ -23,21 +24,33 @@ from dropstudy.data.checks import NUMERIC_KINDS, damage_named, open_file, read_a
 from dropstudy.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
 __all__ = ["npz_keys", "read_npy", "read_npz"]
 
+T = TypeVar("T")
 _MAX_RANK = 32
+_LONGEST_HEADER = 10_000  # as NumPy has it
 _ARRAY = "an array in NumPy's format"
 _ARCHIVE = "an .npz file, a zip archive of arrays"
 _WRITE_AGAIN = "The file is damaged or cut: get or write it again."
 
 
-def read_npy(path: Path) -> NDArray[Any]:
+Header = tuple[tuple[int, ...], np.dtype[Any]]
+"""Shape and type of an array, known before its values are read or unpacked."""
+
+
+def read_npy(
+    path: Path, accept: Callable[[tuple[int, ...], np.dtype[Any]], None] | None = None
+) -> NDArray[Any]:
     """Read the array of an `.npy` file.
+
+    Args:
+        path: the file.
+        accept: given shape and type, before any value is read; raises to refuse them.
 
     Returns:
         The array, native byte order, C order.
@@ -47,11 +60,22 @@ def read_npy(path: Path) -> NDArray[Any]:
             but booleans, integers or floats.
     """
     with open_file(path, "an .npy file") as file:
-        return _read_array(file, os.fstat(file.fileno()).st_size, str(path))
+        size = os.fstat(file.fileno()).st_size
+        if accept is not None:
+            accept(*_checked_header(file, size, str(path))[:2])
+            file.seek(0)
+        return _read_array(file, size, str(path))
 
 
-def read_npz(path: Path, keys: Sequence[str]) -> dict[str, NDArray[Any]]:
+def read_npz(
+    path: Path, keys: Sequence[str], accept: Callable[[dict[str, Header]], None] | None = None
+) -> dict[str, NDArray[Any]]:
     """Read the arrays of an `.npz` file that are stored under `keys`.
+
+    Args:
+        path: the file.
+        keys: names of arrays.
+        accept: given shape and type of each, before any value is unpacked; raises to refuse them.
 
     Raises:
         DataError: as `read_npy` for each array; a key is not there; the archive or a checksum is damaged.
@@ -65,7 +89,11 @@ def read_npz(path: Path, keys: Sequence[str]) -> dict[str, NDArray[Any]]:
                 received=f"no {_listed(missing)}; the file holds {_listed(sorted(members)) or 'no array'}",
                 next_step=f"Write it with numpy.savez(file, {', '.join(f'{key}=...' for key in keys)}).",
             )
-        return {key: _read_member(archive, members[key], f"{path}, array {key!r}") for key in keys}
+        subjects = {key: f"{path}, array {key!r}" for key in keys}
+        headers = {key: _member(archive, members[key], subjects[key], _checked_header)[:2] for key in keys}
+        if accept is not None:
+            accept(headers)
+        return {key: _member(archive, members[key], subjects[key], _read_array) for key in keys}
 
 
 def npz_keys(path: Path) -> tuple[str, ...]:
@@ -93,7 +121,10 @@ def _opened(path: Path) -> Iterator[tuple[zipfile.ZipFile, dict[str, zipfile.Zip
             yield archive, members
 
 
-def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, subject: str) -> NDArray[Any]:
+def _member(
+    archive: zipfile.ZipFile, info: zipfile.ZipInfo, subject: str, read: Callable[[BinaryIO, int, str], T]
+) -> T:
+    """What `read` makes of an entry of an archive."""
     if info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
         # Besides, zipfile unpacks the others without a bound.
         raise DataError(
@@ -112,11 +143,11 @@ def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, subject: str) 
             next_step="If that is right, write it unpacked, with numpy.savez.",
         )
     with damage_named(subject, _ARRAY), archive.open(info) as stream:
-        return _read_array(cast("BinaryIO", stream), info.file_size, subject)
+        return read(cast("BinaryIO", stream), info.file_size, subject)
 
 
-def _read_array(stream: BinaryIO, size: int, subject: str) -> NDArray[Any]:
-    """Read an array from a stream of `size` bytes, header included."""
+def _checked_header(stream: BinaryIO, size: int, subject: str) -> tuple[tuple[int, ...], np.dtype[Any], bool]:
+    """Shape, type and order of the array in a stream of `size` bytes, which has room for just such an array."""
     shape, fortran_order, dtype = _read_header(stream, subject)
     if dtype.kind not in NUMERIC_KINDS:
         pickled = dtype.hasobject
@@ -126,12 +157,19 @@ def _read_array(stream: BinaryIO, size: int, subject: str) -> NDArray[Any]:
             received=f"values of type {dtype}" + (", which are never unpickled" if pickled else ""),
             next_step="Store plain numbers, all examples of one shape.",
         )
-    if len(shape) > _MAX_RANK or any(length < 1 for length in shape):
+    if len(shape) > _MAX_RANK or any(length < 0 for length in shape):
         raise DataError(
             subject,
-            expected=f"at most {_MAX_RANK} dimensions, each of at least 1",
+            expected=f"at most {_MAX_RANK} dimensions, none of them negative",
             received=f"the shape {shape}",
             next_step=_WRITE_AGAIN,
+        )
+    if 0 in shape:
+        raise DataError(
+            subject,
+            expected="at least one example, and one number in it",
+            received=f"none: the shape {shape}",
+            next_step="Check what was stored under this name.",
         )
     claimed, held = prod(shape) * dtype.itemsize, size - stream.tell()
     if claimed != held:
@@ -141,6 +179,13 @@ def _read_array(stream: BinaryIO, size: int, subject: str) -> NDArray[Any]:
             received=f"{held:,}",
             next_step=_WRITE_AGAIN,
         )
+    return shape, dtype, fortran_order
+
+
+def _read_array(stream: BinaryIO, size: int, subject: str) -> NDArray[Any]:
+    """Read an array from a stream of `size` bytes, header included."""
+    shape, dtype, fortran_order = _checked_header(stream, size, subject)
+    claimed = prod(shape) * dtype.itemsize
     with damage_named(subject, _ARRAY):
         # One byte more than there should be makes zipfile see the end and compare its checksum.
         values = read_at_most(stream, claimed + 1)
@@ -161,15 +206,26 @@ def _read_header(stream: BinaryIO, subject: str) -> tuple[tuple[int, ...], bool,
         # Files written by Python 2 are read all the same; the advice to write them again is none of ours.
         warnings.simplefilter("ignore", UserWarning)
         version = npy_format.read_magic(stream)
-        if version != (1, 0):
-            # Numbers always fit version 1.0; later ones have longer headers, for records of many fields.
+        if version == (1, 0):
+            return npy_format.read_array_header_1_0(stream)
+        if version not in {(2, 0), (3, 0)}:
             raise DataError(
                 subject,
-                expected="format version 1.0, in which NumPy writes numbers",
+                expected="format version 1.0, 2.0 or 3.0",
                 received=f"version {version[0]}.{version[1]}",
-                next_step="Store plain numbers, all examples of one shape.",
+                next_step="Store it again with numpy.save.",
             )
-        return npy_format.read_array_header_1_0(stream)
+        # Their headers differ from the first one's in length, of four bytes, and in what names of fields may hold.
+        length = stream.read(4)
+        if int.from_bytes(length, "little") > _LONGEST_HEADER:
+            raise DataError(
+                subject,
+                expected=f"a header of at most {_LONGEST_HEADER:,} bytes, plenty for numbers",
+                received=f"one of {int.from_bytes(length, 'little'):,}",
+                next_step=_WRITE_AGAIN,
+            )
+        header = length + stream.read(int.from_bytes(length, "little"))
+        return npy_format.read_array_header_2_0(io.BytesIO(header))
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -209,7 +209,7 @@ class Source:
     def test_set(self) -> TestSet | None:
         """The test examples; None where the data cannot be had, or are no longer those that the study began with."""
         try:
-            dataset = load_dataset(self.spec.data, data_dir=self.data_dir)
+            dataset = load_dataset(self.spec.data, data_dir=self.data_dir, scale=self.facts["scale"])
         except DropstudyError:
             return None
         if dataset.sha256 != self.facts["data_sha256"]:

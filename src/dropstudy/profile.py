@@ -1,0 +1,34 @@
+"""What the training examples of a study look like: kept in the study, and held against whatever comes later."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class DataProfile:
+    """What the training examples of a study look like; whatever comes later is held against it.
+
+    Args:
+        dtype: in which they were stored.
+        shape: of one example.
+        low: their smallest value.
+        high: their largest.
+        whole: true where all are whole numbers.
+        typical: size of a value that is not 0, in the median column.
+        scale: the network sees `x / scale`.
+        white: the value of white, where they are pixels from 0 up; else None.
+        background: the most frequent value along the border, where they are images; else None.
+        background_share: its share of the values there.
+    """
+
+    dtype: str
+    shape: tuple[int, ...]
+    low: float
+    high: float
+    whole: bool
+    typical: float
+    scale: float
+    white: float | None
+    background: float | None
+    background_share: float | None

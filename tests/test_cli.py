@@ -320,7 +320,7 @@ def test_a_report_that_was_not_written_is_written_by_the_next_run(say, tmp_path,
 def test_flags_say_what_fields_of_the_file_say(say):
     flags = (
         "--data digits --rates 0,0.25 --seeds 3,4 --hidden 8,9 --epochs 1 --batch-size 64 --validation 0.25"
-        " --precision bfloat16 --activation tanh --workers 1 --out flags --quiet"
+        " --precision bfloat16 --activation tanh --scale 8 --workers 1 --out flags --quiet"
     )
     assert say("run", *flags.split()).code == 0
     spec = read_spec("flags")
@@ -328,7 +328,7 @@ def test_flags_say_what_fields_of_the_file_say(say):
     assert spec.seeds == (3, 4)
     assert spec.hidden == ((8, 9),)
     assert (spec.epochs, spec.batch_size, spec.validation) == (1, 64, 0.25)
-    assert (spec.data, spec.precision, spec.activation) == ("digits", "bfloat16", "tanh")
+    assert (spec.data, spec.precision, spec.activation, spec.scale) == ("digits", "bfloat16", "tanh", 8)
 
 
 @pytest.mark.parametrize(("text", "seeds"), [("2", (0, 1)), ("42,", (42,)), ("5,3", (5, 3))])

@@ -249,6 +249,52 @@ def test_a_picture_of_a_digit_is_classified_as_the_digit(finished, digits, tmp_p
     assert finished.predict(tmp_path / "3.png").filter(like="p(").sum(axis=1).tolist() == pytest.approx([1])
 
 
+def test_examples_in_other_units_or_inverted_give_the_same_answers_and_a_warning(finished, digits, tmp_path):
+    bytes_ = np.round(digits.x_test[:5] * (255 / 16)).astype(np.uint8)
+    np.save(tmp_path / "own.npy", digits.x_test[:5])
+    np.save(tmp_path / "bytes.npy", bytes_)
+    np.save(tmp_path / "shares.npy", digits.x_test[:5] / 16)
+    np.save(tmp_path / "negative.npy", 16 - digits.x_test[:5])
+    own = finished.predict(tmp_path / "own.npy").filter(like="p(").to_numpy()
+    for name, word, how in (
+        ("bytes.npy", "divided by 15.9375", {}),
+        ("shares.npy", "multiplied by 16", {}),
+        ("bytes.npy", None, {"scale": 255.0}),
+        ("negative.npy", None, {"invert": True}),
+    ):
+        told = []
+        shares = finished.predict(tmp_path / name, **how, tell=told.append).filter(like="p(").to_numpy()
+        assert shares == pytest.approx(own, abs=0.02)
+        assert [word in note for note in told] == ([] if word is None else [True])
+    with pytest.warns(UserWarning, match="add --invert"):
+        finished.predict(tmp_path / "negative.npy")
+
+
+def test_the_same_examples_of_another_type_go_on_with_a_study_and_other_units_are_refused(
+    quick, digits, tmp_path
+):
+    def saved(name, x_train, x_test):
+        np.savez(
+            tmp_path / name, x_train=x_train, x_test=x_test, y_train=digits.y_train, y_test=digits.y_test
+        )
+        return str(tmp_path / name)
+
+    study = quick(data=saved("bytes.npz", digits.x_train, digits.x_test))
+    study.run()
+    assert study.facts["profile"]["high"] == 16
+    assert study.spec.scale == 16
+    assert "scale = 16.0" in (study.folder / "study.toml").read_text()
+    wide = saved("wide.npz", digits.x_train.astype(np.int64), digits.x_test.astype(float))
+    assert quick(data=wide, seeds=2).run().facts["scale"] == 16
+    shares = saved("shares.npz", digits.x_train / 16, digits.x_test / 16)
+    with pytest.raises(
+        StoreError, match=r"its examples are of shape \(8, 8\) from 0 to 1, the study's .* from 0 to 16"
+    ):
+        quick(data=shares, seeds=3).run()
+    with pytest.raises(InvalidArgument, match=r"scale is 16\.0 in the study, 255\.0 was asked for"):
+        quick(data=wide, scale=255)
+
+
 def test_what_is_not_in_the_study_is_refused_with_what_is(finished):
     with pytest.raises(InvalidArgument, match=r"'no dropout', 'dropout 0\.5', received 'dropout'"):
         finished.history("dropout")

@@ -510,7 +510,7 @@ WRONG = [
     (("show", "nowhere"), "the folder of a study"),
     (("report", "nowhere"), "nowhere"),
     (("predict", "nowhere", "x.png"), "nowhere"),
-    (("export", "nowhere"), "`dropstudy run` makes a study"),
+    (("export", "nowhere"), "To make one there: dropstudy run --out nowhere"),
     (("presets", "notebok"), "notebook"),
     (("data", "minst"), "mnist"),
 ]

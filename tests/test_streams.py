@@ -1,9 +1,15 @@
 """A study trains and is told of whatever its standard streams are: none, closed, or an object that can only write."""
 
+import ast
+import fcntl
 import io
 import os
+import pty
+import re
+import struct
 import subprocess
 import sys
+import termios
 from dataclasses import replace
 
 import pytest
@@ -12,9 +18,11 @@ import made_up
 from dropstudy import Study, tables, workers
 from dropstudy.errors import RunsFailed
 from dropstudy.live import Screen
+from dropstudy.progress import FALLBACK
 from dropstudy.running import crew
-from dropstudy.streams import say, terminal, usable_streams
+from dropstudy.streams import paragraphs, say, terminal, usable_streams
 from standin import AtOnce
+from test_architecture import SOURCE
 from test_study import SETTINGS
 
 
@@ -87,6 +95,78 @@ def test_a_process_whose_streams_are_closed_lets_no_file_take_their_numbers(tmp_
     command = f"exec {sys.executable} script.py {shut}"
     subprocess.run(["sh", "-c", command], cwd=tmp_path, check=True, timeout=60)  # noqa: S603, S607 - our own command
     assert (tmp_path / "file").read_text() in {"0 True", "None True"}
+
+
+# --- as wide as the terminal ---
+
+
+def test_paragraphs_are_as_wide_as_the_terminal_and_break_between_words(monkeypatch):
+    words = "a --flag 'no dropout' -0.87 (-1.20 to -0.55) " * 9 + "\n\n  short\n" + "x" * 100
+    assert paragraphs(words) == words
+    monkeypatch.setattr(type(sys.stdout), "isatty", lambda _: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "60")
+    shown = paragraphs(words)
+    assert shown.split() == words.split()
+    assert max(len(line) for line in shown.splitlines()[:-1]) <= 60
+    assert shown.splitlines()[-3:] == ["", "  short", "x" * 100]
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_a_command_at_the_end_of_a_line_is_whole_on_a_line_of_its_own(monkeypatch, width):
+    monkeypatch.setattr(type(sys.stdout), "isatty", lambda _: True, raising=False)
+    monkeypatch.setenv("COLUMNS", str(width))
+    command = "dropstudy run 'studies/a folder  whose name has blanks' --until-decided --data-dir 'my data'"
+    told = f"Error: study: expected one, received none of them, which is too few. To go on: {command}"
+    *others, last = paragraphs(told).splitlines()
+    assert last == command
+    assert max(map(len, others)) <= width
+    assert " ".join(others) + " " + last == told
+    for line in (*STUDY_TOLD, FALLBACK):
+        shown = paragraphs(line)
+        assert " ".join(shown.split()) == " ".join(line.split())
+        assert all(len(row) <= width or row.startswith("dropstudy ") for row in shown.splitlines())
+
+
+STUDY_TOLD = (
+    "The study has more than this asks for, and keeps it: seeds + 3 to 19; arms + 'dropout 0.25', 'dropout 0.5'.",
+    "12 of 24 runs are done, 2 begun, 10 to come. Go on with: dropstudy run studies/notebook",
+)
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_on_a_real_terminal_no_word_of_an_error_is_broken(tmp_path, width):
+    control, terminal_end = pty.openpty()
+    fcntl.ioctl(terminal_end, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
+    environment = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES"}}
+    words = [sys.executable, "-m", "dropstudy", "show", "a study that is not there"]
+    with subprocess.Popen(  # noqa: S603 - our own command
+        words, cwd=tmp_path, stderr=terminal_end, stdout=subprocess.PIPE, env=environment
+    ) as it:
+        assert it.wait(60) == 2
+    os.close(terminal_end)
+    rows = os.read(control, 10_000).decode().splitlines()
+    assert rows[-1] == "dropstudy run --out 'a study that is not there'"
+    assert all(len(row) <= width for row in rows[:-1])
+    assert " ".join(rows[:-1]).endswith("received no such file. To make one there:")
+
+
+def strings(path):
+    """Every text in a file of ours that is no docstring."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    documents = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documents:
+            yield node.value
+
+
+@pytest.mark.parametrize(
+    "path", sorted({*SOURCE.rglob("*.py")} - {SOURCE / "verdict" / "words.py"}), ids=lambda path: path.name
+)
+def test_a_command_that_is_proposed_can_be_copied(path):
+    """It names the folder itself and no stand-in for one, and no mark of typesetting stands around it."""
+    for text in strings(path):
+        assert "`dropstudy" not in text
+        assert not re.search(r"dropstudy [a-z]+ .*\b(DIR|FOLDER|SPEC)\b", text)
 
 
 # --- no run that finishes ---

@@ -56,17 +56,6 @@ def test_columns_that_do_not_fit_follow_below_with_no_number_broken(monkeypatch,
     assert all(shown.count(f"-{number}.5%") == 1 for number in range(10))
 
 
-def test_paragraphs_are_as_wide_as_the_terminal_and_break_between_words(monkeypatch):
-    words = "a --flag 'no dropout' -0.87 (-1.20 to -0.55) " * 9 + "\n\n  short\n" + "x" * 100
-    assert tables.paragraphs(words) == words
-    monkeypatch.setattr(type(sys.stdout), "isatty", lambda _: True, raising=False)
-    monkeypatch.setenv("COLUMNS", "60")
-    shown = tables.paragraphs(words)
-    assert shown.split() == words.split()
-    assert max(len(line) for line in shown.splitlines()[:-1]) <= 60
-    assert shown.splitlines()[-3:] == ["", "  short", "x" * 100]
-
-
 def test_numbers_stand_to_the_right():
     lines = tables.text(pd.DataFrame({"name": ["a", "b"], "n": [7, 1234]})).splitlines()
     ends = {len(line) for line in lines if line.endswith(("7", "1234"))}

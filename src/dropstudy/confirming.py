@@ -48,7 +48,7 @@ def prepare(folder: Path, spec: StudySpec, verdict: Verdict) -> list[Path]:
             "confirm",
             expected="a study whose validation data chose an arm, or that has one arm beside the baseline",
             received=_why_not(verdict),
-            next_step=f"`{command('show', folder)}` has its verdict.",
+            next_step=f"Its verdict: {command('show', folder)}",
         )
     Layout(folder).refuse_links()
     folders = []

@@ -92,8 +92,8 @@ def agreed(folder: Path, asked: StudySpec) -> StudySpec:
             str(folder),
             expected="runs that can stand in one table with those of the study that is there",
             received="; ".join(lines),
-            next_step="Choose a new folder with --out, or leave that out: "
-            f"`{command('run', folder)}` goes on with what it has.",
+            next_step="Choose another folder with --out. "
+            f"To go on with the study as it is: {command('run', folder)}",
         )
     return growth.grow(stored, asked)
 

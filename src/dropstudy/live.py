@@ -19,7 +19,7 @@ from dropstudy.names import counted, plain_name
 from dropstudy.pace import Pace, duration, epoch_cost
 from dropstudy.progress import EpochLines, run_ended
 from dropstudy.standing import accuracy_heading, begun, by_arm, columns
-from dropstudy.streams import terminal
+from dropstudy.streams import paragraphs, terminal
 from dropstudy.tables import heading
 
 if TYPE_CHECKING:
@@ -244,7 +244,8 @@ class LiveTable:
         return ", ".join(words) + ". Ctrl-C stops; what is done is kept."
 
     def _print(self, text: str) -> None:
-        self._console.print(Text(text))
+        # Long words are left to the terminal, which breaks them without a line's end in what is copied.
+        self._console.print(Text(paragraphs(text, self._console.file)), soft_wrap=True)
 
 
 def _widths(cells: dict[str, list[str]], width: int) -> dict[str, int]:

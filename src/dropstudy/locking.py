@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import socket
 from contextlib import contextmanager, suppress
 from stat import S_ISREG
@@ -108,7 +109,7 @@ def _locked(folder: Path, who: str) -> StudyLocked:
         str(folder),
         expected="a study that nobody else runs",
         received=f"one that {who or 'another process'} runs",
-        next_step="Wait for it, or look on with `dropstudy show`.",
+        next_step=f"Wait for it. To look on: dropstudy show {shlex.quote(str(folder))}",
     )
 
 

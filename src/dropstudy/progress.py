@@ -27,8 +27,8 @@ _BETWEEN_LINES = 10.0  # seconds after which a long epoch gives a sign of life
 _FEW = 2  # runs, up to which nobody needs to be told how far it is
 FALLBACK = (
     "MNIST was not found and could not be fetched when this study began: it uses the 8x8 digits that ship "
-    "with scikit-learn instead. `dropstudy data mnist` says where MNIST is looked for; once it is there, "
-    "`dropstudy run --data mnist --out FOLDER` makes the study with it."
+    "with scikit-learn instead. Where MNIST is looked for: dropstudy data mnist. "
+    "Once it is there, the study with it: dropstudy run --data mnist --out studies/mnist"
 )
 STAND_IN = "MNIST was not found; the 8x8 digits of scikit-learn stand in"
 

@@ -7,6 +7,7 @@ transaction; a newer one is refused. Whoever only reads gets a copy in memory.
 from __future__ import annotations
 
 import hashlib
+import shlex
 import sqlite3
 import time
 from contextlib import closing, contextmanager, suppress
@@ -228,7 +229,7 @@ def _look(path: Path) -> None:
             str(path),
             expected="the database of a study",
             received="no such file",
-            next_step="`dropstudy run` makes a study.",
+            next_step=f"To make one there: dropstudy run --out {shlex.quote(str(path.parent))}",
         )
     size = path.stat().st_size
     if size < _SMALLEST:

@@ -95,7 +95,7 @@ def parse_spec(table: Mapping[str, Any], origin: str = "study file") -> StudySpe
                 name,
                 expected=f"a value ({origin})",
                 received="none",
-                next_step="`dropstudy presets notebook` prints a complete study file.",
+                next_step="A complete study file: dropstudy presets notebook",
             )
     validation = _validation(table["validation"])
     return StudySpec(
@@ -157,7 +157,7 @@ def _read_table(source: str | Path) -> tuple[dict[str, Any], str]:
             "SPEC",
             expected=f"a preset ({', '.join(presets.names())}), a study file or the folder of a study",
             received=repr(str(source)),
-            next_step=f"{hint}`dropstudy presets` lists what ships.",
+            next_step=f"{hint}What ships: dropstudy presets",
         )
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig")), str(path)
@@ -166,7 +166,7 @@ def _read_table(source: str | Path) -> tuple[dict[str, Any], str]:
             str(path),
             expected="a study file in TOML",
             received=f"text that is not ({values.one_line(str(error))})",
-            next_step="`dropstudy presets notebook` prints a complete study file.",
+            next_step="A complete study file: dropstudy presets notebook",
         ) from error
     except OSError as error:
         raise InvalidArgument(

@@ -38,7 +38,7 @@ def training_sizes(spec: StudySpec, n: int) -> tuple[int, ...]:
             "train_sizes",
             expected=f"at most the {available:,} training examples{held}",
             received=str(max(sizes)),
-            next_step='`"all"` stands for as many as there are.',
+            next_step='"all" stands for as many as there are.',
         )
     if len(set(sizes)) < len(sizes):
         raise InvalidArgument(

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import io
 import os
+import re
+import shutil
 import sys
-from contextlib import contextmanager
+import textwrap
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,10 +19,12 @@ if TYPE_CHECKING:
 
 _NAMES = ("stdout", "stderr")
 _DESCRIPTORS = 3
+_WIDTH = 80  # where a terminal does not say
+_COMMAND = "dropstudy [a-z]"
 
 
 def say(text: str, stream: Any = None) -> None:
-    """Print a line at once; nothing where there is no stream for it.
+    """Print a line at once, as `paragraphs` has it; nothing where there is no stream for it.
 
     Args:
         text: the line.
@@ -27,13 +32,48 @@ def say(text: str, stream: Any = None) -> None:
     """
     stream = sys.stdout if stream is None else stream
     if stream is not None and not getattr(stream, "closed", False):
-        print(text, file=stream, flush=hasattr(stream, "flush"))
+        print(paragraphs(text, stream), file=stream, flush=hasattr(stream, "flush"))
 
 
 def terminal(stream: Any = None) -> bool:
     """True where a stream, or else `sys.stdout`, is a terminal."""
     stream = sys.stdout if stream is None else stream
     return not getattr(stream, "closed", True) and hasattr(stream, "isatty") and bool(stream.isatty())
+
+
+def columns(stream: Any = None) -> int:
+    """How wide a terminal is."""
+    width = shutil.get_terminal_size((0, 0)).columns
+    if not width:  # standard output is none; another stream may be
+        with suppress(OSError, AttributeError, ValueError):
+            width = os.get_terminal_size(stream.fileno()).columns
+    return width or _WIDTH
+
+
+def paragraphs(words: str, stream: Any = None) -> str:
+    """Lines of text, each a paragraph, as wide as the terminal; as they are where there is none.
+
+    Lines break between words. A command at the end of a line is left whole, on a line of its own, so that it can be
+    copied: a quoted name in it may hold spaces.
+
+    Args:
+        words: the text.
+        stream: where it is going to be printed; `sys.stdout` where it is None.
+    """
+    return "\n".join(_lines(words, columns(stream))) if terminal(stream) else words
+
+
+def _lines(words: str, width: int) -> Iterator[str]:
+    for line in words.splitlines():
+        if len(line) <= width:
+            yield line
+            continue
+        said, command = re.fullmatch(rf"((?:.*: )?)({_COMMAND}.*)|(.*)", line).group(1, 2)  # type: ignore[union-attr]
+        text = line if command is None else said.rstrip()
+        if text:
+            yield textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)
+        if command is not None:
+            yield command
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,7 +81,7 @@ class Study(Results):
                 str(folder),
                 expected=f"the folder of a study, with a {STUDY_FILE}",
                 received="no such file",
-                next_step="`dropstudy run` makes a study.",
+                next_step=f"To make one there: dropstudy run --out {shlex.quote(str(folder))}",
             )
         # By its file: a folder may bear the name of a preset.
         return cls(Path(folder) / STUDY_FILE, out=folder)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import shutil
 import textwrap
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dropstudy.files import write_text
-from dropstudy.streams import terminal
+from dropstudy.streams import columns, terminal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,7 +49,7 @@ def text(frame: pd.DataFrame) -> str:
 
 
 def _width() -> int:
-    return shutil.get_terminal_size().columns if terminal() else _PIPE_WIDTH
+    return columns() if terminal() else _PIPE_WIDTH
 
 
 def _table(frame: pd.DataFrame, columns: list[int], widest_name: int | None = None) -> Table:
@@ -79,17 +78,6 @@ def _drawn(table: Table, width: int) -> str:
 def heading(name: str) -> str:
     """A column's heading, in several lines where it is long."""
     return textwrap.fill(name, _HEADING, break_long_words=False)
-
-
-def paragraphs(words: str) -> str:
-    """Lines of text, each a paragraph, as wide as the terminal."""
-    width = _width()
-    return "\n".join(
-        textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False)
-        if len(line) > width
-        else line
-        for line in words.splitlines()
-    )
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:

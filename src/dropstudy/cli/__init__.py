@@ -17,6 +17,7 @@ from dropstudy.cli.running import run
 from dropstudy.cli.sameness import diff
 from dropstudy.cli.space import rm
 from dropstudy.cli.surroundings import data, doctor, presets
+from dropstudy.cli.telling import tell
 from dropstudy.cli.viewing import view
 from dropstudy.errors import DropstudyError
 from dropstudy.streams import open_descriptors, usable_streams
@@ -83,8 +84,8 @@ def main() -> None:
         with usable_streams():
             app()
     except DropstudyError as error:
-        typer.echo(f"Error: {error}", err=True)
+        tell(f"Error: {error}", err=True)
         sys.exit(error.exit_code)
     except OSError as error:  # a disk, a folder, a permission: not a fault of the program
-        typer.echo(f"Error: {error}", err=True)
+        tell(f"Error: {error}", err=True)
         sys.exit(DropstudyError.exit_code)

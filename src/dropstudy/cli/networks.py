@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from dropstudy.cli.arguments import ArmName, Folder, HiddenOf, Seed, TrainSize
+from dropstudy.cli.telling import tell
 from dropstudy.streams import terminal
 
 
@@ -58,7 +59,7 @@ def predict(  # noqa: PLR0917 - a command's flags, which typer reads off the sig
     )
     if out is not None:
         tables.write_csv(frame, out)
-        typer.echo(f"{len(frame)} examples: {out}")
+        tell(f"{len(frame)} examples: {out}")
     elif terminal():
         typer.echo(tables.text(frame))
     else:
@@ -88,8 +89,8 @@ def export(  # noqa: PLR0917 - as above
     )
     scale = study.facts["scale"]
     divided = f", divided by {scale:g}" if scale != 1 else ""
-    typer.echo(f"{path}\nIts input: {study.features} numbers an example{divided}.")
+    tell(f"{path}\nIts input: {study.features} numbers an example{divided}.")
     if file_format is ExportFormat.KERAS:
-        typer.echo(
+        tell(
             "Open it with keras.models.load_model; where only jax is installed, set KERAS_BACKEND=jax first."
         )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dropstudy.cli.arguments import DataDir, Folder
+from dropstudy.cli.telling import tell
 from dropstudy.errors import RunsFailed
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def show(
         print_result(now)
     if pairs:
         print_pairs(now)
-    typer.echo(f"{sizes_in_words(study.sizes())}.")
+    tell(f"{sizes_in_words(study.sizes())}.")
     report_failures(now)
 
 
@@ -69,7 +70,7 @@ def report(
     for path in study.write(now):
         typer.echo(path)
     if now.left_out:
-        typer.echo(now.left_out, err=True)
+        tell(now.left_out, err=True)
 
 
 def print_standing(now: Source) -> None:
@@ -88,7 +89,7 @@ def print_standing(now: Source) -> None:
     whose = (
         f"{runner[0].upper()}{runner[1:]} runs it." if runner else f"Go on with: {command('run', now.folder)}"
     )
-    typer.echo(f"{standing.summary(standings)} {whose}")
+    tell(f"{standing.summary(standings)} {whose}")
     typer.echo(tables.text(pd.DataFrame(standing.columns(arms, standing.accuracy_heading(standings)))))
 
 
@@ -103,13 +104,13 @@ def print_result(now: Source) -> None:
         if any(comparison.n for comparison in shape.comparisons):
             where = f"{shape_title(shape.hidden, shape.train_size)}: " if len(now.verdict.shapes) > 1 else ""
             title = f"{where}Test accuracy against {shape.baseline!r}, paired by seed, percentage points"
-            typer.echo(f"\n{tables.paragraphs(title)}")
+            tell("\n" + title)
             typer.echo(tables.text(comparison_cells(shape)))
             title = f"{where}The gap between training and evaluation, percentage points"
-            typer.echo(f"\n{tables.paragraphs(title)}")
+            tell("\n" + title)
             typer.echo(tables.text(gap_cells(shape)))
     told = [*([now.left_out] if now.left_out else []), str(now.verdict)]
-    typer.echo(f"\n{tables.paragraphs(chr(10).join(told))}")
+    tell("\n" + chr(10).join(told))
 
 
 def export_command(now: Source) -> str | None:
@@ -149,7 +150,7 @@ def print_pairs(now: Source) -> None:
     frame = now.mcnemar()
     frame["p_value"] = [f"{p:.2g}" for p in frame["p_value"]]
     frame.columns = [name.replace("_", " ") for name in frame.columns]
-    typer.echo("\nPairs of runs: test examples that both, one or neither got right, and McNemar's exact p")
+    tell("\nPairs of runs: test examples that both, one or neither got right, and McNemar's exact p")
     typer.echo(tables.text(frame))
 
 
@@ -160,7 +161,7 @@ def print_summaries(now: Source) -> None:
     from dropstudy.report import shape_title, summary_cells
 
     if now.facts["fallback"]:
-        typer.echo(FALLBACK)
+        tell(FALLBACK)
     summaries = now.summaries
     shapes = list(dict.fromkeys((summary.hidden, summary.train_size) for summary in summaries))
     for shape in shapes:

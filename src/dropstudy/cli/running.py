@@ -11,6 +11,7 @@ import typer
 from dropstudy.cli import arguments
 from dropstudy.cli.arguments import DataDir
 from dropstudy.cli.results import export_command, print_result, print_summaries, report_failures
+from dropstudy.cli.telling import tell
 from dropstudy.errors import InvalidArgument
 
 if TYPE_CHECKING:
@@ -98,7 +99,6 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
 
     Example: dropstudy run notebook --epochs 5 --out studies/quick
     """
-    from dropstudy import tables
     from dropstudy.deciding import refuse_to_confirm
     from dropstudy.live import Screen
     from dropstudy.progress import Silent
@@ -132,11 +132,11 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
     if confirm:
         refuse_to_confirm(study.spec, adds_seeds=until is not None)
 
-    say: Callable[[str], None] = _nothing if quiet else typer.echo
+    say: Callable[[str], None] = _nothing if quiet else tell
     if study.kept:
         say(f"The study has more than this asks for, and keeps it: {'; '.join(study.kept)}.")
     if dry_run:
-        typer.echo(study.rehearse(workers=workers, device=device))
+        tell(str(study.rehearse(workers=workers, device=device)))
         return
     if study.finished:
         say(f"This study is finished; nothing to train. {study.folder}")
@@ -146,7 +146,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
             if is_current(now):
                 # Told as its report told it: to estimate all again takes longer than the rest of this command.
                 print_summaries(now)
-                typer.echo(f"\n{tables.paragraphs(told(now))}")
+                tell("\n" + told(now))
                 report_failures(now)
                 return
     try:
@@ -164,7 +164,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
             say("\n".join(_what_there_is_now(now, len(files))))
     except KeyboardInterrupt:
         more = " --until-decided" * until_decided + " --confirm" * confirm
-        typer.echo(f"\nInterrupted. {_how_to_go_on(study, data_dir, more)}", err=True)
+        tell(f"\nInterrupted. {_how_to_go_on(study, data_dir, more)}", err=True)
         raise typer.Exit(INTERRUPTED) from None
     report_failures(now)
     if in_vain is not None:

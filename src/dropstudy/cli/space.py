@@ -9,6 +9,7 @@ import typer
 
 from dropstudy.cli import arguments
 from dropstudy.cli.arguments import Folder
+from dropstudy.cli.telling import tell
 from dropstudy.errors import InvalidArgument
 from dropstudy.names import counted
 
@@ -81,6 +82,6 @@ def rm(  # noqa: PLR0917 - a command's flags, which typer reads off the signatur
         remove_weights(folder)
     else:
         left = remove_study(folder)
-    typer.echo(f"Removed {what}.")
+    tell(f"Removed {what}.")
     if left:
-        typer.echo(f"{folder} stays, for what is not the study's: {', '.join(left)}.")
+        tell(f"{folder} stays, for what is not the study's: {', '.join(left)}.")

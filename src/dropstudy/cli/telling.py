@@ -1,0 +1,14 @@
+"""Sentences on a terminal: as wide as it is, no word broken."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from dropstudy.streams import paragraphs
+
+
+def tell(text: str, *, err: bool = False) -> None:
+    """Print sentences to standard output, or to standard error."""
+    typer.echo(paragraphs(text, sys.stderr if err else sys.stdout), err=err)

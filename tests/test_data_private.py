@@ -131,7 +131,7 @@ def test_workers_load_no_library_and_no_programs_of_another_users(own_cache, mon
 
 @as_superuser
 def test_a_page_has_no_script_of_another_users(own_cache, monkeypatch):
-    monkeypatch.setattr("vl_convert.javascript_bundle", lambda _: "drawn")
+    monkeypatch.setattr(vega, "apart", lambda *_: "drawn")
     vega.vega.cache_clear()
     assert vega.vega() == "drawn"
     (script,) = own_cache.glob("scripts/*.js")

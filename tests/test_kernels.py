@@ -6,10 +6,11 @@ import stat
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 
-from dropstudy import hardware
+from dropstudy import doctor, hardware
 from dropstudy import kernels as room
 from dropstudy.data import cache
 from dropstudy.kernels import VARIABLE, kernels
@@ -165,3 +166,12 @@ def test_a_library_that_has_gone_meanwhile_is_done_without():
     path.mkdir()  # nor can it be made again
     with LocalWorkers(1) as crew:
         assert crew.submit(own_kernels).result(timeout=60) == []
+
+
+def test_doctor_says_so_where_a_worker_dies(monkeypatch):
+    monkeypatch.setenv(VARIABLE, "off")
+    monkeypatch.setattr(doctor, "device_name", partial(os.kill, os.getpid(), 0))
+    monkeypatch.setattr(doctor, "own_kernels", partial(os._exit, 1))
+    device, *_ = doctor.lines()
+    assert "but a worker could not be asked (TerminatedWorkerError: " in device
+    assert "\n" not in device

@@ -3,8 +3,10 @@
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,8 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFont
 
+import acting
 from dropstudy.canvases import without_idle_canvases
-from dropstudy.pictures import Drawing, pictures
+from dropstudy.errors import DropstudyError
+from dropstudy.pictures import Drawing, apart, pictures
+from dropstudy.store import Store
 
 
 def spec(values, mark, low=0.0, high=1.0, **looks):
@@ -104,21 +109,60 @@ def test_letters_are_the_carried_typefaces_whatever_the_machine_has_and_its_own_
     assert written(tmp_path, "Aileron", FONTCONFIG_FILE=str(nothing)) != written(tmp_path, "Aileron")
 
 
-def test_pictures_come_from_other_processes_and_from_this_one_where_those_die(monkeypatch):
+def test_pictures_come_from_other_processes_and_from_a_new_one_where_one_dies(monkeypatch, tmp_path):
     chart = spec([0.3, 0.6], "point")
     here = pictures(chart)
     assert here["png"].startswith(b"\x89PNG")
     with Drawing() as drawing:
         assert drawing.begin(chart)()["png"] == here["png"]
-    monkeypatch.setattr("dropstudy.pictures.pictures", dies_elsewhere)
+    monkeypatch.setattr("dropstudy.pictures.pictures", dies_once)
     with Drawing() as drawing:
-        assert drawing.begin(f"{os.getpid()}")() == {"svg": b"drawn here"}
+        assert drawing.begin(f"{tmp_path / 'mark'}")() == {"svg": b"drawn the second time"}
 
 
-def dies_elsewhere(spec, formats=()):
-    """As a process that is killed, unless it is the one that `spec` names."""
+def dies_once(spec, formats=()):
+    """As a process that is killed, the first time."""
     if formats:  # the start of a process that draws
         return {}
-    if os.getpid() != int(spec):
+    if not Path(spec).exists():
+        Path(spec).touch()
         os._exit(1)
-    return {"svg": b"drawn here"}
+    return {"svg": b"drawn the second time"}
+
+
+def dies_always(*_):
+    sys.stderr.write("the last words of a JavaScript engine")
+    sys.stderr.flush()
+    os.kill(os.getpid(), signal.SIGTRAP)
+
+
+def test_a_drawing_library_that_always_dies_takes_nothing_with_it_and_is_told_of_in_a_line(
+    monkeypatch, capfd
+):
+    monkeypatch.setattr("dropstudy.pictures.pictures", dies_always)
+    with Drawing() as drawing, pytest.raises(DropstudyError) as caught:
+        drawing.begin("a chart")()
+    assert "ended its process, twice" in str(caught.value)
+    with pytest.raises(DropstudyError, match="What was trained is kept"):
+        apart(dies_always)
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="bounds the address space as Linux does")
+def test_a_command_whose_figures_cannot_be_drawn_ends_in_a_line_and_what_it_trained_is_kept(tmp_path):
+    """V8 wants more address space than this, and ends the process that asks."""
+    words = acting.command("run", *acting.SETTINGS, "--out", tmp_path / "study")
+    done = subprocess.run(  # noqa: S603 - our own
+        ["/bin/sh", "-c", 'ulimit -v 60000000; exec "$@"', "sh", *words],
+        env=acting.environment(figures=True),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 2, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("Error: figures: expected a drawing library")
+    assert "Drawing the figures." in done.stdout
+    with Store(tmp_path / "study") as store:
+        assert set(store.status().values()) == {"done"}

@@ -8,7 +8,6 @@ from math import nan
 
 import pandas as pd
 import pytest
-import vl_convert
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -181,7 +180,7 @@ def test_the_script_that_draws_is_kept_and_gathered_again_where_it_was_damaged(t
     vega.cache_clear()
     code = vega()
     (kept,) = tmp_path.glob("scripts/vega-*.js")
-    monkeypatch.setattr(vl_convert, "javascript_bundle", None)
+    monkeypatch.setattr("dropstudy.report.vega.apart", None)
     vega.cache_clear()
     assert vega() == code
     monkeypatch.undo()

@@ -4,6 +4,7 @@ import atexit
 import errno
 import importlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,11 +16,15 @@ from pathlib import Path
 import psutil
 import pytest
 from loky.backend import fork_exec
+from loky.backend.context import LokyContext
 
+import acting
 from dropstudy import running
 from dropstudy.data.cache import code_folder
+from dropstudy.errors import StoreError
 from dropstudy.hardware import physical_cores
 from dropstudy.kernels import VARIABLE
+from dropstudy.study import Study
 from dropstudy.workers import LocalWorkers, _programs
 
 PATIENCE = 60  # seconds until a hang is called one
@@ -223,6 +228,53 @@ def test_a_coordinator_imports_no_array_framework():
 
 def test_there_is_at_least_one_core_and_no_more_than_this_process_may_use():
     assert 1 <= physical_cores() <= len(os.sched_getaffinity(0))
+
+
+@pytest.mark.parametrize("error", [errno.EROFS, errno.ENOSPC, errno.ENOENT, errno.EACCES])
+def test_a_place_for_semaphores_that_cannot_be_written_is_named_before_anything_is_begun(
+    tmp_path, monkeypatch, error
+):
+    def lock(_):
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr(LokyContext, "Lock", lock)
+    with pytest.raises(StoreError) as caught:
+        Study(data="digits", hidden=(4,), epochs=1, seeds=1, out=tmp_path / "study").run()
+    assert caught.value.subject == ("/dev/shm" if sys.platform == "linux" else "semaphores")  # noqa: S108 - its name
+    assert caught.value.received == os.strerror(error)
+    assert not (tmp_path / "study" / "study.db").exists()
+    with LocalWorkers(1) as crew:
+        assert isinstance(crew.submit(os.getpid).exception(timeout=PATIENCE), StoreError)
+
+
+MOUNTED = 'mount -t tmpfs -o size=4k{options} tmpfs /dev/shm && {{ {before}; exec "$@"; }} || exit 77'
+
+
+@pytest.mark.skipif(not shutil.which("unshare"), reason="mounts where nobody else sees it")
+@pytest.mark.parametrize(
+    ("options", "before", "said"),
+    [
+        (",ro", "true", "received Read-only file system"),
+        (
+            "",
+            "head -c 8192 /dev/zero > /dev/shm/filler 2> /dev/null; true",
+            "received No space left on device",
+        ),
+    ],
+)
+def test_the_same_for_real(tmp_path, options, before, said):
+    command = ("run", *acting.SETTINGS, "--out", tmp_path / "study")
+    done = subprocess.run(  # noqa: S603 - our own
+        ["unshare", "--mount", "sh", "-c", MOUNTED.format(options=options, before=before), "sh",  # noqa: S607 - where it is differs
+         *acting.command(*command)],
+        env=acting.environment(), capture_output=True, text=True, timeout=PATIENCE, check=False,
+    )  # fmt: skip
+    if done.returncode in {1, 77}:
+        pytest.skip(f"not allowed to mount: {done.stderr}")
+    (line,) = done.stderr.splitlines()
+    assert (done.returncode, line.startswith("Error: /dev/shm: expected room")) == (2, True)
+    assert said in line
+    assert not (tmp_path / "study" / "study.db").exists()
 
 
 # Death

@@ -20,9 +20,13 @@ def lines() -> list[str]:
     """Device, precision, kernels, workers, versions and folders, one line each. Starts one worker, to ask it."""
     chosen = choose_device()
     workers = LocalWorkers(1, chosen)
+    own: list[str] = []
     try:
         device = workers.submit(device_name).result()
         own = workers.submit(own_kernels).result()
+    except Exception as error:  # noqa: BLE001 - whatever is wrong here is what this is asked for
+        said = " ".join(str(error).split())
+        device = f"{chosen}, but a worker could not be asked ({type(error).__name__}: {said})"
     finally:
         workers.shutdown()
     libraries = ("dropstudy", "jax", "jaxlib", "keras", "numpy", "scikit-learn")

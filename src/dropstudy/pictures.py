@@ -1,13 +1,18 @@
-"""A chart's specification as pictures, drawn here or in other processes. Light to import: each of those has to."""
+"""A chart's specification as pictures, drawn in other processes. Light to import: each of those has to.
+
+The drawing library holds a JavaScript engine, which ends its process where it lacks memory or address space.
+"""
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import BrokenExecutor
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import vl_convert
 
 from dropstudy.canvases import without_idle_canvases
+from dropstudy.errors import DropstudyError
 from dropstudy.hardware import physical_cores
 from dropstudy.typefaces import carried_first
 from dropstudy.workers import LocalWorkers
@@ -21,11 +26,15 @@ FORMATS = ("png", "svg", "pdf")
 PIXELS_PER_POINT = 2  # of PNG: sharp at 5 inches in print and on dense screens
 
 _MOST_PROCESSES = 4
+_STDERR = 2
 _NOTHING = '{"mark": "point", "data": {"values": []}}'
 
 
+T = TypeVar("T")
+
+
 def pictures(spec: str, formats: Sequence[str] = FORMATS) -> dict[str, bytes]:
-    """A chart in each of the formats.
+    """A chart in each of the formats, drawn in the process that calls this.
 
     It is laid out once; PNG and PDF are made from the SVG, so that all show the same.
 
@@ -43,6 +52,19 @@ def pictures(spec: str, formats: Sequence[str] = FORMATS) -> dict[str, bytes]:
     return {kind: bytes(make[kind]()) for kind in formats}
 
 
+def apart(call: Callable[..., T], *arguments: Any) -> T:
+    """What a call of the drawing library gives, made in a process of its own.
+
+    Raises:
+        DropstudyError: that process died, and so did another one.
+    """
+    workers = LocalWorkers(1, None)
+    try:
+        return _twice(workers, call, *arguments)()
+    finally:
+        workers.shutdown(cancel_futures=True)
+
+
 class Drawing:
     """Processes that draw pictures while this one goes on; they start at once, and end with the `with` block.
 
@@ -51,9 +73,9 @@ class Drawing:
 
     def __init__(self) -> None:
         count = max(1, min(physical_cores() - 1, _MOST_PROCESSES))  # one core is for this process
-        self._workers = LocalWorkers(count)
+        self._workers = LocalWorkers(count, None)
         for _ in range(count):  # what draws takes half a second to start
-            self._workers.submit(pictures, _NOTHING, ("svg",))
+            self._workers.submit(_silently, pictures, _NOTHING, ("svg",))
 
     def __enter__(self) -> Self:
         return self
@@ -64,13 +86,40 @@ class Drawing:
         self._workers.shutdown(cancel_futures=True)
 
     def begin(self, spec: str) -> Callable[[], dict[str, bytes]]:
-        """Have a chart drawn in all formats; what is returned waits for the pictures and gives them."""
-        future: Future[dict[str, bytes]] = self._workers.submit(pictures, spec)
+        """Have a chart drawn in all formats; what is returned waits for the pictures and gives them.
 
-        def drawn() -> dict[str, bytes]:
-            try:
-                return future.result()
-            except BrokenExecutor:  # the process was killed, for its memory perhaps
-                return pictures(spec)
+        It raises DropstudyError where the process that drew died, and so did another one.
+        """
+        return _twice(self._workers, pictures, spec)
 
-        return drawn
+
+def _twice(workers: LocalWorkers, call: Callable[..., T], *arguments: Any) -> Callable[[], T]:
+    """Begin a call in another process; what is returned gives its answer, from a new process if that one died."""
+    future: Future[T] = workers.submit(_silently, call, *arguments)
+
+    def answer() -> T:
+        try:
+            return future.result()
+        except BrokenExecutor:
+            pass
+        again: Future[T] = workers.submit(_silently, call, *arguments)
+        try:
+            return again.result()
+        except BrokenExecutor:
+            raise DropstudyError(
+                "figures",
+                expected="a drawing library (vl-convert) that works here",
+                received="one that ended its process, twice",
+                next_step="What was trained is kept. Lift the limit on memory or address space (ulimit -v), "
+                "if there is one, and run the same command again.",
+            ) from None
+
+    return answer
+
+
+def _silently(call: Callable[..., T], *arguments: Any) -> T:
+    """Call, in a process that may die of it and would fill the screen with its last words."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, _STDERR)
+    os.close(nowhere)
+    return call(*arguments)

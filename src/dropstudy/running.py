@@ -18,7 +18,7 @@ from dropstudy.space import KeepBest, drop_weights
 from dropstudy.store import Store
 from dropstudy.streams import usable_streams
 from dropstudy.watching import answer
-from dropstudy.workers import LocalWorkers, distrust, lanes_that_fit
+from dropstudy.workers import LocalWorkers, check_semaphores, distrust, lanes_that_fit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -49,6 +49,8 @@ def train_missing(
         The specification with nothing left open.
     """
     with lock(where):
+        if executor is None:
+            check_semaphores()  # before anything is begun
         spec = folder.agreed(where, spec)  # another process may have begun one meanwhile
         dataset = load_dataset(spec.data, data_dir=data_dir, scale=spec.scale)
         folder.check_data(where, dataset)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import sys
 import threading
 import time
 import warnings
@@ -27,6 +28,7 @@ from loky.backend.context import LokyContext
 from loky.backend.utils import kill_process_tree
 
 from dropstudy.data import cache
+from dropstudy.errors import StoreError
 from dropstudy.hardware import kind_of_machine
 from dropstudy.kernels import FOLDER, VARIABLE, kernels
 from dropstudy.safe_path import VARIABLE as SAFE_PATH
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from dropstudy.records import Run, Segment, SegmentResult
 
 _LOOK_FOR_COORDINATOR = 1.0  # seconds between looks
+_SEMAPHORES = "/dev/shm" if sys.platform == "linux" else "semaphores"  # noqa: S108 - where Linux keeps them
 _ZSTD = b"\x28\xb5\x2f\xfd"  # what a file begins with that is packed so: RFC 8878
 _FEEDER_ENDS = 5.0  # seconds; it has been told to, and has nothing left to do
 
@@ -105,10 +108,10 @@ class LocalWorkers(Executor):
 
     Args:
         count: number of processes.
-        device: what they train on; a GPU is for one process.
+        device: what they train on; a GPU is for one process. None where they do other work.
     """
 
-    def __init__(self, count: int, device: Device = "cpu") -> None:
+    def __init__(self, count: int, device: Device | None = "cpu") -> None:
         self._device = device
         self._mine = threading.local()
         self._lock = threading.Lock()
@@ -185,7 +188,7 @@ class LocalWorkers(Executor):
             with self._lock:
                 if self._closed:
                     raise CancelledError
-                _start_trackers()
+                check_semaphores()
                 self._mine.pool = loky.ProcessPoolExecutor(
                     max_workers=1,
                     timeout=None,
@@ -228,6 +231,25 @@ def _start_trackers() -> None:
                 os.environ[SAFE_PATH] = before
 
 
+def check_semaphores() -> None:
+    """See whether worker processes can be started here: what they share is kept in semaphores.
+
+    Raises:
+        StoreError: none can be made.
+    """
+    _start_trackers()  # or else the first semaphore would
+    try:
+        LokyContext().Lock()
+    except (OSError, ImportError) as error:
+        raise StoreError(
+            _SEMAPHORES,
+            expected="room and the right to write, for the semaphores of worker processes",
+            received=getattr(error, "strerror", None) or str(error),
+            next_step="Mount it, so that it can be written (mount -t tmpfs tmpfs /dev/shm; docker run --shm-size=64m), "
+            "or remove what fills it.",
+        ) from error
+
+
 def _end(pool: loky.ProcessPoolExecutor, *, kill: bool) -> None:
     """End a worker, and the threads that served it.
 
@@ -267,25 +289,31 @@ def _intact_programs() -> Path:
     return folder
 
 
-def _environment(device: Device) -> dict[str, str]:
-    """What a worker's environment adds: a compilation cache on disk shared by all; on a CPU one thread."""
-    shared = {
+def _environment(device: Device | None) -> dict[str, str]:
+    """What a worker's environment adds: one thread on a CPU; for training a compilation cache on disk shared by all."""
+    always = {
+        SAFE_PATH: "1",
+        # loky takes a worker that grows for one that leaks, and starts another. Ours grow by what they train.
+        "LOKY_MAX_MEMORY_LEAK_SIZE": "1e18",
+    }
+    one_thread = {"OMP_NUM_THREADS": "1"}
+    if device is None:
+        return {**always, **one_thread}
+    programs = {
         "JAX_COMPILATION_CACHE_DIR": str(_intact_programs()),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
-        # loky takes a worker that grows for one that leaks, and starts another. Ours grow by what they train.
-        "LOKY_MAX_MEMORY_LEAK_SIZE": "1e18",
-        SAFE_PATH: "1",
     }
     if device == "gpu":
-        return {**shared, "JAX_PLATFORMS": "cuda"}
-    one_thread = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+        return {**always, **programs, "JAX_PLATFORMS": "cuda"}
+    flags = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
     return {
-        **shared,
-        "XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} {one_thread}".strip(),
+        **always,
+        **programs,
+        **one_thread,
+        "XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} {flags}".strip(),
         # The size of XLA's own thread pools. The flags above do not reach those of its matrix kernels.
         "NPROC": "1",
-        "OMP_NUM_THREADS": "1",
         "JAX_PLATFORMS": "cpu",
         VARIABLE: str(kernels().path or "off"),
     }

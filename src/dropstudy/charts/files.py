@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dropstudy.errors import InvalidArgument
 from dropstudy.files import write_files
-from dropstudy.pictures import FORMATS, pictures
+from dropstudy.pictures import FORMATS, apart, pictures
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,12 +32,13 @@ def save(
     Raises:
         InvalidArgument: a format that is none of these.
         StoreError: the disk is full, or the folder cannot be written.
+        DropstudyError: the drawing library ended its process, twice.
     """
     for kind in formats:
         if kind not in FORMATS:
             raise InvalidArgument("formats", expected=" or ".join(FORMATS), received=repr(kind))
     spec = chart if isinstance(chart, dict) else chart.to_dict(validate=False)
-    drawn = files(pictures(spec_json(spec), formats), path_without_suffix)
+    drawn = files(apart(pictures, spec_json(spec), formats), path_without_suffix)
     write_files(drawn)
     return list(drawn)
 

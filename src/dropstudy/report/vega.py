@@ -9,6 +9,7 @@ from importlib.metadata import version
 import vl_convert
 
 from dropstudy.data.cache import code_folder, is_intact, keep
+from dropstudy.pictures import apart
 
 FOLDER = "scripts"
 """Of the cache."""
@@ -22,7 +23,7 @@ def vega() -> str:
     path = code_folder(FOLDER) / f"vega-{version('vl-convert-python')}.js"
     if is_intact(path):
         return path.read_text(encoding="utf-8")
-    code = vl_convert.javascript_bundle(_SNIPPET).replace("</script", "<\\/script")
+    code = apart(vl_convert.javascript_bundle, _SNIPPET).replace("</script", "<\\/script")
     with suppress(OSError):  # a full disk costs a second, no page
         keep(path, code.encode())
     return code

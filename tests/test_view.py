@@ -2,12 +2,13 @@
 
 import http.client
 import json
+import re
 import signal
 import socket
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
 
@@ -16,17 +17,20 @@ from browsers import draw_all, real_browser, until, watched_page
 from dropstudy import Study
 from dropstudy.errors import InvalidArgument, StoreError
 from dropstudy.progress import Silent
-from dropstudy.view import listen, server_of
+from dropstudy.view import Doors, connections, listen, server_of
 from dropstudy.view import live as live_module
 from dropstudy.view.live import LivePage
 from sources import trained_at_once
+
+TOKEN, TICKET = "the-token", "the-ticket"
+PAGE = f"/{TOKEN}/"
 
 
 @contextmanager
 def serving(folder):
     """The port of a server for a study."""
     channel = listen(0)
-    server = server_of(LivePage(folder))
+    server = server_of(LivePage(folder), Doors(TOKEN, TICKET))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [channel]})
     thread.start()
     try:
@@ -38,7 +42,7 @@ def serving(folder):
         assert not thread.is_alive()
 
 
-def ask(port, path="/", *, method="GET", host="127.0.0.1"):
+def ask(port, path=PAGE, *, method="GET", host="127.0.0.1"):
     """What comes back for a request whose path and host are sent as they are: status, headers, body."""
     with socket.create_connection(("127.0.0.1", port), timeout=20) as channel:
         channel.sendall(f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
@@ -65,7 +69,7 @@ def test_the_page_and_its_state_are_served(port):
     assert headers["content-type"].startswith("text/html")
     assert headers["cache-control"] == "no-store"
     assert 'data-live="' in body
-    state = json.loads(ask(port, "/state", host=f"localhost:{port}")[2])
+    state = json.loads(ask(port, f"{PAGE}state", host=f"localhost:{port}")[2])
     assert f'data-live="{state["version"]}"' in body
     assert "All 4 runs have ended." in body
     assert "4 of 4 runs finished" in body
@@ -81,7 +85,11 @@ def test_a_request_by_another_name_is_refused(port, host):
 @pytest.mark.parametrize(
     "path",
     [
+        "/",
+        "/state",
+        "/another-token/",
         "/study.db",
+        f"{PAGE}study.db",
         "/../study.db",
         "/%2e%2e/study.db",
         "/..%2f..%2fetc/passwd",
@@ -103,7 +111,7 @@ def test_no_file_can_be_reached_by_any_path(port, study, path):
 def test_nothing_can_be_written(port, study, method):
     before = {path: path.stat().st_mtime_ns for path in study.folder.rglob("*")}
     assert ask(port, method=method)[0] == 405
-    assert ask(port, "/state", method=method)[0] == 405
+    assert ask(port, f"{PAGE}state", method=method)[0] == 405
     assert {path: path.stat().st_mtime_ns for path in study.folder.rglob("*")} == before
 
 
@@ -159,7 +167,7 @@ def test_the_page_in_the_browser_follows_the_study(tmp_path, monkeypatch):
     with (
         real_browser() as browser,
         serving(study.folder) as port,
-        watched_page(browser, f"http://localhost:{port}/", offline=False) as page,
+        watched_page(browser, f"http://localhost:{port}/{TICKET}", offline=False) as page,
     ):
         draw_all(page)
         rows = page.locator("#runs tbody tr")
@@ -180,8 +188,9 @@ def test_the_command_serves_until_it_is_interrupted(study):
     command = [sys.executable, "-m", "dropstudy", "view", str(study.folder), "--no-browser"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603 - ours
         line = process.stdout.readline()
-        port = int(line.split("127.0.0.1:")[1].split("/")[0])
-        assert ask(port)[0] == 200
+        port, token = re.match(r"http://127\.0\.0\.1:(\d+)/([\w-]{20,})/ shows", line).groups()
+        assert ask(port, f"/{token}/")[0] == 200
+        assert [ask(port, path)[0] for path in ("/", "/state", f"/{token}x/", f"/x/{token}/")] == [404] * 4
         process.send_signal(signal.SIGINT)
         _, complaints = process.communicate(timeout=30)
         assert process.returncode in {0, 130}
@@ -191,3 +200,54 @@ def test_the_command_serves_until_it_is_interrupted(study):
 def test_a_folder_without_a_study_is_refused_before_anything_listens(tmp_path):
     with pytest.raises(StoreError, match="study"):
         LivePage(tmp_path).page()
+
+
+def test_the_ticket_of_the_browser_leads_to_the_page_once(study):
+    with serving(study.folder) as port:
+        status, headers, _ = ask(port, f"/{TICKET}")
+        assert (status, headers["location"]) == (303, PAGE)
+        assert ask(port, f"/{TICKET}")[0] == 404
+
+
+SERVER = """
+import resource, sys
+from pathlib import Path
+from dropstudy.view import Doors, connections, listen, server_of
+from dropstudy.view.live import LivePage
+
+connections.PATIENCE = 600
+live = LivePage(Path(sys.argv[1]))
+with listen(0) as channel:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+    print(channel.getsockname()[1], flush=True)
+    server_of(live, Doors("the-token", "the-ticket")).run(sockets=[channel])
+"""
+
+
+def test_eighty_half_open_connections_and_sixty_four_descriptors_keep_nobody_out(study):
+    command = [sys.executable, "-c", SERVER, str(study.folder)]
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process,  # noqa: S603 - ours
+        ExitStack() as stack,
+    ):
+        stack.callback(process.kill)
+        port = int(process.stdout.readline())
+        for _ in range(80):
+            channel = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20))
+            with suppress(OSError):  # closed already, for one that came later
+                channel.sendall(b"GET / HTTP/1.1\r\n")
+        assert ask(port, f"{PAGE}state")[0] == 200
+        process.terminate()
+        assert process.communicate(timeout=30)[1] == ""
+
+
+@pytest.mark.parametrize(
+    "sent", [b"", b"GET / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\nGET"]
+)
+def test_a_request_that_does_not_come_whole_is_waited_for_no_longer_than_said(study, monkeypatch, sent):
+    monkeypatch.setattr(connections, "PATIENCE", 0.2)
+    with serving(study.folder) as port, socket.create_connection(("127.0.0.1", port), timeout=20) as channel:
+        channel.sendall(sent)
+        with suppress(ConnectionResetError):  # what lay unread is thrown away
+            while channel.recv(1000):
+                pass

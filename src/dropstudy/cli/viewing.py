@@ -21,18 +21,20 @@ def view(
     Example: dropstudy view studies/notebook
     """
     from dropstudy.study import Study
-    from dropstudy.view import listen, server_of
+    from dropstudy.view import Doors, listen, server_of
     from dropstudy.view.live import LivePage
 
     study = Study.open(folder)
     live = LivePage(study.folder, data_dir=data_dir)
     live.page()  # what is wrong with the study is said before anything listens
     with listen(port) as channel:
-        address = f"http://127.0.0.1:{channel.getsockname()[1]}/"
-        typer.echo(f"{address} shows {study.folder}, to this machine alone. Ctrl-C ends it.")
+        here, doors = f"http://127.0.0.1:{channel.getsockname()[1]}", Doors()
+        typer.echo(
+            f"{here}/{doors.token}/ shows {study.folder}, to whoever has this address on this machine. Ctrl-C ends it."
+        )
         if not no_browser:
-            webbrowser.open(address)
+            webbrowser.open(f"{here}/{doors.ticket}")
         try:
-            server_of(live).run(sockets=[channel])
+            server_of(live, doors).run(sockets=[channel])
         except KeyboardInterrupt:
             typer.echo("")

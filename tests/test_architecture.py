@@ -70,6 +70,7 @@ ROOMS = {
         "store", "locking",
     },
     "space": {"errors", "records", "spec", "layout", "recorded", "store", "coordinator", "locking", "folder"},
+    "outputs": {"errors", "layout"},
     "taking_out": {"errors", "records", "growth", "splits", "store", "locking", "folder", "space"},
     "judge": {"records", "stats", "folder", "taking_out", "verdict"},
     "deciding": {"errors", "records", "values", "verdict"},
@@ -79,7 +80,9 @@ ROOMS = {
         "verdict", "charts", "models", "sampling", "folder", "pictures", "recorded", "judge", "confirming",
         "layout",
     },
-    "one_run": {"errors", "profile", "records", "tensors", "data", "store", "history", "report", "models", "folder"},
+    "one_run": {
+        "errors", "profile", "records", "tensors", "data", "store", "history", "report", "models", "folder", "outputs",
+    },
     "results": {
         "streams", "records", "pictures", "layout", "recorded", "store", "stats", "verdict", "report", "folder",
         "one_run",
@@ -100,7 +103,7 @@ ROOMS = {
     "cli": {
         "errors", "streams", "records", "presets", "growth", "data", "standing", "progress", "live", "verdict",
         "report", "tables", "doctor", "locking", "folder", "deciding", "space", "study", "sameness", "view", "names",
-        "taking_out",
+        "taking_out", "outputs",
     },
     "__main__": {"safe_path", "cli"},
 }  # fmt: skip

@@ -412,6 +412,33 @@ def test_predict_prints_csv_into_a_pipe_and_writes_it_to_a_file(trained, say, tm
     assert (tmp_path / "p.csv").read_text() == said.out
 
 
+def test_no_output_takes_the_place_of_a_study_s_own_file_or_of_an_input(trained, say, tmp_path):
+    folder, _ = trained
+    images, link = tmp_path / "images", tmp_path / "linked"
+    images.mkdir()
+    source = images / "seven.npy"
+    np.save(source, dropstudy.load_dataset("digits").x_test[:7])
+    link.symlink_to(folder)
+    (tmp_path / "hard.npy").hardlink_to(source)
+    (tmp_path / "soft.csv").symlink_to(folder / "study.db")
+    weights = next((folder / "weights").iterdir())
+    before = {path: path.read_bytes() for path in (*folder.rglob("*"), source) if path.is_file()}
+    outs = [
+        folder / "study.db",
+        link / "study.toml",
+        folder / "figures" / ".." / "study.db",
+        folder / "runs.csv",
+    ]
+    outs += [weights, source, tmp_path / "hard.npy", tmp_path / "soft.csv", "/dev/null"]
+    for out in outs:
+        assert one_line_error(say("predict", folder, source, "--out", out), "--out", str(out))
+    export = ("export", folder, "--format", "safetensors", "--out")
+    assert one_line_error(say(*export, weights), "--out", "a file of the study")
+    assert {path: path.read_bytes() for path in before} == before
+    assert say("predict", folder, source, "--out", images / "p.csv").code == 0
+    assert say("predict", folder, source, "--out", images / "p.csv").code == 0
+
+
 def test_predict_prints_a_table_on_a_terminal(trained, say, tmp_path, monkeypatch):
     np.save(tmp_path / "one.npy", dropstudy.load_dataset("digits").x_test[0])
     monkeypatch.setattr(type(sys.stdout), "isatty", lambda _: True, raising=False)

@@ -13,6 +13,7 @@ import pandas as pd
 from dropstudy import folder, report
 from dropstudy.errors import InvalidArgument, StoreError
 from dropstudy.history import History
+from dropstudy.outputs import refuse_overwriting
 from dropstudy.profile import DataProfile
 from dropstudy.store import Store
 from dropstudy.tensors import unpack_weights
@@ -244,6 +245,7 @@ class Runs:
         if len(self.shapes) > 1:
             stem += f"-{run.shape.layers}-of-{run.shape.train_size}"
         path = self.folder / f"{stem}-seed{run.seed}.{file_format}" if out is None else Path(out)
+        refuse_overwriting(path, inputs=(self.facts["data_source"],))
         models.export(
             self.weights(arm, seed, hidden=hidden, train_size=train_size),
             path=path,

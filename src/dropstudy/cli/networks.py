@@ -45,9 +45,13 @@ def predict(  # noqa: PLR0917 - a command's flags, which typer reads off the sig
     Example: dropstudy predict studies/notebook digit.png --arm "dropout 0.8"
     """
     from dropstudy import tables
+    from dropstudy.outputs import refuse_overwriting
     from dropstudy.study import Study
 
-    frame = Study.open(folder).predict(
+    study = Study.open(folder)
+    if out is not None:
+        refuse_overwriting(out, inputs=(source, study.facts["data_source"]))
+    frame = study.predict(
         source,
         arm=arm,
         seed=seed,

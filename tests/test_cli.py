@@ -300,7 +300,7 @@ def test_the_same_command_again_goes_on_and_what_cannot_be_compared_is_refused(t
 
 @pytest.mark.usefixtures("quick")
 def test_a_report_that_was_not_written_is_written_by_the_next_run(say, tmp_path, monkeypatch):
-    def full(_, **__):
+    def full(*_, **__):
         raise OSError(28, "No space left on device", "figures/side_by_side.png")
 
     with monkeypatch.context() as patch:

@@ -74,7 +74,7 @@ ROOMS = {
     "taking_out": {"errors", "records", "growth", "splits", "store", "locking", "folder", "space"},
     "judge": {"records", "stats", "folder", "taking_out", "verdict"},
     "deciding": {"errors", "records", "values", "verdict"},
-    "confirming": {"errors", "records", "files", "spec", "layout", "folder", "verdict", "deciding"},
+    "confirming": {"errors", "records", "files", "spec", "layout", "folder", "names", "verdict", "deciding"},
     "report": {
         "errors", "records", "files", "tensors", "spec", "data", "store", "history", "progress", "names", "stats",
         "verdict", "charts", "models", "sampling", "folder", "pictures", "recorded", "judge", "confirming",

@@ -157,8 +157,3 @@ def test_charts_get_finished_runs_or_all_where_none_finished():
     drawn = stats.finished_history(history, kept, ARMS)
     assert set(drawn.loc[drawn["arm"] == ARMS[0].name, "seed"]) == {1}
     assert set(drawn.loc[drawn["arm"] == ARMS[1].name, "seed"]) == {0, 1}
-
-
-def test_standard_error_of_one_accuracy():
-    assert 100 * stats.accuracy_standard_error(0.985, 10_000) == pytest.approx(0.12, abs=0.005)
-    assert stats.accuracy_standard_error(1.0, 10) == 0

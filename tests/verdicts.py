@@ -68,7 +68,7 @@ def flat(n=10, base=0.98):
 
 def verdict_of(arms, accuracies, *, watches_test=False, margin=0.1, **more):
     """The verdict on a study made of these."""
-    keys = ("outcomes", "looks", "most_seeds", "protocol", "predictions")
+    keys = ("outcomes", "looks", "most_seeds", "protocol", "predictions", "test_examples")
     given = {key: more.pop(key) for key in keys if key in more}
     history, finals = tables(arms, accuracies, **more)
     return give_verdict(history, finals, arms, watches_test=watches_test, margin=margin, **given)

@@ -16,9 +16,10 @@ from dropstudy.errors import InvalidArgument
 from dropstudy.files import write_text
 from dropstudy.folder import command
 from dropstudy.layout import CONFIRMATION, Layout
+from dropstudy.names import signed
 from dropstudy.spec import STUDY_FILE, is_study, to_toml
 from dropstudy.verdict import DECIDED
-from dropstudy.verdict.words import quoted, signed, span
+from dropstudy.verdict.words import quoted, span
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -118,7 +119,9 @@ def _held_against(first: Verdict, fresh: ShapeVerdict) -> _Held:
     else:
         outcome = "Confirmed on" if earlier[0].decision == fresh.decision else "Not confirmed on"
     seeds = f"{outcome} {comparison.n} fresh seeds"
-    estimate = f"{signed(comparison.difference.value)} points ({span(comparison.difference)})"
+    known = comparison.deciding.known
+    interval = f" ({span(comparison.deciding, first.margin)})" if known else ""
+    estimate = f"{signed(comparison.difference.value)} points{interval}"
     chosen = len(before.arms) > 2  # noqa: PLR2004 - baseline and one arm leave nothing to choose
     curse = " by the seeds that it was chosen on; what was chosen tends to shrink" if chosen else ""
     was = f"The first estimate was {signed(earlier[0].difference.value)} points{curse}."

@@ -28,6 +28,8 @@ def until_decided(
 ) -> Verdict:
     """Train and look, with more seeds each time, until the verdict is decided or there are `most` seeds.
 
+    It ends before, and says why, where so many seeds are not likely to decide it (`Verdict.out_of_reach`).
+
     Looking again and again is allowed for: the verdict rests on always-valid intervals (`stats.anytime`), which need no
     plan of the looks. So the numbers of seeds are chosen for the time that they take: a quarter more each time.
 
@@ -47,6 +49,9 @@ def until_decided(
         verdict = look(seeds)
         tell(f"{len(seeds)} seeds: {verdict.headline}")
         if verdict.decided:
+            return verdict
+        if len(seeds) < most and (why := verdict.out_of_reach(most)):
+            tell(f"No more seeds are added. {why}")
             return verdict
     assert verdict is not None  # noqa: S101 - there is one look at least
     tell(f"Not decided with {len(seeds)} seeds, the most that were allowed (--max-seeds).")

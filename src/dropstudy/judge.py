@@ -53,6 +53,7 @@ def judge(
         most_seeds=facts.get(UNTIL_DECIDED),
         outcomes=outcomes,
         predictions=predictions,
+        test_examples=facts.get("n_test"),
     )
     verdict = replace(verdict, sentences=(*verdict.sentences, *remarks(facts, spec)))
     return _with_earlier_margins(verdict, tuple(facts.get(EARLIER_MARGINS, ())))

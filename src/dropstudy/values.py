@@ -97,9 +97,15 @@ def number(subject: str, value: object, holds: Callable[[float], bool], expected
     return converted + 0.0  # -0.0 becomes 0.0: one number, one key
 
 
+MOST_MARGIN = 50.0
+"""Points: from guessing one of two classes to a network that is always right. No difference between two useful
+networks is larger, and with a larger margin every one of them would be equivalent."""
+
+
 def margin(value: float) -> float:
     """Differences of test accuracy that do not matter, in points."""
-    return number("margin", value, lambda m: 0 < m < math.inf, "points of test accuracy above 0")
+    expected = f"points of test accuracy above 0 and at most {MOST_MARGIN:g}"
+    return number("margin", value, lambda m: 0 < m <= MOST_MARGIN, expected)
 
 
 def sequence(subject: str, value: object, of: str) -> list[Any]:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import stats
 
-from dropstudy.stats.estimate import Estimate, unknown
+from dropstudy.stats.estimate import Estimate, spread_out, unknown
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,14 +39,12 @@ def evidence(differences: NDArray[np.float64]) -> float:
     (1 + n g)^(-1/2) [(1 + t^2 / v) / (1 + t^2 / (v (1 + n g)))]^(n / 2), v = n - 1, g = SPREAD^2.
 
     Returns:
-        1 below two differences; infinity where they are all equal and not 0.
+        1 below two differences and where they are all equal: without a spread there is no t.
     """
     n = len(differences)
-    if n < 2:  # noqa: PLR2004 - a deviation takes two
+    if not spread_out(differences):
         return 1.0
     mean, error = float(differences.mean()), float(differences.std(ddof=1)) / sqrt(n)
-    if np.ptp(differences) == 0:
-        return inf if mean else 1.0
     spread, u = 1 + n * SPREAD**2, (mean / error) ** 2 / (n - 1)
     logarithm = n / 2 * (log1p(u) - log1p(u / spread)) - log(spread) / 2
     return exp(logarithm) if logarithm < 700 else inf  # noqa: PLR2004 - the largest that a float holds
@@ -59,7 +57,7 @@ def anytime(differences: NDArray[np.float64], level: float = 0.95) -> Estimate:
     A = ((1 + n g)^(1/2) / alpha)^(2 / n). With few seeds there is none, and the bounds are infinite.
     """
     n, method = len(differences), "always-valid t"
-    if n < 2:  # noqa: PLR2004 - a deviation takes two
+    if not spread_out(differences):
         return unknown(n, method, value=float(differences.mean()) if n else np.nan, level=level)
     mean, reach = float(differences.mean()), float(differences.std(ddof=1)) * _reach(n, 1 - level)
     return Estimate(mean, mean - reach, mean + reach, n, method, level)

@@ -9,6 +9,8 @@ import numpy as np
 from scipy import optimize, stats
 from statsmodels.stats.weightstats import DescrStatsW
 
+from dropstudy.stats.estimate import spread_out
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -19,16 +21,14 @@ def tost(differences: NDArray[np.float64], margin: float) -> float:
     """The p of two one-sided t tests that the mean lies within ±margin (Schuirmann 1987).
 
     The larger of the p for "the mean is above -margin" and for "the mean is below margin"; at most 0.05 exactly
-    where the 90% t interval lies inside. Not a number below two differences.
+    where the 90% t interval lies inside. Not a number below two differences, and where all are equal.
 
     Args:
         differences: (n,).
         margin: in their unit, above 0.
     """
-    if len(differences) < 2:  # noqa: PLR2004 - a deviation takes two
+    if not spread_out(differences):
         return nan
-    if np.ptp(differences) == 0:
-        return 0.0 if abs(float(differences[0])) < margin else 1.0
     return float(DescrStatsW(differences).ttost_mean(-margin, margin)[0])
 
 
@@ -58,6 +58,16 @@ def seeds_needed(deviation: float, difference: float, *, level: float = 0.05, po
         middle = (low + high) // 2
         low, high = (low, middle) if _power(effect, middle, level) >= power else (middle, high)
     return high
+
+
+def deviation_interval(deviation: float, n: int, level: float = 0.95) -> tuple[float, float]:
+    """Bounds of a deviation estimated from n normal values: s sqrt((n - 1) / chi2), by both quantiles of chi2.
+
+    At n = 6 they are 0.62 and 2.45 times the estimate: a number of seeds that rests on it is as unsure.
+    """
+    tails = stats.chi2.ppf([(1 + level) / 2, (1 - level) / 2], n - 1)
+    low, high = deviation * np.sqrt((n - 1) / tails)
+    return float(low), float(high)
 
 
 def detectable(deviation: float, n: int, *, level: float = 0.05, power: float = 0.8) -> float:

@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import isfinite, nan
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+ROUNDING = 1e-9
+"""Values no further apart than this are one value and rounding, in points, nats or shares: far below one example."""
 
 
 @dataclass(frozen=True)
@@ -55,3 +64,11 @@ class Estimate:
 def unknown(n: int, method: str, *, value: float = nan, level: float = 0.95) -> Estimate:
     """An estimate that has no interval, because n is too small for one."""
     return Estimate(value, nan, nan, n, method, level)
+
+
+def spread_out(values: NDArray[np.float64]) -> bool:
+    """True where values differ by more than rounding, so that they say how much another one may differ.
+
+    One value, and equal ones, give no interval: seeds that all agree carry no information about other seeds.
+    """
+    return len(values) > 1 and float(np.ptp(values)) > ROUNDING

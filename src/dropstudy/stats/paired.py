@@ -13,7 +13,7 @@ import numpy as np
 from scipy import optimize, stats
 from statsmodels.stats.proportion import proportion_confint
 
-from dropstudy.stats.estimate import Estimate, unknown
+from dropstudy.stats.estimate import Estimate, spread_out, unknown
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,15 +28,13 @@ _SURE = 1_000.0
 def paired_t(differences: NDArray[np.float64], level: float = 0.95) -> Estimate:
     """Mean difference with Student's interval: mean ± t(n - 1) s / sqrt(n).
 
-    Exact where differences are normal (Student 1908). Differences that are all equal give an interval of no
-    width.
+    Exact where differences are normal (Student 1908). Differences that are all equal give no interval.
     """
     n, method = len(differences), "paired t"
-    if n < 2:  # noqa: PLR2004 - a deviation takes two
+    if not spread_out(differences):
         return unknown(n, method, value=float(differences.mean()) if n else np.nan, level=level)
-    mean, reach = float(differences.mean()), 0.0
-    if np.ptp(differences) > 0:
-        reach = float(stats.t.ppf((1 + level) / 2, n - 1) * differences.std(ddof=1)) / sqrt(n)
+    mean = float(differences.mean())
+    reach = float(stats.t.ppf((1 + level) / 2, n - 1) * differences.std(ddof=1)) / sqrt(n)
     return Estimate(mean, mean - reach, mean + reach, n, method, level)
 
 
@@ -50,11 +48,9 @@ def bca(differences: NDArray[np.float64], level: float = 0.95) -> Estimate:
     bootstrap", The American Statistician 69, section 5.3, "expanded percentile intervals").
     """
     n, method = len(differences), "BCa bootstrap, expanded for few seeds"
-    if n < 2:  # noqa: PLR2004 - a deviation takes two
+    if not spread_out(differences):
         return unknown(n, method, value=float(differences.mean()) if n else np.nan, level=level)
     mean = float(differences.mean())
-    if np.ptp(differences) == 0:
-        return Estimate(mean, mean, mean, n, method, level)
     tail = float(stats.norm.cdf(-sqrt(n / (n - 1)) * stats.t.ppf((1 + level) / 2, n - 1)))
     # Data that BCa has no answer for, such as most pairs of seeds, get NaN, which `known` tells.
     with warnings.catch_warnings(), np.errstate(invalid="ignore", divide="ignore"):
@@ -76,11 +72,12 @@ def effect_size(differences: NDArray[np.float64], level: float = 0.95) -> Estima
     The interval is of the noncentrality that puts the observed t at its upper and lower quantile, over sqrt(n)
     (Cumming and Finch 2001); exact where differences are normal. Where |t| is so large that the noise of the
     mean is nothing beside that of the deviation, the noncentrality is |t| times a quantile of chi over sqrt(n - 1).
+    Differences that are all equal but for rounding have none.
     """
     n, method = len(differences), "noncentral t"
-    deviation = float(differences.std(ddof=1)) if n > 1 else 0.0
-    if deviation == 0:
+    if not spread_out(differences):
         return unknown(n, method, level=level)
+    deviation = float(differences.std(ddof=1))
     d = float(differences.mean()) / deviation
     t, tail = abs(d) * sqrt(n), (1 - level) / 2
 

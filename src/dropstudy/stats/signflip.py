@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dropstudy.stats.estimate import spread_out
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -32,7 +34,7 @@ class SignFlips:
     """p values of arms against one baseline.
 
     Args:
-        p_values: two-sided, of each arm alone, (k,).
+        p_values: two-sided, of each arm alone, (k,); not a number where its differences are all equal.
         adjusted: the same, adjusted for looking at k arms at once, (k,).
         exact: true where all flips were gone through, false where they were sampled.
         flips: how many.
@@ -58,10 +60,13 @@ def sign_flips(differences: NDArray[np.float64]) -> SignFlips:
     2010).
 
     Args:
-        differences: (n, k), seeds by arms; NaN where an arm has no pair at a seed.
+        differences: (n, k), seeds by arms; NaN where an arm has no pair at a seed. Columns that do not vary have no p
+            and count for nothing: seeds that all agree do not say what another seed would do.
     """
+    equal = np.array([not spread_out(column[~np.isnan(column)]) for column in differences.T])
     x = np.nan_to_num(differences[~np.isnan(differences).all(axis=1)], nan=0.0)
     n, k = x.shape
+    x[:, equal] = 0.0
     length = np.sqrt((x**2).sum(axis=0))
     scaled = np.divide(x, length, out=np.zeros_like(x), where=length > 0)
     observed = np.abs(scaled.sum(axis=0))
@@ -81,6 +86,7 @@ def sign_flips(differences: NDArray[np.float64]) -> SignFlips:
         alone, together, flips = alone + 1, together + 1, flips + 1
     adjusted = np.empty(k)
     adjusted[order] = np.maximum.accumulate(together / flips)
+    alone[equal] = adjusted[equal] = np.nan
     return SignFlips(tuple((alone / flips).tolist()), tuple(adjusted.tolist()), exact, flips)
 
 

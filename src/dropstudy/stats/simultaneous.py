@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import stats
 
-from dropstudy.stats.estimate import Estimate, unknown
+from dropstudy.stats.estimate import Estimate, spread_out, unknown
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,15 +28,14 @@ def simultaneous(table: NDArray[np.float64], level: float = 0.95) -> tuple[Estim
     column and Sidak's (1967), which needs none.
 
     Args:
-        table: (n, k), seeds by arms: scores or differences. NaN where an arm lacks a seed; with any, or with columns
-            that do not vary, c is Sidak's, at each column's own n.
+        table: (n, k), seeds by arms: scores or differences. NaN where an arm lacks a seed; with any, c is
+            Sidak's, at each column's own n. Columns that do not vary have no interval and count for nothing.
         level: of the intervals together.
     """
-    k = table.shape[1]
-    complete = table[~np.isnan(table).any(axis=1)]
-    whole = len(complete) == len(table) and len(table) > 2  # noqa: PLR2004 - two seeds always correlate fully
-    varies = whole and bool((np.ptp(table, axis=0) > 0).all())
-    shared = _critical(table, level) if varies and k > 1 else None
+    varying = [spread_out(column[~np.isnan(column)]) for column in table.T]
+    k, told = sum(varying), table[:, varying]
+    whole = len(table) > 2 and not np.isnan(told).any()  # noqa: PLR2004 - two seeds always correlate fully
+    shared = _critical(told, level) if whole and k > 1 else None
     return tuple(_interval(column[~np.isnan(column)], k, level, shared) for column in table.T)
 
 
@@ -47,7 +46,7 @@ def sidak(k: int, n: int, level: float = 0.95) -> float:
 
 def _interval(values: NDArray[np.float64], k: int, level: float, critical: float | None) -> Estimate:
     n = len(values)
-    if n < 2:  # noqa: PLR2004 - a deviation takes two
+    if not spread_out(values):
         return unknown(n, _METHOD, value=float(values.mean()) if n else np.nan, level=level)
     reach = (sidak(k, n, level) if critical is None else critical) * float(values.std(ddof=1)) / sqrt(n)
     mean = float(values.mean())

@@ -12,7 +12,7 @@ Accuracies and gaps between them are shares in [0, 1] unless a name says points:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import nan, sqrt
+from math import nan
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -217,19 +217,6 @@ def paired_differences(finals: pd.DataFrame, arm: str, baseline: str) -> pd.Seri
     both = scores[arm].index.intersection(scores[baseline].index).sort_values()
     points: pd.Series[float] = 100 * (scores[arm].loc[both] - scores[baseline].loc[both])
     return points.rename("points")
-
-
-def accuracy_standard_error(accuracy: float, examples: int) -> float:
-    """Standard error of one accuracy from the choice of examples alone: sqrt(p (1 - p) / m), a share.
-
-    The binomial's: m examples drawn independently, each right with probability p. 98.5% on 10,000 examples
-    has 0.12 points. Seeds add a noise of their own.
-
-    Args:
-        accuracy: p, in [0, 1].
-        examples: m, above 0.
-    """
-    return sqrt(accuracy * (1 - accuracy) / examples)
 
 
 def finished_history(history: pd.DataFrame, finals: pd.DataFrame, arms: Sequence[Arm]) -> pd.DataFrame:

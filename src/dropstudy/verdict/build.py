@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from math import isnan
 from typing import TYPE_CHECKING, Any
 
-from dropstudy.names import counted
-from dropstudy.stats import accuracy_standard_error, by_shape
-from dropstudy.verdict import words
+from dropstudy.names import counted, percent
+from dropstudy.stats import by_shape
+from dropstudy.verdict import asides, words
 from dropstudy.verdict.comparing import compare_arms
 from dropstudy.verdict.decide import MARGIN, SEEDS, decide_together
 from dropstudy.verdict.paired import shape_tables
@@ -38,6 +39,7 @@ def give_verdict(
     most_seeds: int | None = None,
     outcomes: pd.DataFrame | None = None,
     predictions: Predictions | None = None,
+    test_examples: int | None = None,
 ) -> Verdict:
     """What a study shows.
 
@@ -54,7 +56,8 @@ def give_verdict(
         most_seeds: seeds up to which they are to be added until a decision; None where they are not.
         outcomes: arm, hidden, train_size, seed and status of every run planned.
         predictions: of (arm, hidden, train_size, seed) the `confidence` and `likelihood` of every test example, or None
-            where they are not there.
+            where they are not there; `labels` besides says whether all are one class.
+        test_examples: how many there are, where no predictions say so.
     """
     parts = by_shape(history, finals)
     shapes = []
@@ -65,19 +68,26 @@ def give_verdict(
         shapes.append(
             _shape_verdict(
                 shape_tables(
-                    rows, done, arms, outcomes=of_shape, answers=_answers(predictions, hidden, train_size)
+                    rows,
+                    done,
+                    arms,
+                    outcomes=of_shape,
+                    answers=_answers(predictions, hidden, train_size),
+                    examples=test_examples,
                 ),
                 (hidden, train_size),
                 watches_test=watches_test,
                 margin=margin,
                 protocol=protocol,
                 always_valid=bool(looks),
+                most_seeds=most_seeds,
             )
         )
-    decision, chosen, headline = _of_all(shapes, arms)
+    decision, chosen, headline = _of_all(shapes, arms, protocol)
     return Verdict(
         decision=decision,
         chosen=chosen,
+        label=words.label_of_shapes(decision, (shape.label for shape in shapes)),
         headline=headline,
         sentences=(*_sentences(shapes, headline), *_about_looking(looks, most_seeds)),
         margin=margin,
@@ -120,31 +130,44 @@ def _shape_verdict(
     margin: float,
     protocol: Protocol,
     always_valid: bool,
+    most_seeds: int | None,
 ) -> ShapeVerdict:
     scores = tuple(arm_scores(tables, arm) for arm in tables.arms)
     comparisons = compare_arms(tables, margin=margin, always_valid=always_valid)
-    chosen = None if watches_test else choose(scores, tables, SEEDS)
+    choice = None if watches_test else choose(scores, tables, SEEDS)
+    chosen = None if choice is None else choice.arm
     finished = {c.arm: c.decision for c in comparisons} if any(arm.seeds for arm in scores) else {}
     decision = decide_together(finished, chosen)
     gaps = tuple(gap(tables, arm) for arm in tables.arms)
-    headline = _headline(
-        tables,
-        scores,
-        comparisons,
-        decision=decision,
-        chosen=chosen,
-        margin=margin,
-        always_valid=always_valid,
+    about = words.About(
+        {arm.name: arm for arm in tables.arms},
+        {arm.arm: arm for arm in scores},
+        margin,
+        protocol,
+        always_valid,
     )
+    headline = _headline(about, scores, comparisons, decision=decision, chosen=chosen)
+    several = len(comparisons) > 1
     sentences = [
         headline,
-        _about_choosing(scores, comparisons, chosen, watches_test=watches_test, protocol=protocol),
-        words.about_the_gap(gaps, chosen),
-        words.about_artefact(gaps, watches_test=watches_test),
-        _about_few_seeds(decision, scores, tables),
-        *(words.about_power(c, margin, always_valid=always_valid) for c in _undecided(comparisons, chosen)),
-        words.about_unfinished(scores),
-        words.about_convergence(scores),
+        asides.about_one_class(scores),
+        asides.about_watching(comparisons, margin) if watches_test else "",
+        ""
+        if choice is None
+        else asides.about_choosing(
+            choice, comparisons, protocol=protocol, margin=margin, headlined=chosen == tables.arms[0].name
+        ),
+        asides.about_the_gap(gaps, chosen),
+        asides.about_artefact(gaps, watches_test=watches_test),
+        asides.about_few_seeds(scores[0], tables.examples) if decision == "too few seeds" else "",
+        *(
+            asides.about_undecided(
+                c, margin, always_valid=always_valid, several=several, most_seeds=most_seeds
+            )
+            for c in _undecided(comparisons, chosen)
+        ),
+        asides.about_unfinished(scores),
+        asides.about_convergence(scores),
     ]
     return ShapeVerdict(
         hidden=shape[0],
@@ -152,6 +175,7 @@ def _shape_verdict(
         baseline=tables.arms[0].name,
         decision=decision,
         chosen=chosen,
+        label=words.label(decision, comparisons, about.arms, chosen),
         headline=headline,
         sentences=tuple(sentence for sentence in sentences if sentence),
         arms=scores,
@@ -161,94 +185,53 @@ def _shape_verdict(
 
 
 def _headline(
-    tables: ShapeTables,
+    about: words.About,
     scores: Sequence[ArmScores],
     comparisons: Sequence[ArmComparison],
     *,
     decision: Decision,
     chosen: str | None,
-    margin: float,
-    always_valid: bool,
 ) -> str:
-    baseline, arms = tables.arms[0], {arm.name: arm for arm in tables.arms}
     if not any(arm.seeds for arm in scores):
-        return "No run finished, so there is nothing to compare."
+        told = words.about_divergence(about, ()).strip()
+        return f"No run finished, so there is nothing to compare.{f' {told}' if told else ''}"
+    baseline = about.baseline
     if not comparisons:
-        reached = f"{100 * scores[0].mean.value:.2f}% over {counted(scores[0].mean.n, 'seed')}"
+        told = words.about_divergence(about, ())
+        if not scores[0].seeds:
+            return f"There is one arm, {words.quoted(baseline.name)}, and no run of it finished.{told}"
+        reached = f"{percent(scores[0].mean.value)} over {counted(scores[0].mean.n, 'seed')}"
         only = words.quoted(baseline.name)
-        return f"There is one arm, {only}, and nothing to compare it with: test accuracy {reached}."
-    family = sum(c.n >= SEEDS for c in comparisons)
-    told = next(
-        (c for c in comparisons if c.arm == chosen), comparisons[0] if len(comparisons) == 1 else None
-    )
-    if told is not None:
-        return words.about_an_arm(
-            arms[told.arm], told, baseline, margin=margin, family=family, always_valid=always_valid
-        )
-    if decision == "too few seeds" and family == 0:
-        so_far = f"{words.plain_differences(comparisons)} points against {words.quoted(baseline.name)}"
-        return f"No verdict: {words.seeds_missing(max(c.n for c in comparisons))}. So far test accuracy: {so_far}."
-    return words.about_all(decision, arms, comparisons, baseline)
-
-
-def _about_few_seeds(decision: Decision, scores: Sequence[ArmScores], tables: ShapeTables) -> str:
-    """What one accuracy is worth, for readers who have too few for an interval."""
-    examples = next((len(right) for right in tables.right.values()), 0)
-    if decision != "too few seeds" or not examples or not scores[0].seeds:
-        return ""
-    error = 100 * accuracy_standard_error(scores[0].mean.value, examples)
-    return (
-        f"Another seed gives other accuracies, and {examples:,} test examples alone leave each uncertain by "
-        f"{error:.2f} points (standard error)."
-    )
-
-
-def _about_choosing(
-    scores: Sequence[ArmScores],
-    comparisons: Sequence[ArmComparison],
-    chosen: str | None,
-    *,
-    watches_test: bool,
-    protocol: Protocol,
-) -> str:
-    if watches_test:
-        warning = (
-            "The test set was watched after every epoch, so nothing may be chosen on it, no epoch and no rate"
-        )
-        if sum(c.n >= SEEDS for c in comparisons) > 1:
-            order = sorted((c for c in comparisons if c.n >= SEEDS), key=lambda c: -c.difference.value)
-            ranking = ", ".join(
-                f"{words.quoted(c.arm)} {words.signed(c.difference.value)} ({words.span(c.simultaneous)})"
-                for c in order
-            )
-            return f"{warning}; in order, with intervals that hold together at 95%: {ranking} points."
-        return f"{warning}: hold out validation data to choose one."
-    if chosen is None:
-        return ""
-    considered = sum(len(arm.seeds) >= SEEDS for arm in scores)
-    epoch = "" if protocol == "final" else ", each run at its epoch of lowest validation loss"
-    if chosen == scores[0].arm:
-        return f"Validation accuracy is best for {words.quoted(chosen)}, of {considered} arms{epoch}."
-    rest = words.beside(comparisons, chosen)
-    best = f"It is the best of {considered} arms by validation accuracy{epoch}"
-    return f"{best}; {rest}." if rest else f"{best}."
+        return f"There is one arm, {only}, and nothing to compare it with: test accuracy {reached}.{told}"
+    one = next((c for c in comparisons if c.arm == chosen), comparisons[0] if len(comparisons) == 1 else None)
+    if one is not None:
+        told = words.about_an_arm(about, one, baseline_chosen=chosen == baseline.name)
+        named = (baseline.name, one.arm) if one.decision == "diverged" else ()
+        return f"{told}{words.about_divergence(about, named)}"
+    others = words.about_divergence(about, ())
+    if all(c.n < SEEDS for c in comparisons) and not others:
+        return words.about_too_few(about, comparisons)
+    told = words.about_all(about, decision, comparisons, baseline_chosen=chosen == baseline.name)
+    return f"{told}{others}"
 
 
 def _undecided(comparisons: Sequence[ArmComparison], chosen: str | None) -> list[ArmComparison]:
-    """The undecided arms that a reader is told the power of: the chosen one, else that of the widest spread."""
+    """The undecided arms that a reader is told more of: the chosen one, else the three nearest to a decision."""
     undecided = [c for c in comparisons if c.decision == "undecided"]
     if chosen in {c.arm for c in comparisons}:
         return [c for c in undecided if c.arm == chosen]
-    return sorted(undecided, key=lambda c: -c.seeds_needed)[:1]
+    return sorted(undecided, key=lambda c: (isnan(c.seeds_needed), c.seeds_needed))[:3]
 
 
-def _of_all(shapes: Sequence[ShapeVerdict], arms: Sequence[Arm]) -> tuple[Decision, str | None, str]:
+def _of_all(
+    shapes: Sequence[ShapeVerdict], arms: Sequence[Arm], protocol: Protocol
+) -> tuple[Decision, str | None, str]:
     if len(shapes) == 1:
         return shapes[0].decision, shapes[0].chosen, shapes[0].headline
     decisions = [shape.decision for shape in shapes]
     found = dict.fromkeys(decisions)
     chosen = {shape.chosen for shape in shapes}
-    headline = words.about_shapes(shapes, {arm.name: arm for arm in arms})
+    headline = words.about_shapes(shapes, {arm.name: arm for arm in arms}, protocol)
     decision: Decision = decisions[0] if len(found) == 1 else "depends on the shape"
     return decision, chosen.pop() if len(chosen) == 1 else None, headline
 

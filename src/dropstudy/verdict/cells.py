@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from math import isfinite
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from dropstudy.names import plain_name
-from dropstudy.verdict.words import probability, signed, span
+from dropstudy.names import plain_name, rounded, signed
+from dropstudy.verdict.words import probability, span
 
 if TYPE_CHECKING:
     from dropstudy.stats import Estimate, Mean
@@ -44,23 +43,32 @@ def gap_cells(shape: ShapeVerdict) -> pd.DataFrame:
 
 
 def _comparison_row(comparison: ArmComparison) -> dict[str, str]:
-    p = probability(comparison.p_value) if comparison.n else "-"
+    p = probability(comparison.p_value)
     return {
         "arm": plain_name(comparison.arm),
         "decision": comparison.decision,
         "n": str(comparison.n),
         "difference": _value(comparison.difference),
-        "95% interval": _span(comparison.difference),
-        "all arms together": _span(comparison.simultaneous),
+        **_intervals(comparison),
         "new test data too": "-" if comparison.new_data is None else _span(comparison.new_data),
-        "p": p if comparison.exact else f"{p} (sampled)",
-        "p, all arms": probability(comparison.p_adjusted) if comparison.n else "-",
-        "p, Holm": probability(comparison.p_holm) if comparison.n else "-",
+        "p": p if comparison.exact or p == "-" else f"{p} (sampled)",
+        "p, all arms": probability(comparison.p_adjusted),
+        "p, Holm": probability(comparison.p_holm),
         "P(better)": _share(comparison.improvement),
-        "effect size": f"{comparison.effect_size.value:.1f}"
-        if isfinite(comparison.effect_size.value)
-        else "-",
+        "effect size": rounded(comparison.effect_size.value, 1),
     }
+
+
+def _intervals(comparison: ArmComparison) -> dict[str, str]:
+    """The interval that decides first; the others labelled as what they are."""
+    alone, together = _span(comparison.difference), _span(comparison.simultaneous)
+    if comparison.deciding_label.startswith("interval"):
+        return {
+            "at every look": _span(comparison.deciding),
+            "single look": alone,
+            "single look, all arms": together,
+        }
+    return {"all arms together": together, "95% interval": alone}
 
 
 def _value(estimate: Estimate) -> str:
@@ -72,7 +80,11 @@ def _span(estimate: Estimate) -> str:
 
 
 def _share(estimate: Estimate) -> str:
-    return f"{estimate.value:.2f} ({estimate.low:.2f} to {estimate.high:.2f})" if estimate.known else "-"
+    return (
+        f"{rounded(estimate.value)} ({rounded(estimate.low)} to {rounded(estimate.high)})"
+        if estimate.known
+        else "-"
+    )
 
 
 def _points(mean: Mean | None) -> str:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from math import nan
+from math import isfinite, isnan, nan
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dropstudy.stats import paired, unknown
 from dropstudy.stats.anytime import seeds_for
-from dropstudy.stats.equivalence import detectable, seeds_needed
-from dropstudy.stats.newdata import crossed_bootstrap
+from dropstudy.stats.equivalence import detectable, deviation_interval, seeds_needed
+from dropstudy.stats.estimate import spread_out
+from dropstudy.stats.newdata import crossed_bootstrap, unseen
 from dropstudy.stats.simultaneous import simultaneous
-from dropstudy.verdict.decide import LEVEL, SEEDS
+from dropstudy.verdict.decide import LEVEL, SEEDS, Limits
 from dropstudy.verdict.metrics import metric_differences
 from dropstudy.verdict.records import ArmComparison
 from dropstudy.verdict.testing import arm_tests
@@ -51,17 +52,22 @@ def _compare_family(
 ) -> Iterator[ArmComparison]:
     seeds, shares = tables.differences("test_accuracy", family)
     if not seeds:
-        yield from (_nothing_shared(tables, arm) for arm in family)
+        label = _label(len(family), always_valid=always_valid)
+        yield from (_nothing_shared(tables, arm, label) for arm in family)
         return
     points, level = 100 * shares, LEVEL / len(family)
-    simultaneously, new_data = simultaneous(points), _new_data(tables, family)
-    takes = seeds_for if always_valid else seeds_needed
-    tested = arm_tests(points, margin=margin, always_valid=always_valid)
-    for arm, column, tests, together in zip(family, points.T, tested, simultaneously, strict=True):
+    new_data = _new_data(tables, family)
+    limits = [_limits(tables, arm, new_data.get(arm.name)) for arm in family]
+    tested = arm_tests(points, margin=margin, always_valid=always_valid, limits=limits)
+    simultaneously = simultaneous(points) if always_valid else [tests.deciding for tests in tested]
+    label = _label(len(family), always_valid=always_valid)
+    for place, (arm, column, tests) in enumerate(zip(family, points.T, tested, strict=True)):
         paired_here = ~np.isnan(column)
         x = column[paired_here]
-        n, deviation = len(x), float(x.std(ddof=1)) if len(x) > 1 else nan
-        beyond = new_data.get(arm.name)
+        n, beyond = len(x), new_data.get(arm.name)
+        deviation = float(x.std(ddof=1)) if spread_out(x) else nan
+        sought = max(abs(tests.difference.value), margin)
+        needed, low, high = _seeds(deviation, n, sought, level, always_valid=always_valid)
         yield ArmComparison(
             arm=arm.name,
             rate=arm.rate,
@@ -70,21 +76,29 @@ def _compare_family(
             seeds=tuple(seed for seed, here in zip(seeds, paired_here, strict=True) if here),
             differences=tuple(x.tolist()),
             bca=paired.bca(x),
-            simultaneous=together,
+            simultaneous=simultaneously[place],
+            deciding_label=label,
+            family=len(family),
             new_data=None if beyond is None else beyond.difference.scaled(100),
             example_error=None if beyond is None else 100 * beyond.example_error,
+            test_examples=tables.examples,
+            unseen=_unseen(tables),
+            diverged=limits[place].diverged,
             improvement=paired.improvement(x),
             effect_size=paired.effect_size(x),
-            seeds_needed=max(SEEDS, takes(deviation, margin, level=level)) if n > 1 else nan,
-            detectable=detectable(deviation, n, level=level) if n > 1 else nan,
+            sought=sought,
+            seeds_needed=needed,
+            seeds_low=low,
+            seeds_high=high,
+            detectable=nan if isnan(deviation) else detectable(deviation, n, level=level),
             metrics=metric_differences(tables, arm),
             **vars(tests),
         )
 
 
-def _nothing_shared(tables: ShapeTables, arm: Arm) -> ArmComparison:
+def _nothing_shared(tables: ShapeTables, arm: Arm, label: str) -> ArmComparison:
     """An arm that finished in no seed in which the baseline did."""
-    none = unknown(0, "no pair of runs")
+    none, diverged = unknown(0, "no pair of runs"), _diverged(tables, arm)
     return ArmComparison(
         arm=arm.name,
         rate=arm.rate,
@@ -96,8 +110,14 @@ def _nothing_shared(tables: ShapeTables, arm: Arm) -> ArmComparison:
         bca=none,
         simultaneous=none,
         anytime=none,
+        deciding=none,
+        deciding_label=label,
+        family=1,
         new_data=None,
         example_error=None,
+        test_examples=tables.examples,
+        unseen=_unseen(tables),
+        diverged=diverged,
         p_value=nan,
         exact=True,
         p_adjusted=nan,
@@ -106,10 +126,49 @@ def _nothing_shared(tables: ShapeTables, arm: Arm) -> ArmComparison:
         effect_size=none,
         tost_p=nan,
         tost_holm=nan,
-        decision="too few seeds",
+        decision="diverged" if diverged else "too few seeds",
+        sought=nan,
         seeds_needed=nan,
+        seeds_low=nan,
+        seeds_high=nan,
         detectable=nan,
     )
+
+
+def _seeds(
+    deviation: float, n: int, difference: float, level: float, *, always_valid: bool
+) -> tuple[float, float, float]:
+    """Seeds that a difference takes: at the deviation seen, and at both ends of what it may be."""
+    if isnan(deviation):
+        return nan, nan, nan
+    takes = seeds_for if always_valid else seeds_needed
+    found = [takes(each, difference, level=level) for each in (deviation, *deviation_interval(deviation, n))]
+    needed, low, high = (float(max(SEEDS, seeds)) for seeds in found)
+    return needed, low, high
+
+
+def _label(family: int, *, always_valid: bool) -> str:
+    """What the interval is that a decision rests on."""
+    whose = f" for all {family} arms together" if family > 1 else ""
+    return f"interval that holds at every look{whose}" if always_valid else f"95% interval{whose}"
+
+
+def _diverged(tables: ShapeTables, arm: Arm) -> int:
+    """Seeds in which the arm or the baseline diverged."""
+    either = {arm.name, tables.arms[0].name}
+    lost = {
+        seed for (name, seed), status in tables.unfinished.items() if name in either and status == "diverged"
+    }
+    return len(lost)
+
+
+def _unseen(tables: ShapeTables) -> float | None:
+    return None if tables.examples is None else 100 * unseen(tables.examples)
+
+
+def _limits(tables: ShapeTables, arm: Arm, beyond: NewData | None) -> Limits:
+    error = 0.0 if beyond is None or not isfinite(beyond.example_error) else 100 * beyond.example_error
+    return Limits(_diverged(tables, arm), tables.examples, max(_unseen(tables) or 0.0, error))
 
 
 def _new_data(tables: ShapeTables, family: Sequence[Arm]) -> dict[str, NewData]:

@@ -37,12 +37,16 @@ class ShapeTables:
         unfinished: status ("diverged", "failed" or another) of every other run, by (arm, seed).
         right: which test examples each finished run got right, (examples,), by (arm, seed); empty where that is not
             known.
+        one_class: (arm, seed) of runs whose answers are all one class, although some of them are wrong.
+        examples: in the test set; None where that is not known.
     """
 
     arms: tuple[Arm, ...]
     runs: pd.DataFrame
     unfinished: dict[tuple[str, int], str]
     right: dict[tuple[str, int], NDArray[np.bool_]]
+    one_class: frozenset[tuple[str, int]] = frozenset()
+    examples: int | None = None
 
     def of(self, arm: str) -> pd.DataFrame:
         """An arm's finished runs, indexed by seed, ascending; not to be changed."""
@@ -89,6 +93,7 @@ def shape_tables(
     *,
     outcomes: pd.DataFrame | None = None,
     answers: Answers | None = None,
+    examples: int | None = None,
 ) -> ShapeTables:
     """Join what the histories and the looks at the test set say of each run.
 
@@ -101,6 +106,7 @@ def shape_tables(
         outcomes: arm, seed and status of every run planned; without it, a run that has a history and no final counts
             as unfinished.
         answers: of an arm and seed of this shape, its stored predictions, or None.
+        examples: in the test set, where no answers are stored that say so.
     """
     finite = np.isfinite(finals[["test_loss", "test_accuracy"]].to_numpy(dtype=np.float64)).all(axis=1)
     done = finals[finite].drop(columns=["rate", "hidden", "train_size"], errors="ignore")
@@ -121,7 +127,19 @@ def shape_tables(
         for arm, seed, status in outcomes[["arm", "seed", "status"]].itertuples(index=False, name=None)
         if (arm, seed) not in set(ended)
     }
-    return ShapeTables(tuple(arms), runs, unfinished, right)
+    lost = finals[~finite]
+    unfinished |= {
+        (str(arm), int(seed)): "diverged" for arm, seed in zip(lost["arm"], lost["seed"], strict=True)
+    }
+    one_class = frozenset(run for run, answer in stored.items() if _is_one_class(answer, right[run]))
+    known = next((len(hits) for hits in right.values()), examples)
+    return ShapeTables(tuple(arms), runs, unfinished, right, one_class, known)
+
+
+def _is_one_class(answer: Mapping[str, NDArray[Any]], right: NDArray[np.bool_]) -> bool:
+    """Whether a run names one class for all test examples, and so is wrong about some."""
+    labels = answer.get("labels")
+    return labels is not None and len(labels) > 1 and bool((labels == labels[0]).all()) and not right.all()
 
 
 def _with_tested_epoch(done: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:

@@ -13,7 +13,14 @@ if TYPE_CHECKING:
     from dropstudy.stats import Estimate, Mean
 
 Decision = Literal[
-    "helps", "hurts", "equivalent", "undecided", "too few seeds", "nothing to compare", "depends on the shape"
+    "helps",
+    "hurts",
+    "equivalent",
+    "undecided",
+    "too few seeds",
+    "diverged",
+    "nothing to compare",
+    "depends on the shape",
 ]
 DECIDED: frozenset[Decision] = frozenset({"helps", "hurts", "equivalent"})
 
@@ -42,6 +49,8 @@ class ArmScores:
         epoch_seconds: of a run's quickest epoch, mean over runs: others are compiled first, and say nothing of what
             more of them would take.
         epochs: mean epochs of a run.
+        most_epochs: of the longest run.
+        one_class: finished runs whose answers on the test set are all one class, although the labels are not.
     """
 
     arm: str
@@ -58,6 +67,13 @@ class ArmScores:
     seconds: float
     epoch_seconds: float
     epochs: float
+    most_epochs: int = 0
+    one_class: int = 0
+
+    @property
+    def planned(self) -> int:
+        """Runs, whatever became of them."""
+        return len(self.seeds) + self.diverged + self.failed + self.missing
 
     @property
     def converged(self) -> bool:
@@ -97,12 +113,21 @@ class ArmComparison:
         n: seeds that finished in both.
         seeds: which, ascending.
         differences: theirs.
-        difference: mean with the 95% paired t interval.
+        difference: mean with the 95% paired t interval, of this arm alone and for a single look. Like all intervals
+            here it is unknown where the differences are all equal.
         bca: with a bootstrap interval.
         simultaneous: with the interval that holds for all arms of the shape at once.
         anytime: with the interval that holds for all arms at once and however often seeds were added and looked at.
+        deciding: the one of these that the decision rests on, which sentences, tables and charts show: `anytime` where
+            seeds were added until a decision, else `simultaneous`.
+        deciding_label: what that interval is, in words.
+        family: arms that p values and intervals allow for.
         new_data: with an interval for other test examples from the same source, too; None without predictions.
         example_error: standard error from the choice of test examples alone; None likewise.
+        test_examples: in the test set; None where that is not known.
+        unseen: what a difference may be on other examples although none of these shows it (`stats.newdata.unseen`), in
+            points; None likewise.
+        diverged: seeds in which the arm or the baseline diverged.
         p_value: of the sign-flip test, two-sided.
         exact: whether all flips were gone through, or a sample of them.
         p_adjusted: for all arms of the shape (step-down max-t over the same flips); what the decision rests on.
@@ -112,8 +137,11 @@ class ArmComparison:
         tost_p: of two one-sided t tests that the true difference lies within ±margin.
         tost_holm: Holm's, over the arms of the shape.
         decision: about this arm.
-        seeds_needed: for 80% power at a true difference of the margin, over the arms of the shape; infinite where
-            no study can.
+        sought: the difference that `seeds_needed` is for: the one observed, or the margin where that is larger.
+        seeds_needed: for 80% power at a true difference of `sought`, over the arms of the shape; infinite where no
+            study can, not a number where the differences are all equal.
+        seeds_low: likewise, at the lower end of the 95% interval of the deviation from seed to seed.
+        seeds_high: likewise, at its upper end.
         detectable: smallest true difference found with 80% power with these n seeds.
         metrics: other metrics.
     """
@@ -128,8 +156,14 @@ class ArmComparison:
     bca: Estimate
     simultaneous: Estimate
     anytime: Estimate
+    deciding: Estimate
+    deciding_label: str
+    family: int
     new_data: Estimate | None
     example_error: float | None
+    test_examples: int | None
+    unseen: float | None
+    diverged: int
     p_value: float
     exact: bool
     p_adjusted: float
@@ -139,9 +173,27 @@ class ArmComparison:
     tost_p: float
     tost_holm: float
     decision: Decision
+    sought: float
     seeds_needed: float
+    seeds_low: float
+    seeds_high: float
     detectable: float
     metrics: tuple[MetricDifference, ...] = ()
+
+    @property
+    def all_equal(self) -> bool:
+        """True where all seeds gave the same difference, and so say nothing of other seeds."""
+        return self.n > 1 and not self.difference.known
+
+    @property
+    def resolution(self) -> float:
+        """The least margin, in points, of which so many test examples can show that a difference lies within it."""
+        return max(self.unseen or 0.0, self.example_error or 0.0)
+
+    @property
+    def only_here(self) -> bool:
+        """True where the interval for other test examples, too, holds 0: the decision is about this test set."""
+        return self.new_data is not None and self.new_data.low <= 0 <= self.new_data.high
 
 
 @dataclass(frozen=True)
@@ -181,6 +233,7 @@ class ShapeVerdict:
         baseline: name of the arm that the others are held against.
         decision: about dropout at this shape.
         chosen: the arm that validation data chose, the baseline included; None where nothing may be chosen.
+        label: the decision in a few words, true of each arm.
         headline: the decision as one sentence.
         sentences: the headline and what belongs beside it.
         arms: what each arm reached, baseline first.
@@ -193,11 +246,18 @@ class ShapeVerdict:
     baseline: str
     decision: Decision
     chosen: str | None
+    label: str
     headline: str
     sentences: tuple[str, ...]
     arms: tuple[ArmScores, ...]
     comparisons: tuple[ArmComparison, ...]
     gaps: tuple[Gap, ...]
+
+    @property
+    def open_comparisons(self) -> tuple[ArmComparison, ...]:
+        """Those without a decision: that of the chosen arm, else all."""
+        told = [c for c in self.comparisons if c.arm == self.chosen] or self.comparisons
+        return tuple(c for c in told if c.decision not in DECIDED)
 
 
 @dataclass(frozen=True)
@@ -207,6 +267,7 @@ class Verdict:
     Args:
         decision: of its one shape, or of all where they agree.
         chosen: likewise the arm that validation data chose.
+        label: the decision in a few words, true of each arm and shape.
         headline: the decision as one sentence.
         sentences: all that a reader is told, in order.
         margin: differences within ±margin do not matter, in points.
@@ -220,6 +281,7 @@ class Verdict:
 
     decision: Decision
     chosen: str | None
+    label: str
     headline: str
     sentences: tuple[str, ...]
     margin: float
@@ -234,6 +296,23 @@ class Verdict:
     def decided(self) -> bool:
         """True where every shape has its decision."""
         return bool(self.shapes) and all(shape.decision in DECIDED for shape in self.shapes)
+
+    def out_of_reach(self, most: int) -> str:
+        """Why not even `most` seeds are likely to decide it, as a sentence; empty where they may.
+
+        Where runs diverged, other seeds do not take that back. Else the number of seeds needed counts, at the lower end
+        of what the spread from seed to seed may be.
+        """
+        open_shapes = [shape for shape in self.shapes if shape.decision not in DECIDED]
+        undecided = [c for shape in open_shapes for c in shape.open_comparisons]
+        if any(c.decision != "undecided" for c in undecided):
+            told = {c.decision for c in undecided}
+            return "Runs diverged, and more seeds do not change that." if told == {"diverged"} else ""
+        least = min((c.seeds_low for c in undecided if not c.all_equal), default=0.0)
+        if any(c.all_equal for c in undecided) or least <= most:
+            return ""
+        count = f"at least {least:,.0f} seeds" if isfinite(least) else "more than 10,000 seeds"
+        return f"This is likely to take {count}, more than the {most} allowed (--max-seeds)."
 
     def __str__(self) -> str:
         return "\n".join(self.sentences)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from math import isfinite, sqrt
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from dropstudy.stats import mean_over_seeds
+from dropstudy.stats.estimate import ROUNDING
 from dropstudy.verdict.records import ArmScores, Gap
 
 if TYPE_CHECKING:
@@ -31,6 +36,8 @@ def arm_scores(tables: ShapeTables, arm: Arm) -> ArmScores:
         seconds=mean_over_seeds(runs["seconds"]).value,
         epoch_seconds=mean_over_seeds(runs["epoch_seconds"]).value,
         epochs=mean_over_seeds(runs["epochs"]).value,
+        most_epochs=int(runs["epochs"].max()) if len(runs) else 0,
+        one_class=sum(name == arm.name for name, _ in tables.one_class),
     )
 
 
@@ -53,26 +60,62 @@ def gap(tables: ShapeTables, arm: Arm) -> Gap:
     )
 
 
-def choose(scores: tuple[ArmScores, ...], tables: ShapeTables, seeds: int) -> str | None:
+@dataclass(frozen=True)
+class Choice:
+    """What validation data chose.
+
+    Args:
+        arm: its name.
+        considered: how many arms it was chosen from.
+        second: name of the next best arm.
+        lead: over that, in points of validation accuracy; 0 where the loss settled it.
+        sure: whether the lead is more than twice its standard error, paired by seed.
+    """
+
+    arm: str
+    considered: int
+    second: str
+    lead: float
+    sure: bool
+
+
+def choose(scores: tuple[ArmScores, ...], tables: ShapeTables, seeds: int) -> Choice | None:
     """The arm of highest mean validation accuracy over the seeds that all of them finished; loss settles a tie.
 
     Accuracy and not loss, because the verdict is about accuracy: at the last epoch an overconfident network has the
-    worse loss and may have the better accuracy. Arms with fewer than `seeds` seeds are not in the choice; None where
-    fewer than that are shared, or the baseline has fewer.
+    worse loss and may have the better accuracy. Arms with fewer than `seeds` seeds are not in the choice, nor are those
+    that diverged in some, or whose validation accuracy is not a number. None where fewer than two arms or than `seeds`
+    seeds are left, where the baseline is not among them, and where loss does not settle a tie either.
 
     Args:
         scores: of each arm, baseline first.
         tables: of the same shape.
         seeds: fewest that a choice may rest on.
     """
-    candidates = [arm for arm in scores if len(arm.seeds) >= seeds]
+    candidates = [
+        arm
+        for arm in scores
+        if len(arm.seeds) >= seeds and not arm.diverged and isfinite(arm.val_accuracy.value)
+    ]
     if len(candidates) < 2 or candidates[0] is not scores[0]:  # noqa: PLR2004 - one is no choice
         return None
     shared = set.intersection(*(set(arm.seeds) for arm in candidates))
     if len(shared) < seeds:
         return None
-    rows = tables.runs[tables.runs["seed"].isin(shared)]
-    means = rows.groupby("arm", sort=False)[["val_accuracy", "val_loss"]].mean()
-    names = [arm.arm for arm in candidates]
-    ranks = {name: (accuracy, -loss) for name, accuracy, loss in means.itertuples(name=None)}
-    return max(names, key=lambda name: ranks[name])
+    rows = [tables.of(arm.arm).loc[sorted(shared), ["val_accuracy", "val_loss"]] for arm in candidates]
+    means = [(float(row["val_accuracy"].mean()), -float(row["val_loss"].mean())) for row in rows]
+    order = sorted(range(len(means)), key=lambda place: means[place], reverse=True)
+    best = max(accuracy for accuracy, _ in means)
+    level = [place for place in order if best - means[place][0] <= ROUNDING]
+    first = max(level, key=lambda place: means[place][1])
+    second = next(place for place in (*level, *order) if place != first)
+    lead = means[first][0] - means[second][0]
+    if second in level:
+        lead = 0.0
+        if not means[first][1] - means[second][1] > ROUNDING:
+            return None
+    each = (rows[first]["val_accuracy"] - rows[second]["val_accuracy"]).to_numpy(dtype=np.float64)
+    error = float(each.std(ddof=1)) / sqrt(len(each))
+    return Choice(
+        candidates[first].arm, len(candidates), candidates[second].arm, 100 * lead, lead > 2 * error
+    )

@@ -14,7 +14,8 @@ from dropstudy.stats.anytime import anytime
 from dropstudy.stats.equivalence import tost
 from dropstudy.stats.paired import paired_t
 from dropstudy.stats.signflip import sign_flips
-from dropstudy.verdict.decide import LEVEL, decide
+from dropstudy.stats.simultaneous import simultaneous
+from dropstudy.verdict.decide import LEVEL, Limits, decide
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +32,7 @@ class ArmTests:
 
     difference: Estimate
     anytime: Estimate
+    deciding: Estimate
     p_value: float
     exact: bool
     p_adjusted: float
@@ -40,32 +42,37 @@ class ArmTests:
     decision: Decision
 
 
-def arm_tests(points: NDArray[np.float64], *, margin: float, always_valid: bool) -> list[ArmTests]:
+def arm_tests(
+    points: NDArray[np.float64], *, margin: float, always_valid: bool, limits: Sequence[Limits] = ()
+) -> list[ArmTests]:
     """Every arm of a family against the baseline.
 
     Args:
         points: paired differences, (seeds, arms), NaN where an arm has no pair; each arm has one at least.
         margin: in the same unit.
         always_valid: whether seeds were added until a decision.
+        limits: what keeps each arm from a verdict; nothing does where they are not given.
     """
     columns = [column[~np.isnan(column)] for column in points.T]
     flips, tosts = sign_flips(points), [tost(x, margin) for x in columns]
     flips_holm, tosts_holm = holm(flips.p_values), holm(tosts)
+    valid = [anytime(x, 1 - LEVEL / len(columns)) for x in columns]
+    deciding = valid if always_valid else simultaneous(points)
     found = []
     for place, x in enumerate(columns):
-        difference, valid = paired_t(x), anytime(x, 1 - LEVEL / len(columns))
         decision = decide(
             len(x),
-            difference=difference,
+            interval=deciding[place],
             p_adjusted=flips.adjusted[place],
-            tost_holm=tosts_holm[place],
-            anytime=valid if always_valid else None,
+            tost_holm=None if always_valid else tosts_holm[place],
+            limits=limits[place] if limits else Limits(),
             margin=margin,
         )
         found.append(
             ArmTests(
-                difference=difference,
-                anytime=valid,
+                difference=paired_t(x),
+                anytime=valid[place],
+                deciding=deciding[place],
                 p_value=flips.p_values[place],
                 exact=flips.exact,
                 p_adjusted=flips.adjusted[place],

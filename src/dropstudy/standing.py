@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import isfinite, sqrt
 from typing import TYPE_CHECKING
 
-from dropstudy.names import plain_name
+from dropstudy.names import percent, plain_name, rounded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -117,9 +117,9 @@ def accuracy_words(accuracies: Sequence[float]) -> str:
         return "-"
     mean = sum(finite) / len(finite)
     if len(finite) == 1:
-        return f"{100 * mean:.2f}%"
+        return percent(mean)
     sd = sqrt(sum((accuracy - mean) ** 2 for accuracy in finite) / (len(finite) - 1))
-    return f"{100 * mean:.2f}% (SD {100 * sd:.2f})"
+    return f"{percent(mean)} (SD {rounded(100 * sd)})"
 
 
 def run_words(standing: Standing) -> str:
@@ -128,7 +128,7 @@ def run_words(standing: Standing) -> str:
     if standing.last is None:
         return f"seed {run.seed}: first epoch"
     return (
-        f"seed {run.seed}: epoch {standing.epochs_done}/{run.epochs}, {100 * standing.last.val_accuracy:.2f}%"
+        f"seed {run.seed}: epoch {standing.epochs_done}/{run.epochs}, {percent(standing.last.val_accuracy)}"
     )
 
 

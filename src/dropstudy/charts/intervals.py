@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TYPE_CHECKING
 
 import altair as alt
 
 from dropstudy.charts import palette, theme
+from dropstudy.names import signed, span
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,21 +24,29 @@ def intervals(rows: pd.DataFrame, seeds: pd.DataFrame, *, margin: float, baselin
     """Mean differences in percentage points with two intervals each, the seeds behind them, zero and the margin.
 
     Args:
-        rows: a row for each comparison: arm (as it is to be called), mean, low, high (for this arm alone), all_low,
-            all_high (for all arms at once, empty where not known), n.
+        rows: a row for each comparison: arm (as it is to be called), mean, low, high (for this arm alone and a single
+            look), all_low, all_high (of the interval that decides), n; ends are empty where they are not known.
         seeds: arm, seed, difference.
         margin: differences smaller than this, in points, count as none; 0 for no margin.
         baseline: what the baseline is called.
     """
     order = list(rows["arm"])
     height = ROW * max(1, len(order))
-    domain = _domain([*rows["low"], *rows["high"], *seeds["difference"], -margin, margin, 0.0])
-    frame = rows.assign(
-        text=[_numbers(mean, low, high) for mean, low, high in _ends(rows)],
-        # The interval for all arms at once ends with the axis: a few seeds can make it many times as wide.
-        all_low=rows["all_low"].clip(lower=domain[0]),
-        all_high=rows["all_high"].clip(upper=domain[1]),
+    domain = _domain(
+        [*rows["mean"], *seeds["difference"], -margin, margin, 0.0], [*rows["low"], *rows["high"]]
     )
+    # Intervals end with the axis: few seeds can make them many times as wide as all that was seen.
+    ends = {name: rows[name].clip(*domain) for name in ("low", "high", "all_low", "all_high")}
+    frame = rows.assign(
+        text=[_numbers(mean, low, high, margin) for mean, low, high in _ends(rows)],
+        told=[signed(mean) for mean in rows["mean"]],
+        told_interval=[_interval(low, high, margin) for _, low, high in _ends(rows)],
+        told_alone=[
+            _interval(low, high, margin) for low, high in zip(rows["low"], rows["high"], strict=True)
+        ],
+        **ends,
+    )
+    seeds = seeds.assign(told=[signed(points) for points in seeds["difference"]])
     scale = alt.Scale(domain=domain, nice=False, zero=False)
     title = f"Test accuracy minus that of {baseline}, points"
     axis = alt.Axis(title=title, labelExpr=theme.SIGNED, tickCount=6, grid=False)
@@ -49,9 +59,9 @@ def intervals(rows: pd.DataFrame, seeds: pd.DataFrame, *, margin: float, baselin
     )
     tooltip = [
         alt.Tooltip("arm:N", title="arm"),
-        alt.Tooltip("mean:Q", title="mean difference, points", format="+.3f"),
-        alt.Tooltip("low:Q", title="95% interval from", format="+.3f"),
-        alt.Tooltip("high:Q", title="to", format="+.3f"),
+        alt.Tooltip("told:N", title="mean difference, points"),
+        alt.Tooltip("told_interval:N", title="interval that decides"),
+        alt.Tooltip("told_alone:N", title="this arm alone, single look"),
         alt.Tooltip("n:Q", title="seeds"),
     ]
     base = alt.Chart(theme.inline(frame)).encode(y=y)
@@ -74,7 +84,7 @@ def intervals(rows: pd.DataFrame, seeds: pd.DataFrame, *, margin: float, baselin
             tooltip=[
                 alt.Tooltip("arm:N"),
                 alt.Tooltip("seed:N"),
-                alt.Tooltip("difference:Q", title="difference, points", format="+.3f"),
+                alt.Tooltip("told:N", title="difference, points"),
             ],
         ),
     ]
@@ -95,22 +105,31 @@ def intervals(rows: pd.DataFrame, seeds: pd.DataFrame, *, margin: float, baselin
     ]
     chart = alt.LayerChart(layer=layers).properties(width=WIDTH, height=height)
     words = (
-        f"Difference in test accuracy of each arm to {baseline}, in points, mean and 95% interval: "
+        f"Difference in test accuracy of each arm to {baseline}, in points, mean and the interval that decides: "
         + "; ".join(f"{arm} {text}" for arm, text in zip(frame["arm"], frame["text"], strict=True))
     )
     return theme.fitted(chart, panel=WIDTH, room=170 + NUMBERS, spare=NUMBERS, text=f"{words}.")
 
 
 def _ends(rows: pd.DataFrame) -> list[tuple[float, float, float]]:
-    return list(rows[["mean", "low", "high"]].itertuples(index=False, name=None))
+    return list(rows[["mean", "all_low", "all_high"]].itertuples(index=False, name=None))
 
 
-def _numbers(mean: float, low: float, high: float) -> str:
-    return f"{mean:+.2f}  ({low:+.2f} to {high:+.2f})" if low == low else f"{mean:+.2f}"  # noqa: PLR0124 - not a number
+def _interval(low: float, high: float, margin: float) -> str:
+    return span(low, high, margin=margin) if isfinite(low) and isfinite(high) else "-"
 
 
-def _domain(values: Sequence[float]) -> list[float]:
-    finite = [value for value in values if value == value]  # noqa: PLR0124 - leaves out what is not a number
-    low, high = min(finite), max(finite)
+def _numbers(mean: float, low: float, high: float, margin: float) -> str:
+    told = _interval(low, high, margin)
+    return signed(mean) if told == "-" else f"{signed(mean)}  ({told})"
+
+
+def _domain(values: Sequence[float], bounds: Sequence[float]) -> tuple[float, float]:
+    """Ends of the axis: all that was seen, and intervals as far as they reach no further out than that is wide."""
+    seen = [value for value in values if isfinite(value)]
+    low, high = min(seen), max(seen)
+    reach = high - low
+    wide = [min(max(bound, low - reach), high + reach) for bound in bounds if isfinite(bound)]
+    low, high = min(low, *wide, low), max(high, *wide, high)
     room = 0.06 * (high - low) or 1.0
-    return [low - room, high + room]
+    return low - room, high + room

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from dropstudy.charts import palette, theme
+from dropstudy.names import rounded, signed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +26,8 @@ def rate_curve(
     """Test error in percent over the rate, a panel for each shape: means with a band, and every seed.
 
     Args:
-        means: shape, rate, mean, low, high, n; errors in percent, the band simultaneous over a shape's rates.
+        means: shape, rate, mean, low, high, n; errors in percent, the band simultaneous over a shape's rates; low and
+            high are empty where there is no band.
         seeds: shape, rate, seed, error.
         chosen: the rate chosen on validation data, by shape; None where none may be chosen.
     """
@@ -40,6 +42,8 @@ def rate_curve(
         ],
         ignore_index=True,
     )
+    for column in ("mean", "low", "high", "error"):
+        table[f"told_{column}"] = [rounded(value) for value in table[column]]
     shapes = list(dict.fromkeys(means["shape"]))
     several = len(shapes) > 1
     width = NARROW if several else WIDE
@@ -56,9 +60,9 @@ def rate_curve(
 
     tooltip = [
         alt.Tooltip("rate:Q", format=".3~g"),
-        alt.Tooltip("mean:Q", title="mean test error, %", format=".3f"),
-        alt.Tooltip("low:Q", title="band from", format=".3f"),
-        alt.Tooltip("high:Q", title="to", format=".3f"),
+        alt.Tooltip("told_mean:N", title="mean test error, %"),
+        alt.Tooltip("told_low:N", title="band from"),
+        alt.Tooltip("told_high:N", title="to"),
         alt.Tooltip("n:Q", title="seeds"),
     ]
     base = alt.Chart().encode(x=x)
@@ -74,7 +78,7 @@ def rate_curve(
             tooltip=[
                 alt.Tooltip("rate:Q", format=".3~g"),
                 alt.Tooltip("seed:N"),
-                alt.Tooltip("error:Q", title="test error, %", format=".3f"),
+                alt.Tooltip("told_error:N", title="test error, %"),
             ],
         )
         .add_params(theme.zooming("zoom", "x", "y")),
@@ -92,7 +96,7 @@ def rate_curve(
             layers.append(word.encode(y=y("mean")))
     words = "Mean test error in percent over the rate: " + "; ".join(
         (f"{shape}, " if several else "")
-        + ", ".join(f"rate {r:.3g} {m:.2f}" for r, m in zip(part["rate"], part["mean"], strict=True))
+        + ", ".join(f"rate {r:.3g} {rounded(m)}" for r, m in zip(part["rate"], part["mean"], strict=True))
         for shape, part in means.groupby("shape", sort=False)
     )
     layered = alt.LayerChart(layer=layers).properties(width=width, height=190 if several else 300)
@@ -107,8 +111,13 @@ def rate_curve(
 
 
 def _domain(table: pd.DataFrame) -> list[float]:
-    values = table[["mean", "low", "high", "error"]].to_numpy(dtype=float)
-    return [float(np.nanmin(values)), float(np.nanmax(values))]
+    """Ends of the axis: all points, and the band as far as it is no wider than they are and an error can be."""
+    points = table[["mean", "error"]].to_numpy(dtype=float)
+    low, high = float(np.nanmin(points)), float(np.nanmax(points))
+    room = high - low or 1.0
+    # fmin and fmax pass over a band that is not there.
+    band_low, band_high = float(np.fmin(low, table["low"].min())), float(np.fmax(high, table["high"].max()))
+    return [min(low, max(0.0, low - room, band_low)), max(high, min(100.0, high + room, band_high))]
 
 
 def payoff(rows: pd.DataFrame, arms: Sequence[Arm], *, baseline: str) -> alt.LayerChart:
@@ -120,6 +129,9 @@ def payoff(rows: pd.DataFrame, arms: Sequence[Arm], *, baseline: str) -> alt.Lay
         baseline: what the baseline is called.
     """
     sizes = sorted(set(rows["train_size"]))
+    rows = rows.assign(
+        **{f"told_{end}": [signed(value) for value in rows[end]] for end in ("mean", "low", "high")}
+    )
     x = alt.X(
         "train_size:Q",
         scale=alt.Scale(type="log", nice=False, padding=20),
@@ -161,9 +173,9 @@ def payoff(rows: pd.DataFrame, arms: Sequence[Arm], *, baseline: str) -> alt.Lay
                 alt.Tooltip("arm:N"),
                 alt.Tooltip("hidden:N", title="hidden layers"),
                 alt.Tooltip("train_size:Q", title="training examples", format=","),
-                alt.Tooltip("mean:Q", title="difference, points", format="+.3f"),
-                alt.Tooltip("low:Q", title="95% interval from", format="+.3f"),
-                alt.Tooltip("high:Q", title="to", format="+.3f"),
+                alt.Tooltip("told_mean:N", title="difference, points"),
+                alt.Tooltip("told_low:N", title="interval from"),
+                alt.Tooltip("told_high:N", title="to"),
                 alt.Tooltip("n:Q", title="seeds"),
             ],
         )

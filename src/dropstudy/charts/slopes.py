@@ -6,6 +6,7 @@ import altair as alt
 import pandas as pd
 
 from dropstudy.charts import palette, theme
+from dropstudy.names import rounded, signed
 
 WIDTH, HEIGHT = 150, 230
 COLUMNS = 4
@@ -26,7 +27,11 @@ def slopes(pairs: pd.DataFrame, *, baseline: str) -> alt.FacetChart:
         f"as {baseline}",
     )
     directed = pairs.assign(
-        change=change, direction=[higher if c > 0 else lower if c < 0 else equal for c in change]
+        change=change,
+        direction=[higher if c > 0 else lower if c < 0 else equal for c in change],
+        told_before=[rounded(accuracy) for accuracy in pairs["before"]],
+        told_after=[rounded(accuracy) for accuracy in pairs["after"]],
+        told_change=[signed(points) for points in change],
     )
     sides = ("baseline", "arm")
     ends = pd.concat(
@@ -59,9 +64,9 @@ def slopes(pairs: pd.DataFrame, *, baseline: str) -> alt.FacetChart:
         tooltip=[
             alt.Tooltip("arm:N"),
             alt.Tooltip("seed:N"),
-            alt.Tooltip("before:Q", title=baseline, format=".2f"),
-            alt.Tooltip("after:Q", title="arm", format=".2f"),
-            alt.Tooltip("change:Q", title="difference, points", format="+.2f"),
+            alt.Tooltip("told_before:N", title=baseline),
+            alt.Tooltip("told_after:N", title="arm"),
+            alt.Tooltip("told_change:N", title="difference, points"),
         ],
     )
     faded = alt.condition(picked, alt.value(0.75), alt.value(0.06))

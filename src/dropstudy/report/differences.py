@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from math import nan
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from dropstudy import charts
+from dropstudy.verdict import SEEDS
 
 if TYPE_CHECKING:
     from dropstudy.report.source import Source
@@ -33,7 +35,9 @@ def differences(source: Source, shape: tuple[str, int]) -> tuple[pd.DataFrame, p
 
     Returns:
         A row for each arm that shares a seed with the baseline: arm (as charts call it), n, mean, low and high (of this
-        arm alone), all_low and all_high (of all arms at once); and a row for each pair: arm, seed, difference.
+        arm alone at a single look), all_low and all_high (of the interval that the decision rests on); and a row for
+        each pair: arm, seed, difference. Ends are not numbers below the seeds that a verdict takes, and where all seeds
+        agree.
     """
     labels = charts.arm_labels(source.arms)
     told = source.shape_verdict(shape)
@@ -43,10 +47,11 @@ def differences(source: Source, shape: tuple[str, int]) -> tuple[pd.DataFrame, p
             labels[c.arm],
             c.n,
             c.difference.value,
-            c.difference.low,
-            c.difference.high,
-            c.simultaneous.low,
-            c.simultaneous.high,
+            *(
+                (c.difference.low, c.difference.high, c.deciding.low, c.deciding.high)
+                if c.n >= SEEDS
+                else (nan,) * 4
+            ),
         )
         for c in compared
     ]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from dropstudy.names import plain_name
+from dropstudy.names import percent, plain_name, rounded, signed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,24 +112,16 @@ def file_stems(names: Sequence[str], limit: int = 40) -> list[str]:
 # --- words and numbers ---
 
 
-def _percent(share: Mean) -> str:
-    return f"{100 * share.value:.2f}%"
-
-
-def _signed(points: float) -> str:
-    return f"{round(points, 2) + 0.0:+.2f}"  # + 0.0 turns -0.0 into 0.0
-
-
 def _percent_cell(mean: Mean) -> str:
-    return f"{_percent(mean)}{_sd_cell(mean)}" if mean.known else "-"
+    return f"{percent(mean.value)}{_sd_cell(mean)}" if mean.known else "-"
 
 
 def _points_cell(mean: Mean) -> str:
-    return f"{_signed(100 * mean.value)}{_sd_cell(mean)}" if mean.known else "-"
+    return f"{signed(100 * mean.value)}{_sd_cell(mean)}" if mean.known else "-"
 
 
 def _sd_cell(mean: Mean) -> str:
-    return "" if mean.sd is None else f" (SD {100 * mean.sd:.2f})"
+    return "" if mean.sd is None else f" (SD {rounded(100 * mean.sd)})"
 
 
 def _best_epoch_cell(summary: ArmSummary) -> str:

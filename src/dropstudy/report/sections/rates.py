@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import nan
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -84,18 +85,25 @@ def payoff(source: Source) -> Figure | None:
         title="When dropout starts to pay",
         chart=charts.payoff(rows, source.arms, baseline=baseline),
         caption="Above the line an arm classifies better than the baseline. Points are mean paired differences over "
-        "seeds, bands 95% intervals of each arm alone (paired t).",
+        "seeds, bands 95% intervals of each arm alone at a single look (paired t), from 6 seeds on.",
         table=rows[["hidden", "train_size", "arm", "n", "mean", "low", "high"]],
     )
 
 
 def _band(errors: pd.DataFrame) -> pd.DataFrame:
-    """Mean error of each rate with the band that holds for all of them: rate, n, mean, low, high."""
+    """Mean error of each rate with the band that holds for all of them: rate, n, mean, low, high.
+
+    Where a rate has fewer seeds than a verdict takes there is no band: two seeds may lie close by chance.
+    """
     from dropstudy.stats.simultaneous import simultaneous  # noqa: PLC0415 - scipy is slow to import, others are not
+    from dropstudy.verdict import SEEDS  # noqa: PLC0415 - as above
 
     table = errors.pivot_table(index="seed", columns="rate", values="error")
     estimates = simultaneous(table.to_numpy(dtype=float))
-    rows = [(rate, e.n, e.value, e.low, e.high) for rate, e in zip(table.columns, estimates, strict=True)]
+    rows = [
+        (rate, e.n, e.value, *((e.low, e.high) if e.n >= SEEDS else (nan, nan)))
+        for rate, e in zip(table.columns, estimates, strict=True)
+    ]
     return pd.DataFrame(rows, columns=["rate", "n", "mean", "low", "high"])
 
 

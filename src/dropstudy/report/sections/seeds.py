@@ -9,6 +9,7 @@ import pandas as pd
 from dropstudy import charts
 from dropstudy.report import shapes
 from dropstudy.report.parts import Figure, Section
+from dropstudy.verdict import SEEDS
 
 if TYPE_CHECKING:
     from dropstudy.report.source import Source
@@ -18,7 +19,7 @@ def seeds(source: Source) -> Section | None:
     """Paired slopes: a line for each seed, a panel for each arm."""
     labels = charts.arm_labels(source.arms)
     baseline = source.arms[0].name
-    blocks = []
+    blocks, fewest = [], SEEDS
     for shape in source.shapes:
         finals = source.of_shape(source.finals, shape)
         accuracies = finals.pivot_table(index="seed", columns="arm", values="test_accuracy") * 100
@@ -34,6 +35,7 @@ def seeds(source: Source) -> Section | None:
         pairs = pd.concat(parts).dropna().reset_index() if parts else pd.DataFrame()
         if pairs.empty:
             continue
+        fewest = min(fewest, *pairs["arm"].value_counts())
         figure = Figure(
             name="seeds",
             title="Seed by seed",
@@ -45,8 +47,12 @@ def seeds(source: Source) -> Section | None:
         blocks.append(shapes.of_shape(source, shape, figure))
     if not blocks:
         return None
-    paragraph = (
-        "Runs of one seed share split, initial weights and batch order, whatever their arm. Where the lines of an arm "
-        "all rise or all fall, its effect is larger than what another seed would change."
-    )
+    paragraph = "Runs of one seed share split, initial weights and batch order, whatever their arm."
+    if fewest >= SEEDS:
+        paragraph += (
+            " Where the lines of an arm all rise or all fall, its effect is larger than what another seed would "
+            "change."
+        )
+    else:
+        paragraph += f" Fewer than {SEEDS} lines can all rise or all fall by chance."
     return Section("seeds", "Seeds, pair by pair", (paragraph,), tuple(blocks))

@@ -7,24 +7,18 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from dropstudy import charts
-from dropstudy.names import plain_name
+from dropstudy.names import plain_name, signed
 from dropstudy.report import shapes
 from dropstudy.report.differences import differences, fresh_differences
 from dropstudy.report.parts import Figure, Headline, Section
+from dropstudy.verdict import SEEDS
+from dropstudy.verdict.words import probability, span
 
 if TYPE_CHECKING:
     from dropstudy.report.source import Source
 
-DECISIONS = {
-    "helps": ("Dropout helps", "good"),
-    "hurts": ("Dropout hurts", "bad"),
-    "equivalent": ("No difference that matters", "even"),
-    "undecided": ("Undecided", "open"),
-    "too few seeds": ("Too few seeds to decide", "open"),
-    "nothing to compare": ("Nothing to compare", "open"),
-    "depends on the shape": ("It depends on the network and its data", "open"),
-}
-"""Each decision as the page says it, and its tone."""
+TONES = {"helps": "good", "hurts": "bad", "equivalent": "even"}
+"""Of the page's head, by decision; all others are open."""
 
 
 def verdict(source: Source) -> Section:
@@ -45,41 +39,51 @@ def verdict(source: Source) -> Section:
             name="difference",
             title=f"Test accuracy against {baseline}",
             chart=chart,
-            caption=_caption(rows, source.verdict.margin, fresh=bool(source.confirmations)),
+            caption=_caption(
+                rows, source.verdict.margin, label=_label(source, shape), fresh=bool(source.confirmations)
+            ),
             table=rows.assign(hidden=shape[0], train_size=shape[1]),
         )
         blocks.append(shapes.of_shape(source, shape, figure))
     told = source.verdict
-    words, tone = DECISIONS[told.decision]
     others = tuple(sentence for sentence in told.sentences if sentence != told.headline)
-    headline = Headline(words, told.headline, _certainty(source), tone)
+    headline = Headline(told.label, told.headline, _certainty(source), TONES.get(told.decision, "open"))
     return Section("verdict", "Verdict", others, tuple(blocks), headline)
 
 
 def _certainty(source: Source) -> str:
-    """The figures behind the decision on the arm that the page sets beside the baseline; empty below two seeds."""
+    """The figures behind the decision on the arm set beside the baseline; empty where there is no interval."""
     if len(source.shapes) != 1:
         return ""
     arm, shape = source.featured(source.shapes[0]), source.shape_verdict(source.shapes[0])
     if arm is None or shape is None:
         return ""
     compared = next(c for c in shape.comparisons if c.arm == arm.name)
-    if compared.n < 2:  # noqa: PLR2004 - no interval
+    if compared.n < SEEDS or not compared.deciding.known:
         return ""
-    estimate, count = compared.difference, len(shape.comparisons)
+    estimate, count = compared.deciding, compared.family
     return (
-        f"{plain_name(arm.name)}: {estimate.value:+.2f} points, 95% interval {estimate.low:+.2f} to "
-        f"{estimate.high:+.2f}; {compared.n} seeds; p = {compared.p_adjusted:.2g}, adjusted for "
-        f"{'one arm' if count == 1 else f'{count} arms'}"
+        f"{plain_name(arm.name)}: {signed(estimate.value)} points, {compared.deciding_label} "
+        f"{span(estimate, source.verdict.margin)}; {compared.n} seeds; p = {probability(compared.p_adjusted)}, "
+        f"adjusted for {'one arm' if count == 1 else f'{count} arms'}"
     )
 
 
-def _caption(rows: pd.DataFrame, margin: float, *, fresh: bool) -> str:
+def _label(source: Source, shape: tuple[str, int]) -> str:
+    """What the interval is that decides at a shape."""
+    told = source.shape_verdict(shape)
+    labels = [c.deciding_label for c in told.comparisons if c.n >= SEEDS] if told else []
+    return labels[0] if labels else "95% interval"
+
+
+def _caption(rows: pd.DataFrame, margin: float, *, label: str, fresh: bool) -> str:
     parts = ["Circles are means over seeds of the paired difference, small dots below them are single seeds."]
     if rows["low"].notna().any():
-        parts.append("Thick bars are 95% intervals of each arm alone (paired t).")
+        parts.append("Thick bars are 95% intervals of each arm alone at a single look (paired t).")
     if rows["all_low"].notna().any():
-        parts.append("Thin bars hold for all arms at once (max-t).")
+        parts.append(f"Thin bars and numbers are what decides: the {label}.")
+    else:
+        parts.append(f"There are no intervals below {SEEDS} seeds, nor where all seeds agree.")
     if fresh:
         parts.append("Fresh seeds had no part in choosing the arm.")
     if margin:

@@ -9,7 +9,7 @@ import pytest
 import acting
 from dropstudy import kernels as library
 from dropstudy import workers
-from dropstudy.data import cache
+from dropstudy.data import cache, private
 from dropstudy.data.private import who_else
 from dropstudy.report import vega
 
@@ -96,6 +96,37 @@ def test_no_link_is_followed_to_code(own_cache, tmp_path, place):
     link.symlink_to(elsewhere if place.endswith("kernels") else elsewhere / "code")
     assert own_cache not in cache.code_folder("kernels").parents
     assert "is a symbolic link" in cache.distrust("kernels")
+
+
+def test_without_any_place_of_ones_own_workers_compile_for_themselves(own_cache, tmp_path, monkeypatch):
+    own_cache.parent.mkdir()
+    for folder in (own_cache.parent, tmp_path / "temporary"):
+        folder.chmod(0o777)
+    monkeypatch.setattr("platform.system", lambda: "Linux")
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    assert cache.code_folder("kernels") is None
+    assert "no folder" in library.kernels().obstacle
+    environment = workers._environment("cpu")
+    assert (environment["JAX_ENABLE_COMPILATION_CACHE"], environment[library.VARIABLE]) == ("False", "off")
+
+
+@as_superuser
+@pytest.mark.parametrize(("mapped", "trusted"), [("0 0 4294967295", False), ("1000 1000 1", True)])
+def test_the_superuser_of_another_namespace_may_own_what_is_above(
+    own_cache, tmp_path, monkeypatch, mapped, trusted
+):
+    """Where no number here is his, what is his seems to be nobody's."""
+    (tmp_path / "uid_map").write_text(f"{mapped}\n")
+    (tmp_path / "overflowuid").write_text(f"{SOMEBODY}\n")
+    monkeypatch.setattr(private, "_UID_MAP", tmp_path / "uid_map")
+    monkeypatch.setattr(private, "_OVERFLOW_UID", tmp_path / "overflowuid")
+    private._hidden_superuser.cache_clear()
+    cache.code_folder("kernels")
+    give_away(own_cache.parent)
+    assert (who_else(own_cache) == "") is trusted
+    give_away(own_cache)
+    assert "another user" in who_else(own_cache)
+    private._hidden_superuser.cache_clear()
 
 
 def test_a_cache_below_a_folder_with_the_sticky_bit_is_used(own_cache):

@@ -272,13 +272,13 @@ def _programs() -> str:
     return f"programs-{kind_of_machine()}"
 
 
-def _intact_programs() -> Path:
+def _intact_programs() -> Path | None:
     """The folder of compiled programs, rid of damaged ones: jax compiles those again, but never in their place.
 
     It packs them with zlib, which adds a checksum. What it packs with zstd has none, and stays.
     """
     folder = cache.code_folder(_programs())
-    for program in folder.glob("*-cache"):
+    for program in folder.glob("*-cache") if folder else ():
         with suppress(OSError):  # another process was quicker
             content = program.read_bytes()
             try:
@@ -299,8 +299,10 @@ def _environment(device: Device | None) -> dict[str, str]:
     one_thread = {"OMP_NUM_THREADS": "1"}
     if device is None:
         return {**always, **one_thread}
+    folder = _intact_programs()
     programs = {
-        "JAX_COMPILATION_CACHE_DIR": str(_intact_programs()),
+        "JAX_ENABLE_COMPILATION_CACHE": str(folder is not None),
+        "JAX_COMPILATION_CACHE_DIR": str(folder or ""),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
     }

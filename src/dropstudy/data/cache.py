@@ -88,18 +88,18 @@ def cache_folders() -> tuple[Path, ...]:
     return tuple(dict.fromkeys((_wished_folder(), cache_folder())))
 
 
-def code_folder(name: str) -> Path:
+def code_folder(name: str) -> Path | None:
     """A folder of the cache for code, made if need be, in which nobody but this user can have written anything.
 
-    Where others can, one in the temporary folder of this process takes its place.
+    Where others can, one in the temporary folder of this process takes its place; None where they can there, too.
     """
     for parent in (cache_folder, _temporary_folder):
-        folder = parent() / name
         with suppress(OSError):
+            folder = parent() / name
             make_private(folder)
             if not who_else_inside(folder):
-                break
-    return folder
+                return folder
+    return None
 
 
 def distrust(*names: str) -> str:

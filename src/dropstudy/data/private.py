@@ -8,14 +8,12 @@ from __future__ import annotations
 import os
 import stat
 from functools import cache
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from pathlib import Path
 
 __all__ = ["make_private", "who_else", "who_else_inside"]
 
 _SUPERUSER = 0
+_UID_MAP, _OVERFLOW_UID = Path("/proc/self/uid_map"), Path("/proc/sys/kernel/overflowuid")
 _ENTER = stat.S_IXGRP | stat.S_IXOTH
 
 
@@ -57,12 +55,25 @@ def _fault(path: Path, *, above: bool, modes: bool = True) -> str:
     status = path.lstat()
     if stat.S_ISLNK(status.st_mode):
         return f"{path} is a symbolic link"
-    if status.st_uid not in {_SUPERUSER, os.geteuid()}:
+    if status.st_uid not in {_SUPERUSER, os.geteuid(), *(_hidden_superuser() if above else ())}:
         return f"{path} belongs to another user (uid {status.st_uid})"
     group = 0 if _is_own_group(status.st_gid) else stat.S_IWGRP
     others = status.st_mode & (group | stat.S_IWOTH)
     protected = above and status.st_mode & stat.S_ISVTX
     return f"other users may write to {path}" if modes and others and not protected else ""
+
+
+@cache
+def _hidden_superuser() -> tuple[int, ...]:
+    """The number of whoever has none in this user namespace, where the superuser is one of them.
+
+    So it is in containers that a plain user starts, on clusters for instance: `/` seems to be nobody's there.
+    """
+    try:
+        ranges = [line.split() for line in _UID_MAP.read_text().splitlines()]
+        return () if any(first == "0" for first, _, _ in ranges) else (int(_OVERFLOW_UID.read_text()),)
+    except (OSError, ValueError):  # another system
+        return ()
 
 
 @cache

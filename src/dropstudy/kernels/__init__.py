@@ -56,7 +56,10 @@ def kernels() -> Kernels:
         return Kernels(
             None, f"written for Linux on x86_64, this is {platform.system()} on {platform.machine()}"
         )
-    path = code_folder(FOLDER) / f"{_digest()}.so"
+    folder = code_folder(FOLDER)
+    if folder is None:
+        return Kernels(None, "no folder to keep them in that this user alone can write to")
+    path = folder / f"{_digest()}.so"
     if is_intact(path):
         return Kernels(path)
     compiler = next(filter(None, map(shutil.which, _COMPILERS)), None)

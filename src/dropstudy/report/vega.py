@@ -20,10 +20,12 @@ _SNIPPET = "window.vegaEmbed = vegaEmbed;"
 @lru_cache
 def vega() -> str:
     """The script, fit to stand inside a page. Gathering it takes more than a second, so the cache keeps it."""
-    path = code_folder(FOLDER) / f"vega-{version('vl-convert-python')}.js"
-    if is_intact(path):
+    folder = code_folder(FOLDER)
+    path = folder / f"vega-{version('vl-convert-python')}.js" if folder else None
+    if path and is_intact(path):
         return path.read_text(encoding="utf-8")
     code = apart(vl_convert.javascript_bundle, _SNIPPET).replace("</script", "<\\/script")
-    with suppress(OSError):  # a full disk costs a second, no page
-        keep(path, code.encode())
+    if path:
+        with suppress(OSError):  # a full disk costs a second, no page
+            keep(path, code.encode())
     return code

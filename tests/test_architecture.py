@@ -57,6 +57,7 @@ ROOMS = {
     "progress": {"records", "names", "streams", "splits", "data", "recorded", "watching", "coordinator", "pace"},
     "tables": {"files", "streams"},
     "live": {"records", "names", "streams", "recorded", "pace", "standing", "progress", "tables"},
+    "inline": {"records", "recorded", "live"},
     "stats": {"records"},
     "verdict": {"records", "names", "stats"},
     "charts": {"errors", "records", "files", "pictures", "names", "stats"},
@@ -96,7 +97,7 @@ ROOMS = {
         "space", "running", "turns",
     },
     "study": {
-        "errors", "spec", "growth", "hardware", "store", "coordinator", "live", "verdict", "locking",
+        "errors", "spec", "growth", "hardware", "store", "coordinator", "live", "inline", "verdict", "locking",
         "folder", "deciding", "confirming", "results", "running", "rehearsal", "taking_out",
     },
     "view": {"errors", "store", "report", "folder", "study"},
@@ -130,7 +131,7 @@ LIBRARIES = {
     "tomllib": {"spec", "contents", "folder"},
     "tomli_w": {"spec"},
     "typer": {"cli"},
-    "rich": {"tables", "live"},
+    "rich": {"tables", "live", "inline"},
     "statsmodels": {"stats"},
 }
 FOR_TYPES = {

@@ -110,11 +110,7 @@ class LiveTable:
 
     def begin(self, standings: Sequence[Standing], workers: int) -> None:
         """Show the table."""
-        self._standings = {standing.run.key: standing for standing in standings}
-        self._pace = Pace(standings, workers)
-        self._workers = workers
-        self._total = sum(standing.run.epochs for standing in standings)
-        self._began = time.monotonic()
+        self.know(standings, workers)
         self._live = Live(
             console=self._console,
             get_renderable=self.renderable,
@@ -125,14 +121,26 @@ class LiveTable:
         )
         self._live.start()
 
+    def know(self, standings: Sequence[Standing], workers: int) -> None:
+        """Note which runs there are."""
+        self._standings = {standing.run.key: standing for standing in standings}
+        self._pace = Pace(standings, workers)
+        self._workers = workers
+        self._total = sum(standing.run.epochs for standing in standings)
+        self._began = time.monotonic()
+
     def end(self) -> None:
         """Take the table away: what the study shows is printed in its place."""
         if self._live is not None:
             self._live.stop()
             self._live = None
-            done = sum(standing.status == "done" for standing in self._standings.values())
-            passed = duration(time.monotonic() - self._began)
-            self._print(f"{done} of {counted(len(self._standings), 'run')} done; this took {passed}.")
+            self._print(self.passed())
+
+    def passed(self) -> str:
+        """What was done, in a sentence."""
+        done = sum(standing.status == "done" for standing in self._standings.values())
+        passed = duration(time.monotonic() - self._began)
+        return f"{done} of {counted(len(self._standings), 'run')} done; this took {passed}."
 
     def epoch(self, run: Run, row: EpochMetrics) -> None:
         """Note the epoch; the table is drawn by its own clock."""

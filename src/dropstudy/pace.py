@@ -188,11 +188,19 @@ class Pace:
         return max(done, fmean(lengths)) if lengths else run.epochs
 
 
+_A_SECOND = 0.5  # rounded
 _ENDED = {"done", "diverged"}
 
 
+def about(seconds: float) -> str:
+    """An estimate for people: "about 45 s", "less than 1 s"."""
+    return f"about {duration(seconds)}" if seconds > _A_SECOND else duration(seconds)
+
+
 def duration(seconds: float) -> str:
-    """Seconds for people: "45 s", "2 min 30 s", "12 min", "3 h 20 min", "2 d 4 h"."""
+    """Seconds for people: "less than 1 s", "45 s", "2 min 30 s", "12 min", "3 h 20 min", "2 d 4 h"."""
+    if seconds <= _A_SECOND:
+        return "less than 1 s"
     if seconds < 90:  # noqa: PLR2004 - "75 s" says more than "1 min 20 s"
         return f"{seconds:.0f} s"
     minutes, tens = divmod(round(seconds / 10), 6)

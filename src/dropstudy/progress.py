@@ -11,7 +11,7 @@ from dropstudy import splits
 from dropstudy.coordinator import Listener
 from dropstudy.data import describe as data
 from dropstudy.names import counted
-from dropstudy.pace import Pace, duration
+from dropstudy.pace import Pace, about
 from dropstudy.streams import say
 from dropstudy.watching import describe
 
@@ -182,7 +182,7 @@ class EpochLines:
             self._over += 1
             left = self._pace.seconds_left()
             if self._over < self._runs and left is not None and self._runs > _FEW:
-                self._print(f"{self._over} of {self._runs} runs are over, about {duration(left)} left.")
+                self._print(f"{self._over} of {self._runs} runs are over, {about(left)} left.")
 
     def notice(self, text: str) -> None:
         """Print it."""

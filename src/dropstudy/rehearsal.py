@@ -12,7 +12,7 @@ from dropstudy.data import load_dataset
 from dropstudy.data.cache import arrays_on_disk
 from dropstudy.hardware import physical_cores
 from dropstudy.names import counted
-from dropstudy.pace import duration, nearest
+from dropstudy.pace import about, nearest
 from dropstudy.records import Segment
 from dropstudy.running import crew, lanes, rows_of
 from dropstudy.space import in_words
@@ -34,6 +34,7 @@ MOST_MEASURED = 3
 _LONG_ENOUGH = 0.7  # seconds of steps
 _REPEATS = 3  # of what takes next to no time
 _FEW_STEPS = 8
+_SHORTEST_TOLD = 0.0005  # seconds, of what is measured
 _STATE = 3  # copies of the weights in a checkpoint: Adam's moments beside them
 _ROW, _RUN = 120, 2_500  # bytes that an epoch and a run take in the database, about
 _PREDICTION = 6  # bytes a test example at most: label, confidence, likelihood
@@ -139,7 +140,7 @@ class Rehearsal:
             ),
             f"disk: about {in_words(self.disk)}, and {in_words(self.disk_meanwhile)} more while it runs",
             *(f"measured: {_cost_words(shape, cost)}" for shape, cost in self.measured.items()),
-            f"time: about {duration(self.seconds)}, if the machine does nothing else",
+            f"time: {about(self.seconds)}, if the machine does nothing else",
             "besides: compiling, some seconds for each network and kind of arm, and the report",
         ]
         return lines
@@ -239,6 +240,13 @@ def _all(futures: list) -> list:  # type: ignore[type-arg]
 def _cost_words(shape: Shape, cost: Cost) -> str:
     epoch = shape.steps * cost.step + cost.epoch_end
     return (
-        f"{shape.layers} on {shape.train_size:,}: {epoch:.3g} s an epoch ({1000 * cost.step:.3g} ms a step, "
-        f"{cost.epoch_end:.2g} s at its end), {cost.run_end:.2g} s at a run's end"
+        f"{shape.layers} on {shape.train_size:,}: {_seconds(epoch)} an epoch ({1000 * cost.step:.3g} ms a step, "
+        f"{_seconds(cost.epoch_end)} at its end), {_seconds(cost.run_end)} at a run's end"
     )
+
+
+def _seconds(seconds: float) -> str:
+    """A time that was measured: "12 ms", "1.23 s"; what is too short to be told from none is said to be so."""
+    if seconds < _SHORTEST_TOLD:
+        return "less than 1 ms"
+    return f"{1000 * seconds:.0f} ms" if seconds < 1 else f"{seconds:.3g} s"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import replace
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from dropstudy import folder, growth
 from dropstudy.deciding import MOST, until_decided
 from dropstudy.errors import InvalidArgument, StoreError
 from dropstudy.hardware import choose_device
+from dropstudy.inline import InlineTable, in_notebook
 from dropstudy.live import Screen
 from dropstudy.locking import lock
 from dropstudy.rehearsal import rehearse
@@ -90,6 +92,14 @@ class Study(Results):
         arms = ", ".join(repr(arm.name) for arm in self.spec.arms)
         return f"Study({str(self.folder)!r}: {arms}; seeds {len(self.spec.seeds)}, epochs {self.spec.epochs})"
 
+    def _repr_html_(self) -> str:
+        """For a notebook: what the study is, and what it shows as far as it has results."""
+        from dropstudy.verdict.notebook import html  # noqa: PLC0415 - pandas is slow to import
+
+        about = f"<p>{escape(repr(self))}</p>"
+        done = folder.begun(self.folder) and any(s.status == "done" for s in self.standings())
+        return f"{about}\n{html(self.verdict())}" if done else about
+
     def rehearse(
         self, *, workers: int | None = None, device: str = "auto", executor: Executor | None = None
     ) -> Rehearsal:
@@ -127,8 +137,8 @@ class Study(Results):
             device: `cpu`, `gpu`, or `auto` for the GPU where there is one that jax can use.
             executor: trains the segments in place of local processes; `workers` then says how many it has. It
                 stays the caller's, who shuts it down.
-            listener: told what happens; shows a table on a terminal, Keras' epoch lines elsewhere, where
-                it is not given.
+            listener: told what happens; shows a table on a terminal and in a notebook, Keras' epoch lines
+                elsewhere, where it is not given.
 
         Raises:
             DropstudyError: before any training, for whatever cannot be used.
@@ -148,7 +158,7 @@ class Study(Results):
                 workers=workers,
                 device=chosen,
                 executor=executor,
-                listener=Screen() if listener is None else listener,
+                listener=default_listener() if listener is None else listener,
             )
         return self
 
@@ -164,7 +174,7 @@ class Study(Results):
         Raises:
             InvalidArgument: before any training, for too few seeds.
         """
-        how["listener"] = how.get("listener") or Screen()
+        how["listener"] = how.get("listener") or default_listener()
 
         def look(seeds: tuple[int, ...]) -> Verdict:
             self.spec = replace(self.spec, seeds=seeds)
@@ -215,6 +225,11 @@ class Study(Results):
         going = take_out(self.folder, seeds=seeds, train_sizes=train_sizes, arms=arms, hidden=hidden)
         self.spec, self.kept = going.spec, []
         return self
+
+
+def default_listener() -> Listener:
+    """What shows a study while it trains, wherever that is."""
+    return InlineTable() if in_notebook() else Screen()
 
 
 def _checked(workers: int | None) -> int | None:

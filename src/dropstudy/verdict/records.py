@@ -317,6 +317,14 @@ class Verdict:
     def __str__(self) -> str:
         return "\n".join(self.sentences)
 
+    def __repr__(self) -> str:
+        return f"Verdict({self.decision!r}: {self.headline})"
+
+    def _repr_html_(self) -> str:
+        from dropstudy.verdict.notebook import html  # noqa: PLC0415 - it shows records, and is above them
+
+        return html(self)
+
     def to_dict(self) -> dict[str, Any]:
         """All of it as dicts, lists, text and numbers, for JSON; what is not a finite number becomes None."""
         plain: dict[str, Any] = _plain(asdict(self))

@@ -128,7 +128,7 @@ LIBRARIES = {
     "markupsafe": {"report"},
     "vl_convert": {"pictures", "typefaces", "report"},
     "safetensors": {"tensors"},
-    "tomllib": {"spec", "contents", "folder"},
+    "tomllib": {"spec"},
     "tomli_w": {"spec"},
     "typer": {"cli"},
     "rich": {"tables", "live", "inline"},

@@ -3,11 +3,13 @@ import hashlib
 import re
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
+import psutil
 import pytest
 
-from dropstudy.data import NAMES, load_dataset
+from dropstudy.data import NAMES, describe, load_dataset
 from dropstudy.data.catalogue import CATALOGUE
 from dropstudy.errors import DataError, DataUnavailable, InvalidArgument
 from mirrors import (
@@ -108,6 +110,46 @@ def test_files_in_a_data_folder_packed_or_not(tmp_path, name, packed, inner):
     assert found.y_train.tolist() == [i % 10 for i in range(30)]
     assert (found.name, found.fallback) == ("mnist", False)
     assert found.source == str(tmp_path / "data" / inner)
+
+
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.parametrize(
+    ("inner", "rename"),
+    [
+        ("mnist", lambda name: name.replace("-idx", ".idx")),
+        ("MNIST", str.upper),
+        (".", lambda name: f"{name}.IDX"),
+        ("Mnist", lambda name: name.partition("-idx")[0] + ".idx"),
+    ],
+)
+def test_files_under_the_names_that_others_give_them(tmp_path, inner, rename):
+    for name, content in CONTENTS.items():
+        path = tmp_path / inner / rename(name)
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+    assert np.array_equal(load_dataset("mnist", data_dir=tmp_path).x_train, expected_pixels(CONTENTS))
+    assert any("all 4 files, intact" in line for line in describe.where("mnist", tmp_path))
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_link_to_a_file_that_is_gone_is_called_that(tmp_path):
+    write_files(tmp_path, CONTENTS)
+    (tmp_path / IMAGES).unlink(missing_ok=True)
+    (tmp_path / f"{IMAGES}.gz").unlink(missing_ok=True)
+    (tmp_path / IMAGES).symlink_to(tmp_path / "gone")
+    with pytest.raises(DataError, match=r"a link to .*gone, where there is no such file"):
+        load_dataset("mnist", data_dir=tmp_path)
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_file_of_another_size_is_refused_by_its_header(tmp_path, monkeypatch):
+    write_files(tmp_path, CONTENTS)
+    (tmp_path / f"{IMAGES}.gz").unlink(missing_ok=True)
+    large = b"\0\0\x08\x03" + b"".join(n.to_bytes(4) for n in (30, 400, 400))
+    (tmp_path / IMAGES).write_bytes(gzip.compress(large + bytes(30 * 400 * 400)))
+    monkeypatch.setattr(np, "frombuffer", None)  # nothing gets so far
+    with pytest.raises(DataError, match="received a file of 4,800,016, as its header says"):
+        load_dataset("mnist", data_dir=tmp_path)
 
 
 @pytest.mark.usefixtures("tiny")
@@ -265,6 +307,40 @@ def test_an_npz_file_as_keras_has_it(tmp_path, name, as_text):
     assert (found.name, found.source, found.scale) == (name, str(path), 1.0)
     assert np.array_equal(found.x_train, x_train.astype(np.float32))
     assert found.classes == ("0", "1", "2")
+
+
+def saved(path, **changed):
+    y = np.arange(12) % 3
+    x = np.random.default_rng(0).normal(size=(12, 5))
+    np.savez_compressed(path, **{"x_train": x, "y_train": y, "x_test": x[:6], "y_test": y[:6], **changed})
+    return path
+
+
+def test_other_arrays_of_an_npz_file_are_told_of(tmp_path):
+    path = saved(tmp_path / "more.npz", names=np.arange(3), **{"\x1b[31m": np.arange(2)})
+    assert load_dataset(path).notes[-1] == "Of more.npz these arrays are not used: 'names', '\\x1b[31m'."
+
+
+@pytest.mark.parametrize("name", ["x_val", "y_val", "x_valid", "X_validation"])
+def test_validation_data_of_an_npz_file_are_refused_with_both_ways_out(tmp_path, name):
+    with pytest.raises(DataError, match=f"received {name} too.*Append them .*--validation.*leave them out"):
+        load_dataset(saved(tmp_path / "val.npz", **{name: np.zeros((3, 5))}))
+
+
+def test_an_npz_file_without_test_examples_is_called_that(tmp_path):
+    with pytest.raises(DataError, match=r"x_test.*at least one example.*none: the shape \(0, 5\)"):
+        load_dataset(saved(tmp_path / "none.npz", x_test=np.zeros((0, 5)), y_test=np.zeros(0)))
+
+
+def test_an_npz_file_is_judged_by_its_headers_before_it_is_unpacked(tmp_path, monkeypatch):
+    wide = saved(tmp_path / "wide.npz", x_train=np.zeros((12, 500_000)), x_test=np.zeros((6, 500_000)))
+    short = saved(tmp_path / "short.npz", y_train=np.zeros(1_000_000, int))
+    monkeypatch.setattr(np, "frombuffer", None)  # nothing gets so far
+    with pytest.raises(DataError, match="12 labels, one for each example of x_train, received 1,000,000"):
+        load_dataset(short)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=100_000_000))
+    with pytest.raises(DataError, match="memory, 100,000,000 bytes, received arrays that take 108,000,"):
+        load_dataset(wide)
 
 
 def test_an_npz_file_below_the_home_folder(tmp_path, monkeypatch):

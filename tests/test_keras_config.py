@@ -5,6 +5,7 @@ Nothing in a file runs. Each malicious file here is shown to be live in the hand
 
 from __future__ import annotations
 
+import io
 import json
 import pickle
 import zipfile
@@ -39,6 +40,24 @@ def test_weights_come_back_from_our_own_file(small_keras, tmp_path):
     path = tmp_path / "sp ace \u6570.keras"
     path.write_bytes(content)
     assert same(models.load_keras_weights(path), weights)
+
+
+def test_weights_that_claim_gigabytes_which_the_file_has_not_are_refused_unread(
+    small_keras, tmp_path, monkeypatch
+):
+    path = tmp_path / "small.keras"
+    path.write_bytes(small_keras[0])
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    large = io.BytesIO(members["model.weights.h5"])
+    with h5py.File(large, "r+") as file:
+        file.create_dataset("claim", shape=(30_000, 30_000), dtype="f4", chunks=(100, 100))  # never written
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in (members | {"model.weights.h5": large.getvalue()}).items():
+            archive.writestr(name, content)
+    monkeypatch.setattr(keras.Sequential, "load_weights", None)  # nothing gets so far
+    with pytest.raises(ModelError, match=r"received 3,600,00\d,\d+"):
+        models.load_keras_weights(path)
 
 
 def test_the_notebooks_own_model_is_read(tmp_path):

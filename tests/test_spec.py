@@ -436,6 +436,17 @@ def test_a_file_that_is_not_toml_is_refused_and_named(tmp_path, text):
     assert "\n" not in str(refusal.value)
 
 
+def test_a_study_file_that_would_take_gigabytes_to_read_is_refused(tmp_path):
+    for text, received in (
+        ("a." * 20_000 + "a = 1", "a key of more than 16 parts"),
+        ('"a" . ' * 20 + "a = 1", "a key of more than 16 parts"),
+        ("#" * 300_000, "more than 262,144 bytes"),
+    ):
+        (tmp_path / "deep.toml").write_text(text)
+        with pytest.raises(InvalidArgument, match=received):
+            read_spec(tmp_path / "deep.toml")
+
+
 def test_a_syntax_error_says_the_line(tmp_path):
     with pytest.raises(InvalidArgument, match="line 2"):
         read_spec(study_file(tmp_path, 'name = "a"\nepochs = = 3\n'))

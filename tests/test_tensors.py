@@ -7,8 +7,10 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import psutil
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -138,6 +140,21 @@ def test_trailing_bytes_are_found(weights_file, tail):
     path, _ = weights_file
     path.write_bytes(path.read_bytes() + tail)
     with pytest.raises(DamagedFile, match="complete safetensors file"):
+        read_tensors(path)
+
+
+def test_a_file_that_has_grown_is_refused_before_it_is_read(weights_file, monkeypatch):
+    path, digest = weights_file
+    with path.open("r+b") as file:
+        file.truncate(20_000_000_000)  # with a hole, so that it takes no room
+    with pytest.raises(DamagedFile, match="received 20,000,000,000"):
+        read_tensors(path, sha256=digest)
+    claim = json.dumps({"a": {"dtype": "U8", "shape": [10**10], "data_offsets": [0, 10**10]}}).encode()
+    with path.open("wb") as file:
+        file.write(len(claim).to_bytes(8, "little") + claim)
+        file.truncate(8 + len(claim) + 10**10)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=10**9))
+    with pytest.raises(DamagedFile, match="at most 1,000,000,000 bytes, for which there is memory"):
         read_tensors(path)
 
 

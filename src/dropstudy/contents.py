@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import tomllib
 from dataclasses import fields
 from math import prod
 from types import SimpleNamespace
@@ -19,7 +18,7 @@ from dropstudy.layout import KEY, is_checkpoint_of, is_own
 from dropstudy.profile import DataProfile
 from dropstudy.records import Arm, Optimizer, Run, Shape, Status
 from dropstudy.settings import parse_arms
-from dropstudy.spec import parse_spec
+from dropstudy.spec import parse_spec, parse_toml
 
 if TYPE_CHECKING:
     import sqlite3
@@ -61,7 +60,7 @@ def first_wrong(db: sqlite3.Connection) -> str | None:
         if missing := [name for name in _WHEN_BEGUN if name not in facts]:
             return f"no fact '{missing[0]}'"
         try:
-            spec = parse_spec(tomllib.loads(facts["specification"]))
+            spec = parse_spec(parse_toml(facts["specification"].encode()))
         except _NOT_OURS:
             return "a specification that is none"
     epochs = {key: found for key, *found in db.execute(_EPOCHS)}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 import shlex
-import tomllib
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,7 @@ from dropstudy.layout import CONFIRMATION, FIGURES, WRITTEN, Layout, entries
 from dropstudy.locking import lock
 from dropstudy.names import plain_name
 from dropstudy.records import MARGIN
-from dropstudy.spec import STUDY_FILE, is_study, parse_spec, read_spec, to_toml
+from dropstudy.spec import STUDY_FILE, is_study, parse_spec, parse_toml, read_spec, to_toml
 from dropstudy.store import DATABASE, Store
 
 if TYPE_CHECKING:
@@ -111,7 +110,7 @@ def recorded(folder: Path) -> StudySpec | None:
 def specification(facts: Mapping[str, Any]) -> StudySpec | None:
     """The specification among recorded facts; None where there is none yet."""
     text = facts.get("specification")
-    return None if text is None else parse_spec(tomllib.loads(text))
+    return None if text is None else parse_spec(parse_toml(text.encode()))
 
 
 def _stored(folder: Path) -> StudySpec | None:

@@ -7,6 +7,7 @@ Here it is only looked at.
 
 from __future__ import annotations
 
+import io
 import json
 import zipfile
 import zlib
@@ -52,10 +53,30 @@ def read_widths(path: Path) -> tuple[int, ...]:
         widths = _widths(_layers(config))
     except _Refusal as refusal:
         raise _error(path, refusal.expected, refusal.received) from refusal
+    _check_claims(path, weight_bytes)
     needed = _FLOAT32_BYTES * sum((a + 1) * b for a, b in pairwise(widths))
     if needed > weight_bytes:  # before anybody makes room for them
         raise _error(path, f"{needed} bytes of weights, as its layers need", f"{weight_bytes}")
     return widths
+
+
+def _check_claims(path: Path, weight_bytes: int) -> None:
+    """Refuse weights that claim to be larger than the file that holds them: HDF5 leaves out what nobody has written."""
+    import h5py  # noqa: PLC0415 - most of what uses this module opens no such file
+
+    claimed = 0
+
+    def add(_: str, item: Any) -> None:
+        nonlocal claimed
+        claimed += item.nbytes if isinstance(item, h5py.Dataset) else 0
+
+    try:
+        with zipfile.ZipFile(path) as archive, h5py.File(io.BytesIO(archive.read(_WEIGHTS)), "r") as file:
+            file.visititems(add)
+    except Exception as error:  # HDF5 and zlib raise whatever is at hand for a damaged file
+        raise _error(path, "a complete .keras file", f"a damaged one ({type(error).__name__})") from error
+    if claimed > weight_bytes:
+        raise _error(path, f"weights of at most {weight_bytes:,} bytes, as the file has", f"{claimed:,}")
 
 
 class _Refusal(Exception):

@@ -7,6 +7,7 @@ used is refused here, before any data is read.
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from collections.abc import Sequence
 from dataclasses import asdict, fields
@@ -42,6 +43,12 @@ _DEFAULTS: dict[str, Any] = {
     "train_sizes": ["all"],
     "validation_split": "per-seed",
 }
+_LARGEST_FILE = 1 << 18
+"""Bytes: twice what 10,000 seeds of ten digits take."""
+
+_DEEP_KEY = re.compile(r"""(?:(?:(?<![\w-])[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){16}""")
+"""A key of many parts, a.b.c and on: its reader keeps each beginning of it, and memory grows with their square."""
+
 MAX_SEED = 2**32 - 1
 MOST_SEEDS = 10_000
 """More than any study trains: a larger count is a seed that was given for one, as in `--seeds 20240101`."""
@@ -160,7 +167,8 @@ def _read_table(source: str | Path) -> tuple[dict[str, Any], str]:
             next_step=f"{hint}What ships: dropstudy presets",
         )
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig")), str(path)
+        with path.open("rb") as file:
+            return parse_toml(file.read(_LARGEST_FILE + 1)), str(path)
     except (ValueError, RecursionError) as error:  # not UTF-8, not TOML, absurd numbers or nesting
         raise InvalidArgument(
             str(path),
@@ -172,6 +180,21 @@ def _read_table(source: str | Path) -> tuple[dict[str, Any], str]:
         raise InvalidArgument(
             str(path), expected="a file that can be read", received=error.strerror or "an error"
         ) from error
+
+
+def parse_toml(content: bytes) -> dict[str, Any]:
+    """The table of a study file, once it is of a size and depth that its reader takes no gigabytes for.
+
+    Raises:
+        ValueError: it is no TOML in UTF-8, or larger or deeper than any study file.
+        RecursionError: it is nested too deep.
+    """
+    if len(content) > _LARGEST_FILE:
+        raise ValueError(f"more than {_LARGEST_FILE:,} bytes")
+    text = content.decode("utf-8-sig")
+    if _DEEP_KEY.search(text):
+        raise ValueError("a key of more than 16 parts")
+    return tomllib.loads(text)
 
 
 def _is_file(path: Path) -> bool:

@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
+import psutil
 import safetensors
 import safetensors.numpy
 
@@ -30,6 +33,7 @@ __all__ = ["pack_weights", "read_tensors", "to_bytes", "unpack_weights", "write_
 
 _METADATA = "__metadata__"
 _NAMES_SHOWN = 60
+_SMALL = 1 << 20  # bytes that are read whatever they are; plenty for a header
 _START_AGAIN = (
     "Put a good copy in its place, or delete it and run the study again, which trains this run anew."
 )
@@ -178,7 +182,10 @@ def _read(path: Path) -> bytes:
     if path.exists() and not path.is_file():
         raise StoreError(str(path), expected="a safetensors file", received="something that is not a file")
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            _check_size(path, file, os.fstat(file.fileno()).st_size)
+            file.seek(0)
+            return file.read()
     except OSError as error:
         raise StoreError(
             str(path),
@@ -186,6 +193,30 @@ def _read(path: Path) -> bytes:
             received=(error.strerror or str(error)).lower(),
             next_step="Check the path and its permissions.",
         ) from error
+
+
+def _check_size(path: Path, file: BinaryIO, size: int) -> None:
+    """Refuse a file that has grown, or has no room in memory, before it is read."""
+    if size <= _SMALL:
+        return
+    most = size
+    # A header that is none is told of once the file has been read.
+    with suppress(ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        length = int.from_bytes(file.read(8), "little")
+        entries = json.loads(file.read(min(length, _SMALL)))
+        most = (
+            8 + length + max(entry["data_offsets"][1] for name, entry in entries.items() if name != _METADATA)
+        )
+    free = psutil.virtual_memory().available
+    if size > min(most, free):
+        raise DamagedFile(
+            str(path),
+            expected=f"at most {most:,} bytes, as its header says"
+            if most <= free
+            else f"at most {free:,} bytes, for which there is memory",
+            received=f"{size:,}",
+            next_step=_START_AGAIN,
+        )
 
 
 def _with_sorted_metadata(content: bytes, metadata: Mapping[str, str]) -> bytes:

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import replace
+from functools import partial
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+import psutil
 
 from dropstudy.data import cache
 from dropstudy.data.catalogue import CATALOGUE, found_in, places, read_named, stored_as
 from dropstudy.data.checks import make_dataset
 from dropstudy.data.digits import load_digits
-from dropstudy.data.npz import read_npz
+from dropstudy.data.npz import npz_keys, read_npz
 from dropstudy.errors import DataError, DataUnavailable, InvalidArgument
 
 if TYPE_CHECKING:
     from dropstudy.data.catalogue import NamedDataset
+    from dropstudy.data.npz import Header
     from dropstudy.records import Dataset
 
 __all__ = ["NAMES", "load_dataset", "unknown_data"]
@@ -25,6 +31,8 @@ Scale = float | Literal["auto"]
 NAMES = (*CATALOGUE, "digits")
 """The datasets that can be asked for by name."""
 
+_NAMED = 5  # arrays of a file that go unused
+_VALIDATION = re.compile("[xy]_?(val|valid|validation|dev)", re.IGNORECASE)
 _NPZ_KEYS = ("x_train", "y_train", "x_test", "y_test")
 
 
@@ -152,5 +160,43 @@ def _named_dataset(dataset: NamedDataset, arrays: dict[str, Any], source: str, s
 
 
 def _load_npz(path: Path, scale: Scale) -> Dataset:
-    arrays: dict[str, Any] = read_npz(path, _NPZ_KEYS)
-    return make_dataset(name=path.name, source=str(path), scale=scale, **arrays)
+    others = [name for name in npz_keys(path) if name not in _NPZ_KEYS]
+    validation = [name for name in others if _VALIDATION.fullmatch(name)]
+    if validation:
+        raise DataError(
+            str(path),
+            expected=f"{', '.join(_NPZ_KEYS)}: validation examples are held out of x_train",
+            received=f"{', '.join(validation)} too, which would go unused",
+            next_step="Append them to x_train and y_train and run with --validation and their number, which holds out "
+            "as many, drawn at random; or leave them out of the file.",
+        )
+    arrays: dict[str, Any] = read_npz(path, _NPZ_KEYS, partial(_check_headers, path))
+    dataset = make_dataset(name=path.name, source=str(path), scale=scale, **arrays)
+    if not others:
+        return dataset
+    more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
+    note = f"Of {path.name} these arrays are not used: {', '.join(map(ascii, others[:_NAMED]))}{more}."
+    return replace(dataset, notes=(*dataset.notes, note))
+
+
+def _check_headers(path: Path, headers: dict[str, Header]) -> None:
+    """Refuse arrays that cannot make a dataset, or have no room in memory, before they are unpacked."""
+    for part in ("train", "test"):
+        examples, labels = headers[f"x_{part}"][0], headers[f"y_{part}"][0]
+        if examples and labels and examples[0] != labels[0]:
+            raise DataError(
+                f"y_{part} of {path}",
+                expected=f"{examples[0]:,} labels, one for each example of x_{part}",
+                received=f"{labels[0]:,} labels",
+                next_step="Check that examples and labels belong together.",
+            )
+    # As stored, and once more as float32.
+    needed = sum(prod(shape) * (dtype.itemsize + 4) for shape, dtype in headers.values())
+    free = psutil.virtual_memory().available
+    if needed > free:
+        raise DataError(
+            str(path),
+            expected=f"arrays for which there is memory, {free:,} bytes",
+            received=f"arrays that take {needed:,} bytes once unpacked",
+            next_step="Use fewer examples, or a machine with more memory.",
+        )

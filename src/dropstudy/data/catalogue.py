@@ -18,6 +18,7 @@ They are not used here.
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -139,15 +140,40 @@ def found_in(dataset: NamedDataset, folder: Path) -> Path | None:
     Returns:
         The first of the two that holds any of the files, or None.
     """
-    for candidate in (folder / dataset.name, folder):
+    named = [
+        path for path in _entries(folder) if _letters(path.name) == _letters(dataset.name) and path.is_dir()
+    ]
+    named.sort(key=lambda path: path.name != dataset.name)
+    for candidate in (*named, folder):
         if any(stored_as(file, candidate) for file in dataset.files):
             return candidate
     return None
 
 
 def stored_as(file: NamedFile, folder: Path) -> list[Path]:
-    """The paths at which a file lies in a folder: unpacked, packed, both or none."""
-    return [path for path in (folder / file.name, folder / f"{file.name}.gz") if path.is_file()]
+    """The paths at which a file lies in a folder, unpacked or packed, its published name first; a dead link counts.
+
+    Names differ with whoever packed it: `train-images.idx3-ubyte`, capital letters, `.IDX` at the end.
+    """
+    stem = re.escape(file.name.partition("-idx")[0])
+    form = re.compile(rf"{stem}([-._]idx\d?)?([-._]ubyte)?([-._]idx)?(\.gz)?", re.IGNORECASE)
+    found = [
+        path
+        for path in _entries(folder)
+        if form.fullmatch(path.name) and (path.is_file() or (path.is_symlink() and not path.exists()))
+    ]
+    return sorted(found, key=lambda path: (path.name != file.name, path.name != f"{file.name}.gz", path.name))
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError:  # not there, no folder, or closed
+        return []
+
+
+def _letters(name: str) -> str:
+    return re.sub("[^a-z]", "", name.lower())
 
 
 def read_named(file: NamedFile, path: Path) -> NDArray[np.uint8]:

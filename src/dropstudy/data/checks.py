@@ -47,6 +47,8 @@ def open_file(path: Path, kind: str) -> BinaryIO:
     """
     if not path.is_file():
         received = "something else, for instance a folder" if path.exists() else "no such file"
+        if path.is_symlink() and not path.exists():
+            received = f"a link to {path.readlink()}, where there is no such file"
         raise DataError(str(path), expected=kind, received=received, next_step="Check the path.")
     try:
         return path.open("rb")

@@ -85,7 +85,7 @@ ROOMS = {
         "errors", "profile", "records", "tensors", "data", "store", "history", "report", "models", "folder", "outputs",
     },
     "results": {
-        "streams", "records", "pictures", "layout", "recorded", "store", "stats", "verdict", "report", "folder",
+        "streams", "records", "spec", "pictures", "layout", "recorded", "store", "stats", "verdict", "report", "folder",
         "one_run",
     },
     "running": {

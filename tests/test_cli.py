@@ -507,6 +507,10 @@ def test_doctor_says_what_training_would_use(say):
 
 WRONG = [
     (("run", "no-such-preset"), "SPEC"),
+    (("run", "--out", ""), "the study's folder"),
+    (("run", "--out", " "), "the study's folder"),
+    (("rm", "", "--yes"), "the study's folder"),
+    (("show", ""), "the study's folder"),
     (("run", "notebok"), "Did you mean 'notebook'"),
     (("run", "--rates", "0,1.0"), "rate (arm 2)"),
     (("run", "--rates", "0,1.0"), "share dropped, not kept"),

@@ -3,7 +3,7 @@
 import pytest
 
 from disks import quick_folder
-from dropstudy import folder, hardware, plan
+from dropstudy import Study, folder, hardware, plan
 from dropstudy.errors import DamagedFile, StoreError
 from dropstudy.spec import STUDY_FILE, is_study, read_spec
 from dropstudy.store import DATABASE, Store
@@ -63,6 +63,21 @@ def test_a_study_file_that_was_lost_is_written_again(place):
     (place / STUDY_FILE).unlink()
     begin(place)
     assert (place / STUDY_FILE).read_text(encoding="utf-8") == text
+
+
+@pytest.mark.parametrize("loop", [False, True])
+def test_a_study_whose_file_was_lost_is_still_read_by_its_folder(place, loop):
+    begin(place)
+    before = Study.open(place)
+    (place / STUDY_FILE).unlink()
+    if loop:
+        (place / STUDY_FILE).symlink_to(place / STUDY_FILE)
+    for study in (Study.open(place), Study(place)):
+        assert (study.folder, study.spec) == (place, before.spec)
+        assert not study.finished  # so that `run` writes the file again
+    assert Study(place, epochs=2, rates=[0, 0.9]).spec.arms[-1].rate == 0.9
+    begin(place)
+    assert is_study(place)
 
 
 def test_a_database_without_a_word_in_it_is_one_of_a_study_that_has_not_begun(place):

@@ -124,6 +124,20 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
         schema.connect(tmp_path / "file" / DATABASE, create=True)
 
 
+def test_a_path_that_is_too_long_for_sqlite_is_refused_with_the_reason_and_nothing_is_made(tmp_path):
+    place = tmp_path
+    while len(str(place)) < 600:
+        place /= "n" * 50
+    with pytest.raises(StoreError, match=rf"at most 480 bytes.*SQLite.*one of {len(str(place)) + 9}\."):
+        schema.connect(place / DATABASE, create=True)
+    assert list(tmp_path.iterdir()) == []
+    place = tmp_path
+    while (left := 480 - len(str(place / "n" / DATABASE))) >= 0:
+        place /= "n" * min(left + 1, 90)
+    schema.connect(place / DATABASE, create=True).close()
+    assert len(str(place / DATABASE)) in {479, 480}
+
+
 # Damage
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dropstudy import presets
+from dropstudy import folder, presets
 from dropstudy.errors import InvalidArgument
 from dropstudy.records import Activation, Arm, Noise, Optimizer, OptimizerName, Schedule, StudySpec
 from dropstudy.settings import arm_name
@@ -23,7 +23,6 @@ from dropstudy.spec import (
     is_study,
     parse_spec,
     read_spec,
-    study_folder,
     to_toml,
 )
 
@@ -499,9 +498,9 @@ def test_a_presets_name_is_the_preset_and_its_path_the_folder(tmp_path, monkeypa
     (tmp_path / "notebook" / STUDY_FILE).write_text(MINIMAL_FILE)
     monkeypatch.chdir(tmp_path)
     assert read_spec("notebook").name == "notebook"
-    assert study_folder("notebook") is None
+    assert folder.named("notebook") is None
     assert read_spec("./notebook").name == "mine"
-    assert study_folder("./notebook") is not None
+    assert folder.named("./notebook") is not None
 
 
 # --- flags over files ---

@@ -207,7 +207,6 @@ def test_a_restarted_run_has_done_nothing(store):
 @pytest.mark.parametrize("name", ["two words", "Übung 学習 🎲", "n" * 200, "a?mode=ro#b%20c"])
 def test_any_folder_name_will_do(tmp_path, name):
     run = make_run("arm/with\\odd: name")
-    run = replace(run, key="k" * 64)
     with Store(tmp_path / name, create=True) as store:
         store.begin({}, [run])
         advance(store, run, 2)
@@ -661,3 +660,30 @@ def test_what_is_recorded_of_a_run_can_be_read_without_dropstudy(store):
     row = store._db.execute("SELECT arm, seed, specification FROM run").fetchone()
     assert row[:2] == ("arm", 0)
     assert json.loads(row[2])["shape"]["hidden"] == [2]
+
+
+# Another database in the place of this one
+
+
+@pytest.mark.parametrize(
+    "how", [shutil.copyfile, lambda old, place: old.replace(place)], ids=["copied", "moved"]
+)
+def test_an_older_database_put_in_the_place_of_a_live_one_is_found_and_loses_no_epoch(store, tmp_path, how):
+    advance(store, RUN, 1)
+    old = tmp_path / "old.db"
+    shutil.copyfile(store.folder / DATABASE, old)
+    advance(store, RUN, 2)
+    _, state = store.progress(RUN.key)
+    how(old, store.folder / DATABASE)
+    last = train(segment_of(RUN, state=state, first_epoch=3, epochs=2))
+    with pytest.raises(StoreError, match=r"as this process left it.*replaced.*Run the same command again"):
+        store.commit([(RUN, last)])
+    with Store(store.folder, write=True) as anew:
+        assert [row.epoch for row in anew.history(RUN.key)] == [1]
+        assert anew.status()[RUN.key] == "running"
+        with pytest.raises(DamagedFile, match="no such file"):  # its checkpoint is that of a later time
+            anew.progress(RUN.key)
+        anew.restart([RUN])
+        finish(anew)
+        anew.begin({}, [RUN])
+        assert_finished(anew, RUN)

@@ -6,6 +6,7 @@ import platform
 import shlex
 from dataclasses import asdict, replace
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dropstudy import growth, plan, presets, splits
@@ -21,7 +22,6 @@ from dropstudy.store import DATABASE, Store
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from dropstudy.hardware import Device
     from dropstudy.records import Dataset, Run, StudySpec
@@ -65,6 +65,26 @@ def begun(folder: Path) -> bool:
         return (folder / DATABASE).is_file()
     except OSError:  # a name that is too long, a folder that may not be looked into
         return False
+
+
+def is_there(folder: Path) -> bool:
+    """True where a folder holds a study: its file, or its database where the file was lost."""
+    return is_study(folder) or begun(folder)
+
+
+def named(source: str | Path) -> Path | None:
+    """The folder that `source` names, if it is that of a study and not a preset's name."""
+    folder = Path(source)
+    return folder if str(source) not in presets.names() and is_there(folder) else None
+
+
+def source(asked: str | Path) -> str | Path | dict[str, Any]:
+    """What was asked for; of a study whose file was lost, the fields that its database has."""
+    place = Path(asked).parent if Path(asked).name == STUDY_FILE else named(asked)
+    if place is None or is_study(place) or not begun(place):
+        return asked
+    text = facts(place).get("specification")
+    return asked if text is None else parse_toml(text.encode())
 
 
 def facts(folder: Path) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from dropstudy.layout import Layout
 from dropstudy.one_run import Runs
 from dropstudy.recorded import MEASURED
 from dropstudy.records import SHAPE
+from dropstudy.spec import is_study
 from dropstudy.store import Store
 from dropstudy.streams import usable_streams
 
@@ -53,7 +54,7 @@ class Results(Runs):
     def finished(self) -> bool:
         """True where every run of the plan has diverged, or is done and its results are there."""
         recorded = folder.recorded(self.folder)
-        if recorded is None:
+        if recorded is None or not is_study(self.folder):  # a study file that was lost is written again
             return False
         asked = replace(self.spec, margin=recorded.margin)  # which no run depends on
         if replace(recorded, name=self.spec.name) != asked:  # more is asked for

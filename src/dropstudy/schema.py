@@ -7,6 +7,7 @@ transaction; a newer one is refused. Whoever only reads gets a copy in memory.
 from __future__ import annotations
 
 import hashlib
+import os
 import shlex
 import sqlite3
 import time
@@ -88,6 +89,7 @@ _SURROUNDINGS = {
 """Errors that say nothing of what a database holds."""
 
 _SAID = 200  # characters of what SQLite says, or a row: it may hold anything
+_LONGEST = 480  # bytes; SQLite opens paths of 504, and a new database has a longer name until it is complete
 _SMALLEST = 512  # bytes; of a page of SQLite's
 _ROOM = 2**20  # bytes; what a transaction of a segment needs at most, with its journal
 _ONE_WAIT = 1.0  # seconds in which SQLite itself waits for another process; Ctrl-C waits with it
@@ -105,6 +107,7 @@ def connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
         StoreError: it does not exist, is not a study's, or was written by a newer version.
         DamagedFile: it is not what was written.
     """
+    _refuse_long(path)
     if create and not path.is_file():
         _make(path)
     _look(path)
@@ -174,6 +177,8 @@ def errors_named(path: Path) -> Iterator[None]:
     """Say what SQLite's errors mean for the database at `path`, and what to do."""
     try:
         yield
+    except UnicodeDecodeError as error:  # of a text in it, or of SQLite's own message about that
+        raise _damaged(path, str(error)) from error
     except sqlite3.DatabaseError as error:
         code = _code(error)
         if code in _DAMAGE:
@@ -222,8 +227,20 @@ def _remove_draft(draft: Path) -> None:
             leftover.unlink(missing_ok=True)
 
 
+def _refuse_long(path: Path) -> None:
+    length = len(os.fsencode(os.path.realpath(path)))
+    if length > _LONGEST:
+        raise StoreError(
+            str(path),
+            expected=f"a path of at most {_LONGEST} bytes, which is as much as SQLite opens",
+            received=f"one of {length}",
+            next_step="Choose a folder with a shorter path.",
+        )
+
+
 def _look(path: Path) -> None:
     """Refuse what cannot be a database, before SQLite makes one of it."""
+    _refuse_long(path)
     if not path.is_file():
         raise StoreError(
             str(path),

@@ -20,7 +20,7 @@ from dropstudy.layout import (
     entries,
 )
 from dropstudy.locking import lock
-from dropstudy.spec import STUDY_FILE, is_study
+from dropstudy.spec import STUDY_FILE
 from dropstudy.store import Store
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ def _with_what_is_in_it(folder: Path, name: str) -> list[str]:
 
 
 def _check(folder: Path) -> None:
-    if not is_study(folder):
+    if not folders.is_there(folder):
         raise StoreError(
             str(folder),
             expected=f"the folder of a study, with a {STUDY_FILE}",

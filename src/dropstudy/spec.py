@@ -9,11 +9,11 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from numbers import Integral, Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 import tomli_w
 
@@ -21,9 +21,6 @@ from dropstudy import presets, values
 from dropstudy.errors import InvalidArgument
 from dropstudy.records import Activation, KeepWeights, Precision, StudySpec, ValidationSplit
 from dropstudy.settings import parse_arms, parse_optimizer
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 STUDY_FILE = "study.toml"
 FIELDS = tuple(field.name for field in fields(StudySpec))
@@ -54,11 +51,13 @@ MOST_SEEDS = 10_000
 """More than any study trains: a larger count is a seed that was given for one, as in `--seeds 20240101`."""
 
 
-def read_spec(source: str | Path, overrides: Mapping[str, Any] | None = None) -> StudySpec:
+def read_spec(
+    source: str | Path | Mapping[str, Any], overrides: Mapping[str, Any] | None = None
+) -> StudySpec:
     """Read a preset, a study file or the folder of a study, and apply flags to it.
 
     Args:
-        source: name of a preset, path of a TOML file, or a folder that holds `study.toml`.
+        source: name of a preset, path of a TOML file, a folder that holds `study.toml`, or the fields themselves.
         overrides: values by field name; None means not given. `rates` is a short way to write arms. A part of
             the optimizer's table replaces that part alone.
 
@@ -72,7 +71,8 @@ def read_spec(source: str | Path, overrides: Mapping[str, Any] | None = None) ->
         table = {name: value for name, value in table.items() if name not in {"rates", "arms"}}
     if isinstance(given.get("optimizer"), dict) and isinstance(table.get("optimizer"), dict):
         given["optimizer"] = {**table["optimizer"], **given["optimizer"]}
-    return parse_spec({"name": Path(source).stem, **table, **given}, origin)
+    unnamed = {} if isinstance(source, Mapping) else {"name": Path(source).stem}
+    return parse_spec({**unnamed, **table, **given}, origin)
 
 
 def parse_spec(table: Mapping[str, Any], origin: str = "study file") -> StudySpec:
@@ -140,18 +140,14 @@ def to_toml(spec: StudySpec, recorded: Mapping[str, Any] | None = None) -> str:
     return notes + ("\n" if notes else "") + tomli_w.dumps(table)
 
 
-def study_folder(source: str | Path) -> Path | None:
-    """The folder that `source` names, if it is that of a study and not a preset's name."""
-    folder = Path(source)
-    return folder if str(source) not in presets.names() and is_study(folder) else None
-
-
 def is_study(folder: Path) -> bool:
     """True where a folder holds a study file."""
     return _is_file(folder / STUDY_FILE)
 
 
-def _read_table(source: str | Path) -> tuple[dict[str, Any], str]:
+def _read_table(source: str | Path | Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+    if isinstance(source, Mapping):
+        return dict(source), "study"
     path = Path(source)
     if str(source) in presets.names():
         return tomllib.loads(presets.text(str(source))), f"preset {source}"

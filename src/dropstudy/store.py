@@ -74,6 +74,8 @@ class Store(Records):
             layout.refuse_links()
         db = schema.connect(path, create=create) if write or create else schema.snapshot(path)
         super().__init__(db, layout)
+        self._file = _identity(path)
+        self._version = self._data_version()
 
     def close(self) -> None:
         """Release the database."""
@@ -264,25 +266,54 @@ class Store(Records):
 
     def _check_still_there(self) -> None:
         """Or else the folder of a study that was moved or deleted would be made again, around nothing."""
-        if not self._layout.database.is_file():
+        now = _identity(self._layout.database)
+        if now is None:
             raise StoreError(
                 str(self._layout.database),
                 expected="the database of the study that is running",
                 received="no such file: it was moved or deleted meanwhile",
                 next_step="Put the folder back and run the same command again.",
             )
+        if now != self._file:
+            raise self._replaced_meanwhile()
+
+    def _check_unchanged(self) -> None:
+        if self._data_version() != self._version:
+            raise self._replaced_meanwhile()
+
+    def _replaced_meanwhile(self) -> StoreError:
+        return StoreError(
+            str(self._layout.database),
+            expected="the database as this process left it",
+            received="another one: it was replaced, or written to, meanwhile",
+            next_step="Run the same command again: it goes on from what the database says now.",
+        )
+
+    def _data_version(self) -> int:
+        """A number that changes when anybody but this connection changes the database."""
+        return int(self._ask("PRAGMA data_version")[0][0])
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with schema.errors_named(self._layout.database):
             try:
                 schema.patiently(self._db, "BEGIN IMMEDIATE")
+                self._check_unchanged()
                 yield self._db
                 schema.patiently(self._db, "COMMIT")
             except BaseException:
                 if self._db.in_transaction:  # a full disk ends it by itself
                     self._db.execute("ROLLBACK")
                 raise
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What tells a file from another one that takes its name; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _remove(path: Path) -> None:

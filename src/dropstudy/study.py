@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dropstudy import folder, growth
 from dropstudy.deciding import MOST, until_decided
 from dropstudy.errors import InvalidArgument, StoreError
+from dropstudy.folder import is_there
 from dropstudy.hardware import choose_device
 from dropstudy.inline import InlineTable, in_notebook
 from dropstudy.live import Screen
@@ -18,7 +19,7 @@ from dropstudy.locking import lock
 from dropstudy.rehearsal import rehearse
 from dropstudy.results import Results
 from dropstudy.running import train_missing
-from dropstudy.spec import STUDY_FILE, is_study, read_spec, study_folder
+from dropstudy.spec import STUDY_FILE, read_spec
 from dropstudy.store import Store
 from dropstudy.taking_out import take_out
 
@@ -65,8 +66,10 @@ class Study(Results):
         data_dir: str | Path | None = None,
         **overrides: Any,
     ) -> None:
-        asked = read_spec(spec, overrides)
-        self.folder = Path(out) if out is not None else study_folder(spec) or STUDIES / asked.name
+        if out is not None and not str(out).strip():
+            raise InvalidArgument("out", expected="a folder such as studies/first", received=repr(out))
+        asked = read_spec(folder.source(spec), overrides)
+        self.folder = Path(out) if out is not None else folder.named(spec) or STUDIES / asked.name
         self._data_dir = None if data_dir is None else Path(data_dir)
         self.spec = folder.agreed(self.folder, asked)
         self.kept = growth.additions(asked, self.spec)
@@ -78,9 +81,9 @@ class Study(Results):
         Raises:
             StoreError: there is none in that folder.
         """
-        if not is_study(Path(folder)):
+        if not str(folder).strip() or not is_there(Path(folder)):
             raise StoreError(
-                str(folder),
+                str(folder) or "''",
                 expected=f"the folder of a study, with a {STUDY_FILE}",
                 received="no such file",
                 next_step=f"To make one there: dropstudy run --out {shlex.quote(str(folder))}",

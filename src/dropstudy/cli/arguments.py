@@ -8,9 +8,24 @@ from typing import Annotated, Any
 import typer
 
 from dropstudy.deciding import MOST, checked_most
-from dropstudy.errors import InvalidArgument
+from dropstudy.errors import InvalidArgument, StoreError
 
-Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The study's folder.", show_default=False)]
+
+def folder(text: str) -> Path:
+    """A study's folder. An empty text would be the current folder: it comes of a variable that is not set."""
+    if not text.strip():
+        raise StoreError(
+            "the study's folder",
+            expected="a path such as studies/notebook",
+            received=repr(text),
+            next_step="For the current folder, say '.'.",
+        )
+    return Path(text)
+
+
+Folder = Annotated[
+    Path, typer.Argument(metavar="DIR", parser=folder, help="The study's folder.", show_default=False)
+]
 DataDir = Annotated[
     Path | None, typer.Option(help="Folder to look for data in, before $DROPSTUDY_DATA.", show_default=False)
 ]

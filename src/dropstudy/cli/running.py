@@ -26,7 +26,12 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
     spec: Annotated[
         str, typer.Argument(metavar="[SPEC]", help="A preset, a study file or a study's folder.")
     ] = "notebook",
-    out: Annotated[Path | None, typer.Option(help="The study's folder; studies/NAME if left out.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            parser=arguments.folder, metavar="DIRECTORY", help="The study's folder; studies/NAME if left out."
+        ),
+    ] = None,
     data: Annotated[str | None, typer.Option(help="mnist, fashion_mnist, digits or an .npz file.")] = None,
     data_dir: DataDir = None,
     scale: Annotated[

@@ -11,14 +11,15 @@ from scipy import stats as reference
 
 import made_up
 from dropstudy import Study, workers
-from dropstudy.deciding import looks, more_seeds, until_decided
+from dropstudy.deciding import FEWEST, MOST, looks, more_seeds, until_decided
 from dropstudy.errors import InvalidArgument
 from dropstudy.folder import confirmations
 from dropstudy.report.files import conclusion
 from dropstudy.report.sections.verdict import verdict as section
 from dropstudy.store import Store
+from dropstudy.verdict.decide import MOST_SEEDS, SEEDS
 from dropstudy.verdict.testing import arm_tests
-from verdicts import rates, verdict_of
+from verdicts import around, flat, rates, verdict_of
 
 BUDGET = 16
 
@@ -104,6 +105,20 @@ def test_it_stops_where_it_is_decided_and_says_each_look():
     assert valid.low > 0
     with pytest.raises(InvalidArgument, match="max_seeds"):
         until_decided((0,), 5, look, told.append)
+
+
+def test_seeds_are_not_added_where_so_many_cannot_decide():
+    assert (FEWEST, MOST) == (SEEDS, MOST_SEEDS)
+    told, seen = [], []
+
+    def look(seeds):
+        seen.append(len(seeds))
+        accuracies = {"no dropout": flat(len(seeds)), "dropout 0.5": around(0.05, len(seeds), spread=4)}
+        return verdict_of(rates(0, 0.5), accuracies, looks=tuple(seen), most_seeds=40)
+
+    assert until_decided((0,), 40, look, told.append).decision == "undecided"
+    assert seen == [6]
+    assert "more than the 40 allowed (--max-seeds)" in told[-1]
 
 
 def learned(effect):

@@ -6,6 +6,7 @@ import pytest
 from dropstudy.charts import NIGHT, arm_labels
 from dropstudy.charts.palette import RAMP, arm_colors
 from dropstudy.errors import InvalidArgument
+from dropstudy.names import span
 from dropstudy.records import Arm
 from dropstudy.report import shapes
 from dropstudy.report.page import page_spec
@@ -98,6 +99,23 @@ def test_a_run_alone_has_nothing_to_compare(tmp_path, monkeypatch):
     assert set(parts) == {"verdict", "curves", "gap", "trust", "inside", "runs", "made"}
     assert parts["verdict"].blocks == ()
     assert parts["verdict"].verdict.decision == "Nothing to compare"
+
+
+@pytest.mark.parametrize("seeds", [2, 6])
+def test_below_six_seeds_there_is_no_band_and_no_claim_from_lines(tmp_path, monkeypatch, seeds):
+    study = trained_at_once(monkeypatch, tmp_path / "x", seeds=seeds, rates=[0, 0.2, 0.5])
+    parts, figures = made(study)
+    curve, difference = figures["rate-curve"], figures["difference"]
+    assert curve.table["low"].notna().all() == difference.table["all_low"].notna().all() == (seeds == 6)
+    assert ("larger than what another seed would change" in parts["seeds"].paragraphs[0]) == (seeds == 6)
+    assert ("band" in curve.caption) == (seeds == 6)
+    compared = study.verdict().shapes[0].comparisons
+    for row, comparison in zip(difference.table.itertuples(), compared, strict=True):
+        assert row.mean == pytest.approx(comparison.difference.value)
+        if seeds == 6:
+            assert (row.all_low, row.all_high) == (comparison.deciding.low, comparison.deciding.high)
+            told = span(row.all_low, row.all_high, margin=0.1)
+            assert told in repr(difference.chart.to_dict())
 
 
 def test_a_table_without_images_has_all_else(tmp_path, monkeypatch):

@@ -11,6 +11,7 @@ import pandas as pd
 
 from dropstudy.charts import palette, theme
 from dropstudy.charts.side_by_side import CLEAN, KERAS, TEST
+from dropstudy.names import rounded, signed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,8 +74,10 @@ def gap(rows: pd.DataFrame) -> alt.LayerChart:
         )
     chart = alt.LayerChart(layer=layers).properties(width=WIDTH, height=height)
     words = "; ".join(
-        f"{row.arm}: running {row.running:.2f}, clean {row.clean:.2f}, test {row.test:.2f} percent"
-        for row in rows.itertuples(index=False)
+        f"{arm}: running {rounded(running)}, clean {rounded(clean)}, test {rounded(test)} percent"
+        for arm, running, clean, test in zip(
+            rows["arm"], rows["running"], rows["clean"], rows["test"], strict=True
+        )
     )
     return theme.fitted(
         chart,
@@ -100,7 +103,9 @@ def _marks(
 ) -> alt.Chart:
     """The measured accuracies, as points whose colour and shape say which."""
     names = [NAMES[key] for key in keys]
-    named = frame.assign(measure=frame["key"].map(NAMES))
+    named = frame.assign(
+        measure=frame["key"].map(NAMES), told=[rounded(value) for value in frame["accuracy"]]
+    )
     legend = alt.Legend(orient="top", title=None, symbolOpacity=1, symbolStrokeWidth=0, offset=22)
     marks: alt.Chart = (
         alt.Chart(theme.inline(named))
@@ -121,7 +126,7 @@ def _marks(
             tooltip=[
                 alt.Tooltip("arm:N"),
                 alt.Tooltip("measure:N", title="accuracy"),
-                alt.Tooltip("accuracy:Q", title="percent", format=".3f"),
+                alt.Tooltip("told:N", title="percent"),
             ],
         )
     )
@@ -130,9 +135,11 @@ def _marks(
 
 def _columns(rows: pd.DataFrame, y: alt.Y) -> list[alt.Chart]:
     """Both differences as numbers, right of the plot."""
+    fields = ("artefact", "true_gap")
+    told = rows.assign(**{f"told_{field}": [signed(points) for points in rows[field]] for field in fields})
     return [
-        alt.Chart(theme.inline(rows), name=f"wide_{field}")
+        alt.Chart(theme.inline(told), name=f"wide_{field}")
         .mark_text(align="right", fontSize=12, dx=right)
-        .encode(y=y, x=alt.value("width"), text=alt.Text(f"{field}:Q", format="+.2f"))
-        for right, field in zip(COLUMNS, ("artefact", "true_gap"), strict=True)
+        .encode(y=y, x=alt.value("width"), text=alt.Text(f"told_{field}:N"))
+        for right, field in zip(COLUMNS, fields, strict=True)
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import fields
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -15,7 +16,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from dropstudy.charts import NIGHT
-from dropstudy.names import plain_name
+from dropstudy.names import plain_name, rounded
 from dropstudy.report.parts import Figure, Group, Table, figures_of
 from dropstudy.report.vega import vega
 
@@ -122,7 +123,10 @@ def _cell(value: Any, form: str, *, number: bool) -> dict[str, Any]:
         return {"text": "", "key": "", "number": number}
     if not number:
         return {"text": str(value), "key": None, "number": False}
-    text = format(value, form) if form else format(value, "," if isinstance(value, int) else ".6g")
+    if places := re.fullmatch(r"\.(\d)f", form):
+        text = rounded(value, int(places[1]))
+    else:
+        text = format(value, form) if form else format(value, "," if isinstance(value, int) else ".6g")
     return {"text": text, "key": repr(value.item() if hasattr(value, "item") else value), "number": True}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import isfinite
+from math import ceil, isfinite
 from typing import TYPE_CHECKING
 
 from dropstudy.names import counted, rounded, signed
@@ -110,19 +110,17 @@ def about_undecided(
         reason = (
             f"all {n} seeds give the same difference, so they do not say how much another seed may differ"
         )
-        return capital(f"{who}{reason}.{_examples(comparison)}")
+        return capital(f"{who}{reason}.")
+    few = "the test examples are too few to show it on others"
     if comparison.deciding.known and comparison.deciding.within(margin) and comparison.resolution > margin:
-        return capital(
-            f"{who}on this test set the difference lies within ±{margin:g} points.{_examples(comparison)}"
-        )
+        return capital(f"{who}on this test set the difference lies within ±{margin:g} points; {few}.")
     why = _all_one_way(comparison)
-    coarse = comparison.resolution > margin
-    if coarse and comparison.sought <= margin:
-        return capital(f"{who}{why}{_examples(comparison).lstrip()}")
+    if comparison.resolution > margin and comparison.sought <= margin:
+        few = f"the test examples are too few for a margin of {margin:g} points."
+        return capital(f"{who}{why}{capital(few) if why else few}")
     takes = _takes(comparison, margin)
     more = _advice(comparison, always_valid=always_valid, most_seeds=most_seeds)
-    told = capital(f"{who}{why}{capital(takes) if why else takes}{more}")
-    return f"{told}{_examples(comparison)}" if coarse else told
+    return capital(f"{who}{why}{capital(takes) if why else takes}{more}")
 
 
 def _all_one_way(comparison: ArmComparison) -> str:
@@ -170,15 +168,19 @@ def _advice(comparison: ArmComparison, *, always_valid: bool, most_seeds: int | 
     return f" `--until-decided` adds seeds until it is decided{unlikely}."
 
 
-def _examples(comparison: ArmComparison) -> str:
-    """What the test set is too small for; empty where that is not known."""
-    if comparison.test_examples is None:
+def about_examples(comparisons: Sequence[ArmComparison], margin: float) -> str:
+    """What the test set is too small for, where arms are undecided; empty where it is not or that is not known."""
+    short = [c for c in comparisons if c.all_equal or c.resolution > margin]
+    if not short or not short[0].test_examples or short[0].test_examples == 1:
         return ""
+    worst = max(short, key=lambda c: c.resolution)
+    if worst.resolution <= margin:
+        return ""
+    one = rounded(100 / short[0].test_examples)
     return (
-        f" With {counted(comparison.test_examples, 'test example')} one of them is worth "
-        f"{rounded(100 / comparison.test_examples)} points, and other examples may move the difference by "
-        f"{rounded(comparison.resolution)} points: more test examples or a wider margin (--margin) are needed to show "
-        "that nothing differs, not more seeds."
+        f"With {short[0].test_examples:,} test examples one of them is worth {one} points, "
+        f"and other examples may move a difference by {rounded(worst.resolution)} points. To show that a difference "
+        f"lies within ±{margin:g} points takes more test examples or a wider margin (--margin), not more seeds."
     )
 
 
@@ -249,7 +251,7 @@ def about_convergence(scores: Sequence[ArmScores]) -> str:
         return ""
     parts = [f"{quoted(arm.arm)} ({arm.still_falling} of {counted(len(arm.seeds), 'seed')})" for arm in late]
     epochs = max(arm.most_epochs for arm in late)
-    more = max(epochs + 1, round(epochs * 1.5))
+    more = ceil(epochs * 1.5)
     seconds = sum(arm.epoch_seconds * more * len(arm.seeds) for arm in scores if arm.seeds)
     cost = f" ({_duration(seconds)} of training)" if seconds >= 1 else ""
     return (

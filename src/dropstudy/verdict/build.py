@@ -147,7 +147,7 @@ def _shape_verdict(
         always_valid,
     )
     headline = _headline(about, scores, comparisons, decision=decision, chosen=chosen)
-    several = len(comparisons) > 1
+    several, told = len(comparisons) > 1, _undecided(comparisons, chosen)
     sentences = [
         headline,
         asides.about_one_class(scores),
@@ -164,8 +164,9 @@ def _shape_verdict(
             asides.about_undecided(
                 c, margin, always_valid=always_valid, several=several, most_seeds=most_seeds
             )
-            for c in _undecided(comparisons, chosen)
+            for c in told
         ),
+        asides.about_examples(told, margin),
         asides.about_unfinished(scores),
         asides.about_convergence(scores),
     ]

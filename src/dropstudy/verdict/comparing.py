@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import isfinite, isnan, nan
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from dropstudy.records import Arm
+    from dropstudy.stats import Estimate
     from dropstudy.stats.newdata import NewData
     from dropstudy.verdict.paired import ShapeTables
 
@@ -79,7 +81,7 @@ def _compare_family(
             simultaneous=simultaneously[place],
             deciding_label=label,
             family=len(family),
-            new_data=None if beyond is None else beyond.difference.scaled(100),
+            new_data=None if beyond is None else _both_noises(beyond, tests.difference),
             example_error=None if beyond is None else 100 * beyond.example_error,
             test_examples=tables.examples,
             unseen=_unseen(tables),
@@ -133,6 +135,20 @@ def _nothing_shared(tables: ShapeTables, arm: Arm, label: str) -> ArmComparison:
         seeds_high=nan,
         detectable=nan,
     )
+
+
+def _both_noises(beyond: NewData, difference: Estimate) -> Estimate:
+    """The interval for seeds and examples, around the difference as it was measured.
+
+    Stored answers have 16 bits, so that an example may count otherwise; what is shown must hold the t interval.
+    """
+    told = beyond.difference.scaled(100)
+    shift = difference.value - told.value
+    low, high = (
+        float(np.fmin(told.low + shift, difference.low)),
+        float(np.fmax(told.high + shift, difference.high)),
+    )
+    return replace(told, value=difference.value, low=low, high=high)
 
 
 def _seeds(

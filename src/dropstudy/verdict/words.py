@@ -57,6 +57,8 @@ class About:
     def improving(self, *arms: str) -> str:
         """Which of these arms were still getting better at the end, as a clause: ", with 'a' still improving"."""
         names = [quoted(arm) for arm in arms if self.scores[arm].seeds and not self.scores[arm].converged]
+        if len(names) == len(self.arms) > 2:  # noqa: PLR2004 - two are named
+            return ", with all arms still improving"
         return f", with {listed(names)} still improving" if names else ""
 
     def diverged(self, arm: str) -> str:
@@ -303,7 +305,8 @@ def label(
         return f"{quoted(chosen or '')} {_LABELS[decision][1]}"
     counts = Counter(compared.values())
     if len(counts) == 1:
-        told = f"All {len(compared)} arms {_LABELS[next(iter(counts))][2]}"
+        every = "Both" if len(compared) == 2 else f"All {len(compared)}"  # noqa: PLR2004 - both
+        told = f"{every} arms {_LABELS[next(iter(counts))][2]}"
     else:
         told = ", ".join(
             f"{counts[each]} {'arm ' if place == 0 and counts[each] == 1 else 'arms ' if place == 0 else ''}"

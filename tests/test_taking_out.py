@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import made_up
-from dropstudy import Study, store
+from dropstudy import Study, store, taking_out
 from dropstudy.errors import InvalidArgument, StudyLocked
 from dropstudy.folder import SEED_COUNTS, begun, facts
 from dropstudy.locking import lock
@@ -49,6 +49,10 @@ def files(study):
         ({"train_sizes": [1150]}, "train_size", 1150),
         ({"arms": ["dropout 0.25"]}, "arm", "dropout 0.25"),
         ({"hidden": [[6]]}, "hidden", "6"),
+        ({"hidden": [6]}, "hidden", "6"),
+        ({"seeds": np.int64(1)}, "seed", 1),
+        ({"train_sizes": "all"}, "train_size", 1150),
+        ({"arms": "dropout 0.25"}, "arm", "dropout 0.25"),
     ],
 )
 def test_a_part_goes_with_its_runs_and_files_and_all_else_stays_as_it_was(make, out, column, gone):
@@ -129,6 +133,13 @@ def test_the_verdict_says_what_was_taken_out_with_results_and_counts_it_as_a_loo
     assert "Taken out of this study after training: seeds 3; arms 'dropout 0.5'." in str(verdict)
     again = make(seeds=8, hidden=[4], train_sizes=["all"])
     assert "Taken out" not in str(again.verdict())
+
+
+def test_a_database_that_names_other_parts_has_its_verdict_all_the_same(make):
+    study = make()
+    with Store(study.folder, write=True) as now:
+        now.record({taking_out.TAKEN_OUT: {"other": [1], "seeds": ["\x1b[31m", 9]}})
+    assert r"after training: seeds '\x1b[31m', 9." in str(study.verdict())
 
 
 def test_what_confirmed_a_part_goes_with_it_and_what_confirmed_another_stays(make):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 from dropstudy import folder as folders
@@ -60,7 +61,8 @@ def part(folder: Path, **asked: Sequence[Any] | None) -> Part:
             zip(splits.training_sizes(stored, store.meta["n_train"]), stored.train_sizes, strict=True)
         )
         runs = store.runs()
-    out: dict[str, list[Any]] = {name: list(items) for name, items in asked.items() if items}
+    out = {name: _items(name, asked[name]) for name in growth.LISTS if asked.get(name) is not None}
+    out = {name: items for name, items in out.items() if items}
     if not out:
         raise InvalidArgument(
             "seeds",
@@ -69,8 +71,6 @@ def part(folder: Path, **asked: Sequence[Any] | None) -> Part:
         )
     if "train_sizes" in out:
         out["train_sizes"] = [sizes.get(size, size) for size in out["train_sizes"]]
-    if "hidden" in out:
-        out["hidden"] = [tuple(network) for network in out["hidden"]]
     left = growth.shrink(stored, out)
     going = {name: set(items) for name, items in out.items()}
     gone = tuple(
@@ -122,15 +122,24 @@ def remarks(facts: Mapping[str, Any], spec: StudySpec) -> list[str]:
     has: dict[str, list[Any]] = {name: list(getattr(spec, name)) for name in growth.LISTS}
     has["arms"] = [arm.name for arm in spec.arms]
     has["hidden"] = [list(network) for network in spec.hidden]
-    out = {
-        name: [item for item in items if item not in has[name]]
-        for name, items in facts.get(TAKEN_OUT, {}).items()
-    }
+    taken = facts.get(TAKEN_OUT, {})
+    out = {name: [item for item in taken.get(name, ()) if item not in has[name]] for name in growth.LISTS}
     words = [f"{name} {', '.join(_shown(item) for item in items)}" for name, items in out.items() if items]
     if not words:
         return []
     said = f"Taken out of this study after training: {'; '.join(words)}."
     return [f"{said} If the results were known then, the choice may flatter what is left."]
+
+
+def _items(name: str, asked: Any) -> list[Any]:
+    """What is asked for as a study has it: a list of plain numbers, of texts, or of tuples of layer widths."""
+    if isinstance(asked, (str, Integral)) or (
+        name == "hidden" and all(isinstance(w, Integral) for w in asked)
+    ):
+        asked = [asked]
+    if name == "hidden":
+        return [tuple(map(int, network)) for network in asked]
+    return [int(item) if isinstance(item, Integral) else item for item in asked]
 
 
 def _with_results(before: Mapping[str, Any], going: Part, store: Store) -> dict[str, list[Any]]:
@@ -154,10 +163,4 @@ def _with_results(before: Mapping[str, Any], going: Part, store: Store) -> dict[
 
 
 def _shown(item: Any) -> str:
-    return (
-        "-".join(map(str, item))
-        if isinstance(item, list)
-        else repr(item)
-        if isinstance(item, str)
-        else str(item)
-    )
+    return "-".join(map(repr, item)) if isinstance(item, list) else repr(item)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from dropstudy.cli.arguments import DataDir
+from dropstudy.cli.telling import tell
 from dropstudy.errors import InvalidArgument
 
 
@@ -39,10 +40,10 @@ def data(
     from dropstudy.data import describe, load_dataset
 
     for line in describe.where(name, data_dir):
-        typer.echo(line)
+        tell(line)
     if name is not None:
         for line in describe.shapes(load_dataset(name, data_dir=data_dir)):
-            typer.echo(line)
+            tell(line)
 
 
 def doctor() -> None:
@@ -53,4 +54,4 @@ def doctor() -> None:
     from dropstudy import doctor as examination
 
     for line in examination.lines():
-        typer.echo(line)
+        tell(line)

@@ -1,4 +1,4 @@
-"""The database of a study: its schema, version by version.
+"""The database of a study: opened, checked, brought up to date.
 
 A database says its version in `user_version`. An older one is backed up beside itself and migrated in one
 transaction; a newer one is refused. Whoever only reads gets a copy in memory.
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from dropstudy import contents, ledger
 from dropstudy.errors import DamagedFile, StoreError
 from dropstudy.files import make_folder, sync_folder, unfinished
+from dropstudy.migrations import MIGRATIONS
 from dropstudy.names import plain_name
 
 if TYPE_CHECKING:
@@ -25,52 +26,6 @@ if TYPE_CHECKING:
 
 APPLICATION_ID = 0x64726F70
 """'drop' in ASCII: tells a study's database from any other SQLite file."""
-
-MIGRATIONS: tuple[str, ...] = (
-    # 1: the first version. Facts, runs and histories with their digests.
-    """
-    CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL, sha256 TEXT) STRICT;
-    CREATE TABLE run (
-        key TEXT PRIMARY KEY,
-        position INTEGER NOT NULL,
-        arm TEXT NOT NULL,
-        seed INTEGER NOT NULL,
-        specification TEXT NOT NULL,
-        status TEXT NOT NULL DEFAULT 'planned',
-        epochs_done INTEGER NOT NULL DEFAULT 0,
-        steps_done INTEGER NOT NULL DEFAULT 0,
-        checkpoint TEXT,
-        checkpoint_sha256 TEXT,
-        weights_sha256 TEXT,
-        predictions_sha256 TEXT,
-        epoch INTEGER,
-        clean_loss REAL,
-        clean_accuracy REAL,
-        noisy_loss REAL,
-        noisy_accuracy REAL,
-        test_loss REAL,
-        test_accuracy REAL,
-        brier REAL,
-        device TEXT,
-        error TEXT,
-        history_sha256 TEXT,
-        sha256 TEXT
-    ) STRICT;
-    CREATE TABLE history (
-        key TEXT NOT NULL REFERENCES run (key),
-        epoch INTEGER NOT NULL,
-        loss REAL,
-        accuracy REAL,
-        val_loss REAL,
-        val_accuracy REAL,
-        clean_loss REAL,
-        clean_accuracy REAL,
-        seconds REAL NOT NULL,
-        PRIMARY KEY (key, epoch)
-    ) STRICT, WITHOUT ROWID;
-    """,
-)
-"""Each brings a database from the version before to the next one. Digests are made anew after them."""
 
 _sound: dict[str, bytes] = {}
 """The digest of the last database that was read and found to be as it was written: one is read many times over."""

@@ -17,16 +17,16 @@ MOST_LINES = 400
 ROOMS = {
     "__init__": set(),  # and the homes of the public names, which it imports when they are asked for
     "safe_path": set(),
-    "errors": set(),
     "names": set(),
+    "errors": {"names"},
     "profile": set(),
     "records": {"profile"},
     "files": {"errors"},
     "tensors": {"errors", "records", "files"},
-    "streams": set(),
+    "streams": {"names"},
     "presets": set(),
     "values": {"errors"},
-    "settings": {"errors", "records", "values"},
+    "settings": {"errors", "names", "records", "values"},
     "spec": {"errors", "records", "presets", "values", "settings"},
     "growth": {"errors", "records", "values", "settings"},
     "splits": {"errors", "names", "records"},
@@ -56,7 +56,7 @@ ROOMS = {
     "pace": {"records", "recorded", "pacing", "turns"},
     "standing": {"records", "names", "recorded"},
     "progress": {"records", "names", "streams", "splits", "data", "recorded", "watching", "coordinator", "pace"},
-    "tables": {"files", "streams"},
+    "tables": {"names", "files", "streams"},
     "live": {"records", "names", "streams", "recorded", "pace", "standing", "progress", "tables"},
     "inline": {"records", "recorded", "live"},
     "stats": {"records"},
@@ -80,7 +80,7 @@ ROOMS = {
     "report": {
         "errors", "records", "files", "tensors", "spec", "data", "store", "history", "progress", "names", "stats",
         "verdict", "charts", "models", "sampling", "folder", "pictures", "recorded", "judge", "confirming",
-        "layout",
+        "layout", "tables",
     },
     "one_run": {
         "errors", "profile", "records", "tensors", "data", "store", "history", "report", "models", "folder", "outputs",

@@ -18,9 +18,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import tomli_w
 import typer
+from PIL import Image
 
 import dropstudy
 import made_up
@@ -437,6 +439,61 @@ def test_no_output_takes_the_place_of_a_study_s_own_file_or_of_an_input(trained,
     assert {path: path.read_bytes() for path in before} == before
     assert say("predict", folder, source, "--out", images / "p.csv").code == 0
     assert say("predict", folder, source, "--out", images / "p.csv").code == 0
+
+
+EVIL = "=1+1\x1b[31m\u202e"
+
+
+def test_names_command_neither_a_terminal_nor_a_spreadsheet(trained, say, tmp_path, monkeypatch):
+    image = tmp_path / f"{EVIL}.png"
+    Image.new("L", (8, 8), 3).save(image)
+    (tmp_path / "folder").mkdir()
+    shutil.copy(image, tmp_path / "folder")
+    shown = "=1+1\\x1b[31m\\u202e"
+    piped = say("predict", trained[0], image)
+    assert next(iter(csv.DictReader(io.StringIO(piped.out))))["example"] == f"'{shown}.png"
+    assert say("predict", trained[0], tmp_path / "folder", "--out", tmp_path / f"{EVIL}.csv").out.endswith(
+        f"{shown}.csv\n"
+    )
+    kept = pd.read_csv(tmp_path / f"{EVIL}.csv")
+    assert kept["example"][0] == f"'{EVIL}.png"
+    assert kept.dtypes.iloc[2:].map(lambda kind: kind.kind).tolist() == ["f"] * 10
+    monkeypatch.setattr(type(sys.stdout), "isatty", lambda _: True, raising=False)
+    for said in (
+        say("predict", trained[0], image),
+        say("predict", trained[0], f"{EVIL}\nno such.png"),
+        say("show", f"no such {EVIL}"),
+        say(EVIL),
+        say("predict", trained[0], image, "--arm", EVIL),
+        say("run", "--data", f"{EVIL}.npz"),
+    ):
+        assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]", said.out + said.err)
+        assert "\\x1b[31m" in said.out + said.err
+
+
+IMPORTING = """
+import sys, time
+from dropstudy import cli
+for number in cli._STOPS:
+    cli.signal.signal(number, cli._stop)
+import swallows
+try:
+    for _ in range(100): time.sleep(0.05)
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
+def test_a_stop_that_a_module_swallows_while_it_is_imported_is_obeyed(tmp_path):
+    (tmp_path / "swallows.py").write_text(
+        "import os, signal, time\ntry:\n    os.kill(os.getpid(), signal.SIGTERM)\n    time.sleep(0.2)\n"
+        "except BaseException:\n    pass\n"
+    )
+    path = os.pathsep.join([str(tmp_path), str(Path(dropstudy.__file__).parents[1])])
+    done = subprocess.run(  # noqa: S603 - our own code
+        [sys.executable, "-c", IMPORTING], env=os.environ | {"PYTHONPATH": path}, check=False, timeout=60
+    )
+    assert done.returncode == 130
 
 
 def test_predict_prints_a_table_on_a_terminal(trained, say, tmp_path, monkeypatch):

@@ -343,6 +343,12 @@ def test_wrong_arms_are_refused_and_named(arms, subject):
     assert refusal.value.subject == subject
 
 
+@pytest.mark.parametrize("other", ["a\u200b", "\uff41", "a\u2060 ", "\u202ea"])
+def test_arms_whose_names_look_alike_are_refused(other):
+    with pytest.raises(InvalidArgument, match="name 'a' twice"):
+        read_spec("notebook", {"arms": [{"name": "a", "rate": 0}, {"name": other, "rate": 0.5}]})
+
+
 def test_what_stands_twice_is_said():
     with pytest.raises(InvalidArgument, match=r"settings 'dropout 0\.5' twice"):
         parse(rates=[0.5, 0, 0.5])

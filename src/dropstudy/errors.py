@@ -15,6 +15,8 @@ Each is advice. It names the argument or file, what was expected, what was recei
 
 from __future__ import annotations
 
+from dropstudy.names import printable
+
 __all__ = [
     "DamagedFile",
     "DataError",
@@ -49,7 +51,8 @@ class DropstudyError(Exception):
 
     def __str__(self) -> str:
         message = f"{self.subject}: expected {self.expected}, received {self.received}."
-        return f"{message} {self.next_step}".rstrip()
+        # One line, whatever a file or an argument holds that is quoted in it.
+        return printable(f"{message} {self.next_step}".rstrip())
 
     def __reduce__(self) -> tuple[object, ...]:
         """Rebuild from keywords, so that the error survives the way back from a worker process."""

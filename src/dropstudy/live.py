@@ -15,11 +15,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from dropstudy.names import counted, plain_name
+from dropstudy.names import counted, plain_name, printable
 from dropstudy.pace import Pace, duration, epoch_cost
 from dropstudy.progress import EpochLines, run_ended
 from dropstudy.standing import accuracy_heading, begun, by_arm, columns
-from dropstudy.streams import paragraphs, terminal
+from dropstudy.streams import commanded, paragraphs, terminal
 from dropstudy.tables import heading
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Screen:
         """Choose how to show what is about to be trained."""
         missing = sum(standing.status not in {"done", "diverged"} for standing in standings)
         if missing > FEW_RUNS and terminal(self._stream):
-            console = Console(file=self._stream or sys.stdout, highlight=False)
+            console = Console(file=commanded(self._stream or sys.stdout), highlight=False)
             if console.is_terminal and not console.is_dumb_terminal:
                 self._view = LiveTable(console)
         self._view.begin(standings, workers)
@@ -253,7 +253,7 @@ class LiveTable:
 
     def _print(self, text: str) -> None:
         # Long words are left to the terminal, which breaks them without a line's end in what is copied.
-        self._console.print(Text(paragraphs(text, self._console.file)), soft_wrap=True)
+        self._console.print(Text(paragraphs(printable(text, "\n"), self._console.file)), soft_wrap=True)
 
 
 def _widths(cells: dict[str, list[str]], width: int) -> dict[str, int]:

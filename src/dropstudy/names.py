@@ -1,4 +1,4 @@
-"""Names from a study file, counts and numbers, made fit for a line of text. Numbers are rounded here alone."""
+"""Names from files and arguments, counts and numbers, made fit for a line of text. Numbers are rounded here alone."""
 
 from __future__ import annotations
 
@@ -26,6 +26,32 @@ def plain_name(name: str, limit: int = 60) -> str:
         tail = (limit - 1) // 2
         line = f"{line[: limit - 1 - tail]}…{line[len(line) - tail :]}"
     return line or "(no name)"
+
+
+_JOINERS = "\u200c\u200d"
+"""Invisible, and yet part of words in Persian and Hindi, and of emoji."""
+
+
+def printable(text: str, keep: str = "") -> str:
+    """A text as a terminal may show it: what commands the terminal or cannot be seen becomes its escape.
+
+    Args:
+        text: whatever a file or an argument says.
+        keep: characters that stay as they are, for instance line breaks.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c in keep or _shows(c) else c.encode("unicode_escape").decode() for c in text)
+
+
+def look(name: str) -> str:
+    """What names have in common that look alike: compatible letters are one (NFKC), invisible ones none."""
+    letters = unicodedata.normalize("NFKC", name)
+    return " ".join("".join(c for c in letters if unicodedata.category(c) != "Cf").split())
+
+
+def _shows(c: str) -> bool:
+    return c in _JOINERS or unicodedata.category(c) not in {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
 
 def counted(count: int, what: str) -> str:

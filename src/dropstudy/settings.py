@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 from dropstudy import values
 from dropstudy.errors import InvalidArgument
+from dropstudy.names import look
 from dropstudy.records import Arm, Noise, Optimizer, OptimizerName, Schedule
 
 
@@ -26,7 +27,8 @@ def parse_arms(value: object) -> tuple[Arm, ...]:
         for position, item in enumerate(values.sequence("arms", value, "arms"), start=1)
     )
     values.refuse_twice("arms", "settings", [arm_name(arm) for arm in arms])
-    values.refuse_twice("arms", "name", [arm.name for arm in arms])
+    # By their look: tables and charts of arms that nobody can tell apart would be of no use.
+    values.refuse_twice("arms", "name", [look(arm.name) for arm in arms])
     return arms
 
 

@@ -14,11 +14,19 @@ import textwrap
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from dropstudy.names import printable
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _NAMES = ("stdout", "stderr")
 _DESCRIPTORS = 3
+_LAYOUT = "\n\t"
+"""What lays text out and commands nothing."""
+
+_METERS = "\r"
+"""Progress bars go back to the beginning of their line; they write to standard error alone."""
+
 _WIDTH = 80  # where a terminal does not say
 _COMMAND = "dropstudy [a-z]"
 
@@ -32,7 +40,7 @@ def say(text: str, stream: Any = None) -> None:
     """
     stream = sys.stdout if stream is None else stream
     if stream is not None and not getattr(stream, "closed", False):
-        print(paragraphs(text, stream), file=stream, flush=hasattr(stream, "flush"))
+        print(paragraphs(printable(text, _LAYOUT), stream), file=stream, flush=hasattr(stream, "flush"))
 
 
 def terminal(stream: Any = None) -> bool:
@@ -77,6 +85,23 @@ def _lines(words: str, width: int) -> Iterator[str]:
 
 
 @contextmanager
+def escaped_streams() -> Iterator[None]:
+    """Have `sys.stdout` and `sys.stderr` show what commands a terminal as its escape: names come from anywhere."""
+    before = sys.stdout, sys.stderr
+    escaped: list[Any] = [_Escaped(sys.stdout, _LAYOUT), _Escaped(sys.stderr, _LAYOUT + _METERS)]
+    sys.stdout, sys.stderr = escaped
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = before
+
+
+def commanded(stream: Any) -> Any:
+    """The stream for a program that commands the terminal itself, and has looked after what it shows."""
+    return stream.commanded if isinstance(stream, _Escaped) else stream
+
+
+@contextmanager
 def usable_streams() -> Iterator[None]:
     """Have `sys.stdout` and `sys.stderr` take text and be flushed while in here, whatever they were before."""
     before = {name: getattr(sys, name) for name in _NAMES}
@@ -104,6 +129,21 @@ def open_descriptors() -> None:
             os.set_inheritable(
                 os.open(os.devnull, os.O_RDWR), True
             )  # it gets the lowest free number: this one
+
+
+class _Escaped:
+    """A stream of text without commands to a terminal; all but writing is its inner stream's."""
+
+    def __init__(self, stream: Any, keep: str) -> None:
+        self.commanded = stream
+        self._keep = keep
+
+    def write(self, text: str) -> int:
+        self.commanded.write(printable(text, self._keep))
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.commanded, name)
 
 
 class _Bare(io.TextIOBase):

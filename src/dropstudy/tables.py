@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import textwrap
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dropstudy.files import write_text
+from dropstudy.names import printable
 from dropstudy.streams import columns, terminal
 
 if TYPE_CHECKING:
@@ -21,6 +23,11 @@ if TYPE_CHECKING:
 
 _HEADING = 14
 """Columns after which a heading goes on in a line below."""
+
+_FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
+"""What formulas begin with, in full width too."""
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 
 _PIPE_WIDTH = 1000
 """Columns where there is no terminal: a wide page; long headings are set in several lines."""
@@ -80,10 +87,33 @@ def heading(name: str) -> str:
     return textwrap.fill(name, _HEADING, break_long_words=False)
 
 
+def csv(frame: pd.DataFrame, digits: int | None = None) -> str:
+    """A table as CSV, whose texts no spreadsheet takes for a formula.
+
+    A text that begins as a formula does gets an apostrophe before it (OWASP, "CSV Injection"); a number does not.
+
+    Args:
+        frame: the table.
+        digits: of each number; all where it is not given.
+    """
+    safe = frame.set_axis([_no_formula(name) for name in frame.columns], axis="columns")
+    safe = safe.apply(lambda column: column if column.dtype.kind in "biuf" else column.map(_no_formula))
+    text: str = safe.to_csv(
+        index=False, lineterminator="\n", float_format=None if digits is None else f"%.{digits}g"
+    )
+    return text
+
+
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
     """A table as CSV, written whole or not at all."""
-    write_text(path, frame.to_csv(index=False))
+    write_text(path, csv(frame))
 
 
 def _cell(value: object) -> str:
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
+    return f"{value:.4f}" if isinstance(value, float) else printable(str(value))
+
+
+def _no_formula(value: object) -> object:
+    if not isinstance(value, str) or not value.startswith(_FORMULA) or _NUMBER.fullmatch(value):
+        return value
+    return f"'{value}"

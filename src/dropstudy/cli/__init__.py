@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from importlib.metadata import version
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,7 +20,11 @@ from dropstudy.cli.surroundings import data, doctor, presets
 from dropstudy.cli.telling import tell
 from dropstudy.cli.viewing import view
 from dropstudy.errors import DropstudyError
-from dropstudy.streams import open_descriptors, usable_streams
+from dropstudy.names import printable
+from dropstudy.streams import escaped_streams, open_descriptors, usable_streams
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 COMMANDS = (run, show, report, view, predict, export, diff, rm, presets, data, doctor)
 """In the order in which `dropstudy --help` lists them."""
@@ -33,7 +37,10 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "color": True,
+    },  # our own streams escape what colours
 )
 
 
@@ -58,13 +65,25 @@ for _command in COMMANDS:
 
 _STOPS = (signal.SIGINT, signal.SIGTERM)
 _STOPPED = 130  # exit code
+_AGAIN = 0.05  # seconds after which it is tried again to interrupt
 _CLEARED_AWAY = "ignore:resource_tracker"  # a filter of warnings, for processes that this one starts
 
 
-def _stop(*_: object) -> None:
+def _stop(number: int, frame: FrameType | None) -> None:
     """The first Ctrl-C, or its like, ends a command in good order; the second ends it at once."""
-    for number in _STOPS:
-        signal.signal(number, lambda *_: os._exit(_STOPPED))
+    for each in _STOPS:
+        signal.signal(each, lambda *_: os._exit(_STOPPED))
+    _interrupt(number, frame)
+
+
+def _interrupt(_: int, frame: FrameType | None) -> None:
+    """Interrupt the command, once no module is being imported: modules catch whatever comes, and would go on."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            signal.signal(signal.SIGALRM, _interrupt)
+            signal.setitimer(signal.ITIMER_REAL, _AGAIN)
+            return
+        frame = frame.f_back
     raise KeyboardInterrupt
 
 
@@ -81,11 +100,11 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")  # an arm's name may hold what a terminal cannot
     open_descriptors()
     try:
-        with usable_streams():
+        with usable_streams(), escaped_streams():
             app()
     except DropstudyError as error:
         tell(f"Error: {error}", err=True)
         sys.exit(error.exit_code)
     except OSError as error:  # a disk, a folder, a permission: not a fault of the program
-        tell(f"Error: {error}", err=True)
+        tell(f"Error: {printable(str(error))}", err=True)
         sys.exit(DropstudyError.exit_code)

@@ -67,7 +67,7 @@ def predict(  # noqa: PLR0917 - a command's flags, which typer reads off the sig
     elif terminal():
         typer.echo(tables.text(frame))
     else:
-        typer.echo(frame.to_csv(index=False), nl=False)
+        typer.echo(tables.csv(frame), nl=False)
 
 
 def export(  # noqa: PLR0917 - as above

@@ -17,15 +17,16 @@ from dropstudy.report.sections import sections
 from dropstudy.report.sections.runs import run_table
 from dropstudy.report.stamp import seal
 from dropstudy.report.summary import summary_table
+from dropstudy.tables import csv
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from pathlib import Path
 
-    import pandas as pd
-
     from dropstudy.report.parts import Section
     from dropstudy.report.source import Source
+
+_DIGITS = 10
 
 
 def write_report(source: Source, folder: Path, drawing: Drawing | None = None) -> list[Path]:
@@ -59,11 +60,11 @@ def write_report(source: Source, folder: Path, drawing: Drawing | None = None) -
     parts = sections(source, begin)
     figures = folder / "figures"
     page = {folder / "report.html": html(source, parts)}
-    numbers = {figures / f"{figure.name}.csv": _csv(figure.table) for figure in figures_of(parts)}
+    numbers = {figures / f"{figure.name}.csv": csv(figure.table, _DIGITS) for figure in figures_of(parts)}
     tables = {
-        folder / "history.csv": source.history.to_csv(index=False, lineterminator="\n"),
-        folder / "runs.csv": _csv(run_table(source)),
-        folder / "summary.csv": _csv(summary_table(source.summaries)),
+        folder / "history.csv": csv(source.history),
+        folder / "runs.csv": csv(run_table(source), _DIGITS),
+        folder / "summary.csv": csv(summary_table(source.summaries), _DIGITS),
         folder / "conclusion.txt": conclusion(source),
     }
     drawn: dict[Path, bytes] = {}
@@ -91,11 +92,6 @@ def _remove_old(figures: Path, files: Collection[Path]) -> None:
         if FIGURE.fullmatch(path.name) and path not in files and not path.is_symlink():
             with suppress(OSError):  # one that cannot be removed is in nobody's way
                 path.unlink()
-
-
-def _csv(frame: pd.DataFrame) -> str:
-    text: str = frame.to_csv(index=False, lineterminator="\n", float_format="%.10g")
-    return text
 
 
 def _encoded(texts: dict[Path, str]) -> dict[Path, bytes]:

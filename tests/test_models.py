@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import keras
@@ -259,6 +261,38 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
 
 
 # Imports
+
+
+BACKENDS = """
+import os, sys
+import numpy as np
+from dropstudy import models, records
+from dropstudy.errors import InvalidArgument
+
+layer = records.Layer(np.eye(2, dtype=np.float32), np.zeros(2, np.float32))
+for backend in ("theano", "tensorflow", "JAX"):
+    os.environ["KERAS_BACKEND"] = backend
+    try:
+        models.to_keras((layer,), arm=records.Arm("arm"), activation="relu", name="net")
+    except InvalidArgument as error:
+        print(error)
+assert "keras" not in sys.modules
+"""
+
+
+@pytest.mark.skipif(find_spec("tensorflow") is not None, reason="TensorFlow is installed here")
+def test_a_backend_that_keras_lacks_is_told_in_one_line_with_what_is_installed():
+    done = subprocess.run([sys.executable, "-c", BACKENDS], capture_output=True, text=True, check=True)  # noqa: S603 - ours
+    lines = done.stdout.splitlines()
+    assert [re.search(r"received (.*?)\. ", line)[1] for line in lines] == [
+        "'theano'",
+        "'tensorflow'",
+        "'JAX'",
+    ]
+    for line in lines:
+        assert line.startswith("the environment variable KERAS_BACKEND: expected a backend")
+        assert "installed here: jax" in line
+        assert "set KERAS_BACKEND=jax" in line
 
 
 def test_importing_and_predicting_needs_no_keras_and_no_jax():

@@ -1,7 +1,11 @@
 """Each section says what the study has, and is left out where it has not: grids, tables without images, single runs."""
 
+import base64
+import io
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from dropstudy.charts import NIGHT, arm_labels
 from dropstudy.charts.palette import RAMP, arm_colors
@@ -144,13 +148,23 @@ def test_sampled_networks_are_asked_for_and_then_shown(tmp_path, monkeypatch):
 
 def test_a_notebook_gets_each_chart_and_is_told_what_there_is(grid):
     charts = grid.charts
-    assert charts.rate_curve().to_dict()["title"]["text"] == "Test error over the rate"
-    assert charts.difference(2).to_dict() != charts.difference(1).to_dict()
+    assert charts.rate_curve().chart.to_dict()["title"]["text"] == "Test error over the rate"
+    assert charts.difference(2).chart.to_dict() != charts.difference(1).chart.to_dict()
     for name in ("payoff", "gap", "seeds", "reliability", "weight_norms"):
-        assert getattr(charts, name)().to_dict()["$schema"]
+        assert getattr(charts, name)().chart.to_dict()["$schema"]
         assert name in repr(charts)
     with pytest.raises(InvalidArgument, match="for shape 9"):
         charts.gap(9)
+
+
+def test_a_chart_shows_itself_in_a_notebook_as_a_picture_alone(grid):
+    bundle, about = grid.charts.rate_curve()._repr_mimebundle_(include=None, exclude=None)
+    assert set(bundle) == {"image/png", "text/plain"}  # no script that a network would have to bring
+    assert "rate-curve" in bundle["text/plain"]
+    with Image.open(io.BytesIO(base64.b64decode(bundle["image/png"]))) as image:
+        image.load()
+        assert image.size == tuple(2 * about["image/png"][side] for side in ("width", "height"))
+        assert len(image.convert("RGB").getcolors(1 << 24)) > 20  # lines, points and words, not a blank
 
 
 def test_the_pages_charts_have_no_colour_that_night_does_not_know(figures_of_grid):

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import tempfile
+from importlib.util import find_spec
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -45,6 +47,10 @@ __all__ = [
 FORMATS = ("keras", "safetensors")
 ACTIVATIONS = get_args(Activation)
 _DTYPE = "float32"
+_BACKEND = "KERAS_BACKEND"
+_BACKENDS = {"jax": "jax", "tensorflow": "tensorflow", "torch": "torch", "openvino": "openvino"}
+"""Backends of Keras and the modules that they are."""
+
 _BATCH = 8192
 """Examples per matrix product: 16 MB of activations for 512 units, and few enough calls to keep BLAS busy."""
 
@@ -256,7 +262,17 @@ def load_keras_weights(path: Path) -> Weights:
 
 def _import_keras() -> Any:
     # JAX is what dropstudy has installed. A backend that the user has chosen stays.
-    os.environ.setdefault("KERAS_BACKEND", "jax")
+    chosen = os.environ[_BACKEND] = os.environ.get(_BACKEND) or "jax"
+    installed = [name for name, module in _BACKENDS.items() if find_spec(module) is not None]
+    if "keras" not in sys.modules and chosen not in installed:  # else it is a traceback of Keras' own
+        raise InvalidArgument(
+            f"the environment variable {_BACKEND}",
+            expected=f"a backend of Keras that is installed here: {', '.join(installed)}",
+            received=repr(chosen),
+            next_step=f"Unset it or set {_BACKEND}=jax; or install {chosen}."
+            if chosen in _BACKENDS
+            else f"Unset it or set {_BACKEND}=jax.",
+        )
     import keras  # noqa: PLC0415 - takes seconds, and most of this module does without
 
     return keras

@@ -162,6 +162,25 @@ def test_rubbish_in_any_page_is_refused(tmp_path_factory, data):
     assert_refused(folder / DATABASE, StoreError, "database")
 
 
+@pytest.mark.parametrize("put", [b"\xe5", b"\x1b", b"\n", b")", b"\x00"])
+def test_damage_to_the_words_of_the_schema_is_told_in_one_printable_line(path, put):
+    """SQLite's own message quotes them, in whatever encoding they are in now."""
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"CREATE TABLE meta (n", b"CREATE TABLE meta " + put + b"n"))
+    assert path.read_bytes() != content
+    for open_ in (schema.connect, schema.snapshot):
+        with pytest.raises(DamagedFile, match="the database that was written") as refusal:
+            open_(path)
+        assert str(refusal.value).isprintable()
+
+
+def test_a_database_of_a_format_that_sqlite_does_not_know_is_refused(path):
+    content = bytearray(path.read_bytes())
+    content[44:48] = (9).to_bytes(4, "big")  # the schema's format; SQLite calls it an error of the statement
+    path.write_bytes(content)
+    assert_refused(path, DamagedFile, "unsupported file format")
+
+
 def test_a_damaged_older_database_is_refused_before_it_is_migrated(path, monkeypatch):
     content = bytearray(path.read_bytes())
     content[4096:8192] = b"\xaa" * 4096

@@ -69,7 +69,8 @@ def connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
     with errors_named(path):
         connection = _connect(path)
         try:
-            _prepare(connection)
+            with _damage_named(path):
+                _prepare(connection)
             _check(connection, path)
             if _number(connection, "user_version") < len(MIGRATIONS):
                 _migrate(connection, path)

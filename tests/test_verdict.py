@@ -627,3 +627,11 @@ def test_two_runs_of_one_network_are_held_against_each_other_answer_by_answer(tm
     counts = table[["both_right", "arm_only", "baseline_only", "both_wrong"]]
     assert (counts.sum(axis=1) == study.facts["n_test"]).all()
     assert table["p_value"].between(0, 1).all()
+
+
+def test_runs_of_a_network_that_has_not_begun_are_not_counted_with_another():
+    places = [("512-512", 50_000, "done"), ("4", 50_000, "failed")]
+    rows = [(arm.name, *place[:2], seed, place[2]) for place in places for arm in ARMS for seed in range(6)]
+    outcomes = pd.DataFrame(rows, columns=["arm", "hidden", "train_size", "seed", "status"])
+    verdict = verdict_of(ARMS, {"no dropout": flat(6), "dropout 0.5": around(1, 6)}, outcomes=outcomes)
+    assert [scores.failed for scores in verdict.shapes[0].arms] == [0, 0]

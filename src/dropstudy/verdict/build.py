@@ -63,7 +63,7 @@ def give_verdict(
     shapes = []
     for (hidden, train_size), rows, done in parts:
         of_shape = outcomes
-        if outcomes is not None and len(parts) > 1:
+        if outcomes is not None and hidden:  # runs of a shape that has not begun are not this one's
             of_shape = outcomes[(outcomes["hidden"] == hidden) & (outcomes["train_size"] == train_size)]
         shapes.append(
             _shape_verdict(

@@ -289,7 +289,7 @@ def test_black_on_white_is_told_of_and_turned_by_invert(tmp_path):
     for name in ("bar.png", "bar.npy"):
         told = read(tmp_path / name).notes
         assert (
-            "1 of 1 example have a light background, the training data a dark one: add --invert" in told[-1]
+            "1 of 1 example shows a light background, the training data a dark one: add --invert" in told[-1]
         )
         turned = read(tmp_path / name, how={"invert": True})
         np.testing.assert_array_equal(turned.x[0], BAR)

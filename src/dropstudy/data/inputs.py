@@ -157,13 +157,12 @@ def _looked_at(x: NDArray[Any], names: tuple[str, ...], notes: list[str], profil
     """The examples, with a note on those of one value only, and on those that are the negative of the training data."""
     notes = list(notes)
     flat = x.reshape(len(x), -1)
-    count = f"of {len(x):,} example{'' if len(x) == 1 else 's'}"
     empty = flat.min(axis=1) == flat.max(axis=1)
     if flat.shape[1] > 1 and empty.any():
         first = int(empty.argmax())
         notes.append(
-            f"{empty.sum():,} {count} hold one value only, the first {names[first]} ({flat[first, 0]:g}): nothing can "
-            "be seen there. Where the picture is dark ink on transparent ground, try --invert."
+            f"{_some(empty, 'hold')} one value only, the first {names[first]} ({flat[first, 0]:g}): nothing can be "
+            "seen there. Where the picture is dark ink on transparent ground, try --invert."
         )
     images, white = as_images(x), profile.white
     if images is not None and white is not None and profile.background is not None:
@@ -174,10 +173,16 @@ def _looked_at(x: NDArray[Any], names: tuple[str, ...], notes: list[str], profil
         if clear and negative.any():
             tone, ours = ("light", "dark") if profile.background < other_end else ("dark", "light")
             notes.append(
-                f"{negative.sum():,} {count} have a {tone} background, the training data a {ours} one: add --invert "
+                f"{_some(negative, 'show')} a {tone} background, the training data a {ours} one: add --invert "
                 "if light and dark are the other way round."
             )
     return Examples(x, names, tuple(notes))
+
+
+def _some(which: NDArray[np.bool_], verb: str) -> str:
+    """How many of the examples do what a verb says: "1 of 60 examples holds"."""
+    count = int(np.count_nonzero(which))
+    return f"{count:,} of {len(which):,} example{'s' * (len(which) != 1)} {verb}{'s' * (count == 1)}"
 
 
 def _read_array(path: Path, accept: Callable[[tuple[int, ...], np.dtype[Any]], None]) -> NDArray[Any]:

@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import os
+import pwd
 import re
 import shlex
 import shutil
@@ -649,6 +650,25 @@ def test_a_command_line_that_cannot_be_read_says_what_is_wrong_and_ends_with_2(s
     assert said in wrong.err
     assert "Traceback" not in wrong.err
     assert wrong.out == ""
+
+
+def test_a_place_that_is_nowhere_is_told_in_one_line(say, tmp_path, monkeypatch):
+    assert one_line_error(say("run", "--data", "~nosuch/x.npz"), "~nosuch/x.npz")
+    assert say("data", "~nosuch/x.npz").out.splitlines()[0] == "~nosuch/x.npz: no such file"
+    (tmp_path / "long.toml").write_text(STUDY_FILE.replace("epochs = 1", f"epochs = {'9' * 5000}"))
+    assert one_line_error(say("run", tmp_path / "long.toml"), "5000 digits")
+    assert one_line_error(say("show", os.fsdecode(b"not \xff utf")), "not \\udcff utf")
+    monkeypatch.setenv("DROPSTUDY_DATA", "~nosuch/data")
+    monkeypatch.delenv("DROPSTUDY_CACHE")
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: {}[uid])  # a user of a container, whom nobody knows
+    said = say("data", "digits")
+    assert (said.code, said.err) == (0, "")
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert one_line_error(say("presets"), "the current folder", "cd")
 
 
 def test_a_real_process_tells_errors_on_standard_error_and_ends_with_2():

@@ -25,6 +25,11 @@ _NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 _NOT_FOR_FOLDERS = {errno.EACCES, errno.EPERM, errno.EINVAL, errno.ENOTSUP}
 
 
+def at_home(path: str | Path) -> Path:
+    """A path with `~` as the home folder; as it is where there is none, or no such user, as shells have it."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - pathlib's own raises RuntimeError there
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file so that a kill at any point leaves the old one or the new one, whole and on disk.
 

@@ -19,6 +19,7 @@ import tomli_w
 
 from dropstudy import presets, values
 from dropstudy.errors import InvalidArgument
+from dropstudy.files import at_home
 from dropstudy.records import Activation, KeepWeights, Precision, StudySpec, ValidationSplit
 from dropstudy.settings import parse_arms, parse_optimizer
 
@@ -203,7 +204,7 @@ def _is_file(path: Path) -> bool:
 def _data(value: object) -> str:
     """A dataset's name, or the whole path of a file: whoever goes on with the study may do so from another folder."""
     data = values.text("data", value)
-    return str(Path(data).expanduser().resolve()) if values.is_file_of_data(data) else data
+    return str(at_home(data).resolve()) if values.is_file_of_data(data) else data
 
 
 def _hidden(value: object) -> tuple[tuple[int, ...], ...]:

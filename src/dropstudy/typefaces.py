@@ -14,6 +14,8 @@ from tempfile import NamedTemporaryFile
 
 import vl_convert
 
+from dropstudy.files import at_home
+
 # Where fontconfig looks unless it is told otherwise.
 _FOLDERS = ("/usr/share/fonts", "/usr/local/share/fonts", "~/.local/share/fonts", "~/.fonts")
 _SETTING = "FONTCONFIG_FILE"
@@ -37,5 +39,5 @@ def carried_first() -> None:
         finally:
             del os.environ[_SETTING]
     for folder in map(Path, _FOLDERS):
-        if folder.expanduser().is_dir():
-            vl_convert.register_font_directory(str(folder.expanduser()))
+        if at_home(folder).is_dir():
+            vl_convert.register_font_directory(str(at_home(folder)))

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,7 +20,7 @@ from dropstudy.cli.space import rm
 from dropstudy.cli.surroundings import data, doctor, presets
 from dropstudy.cli.telling import tell
 from dropstudy.cli.viewing import view
-from dropstudy.errors import DropstudyError
+from dropstudy.errors import DropstudyError, InvalidArgument
 from dropstudy.names import printable
 from dropstudy.streams import escaped_streams, open_descriptors, usable_streams
 
@@ -87,6 +88,18 @@ def _interrupt(_: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
+def _refuse_no_folder() -> None:
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise InvalidArgument(
+            "the current folder",
+            expected="one that is there",
+            received=f"none: {error.strerror}",
+            next_step="It was removed, or may not be read: change to another with cd.",
+        ) from error
+
+
 def main() -> None:
     """Run the command line. An error that the user can mend is one line and an exit code, no traceback."""
     # What a process that ends at once leaves behind, loky clears away; it need not warn of it.
@@ -101,6 +114,7 @@ def main() -> None:
     open_descriptors()
     try:
         with usable_streams(), escaped_streams():
+            _refuse_no_folder()
             app()
     except DropstudyError as error:
         tell(f"Error: {error}", err=True)

@@ -7,7 +7,6 @@ import re
 from dataclasses import replace
 from functools import partial
 from math import prod
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import psutil
@@ -18,8 +17,11 @@ from dropstudy.data.checks import make_dataset
 from dropstudy.data.digits import load_digits
 from dropstudy.data.npz import npz_keys, read_npz
 from dropstudy.errors import DataError, DataUnavailable, InvalidArgument
+from dropstudy.files import at_home
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from dropstudy.data.catalogue import NamedDataset
     from dropstudy.data.npz import Header
     from dropstudy.records import Dataset
@@ -82,7 +84,7 @@ def load_dataset(
     if wanted in CATALOGUE:
         return _load_named(CATALOGUE[wanted], data_dir, scale, progress=progress)
     if wanted.lower().endswith(".npz"):
-        return _load_npz(Path(wanted).expanduser(), scale)
+        return _load_npz(at_home(wanted), scale)
     raise unknown_data(wanted)
 
 

@@ -27,7 +27,7 @@ from platformdirs import user_cache_dir
 from dropstudy.data.checks import damage_named
 from dropstudy.data.private import make_private, who_else, who_else_inside
 from dropstudy.errors import DataError, StoreError
-from dropstudy.files import write_files
+from dropstudy.files import at_home, write_files
 from dropstudy.records import ArrayFiles
 
 if TYPE_CHECKING:
@@ -201,7 +201,10 @@ def map_arrays(files: ArrayFiles) -> Arrays:
 
 def _wished_folder() -> Path:
     named = os.environ.get("DROPSTUDY_CACHE")
-    folder = Path(named).expanduser() if named else Path(user_cache_dir("dropstudy"))
+    try:
+        folder = at_home(named or user_cache_dir("dropstudy"))
+    except RuntimeError:  # a user without a home
+        return _temporary_folder()
     return folder.resolve()  # from here on no link leads elsewhere
 
 

@@ -21,13 +21,15 @@ import os
 import re
 from dataclasses import dataclass
 from math import prod
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dropstudy.data.idx import idx_sha256, read_idx
 from dropstudy.errors import DataError
+from dropstudy.files import at_home
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -131,7 +133,7 @@ CATALOGUE = {dataset.name: dataset for dataset in (_MNIST, _FASHION_MNIST)}
 def places(data_dir: Path | None) -> list[tuple[str, Path]]:
     """The folders in which users keep data, in the order of search, each with what named it."""
     named = [("data_dir", data_dir), ("DROPSTUDY_DATA", os.environ.get("DROPSTUDY_DATA") or None)]
-    return [(who, Path(folder).expanduser()) for who, folder in named if folder is not None]
+    return [(who, at_home(folder)) for who, folder in named if folder is not None]
 
 
 def found_in(dataset: NamedDataset, folder: Path) -> Path | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,8 +9,11 @@ import numpy as np
 from dropstudy.data import NAMES, cache, unknown_data
 from dropstudy.data.catalogue import CATALOGUE, found_in, places, read_named, stored_as
 from dropstudy.errors import DataError
+from dropstudy.files import at_home
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
     from dropstudy.data.catalogue import NamedDataset
@@ -49,7 +51,7 @@ def where(name: str | None = None, data_dir: Path | None = None) -> list[str]:
         InvalidArgument: there is no dataset of this name.
     """
     if name is not None and name.lower().endswith(".npz"):
-        path = Path(name).expanduser()
+        path = at_home(name)
         return [f"{path}: {'there' if path.is_file() else 'no such file'}"]
     if name == "digits":
         return ["digits: inside scikit-learn, always there"]

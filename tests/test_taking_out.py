@@ -130,7 +130,7 @@ def test_the_verdict_says_what_was_taken_out_with_results_and_counts_it_as_a_loo
     verdict = study.verdict()
     assert verdict.anytime
     assert "Seeds were added and taken out after a first look (8, then 7)" in str(verdict)
-    assert "Taken out of this study after training: seeds 3; arms 'dropout 0.5'." in str(verdict)
+    assert "Taken out of this study after training: arms 'dropout 0.5'; seeds 3." in str(verdict)
     again = make(seeds=8, hidden=[4], train_sizes=["all"])
     assert "Taken out" not in str(again.verdict())
 

@@ -133,9 +133,8 @@ def remarks(facts: Mapping[str, Any], spec: StudySpec) -> list[str]:
 
 def _items(name: str, asked: Any) -> list[Any]:
     """What is asked for as a study has it: a list of plain numbers, of texts, or of tuples of layer widths."""
-    if isinstance(asked, (str, Integral)) or (
-        name == "hidden" and all(isinstance(w, Integral) for w in asked)
-    ):
+    flat = isinstance(asked, (str, Integral))
+    if flat or (name == "hidden" and asked and all(isinstance(width, Integral) for width in asked)):
         asked = [asked]
     if name == "hidden":
         return [tuple(map(int, network)) for network in asked]

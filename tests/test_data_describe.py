@@ -49,6 +49,10 @@ def test_shapes_of_mnist_are_the_notebooks(mnist_folder, monkeypatch):
         "x_test: 10000 x 28 x 28 uint8 -> 10000 x 784 float32 in [0, 1]",
         "Shape before one-hot encoding: (60000,)",
         "Shape after one-hot encoding: (60000, 10)",
+        (
+            "Inputs are divided by 255: x_train holds whole numbers from 0 to 255, stored as uint8 "
+            "(--scale sets another divisor)."
+        ),
         "class  train   test",
         "0       5923    980",
         "1       6742   1135",

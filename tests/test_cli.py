@@ -232,8 +232,11 @@ def test_too_few_seeds_to_decide_anything_are_refused_before_any_training(say, t
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("--margin", "-1"), "margin: expected points of test accuracy above 0, received -1"),
-        (("--margin", "nan"), "margin: expected points of test accuracy above 0, received nan"),
+        (("--margin", "-1"), "margin: expected points of test accuracy above 0 and at most 50, received -1"),
+        (
+            ("--margin", "nan"),
+            "margin: expected points of test accuracy above 0 and at most 50, received nan",
+        ),
         (("--confirm", "--seeds", "5"), "confirm: expected a study of 6 seeds or more.*received 5"),
         (
             ("--confirm", "--seeds", "6", "--rates", "0,0.2,0.5"),

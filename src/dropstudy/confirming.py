@@ -122,12 +122,13 @@ def _held_against(first: Verdict, fresh: ShapeVerdict) -> _Held:
     known = comparison.deciding.known
     interval = f" ({span(comparison.deciding, first.margin)})" if known else ""
     estimate = f"{signed(comparison.difference.value)} points{interval}"
+    within = f" within ±{first.margin:g} points" if fresh.decision == "equivalent" else ""
     chosen = len(before.arms) > 2  # noqa: PLR2004 - baseline and one arm leave nothing to choose
     curse = " by the seeds that it was chosen on; what was chosen tends to shrink" if chosen else ""
     was = f"The first estimate was {signed(earlier[0].difference.value)} points{curse}."
     return _Held(
         outcome.removesuffix(" on").lower() if outcome != "On" else fresh.decision,
-        f"{seeds}: {fresh.decision}, {estimate}.",
+        f"{seeds}: {fresh.decision}{within}, {estimate}.",
         f"{seeds}: {fresh.headline} {was}",
     )
 

@@ -493,7 +493,7 @@ def test_a_file_that_cannot_be_read_is_refused_and_named(tmp_path, monkeypatch):
     def refuse(*_, **__):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(type(path), "read_text", refuse)
+    monkeypatch.setattr(type(path), "open", refuse)
     with pytest.raises(InvalidArgument, match="Permission denied") as refusal:
         read_spec(path)
     assert refusal.value.subject == str(path)

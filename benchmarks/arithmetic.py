@@ -19,9 +19,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from dropstudy.engine import network
-from dropstudy.hardware import physical_cores
-from dropstudy.workers import LocalWorkers
+from dropstudy.core.hardware import physical_cores
+from dropstudy.engine.mlp import network
+from dropstudy.runtime.local import LocalWorkers
 
 PRECISIONS = ("float32", "bfloat16")
 WIDTHS = (784, 512, 512, 10)

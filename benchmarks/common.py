@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dropstudy.data import load_dataset
+from dropstudy.data.load import load_dataset
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from dropstudy.records import Dataset
+    from dropstudy.core.types import Dataset
 
 ARMS = ("no dropout", "dropout 0.8")
 PEER_PACKAGES = ("keras", "jax", "tensorflow-cpu", "torch", "scikit-learn")

@@ -18,11 +18,11 @@ import numpy as np
 from scipy import stats
 
 from common import head, write_json
-from dropstudy.stats import Estimate
-from dropstudy.stats.anytime import anytime
-from dropstudy.stats.newdata import crossed_bootstrap
-from dropstudy.stats.paired import bca, effect_size, improvement, paired_t
-from dropstudy.stats.simultaneous import simultaneous
+from dropstudy.analysis.stats import Estimate
+from dropstudy.analysis.stats.anytime import anytime
+from dropstudy.analysis.stats.crossed_bootstrap import crossed_bootstrap
+from dropstudy.analysis.stats.paired import bca, effect_size, improvement, paired_t
+from dropstudy.analysis.stats.simultaneous import simultaneous
 from simulated import SHAPES, differences, share
 
 if TYPE_CHECKING:

@@ -24,14 +24,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from common import head, mnist, spread, table, write_json
+from dropstudy.core.hardware import choose_device, choose_precision
 from dropstudy.data.cache import arrays_on_disk
-from dropstudy.engine import programs
-from dropstudy.engine.columns import train_examples
-from dropstudy.engine.recipe import recipe_of, settings_of, stacked
-from dropstudy.hardware import choose_device, choose_precision
-from dropstudy.plan import plan_runs
-from dropstudy.spec import read_spec
-from dropstudy.workers import LocalWorkers
+from dropstudy.engine.mlp import programs
+from dropstudy.engine.mlp.config import recipe_of, settings_of, stacked
+from dropstudy.engine.mlp.inputs import train_examples
+from dropstudy.runtime.local import LocalWorkers
+from dropstudy.spec.plan import plan_runs
+from dropstudy.spec.study_file import read_spec
 
 LANES = (1, 2, 4, 8)
 MEBIBYTE = 2**20

@@ -28,8 +28,8 @@ from typing import Any
 import psutil
 
 from common import head, table, write_json
-from dropstudy.sameness import compare
-from dropstudy.store import DATABASE, Store
+from dropstudy.store.diff import compare
+from dropstudy.store.store import DATABASE, Store
 
 SETTINGS = {"data": "digits", "hidden": [64, 64], "epochs": 60, "rates": [0, 0.2, 0.5], "seeds": 4}
 SCRIPT = (

@@ -19,7 +19,7 @@ from pathlib import Path
 import psutil
 
 from common import head, table, write_json
-from dropstudy.study import Study
+from dropstudy.study.study import Study
 
 EXAMPLES = 1437
 MEBIBYTE = 2**20

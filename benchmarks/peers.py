@@ -34,9 +34,9 @@ import pandas as pd
 from arithmetic import TRAINED, Arithmetic, epoch_flops
 from arithmetic import measure as measure_arithmetic
 from common import ARMS, PEER_PACKAGES, Spread, head, spread, table, versions, watched, write_json, write_npz
-from dropstudy.charts import palette, theme
-from dropstudy.charts.files import save
-from dropstudy.hardware import physical_cores
+from dropstudy.core.hardware import physical_cores
+from dropstudy.report.charts import palette, theme
+from dropstudy.report.charts.files import save
 
 DEFAULT, FLOAT32 = "dropstudy-auto", "dropstudy-float32"
 

@@ -18,7 +18,7 @@ from scipy import stats
 
 from common import head, write_json
 from dropstudy import Study
-from dropstudy.progress import Silent
+from dropstudy.runtime.progress.lines import Silent
 
 BLOCK = 20
 MARGIN = 0.05

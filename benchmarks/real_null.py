@@ -19,8 +19,8 @@ from scipy import stats
 
 from common import head, write_json
 from dropstudy import Study
-from dropstudy.progress import Silent
-from dropstudy.verdict.testing import arm_tests
+from dropstudy.analysis.verdict.inference import arm_tests
+from dropstudy.runtime.progress.lines import Silent
 from simulated import share
 
 

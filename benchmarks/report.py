@@ -16,7 +16,7 @@ from pathlib import Path
 
 from common import head, spread, table, write_json
 from dropstudy import Study
-from dropstudy.progress import Silent
+from dropstudy.runtime.progress.lines import Silent
 
 RATES = [i / 10 for i in range(10)]
 RUNS = (100, 1000)

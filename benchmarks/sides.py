@@ -148,7 +148,7 @@ def scikit_learn(data: Arrays, epochs: int) -> None:
 def dropstudy(precision: str, path: str, epochs: int) -> None:
     """As `dropstudy run notebook --data FILE` trains, without figures and tables."""
     from dropstudy import Study  # noqa: PLC0415 - each side imports its own system
-    from dropstudy.progress import Silent  # noqa: PLC0415
+    from dropstudy.runtime.progress.lines import Silent  # noqa: PLC0415
 
     class Watch(Silent):
         """Tells of every epoch that is trained and stored."""

@@ -26,15 +26,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from common import head, spread, table, write_json
-from dropstudy import Study, workers
+from dropstudy import Study
+from dropstudy.core.types import METRICS, EpochMetrics, FinalMetrics, SegmentResult
 from dropstudy.data.cache import map_arrays
-from dropstudy.progress import Silent
-from dropstudy.records import METRICS, EpochMetrics, FinalMetrics, SegmentResult
+from dropstudy.runtime import local
+from dropstudy.runtime.progress.lines import Silent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dropstudy.records import Segment
+    from dropstudy.core.types import Segment
 
 TRAIN, AGAIN = "train", "go on with nothing to do"
 EPOCH = 0.4  # seconds that the stand-in says an epoch took: a segment is some epochs long, as in earnest
@@ -113,7 +114,7 @@ def settings(options: argparse.Namespace) -> dict[str, Any]:
 
 def act(step: str, folder: Path, options: argparse.Namespace) -> dict[str, float]:
     """One step, in this process: seconds, and the memory that it took at most."""
-    workers.train_group = train_group
+    local.train_group = train_group
     stand_in = StandIn()
     began = time.perf_counter()
     if step in {TRAIN, AGAIN}:

@@ -17,10 +17,10 @@ import numpy as np
 from scipy import stats
 
 from common import head, write_json
-from dropstudy.deciding import FEWEST, MOST, looks
-from dropstudy.stats.anytime import anytime
-from dropstudy.verdict.decide import LEVEL, MARGIN
-from dropstudy.verdict.testing import arm_tests
+from dropstudy.analysis.sequential import FEWEST, MOST, looks
+from dropstudy.analysis.stats.anytime import anytime
+from dropstudy.analysis.verdict.inference import arm_tests
+from dropstudy.analysis.verdict.rule import LEVEL, MARGIN
 from simulated import differences, share
 
 if TYPE_CHECKING:

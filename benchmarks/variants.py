@@ -21,20 +21,21 @@ import numpy as np
 from jax import Array, lax
 
 from common import mnist
+from dropstudy.core.types import Segment
 from dropstudy.data.cache import arrays_on_disk
-from dropstudy.engine import columns, draws, native, network, noise, optimizers, programs, train
-from dropstudy.engine.state import State, added
-from dropstudy.plan import plan_runs
-from dropstudy.records import Segment
-from dropstudy.spec import read_spec
+from dropstudy.engine.mlp import dropout, inputs, network, optimizers, programs, rng, train
+from dropstudy.engine.mlp.state import State, added
+from dropstudy.engine.native import ffi
+from dropstudy.spec.plan import plan_runs
+from dropstudy.spec.study_file import read_spec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dropstudy.engine.network import BatchScore, Params
-    from dropstudy.engine.programs import Examples
-    from dropstudy.engine.recipe import Products, Recipe, Settings
-    from dropstudy.records import ArrayFiles
+    from dropstudy.core.types import ArrayFiles
+    from dropstudy.engine.mlp.config import Products, Recipe, Settings
+    from dropstudy.engine.mlp.network import BatchScore, Params
+    from dropstudy.engine.mlp.programs import Examples
 
 BATCH = 128
 AS_IT_IS, WITH_XLA = "as it is", "XLA's kernels alone"
@@ -86,16 +87,16 @@ def as_it_is() -> None:
 
 def xla_alone() -> None:
     """Products, gradients and Adam by XLA's kernels, on all machines so where ours gain nothing."""
-    native.precisions = frozenset
+    ffi.precisions = frozenset
 
 
 def masks_by_jax_random() -> None:
     """Other draws: masks from jax.random, which makes an array of them first."""
 
-    def uniform_transposed(key: draws.Key, shape: tuple[int, ...]) -> Array:
+    def uniform_transposed(key: rng.Key, shape: tuple[int, ...]) -> Array:
         return jax.random.uniform(jax.random.wrap_key_data(jnp.stack([*key]), impl="threefry2x32"), shape).T
 
-    draws.uniform_transposed = uniform_transposed
+    rng.uniform_transposed = uniform_transposed
 
 
 def no_masks() -> None:
@@ -113,9 +114,9 @@ def mask_of_its_own() -> None:
     def hidden(
         z_OxB: Array, layer: int, rate: Array, *, settings: Settings, step: Array, **_: Any
     ) -> tuple[Array, Array]:
-        key = draws.derive(settings.seed, draws.Purpose.MASK, step, layer)
-        u_OxB = draws.uniform_transposed(key, z_OxB.shape[::-1])
-        factor = jnp.where(u_OxB >= rate, noise.gain(rate), 0)
+        key = rng.derive(settings.seed, rng.Purpose.MASK, step, layer)
+        u_OxB = rng.uniform_transposed(key, z_OxB.shape[::-1])
+        factor = jnp.where(u_OxB >= rate, dropout.gain(rate), 0)
         return jnp.maximum(z_OxB, 0) * factor, jnp.where(z_OxB > 0, factor, 0)
 
     network.hidden = hidden
@@ -135,7 +136,7 @@ def automatic_gradients() -> None:
         recipe: Recipe,
         step: Array,
     ) -> tuple[BatchScore, Params]:
-        rate = noise.now(step, settings.rates, recipe).hidden
+        rate = dropout.now(step, settings.rates, recipe).hidden
 
         def loss(params: Params) -> tuple[Array, BatchScore]:
             h = x_BxI
@@ -196,14 +197,14 @@ def keras_layout() -> None:
         recipe: Recipe,
         step: Array,
     ) -> tuple[BatchScore, Params]:
-        rate = noise.now(step, settings.rates, recipe).hidden
+        rate = dropout.now(step, settings.rates, recipe).hidden
         layers = [x_BxI.astype(recipe.compute)]
         for layer, dense in enumerate(params):
             z = product(layers[-1], dense.kernel_OxI, (1, 0), recipe) + dense.bias_O
-            key = draws.derive(settings.seed, draws.Purpose.MASK, step, layer)
+            key = rng.derive(settings.seed, rng.Purpose.MASK, step, layer)
             if layer < len(params) - 1:
-                keep = (draws.uniform(key, z.shape) >= rate) & (z > 0)
-                layers.append(jnp.where(keep, z * noise.gain(rate), 0).astype(recipe.compute))
+                keep = (rng.uniform(key, z.shape) >= rate) & (z > 0)
+                layers.append(jnp.where(keep, z * dropout.gain(rate), 0).astype(recipe.compute))
         one_hot_BxC = jax.nn.one_hot(y_B, z.shape[1], dtype=jnp.float32)
         delta = (jax.nn.softmax(z) - one_hot_BxC) * (weight_B / weight_B.sum())[:, None]
         gradients = []
@@ -211,7 +212,7 @@ def keras_layout() -> None:
             gradients.append(network.Dense(product(h_BxI, delta, (0, 0), recipe), delta.sum(axis=0)))
             if h_BxI is not layers[0]:
                 delta = product(delta, dense.kernel_OxI, (1, 1), recipe)
-                delta = jnp.where(h_BxI > 0, delta * noise.gain(rate), 0)
+                delta = jnp.where(h_BxI > 0, delta * dropout.gain(rate), 0)
         return network.score(z.T, y_B, weight_B), tuple(reversed(gradients))
 
     every_column()
@@ -265,7 +266,7 @@ def float32_pixels() -> None:
         scaled = jnp.asarray(x.reshape(len(x), -1), jnp.float32) / data.scale
         return programs.Examples(scaled, jnp.asarray(y, jnp.int32), np.float32(1))
 
-    columns.examples = examples
+    inputs.examples = examples
     network.scaled = lambda x, _scale: x
 
 
@@ -323,7 +324,7 @@ def step_by_step() -> None:
     ) -> State:
         state, settings, index = jax.tree.map(lambda lanes: lanes[0], (state, settings, index))
         n = len(index)
-        order = draws.permutation(draws.derive(settings.seed, draws.Purpose.SHUFFLE, epoch), n)
+        order = rng.permutation(rng.derive(settings.seed, rng.Purpose.SHUFFLE, epoch), n)
         steps = -(-n // recipe.batch_size)
         rows = np.zeros(steps * recipe.batch_size, np.int32)
         rows[:n] = index[order]

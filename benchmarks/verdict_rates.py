@@ -2,9 +2,8 @@
 
     python benchmarks/verdict_rates.py --studies 2000
 
-Without an effect, "helps" and "hurts" are false; at an effect of exactly the margin, "equivalent" is. The rule is the
-one that a study's verdict goes through (`dropstudy.verdict.testing.arm_tests`); a study counts as false if any of its
-arms is.
+Without an effect, "helps" and "hurts" are false; at an effect of exactly the margin, "equivalent" is. The rule is that
+of a verdict (`analysis.verdict.inference.arm_tests`); a study counts as false if any of its arms is.
 """
 
 from __future__ import annotations
@@ -17,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from common import head, write_json
-from dropstudy.stats.equivalence import tost
-from dropstudy.verdict.decide import EQUIVALENCE, LEVEL
-from dropstudy.verdict.testing import arm_tests, holm
+from dropstudy.analysis.stats.equivalence import tost
+from dropstudy.analysis.verdict.inference import arm_tests, holm
+from dropstudy.analysis.verdict.rule import EQUIVALENCE, LEVEL
 from simulated import SHAPES, differences, share
 
 SEEDS, ARMS = (6, 10, 20), (1, 3, 9)

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from arithmetic import PRECISIONS
 from common import head, spread, table, write_json
-from dropstudy.workers import LocalWorkers
+from dropstudy.runtime.local import LocalWorkers
 from variants import AS_IT_IS, VARIANTS, WITH_XLA, Taken, measure
 
 Rounds = list[dict[str, Taken]]

@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dropstudy import Dataset, Study, load_dataset
-from dropstudy.models import predict, save_keras
-from dropstudy.store import Store
+from dropstudy.models.keras import predict, save_keras
+from dropstudy.store.store import Store
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

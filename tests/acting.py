@@ -78,10 +78,11 @@ def act():
     import numpy as np  # noqa: PLC0415 - for the process that acts alone
 
     import standin  # noqa: PLC0415 - as above; it lies beside this file
-    from dropstudy import cli, running, workers  # noqa: PLC0415 - as above
+    from dropstudy import cli  # noqa: PLC0415 - as above
+    from dropstudy.core.types import METRICS  # noqa: PLC0415 - as above
     from dropstudy.data.cache import map_arrays  # noqa: PLC0415 - as above
-    from dropstudy.records import METRICS  # noqa: PLC0415 - as above
-    from dropstudy.study import Study  # noqa: PLC0415 - as above
+    from dropstudy.runtime import local, run  # noqa: PLC0415 - as above
+    from dropstudy.study.study import Study  # noqa: PLC0415 - as above
 
     def train_group(segments):
         time.sleep(float(os.environ["ACTING_SECONDS"]))
@@ -102,8 +103,8 @@ def act():
         labels = answers["labels"] % segment.run.shape.classes
         return replace(result, final=replace(result.final, labels=labels, **shares))
 
-    workers.train_group = train_group
-    running.LocalWorkers = lambda count, _device: ThreadPoolExecutor(count)
+    local.train_group = train_group
+    run.LocalWorkers = lambda count, _device: ThreadPoolExecutor(count)
     if "ACTING_FIGURES" not in os.environ:
         Study.report = Study.write = lambda *_, **__: []
     if "ACTING_CLOCK" in os.environ:

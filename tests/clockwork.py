@@ -3,8 +3,8 @@
 from concurrent.futures import Executor, Future
 from unittest import mock
 
-from dropstudy import coordinator, workers
-from dropstudy.plan import groups
+from dropstudy.runtime import local, scheduler
+from dropstudy.spec.plan import groups
 from standin import DATA, split
 
 
@@ -46,11 +46,11 @@ class Clockwork(Executor):
 def train_on(crew, store, runs, train, listener):
     """Train runs one at a time on each of a clockwork's workers; every result is told at the moment it is there."""
     with (
-        mock.patch.object(workers, "train", train),
-        mock.patch.object(coordinator, "wait", crew.wait),
-        mock.patch.object(coordinator, "BETWEEN_COMMITS", 0),
+        mock.patch.object(local, "train", train),
+        mock.patch.object(scheduler, "wait", crew.wait),
+        mock.patch.object(scheduler, "BETWEEN_COMMITS", 0),
     ):
-        coordinator.train_runs(
+        scheduler.train_runs(
             store,
             groups(runs, 1),
             DATA,

@@ -41,17 +41,17 @@ def mnist_folder() -> Path:
 @pytest.fixture
 def our_kernels(monkeypatch):
     """Let this process train with kernels of our own, as the local workers do where they gain by them."""
-    from dropstudy.engine import native  # noqa: PLC0415 - jax, which most tests do without
-    from dropstudy.kernels import VARIABLE, kernels  # noqa: PLC0415
+    from dropstudy.engine.native import ffi  # noqa: PLC0415 - jax, which most tests do without
+    from dropstudy.engine.native.build import VARIABLE, kernels  # noqa: PLC0415
 
     monkeypatch.setenv(VARIABLE, str(kernels().path))
-    monkeypatch.setattr(native, "LEAST_WORK", 0)
-    native.precisions.cache_clear()
-    if "float32" not in native.precisions():
+    monkeypatch.setattr(ffi, "LEAST_WORK", 0)
+    ffi.precisions.cache_clear()
+    if "float32" not in ffi.precisions():
         pytest.skip(kernels().obstacle or "our kernels gain nothing on this processor")
     yield
     monkeypatch.undo()
-    native.precisions.cache_clear()
+    ffi.precisions.cache_clear()
 
 
 @pytest.fixture(params=["XLA's kernels", "our kernels"])

@@ -18,11 +18,12 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from dropstudy import coordinator, schema, workers
-from dropstudy import folder as study_folder
-from dropstudy.data import load_dataset
-from dropstudy.spec import read_spec
-from dropstudy.store import Store
+from dropstudy.data.load import load_dataset
+from dropstudy.runtime import local, scheduler
+from dropstudy.spec.study_file import read_spec
+from dropstudy.store import database
+from dropstudy.store import directory as study_folder
+from dropstudy.store.store import Store
 from standin import DATA, AtOnce, Listener, each_alone, make_run, make_runs, segment_of, split, train
 
 RUN = make_run(epochs=5)
@@ -57,7 +58,7 @@ def study(folder):
     with Store(folder, create=True) as store:
         store.begin(META, RUNS)
         runs = store.runs("planned", "running", "failed")
-        coordinator.train_runs(
+        scheduler.train_runs(
             store, each_alone(runs), DATA, split, executor=AtOnce(), listener=Listener(), worker_count=1
         )
 
@@ -128,7 +129,7 @@ class _Points:
             connection.set_trace_callback(lambda sql: self.reach(f"SQL {sql.split()[0]}"))
             return connection
 
-        schema.sqlite3.connect = watched
+        database.sqlite3.connect = watched
 
     def _before(self, name, function):
         def watched(*args, **kwargs):
@@ -160,9 +161,9 @@ def name_of(descriptor):
 
 
 def main(scenario, folder):
-    workers.train = train
+    local.train = train
     stand_in_data()  # for all processes to come
-    coordinator.BETWEEN_COMMITS = 0  # or else how many commits there are would depend on how quick they are
+    scheduler.BETWEEN_COMMITS = 0  # or else how many commits there are would depend on how quick they are
     points = None
     fatal = 0
     while points is None:

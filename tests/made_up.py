@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from dropstudy import running, workers
+from dropstudy.core.types import METRICS, EpochMetrics, FinalMetrics, SegmentResult
 from dropstudy.data.cache import map_arrays
-from dropstudy.records import METRICS, EpochMetrics, FinalMetrics, SegmentResult
+from dropstudy.runtime import local
+from dropstudy.runtime import run as running
 from standin import AtOnce
 
 
@@ -32,8 +33,8 @@ def train(segment):
 
 def instead_of_workers(monkeypatch):
     """Have every segment trained by `train`, or by whatever a test puts in the place of `workers.train`."""
-    monkeypatch.setattr(workers, "train", train)
-    monkeypatch.setattr(workers, "train_group", lambda segments: tuple(map(workers.train, segments)))
+    monkeypatch.setattr(local, "train", train)
+    monkeypatch.setattr(local, "train_group", lambda segments: tuple(map(local.train, segments)))
     monkeypatch.setattr(running, "LocalWorkers", lambda *_, **__: AtOnce())
 
 

@@ -6,9 +6,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from dropstudy import models
-from dropstudy.records import Arm, Layer
-from dropstudy.tensors import pack_weights
+from dropstudy.core.tensors import pack_weights
+from dropstudy.core.types import Arm, Layer
+from dropstudy.models import keras
 
 SMALL = (4, 3, 2)
 
@@ -35,7 +35,7 @@ def export(
     path, weights=None, *, file_format="keras", rate=0.5, arm=None, activation="relu", name="net", **notes
 ):
     """`models.export` with everything but the path filled in."""
-    return models.export(
+    return keras.export(
         network() if weights is None else weights,
         path=path,
         format=file_format,

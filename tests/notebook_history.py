@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from dropstudy.records import Arm
+from dropstudy.core.types import Arm
 
 ARMS = (Arm("no dropout"), Arm("dropout 0.8", 0.8))
 

@@ -6,11 +6,14 @@ import pandas as pd
 
 import made_up
 from dropstudy import Study
-from dropstudy.progress import Silent
-from dropstudy.recorded import Standing
-from dropstudy.records import Run, Shape
+from dropstudy.core.types import Run, Shape
 from dropstudy.report.source import COLUMNS, Source
-from dropstudy.spec import read_spec
+from dropstudy.runtime.progress.lines import Silent
+from dropstudy.spec.study_file import read_spec
+from dropstudy.store.reader import Standing
+
+SMALL_STUDY = {"data": "digits", "hidden": [16], "epochs": 3, "rates": [0, 0.5]}
+"""Settings of a study that really trains, in a second."""
 
 FACTS = {
     "data": "mnist",

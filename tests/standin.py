@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dropstudy.records import (
+from dropstudy.core.types import (
     METRICS,
     Arm,
     ArrayFiles,

@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from dropstudy.records import Arm
-from dropstudy.verdict import give_verdict
+from dropstudy.analysis.verdict import give_verdict
+from dropstudy.core.types import Arm
 
 SHAPE = {"hidden": "512-512", "train_size": 50_000}
 

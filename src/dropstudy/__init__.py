@@ -10,24 +10,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dropstudy.data import load_dataset
+    from dropstudy.core.types import Arm, Dataset, Optimizer
+    from dropstudy.data.load import load_dataset
     from dropstudy.errors import DropstudyError
-    from dropstudy.history import History
-    from dropstudy.records import Arm, Dataset, Optimizer
-    from dropstudy.study import Study
+    from dropstudy.store.history import History
+    from dropstudy.study.study import Study
 
 __version__ = "0.1.0"
 
 __all__ = ["Arm", "Dataset", "DropstudyError", "History", "Optimizer", "Study", "__version__", "load_dataset"]
 
 _HOMES = {
-    "Arm": "records",
-    "Dataset": "records",
+    "Arm": "core.types",
+    "Dataset": "core.types",
     "DropstudyError": "errors",
-    "History": "history",
-    "Optimizer": "records",
-    "Study": "study",
-    "load_dataset": "data",
+    "History": "store.history",
+    "Optimizer": "core.types",
+    "Study": "study.study",
+    "load_dataset": "data.load",
 }
 
 

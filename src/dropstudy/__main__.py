@@ -2,7 +2,7 @@
 
 import sys
 
-from dropstudy.safe_path import safe_path
+from dropstudy.core.safe_path import safe_path
 
 sys.path[:] = safe_path()  # before anything else is imported
 

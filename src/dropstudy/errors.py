@@ -15,7 +15,7 @@ Each is advice. It names the argument or file, what was expected, what was recei
 
 from __future__ import annotations
 
-from dropstudy.names import printable
+import unicodedata
 
 __all__ = [
     "DamagedFile",
@@ -27,7 +27,27 @@ __all__ = [
     "RunsFailed",
     "StoreError",
     "StudyLocked",
+    "printable",
 ]
+
+_JOINERS = "\u200c\u200d"
+"""Invisible, and yet part of words in Persian and Hindi, and of emoji."""
+
+
+def printable(text: str, keep: str = "") -> str:
+    """A text as a terminal may show it: what commands the terminal or cannot be seen becomes its escape.
+
+    Args:
+        text: whatever a file or an argument says.
+        keep: characters that stay as they are, for instance line breaks.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c in keep or _shows(c) else c.encode("unicode_escape").decode() for c in text)
+
+
+def _shows(c: str) -> bool:
+    return c in _JOINERS or unicodedata.category(c) not in {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
 
 class DropstudyError(Exception):

@@ -12,17 +12,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dropstudy.cli.networks import export, predict
-from dropstudy.cli.results import report, show
-from dropstudy.cli.running import run
-from dropstudy.cli.sameness import diff
-from dropstudy.cli.space import rm
-from dropstudy.cli.surroundings import data, doctor, presets
+from dropstudy.cli.diff import diff
+from dropstudy.cli.info import data, doctor, presets
+from dropstudy.cli.models import export, predict
+from dropstudy.cli.rm import rm
+from dropstudy.cli.run import run
+from dropstudy.cli.show import report, show
 from dropstudy.cli.telling import tell
-from dropstudy.cli.viewing import view
-from dropstudy.errors import DropstudyError, InvalidArgument
-from dropstudy.names import printable
-from dropstudy.streams import escaped_streams, open_descriptors, usable_streams
+from dropstudy.cli.view import view
+from dropstudy.core.streams import escaped_streams, open_descriptors, usable_streams
+from dropstudy.errors import DropstudyError, InvalidArgument, printable
 
 if TYPE_CHECKING:
     from types import FrameType

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from dropstudy.streams import paragraphs
+from dropstudy.core.streams import paragraphs
 
 
 def tell(text: str, *, err: bool = False) -> None:

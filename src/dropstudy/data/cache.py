@@ -24,16 +24,16 @@ import numpy as np
 from filelock import FileLock, Timeout
 from platformdirs import user_cache_dir
 
-from dropstudy.data.checks import damage_named
+from dropstudy.core.atomic import at_home, write_files
+from dropstudy.core.types import ArrayFiles
+from dropstudy.data.dataset import damage_named
 from dropstudy.data.private import make_private, who_else, who_else_inside
 from dropstudy.errors import DataError, StoreError
-from dropstudy.files import at_home, write_files
-from dropstudy.records import ArrayFiles
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from dropstudy.records import Dataset
+    from dropstudy.core.types import Dataset
 
 __all__ = [
     "Arrays",

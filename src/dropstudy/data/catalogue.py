@@ -23,9 +23,9 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
 
-from dropstudy.data.idx import idx_sha256, read_idx
+from dropstudy.core.atomic import at_home
+from dropstudy.data.sources.idx import idx_sha256, read_idx
 from dropstudy.errors import DataError
-from dropstudy.files import at_home
 
 if TYPE_CHECKING:
     from pathlib import Path

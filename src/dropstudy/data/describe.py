@@ -6,18 +6,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dropstudy.data import NAMES, cache, unknown_data
+from dropstudy.core.atomic import at_home
+from dropstudy.data import cache
 from dropstudy.data.catalogue import CATALOGUE, found_in, places, read_named, stored_as
+from dropstudy.data.load import NAMES, unknown_data
 from dropstudy.errors import DataError
-from dropstudy.files import at_home
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from dropstudy.core.types import Dataset
     from dropstudy.data.catalogue import NamedDataset
-    from dropstudy.records import Dataset
 
 __all__ = ["shapes", "where"]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from PIL import Image, ImageChops, ImageOps
 
-from dropstudy.data.checks import damage_named, open_file
+from dropstudy.data.dataset import damage_named, open_file
 from dropstudy.errors import DataError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from dropstudy.profile import DataProfile
+    from dropstudy.core.profile import DataProfile
 
 __all__ = ["BYTE", "read_images"]
 

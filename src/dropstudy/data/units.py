@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
+from dropstudy.core.profile import DataProfile
 from dropstudy.errors import DataError
-from dropstudy.profile import DataProfile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from dropstudy import charts
-from dropstudy.verdict import SEEDS
+from dropstudy.analysis.verdict import SEEDS
+from dropstudy.report import charts
 
 if TYPE_CHECKING:
     from dropstudy.report.source import Source

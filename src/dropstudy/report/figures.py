@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import altair as alt
 
-from dropstudy.names import plain_name
+from dropstudy.core.text import plain_name
 
 if TYPE_CHECKING:
-    from dropstudy.charts import Chart
-    from dropstudy.report.parts import Figure
+    from dropstudy.report.charts import Chart
+    from dropstudy.report.sections.blocks import Figure
 
 
 def titled(figure: Figure, subtitle: str) -> Chart:

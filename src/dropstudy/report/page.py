@@ -15,15 +15,15 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from dropstudy.charts import NIGHT
-from dropstudy.names import plain_name, rounded
-from dropstudy.report.parts import Figure, Group, Table, figures_of
+from dropstudy.core.text import plain_name, rounded
+from dropstudy.report.charts import NIGHT
+from dropstudy.report.sections.blocks import Figure, Group, Table, figures_of
 from dropstudy.report.vega import vega
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dropstudy.report.parts import Block, Section
+    from dropstudy.report.sections.blocks import Block, Section
     from dropstudy.report.source import Source
 
 MOST_NUMBERS = 240
@@ -85,7 +85,7 @@ def page_spec(figure: Figure) -> dict[str, Any]:
 
 def style() -> str:
     """The page's style, with each colour as a variable that has a value by day and one by night."""
-    from dropstudy.charts import palette  # noqa: PLC0415 - names of colours, read here alone
+    from dropstudy.report.charts import palette  # noqa: PLC0415 - names of colours, read here alone
 
     names = {name: getattr(palette, constant) for name, constant in _NAMES.items()}
     names |= {"worse": palette.WORSE, "raised": palette.MARGIN}
@@ -186,7 +186,7 @@ def _finite(value: Any) -> Any:
 
 @lru_cache
 def _file(name: str) -> str:
-    return (files("dropstudy.report") / "page" / name).read_text(encoding="utf-8")
+    return (files("dropstudy.report") / "templates" / name).read_text(encoding="utf-8")
 
 
 @lru_cache

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from dropstudy import folder as folders
-from dropstudy import stats
-from dropstudy.data import load_dataset
+from dropstudy.analysis import stats
+from dropstudy.core.tensors import unpack_weights
+from dropstudy.core.text import counted, plain_name
+from dropstudy.core.types import SHAPE
+from dropstudy.data.load import load_dataset
 from dropstudy.errors import DamagedFile, DropstudyError, StoreError
-from dropstudy.history import tidy
-from dropstudy.names import counted, plain_name
-from dropstudy.progress import STAND_IN
-from dropstudy.records import SHAPE
-from dropstudy.store import Store
-from dropstudy.tensors import unpack_weights
+from dropstudy.runtime.progress.lines import STAND_IN
+from dropstudy.store import directory as folders
+from dropstudy.store.history import tidy
+from dropstudy.store.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from dropstudy.recorded import ResultFiles, Standing
-    from dropstudy.records import Arm, Run, Status, StudySpec, Weights
-    from dropstudy.verdict import ShapeVerdict, Verdict
+    from dropstudy.analysis.verdict import ShapeVerdict, Verdict
+    from dropstudy.core.types import Arm, Run, Status, StudySpec, Weights
+    from dropstudy.store.reader import ResultFiles, Standing
 
 COLUMNS = ("key", "arm", "rate", *SHAPE, "seed", "test_loss", "test_accuracy", "brier", "device")
 """Of `Source.finals`; more may follow."""
@@ -131,8 +131,8 @@ class Source:
     def verdict(self) -> Verdict:
         """What the study shows, with what its confirmations show beside it."""
         # scipy and statsmodels are slow to import, and not every command needs them.
-        from dropstudy.confirming import with_confirmations  # noqa: PLC0415
-        from dropstudy.judge import judge  # noqa: PLC0415
+        from dropstudy.analysis.assess import judge  # noqa: PLC0415
+        from dropstudy.analysis.confirm import with_confirmations  # noqa: PLC0415
 
         first = judge(
             self.spec,
@@ -176,7 +176,7 @@ class Source:
 
     def mcnemar(self) -> pd.DataFrame:
         """McNemar's test of every arm's run against the baseline's of its seed; columns as `Study.mcnemar` has them."""
-        from dropstudy.judge import pairs_of_runs  # noqa: PLC0415 - as above
+        from dropstudy.analysis.assess import pairs_of_runs  # noqa: PLC0415 - as above
 
         done = [standing.run for standing in self.standings if standing.status == "done"]
         return pairs_of_runs(done, self.arms[0].name, self.answers)
@@ -269,7 +269,7 @@ class Source:
 
     def sampled(self, run: Run, weights: Weights, test: TestSet) -> NDArray[np.float32]:
         """Mean probabilities of the networks sampled by dropout from a run, (n, classes)."""
-        from dropstudy.sampling import sampled_probabilities  # noqa: PLC0415 - asked for rarely
+        from dropstudy.models.mc_dropout import sampled_probabilities  # noqa: PLC0415 - asked for rarely
 
         return sampled_probabilities(
             weights,

@@ -9,8 +9,8 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
-from dropstudy.files import write_text
-from dropstudy.layout import FIGURE
+from dropstudy.core.atomic import write_text
+from dropstudy.store.paths import FIGURE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

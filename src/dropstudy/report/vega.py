@@ -9,7 +9,7 @@ from importlib.metadata import version
 import vl_convert
 
 from dropstudy.data.cache import code_folder, is_intact, keep
-from dropstudy.pictures import apart
+from dropstudy.report.charts.render import apart
 
 FOLDER = "scripts"
 """Of the cache."""

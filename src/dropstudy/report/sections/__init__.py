@@ -6,21 +6,21 @@ from typing import TYPE_CHECKING
 
 from altair.utils.schemapi import debug_mode
 
-from dropstudy.report.sections.answers import answers
+from dropstudy.report.sections.calibration import trust
 from dropstudy.report.sections.curves import curves
 from dropstudy.report.sections.gap import gap
 from dropstudy.report.sections.inside import inside
-from dropstudy.report.sections.made import made
+from dropstudy.report.sections.paired_seeds import seeds
+from dropstudy.report.sections.predictions import answers
+from dropstudy.report.sections.provenance import made
 from dropstudy.report.sections.rates import rates
 from dropstudy.report.sections.runs import all_runs
-from dropstudy.report.sections.seeds import seeds
-from dropstudy.report.sections.trust import trust
 from dropstudy.report.sections.verdict import verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dropstudy.report.parts import Section
+    from dropstudy.report.sections.blocks import Section
     from dropstudy.report.source import Source
 
 SECTIONS: tuple[Callable[[Source], Section | None], ...] = (

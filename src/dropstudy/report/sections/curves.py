@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dropstudy import charts, stats
-from dropstudy.records import METRICS
-from dropstudy.report import shapes
-from dropstudy.report.parts import Figure, Group, Section
+from dropstudy.analysis import stats
+from dropstudy.core.types import METRICS
+from dropstudy.report import charts
+from dropstudy.report.sections import conditions
+from dropstudy.report.sections.blocks import Figure, Group, Section
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from dropstudy.report.parts import Block
+    from dropstudy.report.sections.blocks import Block
     from dropstudy.report.source import Source
 
 
@@ -55,7 +56,7 @@ def learning_curves(source: Source, shape: tuple[str, int]) -> list[Figure]:
         )
         for name, (title, draw) in make.items()
     ]
-    return [shapes.of_shape(source, shape, figure) for figure in figures]
+    return [conditions.of_shape(source, shape, figure) for figure in figures]
 
 
 def notebook_figures(source: Source, shape: tuple[str, int]) -> list[Figure]:
@@ -63,7 +64,7 @@ def notebook_figures(source: Source, shape: tuple[str, int]) -> list[Figure]:
     rows = source.of_shape(source.drawn, shape)
     if rows.empty:
         return []
-    ending, where = shapes.ending(source, shape), shapes.where(source, shape)
+    ending, where = conditions.ending(source, shape), conditions.where(source, shape)
     watched = "test" if source.spec.watches_test else "validation"
     caption = "Loss times 100 and accuracy in percent on one axis, as the notebook has them."
     return [

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from dropstudy import charts
-from dropstudy.report import shapes
-from dropstudy.report.parts import Figure, Section
+from dropstudy.report import charts
+from dropstudy.report.sections import conditions
+from dropstudy.report.sections.blocks import Figure, Section
 
 if TYPE_CHECKING:
     from dropstudy.report.source import Source
@@ -29,7 +29,7 @@ def gap(source: Source) -> Section | None:
             caption=_caption(rows),
             table=rows.assign(hidden=shape[0], train_size=shape[1]),
         )
-        blocks.append(shapes.of_shape(source, shape, figure))
+        blocks.append(conditions.of_shape(source, shape, figure))
     if not blocks:
         return None
     paragraph = (

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from dropstudy import charts
-from dropstudy.report import shapes
-from dropstudy.report.parts import Figure, Picture, Pictures, Section
-from dropstudy.report.pixels import data_address, tiles
-from dropstudy.stats.inside import active_shares, strongest_units, unit_norms
+from dropstudy.analysis.stats.weights import active_shares, strongest_units, unit_norms
+from dropstudy.report import charts
+from dropstudy.report.sections import conditions
+from dropstudy.report.sections.blocks import Figure, Picture, Pictures, Section
+from dropstudy.report.sections.images import data_address, tiles
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dropstudy.records import Arm, Weights
-    from dropstudy.report.parts import Block
+    from dropstudy.core.types import Arm, Weights
+    from dropstudy.report.sections.blocks import Block
     from dropstudy.report.source import Source
 
 MOST_SEEDS, MOST_ARMS, MOST_NETWORKS = 3, 12, 36
@@ -30,7 +30,7 @@ EXAMPLES = 2000
 
 def inside(source: Source) -> Section | None:
     """What the 2014 paper showed of features and sparsity, for each arm and shape."""
-    looked_into = source.shapes[: shapes.MOST]
+    looked_into = source.shapes[: conditions.MOST]
     arms = source.arms[:MOST_ARMS]
     seeds = max(1, min(MOST_SEEDS, MOST_NETWORKS // max(1, len(looked_into) * len(arms))))
     blocks = [block for shape in looked_into for block in _blocks(source, shape, arms, seeds)]
@@ -42,7 +42,7 @@ def inside(source: Source) -> Section | None:
         f"{f'up to {seeds} seeds' if seeds > 1 else 'one seed'} of each arm"
         f"{f', of the first {MOST_ARMS} arms' if len(source.arms) > MOST_ARMS else ''}."
     )
-    return Section("inside", "Inside the networks", (paragraph, *shapes.left_out(source)), tuple(blocks))
+    return Section("inside", "Inside the networks", (paragraph, *conditions.left_out(source)), tuple(blocks))
 
 
 def _blocks(source: Source, shape: tuple[str, int], arms: Sequence[Arm], seeds: int) -> list[Block]:
@@ -61,22 +61,22 @@ def _blocks(source: Source, shape: tuple[str, int], arms: Sequence[Arm], seeds: 
                 {**about, "layer": f"hidden layer {i}", "value": 100 * share}
                 for i, share in enumerate(_active(source, weights, run.activation), start=1)
             ]
-            if number == 0 and not shapes.folded(source, shape):
+            if number == 0 and not conditions.folded(source, shape):
                 features += _features(source, weights, labels[arm.name])
     blocks: list[Block] = []
     if features:
         blocks.append(
             Pictures(
-                f"First-layer weights{shapes.where(source, shape)}",
+                f"First-layer weights{conditions.where(source, shape)}",
                 tuple(features),
                 f"The {UNITS} hidden units with the longest weights, first seed; each scaled by its own largest "
                 "weight: white excites, black inhibits, grey does neither.",
             )
         )
     if active:
-        blocks.append(shapes.of_shape(source, shape, _active_units(source.arms, pd.DataFrame(active))))
+        blocks.append(conditions.of_shape(source, shape, _active_units(source.arms, pd.DataFrame(active))))
     if norms:
-        blocks.append(shapes.of_shape(source, shape, _weight_norms(source.arms, pd.DataFrame(norms))))
+        blocks.append(conditions.of_shape(source, shape, _weight_norms(source.arms, pd.DataFrame(norms))))
     return blocks
 
 
@@ -117,9 +117,9 @@ def _active(source: Source, weights: Weights, activation: str) -> list[float]:
     test = source.test_set
     if test is None or activation != "relu":
         return []
-    from dropstudy import models  # noqa: PLC0415 - few sections need a network
+    from dropstudy.models import keras  # noqa: PLC0415 - few sections need a network
 
-    layers = models.activations(weights, test.x[:EXAMPLES], activation=activation, scale=test.scale)
+    layers = keras.activations(weights, test.x[:EXAMPLES], activation=activation, scale=test.scale)
     return active_shares(layers)
 
 

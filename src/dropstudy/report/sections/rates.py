@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from dropstudy import charts
+from dropstudy.report import charts
 from dropstudy.report.differences import differences
-from dropstudy.report.parts import Figure, Section
-from dropstudy.report.shapes import shape_words
+from dropstudy.report.sections.blocks import Figure, Section
+from dropstudy.report.sections.conditions import shape_words
 
 if TYPE_CHECKING:
-    from dropstudy.records import Arm
+    from dropstudy.core.types import Arm
     from dropstudy.report.source import Source
 
 FEWEST_RATES = 3
@@ -95,8 +95,8 @@ def _band(errors: pd.DataFrame) -> pd.DataFrame:
 
     Where a rate has fewer seeds than a verdict takes there is no band: two seeds may lie close by chance.
     """
-    from dropstudy.stats.simultaneous import simultaneous  # noqa: PLC0415 - scipy is slow to import, others are not
-    from dropstudy.verdict import SEEDS  # noqa: PLC0415 - as above
+    from dropstudy.analysis.stats.simultaneous import simultaneous  # noqa: PLC0415 - scipy is slow to import, others are not
+    from dropstudy.analysis.verdict import SEEDS  # noqa: PLC0415 - as above
 
     table = errors.pivot_table(index="seed", columns="rate", values="error")
     estimates = simultaneous(table.to_numpy(dtype=float))

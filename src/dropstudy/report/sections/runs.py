@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from dropstudy.names import plain_name
-from dropstudy.records import SHAPE
-from dropstudy.report.parts import Section, Table
+from dropstudy.core.text import plain_name
+from dropstudy.core.types import SHAPE
+from dropstudy.report.sections.blocks import Section, Table
 
 if TYPE_CHECKING:
     from dropstudy.report.source import Source

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from dropstudy import charts
-from dropstudy.names import plain_name, signed
-from dropstudy.report import shapes
+from dropstudy.analysis.verdict import SEEDS
+from dropstudy.analysis.verdict.sentences import probability, span
+from dropstudy.core.text import plain_name, signed
+from dropstudy.report import charts
 from dropstudy.report.differences import differences, fresh_differences
-from dropstudy.report.parts import Figure, Headline, Section
-from dropstudy.verdict import SEEDS
-from dropstudy.verdict.words import probability, span
+from dropstudy.report.sections import conditions
+from dropstudy.report.sections.blocks import Figure, Headline, Section
 
 if TYPE_CHECKING:
     from dropstudy.report.source import Source
@@ -44,7 +44,7 @@ def verdict(source: Source) -> Section:
             ),
             table=rows.assign(hidden=shape[0], train_size=shape[1]),
         )
-        blocks.append(shapes.of_shape(source, shape, figure))
+        blocks.append(conditions.of_shape(source, shape, figure))
     told = source.verdict
     others = tuple(sentence for sentence in told.sentences if sentence != told.headline)
     headline = Headline(told.label, told.headline, _certainty(source), TONES.get(told.decision, "open"))

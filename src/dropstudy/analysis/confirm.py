@@ -1,0 +1,162 @@
+"""The chosen arm once more, on seeds that had no part in choosing it.
+
+Whichever arm looks best looks better than it is: luck is part of what it was chosen by (the winner's curse). So the
+chosen arm and the baseline are trained again, on fresh seeds, in a study of their own inside the first one's folder;
+its verdict is about one arm and nothing was chosen on it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from dropstudy.analysis.sequential import FEWEST, more_seeds
+from dropstudy.analysis.verdict import DECIDED
+from dropstudy.analysis.verdict.sentences import quoted, span
+from dropstudy.core.atomic import write_text
+from dropstudy.core.text import signed
+from dropstudy.errors import InvalidArgument
+from dropstudy.spec.study_file import STUDY_FILE, is_study, to_toml
+from dropstudy.store.directory import command
+from dropstudy.store.paths import CONFIRMATION, Layout
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from dropstudy.analysis.verdict import ShapeVerdict, Verdict
+    from dropstudy.core.types import StudySpec
+
+
+def prepare(folder: Path, spec: StudySpec, verdict: Verdict) -> list[Path]:
+    """Write the studies that confirm a verdict, one for each shape that has a chosen arm, where they are not there yet.
+
+    Args:
+        folder: of the study that was decided.
+        spec: what it compares.
+        verdict: on it.
+
+    Returns:
+        Their folders.
+
+    Raises:
+        InvalidArgument: there is nothing to confirm: nothing was or could be chosen, or the baseline was.
+    """
+    chosen = [(shape, arm) for shape in verdict.shapes if (arm := _to_confirm(shape)) is not None]
+    if not chosen:
+        raise InvalidArgument(
+            "confirm",
+            expected="a study whose validation data chose an arm, or that has one arm beside the baseline",
+            received=_why_not(verdict),
+            next_step=f"Its verdict: {command('show', folder)}",
+        )
+    Layout(folder).refuse_links()
+    folders = []
+    for shape, arm in chosen:
+        where = folder / CONFIRMATION
+        if len(verdict.shapes) > 1:
+            where /= f"{shape.hidden}-{shape.train_size}"
+        if not is_study(where):
+            where.mkdir(parents=True, exist_ok=True)
+            write_text(where / STUDY_FILE, to_toml(_fresh(spec, shape, arm)))
+        folders.append(where)
+    return folders
+
+
+def with_confirmations(first: Verdict, fresh: Sequence[Verdict]) -> Verdict:
+    """A verdict and, beside its estimates, those of the studies that confirm it; these alone are free of choice.
+
+    Its headline then says whether it was confirmed.
+
+    Args:
+        first: what the study shows.
+        fresh: what each study that confirms it shows.
+    """
+    told = [_held_against(first, shape) for verdict in fresh for shape in verdict.shapes if shape.comparisons]
+    if not told:
+        return first
+    if len(first.shapes) == 1:
+        summary = told[-1].short
+    else:
+        counts = Counter(each.outcome for each in told)
+        parts = ", ".join(f"{outcome} in {count} of {len(told)}" for outcome, count in counts.items())
+        summary = f"On fresh seeds: {parts}."
+    headline = f"{first.headline} {summary}"
+    sentences = (headline, *first.sentences[1:], *(each.sentence for each in told))
+    return replace(first, headline=headline, sentences=sentences, confirmations=tuple(fresh))
+
+
+class _Held(NamedTuple):
+    """A confirmation held against what it confirms.
+
+    Args:
+        outcome: "confirmed", "not confirmed", or what the fresh seeds say where there was nothing to confirm.
+        short: in a sentence for the headline.
+        sentence: in full.
+    """
+
+    outcome: str
+    short: str
+    sentence: str
+
+
+def _held_against(first: Verdict, fresh: ShapeVerdict) -> _Held:
+    comparison = fresh.comparisons[0]
+    before = next(
+        (s for s in first.shapes if (s.hidden, s.train_size) == (fresh.hidden, fresh.train_size)), None
+    )
+    earlier = [c for c in before.comparisons if c.arm == comparison.arm] if before else []
+    arm = quoted(comparison.arm)
+    if before is None or not earlier or _to_confirm(before) not in {comparison.arm, None}:
+        told = f"Not confirmed: the fresh seeds are of {arm}, which is no longer the arm that was chosen."
+        return _Held("not confirmed", told, f"{told} On them: {fresh.headline}")
+    if fresh.decision == "too few seeds":
+        short = f"Not confirmed yet: {comparison.n} of the fresh seeds are done."
+        return _Held("not confirmed yet", short, f"Not confirmed yet: {fresh.headline}")
+    if earlier[0].decision not in DECIDED:
+        outcome = "On"
+    else:
+        outcome = "Confirmed on" if earlier[0].decision == fresh.decision else "Not confirmed on"
+    seeds = f"{outcome} {comparison.n} fresh seeds"
+    known = comparison.deciding.known
+    interval = f" ({span(comparison.deciding, first.margin)})" if known else ""
+    estimate = f"{signed(comparison.difference.value)} points{interval}"
+    within = f" within ±{first.margin:g} points" if fresh.decision == "equivalent" else ""
+    chosen = len(before.arms) > 2  # noqa: PLR2004 - baseline and one arm leave nothing to choose
+    curse = " by the seeds that it was chosen on; what was chosen tends to shrink" if chosen else ""
+    was = f"The first estimate was {signed(earlier[0].difference.value)} points{curse}."
+    return _Held(
+        outcome.removesuffix(" on").lower() if outcome != "On" else fresh.decision,
+        f"{seeds}: {fresh.decision}{within}, {estimate}.",
+        f"{seeds}: {fresh.headline} {was}",
+    )
+
+
+def _to_confirm(shape: ShapeVerdict) -> str | None:
+    """The chosen arm; where there is only one beside the baseline, that one, chosen or not."""
+    enough = [c.arm for c in shape.comparisons if c.n >= FEWEST]
+    if len(shape.comparisons) == 1:
+        return enough[0] if enough else None
+    return shape.chosen if shape.chosen in enough else None
+
+
+def _why_not(verdict: Verdict) -> str:
+    if any(shape.chosen is not None for shape in verdict.shapes):
+        return "one whose validation data chose the baseline"
+    if verdict.watches_test and not all(shape.decision == "too few seeds" for shape in verdict.shapes):
+        return "one that watched the test set, so that nothing may be chosen"
+    return f"one with fewer than {FEWEST} paired seeds"
+
+
+def _fresh(spec: StudySpec, shape: ShapeVerdict, arm: str) -> StudySpec:
+    """Baseline and chosen arm at one shape, on as many seeds as the first study has, none of them its own."""
+    network = next(hidden for hidden in spec.hidden if "-".join(map(str, hidden)) == shape.hidden)
+    return replace(
+        spec,
+        name=f"{spec.name}-{CONFIRMATION}",
+        arms=tuple(a for a in spec.arms if a.name in {shape.baseline, arm}),
+        hidden=(network,),
+        train_sizes=spec.train_sizes if len(spec.train_sizes) == 1 else (shape.train_size,),
+        seeds=more_seeds((), len(spec.seeds), unlike=spec.seeds),
+    )

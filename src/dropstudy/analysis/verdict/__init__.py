@@ -1,0 +1,29 @@
+"""From the runs of a study to one defensible sentence, with everything behind it."""
+
+from dropstudy.analysis.verdict.build import give_verdict
+from dropstudy.analysis.verdict.rule import LEVEL, MARGIN, SEEDS
+from dropstudy.analysis.verdict.types import (
+    DECIDED,
+    ArmComparison,
+    ArmScores,
+    Decision,
+    Gap,
+    MetricDifference,
+    ShapeVerdict,
+    Verdict,
+)
+
+__all__ = [
+    "DECIDED",
+    "LEVEL",
+    "MARGIN",
+    "SEEDS",
+    "ArmComparison",
+    "ArmScores",
+    "Decision",
+    "Gap",
+    "MetricDifference",
+    "ShapeVerdict",
+    "Verdict",
+    "give_verdict",
+]

@@ -1,0 +1,98 @@
+"""The tests that decisions rest on, for all arms of a shape together: numbers in, decisions out.
+
+A simulation of the rule (benchmarks/verdict_rates.py) calls just this.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dropstudy.analysis.stats.anytime import anytime
+from dropstudy.analysis.stats.equivalence import tost
+from dropstudy.analysis.stats.paired import paired_t
+from dropstudy.analysis.stats.sign_flip import sign_flips
+from dropstudy.analysis.stats.simultaneous import simultaneous
+from dropstudy.analysis.verdict.rule import LEVEL, Limits, decide
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from dropstudy.analysis.stats import Estimate
+    from dropstudy.analysis.verdict.types import Decision
+
+
+@dataclass(frozen=True)
+class ArmTests:
+    """Of one arm against the baseline; fields as in `ArmComparison`."""
+
+    difference: Estimate
+    anytime: Estimate
+    deciding: Estimate
+    p_value: float
+    exact: bool
+    p_adjusted: float
+    p_holm: float
+    tost_p: float
+    tost_holm: float
+    decision: Decision
+
+
+def arm_tests(
+    points: NDArray[np.float64], *, margin: float, always_valid: bool, limits: Sequence[Limits] = ()
+) -> list[ArmTests]:
+    """Every arm of a family against the baseline.
+
+    Args:
+        points: paired differences, (seeds, arms), NaN where an arm has no pair; each arm has one at least.
+        margin: in the same unit.
+        always_valid: whether seeds were added until a decision.
+        limits: what keeps each arm from a verdict; nothing does where they are not given.
+    """
+    columns = [column[~np.isnan(column)] for column in points.T]
+    flips, tosts = sign_flips(points), [tost(x, margin) for x in columns]
+    flips_holm, tosts_holm = holm(flips.p_values), holm(tosts)
+    valid = [anytime(x, 1 - LEVEL / len(columns)) for x in columns]
+    deciding = valid if always_valid else simultaneous(points)
+    found = []
+    for place, x in enumerate(columns):
+        decision = decide(
+            len(x),
+            interval=deciding[place],
+            p_adjusted=flips.adjusted[place],
+            tost_holm=None if always_valid else tosts_holm[place],
+            limits=limits[place] if limits else Limits(),
+            margin=margin,
+        )
+        found.append(
+            ArmTests(
+                difference=paired_t(x),
+                anytime=valid[place],
+                deciding=deciding[place],
+                p_value=flips.p_values[place],
+                exact=flips.exact,
+                p_adjusted=flips.adjusted[place],
+                p_holm=flips_holm[place],
+                tost_p=tosts[place],
+                tost_holm=tosts_holm[place],
+                decision=decision,
+            )
+        )
+    return found
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's step-down correction (1979): the jth smallest of k times k - j + 1, never below the ones before it.
+
+    p that are not numbers stay so and count for nothing. (statsmodels' `multipletests` gives the same, and collects
+    garbage each time, which takes longer than all else here; a test holds the two together.)
+    """
+    values = np.asarray(p_values, dtype=np.float64)
+    order = np.argsort(values)[: int((~np.isnan(values)).sum())]  # NaN come last
+    factors = np.arange(len(order), 0, -1)
+    values[order] = np.minimum(1, np.maximum.accumulate(factors * values[order]))
+    return [float(p) for p in values]

@@ -1,0 +1,50 @@
+"""Other metrics than accuracy, each arm against the baseline over the same seeds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from dropstudy.analysis.stats.paired import paired_t
+from dropstudy.analysis.verdict.types import MetricDifference
+
+if TYPE_CHECKING:
+    from dropstudy.analysis.verdict.pairs import ShapeTables
+    from dropstudy.core.types import Arm
+
+# Name, column, unit, factor to that unit, which way is better. Log loss and Brier score lead: both are proper, they
+# are best for the probabilities that are right. The calibration error is not, and depends on its bins.
+_METRICS: tuple[tuple[str, str, str, float, Literal["lower", "higher", "neither"]], ...] = (
+    ("log loss", "test_loss", "nats", 1.0, "lower"),
+    ("Brier score", "brier", "", 1.0, "lower"),
+    ("accuracy", "test_accuracy", "points", 100.0, "higher"),
+    ("error", "error", "points", 100.0, "lower"),
+    ("ECE, 15 equal-width bins", "ece", "points", 100.0, "lower"),
+    ("true gap", "true_gap", "points", 100.0, "lower"),
+    ("artefact", "artefact", "points", 100.0, "neither"),
+)
+
+
+def metric_differences(tables: ShapeTables, arm: Arm) -> tuple[MetricDifference, ...]:
+    """Each metric that was measured: means of both arms over their shared seeds, and the difference.
+
+    Accuracy and error in percent, their differences in percentage points. Intervals are of one metric of one arm, with
+    no allowance for the others.
+    """
+    seeds = tables.pairs(arm.name)
+    if not seeds:
+        return ()
+    baseline, other = (tables.of(name).loc[seeds] for name in (tables.arms[0].name, arm.name))
+    found = []
+    for metric, column, unit, factor, better in _METRICS:
+        if column not in baseline:
+            continue
+        ours = factor * other[column].to_numpy(dtype=np.float64)
+        theirs = factor * baseline[column].to_numpy(dtype=np.float64)
+        both = np.isfinite(ours) & np.isfinite(theirs)
+        if both.any():
+            difference = paired_t(ours[both] - theirs[both])
+            means = float(theirs[both].mean()), float(ours[both].mean())
+            found.append(MetricDifference(metric, unit, better, *means, difference))
+    return tuple(found)

@@ -1,0 +1,105 @@
+"""The rule by which a verdict falls, for one arm and for a shape's arms together.
+
+Its error rates are those that benchmarks/verdict_rates.py finds by simulation; docs/semantics.md has the table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dropstudy.core.types import MARGIN
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dropstudy.analysis.stats import Estimate
+    from dropstudy.analysis.verdict.types import Decision
+
+__all__ = ["EQUIVALENCE", "LEVEL", "MARGIN", "MOST_SEEDS", "SEEDS", "Limits", "decide", "decide_together"]
+
+LEVEL = 0.05
+"""At most this share of studies without an effect says "helps" or "hurts" of any arm, and at most this share of
+studies with an effect of the margin or more says "equivalent" of an arm that has it."""
+
+EQUIVALENCE = LEVEL / 2
+"""Of the two one-sided tests: half of LEVEL, so that "equivalent" takes the 95% interval, not the 90% one, inside the
+margin. At 5%, with skewed differences and few seeds, nine in a hundred arms at the margin were called equivalent."""
+
+SEEDS = 6
+"""Below it no verdict: the exact sign-flip test's smallest two-sided p is 2 / 2^n, above 0.05 at 5 pairs."""
+
+MOST_SEEDS = 50
+"""Seeds at which adding more until a decision ends, unless somebody says otherwise (`deciding.MOST`)."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What keeps an arm from a verdict, whatever its differences are.
+
+    Args:
+        diverged: seeds in which the arm or the baseline diverged. The others were not chosen by chance: they are those
+            in which both can be trained.
+        examples: in the test set; None where that is not known.
+        resolution: the least that a margin must be for so many examples to show that a difference lies within it, in
+            points; 0 where that is not known.
+    """
+
+    diverged: int = 0
+    examples: int | None = None
+    resolution: float = 0.0
+
+
+def decide(
+    n: int, *, interval: Estimate, p_adjusted: float, tost_holm: float | None, limits: Limits, margin: float
+) -> Decision:
+    """About one arm.
+
+    An arm is equivalent where its difference is shown to lie within the margin, even if it is shown not to be 0 as
+    well: whoever sets a margin says that less does not matter. It helps or hurts where the sign flips, adjusted for
+    all arms, say that there is a difference and the interval lies on one side of 0 as well. So no verdict contradicts
+    the interval printed beside it.
+
+    Args:
+        n: paired seeds.
+        interval: of the mean difference, for all arms of the shape: max-t, or the always-valid one where seeds were
+            added until a decision.
+        p_adjusted: of the sign flips, for all arms of the shape.
+        tost_holm: p of equivalence, for all arms of the shape; None where the always-valid interval takes its place.
+        limits: what keeps it from a verdict.
+        margin: in points.
+    """
+    if limits.diverged:
+        return "diverged"
+    if n < SEEDS:
+        return "too few seeds"
+    if not interval.known or limits.examples == 1:
+        return "undecided"
+    if interval.within(margin):
+        shown = (tost_holm is None or tost_holm <= EQUIVALENCE) and limits.resolution <= margin
+        return "equivalent" if shown else "undecided"
+    if p_adjusted <= LEVEL and (interval.above_zero or interval.below_zero):
+        return "helps" if interval.above_zero else "hurts"
+    return "undecided"
+
+
+def decide_together(decisions: Mapping[str, Decision], chosen: str | None) -> Decision:
+    """About a shape: that of the arm which validation data chose; where they chose none, or the baseline, of all arms.
+
+    All arms together help where one does: the rule for an arm already allows for how many were tried. They hurt where
+    each does. As long as one may still help, it is undecided. Where validation data chose the baseline and an arm is
+    better on the test set, the two disagree: that is undecided, too, since nothing is chosen on the test set.
+
+    Args:
+        decisions: of each arm but the baseline, by name.
+        chosen: name of an arm, the baseline's, or None.
+    """
+    if not decisions:
+        return "nothing to compare"
+    if chosen is not None and chosen in decisions:
+        return decisions[chosen]
+    found = set(decisions.values())
+    if chosen is not None and "helps" in found:
+        return "undecided"
+    order: tuple[Decision, ...] = ("helps", "undecided", "too few seeds", "diverged", "equivalent", "hurts")
+    return next(decision for decision in order if decision in found)

@@ -1,0 +1,91 @@
+"""The estimates behind a verdict as tables for the eye, one row an arm."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from dropstudy.analysis.verdict.sentences import probability, span
+from dropstudy.core.text import plain_name, rounded, signed
+
+if TYPE_CHECKING:
+    from dropstudy.analysis.stats import Estimate, Mean
+    from dropstudy.analysis.verdict.types import ArmComparison, ShapeVerdict
+
+
+def comparison_cells(shape: ShapeVerdict) -> pd.DataFrame:
+    """Each arm's difference from the baseline: test accuracy, percentage points.
+
+    Columns that no arm has anything in are left out: with one seed there are no intervals.
+    """
+    cells = pd.DataFrame([_comparison_row(comparison) for comparison in shape.comparisons])
+    return cells.loc[:, (cells != "-").any()]
+
+
+def gap_cells(shape: ShapeVerdict) -> pd.DataFrame:
+    """Each arm's gap as Keras prints it, taken apart; percentage points, means over seeds.
+
+    From running training accuracy to the epoch's end with dropout on, then off, then to the test set.
+    """
+    taken_apart = any(gap.moving is not None for gap in shape.gaps)
+    watched = all(not gap.validation.known or gap.validation.value == 0 for gap in shape.gaps)
+    rows = []
+    for gap in shape.gaps:
+        row = {"arm": plain_name(gap.arm), "gap as Keras prints it": _points(gap.printed)}
+        if taken_apart:
+            row |= {"moving weights": _points(gap.moving), "dropout on": _points(gap.dropout)}
+        row |= {"artefact": _points(gap.artefact), "true gap": _points(gap.true)}
+        if not watched:
+            row["test - validation"] = _points(gap.validation)
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _comparison_row(comparison: ArmComparison) -> dict[str, str]:
+    p = probability(comparison.p_value)
+    return {
+        "arm": plain_name(comparison.arm),
+        "decision": comparison.decision,
+        "n": str(comparison.n),
+        "difference": _value(comparison.difference),
+        **_intervals(comparison),
+        "new test data too": "-" if comparison.new_data is None else _span(comparison.new_data),
+        "p": p if comparison.exact or p == "-" else f"{p} (sampled)",
+        "p, all arms": probability(comparison.p_adjusted),
+        "p, Holm": probability(comparison.p_holm),
+        "P(better)": _share(comparison.improvement),
+        "effect size": rounded(comparison.effect_size.value, 1),
+    }
+
+
+def _intervals(comparison: ArmComparison) -> dict[str, str]:
+    """The interval that decides first; the others labelled as what they are."""
+    alone, together = _span(comparison.difference), _span(comparison.simultaneous)
+    if comparison.deciding_label.startswith("interval"):
+        return {
+            "at every look": _span(comparison.deciding),
+            "single look": alone,
+            "single look, all arms": together,
+        }
+    return {"all arms together": together, "95% interval": alone}
+
+
+def _value(estimate: Estimate) -> str:
+    return signed(estimate.value) if estimate.n else "-"
+
+
+def _span(estimate: Estimate) -> str:
+    return span(estimate) if estimate.known else "-"
+
+
+def _share(estimate: Estimate) -> str:
+    return (
+        f"{rounded(estimate.value)} ({rounded(estimate.low)} to {rounded(estimate.high)})"
+        if estimate.known
+        else "-"
+    )
+
+
+def _points(mean: Mean | None) -> str:
+    return signed(mean.value) if mean is not None and mean.known else "-"

@@ -1,0 +1,119 @@
+"""Tables for the eye and for other programs."""
+
+from __future__ import annotations
+
+import io
+import re
+import textwrap
+from typing import TYPE_CHECKING
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from dropstudy.core.atomic import write_text
+from dropstudy.core.streams import columns, terminal
+from dropstudy.errors import printable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+
+_HEADING = 14
+"""Columns after which a heading goes on in a line below."""
+
+_FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
+"""What formulas begin with, in full width too."""
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
+
+_PIPE_WIDTH = 1000
+"""Columns where there is no terminal: a wide page; long headings are set in several lines."""
+
+
+def text(frame: pd.DataFrame) -> str:
+    """A table as plain text; numbers are set to the right.
+
+    Where the terminal is too narrow for all columns, those that do not fit follow in a table below, the first column
+    again before them.
+    """
+    width = _width()
+    endless = Console(file=io.StringIO(), width=_PIPE_WIDTH)
+    every = list(range(frame.shape[1]))
+    whole = _table(frame, every)
+    if endless.measure(whole).maximum <= width:
+        return _drawn(whole, width)
+    widest_name = width // 3
+    parts = [every[:2]]
+    for column in every[2:]:
+        if endless.measure(_table(frame, [*parts[-1], column], widest_name)).maximum <= width:
+            parts[-1].append(column)
+        else:
+            parts.append([0, column])
+    return "\n".join(_drawn(_table(frame, columns, widest_name), width) for columns in parts)
+
+
+def _width() -> int:
+    return columns() if terminal() else _PIPE_WIDTH
+
+
+def _table(frame: pd.DataFrame, columns: list[int], widest_name: int | None = None) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for number in columns:
+        # Folded, since names of arms tend to differ at the end.
+        first = number == 0
+        table.add_column(
+            Text(heading(str(frame.columns[number]))),
+            justify="left" if first else "right",
+            overflow="fold",
+            max_width=widest_name if first else None,
+        )
+    for row in frame.itertuples(index=False):
+        # Text, so that an arm called "[red]" is printed and not obeyed.
+        table.add_row(*(Text(_cell(row[number])) for number in columns))
+    return table
+
+
+def _drawn(table: Table, width: int) -> str:
+    stream = io.StringIO()
+    Console(file=stream, width=width, color_system=None).print(table)
+    return "\n".join(line.rstrip() for line in stream.getvalue().strip("\n").splitlines())
+
+
+def heading(name: str) -> str:
+    """A column's heading, in several lines where it is long."""
+    return textwrap.fill(name, _HEADING, break_long_words=False)
+
+
+def csv(frame: pd.DataFrame, digits: int | None = None) -> str:
+    """A table as CSV, whose texts no spreadsheet takes for a formula.
+
+    A text that begins as a formula does gets an apostrophe before it (OWASP, "CSV Injection"); a number does not.
+
+    Args:
+        frame: the table.
+        digits: of each number; all where it is not given.
+    """
+    safe = frame.set_axis([_no_formula(name) for name in frame.columns], axis="columns")
+    safe = safe.apply(lambda column: column if column.dtype.kind in "biuf" else column.map(_no_formula))
+    text: str = safe.to_csv(
+        index=False, lineterminator="\n", float_format=None if digits is None else f"%.{digits}g"
+    )
+    return text
+
+
+def write_csv(frame: pd.DataFrame, path: Path) -> None:
+    """A table as CSV, written whole or not at all."""
+    write_text(path, csv(frame))
+
+
+def _cell(value: object) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else printable(str(value))
+
+
+def _no_formula(value: object) -> object:
+    if not isinstance(value, str) or not value.startswith(_FORMULA) or _NUMBER.fullmatch(value):
+        return value
+    return f"'{value}"

@@ -1,0 +1,383 @@
+"""What every file and every set of examples must satisfy before a study may use it.
+
+First the helpers with which the readers open and unpack files within bounds, then `make_dataset`, the one
+door through which examples enter: whatever source they come from, they leave it checked and in one form.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+
+import numpy as np
+
+from dropstudy.core.types import Dataset
+from dropstudy.data.units import convert, profile_of
+from dropstudy.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from dropstudy.core.profile import DataProfile
+
+__all__ = ["damage_named", "make_dataset", "numbers", "open_file", "read_at_most", "unpack_limit"]
+
+MAX_CLASSES = 65_536  # predicted labels are kept as uint16
+NUMERIC_KINDS = "buif"  # numpy's letters for boolean, unsigned, signed and floating
+
+_CHUNK = 1 << 20
+_DEFLATE_RATIO = 1032  # no deflate stream unpacks to more than this times its size: zlib.net/zlib_tech.html
+_UNPACKED_CAP = 4 << 30  # 4 GiB: beyond any data that suits this package, below what stops a machine
+
+
+def open_file(path: Path, kind: str) -> BinaryIO:
+    """Open a file for reading; the caller closes it.
+
+    Args:
+        path: the file.
+        kind: what was hoped for, for the error: `"an IDX file"`.
+
+    Raises:
+        DataError: there is no such file, it is a folder or a device, or it may not be read.
+    """
+    if not path.is_file():
+        received = "something else, for instance a folder" if path.exists() else "no such file"
+        if path.is_symlink() and not path.exists():
+            received = f"a link to {path.readlink()}, where there is no such file"
+        raise DataError(str(path), expected=kind, received=received, next_step="Check the path.")
+    try:
+        return path.open("rb")
+    except OSError as error:
+        received = f"a file that cannot be opened ({error.strerror})"
+        raise DataError(
+            str(path), expected=kind, received=received, next_step="Check who may read it."
+        ) from error
+
+
+@contextmanager
+def damage_named(subject: str, kind: str) -> Iterator[None]:
+    """Turn whatever a library raises at a damaged file into an error that names the file.
+
+    Numpy, zipfile, zlib and Pillow raise a dozen kinds of error at bytes they do not like. Put hardly more
+    than their calls inside: a fault of ours must not be taken for one of the file.
+
+    Raises:
+        DataError: in place of any exception but a DataError, which passes as it is.
+    """
+    try:
+        yield
+    except DataError:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(
+            subject,
+            expected=kind,
+            received=f"a damaged file or one of another kind ({reason})",
+            next_step="Get or write the file again.",
+        ) from error
+
+
+def unpack_limit(packed: int) -> int:
+    """Return the most bytes that `packed` deflated bytes may claim to unpack to."""
+    return min(packed * _DEFLATE_RATIO, _UNPACKED_CAP)
+
+
+def read_at_most(stream: BinaryIO, limit: int) -> bytearray:
+    """Read up to `limit` bytes, piece by piece.
+
+    Memory grows with what the stream really holds, not with what a header promised.
+    """
+    content = bytearray()
+    while len(content) < limit:
+        chunk = stream.read(min(_CHUNK, limit - len(content)))
+        if not chunk:
+            break
+        content += chunk
+    return content
+
+
+def make_dataset(
+    *,
+    name: str,
+    x_train: ArrayLike,
+    y_train: ArrayLike,
+    x_test: ArrayLike,
+    y_test: ArrayLike,
+    classes: Sequence[str] | None = None,
+    scale: float | Literal["auto"] = "auto",
+    source: str,
+    fallback: bool = False,
+) -> Dataset:
+    """Check examples and labels and bring them into the one form that studies use.
+
+    Args:
+        name: what the dataset is called.
+        x_train: training examples, (n, *input_shape). What holds whole numbers from 0 to 255 becomes uint8, whatever
+            its type was, so that the same numbers are the same data; everything else becomes float32.
+        y_train: labels from 0 to c - 1: integers of shape (n,) or (n, 1), or one-hot rows (n, c), as Keras
+            users have them.
+        x_test: test examples, (m, *input_shape), in the units of x_train.
+        y_test: as y_train, (m,), (m, 1) or (m, c).
+        classes: one name per class; without it the classes are named `0`, `1` and so on, as many as the
+            training labels (or one-hot columns) show.
+        scale: the network sees `x / scale`; `auto` finds it from the values of x_train.
+        source: where the arrays came from, for people: a file, a folder, a library. Errors name it.
+        fallback: true where these examples stand in for MNIST.
+
+    Raises:
+        DataError: something about the arrays would spoil a study. It names the array and the place.
+    """
+    train = _examples(x_train, "x_train", source)
+    test = _examples(x_test, "x_test", source)
+    _check_shapes(train, test, source)
+    divisor = scale if scale == "auto" else _check_scale(scale, source)
+    stored = [np.asarray(values).dtype for values in (x_train, x_test)]
+    profile, notes = profile_of(train, dtype=str(stored[0]), scale=divisor)
+    _check_units(profile, test, source)
+    if stored[0] != stored[1]:
+        notes = (
+            *notes,
+            f"x_test is stored as {stored[1]} and x_train as {stored[0]}: the same numbers are meant.",
+        )
+    if profile.whole and all(_fit_bytes(x) for x in (train, test)):
+        train, test = train.astype(np.uint8, copy=False), test.astype(np.uint8, copy=False)
+    else:
+        train, test = train.astype(np.float32, copy=False), test.astype(np.float32, copy=False)
+
+    train_labels, columns = _as_integers(y_train, "y_train", source)
+    test_labels, _ = _as_integers(y_test, "y_test", source)
+    _check_count(train, train_labels, "train", source)
+    _check_count(test, test_labels, "test", source)
+
+    y_train_int64 = _within(train_labels, len(classes or ()) or MAX_CLASSES, "y_train", source)
+    names = tuple(classes or map(str, range(columns or int(y_train_int64.max()) + 1)))
+    _check_classes(y_train_int64, names, source)
+    y_test_int64 = _within(test_labels, len(names), "y_test", source)
+
+    return Dataset(
+        name=name,
+        x_train=train,
+        y_train=y_train_int64,
+        x_test=test,
+        y_test=y_test_int64,
+        classes=names,
+        scale=profile.scale,
+        sha256=_content_sha256((train, y_train_int64, test, y_test_int64), profile.scale),
+        source=source,
+        profile=profile,
+        notes=notes,
+        fallback=fallback,
+    )
+
+
+def numbers(values: ArrayLike, *, array: str, subject: str) -> NDArray[np.uint8] | NDArray[np.float32]:
+    """Return the values as uint8 where they are uint8, else as float32, in C order.
+
+    Args:
+        values: an array of any shape.
+        array: its name, to say where a fault lies: `x_train` gives `first at x_train[12, 5]`.
+        subject: its name with that of the file it is from.
+
+    Raises:
+        DataError: text, objects or complex numbers; NaN; infinity or a float beyond float32's range.
+    """
+    original = _numeric(values, subject, "an array of integers or floats")
+    if original.dtype == np.uint8:
+        return np.asarray(original, dtype=np.uint8, order="C")
+    with np.errstate(over="ignore"):  # what overflows becomes infinite, and is reported below
+        result = np.asarray(original, dtype=np.float32, order="C")
+    if not np.isfinite(result).all():
+        found = [_counted(np.isnan(result), "NaN", array), _counted(np.isinf(result), "infinite", array)]
+        raise DataError(
+            subject,
+            expected="finite numbers within float32's range",
+            received=" and ".join(filter(None, found)),
+            next_step="Fill in or drop these examples.",
+        )
+    return result
+
+
+def _examples(values: ArrayLike, array: str, source: str) -> NDArray[np.uint8] | NDArray[np.float32]:
+    examples = numbers(values, array=array, subject=f"{array} of {source}")
+    if examples.ndim < 2 or examples.size == 0:  # noqa: PLR2004 - examples, and numbers within each
+        raise DataError(
+            f"{array} of {source}",
+            expected="at least one example, in an array of shape (examples, ...)",
+            received=f"an array of shape {examples.shape}",
+            next_step="Check which array was stored under this name.",
+        )
+    return examples
+
+
+def _check_shapes(train: NDArray[Any], test: NDArray[Any], source: str) -> None:
+    if train.shape[1:] != test.shape[1:]:
+        raise DataError(
+            f"x_test of {source}",
+            expected=f"examples of shape {train.shape[1:]}, as in x_train",
+            received=f"examples of shape {test.shape[1:]}",
+            next_step="Give both sets the same shape.",
+        )
+
+
+def _check_units(profile: DataProfile, test: NDArray[Any], source: str) -> None:
+    """Refuse test examples in other units: training would go well, and every number about the test set be wrong."""
+    advice = "Give both sets the same units: multiply or divide one of them, and save the file again."
+    factor, _ = convert(profile, test, subject=f"x_test of {source}", settle=advice)
+    if factor != 1:
+        raise DataError(
+            f"x_test of {source}",
+            expected=f"numbers of the size of x_train, which reaches from {profile.low:g} to {profile.high:g}",
+            received=f"numbers from {test.min():g} to {test.max():g}",
+            next_step=advice,
+        )
+
+
+def _fit_bytes(x: NDArray[Any]) -> bool:
+    """True where every value is a whole number from 0 to 255."""
+    return x.dtype == np.uint8 or bool(x.min() >= 0 and x.max() <= 255 and (x == np.floor(x)).all())  # noqa: PLR2004 - of a byte
+
+
+def _as_integers(values: ArrayLike, array: str, source: str) -> tuple[NDArray[Any], int | None]:
+    """Return labels (n,) of whatever numeric type, and the number of one-hot columns where there were any."""
+    subject = f"{array} of {source}"
+    labels = _numeric(values, subject, "labels that are whole numbers from 0")
+    match labels.shape:
+        case (_,):
+            return labels, None
+        case (_, 1):
+            return labels[:, 0], None
+        case (_, columns) if columns:
+            return _from_one_hot(labels, array, subject), columns
+    raise DataError(
+        subject,
+        expected="labels of shape (n,), or one-hot rows of shape (n, classes)",
+        received=f"an array of shape {labels.shape}",
+        next_step="Store one label per example.",
+    )
+
+
+def _from_one_hot(rows: NDArray[Any], array: str, subject: str) -> NDArray[Any]:
+    ones = rows == 1
+    wrong = (ones.sum(axis=1) != 1) | (~ones & (rows != 0)).any(axis=1)
+    if wrong.any():
+        raise DataError(
+            subject,
+            expected="one-hot rows: a single 1, and 0 elsewhere",
+            received=f"{_counted(wrong, 'other', array)}, of shape {rows.shape}",
+            next_step="Store whole-number labels of shape (n,), or rows as keras.utils.to_categorical makes.",
+        )
+    labels: NDArray[np.int64] = ones.argmax(axis=1)
+    return labels
+
+
+def _check_count(x: NDArray[Any], y: NDArray[Any], part: str, source: str) -> None:
+    if len(x) != len(y):
+        raise DataError(
+            f"y_{part} of {source}",
+            expected=f"{len(x):,} labels, one for each example of x_{part}",
+            received=f"{len(y):,} labels",
+            next_step="Check that examples and labels belong together.",
+        )
+
+
+def _within(labels: NDArray[Any], limit: int, array: str, source: str) -> NDArray[np.int64]:
+    """Refuse labels that are not whole numbers from 0 to limit - 1.
+
+    The comparison is made in the labels' own type: casting first would turn 1.5 into 1 and 2**64 - 1 into -1.
+    NaN compares false with everything, and is refused with the rest.
+    """
+    right = (labels >= 0) & (labels < limit)
+    if labels.dtype.kind == "f":
+        right &= labels == np.floor(labels)
+    if not right.all():
+        first = labels[np.argmin(right)]
+        raise DataError(
+            f"{array} of {source}",
+            expected=f"labels that are whole numbers from 0 to {limit - 1}",
+            received=f"{_counted(~right, 'other', array)}: {first}",
+            next_step="Number the classes from 0 without gaps, the same way in training and test labels.",
+        )
+    return np.ascontiguousarray(labels, dtype=np.int64)
+
+
+def _check_classes(y_train: NDArray[np.int64], classes: tuple[str, ...], source: str) -> None:
+    counts = np.bincount(y_train, minlength=len(classes))
+    if np.count_nonzero(counts) == 1:
+        raise DataError(
+            f"y_train of {source}",
+            expected="examples of at least two classes",
+            received=f"only label {counts.argmax()}",
+            next_step="A classifier needs something to tell apart: check the labels.",
+        )
+    empty = np.flatnonzero(counts == 0)
+    if empty.size:
+        shown = ", ".join(f"{label} ({classes[label]!r})" for label in empty[:5])
+        more = f" and {empty.size - 5:,} more" if empty.size > 5 else ""  # noqa: PLR2004 - as many as shown
+        from_1 = empty.tolist() == [0]
+        raise DataError(
+            f"y_train of {source}",
+            expected=f"a training example of each of the {len(classes):,} classes",
+            received=f"none of class {shown}{more}" + (": labels from 1 on" if from_1 else ""),
+            next_step="Subtract 1 from the labels of training and test examples: they count from 0."
+            if from_1
+            else "Add examples, or number only the classes that occur.",
+        )
+
+
+def _check_scale(scale: float, source: str) -> float:
+    if not (math.isfinite(scale) and scale > 0):
+        raise DataError(
+            f"scale of {source}",
+            expected="a finite number above 0",
+            received=str(scale),
+            next_step="Leave it out to have it found, or use 255 for pixels of a byte and 1 for features.",
+        )
+    return float(scale)
+
+
+def _numeric(values: ArrayLike, subject: str, expected: str) -> NDArray[Any]:
+    try:
+        array = np.asarray(values)
+    except ValueError:  # numpy's word for lists within which lengths differ
+        received = "lists of different lengths"
+    else:
+        if array.dtype.kind in NUMERIC_KINDS:
+            return array
+        received = f"values of type {array.dtype}"
+    raise DataError(
+        subject,
+        expected=expected,
+        received=received,
+        next_step="Store plain numbers, all examples of one shape.",
+    )
+
+
+def _counted(wrong: NDArray[np.bool_], what: str, array: str) -> str:
+    """Say how many there are and where the first stands: `3 NaN, first at x_train[12, 5]`."""
+    count = int(np.count_nonzero(wrong))
+    if not count:
+        return ""
+    place = ", ".join(str(i) for i in np.unravel_index(int(wrong.argmax()), wrong.shape))
+    return f"{count:,} {what}, first at {array}[{place}]"
+
+
+def _content_sha256(arrays: tuple[NDArray[Any], ...], scale: float) -> str:
+    """Digest the content of a dataset, whatever file or machine it came from.
+
+    SHA-256 over a version line; then for x_train, y_train, x_test and y_test in this order a line with
+    little-endian type and shape, and the values in C order, little-endian; then a line with the scale.
+    Types are those of `make_dataset`'s result, so that (n, 1) labels digest as (n,) labels do.
+    """
+    digest = hashlib.sha256(b"dropstudy dataset 1\n")
+    for array in arrays:
+        portable = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+        digest.update(f"{portable.dtype.str} {portable.shape}\n".encode())
+        digest.update(portable.data)
+    digest.update(f"scale {scale!r}\n".encode())
+    return digest.hexdigest()

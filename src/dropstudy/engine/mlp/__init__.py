@@ -1,0 +1,1 @@
+"""The multilayer perceptron: its program, its draws, its optimisers, its state."""

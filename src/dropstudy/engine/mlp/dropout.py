@@ -1,0 +1,94 @@
+"""Noise on the units of a layer, and how its rate changes while training.
+
+Dropout (Srivastava et al. 2014) in the inverted form: a unit is kept where u >= rate and scaled by 1 / (1 - rate).
+Gaussian dropout (the same paper, section 10): a factor of mean 1 and the same variance, rate / (1 - rate).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import jax.numpy as jnp
+from jax import Array
+from jax.scipy.special import erfinv
+
+from dropstudy.engine.mlp import rng
+
+if TYPE_CHECKING:
+    from jax.typing import ArrayLike
+
+    from dropstudy.engine.mlp.config import Rates, Recipe, Settings
+
+CURRICULUM_SPEED = 10.0
+"""Gamma times the number of steps in curriculum dropout, as its authors recommend."""
+
+
+class Now(NamedTuple):
+    """The rates of a run's noise at one step: of its hidden layers and of its inputs."""
+
+    hidden: Array
+    inputs: Array
+
+
+def gain(rate: ArrayLike) -> Array:
+    """What a kept unit is scaled by, 1 / (1 - rate), so that the mean stays what it was."""
+    return 1 / (1 - jnp.asarray(rate, jnp.float32))
+
+
+def factors(u: Array, rate: ArrayLike, rates: Rates, recipe: Recipe) -> Array:
+    """Factors of mean 1 and variance rate / (1 - rate), one for each uniform draw.
+
+    Args:
+        u: uniform in [0, 1), any shape.
+        rate: at this step.
+        rates: says whether this run's noise is Gaussian.
+        recipe: says whether any run's of the group is.
+    """
+    dropout = jnp.where(u >= rate, gain(rate), 0)
+    if not recipe.gaussian:
+        return dropout
+    # Draws are multiples of 2**-24; half a step more makes them symmetric and keeps them off both ends, where the
+    # quantile is infinite. Added after the doubling, where float32 holds it.
+    normal = jnp.sqrt(jnp.float32(2)) * erfinv(2 * u - 1 + jnp.float32(2.0**-24))
+    deviation = jnp.sqrt(jnp.asarray(rate) * gain(rate))
+    return jnp.where(jnp.asarray(rates.gaussian), 1 + deviation * normal, dropout)
+
+
+def input_factors(
+    shape: tuple[int, ...], rate: ArrayLike, settings: Settings, recipe: Recipe, step: ArrayLike
+) -> Array:
+    """Factors on the inputs of a batch of `shape` (B, I)."""
+    key = rng.derive(settings.seed, rng.Purpose.INPUT_MASK, step)
+    return factors(rng.uniform(key, shape), rate, settings.rates, recipe)
+
+
+def now(step: ArrayLike, rates: Rates, recipe: Recipe) -> Now:
+    """The rates at a step."""
+    share = presence(step, rates, recipe)
+    return Now(jnp.asarray(rates.hidden) * share, jnp.asarray(rates.inputs) * share)
+
+
+def presence(step: ArrayLike, rates: Rates, recipe: Recipe) -> Array:
+    """The share of its full rate that noise has at a step, in [0, 1].
+
+    `early` and `late`: Liu et al. 2023, "Dropout reduces underfitting". `curriculum`: Morerio et al. 2017, "Curriculum
+    dropout", rate (1 - exp(-gamma t)) with gamma = 10 / steps. `ramp` is its linear relative.
+
+    Args:
+        step: from 0 over the whole run.
+        rates: schedule, switch and number of steps.
+        recipe: says whether any run of the group is scheduled.
+    """
+    if not recipe.scheduled:
+        return jnp.ones((), jnp.float32)
+    done = jnp.asarray(step).astype(jnp.float32) / rates.steps
+    before = done < rates.switch
+    shares = (
+        jnp.ones_like(done),
+        before.astype(jnp.float32),
+        1 - before.astype(jnp.float32),
+        jnp.minimum(done / rates.switch, 1),
+        1 - jnp.exp(-CURRICULUM_SPEED * done),
+    )
+    share: Array = jnp.stack(shares)[jnp.asarray(rates.schedule)]
+    return share

@@ -1,0 +1,106 @@
+"""Inputs that are 0 in every training example: left out of the products, and kept for other data.
+
+Behind such an input no weight ever moves: its gradient is 0 times something. So training takes the other columns
+alone, which changes no number but by the order of a sum. The weights that were left out come back, as the network was
+given them, for any data that may not be 0 there, a test set for instance. Where a penalty or a limit moves every
+weight, or draws of noise are counted along the inputs, all columns are trained.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dropstudy.engine.mlp.programs import Examples
+
+if TYPE_CHECKING:
+    from jax import Array
+
+    from dropstudy.core.types import ArrayFiles
+    from dropstudy.engine.mlp.config import Recipe
+    from dropstudy.engine.mlp.network import Params
+    from dropstudy.engine.mlp.state import State
+
+
+def may_be_left_out(recipe: Recipe) -> bool:
+    """Whether a recipe leaves the weights behind inputs of 0 where they are."""
+    return not (recipe.l2 or recipe.max_norm or recipe.input_noise)
+
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """The columns of the first kernels that a group trains.
+
+    Args:
+        used: their numbers, (u,), int32; None for all of them.
+        kernels_LxOxI: the first kernels of its lanes as training found them, of which the other columns count.
+    """
+
+    used: Array | None
+    kernels_LxOxI: Array
+
+    def narrow(self, state: State) -> State:
+        """The state with the used columns alone."""
+        if self.used is None:
+            return state
+        m, v = state.moments
+        moments = state.moments._replace(m=_taken(m, self.used), v=v and _taken(v, self.used))
+        return state._replace(params=self.narrow_params(state.params), moments=moments)
+
+    def widen(self, state: State) -> State:
+        """The state with all columns; an unused one has its weights, and moments of 0."""
+        if self.used is None:
+            return state
+        zeros = jnp.zeros_like(self.kernels_LxOxI)
+        m, v = state.moments
+        moments = state.moments._replace(m=_put(m, self.used, zeros), v=v and _put(v, self.used, zeros))
+        return state._replace(params=self.widen_params(state.params), moments=moments)
+
+    def narrow_params(self, params: Params) -> Params:
+        """The networks with the used columns alone."""
+        return params if self.used is None else _taken(params, self.used)
+
+    def widen_params(self, params: Params) -> Params:
+        """The networks with all columns."""
+        return params if self.used is None else _put(params, self.used, self.kernels_LxOxI)
+
+
+@lru_cache(maxsize=4)
+def train_examples(data: ArrayFiles, *, narrow: bool) -> tuple[Examples, Array | None]:
+    """The training examples, and which of their columns these are; None for all."""
+    used = np.load(data.folder / "used.npy")
+    some_idle = narrow and len(used) < np.load(data.folder / "x_train.npy", mmap_mode="r")[0].size
+    return examples(data, "x_used" if some_idle else "x_train", "y_train"), (
+        jnp.asarray(used) if some_idle else None
+    )
+
+
+@lru_cache(maxsize=2)
+def test_examples(data: ArrayFiles) -> Examples:
+    """The test examples, every column."""
+    return examples(data, "x_test", "y_test")
+
+
+def examples(data: ArrayFiles, pixels: str, labels: str) -> Examples:
+    """Examples from a dataset's files, mapped where the device can read them there."""
+    x = np.load(data.folder / f"{pixels}.npy", mmap_mode="r")
+    y = np.load(data.folder / f"{labels}.npy", mmap_mode="r")
+    # device_put, not asarray: on a CPU it takes the mapped file as it lies, so that all workers share one copy.
+    return Examples(jax.device_put(x.reshape(len(x), -1)), jnp.asarray(y, jnp.int32), np.float32(data.scale))
+
+
+@jax.jit
+def _taken(layers: Params, used: Array) -> Params:
+    first, *rest = layers
+    return first._replace(kernel_OxI=first.kernel_OxI[:, :, used]), *rest
+
+
+@jax.jit
+def _put(layers: Params, used: Array, kernels_LxOxI: Array) -> Params:
+    first, *rest = layers
+    return first._replace(kernel_OxI=kernels_LxOxI.at[:, :, used].set(first.kernel_OxI)), *rest

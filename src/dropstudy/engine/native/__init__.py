@@ -1,0 +1,1 @@
+"""Compiled kernels: built on the user's machine, called from the program."""

@@ -1,0 +1,220 @@
+"""How every chart looks and answers: line styles, type, axes, legends that isolate, zooming."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
+
+import altair as alt
+
+from dropstudy.core.text import plain_name
+from dropstudy.report.charts.palette import AXIS, FAINT_INK, GRID, INK, PAPER, arm_colors
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    from dropstudy.core.types import Arm
+
+# Liberation Sans, which vl-convert carries, has the widths of Arial and Helvetica: whichever is found, text
+# that fitted when the picture was laid out fits where it is looked at.
+FONT = "Arial, Helvetica, Liberation Sans, sans-serif"
+SOLID, DASHED = (1, 0), (5, 3)
+BAND_OPACITY = 0.18
+
+SIGNED = "datum.value == 0 ? '0' : format(datum.value, '+.2~f')"
+"""How an axis of differences is labelled."""
+
+_MOST_TICKS = 60
+
+Chart = alt.Chart | alt.LayerChart | alt.FacetChart | alt.ConcatChart | alt.VConcatChart
+ChartType = TypeVar("ChartType", alt.Chart, alt.LayerChart, alt.FacetChart, alt.ConcatChart, alt.VConcatChart)
+
+
+@dataclass(frozen=True)
+class Series:
+    """One line of a chart.
+
+    Args:
+        metric: the column of a history that it shows.
+        name: one word, for the end of the line.
+        meaning: what it is, for the legend.
+        color: of line and points.
+        dash: lengths of stroke and gap, in pixels.
+        shape: of its points.
+    """
+
+    metric: str
+    name: str
+    meaning: str
+    color: str
+    dash: tuple[int, int] = SOLID
+    shape: str = "circle"
+
+
+class Look(NamedTuple):
+    """The encodings that tell the series of a table apart by its column `metric`, without a legend."""
+
+    color: alt.Color
+    dash: alt.StrokeDash
+    shape: alt.Shape
+
+
+def look(series: Sequence[Series]) -> Look:
+    """Color, dash and point shape of each series."""
+    metrics = [s.metric for s in series]
+
+    def scale(values: list[str] | list[list[int]]) -> alt.Scale:
+        return alt.Scale(domain=metrics, range=values)
+
+    return Look(
+        color=alt.Color("metric:N", scale=scale([s.color for s in series]), legend=None),
+        dash=alt.StrokeDash("metric:N", scale=scale([list(s.dash) for s in series]), legend=None),
+        shape=alt.Shape("metric:N", scale=scale([s.shape for s in series]), legend=None),
+    )
+
+
+def arm_labels(arms: Sequence[Arm], longest: int = 28) -> dict[str, str]:
+    """What each arm is called in a chart: its name as one short line, numbered where two would read the same."""
+    labels: dict[str, str] = {}
+    for arm in arms:
+        base = label = plain_name(arm.name, longest)
+        number = 1
+        while label in labels.values():
+            number += 1
+            label = f"{base} ({number})"
+        labels[arm.name] = label
+    return labels
+
+
+def by_arm(arms: Sequence[Arm], *, legend: bool = True, baseline: bool = True) -> alt.Color:
+    """Color of the column `arm`, which holds labels of `arm_labels`, with a legend above the chart."""
+    first = 0 if baseline else 1
+    return alt.Color(
+        "arm:N",
+        scale=alt.Scale(domain=list(arm_labels(arms).values())[first:], range=arm_colors(arms)[first:]),
+        legend=alt.Legend(orient="top", title=None, symbolOpacity=1) if legend else None,
+    )
+
+
+def isolating(field: str, *, legend: bool = True) -> alt.Parameter:
+    """A click on a legend's entry picks what has that value of `field`; a click beside it picks all again."""
+    return alt.selection_point(fields=[field], name="picked", bind="legend" if legend else alt.Undefined)
+
+
+def fading(picked: alt.Parameter, shown: float, hidden: float) -> alt.OpacityValue:
+    """Opacity of what is picked, and of the rest."""
+    # As `alt.condition` has it; that is a dict, for which Altair looks through all of its classes each time.
+    return alt.OpacityValue(hidden, condition={"param": picked.name, "value": shown})
+
+
+def zooming(name: str, *encodings: Literal["x", "y"]) -> alt.Parameter:
+    """Wheel with Ctrl (or a pinch) zooms, a mouse drags, a double click goes back; a finger still scrolls the page."""
+    return alt.selection_interval(
+        name=name,
+        bind="scales",
+        encodings=list(encodings),
+        zoom="wheel![event.ctrlKey || event.metaKey]",
+        translate="[pointerdown[event.pointerType == 'mouse'], window:pointerup] > window:pointermove!",
+    )
+
+
+def fitted(
+    chart: ChartType, *, panel: int, room: int, text: str, panels: int = 1, spare: int = 0
+) -> ChartType:
+    """Say what a page needs to fit the chart into its width, and what the chart shows for who cannot see it.
+
+    Args:
+        chart: the chart.
+        panel: pixels of its plots' width.
+        room: pixels of axes and labels beside each.
+        text: what it shows, in a sentence or two.
+        panels: how many plots there are.
+        spare: pixels of the room that a narrow page saves by leaving out the layer named `wide`.
+    """
+    chart.description = text
+    chart.usermeta = {"panel": panel, "room": room, "panels": panels, "spare": spare}
+    return themed(chart)
+
+
+def themed(chart: ChartType) -> ChartType:
+    """The chart with the type, grid and spacing that all charts share."""
+    # Set in place: `configure` and `properties` copy the whole chart, data and all, each time.
+    chart.config = alt.Config(
+        font=FONT,
+        background=PAPER,
+        padding=12,
+        view=alt.ViewConfig(stroke=None),
+        title=alt.TitleConfig(
+            anchor="start",
+            frame="group",
+            color=INK,
+            fontSize=15,
+            fontWeight="bold",
+            subtitleColor=FAINT_INK,
+            subtitleFontSize=12,
+            subtitlePadding=4,
+            offset=12,
+        ),
+        axis=alt.AxisConfig(
+            domainColor=AXIS,
+            gridColor=GRID,
+            labelColor=INK,
+            labelFontSize=11,
+            labelPadding=4,
+            tickColor=AXIS,
+            tickSize=4,
+            titleColor=INK,
+            titleFontSize=12,
+            titleFontWeight="normal",
+            titlePadding=8,
+        ),
+        header=alt.HeaderConfig(
+            labelColor=INK,
+            labelFontSize=13,
+            labelFontWeight="bold",
+            labelAnchor="start",
+            labelLimit=0,
+            titleFontSize=0,
+        ),
+        text=alt.MarkConfig(color=INK, fontSize=11),
+        legend=alt.LegendConfig(labelColor=INK, labelFontSize=12, labelLimit=0, title=None, columns=4),
+    )
+    return chart
+
+
+def inline(*tables: pd.DataFrame) -> alt.InlineData:
+    """The rows of tables inside the chart. Altair refuses a DataFrame of more than 5,000 rows, not these."""
+    rows = [row for table in tables for row in table.to_dict(orient="records")]
+    # A tuple, since Altair copies lists, and all in them, each time that a chart grows by a property.
+    return alt.InlineData(values=tuple({str(column): value for column, value in row.items()} for row in rows))
+
+
+def rate_in_words(arm: Arm) -> str:
+    """`drops 80%, keeps 20%`: both said, since a rate is easily read as the share kept."""
+    return f"drops {100 * arm.rate:.4g}%, keeps {100 * (1 - arm.rate):.4g}%" if arm.rate else "drops nothing"
+
+
+def epoch_axis(last_epoch: int, width: int) -> tuple[alt.Scale, alt.Axis]:
+    """Scale and axis of epochs 1 to `last_epoch` over `width` pixels; every epoch a tick where there is room.
+
+    Numbers stand at every epoch where there is room, else at the first and at multiples of a round step.
+    """
+    most_labels = max(2, width // 22)
+    if last_epoch <= most_labels:
+        step = 1
+    else:
+        steps = (factor * 10**power for power in range(9) for factor in (1, 2, 5))
+        step = next(step for step in steps if last_epoch / step <= most_labels / 2)
+    labelled = sorted({1, *range(step, last_epoch + 1, step)})
+    ticks = list(range(1, last_epoch + 1)) if last_epoch <= _MOST_TICKS else labelled
+    margin = max(0.5, 0.02 * (last_epoch - 1))
+    axis = alt.Axis(
+        title="Epoch",
+        values=ticks,
+        format="d",
+        labelExpr=f"datum.value == 1 || datum.value % {step} == 0 ? datum.label : ''",
+        labelOverlap=False,
+    )
+    return alt.Scale(domain=[1 - margin, last_epoch + margin], nice=False, zero=False), axis

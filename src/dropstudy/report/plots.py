@@ -1,0 +1,127 @@
+"""The figures of a report one by one, for a notebook: `study.charts.rate_curve()` is a chart that shows itself."""
+
+from __future__ import annotations
+
+import base64
+import struct
+from typing import TYPE_CHECKING, Any
+
+from dropstudy.errors import InvalidArgument
+from dropstudy.report.charts import spec_json
+from dropstudy.report.charts.render import PIXELS_PER_POINT, apart, pictures
+from dropstudy.report.figures import titled
+from dropstudy.report.sections.blocks import figures_of
+from dropstudy.report.sections.calibration import trust
+from dropstudy.report.sections.curves import curves
+from dropstudy.report.sections.gap import gap
+from dropstudy.report.sections.inside import inside
+from dropstudy.report.sections.paired_seeds import seeds
+from dropstudy.report.sections.predictions import answers
+from dropstudy.report.sections.rates import rates
+from dropstudy.report.sections.verdict import verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dropstudy.report.charts import Chart
+    from dropstudy.report.sections.blocks import Section
+    from dropstudy.report.source import Source
+
+
+class Picture:
+    """A chart that shows itself in a notebook as a picture, which needs no network and no script.
+
+    Attributes:
+        name: of the figure in the report.
+        chart: the Altair chart, to be changed or saved.
+    """
+
+    def __init__(self, name: str, chart: Chart) -> None:
+        self.name, self.chart = name, chart
+
+    def __repr__(self) -> str:
+        return f"Picture({self.name!r}), shown in a notebook; its Altair chart is `.chart`"
+
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, str], dict[str, dict[str, int]]]:
+        """What Jupyter shows and exports: a PNG, at half its size in pixels, for dense screens and print."""
+        spec = spec_json(self.chart.to_dict(validate=False))
+        png = apart(pictures, spec, ("png",))["png"]
+        width, height = (side // PIXELS_PER_POINT for side in struct.unpack(">II", png[16:24]))
+        data = {"image/png": base64.b64encode(png).decode(), "text/plain": repr(self)}
+        return data, {"image/png": {"width": width, "height": height}}
+
+
+class Gallery:
+    """The charts of a study as it stood when this was made.
+
+    Each method gives the picture of the chart that the report shows under that name. Where a study has several shapes
+    and the chart is of one, `shape` counts them from 1, in the order of the plan.
+
+    Raises:
+        InvalidArgument: by each method, where the study has no data for its chart, or no such shape.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    def __repr__(self) -> str:
+        names = [name for name in dir(self) if not name.startswith("_")]
+        return f"Gallery({self._source.spec.name!r}: {', '.join(names)})"
+
+    def difference(self, shape: int = 1) -> Picture:
+        """Paired differences of test accuracy to the baseline, with intervals, zero and the margin."""
+        return self._chart(verdict, "difference", shape)
+
+    def rate_curve(self) -> Picture:
+        """Test error over the rate, for all shapes."""
+        return self._chart(rates, "rate-curve")
+
+    def payoff(self) -> Picture:
+        """What each arm gains, over the size of the training set."""
+        return self._chart(rates, "payoff")
+
+    def accuracy(self, shape: int = 1) -> Picture:
+        """Learning curves of accuracy, arm beside arm."""
+        return self._chart(curves, "side_by_side", shape)
+
+    def loss(self, shape: int = 1) -> Picture:
+        """Learning curves of loss, arm beside arm."""
+        return self._chart(curves, "losses", shape)
+
+    def gap(self, shape: int = 1) -> Picture:
+        """The gap between training and test accuracy, taken apart."""
+        return self._chart(gap, "gap", shape)
+
+    def seeds(self, shape: int = 1) -> Picture:
+        """Each seed's test accuracy with the baseline and with each arm."""
+        return self._chart(seeds, "seeds", shape)
+
+    def confusion(self, shape: int = 1) -> Picture:
+        """Which class is taken for which, of the baseline and of the arm that the report sets beside it."""
+        return self._chart(answers, "confusion", shape)
+
+    def reliability(self, shape: int = 1) -> Picture:
+        """Accuracy over confidence."""
+        return self._chart(trust, "reliability", shape)
+
+    def active_units(self, shape: int = 1) -> Picture:
+        """Share of hidden units that an example activates."""
+        return self._chart(inside, "active-units", shape)
+
+    def weight_norms(self, shape: int = 1) -> Picture:
+        """Mean length of the weights into a hidden unit."""
+        return self._chart(inside, "weight-norms", shape)
+
+    def _chart(self, make: Callable[[Source], Section | None], name: str, shape: int = 1) -> Picture:
+        section = make(self._source)
+        figures = {figure.name: figure for figure in figures_of([section] if section else [])}
+        wanted = figures.get(f"{name}-{shape}") or (figures.get(name) if shape == 1 else None)
+        if wanted is None:
+            raise InvalidArgument(
+                name,
+                expected="a study that has what this chart shows",
+                received=f"{self._source.folder}, which has not"
+                + (f", for shape {shape}" if shape > 1 else ""),
+                next_step=f"It can show {', '.join(sorted(figures)) or 'nothing of this kind'}.",
+            )
+        return Picture(wanted.name, titled(wanted, self._source.subtitle))

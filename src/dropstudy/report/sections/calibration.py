@@ -1,0 +1,137 @@
+"""Section 7: whether confidence can be trusted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from dropstudy.analysis import stats
+from dropstudy.analysis.stats.calibration import (
+    BINS,
+    entropy_shares,
+    expected_calibration_error,
+    predictive_entropy,
+    reliability_bins,
+)
+from dropstudy.report import charts
+from dropstudy.report.sections import conditions
+from dropstudy.report.sections.blocks import Figure, Section, Table
+
+if TYPE_CHECKING:
+    from dropstudy.report.sections.blocks import Block
+    from dropstudy.report.source import Source, TestSet
+
+
+FORMS = {
+    "log loss, nats": ".4f",
+    "Brier": ".4f",
+    "ECE, points": ".2f",
+    "mean confidence, %": ".2f",
+    "test accuracy, %": ".2f",
+}
+FEWEST_IN_A_BIN = 10
+"""Examples below which a bin's accuracy is chance, and is not drawn."""
+
+
+def trust(source: Source) -> Section | None:
+    """Reliability, log loss, Brier score and calibration error of each arm; entropies where networks were sampled."""
+    test = source.test_set
+    if test is None:
+        return None
+    figures, scores = [], []
+    for shape in source.shapes[: conditions.MOST]:
+        bins, rows = _measured(source, test, shape)
+        if len(rows):
+            figures.append(conditions.of_shape(source, shape, _reliability(source, bins)))
+            scores.append(rows)
+    if not scores:
+        return None
+    paragraph = (
+        "A network is calibrated where it is right as often as its confidence says. Log loss and Brier score (lower is "
+        "better) reward accuracy and calibration together; ECE is the mean distance between confidence and accuracy "
+        f"over {BINS} bins of confidence."
+    )
+    table = Table("Scores of each arm on the test set, means over seeds.", _all_scores(scores), FORMS)
+    blocks: list[Block] = [*figures[:1], table, *figures[1:], *_entropies(source, test)]
+    return Section("trust", "How far to trust it", (paragraph, *conditions.left_out(source)), tuple(blocks))
+
+
+def _measured(source: Source, test: TestSet, shape: tuple[str, int]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Of each arm of a shape: the reliability bins, in percent, and the scores."""
+    labels = charts.arm_labels(source.arms)
+    bins, rows = [], []
+    for arm in source.arms:
+        runs = source.finished(arm.name, shape)
+        read = source.predictions(runs)
+        if read is None:
+            continue
+        right = read["labels"] == test.y
+        filled = reliability_bins(read["confidence"], right)
+        filled = filled[filled["count"] >= FEWEST_IN_A_BIN]
+        bins.append(100 * filled[["confidence", "accuracy", "share"]])
+        bins[-1].insert(0, "arm", labels[arm.name])
+        errors = [expected_calibration_error(c, r) for c, r in zip(read["confidence"], right, strict=True)]
+        finals = source.finals.set_index("key").loc[[run.key for run in runs]]
+        rows.append(
+            {
+                "units": shape[0],
+                "training examples": shape[1],
+                "arm": labels[arm.name],
+                "seeds": len(runs),
+                "log loss, nats": stats.mean_over_seeds(finals["test_loss"]).value,
+                "Brier": stats.mean_over_seeds(finals["brier"]).value,
+                "ECE, points": 100 * stats.mean_over_seeds(errors).value,
+                "mean confidence, %": 100 * float(read["confidence"].mean(dtype=np.float64)),
+                "test accuracy, %": 100 * float(right.mean()),
+            }
+        )
+    return pd.concat(bins, ignore_index=True) if bins else pd.DataFrame(), pd.DataFrame(rows)
+
+
+def _reliability(source: Source, bins: pd.DataFrame) -> Figure:
+    return Figure(
+        name="reliability",
+        title="Reliability",
+        chart=charts.reliability(bins, source.arms),
+        caption="Above the dashed line a network is right more often than it says, below it less often. Bins hold "
+        f"the test examples of all seeds, {FEWEST_IN_A_BIN} or more; the larger the point, the more of them.",
+        table=bins,
+    )
+
+
+def _all_scores(scores: list[pd.DataFrame]) -> pd.DataFrame:
+    """One table of all shapes, without columns in which they are alike."""
+    table = pd.concat(scores, ignore_index=True)
+    return table.drop(columns=[c for c in ("units", "training examples") if len(set(table[c])) == 1])
+
+
+def _entropies(source: Source, test: TestSet) -> list[Figure]:
+    """Monte-Carlo dropout, where it was asked for: one seed of each arm that drops anything, of the first shape."""
+    if not source.mc:
+        return []
+    shape = source.shapes[0]
+    labels = charts.arm_labels(source.arms)
+    parts = []
+    for arm in source.arms:
+        if not arm.rate and not arm.input_rate:
+            continue
+        for run, weights in source.networks(source.finished(arm.name, shape), 1):
+            sampled = source.sampled(run, weights, test)
+            right = sampled.argmax(axis=1) == test.y
+            shares = entropy_shares(predictive_entropy(sampled), right, classes=len(test.classes))
+            parts.append(shares.assign(arm=labels[arm.name], share=100 * shares["share"]))
+    if not parts:
+        return []
+    table = pd.concat(parts, ignore_index=True)
+    return [
+        Figure(
+            name="entropy",
+            title=f"Uncertainty under Monte-Carlo dropout{conditions.where(source, shape)}",
+            chart=charts.entropy(table),
+            caption=f"Entropy of the mean prediction of {source.mc} networks sampled by dropout (Gal and Ghahramani "
+            "2016), first seed. Where wrong answers lie to the right of right ones, uncertainty warns of mistakes.",
+            table=table[["arm", "answer", "entropy", "share"]],
+        )
+    ]

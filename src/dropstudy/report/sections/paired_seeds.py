@@ -1,0 +1,58 @@
+"""Section 5: each seed's test accuracy with the baseline and with an arm."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from dropstudy.analysis.verdict import SEEDS
+from dropstudy.report import charts
+from dropstudy.report.sections import conditions
+from dropstudy.report.sections.blocks import Figure, Section
+
+if TYPE_CHECKING:
+    from dropstudy.report.source import Source
+
+
+def seeds(source: Source) -> Section | None:
+    """Paired slopes: a line for each seed, a panel for each arm."""
+    labels = charts.arm_labels(source.arms)
+    baseline = source.arms[0].name
+    blocks, fewest = [], SEEDS
+    for shape in source.shapes:
+        finals = source.of_shape(source.finals, shape)
+        accuracies = finals.pivot_table(index="seed", columns="arm", values="test_accuracy") * 100
+        if baseline not in accuracies:
+            continue
+        parts = [
+            pd.DataFrame(
+                {"arm": labels[arm.name], "before": accuracies[baseline], "after": accuracies[arm.name]}
+            )
+            for arm in source.arms[1:]
+            if arm.name in accuracies
+        ]
+        pairs = pd.concat(parts).dropna().reset_index() if parts else pd.DataFrame()
+        if pairs.empty:
+            continue
+        fewest = min(fewest, *pairs["arm"].value_counts())
+        figure = Figure(
+            name="seeds",
+            title="Seed by seed",
+            chart=charts.slopes(pairs, baseline=labels[baseline]),
+            caption="Each line is a seed: left its test accuracy with the baseline, right with the arm. Click a "
+            "word of the key to see those lines alone.",
+            table=pairs.assign(hidden=shape[0], train_size=shape[1]),
+        )
+        blocks.append(conditions.of_shape(source, shape, figure))
+    if not blocks:
+        return None
+    paragraph = "Runs of one seed share split, initial weights and batch order, whatever their arm."
+    if fewest >= SEEDS:
+        paragraph += (
+            " Where the lines of an arm all rise or all fall, its effect is larger than what another seed would "
+            "change."
+        )
+    else:
+        paragraph += f" Fewer than {SEEDS} lines can all rise or all fall by chance."
+    return Section("seeds", "Seeds, pair by pair", (paragraph,), tuple(blocks))

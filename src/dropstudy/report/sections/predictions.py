@@ -1,0 +1,131 @@
+"""Section 6: what changed for whom: examples that change sides between two arms, and which class is taken for which."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from dropstudy.analysis.stats.confusion import confusion, flips
+from dropstudy.core.text import plain_name
+from dropstudy.report import charts
+from dropstudy.report.sections import conditions
+from dropstudy.report.sections.blocks import Figure, Picture, Pictures, Section
+from dropstudy.report.sections.conditions import shape_words
+from dropstudy.report.sections.images import data_address, example
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from dropstudy.analysis.stats.confusion import Flip
+    from dropstudy.report.sections.blocks import Block
+    from dropstudy.report.source import Source, TestSet
+
+MOST_PICTURES = 24
+SIDE = 72
+"""Pixels of a picture's longer side on the page."""
+
+
+def answers(source: Source) -> Section | None:
+    """The baseline beside the arm that each shape is about: the chosen one, else the one that differs most."""
+    test = source.test_set
+    if test is None:
+        return None
+    paragraphs: list[str] = []
+    blocks: list[Block] = []
+    for shape in source.shapes[: conditions.MOST]:
+        told = _of_shape(source, test, shape)
+        if told is not None:
+            paragraphs.append(told[0])
+            blocks += told[1]
+    if not paragraphs:
+        return None
+    return Section(
+        "answers", "What changed for whom", (*paragraphs, *conditions.left_out(source)), tuple(blocks)
+    )
+
+
+def _of_shape(source: Source, test: TestSet, shape: tuple[str, int]) -> tuple[str, list[Block]] | None:
+    """A paragraph, the examples that change sides (of the first shape alone), and who is taken for whom."""
+    arm = source.featured(shape)
+    if arm is None:
+        return None
+    labels = charts.arm_labels(source.arms)
+    names = labels[source.arms[0].name], labels[arm.name]
+    read = [source.predictions(source.finished(name, shape)) for name in (source.arms[0].name, arm.name)]
+    if read[0] is None or read[1] is None:
+        return None
+    before, after = read[0]["labels"], read[1]["labels"]
+    gained, lost = flips(before, after, test.y)
+    place = f"{shape_words(shape)}: of" if len(source.shapes) > 1 else "Of"
+    seeds = f"{len(before)} seeds" if len(before) == len(after) else f"{len(before)} and {len(after)} seeds"
+    paragraph = (
+        f"{place} {len(test.y):,} test examples, {names[1]} gets {len(gained):,} right in most of {seeds} that "
+        f"{names[0]} gets wrong in most, and {len(lost):,} wrong that {names[0]} gets right."
+        if len(before) > 1
+        else f"{place} {len(test.y):,} test examples, {names[1]} gets {len(gained):,} right that {names[0]} gets "
+        f"wrong, and {len(lost):,} wrong that {names[0]} gets right. With one seed, most of that may be chance."
+    )
+    where = conditions.where(source, shape)
+    blocks: list[Block] = []
+    if test.images and not conditions.folded(source, shape):
+        titles = (
+            f"Right with {names[1]}, wrong with {names[0]}{where}",
+            f"Right with {names[0]}, wrong with {names[1]}{where}",
+        )
+        blocks += [
+            _pictures(title, rows, test, names)
+            for title, rows in zip(titles, (gained, lost), strict=True)
+            if rows
+        ]
+    if len(test.classes) <= charts.MOST_CLASSES:
+        blocks.append(conditions.of_shape(source, shape, _confusion(before, after, test, names)))
+    return paragraph, blocks
+
+
+def _pictures(title: str, rows: list[Flip], test: TestSet, names: tuple[str, str]) -> Pictures:
+    classes = [plain_name(name, 14) for name in test.classes]
+    height, width = test.x.shape[1:3]
+    scale = SIDE / max(height, width)
+    pictures = tuple(
+        Picture(
+            data_address(example(test.x[flip.example], test.scale)),
+            round(width * scale),
+            round(height * scale),
+            f"Test example {flip.example}, true class {classes[flip.truth]}: {names[0]} says {classes[flip.before]}, "
+            f"{names[1]} says {classes[flip.after]}.",
+            (f"is {classes[flip.truth]}", f"{classes[flip.before]} → {classes[flip.after]}"),
+        )
+        for flip in rows[:MOST_PICTURES]
+    )
+    shown = f"{len(pictures)} of {len(rows)}" if len(rows) > len(pictures) else f"All {len(rows)}"
+    shown = f"{shown}, the clearest first." if len(rows) > 1 else "The only one."
+    caption = (
+        f"{shown} Arrow: from {names[0]} to {names[1]}; of the one that is wrong, its most frequent mistake."
+    )
+    return Pictures(title, pictures, caption, ink=test.x.ndim == 3)  # noqa: PLR2004 - (n, rows, columns): shades of grey
+
+
+def _confusion(
+    before: NDArray[np.integer], after: NDArray[np.integer], test: TestSet, names: tuple[str, str]
+) -> Figure:
+    count = len(test.classes)
+    classes = [plain_name(name, 14) for name in test.classes]
+    tables = [confusion(labels, test.y, count) for labels in (before, after)]
+    true, predicted = np.divmod(np.arange(count * count), count)
+    cells = pd.DataFrame(
+        {
+            "true": [classes[i] for i in true],
+            "predicted": [classes[i] for i in predicted],
+            "first": tables[0].ravel(),
+            "second": tables[1].ravel(),
+        }
+    )
+    return Figure(
+        name="confusion",
+        title="Which class is taken for which",
+        chart=charts.confusion(cells, first=names[0], second=names[1]),
+        caption="Mistakes only, in test examples a run, means over seeds. Last table: fewer is blue, more orange.",
+        table=cells.rename(columns={"first": names[0], "second": names[1]}),
+    )

@@ -1,0 +1,48 @@
+"""Section 9, second half: how the study was made, and how to make it again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dropstudy.report.sections.blocks import Code, Facts, Section
+from dropstudy.spec.study_file import STUDY_FILE, to_toml
+from dropstudy.store.directory import command
+
+if TYPE_CHECKING:
+    from dropstudy.report.source import Source
+
+
+def made(source: Source) -> Section:
+    """Data, versions, device, precision, time, the study file and the command."""
+    facts = source.facts
+    devices = ", ".join(sorted(set(source.finals["device"].dropna()))) or "none yet"
+    seconds = float(source.history["seconds"].sum())
+    rows = [
+        ("Data", f"{facts['data']}, from {facts['data_source']}"),
+        ("SHA-256 of the data", facts["data_sha256"]),
+        (
+            "Examples",
+            f"{facts['n_train']:,} training, {facts['n_test']:,} test; {len(facts['classes'])} classes",
+        ),
+        ("Versions", f"dropstudy {facts['dropstudy']}, jax {facts['jax']}, Python {facts['python']}"),
+        ("Device", devices),
+        ("Processor", facts.get("environment", {}).get("processor", "not recorded")),
+        ("Precision of the matrix products", source.spec.precision),
+        ("Training time", f"{_duration(seconds)} of one process, over {len(source.history):,} run-epochs"),
+    ]
+    text = to_toml(source.spec)
+    blocks = (
+        Facts(tuple(rows)),
+        Code("The study file", text),
+        Code("To make it again, from the study file", f"{command('run', Path(STUDY_FILE))} --out again"),
+    )
+    return Section("made", "How it was made", (), blocks)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:  # noqa: PLR2004 - two minutes
+        return f"{seconds:.0f} seconds"
+    if seconds < 7200:  # noqa: PLR2004 - two hours
+        return f"{seconds / 60:.0f} minutes"
+    return f"{seconds / 3600:.1f} hours"

@@ -1,0 +1,80 @@
+"""The page of a study that may be under way: made when asked for, and no more often than it is worth."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from dropstudy.report.page import html
+from dropstudy.report.sections import sections
+from dropstudy.store.directory import begun, confirmations
+from dropstudy.store.store import DATABASE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from dropstudy.report.source import Source
+
+REST = 8.0
+"""Seconds of rest for each second that making a page takes: training needs the cores more than a page does."""
+
+
+class LivePage:
+    """The page of a study's folder, as its database stands.
+
+    Args:
+        folder: the study's.
+        read: the study as its folder holds it now.
+    """
+
+    def __init__(self, folder: Path, read: Callable[[], Source]) -> None:
+        self._folder, self._read = folder, read
+        self._making = threading.Lock()
+        self._page, self._version = "", ""
+        self._next = 0.0
+
+    @property
+    def version(self) -> str:
+        """What the page shows: changes when the study has gone on and it is time to make the page anew."""
+        stamp = self._stamp()
+        return self._version if self._version and time.monotonic() < self._next else stamp
+
+    def page(self) -> str:
+        """The page, made anew where the study has gone on.
+
+        Raises:
+            DropstudyError: the study is gone or damaged.
+        """
+        with self._making:
+            version = self.version
+            if not version or version != self._version:
+                begin = time.monotonic()
+                source = self._read()
+                self._page = html(source, sections(source), live=version, progress=_progress(source))
+                self._version = version
+                end = time.monotonic()
+                self._next = end + REST * (end - begin)
+            return self._page
+
+    def _stamp(self) -> str:
+        """The last change of the database, and of those of confirmations; empty where it is gone."""
+        try:
+            folders = [self._folder, *filter(begun, confirmations(self._folder))]
+            return "-".join(str((folder / DATABASE).stat().st_mtime_ns) for folder in folders)
+        except OSError:
+            return ""
+
+
+def _progress(source: Source) -> str:
+    """How far the study is, from what the page itself is made of: so the two cannot contradict each other."""
+    finished, total = set(source.finals["key"]), len(source.runs)
+    ended = sum(
+        run.key in finished or source.status.get(run.key) in {"diverged", "failed"} for run in source.runs
+    )
+    if ended == total:
+        return f"All {total:,} runs have ended."
+    planned = sum(run.epochs for run in source.runs)
+    runs = f"{ended:,} of {total:,} runs have ended"
+    return f"{runs}, {len(source.history):,} of {planned:,} epochs are done. This page follows."

@@ -1,0 +1,1 @@
+"""Bring the runs of a plan to their end: workers, segments, schedule, progress."""

@@ -1,0 +1,254 @@
+"""What a study would take: its runs, its parameters, its room on disk, and its time, from a short measurement."""
+
+from __future__ import annotations
+
+import time
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from dropstudy.core.hardware import physical_cores
+from dropstudy.core.text import counted
+from dropstudy.core.types import Segment
+from dropstudy.data.cache import arrays_on_disk
+from dropstudy.data.load import load_dataset
+from dropstudy.runtime import local
+from dropstudy.runtime.progress.eta import about, nearest
+from dropstudy.runtime.retention import in_words
+from dropstudy.runtime.run import crew, lanes, rows_of
+from dropstudy.runtime.turns import makespan, most_under_way
+from dropstudy.spec import plan, splits
+from dropstudy.store import directory
+from dropstudy.store.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from concurrent.futures import Executor
+    from pathlib import Path
+
+    from dropstudy.core.hardware import Device
+    from dropstudy.core.types import ArrayFiles, Dataset, Run, Shape, StudySpec
+    from dropstudy.runtime.scheduler import Split
+
+MOST_MEASURED = 3
+"""Shapes that are measured, the costliest first; others are judged by the nearest of them."""
+
+_LONG_ENOUGH = 0.7  # seconds of steps
+_REPEATS = 3  # of what takes next to no time
+_FEW_STEPS = 8
+_SHORTEST_TOLD = 0.0005  # seconds, of what is measured
+_STATE = 3  # copies of the weights in a checkpoint: Adam's moments beside them
+_ROW, _RUN = 120, 2_500  # bytes that an epoch and a run take in the database, about
+_PREDICTION = 6  # bytes a test example at most: label, confidence, likelihood
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a group of runs of one shape takes, in seconds.
+
+    Args:
+        step: a step of training.
+        epoch_end: what is measured after each epoch.
+        run_end: what is measured after the last one, the look at the test set among it.
+    """
+
+    step: float
+    epoch_end: float
+    run_end: float
+
+    def of(self, run: Run) -> float:
+        """Seconds of a whole run, or of a group that trains side by side with it."""
+        return run.steps * self.step + (run.epochs - 1) * self.epoch_end + self.run_end
+
+    def scaled(self, factor: float) -> Cost:
+        """The cost of a shape that takes so many times as long."""
+        return Cost(self.step * factor, self.epoch_end * factor, self.run_end * factor)
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """What a study would take; `str()` says it in lines.
+
+    Args:
+        spec: the study, settled.
+        dataset: its data.
+        runs: all of them.
+        missing: those that are not done.
+        groups: the missing ones as they train side by side.
+        workers: groups that train at once.
+        device: what they train on.
+        measured: cost of a group of each shape.
+        seconds: until all are trained, the start of the workers among it.
+    """
+
+    spec: StudySpec
+    dataset: Dataset
+    runs: tuple[Run, ...]
+    missing: tuple[Run, ...]
+    groups: tuple[tuple[Run, ...], ...]
+    workers: int
+    device: Device
+    measured: dict[Shape, Cost]
+    seconds: float
+
+    @property
+    def disk(self) -> int:
+        """Bytes that the study takes once it is done, about."""
+        keeps = {"all": self.runs, "none": ()}
+        best = {(run.arm.name, run.shape): run for run in self.runs}.values()
+        weights = sum(4 * run.shape.parameters for run in keeps.get(self.spec.keep_weights, best))
+        n_test = len(self.dataset.y_test)
+        return weights + sum(_PREDICTION * n_test + _RUN + _ROW * run.epochs for run in self.runs)
+
+    @property
+    def disk_meanwhile(self) -> int:
+        """Bytes of checkpoints that it takes besides while it runs, about."""
+        copies = _STATE + self.spec.restore_best  # the weights of the best epoch so far
+        groups = sorted(
+            (sum(4 * copies * run.shape.parameters for run in group) for group in self.groups), reverse=True
+        )
+        return sum(groups[: most_under_way(self.workers)])
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+    def lines(self) -> list[str]:
+        """What it would take, in lines."""
+        spec = self.spec
+        shapes = list(dict.fromkeys(run.shape for run in self.runs))
+        networks = {shape.widths: shape.parameters for shape in shapes}
+        sizes = list(dict.fromkeys(shape.train_size for shape in shapes))
+        crossed = (
+            f"{counted(len(spec.arms), 'arm')} x {counted(len(networks), 'network')} x "
+            f"{counted(len(sizes), 'training size')} x {counted(len(spec.seeds), 'seed')}"
+        )
+        done = len(self.runs) - len(self.missing)
+        lines = [f"arms: {', '.join(arm.name for arm in spec.arms)}"]
+        lines += [f"network: {'-'.join(map(str, w))}, {count:,} parameters" for w, count in networks.items()]
+        lines += [f"training examples: {', '.join(f'{size:,}' for size in sizes)} of {self.dataset.name}"]
+        lines += [f"grid: {crossed} = {counted(len(self.runs), 'run')} of {counted(spec.epochs, 'epoch')}"]
+        lines += splits.absent(spec, self.dataset.y_train, self.dataset.classes)
+        if done:
+            lines.append(f"done already: {counted(done, 'run')}")
+        if not self.missing:
+            return [*lines, "to train: nothing"]
+        lanes = max(map(len, self.groups))
+        epochs = sum(run.epochs for run in self.missing)
+        lines += [
+            (
+                f"to train: {counted(len(self.missing), 'run')}, {counted(epochs, 'run-epoch')}, in "
+                f"{counted(len(self.groups), 'group')} of {'one' if lanes == 1 else f'up to {lanes}'}, "
+                f"{self.workers} at a time, on {self.device} in {spec.precision}"
+            ),
+            f"disk: about {in_words(self.disk)}, and {in_words(self.disk_meanwhile)} more while it runs",
+            *(f"measured: {_cost_words(shape, cost)}" for shape, cost in self.measured.items()),
+            f"time: {about(self.seconds)}, if the machine does nothing else",
+            "besides: compiling, some seconds for each network and kind of arm, and the report",
+        ]
+        return lines
+
+
+def rehearse(
+    where: Path,
+    spec: StudySpec,
+    *,
+    data_dir: Path | None,
+    worker_count: int | None,
+    device: Device,
+    executor: Executor | None = None,
+) -> Rehearsal:
+    """Plan what the study in a folder is missing, and measure a little of it. Nothing is written to the folder.
+
+    Raises:
+        DropstudyError: whatever `Study.run` would refuse before it trains.
+    """
+    spec = directory.agreed(where, spec)
+    dataset = load_dataset(spec.data, data_dir=data_dir, scale=spec.scale)
+    directory.check_data(where, dataset)
+    directory.refuse_foreign(where)
+    spec, runs = directory.settled(spec, dataset, device)
+    missing = tuple(run for run in runs if run.key not in _over(where))
+    if not missing:
+        return Rehearsal(spec, dataset, runs, (), (), 0, device, {}, 0.0)
+    count = 1 if device == "gpu" else min(worker_count or physical_cores(), len(missing))
+    with crew(count, device) if executor is None else nullcontext(executor) as pool:
+        began = time.perf_counter()
+        groups = plan.groups(missing, lanes(missing, dataset, pool, device))
+        _all([pool.submit(local.device_name) for _ in range(count)])
+        start = time.perf_counter() - began
+        measured = _measure(groups, arrays_on_disk(dataset), rows_of(spec, dataset), pool, count)
+    costs = [_judge(group, measured) for group in groups]
+    return Rehearsal(
+        spec, dataset, runs, missing, tuple(groups), count, device, measured, start + makespan(costs, count)
+    )
+
+
+def _over(where: Path) -> set[str]:
+    """Keys of the runs that need no more training."""
+    if not directory.begun(where):
+        return set()
+    with Store(where) as store:
+        lost = {run.key for run in store.lost()}
+        return {key for key, status in store.status().items() if status in {"done", "diverged"}} - lost
+
+
+def _measure(
+    groups: Sequence[tuple[Run, ...]], data: ArrayFiles, rows: Split, pool: Executor, count: int
+) -> dict[Shape, Cost]:
+    """The cost of the first groups that differ in shape, all workers at work on them at once as in a study."""
+    largest: dict[Shape, tuple[Run, ...]] = {}
+    for group in groups:  # the longest come first
+        largest.setdefault(group[0].shape, group)
+    costs = {}
+    for shape, group in list(largest.items())[:MOST_MEASURED]:
+        # Two epochs or more, so that there is an end of an epoch that is not the end of the run.
+        lead = tuple(
+            Segment(replace(run, epochs=max(2, run.epochs)), data, *rows(run), state=None, done=0, steps=1)
+            for run in group
+        )
+
+        def timed(done: int, steps: int, lead: tuple[Segment, ...] = lead) -> float:
+            """Seconds that a worker takes to be given so many steps and to hand back what came of them."""
+            part = tuple(replace(segment, done=done, steps=steps) for segment in lead)
+            taken: list[float] = []
+            while len(taken) < _REPEATS and sum(taken) < _LONG_ENOUGH:
+                began = time.perf_counter()
+                _all([pool.submit(local.train_group, part) for _ in range(count)])
+                taken.append(time.perf_counter() - began)
+            return min(taken)
+
+        ends = (shape.steps - 1, lead[0].run.steps - 1)
+        for done in (0, *ends):
+            timed(done, 1)  # compiled here
+        one, most = timed(0, 1), max(1, shape.steps - 1)
+        few = min(_FEW_STEPS, most)
+        steps = min(max(few, int(few * _LONG_ENOUGH / max(timed(0, few) - one, 1e-3))), most)
+        step = max(0.0, timed(0, steps) - one) / max(1, steps - 1) or one
+        epoch_end, run_end = (max(0.0, timed(done, 1) - one) for done in ends)
+        costs[shape] = Cost(step, epoch_end, run_end)
+    return costs
+
+
+def _judge(group: Sequence[Run], measured: dict[Shape, Cost]) -> float:
+    """Seconds that a group takes, by the nearest shape that was measured."""
+    seen, factor = nearest(group[0].shape, measured)
+    return measured[seen].scaled(factor).of(replace(group[0], shape=seen))
+
+
+def _all(futures: list) -> list:  # type: ignore[type-arg]
+    return [future.result() for future in futures]
+
+
+def _cost_words(shape: Shape, cost: Cost) -> str:
+    epoch = shape.steps * cost.step + cost.epoch_end
+    return (
+        f"{shape.layers} on {shape.train_size:,}: {_seconds(epoch)} an epoch ({1000 * cost.step:.3g} ms a step, "
+        f"{_seconds(cost.epoch_end)} at its end), {_seconds(cost.run_end)} at a run's end"
+    )
+
+
+def _seconds(seconds: float) -> str:
+    """A time that was measured: "12 ms", "1.23 s"; what is too short to be told from none is said to be so."""
+    if seconds < _SHORTEST_TOLD:
+        return "less than 1 ms"
+    return f"{1000 * seconds:.0f} ms" if seconds < 1 else f"{seconds:.3g} s"

@@ -1,0 +1,1 @@
+"""What a user sees while runs train: lines, a table, the time left."""

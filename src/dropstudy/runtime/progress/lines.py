@@ -1,0 +1,209 @@
+"""What a user reads of a study while it runs: what begins, then one line an epoch in Keras' form."""
+
+from __future__ import annotations
+
+import math
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol, TextIO, runtime_checkable
+
+from dropstudy.core.streams import say
+from dropstudy.core.text import counted
+from dropstudy.data import describe as data
+from dropstudy.runtime.progress.eta import Pace, about
+from dropstudy.runtime.scheduler import Listener
+from dropstudy.runtime.watchdog import describe
+from dropstudy.spec import splits
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from dropstudy.core.types import Dataset, EpochMetrics, Run, Shape, StudySpec
+    from dropstudy.store.reader import Standing
+
+LARGE_RATE = 0.5
+_BETWEEN_LINES = 10.0  # seconds after which a long epoch gives a sign of life
+_FEW = 2  # runs, up to which nobody needs to be told how far it is
+FALLBACK = (
+    "MNIST was not found and could not be fetched when this study began: it uses the 8x8 digits that ship "
+    "with scikit-learn instead. Where MNIST is looked for: dropstudy data mnist. "
+    "Once it is there, the study with it: dropstudy run --data mnist --out studies/mnist"
+)
+STAND_IN = "MNIST was not found; the 8x8 digits of scikit-learn stand in"
+
+
+@runtime_checkable
+class View(Listener, Protocol):
+    """A listener that wants to know what is about to be trained, and when that is over."""
+
+    def begin(self, standings: Sequence[Standing], workers: int) -> None:
+        """All runs of the study, and how many train at once; before the first of them goes on."""
+
+    def end(self) -> None:
+        """Nothing more will come, whether all is trained or something went wrong."""
+
+
+@contextmanager
+def shown(listener: Listener, standings: Sequence[Standing], workers: int) -> Iterator[None]:
+    """Tell a view when training begins and when it is over, however it ends."""
+    if not isinstance(listener, View):
+        yield
+        return
+    listener.begin(standings, workers)
+    try:
+        yield
+    finally:
+        listener.end()
+
+
+def announcement(
+    spec: StudySpec,
+    dataset: Dataset,
+    runs: Sequence[Run],
+    folder: Path,
+    *,
+    fallback: bool,
+    added: Sequence[str] = (),
+) -> list[str]:
+    """What is about to be trained, and what to beware of.
+
+    Args:
+        spec: the study.
+        dataset: its data.
+        runs: those that are still to be trained, one or more.
+        folder: the study's.
+        fallback: whether the data stand in for MNIST.
+        added: what the study grows by, as `growth.additions` says it.
+    """
+    lines = [FALLBACK] if fallback else []
+    lines += data.shapes(dataset)
+    lines += [f"The study grows: {'; '.join(added)}."] if added else []
+    lines += [large_rate(arm.rate) for arm in spec.arms if arm.rate > LARGE_RATE]
+    if spec.watches_test:
+        lines.append(
+            "This study watches the test set every epoch (val_* is test data), as the notebook does: "
+            "nothing may be selected on it."
+        )
+    lines += splits.absent(spec, dataset.y_train, dataset.classes)
+    shapes = list(dict.fromkeys(run.shape for run in runs))
+    lines.append(
+        f"{networks(shapes)}; {counted(len(runs), 'run')} of {counted(spec.epochs, 'epoch')}, "
+        f"precision {spec.precision}; study in {folder}"
+    )
+    lines.append("Starting. The first epoch takes longer: it is compiled first.")
+    return lines
+
+
+def networks(shapes: Sequence[Shape]) -> str:
+    """The networks and training sizes of shapes: "Network 784-512-10, 407,050 parameters"."""
+    parameters = {shape.widths: shape.parameters for shape in shapes}
+    sizes = list(dict.fromkeys(shape.train_size for shape in shapes))
+    each = [f"{'-'.join(map(str, widths))}, {count:,} parameters" for widths, count in parameters.items()]
+    words = f"{'Network' if len(each) == 1 else 'Networks'} {'; '.join(each)}"
+    if len(sizes) > 1:
+        words += f"; trained on {', '.join(f'{size:,}' for size in sizes[:-1])} and {sizes[-1]:,} examples"
+    return words
+
+
+def large_rate(rate: float) -> str:
+    """A warning that a rate is the share dropped, not kept."""
+    dropped, kept = f"{100 * rate:.10g}%", f"{100 * (1 - rate):.10g}%"
+    return (
+        f"Large dropout rate: {rate} (drops {dropped}, keeps {kept}). `rate` is the share dropped, not kept: "
+        f"if {dropped} was to be kept, the rate is {1 - rate:.10g}."
+    )
+
+
+def run_ended(run: Run, status: str, cause: str) -> str:
+    """What became of a run that did not finish."""
+    return f"{describe(run)} {status}: {cause}. Its history is kept; the other runs go on."
+
+
+def inside_epoch(run: Run, done: int) -> str:
+    """How far a run's epoch is, `done` steps from the run's start."""
+    epochs, steps = divmod(done, run.shape.steps)
+    return (
+        f"Epoch {epochs + 1}/{run.epochs} [{run.arm.name}, seed {run.seed}]: "
+        f"{steps:,} of {run.shape.steps:,} steps"
+    )
+
+
+def epoch_lines(run: Run, row: EpochMetrics, shape: str = "") -> str:
+    """An epoch as Keras prints it with verbose=2, headed by the run that it belongs to."""
+    steps = run.shape.steps
+    return (
+        f"Epoch {row.epoch}/{run.epochs} [{run.arm.name}, {shape}seed {run.seed}]\n"
+        f"{steps}/{steps} - {row.seconds:.0f}s - loss: {row.loss:.4f} - accuracy: {row.accuracy:.4f}"
+        f" - val_loss: {row.val_loss:.4f} - val_accuracy: {row.val_accuracy:.4f}"
+    )
+
+
+class EpochLines:
+    """Prints epochs as they come. Plain text: it reads the same in a terminal, a notebook and a log."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream
+        self._pace: Pace | None = None
+        self._runs = self._over = 0
+        self._printed = -math.inf
+        self._shapes: set[Shape] = set()
+
+    def begin(self, standings: Sequence[Standing], workers: int) -> None:
+        """Know how many runs there are, so as to say how far it is."""
+        self._pace = Pace(standings, workers)
+        self._runs = len(standings)
+        self._over = sum(standing.status in {"done", "diverged"} for standing in standings)
+        self._shapes = {standing.run.shape for standing in standings}
+
+    def end(self) -> None:
+        """Nothing: lines need no end."""
+
+    def epoch(self, run: Run, row: EpochMetrics) -> None:
+        """Print the epoch."""
+        if self._pace is not None:
+            self._pace.epoch(run, row)
+        several = len(self._shapes) > 1
+        self._print(
+            epoch_lines(run, row, f"{run.shape.layers} on {run.shape.train_size:,}, " if several else "")
+        )
+
+    def inside(self, run: Run, done: int) -> None:
+        """Print how far a long epoch is."""
+        if time.monotonic() - self._printed >= _BETWEEN_LINES:
+            self._print(inside_epoch(run, done))
+
+    def ended(self, run: Run, status: str, cause: str) -> None:
+        """Print what became of a run that did not finish; in a grid, how far it is."""
+        if status != "done":
+            self._print(run_ended(run, status, cause))
+        if self._pace is not None:
+            self._pace.ended(run)
+            self._over += 1
+            left = self._pace.seconds_left()
+            if self._over < self._runs and left is not None and self._runs > _FEW:
+                self._print(f"{self._over} of {self._runs} runs are over, {about(left)} left.")
+
+    def notice(self, text: str) -> None:
+        """Print it."""
+        self._print(text)
+
+    def _print(self, text: str) -> None:
+        self._printed = time.monotonic()
+        say(text, self._stream)
+
+
+class Silent:
+    """Prints nothing."""
+
+    def epoch(self, run: Run, row: EpochMetrics) -> None:
+        """Nothing."""
+
+    def inside(self, run: Run, done: int) -> None:
+        """Nothing."""
+
+    def ended(self, run: Run, status: str, cause: str) -> None:
+        """Nothing."""
+
+    def notice(self, text: str) -> None:
+        """Nothing."""

@@ -1,0 +1,290 @@
+"""What a user sees of a grid on a terminal while it trains: a table of its arms that is kept up to date."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal, TextIO, cast
+
+from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from dropstudy.core.streams import commanded, paragraphs, terminal
+from dropstudy.core.tables import heading
+from dropstudy.core.text import counted, plain_name
+from dropstudy.errors import printable
+from dropstudy.runtime.progress.eta import Pace, duration, epoch_cost
+from dropstudy.runtime.progress.lines import EpochLines, run_ended
+from dropstudy.runtime.progress.status import accuracy_heading, begun, by_arm, columns
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import RenderableType
+
+    from dropstudy.core.types import EpochMetrics, Run, Status
+    from dropstudy.runtime.progress.lines import View
+    from dropstudy.runtime.progress.status import ArmStanding
+    from dropstudy.store.reader import Standing
+
+FEW_RUNS = 2
+"""Up to so many runs are shown epoch by epoch, as Keras does."""
+
+_A_SECOND = 4  # times that the table is drawn again
+_OTHER_LINES = 9  # of the screen: headings, the bar, what stands above and below
+_BETWEEN = 2  # blanks that a column takes besides its text
+_BAR = 60  # columns
+_SHORTEST_NAME = 8
+_SHARE_OF_NAMES = 5
+"""Names of arms are shortened to a fifth of the window, and to so many columns, before another column goes."""
+
+_ONE_RUN = len("seed 0: epoch 100/300, 98.00%")
+"""What runs stand at is cut off after so much before the column goes: one run is told whole."""
+
+_DISPENSABLE = ("done", "begun", "failed", "to come", "stands at")
+"""Columns that go, the last first, where a window is too narrow for all."""
+
+
+class Screen:
+    """The live table for a grid on a terminal; epoch lines for a few runs, in a pipe and in a notebook.
+
+    Args:
+        stream: where to; whatever `sys.stdout` is at the moment where it is not given.
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream
+        self._view: View = EpochLines(stream)
+
+    def begin(self, standings: Sequence[Standing], workers: int) -> None:
+        """Choose how to show what is about to be trained."""
+        missing = sum(standing.status not in {"done", "diverged"} for standing in standings)
+        if missing > FEW_RUNS and terminal(self._stream):
+            console = Console(file=commanded(self._stream or sys.stdout), highlight=False)
+            if console.is_terminal and not console.is_dumb_terminal:
+                self._view = LiveTable(console)
+        self._view.begin(standings, workers)
+
+    def end(self) -> None:
+        """Leave the terminal as it was."""
+        self._view.end()
+
+    def epoch(self, run: Run, row: EpochMetrics) -> None:
+        """Show the epoch."""
+        self._view.epoch(run, row)
+
+    def inside(self, run: Run, done: int) -> None:
+        """Show how far a long epoch is."""
+        self._view.inside(run, done)
+
+    def ended(self, run: Run, status: str, cause: str) -> None:
+        """Show what became of a run."""
+        self._view.ended(run, status, cause)
+
+    def notice(self, text: str) -> None:
+        """Print it."""
+        self._view.notice(text)
+
+
+class LiveTable:
+    """A table of arms: done, begun, failed, to come, accuracy so far; below it the pace and the time left.
+
+    Args:
+        console: the terminal's.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live: Live | None = None
+        self._standings: dict[str, Standing] = {}
+        self._pace = Pace((), 1)
+        self._inside: dict[str, float] = {}
+        self._total = 0
+        self._workers = 0
+        self._began = time.monotonic()
+
+    def begin(self, standings: Sequence[Standing], workers: int) -> None:
+        """Show the table."""
+        self.know(standings, workers)
+        self._live = Live(
+            console=self._console,
+            get_renderable=self.renderable,
+            refresh_per_second=_A_SECOND,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self._live.start()
+
+    def know(self, standings: Sequence[Standing], workers: int) -> None:
+        """Note which runs there are."""
+        self._standings = {standing.run.key: standing for standing in standings}
+        self._pace = Pace(standings, workers)
+        self._workers = workers
+        self._total = sum(standing.run.epochs for standing in standings)
+        self._began = time.monotonic()
+
+    def end(self) -> None:
+        """Take the table away: what the study shows is printed in its place."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+            self._print(self.passed())
+
+    def passed(self) -> str:
+        """What was done, in a sentence."""
+        done = sum(standing.status == "done" for standing in self._standings.values())
+        passed = duration(time.monotonic() - self._began)
+        return f"{done} of {counted(len(self._standings), 'run')} done; this took {passed}."
+
+    def epoch(self, run: Run, row: EpochMetrics) -> None:
+        """Note the epoch; the table is drawn by its own clock."""
+        self._pace.epoch(run, row)
+        self._inside.pop(run.key, None)
+        before = self._standings[run.key]
+        self._standings[run.key] = replace(before, status="running", epochs_done=row.epoch, last=row)
+
+    def inside(self, run: Run, done: int) -> None:
+        """Note how far a long epoch is: the bar moves on."""
+        self._inside[run.key] = done % run.shape.steps / run.shape.steps
+        self._standings[run.key] = replace(self._standings[run.key], status="running")
+
+    def ended(self, run: Run, status: str, cause: str) -> None:
+        """Note it, and print what became of a run that did not finish."""
+        self._pace.ended(run)
+        self._inside.pop(run.key, None)
+        before = self._standings[run.key]
+        self._standings[run.key] = replace(before, status=cast("Status", status))
+        if status != "done":
+            self._print(run_ended(run, status, cause))
+
+    def notice(self, text: str) -> None:
+        """Print it above the table."""
+        self._print(text)
+
+    def renderable(self) -> RenderableType:
+        """The table as it is now."""
+        arms = by_arm(self._with_begun())
+        places = self._that_fit(arms)
+        # Of all arms, those not in view too: whether there are several networks does not depend on the window.
+        whole = columns(arms, accuracy_heading(self._standings.values()))
+        cells = {name: [texts[place] for place in places] for name, texts in whole.items()}
+        widths = _widths(cells, self._console.width)
+        cells["arm"] = [_short(name, widths["arm"]) for name in cells["arm"]]
+        table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+        for name, width in widths.items():
+            justify: Literal["left", "right"] = "left" if name in {"network", "arm", "stands at"} else "right"
+            table.add_column(
+                Text(heading(name)),
+                justify=justify,
+                vertical="bottom",
+                overflow="ellipsis",
+                no_wrap=True,
+                width=width,
+            )
+        for place, row in zip(places, zip(*(cells[name] for name in widths), strict=True), strict=True):
+            arm = arms[place]
+            # Text, so that an arm called "[red]" is printed and not obeyed.
+            table.add_row(*map(Text, row), style="red" if arm.failed else "" if arm.begun else "dim")
+        left_out = len(arms) - len(places)
+        does = "does" if left_out == 1 else "do"
+        below = [f"{counted(left_out, 'more row')} {does} not fit into the window"] if left_out else []
+        return Group(table, *map(Text, below), self._bar(), Text(self._pace_words()))
+
+    def _with_begun(self) -> list[Standing]:
+        """Standings, with the runs that workers are at and that have not come to the end of their first epoch.
+
+        Nobody says when a run begins: they begin as the plan has them, and as many as there are workers have begun.
+        """
+        standings = list(self._standings.values())  # a copy: the other thread goes on
+        idle = self._workers - sum(map(begun, standings))
+        planned = [
+            standing for standing in standings if standing.status == "planned" and not standing.epochs_done
+        ]
+        planned.sort(key=lambda standing: -epoch_cost(standing.run.shape))
+        keys = {standing.run.key for standing in planned[: max(0, idle)]}
+        return [replace(s, status="running") if s.run.key in keys else s for s in standings]
+
+    def _that_fit(self, arms: Sequence[ArmStanding]) -> list[int]:
+        """Places of the rows for which there is room, in the order of the table.
+
+        Rows with runs that have begun come into view first, then those of which a run is over.
+        """
+        room = max(1, self._console.height - _OTHER_LINES)
+        first = sorted(
+            range(len(arms)),
+            key=lambda place: (not arms[place].begun, not (arms[place].done or arms[place].failed)),
+        )
+        return sorted(first[:room])
+
+    def _bar(self) -> RenderableType:
+        done = self._total - self._pace.epochs_left + sum(tuple(self._inside.values()))
+        line = Table.grid()
+        line.add_row(
+            ProgressBar(
+                total=max(self._total, 1),
+                completed=done,
+                width=min(_BAR, self._console.width),
+                complete_style="green",
+            )
+        )
+        return line
+
+    def _pace_words(self) -> str:
+        ended = sum(
+            standing.status in {"done", "failed", "diverged"} for standing in self._standings.values()
+        )
+        words = [f"{ended} of {len(self._standings)} runs"]
+        rate, left = self._pace.rate_of_the_rest(), self._pace.seconds_left()
+        if rate is not None:
+            words.append(f"{rate:.2g} run-epochs/s" if rate < 1 else f"{rate:.1f} run-epochs/s")
+        passed = duration(time.monotonic() - self._began)
+        words.append(
+            f"{passed} so far, the first epoch takes longer: it is compiled first"
+            if left is None
+            else f"{duration(left)} left"
+        )
+        return ", ".join(words) + ". Ctrl-C stops; what is done is kept."
+
+    def _print(self, text: str) -> None:
+        # Long words are left to the terminal, which breaks them without a line's end in what is copied.
+        self._console.print(Text(paragraphs(printable(text, "\n"), self._console.file)), soft_wrap=True)
+
+
+def _widths(cells: dict[str, list[str]], width: int) -> dict[str, int]:
+    """How wide each column is for which there is room; one whose numbers are cut off is worse than one not there.
+
+    The names of arms and what runs stand at give way first, since what is left of them still says something.
+    """
+    whole = {name: max(map(cell_len, (*heading(name).splitlines(), *cells[name]))) for name in cells}
+    least = whole | {
+        "arm": min(whole["arm"], max(_SHORTEST_NAME, width // _SHARE_OF_NAMES)),
+        "stands at": min(whole["stands at"], _ONE_RUN),
+    }
+    needed = ["arm", *(name for name in cells if name not in {"arm", *_DISPENSABLE}), *_DISPENSABLE]
+    room = max(width, least["arm"] + _BETWEEN)
+    widths: dict[str, int] = {}
+    for name in needed:
+        if least[name] + _BETWEEN <= room:
+            widths[name] = least[name]
+            room -= least[name] + _BETWEEN
+    for name in ("arm", "stands at"):
+        if name in widths:
+            more = min(whole[name] - least[name], room)
+            widths[name] += more
+            room -= more
+    return {name: widths[name] for name in cells if name in widths}
+
+
+def _short(name: str, width: int) -> str:
+    """A name that takes no more columns than `width`: of some alphabets a letter takes two."""
+    short, limit = name, width
+    while cell_len(short) > width and limit:
+        short, limit = plain_name(name, limit), limit - 1
+    return short

@@ -1,0 +1,163 @@
+"""What a study may become: more arms, seeds, networks and training sizes, and nothing that parts its runs.
+
+Runs of one table differ in what the study compares and in nothing else. So a study that exists can be asked for more,
+and trains what is missing; it keeps what it has where less is asked for; and what would make its runs incomparable
+is refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any
+
+from dropstudy.core import validation
+from dropstudy.core.types import Arm, StudySpec
+from dropstudy.errors import InvalidArgument
+from dropstudy.spec.arms import arm_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+LISTS = ("arms", "hidden", "train_sizes", "seeds")
+"""Fields that cross into the grid: what they list is added to."""
+
+FREE = ("name", "keep_weights", "margin")
+"""Fields that no run depends on: the last word counts. A margin that is left open is no word."""
+
+FIXED = tuple(field.name for field in fields(StudySpec) if field.name not in {*LISTS, *FREE})
+"""Fields that make runs incomparable in one table."""
+
+
+def grow(stored: StudySpec, asked: StudySpec) -> StudySpec:
+    """The study that has all of `stored`, and after it whatever else is asked for.
+
+    `precision = "auto"`, `scale = "auto"` and data left open agree with whatever the study has recorded. A file of data
+    may have moved: the last word counts, and whether it holds what it did is known by its digest
+    (`folder.check_data`). An arm is known by its settings: asked for without a name of its own, it goes by the name
+    that it has.
+
+    Args:
+        stored: the study that exists.
+        asked: what is asked for.
+
+    Raises:
+        InvalidArgument: they cannot be one study; `received` says what differs, see `differences`.
+    """
+    if lines := differences(stored, asked):
+        raise InvalidArgument(
+            "study",
+            expected="runs that can stand in one table with those of the study that exists",
+            received="; ".join(lines),
+            next_step="Leave those arguments as the study has them, or make a new study with --out.",
+        )
+    arms = (*stored.arms, *_new_arms(stored, asked))
+    grown: dict[str, Any] = {name: _union(getattr(stored, name), getattr(asked, name)) for name in LISTS}
+    grown |= {name: getattr(asked, name) for name in FREE}
+    if asked.margin is None:
+        grown["margin"] = stored.margin
+    grown["data"] = asked.data if _moved(stored, asked) else stored.data
+    return replace(stored, **{**grown, "arms": arms})
+
+
+def differences(stored: StudySpec, asked: StudySpec) -> list[str]:
+    """What keeps a request from being the same study, or more of it: one line a field."""
+    settled = replace(
+        asked,
+        data=stored.data if asked.data is None or _moved(stored, asked) else asked.data,
+        precision=stored.precision if asked.precision == "auto" else asked.precision,
+        scale=stored.scale if asked.scale == "auto" else asked.scale,
+    )
+    lines = [
+        f"{name} is {validation.shown(old)} in the study, {validation.shown(new)} was asked for"
+        for name in FIXED
+        if (old := getattr(stored, name)) != (new := getattr(settled, name))
+    ]
+    return lines + _arms_misnamed(stored, asked)
+
+
+def shrink(stored: StudySpec, out: Mapping[str, Sequence[Any]]) -> StudySpec:
+    """The study without some of what it has.
+
+    Args:
+        stored: the study that exists.
+        out: what is taken out, by field of `LISTS`; arms by name.
+
+    Raises:
+        InvalidArgument: the study has no such thing, or it is its baseline or the last of its kind.
+    """
+    has = {name: getattr(stored, name) for name in LISTS} | {"arms": tuple(arm.name for arm in stored.arms)}
+    for name, items in out.items():
+        for item in items:
+            if item not in has[name]:
+                there = _listed(has[name]) if name != "arms" else ", ".join(map(repr, has[name]))
+                raise InvalidArgument(
+                    name, expected=f"what the study has: {there}", received=validation.shown(item)
+                )
+        if name == "arms" and stored.arms[0].name in items:
+            raise InvalidArgument(
+                name,
+                expected="arms other than the baseline, which all others are compared with",
+                received=validation.shown(stored.arms[0].name),
+                next_step="Make a new study, with another first arm, in another folder (--out).",
+            )
+        if set(items) >= set(has[name]):
+            raise InvalidArgument(
+                name,
+                expected=f"fewer than the {len(has[name])} that the study has",
+                received="all of them",
+                next_step="Leave one, or remove the whole study.",
+            )
+    left: dict[str, Any] = {
+        name: tuple(item for item in has[name] if item not in out.get(name, ())) for name in LISTS[1:]
+    }
+    return replace(
+        stored, arms=tuple(arm for arm in stored.arms if arm.name not in out.get("arms", ())), **left
+    )
+
+
+def additions(stored: StudySpec, grown: StudySpec, sign: str = " + ") -> list[str]:
+    """What a grown study has that the stored one has not, one line a field, such as "seeds + 10 to 19"."""
+    lines = (
+        [f"arms{sign}{', '.join(repr(arm.name) for arm in new)}"] if (new := _new_arms(stored, grown)) else []
+    )
+    for name in LISTS[1:]:
+        items = [item for item in getattr(grown, name) if item not in getattr(stored, name)]
+        if items:
+            lines.append(f"{name}{sign}{_listed(items)}")
+    return lines
+
+
+def _moved(stored: StudySpec, asked: StudySpec) -> bool:
+    return all(data is not None and validation.is_file_of_data(data) for data in (stored.data, asked.data))
+
+
+def _new_arms(stored: StudySpec, asked: StudySpec) -> list[Arm]:
+    known = {arm_name(arm) for arm in stored.arms}
+    return [arm for arm in asked.arms if arm_name(arm) not in known]
+
+
+def _arms_misnamed(stored: StudySpec, asked: StudySpec) -> list[str]:
+    by_settings = {arm_name(arm): arm.name for arm in stored.arms}
+    by_name = {arm.name: arm_name(arm) for arm in stored.arms}
+    lines = []
+    for arm in asked.arms:
+        settings = arm_name(arm)
+        name = by_settings.get(settings, arm.name)
+        if arm.name not in {name, settings}:
+            lines.append(f"the arm of {settings} is called {name!r} in the study, {arm.name!r} was asked for")
+        elif settings not in by_settings and arm.name in by_name:
+            lines.append(
+                f"the arm {arm.name!r} is {by_name[arm.name]} in the study, {settings} was asked for"
+            )
+    return lines
+
+
+def _union(old: Iterable[Any], new: Iterable[Any]) -> tuple[Any, ...]:
+    return tuple(dict.fromkeys((*old, *new)))
+
+
+def _listed(items: Sequence[Any]) -> str:
+    first, last = items[0], items[-1]
+    if len(items) > 2 and isinstance(first, int) and list(items) == list(range(first, first + len(items))):  # noqa: PLR2004 - "3, 4" is as short
+        return f"{first} to {last}"
+    return ", ".join("-".join(map(str, item)) if isinstance(item, tuple) else str(item) for item in items)

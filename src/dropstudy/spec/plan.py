@@ -1,0 +1,140 @@
+"""What to run: a specification and a dataset in, runs with keys out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Protocol
+
+from dropstudy.core.types import Run, Shape
+from dropstudy.errors import InvalidArgument
+from dropstudy.spec.splits import training_sizes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Literal
+
+    from dropstudy.core.types import Arm, Dataset, StudySpec
+
+SEMANTICS = 1
+"""Version of docs/semantics.md. Raised when the same specification would train to other numbers."""
+
+
+def plan_runs(
+    spec: StudySpec, dataset: Dataset, precision: Literal["float32", "bfloat16"]
+) -> tuple[Run, ...]:
+    """Every arm x shape x seed of a study: a seed's shapes next to each other, and a shape's arms.
+
+    Args:
+        spec: the study.
+        dataset: its data.
+        precision: what the study's precision became on this machine.
+
+    Raises:
+        InvalidArgument: the batch or the validation data are larger than the data allow.
+    """
+    return tuple(
+        Run(
+            key=run_key(spec, dataset, shape, arm, seed=seed, precision=precision),
+            arm=arm,
+            shape=shape,
+            seed=seed,
+            activation=spec.activation,
+            optimizer=spec.optimizer,
+            epochs=spec.epochs,
+            validation=spec.validation,
+            precision=precision,
+            restore_best=spec.restore_best,
+            patience=spec.patience,
+        )
+        for seed in spec.seeds
+        for shape in shapes(spec, dataset)
+        for arm in spec.arms
+    )
+
+
+def shapes(spec: StudySpec, dataset: Dataset) -> tuple[Shape, ...]:
+    """Every network x training size of a study.
+
+    Raises:
+        InvalidArgument: the batch, the validation data or a training size are larger than the data allow.
+    """
+    sizes = training_sizes(spec, len(dataset.y_train))
+    if spec.batch_size > min(sizes):
+        raise InvalidArgument(
+            "batch_size",
+            expected=f"at most the {min(sizes)} training examples of {dataset.name}"
+            + (" that the smallest of train_sizes has" if len(sizes) > 1 else ""),
+            received=str(spec.batch_size),
+            next_step="Use a smaller batch.",
+        )
+    return tuple(
+        Shape(dataset.features, network, len(dataset.classes), size, spec.batch_size)
+        for network in spec.hidden
+        for size in sizes
+    )
+
+
+def groups(runs: Iterable[Run], lanes: int) -> list[tuple[Run, ...]]:
+    """Runs that may train side by side, at most `lanes` in each group; the groups that take longest first.
+
+    A group's runs have one shape, activation, optimiser, number of epochs, precision and way to stop, so that one
+    program trains them; everything else about them is a number to it.
+    """
+    alike: dict[object, list[Run]] = {}
+    for run in runs:
+        stop = (run.epochs, run.restore_best, run.patience)
+        program = (run.shape, run.activation, run.optimizer.name, run.precision, stop)
+        alike.setdefault(program, []).append(run)
+    made = [
+        tuple(family[first : first + lanes])
+        for family in alike.values()
+        for first in range(0, len(family), lanes)
+    ]
+    return sorted(made, key=lambda group: -len(group) * _cost(group[0]))
+
+
+def _cost(run: Run) -> int:
+    """What a run's time is in proportion to: parameters times examples seen."""
+    return run.shape.parameters * run.shape.train_size * run.epochs
+
+
+class Data(Protocol):
+    """What of a dataset a run's numbers depend on: a `Dataset`, or what is recorded of one."""
+
+    @property
+    def sha256(self) -> str:
+        """Digest of its content."""
+
+    @property
+    def scale(self) -> float:
+        """The network sees its examples divided by this."""
+
+
+def run_key(spec: StudySpec, dataset: Data, shape: Shape, arm: Arm, *, seed: int, precision: str) -> str:
+    """SHA-256 of a run's canonical specification: all that its numbers depend on, and nothing else.
+
+    The arm's name is left out, since calling it otherwise changes nothing, and so are host, path, worker and
+    device.
+    """
+    settings = asdict(arm)
+    del settings["name"]
+    canonical = {
+        "semantics": SEMANTICS,
+        "data": dataset.sha256,
+        "preprocessing": {"flatten": True, "divide_by": dataset.scale},
+        "shape": asdict(shape),
+        "activation": spec.activation,
+        "arm": settings,
+        "optimizer": asdict(spec.optimizer),
+        "epochs": spec.epochs,
+        "validation": spec.validation,
+        "seed": seed,
+        "precision": precision,
+    }
+    if spec.validation_split != "per-seed":  # said only where it is not as usual: keys of before stay
+        canonical["validation_split"] = spec.validation_split
+    if spec.restore_best:  # likewise
+        canonical["restore_best"] = {"patience": spec.patience}
+    return hashlib.sha256(json.dumps(canonical, sort_keys=True).encode()).hexdigest()

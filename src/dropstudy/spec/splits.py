@@ -1,0 +1,218 @@
+"""Which training examples a run trains on and which are held out: counts, rows, nested subsets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dropstudy.core.text import counted
+from dropstudy.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from dropstudy.core.types import StudySpec
+
+FIXED_SEED = 0
+"""Whose split every seed has where the validation split is fixed."""
+
+_NAMED = 3  # classes
+
+_SUBSET = 0x5B5E7  # tells the draw of subsets from the other draws of a seed
+
+
+def training_sizes(spec: StudySpec, n: int) -> tuple[int, ...]:
+    """Examples trained on, of n, for each of a study's training sizes.
+
+    Raises:
+        InvalidArgument: more are asked for than there are, or one size twice.
+    """
+    available = n - validation_count(spec, n)
+    sizes = tuple(available if size == "all" else size for size in spec.train_sizes)
+    if max(sizes) > available:
+        held = f" that validation leaves of {n:,}" if available < n else ""
+        raise InvalidArgument(
+            "train_sizes",
+            expected=f"at most the {available:,} training examples{held}",
+            received=str(max(sizes)),
+            next_step='"all" stands for as many as there are.',
+        )
+    if len(set(sizes)) < len(sizes):
+        raise InvalidArgument(
+            "train_sizes",
+            expected="sizes that differ",
+            received=f'{available} and "all", which is the same here',
+            next_step="Leave one of them out.",
+        )
+    return sizes
+
+
+def validation_count(spec: StudySpec, n: int) -> int:
+    """Training examples held out for validation, of n; 0 where the study watches the test set."""
+    if spec.validation == "test":
+        return 0
+    share_or_count = spec.validation
+    count = round(share_or_count * n) if isinstance(share_or_count, float) else share_or_count
+    if not 0 < count < n:
+        raise InvalidArgument(
+            "validation",
+            expected=f"fewer than the {n} training examples, and at least one",
+            received=str(count) if share_or_count == count else f"{share_or_count}, that is {count}",
+        )
+    return count
+
+
+def check(spec: StudySpec, labels: NDArray[np.int64], classes: Sequence[str]) -> None:
+    """Refuse a study of which some seed, whichever it is, would train without a class.
+
+    No seed decides here, so that a study which is accepted can be given any other seed later.
+
+    Args:
+        spec: the study.
+        labels: of the training examples, (n,), from 0 to c - 1.
+        classes: their names, (c,).
+
+    Raises:
+        InvalidArgument: too few examples are held out or left, or a training size is too small.
+    """
+    n, held_out = len(labels), validation_count(spec, len(labels))
+    counts = np.bincount(labels, minlength=len(classes))
+    low, high = class_bounds(counts, held_out)
+    present = np.flatnonzero(counts)
+    rarest = min(present.tolist(), key=lambda label: (low[label], counts[label]))
+    rare = f"{counted(int(counts[rarest]), 'example')} of class {classes[rarest]!r}"
+    if held_out and counts[present].min() == 1:
+        raise InvalidArgument(
+            "validation",
+            expected="two training examples or more of each class, to hold some out",
+            received=f"1 example of class {classes[int(np.flatnonzero(counts == 1)[0])]!r}",
+            next_step="Add examples of that class, or take it out of the data.",
+        )
+    if 0 < held_out < len(present):
+        raise InvalidArgument(
+            "validation",
+            expected=f"{len(present)} examples or more, as many as there are classes",
+            received=str(held_out),
+            next_step="Hold out more.",
+        )
+    if not low[rarest]:
+        most = n - -(-n // int(counts[rarest]))
+        raise InvalidArgument(
+            "validation",
+            expected="training examples of every class, whichever rows a seed draws",
+            received=f"{held_out:,} of {n:,} held out, which may leave none of the {rare}",
+            next_step=f"Hold out {most:,} or fewer.",
+        )
+    least, smallest = _least_size(low[present], high[present]), min(training_sizes(spec, n))
+    if smallest < least and smallest < n - held_out:
+        raise InvalidArgument(
+            "train_sizes",
+            expected=f"{least:,} examples or more, so that every class is among them whichever rows a seed draws",
+            received=f"{smallest}, of {n:,} with {rare}",
+            next_step=f"Use {least:,} or more.",
+        )
+
+
+def absent(spec: StudySpec, labels: NDArray[np.int64], classes: Sequence[str]) -> list[str]:
+    """Classes that validation data have no example of, with some seeds or all, in a sentence; nothing for none.
+
+    Arguments as for `check`.
+    """
+    n, held_out = len(labels), validation_count(spec, len(labels))
+    counts = np.bincount(labels, minlength=len(classes))
+    low, high = class_bounds(counts, held_out)
+    rare = np.flatnonzero((counts > 0) & (high == counts))
+    if not held_out or not rare.size:
+        return []
+    named = [f"{classes[place]!r} ({counts[place]:,} of {n:,} training examples)" for place in rare[:_NAMED]]
+    named += [f"{rare.size - _NAMED:,} more"] if rare.size > _NAMED else []
+    when = "any seed" if np.all(low[rare] == counts[rare]) else "some seeds"
+    enough = -(-n // int(counts[rare].min()))
+    what = "a class" if rare.size == 1 else "classes"
+    said = (
+        f"Validation data lack {what}: with {when}, none of the {held_out:,} examples held out is of class "
+        f"{', '.join(named)}. Validation accuracy says nothing of such a class. "
+        f"With {enough:,} held out (--validation {enough}) every class is there."
+    )
+    return [said]
+
+
+def class_bounds(counts: NDArray[np.int64], held_out: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The fewest and the most training examples of each class that a split leaves, over all seeds.
+
+    scikit-learn gives each class its share rounded down, and one more to those of largest remainder; where remainders
+    are alike, the seed decides (the method of Hare and Hamilton: Balinski and Young 1982, Fair Representation).
+
+    Args:
+        counts: training examples of each class, (c,).
+        held_out: how many are held out.
+
+    Returns:
+        Two arrays, (c,) each.
+    """
+    n = int(counts.sum())
+    least, remainder = np.divmod(counts * (n - held_out), n)
+    extra = n - held_out - int(least.sum())
+    if not extra:
+        return least, least
+    last = np.sort(remainder)[-extra]
+    drawn = np.count_nonzero(remainder >= last) > extra  # among those whose remainder is the last to count
+    return least + (remainder > last if drawn else remainder >= last), least + (remainder >= last)
+
+
+def _least_size(low: NDArray[np.int64], high: NDArray[np.int64]) -> int:
+    """The smallest subset that has every class whatever the seed; see `subset` for the order.
+
+    The first of the smallest class, of m, stands at 1/2m, and so many of each class stand there or before it.
+    """
+    return int(((high + low.min()) // (2 * low.min())).sum())
+
+
+def split(
+    labels: NDArray[np.int64], held_out: int, seed: int
+) -> tuple[NDArray[np.int32], NDArray[np.int32] | None]:
+    """Rows to train on and rows held out, each in rising order; stratified, the same for every arm of a seed.
+
+    Args:
+        labels: of the training examples, (n,).
+        held_out: how many to hold out; 0 for none.
+        seed: the run's.
+    """
+    rows = np.arange(len(labels), dtype=np.int32)
+    if held_out == 0:
+        return rows, None
+    # Imported here: scikit-learn takes most of a second, and who watches the test set needs none of it.
+    from sklearn.model_selection import train_test_split  # noqa: PLC0415
+
+    train, held = train_test_split(rows, test_size=held_out, stratify=labels, random_state=seed)
+    return np.sort(train), np.sort(held)
+
+
+def subset(labels: NDArray[np.int64], rows: NDArray[np.int32], size: int, seed: int) -> NDArray[np.int32]:
+    """As many of a seed's training rows as are asked for, in rising order: stratified, and nested.
+
+    Smaller sizes are contained in larger ones, whatever sizes a study has, so that a learning curve adds examples
+    and exchanges none. scikit-learn's stratified splits are not nested, so the order is our own: rows are shuffled
+    within each class, the j-th of a class of m stands at (j - 1/2) / m, and the first `size` are taken. That is the
+    method of Webster and Sainte-Lague: each class has its share to within rounding, and one more example never
+    takes another away (Balinski and Young 1982, Fair Representation).
+
+    Args:
+        labels: of all training examples, (n,).
+        rows: those that may be trained on, (m,).
+        size: how many to take, from 1 to m.
+        seed: the run's.
+    """
+    if size == len(rows):
+        return np.sort(rows)
+    # RandomState, whose numbers are the same in every version of NumPy; a Generator's need not be.
+    draw = np.random.RandomState([seed, _SUBSET])
+    shuffled = draw.permutation(rows)
+    place = np.empty(len(rows))
+    for label in np.unique(labels[rows]):
+        members = np.flatnonzero(labels[shuffled] == label)
+        place[members] = (np.arange(len(members)) + 0.5) / len(members)
+    return np.sort(shuffled[np.argsort(place, kind="stable")[:size]])

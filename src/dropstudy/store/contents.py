@@ -1,0 +1,255 @@
+"""What the rows of a study's database may hold: a study may come from anybody.
+
+A row's digest shows that it was not changed by chance; whoever means to can make one. Keys and names of files become
+paths, so that each must have its exact form, and everything else what this program would have written.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import fields
+from math import prod
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, get_args
+
+from dropstudy.core.profile import DataProfile
+from dropstudy.core.types import Arm, Optimizer, Run, Shape, Status
+from dropstudy.spec import plan
+from dropstudy.spec.arms import parse_arms
+from dropstudy.spec.study_file import parse_spec, parse_toml
+from dropstudy.store.paths import KEY, is_checkpoint_of, is_own
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Iterator, Mapping
+
+    from dropstudy.core.types import StudySpec
+
+_NOT_OURS = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
+"""What comes of reading JSON or TOML that is none, or holds something else than ours."""
+
+
+def run_of(text: str) -> Run:
+    """The run whose specification the database has as JSON."""
+    table = json.loads(text)
+    shape = {**table["shape"], "hidden": tuple(table["shape"]["hidden"])}
+    return Run(
+        **{
+            **table,
+            "arm": Arm(**table["arm"]),
+            "shape": Shape(**shape),
+            "optimizer": Optimizer(**table["optimizer"]),
+        }
+    )
+
+
+def first_wrong(db: sqlite3.Connection) -> str | None:
+    """What of the facts and runs this program would not have written, in words, or None."""
+    facts: dict[str, Any] = {}
+    for name, value in db.execute("SELECT name, value FROM meta"):
+        try:
+            facts[name] = json.loads(value)
+            sound = _FACTS.get(name, _anything)(facts[name])
+        except _NOT_OURS:
+            sound = False
+        if not sound:
+            return f"a fact '{name}' of another kind"
+    spec = None
+    if "specification" in facts:
+        if missing := [name for name in _WHEN_BEGUN if name not in facts]:
+            return f"no fact '{missing[0]}'"
+        try:
+            spec = parse_spec(parse_toml(facts["specification"].encode()))
+        except _NOT_OURS:
+            return "a specification that is none"
+    epochs = {key: found for key, *found in db.execute(_EPOCHS)}
+    cursor = db.execute("SELECT * FROM run ORDER BY position")
+    names = [column[0] for column in cursor.description]
+    for values in cursor:
+        row = dict(zip(names, values, strict=True))
+        for wrong in _faults_of_run(row, epochs.get(row["key"], [0, None, None]), spec, facts):
+            return f"{wrong} in the row of '{row['arm']}', seed {row['seed']}"
+    return None
+
+
+_EPOCHS = "SELECT key, count(*), min(epoch), max(epoch) FROM history GROUP BY key"
+
+
+def _faults_of_run(
+    row: Mapping[str, Any], epochs: list[int | None], spec: StudySpec | None, facts: Mapping[str, Any]
+) -> Iterator[str]:
+    """What is wrong in a row, in words; only the first can be relied on."""
+    key = row["key"]
+    if not KEY.fullmatch(key):
+        yield "a key that is none"
+    try:
+        run = run_of(row["specification"])
+        named = (run.key, run.arm.name, run.seed) == (key, row["arm"], row["seed"])
+        sound = named and (spec is None or _is_of(run, spec, facts))
+    except _NOT_OURS:
+        yield "a specification that is none"
+        return
+    if not sound:
+        yield "a specification that is not the study's, or not that of its key"
+    yield from _faults_of_progress(row, run, epochs)
+
+
+def _faults_of_progress(row: Mapping[str, Any], run: Run, epochs: list[int | None]) -> Iterator[str]:
+    """What is wrong of how far a run is."""
+    done = row["epochs_done"]
+    digests = (value for name, value in row.items() if name.endswith("sha256"))
+    if not all(digest is None or KEY.fullmatch(digest) for digest in digests):
+        yield "a digest that is none"
+    checkpoint = row["checkpoint"]
+    if checkpoint is not None and not is_checkpoint_of(checkpoint, run.key):
+        yield "a checkpoint that is not its own"
+    if (checkpoint is None) != (row["checkpoint_sha256"] is None):
+        yield "half a checkpoint"
+    if (checkpoint is not None) not in _CHECKPOINT.get(row["status"], ()):
+        yield "a status that does not fit"
+    if not 0 <= row["steps_done"] <= run.steps or done != row["steps_done"] // run.shape.steps:
+        yield "another number of steps"
+    if epochs != ([done, 1, done] if done else [0, None, None]):
+        yield f"{epochs[0]} of {done} epochs"
+    if row["status"] == "done":
+        yield from _faults_of_end(row, run)
+
+
+_CHECKPOINT: dict[str, set[bool]] = {
+    "planned": {False},
+    "running": {True},
+    "done": {False},
+    "diverged": {False},
+    "failed": {False, True},
+}
+"""Whether a run of a status has a checkpoint."""
+assert set(_CHECKPOINT) == set(get_args(Status))  # noqa: S101 - whoever adds a status is told here
+
+
+def _faults_of_end(row: Mapping[str, Any], run: Run) -> Iterator[str]:
+    """What is wrong of what a finished run has measured."""
+    done, epoch = row["epochs_done"], row["epoch"]
+    if done < run.epochs and not run.patience:
+        yield f"an end after {done} of {run.epochs} epochs"
+    if row["predictions_sha256"] is None or epoch is None or not 1 <= epoch <= done:
+        yield "an end without results"
+    if not all(_is_share(row[name]) for name in ("clean_accuracy", "noisy_accuracy", "test_accuracy")):
+        yield "an accuracy that is none"
+
+
+def _is_of(run: Run, spec: StudySpec, facts: Mapping[str, Any]) -> bool:
+    """Whether a run is one of the study, and its key that of its settings."""
+    shape = Shape(
+        prod(facts["input_shape"]),
+        run.shape.hidden,
+        len(facts["classes"]),
+        run.shape.train_size,
+        spec.batch_size,
+    )
+    known = run.shape.hidden in spec.hidden and _is_count(run.shape.train_size)
+    if run.shape != shape or not known or run.arm not in spec.arms or not _is_size(run.seed):
+        return False
+    if parse_arms([run.arm]) != (run.arm,):
+        return False
+    like = ("activation", "optimizer", "epochs", "validation", "precision", "restore_best", "patience")
+    if any(getattr(run, name) != getattr(spec, name) for name in like):
+        return False
+    if facts["semantics"] != plan.SEMANTICS:  # by other rules, of which this version knows nothing
+        return True
+    data = SimpleNamespace(sha256=facts["data_sha256"], scale=facts["scale"])
+    return run.key == plan.run_key(spec, data, shape, run.arm, seed=run.seed, precision=run.precision)
+
+
+# Facts
+
+
+def _anything(_: object) -> bool:
+    return True
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_digest(value: object) -> bool:
+    return isinstance(value, str) and KEY.fullmatch(value) is not None
+
+
+def _is_switch(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_size(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_count(value: object) -> bool:
+    return _is_size(value) and value != 0
+
+
+def _is_positive(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < math.inf
+
+
+def _is_share(value: object) -> bool:
+    return isinstance(value, (int, float)) and 0 <= value <= 1
+
+
+def _list_of(holds: Callable[[object], bool]) -> Callable[[object], bool]:
+    return lambda value: isinstance(value, list) and all(map(holds, value))
+
+
+def _are_texts_by_name(value: object) -> bool:
+    return isinstance(value, dict) and all(map(_is_text, value.values()))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_profile(value: object) -> bool:
+    """A `DataProfile` as JSON has it."""
+    if not isinstance(value, dict) or value.keys() != {field.name for field in fields(DataProfile)}:
+        return False
+    open_ = ("white", "background", "background_share")  # which data that are no images do not have
+    return (
+        _is_text(value["dtype"])
+        and _list_of(_is_count)(value["shape"])
+        and _is_switch(value["whole"])
+        and _is_positive(value["scale"])
+        and all(_is_number(value[name]) for name in ("low", "high", "typical"))
+        and all(value[name] is None or _is_number(value[name]) for name in open_)
+        and (value["white"] is None or value["white"] > 0)
+    )
+
+
+_WHEN_BEGUN: dict[str, Callable[[object], bool]] = {
+    "data": _is_text,
+    "data_sha256": _is_digest,
+    "data_source": _is_text,
+    "fallback": _is_switch,
+    "scale": _is_positive,
+    "input_shape": _list_of(_is_count),
+    "classes": _list_of(_is_text),
+    "n_train": _is_count,
+    "n_test": _is_count,
+    "semantics": _is_count,
+    "dropstudy": _is_text,
+    "jax": _is_text,
+    "python": _is_text,
+    "specification": _is_text,
+    "environment": _are_texts_by_name,
+    "study_file_due": _is_switch,
+    "seed_counts": _list_of(_is_count),
+}
+"""Facts that every study has that has begun, and what each must be."""
+
+_FACTS: dict[str, Callable[[Any], bool]] = {
+    **_WHEN_BEGUN,
+    "until_decided": _is_count,
+    "profile": _is_profile,
+    "earlier_margins": _list_of(_is_positive),
+    "files_due": _list_of(lambda value: isinstance(value, str) and is_own(value)),
+    "taken_out": lambda value: isinstance(value, dict) and all(map(_list_of(_anything), value.values())),
+}

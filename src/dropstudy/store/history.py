@@ -1,0 +1,48 @@
+"""A run's history in the form that Keras users know."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from dropstudy.core.types import METRICS, SHAPE, EpochMetrics, Run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+
+class History:
+    """What `keras.Model.fit` returns, with the clean metrics beside Keras' own.
+
+    Attributes:
+        epoch: epochs from 0, as Keras counts them here.
+        history: lists of floats by name: `loss`, `accuracy`, `val_loss` and `val_accuracy` mean what they do
+            in Keras; `clean_loss` and `clean_accuracy` are measured on training data with dropout off.
+        params: what Keras puts there: `epochs`, `steps`.
+    """
+
+    def __init__(self, run: Run, rows: Sequence[EpochMetrics]) -> None:
+        self.epoch = [row.epoch - 1 for row in rows]
+        self.history: dict[str, list[float]] = {
+            name: [float(getattr(row, name)) for row in rows] for name in METRICS
+        }
+        self.params = {"epochs": run.epochs, "steps": run.shape.steps}
+
+    def __repr__(self) -> str:
+        return f"History(epochs={len(self.epoch)}, metrics={list(self.history)})"
+
+
+def tidy(runs: Iterable[tuple[Run, Iterable[tuple[Any, ...]]]]) -> pd.DataFrame:
+    """One row per run and epoch: arm, hidden, train_size, seed, epoch, then the metrics and seconds.
+
+    `hidden` is text such as "512-512"; `train_size` counts the examples trained on.
+
+    Args:
+        runs: each with the rows of its history, tuples in the order of the fields of `EpochMetrics`.
+    """
+    rows = []
+    for run, history in runs:
+        about = (run.arm.name, run.shape.layers, run.shape.train_size, run.seed)
+        rows += [about + row for row in history]
+    return pd.DataFrame(rows, columns=["arm", *SHAPE, "seed", "epoch", *METRICS, "seconds"])

@@ -1,0 +1,165 @@
+"""Where a study keeps its files: flat folders, one file a run in each, so that many are swept or counted in one look.
+
+    weights/<key>.safetensors        of a finished run
+    predictions/<key>.safetensors    of a finished run, for each test example
+    checkpoints/<key>-<digest>.safetensors   what a run that is under way goes on from
+    tracebacks/<key>.txt             of a run that failed
+
+Only files whose whole name has this form, directly in these folders, are the study's. Whatever else lies there is
+somebody's: it is never removed. Nothing is removed through a link.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import suppress
+from stat import S_ISREG
+from typing import TYPE_CHECKING
+
+from dropstudy.core.atomic import UNFINISHED
+from dropstudy.errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+    from pathlib import Path
+
+DATABASE = "study.db"
+JOURNAL = f"{DATABASE}-journal"
+RESULTS = ("weights", "predictions")
+"""What a finished run leaves."""
+
+FOLDERS = (*RESULTS, "checkpoints", "tracebacks")
+FIGURES = "figures"
+FIGURE = re.compile(
+    r"(?:accuracy|active-units|confusion|difference|entropy|gap|loss|losses|payoff|rate-curve|reliability|seeds|side_by_side"
+    r"|(?:test|training|validation)_data|weight-norms)(?:-[0-9]+)?\.(?:png|svg|pdf|csv)"
+)
+"""Names of a report's figures and of their numbers: no others are read or removed."""
+
+WRITTEN = ("history.csv", "runs.csv", "summary.csv", "conclusion.txt", "report.html", "report.stamp")
+"""What a report writes beside its figures."""
+
+CONFIRMATION = "confirmation"
+"""The folder inside a study's that holds the studies which confirm it, or the one that does."""
+
+KEY = re.compile("[0-9a-f]{64}")
+"""A run's key, whole."""
+
+_RESULT = re.compile(rf"{KEY.pattern}\.safetensors")
+_CHECKPOINT = re.compile(rf"{KEY.pattern}-[0-9a-f]{{16}}\.safetensors")
+_OWN = dict(zip(FOLDERS, (_RESULT, _RESULT, _CHECKPOINT, re.compile(rf"{KEY.pattern}\.txt")), strict=True))
+
+
+class Layout:
+    """The places of files in a study's folder.
+
+    Args:
+        folder: the study's.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.database = folder / DATABASE
+
+    def result(self, what: str, key: str) -> Path:
+        """Where a run's `weights` or `predictions` are, or would be."""
+        return self.folder / what / f"{key}.safetensors"
+
+    def checkpoint(self, name: str) -> Path:
+        """Where the checkpoint is that the database calls `name`."""
+        return self.folder / "checkpoints" / name
+
+    def traceback(self, key: str) -> Path:
+        """Where the traceback of a failed run is."""
+        return self.folder / "tracebacks" / f"{key}.txt"
+
+    def present(self, what: str) -> set[str]:
+        """Keys of the runs whose `weights` or `predictions` are there."""
+        return {path.stem for path in self.own(what)}
+
+    def own(self, kind: str) -> list[Path]:
+        """The study's files in one of its folders, by their form."""
+        return list(_files(self.folder / kind, _OWN[kind]))
+
+    def strays(self, checkpoints: Collection[str]) -> Iterator[Path]:
+        """Files that a kill left behind: unfinished ones, and checkpoints other than those named.
+
+        Args:
+            checkpoints: the name of each that the database names.
+        """
+        for name in ("", *FOLDERS, FIGURES):
+            yield from _files(self.folder / name, UNFINISHED)
+        yield from (path for path in self.own("checkpoints") if path.name not in checkpoints)
+
+    def refuse_links(self) -> None:
+        """Refuse to write to a study one of whose own places is a link.
+
+        Raises:
+            StoreError: with the first such place.
+        """
+        confirming = (f"{CONFIRMATION}/{name}" for name in entries(self.folder / CONFIRMATION))
+        for name in (*FOLDERS, FIGURES, CONFIRMATION, *confirming, DATABASE, JOURNAL):
+            if (self.folder / name).is_symlink():
+                raise StoreError(
+                    str(self.folder / name),
+                    expected="a file or folder of the study's own",
+                    received="a link: what lies behind it is not the study's to write or remove",
+                    next_step="Replace the link by what it leads to, or choose another folder with --out.",
+                )
+
+    def foreign(self) -> list[str]:
+        """Names of what lies in the study's folders of runs, or in their place, and is not the study's."""
+        found = []
+        for kind in FOLDERS:
+            place = self.folder / kind
+            if place.is_symlink() or (place.exists() and not place.is_dir()):
+                found.append(kind)
+            ours = (_OWN[kind], UNFINISHED)
+            names = entries(place)
+            found += [f"{kind}/{name}" for name in names if not any(form.fullmatch(name) for form in ours)]
+        return found
+
+    def sizes(self) -> dict[str, int]:
+        """Bytes on disk of the database and of each kind of file."""
+        found = {"database": 0, **dict.fromkeys(FOLDERS, 0)}
+        with suppress(OSError):
+            found["database"] = self.database.stat().st_size
+        for kind in FOLDERS:
+            found[kind] = sum(map(_size, self.own(kind)))
+        return found
+
+
+def is_own(name: str) -> bool:
+    """Whether a path inside a study's folder, such as `weights/<key>.safetensors`, is one of a run's files."""
+    kind, _, rest = name.partition("/")
+    return kind in _OWN and _OWN[kind].fullmatch(rest) is not None
+
+
+def is_checkpoint_of(name: str, key: str) -> bool:
+    """Whether a name is one that a checkpoint of the run with that key may have."""
+    return _CHECKPOINT.fullmatch(name) is not None and name.startswith(key)
+
+
+def entries(folder: Path) -> list[str]:
+    """Names of all that lies in a folder; of none, where it is a link, is not there or cannot be read."""
+    try:
+        return [] if folder.is_symlink() else sorted(os.listdir(folder))  # noqa: PTH208 - names, not paths
+    except OSError:
+        return []
+
+
+def _files(folder: Path, form: re.Pattern[str]) -> Iterator[Path]:
+    """Regular files whose whole name has that form, and which are no links."""
+    for name in entries(folder):
+        if form.fullmatch(name):
+            with suppress(OSError):  # removed meanwhile
+                if S_ISREG((folder / name).lstat().st_mode):
+                    yield folder / name
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # removed meanwhile
+        return 0

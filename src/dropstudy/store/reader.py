@@ -1,0 +1,319 @@
+"""What a study's database and files say of it, for whoever asks."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+from dataclasses import dataclass, fields
+from itertools import groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dropstudy.core.tensors import read_tensors
+from dropstudy.core.text import plain_name
+from dropstudy.core.types import EpochMetrics
+from dropstudy.errors import DamagedFile, StoreError
+from dropstudy.store import ledger
+from dropstudy.store.contents import run_of
+from dropstudy.store.database import errors_named
+from dropstudy.store.paths import RESULTS, Layout
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from dropstudy.core.types import Run, Status
+
+HISTORY = tuple(field.name for field in fields(EpochMetrics))
+"""Columns of a history in the database, after the run's key."""
+
+MEASURED = {
+    "epoch": "epoch",
+    "clean_loss": "clean_loss",
+    "clean_accuracy": "clean_accuracy",
+    "noisy_loss": "noisy_loss",
+    "noisy_accuracy": "noisy_accuracy",
+    "test_loss": "loss",
+    "test_accuracy": "accuracy",
+    "brier": "brier",
+}
+"""Columns of a finished run's measurements, and the fields of `FinalMetrics` that they hold."""
+
+_CAUSE = 1000  # characters of the cause of a failure that are told
+
+_COLUMNS = ", ".join(f"history.{name}" for name in HISTORY)
+_TESTED = ", ".join(f"tested.{name}" for name in HISTORY)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far a run is.
+
+    Args:
+        run: which.
+        status: of it.
+        epochs_done: epochs committed.
+        last: the last of them, None before the first.
+        test_accuracy: of a finished run, in [0, 1]; else None.
+        tested: of a finished run the epoch whose weights were kept and tested: the last, or the best; else None.
+    """
+
+    run: Run
+    status: Status
+    epochs_done: int
+    last: EpochMetrics | None
+    test_accuracy: float | None
+    tested: EpochMetrics | None = None
+
+
+@dataclass(frozen=True)
+class ResultFiles:
+    """What finished runs left, as one state of the database names it.
+
+    Args:
+        layout: where the files are.
+        rows: status of each run by key, and the digests of its files by kind; None where a file was not to be kept.
+    """
+
+    layout: Layout
+    rows: Mapping[str, tuple[Status, Mapping[str, str | None]]]
+
+    def kept(self, what: str, key: str) -> bool:
+        """True where a run finished and its `weights` or `predictions` were to be kept."""
+        status, digests = self.rows[key]
+        return status == "done" and digests[what] is not None
+
+    def there(self, what: str, key: str) -> bool:
+        """True where they were, and have not been removed."""
+        return self.kept(what, key) and self.layout.result(what, key).is_file()
+
+    def read(self, what: str, key: str) -> dict[str, NDArray[Any]]:
+        """The tensors of a run's `weights` or `predictions`, by name.
+
+        Raises:
+            DamagedFile: the file is not what was written.
+            StoreError: the run has none, or its file is gone.
+        """
+        status, digests = self.rows.get(key, ("planned", dict.fromkeys(RESULTS)))
+        digest, path = digests[what], self.layout.result(what, key)
+        if status == "done" and digest is not None and path.is_file():
+            return read_tensors(path, sha256=digest)[0]
+        received, next_step = "no such file", f"`{self._command()}` trains what is missing."
+        if status == "diverged":
+            received = "none: this run diverged, and has no result"
+            next_step = "Take one that finished: `--arm` and `--seed` choose it."
+        elif status == "done" and digest is None:
+            received = "none: this study was not to keep them"
+            next_step = "Train the run in a new study with --out that keeps weights."
+        raise StoreError(
+            str(path), expected=f"the {what} of a finished run", received=received, next_step=next_step
+        )
+
+    def _command(self) -> str:
+        return f"dropstudy run {shlex.quote(str(self.layout.folder))}"
+
+
+class Records:
+    """Everything that can be asked of a study.
+
+    Args:
+        db: its database.
+        layout: where its files are.
+    """
+
+    def __init__(self, db: sqlite3.Connection, layout: Layout) -> None:
+        self._db = db
+        self._layout = layout
+
+    # The study
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """Facts recorded when the study began, by name."""
+        return {name: json.loads(value) for name, value in self._ask("SELECT name, value FROM meta")}
+
+    @property
+    def digest(self) -> str:
+        """A digest of all that is recorded of all runs: another one after every commit."""
+        rows = self._ask("SELECT key, sha256 FROM run ORDER BY key")
+        return hashlib.sha256(repr(rows).encode()).hexdigest()
+
+    # Its runs
+
+    def runs(self, *statuses: Status) -> tuple[Run, ...]:
+        """Runs in the order of the plan, all of them or those of some statuses."""
+        rows = self._ask("SELECT specification, status FROM run ORDER BY position, key")
+        return tuple(run_of(text) for text, status in rows if not statuses or status in statuses)
+
+    def status(self) -> dict[str, Status]:
+        """Status by key."""
+        return dict(self._ask("SELECT key, status FROM run"))
+
+    def standings(self) -> list[Standing]:
+        """How far every run is, in the order of the plan."""
+        rows = self._ask(
+            f"SELECT specification, status, epochs_done, test_accuracy, {_COLUMNS}, {_TESTED} FROM run"  # noqa: S608 - our own column names
+            " LEFT JOIN history ON history.key = run.key AND history.epoch = run.epochs_done"
+            " LEFT JOIN history AS tested ON tested.key = run.key AND tested.epoch = run.epoch"
+            " ORDER BY position, run.key"
+        )
+        return [
+            Standing(
+                run_of(text),
+                status,
+                epochs,
+                _epoch(metrics[: len(HISTORY)]),
+                test_accuracy,
+                _epoch(metrics[len(HISTORY) :]),
+            )
+            for text, status, epochs, test_accuracy, *metrics in rows
+        ]
+
+    def tested_epoch(self, key: str) -> EpochMetrics | None:
+        """What a finished run's history says of the epoch whose weights were kept and tested; else None."""
+        rows = self._ask(
+            f"SELECT {_TESTED} FROM run JOIN history AS tested"  # noqa: S608 - our own column names
+            " ON tested.key = run.key AND tested.epoch = run.epoch WHERE run.key = ?",
+            key,
+        )
+        return _epoch(rows[0]) if rows else None
+
+    def finals(self) -> list[dict[str, Any]]:
+        """Key, arm, seed and measurements of every finished run, in the order of the plan; None for what has none."""
+        names = ("key", "arm", "seed", *MEASURED, "device")
+        rows = self._ask(
+            f"SELECT {', '.join(names)} FROM run WHERE status = 'done' ORDER BY position, key"  # noqa: S608 - our own column names
+        )
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+    def failures(self) -> list[str]:
+        """Runs that failed or diverged, in words, with the cause."""
+        rows = self._ask(
+            "SELECT arm, seed, status, error FROM run WHERE status IN ('failed', 'diverged')"
+            " ORDER BY position, key"
+        )
+        return [
+            f"'{plain_name(arm)}', seed {seed} {status}: {plain_name(cause or 'unknown', _CAUSE)}"
+            for arm, seed, status, cause in rows
+        ]
+
+    def history(self, key: str) -> tuple[EpochMetrics, ...]:
+        """Rows of a run, by epoch. SQLite knows no NaN: its NULL reads as one.
+
+        Raises:
+            DamagedFile: they are not what was written.
+        """
+        rows = self._history_rows(" WHERE run.key = ?", key)
+        return tuple(EpochMetrics(*row) for row in rows.get(key, ()))
+
+    def histories(self) -> dict[str, tuple[EpochMetrics, ...]]:
+        """Rows of every run that has begun, by key, as `history` gives them; all at once is quicker than one by one."""
+        return {key: tuple(EpochMetrics(*row) for row in rows) for key, rows in self.history_rows().items()}
+
+    def history_rows(self) -> dict[str, list[tuple[Any, ...]]]:
+        """As `histories`, each row a plain tuple in the order of the fields of `EpochMetrics`."""
+        return self._history_rows("")
+
+    def progress(self, key: str) -> tuple[int, dict[str, NDArray[Any]] | None]:
+        """Steps done and the state after them, None before the first.
+
+        Raises:
+            DamagedFile: the checkpoint is gone or not what was written.
+        """
+        ((steps, name, digest),) = self._ask(
+            "SELECT steps_done, checkpoint, checkpoint_sha256 FROM run WHERE key = ?", key
+        )
+        if name is None:
+            return 0, None
+        path = self._layout.checkpoint(name)
+        if not path.exists():
+            raise DamagedFile(str(path), expected="the checkpoint that was written", received="no such file")
+        return steps, read_tensors(path, sha256=digest)[0]
+
+    def weights(self, key: str) -> dict[str, NDArray[Any]]:
+        """The trained weights of a finished run, by tensor name.
+
+        Raises:
+            DamagedFile: the file is not what was written.
+            StoreError: the run is not finished, its weights were not to be kept, or its file is gone.
+        """
+        return self.result_files().read("weights", key)
+
+    def predictions(self, key: str) -> dict[str, NDArray[Any]]:
+        """`labels`, `confidence` and `likelihood` of a finished run per test example.
+
+        Raises:
+            As `weights` does.
+        """
+        return self.result_files().read("predictions", key)
+
+    def result_files(self) -> ResultFiles:
+        """The files of all finished runs as the database names them now, to be read later without it."""
+        columns = ", ".join(f"{what}_sha256" for what in RESULTS)
+        rows = self._ask(f"SELECT key, status, {columns} FROM run")  # noqa: S608 - our own column names
+        return ResultFiles(
+            self._layout,
+            {key: (status, dict(zip(RESULTS, digests, strict=True))) for key, status, *digests in rows},
+        )
+
+    def path(self, what: str, key: str) -> Path:
+        """Where a run's `weights`, `predictions` or `traceback` is, or would be."""
+        return self._layout.traceback(key) if what == "traceback" else self._layout.result(what, key)
+
+    def sizes(self) -> dict[str, int]:
+        """Bytes on disk: `database`, `weights`, `predictions`, `checkpoints`, `tracebacks`."""
+        return self._layout.sizes()
+
+    def lost(self) -> tuple[Run, ...]:
+        """Finished runs whose predictions, or weights that were to be kept, are no longer there."""
+        present = {what: self._layout.present(what) for what in RESULTS}
+        rows = self._ask(
+            "SELECT key, specification, weights_sha256, predictions_sha256 FROM run WHERE status = 'done'"
+            " ORDER BY position, key"
+        )
+        return tuple(
+            run_of(text)
+            for key, text, *digests in rows
+            if any(digest and key not in present[what] for what, digest in zip(RESULTS, digests, strict=True))
+        )
+
+    # Inside
+
+    def _ask(self, question: str, *values: object) -> list[Any]:
+        with errors_named(self._layout.database):
+            return self._db.execute(question, values).fetchall()
+
+    def _history_rows(self, where: str, *values: str) -> dict[str, list[tuple[Any, ...]]]:
+        answer = self._ask(
+            f"SELECT run.key, arm, run.seed, history_sha256, {_COLUMNS} FROM run"  # noqa: S608 - our own column names
+            f" LEFT JOIN history ON history.key = run.key{where} ORDER BY run.key, history.epoch",
+            *values,
+        )
+        found: dict[str, list[tuple[Any, ...]]] = {}
+        for (key, arm, seed, digest), group in groupby(answer, itemgetter(0, 1, 2, 3)):
+            rows = [row[4:] for row in group if row[4] is not None]
+            if ledger.history_digest(rows) != digest:
+                raise DamagedFile(
+                    str(self._layout.database),
+                    expected=f"the history of '{plain_name(arm)}', seed {seed} that was written",
+                    received="other numbers",
+                    next_step="Restore it from a copy, or start a new study with --out.",
+                )
+            if rows:
+                found[key] = [_with_nan(row) if None in row else row for row in rows]
+        return found
+
+
+def _with_nan(row: Iterable[Any]) -> tuple[Any, ...]:
+    return tuple(np.nan if value is None else value for value in row)
+
+
+def _epoch(metrics: Sequence[Any]) -> EpochMetrics | None:
+    """A row of a history, whose key the database has not given; None where there is no such row."""
+    return None if metrics[0] is None else EpochMetrics(*_with_nan(metrics))

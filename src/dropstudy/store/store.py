@@ -1,0 +1,322 @@
+"""The store of a study: which runs there are, what they did, and their weights. One writer, the coordinator.
+
+The order of writes is the same everywhere: the files first, complete and synced under their own names; then one
+transaction that names them; then the files that they replace go. A kill at any point leaves the last committed
+segment. Whoever only reads has a copy of the database in memory, as it stood after a commit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Self
+
+from dropstudy.core.atomic import write_files, write_text
+from dropstudy.core.tensors import to_bytes
+from dropstudy.errors import StoreError
+from dropstudy.store import database, ledger
+from dropstudy.store.paths import DATABASE, RESULTS, Layout
+from dropstudy.store.reader import HISTORY, MEASURED, Records, Standing
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from dropstudy.core.types import Run, SegmentResult
+
+__all__ = ["DATABASE", "Standing", "Store"]
+
+_columns = attrgetter(*HISTORY)
+
+WEIGHTS = "weights/"
+"""What the names of the weights begin with in a state; the moments' begin otherwise."""
+
+_FILES_DUE = "files_due"
+"""Fact: files of runs that were taken out of the study, which a kill may have left behind."""
+
+_NOT_DONE = {
+    "status": "planned",
+    "epochs_done": 0,
+    "steps_done": 0,
+    "checkpoint": None,
+    "checkpoint_sha256": None,
+    "weights_sha256": None,
+    "predictions_sha256": None,
+    **dict.fromkeys(MEASURED),
+    "error": None,
+}
+
+
+class Store(Records):
+    """A study directory's database and files.
+
+    Args:
+        folder: the study directory.
+        write: for the coordinator, who alone may. Else what is seen is the study as it is now: open it anew to see
+            what came later.
+        create: make the database if there is none; for a writer.
+
+    Raises:
+        StoreError: there is no study, its database cannot be used, or a place to write to is a link.
+    """
+
+    def __init__(self, folder: Path, *, write: bool = False, create: bool = False) -> None:
+        self.folder = folder
+        layout = Layout(folder)
+        path = layout.database
+        if write or create:
+            layout.refuse_links()
+        db = database.connect(path, create=create) if write or create else database.snapshot(path)
+        super().__init__(db, layout)
+        self._file = _identity(path)
+        self._version = self._data_version()
+
+    def close(self) -> None:
+        """Release the database."""
+        self._db.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # What the study is
+
+    def begin(self, meta: Mapping[str, Any], runs: Iterable[Run]) -> None:
+        """Record the study's facts and its runs, in one transaction, and remove what kills have left behind.
+
+        Runs that are there already keep all but their place in the order; a fact replaces one of its name.
+        """
+        places = dict(self._ask("SELECT key, position FROM run"))
+        moved, new = [], []
+        for position, run in enumerate(runs):
+            if run.key not in places:
+                new.append((run.key, position, run.arm.name, run.seed, json.dumps(asdict(run))))
+            elif places[run.key] != position:
+                moved.append((position, run.key))
+        with self._transaction() as db:
+            self._put(db, meta)
+            db.executemany("UPDATE run SET position = ? WHERE key = ?", moved)
+            db.executemany(
+                "INSERT INTO run (key, position, arm, seed, specification) VALUES (?, ?, ?, ?, ?)", new
+            )
+            for key, *_ in new:
+                ledger.seal_run(db, key)
+        self._remove_due()
+        named = {name for (name,) in self._ask("SELECT checkpoint FROM run WHERE checkpoint IS NOT NULL")}
+        for path in list(self._layout.strays(named)):
+            _remove(path)
+
+    def record(self, meta: Mapping[str, Any]) -> None:
+        """Record facts; each replaces one of its name."""
+        with self._transaction() as db:
+            self._put(db, meta)
+
+    # What happens to them
+
+    def commit(self, results: Iterable[tuple[Run, SegmentResult]], *, keep_weights: bool = True) -> None:
+        """Keep segments of as many runs: their files, then their rows, in one transaction.
+
+        The state of a finished run is reduced to its weights, or to nothing.
+
+        Args:
+            results: what came of one segment of each run.
+            keep_weights: whether a finished run leaves its weights.
+
+        Raises:
+            StoreError: the disk is full, or the study's folder is gone; what was committed before is intact.
+        """
+        self._check_still_there()
+        contents: dict[Path, bytes] = {}
+        columns: dict[str, dict[str, Any]] = {}
+        rows: list[tuple[Any, ...]] = []
+        for run, result in results:
+            columns[run.key] = self._outcome(run, result, contents, keep_weights=keep_weights)
+            rows += [(run.key, *_columns(row)) for row in result.history]
+        write_files(contents)
+        with self._transaction() as db:
+            db.executemany(f"INSERT INTO history VALUES ({', '.join('?' * (len(HISTORY) + 1))})", rows)  # noqa: S608 - placeholders
+            replaced = [path for key in columns for path in self._replaced(key)]
+            for key, values in columns.items():
+                self._update(key, values)
+        for path in replaced:
+            if path not in contents:
+                _remove(path)
+
+    def fail(self, run: Run, cause: str, traceback: str) -> None:
+        """Record that a run ended without a result, and why."""
+        self._check_still_there()
+        write_text(self._layout.traceback(run.key), traceback)
+        with self._transaction():
+            self._update(run.key, {"status": "failed", "error": cause})
+
+    def restart(self, runs: Iterable[Run]) -> None:
+        """Forget what runs have done: for those whose checkpoint is damaged or whose results are gone."""
+        self._check_still_there()
+        files: list[Path] = []
+        with self._transaction() as db:
+            for run in runs:
+                files += self._replaced(run.key)
+                files += [self._layout.result(what, run.key) for what in RESULTS]
+                db.execute("DELETE FROM history WHERE key = ?", (run.key,))
+                self._update(run.key, _NOT_DONE)
+        for path in files:
+            _remove(path)
+
+    def remove(self, runs: Iterable[Run], meta: Mapping[str, Any]) -> None:
+        """Remove runs, their histories and files, and record facts in the same transaction."""
+        self._check_still_there()
+        keys = [run.key for run in runs]
+        with self._transaction() as db:
+            files = [path.relative_to(self.folder).as_posix() for key in keys for path in self._files(key)]
+            db.executemany("DELETE FROM history WHERE key = ?", [(key,) for key in keys])
+            db.executemany("DELETE FROM run WHERE key = ?", [(key,) for key in keys])
+            self._put(db, {**meta, _FILES_DUE: files})
+        self._remove_due()
+
+    def _files(self, key: str) -> list[Path]:
+        results = [self._layout.result(what, key) for what in RESULTS]
+        return [*self._replaced(key), *results, self._layout.traceback(key)]
+
+    def _remove_due(self) -> None:
+        """Remove the files of runs that are no longer there, where a kill left them."""
+        if due := self.meta.get(_FILES_DUE):
+            for name in due:
+                _remove(self.folder / name)
+            self.record({_FILES_DUE: []})
+
+    def drop_weights(self, keys: Iterable[str]) -> None:
+        """Remove the weights of finished runs. Histories, predictions and what was measured stay."""
+        self._check_still_there()
+        keys = tuple(keys)
+        with self._transaction():
+            for key in keys:
+                self._update(key, {"weights_sha256": None})
+        for key in keys:
+            _remove(self._layout.result("weights", key))
+
+    # Inside
+
+    def _put(self, db: sqlite3.Connection, meta: Mapping[str, Any]) -> None:
+        facts = [(name, json.dumps(value)) for name, value in meta.items()]
+        db.executemany("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", facts)
+        ledger.seal_meta(db)
+
+    def _outcome(
+        self, run: Run, result: SegmentResult, contents: dict[Path, bytes], *, keep_weights: bool
+    ) -> dict[str, Any]:
+        """A run's columns after a segment; the files that they name are added to `contents`."""
+        done = result.done // run.shape.steps
+        columns = {
+            "epochs_done": done,
+            "steps_done": result.done,
+            "device": result.device,
+            "error": None,
+            "checkpoint": None,
+            "checkpoint_sha256": None,
+        }
+        if result.diverged:
+            return columns | {
+                "status": "diverged",
+                "error": f"the loss was no longer finite in epoch {done}",
+            }
+        if result.final is None:
+            content = to_bytes(result.state, {"key": run.key, "step": str(result.done)})
+            digest = hashlib.sha256(content).hexdigest()
+            name = f"{run.key}-{digest[:16]}.safetensors"
+            contents[self._layout.checkpoint(name)] = content
+            return columns | {"status": "running", "checkpoint": name, "checkpoint_sha256": digest}
+        arrays: dict[str, dict[str, NDArray[Any]]] = {
+            "predictions": {
+                name: getattr(result.final, name) for name in ("labels", "confidence", "likelihood")
+            }
+        }
+        if keep_weights:
+            arrays["weights"] = {
+                name.removeprefix(WEIGHTS): array
+                for name, array in result.state.items()
+                if name.startswith(WEIGHTS)
+            }
+        about = {"key": run.key, "arm": run.arm.name, "seed": str(run.seed)}
+        for what, tensors in arrays.items():
+            content = to_bytes(tensors, about)
+            contents[self._layout.result(what, run.key)] = content
+            columns[f"{what}_sha256"] = hashlib.sha256(content).hexdigest()
+        measured = {name: getattr(result.final, field) for name, field in MEASURED.items()}
+        return columns | {"status": "done", **measured}
+
+    def _replaced(self, key: str) -> list[Path]:
+        """Files of a run that go once its next state is committed."""
+        rows = self._ask("SELECT checkpoint, status FROM run WHERE key = ?", key)
+        checkpoint, status = rows[0] if rows else (None, None)
+        paths = [self._layout.traceback(key)] if status == "failed" else []
+        return paths if checkpoint is None else [*paths, self._layout.checkpoint(checkpoint)]
+
+    def _update(self, key: str, columns: Mapping[str, Any]) -> None:
+        settings = ", ".join(f"{name} = ?" for name in columns)
+        self._db.execute(f"UPDATE run SET {settings} WHERE key = ?", (*columns.values(), key))  # noqa: S608 - our own column names
+        ledger.seal_run(self._db, key)
+
+    def _check_still_there(self) -> None:
+        """Or else the folder of a study that was moved or deleted would be made again, around nothing."""
+        now = _identity(self._layout.database)
+        if now is None:
+            raise StoreError(
+                str(self._layout.database),
+                expected="the database of the study that is running",
+                received="no such file: it was moved or deleted meanwhile",
+                next_step="Put the folder back and run the same command again.",
+            )
+        if now != self._file:
+            raise self._replaced_meanwhile()
+
+    def _check_unchanged(self) -> None:
+        if self._data_version() != self._version:
+            raise self._replaced_meanwhile()
+
+    def _replaced_meanwhile(self) -> StoreError:
+        return StoreError(
+            str(self._layout.database),
+            expected="the database as this process left it",
+            received="another one: it was replaced, or written to, meanwhile",
+            next_step="Run the same command again: it goes on from what the database says now.",
+        )
+
+    def _data_version(self) -> int:
+        """A number that changes when anybody but this connection changes the database."""
+        return int(self._ask("PRAGMA data_version")[0][0])
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with database.errors_named(self._layout.database):
+            try:
+                database.patiently(self._db, "BEGIN IMMEDIATE")
+                self._check_unchanged()
+                yield self._db
+                database.patiently(self._db, "COMMIT")
+            except BaseException:
+                if self._db.in_transaction:  # a full disk ends it by itself
+                    self._db.execute("ROLLBACK")
+                raise
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What tells a file from another one that takes its name; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _remove(path: Path) -> None:
+    if not path.parent.is_symlink():  # else it would be a file of somebody else's
+        with suppress(OSError):  # it is in nobody's way: nothing reads it
+            path.unlink()

@@ -1,0 +1,1 @@
+"""The Python API: make a study, run it, read it."""

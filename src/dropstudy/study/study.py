@@ -1,0 +1,242 @@
+"""A study from Python: make it, run it, read it."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import replace
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dropstudy.analysis.sequential import MOST, until_decided
+from dropstudy.core.hardware import choose_device
+from dropstudy.errors import InvalidArgument, StoreError
+from dropstudy.runtime.dry_run import rehearse
+from dropstudy.runtime.progress.inline import InlineTable, in_notebook
+from dropstudy.runtime.progress.table import Screen
+from dropstudy.runtime.removal import take_out
+from dropstudy.runtime.run import train_missing
+from dropstudy.spec import merge
+from dropstudy.spec.study_file import STUDY_FILE, read_spec
+from dropstudy.store import directory
+from dropstudy.store.directory import is_there
+from dropstudy.store.locking import lock
+from dropstudy.store.store import Store
+from dropstudy.study.results import Results
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from concurrent.futures import Executor
+
+    from dropstudy.analysis.verdict import Verdict
+    from dropstudy.runtime.dry_run import Rehearsal
+    from dropstudy.runtime.scheduler import Listener
+
+STUDIES = Path("studies")
+
+
+class Study(Results):
+    """A directory that holds a specification, its runs, and what they did.
+
+    Args:
+        spec: name of a preset, path of a study file, or the folder of a study that exists.
+        out: the study's folder; `studies/<name>` where it is not given.
+        data_dir: folder to look for named datasets in, before `$DROPSTUDY_DATA`.
+        overrides: fields of the study file by name, for instance `epochs=5` or `rates=[0, 0.5]`.
+
+    Attributes:
+        folder: the study's.
+        spec: what it compares: what its folder has already, and what is asked for besides.
+        kept: what it has beyond what is asked for, one line a field; nothing is lost where less is asked for.
+
+    Raises:
+        InvalidArgument: a field cannot be used, or `out` holds a study whose runs could not stand in one table
+            with those asked for.
+
+    Example:
+        >>> study = Study("notebook", out="studies/first", epochs=2)
+        >>> study.run()                                      # doctest: +SKIP
+        >>> study.history("dropout 0.8").history["accuracy"]  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        spec: str | Path = "notebook",
+        *,
+        out: str | Path | None = None,
+        data_dir: str | Path | None = None,
+        **overrides: Any,
+    ) -> None:
+        if out is not None and not str(out).strip():
+            raise InvalidArgument("out", expected="a folder such as studies/first", received=repr(out))
+        asked = read_spec(directory.source(spec), overrides)
+        self.folder = Path(out) if out is not None else directory.named(spec) or STUDIES / asked.name
+        self._data_dir = None if data_dir is None else Path(data_dir)
+        self.spec = directory.agreed(self.folder, asked)
+        self.kept = merge.additions(asked, self.spec)
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Study:
+        """A study that exists, to read it.
+
+        Raises:
+            StoreError: there is none in that folder.
+        """
+        if not str(folder).strip() or not is_there(Path(folder)):
+            raise StoreError(
+                str(folder) or "''",
+                expected=f"the folder of a study, with a {STUDY_FILE}",
+                received="no such file",
+                next_step=f"To make one there: dropstudy run --out {shlex.quote(str(folder))}",
+            )
+        # By its file: a folder may bear the name of a preset.
+        return cls(Path(folder) / STUDY_FILE, out=folder)
+
+    def __repr__(self) -> str:
+        arms = ", ".join(repr(arm.name) for arm in self.spec.arms)
+        return f"Study({str(self.folder)!r}: {arms}; seeds {len(self.spec.seeds)}, epochs {self.spec.epochs})"
+
+    def _repr_html_(self) -> str:
+        """For a notebook: what the study is, and what it shows as far as it has results."""
+        from dropstudy.analysis.verdict.notebook import html  # noqa: PLC0415 - pandas is slow to import
+
+        about = f"<p>{escape(repr(self))}</p>"
+        done = directory.begun(self.folder) and any(s.status == "done" for s in self.standings())
+        return f"{about}\n{html(self.verdict())}" if done else about
+
+    def rehearse(
+        self, *, workers: int | None = None, device: str = "auto", executor: Executor | None = None
+    ) -> Rehearsal:
+        """What training would take: runs, parameters, disk, and time from a short measurement. Nothing is kept.
+
+        Args:
+            workers: as for `run`.
+            device: likewise.
+            executor: likewise.
+
+        Raises:
+            DropstudyError: whatever `run` would refuse.
+        """
+        return rehearse(
+            self.folder,
+            self.spec,
+            data_dir=self._data_dir,
+            worker_count=_checked(workers),
+            device=choose_device(device),
+            executor=executor,
+        )
+
+    def run(
+        self,
+        *,
+        workers: int | None = None,
+        device: str = "auto",
+        executor: Executor | None = None,
+        listener: Listener | None = None,
+    ) -> Study:
+        """Train what is missing, and keep it. A finished study returns at once.
+
+        Args:
+            workers: local processes, one thread each; as many as physical cores where it is not given.
+            device: `cpu`, `gpu`, or `auto` for the GPU where there is one that jax can use.
+            executor: trains the segments in place of local processes; `workers` then says how many it has. It
+                stays the caller's, who shuts it down.
+            listener: told what happens; shows a table on a terminal and in a notebook, Keras' epoch lines
+                elsewhere, where it is not given.
+
+        Raises:
+            DropstudyError: before any training, for whatever cannot be used.
+            StoreError: the disk is full or the folder is gone; what was kept before is intact.
+            StudyLocked: another process runs this study.
+            RunsFailed: every run failed; with some, they are told of and `failures()` has them.
+        """
+        workers = _checked(workers)
+        chosen = choose_device(device)
+        if self.finished:  # another margin needs no training
+            directory.set_margin(self.folder, self.spec.margin)
+        else:
+            self.spec = train_missing(
+                self.folder,
+                self.spec,
+                data_dir=self._data_dir,
+                workers=workers,
+                device=chosen,
+                executor=executor,
+                listener=default_listener() if listener is None else listener,
+            )
+        return self
+
+    def run_until_decided(self, *, max_seeds: int = MOST, **how: Any) -> Verdict:
+        """Train, look at the verdict, and add seeds until it is decided or there are `max_seeds`.
+
+        The verdict then allows for this looking, and goes on to: its error stays at 5% however often one looks.
+
+        Args:
+            max_seeds: the most to train.
+            how: as for `run`.
+
+        Raises:
+            InvalidArgument: before any training, for too few seeds.
+        """
+        how["listener"] = how.get("listener") or default_listener()
+
+        def look(seeds: tuple[int, ...]) -> Verdict:
+            self.spec = replace(self.spec, seeds=seeds)
+            self.run(**how)
+            with lock(self.folder), Store(self.folder, write=True) as store:
+                store.record({directory.UNTIL_DECIDED: max_seeds})
+            return self.verdict()
+
+        return until_decided(self.spec.seeds, max_seeds, look, how["listener"].notice)
+
+    def confirm(self, **how: Any) -> Verdict:
+        """Train the arm that was chosen, and the baseline, on fresh seeds; the verdict has both estimates.
+
+        Args:
+            how: as for `run`.
+
+        Raises:
+            InvalidArgument: nothing was chosen, nothing may be, or the baseline was.
+        """
+        from dropstudy.analysis import confirm as confirming  # noqa: PLC0415 - scipy is slow to import
+
+        now = self.now()
+        for where in confirming.prepare(self.folder, now.spec, now.verdict):
+            fresh = Study(where / STUDY_FILE, out=where, data_dir=self._data_dir)
+            fresh.run(**how)
+        return self.verdict()
+
+    def remove(
+        self,
+        *,
+        seeds: Sequence[int] | None = None,
+        train_sizes: Sequence[int | str] | None = None,
+        arms: Sequence[str] | None = None,
+        hidden: Sequence[Sequence[int]] | None = None,
+    ) -> Study:
+        """Take a part out of the study again, with its runs and their files. Nothing is asked.
+
+        Args:
+            seeds: which.
+            train_sizes: counts of training examples, or "all".
+            arms: names of arms, the baseline not among them.
+            hidden: networks by their layer widths, `[[64], [512, 512]]`.
+
+        Raises:
+            InvalidArgument: the study has no such thing, or it is the baseline or the last of its kind.
+            StudyLocked: a process runs the study.
+        """
+        going = take_out(self.folder, seeds=seeds, train_sizes=train_sizes, arms=arms, hidden=hidden)
+        self.spec, self.kept = going.spec, []
+        return self
+
+
+def default_listener() -> Listener:
+    """What shows a study while it trains, wherever that is."""
+    return InlineTable() if in_notebook() else Screen()
+
+
+def _checked(workers: int | None) -> int | None:
+    if workers is not None and workers < 1:
+        raise InvalidArgument("workers", expected="a whole number of 1 or more", received=str(workers))
+    return workers

@@ -1,5 +1,0 @@
-"""A study's page, served on this machine and kept up to date while the study runs. Reads alone."""
-
-from dropstudy.view.server import Doors, listen, server_of
-
-__all__ = ["Doors", "listen", "server_of"]

@@ -1,0 +1,136 @@
+"""Who is taken for what, who changes sides, what weights show, and their pictures: against scikit-learn and NumPy."""
+
+import base64
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.metrics import confusion_matrix
+
+from dropstudy.analysis.stats.confusion import confusion, flips
+from dropstudy.analysis.stats.weights import active_shares, strongest_units, unit_norms
+from dropstudy.core.types import Arm
+from dropstudy.models import keras
+from dropstudy.models.mc_dropout import noisy, sampled_probabilities
+from dropstudy.report.sections.images import data_address, example, tiles
+from networks import network as random_weights
+
+
+def test_confusion_is_the_mean_of_scikit_learns():
+    rng = np.random.default_rng(0)
+    truth, labels = rng.integers(0, 4, 200), rng.integers(0, 4, (3, 200)).astype(np.uint8)
+    theirs = np.mean([confusion_matrix(truth, row, labels=range(4)) for row in labels], axis=0)
+    assert confusion(labels, truth, 4) == pytest.approx(theirs)
+
+
+def test_an_example_changes_sides_where_most_seeds_of_both_arms_say_so():
+    truth = np.array([0, 1, 2, 3, 4])
+    before = [[9, 1, 2, 9, 4], [9, 1, 2, 3, 4], [8, 1, 9, 9, 4]]
+    after = [[0, 7, 2, 3, 4], [0, 7, 2, 3, 9], [0, 1, 2, 9, 4]]
+    gained, lost = flips(before, after, truth)
+    assert [flip.example for flip in gained] == [0, 3]
+    assert (gained[0].truth, gained[0].before, gained[0].after) == (0, 9, 0)
+    assert (gained[0].right_before, gained[0].right_after) == (0, 1)
+    assert [(flip.example, flip.before, flip.after) for flip in lost] == [(1, 1, 7)]
+    assert flips(before, before, truth) == ([], [])
+    assert flips(after, before, truth)[0] == [
+        type(lost[0])(1, 1, lost[0].after, lost[0].before, lost[0].right_after, lost[0].right_before)
+    ]
+
+
+def test_an_arm_that_is_wrong_in_most_seeds_is_told_by_its_most_frequent_mistake():
+    mixed, right = [[2], [2], [7], [7], [1]], [[2], [2], [2], [7], [7]]
+    gained, lost = flips(mixed, right, [2])
+    assert (gained[0].before, gained[0].after) == (7, 2)
+    assert lost == []
+    gained, lost = flips(right, [[2], [2], [7], [3], [1]], [2])
+    assert (lost[0].before, lost[0].after) == (2, 1)
+    assert gained == []
+
+
+def test_half_of_the_seeds_are_not_most():
+    gained, lost = flips([[1], [0]], [[0], [0]], [0])
+    assert gained == lost == []
+
+
+def test_norms_strongest_units_and_active_shares():
+    kernel = np.array([[3.0, 0.0, -1.0], [4.0, 0.5, 0.0]])
+    assert unit_norms(kernel) == pytest.approx([5, 0.5, 1])
+    assert strongest_units(kernel, 2).tolist() == [0, 2]
+    assert len(strongest_units(kernel, 9)) == 3
+    assert active_shares([np.array([[0.0, 2.0], [1.0, -1.0]])]) == [0.5]
+
+
+def test_activations_lead_to_what_is_predicted():
+    weights = random_weights((6, 5, 4, 3))
+    x = np.random.default_rng(0).normal(size=(8, 2, 3)).astype(np.float32)
+    layers = keras.activations(weights, x, activation="relu", scale=2.0)
+    assert [layer.shape for layer in layers] == [(8, 5), (8, 4)]
+    logits = layers[-1] @ weights[-1].kernel + weights[-1].bias
+    assert keras.softmax(logits) == pytest.approx(
+        keras.predict(weights, x, activation="relu", scale=2.0), abs=1e-6
+    )
+
+
+# --- Monte-Carlo dropout ---
+
+
+def test_sampling_without_dropout_is_prediction():
+    weights = random_weights((6, 5, 4, 3))
+    x = np.random.default_rng(0).normal(size=(8, 6))
+    arm = Arm("none")
+    sampled = sampled_probabilities(weights, x, arm=arm, activation="tanh", scale=1.0, samples=3, seed=0)
+    assert sampled == pytest.approx(keras.predict(weights, x, activation="tanh", scale=1.0), abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["dropout", "gaussian"])
+@pytest.mark.parametrize("rate", [0.2, 0.8])
+def test_noise_keeps_the_mean_and_has_the_variance_of_its_rate(kind, rate):
+    h = np.ones((200, 500), np.float32)
+    drawn = noisy(h, rate, Arm("x", rate, noise=kind), np.random.default_rng(0))
+    assert drawn.mean() == pytest.approx(1, abs=0.03)
+    assert drawn.var() == pytest.approx(rate / (1 - rate), rel=0.05)
+    if kind == "dropout":
+        assert set(np.unique(drawn)) == {np.float32(0), np.float32(1 / np.float32(1 - rate))}
+
+
+def test_many_samples_of_a_linear_layer_average_to_the_network_without_noise():
+    """Logits are linear in the last hidden layer, so small weights make probabilities nearly so, too."""
+    weights = tuple(type(w)(w.kernel * np.float32(0.1), w.bias) for w in random_weights((6, 50, 3)))
+    x = np.random.default_rng(0).normal(size=(4, 6))
+    arm = Arm("half", 0.5)
+    mean = sampled_probabilities(weights, x, arm=arm, activation="relu", scale=1.0, samples=2000, seed=0)
+    assert mean == pytest.approx(keras.predict(weights, x, activation="relu", scale=1.0), abs=0.01)
+    again = sampled_probabilities(weights, x, arm=arm, activation="relu", scale=1.0, samples=2000, seed=0)
+    other = sampled_probabilities(weights, x, arm=arm, activation="relu", scale=1.0, samples=2000, seed=1)
+    assert np.array_equal(mean, again)
+    assert not np.array_equal(mean, other)
+    assert mean.sum(axis=1) == pytest.approx(np.ones(4), abs=1e-5)
+
+
+# --- pictures ---
+
+
+def opened(address):
+    kind, _, content = address.partition(",")
+    assert kind == "data:image/png;base64"
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(content))))
+
+
+def test_an_example_becomes_the_picture_that_it_is():
+    pixels = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    assert np.array_equal(opened(data_address(example(pixels, 255.0))), pixels)
+    assert example(np.array([[0.0, 8.0, 16.0]]), 16.0).tolist() == [[0, 128, 255]]
+    assert example(np.zeros((3, 4, 1)), 1.0).shape == (3, 4)
+    assert example(np.zeros((3, 4, 3)), 1.0).shape == (3, 4, 3)
+
+
+def test_tiles_have_zero_in_mid_grey_and_gaps_that_are_seen_through():
+    images = np.stack([np.zeros((2, 2)), np.array([[-4.0, 4.0], [0.0, 2.0]]), np.ones((2, 2))])
+    sheet = opened(data_address(tiles(images, columns=2)))
+    assert sheet.shape == (5, 5, 2)
+    assert set(sheet[0:2, 0:2, 0].ravel()) == {128}
+    assert sheet[0:2, 3:5, 0].tolist() == [[0, 255], [128, 191]]
+    assert sheet[:, 2, 1].max() == sheet[2, :, 1].max() == 0
+    assert sheet[3:, 3:, 1].max() == 0

@@ -1,0 +1,91 @@
+"""Nothing that lies in the folder in which a command is started is imported by processes of ours."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dropstudy.core.safe_path import safe_path
+from dropstudy.engine.native.build import VARIABLE
+
+# Modules of Python's library that workers and those who look after them import, and one that jax takes where it is.
+NAMES = (
+    *("random", "queue", "string", "math", "socket", "signal", "tempfile", "json", "inspect", "secrets"),
+    *("selectors", "struct", "logging", "ast", "dis", "pickle", "uuid", "colorama"),
+)
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A current folder full of such files, each of which leaves a mark."""
+    mark = f"open({str(tmp_path / 'mark')!r}, 'a').write(__file__ + chr(10))\n"
+    folder = tmp_path / "here"
+    folder.mkdir()
+    for name in NAMES:
+        (folder / f"{name}.py").write_text(mark)
+    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
+    monkeypatch.setenv(VARIABLE, "off")
+    return folder
+
+
+def said_by(folder, *arguments):
+    done = subprocess.run(  # noqa: S603 - our own
+        [sys.executable, *arguments], cwd=folder, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def marks(folder):
+    mark = folder.parent / "mark"
+    return sorted(set(mark.read_text().splitlines())) if mark.exists() else []
+
+
+def test_a_command_and_its_worker_import_nothing_of_the_current_folder(here):
+    assert "device: " in said_by(here, "-m", "dropstudy", "doctor")
+    assert marks(here) == []
+
+
+SCRIPT = """
+import os, sys
+own, sys.path = sys.path[0], sys.path[1:]
+from dropstudy.runtime.local import LocalWorkers
+sys.path.insert(0, own)  # what this process itself imports is its user's business
+
+def surroundings():
+    import os, random, sys
+    return sys.path, random.__file__, os.environ["PYTHONSAFEPATH"]
+
+with LocalWorkers(1) as crew:
+    path, random, safe = crew.submit(surroundings).result()
+    assert own not in path and "" not in path, path
+    assert not random.startswith(own), random
+    assert safe == "1"
+assert "PYTHONSAFEPATH" not in os.environ
+"""
+
+
+def test_neither_does_a_worker_of_a_script_in_that_folder(here):
+    (here / "study.py").write_text(SCRIPT)
+    said_by(here, "study.py")
+    assert marks(here) == []
+
+
+def test_a_folder_that_this_package_itself_lies_in_comes_last(monkeypatch, tmp_path):
+    import dropstudy  # noqa: PLC0415 - where it lies
+
+    home = Path(dropstudy.__file__).parent.parent
+    monkeypatch.chdir(home)
+    monkeypatch.setattr(sys, "path", ["", str(home), str(tmp_path)])
+    assert safe_path() == [str(tmp_path), os.path.realpath(home)]
+
+
+def test_a_current_folder_that_is_gone_is_none(monkeypatch, tmp_path):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    monkeypatch.setattr(sys, "path", ["", str(tmp_path)])
+    assert str(tmp_path) in safe_path()

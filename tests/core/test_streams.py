@@ -1,0 +1,194 @@
+"""A study trains and is told of whatever its standard streams are: none, closed, or an object that can only write."""
+
+import ast
+import fcntl
+import io
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+import termios
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import dropstudy
+import made_up
+from dropstudy import Study
+from dropstudy.core import tables
+from dropstudy.core.streams import paragraphs, say, terminal, usable_streams
+from dropstudy.errors import RunsFailed
+from dropstudy.runtime import local
+from dropstudy.runtime.progress.lines import FALLBACK
+from dropstudy.runtime.progress.table import Screen
+from dropstudy.runtime.run import crew
+from sources import SMALL_STUDY as SETTINGS
+from standin import AtOnce
+
+SOURCE = Path(dropstudy.__file__).parent
+
+
+class OnlyWrites:
+    def __init__(self):
+        self.text = ""
+
+    def write(self, text):
+        self.text += text
+
+
+def closed():
+    stream = io.StringIO()
+    stream.close()
+    return stream
+
+
+STREAMS = {"none": lambda: None, "closed": closed, "only write": OnlyWrites}
+ODD = pytest.mark.parametrize("make", STREAMS.values(), ids=STREAMS)
+
+
+@ODD
+def test_lines_tables_and_screens_are_made_without_a_stream_to_rely_on(monkeypatch, tmp_path, make):
+    made_up.instead_of_workers(monkeypatch)
+    stream = make()
+    monkeypatch.setattr(sys, "stdout", stream)
+    study = Study("notebook", out=tmp_path, **SETTINGS, seeds=3).run(executor=AtOnce())
+    assert study.finished
+    assert not terminal()
+    assert "no dropout" in tables.text(study.summary())
+    if isinstance(stream, OnlyWrites):
+        assert "Epoch 1/" in stream.text
+    assert sys.stdout is stream
+
+
+@ODD
+def test_real_workers_start_whatever_the_streams_are(monkeypatch, make):
+    for name in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, name, make())
+    with crew(1, "cpu") as pool:
+        assert pool.submit(os.getpid).result() != os.getpid()
+
+
+def test_streams_that_are_whole_stay_as_they_are_and_others_come_back():
+    before = sys.stdout, sys.stderr
+    with usable_streams():
+        assert (sys.stdout, sys.stderr) == before
+
+
+def test_a_line_goes_where_it_is_meant_to():
+    stream = io.StringIO()
+    say("told", stream)
+    Screen(stream).notice("shown")
+    assert stream.getvalue() == "told\nshown\n"
+
+
+@pytest.mark.parametrize("shut", [">&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_a_process_whose_streams_are_closed_lets_no_file_take_their_numbers(tmp_path, shut):
+    """Else what a library prints would be written into the next file that was opened: the database, perhaps."""
+    script = (
+        "import os, sys; from dropstudy import cli; sys.argv = ['dropstudy', 'presets'];\n"
+        "try: cli.main()\n"
+        "except SystemExit as end: code = end.code\n"
+        "pid = os.spawnv(os.P_WAIT, sys.executable, [sys.executable, '-c', 'import os; os.fstat(1); os.fstat(2)'])\n"
+        "assert pid == 0\n"
+        "file = os.open('file', os.O_CREAT | os.O_WRONLY); os.write(1, b'printed')\n"
+        "os.write(file, f'{code} {file > 2}'.encode())"
+    )
+    (tmp_path / "script.py").write_text(script)
+    command = f"exec {sys.executable} script.py {shut}"
+    subprocess.run(["sh", "-c", command], cwd=tmp_path, check=True, timeout=60)  # noqa: S603, S607 - our own command
+    assert (tmp_path / "file").read_text() in {"0 True", "None True"}
+
+
+# --- as wide as the terminal ---
+
+
+def test_paragraphs_are_as_wide_as_the_terminal_and_break_between_words(monkeypatch):
+    words = "a --flag 'no dropout' -0.87 (-1.20 to -0.55) " * 9 + "\n\n  short\n" + "x" * 100
+    assert paragraphs(words) == words
+    monkeypatch.setattr(type(sys.stdout), "isatty", lambda _: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "60")
+    shown = paragraphs(words)
+    assert shown.split() == words.split()
+    assert max(len(line) for line in shown.splitlines()[:-1]) <= 60
+    assert shown.splitlines()[-3:] == ["", "  short", "x" * 100]
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_a_command_at_the_end_of_a_line_is_whole_on_a_line_of_its_own(monkeypatch, width):
+    monkeypatch.setattr(type(sys.stdout), "isatty", lambda _: True, raising=False)
+    monkeypatch.setenv("COLUMNS", str(width))
+    command = "dropstudy run 'studies/a folder  whose name has blanks' --until-decided --data-dir 'my data'"
+    told = f"Error: study: expected one, received none of them, which is too few. To go on: {command}"
+    *others, last = paragraphs(told).splitlines()
+    assert last == command
+    assert max(map(len, others)) <= width
+    assert " ".join(others) + " " + last == told
+    for line in (*STUDY_TOLD, FALLBACK):
+        shown = paragraphs(line)
+        assert " ".join(shown.split()) == " ".join(line.split())
+        assert all(len(row) <= width or row.startswith("dropstudy ") for row in shown.splitlines())
+
+
+STUDY_TOLD = (
+    "The study has more than this asks for, and keeps it: seeds + 3 to 19; arms + 'dropout 0.25', 'dropout 0.5'.",
+    "12 of 24 runs are done, 2 begun, 10 to come. Go on with: dropstudy run studies/notebook",
+)
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_on_a_real_terminal_no_word_of_an_error_is_broken(tmp_path, width):
+    control, terminal_end = pty.openpty()
+    fcntl.ioctl(terminal_end, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
+    environment = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES"}}
+    words = [sys.executable, "-m", "dropstudy", "show", "a study that is not there"]
+    with subprocess.Popen(  # noqa: S603 - our own command
+        words, cwd=tmp_path, stderr=terminal_end, stdout=subprocess.PIPE, env=environment
+    ) as it:
+        assert it.wait(60) == 2
+    os.close(terminal_end)
+    rows = os.read(control, 10_000).decode().splitlines()
+    assert rows[-1] == "dropstudy run --out 'a study that is not there'"
+    assert all(len(row) <= width for row in rows[:-1])
+    assert " ".join(rows[:-1]).endswith("received no such file. To make one there:")
+
+
+def strings(path):
+    """Every text in a file of ours that is no docstring."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    documents = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documents:
+            yield node.value
+
+
+@pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.py")), ids=lambda path: path.name)
+def test_a_command_that_is_proposed_can_be_copied(path):
+    """It names the folder itself and no stand-in for one, and no mark of typesetting stands around it."""
+    for text in strings(path):
+        assert "`dropstudy" not in text
+        assert not re.search(r"dropstudy [a-z]+ .*\b(DIR|FOLDER|SPEC)\b", text)
+
+
+# --- no run that finishes ---
+
+
+@pytest.mark.parametrize("diverging", [False, True])
+def test_a_study_of_which_every_run_failed_raises_with_the_first_cause(monkeypatch, tmp_path, diverging):
+    made_up.instead_of_workers(monkeypatch)
+
+    def fails(segment):
+        if diverging and segment.run.arm.rate:
+            return replace(made_up.train(segment), diverged=True, final=None)
+        raise made_up.Mishap("no such device")
+
+    monkeypatch.setattr(local, "train", fails)
+    study = Study("notebook", out=tmp_path, **SETTINGS, seeds=2)
+    with pytest.raises(RunsFailed, match=r"all 4 failed or diverged.*Mishap: no such device") as error:
+        study.run(executor=AtOnce())
+    assert f"dropstudy run {tmp_path}" in error.value.next_step
+    assert len(study.failures()) == 4
+    monkeypatch.setattr(local, "train", made_up.train)
+    assert study.run(executor=AtOnce()) is study

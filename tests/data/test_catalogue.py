@@ -1,0 +1,386 @@
+import gzip
+import hashlib
+import re
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import psutil
+import pytest
+
+from dropstudy.data import describe
+from dropstudy.data.catalogue import CATALOGUE
+from dropstudy.data.load import NAMES, load_dataset
+from dropstudy.errors import DataError, DataUnavailable, InvalidArgument
+from mirrors import (
+    closed_port,
+    idx_bytes,
+    mirror,
+    put_in_catalogue,
+    says,
+    serves,
+    tiny_contents,
+    write_files,
+)
+
+CONTENTS = tiny_contents()
+OTHER = tiny_contents(seed=1)
+IMAGES = "train-images-idx3-ubyte"
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("DROPSTUDY_CACHE", str(folder))
+    return folder
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    """Let `mnist` mean a tiny dataset that nobody serves."""
+    return put_in_catalogue(monkeypatch, "mnist", CONTENTS, [closed_port()])
+
+
+def expected_pixels(contents):
+    return np.frombuffer(contents[IMAGES], np.uint8, offset=16).reshape(30, 4, 4)
+
+
+# The catalogue
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_entries_are_complete(name):
+    entry = CATALOGUE[name]
+    assert entry.name == name
+    assert [file.array for file in entry.files] == ["x_train", "y_train", "x_test", "y_test"]
+    assert [file.size for file in entry.files] == [47_040_016, 60_008, 7_840_016, 10_008]
+    assert all(re.fullmatch("[0-9a-f]{64}", file.sha256) for file in entry.files)
+    assert all(re.fullmatch("https://.*/", address) for address in entry.mirrors)
+    assert len(entry.mirrors) >= 2
+    assert len(set(entry.classes)) == 10
+
+
+def test_no_two_files_share_a_digest():
+    digests = [file.sha256 for entry in CATALOGUE.values() for file in entry.files]
+    assert len(set(digests)) == 8
+
+
+@pytest.mark.mnist
+def test_the_digests_of_mnist_are_those_of_the_files(mnist_folder):
+    for file in CATALOGUE["mnist"].files:
+        content = gzip.decompress((mnist_folder / "mnist" / f"{file.name}.gz").read_bytes())
+        assert (hashlib.sha256(content).hexdigest(), len(content)) == (file.sha256, file.size)
+
+
+# Where a named dataset comes from
+
+
+@pytest.mark.mnist
+def test_mnist_itself(mnist_folder):
+    mnist = load_dataset("mnist", data_dir=mnist_folder)
+    assert (mnist.x_train.shape, mnist.x_test.shape) == ((60_000, 28, 28), (10_000, 28, 28))
+    assert (mnist.x_train.dtype, mnist.scale, mnist.classes) == (np.uint8, 255.0, tuple("0123456789"))
+    assert (mnist.name, mnist.fallback) == ("mnist", False)
+    assert np.bincount(mnist.y_train).tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
+    assert np.bincount(mnist.y_test).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+
+
+@pytest.mark.mnist
+@pytest.mark.parametrize("name", [None, "mnist"])
+def test_mnist_from_the_environment(mnist_folder, monkeypatch, name):
+    monkeypatch.setenv("DROPSTUDY_DATA", str(mnist_folder))
+    assert load_dataset(name).source == str(mnist_folder / "mnist")
+
+
+@pytest.mark.mnist
+def test_mnist_is_not_taken_for_fashion_mnist(mnist_folder):
+    with pytest.raises(DataError) as caught:
+        load_dataset("fashion_mnist", data_dir=mnist_folder / "mnist")
+    assert f"which is {IMAGES} of mnist" in caught.value.received
+
+
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.parametrize("name", [None, "mnist"])
+@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize("inner", ["mnist", "."])
+def test_files_in_a_data_folder_packed_or_not(tmp_path, name, packed, inner):
+    write_files(tmp_path / "data" / inner, CONTENTS, packed=packed)
+    found = load_dataset(name, data_dir=tmp_path / "data")
+    assert np.array_equal(found.x_train, expected_pixels(CONTENTS))
+    assert found.y_train.tolist() == [i % 10 for i in range(30)]
+    assert (found.name, found.fallback) == ("mnist", False)
+    assert found.source == str(tmp_path / "data" / inner)
+
+
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.parametrize(
+    ("inner", "rename"),
+    [
+        ("mnist", lambda name: name.replace("-idx", ".idx")),
+        ("MNIST", str.upper),
+        (".", lambda name: f"{name}.IDX"),
+        ("Mnist", lambda name: name.partition("-idx")[0] + ".idx"),
+    ],
+)
+def test_files_under_the_names_that_others_give_them(tmp_path, inner, rename):
+    for name, content in CONTENTS.items():
+        path = tmp_path / inner / rename(name)
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+    assert np.array_equal(load_dataset("mnist", data_dir=tmp_path).x_train, expected_pixels(CONTENTS))
+    assert any("all 4 files, intact" in line for line in describe.where("mnist", tmp_path))
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_link_to_a_file_that_is_gone_is_called_that(tmp_path):
+    write_files(tmp_path, CONTENTS)
+    (tmp_path / IMAGES).unlink(missing_ok=True)
+    (tmp_path / f"{IMAGES}.gz").unlink(missing_ok=True)
+    (tmp_path / IMAGES).symlink_to(tmp_path / "gone")
+    with pytest.raises(DataError, match=r"a link to .*gone, where there is no such file"):
+        load_dataset("mnist", data_dir=tmp_path)
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_file_of_another_size_is_refused_by_its_header(tmp_path, monkeypatch):
+    write_files(tmp_path, CONTENTS)
+    (tmp_path / f"{IMAGES}.gz").unlink(missing_ok=True)
+    large = b"\0\0\x08\x03" + b"".join(n.to_bytes(4) for n in (30, 400, 400))
+    (tmp_path / IMAGES).write_bytes(gzip.compress(large + bytes(30 * 400 * 400)))
+    monkeypatch.setattr(np, "frombuffer", None)  # nothing gets so far
+    with pytest.raises(DataError, match="received a file of 4,800,016, as its header says"):
+        load_dataset("mnist", data_dir=tmp_path)
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_data_folder_comes_before_the_environments_and_that_before_the_cache(
+    tmp_path, monkeypatch, own_cache
+):
+    cached = own_cache / "downloads" / "mnist"
+    write_files(cached, CONTENTS)
+    assert load_dataset("mnist").source == str(cached)
+    write_files(tmp_path / "theirs" / "mnist", CONTENTS)
+    monkeypatch.setenv("DROPSTUDY_DATA", str(tmp_path / "theirs"))
+    assert load_dataset("mnist").source == str(tmp_path / "theirs" / "mnist")
+    write_files(tmp_path / "mine" / "mnist", CONTENTS)
+    assert load_dataset("mnist", data_dir=tmp_path / "mine").source == str(tmp_path / "mine" / "mnist")
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_folder_of_habit_that_holds_other_things_is_passed_over_and_one_named_now_refused(
+    tmp_path, own_cache, monkeypatch
+):
+    photographs = tmp_path / "photographs"
+    photographs.mkdir()
+    write_files(own_cache / "downloads" / "mnist", CONTENTS)
+    monkeypatch.setenv("DROPSTUDY_DATA", str(photographs))
+    assert load_dataset("mnist").name == "mnist"
+    for name in ("mnist", None):
+        with pytest.raises(
+            InvalidArgument, match=r"data_dir: expected a folder that holds mnist/.*photographs"
+        ):
+            load_dataset(name, data_dir=photographs)
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_mirrors_are_asked_once_and_the_cache_serves_from_then_on(monkeypatch, own_cache, name):
+    with mirror(serves(CONTENTS)) as good:
+        entry = put_in_catalogue(monkeypatch, name, CONTENTS, [good.url])
+        first = load_dataset(name, progress=False)
+        assert good.asked == [f"{file.name}.gz" for file in entry.files]
+    again = load_dataset(name, progress=False)  # the mirror is gone: offline
+    assert first.sha256 == again.sha256
+    assert again.source == str(own_cache / "downloads" / name)
+    assert again.classes == entry.classes
+
+
+@pytest.mark.parametrize("damage", [b"", b"rubbish", gzip.compress(OTHER[IMAGES])])
+def test_a_damaged_file_in_the_cache_is_fetched_again(monkeypatch, own_cache, damage):
+    write_files(own_cache / "downloads" / "mnist", CONTENTS)
+    (own_cache / "downloads" / "mnist" / f"{IMAGES}.gz").write_bytes(damage)
+    with mirror(serves(CONTENTS)) as good:
+        put_in_catalogue(monkeypatch, "mnist", CONTENTS, [good.url])
+        found = load_dataset("mnist", progress=False)
+    assert good.asked == [f"{IMAGES}.gz"]
+    assert np.array_equal(found.x_train, expected_pixels(CONTENTS))
+
+
+# What is refused
+
+
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.parametrize("name", [None, "mnist"])
+def test_other_content_in_a_data_folder_is_refused_and_named(tmp_path, name):
+    write_files(tmp_path, {**CONTENTS, IMAGES: OTHER[IMAGES]})
+    with pytest.raises(DataError) as caught:
+        load_dataset(name, data_dir=tmp_path)
+    assert caught.value.subject == str(tmp_path / f"{IMAGES}.gz")
+    assert hashlib.sha256(CONTENTS[IMAGES]).hexdigest() in caught.value.expected
+    assert hashlib.sha256(OTHER[IMAGES]).hexdigest() in caught.value.received
+
+
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.parametrize("name", [None, "mnist"])
+def test_a_damaged_file_in_a_data_folder_is_no_reason_to_look_elsewhere(tmp_path, own_cache, name):
+    write_files(own_cache / "downloads" / "mnist", CONTENTS)
+    write_files(tmp_path, CONTENTS)
+    (tmp_path / f"{IMAGES}.gz").write_bytes(gzip.compress(CONTENTS[IMAGES])[:-20])
+    with pytest.raises(DataError) as caught:
+        load_dataset(name, data_dir=tmp_path)
+    assert caught.value.subject == str(tmp_path / f"{IMAGES}.gz")
+    assert not isinstance(caught.value, DataUnavailable)
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_data_folder_with_some_of_the_files_is_refused(tmp_path):
+    write_files(tmp_path / "mnist", CONTENTS)
+    (tmp_path / "mnist" / f"{IMAGES}.gz").unlink()
+    with pytest.raises(DataError, match=f"no {IMAGES}") as caught:
+        load_dataset("mnist", data_dir=tmp_path)
+    assert caught.value.subject == str(tmp_path / "mnist")
+
+
+@pytest.mark.parametrize("name", [None, "mnist", "fashion_mnist"])
+def test_a_data_folder_that_is_not_there_is_refused(tmp_path, monkeypatch, name):
+    with pytest.raises(InvalidArgument) as caught:
+        load_dataset(name, data_dir=tmp_path / "nowhere")
+    assert caught.value.subject == "data_dir"
+    monkeypatch.setenv("DROPSTUDY_DATA", str(tmp_path / "nowhere"))
+    with pytest.raises(InvalidArgument) as caught:
+        load_dataset(name)
+    assert caught.value.subject == "DROPSTUDY_DATA"
+
+
+def test_files_that_are_right_but_make_no_dataset_are_refused(tmp_path, monkeypatch):
+    one_class = {**CONTENTS, "train-labels-idx1-ubyte": idx_bytes(np.zeros(30, np.uint8))}
+    put_in_catalogue(monkeypatch, "mnist", one_class)
+    write_files(tmp_path, one_class)
+    with pytest.raises(DataError, match="two classes"):
+        load_dataset("mnist", data_dir=tmp_path)
+
+
+# When MNIST cannot be had
+
+
+@pytest.mark.usefixtures("tiny")
+def test_nobody_asked_for_mnist_so_the_digits_stand_in_and_say_why():
+    digits = load_dataset()
+    assert (digits.name, digits.fallback) == ("digits", True)
+    assert "MNIST could not be had" in digits.source
+    assert "connection refused" in digits.source
+    assert digits.sha256 == load_dataset("digits").sha256
+
+
+def test_mirrors_that_answer_with_errors_are_no_mirrors(monkeypatch):
+    with mirror(says(404)) as bad:
+        put_in_catalogue(monkeypatch, "mnist", CONTENTS, [bad.url])
+        assert load_dataset().fallback
+        with pytest.raises(DataUnavailable, match="HTTP 404"):
+            load_dataset("mnist")
+
+
+@pytest.mark.usefixtures("tiny")
+def test_mnist_by_name_never_falls_back(own_cache):
+    with pytest.raises(DataUnavailable) as caught:
+        load_dataset("mnist")
+    assert str(own_cache / "downloads" / "mnist") in caught.value.next_step
+
+
+# Other data
+
+
+def test_the_digits_by_name_are_no_fallback():
+    digits = load_dataset("digits")
+    assert (digits.name, digits.fallback, digits.x_train.shape) == ("digits", False, (1437, 8, 8))
+
+
+@pytest.mark.parametrize("as_text", [True, False])
+@pytest.mark.parametrize("name", ["mine.npz", "MINE.NPZ", "with blank and ü.npz"])
+def test_an_npz_file_as_keras_has_it(tmp_path, name, as_text):
+    rng = np.random.default_rng(0)
+    x_train, x_test = rng.normal(size=(12, 5)), rng.normal(size=(6, 5))
+    y = np.arange(12) % 3
+    path = tmp_path / name
+    with path.open("wb") as file:
+        np.savez(file, x_train=x_train, y_train=y, x_test=x_test, y_test=y[:6], spare=1)
+    found = load_dataset(str(path) if as_text else path)
+    assert (found.name, found.source, found.scale) == (name, str(path), 1.0)
+    assert np.array_equal(found.x_train, x_train.astype(np.float32))
+    assert found.classes == ("0", "1", "2")
+
+
+def saved(path, **changed):
+    y = np.arange(12) % 3
+    x = np.random.default_rng(0).normal(size=(12, 5))
+    np.savez_compressed(path, **{"x_train": x, "y_train": y, "x_test": x[:6], "y_test": y[:6], **changed})
+    return path
+
+
+def test_other_arrays_of_an_npz_file_are_told_of(tmp_path):
+    path = saved(tmp_path / "more.npz", names=np.arange(3), **{"\x1b[31m": np.arange(2)})
+    assert load_dataset(path).notes[-1] == "Of more.npz these arrays are not used: 'names', '\\x1b[31m'."
+
+
+@pytest.mark.parametrize("name", ["x_val", "y_val", "x_valid", "X_validation"])
+def test_validation_data_of_an_npz_file_are_refused_with_both_ways_out(tmp_path, name):
+    with pytest.raises(DataError, match=f"received {name} too.*Append them .*--validation.*leave them out"):
+        load_dataset(saved(tmp_path / "val.npz", **{name: np.zeros((3, 5))}))
+
+
+def test_an_npz_file_without_test_examples_is_called_that(tmp_path):
+    with pytest.raises(DataError, match=r"x_test.*at least one example.*none: the shape \(0, 5\)"):
+        load_dataset(saved(tmp_path / "none.npz", x_test=np.zeros((0, 5)), y_test=np.zeros(0)))
+
+
+def test_an_npz_file_is_judged_by_its_headers_before_it_is_unpacked(tmp_path, monkeypatch):
+    wide = saved(tmp_path / "wide.npz", x_train=np.zeros((12, 500_000)), x_test=np.zeros((6, 500_000)))
+    short = saved(tmp_path / "short.npz", y_train=np.zeros(1_000_000, int))
+    monkeypatch.setattr(np, "frombuffer", None)  # nothing gets so far
+    with pytest.raises(DataError, match="12 labels, one for each example of x_train, received 1,000,000"):
+        load_dataset(short)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=100_000_000))
+    with pytest.raises(DataError, match="memory, 100,000,000 bytes, received arrays that take 108,000,"):
+        load_dataset(wide)
+
+
+def test_an_npz_file_below_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(DataError) as caught:
+        load_dataset("~/none.npz")
+    assert caught.value.subject == str(tmp_path / "none.npz")
+    assert "no such file" in caught.value.received
+
+
+def test_an_npz_file_without_test_data_is_refused(tmp_path):
+    np.savez(tmp_path / "half.npz", x_train=np.zeros((2, 2)), y_train=np.arange(2))
+    with pytest.raises(DataError, match="x_test"):
+        load_dataset(tmp_path / "half.npz")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "suggestion"),
+    [
+        ("minst", "Did you mean 'mnist'?"),
+        ("MNIST", "Did you mean 'mnist'?"),
+        ("fashion-mnist", "Did you mean 'fashion_mnist'?"),
+        ("digit", "Did you mean 'digits'?"),
+        ("cifar10", "numpy.savez"),
+        ("data.csv", "numpy.savez"),
+        ("", "numpy.savez"),
+    ],
+)
+def test_other_names_are_refused_with_the_nearest_known_one(wanted, suggestion):
+    with pytest.raises(InvalidArgument) as caught:
+        load_dataset(wanted)
+    assert caught.value.subject == "data"
+    assert caught.value.received == repr(wanted)
+    assert all(name in caught.value.expected for name in (*NAMES, ".npz"))
+    assert suggestion in caught.value.next_step
+
+
+def test_importing_the_room_is_cheap():
+    program = "import sys, dropstudy.data.load; print(*sys.modules)"
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - our own interpreter
+    assert {"jax", "keras", "pooch", "requests", "sklearn"}.isdisjoint(done.stdout.split())

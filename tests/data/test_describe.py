@@ -1,0 +1,140 @@
+import gzip
+
+import numpy as np
+import pytest
+
+from dropstudy.data.cache import arrays_on_disk
+from dropstudy.data.catalogue import CATALOGUE
+from dropstudy.data.dataset import make_dataset
+from dropstudy.data.describe import shapes, where
+from dropstudy.data.load import load_dataset
+from dropstudy.errors import InvalidArgument
+from mirrors import put_in_catalogue, tiny_contents, write_files
+
+REAL_MNIST = CATALOGUE["mnist"]
+CONTENTS = tiny_contents()
+IMAGES = "train-images-idx3-ubyte"
+MIRROR = "https://example.invalid/mnist/"
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("DROPSTUDY_CACHE", str(folder))
+    put_in_catalogue(monkeypatch, "mnist", CONTENTS, [MIRROR])
+    return folder
+
+
+def features(classes=3):
+    x = np.linspace(-2, 3, 4 * classes * 2, dtype=np.float32).reshape(-1, 2, 2)
+    y = np.repeat(np.arange(classes), 2)
+    return make_dataset(name="f", x_train=x, y_train=y, x_test=x[:1], y_test=y[:1], source="a test")
+
+
+def test_shapes_of_the_digits():
+    assert shapes(load_dataset("digits"))[:4] == [
+        "x_train: 1437 x 8 x 8 uint8 -> 1437 x 64 float32 in [0, 1]",
+        "x_test: 360 x 8 x 8 uint8 -> 360 x 64 float32 in [0, 1]",
+        "Shape before one-hot encoding: (1437,)",
+        "Shape after one-hot encoding: (1437, 10)",
+    ]
+
+
+@pytest.mark.mnist
+def test_shapes_of_mnist_are_the_notebooks(mnist_folder, monkeypatch):
+    monkeypatch.setitem(CATALOGUE, "mnist", REAL_MNIST)
+    lines = shapes(load_dataset("mnist", data_dir=mnist_folder))
+    assert lines == [
+        "x_train: 60000 x 28 x 28 uint8 -> 60000 x 784 float32 in [0, 1]",
+        "x_test: 10000 x 28 x 28 uint8 -> 10000 x 784 float32 in [0, 1]",
+        "Shape before one-hot encoding: (60000,)",
+        "Shape after one-hot encoding: (60000, 10)",
+        (
+            "Inputs are divided by 255: x_train holds whole numbers from 0 to 255, stored as uint8 "
+            "(--scale sets another divisor)."
+        ),
+        "class  train   test",
+        "0       5923    980",
+        "1       6742   1135",
+        "2       5958   1032",
+        "3       6131   1010",
+        "4       5842    982",
+        "5       5421    892",
+        "6       5918    958",
+        "7       6265   1028",
+        "8       5851    974",
+        "9       5949   1009",
+    ]
+
+
+def test_the_range_shown_is_the_range_there_is():
+    assert shapes(features())[0] == "x_train: 6 x 2 x 2 float32 -> 6 x 4 float32 in [-2, 3]"
+
+
+def test_a_class_without_test_examples_is_counted_too():
+    assert shapes(features())[-3:] == ["0          2      1", "1          2      0", "2          2      0"]
+
+
+def test_many_classes_are_counted_in_one_line():
+    assert shapes(features(21))[-1] == "21 classes, each with 2 to 2 training and 0 to 1 test examples"
+
+
+def test_where_names_all_places_in_the_order_of_search(own_cache):
+    assert where("mnist") == [
+        "mnist is looked for in this order:",
+        "  1. data_dir: not given",
+        "  2. DROPSTUDY_DATA: not given",
+        f"  3. cache: {own_cache / 'downloads' / 'mnist'}: nothing there",
+        f"  4. mirrors: {MIRROR}",
+        f"prepared for workers in {own_cache / 'arrays'}: 0 datasets, 0.0 MB",
+    ]
+
+
+def test_where_nobody_asks_for_data_the_digits_are_the_last_resort():
+    assert where()[-2].startswith("  5. digits: inside scikit-learn, used where MNIST cannot be had")
+    assert where()[:-2] == where("mnist")[:-1]
+
+
+def test_where_says_what_is_intact(tmp_path, monkeypatch, own_cache):
+    write_files(tmp_path / "mine", CONTENTS, packed=False)
+    write_files(tmp_path / "theirs" / "mnist", CONTENTS)
+    write_files(own_cache / "downloads" / "mnist", CONTENTS)
+    monkeypatch.setenv("DROPSTUDY_DATA", str(tmp_path / "theirs"))
+    assert where("mnist", tmp_path / "mine")[1:4] == [
+        f"  1. data_dir: {tmp_path / 'mine'}: all 4 files, intact",
+        f"  2. DROPSTUDY_DATA: {tmp_path / 'theirs' / 'mnist'}: all 4 files, intact",
+        f"  3. cache: {own_cache / 'downloads' / 'mnist'}: all 4 files, intact",
+    ]
+
+
+def test_where_says_what_is_missing_or_damaged(own_cache):
+    folder = own_cache / "downloads" / "mnist"
+    write_files(folder, CONTENTS)
+    (folder / f"{IMAGES}.gz").write_bytes(gzip.compress(tiny_contents(seed=1)[IMAGES]))
+    (folder / "t10k-labels-idx1-ubyte.gz").unlink()
+    line = where("mnist")[3]
+    assert "2 of 4 files intact" in line
+    assert f"{IMAGES}.gz is damaged or another file: content with SHA-256" in line
+    assert "no t10k-labels-idx1-ubyte" in line
+
+
+def test_where_says_that_a_folder_is_not_there(tmp_path):
+    assert where("mnist", tmp_path / "none")[1] == f"  1. data_dir: {tmp_path / 'none'}: no such folder"
+
+
+def test_where_counts_the_arrays_that_are_prepared(own_cache):
+    arrays_on_disk(features())
+    assert where("mnist")[-1] == f"prepared for workers in {own_cache / 'arrays'}: 1 dataset, 0.0 MB"
+
+
+def test_where_of_data_that_need_no_search(tmp_path):
+    assert where("digits") == ["digits: inside scikit-learn, always there"]
+    path = tmp_path / "x.npz"
+    assert where(str(path)) == [f"{path}: no such file"]
+    path.write_bytes(b"")
+    assert where(str(path)) == [f"{path}: there"]
+
+
+def test_where_refuses_unknown_names():
+    with pytest.raises(InvalidArgument, match="'mnist'"):
+        where("minst")

@@ -1,0 +1,424 @@
+"""Input of `dropstudy predict`: every kind of file gives the same examples; what cannot be used is named."""
+
+import gzip
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from dropstudy.core.profile import DataProfile
+from dropstudy.data import examples as inputs
+from dropstudy.data.examples import Examples, read_examples
+from dropstudy.errors import DataError, InvalidArgument
+
+SHAPE = (4, 5)
+PIXELS = (np.arange(3 * 4 * 5) * 37 % 256).astype(np.uint8).reshape(3, 4, 5)
+
+
+def profile(input_shape=SHAPE, white=255.0, scale=None, background=0.0, share=0.9, **changed):
+    """Of training data that reach from black to white; of features, where white is None."""
+    seen = {
+        "dtype": "uint8",
+        "shape": input_shape,
+        "low": 0.0,
+        "high": white or 1.0,
+        "whole": white != 1,
+        "typical": (white or 1.0) / 2,
+        "scale": scale or white or 1.0,
+        "white": white,
+        "background": background,
+        "background_share": share,
+    }
+    return DataProfile(**seen | changed)
+
+
+def read(path, input_shape=SHAPE, how=None, **seen):
+    return read_examples(path, profile(input_shape, **seen), **how or {})
+
+
+def refusal(path, subject=None, **how):
+    with pytest.raises(DataError) as caught:
+        read(path, **how)
+    assert caught.value.subject.startswith(str(subject or path))
+    assert caught.value.next_step
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def png(path, pixels=PIXELS[0], **options):
+    Image.fromarray(pixels).save(path, format="PNG", **options)
+    return path
+
+
+def header_only_png(width, height):
+    """A sound PNG header, and data that would unpack to nothing of that size."""
+
+    def chunk(kind, content):
+        return (
+            struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        )
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    data = zlib.compress(bytes(1000))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+
+
+# The same three examples, from every kind of file
+
+
+def write_npy(folder):
+    np.save(folder / "some.npy", PIXELS)
+    return folder / "some.npy"
+
+
+def write_flat_npy(folder):
+    np.save(folder / "flat.npy", PIXELS.reshape(3, 20))
+    return folder / "flat.npy"
+
+
+def write_npz_x(folder):
+    np.savez(folder / "x.npz", other=PIXELS[:1], x_test=PIXELS[:1], x=PIXELS)
+    return folder / "x.npz"
+
+
+def write_npz_x_test(folder):
+    np.savez_compressed(folder / "keras.npz", x_train=PIXELS[:1], y_test=[1, 2, 3], x_test=PIXELS)
+    return folder / "keras.npz"
+
+
+def write_npz_only(folder):
+    np.savez(folder / "only.npz", pictures=PIXELS)
+    return folder / "only.npz"
+
+
+def write_idx(folder):
+    (folder / "images").write_bytes(struct.pack(">BBBB3I", 0, 0, 8, 3, 3, 4, 5) + PIXELS.tobytes())
+    return folder / "images"
+
+
+def write_idx_gz(folder):
+    path = write_idx(folder)
+    path.write_bytes(gzip.compress(path.read_bytes()))
+    return path
+
+
+WRITERS = [write_npy, write_flat_npy, write_npz_x, write_npz_x_test, write_npz_only, write_idx, write_idx_gz]
+
+
+@pytest.mark.parametrize("write", WRITERS)
+def test_arrays_of_pixels(tmp_path, write):
+    path = write(tmp_path)
+    examples = read(path)
+    np.testing.assert_array_equal(examples.x, PIXELS, strict=True)
+    assert examples.names == tuple(f"{path.name}[{i}]" for i in range(3))
+
+
+def test_names_do_not_matter(tmp_path):
+    path = write_npy(tmp_path).rename(tmp_path / "Ünï code.png")
+    np.testing.assert_array_equal(read(path).x, PIXELS)
+
+
+def test_one_image(tmp_path):
+    examples = read(png(tmp_path / "seven.png"))
+    assert isinstance(examples, Examples)
+    np.testing.assert_array_equal(examples.x, PIXELS[:1], strict=True)
+    assert examples.names == ("seven.png",)
+
+
+def test_folder_of_images_by_name(tmp_path):
+    for name, pixels in (("c.png", PIXELS[2]), ("a.png", PIXELS[0]), ("b.PNG", PIXELS[1])):
+        png(tmp_path / name, pixels)
+    (tmp_path / "notes.txt").write_text("left alone")
+    examples = read(tmp_path)
+    np.testing.assert_array_equal(examples.x, PIXELS, strict=True)
+    assert examples.names == ("a.png", "b.PNG", "c.png")
+
+
+@pytest.mark.parametrize("input_shape", [(4, 5), (20,), (4, 5, 1)])
+@pytest.mark.parametrize("array", [PIXELS[0], PIXELS[0].ravel()])
+def test_a_single_example_without_its_n(tmp_path, array, input_shape):
+    np.save(tmp_path / "one.npy", array.reshape(input_shape) if array.ndim > 1 else array)
+    examples = read(tmp_path / "one.npy", input_shape=input_shape)
+    np.testing.assert_array_equal(examples.x, PIXELS[:1].reshape(1, *input_shape), strict=True)
+
+
+@pytest.mark.parametrize("input_shape", [(4, 5, 1)])
+def test_image_for_networks_of_one_channel_input(tmp_path, input_shape):
+    examples = read(png(tmp_path / "seven.png"), input_shape=input_shape)
+    np.testing.assert_array_equal(examples.x, PIXELS[:1].reshape(1, *input_shape))
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA"])
+def test_images_of_every_8_bit_mode_become_grey_as_pillow_does_it(tmp_path, mode):
+    colours = np.random.default_rng(0).integers(0, 256, (4, 5, 3), dtype=np.uint8)
+    Image.fromarray(colours).convert(mode).save(tmp_path / "colour.png")
+    with Image.open(tmp_path / "colour.png") as image:
+        expected = np.array(image.convert("L"))
+    np.testing.assert_array_equal(read(tmp_path / "colour.png").x[0], expected)
+
+
+def test_grey_is_the_luma_of_itu_r_601_2(tmp_path):
+    red, green, blue = 200, 100, 50
+    png(tmp_path / "colour.png", np.full((4, 5, 3), (red, green, blue), np.uint8))
+    np.testing.assert_allclose(
+        read(tmp_path / "colour.png").x, 0.299 * red + 0.587 * green + 0.114 * blue, atol=1
+    )
+
+
+def test_colour_stays_for_networks_that_take_it(tmp_path):
+    colours = np.random.default_rng(0).integers(0, 256, (4, 5, 3), dtype=np.uint8)
+    examples = read(png(tmp_path / "colour.png", colours), input_shape=(4, 5, 3))
+    np.testing.assert_array_equal(examples.x[0], colours)
+
+
+# Units
+
+
+@pytest.mark.parametrize("white", [16.0, 1.0])
+def test_white_of_an_image_is_that_of_the_training_data(tmp_path, white):
+    pixels = np.array([[0, 51, 102, 204, 255]] * 4, np.uint8)
+    for scale in (white, 1.0):
+        examples = read(png(tmp_path / "grey.png", pixels), white=white, scale=scale)
+        assert examples.x.dtype == np.float32
+        np.testing.assert_allclose(examples.x[0] / white, pixels / 255, rtol=1e-6)
+
+
+UNITS = {"bytes": 255.0, "digits": 16.0, "floats": 1.0, "16 bits": 65535.0}
+
+
+@pytest.mark.parametrize("theirs", UNITS.values(), ids=UNITS)
+@pytest.mark.parametrize("ours", UNITS.values(), ids=UNITS)
+def test_pixels_in_any_units_become_those_of_the_training_data_and_that_is_said(tmp_path, ours, theirs):
+    shares = np.tile([0, 1, 5, 11, 15], (3, 4, 1)) / 15
+    values = shares * theirs if theirs == 1 else np.round(shares * theirs)
+    np.save(tmp_path / "some.npy", values)
+    if (
+        theirs > 1 and theirs * 8 < ours
+    ):  # as whole numbers they could be dark pixels of the training data's units
+        assert "very dark images, or images in other units" in refusal(tmp_path / "some.npy", white=ours)
+        return
+    examples = read(tmp_path / "some.npy", white=ours)
+    np.testing.assert_allclose(examples.x / ours, values / theirs, rtol=1e-6)
+    assert [note.partition(": ")[2].partition(" ")[0] for note in examples.notes] == (
+        [] if ours == theirs else ["divided"] if theirs > ours else ["multiplied"]
+    )
+
+
+def test_an_idx_file_for_a_network_of_floats_from_0_to_1(tmp_path):
+    examples = read(write_idx(tmp_path), white=1.0)
+    np.testing.assert_allclose(examples.x, PIXELS / 255, rtol=1e-6)
+    assert "divided by 255, since the training data reach 1" in examples.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("values", "white", "why"),
+    [
+        (PIXELS % 2, 255.0, "very dark"),
+        (PIXELS % 17, 255.0, "very dark"),
+        (PIXELS % 12, 1.0, "too few levels"),
+        (PIXELS * 1e3, 255.0, "times white"),
+        (PIXELS / 127.5 - 1, 255.0, "nothing negative"),
+        (PIXELS, None, "times as large"),
+    ],
+)
+def test_other_units_are_refused_with_the_option_that_settles_them(tmp_path, values, white, why):
+    np.save(tmp_path / "other.npy", values)
+    line = refusal(tmp_path / "other.npy", white=white)
+    assert why in line
+    assert "--scale S" in line
+    x = read(tmp_path / "other.npy", white=white, how={"scale": 3.0}).x
+    np.testing.assert_allclose(x / (white or 1.0), values / 3, rtol=1e-5, atol=1e-7)
+
+
+def test_true_is_white(tmp_path):
+    np.save(tmp_path / "mask.npy", PIXELS > 100)
+    np.testing.assert_array_equal(read(tmp_path / "mask.npy", white=16.0).x, (PIXELS > 100) * 16.0)
+
+
+def test_images_have_no_place_among_features(tmp_path):
+    path = png(tmp_path / "seven.png")
+    assert "black and white have no place" in refusal(path, white=None)
+    np.testing.assert_allclose(read(path, white=None, how={"scale": 100.0}).x[0], PIXELS[0] / 100, rtol=1e-6)
+    with pytest.raises(InvalidArgument, match="invert"):
+        read(path, white=None, how={"invert": True})
+    with pytest.raises(InvalidArgument, match="scale"):
+        read(path, how={"scale": 0.0})
+
+
+# Backgrounds
+
+
+def ink(transparent, colour, size=(5, 4)):
+    """A bar of some grey on transparent ground, or on the grey of `transparent`."""
+    mode, ground = ("LA", (0, 0)) if transparent is None else ("L", transparent)
+    image = Image.new(mode, size, ground)
+    image.paste((colour, 255) if mode == "LA" else colour, (2, 1, 3, 3))
+    return image
+
+
+BAR = np.zeros((4, 5), np.uint8)
+BAR[1:3, 2] = 255
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGBA", "PA"])
+def test_transparent_ground_becomes_the_background_of_the_training_data(tmp_path, mode):
+    ink(None, 255).convert("RGBA" if mode == "PA" else mode).save(tmp_path / "bar.png")
+    examples = read(tmp_path / "bar.png")
+    np.testing.assert_array_equal(examples.x[0], BAR)
+    assert examples.notes == (
+        "1 of 1 image was transparent: laid on 0 of 255, the training data's background.",
+    )
+    light = read(tmp_path / "bar.png", background=128.0)
+    assert light.x[0, 0, 0] == 128
+
+
+def test_dark_ink_on_transparent_ground_is_told_of_and_seen_with_invert(tmp_path):
+    ink(None, 0).save(tmp_path / "bar.png")
+    assert "one value only, the first bar.png" in read(tmp_path / "bar.png").notes[-1]
+    assert "--invert" in read(tmp_path / "bar.png").notes[-1]
+    np.testing.assert_array_equal(read(tmp_path / "bar.png", how={"invert": True}).x[0], BAR)
+
+
+def test_black_on_white_is_told_of_and_turned_by_invert(tmp_path):
+    ink(255, 0).save(tmp_path / "bar.png")
+    np.save(tmp_path / "bar.npy", np.array(ink(255, 0)))
+    for name in ("bar.png", "bar.npy"):
+        told = read(tmp_path / name).notes
+        assert (
+            "1 of 1 example shows a light background, the training data a dark one: add --invert" in told[-1]
+        )
+        turned = read(tmp_path / name, how={"invert": True})
+        np.testing.assert_array_equal(turned.x[0], BAR)
+        assert not any("--invert" in note for note in turned.notes)
+
+
+def test_images_of_another_size_are_resized_with_their_ratio_kept(tmp_path):
+    png(tmp_path / "wide.png", np.full((8, 20), 255, np.uint8))
+    examples = read(tmp_path / "wide.png")
+    assert examples.x[0][:, 0].tolist() == [0, 255, 255, 0]
+    assert "resized to 5 wide and 4 high, ratio kept, filled up with 0 of 255" in examples.notes[0]
+
+
+# What cannot be used
+
+
+def test_fault_28_not_an_image(tmp_path):
+    (tmp_path / "page.png").write_text("<html>not here</html>")
+    line = refusal(tmp_path / "page.png")
+    assert "starts with b'<html>no'" in line
+    assert "Save pictures as PNG" in line
+
+
+def test_fault_28_not_an_image_within_a_folder(tmp_path):
+    png(tmp_path / "a.png")
+    (tmp_path / "b.png").write_text("not a picture")
+    line = refusal(tmp_path, subject=tmp_path / "b.png")
+    assert "expected a PNG image" in line
+    assert "another kind" in line
+
+
+@pytest.mark.parametrize("form", ["JPEG", "GIF", "BMP"])
+def test_fault_28_image_of_another_format(tmp_path, form):
+    Image.fromarray(PIXELS[0]).save(tmp_path / "seven.png", format=form)
+    assert "expected a PNG image" in refusal(tmp_path / "seven.png")
+
+
+def test_fault_28_image_for_a_network_that_takes_none(tmp_path):
+    assert "no image has" in refusal(png(tmp_path / "small.png"), input_shape=(4, 5, 7))
+    assert "no image has" in refusal(tmp_path / "small.png", input_shape=(20,))
+
+
+def test_fault_28_sixteen_bits(tmp_path):
+    png(tmp_path / "deep.png", PIXELS[0].astype(np.uint16) * 257)
+    line = refusal(tmp_path / "deep.png")
+    assert "8 bits per channel, received one of mode I;16" in line
+
+
+@pytest.mark.parametrize("side", [12_000, 60_000])
+def test_fault_28_decompression_bomb(tmp_path, side):
+    """Above 89 million pixels Pillow warns, above 179 million it raises; here both are refused unread."""
+    (tmp_path / "bomb.png").write_bytes(header_only_png(side, side))
+    assert "decompression bomb" in refusal(tmp_path / "bomb.png")
+
+
+def test_fault_28_bomb_below_pillows_limit_is_not_unpacked(tmp_path):
+    (tmp_path / "large.png").write_bytes(header_only_png(9_000, 9_000))
+    assert "at most 16,777,216 pixels, received one 9000 wide and 9000 high" in refusal(
+        tmp_path / "large.png"
+    )
+
+
+@pytest.mark.parametrize("write", WRITERS)
+def test_fault_28_more_than_can_be_used_at_once_is_refused_by_its_header(tmp_path, monkeypatch, write):
+    path = write(tmp_path)
+    monkeypatch.setattr(inputs, "_MOST_BYTES", 3 * 20 * 4 - 1)
+    monkeypatch.setattr(inputs, "numbers", None)  # nothing gets so far
+    assert "received 3 examples, 240 bytes. Split the file." in refusal(path)
+
+
+@pytest.mark.parametrize("keep", [8, 20, 40, 50, 60])
+def test_fault_28_image_cut_short(tmp_path, keep):
+    whole = png(tmp_path / "seven.png").read_bytes()
+    (tmp_path / "seven.png").write_bytes(whole[:keep])
+    assert "damaged" in refusal(tmp_path / "seven.png")
+
+
+def test_fault_28_empty_folder(tmp_path):
+    (tmp_path / "readme.txt").touch()
+    assert "without a file named *.png" in refusal(tmp_path)
+
+
+def test_fault_25_arrays_of_an_npz_are_ambiguous_or_none(tmp_path):
+    np.savez(tmp_path / "many.npz", a=PIXELS, b=PIXELS)
+    np.savez(tmp_path / "none.npz")
+    assert "received arrays named a, b" in refusal(tmp_path / "many.npz")
+    assert "received no array" in refusal(tmp_path / "none.npz")
+
+
+def test_fault_25_object_arrays_are_refused(tmp_path):
+    np.save(tmp_path / "objects.npy", np.array([{}, []], dtype=object), allow_pickle=True)
+    assert "never unpickled" in refusal(tmp_path / "objects.npy")
+
+
+def test_fault_27_nan_is_counted_and_placed(tmp_path):
+    values = PIXELS.astype(np.float64)
+    values[2, 3, 1] = np.nan
+    np.save(tmp_path / "holes.npy", values)
+    assert "1 NaN, first at holes.npy[2, 3, 1]" in refusal(tmp_path / "holes.npy")
+
+
+@pytest.mark.parametrize("shape", [(3, 5, 4), (60,), (3, 2, 10), (3, 4, 5, 1), ()])
+def test_arrays_of_another_shape(tmp_path, shape):
+    values = PIXELS.reshape(shape) if shape else np.uint8(7)
+    np.save(tmp_path / "other.npy", values)
+    line = refusal(tmp_path / "other.npy")
+    assert f"shape (4, 5), or flat with 20 numbers each, received an array of shape {shape}" in line
+
+
+def test_empty_and_missing_files(tmp_path):
+    (tmp_path / "empty").touch()
+    assert "received an empty file" in refusal(tmp_path / "empty")
+    assert "received no such file" in refusal(tmp_path / "missing.png")
+
+
+@given(st.data())
+@settings(max_examples=200, deadline=None)
+def test_mutated_images(tmp_path_factory, data):
+    """A mutated PNG gives an example of the right shape, or a DataError that names the file."""
+    path = tmp_path_factory.getbasetemp() / "fuzz.png"
+    raw = bytearray(png(path).read_bytes())
+    for _ in range(data.draw(st.integers(1, 3))):
+        raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    path.write_bytes(raw[: data.draw(st.integers(0, len(raw)))] if data.draw(st.booleans()) else raw)
+    try:
+        x = read(path).x
+    except DataError as error:
+        named = error.subject
+    else:
+        named = str(path)
+        assert x.shape == (1, *SHAPE)
+    assert named == str(path)

@@ -1,0 +1,183 @@
+"""Code is taken from the cache only where nobody but this user can have written it."""
+
+import os
+import stat
+import tempfile
+
+import pytest
+
+import acting
+from dropstudy.data import cache, private
+from dropstudy.data.private import who_else
+from dropstudy.engine.native import build as library
+from dropstudy.report import vega
+from dropstudy.runtime import local
+
+SOMEBODY = 54321  # a user of the machine who is not the one that runs the tests
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="Windows keeps rights elsewhere")
+as_superuser = pytest.mark.skipif(
+    getattr(os, "geteuid", lambda: 1)() != 0, reason="only the superuser gives files away"
+)
+
+
+@pytest.fixture
+def own_cache(tmp_path, monkeypatch):
+    """A cache that does not exist yet, and a place for temporary folders that is not in it."""
+    folder = tmp_path / "above" / "cache"
+    temporary = tmp_path / "temporary"
+    temporary.mkdir(mode=0o700)
+    monkeypatch.setenv("DROPSTUDY_CACHE", str(folder))
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    cache._temporary_folder.cache_clear()
+    yield folder
+    cache._temporary_folder.cache_clear()
+
+
+def give_away(path):
+    os.chown(path, SOMEBODY, SOMEBODY)
+
+
+def open_to_all(path):
+    path.chmod(0o777)
+
+
+def open_to_a_group(path):
+    os.chown(path, -1, SOMEBODY)
+    path.chmod(0o770)
+
+
+FAULTS = [
+    pytest.param(give_away, "another user", marks=as_superuser),
+    (open_to_all, "may write"),
+    pytest.param(open_to_a_group, "may write", marks=as_superuser),
+]
+
+
+@pytest.mark.parametrize("old_mask", [0o000, 0o022])
+def test_what_is_made_is_for_this_user_alone_whatever_the_mask(own_cache, old_mask):
+    before = os.umask(old_mask)
+    try:
+        folder = cache.code_folder("kernels")
+        cache.keep(folder / "code", b"code")
+    finally:
+        os.umask(before)
+    made = [own_cache.parent, own_cache, folder]
+    assert [stat.S_IMODE(each.stat().st_mode) for each in made] == [0o700] * 3
+    assert cache.code_folder("kernels") == folder  # the modes of files do not matter in there
+    assert cache.is_intact(folder / "code")
+    assert cache.distrust("kernels") == ""
+
+
+@pytest.mark.parametrize("place", ["above", "above/cache", "above/cache/kernels", "above/cache/kernels/code"])
+@pytest.mark.parametrize(("fault", "said"), FAULTS)
+def test_no_code_is_taken_from_where_others_may_write(own_cache, tmp_path, place, fault, said):
+    cache.keep(cache.code_folder("kernels") / "code", b"code")
+    if place.endswith("code"):
+        (own_cache / "kernels").chmod(0o755)  # or else nobody reaches the file
+    fault(tmp_path / place)
+    folder = cache.code_folder("kernels")
+    assert folder.parent.parent == tmp_path / "temporary"
+    assert list(folder.iterdir()) == []
+    assert who_else(folder) == ""
+    assert said in cache.distrust("kernels")
+    assert str(tmp_path / place) in cache.distrust("kernels")
+
+
+@pytest.mark.parametrize("place", ["above/cache/kernels", "above/cache/kernels/code"])
+def test_no_link_is_followed_to_code(own_cache, tmp_path, place):
+    cache.code_folder("kernels")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "code").write_text("code")
+    link = tmp_path / place
+    if link.is_dir():
+        link.rmdir()
+    link.symlink_to(elsewhere if place.endswith("kernels") else elsewhere / "code")
+    assert own_cache not in cache.code_folder("kernels").parents
+    assert "is a symbolic link" in cache.distrust("kernels")
+
+
+def test_without_any_place_of_ones_own_workers_compile_for_themselves(own_cache, tmp_path, monkeypatch):
+    own_cache.parent.mkdir()
+    for folder in (own_cache.parent, tmp_path / "temporary"):
+        folder.chmod(0o777)
+    monkeypatch.setattr("platform.system", lambda: "Linux")
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    assert cache.code_folder("kernels") is None
+    assert "no folder" in library.kernels().obstacle
+    environment = local._environment("cpu")
+    assert (environment["JAX_ENABLE_COMPILATION_CACHE"], environment[library.VARIABLE]) == ("False", "off")
+
+
+@as_superuser
+@pytest.mark.parametrize(("mapped", "trusted"), [("0 0 4294967295", False), ("1000 1000 1", True)])
+def test_the_superuser_of_another_namespace_may_own_what_is_above(
+    own_cache, tmp_path, monkeypatch, mapped, trusted
+):
+    """Where no number here is his, what is his seems to be nobody's."""
+    (tmp_path / "uid_map").write_text(f"{mapped}\n")
+    (tmp_path / "overflowuid").write_text(f"{SOMEBODY}\n")
+    monkeypatch.setattr(private, "_UID_MAP", tmp_path / "uid_map")
+    monkeypatch.setattr(private, "_OVERFLOW_UID", tmp_path / "overflowuid")
+    private._hidden_superuser.cache_clear()
+    cache.code_folder("kernels")
+    give_away(own_cache.parent)
+    assert (who_else(own_cache) == "") is trusted
+    give_away(own_cache)
+    assert "another user" in who_else(own_cache)
+    private._hidden_superuser.cache_clear()
+
+
+def test_a_cache_below_a_folder_with_the_sticky_bit_is_used(own_cache):
+    own_cache.parent.mkdir()
+    own_cache.parent.chmod(0o1777)  # as /tmp
+    assert cache.code_folder("kernels") == own_cache / "kernels"
+    assert cache.distrust("kernels") == ""
+
+
+def test_a_link_of_this_users_to_the_cache_is_followed_once(own_cache, tmp_path):
+    (tmp_path / "real").mkdir()
+    own_cache.parent.mkdir()
+    own_cache.symlink_to(tmp_path / "real")
+    assert cache.code_folder("kernels") == tmp_path / "real" / "kernels"
+
+
+@pytest.mark.skipif(not library.SOURCES[0].exists(), reason="no kernels")
+@as_superuser
+def test_workers_load_no_library_and_no_programs_of_another_users(own_cache, monkeypatch):
+    monkeypatch.setattr("platform.system", lambda: "Linux")
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    monkeypatch.setattr("shutil.which", lambda _: None)  # nothing can be made in its place
+    for name in (library.FOLDER, local._programs()):
+        planted = cache.code_folder(name) / f"{library._digest()}.so"
+        cache.keep(planted, b"another user's code, and its digest beside it")
+        for path in (planted, cache._digest_file(planted)):
+            give_away(path)
+    environment = local._environment("cpu")
+    assert environment[library.VARIABLE] == "off"
+    assert not environment["JAX_COMPILATION_CACHE_DIR"].startswith(str(own_cache))
+    assert "belongs to another user" in local.distrust()
+
+
+@as_superuser
+def test_a_page_has_no_script_of_another_users(own_cache, monkeypatch):
+    monkeypatch.setattr(vega, "apart", lambda *_: "drawn")
+    vega.vega.cache_clear()
+    assert vega.vega() == "drawn"
+    (script,) = own_cache.glob("scripts/*.js")
+    cache.keep(script, b"stolen")
+    vega.vega.cache_clear()
+    assert vega.vega() == "stolen"  # this user's own is taken as it is
+    give_away(script)
+    vega.vega.cache_clear()
+    assert vega.vega() == "drawn"
+    vega.vega.cache_clear()
+
+
+def test_whoever_trains_is_told_once(own_cache, tmp_path):
+    cache.code_folder("kernels")
+    own_cache.chmod(0o777)
+    done = acting.say("run", *acting.SETTINGS, "--out", tmp_path / "study")
+    assert done.returncode == 0, done.stderr
+    assert f"{done.stdout}{done.stderr}".count(f"other users may write to {own_cache}") == 1

@@ -1,0 +1,225 @@
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.stats
+
+from dropstudy.core.types import Arm, Optimizer, Run, Shape
+from dropstudy.engine.mlp import dropout, network
+from dropstudy.engine.mlp import rng as draws
+from dropstudy.engine.mlp.config import Products, recipe_of, settings_of
+from dropstudy.engine.mlp.rng import Purpose
+
+WIDTHS = (784, 512, 512, 10)
+RATES = [0.0, 0.1, 0.5, 0.8, 0.99]
+
+
+def batch(rng, rows, features, classes):
+    x = jnp.asarray(rng.random((rows, features)), jnp.float32)
+    return x, jnp.asarray(rng.integers(0, classes, rows), jnp.int32), jnp.ones(rows, jnp.float32)
+
+
+def test_the_notebooks_network_has_669706_parameters():
+    shape = Shape(784, (512, 512), 10, 60_000, 128)
+    params = network.init(0, shape.widths)
+    assert shape.parameters == sum(array.size for array in jax.tree.leaves(params)) == 669_706
+    assert shape.steps == 469
+
+
+@pytest.mark.parametrize(("layer", "limit"), [(0, 0.06804), (1, 0.07655), (2, 0.10721)])
+def test_initial_kernels_fill_the_glorot_interval_evenly(layer, limit):
+    dense = network.init(0, WIDTHS)[layer]
+    kernel = np.asarray(dense.kernel_OxI)
+    assert network.glorot_limit(*WIDTHS[layer : layer + 2]) == pytest.approx(limit, abs=5e-6)
+    assert np.abs(kernel).max() <= limit + 5e-6
+    assert np.abs(kernel).max() > 0.99 * limit
+    assert abs(kernel.mean()) < 5 * limit / np.sqrt(3 * kernel.size)
+    assert kernel.std() == pytest.approx(limit / np.sqrt(3), rel=0.02)
+    assert not np.asarray(dense.bias_O).any()
+
+
+def program(*, seed=0, activation="relu", precision="float32", epochs=1, **arm):
+    """Recipe and settings of a run with this arm."""
+    shape = Shape(1, (1,), 1, 100, 10)
+    run = Run("key", Arm("arm", **arm), shape, seed, activation, Optimizer(), epochs, "test", precision)
+    return {"recipe": recipe_of([run]), "settings": settings_of(run)}
+
+
+def hidden(z, *, step=0, layer=0, **arm):
+    """The output of a hidden layer for a batch of `z`, (units, batch)."""
+    made = program(**arm)
+    rate = dropout.now(step, made["settings"].rates, made["recipe"]).hidden
+    return network.hidden(z, layer, rate, **made, step=step)[0]
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_dropout_gives_zero_or_x_over_keep_and_keeps_mean_and_variance(rate):
+    h = np.asarray(hidden(jnp.ones((2000, 500), jnp.float32), rate=rate))
+    scale = np.float32(1) / (np.float32(1) - np.float32(rate))
+    assert set(np.unique(h)) <= {np.float32(0), scale}
+    error = 5 / np.sqrt(h.size)
+    variance = rate / (1 - rate)
+    assert h.mean() == pytest.approx(1, abs=error * np.sqrt(variance) + 1e-6)
+    assert h.var() == pytest.approx(variance, rel=0.05, abs=1e-9)
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_gaussian_noise_has_the_mean_and_variance_of_dropout(rate):
+    h = np.asarray(hidden(jnp.ones((2000, 500), jnp.float32), rate=rate, noise="gaussian"))
+    variance = rate / (1 - rate)
+    assert h.mean() == pytest.approx(1, abs=5 / np.sqrt(h.size) * np.sqrt(variance) + 1e-6)
+    assert h.var() == pytest.approx(variance, rel=0.02, abs=1e-9)
+    if rate > 0:
+        z = (h.ravel()[:50_000] - 1) / np.sqrt(variance)
+        assert scipy.stats.kstest(z, "norm").pvalue > 1e-4
+
+
+@pytest.mark.parametrize("kind", ["dropout", "gaussian"])
+def test_input_noise_has_the_mean_and_variance_of_dropout(kind):
+    made = program(input_rate=0.2, noise=kind)
+    x = dropout.input_factors((1000, 784), 0.2, **made, step=3)
+    assert float(x.mean()) == pytest.approx(1, abs=5 * 0.5 / np.sqrt(x.size))
+    assert float(x.var()) == pytest.approx(0.25, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [
+        ("constant", [1, 1, 1, 1]),
+        ("early", [1, 1, 0, 0]),
+        ("late", [0, 0, 1, 1]),
+        ("ramp", [0, 0.5, 1, 1]),
+        ("curriculum", [0, 1 - np.exp(-2.5), 1 - np.exp(-5), 1 - np.exp(-7.5)]),
+    ],
+)
+def test_schedules_change_the_rate_as_their_authors_say(schedule, expected):
+    # 100 examples in batches of 10 over 10 epochs: 100 steps.
+    made = program(schedule=schedule, switch=0.5, rate=0.8, epochs=10)
+    got = [dropout.now(step, made["settings"].rates, made["recipe"]).hidden for step in (0, 25, 50, 75)]
+    assert np.allclose(got, 0.8 * np.array(expected), rtol=1e-6)
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_the_share_dropped_is_exact_to_a_ten_thousandth(rate):
+    # Every value that a draw can take is as likely as any other, so the share can be counted over all of them.
+    u = np.arange(2**24, dtype=np.float64) * 2.0**-24
+    assert (u.astype(np.float32) < np.float32(rate)).mean() == pytest.approx(rate, abs=1e-6)
+
+
+def test_masks_of_rising_rates_are_nested():
+    z = jnp.ones((64, 64), jnp.float32)
+    kept = [np.asarray(hidden(z, rate=rate, seed=1, step=5)) > 0 for rate in RATES]
+    for lower, higher in itertools.pairwise(kept):
+        assert (lower | ~higher).all()
+        assert lower.sum() > higher.sum()
+
+
+def test_rate_zero_is_relu_to_the_bit():
+    z = jnp.asarray(np.random.default_rng(0).normal(size=(64, 33)), jnp.float32)
+    for kind in ("dropout", "gaussian"):
+        assert np.array_equal(hidden(z, rate=0.0, noise=kind), jnp.maximum(z, 0))
+
+
+def test_evaluation_is_the_plain_network():
+    rng = np.random.default_rng(1)
+    params = network.init(3, (7, 5, 4, 3))
+    x, _, _ = batch(rng, 6, 7, 3)
+    h = np.asarray(x, np.float64)
+    for dense in params[:-1]:
+        h = np.maximum(h @ np.asarray(dense.kernel_OxI, np.float64).T + np.asarray(dense.bias_O), 0)
+    expected = (h @ np.asarray(params[-1].kernel_OxI, np.float64).T + np.asarray(params[-1].bias_O)).T
+    assert np.allclose(network.logits(params, x, Products("float32"), "relu"), expected, rtol=1e-5, atol=1e-6)
+
+
+def gradients_of(params, x, y, weight, *, step, **run):
+    made = program(**run)
+    kernels = network.operands(params, made["recipe"].compute)
+    score, factors = network.loss_and_factors(params, kernels, x, y, weight, step=step, **made)
+    return score, network.gradients(params, factors, **made)
+
+
+def mean_loss(params, x, y, *, step, activation="relu", **run):
+    """The loss written as a forward pass alone, for automatic and numerical differentiation."""
+    made = program(activation=activation, **run)
+    settings, recipe = made["settings"], made["recipe"]
+    act = {"relu": jax.nn.relu, "tanh": jnp.tanh, "sigmoid": jax.nn.sigmoid}[activation]
+    h, rates = x.T, dropout.now(step, settings.rates, recipe)
+    if recipe.input_noise:
+        h = h * dropout.input_factors(x.shape, rates.inputs, settings, recipe, step).T
+    for layer, dense in enumerate(params[:-1]):
+        z = dense.kernel_OxI @ h + dense.bias_O[:, None]
+        u = draws.uniform(draws.derive(settings.seed, Purpose.MASK, step, layer), z.T.shape).T
+        h = act(z) * dropout.factors(u, rates.hidden, settings.rates, recipe)
+    log_p = jax.nn.log_softmax(params[-1].kernel_OxI @ h + params[-1].bias_O[:, None], axis=0)
+    penalty = settings.l2 * sum((dense.kernel_OxI**2).sum() for dense in params)
+    return penalty - log_p[y, jnp.arange(len(y))].mean()
+
+
+VARIANTS = [
+    {},
+    {"rate": 0.5},
+    {"rate": 0.8, "input_rate": 0.2},
+    {"rate": 0.5, "noise": "gaussian"},
+    {"rate": 0.5, "noise": "gaussian", "input_rate": 0.3, "activation": "tanh"},
+    {"rate": 0.3, "activation": "sigmoid", "l2": 0.01},
+    {"rate": 0.6, "schedule": "ramp", "epochs": 3},
+]
+
+
+@pytest.mark.parametrize("run", VARIANTS, ids=str)
+@pytest.mark.parametrize("widths", [(6,), (5, 4, 6)], ids=str)
+def test_gradients_equal_automatic_differentiation(run, widths):
+    rng = np.random.default_rng(2)
+    params = network.init(4, (9, *widths, 3))
+    x, y, weight = batch(rng, 12, 9, 3)
+    sums, ours = gradients_of(params, x, y, weight, seed=4, step=11, **run)
+    loss, theirs = jax.value_and_grad(mean_loss)(params, x, y, seed=4, step=11, **run)
+    if "l2" not in run:  # what is recorded is the cross-entropy, without the penalty
+        assert float(sums.loss) / 12 == pytest.approx(float(loss), rel=1e-6)
+    for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
+        assert np.allclose(a, b, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("run", [{}, {"rate": 0.5}, {"rate": 0.5, "activation": "tanh"}], ids=str)
+def test_gradients_equal_finite_differences(run):
+    rng = np.random.default_rng(3)
+    params = network.init(5, (6, 5, 4, 3))
+    x, y, weight = batch(rng, 10, 6, 3)
+    _, gradients = gradients_of(params, x, y, weight, seed=5, step=2, **run)
+    with jax.enable_x64(True):
+        double = jax.tree.map(lambda a: np.asarray(a, np.float64), params)
+        leaves, tree = jax.tree.flatten(double)
+        for number, gradient in enumerate(jax.tree.leaves(gradients)):
+            place = tuple(rng.integers(0, n) for n in leaves[number].shape)
+            values = []
+            for step in (1e-6, -1e-6):
+                moved = [leaf.copy() for leaf in leaves]
+                moved[number][place] += step
+                wide = jnp.asarray(np.asarray(x), jnp.float64)
+                values.append(
+                    float(mean_loss(jax.tree.unflatten(tree, moved), wide, y, seed=5, step=2, **run))
+                )
+            slope = (values[0] - values[1]) / 2e-6
+            assert float(gradient[place]) == pytest.approx(slope, rel=2e-4, abs=1e-7)
+
+
+@pytest.mark.parametrize(("rows", "rate"), [(1, 0.0), (7, 0.5), (15, 0.8)])
+def test_padding_changes_nothing(rows, rate):
+    rng = np.random.default_rng(rows)
+    params = network.init(6, (5, 6, 3))
+    x, y, weight = batch(rng, 16, 5, 3)
+    kwargs = {"rate": rate, "seed": 1, "step": 3}
+    alone, expected = gradients_of(params, x[:rows], y[:rows], weight[:rows], **kwargs)
+    padded, got = gradients_of(params, x, y, weight.at[rows:].set(0), **kwargs)
+    assert np.allclose(alone, padded, rtol=1e-5)
+    for a, b in zip(jax.tree.leaves(expected), jax.tree.leaves(got), strict=True):
+        assert np.allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+def test_bfloat16_products_accumulate_in_float32():
+    a = jnp.full((1, 4096), 1.0, jnp.float32)
+    b = jnp.full((4096, 1), 1.0 + 2**-7, jnp.float32)
+    # A bfloat16 accumulator would stop growing at 256.
+    assert float(network.matmul(a, b, (1, 0), jnp.bfloat16)[0, 0]) == 4096 * (1 + 2**-7)

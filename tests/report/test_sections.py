@@ -1,0 +1,189 @@
+"""Each section says what the study has, and is left out where it has not: grids, tables without images, single runs."""
+
+import base64
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dropstudy.core.text import span
+from dropstudy.core.types import Arm
+from dropstudy.errors import InvalidArgument
+from dropstudy.report.charts import NIGHT, arm_labels
+from dropstudy.report.charts.palette import RAMP, arm_colors
+from dropstudy.report.page import page_spec
+from dropstudy.report.sections import conditions, sections
+from dropstudy.report.sections.blocks import Pictures, Table, figures_of
+from dropstudy.report.source import read
+from sources import trained_at_once
+
+
+def made(study, **settings):
+    parts = sections(read(study.folder, **settings))
+    return {part.name: part for part in parts}, {figure.name: figure for figure in figures_of(parts)}
+
+
+@pytest.fixture(scope="module")
+def grid(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("sections") / "grid"
+        sizes = {"hidden": [[4], [6, 5]], "train_sizes": [200, 900], "rates": [0, 0.2, 0.5], "seeds": 6}
+        return trained_at_once(patch, folder, **sizes)
+
+
+@pytest.fixture(scope="module")
+def figures_of_grid(grid):
+    return made(grid)[1]
+
+
+def test_a_grid_has_its_rate_curves_and_says_when_dropout_pays(grid, figures_of_grid):
+    figures = figures_of_grid
+    curve, pay = figures["rate-curve"].table, figures["payoff"].table
+    assert len(curve) == 4 * 3
+    assert len(pay) == 4 * 2
+    finals = grid.finals()
+    of_one = finals[(finals["hidden"] == "6-5") & (finals["train_size"] == 900) & (finals["rate"] == 0.2)]
+    row = curve[(curve["hidden"] == "6-5") & (curve["train_size"] == 900) & (curve["rate"] == 0.2)].iloc[0]
+    assert row["mean"] == pytest.approx(100 * (1 - of_one["test_accuracy"].mean()))
+    assert row["low"] < row["mean"] < row["high"]
+    compared = next(s for s in grid.verdict().shapes if (s.hidden, s.train_size) == ("6-5", 900)).comparisons[
+        0
+    ]
+    told = pay[(pay["hidden"] == "6-5") & (pay["train_size"] == 900)].iloc[0]
+    assert told[["mean", "low", "high"]].to_list() == pytest.approx(
+        [compared.difference.value, compared.difference.low, compared.difference.high]
+    )
+    assert [name for name in figures if name.startswith("difference")] == [
+        f"difference-{i}" for i in range(1, 5)
+    ]
+
+
+def test_answers_trust_and_weights_are_looked_into_for_every_network_and_size(grid, monkeypatch):
+    parts, figures = made(grid)
+    for name in (
+        "confusion",
+        "reliability",
+        "active-units",
+        "weight-norms",
+        "validation_data",
+        "training_data",
+    ):
+        titles = [figures[f"{name}-{number}"].title for number in range(1, 5)]
+        assert len(set(titles)) == 4
+        assert "6-5 units, 900 training examples" in titles[3]
+    assert len(parts["answers"].paragraphs) == 4
+    (scores,) = [block for block in parts["trust"].blocks if isinstance(block, Table)]
+    finals = grid.finals().groupby(["hidden", "train_size", "rate"])
+    told = scores.frame.set_index(["units", "training examples", "arm"])
+    for (hidden, size, rate), rows in finals:
+        row = told.loc[(hidden, size, f"dropout {rate:g}" if rate else "no dropout")]
+        assert row["log loss, nats"] == pytest.approx(rows["test_loss"].mean())
+        assert row["Brier"] == pytest.approx(rows["brier"].mean())
+        assert row["seeds"] == 6
+
+    monkeypatch.setattr(conditions, "MOST", 3)
+    fewer, figures = made(grid)
+    assert "reliability-3" in figures
+    assert "reliability-4" not in figures
+    for name in ("answers", "trust", "inside"):
+        assert "4 networks and training sizes; here are the first 3" in fewer[name].paragraphs[-1]
+        assert "here are the first" not in parts[name].paragraphs[-1]
+
+
+def test_a_study_of_two_rates_and_one_size_has_no_curve_over_either(tmp_path, monkeypatch):
+    parts, figures = made(trained_at_once(monkeypatch, tmp_path / "x", seeds=2))
+    assert "rates" not in parts
+    assert "entropy" not in figures
+
+
+def test_a_run_alone_has_nothing_to_compare(tmp_path, monkeypatch):
+    parts, _ = made(trained_at_once(monkeypatch, tmp_path / "x", seeds=1, rates=[0.5]))
+    assert set(parts) == {"verdict", "curves", "gap", "trust", "inside", "runs", "made"}
+    assert parts["verdict"].blocks == ()
+    assert parts["verdict"].verdict.decision == "Nothing to compare"
+
+
+@pytest.mark.parametrize("seeds", [2, 6])
+def test_below_six_seeds_there_is_no_band_and_no_claim_from_lines(tmp_path, monkeypatch, seeds):
+    study = trained_at_once(monkeypatch, tmp_path / "x", seeds=seeds, rates=[0, 0.2, 0.5])
+    parts, figures = made(study)
+    curve, difference = figures["rate-curve"], figures["difference"]
+    assert curve.table["low"].notna().all() == difference.table["all_low"].notna().all() == (seeds == 6)
+    assert ("larger than what another seed would change" in parts["seeds"].paragraphs[0]) == (seeds == 6)
+    assert ("band" in curve.caption) == (seeds == 6)
+    compared = study.verdict().shapes[0].comparisons
+    for row, comparison in zip(difference.table.itertuples(), compared, strict=True):
+        assert row.mean == pytest.approx(comparison.difference.value)
+        if seeds == 6:
+            assert (row.all_low, row.all_high) == (comparison.deciding.low, comparison.deciding.high)
+            told = span(row.all_low, row.all_high, margin=0.1)
+            assert told in repr(difference.chart.to_dict())
+
+
+def test_a_table_without_images_has_all_else(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(300, 5)).astype(np.float32), np.arange(300) % 3
+    np.savez(tmp_path / "t.npz", x_train=x[:200], y_train=y[:200], x_test=x[200:], y_test=y[200:])
+    study = trained_at_once(monkeypatch, tmp_path / "x", data=str(tmp_path / "t.npz"), validation=50, seeds=2)
+    parts, figures = made(study)
+    assert {"confusion", "reliability", "active-units", "weight-norms"} <= set(figures)
+    assert not [block for part in parts.values() for block in part.blocks if isinstance(block, Pictures)]
+    (tmp_path / "t.npz").unlink()
+    parts, figures = made(study)  # the examples are gone, the runs are not
+    assert "answers" not in parts
+    assert "trust" not in parts
+    assert "weight-norms" in figures
+
+
+def test_sampled_networks_are_asked_for_and_then_shown(tmp_path, monkeypatch):
+    _, figures = made(trained_at_once(monkeypatch, tmp_path / "x", seeds=1), mc=2)
+    table = figures["entropy"].table
+    assert set(table["arm"]) == {"dropout 0.5"}
+    assert table.groupby("answer")["share"].sum().to_list() == pytest.approx(
+        [100] * table["answer"].nunique()
+    )
+
+
+def test_a_notebook_gets_each_chart_and_is_told_what_there_is(grid):
+    charts = grid.charts
+    assert charts.rate_curve().chart.to_dict()["title"]["text"] == "Test error over the rate"
+    assert charts.difference(2).chart.to_dict() != charts.difference(1).chart.to_dict()
+    for name in ("payoff", "gap", "seeds", "reliability", "weight_norms"):
+        assert getattr(charts, name)().chart.to_dict()["$schema"]
+        assert name in repr(charts)
+    with pytest.raises(InvalidArgument, match="for shape 9"):
+        charts.gap(9)
+
+
+def test_a_chart_shows_itself_in_a_notebook_as_a_picture_alone(grid):
+    bundle, about = grid.charts.rate_curve()._repr_mimebundle_(include=None, exclude=None)
+    assert set(bundle) == {"image/png", "text/plain"}  # no script that a network would have to bring
+    assert "rate-curve" in bundle["text/plain"]
+    with Image.open(io.BytesIO(base64.b64decode(bundle["image/png"]))) as image:
+        image.load()
+        assert image.size == tuple(2 * about["image/png"][side] for side in ("width", "height"))
+        assert len(image.convert("RGB").getcolors(1 << 24)) > 20  # lines, points and words, not a blank
+
+
+def test_the_pages_charts_have_no_colour_that_night_does_not_know(figures_of_grid):
+    for figure in figures_of_grid.values():
+        spec = page_spec(figure)
+        spec.pop("datasets")
+        assert not [color for color in NIGHT if f"'{color}'" in repr(spec)]
+    assert NIGHT.keys() >= set(RAMP)
+
+
+def test_a_name_that_reads_as_a_colour_stays_a_name(tmp_path, monkeypatch):
+    arms = [{"name": "#222222", "rate": 0.0}, {"name": "#0072b2", "rate": 0.5}]
+    study = trained_at_once(monkeypatch, tmp_path / "x", seeds=1, arms=arms, rates=None)
+    _, figures = made(study)
+    spec = page_spec(figures["reliability"])
+    assert "['#222222', '#0072b2']" in repr(spec)
+
+
+def test_arms_have_labels_and_colours_of_their_own():
+    arms = [Arm("no dropout"), *(Arm(f"dropout {i / 10}", i / 10) for i in range(1, 10))]
+    assert len(set(arm_colors(arms))) == 10
+    twins = [Arm("a" * 50 + c + "z" * 50) for c in "xyz"]
+    assert len(set(arm_labels(twins).values())) == 3

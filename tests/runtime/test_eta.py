@@ -1,0 +1,249 @@
+"""The time left, held against simulated studies whose end is known."""
+
+import random
+from functools import cache
+from itertools import groupby
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clockwork import Clockwork, train_on
+from dropstudy.core.types import Arm, EpochMetrics, Optimizer, Run, SegmentResult, Shape
+from dropstudy.runtime import segments
+from dropstudy.runtime.progress.eta import Pace, duration
+from dropstudy.store.reader import Standing
+from standin import Listener, final_metrics, first_state, make_run
+
+WITHIN = 0.20
+FINAL = final_metrics(make_run(), first_state(make_run()))
+SMALL, LARGE = Shape(784, (128,), 10, 60_000, 128), Shape(784, (512, 512), 10, 60_000, 128)
+
+
+def run_of(number, shape=LARGE, epochs=5, arm="plain"):
+    return Run(str(number), Arm(arm), shape, number, "relu", Optimizer(), epochs, "test", "float32")
+
+
+def row_of(epoch, seconds):
+    return EpochMetrics(epoch, 0.1, 0.9, 0.1, 0.9, 0.1, 0.9, seconds)
+
+
+class NoDisk:
+    """In the place of a store: every run is at its beginning."""
+
+    def progress(self, _):
+        return 0, None
+
+    def commit(self, *_, **__):
+        pass
+
+
+class Simulation(Listener):
+    """A study by the real coordinator on workers that spend no time.
+
+    Args:
+        runs: in the order of the plan.
+        workers: how many.
+        seconds: of an epoch, by shape.
+        noise: standard deviation of the logarithm of an epoch's time.
+        start: seconds that a worker takes before its first epoch, to start and compile.
+        between: seconds at a run's end, for the look at the test set and the disk.
+        lengths: epochs after which runs stop, by number, where not all are trained.
+    """
+
+    def __init__(self, runs, *, workers, seconds, noise=0.05, start=3.0, between=0.5, lengths=None):
+        super().__init__()
+
+        @cache
+        def took(run, epoch):
+            return seconds[run.shape] * random.Random(f"{run.seed} {epoch}").lognormvariate(0, noise)  # noqa: S311 - a simulation
+
+        def train(segment):
+            run, steps = segment.run, segment.run.shape.steps
+            length = (lengths or {}).get(run.seed, run.epochs)
+            until = min(segment.done + segment.steps, length * steps)
+            ended = range(segment.done // steps + 1, until // steps + 1)
+            rows = tuple(row_of(epoch, took(run, epoch)) for epoch in ended)
+            spent = sum(took(run, step // steps + 1) for step in range(segment.done, until)) / steps
+            final = FINAL if until == length * steps else None
+            spent += between if final else 0.0
+            return SegmentResult(rows, {}, until, spent, final, diverged=False, device="")
+
+        crew = Clockwork([start * (1 + 0.1 * number) for number in range(workers)])
+        self.events = []
+        self._now = lambda: crew.now
+        train_on(crew, NoDisk(), runs, train, self)
+        self.end = crew.now
+        self.total = sum(row is not None for _, _, row in self.events)
+        self.now = 0.0
+        self.pace = Pace([Standing(run, "planned", 0, None, None) for run in runs], workers, lambda: self.now)
+
+    def epoch(self, run, row):
+        self.events.append((self._now(), run, row))
+
+    def ended(self, run, *_):
+        self.events.append((self._now(), run, None))
+
+    def estimates(self):
+        """(share of run-epochs done, seconds said to be left, seconds that were left), after each event."""
+        told = 0
+        for now, events in groupby(self.events, key=lambda event: event[0]):
+            self.now = now
+            for _, run, row in events:
+                if row is None:
+                    self.pace.ended(run)
+                else:
+                    self.pace.epoch(run, row)
+                    told += 1
+            yield told / self.total, self.pace.seconds_left(), self.end - self.now
+
+
+def assert_right(simulation, *, after=0.1, slack=3.0):
+    seen = 0
+    for share, said, was in simulation.estimates():
+        if share >= after:
+            seen += 1
+            assert said == pytest.approx(was, rel=WITHIN, abs=slack), f"at {share:.0%}"
+    assert seen > 3
+
+
+@pytest.mark.parametrize("workers", [1, 2, 8])
+@pytest.mark.parametrize("seconds", [1.2, 2.0, 5.0])
+@pytest.mark.parametrize("between", [0.0, 1.0])
+def test_time_left_is_right_within_a_fifth_after_the_first_tenth(workers, seconds, between):
+    runs = [run_of(number) for number in range(12 * workers)]
+    simulation = Simulation(runs, workers=workers, seconds={LARGE: seconds}, between=between)
+    assert_right(
+        simulation, slack=max(seconds, segments.SECONDS) + between
+    )  # what a worker has not told yet, nobody knows
+
+
+def test_large_networks_first_and_small_ones_after_them():
+    runs = [run_of(number) for number in range(12)] + [run_of(number, SMALL) for number in range(12, 48)]
+    # In truth a small network takes more than its parameters say: 0.45 of the time for 0.15 of the parameters.
+    simulation = Simulation(runs, workers=2, seconds={LARGE: 2.0, SMALL: 0.9})
+    # A run's first epoch is not counted: it was compiled.
+    met_both = next(
+        i for i, (_, run, row) in enumerate(simulation.events) if run.shape == SMALL and row.epoch == 2
+    )
+    assert_right(simulation, after=(met_both + 4) / len(simulation.events))
+
+
+TINY = Shape(64, (8,), 10, 1437, 128)
+
+
+def test_what_a_runs_end_takes_is_added_to_each_run_and_does_not_stretch_epochs():
+    """Tiny runs that are mostly ends: nothing that is told of large ones before says how long those take."""
+    runs = [run_of(number) for number in range(6)] + [run_of(number, TINY) for number in range(6, 66)]
+    simulation = Simulation(runs, workers=2, seconds={LARGE: 2.0, TINY: 0.02}, between=0.3)
+    assert_right(simulation, after=0.17, slack=1.5)
+
+
+@pytest.mark.parametrize("shapes", [(LARGE, TINY), (TINY, TINY)])
+def test_a_rate_is_shown_only_where_the_time_left_agrees_with_it(shapes):
+    first, second = shapes
+    runs = [run_of(number, first) for number in range(6)] + [
+        run_of(number, second) for number in range(6, 66)
+    ]
+    simulation = Simulation(runs, workers=2, seconds={LARGE: 2.0, TINY: 0.5}, between=0.1)
+    shown = 0
+    for _, left, _ in simulation.estimates():
+        rate = simulation.pace.rate_of_the_rest()
+        if rate is not None:
+            shown += 1
+            assert simulation.pace.epochs_left / rate == pytest.approx(left, rel=0.4, abs=3.0)
+    assert shown > (100 if first == second else 3)
+    assert shown < len(simulation.events)
+
+
+def test_the_tail_counts_as_long_as_it_takes():
+    """A run that takes longer than all others together: its worker is the only one with something to do at the end."""
+    runs = [run_of(0, epochs=30)] + [run_of(number, SMALL, epochs=30) for number in range(1, 4)]
+    assert_right(Simulation(runs, workers=2, seconds={LARGE: 2.0, SMALL: 0.3}))
+
+
+def test_runs_that_stop_early_are_expected_to_once_some_have():
+    runs = [run_of(number, epochs=40) for number in range(24)]
+    simulation = Simulation(runs, workers=2, seconds={LARGE: 1.0}, lengths=dict.fromkeys(range(24), 10))
+    assert_right(simulation, after=0.25)
+
+
+def test_what_was_trained_before_is_not_waited_for():
+    runs = [run_of(number) for number in range(4)]
+    standings = [
+        Standing(runs[0], "done", 5, None, 0.9),
+        Standing(runs[1], "running", 3, row_of(3, 2.0), None),
+    ]
+    standings += [Standing(run, "planned", 0, None, None) for run in runs[2:]]
+    pace = Pace(standings, 2)
+    assert pace.epochs_left == 2 + 5 + 5
+    assert pace.seconds_left() is None
+    assert pace.rate() is None
+
+
+def test_time_runs_down_between_epochs_and_epochs_to_come_take_theirs_however_late_one_is():
+    now = [0.0]
+    pace = Pace([Standing(run_of(0), "planned", 0, None, None)], 1, lambda: now[0])
+    pace.epoch(run_of(0), row_of(1, 10.0))
+    now[0] = 10.0
+    pace.epoch(run_of(0), row_of(2, 10.0))
+    at_once = pace.seconds_left()
+    now[0] = 25.0
+    assert pace.seconds_left() == pytest.approx(at_once - 15)
+    now[0] = 1e6
+    assert pace.seconds_left() == pytest.approx(at_once - 24)
+    for epoch in (3, 4, 5):
+        pace.epoch(run_of(0), row_of(epoch, 10.0))
+    now[0] = 2e6
+    assert pace.seconds_left() == 0
+
+
+def test_an_epoch_that_was_compiled_first_says_nothing_of_the_others():
+    """Where a run goes on too. A long one does, and the only one that a run has."""
+    now = [0.0]
+    pace = Pace([Standing(run_of(n), "planned", 0, None, None) for n in range(4)], 2, lambda: now[0])
+    for seconds, epoch in ((5.0, 1), (5.0, 2)):  # the second run goes on from its first epoch
+        now[0] += 5
+        pace.epoch(run_of(epoch), row_of(epoch, seconds))
+        assert pace.seconds_left() is None
+    now[0] += 0.1
+    pace.epoch(run_of(1), row_of(2, 0.1))
+    assert pace.seconds_left() < 10
+    for run, seconds in ((run_of(0, epochs=1), 5.0), (run_of(0), 60.0)):
+        alone = Pace([Standing(run, "planned", 0, None, None)], 1, lambda: now[0])
+        alone.epoch(run, row_of(1, seconds))
+        assert alone.seconds_left() is not None
+
+
+def test_run_epochs_a_second_are_those_of_all_workers_together():
+    simulation = Simulation(
+        [run_of(n) for n in range(40)], workers=4, seconds={LARGE: 2.0}, noise=0, between=0
+    )
+    list(simulation.estimates())
+    assert simulation.pace.rate() == pytest.approx(4 / 2.0, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "less than 1 s"), (0.49, "less than 1 s"), (0.6, "1 s"),
+        (45.2, "45 s"), (89, "89 s"), (95, "1 min 40 s"), (151, "2 min 30 s"), (599, "10 min"),
+        (725, "12 min"), (3599, "1 h"), (3600, "1 h"), (12_000, "3 h 20 min"),
+        (86_399, "1 d"), (187_200, "2 d 4 h"),
+    ],
+)  # fmt: skip
+def test_durations_are_said_as_people_say_them(seconds, words):
+    assert duration(seconds) == words
+
+
+@given(st.floats(0.51, 1e7))
+def test_a_duration_is_never_zero_of_a_larger_unit_nor_sixty_of_a_smaller_one(seconds):
+    number, *rest = duration(seconds).split()
+    units = {"s": 1, "min": 60, "h": 3600, "d": 86_400}
+    words = duration(seconds).split()
+    said = sum(int(n) * units[unit] for n, unit in zip(words[::2], words[1::2], strict=True))
+    assert said == pytest.approx(seconds, rel=0.06, abs=0.6)
+    assert " 60 s" not in duration(seconds)
+    assert seconds < 1 or int(number) > 0 or "s" in rest
+    assert "60 min" not in duration(seconds)
+    assert "24 h" not in duration(seconds)

@@ -1,0 +1,105 @@
+"""In a notebook a study that trains has one output, kept up to date; results are sentences and tables there."""
+
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+import made_up
+from dropstudy import Study
+from dropstudy.runtime.progress.inline import InlineTable, in_notebook
+from dropstudy.runtime.progress.table import Screen
+from dropstudy.study.study import default_listener
+from sources import SMALL_STUDY as SETTINGS
+from standin import AtOnce
+
+
+class Notebook:
+    """As IPython's kernel: `display` makes an output, its handle replaces what is in it."""
+
+    def __init__(self):
+        self.outputs, self.updates = [], 0
+
+    def display(self, shown, *, display_id):
+        assert display_id is True
+        self.outputs.append(shown)
+        place = len(self.outputs) - 1
+
+        def update(shown):
+            self.updates += 1
+            self.outputs[place] = shown
+
+        return SimpleNamespace(update=update)
+
+
+@pytest.fixture
+def notebook(monkeypatch):
+    made = Notebook()
+    shell = SimpleNamespace(kernel=object())
+    ipython_display = SimpleNamespace(display=made.display)
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    monkeypatch.setitem(sys.modules, "IPython.display", ipython_display)
+    return made
+
+
+@pytest.fixture
+def make(monkeypatch, tmp_path):
+    made_up.instead_of_workers(monkeypatch)
+    monkeypatch.setattr("dropstudy.runtime.scheduler.BETWEEN_COMMITS", 0.0)
+    return lambda **settings: Study("notebook", out=tmp_path / "study", **{**SETTINGS, **settings})
+
+
+@pytest.mark.parametrize("seeds", [1, 8])
+def test_a_study_that_trains_has_one_output_that_is_brought_up_to_date(
+    notebook, make, capsys, monkeypatch, seeds
+):
+    monkeypatch.setattr("dropstudy.runtime.progress.inline._BETWEEN", 0.0)
+    make(seeds=seeds).run(executor=AtOnce())
+    (shown,) = notebook.outputs
+    assert notebook.updates > 4 * seeds
+    assert capsys.readouterr().out == ""
+    assert repr(shown).splitlines()[-1].startswith(f"{2 * seeds} of {2 * seeds} runs done; this took ")
+    assert "2 runs of" in repr(shown) or seeds > 1
+    assert shown._repr_html_().startswith("<pre")
+    assert "&#x27;" in shown._repr_html_() or "'" not in repr(shown)
+
+
+def test_while_it_trains_the_output_has_what_was_told_and_the_table(notebook, make):
+    seen = []
+
+    class Looking(AtOnce):
+        def submit(self, *what):
+            seen.append(repr(notebook.outputs[-1]))
+            return super().submit(*what)
+
+    make(seeds=4).run(executor=Looking())
+    assert "Starting. The first epoch takes longer" in seen[-1]
+    assert "to come" in seen[-1]
+    assert "0 of 8 runs" in seen[0]
+
+
+@pytest.mark.usefixtures("notebook")
+def test_only_a_notebooks_kernel_is_one(monkeypatch):
+    assert in_notebook()
+    assert isinstance(default_listener(), InlineTable)
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: None))
+    assert isinstance(default_listener(), Screen)
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=SimpleNamespace))
+    assert not in_notebook()  # IPython in a terminal
+    monkeypatch.delitem(sys.modules, "IPython")
+    assert not in_notebook()
+
+
+def test_a_verdict_and_a_study_show_their_sentences_and_a_table(make):
+    study = make(seeds=6, arms=[{"rate": 0}, {"rate": 0.5, "name": "<b>bold</b>"}], rates=None)
+    assert study._repr_html_().startswith("<p>Study(")
+    assert "<table" not in study._repr_html_()
+    study.run(executor=AtOnce(), listener=default_listener())
+    verdict = study.verdict()
+    shown = verdict._repr_html_()
+    for sentence in verdict.sentences:
+        assert sentence.split("'")[0][:40].replace("<", "&lt;") in shown
+    assert shown.count("<table") == 1
+    assert "<b>bold" not in shown
+    assert repr(verdict) == f"Verdict({verdict.decision!r}: {verdict.headline})"
+    assert shown in study._repr_html_()

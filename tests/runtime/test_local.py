@@ -1,0 +1,513 @@
+"""Worker processes, real ones: what they are given, what becomes of them when something dies."""
+
+import atexit
+import errno
+import importlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import zlib
+from concurrent.futures import BrokenExecutor, CancelledError
+from pathlib import Path
+
+import psutil
+import pytest
+from loky.backend import fork_exec
+from loky.backend.context import LokyContext
+
+import acting
+from dropstudy.core.hardware import physical_cores
+from dropstudy.data.cache import code_folder
+from dropstudy.engine.native.build import VARIABLE
+from dropstudy.errors import StoreError
+from dropstudy.runtime import run
+from dropstudy.runtime.local import LocalWorkers, _programs
+from dropstudy.study.study import Study
+
+PATIENCE = 60  # seconds until a hang is called one
+HERE = str(Path(__file__).parents[1])
+
+
+@pytest.fixture
+def crew():
+    """Two workers, and at the end of the test none."""
+    before = children()
+    workers = LocalWorkers(2)
+    yield workers
+    workers.shutdown(wait=True, cancel_futures=True)
+    assert_gone(children() - before)
+
+
+def children():
+    """Processes started by this one, but for the bookkeeper that loky keeps for the next time."""
+    return {
+        child
+        for child in psutil.Process().children(recursive=True)
+        if child.status() != psutil.STATUS_ZOMBIE and "resource_tracker" not in " ".join(child.cmdline())
+    }
+
+
+def assert_gone(processes):
+    _, alive = psutil.wait_procs(list(processes), timeout=PATIENCE)
+    assert alive == []
+
+
+def until(condition):
+    """Wait for it."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.01)
+
+
+# What tests send to workers
+
+
+_GROWN = []
+
+
+def grow(mebibytes):
+    """Take memory, as training takes it, and keep it; returns who did."""
+    _GROWN.append(bytearray(os.urandom(2**20)) * mebibytes)
+    time.sleep(1.1)  # loky looks at most once a second
+    return os.getpid()
+
+
+def surroundings():
+    return dict(os.environ)
+
+
+def meet(folder, count):
+    """Wait until `count` workers are here, and say who this one is."""
+    (folder / str(os.getpid())).touch()
+    until(lambda: len(list(folder.iterdir())) >= count)
+    return os.getpid()
+
+
+def stay_until_gone(mark):
+    """Say in the mark who is here, and stay until it is taken away."""
+    draft = mark.with_suffix(".draft")
+    draft.write_text(str(os.getpid()))
+    draft.rename(mark)
+    until(lambda: not mark.exists())
+    return os.getpid()
+
+
+def wait_for_ever(mark):
+    mark.touch()
+    time.sleep(3600)
+
+
+def die(number=signal.SIGKILL):
+    os.kill(os.getpid(), number)
+
+
+def hang_at_the_end():
+    atexit.register(time.sleep, 3600)
+
+
+def raise_here():
+    message = "in the worker"
+    raise LookupError(message)
+
+
+def busy_share(seconds):
+    """Processor time used for each second of wall time, by products of large matrices."""
+    import jax  # noqa: PLC0415 - in the worker alone
+    import jax.numpy as jnp  # noqa: PLC0415 - as above
+
+    product = jax.jit(lambda a: a @ a)
+    square = jnp.ones((1500, 1500))
+    product(square).block_until_ready()
+    wall, processor = time.perf_counter(), time.process_time()
+    while time.perf_counter() - wall < seconds:
+        product(square).block_until_ready()
+    return (time.process_time() - processor) / (time.perf_counter() - wall)
+
+
+def no_room(*_args, **_kwargs):
+    """What the system says where a user may have no more processes."""
+    raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+
+# The environment of a worker
+
+
+def test_calls_run_in_processes_of_their_own_as_many_as_asked_for(crew, tmp_path):
+    places = [crew.submit(meet, tmp_path, 2) for _ in range(2)]
+    first, second = (place.result(timeout=PATIENCE) for place in places)
+    assert len({first, second, os.getpid()}) == 3
+    again = {crew.submit(os.getpid).result(timeout=PATIENCE) for _ in range(6)}
+    assert again <= {first, second}
+
+
+def test_a_worker_has_one_thread_a_shared_cache_and_no_device_but_the_processor(crew, monkeypatch):
+    monkeypatch.setenv("JAX_PLATFORMS", "cuda")
+    monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_enable_fast_math=false")
+    environment = crew.submit(surroundings).result(timeout=PATIENCE)
+    assert environment["OMP_NUM_THREADS"] == environment["NPROC"] == "1"
+    assert environment["JAX_PLATFORMS"] == "cpu"
+    assert environment["JAX_COMPILATION_CACHE_DIR"] == str(code_folder(_programs()))
+    assert environment["XLA_FLAGS"].split() == [
+        "--xla_cpu_enable_fast_math=false",
+        "--xla_cpu_multi_thread_eigen=false",
+        "intra_op_parallelism_threads=1",
+    ]
+    assert "JAX_COMPILATION_CACHE_DIR" not in os.environ
+
+
+def test_a_worker_on_a_gpu_has_the_shared_cache_and_as_many_threads_as_it_likes(monkeypatch):
+    monkeypatch.delenv("XLA_FLAGS", raising=False)
+    workers = LocalWorkers(1, "gpu")
+    environment = workers.submit(surroundings).result(timeout=PATIENCE)
+    workers.shutdown()
+    assert environment["JAX_PLATFORMS"] == "cuda"
+    assert environment["JAX_COMPILATION_CACHE_DIR"] == str(code_folder(_programs()))
+    assert "XLA_FLAGS" not in environment
+
+
+def test_a_worker_keeps_to_one_core(crew):
+    assert crew.submit(busy_share, 1.0).result(timeout=PATIENCE) < 1.3
+
+
+def test_workers_are_of_the_loky_that_their_pool_is_of(crew):
+    """joblib, which scikit-learn brings in, has a loky of its own, and registers it under the same name."""
+    importlib.import_module("joblib")
+    pid = crew.submit(os.getpid).result(timeout=PATIENCE)
+    assert "loky.backend.popen_loky_posix" in psutil.Process(pid).cmdline()
+
+
+def test_the_processor_time_of_a_call_is_that_of_its_worker(crew, tmp_path):
+    waiting = crew.submit(stay_until_gone, tmp_path / "mark")
+    until((tmp_path / "mark").exists)
+    idle = crew.processor_seconds(waiting)
+    busy = crew.submit(busy_share, 2.0)
+    until(lambda: busy.done() or crew.processor_seconds(busy) > idle + 1)
+    assert not busy.done()
+    assert crew.processor_seconds(waiting) < idle + 1
+    assert busy.exception(timeout=PATIENCE) is None
+    assert crew.processor_seconds(busy) == 0  # answered: its worker is no longer its own
+    (tmp_path / "mark").unlink()
+
+
+def test_programs_are_kept_for_the_next_worker(crew):
+    crew.submit(busy_share, 0.0).result(timeout=PATIENCE)
+    assert list(code_folder(_programs()).iterdir())
+
+
+def test_damaged_programs_are_compiled_again_and_kept(tmp_path, monkeypatch):
+    monkeypatch.setenv("DROPSTUDY_CACHE", str(tmp_path))
+    monkeypatch.setenv(VARIABLE, "off")  # or they would be compiled, too
+
+    def trained():
+        with LocalWorkers(1) as crew:
+            crew.submit(busy_share, 0.0).result(timeout=PATIENCE)
+        programs = sorted(code_folder(_programs()).glob("*-cache"))
+        assert programs
+        return {path.name: len(zlib.decompress(path.read_bytes())) for path in programs}
+
+    sizes = trained()
+    for number, path in enumerate(sorted(code_folder(_programs()).glob("*-cache"))):
+        content = path.read_bytes()
+        middle = len(content) // 2
+        flipped = content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+        path.write_bytes((b"", content[:middle], flipped)[number % 3])
+    assert trained().keys() == sizes.keys()
+
+
+def test_a_coordinator_imports_no_array_framework():
+    rooms = "dropstudy.runtime.local, dropstudy.runtime.scheduler"
+    code = f"import sys, {rooms}; print({{'jax', 'keras'}} & set(sys.modules))"
+    done = subprocess.run(  # noqa: S603 - our own arguments
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "set()"
+
+
+def test_there_is_at_least_one_core_and_no_more_than_this_process_may_use():
+    assert 1 <= physical_cores() <= len(os.sched_getaffinity(0))
+
+
+@pytest.mark.parametrize("error", [errno.EROFS, errno.ENOSPC, errno.ENOENT, errno.EACCES])
+def test_a_place_for_semaphores_that_cannot_be_written_is_named_before_anything_is_begun(
+    tmp_path, monkeypatch, error
+):
+    def lock(_):
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr(LokyContext, "Lock", lock)
+    with pytest.raises(StoreError) as caught:
+        Study(data="digits", hidden=(4,), epochs=1, seeds=1, out=tmp_path / "study").run()
+    assert caught.value.subject == ("/dev/shm" if sys.platform == "linux" else "semaphores")  # noqa: S108 - its name
+    assert caught.value.received == os.strerror(error)
+    assert not (tmp_path / "study" / "study.db").exists()
+    with LocalWorkers(1) as crew:
+        assert isinstance(crew.submit(os.getpid).exception(timeout=PATIENCE), StoreError)
+
+
+MOUNTED = 'mount -t tmpfs -o size=4k{options} tmpfs /dev/shm && {{ {before}; exec "$@"; }} || exit 77'
+
+
+@pytest.mark.skipif(not shutil.which("unshare"), reason="mounts where nobody else sees it")
+@pytest.mark.parametrize(
+    ("options", "before", "said"),
+    [
+        (",ro", "true", "received Read-only file system"),
+        (
+            "",
+            "head -c 8192 /dev/zero > /dev/shm/filler 2> /dev/null; true",
+            "received No space left on device",
+        ),
+    ],
+)
+def test_the_same_for_real(tmp_path, options, before, said):
+    command = ("run", *acting.SETTINGS, "--out", tmp_path / "study")
+    done = subprocess.run(  # noqa: S603 - our own
+        ["unshare", "--mount", "sh", "-c", MOUNTED.format(options=options, before=before), "sh",  # noqa: S607 - where it is differs
+         *acting.command(*command)],
+        env=acting.environment(), capture_output=True, text=True, timeout=PATIENCE, check=False,
+    )  # fmt: skip
+    if done.returncode in {1, 77}:
+        pytest.skip(f"not allowed to mount: {done.stderr}")
+    (line,) = done.stderr.splitlines()
+    assert (done.returncode, line.startswith("Error: /dev/shm: expected room")) == (2, True)
+    assert said in line
+    assert not (tmp_path / "study" / "study.db").exists()
+
+
+# Death
+
+
+def test_a_worker_that_is_killed_fails_its_own_call_and_the_next_one_works(crew, tmp_path):
+    marks = [tmp_path / "doomed", tmp_path / "other"]
+    doomed, other = (crew.submit(stay_until_gone, mark) for mark in marks)
+    until(lambda: all(mark.exists() for mark in marks))
+    doomed_pid, other_pid = (int(mark.read_text()) for mark in marks)
+    os.kill(doomed_pid, signal.SIGKILL)
+    assert isinstance(doomed.exception(timeout=PATIENCE), BrokenExecutor)
+    assert not other.done()
+    assert crew.submit(os.getpid).result(timeout=PATIENCE) not in {doomed_pid, other_pid}
+    marks[1].unlink()
+    assert other.result(timeout=PATIENCE) == other_pid
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM])
+def test_whatever_kills_a_worker_the_call_says_so(crew, number):
+    assert isinstance(crew.submit(die, number).exception(timeout=PATIENCE), BrokenExecutor)
+    assert crew.submit(os.getpid).result(timeout=PATIENCE) != os.getpid()
+
+
+def test_a_worker_killed_while_it_is_sent_a_large_segment_fails_that_call_only(crew):
+    """A pipe that nobody reads is full before the segment is through it."""
+    pid = crew.submit(os.getpid).result(timeout=PATIENCE)
+    os.kill(pid, signal.SIGSTOP)
+    sent = crew.submit(len, bytes(20_000_000))
+    time.sleep(0.2)
+    os.kill(pid, signal.SIGKILL)
+    assert isinstance(sent.exception(timeout=PATIENCE), BrokenExecutor)
+    assert crew.submit(len, bytes(20_000_000)).result(timeout=PATIENCE) == 20_000_000
+
+
+def test_a_worker_that_is_given_up_fails_its_own_call_and_neither_the_other_nor_the_next(crew, tmp_path):
+    marks = [tmp_path / "hung", tmp_path / "other"]
+    hung, other = (crew.submit(stay_until_gone, mark) for mark in marks)
+    until(lambda: all(mark.exists() for mark in marks))
+    waiting = crew.submit(os.getpid)
+    os.kill(int(marks[0].read_text()), signal.SIGSTOP)
+    crew.give_up(waiting)  # has no worker yet: nothing to kill
+    crew.give_up(hung)
+    assert isinstance(hung.exception(timeout=PATIENCE), BrokenExecutor)
+    assert waiting.result(timeout=PATIENCE) != int(marks[0].read_text())
+    crew.give_up(waiting)  # answered: its worker is no longer its own
+    assert not other.done()
+    marks[1].unlink()
+    assert other.result(timeout=PATIENCE)
+    assert crew.submit(os.getpid).exception(timeout=PATIENCE) is None
+
+
+def test_a_worker_for_which_there_is_no_room_is_a_worker_that_was_lost(crew, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(fork_exec, "fork_exec", no_room)
+        error = crew.submit(os.getpid).exception(timeout=PATIENCE)
+    assert isinstance(error, BrokenExecutor)
+    assert "Resource temporarily unavailable" in str(error)
+    assert crew.submit(os.getpid).exception(timeout=PATIENCE) is None
+
+
+def test_an_error_in_a_worker_comes_back_with_its_traceback_and_the_worker_lives(crew):
+    pid = crew.submit(os.getpid).result(timeout=PATIENCE)
+    error = crew.submit(raise_here).exception(timeout=PATIENCE)
+    assert isinstance(error, LookupError)
+    assert "in raise_here" in str(error.__cause__)
+    assert crew.submit(os.getpid).result(timeout=PATIENCE) == pid
+
+
+def test_the_terminals_ctrl_c_is_not_the_workers_business(crew, tmp_path):
+    mark = tmp_path / "mark"
+    call = crew.submit(stay_until_gone, mark)
+    until(mark.exists)
+    pid = int(mark.read_text())
+    os.kill(pid, signal.SIGINT)
+    time.sleep(0.1)
+    mark.unlink()
+    assert call.exception(timeout=PATIENCE) is None
+    assert call.result() == pid
+
+
+# The end
+
+
+def test_an_orderly_end_finishes_what_was_submitted_and_leaves_no_process():
+    before = children()
+    workers = LocalWorkers(2)
+    calls = [workers.submit(pow, 2, number) for number in range(8)]
+    workers.shutdown()
+    assert [call.result(timeout=0) for call in calls] == [1, 2, 4, 8, 16, 32, 64, 128]
+    assert children() == before
+    with pytest.raises(RuntimeError):
+        workers.submit(pow, 2, 2)
+
+
+def test_a_worker_that_hangs_as_it_ends_does_not_hold_a_study():
+    with run.crew(1, "cpu") as workers:
+        workers.submit(hang_at_the_end).result(timeout=PATIENCE)
+        started, began = children(), time.monotonic()
+    assert time.monotonic() - began < PATIENCE / 2
+    assert_gone(started)
+
+
+def test_a_hard_end_kills_workers_at_work_and_starts_no_more(tmp_path):
+    before = children()
+    workers = LocalWorkers(2)
+    marks = [tmp_path / str(number) for number in range(6)]
+    calls = [workers.submit(wait_for_ever, mark) for mark in marks]
+    until(lambda: sum(mark.exists() for mark in marks) == 2)
+    started = children() - before
+    assert len(started) == 2
+    workers.shutdown(wait=False, cancel_futures=True)
+    assert_gone(started)
+    until(lambda: all(call.done() for call in calls))
+    assert sum(call.cancelled() for call in calls) == 4
+    assert all(call.cancelled() or call.exception() is not None for call in calls)
+    assert sum(mark.exists() for mark in marks) == 2
+    assert children() == before
+
+
+def test_a_hard_end_while_workers_start_leaves_no_process(tmp_path):
+    """The race of a study that is interrupted in its first second."""
+    before = children()
+    for delay in (0, 0.001, 0.01, 0.05, 0.1):
+        workers = LocalWorkers(2)
+        calls = [workers.submit(wait_for_ever, tmp_path / "mark") for _ in range(4)]
+        time.sleep(delay)
+        workers.shutdown(wait=True, cancel_futures=True)
+        for call in calls:
+            with pytest.raises((CancelledError, RuntimeError)):
+                call.result(timeout=PATIENCE)
+        assert_gone(children() - before)
+
+
+def test_a_call_taken_up_just_before_the_end_starts_no_worker():
+    before = children()
+    workers = LocalWorkers(1)
+    workers.shutdown(cancel_futures=True)
+    with pytest.raises(CancelledError):
+        workers._call(os.getpid, [])  # what a thread does that was on its way when the end came
+    assert children() == before
+
+
+def test_workers_that_were_never_used_end_too():
+    LocalWorkers(2).shutdown()
+    LocalWorkers(2).shutdown(wait=False, cancel_futures=True)
+
+
+SCRIPT = """
+import os, sys, time
+from pathlib import Path
+sys.path.insert(0, {here!r})
+from dropstudy.runtime.local import LocalWorkers
+
+def answer():
+    return os.getpid()
+
+workers = LocalWorkers(2)
+print(workers.submit(answer).result(), flush=True)
+{rest}
+"""
+
+
+def start(tmp_path, rest):
+    """A coordinator as a user would write it, with nothing guarding its main module; and its worker."""
+    script = tmp_path / "coordinator.py"
+    script.write_text(SCRIPT.format(here=HERE, rest=rest))
+    command = [sys.executable, str(script)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # noqa: S603 - our own
+
+
+@pytest.mark.parametrize("at_work", [False, True], ids=["idle", "at work"])
+def test_workers_do_not_outlive_a_coordinator_that_is_killed(tmp_path, at_work):
+    with start(
+        tmp_path, f"{'workers.submit(time.sleep, 3600)' if at_work else ''}\ntime.sleep(3600)"
+    ) as process:
+        worker = psutil.Process(int(process.stdout.readline()))
+        started = psutil.Process(process.pid).children(recursive=True)
+        assert worker in started
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+    assert_gone(started)
+
+
+def test_a_script_without_a_guard_ends_by_itself_once_its_workers_are_shut_down(tmp_path):
+    with start(tmp_path, "workers.shutdown()") as process:
+        pid = int(process.stdout.readline())
+        assert process.wait(timeout=PATIENCE) == 0
+    assert not psutil.pid_exists(pid)
+
+
+SLOW_END = """
+import threading
+import loky.backend.queues as queues, loky.backend.synchronize as synchronize
+
+feed = queues.Queue._feed
+
+def feed_and_linger(*words):
+    feed(*words)
+    time.sleep(0.2)
+
+def remove(name):
+    synchronize.sem_unlink(name)
+    if threading.current_thread().name == "QueueFeederThread":
+        time.sleep(0.6)
+    synchronize.resource_tracker.unregister(name, "semlock")
+
+queues.Queue._feed = staticmethod(feed_and_linger)
+synchronize.SemLock._cleanup = staticmethod(remove)
+workers.shutdown()
+workers = LocalWorkers(1)
+workers.submit(answer).result()
+"""
+
+
+@pytest.mark.parametrize("end", ["shutdown()", "shutdown(cancel_futures=True)"])
+def test_workers_that_are_shut_down_leave_nothing_that_loky_warns_of(tmp_path, end):
+    """However slowly the threads end that served them."""
+    with start(tmp_path, f"{SLOW_END}workers.{end}\ntime.sleep(0.5)") as process:
+        _, said = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0
+    assert said == ""
+
+
+def test_a_script_that_forgets_its_workers_ends_too(tmp_path):
+    with start(tmp_path, "") as process:
+        pid = int(process.stdout.readline())
+        assert process.wait(timeout=PATIENCE) == 0
+    until(lambda: not psutil.pid_exists(pid))
+
+
+def test_a_worker_that_grows_is_not_taken_for_one_that_leaks():
+    with LocalWorkers(1) as crew:
+        first, *later = [crew.submit(grow, size).result(timeout=PATIENCE) for size in (1, 400, 1)]
+    assert later == [first, first]

@@ -1,0 +1,172 @@
+"""Workers that are killed, hang or run out of memory, real ones, in the middle of a study."""
+
+import os
+import resource
+import signal
+import time
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from disks import quick_folder
+from dropstudy.errors import DropstudyError
+from dropstudy.runtime import local, watchdog
+from dropstudy.runtime.scheduler import MOST_TRIES, train_runs
+from dropstudy.runtime.timeouts import Patience
+from dropstudy.store.store import Store
+from standin import DATA, Listener, assert_finished, each_alone, make_runs, split, train
+
+OTHERS = ("well", "well too")
+
+
+@pytest.fixture
+def folder():
+    with quick_folder() as folder:
+        yield folder
+
+
+def killed():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def hangs():
+    os.kill(os.getpid(), signal.SIGSTOP)  # as where the system takes its memory, or a driver never answers
+    time.sleep(3600)
+
+
+def out_of_memory():
+    """For real: the system refuses what is asked for."""
+    in_use = psutil.Process().memory_info().vms
+    resource.setrlimit(resource.RLIMIT_AS, (in_use + 2**26, resource.RLIM_INFINITY))
+    try:
+        np.ones(2**28)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+
+def train_troubled(marks, trouble, times, segments):
+    """The stand-in, but for a run called "troubled": it meets with trouble in its second segment, so many times."""
+    (segment,) = segments
+    if segment.run.arm.name == "troubled" and segment.done > 0 and len(list(marks.iterdir())) < times:
+        (marks / f"{time.monotonic_ns()}").touch()
+        trouble()
+    return (train(segment),)
+
+
+def study(folder, monkeypatch, trouble, *, times):
+    """Train three runs, one of them troubled, with two real workers; the listener and how often there was trouble."""
+    marks = folder / "marks"
+    marks.mkdir()
+    monkeypatch.setattr(local, "train_group", partial(train_troubled, marks, trouble, times))
+    runs = make_runs("troubled", *OTHERS)
+    crew = local.LocalWorkers(2)
+    listener = Listener()
+    try:
+        with Store(folder / "study", create=True) as store:
+            store.begin({}, runs)
+            train_runs(store, each_alone(runs), DATA, split, executor=crew, listener=listener, worker_count=2)
+    finally:
+        crew.shutdown(wait=True, cancel_futures=True)
+    return runs, listener, len(list(marks.iterdir()))
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """A segment of the stand-in takes no time, so that some seconds are far too long, if not for a worker to start."""
+    monkeypatch.setattr(Patience, "allowed", lambda *_: 5.0)
+    monkeypatch.setattr(watchdog, "LOOK", 0.1)
+
+
+TROUBLES = {
+    killed: "A worker died while it trained 'troubled', seed 0; trying again.",
+    out_of_memory: "A worker ran out of memory while it trained 'troubled', seed 0; trying again.",
+    hangs: "A worker died while it trained 'troubled', seed 0 (it was silent for 5 s",
+}
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_a_segment_that_was_lost_is_given_again_and_the_run_ends_as_if_nothing_had_been(
+    folder, monkeypatch, trouble, request
+):
+    if trouble is hangs:
+        request.getfixturevalue("impatient")
+    times = 1 if trouble is hangs else MOST_TRIES - 1
+    runs, listener, met = study(folder, monkeypatch, trouble, times=times)
+    assert met == times
+    assert len(listener.notices) == times
+    assert all(notice.startswith(TROUBLES[trouble]) for notice in listener.notices)
+    with Store(folder / "study") as store:
+        for run in runs:
+            assert_finished(store, run)
+    assert sorted(listener.epochs) == sorted((run.key, epoch) for run in runs for epoch in range(1, 6))
+
+
+@pytest.mark.parametrize(
+    ("trouble", "cause"),
+    [
+        (killed, f"its worker died {MOST_TRIES} times"),
+        (out_of_memory, f"its worker ran out of memory {MOST_TRIES} times"),
+    ],
+)
+def test_after_so_many_times_that_run_alone_has_failed_with_its_cause(folder, monkeypatch, trouble, cause):
+    runs, _, met = study(folder, monkeypatch, trouble, times=100)
+    assert met == MOST_TRIES
+    troubled, *others = runs
+    with Store(folder / "study") as store:
+        assert store.status()[troubled.key] == "failed"
+        assert [row.epoch for row in store.history(troubled.key)] == [1]  # what was committed stays
+        (failure,) = store.failures()
+        assert failure.startswith(f"'troubled', seed 0 failed: {cause}")
+        assert store.path("traceback", troubled.key).read_text()
+        for run in others:
+            assert_finished(store, run)
+
+
+def refuses():
+    raise DropstudyError("a setting of the run", expected="something else", received="this")
+
+
+def test_a_function_that_raises_fails_its_run_at_once_and_the_traceback_is_kept(folder, monkeypatch):
+    runs, listener, met = study(folder, monkeypatch, refuses, times=100)
+    assert met == 1
+    assert listener.notices == []
+    with Store(folder / "study") as store:
+        assert "a setting of the run: expected something else" in store.failures()[0]
+        assert "in refuses" in store.path("traceback", runs[0].key).read_text()
+        for run in runs[1:]:
+            assert_finished(store, run)
+
+
+# Python runs it before anything else in every process; the worker's command names loky's module.
+NEVER_STARTS = """
+import os, pathlib, signal, time
+if b"popen_loky_posix" in pathlib.Path("/proc/self/cmdline").read_bytes():
+    mark = pathlib.Path({mark!r})
+    if not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGSTOP)
+        time.sleep(3600)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="asks Linux which process this is")
+@pytest.mark.usefixtures("impatient")
+def test_a_worker_that_never_starts_is_told_of_then_ended_and_its_segment_given_again(folder, monkeypatch):
+    mark = folder / "mark"
+    (folder / "sitecustomize.py").write_text(NEVER_STARTS.format(mark=str(mark)))
+    monkeypatch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
+    monkeypatch.setattr(watchdog, "TELL_AFTER", 1.0)
+    runs, listener, _ = study(folder, monkeypatch, killed, times=0)
+    assert mark.exists()
+    words = "\n".join(listener.notices)
+    assert "Nothing has come of '" in words
+    assert "used 0.0 s of processor time since, as if waiting" in words
+    assert "A worker that is silent for 5 s is ended" in words
+    assert "(it was silent for 5 s" in words
+    assert "and was ended); trying again" in words
+    with Store(folder / "study") as store:
+        for run in runs:
+            assert_finished(store, run)

@@ -1,0 +1,174 @@
+"""What is taken out of a study is gone with its runs and files, and what stays can always go on."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+import made_up
+from dropstudy import Study
+from dropstudy.errors import InvalidArgument, StudyLocked
+from dropstudy.runtime import removal
+from dropstudy.runtime.progress.lines import Silent
+from dropstudy.store import store
+from dropstudy.store.directory import SEED_COUNTS, begun, facts
+from dropstudy.store.locking import lock
+from dropstudy.store.store import Store
+from standin import AtOnce
+
+SETTINGS = {
+    "data": "digits",
+    "rates": [0, 0.25, 0.5],
+    "hidden": [[4], [6]],
+    "train_sizes": [200, "all"],
+    "epochs": 1,
+    "seeds": 3,
+    "validation": 0.2,
+}
+
+
+@pytest.fixture
+def make(monkeypatch, tmp_path):
+    made_up.instead_of_workers(monkeypatch)
+
+    def study(**settings):
+        made = Study("notebook", out=tmp_path / "study", **{**SETTINGS, **settings})
+        return made.run(executor=AtOnce(), listener=Silent())
+
+    return study
+
+
+def files(study):
+    return {path.stem for kind in ("weights", "predictions") for path in (study.folder / kind).iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("out", "column", "gone"),
+    [
+        ({"seeds": [1]}, "seed", 1),
+        ({"train_sizes": [200]}, "train_size", 200),
+        ({"train_sizes": ["all"]}, "train_size", 1150),
+        ({"train_sizes": [1150]}, "train_size", 1150),
+        ({"arms": ["dropout 0.25"]}, "arm", "dropout 0.25"),
+        ({"hidden": [[6]]}, "hidden", "6"),
+        ({"hidden": [6]}, "hidden", "6"),
+        ({"seeds": np.int64(1)}, "seed", 1),
+        ({"train_sizes": "all"}, "train_size", 1150),
+        ({"arms": "dropout 0.25"}, "arm", "dropout 0.25"),
+    ],
+)
+def test_a_part_goes_with_its_runs_and_files_and_all_else_stays_as_it_was(make, out, column, gone):
+    study = make()
+    before = study.finals()
+    study.remove(**out)
+    stays = before[before[column] != gone].reset_index(drop=True)
+    assert 0 < len(stays) < len(before)
+    assert study.finals().equals(stays)
+    assert set(study.frame()[column]) == set(stays[column])
+    opened = Study.open(study.folder)
+    assert opened.spec == study.spec
+    assert opened.finished
+    with Store(study.folder) as store:
+        assert {run.key for run in store.runs()} == files(study)
+
+
+def test_what_was_taken_out_can_be_asked_for_again_and_is_trained_as_before(make):
+    study = make()
+    before = study.finals()
+    study.remove(seeds=[1], arms=["dropout 0.5"])
+    assert len(study.finals()) == 16
+    columns = ["arm", "hidden", "train_size", "seed"]
+    assert make().finals().set_index(columns).sort_index().equals(before.set_index(columns).sort_index())
+
+
+@pytest.mark.parametrize(
+    ("out", "said"),
+    [
+        ({"seeds": [7]}, "seeds: expected what the study has: 0 to 2, received 7"),
+        ({"seeds": [0, 1, 2]}, "fewer than the 3 that the study has"),
+        ({"arms": ["no dropout"]}, "other than the baseline"),
+        ({"arms": ["none"]}, "'dropout 0.25', 'dropout 0.5'"),
+        ({"hidden": [[4], [6]]}, "hidden: expected fewer than the 2"),
+        ({"train_sizes": [100]}, "train_sizes: expected what the study has: 200, all"),
+        ({}, "received none of them"),
+    ],
+)
+def test_what_is_not_there_and_what_a_study_cannot_do_without_is_refused(make, out, said):
+    study = make()
+    with pytest.raises(InvalidArgument, match=said):
+        study.remove(**out)
+    assert len(study.finals()) == 36
+
+
+def test_a_study_that_somebody_runs_keeps_all(make):
+    study = make()
+    with lock(study.folder), pytest.raises(StudyLocked):
+        study.remove(seeds=[1])
+    assert len(study.finals()) == 36
+
+
+def test_a_kill_after_the_transaction_is_made_good_by_whoever_comes_next(make, monkeypatch):
+    study = make()
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "_remove", _killed)
+        with pytest.raises(KeyboardInterrupt):
+            study.remove(seeds=[1])
+    opened = Study.open(study.folder)
+    assert opened.spec.seeds == (0, 2)
+    make(seeds=[0, 2, 5])
+    with Store(study.folder) as now:
+        assert {run.key for run in now.runs()} == files(study)
+    assert Study.open(study.folder).spec.seeds == (0, 2, 5)
+
+
+def _killed(_):
+    raise KeyboardInterrupt
+
+
+def test_the_verdict_says_what_was_taken_out_with_results_and_counts_it_as_a_look(make):
+    study = make(seeds=8, hidden=[4], train_sizes=["all"])
+    study.remove(seeds=[3], arms=["dropout 0.5"])
+    assert facts(study.folder)[SEED_COUNTS] == [8, 7]
+    verdict = study.verdict()
+    assert verdict.anytime
+    assert "Seeds were added and taken out after a first look (8, then 7)" in str(verdict)
+    assert "Taken out of this study after training: arms 'dropout 0.5'; seeds 3." in str(verdict)
+    again = make(seeds=8, hidden=[4], train_sizes=["all"])
+    assert "Taken out" not in str(again.verdict())
+
+
+def test_a_database_that_names_other_parts_has_its_verdict_all_the_same(make):
+    study = make()
+    with Store(study.folder, write=True) as now:
+        now.record({removal.TAKEN_OUT: {"other": [1], "seeds": ["\x1b[31m", 9]}})
+    assert r"after training: seeds '\x1b[31m', 9." in str(study.verdict())
+
+
+def test_what_confirmed_a_part_goes_with_it_and_what_confirmed_another_stays(make):
+    study = make()
+    for name in ("4-200", "6-200"):
+        shutil.copytree(study.folder, study.folder.parent / name)
+        Study.open(study.folder.parent / name).remove(hidden=[[6 if name == "4-200" else 4]])
+        shutil.move(study.folder.parent / name, study.folder / "confirmation" / name)
+    study.remove(hidden=[[6]])
+    assert [path.name for path in (study.folder / "confirmation").iterdir()] == ["4-200"]
+
+
+# --- a study that is accepted can always go on ---
+
+
+def test_a_study_that_some_seed_could_not_go_on_with_is_refused_whatever_its_seeds_and_nothing_is_recorded(
+    make, tmp_path
+):
+    """1,000 of one class and 4 of another: the smallest size that has both is not the same for all seeds."""
+    draws = np.random.default_rng(0)
+    file, labels = tmp_path / "rare.npz", np.repeat([0, 1], [1000, 4])
+    images = draws.integers(0, 17, (1004, 8, 8)).astype(np.uint8)
+    np.savez(file, x_train=images, y_train=labels, x_test=images[-104:], y_test=labels[-104:])
+    asked = {"data": str(file), "batch_size": 32, "validation": 100, "hidden": [4], "seeds": [0, 3]}
+    with pytest.raises(InvalidArgument, match="expected 114 examples or more, so that every class"):
+        make(**asked, train_sizes=[113])
+    assert not begun(tmp_path / "study")
+    make(**asked, train_sizes=[114])
+    grown = make(**asked | {"seeds": list(range(40))}, train_sizes=[114])
+    assert len(grown.finals()) == 120

@@ -1,0 +1,287 @@
+"""The disk that a study takes: whose weights stay, and that a removal takes a study and nothing else."""
+
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_status import row_of, run_of
+
+import made_up
+from dropstudy import Study
+from dropstudy.errors import StoreError, StudyLocked
+from dropstudy.runtime import local, retention
+from dropstudy.runtime.progress.lines import Silent
+from dropstudy.store.locking import lock
+from dropstudy.store.reader import Standing
+from dropstudy.store.store import Store
+from standin import AtOnce
+
+SETTINGS = {"data": "digits", "hidden": [8], "epochs": 2, "rates": [0, 0.5], "validation": 0.2, "seeds": 4}
+
+
+@pytest.fixture
+def make(monkeypatch, tmp_path):
+    """Studies in one folder, whose training is made up and takes no time."""
+    made_up.instead_of_workers(monkeypatch)
+
+    def study(**settings):
+        return Study("notebook", out=tmp_path / "study", **{**SETTINGS, **settings})
+
+    return study
+
+
+def run(study, executor=None):
+    return study.run(executor=executor or AtOnce(), listener=Silent())
+
+
+def kept(study):
+    """Arm and seed of the runs whose weights are on disk."""
+    with Store(study.folder) as store:
+        return {(run.arm.name, run.seed) for run in store.runs() if store.path("weights", run.key).exists()}
+
+
+def best(study, epoch=2):
+    """Arm and seed of the runs of highest validation accuracy in an epoch, one for each arm."""
+    rows = study.frame().query(f"epoch == {epoch}")
+    rows = rows.loc[rows.groupby("arm")["val_accuracy"].idxmax()]
+    return set(rows[["arm", "seed"]].itertuples(index=False, name=None))
+
+
+# --- whose weights stay ---
+
+
+def test_the_best_of_each_arm_keeps_its_weights_and_every_run_its_numbers(make):
+    study = run(make(keep_weights="best"))
+    assert kept(study) == best(study)
+    assert len(study.finals()) == 8
+    assert study.finished
+    for arm, seed in best(study):
+        assert study.weights(arm, seed)
+    with Store(study.folder) as store:
+        assert all(len(store.predictions(run.key)["labels"]) == 360 for run in store.runs())
+
+
+@pytest.fixture
+def first_is_best(make, monkeypatch):
+    """Studies whose runs keep and test the weights of their first epoch, as `restore_best` does if it is better."""
+
+    def train(segment):
+        result = made_up.train(segment)
+        return replace(result, final=replace(result.final, epoch=1)) if result.final else result
+
+    monkeypatch.setattr(local, "train", train)
+    return make
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["while it trains", "with the next run"])
+def test_runs_are_judged_by_the_epoch_whose_weights_they_have(first_is_best, monkeypatch, killed):
+    settings = {"keep_weights": "best", "restore_best": True}
+    study = first_is_best(**settings, seeds=8)
+    with monkeypatch.context() as patch:
+        if killed:
+            patch.setattr(retention.KeepBest, "ended", lambda *_: None)
+        run(study)
+    if killed:
+        assert len(kept(study)) == 16
+        study = run(first_is_best(**settings, seeds=9))
+    assert kept(study) == best(study, epoch=1)
+    assert best(study, epoch=1) != best(study, epoch=2)
+
+
+def test_at_no_time_do_more_weights_lie_there_than_have_to(make):
+    most = []
+
+    class Counting(AtOnce):
+        def submit(self, fn, group):
+            most.append(len(list((study.folder / "weights").glob("*"))))
+            return super().submit(fn, group)
+
+    study = make(keep_weights="best", seeds=12)
+    run(study, Counting())
+    assert max(most) <= 2 + 4  # one of each arm, and what waits for the next commit
+
+
+def test_none_leaves_no_weights_and_says_what_to_do_about_it(make):
+    study = run(make(keep_weights="none"))
+    assert kept(study) == set()
+    assert study.sizes()["weights"] == 0
+    assert study.finished
+    with pytest.raises(StoreError, match="not to keep them") as refusal:
+        study.weights()
+    assert "--out" in refusal.value.next_step
+
+
+def test_a_finished_study_lets_weights_go_and_trains_nothing_again(make):
+    study = run(make())
+    assert len(kept(study)) == 8
+    before = study.frame()
+    asked = make(keep_weights="best")
+    assert not asked.finished
+    run(asked, Nobody())
+    assert kept(asked) == best(asked)
+    assert run(
+        make(keep_weights="all"), Nobody()
+    ).finished  # what is gone stays gone; nothing is trained for it
+    assert kept(study) == best(study)
+    assert study.frame().equals(before)
+
+
+class Nobody(AtOnce):
+    def submit(self, *_, **__):
+        raise AssertionError("something was trained")
+
+
+def test_weights_that_a_kill_left_behind_go_with_the_next_run(make, monkeypatch):
+    study = make(keep_weights="best")
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            retention.KeepBest, "ended", lambda self, *what: self._listener.ended(*what)
+        )  # as if killed before
+        run(study)
+    assert len(kept(study)) == 8
+    run(make(keep_weights="best", seeds=5))
+    assert kept(make(keep_weights="best", seeds=5)) == best(study)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["a", "b"]), st.sampled_from(["done", "running"]), st.integers(0, 3)))
+)
+def test_of_runs_alike_the_first_is_kept_and_unfinished_ones_are_left_alone(parts):
+    standings = [
+        Standing(
+            run_of(seed, arm),
+            status,
+            2,
+            row_of(2, 0.5),
+            None,
+            row_of(1, value / 10) if status == "done" else None,
+        )
+        for seed, (arm, status, value) in enumerate(parts)
+    ]
+    dropped = set(retention.weights_to_drop(standings, "best"))
+    done = [each for each in standings if each.status == "done"]
+    for arm in {each.run.arm.name for each in done}:
+        of_arm = [each for each in done if each.run.arm.name == arm]
+        top = max(each.tested.val_accuracy for each in of_arm)
+        first = next(each for each in of_arm if each.tested.val_accuracy == top)
+        assert {each.run.key for each in of_arm} - dropped == {first.run.key}
+    assert dropped <= {each.run.key for each in done}
+    assert retention.weights_to_drop(standings, "all") == []
+    assert set(retention.weights_to_drop(standings, "none")) == {each.run.key for each in done}
+
+
+# --- what it takes ---
+
+
+def test_sizes_are_those_of_the_files(make):
+    study = run(make())
+    sizes = study.sizes()
+    for kind in ("weights", "predictions"):
+        assert sizes[kind] == sum(path.stat().st_size for path in (study.folder / kind).iterdir())
+    assert sizes["database"] == (study.folder / "study.db").stat().st_size
+    assert retention.sizes_in_words(sizes).startswith(f"{retention.in_words(sum(sizes.values()))} on disk: ")
+
+
+@given(st.integers(0, 10**16))
+def test_bytes_are_told_within_half_a_percent(count):
+    number, unit = retention.in_words(count).split()
+    factor = {"bytes": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}[unit]
+    assert float(number) * factor == pytest.approx(count, rel=0.006)
+    assert float(number) < 1000 or unit == "TB"
+
+
+# --- removal ---
+
+
+def test_a_study_is_removed_with_all_that_it_wrote(make):
+    study = run(make())
+    study.report()
+    study.folder.joinpath("study.v1.backup.db").write_bytes(b"old")
+    assert retention.remove_study(study.folder) == []
+    assert not study.folder.exists()
+
+
+@pytest.mark.parametrize("places", [["confirmation"], ["confirmation/8-1149", "confirmation/8-100"]])
+def test_the_studies_that_confirm_a_study_go_with_it(make, places):
+    study = run(make())
+    for place in places:
+        shutil.copytree(study.folder / "weights", study.folder / place / "weights")
+        for name in ("study.toml", "study.db"):
+            shutil.copy(study.folder / name, study.folder / place / name)
+    assert retention.remove_study(study.folder) == []
+    assert not study.folder.exists()
+
+
+def test_what_lies_beside_a_confirmation_stays(make):
+    study = run(make())
+    inside = study.folder / "confirmation"
+    inside.mkdir()
+    for name in ("study.toml", "study.db"):
+        shutil.copy(study.folder / name, inside / name)
+    (inside / "notes.txt").write_text("mine")
+    assert retention.remove_study(study.folder) == ["confirmation/notes.txt"]
+    assert [path.name for path in inside.iterdir()] == ["notes.txt"]
+
+
+def test_what_is_not_a_studys_stays_and_is_named(make, tmp_path):
+    study = run(make())
+    (study.folder / "notes.txt").write_text("mine")
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "file").write_text("mine too")
+    (study.folder / "figures").symlink_to(tmp_path / "precious")
+    exported = study.export(file_format="safetensors")
+    left = sorted(["figures", exported.name, "notes.txt"])
+    assert retention.remove_study(study.folder) == left
+    assert sorted(path.name for path in study.folder.iterdir()) == left
+    assert (tmp_path / "precious" / "file").read_text() == "mine too"
+
+
+@pytest.mark.parametrize("remove", [retention.remove_study, retention.remove_weights])
+def test_a_folder_that_is_no_studys_is_not_touched(remove, tmp_path):
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "other.safetensors").write_text("mine")
+    with pytest.raises(StoreError, match="Nothing was removed"):
+        remove(tmp_path)
+    assert (tmp_path / "weights" / "other.safetensors").exists()
+
+
+@pytest.mark.parametrize("remove", [retention.remove_study, retention.remove_weights])
+def test_a_study_that_somebody_runs_is_not_touched(make, remove):
+    study = run(make())
+    files = sorted(study.folder.rglob("*"))
+    with lock(study.folder), pytest.raises(StudyLocked):
+        remove(study.folder)
+    assert sorted(study.folder.rglob("*")) == files
+
+
+@pytest.mark.parametrize("cut", [2, 17, 18])
+def test_a_removal_that_was_cut_short_can_be_repeated(make, monkeypatch, cut):
+    study = run(make())
+    removed, real = [], Path.unlink
+
+    def once(path, **how):
+        removed.append(path)
+        if len(removed) == cut:
+            raise KeyboardInterrupt
+        real(path, **how)
+
+    monkeypatch.setattr(Path, "unlink", once)
+    with pytest.raises(KeyboardInterrupt):
+        retention.remove_study(study.folder)
+    assert retention.remove_study(study.folder) == []
+    assert not study.folder.exists()
+
+
+def test_weights_alone_are_removed_and_the_numbers_stay(make):
+    study = run(make())
+    finals = study.finals()
+    retention.remove_weights(study.folder)
+    assert kept(study) == set()
+    assert study.finals().equals(finals)
+    assert re.search("predictions", retention.sizes_in_words(study.sizes()))
+    assert "weights" not in retention.sizes_in_words(study.sizes())
+    assert run(make(), Nobody()).finished

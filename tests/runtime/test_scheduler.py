@@ -1,0 +1,817 @@
+"""The coordinator: every run to its end, whatever becomes of workers, files and the coordinator itself."""
+
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import weakref
+from collections import Counter
+from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from disks import quick_folder, small_disk
+from dropstudy.engine.native.build import VARIABLE
+from dropstudy.errors import StoreError
+from dropstudy.runtime import local, scheduler
+from dropstudy.runtime import segments as pacing
+from dropstudy.runtime.scheduler import MOST_TRIES, train_runs
+from dropstudy.store.store import Store
+from killing import META, RUNS, kill_everywhere, study
+from standin import (
+    DATA,
+    SECONDS,
+    AtOnce,
+    Listener,
+    assert_finished,
+    each_alone,
+    first_epoch,
+    make_run,
+    make_runs,
+    same_tensors,
+    segment_of,
+    split,
+    train,
+)
+
+
+@pytest.fixture
+def tmp_path():
+    with quick_folder() as folder:
+        yield folder
+
+
+class Trainer:
+    """In place of `workers.train`: remembers the segments, and fails where it is told to."""
+
+    def __init__(self):
+        self.segments = []
+        self.trouble = {}
+
+    def __call__(self, segment):
+        self.segments.append(segment)
+        trouble = self.trouble.get(segment.run.key)
+        return train(segment) if trouble is None else trouble(segment)
+
+    def steps(self, run):
+        """First epoch and number of epochs of each segment of a run."""
+        return [(first_epoch(one), one.steps / run.shape.steps) for one in self.segments if one.run == run]
+
+
+@pytest.fixture(autouse=True)
+def trainer(monkeypatch):
+    # Each result is committed by itself, as where the disk is quicker than the workers.
+    monkeypatch.setattr(scheduler, "BETWEEN_COMMITS", 0)
+    trainer = Trainer()
+    monkeypatch.setattr(local, "train", trainer)
+    return trainer
+
+
+@pytest.fixture
+def open_study(tmp_path):
+    """Opens a study of some runs, in the same folder each time."""
+    opened = []
+
+    def open_(runs):
+        store = Store(tmp_path / "study", create=True)
+        opened.append(store)
+        store.begin(META, runs)
+        return store
+
+    yield open_
+    for store in opened:
+        store.close()
+
+
+def go(store, *, executor=None, listener=None, worker_count=1):
+    """Train what is missing, as a study does; returns the listener."""
+    listener = Listener() if listener is None else listener
+    runs = store.runs("planned", "running", "failed")
+    executor = AtOnce() if executor is None else executor
+    train_runs(
+        store, each_alone(runs), DATA, split, executor=executor, listener=listener, worker_count=worker_count
+    )
+    return listener
+
+
+# The way of a run
+
+
+def test_segments_follow_one_another_to_the_last_epoch_and_not_beyond(trainer, open_study):
+    run = make_run(epochs=6)
+    store = open_study([run])
+    go(store)
+    per_segment = int(pacing.SECONDS / SECONDS)
+    assert per_segment == 2
+    assert trainer.steps(run) == [(0, 1), (1, 2), (3, 2), (5, 1)]
+    assert trainer.segments[0].state is None
+    for before, after in zip(trainer.segments, trainer.segments[1:], strict=False):
+        assert same_tensors(after.state, train(before).state)
+    for segment in trainer.segments:
+        assert segment.data == DATA
+        assert np.array_equal(segment.train_index, split(run)[0])
+    assert_finished(store, run)
+
+
+@given(epochs=st.integers(1, 12), seconds=st.floats(0, 40))
+@settings(deadline=None)
+def test_whatever_an_epoch_takes_each_is_trained_once(epochs, seconds):
+    trainer = Trainer()
+    run = make_run(epochs=epochs)
+
+    def timed(segment):
+        # An epoch's time, shared among its steps.
+        return replace(train(segment), seconds=seconds * segment.steps / run.shape.steps)
+
+    trainer.trouble[run.key] = timed
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        quick_folder() as folder,
+        Store(folder, create=True) as store,
+    ):
+        patch.setattr(local, "train", trainer)
+        store.begin(META, [run])
+        listener = go(store)
+        assert listener.epochs == [(run.key, epoch) for epoch in range(1, epochs + 1)]
+        assert sum(length for _, length in trainer.steps(run)) == epochs
+        a_step = 1 / run.shape.steps
+        slow = [length for _, length in trainer.steps(run)[1:] if length * seconds > pacing.SECONDS]
+        assert set(slow) <= {a_step}
+        assert_finished(store, run)
+
+
+def test_an_epoch_longer_than_a_segment_is_told_of_while_it_lasts(trainer, open_study):
+    run = make_run(epochs=2)
+    trainer.trouble[run.key] = lambda segment: replace(train(segment), seconds=100.0 * segment.steps)
+    store = open_study([run])
+    listener = go(store)
+    # The first segment knows nothing of the pace; the second epoch is cut in two.
+    assert trainer.steps(run) == [(0, 1), (1, 0.5), (1.5, 0.5)]
+    assert listener.insides == [(run.key, 3)]
+    assert listener.epochs == [(run.key, 1), (run.key, 2)]
+    assert_finished(store, run)
+
+
+@pytest.mark.parametrize("worker_count", [1, 2, 100])
+@pytest.mark.parametrize("threads", [0, 1, 4])
+def test_every_run_ends_as_if_it_were_alone(open_study, worker_count, threads):
+    runs = make_runs("a", "b", "c", seeds=(0, 1, 2), epochs=4)
+    store = open_study(runs)
+    if threads:
+        with ThreadPoolExecutor(threads) as executor:
+            listener = go(store, executor=executor, worker_count=worker_count)
+    else:
+        listener = go(store, worker_count=worker_count)
+    for run in runs:
+        assert_finished(store, run)
+        assert [epoch for key, epoch in listener.epochs if key == run.key] == [1, 2, 3, 4]
+    assert sorted(listener.ends) == sorted((run.key, "done", "") for run in runs)
+    assert listener.notices == []
+
+
+def test_each_run_gets_the_rows_of_its_seed(trainer, open_study):
+    held_out = np.arange(3, dtype=np.int32)
+    runs = make_runs("a", seeds=(0, 5))
+    store = open_study(runs)
+
+    def holding_out(run):
+        return split(run)[0], held_out + run.seed
+
+    train_runs(
+        store, each_alone(runs), DATA, holding_out, executor=AtOnce(), listener=Listener(), worker_count=1
+    )
+    for segment in trainer.segments:
+        assert np.array_equal(segment.train_index, split(segment.run)[0])
+        assert np.array_equal(segment.validation_index, held_out + segment.run.seed)
+
+
+def test_no_worker_waits_for_the_disk(open_study, trainer, monkeypatch):
+    """What comes next, of this run or, at its end, of the next one, is handed out before the last one is written."""
+    runs = make_runs(*"abcdef", epochs=4)
+    store = open_study(runs)
+    commit = store.commit
+    seen = []
+
+    def watched(results, **options):
+        handed_out = {(one.run.key, one.done) for one in trainer.segments}
+        begun = {key for key, _ in handed_out}
+        for run, result in results:
+            seen.append((run.key, result.done))
+            if result.done < run.steps:
+                assert (run.key, result.done) in handed_out
+            else:
+                assert len(begun) >= min(len(runs), runs.index(run) + 3)  # two take turns
+        commit(results, **options)
+
+    monkeypatch.setattr(store, "commit", watched)
+    go(store, worker_count=1)
+    assert {(run.key, run.steps) for run in runs} <= set(seen)
+    assert len(seen) > 2 * len(runs)
+
+
+def test_nothing_to_train_is_done_at_once(trainer, open_study):
+    store = open_study([])
+    listener = go(store)
+    assert (trainer.segments, listener.epochs, listener.ends) == ([], [], [])
+
+
+# How much at once
+
+
+def test_runs_that_wait_or_have_ended_take_no_memory(open_study, monkeypatch):
+    """Rows are drawn when a run begins and let go when it ends, however many runs there are."""
+    monkeypatch.setattr(local, "train", train)
+    runs = make_runs("a", seeds=range(40), epochs=3)
+    store = open_study(runs)
+    drawn = []
+    alive = []
+
+    def watched_split(run):
+        rows, held_out = split(run)
+        drawn.append(weakref.ref(rows))
+        alive.append(sum(ref() is not None for ref in drawn))
+        return rows, held_out
+
+    train_runs(
+        store, each_alone(runs), DATA, watched_split, executor=AtOnce(), listener=Listener(), worker_count=2
+    )
+    assert len(alive) == len(runs)
+    assert max(alive) <= 3 + 2  # and the one that ends, and the one before it, which a name still holds
+
+
+# Where the disk is slower than the workers
+
+
+@pytest.fixture
+def slow_disk(monkeypatch):
+    """Every commit takes so long that all that comes meanwhile waits for the next one; what was committed, in order."""
+    monkeypatch.setattr(scheduler, "BETWEEN_COMMITS", 5)
+    batches = []
+    commit = Store.commit
+
+    def slowly(store, results, **options):
+        batches.append([(run, result) for run, result in results])
+        commit(store, results, **options)
+        time.sleep(0.02)
+
+    monkeypatch.setattr(Store, "commit", slowly)
+    return batches
+
+
+def test_results_that_come_faster_than_the_disk_are_committed_together(open_study, slow_disk):
+    runs = make_runs("a", "b", seeds=range(20), epochs=6)
+    store = open_study(runs)
+    listener = go(store, worker_count=2)
+    assert len(slow_disk) < len(runs) / 2
+    assert max(len({run.key for run, _ in batch}) for batch in slow_disk) > 3
+    assert all(len(batch) == len({run.key for run, _ in batch}) for batch in slow_disk)  # a run once in each
+    for run in runs:
+        assert_finished(store, run)
+        assert [epoch for key, epoch in listener.epochs if key == run.key] == [1, 2, 3, 4, 5, 6]
+    assert sorted(listener.ends) == sorted((run.key, "done", "") for run in runs)
+
+
+def test_a_result_waits_for_its_commit_half_a_second_at_most(open_study, slow_disk, monkeypatch):
+    """However long the last commit took, and though no other result comes."""
+    monkeypatch.setattr(scheduler, "BETWEEN_COMMITS", 1e6)
+    store = open_study(make_runs("a", epochs=5))
+    begun, told = [], {}
+
+    def takes_its_time(segments):
+        begun.append(time.monotonic())
+        time.sleep(1.5 if len(begun) == 3 else 0)
+        return tuple(map(train, segments))
+
+    class Watch(Listener):
+        def epoch(self, _, row):
+            told[row.epoch] = time.monotonic()
+
+    monkeypatch.setattr(local, "train_group", takes_its_time)
+    with ThreadPoolExecutor(1) as executor:
+        go(store, executor=executor, listener=Watch(), worker_count=1)
+    assert sorted(told) == [1, 2, 3, 4, 5]
+    assert len(slow_disk) == 3
+    _, second, third = begun
+    assert told[1] - second < 0.4  # the first has nothing to wait for
+    assert 0.3 < told[2] - third < 1.2  # while the third segment trains
+    assert told[5] - third > 1.4
+
+
+def test_a_failure_is_recorded_after_what_its_run_did_before(open_study, trainer, slow_disk):
+    run = make_run(epochs=6)
+    trainer.trouble[run.key] = lambda segment: train(segment) if first_epoch(segment) < 3 else raises(segment)
+    store = open_study([run])
+    listener = go(store)
+    assert len(slow_disk) >= 1
+    assert store.status() == {run.key: "failed"}
+    assert [row.epoch for row in store.history(run.key)] == [1, 2, 3]
+    assert [event[1] for event in listener.ends] == ["failed"]
+
+
+def test_too_many_results_do_not_wait(open_study, monkeypatch, slow_disk):
+    monkeypatch.setattr(scheduler, "_MOST_KEPT", 1000)  # bytes; a state has 144
+    store = open_study(make_runs("a", "b", seeds=range(20), epochs=6))
+    go(store)
+    assert max(len(batch) for batch in slow_disk) <= 1000 / 144 + 3
+
+
+# Workers that die, functions that raise
+
+
+def dies(times):
+    """A worker that dies the first `times` times that it is given the run."""
+    left = Counter(lives=times)
+
+    def act(segment):
+        if left["lives"]:
+            left["lives"] -= 1
+            raise BrokenExecutor("killed,\n  exit code -9")
+        return train(segment)
+
+    return act
+
+
+@pytest.mark.parametrize("deaths", range(MOST_TRIES))
+def test_a_segment_whose_worker_died_is_given_again(trainer, open_study, deaths):
+    unlucky, other = runs = make_runs("unlucky", "other")
+    trainer.trouble[unlucky.key] = dies(deaths)
+    store = open_study(runs)
+    listener = go(store)
+    assert_finished(store, unlucky)
+    assert_finished(store, other)
+    assert trainer.steps(unlucky)[: deaths + 1] == [(0, 1)] * (deaths + 1)
+    assert len(listener.notices) == deaths
+    assert all("worker died while it trained 'unlucky', seed 0" in text for text in listener.notices)
+
+
+@pytest.mark.parametrize("name", ["first", "middle", "last"])
+def test_a_run_whose_worker_always_dies_is_failed_with_the_cause_and_the_others_go_on(
+    trainer, open_study, name
+):
+    runs = make_runs("first", "middle", "last")
+    (unlucky,) = (run for run in runs if run.arm.name == name)
+    trainer.trouble[unlucky.key] = dies(10**6)
+    store = open_study(runs)
+    listener = go(store)
+    assert trainer.steps(unlucky) == [(0, 1)] * MOST_TRIES
+    cause = f"its worker died {MOST_TRIES} times: killed, exit code -9"
+    assert (unlucky.key, "failed", cause) in listener.ends
+    assert store.failures() == [f"'{name}', seed 0 failed: {cause}"]
+    for run in runs:
+        if run != unlucky:
+            assert_finished(store, run)
+
+
+def test_tries_are_counted_for_each_segment_anew(trainer, open_study):
+    """A long run may lose more workers than one segment may."""
+    run = make_run(epochs=8)
+    failed = Counter()
+
+    def dies_once_per_segment(segment):
+        failed[first_epoch(segment)] += 1
+        if failed[first_epoch(segment)] < MOST_TRIES:
+            raise BrokenExecutor
+        return train(segment)
+
+    trainer.trouble[run.key] = dies_once_per_segment
+    store = open_study([run])
+    listener = go(store)
+    assert_finished(store, run)
+    assert len(listener.notices) == (MOST_TRIES - 1) * len(failed) > MOST_TRIES
+
+
+def raises(segment):
+    message = f"no room\nat step {segment.done}, " + "very " * 500 + "long"
+    raise ValueError(message)
+
+
+def test_a_function_that_raises_is_not_given_again_and_the_others_go_on(trainer, open_study):
+    wrong, *others = runs = make_runs("wrong", "b", "c")
+    trainer.trouble[wrong.key] = raises
+    store = open_study(runs)
+    listener = go(store)
+    assert trainer.steps(wrong) == [(0, 1)]
+    ((_, _, cause),) = [end for end in listener.ends if end[1] == "failed"]
+    assert cause.startswith("ValueError: no room at step 0, very very")
+    assert "\n" not in cause
+    assert len(cause) < 400
+    text = store.path("traceback", wrong.key).read_text(encoding="utf-8")
+    assert "in raises" in text
+    assert "very " * 500 in text
+    for run in others:
+        assert_finished(store, run)
+
+
+def test_an_error_without_words_is_called_by_its_name(trainer, open_study):
+    def fails(_):
+        raise ZeroDivisionError
+
+    run = make_run()
+    trainer.trouble[run.key] = fails
+    store = open_study([run])
+    assert go(store).ends == [(run.key, "failed", "ZeroDivisionError")]
+
+
+def test_a_failed_run_is_tried_again_by_the_next_call_from_where_it_was(trainer, open_study):
+    run = make_run(epochs=6)
+    trainer.trouble[run.key] = lambda segment: train(segment) if first_epoch(segment) < 3 else raises(segment)
+    store = open_study([run])
+    go(store)
+    assert store.status() == {run.key: "failed"}
+    assert len(store.history(run.key)) == 3
+    trainer.trouble.clear()
+    trainer.segments.clear()
+    go(store)
+    assert trainer.steps(run)[0] == (3, 1)
+    assert_finished(store, run)
+    assert store.failures() == []
+
+
+def test_all_runs_may_fail(trainer, open_study):
+    runs = make_runs("a", "b", "c", "d")
+    trainer.trouble = dict.fromkeys((run.key for run in runs), raises)
+    store = open_study(runs)
+    assert len(go(store).ends) == len(runs)
+    assert set(store.status().values()) == {"failed"}
+
+
+def test_a_run_that_diverges_ends_there_with_its_history_and_the_others_go_on(trainer, open_study):
+    lost, other = runs = make_runs("lost", "other", epochs=6)
+
+    def diverges(segment):
+        result = train(segment)
+        if first_epoch(segment) < 3:
+            return result
+        row = replace(result.history[0], loss=float("nan"))
+        return replace(result, history=(row,), final=None, diverged=True)
+
+    trainer.trouble[lost.key] = diverges
+    store = open_study(runs)
+    listener = go(store)
+    assert trainer.steps(lost)[-1] == (3, 2)
+    assert [row.epoch for row in store.history(lost.key)] == [1, 2, 3, 4]
+    assert [epoch for key, epoch in listener.epochs if key == lost.key] == [1, 2, 3, 4]
+    assert (lost.key, "diverged", "the loss was no longer finite in epoch 4") in listener.ends
+    assert store.status()[lost.key] == "diverged"
+    assert_finished(store, other)
+
+
+# Going on
+
+
+class Stop(Listener):
+    """Ends the study at a given epoch, as Ctrl-C or a closed terminal would."""
+
+    def __init__(self, after, error=KeyboardInterrupt):
+        super().__init__()
+        self.after, self.error = after, error
+
+    def epoch(self, run, row):
+        super().epoch(run, row)
+        if len(self.epochs) == self.after:
+            raise self.error
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, BrokenPipeError])
+@pytest.mark.parametrize("after", range(1, 24))
+def test_a_study_that_is_stopped_anywhere_goes_on_from_the_store(trainer, open_study, after, error):
+    runs = make_runs("a", "b", seeds=(0, 1), epochs=6)
+    store = open_study(runs)
+    with pytest.raises(error):
+        go(store, listener=Stop(after, error))
+    done = {run.key: len(store.history(run.key)) for run in runs}
+    assert sum(done.values()) >= after
+    store.close()
+    trainer.segments.clear()
+    store = open_study(runs)
+    listener = go(store)
+    for run in runs:
+        assert_finished(store, run)
+        if done[run.key] < run.epochs:
+            assert trainer.steps(run)[0] == (done[run.key], 1)
+        else:
+            assert trainer.steps(run) == []
+    assert len(listener.epochs) == 24 - sum(done.values())
+
+
+@pytest.mark.parametrize("damage", ["flipped", "cut", "gone"])
+def test_a_run_with_a_damaged_checkpoint_starts_again_and_says_so(trainer, open_study, damage):
+    damaged, other = runs = make_runs("damaged", "other", epochs=6)
+    store = open_study(runs)
+    with pytest.raises(KeyboardInterrupt):
+        go(store, listener=Stop(4))
+    assert store.status() == {damaged.key: "running", other.key: "running"}
+    done = len(store.history(other.key))
+    (path,) = store.folder.glob(f"checkpoints/{damaged.key}-*")
+    content = path.read_bytes()
+    if damage == "gone":
+        path.unlink()
+    else:
+        flipped = bytes([content[len(content) // 2] ^ 1])
+        rest = flipped + content[len(content) // 2 + 1 :] if damage == "flipped" else b""
+        path.write_bytes(content[: len(content) // 2] + rest)
+    trainer.segments.clear()
+    listener = go(store)
+    (notice,) = listener.notices
+    assert str(path) in notice
+    assert "'damaged', seed 0 starts again" in notice
+    assert trainer.steps(damaged)[0] == (0, 1)
+    assert trainer.steps(other)[0] == (done, 1)
+    assert_finished(store, damaged)
+    assert_finished(store, other)
+
+
+# When the store cannot be written
+
+
+def test_a_full_disk_stops_the_study_with_what_was_committed(tmp_path):
+    runs = make_runs("a", "b", "c", epochs=6)
+    with small_disk(tmp_path / "disk", 128) as disk:
+        folder = disk / "study"
+        with Store(folder, create=True) as store:
+            store.begin(META, runs)
+            (disk / "filler").write_bytes(bytes(shutil.disk_usage(disk).free - 24 * 1024))
+            with ThreadPoolExecutor(2) as executor, pytest.raises(StoreError, match=r"room for [\d,]+ bytes"):
+                go(store, executor=executor, worker_count=2)
+        (disk / "filler").unlink()
+        with Store(folder, write=True) as store:
+            store.begin(META, runs)  # sweeps
+            kept = sum(len(store.history(run.key)) for run in runs)
+            listener = go(store)
+            assert kept + len(listener.epochs) == 18
+            for run in runs:
+                assert_finished(store, run)
+
+
+def test_a_folder_that_vanishes_stops_the_study_and_is_not_made_again(open_study):
+    run = make_run(epochs=6)
+    store = open_study([run])
+
+    class Vandal(Listener):
+        def epoch(self, _, row):
+            if row.epoch == 3:
+                shutil.rmtree(store.folder)
+
+    with pytest.raises(StoreError, match="moved or deleted"):
+        go(store, listener=Vandal())
+    assert not store.folder.exists()
+
+
+# When the coordinator is killed
+
+
+def test_a_study_killed_at_any_point_ends_as_if_it_never_was(tmp_path):
+    """SIGKILL, really, before each thing that a study does to the disk."""
+    killed, _, survivor = kill_everywhere("study", tmp_path)
+    assert len(killed) > 100
+    for folder, before in [*killed, (survivor, "the end")]:
+        study(folder)
+        with Store(folder) as store:
+            for run in RUNS:
+                assert [row.epoch for row in store.history(run.key)] == [1, 2, 3, 4, 5], before
+                assert_finished(store, run)
+
+
+SCRIPT = """
+import sys, time
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+import standin
+from dropstudy.runtime import local, scheduler, segments
+from dropstudy.store.store import Store
+
+def slowly(given):
+    time.sleep(0.04)
+    return tuple(map(standin.train, given))
+
+local.train_group = slowly
+runs = standin.make_runs("a", "b", seeds=range(3), epochs=8)
+crew = local.LocalWorkers(2)
+with Store(Path(sys.argv[2]), create=True) as store:
+    store.begin({}, runs)
+    print("begun", flush=True)
+    todo = store.runs("planned", "running", "failed")
+    groups, listener = standin.each_alone(todo), standin.Listener()
+    scheduler.train_runs(
+        store, groups, standin.DATA, standin.split, executor=crew, listener=listener, worker_count=2
+    )
+crew.shutdown()
+"""
+
+
+def test_a_study_killed_at_random_times_with_its_workers_at_work_ends_the_same(tmp_path, monkeypatch):
+    """One script, killed again and again and started again, without a guard for its main module."""
+    monkeypatch.setenv(VARIABLE, "off")  # or each kill would leave a compiler at work
+    script = tmp_path / "study.py"
+    script.write_text(SCRIPT)
+    command = [sys.executable, str(script), str(Path(__file__).parents[1]), str(tmp_path / "study")]
+    draw = random.Random(5)  # noqa: S311 - no secret
+    kills = 0
+    left = []
+    for _ in range(5):
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own
+        with process:
+            assert process.stdout.readline() == "begun\n"
+            time.sleep(draw.uniform(0.1, 0.7))
+            left += psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
+            process.kill()
+        kills += process.returncode == -signal.SIGKILL
+    assert kills > 0
+    subprocess.run(command, check=True, capture_output=True, timeout=120)  # noqa: S603 - our own
+    with Store(tmp_path / "study") as store:
+        runs = make_runs("a", "b", seeds=range(3), epochs=8)
+        assert store.runs() == runs
+        for run in runs:
+            assert_finished(store, run)
+    _, alive = psutil.wait_procs(left, timeout=60)
+    assert alive == []
+
+
+# Groups
+
+
+@pytest.fixture
+def side_by_side(monkeypatch):
+    """Lets the stand-in train groups; remembers how many lanes each had."""
+    lanes = []
+
+    def train_group(segments):
+        lanes.append(len(segments))
+        return tuple(local.train(segment) for segment in segments)
+
+    monkeypatch.setattr(local, "train_group", train_group)
+    return lanes
+
+
+def train_in(groups, store):
+    listener = Listener()
+    train_runs(store, groups, DATA, split, executor=AtOnce(), listener=listener, worker_count=1)
+    return listener
+
+
+def test_runs_of_a_group_end_as_if_each_were_alone(open_study, side_by_side):
+    runs = make_runs("a", "b", "c", epochs=5)
+    store = open_study(runs)
+    train_in([runs], store)
+    assert set(side_by_side) == {3}
+    for run in runs:
+        assert_finished(store, run)
+
+
+def test_a_lane_that_ends_early_leaves_the_others_to_go_on(open_study, side_by_side, trainer):
+    runs = make_runs("a", "b", "c", epochs=5)
+    store = open_study(runs)
+    trainer.trouble[runs[1].key] = lambda segment: replace(train(segment), diverged=True, final=None)
+    train_in([runs], store)
+    assert side_by_side[0] == 3
+    assert set(side_by_side[1:]) == {2}
+    assert store.status()[runs[1].key] == "diverged"
+    assert_finished(store, runs[0])
+    assert_finished(store, runs[2])
+
+
+def test_a_group_that_does_not_fit_goes_on_in_halves(open_study, monkeypatch):
+    lanes = []
+
+    def train_group(segments):
+        lanes.append(len(segments))
+        if len(segments) > 2:
+            raise MemoryError("the device has no room")
+        return tuple(train(segment) for segment in segments)
+
+    monkeypatch.setattr(local, "train_group", train_group)
+    runs = make_runs(*"abcde", epochs=2)
+    store = open_study(runs)
+    listener = train_in([runs], store)
+    assert max(lanes[1:]) < 5
+    assert any("halves" in notice for notice in listener.notices)
+    for run in runs:
+        assert_finished(store, run)
+
+
+def test_lanes_at_different_epochs_go_on_apart(open_study, side_by_side):
+    runs = make_runs("ahead", "behind", epochs=6)
+    store = open_study(runs)
+    store.commit([(runs[0], train(segment_of(runs[0], epochs=2)))])
+    train_in([runs], store)
+    assert set(side_by_side) == {1}
+    for run in runs:
+        assert_finished(store, run)
+
+
+class Group:
+    """In place of `workers.train_group`: remembers who was side by side, and raises where somebody is in it."""
+
+    def __init__(self, troubled, error, *, alone=True):
+        self.sizes, self.troubled, self.error, self.alone = [], troubled, error, alone
+
+    def __call__(self, segments):
+        self.sizes.append(len(segments))
+        names = {segment.run.arm.name for segment in segments}
+        if names & self.troubled and (self.alone or len(segments) > 1):
+            raise self.error
+        return tuple(train(segment) for segment in segments)
+
+
+LANES = "abcdefgh"
+
+
+@given(
+    troubled=st.sets(st.sampled_from(LANES), min_size=1),
+    error=st.sampled_from([ValueError("no such loss"), RuntimeError("INTERNAL: XLA"), KeyError("w")]),
+)
+@settings(deadline=None, max_examples=15)
+def test_an_error_of_a_lane_is_that_lanes_alone_and_shown_at_once(troubled, error):
+    group = Group(troubled, error)
+    runs = make_runs(*LANES, epochs=6)
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        quick_folder() as folder,
+        Store(folder, create=True) as store,
+    ):
+        patch.setattr(local, "train_group", group)
+        store.begin(META, runs)
+        listener = train_in([runs], store)
+        (notice,) = listener.notices
+        assert f"8 runs side by side met with {type(error).__name__}: " in notice
+        # Once by themselves, and those that are well side by side again.
+        well = len(LANES) - len(troubled)
+        assert group.sizes[:9] == [8, *[1] * 8]
+        assert set(group.sizes[9:]) == ({well} if well else set())
+        for run in runs:
+            if run.arm.name in troubled:
+                assert store.status()[run.key] == "failed"
+                assert (
+                    f"raise self.error\n{type(error).__name__}"
+                    in store.path("traceback", run.key).read_text()
+                )
+            else:
+                assert_finished(store, run)
+    assert sorted(key for key, status, _ in listener.ends if status == "failed") == sorted(
+        run.key for run in runs if run.arm.name in troubled
+    )
+
+
+def test_a_group_that_raises_though_none_of_its_lanes_does_goes_on_lane_by_lane(open_study, monkeypatch):
+    group = Group(set("abc"), ValueError("these shapes do not fit"), alone=False)
+    monkeypatch.setattr(local, "train_group", group)
+    runs = make_runs(*"abc", epochs=6)
+    store = open_study(runs)
+    listener = train_in([runs], store)
+    assert len(listener.notices) == 1
+    assert (group.sizes[0], set(group.sizes[1:])) == (3, {1})
+    for run in runs:
+        assert_finished(store, run)
+
+
+def test_a_lane_by_itself_whose_worker_dies_is_given_again_and_the_others_wait_for_it(
+    open_study, monkeypatch
+):
+    group = Group({"b"}, ValueError("of this lane"))
+    deaths = []
+
+    def train_group(segments):
+        if len(segments) == 1 and segments[0].run.arm.name == "c" and len(deaths) < MOST_TRIES - 1:
+            deaths.append(1)
+            raise BrokenExecutor
+        return group(segments)
+
+    monkeypatch.setattr(local, "train_group", train_group)
+    runs = make_runs(*"abc", epochs=6)
+    store = open_study(runs)
+    train_in([runs], store)
+    assert store.status()[runs[1].key] == "failed"
+    assert set(group.sizes[4:]) == {2}
+    for run in (runs[0], runs[2]):
+        assert_finished(store, run)
+
+
+class XlaRuntimeError(RuntimeError):
+    """Named as jaxlib's."""
+
+
+@pytest.mark.parametrize(
+    ("error", "means"),
+    [
+        (XlaRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 8589934592 bytes."), MemoryError),
+        (XlaRuntimeError("INTERNAL: CUDA_ERROR_OUT_OF_MEMORY: out of memory"), MemoryError),
+        (XlaRuntimeError("INTERNAL: ptxas failed"), XlaRuntimeError),
+        (RuntimeError("out of memory, says somebody else"), RuntimeError),
+    ],
+)
+def test_a_device_without_room_is_a_lack_of_memory(monkeypatch, error, means):
+    def train_one(_):
+        raise error
+
+    monkeypatch.setattr(local, "train", train_one)
+    with pytest.raises(means) as caught:
+        local.train_group((segment_of(make_run()),))
+    assert type(caught.value) is means

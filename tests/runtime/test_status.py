@@ -1,0 +1,280 @@
+"""How far a study is, in numbers and words; and the live table that shows it."""
+
+import io
+import re
+import time
+from statistics import mean, stdev
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+from rich.console import Console
+
+from dropstudy.core.types import Arm, EpochMetrics, Optimizer, Run, Shape
+from dropstudy.runtime.progress import status as standing
+from dropstudy.runtime.progress.lines import EpochLines
+from dropstudy.runtime.progress.table import LiveTable, Screen
+from dropstudy.store.reader import Standing
+
+STATUSES = ("planned", "running", "done", "diverged", "failed")
+SHAPES = (Shape(64, (8,), 10, 1437, 128), Shape(64, (4, 4), 10, 100, 64))
+
+
+def run_of(seed, arm="plain", shape=SHAPES[0], validation="test"):
+    key = f"{arm}/{shape.layers}/{seed}"
+    return Run(key, Arm(arm), shape, seed, "relu", Optimizer(), 5, validation, "float32")
+
+
+def row_of(epoch, accuracy, seconds=0.1):
+    return EpochMetrics(epoch, 0.1, 0.9, 0.2, accuracy, 0.1, 0.9, seconds)
+
+
+def standing_of(run, status, accuracy=0.9):
+    done = {"planned": 0, "running": 3}.get(status, 5)
+    return Standing(
+        run, status, done, row_of(done, accuracy) if done else None, 0.9 if status == "done" else None
+    )
+
+
+STANDINGS = st.lists(
+    st.tuples(
+        st.sampled_from(["plain", "half", "[red]"]),
+        st.sampled_from(SHAPES),
+        st.sampled_from(STATUSES),
+        st.floats(0, 1),
+    ),
+    min_size=1,
+    max_size=30,
+).map(
+    lambda parts: [
+        standing_of(run_of(seed, arm, shape), status, accuracy)
+        for seed, (arm, shape, status, accuracy) in enumerate(parts)
+    ]
+)
+
+
+@given(STANDINGS)
+def test_every_run_is_counted_once_under_its_arm_and_shape(standings):
+    arms = standing.by_arm(standings)
+    assert sum(arm.runs for arm in arms) == len(standings)
+    assert len({(arm.arm, arm.hidden, arm.train_size) for arm in arms}) == len(arms)
+    for arm in arms:
+        assert arm.done + arm.failed + len(arm.begun) + arm.to_come == arm.runs
+        assert arm.to_come >= 0
+        statuses = [
+            each.status
+            for each in standings
+            if (each.run.arm.name, each.run.shape.layers) == (arm.arm, arm.hidden)
+        ]
+        assert arm.done == statuses.count("done") == len(arm.accuracies)
+        assert arm.failed == statuses.count("failed") + statuses.count("diverged")
+
+
+@given(STANDINGS)
+def test_the_summary_counts_every_run_once(standings):
+    sentence = standing.summary(standings)
+    head, *others = [
+        int(number) for number in re.findall(r"(\d+) (?:of|begun|to come|failed|diverged)", sentence)
+    ]
+    assert head + sum(others) == len(standings)
+    assert f"of {len(standings)} run" in sentence
+
+
+@pytest.mark.parametrize(
+    ("statuses", "sentence"),
+    [
+        (["done"], "1 of 1 run is done."),
+        (["planned"], "0 of 1 run is done, 1 to come."),
+        (["done", "running", "planned", "failed"], "1 of 4 runs is done, 1 begun, 1 to come, 1 failed."),
+        (["done"] * 3, "3 of 3 runs are done."),
+    ],
+)
+def test_how_far_a_study_is_in_one_sentence(statuses, sentence):
+    assert standing.summary([standing_of(run_of(n), status) for n, status in enumerate(statuses)]) == sentence
+
+
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=10))
+def test_accuracies_are_told_with_their_spread_over_seeds(accuracies):
+    words = standing.accuracy_words(accuracies)
+    value, sd = map(float, re.fullmatch(r"([\d.]+)% \(SD ([\d.]+)\)", words).groups())
+    assert value == pytest.approx(100 * mean(accuracies), abs=0.0051)
+    assert sd == pytest.approx(100 * stdev(accuracies), abs=0.0051)
+
+
+def test_one_accuracy_has_no_spread_and_none_is_a_dash():
+    assert standing.accuracy_words([0.98765]) == "98.77%"
+    assert standing.accuracy_words([]) == standing.accuracy_words([float("nan")]) == "-"
+
+
+def test_accuracies_on_the_test_set_are_called_that():
+    for validation, heading in (("test", "test accuracy (watched)"), (0.1, "validation accuracy")):
+        assert standing.accuracy_heading([standing_of(run_of(0, validation=validation), "done")]) == heading
+
+
+# --- the live table ---
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def drawn(table, width=120, height=40):
+    """What the terminal shows."""
+    console = Console(file=io.StringIO(), width=width, height=height)
+    console.print(table.renderable())
+    return console.file.getvalue()
+
+
+@pytest.fixture
+def table():
+    """A live table of two arms and three seeds, two workers; nothing has happened yet."""
+    made = LiveTable(Console(file=Terminal(), force_terminal=True, width=120, height=40))
+    made.begin(
+        [standing_of(run_of(seed, arm), "planned") for seed in range(3) for arm in ("plain", "[red]")], 2
+    )
+    yield made
+    made.end()
+
+
+def test_until_the_first_epoch_ends_the_table_shows_that_time_goes_on(table, monkeypatch):
+    assert " less than 1 s so far" in drawn(table)
+    later = time.monotonic() + 75
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    assert " 75 s so far" in drawn(table)
+
+
+def test_the_table_follows_what_happens(table):
+    assert "the first epoch takes longer" in drawn(table)
+    table.inside(run_of(2), 3)
+    assert re.search(r"plain +0/3 +2 +0 +1 +- +seed 0: first epoch; seed 2: first epoch", drawn(table))
+    for epoch in range(1, 6):
+        table.epoch(run_of(0), row_of(epoch, 0.97))
+    table.ended(run_of(0), "done", "")
+    table.epoch(run_of(0, "[red]"), row_of(1, 0.5))
+    time.sleep(0.02)
+    table.epoch(run_of(0, "[red]"), row_of(2, 0.96))
+    shown = drawn(table)
+    assert re.search(r"plain +1/3 +1 +0 +1 +97\.00% +seed 2: first epoch", shown)
+    assert re.search(r"\[red\] +0/3 +1 +0 +2 +- +seed 0: epoch 2/5, 96\.00%", shown)
+    assert re.search(r"1 of 6 runs, [\d.]+ run-epochs/s, \d+ s left\. Ctrl-C", shown)
+    table.ended(run_of(0, "[red]"), "diverged", "the loss was no longer finite in epoch 2")
+    assert re.search(r"\[red\] +0/3 +0 +1 +2 ", drawn(table))
+    assert "'[red]', seed 0 diverged: the loss was no longer finite" in table._console.file.getvalue()
+
+
+@pytest.mark.parametrize(("width", "height"), [(120, 40), (80, 24), (40, 12), (20, 5)])
+def test_a_grid_fits_its_window(width, height):
+    names = [f"dropout 0.{number}, max norm {number}" for number in range(30)]
+    table = LiveTable(Console(file=Terminal(), force_terminal=True, width=width, height=height))
+    runs = [run_of(seed, arm, shape) for seed in range(2) for shape in SHAPES for arm in names]
+    table.begin([standing_of(run, "planned") for run in runs], 2)
+    table.epoch(runs[45], row_of(1, 0.9))
+    shown = drawn(table, width, height)
+    table.end()
+    assert max(map(len, shown.splitlines())) <= width
+    if width >= 80:
+        assert len(shown.splitlines()) <= height
+        assert re.search(r"\d+ more rows do not fit into the window", shown)
+
+
+def rows_of(shown):
+    """The lines between the headings and the first empty one after them."""
+    lines = [line.rstrip() for line in shown.splitlines()]
+    first = next(place for place, line in enumerate(lines) if "───" in line) + 1
+    return lines[first : lines.index("", first)]
+
+
+@given(
+    beginning=st.text("ab 字", min_size=20, max_size=60),
+    width=st.sampled_from([60, 80, 100, 120, 200]),
+    shapes=st.sampled_from([SHAPES, (SHAPES[0], Shape(784, (2048, 2048), 10, 60_000, 128))]),
+    begun=st.integers(0, 3),
+)
+def test_where_a_window_is_narrow_names_give_way_and_no_number_does(beginning, width, shapes, begun):
+    names = [f"x{beginning}{end}" for end in ("0.2", "0.5")]
+    table = LiveTable(Console(file=Terminal(), force_terminal=True, width=width, height=40))
+    runs = [run_of(seed, arm, shape) for seed in range(4) for shape in shapes for arm in names]
+    statuses = ["done"] * 10 + ["running"] * begun + ["planned"] * (6 - begun)
+    standings = [standing_of(run, status, run.seed / 9) for run, status in zip(runs, statuses, strict=True)]
+    table.begin(standings, 0)
+    shown = drawn(table, width)
+    table.end()
+    rows = rows_of(shown)
+    assert max(map(cell_len, shown.splitlines())) <= width
+    for row, arm in zip(rows, standing.by_arm(standings), strict=True):
+        said = rf" {arm.hidden} +{arm.train_size:,}  x.*{arm.arm[-3:]} +{arm.done}/{arm.runs}\b(.*)"
+        rest = re.fullmatch(said, row)[1]
+        assert standing.accuracy_words(arm.accuracies) in rest
+        if width >= 80:
+            assert re.match(rf" +{len(arm.begun)} +{arm.failed} ", rest)
+        assert "…" not in rest or len(arm.begun) > 1  # of several runs as many are told as there is room for
+
+
+@given(st.lists(st.sampled_from(STATUSES), min_size=1, max_size=30), st.integers(10, 20))
+def test_rows_at_work_come_into_view_first_and_stay_in_the_order_of_the_table(statuses, height):
+    table = LiveTable(Console(file=Terminal(), force_terminal=True, width=100, height=height))
+    runs = [run_of(0, f"arm {number} of many") for number in range(len(statuses))]
+    table.begin([standing_of(run, status) for run, status in zip(runs, statuses, strict=True)], 0)
+    shown = drawn(table, 100, height)
+    table.end()
+    places = [int(re.search(r"arm (\d+) of many", row)[1]) for row in rows_of(shown)]
+    assert places == sorted(places)
+    rank = {"running": 0, "planned": 2}
+    ranks = [rank.get(status, 1) for status in statuses]
+    assert sorted(ranks[place] for place in places) == sorted(ranks)[: len(places)]
+    hidden = len(statuses) - len(places)
+    told = re.search(r"^(\d+) more (?:row does|rows do) not fit into the window", shown, re.MULTILINE)
+    assert (int(told[1]) if told else 0) == hidden
+    assert len(shown.splitlines()) <= height
+
+
+def test_a_network_is_named_though_all_rows_in_view_are_of_one():
+    table = LiveTable(Console(file=Terminal(), force_terminal=True, width=100, height=12))
+    runs = [run_of(0, f"arm {number}", shape) for shape in SHAPES for number in range(20)]
+    table.begin([standing_of(run, "planned") for run in runs], 1)
+    shown = drawn(table, 100, 12)
+    table.end()
+    assert all(" 8 " in row for row in rows_of(shown))
+    assert "network" in shown
+
+
+def test_the_table_goes_when_training_is_over_and_a_line_stays(table):
+    table.ended(run_of(0), "done", "")
+    table.end()
+    last = table._console.file.getvalue().splitlines()[-1]
+    assert "1 of 6 runs done; this took " in last
+
+
+@pytest.mark.parametrize(
+    ("stream", "runs", "live"),
+    [(Terminal, 3, True), (Terminal, 2, False), (io.StringIO, 30, False)],
+)
+def test_the_table_is_for_grids_on_a_terminal_and_epoch_lines_for_all_else(stream, runs, live, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    for variable in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        monkeypatch.delenv(variable, raising=False)
+    screen = Screen(stream())
+    screen.begin([standing_of(run_of(seed), "planned") for seed in range(runs)], 2)
+    screen.end()
+    assert isinstance(screen._view, LiveTable if live else EpochLines)
+
+
+def test_runs_that_were_finished_before_do_not_make_a_grid(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    screen = Screen(Terminal())
+    screen.begin([standing_of(run_of(seed), "planned" if seed == 9 else "done") for seed in range(10)], 2)
+    assert isinstance(screen._view, EpochLines)
+
+
+def test_lines_in_a_pipe_tell_how_far_a_grid_is_and_which_network_an_epoch_is_of():
+    lines = EpochLines(io.StringIO())
+    runs = [run_of(seed, shape=shape) for seed in range(2) for shape in SHAPES]
+    lines.begin([standing_of(run, "planned") for run in runs], 1)
+    for epoch in range(1, 6):
+        lines.epoch(runs[1], row_of(epoch, 0.9))
+    lines.ended(runs[1], "done", "")
+    text = lines._stream.getvalue()
+    assert "Epoch 5/5 [plain, 4-4 on 100, seed 0]\n2/2 - 0s - loss: 0.1000" in text
+    assert re.search(r"^1 of 4 runs are over, about \d+ s left\.$", text, re.MULTILINE)

@@ -1,0 +1,133 @@
+"""A study's folder: what it says after a kill at any point while a study begins or grows, and on another machine."""
+
+import pytest
+
+from disks import quick_folder
+from dropstudy import Study
+from dropstudy.core import hardware
+from dropstudy.errors import DamagedFile, StoreError
+from dropstudy.spec import plan
+from dropstudy.spec.study_file import STUDY_FILE, is_study, read_spec
+from dropstudy.store import directory
+from dropstudy.store.store import DATABASE, Store
+from killing import begin, begin_with, grow, kill_everywhere
+
+
+@pytest.fixture
+def place():
+    with quick_folder() as place:
+        yield place / "study"
+
+
+def what_it_says(place):
+    """All that a folder says of a study that has begun."""
+    with Store(place) as store:
+        return store.meta, store.runs(), store.status(), (place / STUDY_FILE).read_text(encoding="utf-8")
+
+
+def test_a_study_killed_at_any_point_while_it_begins_or_grows_ends_as_if_it_never_was():
+    """SIGKILL, really. What the study was begun with, data that stand in for others too, is not forgotten."""
+    with quick_folder() as places:
+        killed, points, survivor = kill_everywhere("grow", places)
+        straight = what_it_says(survivor)
+        assert straight[0]["fallback"] is True
+        assert "fallback: True" in straight[3]
+        assert any(point.endswith(f" {STUDY_FILE}") for point in points)
+        for place, before in killed:
+            if is_study(place):  # then the database says at least as much, and whoever looks is told so
+                assert directory.facts(place)["fallback"] is True, before
+                asked = read_spec(place / STUDY_FILE)
+                assert set(asked.arms) <= set(directory.agreed(place, asked).arms), before
+            grow(place)
+            assert what_it_says(place) == straight, before
+            assert [path.name for path in place.iterdir() if path.name.endswith(".tmp")] == [], before
+
+
+def test_a_kill_between_database_and_study_file_is_made_good_for_whoever_asks_next(place):
+    """The file is what it was before the study grew; the database has the runs."""
+    begin(place)
+    before = (place / STUDY_FILE).read_text(encoding="utf-8")
+    grow(place)
+    after = (place / STUDY_FILE).read_text(encoding="utf-8")
+    assert before != after
+    (place / STUDY_FILE).write_text(before, encoding="utf-8")
+    with Store(place, write=True) as store:
+        store.record({"study_file_due": True})
+    spec = directory.agreed(place, read_spec(place / STUDY_FILE))
+    assert [arm.rate for arm in spec.arms] == [0, 0.5, 0.8]
+    begin_with(place, epochs=2)  # asks for less than there is
+    assert (place / STUDY_FILE).read_text(encoding="utf-8") == after
+    assert directory.facts(place)["study_file_due"] is False
+
+
+def test_a_study_file_that_was_lost_is_written_again(place):
+    begin(place)
+    text = (place / STUDY_FILE).read_text(encoding="utf-8")
+    (place / STUDY_FILE).unlink()
+    begin(place)
+    assert (place / STUDY_FILE).read_text(encoding="utf-8") == text
+
+
+@pytest.mark.parametrize("loop", [False, True])
+def test_a_study_whose_file_was_lost_is_still_read_by_its_folder(place, loop):
+    begin(place)
+    before = Study.open(place)
+    (place / STUDY_FILE).unlink()
+    if loop:
+        (place / STUDY_FILE).symlink_to(place / STUDY_FILE)
+    for study in (Study.open(place), Study(place)):
+        assert (study.folder, study.spec) == (place, before.spec)
+        assert not study.finished  # so that `run` writes the file again
+    assert Study(place, epochs=2, rates=[0, 0.9]).spec.arms[-1].rate == 0.9
+    begin(place)
+    assert is_study(place)
+
+
+def test_a_database_without_a_word_in_it_is_one_of_a_study_that_has_not_begun(place):
+    Store(place, create=True).close()
+    assert directory.changes(place, "cpu") == []
+    begin(place)
+    with Store(place) as store:
+        assert len(store.runs()) == 2
+
+
+def test_damage_to_the_database_stops_a_study_before_it_begins_and_nothing_is_written(place):
+    begin(place)
+    content = (place / DATABASE).read_bytes()
+    damaged = content[: len(content) // 2]
+    (place / DATABASE).write_bytes(damaged)
+    with pytest.raises(DamagedFile, match=DATABASE):
+        begin(place)
+    assert (place / DATABASE).read_bytes() == damaged
+
+
+# Another machine, another version
+
+
+def test_in_the_same_surroundings_nothing_is_said(place):
+    assert directory.changes(place, "cpu") == []
+    begin(place)
+    assert directory.changes(place, "cpu") == []
+
+
+def test_a_changed_library_device_or_processor_is_said_once_and_the_study_goes_on(place, monkeypatch):
+    begin(place)
+    monkeypatch.setattr(directory, "version", lambda name: "99.0" if name == "jax" else "0.1.0")
+    monkeypatch.setattr(directory, "processor", lambda: "Abacus 9000")
+    (said,) = directory.changes(place, "gpu")
+    for words in ("jax ", ", now 99.0", "device cpu, now gpu", f"{hardware.processor()}, now Abacus 9000"):
+        assert words in said
+    assert "dropstudy" not in said
+    begin_with(place, epochs=2)
+    assert directory.changes(place, "cpu") == []  # said is said: that is where it was last run
+    assert directory.facts(place)["jax"] != "99.0"  # what it began with stays on record
+    assert directory.facts(place)["environment"]["jax"] == "99.0"
+
+
+def test_a_study_made_by_other_rules_is_shown_and_not_gone_on_with(place, monkeypatch):
+    begin(place)
+    monkeypatch.setattr(plan, "SEMANTICS", plan.SEMANTICS + 1)
+    with pytest.raises(StoreError, match=r"rules in docs/semantics.*made by version \d+.*--out"):
+        begin(place)
+    with Store(place) as store:
+        assert len(store.runs()) == 2

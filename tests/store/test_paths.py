@@ -1,0 +1,166 @@
+"""Where files lie, and that no file of anybody else's is ever taken for the study's."""
+
+import shutil
+
+import pytest
+
+from disks import quick_folder
+from dropstudy.core.atomic import unfinished
+from dropstudy.errors import StoreError
+from dropstudy.runtime import retention
+from dropstudy.spec.study_file import STUDY_FILE
+from dropstudy.store.directory import begun
+from dropstudy.store.paths import FOLDERS, WRITTEN, Layout
+from dropstudy.store.store import DATABASE, Store
+from killing import begin
+from standin import key_of, make_runs, segment_of, train, whole
+
+DONE, UNDER_WAY, FAILED = RUNS = make_runs("done", "under way", "failed")
+
+
+@pytest.fixture
+def folder():
+    with quick_folder() as folder:
+        with Store(folder, create=True) as store:
+            store.begin({}, RUNS)
+            store.commit([(DONE, whole(DONE)), (UNDER_WAY, train(segment_of(UNDER_WAY, epochs=2)))])
+            store.fail(FAILED, "ValueError: no", "Traceback")
+        yield folder
+
+
+def files(folder):
+    """Every file below a folder, with its content."""
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+KEY = key_of("somebody else's")
+THEIRS = (
+    "download.tmp",
+    ".0123456789abcdef.tmp",
+    "checkpoints/best.ckpt",
+    f"checkpoints/{KEY}.safetensors",
+    f"checkpoints/{KEY}-0123456789abcdef.safetensors.bak",
+    f"checkpoints/x{KEY}-0123456789abcdef.safetensors",
+    f"checkpoints/sub/{KEY}-0123456789abcdef.safetensors",
+    "runs/exp1/checkpoint-500.pt",
+    "runs/exp1/.0123456789abcdef.tmp",
+    "weights/mine.keras",
+    "weights/.download.tmp",
+    "predictions/table.csv",
+    "tracebacks/notes.txt",
+    "figures/my_plot.png",
+    "figures/gap.jpg",
+)
+"""Files that a study's folder may hold besides, each for a name that is nearly one of ours."""
+
+
+def put_theirs(folder):
+    for name in THEIRS:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("mine")
+    return {folder / name for name in THEIRS}
+
+
+def test_going_on_with_a_study_removes_what_a_kill_left_and_nothing_else(folder):
+    theirs, before = put_theirs(folder), files(folder)
+    scraps = [unfinished(folder / name) for name in ("", *FOLDERS, "figures")]
+    scraps.append(folder / "checkpoints" / f"{KEY}-0123456789abcdef.safetensors")
+    for scrap in scraps:
+        scrap.write_bytes(b"left by a kill")
+    with Store(folder, write=True) as store:
+        store.begin({}, RUNS)
+    after = files(folder)
+    assert after.keys() == before.keys() >= theirs
+    assert all(after[path] == before[path] for path in before if path.name != DATABASE)
+
+
+def test_a_study_in_a_folder_that_is_called_checkpoints_keeps_its_database(folder):
+    place = folder / "checkpoints" / "checkpoints"
+    with Store(place, create=True) as store:
+        store.begin({}, RUNS)
+        store.begin({}, RUNS)
+        assert store.runs() == RUNS
+    assert (place / DATABASE).is_file()
+
+
+@pytest.mark.parametrize(
+    "name", ["checkpoints", "weights", "predictions", "tracebacks", "figures", "confirmation"]
+)
+def test_nothing_is_written_or_removed_through_a_link(folder, tmp_path, name):
+    """Files of our own form behind a link are those of another study."""
+    shutil.rmtree(folder / name, ignore_errors=True)
+    victim = tmp_path / "victim"
+    shutil.copytree(folder, victim / "8-100" if name == "confirmation" else victim)
+    victim.joinpath(f"{KEY}-0123456789abcdef.safetensors").write_text("mine")
+    victim.joinpath(f"{DONE.key}.safetensors").write_text("mine")
+    victim.joinpath("gap.png").write_text("mine")
+    unfinished(victim).write_text("mine")
+    before = files(victim)
+    (folder / name).symlink_to(victim)
+    with pytest.raises(StoreError, match=rf"{name}: expected a file or folder of the study's own.*a link"):
+        Store(folder, write=True)
+    assert list(Layout(folder).strays(())) == (
+        [] if name == "checkpoints" else Layout(folder).own("checkpoints")
+    )
+    (folder / STUDY_FILE).touch()
+    assert retention.remove_study(folder) == [name]
+    assert files(victim) == before
+
+
+def test_a_file_that_is_a_link_goes_alone(folder, tmp_path):
+    victim = tmp_path / "victim.txt"
+    victim.write_text("mine")
+    names = (*WRITTEN, STUDY_FILE, "study.lock", "study.holder", "study.v1.backup.db", "figures/gap.png")
+    (folder / "figures").mkdir()
+    for name in names:
+        (folder / name).symlink_to(victim)
+    (folder / "study.lock").unlink()
+    assert retention.remove_study(folder) == []
+    assert not folder.exists()
+    assert victim.read_text() == "mine"
+
+
+def test_a_removal_leaves_what_is_somebody_elses_and_names_it(folder):
+    (folder / STUDY_FILE).touch()
+    theirs = put_theirs(folder)
+    left = retention.remove_study(folder)
+    assert set(files(folder)) == theirs
+    assert set(left) == {name for name in THEIRS if name.count("/") < 2 and "runs" not in name} | {
+        "runs", "checkpoints/sub"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name", [*WRITTEN, "checkpoints/best.ckpt", "weights/mine.keras", "runs/a", "figures/a"]
+)
+def test_a_study_does_not_begin_where_somebody_elses_files_are(tmp_path, name):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("mine")
+    before = files(tmp_path)
+    with pytest.raises(StoreError, match=r"without files where a study keeps its own.*--out"):
+        begin(tmp_path)
+    assert files(tmp_path) == before
+    assert not begun(tmp_path)
+
+
+def test_a_study_goes_on_where_its_database_was_lost(tmp_path):
+    begin(tmp_path)
+    (tmp_path / DATABASE).unlink()
+    for name in (f"weights/{DONE.key}.safetensors", "report.html"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("ours")
+    begin(tmp_path)
+    assert begun(tmp_path)
+
+
+def test_sizes_are_those_of_the_files(folder):
+    sizes = Layout(folder).sizes()
+    assert set(sizes) == {"database", *FOLDERS}
+    assert sum(sizes.values()) == sum(len(content) for content in files(folder).values())
+    assert sizes["weights"] == (folder / "weights" / f"{DONE.key}.safetensors").stat().st_size
+    assert sizes["tracebacks"] == len("Traceback")
+
+
+def test_a_folder_that_is_not_there_has_no_sizes(tmp_path):
+    assert set(Layout(tmp_path / "nowhere").sizes().values()) == {0}
+    assert list(Layout(tmp_path / "nowhere").strays(())) == []

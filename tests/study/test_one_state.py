@@ -1,0 +1,292 @@
+"""Random studies, written without training: all that is said of one is made of one object and says the same."""
+
+import contextlib
+import io
+import json
+import os
+import re
+import shutil
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, Phase, event, given, settings
+from hypothesis import strategies as st
+
+from dropstudy import Study
+from dropstudy.analysis.verdict import SEEDS
+from dropstudy.cli.show import export_command, show
+from dropstudy.core.text import signed, span
+from dropstudy.core.types import METRICS, EpochMetrics, FinalMetrics, SegmentResult
+from dropstudy.data.dataset import make_dataset
+from dropstudy.errors import RunsFailed
+from dropstudy.report.sections.runs import run_table
+from dropstudy.report.sections.verdict import verdict as section
+from dropstudy.report.source import read
+from dropstudy.report.tables import summary_table
+from dropstudy.report.write import conclusion
+from dropstudy.spec.study_file import parse_spec
+from dropstudy.store import directory
+from dropstudy.store.store import Store
+
+EXAMPLES = int(os.environ.get("DROPSTUDY_EXAMPLES", "16"))
+"""More of them: DROPSTUDY_EXAMPLES=500 pytest tests/test_one_state.py"""
+
+CLASSES = 2
+EPOCHS = 2
+
+
+def dataset(test):
+    """Examples of two pixels, `test` of them for testing."""
+    draws = np.random.default_rng(0)
+    x = draws.integers(0, 256, (40 + test, 2), dtype=np.uint8)
+    y = np.resize(np.arange(CLASSES), 40 + test)
+    return make_dataset(
+        name="made up", x_train=x[:40], y_train=y[:40], x_test=x[40:], y_test=y[40:], source="nowhere"
+    )
+
+
+@st.composite
+def studies(draw):
+    """A specification, the size of its test set, and how its runs end and what they get right, drawn from a seed."""
+    rates = draw(st.lists(st.sampled_from([0, 0.2, 0.5, 0.8]), min_size=1, max_size=3, unique=True))
+    spec = {
+        "name": "made-up",
+        "data": "digits",
+        "rates": rates,
+        "hidden": draw(st.sampled_from([[2], [[2], [3]]])),
+        "epochs": EPOCHS,
+        "batch_size": 16,
+        "precision": "float32",
+        "seeds": draw(st.integers(1, 9)),
+        "validation": draw(st.sampled_from(["test", 8])),
+        "margin": draw(st.sampled_from([None, 0.01, 5.0])),
+    }
+    return {
+        "spec": {name: value for name, value in spec.items() if value is not None},
+        "test": draw(st.sampled_from([1, 4, 40, 1000])),
+        "answers": draw(st.sampled_from(["all right", "alike", "by arm", "by chance"])),
+        "mishaps": draw(st.sampled_from([0.0, 0.0, 0.2, 0.9])),
+        "later margin": draw(st.sampled_from([None, None, 0.3])),
+        "fresh": draw(st.booleans()),
+        "seed": draw(st.integers(0, 2**32 - 1)),
+    }
+
+
+def write_study(where, spec, data, study, draws):
+    """A study whose runs ended as the drawn settings say."""
+    spec = directory.begin(where, spec, data, "cpu")
+    with Store(where, write=True) as store:
+        for run in store.runs():
+            luck = draws.random()
+            if luck < study["mishaps"] / 3:
+                continue
+            if luck < 2 * study["mishaps"] / 3:
+                store.fail(run, "out of memory", "traceback")
+                continue
+            store.commit([(run, result_of(run, data, study, draws, diverges=luck < study["mishaps"]))])
+    return spec
+
+
+def result_of(run, data, study, draws, *, diverges):
+    """What training might have made of a run."""
+    n = len(data.y_test)
+    share = {
+        "all right": 1.0,
+        "alike": 0.5,
+        "by arm": 0.7 - 0.4 * run.arm.rate,
+        "by chance": 0.9,
+    }[study["answers"]]
+    right = np.arange(n) < round(share * n) if study["answers"] != "by chance" else draws.random(n) < share
+    sure = np.full(n, 0.75, np.float16)
+    history = tuple(
+        EpochMetrics(epoch, **{name: float(draws.random()) for name in METRICS}, seconds=0.5)
+        for epoch in range(1, EPOCHS + 1)
+    )
+    accuracy = float(right.mean())
+    final = FinalMetrics(
+        EPOCHS, 0.1, 0.9, 0.2, 0.8, 0.5, accuracy, 0.25,
+        np.where(right, data.y_test, 1 - data.y_test).astype(np.uint8), sure, np.where(right, sure, 1 - sure),
+    )  # fmt: skip
+    state = {"weights/dense_0/kernel": np.zeros((2, 2), np.float32)}
+    steps = run.shape.steps * (1 if diverges else EPOCHS)
+    rows = history[:1] if diverges else history
+    return SegmentResult(rows, state, steps, 1.0, None if diverges else final, diverges, "made up")
+
+
+@contextlib.contextmanager
+def made(study):
+    """The folder of a drawn study."""
+    draws = np.random.default_rng(study["seed"])
+    data, spec = dataset(study["test"]), parse_spec(study["spec"])
+    where = Path(tempfile.mkdtemp(dir="/dev/shm" if Path("/dev/shm").is_dir() else None))  # noqa: S108 - memory is quick
+    try:
+        inside = where / "study"
+        spec = write_study(inside, spec, data, study, draws)
+        if study["fresh"] and len(spec.arms) > 1:
+            seeds = tuple(range(100, 100 + len(spec.seeds)))
+            fresh = replace(spec, name="fresh", arms=spec.arms[:2], hidden=spec.hidden[:1], seeds=seeds)
+            write_study(inside / directory.CONFIRMATION, fresh, data, study, draws)
+        if study["later margin"]:
+            directory.set_margin(inside, study["later margin"])
+        yield inside
+    finally:
+        shutil.rmtree(where)
+
+
+def printed(where, **flags):
+    """What `show` prints, as one line."""
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.suppress(RunsFailed):
+        show(where, **flags)
+    return out.getvalue()
+
+
+def one_line(text):
+    return " ".join(text.split())
+
+
+@settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    derandomize=True,
+    phases=(Phase.explicit, Phase.generate, Phase.shrink),
+    suppress_health_check=list(HealthCheck),
+)
+@given(studies())
+def test_all_that_is_said_of_a_study_is_made_of_one_object(study):
+    with made(study) as where:
+        now = read(where)
+        verdict = now.verdict
+        event(verdict.decision)
+        told = one_line(printed(where))
+        page = section(now)
+        # The same object everywhere.
+        assert Study.open(where).verdict().to_dict() == verdict.to_dict()
+        machine = json.loads(printed(where, as_json=True))
+        assert machine == json.loads(json.dumps(verdict.to_dict() | {"left_out": None}))
+        text = conclusion(now)
+        for sentence in verdict.sentences:
+            assert sentence in text
+            assert one_line(sentence) in told or not len(now.finals)
+        assert page.verdict.headline == verdict.headline == verdict.sentences[0]
+        assert {verdict.headline, *page.paragraphs} == set(verdict.sentences)
+        margin = study["later margin"] or study["spec"].get("margin", 0.1)
+        assert verdict.margin == now.margin == margin == Study.open(where).spec.margin
+        hold_numbers(now, page, told)
+        hold_sentences(now, [*verdict.sentences, text, page.verdict.certainty])
+        hold_claims(now)
+        hold_tables(now)
+        hold_export(now)
+
+
+def hold_numbers(now, page, told):
+    """Every difference and interval of the verdict is on the terminal and in the page's table, to the digit."""
+    for number, shape in enumerate(now.verdict.shapes, start=1):
+        ending = f"-{number}" if len(now.verdict.shapes) > 1 else ""
+        compared = [c for c in shape.comparisons if c.n]
+        drawn = [block for block in page.blocks if block.name == f"difference{ending}"]
+        fresh = [
+            c
+            for confirmation in now.verdict.confirmations
+            for other in confirmation.shapes
+            if (other.hidden, other.train_size) == (shape.hidden, shape.train_size)
+            for c in other.comparisons
+            if c.n
+        ]
+        columns = ["mean", "all_low", "all_high"]
+        rows = drawn[0].table[columns] if drawn else pd.DataFrame(columns=columns)
+        assert len(rows) == len(compared) + len(fresh)
+        for comparison, (mean, low, high) in zip(
+            (*compared, *fresh), rows.itertuples(index=False), strict=True
+        ):
+            deciding = comparison.deciding
+            assert signed(mean) == signed(comparison.difference.value)
+            assert np.isfinite(low) == np.isfinite(high) == (deciding.known and comparison.n >= SEEDS)
+            if np.isfinite(low):
+                assert span(low, high, margin=now.margin) == span(
+                    deciding.low, deciding.high, margin=now.margin
+                )
+        for comparison in compared:
+            assert signed(comparison.difference.value) in told
+            if comparison.arm == shape.chosen and comparison.deciding.known and comparison.n >= SEEDS:
+                ends = span(comparison.deciding.low, comparison.deciding.high, margin=now.margin)
+                assert ends in shape.headline or shape.decision == "diverged"
+
+
+def hold_sentences(now, texts):
+    """No sentence has a hole, a number that is none, an interval without a width, or equivalence without a margin."""
+    for text in texts:
+        within = rf"fresh seeds: equivalent(?! within ±{now.margin:g} points)"
+        assert not re.search(within, text), text
+        assert not re.search(r"\bnan\b|\binf\b|\bNone\b|-0\.00\b|, ,|\(\)|: \.|:\.| ,|''", text), text
+        assert not re.search(r"accuracy:? points", text), text
+        assert not re.search(r"interval ([+-]\d+\.\d\d) to \1\b", text), text
+    for shape in now.verdict.shapes:
+        for comparison in shape.comparisons:
+            known = [
+                e for e in (comparison.difference, comparison.simultaneous, comparison.deciding) if e.known
+            ]
+            assert all(e.high > e.low for e in known), comparison
+
+
+def hold_claims(now):
+    """Nothing is claimed below six pairs, nor against the fields."""
+    for shape in now.verdict.shapes:
+        for comparison in shape.comparisons:
+            if comparison.n < SEEDS:
+                assert comparison.decision in {"too few seeds", "diverged"}
+            if comparison.decision == "helps":
+                assert comparison.difference.value > 0
+            if comparison.decision == "hurts":
+                assert comparison.difference.value < 0
+            if comparison.decision == "equivalent":
+                assert abs(comparison.difference.value) < now.margin
+        if all(comparison.n < SEEDS for comparison in shape.comparisons):
+            assert shape.decision in {"too few seeds", "diverged", "nothing to compare"}
+            assert not re.search(r"\b(helps|hurts|equivalent|Confirmed)\b", shape.headline)
+        assert shape.chosen is None or not now.spec.watches_test
+        assert {scores.arm for scores in shape.arms} == {arm.name for arm in now.arms}
+        here = now.outcomes["hidden"].isin({shape.hidden} if shape.hidden else set(now.outcomes["hidden"]))
+        counts = now.outcomes[here].groupby(["arm", "status"]).size()
+        for scores in shape.arms:
+            assert len(scores.seeds) == counts.get((scores.arm, "done"), 0)
+            assert scores.failed == counts.get((scores.arm, "failed"), 0)
+            assert scores.diverged == counts.get((scores.arm, "diverged"), 0)
+    decided = {shape.decision for shape in now.verdict.shapes}
+    assert len(decided) != 1 or now.verdict.decision in decided
+    confirmed = re.search(r"\bConfirmed on (\d+) fresh", now.verdict.headline)
+    if confirmed:
+        assert any(
+            shape.comparisons[0].n == int(confirmed[1]) >= 6
+            and shape.decision in {"helps", "hurts", "equivalent"}
+            for fresh in now.verdict.confirmations
+            for shape in fresh.shapes
+        )
+
+
+def hold_tables(now):
+    """The tables that a report writes have the runs and means of the same object."""
+    runs = run_table(now)
+    assert runs["status"].to_list() == [standing.status for standing in now.standings]
+    means = {
+        (scores.arm, shape.hidden): scores.mean.value
+        for shape in now.verdict.shapes
+        for scores in shape.arms
+        if scores.seeds
+    }
+    table = summary_table(now.summaries)
+    found = dict(zip(zip(table["arm"], table["hidden"], strict=True), table["test_accuracy"], strict=True))
+    assert {place: mean for place, mean in found.items() if mean == mean} == pytest.approx(means)  # noqa: PLR0124 - not a number
+
+
+def hold_export(now):
+    """A network is offered only where there is one: of the chosen arm, or of the baseline."""
+    done = {standing.run.arm.name for standing in now.standings if standing.status == "done"}
+    allowed = {now.verdict.chosen, now.arms[0].name} & done
+    command = export_command(now)
+    assert (command is not None) == bool(allowed)
+    assert command is None or any(f"--arm '{arm}'" in command for arm in allowed)

@@ -1,0 +1,295 @@
+"""Seeds until a verdict is decided: the looks, the error under repeated looking, the whole command; and confirming."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats as reference
+
+import made_up
+from dropstudy import Study
+from dropstudy.analysis.sequential import FEWEST, MOST, looks, more_seeds, until_decided
+from dropstudy.analysis.verdict.inference import arm_tests
+from dropstudy.analysis.verdict.rule import MOST_SEEDS, SEEDS
+from dropstudy.errors import InvalidArgument
+from dropstudy.report.sections.verdict import verdict as section
+from dropstudy.report.write import conclusion
+from dropstudy.runtime import local
+from dropstudy.store.directory import confirmations
+from dropstudy.store.store import Store
+from verdicts import around, flat, rates, verdict_of
+
+BUDGET = 16
+
+
+@given(st.integers(1, 60), st.integers(6, 200))
+def test_looks_rise_to_the_budget_and_no_further(have, most):
+    counts = list(looks(have, most))
+    assert counts[0] == max(have, 6)
+    assert all(later > earlier for earlier, later in pairwise(counts))
+    assert counts[-1] == max(most, counts[0])
+
+
+@given(
+    st.lists(st.integers(0, 50), unique=True, max_size=5),
+    st.integers(0, 9),
+    st.lists(st.integers(0, 99), max_size=4),
+)
+def test_seeds_that_are_added_are_new(seeds, more, unlike):
+    grown = more_seeds(tuple(seeds), len(seeds) + more, unlike=tuple(unlike))
+    assert grown[: len(seeds)] == tuple(seeds)
+    assert len(set(grown)) == len(seeds) + more
+    assert not set(grown[len(seeds) :]) & set(unlike)
+
+
+def ends(rng, effect, *, arms=1, margin=0.01):
+    """What a simulated study that is looked at until decided ends with, and at how many seeds."""
+    x = rng.normal(effect, 1, (BUDGET, arms))
+    for n in looks(6, BUDGET):
+        decisions = {test.decision for test in arm_tests(x[:n], margin=margin, always_valid=True)}
+        if decisions & {"helps", "hurts"} or decisions == {"equivalent"}:
+            break
+    return decisions, n
+
+
+def test_without_an_effect_looking_again_and_again_stays_within_its_error():
+    """And one look after the other with a rule made for one does not, so that the test can tell."""
+    rng = np.random.default_rng(11)
+    studies = 300
+    false = sum(bool({"helps", "hurts"} & ends(rng, 0, arms=2)[0]) for _ in range(studies))
+    assert reference.binomtest(false, studies, 0.05, alternative="greater").pvalue > 0.01
+    naive = 0
+    for _ in range(studies):
+        x = rng.normal(size=BUDGET)
+        naive += any(reference.ttest_1samp(x[:n], 0).pvalue < 0.05 for n in looks(6, BUDGET))
+    assert reference.binomtest(naive, studies, 0.05, alternative="greater").pvalue < 1e-6
+
+
+def test_an_effect_is_found_and_a_large_one_sooner():
+    rng = np.random.default_rng(12)
+    middling, large = ([ends(rng, effect) for _ in range(60)] for effect in (1.0, 2.0))
+    assert all(decisions == {"helps"} for decisions, _ in large)
+    assert np.mean([decisions == {"helps"} for decisions, _ in middling]) > 0.6
+    assert np.mean([n for _, n in large]) < np.mean([n for _, n in middling]) < BUDGET
+
+
+def test_no_effect_is_called_equivalent_where_the_margin_is_wide():
+    rng = np.random.default_rng(13)
+    found = [ends(rng, 0, margin=1.5)[0] for _ in range(60)]
+    assert np.mean([decisions == {"equivalent"} for decisions in found]) > 0.9
+
+
+def test_it_stops_where_it_is_decided_and_says_each_look():
+    arms, told, seen = rates(0, 0.5), [], []
+
+    def look(seeds):
+        seen.append(len(seeds))
+        rng = np.random.default_rng(0)
+        points = rng.normal(0.5, 0.7, 50)[: len(seeds)]
+        accuracies = {
+            "no dropout": dict.fromkeys(seeds, 0.98),
+            "dropout 0.5": {seed: 0.98 + points[i] / 100 for i, seed in enumerate(seeds)},
+        }
+        return verdict_of(arms, accuracies, looks=tuple(seen), most_seeds=40)
+
+    verdict = until_decided((0,), 40, look, told.append)
+    assert verdict.decision == "helps"
+    assert seen[0] == 6
+    assert 6 < seen[-1] < 40
+    assert [line.split(" ")[0] for line in told] == [str(n) for n in seen]
+    assert "until this is decided" in str(verdict)
+    valid = verdict.shapes[0].comparisons[0].anytime
+    assert f"interval that holds at every look {valid.low:+.2f} to {valid.high:+.2f}" in verdict.headline
+    assert valid.low > 0
+    with pytest.raises(InvalidArgument, match="max_seeds"):
+        until_decided((0,), 5, look, told.append)
+
+
+def test_seeds_are_not_added_where_so_many_cannot_decide():
+    assert (FEWEST, MOST) == (SEEDS, MOST_SEEDS)
+    told, seen = [], []
+
+    def look(seeds):
+        seen.append(len(seeds))
+        accuracies = {"no dropout": flat(len(seeds)), "dropout 0.5": around(0.05, len(seeds), spread=4)}
+        return verdict_of(rates(0, 0.5), accuracies, looks=tuple(seen), most_seeds=40)
+
+    assert until_decided((0,), 40, look, told.append).decision == "undecided"
+    assert seen == [6]
+    assert "more than the 40 allowed (--max-seeds)" in told[-1]
+
+
+def learned(effect):
+    """Training whose test accuracy depends on the rate by `effect` and on the seed by chance."""
+
+    def train(segment):
+        result = made_up.train(segment)
+        if result.final is None:
+            return result
+        draws = np.random.default_rng([segment.run.seed, round(1e3 * segment.run.arm.rate)])
+        accuracy = 0.9 + effect * segment.run.arm.rate + 0.001 * draws.normal()
+        last = replace(result.history[-1], val_accuracy=accuracy)
+        final = replace(result.final, accuracy=accuracy)
+        return replace(result, history=(*result.history[:-1], last), final=final)
+
+    return train
+
+
+@pytest.fixture
+def learning(monkeypatch):
+    """Let runs learn by a rule in place of training."""
+
+    def start(effect):
+        made_up.instead_of_workers(monkeypatch)
+        monkeypatch.setattr(local, "train", learned(effect))
+
+    return start
+
+
+def small(where, **more):
+    """A small study on the digits, with validation data."""
+    settings = {"rates": [0, 0.5], "validation": 300, **more}
+    return Study("notebook", out=where, data="digits", hidden=[4], epochs=2, **settings)
+
+
+def test_a_study_grows_until_it_is_decided_and_remembers_that_it_was_looked_at(tmp_path, learning):
+    learning(effect=0.004)
+    study = small(tmp_path / "s")
+    verdict = study.run_until_decided(max_seeds=40)
+    assert verdict.decision == "helps"
+    assert verdict.anytime
+    assert 6 <= len(study.spec.seeds) <= 40
+    again = Study.open(tmp_path / "s")
+    assert again.verdict().anytime
+    assert again.verdict().to_dict() == verdict.to_dict()
+    trained = len(study.spec.seeds)
+    assert (
+        len(small(tmp_path / "s", seeds=trained).run_until_decided(max_seeds=40).shapes[0].arms[0].seeds)
+        == trained
+    )
+
+
+def test_a_study_to_which_seeds_are_added_by_hand_allows_for_the_first_look(tmp_path, learning):
+    learning(effect=0.0)
+    study = small(tmp_path / "s", seeds=6).run()
+    assert not study.verdict().anytime
+    grown = small(tmp_path / "s", seeds=8).run()
+    assert grown.verdict().anytime
+    assert "after a first look (6, then 8)" in str(grown.verdict())
+    # Fewer than a verdict takes are no look.
+    assert not small(tmp_path / "t", seeds=2).run().verdict().anytime
+    assert not small(tmp_path / "t", seeds=9).run().verdict().anytime
+
+
+def test_the_chosen_arm_is_confirmed_on_fresh_seeds(tmp_path, learning):
+    learning(effect=0.01)
+    study = small(tmp_path / "s", rates=[0, 0.2, 0.5], seeds=7).run()
+    first = study.verdict()
+    assert first.chosen == "dropout 0.5"
+    verdict = study.confirm()
+    (fresh,) = verdict.confirmations
+    (path,) = confirmations(tmp_path / "s")
+    with Store(path) as store:
+        seeds = {run.seed for run in store.runs()}
+        arms = {run.arm.name for run in store.runs()}
+    assert seeds == set(range(7, 14))
+    assert arms == {"no dropout", "dropout 0.5"}
+    (comparison,) = fresh.shapes[0].comparisons
+    assert comparison.seeds == tuple(range(7, 14))
+    assert verdict.headline.endswith(
+        f"Confirmed on 7 fresh seeds: helps, {comparison.difference.value:+.2f} points "
+        f"({comparison.difference.low:+.2f} to {comparison.difference.high:+.2f})."
+    )
+    assert "Confirmed on 7 fresh seeds: Dropout at rate 0.5" in str(verdict)
+    told = {c.arm: c.difference.value for c in first.shapes[0].comparisons}
+    assert f"The first estimate was {told['dropout 0.5']:+.2f} points" in str(verdict)
+    before = (path / "study.db").stat().st_mtime_ns
+    study.confirm()  # nothing is missing
+    assert (path / "study.db").stat().st_mtime_ns == before
+
+
+def test_what_is_recorded_of_a_confirmation_is_in_all_that_is_told(tmp_path, learning):
+    learning(effect=0.01)
+    study = small(tmp_path / "s", seeds=6, margin=0.01).run()
+    before = study.now()
+    learning(effect=-0.01)  # as if luck had chosen the arm
+    verdict = study.confirm()
+    assert verdict.decision == "helps"
+    assert "Not confirmed on 6 fresh seeds: hurts" in verdict.headline
+    now = study.now()
+    assert now.state != before.state
+    page = section(now)
+    assert page.verdict.headline == verdict.headline
+    (figure,) = page.blocks
+    assert figure.table["arm"].to_list() == ["dropout 0.5", "dropout 0.5, fresh seeds"]
+    fresh = verdict.confirmations[0].shapes[0].comparisons[0].difference
+    assert figure.table["mean"].to_list()[1] == fresh.value
+    assert conclusion(now).count(verdict.headline) == 1
+
+
+def test_a_confirmation_of_an_arm_that_is_no_longer_chosen_confirms_nothing(tmp_path, learning):
+    learning(effect=0.01)
+    study = small(tmp_path / "s", rates=[0, 0.2], seeds=6).run()
+    study.confirm()
+    verdict = small(tmp_path / "s", rates=[0, 0.2, 0.5], seeds=6).run().verdict()
+    assert verdict.chosen == "dropout 0.5"
+    assert "Not confirmed: the fresh seeds are of 'dropout 0.2'" in verdict.headline
+
+
+def test_a_margin_that_is_none_is_refused_before_any_training(tmp_path, learning):
+    learning(effect=0.0)
+    for margin in (0, -0.1, float("nan"), float("inf")):
+        with pytest.raises(InvalidArgument, match=r"margin.*above 0"):
+            small(tmp_path / "s", margin=margin).run_until_decided()
+    assert not (tmp_path / "s").exists()
+
+
+def test_the_margin_is_the_studys_and_one_chosen_after_looking_is_told_of(tmp_path, learning):
+    learning(effect=0.0)
+    study = small(tmp_path / "s", seeds=6, rates=[0, 0.2]).run()
+    study.confirm()
+    assert study.verdict().margin == 0.1
+    files = [path for path in tmp_path.rglob("*.safetensors") if path.stat()]
+    times = {path: path.stat().st_mtime_ns for path in files}
+    small(tmp_path / "s", seeds=6, rates=[0, 0.2], margin=2).run()
+    assert {
+        path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")
+    } == times  # nothing is trained
+    opened = Study.open(tmp_path / "s")
+    assert opened.spec.margin == 2
+    verdict = opened.verdict()
+    assert (verdict.margin, verdict.earlier_margins) == (2, (0.1,))
+    assert "changed after runs had finished, from 0.1 to 2 points" in str(verdict)
+    (path,) = confirmations(tmp_path / "s")
+    assert Study.open(path).verdict().margin == verdict.confirmations[0].margin == 2
+    # Whoever says nothing of it leaves it as it is, and what is left open stays so until the study begins.
+    assert small(tmp_path / "s", seeds=7, rates=[0, 0.2]).run().verdict().margin == 2
+    fresh = small(tmp_path / "t", margin=0.5).run()
+    assert (fresh.verdict().margin, fresh.verdict().earlier_margins) == (0.5, ())
+
+
+@pytest.mark.parametrize("effect", [0.01, -0.01])
+@pytest.mark.parametrize("validation", ["test", 0.2])
+def test_the_only_arm_is_confirmed_whether_it_was_chosen_or_the_baseline(
+    tmp_path, learning, effect, validation
+):
+    learning(effect=effect)
+    verdict = small(tmp_path / "s", rates=[0, 0.5], seeds=6, validation=validation).run().confirm()
+    (fresh,) = verdict.confirmations
+    assert [comparison.arm for comparison in fresh.shapes[0].comparisons] == ["dropout 0.5"]
+    assert "onfirmed on 6 fresh seeds" in verdict.headline
+
+
+def test_what_was_not_chosen_is_not_confirmed(tmp_path, learning):
+    learning(effect=-0.01)
+    study = small(tmp_path / "s", rates=[0, 0.2, 0.5], seeds=6).run()
+    with pytest.raises(InvalidArgument, match="chose the baseline"):
+        study.confirm()
+    watched = small(tmp_path / "t", rates=[0, 0.2, 0.5], seeds=6, validation="test").run()
+    with pytest.raises(InvalidArgument, match="watched the test set"):
+        watched.confirm()
+    with pytest.raises(InvalidArgument, match="fewer than 6 paired seeds"):
+        small(tmp_path / "u", seeds=2).run().confirm()

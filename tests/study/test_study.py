@@ -1,0 +1,873 @@
+"""A study from Python, from its first line to its exported networks.
+
+Real workers train one on the digits, once for all tests. What concerns the folder and not the training is
+tested with made-up training, which takes no time.
+"""
+
+import contextlib
+import io
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import textwrap
+from concurrent.futures import Executor
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+from safetensors.numpy import load_file
+
+import dropstudy
+import made_up
+from dropstudy import Study
+from dropstudy.core.hardware import choose_precision
+from dropstudy.core.types import METRICS
+from dropstudy.data import load
+from dropstudy.errors import DataUnavailable, InvalidArgument, RunsFailed, StoreError, StudyLocked
+from dropstudy.runtime import local
+from dropstudy.runtime import run as running
+from dropstudy.runtime.progress.lines import EpochLines, Silent, large_rate
+from dropstudy.spec.study_file import read_spec
+from dropstudy.store import directory, locking
+from dropstudy.store.store import DATABASE, Store
+from sources import SMALL_STUDY
+from standin import AtOnce
+
+ARMS = ("no dropout", "dropout 0.5")
+EPOCHS = 3
+SETTINGS = SMALL_STUDY
+
+
+class NoWorker(Executor):
+    """For studies that have nothing to train."""
+
+    def submit(self, *_, **__):
+        raise AssertionError("a finished study gave work to a worker")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A study trained by real workers, and what it printed where sys.stdout was replaced, as in Jupyter."""
+    screen = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(screen):
+        patch.setenv("DROPSTUDY_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+        finished = Study("notebook", out=tmp_path_factory.mktemp("real") / "first", **SETTINGS).run()
+    return finished, screen.getvalue()
+
+
+@pytest.fixture
+def finished(trained):
+    return trained[0]
+
+
+@pytest.fixture
+def copied(finished, tmp_path):
+    """The folder of the finished study, to be spoiled."""
+    return shutil.copytree(finished.folder, tmp_path / "copy")
+
+
+@pytest.fixture
+def quick(monkeypatch, tmp_path):
+    """Make studies whose training is made up and takes no time; further settings replace the usual ones."""
+    made_up.instead_of_workers(monkeypatch)
+
+    def make(spec="notebook", *, out="made up", **settings):
+        return Study(spec, out=tmp_path / out, **{**SETTINGS, **settings})
+
+    return make
+
+
+@pytest.fixture
+def digits():
+    return dropstudy.load_dataset("digits")
+
+
+def network_input(examples):
+    """The examples as the network takes them: flat, divided by the digits' scale of 16."""
+    return examples.x_test.reshape(360, 64).astype(np.float32) / np.float32(16)
+
+
+class Events:
+    """A listener that remembers."""
+
+    def __init__(self):
+        self.notices, self.ends, self.epochs = [], [], []
+
+    def notice(self, text):
+        self.notices.append(text)
+
+    def ended(self, run, status, cause):
+        self.ends.append((run.arm.name, run.seed, status, cause))
+
+    def epoch(self, run, row):
+        self.epochs.append((run.arm.name, run.seed, row.epoch))
+
+    def inside(self, run, done):
+        pass
+
+
+class Interrupting(Events):
+    """Ctrl-C at the epoch of that number."""
+
+    def __init__(self, at):
+        super().__init__()
+        self.at = at
+
+    def epoch(self, run, row):
+        super().epoch(run, row)
+        if len(self.epochs) == self.at:
+            raise KeyboardInterrupt
+
+
+# --- what a trained study says ---
+
+
+def test_a_history_has_keras_names_and_shape(finished, digits):
+    model = keras.Sequential([keras.Input((64,)), keras.layers.Dense(10, activation="softmax")])
+    model.compile(loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    x, y = network_input(digits), digits.y_test
+    theirs = model.fit(x, y, batch_size=128, epochs=EPOCHS, validation_data=(x, y), verbose=0)
+    ours = finished.history("dropout 0.5", seed=0)
+    assert set(theirs.history) < set(ours.history)
+    assert set(ours.history) - set(theirs.history) == {"clean_loss", "clean_accuracy"}
+    assert ours.epoch == theirs.epoch
+    assert set(ours.params) == set(theirs.params) - {"verbose"}
+    assert ours.params == {"epochs": EPOCHS, "steps": 12}
+    for values in ours.history.values():
+        assert [type(value) for value in values] == [float] * EPOCHS
+
+
+def test_the_baseline_and_the_first_seed_are_meant_where_none_is_named(finished):
+    assert finished.history().history == finished.history("no dropout", 0).history
+    assert finished.history().history != finished.history("dropout 0.5").history
+
+
+def test_the_frame_is_tidy_and_says_what_the_histories_say(finished):
+    frame = finished.frame()
+    assert list(frame.columns) == ["arm", "hidden", "train_size", "seed", "epoch", *METRICS, "seconds"]
+    assert len(frame) == len(ARMS) * EPOCHS
+    for arm in ARMS:
+        rows = frame[frame["arm"] == arm]
+        assert rows["epoch"].tolist() == [1, 2, 3]
+        for name in METRICS:
+            assert rows[name].tolist() == finished.history(arm).history[name]
+
+
+def test_a_study_learns(finished):
+    for arm in ARMS:
+        losses = finished.history(arm).history["clean_loss"]
+        assert losses == sorted(losses, reverse=True)
+        assert finished.history(arm).history["clean_accuracy"][-1] > 0.15  # ten classes: 0.1 is chance
+
+
+def test_where_the_test_set_is_watched_the_final_look_sees_what_was_watched_last(finished):
+    for _, final in finished.finals().iterrows():
+        last = finished.frame().query("arm == @final.arm and epoch == @EPOCHS").iloc[0]
+        assert final.test_accuracy == pytest.approx(last.val_accuracy, abs=1e-7)
+        assert final.test_loss == pytest.approx(last.val_loss, rel=1e-5)
+
+
+def test_the_summary_is_made_of_the_last_epoch_and_its_gaps_add_up(finished):
+    summary = finished.summary().set_index("arm")
+    last = finished.frame().query("epoch == @EPOCHS").set_index("arm")
+    test = finished.finals().set_index("arm")["test_accuracy"]
+    assert tuple(summary.index) == ARMS
+    for arm in ARMS:
+        row = summary.loc[arm]
+        assert row["seeds"] == 1
+        assert row["unfinished"] == 0
+        assert row["test_accuracy"] == test[arm]
+        assert row["keras_accuracy"] == last["accuracy"][arm]
+        assert row["clean_accuracy"] == last["clean_accuracy"][arm]
+        assert row["artefact"] == pytest.approx(row["keras_accuracy"] - row["clean_accuracy"])
+        assert row["true_gap"] == pytest.approx(row["clean_accuracy"] - row["test_accuracy"])
+        assert row["keras_gap"] == pytest.approx(row["artefact"] + row["true_gap"])
+
+
+def test_the_conclusion_of_one_seed_has_the_difference_and_no_verdict(finished):
+    accuracies = finished.finals().set_index("arm")["test_accuracy"]
+    points = 100 * (accuracies["dropout 0.5"] - accuracies["no dropout"])
+    first = finished.conclusion()[0]
+    assert first.startswith("No verdict on dropout at rate 0.5 (drops 50%, keeps 50%): 1 paired seed")
+    assert f"So far test accuracy {points:+.2f} points." in first
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_kerass_own_evaluation_of_a_trained_network_is_the_one_recorded(finished, digits, arm):
+    model = finished.model(arm, seed=0)
+    loss, accuracy = model.evaluate(network_input(digits), digits.y_test, verbose=0)
+    recorded = finished.finals().set_index("arm").loc[arm]
+    assert accuracy == pytest.approx(recorded["test_accuracy"], abs=1e-6)
+    assert loss == pytest.approx(recorded["test_loss"], rel=1e-5)
+    dropped = [layer.rate for layer in model.layers if isinstance(layer, keras.layers.Dropout)]
+    assert dropped == ([0.5] if arm == "dropout 0.5" else [])
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_the_predictions_kept_for_each_test_example_are_kerass(finished, digits, arm):
+    probabilities = finished.model(arm).predict(network_input(digits), verbose=0)
+    with Store(finished.folder) as store:
+        (key,) = [run.key for run in store.runs() if run.arm.name == arm]
+        kept = store.predictions(key)
+    assert np.array_equal(kept["labels"], probabilities.argmax(axis=1))
+    assert kept["confidence"] == pytest.approx(probabilities.max(axis=1), abs=1e-3)
+    assert kept["likelihood"] == pytest.approx(probabilities[np.arange(360), digits.y_test], abs=1e-3)
+    one_hot = np.eye(10)[digits.y_test]
+    brier = finished.finals().set_index("arm")["brier"][arm]
+    assert brier == pytest.approx(((probabilities - one_hot) ** 2).sum(axis=1).mean(), rel=1e-4)
+
+
+def test_a_network_exported_for_keras_predicts_what_the_study_predicts(finished, digits, tmp_path):
+    path = finished.export(arm="dropout 0.5", out=tmp_path / "network.keras")
+    np.save(tmp_path / "digits.npy", digits.x_test)
+    ours = finished.predict(tmp_path / "digits.npy", arm="dropout 0.5")
+    theirs = keras.models.load_model(path).predict(network_input(digits), verbose=0)
+    assert ours.filter(like="p(").to_numpy() == pytest.approx(theirs, abs=1e-5)
+    assert ours["label"].tolist() == [str(label) for label in theirs.argmax(axis=1)]
+    assert list(ours.columns) == ["example", "label", *(f"p({digit})" for digit in range(10))]
+
+
+def test_a_network_exported_as_tensors_holds_the_weights(finished, tmp_path):
+    tensors = load_file(finished.export(file_format="safetensors", out=tmp_path / "w.safetensors"))
+    for number, layer in enumerate(finished.weights()):
+        assert np.array_equal(tensors[f"dense_{number}/kernel"], layer.kernel)
+        assert np.array_equal(tensors[f"dense_{number}/bias"], layer.bias)
+    assert len(tensors) == 4
+
+
+def test_a_picture_of_a_digit_is_classified_as_the_digit(finished, digits, tmp_path):
+    for number in range(5):
+        pixels = np.round(digits.x_test[number] * (255 / 16)).astype(np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+    np.save(tmp_path / "five.npy", digits.x_test[:5])
+    pictures, numbers = finished.predict(tmp_path), finished.predict(tmp_path / "five.npy")
+    assert pictures["example"].tolist() == [f"{number}.png" for number in range(5)]
+    assert pictures.filter(like="p(").to_numpy() == pytest.approx(
+        numbers.filter(like="p(").to_numpy(), abs=0.02
+    )
+    assert finished.predict(tmp_path / "3.png").filter(like="p(").sum(axis=1).tolist() == pytest.approx([1])
+
+
+def test_examples_in_other_units_or_inverted_give_the_same_answers_and_a_warning(finished, digits, tmp_path):
+    bytes_ = np.round(digits.x_test[:5] * (255 / 16)).astype(np.uint8)
+    np.save(tmp_path / "own.npy", digits.x_test[:5])
+    np.save(tmp_path / "bytes.npy", bytes_)
+    np.save(tmp_path / "shares.npy", digits.x_test[:5] / 16)
+    np.save(tmp_path / "negative.npy", 16 - digits.x_test[:5])
+    own = finished.predict(tmp_path / "own.npy").filter(like="p(").to_numpy()
+    for name, word, how in (
+        ("bytes.npy", "divided by 15.9375", {}),
+        ("shares.npy", "multiplied by 16", {}),
+        ("bytes.npy", None, {"scale": 255.0}),
+        ("negative.npy", None, {"invert": True}),
+    ):
+        told = []
+        shares = finished.predict(tmp_path / name, **how, tell=told.append).filter(like="p(").to_numpy()
+        assert shares == pytest.approx(own, abs=0.02)
+        assert [word in note for note in told] == ([] if word is None else [True])
+    with pytest.warns(UserWarning, match="add --invert"):
+        finished.predict(tmp_path / "negative.npy")
+
+
+def test_the_same_examples_of_another_type_go_on_with_a_study_and_other_units_are_refused(
+    quick, digits, tmp_path
+):
+    def saved(name, x_train, x_test):
+        np.savez(
+            tmp_path / name, x_train=x_train, x_test=x_test, y_train=digits.y_train, y_test=digits.y_test
+        )
+        return str(tmp_path / name)
+
+    study = quick(data=saved("bytes.npz", digits.x_train, digits.x_test))
+    study.run()
+    assert study.facts["profile"]["high"] == 16
+    assert study.spec.scale == 16
+    assert "scale = 16.0" in (study.folder / "study.toml").read_text()
+    wide = saved("wide.npz", digits.x_train.astype(np.int64), digits.x_test.astype(float))
+    assert quick(data=wide, seeds=2).run().facts["scale"] == 16
+    shares = saved("shares.npz", digits.x_train / 16, digits.x_test / 16)
+    with pytest.raises(
+        StoreError, match=r"its examples are of shape \(8, 8\) from 0 to 1, the study's .* from 0 to 16"
+    ):
+        quick(data=shares, seeds=3).run()
+    with pytest.raises(InvalidArgument, match=r"scale is 16\.0 in the study, 255\.0 was asked for"):
+        quick(data=wide, scale=255)
+
+
+def test_what_is_not_in_the_study_is_refused_with_what_is(finished):
+    with pytest.raises(InvalidArgument, match=r"'no dropout', 'dropout 0\.5', received 'dropout'"):
+        finished.history("dropout")
+    with pytest.raises(InvalidArgument, match="one of 0, received 1"):
+        finished.weights(seed=1)
+    with pytest.raises(InvalidArgument, match="onnx"):
+        finished.export(file_format="onnx")
+
+
+def test_every_epoch_is_printed_in_keras_form_with_the_numbers_of_the_history(trained):
+    finished, screen = trained
+    for arm in ARMS:
+        for row in finished.frame().query("arm == @arm").itertuples():
+            assert re.search(
+                rf"^Epoch {row.epoch}/{EPOCHS} \[{re.escape(arm)}, seed 0\]\n"
+                rf"12/12 - \d+s - loss: {row.loss:.4f} - accuracy: {row.accuracy:.4f}"
+                rf" - val_loss: {row.val_loss:.4f} - val_accuracy: {row.val_accuracy:.4f}$",
+                screen,
+                re.MULTILINE,
+            )
+    assert screen.count("Epoch ") == len(ARMS) * EPOCHS
+    assert "1437 x 8 x 8" in screen
+    assert "watches the test set" in screen
+    assert "64-16-10, 1,210 parameters" in screen
+    assert "Large dropout rate" not in screen  # 0.5 is not above a half
+
+
+def test_a_study_opened_again_says_the_same(finished):
+    again = Study.open(finished.folder)
+    assert again.spec == finished.spec
+    assert again.frame().equals(finished.frame())
+    assert again.finished
+    for word in (*ARMS, str(finished.folder)):
+        assert word in repr(again)
+
+
+# --- a finished study ---
+
+
+def test_a_finished_study_loads_nothing_trains_nothing_prints_nothing_and_writes_nothing(
+    finished, monkeypatch, capsys
+):
+    before = {path: path.stat().st_mtime_ns for path in finished.folder.rglob("*")}
+    monkeypatch.setattr(running, "LocalWorkers", NoWorker)
+    monkeypatch.setattr(running, "load_dataset", None)
+    again = Study("notebook", out=finished.folder, **SETTINGS)
+    assert again.run(executor=NoWorker()) is again
+    assert Study.open(finished.folder).run().finished
+    assert capsys.readouterr().out == ""
+    assert {path: path.stat().st_mtime_ns for path in finished.folder.rglob("*")} == before
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"epochs": 9}, "epochs is 3 in the study, 9 was asked for"),
+        ({"batch_size": 64, "seeds": 2}, "batch_size is 128 in the study, 64 was asked for"),
+        (
+            {"validation": 0.2, "activation": "tanh"},
+            "activation is 'relu' in the study, 'tanh' was asked for; valid",
+        ),
+    ],
+)
+def test_what_cannot_stand_in_one_table_is_refused_with_what_differs_and_both_ways_out(finished, more, said):
+    with pytest.raises(InvalidArgument) as refusal:
+        Study("notebook", out=finished.folder, **{**SETTINGS, **more})
+    assert refusal.value.subject == str(finished.folder)
+    assert said in refusal.value.received
+    assert f"dropstudy run {finished.folder}" in refusal.value.next_step
+    assert "--out" in refusal.value.next_step
+
+
+def test_a_study_file_that_was_changed_afterwards_is_refused_with_what_changed(copied):
+    file = copied / "study.toml"
+    file.write_text(file.read_text().replace("epochs = 3", "epochs = 5"))
+    for use in (Study.open, Study):
+        with pytest.raises(InvalidArgument, match="epochs is 3 in the study, 5 was asked for") as refusal:
+            use(copied)
+        assert refusal.value.subject == str(file)
+
+
+def test_a_comment_or_another_title_in_a_study_file_changes_nothing(copied):
+    file = copied / "study.toml"
+    file.write_text("# mine\n" + file.read_text().replace('name = "notebook"', 'name = "my title"'))
+    assert Study(copied).spec.name == "my title"
+
+
+def test_a_missing_weights_file_is_named_with_the_command_that_trains_it_again(copied):
+    for path in copied.glob("weights/*.safetensors"):
+        path.unlink()
+    with pytest.raises(StoreError, match=r"weights/\w+\.safetensors.*dropstudy run"):
+        Study.open(copied).model()
+
+
+def test_the_report_lies_in_the_folder_and_is_known_to_be_there(copied):
+    opened = Study.open(copied)
+    assert not opened.reported
+    paths = opened.report()
+    assert opened.reported
+    os.utime(copied / DATABASE, (2e9, 2e9))  # a clock that was set back since
+    assert opened.reported
+    with Store(copied, write=True) as store:
+        store.restart(store.runs()[:1])
+    os.utime(copied / DATABASE, (1e9, 1e9))
+    assert not opened.reported
+    assert all(path.is_file() and path.is_relative_to(copied) for path in paths)
+    assert {path.suffix for path in paths} == {".html", ".png", ".svg", ".pdf", ".csv", ".txt"}
+    assert "stand in" not in (copied / "conclusion.txt").read_text()
+
+
+# --- other ways to run ---
+
+
+def test_a_script_needs_no_main_guard(tmp_path):
+    script = tmp_path / "mine.py"
+    script.write_text(
+        textwrap.dedent(f"""
+        import sys
+        from dropstudy import Study
+        print("once")
+        study = Study("notebook", out={str(tmp_path / "out")!r}, **{{**{SETTINGS!r}, "epochs": 1}})
+        study.run()
+        print(len(study.frame()), "jax" in sys.modules)
+        """)
+    )
+    done = subprocess.run(  # noqa: S603 - our own script
+        [sys.executable, "-W", "error", script], check=False, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert done.stdout.startswith("once\n")
+    assert done.stdout.count("once") == 1
+    assert done.stdout.endswith("2 False\n")
+
+
+@pytest.mark.mnist
+def test_mnist_is_learned(mnist_folder, tmp_path):
+    settings = {"hidden": [32], "epochs": 1, "rates": [0.2], "data": "mnist", "data_dir": mnist_folder}
+    mnist = Study("notebook", out=tmp_path / "mnist", **settings).run(listener=Silent())
+    assert mnist.facts["n_train"] == 60_000
+    assert mnist.facts["scale"] == 255
+    assert mnist.features == 784
+    assert mnist.history().params["steps"] == 469
+    assert mnist.finals()["test_accuracy"][0] > 0.85
+
+
+def test_rows_held_out_are_the_same_in_every_arm_of_a_seed_and_others_in_another_seed(quick):
+    segments = []
+
+    class Watching(AtOnce):
+        def submit(self, fn, group):
+            segments.extend(group)
+            return super().submit(fn, group)
+
+    quick(validation=100, seeds=[3, 8], epochs=1).run(executor=Watching(), listener=Silent())
+    rows = {(s.run.seed, s.run.arm.name): (s.train_index, s.validation_index) for s in segments}
+    assert len(rows) == 4
+    for seed in (3, 8):
+        for part in (0, 1):
+            assert np.array_equal(rows[seed, ARMS[0]][part], rows[seed, ARMS[1]][part])
+    assert not np.array_equal(rows[3, ARMS[0]][1], rows[8, ARMS[0]][1])
+    for train, held in rows.values():
+        assert len(held) == 100
+        assert not set(train) & set(held)
+
+
+def test_an_executor_stays_its_owners_whatever_happens(quick):
+    class Mine(AtOnce):
+        closed = False
+
+        def shutdown(self, *_, **__):
+            self.closed = True
+
+    mine = Mine()
+    with pytest.raises(KeyboardInterrupt):
+        quick().run(executor=mine, listener=Interrupting(at=2))
+    assert quick().run(executor=mine, listener=Silent()).finished
+    assert not mine.closed
+
+
+def test_workers_of_our_own_are_killed_when_a_study_is_interrupted_and_when_it_is_done(quick, monkeypatch):
+    ends = []
+
+    class Ours(AtOnce):
+        def shutdown(self, cancel_futures=False, **_):
+            ends.append(cancel_futures)
+
+    monkeypatch.setattr(running, "LocalWorkers", lambda *_: Ours())
+    with pytest.raises(KeyboardInterrupt):
+        quick().run(listener=Interrupting(at=2))
+    quick().run(listener=Silent())
+    assert ends == [True, True]
+
+
+@pytest.mark.parametrize("at", range(1, 2 * EPOCHS + 1))
+def test_an_interrupted_study_goes_on_where_it_was_and_records_no_epoch_twice(quick, at):
+    first, then = Interrupting(at), Events()
+    with pytest.raises(KeyboardInterrupt):
+        quick().run(listener=first)
+    assert quick().run(listener=then).finished
+    assert not set(first.epochs) & set(then.epochs)
+    frame = quick().frame()
+    assert sorted(zip(frame["arm"], frame["epoch"], strict=True)) == sorted(
+        (a, e) for a in ARMS for e in (1, 2, 3)
+    )
+
+
+@pytest.mark.parametrize("workers", [0, -1])
+def test_no_workers_at_all_are_refused(quick, workers):
+    fresh = quick()
+    with pytest.raises(InvalidArgument, match="1 or more") as refusal:
+        fresh.run(workers=workers)
+    assert refusal.value.subject == "workers"
+    assert not fresh.folder.exists()
+
+
+def test_a_run_that_fails_is_named_the_others_are_kept_and_it_is_tried_again(quick, monkeypatch):
+    def fail(segment):
+        if segment.run.arm.rate:
+            raise made_up.Mishap("no luck")
+        return made_up.train(segment)
+
+    monkeypatch.setattr(local, "train", fail)
+    events = Events()
+    unlucky = quick().run(listener=events)
+    assert not unlucky.finished
+    assert ("dropout 0.5", 0, "failed", "Mishap: no luck") in events.ends
+    assert unlucky.failures() == ["'dropout 0.5', seed 0 failed: Mishap: no luck"]
+    assert unlucky.summary().set_index("arm")["seeds"].to_dict() == {"no dropout": 1, "dropout 0.5": 0}
+    assert any("1 run of 'dropout 0.5' failed" in sentence for sentence in unlucky.conclusion())
+    monkeypatch.setattr(local, "train", made_up.train)
+    again = Events()
+    assert quick().run(listener=again).finished
+    assert {arm for arm, _, _ in again.epochs} == {"dropout 0.5"}
+    assert not quick().failures()
+
+
+def test_a_failure_is_printed_in_a_line(quick, monkeypatch, capsys):
+    def fail(_):
+        raise made_up.Mishap("no luck")
+
+    monkeypatch.setattr(local, "train", fail)
+    with pytest.raises(RunsFailed):
+        quick(rates=[0.2]).run(listener=EpochLines())
+    assert "'dropout 0.2', seed 0 failed: Mishap: no luck. Its history is kept" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("at", [0, 1])
+def test_a_study_without_a_finished_run_has_a_table_a_conclusion_and_a_report(quick, monkeypatch, at):
+    def fail(segment):
+        if segment.done == at * segment.run.shape.steps:
+            raise made_up.Mishap
+        return made_up.train(segment)
+
+    monkeypatch.setattr(local, "train", fail)
+    unlucky = quick()
+    with pytest.raises(RunsFailed):
+        unlucky.run(listener=Silent())
+    assert len(unlucky.frame()) == at * len(ARMS)
+    assert unlucky.summary()["seeds"].tolist() == [0, 0]
+    assert "No run finished" in unlucky.conclusion()[0]
+    assert unlucky.report()
+    with pytest.raises(StoreError, match="dropstudy run"):
+        unlucky.weights()
+
+
+def test_a_run_that_diverged_is_not_tried_again(quick, monkeypatch):
+    def diverge(segment):
+        result = made_up.train(segment)
+        if not segment.run.arm.rate:
+            return result
+        rows = tuple(replace(row, loss=float("nan")) for row in result.history)
+        return replace(result, history=rows, final=None, diverged=True)
+
+    monkeypatch.setattr(local, "train", diverge)
+    unlucky = quick().run(listener=Silent())
+    assert unlucky.finished
+    assert "diverged" in unlucky.failures()[0]
+    assert np.isnan(unlucky.history("dropout 0.5").history["loss"][0])
+    assert unlucky.run(executor=NoWorker()) is unlucky
+
+
+# --- the folder ---
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_study_without_a_folder_of_its_own_goes_to_studies(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    fresh = Study("notebook", name="größer [b]", **SETTINGS).run(listener=Silent())
+    assert fresh.folder == Path("studies/größer [b]")
+    assert Study.open(fresh.folder).finished
+
+
+def test_the_study_file_says_what_was_settled_and_the_study_goes_on_with_it(quick):
+    fresh = quick(data="digits", precision="auto").run(listener=Silent())
+    written = read_spec(fresh.folder)
+    assert written == fresh.spec
+    assert written.precision == choose_precision("auto", "cpu")
+    text = (fresh.folder / "study.toml").read_text()
+    for known in ("data_sha256: 4fc079cc", "data_source: scikit-learn", "jax: ", "python: 3."):
+        assert known in text
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("name", ["notebook", "-rates", "with space", "größer", "x" * 200])
+def test_a_folder_may_bear_any_name_even_a_presets(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    begun = Study("notebook", out=name, **SETTINGS).run(listener=Silent())
+    opened = Study.open(name)
+    assert opened.spec == begun.spec
+    assert opened.folder == Path(name)
+    # What a shell makes of the command leads back to the study.
+    source = shlex.split(directory.command("run", begun.folder))[2]
+    assert not source.startswith("-")
+    assert Study(source).spec.arms == begun.spec.arms
+
+
+def test_a_folder_without_a_study_is_not_opened(tmp_path):
+    for place in (tmp_path, tmp_path / "x", tmp_path / ("x" * 300)):
+        with pytest.raises(StoreError, match="the folder of a study") as refusal:
+            Study.open(place)
+        assert refusal.value.subject == str(place)
+
+
+@pytest.mark.parametrize("place", ["file", "in a file", "/proc/none", "too long"])
+def test_a_folder_that_cannot_be_made_is_refused_before_training(quick, tmp_path, place):
+    (tmp_path / "file").write_text("in the way")
+    out = {"in a file": tmp_path / "file" / "x", "too long": tmp_path / ("x" * 300)}.get(
+        place, tmp_path / place
+    )
+    with pytest.raises(StoreError, match="--out") as refusal:
+        quick(out=out).run(executor=NoWorker())
+    assert refusal.value.subject == str(out)
+
+
+def test_a_read_only_folder_is_refused_before_training(quick, tmp_path):
+    closed = tmp_path / "closed"
+    closed.mkdir()
+    with read_only(closed), pytest.raises(StoreError, match="a folder that can be written") as refusal:
+        quick(out=closed).run(executor=NoWorker())
+    assert refusal.value.subject == str(closed)
+    assert list(closed.iterdir()) == []
+
+
+@contextlib.contextmanager
+def read_only(place):
+    """By permissions; for the superuser, whom they do not stop, by the file system's immutable flag."""
+    if os.geteuid() != 0:
+        place.chmod(0o500)
+        yield
+        place.chmod(0o700)
+        return
+    chattr = shutil.which("chattr")
+    if chattr is None or _quietly(chattr, "+i", place):
+        pytest.skip("the tests run as root and the file system has no immutable flag: nothing is read-only")
+    try:
+        yield
+    finally:
+        assert _quietly(chattr, "-i", place) == 0
+
+
+def _quietly(*command):
+    return subprocess.run(command, check=False, capture_output=True).returncode  # noqa: S603 - chattr, found above
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"batch_size": 5000}, {"validation": 5}, {"validation": 1430, "batch_size": 1}, {"validation": 2000}],
+)
+def test_what_the_data_do_not_allow_is_refused_and_nothing_is_begun(quick, wrong):
+    asked = quick(**wrong)
+    with pytest.raises(InvalidArgument) as refusal:
+        asked.run(executor=NoWorker(), listener=Silent())
+    assert refusal.value.subject == next(iter(wrong))
+    assert not (asked.folder / "study.toml").exists()
+    assert quick().run(listener=Silent()).finished  # the folder is free for what was meant
+
+
+def test_a_study_that_another_process_runs_is_left_alone(quick):
+    waiting = quick()
+    with (
+        locking.lock(waiting.folder),
+        pytest.raises(StudyLocked, match=f"process {os.getpid()} on") as refusal,
+    ):
+        waiting.run(executor=NoWorker())
+    assert refusal.value.subject == str(waiting.folder)
+    assert waiting.run(listener=Silent()).finished
+    assert not (waiting.folder / "study.holder").exists()
+
+
+def test_a_lock_left_by_a_dead_process_is_taken_over(quick):
+    asked = quick()
+    asked.folder.mkdir(parents=True)
+    (asked.folder / "study.lock").touch()
+    (asked.folder / "study.holder").write_text("process 1 on nowhere")
+    assert asked.run(listener=Silent()).finished
+
+
+def test_a_study_begun_meanwhile_by_another_process_is_not_mixed_with(quick):
+    asked = quick(epochs=5)
+    quick(epochs=2).run(listener=Silent(), executor=AtOnce())
+    with Store(asked.folder) as store:
+        keys = set(store.status())
+    (asked.folder / DATABASE).rename(asked.folder / "elsewhere")  # so that it does not look finished
+    with pytest.raises(InvalidArgument, match="epochs is 2"):
+        asked.run(executor=NoWorker())
+    (asked.folder / "elsewhere").rename(asked.folder / DATABASE)
+    with Store(asked.folder) as store:
+        assert set(store.status()) == keys
+
+
+def test_arms_whose_names_look_alike_in_a_file_name_have_files_of_their_own(quick):
+    arms = [{"name": "a b", "rate": 0.1}, {"name": "a-b", "rate": 0.2}, {"name": "../a b", "rate": 0.3}]
+    settings = {name: value for name, value in SETTINGS.items() if name != "rates"}
+    alike = Study("notebook", out=quick().folder, arms=arms, **settings).run(listener=Silent())
+    paths = [alike.export(arm=arm["name"], file_format="safetensors") for arm in arms]
+    assert len(set(paths)) == 3
+    assert {path.parent for path in paths} == {alike.folder}
+    for arm, path in zip(arms, paths, strict=True):
+        kernel = load_file(path)["dense_0/kernel"]
+        assert np.array_equal(kernel, alike.weights(arm["name"])[0].kernel)
+
+
+# --- the data ---
+
+
+def own_data(path, seed):
+    rng = np.random.default_rng(seed)
+    labels = np.arange(40) % 4
+    arrays = {"x_train": rng.random((40, 6), np.float32), "x_test": rng.random((40, 6), np.float32)}
+    np.savez(path, y_train=labels, y_test=labels, **arrays)
+    return str(path)
+
+
+def test_data_that_change_while_a_study_is_open_stop_it(quick, tmp_path):
+    path = own_data(tmp_path / "mine.npz", seed=0)
+    settings = {"data": path, "batch_size": 8}
+    with pytest.raises(KeyboardInterrupt):
+        quick(**settings).run(listener=Interrupting(at=2))
+    before = quick(**settings).facts["data_sha256"]
+    own_data(tmp_path / "mine.npz", seed=1)
+    with pytest.raises(StoreError, match="SHA-256") as refusal:
+        quick(**settings).run(executor=NoWorker(), listener=Silent())
+    assert refusal.value.subject == str(quick(**settings).folder)
+    assert before[:12] in refusal.value.expected
+    own_data(tmp_path / "mine.npz", seed=0)
+    assert quick(**settings).run(listener=Silent()).finished
+
+
+def test_a_file_of_data_is_found_from_any_folder_and_may_move(quick, tmp_path, monkeypatch):
+    here, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
+    here.mkdir()
+    elsewhere.mkdir()
+    own_data(here / "mine.npz", seed=0)
+    monkeypatch.chdir(here)
+    folder = quick(data="mine.npz", batch_size=8).run(listener=Silent()).folder
+    monkeypatch.chdir(elsewhere)
+    assert Study(folder, seeds=2).run(listener=Silent()).finished
+    (here / "mine.npz").rename(elsewhere / "moved.npz")
+    grown = Study(folder, seeds=3, data="moved.npz").run(listener=Silent())
+    assert len(grown.finals()) == 3 * len(grown.spec.arms)
+    monkeypatch.chdir(here)
+    assert Study(folder, seeds=4).run(listener=Silent()).finished
+    own_data(here / "other.npz", seed=1)
+    with pytest.raises(StoreError, match="SHA-256"):
+        Study(folder, seeds=5, data="other.npz").run(listener=Silent())
+
+
+@pytest.fixture
+def no_mnist(monkeypatch, tmp_path):
+    """A machine without MNIST and without a network."""
+
+    def refuse(*_, **__):
+        raise DataUnavailable("mnist", expected="a mirror that answers", received="no network\nat all")
+
+    monkeypatch.setenv("DROPSTUDY_CACHE", str(tmp_path / "empty cache"))
+    monkeypatch.setattr(load, "_fetch", refuse)
+
+
+@pytest.mark.usefixtures("no_mnist")
+def test_where_the_digits_stand_in_for_mnist_screen_study_and_report_say_so(quick):
+    events = Events()
+    with pytest.raises(KeyboardInterrupt):
+        quick(data=None).run(listener=Interrupting(at=1))
+    resumed = quick(data=None).run(listener=events)
+    first = quick(data=None, out="again")
+    shown = io.StringIO()
+    first.run(listener=EpochLines(shown))
+    for said in (shown.getvalue(), events.notices[0]):
+        assert "MNIST was not found" in said
+        assert "8x8 digits" in said
+    for each in (resumed, first):
+        assert each.facts["fallback"] is True
+        assert each.spec.data == "digits"
+        text = (each.folder / "study.toml").read_text()
+        assert "fallback: True" in text
+        assert "MNIST could not be had: no network at all" in text
+    first.report()
+    assert "MNIST was not found" in (first.folder / "conclusion.txt").read_text()
+
+
+@pytest.mark.usefixtures("no_mnist")
+def test_mnist_by_name_never_becomes_the_digits(quick):
+    asked = quick(data="mnist")
+    with pytest.raises(DataUnavailable):
+        asked.run(executor=NoWorker(), listener=Silent())
+    assert not (asked.folder / "study.toml").exists()
+
+
+# --- words ---
+
+
+@pytest.mark.parametrize(
+    ("rate", "dropped", "kept"),
+    [
+        (0.8, "80%", "20%"),
+        (0.55, "55%", "45%"),
+        (0.999, "99.9%", "0.1%"),
+        (2 / 3, "66.66666667%", "33.33333333%"),
+    ],
+)
+def test_a_large_rate_is_told_as_what_it_drops_and_what_it_keeps(rate, dropped, kept):
+    assert f"(drops {dropped}, keeps {kept})" in large_rate(rate)
+
+
+def test_only_rates_above_a_half_are_called_large(quick):
+    events = Events()
+    quick(rates=[0, 0.5, 0.51, 0.8]).run(listener=events)
+    assert [line.split()[3] for line in events.notices if line.startswith("Large")] == ["0.51", "0.8"]
+
+
+def test_arms_may_be_called_anything_on_one_line(quick, capsys):
+    names = ["[red]x[/red]", "<b>&amp;</b></script>", "дропаут 0,5 😀", "=1+1", "n" * 300]
+    arms = [{"name": name, "rate": number / 10} for number, name in enumerate(names)]
+    settings = {name: value for name, value in SETTINGS.items() if name != "rates"}
+    odd = Study("notebook", out=quick().folder, arms=arms, **settings).run(listener=EpochLines())
+    screen = capsys.readouterr().out
+    for name in names:
+        assert f"[{name}, seed 0]" in screen
+        assert len(odd.history(name).epoch) == EPOCHS
+    assert odd.summary()["arm"].tolist() == names
+    assert odd.report()
+
+
+# --- the public face ---
+
+
+def test_the_public_names_are_there_and_others_are_told_which():
+    for name in dropstudy.__all__:
+        assert getattr(dropstudy, name) is not None
+    assert dir(dropstudy) == sorted(dropstudy.__all__)
+    with pytest.raises(AttributeError, match="Study"):
+        _ = dropstudy.Studie
+
+
+def test_a_run_whose_weights_are_gone_is_trained_again_and_it_alone(copied):
+    copy = Study(copied)
+    before = load_file(
+        copy.export(arm="dropout 0.5", file_format="safetensors", out=copied / "a.safetensors")
+    )
+    with Store(copied) as store:
+        lost = next(run for run in store.runs() if run.arm.name == "dropout 0.5")
+        store.path("weights", lost.key).unlink()
+    with pytest.raises(StoreError, match=r"weights/\w+\.safetensors.*dropstudy run"):
+        copy.weights("dropout 0.5")
+    assert not copy.finished
+    events = Events()
+    copy.run(listener=events)
+    assert {arm for arm, _, _ in events.epochs} == {"dropout 0.5"}
+    after = load_file(copy.export(arm="dropout 0.5", file_format="safetensors", out=copied / "b.safetensors"))
+    assert all(np.array_equal(before[name], after[name]) for name in before)

@@ -1,4 +1,4 @@
-"""What the documents promise is there."""
+"""Documents name files, folders, links and tests that exist."""
 
 import ast
 import re
@@ -7,7 +7,19 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parent
-DOCS = TESTS.parent / "docs"
+ROOT = TESTS.parent
+DOCS = ROOT / "docs"
+PACKAGE = ROOT / "src" / "dropstudy"
+DOCUMENTS = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/README.md")),
+    *DOCS.glob("*.md"),
+    *PACKAGE.rglob("*.md"),
+]
+FILES = [
+    f"/{path.relative_to(ROOT)}"
+    for folder in (PACKAGE, TESTS, ROOT / "benchmarks", ROOT / "examples")
+    for path in folder.rglob("*.*")
+]
 
 
 def names_in(path):
@@ -20,7 +32,7 @@ def names_in(path):
 
 
 def test_every_test_that_the_list_of_faults_names_is_there():
-    named = re.findall(r"`(test_\w+\.py)::(\w+)`", (DOCS / "faults.md").read_text(encoding="utf-8"))
+    named = re.findall(r"`([\w/]+\.py)::(\w+)`", (DOCS / "faults.md").read_text(encoding="utf-8"))
     assert len(named) > 40
     missing = [f"{file}::{name}" for file, name in named if name not in names_in(TESTS / file)]
     assert missing == []
@@ -31,10 +43,39 @@ def test_every_fault_has_a_test():
     rows = [line for line in lines if line.startswith("| ") and not line.startswith("| what happens")]
     assert len(rows) > 25
     for row in rows:
-        assert re.search(r"\| `test_[^|]+::test_[^|]+` \|$", row), row
+        assert re.search(r"\| `[\w/]+\.py::test_[^|]+` \|$", row), row
 
 
-@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)
+@pytest.mark.parametrize("page", DOCUMENTS, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_link_to_a_file_leads_to_one(page):
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def missing(text, pattern):
+    """The files named in a text, by their paths or the ends of these, that no folder of ours has."""
+    named = set(re.findall(pattern, text))
+    return sorted(name for name in named if not any(file.endswith(f"/{name}") for file in FILES))
+
+
+@pytest.mark.parametrize("page", DOCUMENTS, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_python_file_that_a_document_names_is_there(page):
+    assert missing(page.read_text(encoding="utf-8"), r"\w[\w/]*\.(?:py|cc)\b") == []
+
+
+def test_every_path_that_a_source_file_names_is_there():
+    for path in [
+        file
+        for folder in ("src", "tests", "benchmarks", "examples")
+        for file in (ROOT / folder).rglob("*.py")
+    ]:
+        assert (
+            missing(path.read_text(encoding="utf-8"), r"\b(?:src|tests|benchmarks|examples)/[\w/]+\.py\b")
+            == []
+        )
+
+
+def test_the_design_has_every_folder_of_the_package():
+    tree = (DOCS / "design.md").read_text(encoding="utf-8")
+    for folder in {path.parent for path in PACKAGE.rglob("*.py")} - {PACKAGE}:
+        assert f"{folder.name}/" in tree, folder

@@ -33,7 +33,7 @@ from dropstudy.store import directory
 from dropstudy.store.store import Store
 
 EXAMPLES = int(os.environ.get("DROPSTUDY_EXAMPLES", "16"))
-"""More of them: DROPSTUDY_EXAMPLES=500 pytest tests/test_one_state.py"""
+"""More of them: DROPSTUDY_EXAMPLES=500 pytest tests/study/test_one_state.py"""
 
 CLASSES = 2
 EPOCHS = 2

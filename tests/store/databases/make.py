@@ -2,7 +2,7 @@
 
     python tests/store/databases/make.py
 
-tests/test_schema.py says what is in them, and that every later dropstudy can read them.
+tests/store/test_database.py says what is in them, and that every later dropstudy can read them.
 """
 
 import sys

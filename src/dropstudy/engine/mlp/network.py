@@ -10,7 +10,7 @@ the largest product of all, and XLA's fast bfloat16 kernels on a CPU do not take
 
 The gradients are written out rather than left to automatic differentiation, because after relu and dropout `h > 0` is
 already both the gate and the mask: the backward pass needs nothing else from the forward pass, and no random number is
-drawn or stored twice. tests/test_network.py holds them against jax.grad and finite differences.
+drawn or stored twice. tests/engine/test_network.py holds them against jax.grad and finite differences.
 """
 
 from __future__ import annotations

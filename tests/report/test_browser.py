@@ -8,6 +8,8 @@ from axe_playwright_python.sync_playwright import Axe
 import made_up
 from browsers import draw_all, real_browser, watched_page
 from dropstudy import Study
+from dropstudy.core.text import signed
+from dropstudy.errors import RunsFailed
 from dropstudy.report.charts.palette import RAMP
 from dropstudy.report.page import html
 from dropstudy.report.sections import sections
@@ -166,8 +168,7 @@ def test_hovering_shows_the_value_that_the_store_has(browser, twelve):
         page.locator("#figure-difference .mark-symbol.role-mark").last.locator("path").hover()
         tip = page.locator("#vg-tooltip-element")
         tip.wait_for(state="visible")
-        minus = "\N{MINUS SIGN}"
-        assert f"{differences.difference.value:+.3f}".replace("-", minus) in tip.inner_text()
+        assert signed(differences.difference.value) in tip.inner_text()
         assert "seeds" in tip.inner_text()
 
 
@@ -268,7 +269,9 @@ def test_a_study_of_which_nothing_finished_has_a_page_that_says_so(browser, tmp_
 
     made_up.instead_of_workers(monkeypatch)
     monkeypatch.setattr(local, "train", fail)
-    study = Study("notebook", out=tmp_path / "x", data="digits", epochs=1).run(listener=Silent())
+    study = Study("notebook", out=tmp_path / "x", data="digits", epochs=1)
+    with pytest.raises(RunsFailed, match="no room for"):
+        study.run(listener=Silent())
     with watched_page(browser, write_page(study)) as page:
         draw_all(page)
         assert page.complaints == []

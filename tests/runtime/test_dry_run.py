@@ -11,7 +11,7 @@ from dropstudy import Study
 from dropstudy.core.tensors import to_bytes
 from dropstudy.core.types import Arm, Optimizer, Run, SegmentResult, Shape
 from dropstudy.engine.mlp.train import train_segment
-from dropstudy.errors import InvalidArgument
+from dropstudy.errors import InvalidArgument, RunsFailed
 from dropstudy.runtime import dry_run, local
 from dropstudy.runtime.dry_run import Cost
 from dropstudy.runtime.progress.lines import Silent
@@ -101,7 +101,8 @@ def test_the_disk_meanwhile_is_that_of_the_checkpoints(make, monkeypatch, restor
         raise made_up.Mishap
 
     monkeypatch.setattr(local, "train", train)
-    study.run(executor=AtOnce(), listener=Silent(), workers=1)
+    with pytest.raises(RunsFailed):
+        study.run(executor=AtOnce(), listener=Silent(), workers=1)
     assert len(sizes) == 2  # runs, both under way at once
     assert said == pytest.approx(sum(sizes), rel=0.02)
 

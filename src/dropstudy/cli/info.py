@@ -1,4 +1,4 @@
-"""What a study can be made of, and where: `dropstudy presets`, `dropstudy data` and `dropstudy doctor`."""
+"""List presets, data and hardware: `dropstudy presets`, `dropstudy data` and `dropstudy doctor`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the trained networks do: `dropstudy predict` and `dropstudy export`."""
+"""Use trained networks: `dropstudy predict` and `dropstudy export`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dropstudy.core.streams import terminal
 
 
 class ExportFormat(StrEnum):
-    """What `export` writes."""
+    """Formats that `export` writes."""
 
     KERAS = "keras"
     SAFETENSORS = "safetensors"

@@ -1,4 +1,4 @@
-"""What a study has to say: `dropstudy show` and `dropstudy report`."""
+"""Print and report a study: `dropstudy show` and `dropstudy report`."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def print_pairs(now: Source) -> None:
 
 
 def print_summaries(now: Source) -> None:
-    """What each arm reached, shape by shape."""
+    """Print the scores of each arm, shape by shape."""
     from dropstudy.core import tables
     from dropstudy.report import shape_title, summary_cells
     from dropstudy.runtime.progress.lines import FALLBACK

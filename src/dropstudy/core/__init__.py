@@ -1,1 +1,1 @@
-"""What all rooms use and none owns: types, text, checks of values, files that are whole or not at all, hardware."""
+"""Helpers that all rooms share: types, text, checks of values, atomic files, hardware."""

@@ -1,4 +1,4 @@
-"""What this machine can train with, found out without importing the array framework."""
+"""Device and precision of this machine, found without importing the array framework."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def native_bfloat16(device: Device) -> bool:
 
 
 def choose_precision(asked: Precision, device: Device) -> Literal["float32", "bfloat16"]:
-    """What `auto` becomes on this machine; the others stay as they are."""
+    """Precision that `auto` stands for on this machine; the others stay as they are."""
     if asked != "auto":
         return asked
     return "bfloat16" if SHOWN_EQUAL and native_bfloat16(device) else "float32"
@@ -95,7 +95,7 @@ def why_precision(device: Device) -> str:
 
 
 def _gpu_obstacle() -> str | None:
-    """What stands between jax and a GPU, or None."""
+    """Reason why jax cannot use a GPU, or None."""
     platforms = os.environ.get("JAX_PLATFORMS", "")
     if platforms and not {"cuda", "gpu"} & set(platforms.split(",")):
         return f"JAX_PLATFORMS={platforms}, which leaves GPUs out"
@@ -107,7 +107,7 @@ def _gpu_obstacle() -> str | None:
 
 
 def processor() -> str:
-    """What this machine's CPU calls itself."""
+    """Model name of this machine's CPU."""
     return _cpu_info("model name") or platform.processor() or platform.machine()
 
 
@@ -126,7 +126,7 @@ def _cpu_flags() -> set[str]:
 
 
 def _cpu_info(name: str) -> str:
-    """What Linux says of the first CPU under a name; nothing elsewhere."""
+    """Entry of /proc/cpuinfo for the first CPU; empty where there is no such file."""
     if not _CPU_INFO.is_file():
         return ""
     for line in _CPU_INFO.read_text().splitlines():

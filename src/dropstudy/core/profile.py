@@ -1,4 +1,4 @@
-"""What the training examples of a study look like: kept in the study, and held against whatever comes later."""
+"""Profile of a study's training examples: kept in the study, and compared with all later data."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class DataProfile:
-    """What the training examples of a study look like; whatever comes later is held against it.
+    """Profile of a study's training examples; all later data are compared with it.
 
     Args:
         dtype: in which they were stored.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _NAMES = ("stdout", "stderr")
 _DESCRIPTORS = 3
 _LAYOUT = "\n\t"
-"""What lays text out and commands nothing."""
+"""Characters that lay text out and command nothing."""
 
 _METERS = "\r"
 """Progress bars go back to the beginning of their line; they write to standard error alone."""

@@ -25,7 +25,7 @@ _HEADING = 14
 """Columns after which a heading goes on in a line below."""
 
 _FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
-"""What formulas begin with, in full width too."""
+"""First characters of formulas, in full width too."""
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 

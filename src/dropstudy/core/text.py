@@ -29,7 +29,7 @@ def plain_name(name: str, limit: int = 60) -> str:
 
 
 def look(name: str) -> str:
-    """What names have in common that look alike: compatible letters are one (NFKC), invisible ones none."""
+    """Form that look-alike names share: compatible letters are one (NFKC), invisible ones none."""
     letters = unicodedata.normalize("NFKC", name)
     return " ".join("".join(c for c in letters if unicodedata.category(c) != "Cf").split())
 

@@ -133,7 +133,7 @@ class Optimizer:
 
 @dataclass(frozen=True)
 class Shape:
-    """What fixes array shapes, and with them the compiled program.
+    """Array shapes of a run, and with them its compiled program.
 
     Args:
         features: inputs of the network.
@@ -275,14 +275,14 @@ class EpochMetrics:
 
 
 SHAPE = ("hidden", "train_size")
-"""What tells the shapes of a study apart in its tables: hidden layers as text, and examples trained on."""
+"""Columns that identify a shape in a study's tables: hidden layers as text, and examples trained on."""
 
 METRICS = tuple(f.name for f in fields(EpochMetrics) if f.name not in {"epoch", "seconds"})
 
 
 @dataclass(frozen=True, eq=False)
 class FinalMetrics:
-    """What a run's network amounts to, measured once, at the run's end, in float32: the one look at the test set.
+    """Final metrics of a run, measured once, at its end, in float32: the only evaluation on the test set.
 
     Args:
         epoch: whose weights these are, from 1: the last, or with `restore_best` that of lowest validation loss.
@@ -365,7 +365,7 @@ class Segment:
 
 @dataclass(frozen=True, eq=False)
 class SegmentResult:
-    """What came of a segment.
+    """Result of a segment.
 
     Args:
         history: one row for each epoch that ended.

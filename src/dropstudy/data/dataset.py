@@ -1,4 +1,4 @@
-"""What every file and every set of examples must satisfy before a study may use it.
+"""Checks that every file and every set of examples must pass before a study uses it.
 
 First the helpers with which the readers open and unpack files within bounds, then `make_dataset`, the one
 door through which examples enter: whatever source they come from, they leave it checked and in one form.

@@ -180,7 +180,7 @@ def _download(
 
 
 class _Meter:
-    """What pooch calls while it downloads: draws the bar, and stops a mirror that sends more than the file.
+    """Progress callback for pooch: draws the bar, and stops a mirror that sends more than the file.
 
     The names are pooch's: https://www.fatiando.org/pooch/latest/progressbars.html.
     """

@@ -32,7 +32,7 @@ _LARGEST_DEPTH = 16  # bits of a pixel
 
 
 class _Values(NamedTuple):
-    """What values are like.
+    """Summary of the values of examples.
 
     Args:
         low: the smallest.
@@ -80,7 +80,7 @@ def _pieces(flat: NDArray[Any]) -> Iterator[NDArray[Any]]:
 def profile_of(
     x: NDArray[Any], *, dtype: str, scale: float | Literal["auto"]
 ) -> tuple[DataProfile, tuple[str, ...]]:
-    """What training examples look like, the scale that follows where none is given, and a word about both.
+    """Profile of training examples, the scale (derived where none is given), and a remark on both.
 
     Args:
         x: training examples, (n, *input_shape), uint8 or float32.
@@ -213,7 +213,7 @@ def convert(
 
 
 def _factor(profile: DataProfile, seen: _Values, *, boolean: bool) -> float | str:
-    """What brings values to the units of the training data; in words why they are refused, where nothing does."""
+    """Factor that brings values to the units of the training data, or the reason why none does."""
     if seen.low == seen.high == 0:
         return 1.0
     if profile.white is None:

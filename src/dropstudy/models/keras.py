@@ -220,7 +220,7 @@ def predict(weights: Weights, x: ArrayLike, *, activation: str, scale: float) ->
 def activations(
     weights: Weights, x: ArrayLike, *, activation: str, scale: float
 ) -> list[NDArray[np.float32]]:
-    """What each hidden layer passes on, (n, units) each; arguments as for `predict`, dropout off."""
+    """Activations of each hidden layer, (n, units) each; arguments as for `predict`, dropout off."""
     _check_network(activation)
     h: NDArray[np.float32] = np.asarray(x).reshape(len(np.asarray(x)), -1).astype(np.float32) / np.float32(
         scale

@@ -1,4 +1,4 @@
-"""What a `.keras` file says it holds, read as data.
+"""Read the configuration in a `.keras` file as data.
 
 The file is a zip archive of `metadata.json`, `config.json` and `model.weights.h5`. Keras turns the
 configuration into objects, and a configuration can name any class or carry Python bytecode (a Lambda layer).
@@ -80,7 +80,7 @@ def _check_claims(path: Path, weight_bytes: int) -> None:
 
 
 class _Refusal(Exception):
-    """What the configuration should have been, and what it is."""
+    """Mismatch of a configuration: what was expected, and what it holds."""
 
     def __init__(self, expected: str, received: str) -> None:
         super().__init__(expected, received)
@@ -124,7 +124,7 @@ def _read_config(path: Path) -> tuple[Any, int]:
 
 
 def _kind(path: Path) -> str:
-    """What sort of file this is, by its first bytes."""
+    """Kind of a file, by its first bytes."""
     if path.exists() and not path.is_file():  # a pipe would block for ever
         raise StoreError(str(path), expected="a .keras file", received="something that is not a file")
     try:
@@ -186,7 +186,7 @@ def _widths(layers: list[dict[str, Any]]) -> tuple[int, ...]:
 
 
 def _steps(layer: dict[str, Any]) -> list[int | str]:
-    """What a layer does at evaluation, in order: units of a Dense, name of an activation, or nothing."""
+    """Operations of a layer at evaluation, in order: units of a Dense, name of an activation, or nothing."""
     kind = layer["class_name"]
     if kind == "Dropout":
         return []

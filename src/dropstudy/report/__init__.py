@@ -1,4 +1,4 @@
-"""What a study says to its reader: a table and sentences in a terminal, a page for everyone, figures, CSV files."""
+"""Reports of a study: a table and sentences in a terminal, an HTML page, figures, CSV files."""
 
 from dropstudy.report.tables import file_stems, shape_title, summary_cells, summary_table
 

@@ -30,7 +30,7 @@ MOST_NUMBERS = 240
 """Rows of a figure's table that the page holds; longer ones lie beside it as CSV."""
 
 _POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; connect-src 'self'"
-"""What the browser may do for this page: run what is in it and load nothing from elsewhere."""
+"""Content security policy of the page: run what is in it and load nothing from elsewhere."""
 
 # The style's own names for the colours of the charts.
 _NAMES = {

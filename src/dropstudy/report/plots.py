@@ -43,7 +43,7 @@ class Picture:
         return f"Picture({self.name!r}), shown in a notebook; its Altair chart is `.chart`"
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, str], dict[str, dict[str, int]]]:
-        """What Jupyter shows and exports: a PNG, at half its size in pixels, for dense screens and print."""
+        """Image for Jupyter: a PNG, shown at half its size in pixels, for dense screens and print."""
         spec = spec_json(self.chart.to_dict(validate=False))
         png = apart(pictures, spec, ("png",))["png"]
         width, height = (side // PIXELS_PER_POINT for side in struct.unpack(">II", png[16:24]))
@@ -77,7 +77,7 @@ class Gallery:
         return self._chart(rates, "rate-curve")
 
     def payoff(self) -> Picture:
-        """What each arm gains, over the size of the training set."""
+        """Gain of each arm, against the size of the training set."""
         return self._chart(rates, "payoff")
 
     def accuracy(self, shape: int = 1) -> Picture:

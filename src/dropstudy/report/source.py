@@ -114,7 +114,7 @@ class Source:
 
     @cached_property
     def status(self) -> dict[str, Status]:
-        """Of each run, by key."""
+        """Status of each run, by key."""
         return {standing.run.key: standing.status for standing in self.standings}
 
     @cached_property
@@ -129,7 +129,7 @@ class Source:
 
     @cached_property
     def verdict(self) -> Verdict:
-        """What the study shows, with what its confirmations show beside it."""
+        """Verdict of the study, with those of its confirmations beside it."""
         # scipy and statsmodels are slow to import, and not every command needs them.
         from dropstudy.analysis.assess import judge  # noqa: PLC0415
         from dropstudy.analysis.confirm import with_confirmations  # noqa: PLC0415
@@ -146,17 +146,17 @@ class Source:
 
     @cached_property
     def summaries(self) -> tuple[stats.ArmSummary, ...]:
-        """What the finished runs of each arm amount to, shape by shape."""
+        """Summary of the finished runs of each arm, shape by shape."""
         return stats.summarise(self.history, self.finals, self.arms)
 
     @cached_property
     def outcomes(self) -> pd.DataFrame:
-        """What became of every run of the plan: arm, hidden, train_size, seed, status."""
+        """Outcome of every run of the plan: arm, hidden, train_size, seed, status."""
         rows = [(s.run.arm.name, *_shape(s.run), s.run.seed, s.status) for s in self.standings]
         return pd.DataFrame(rows, columns=["arm", *SHAPE, "seed", "status"])
 
     def shape_verdict(self, shape: tuple[str, int]) -> ShapeVerdict | None:
-        """What one shape shows; None where nothing of it has been recorded."""
+        """Verdict of one shape; None where nothing of it has been recorded."""
         told = [s for s in self.verdict.shapes if (s.hidden, s.train_size) == shape]
         return told[0] if told else None
 
@@ -384,6 +384,6 @@ def _shape(run: Run) -> tuple[str, int]:
 
 
 def _damage(error: StoreError) -> str:
-    """What is wrong with a file, without digests."""
+    """Damage of a file, without its digests."""
     what = "is not what was written" if isinstance(error, DamagedFile) else "is gone"
     return f"{error.subject} {what}"

@@ -1,4 +1,4 @@
-"""What the arms of a study reached, as a table of numbers and as one for the eye; and names of files made from theirs.
+"""Tables of the arms' scores, as numbers and as text; and file names made from arms' names.
 
 On screen accuracies are in percent, differences of accuracies in percentage points ("points").
 """

@@ -1,4 +1,4 @@
-"""What a report leaves in a study's folder: the page, the figures, the tables, the conclusion."""
+"""Write a report into a study's folder: the page, the figures, the tables, the conclusion."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def write_report(source: Source, folder: Path, drawing: Drawing | None = None) -
 
 
 def conclusion(source: Source) -> str:
-    """What a study shows, as `conclusion.txt` has it."""
+    """Text of `conclusion.txt`."""
     heading = f"Study {plain_name(source.spec.name)}, data: {plain_name(source.facts['data'])}"
     notes = [note for note in (source.fallback_note, source.left_out) if note]
     return "\n\n".join([heading, *notes, *source.verdict.sentences]) + "\n"

@@ -1,4 +1,4 @@
-"""What training would use on this machine, and why."""
+"""Report what training would use on this machine, and why."""
 
 from __future__ import annotations
 

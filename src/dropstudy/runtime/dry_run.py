@@ -1,4 +1,4 @@
-"""What a study would take: its runs, its parameters, its room on disk, and its time, from a short measurement."""
+"""Estimate the cost of a study: runs, parameters, disk space, and time from a short measurement."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _PREDICTION = 6  # bytes a test example at most: label, confidence, likelihood
 
 @dataclass(frozen=True)
 class Cost:
-    """What a group of runs of one shape takes, in seconds.
+    """Cost of a group of runs of one shape, in seconds.
 
     Args:
         step: a step of training.
@@ -67,7 +67,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """What a study would take; `str()` says it in lines.
+    """Estimated cost of a study; `str()` gives it in lines.
 
     Args:
         spec: the study, settled.
@@ -113,7 +113,7 @@ class Rehearsal:
         return "\n".join(self.lines())
 
     def lines(self) -> list[str]:
-        """What it would take, in lines."""
+        """Describe the cost in lines."""
         spec = self.spec
         shapes = list(dict.fromkeys(run.shape for run in self.runs))
         networks = {shape.widths: shape.parameters for shape in shapes}

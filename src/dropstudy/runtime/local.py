@@ -87,7 +87,7 @@ def own_kernels() -> list[str]:
 
 
 def device_name() -> str:
-    """What the process that calls this trains on, for people."""
+    """Readable name of the device that the calling process trains on."""
     from dropstudy.engine.mlp import train as engine  # noqa: PLC0415 - as above
 
     return engine.device_name()
@@ -290,7 +290,7 @@ def _intact_programs() -> Path | None:
 
 
 def _environment(device: Device | None) -> dict[str, str]:
-    """What a worker's environment adds: one thread on a CPU; for training a compilation cache on disk shared by all."""
+    """Environment variables of a worker: one thread on a CPU; for training a compilation cache that all share."""
     always = {
         SAFE_PATH: "1",
         # loky takes a worker that grows for one that leaks, and starts another. Ours grow by what they train.

@@ -25,7 +25,7 @@ TAKEN_OUT = "taken_out"
 
 @dataclass(frozen=True)
 class Part:
-    """What would be taken out of a study.
+    """Part of a study that would be removed.
 
     Args:
         spec: the study that stays.
@@ -41,7 +41,7 @@ class Part:
 
 
 def part(folder: Path, **asked: Sequence[Any] | None) -> Part:
-    """What is asked to be taken out of the study in a folder.
+    """Find the part that is to be removed from the study in a folder.
 
     Args:
         folder: the study's.
@@ -113,7 +113,7 @@ def take_out(folder: Path, **asked: Sequence[Any] | None) -> Part:
 
 
 def remarks(facts: Mapping[str, Any], spec: StudySpec) -> list[str]:
-    """What a reader has to know of parts that were taken out although they had results, in a sentence.
+    """Remark on parts that were removed although they had results, in a sentence.
 
     Args:
         facts: of the study.
@@ -132,7 +132,7 @@ def remarks(facts: Mapping[str, Any], spec: StudySpec) -> list[str]:
 
 
 def _items(name: str, asked: Any) -> list[Any]:
-    """What is asked for as a study has it: a list of plain numbers, of texts, or of tuples of layer widths."""
+    """Convert a request to the study's own values: a list of plain numbers, of texts, or of tuples of layer widths."""
     flat = isinstance(asked, (str, Integral))
     if flat or (name == "hidden" and asked and all(isinstance(width, Integral) for width in asked)):
         asked = [asked]
@@ -142,7 +142,7 @@ def _items(name: str, asked: Any) -> list[Any]:
 
 
 def _with_results(before: Mapping[str, Any], going: Part, store: Store) -> dict[str, list[Any]]:
-    """What was taken out so far, and what goes now although runs of it are finished."""
+    """Parts removed so far, and parts removed now although runs of them are finished."""
     done = set(store.runs("done")) & set(going.runs)
     found: dict[str, set[Any]] = {
         "seeds": {run.seed for run in done},

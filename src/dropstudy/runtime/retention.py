@@ -119,7 +119,7 @@ def in_words(count: int) -> str:
 
 
 def sizes_in_words(sizes: Mapping[str, int]) -> str:
-    """What a study takes on disk: "12.3 MB on disk: weights 10.7 MB, predictions 1.2 MB, database 412 kB"."""
+    """Disk space of a study in words: "12.3 MB on disk: weights 10.7 MB, predictions 1.2 MB, database 412 kB"."""
     parts = sorted(((what, size) for what, size in sizes.items() if size), key=lambda part: -part[1])
     each = ", ".join(f"{what} {in_words(size)}" for what, size in parts)
     return f"{in_words(sum(sizes.values()))} on disk: {each}" if parts else "nothing on disk"

@@ -44,7 +44,7 @@ MOST_TRIES = 3
 """How often a segment is given to a worker before its run is called failed."""
 
 BETWEEN_COMMITS = 5.0
-"""How many times as long as the last commit took passes before the next one: the disk has a sixth of our time."""
+"""Wait before the next commit, in durations of the last one: commits take at most a sixth of wall time."""
 
 LONGEST_BETWEEN = 0.5
 """Seconds that pass between commits at most: what a kill can lose besides the segments under way."""
@@ -362,7 +362,7 @@ def _cause(what: str, error: Exception) -> str:
 
 
 def _operations(run: Run, done: int = 0) -> float:
-    """What a run has before it, about; the looks at its validation and test examples are left out."""
+    """Remaining operations of a run, approximately, evaluation excluded."""
     return (run.steps - done) * operations(run)
 
 

@@ -29,7 +29,7 @@ _SLOWEST = 1e8  # operations per second; a single core of a small computer of 20
 
 
 class Patience:
-    """What segments have taken, by shape, and what others may take."""
+    """Measured durations of segments, by shape, and the limits that follow for others."""
 
     def __init__(self) -> None:
         self._slowest: dict[Shape, float] = {}

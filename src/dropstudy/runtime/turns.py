@@ -51,5 +51,5 @@ def next_turn(
     if ready[longest] + segment >= share:
         return longest
     if len(at_work) == workers and max(at_work) + segment >= share:
-        return None  # its next segment must not stand in line behind another one's
+        return None  # keep a worker free for the critical group
     return 0

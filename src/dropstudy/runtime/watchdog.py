@@ -1,4 +1,4 @@
-"""Workers of which nothing is heard: whoever waits is told of them, and in the end they are killed.
+"""Watchdog: report silent workers, kill hung ones.
 
 A first segment that compiles on a busy machine takes as long as it takes, and looks like one that will never end. So
 after half a minute it is said what is waited for and whether its worker computes or waits too; and a worker that never
@@ -43,7 +43,7 @@ T = TypeVar("T")
 
 @dataclass(eq=False)
 class Silence:
-    """What is known of segments that were handed out and did not come back.
+    """Record of segments that were dispatched and did not come back.
 
     Args:
         seconds: for how long a worker has been seen to have them.
@@ -66,7 +66,7 @@ class Work(Protocol):
 
     @property
     def silence(self) -> Silence:
-        """Of that worker."""
+        """Silence of that worker."""
 
 
 class Watch:
@@ -146,7 +146,7 @@ class Watch:
 
 
 def answer(executor: Executor, future: Future[T], tell: Callable[[str], None]) -> T | None:
-    """What a worker says that was started to be asked something, before it is given any segment.
+    """Ask a newly started worker a question before it is given any segment.
 
     Args:
         executor: has the worker; killed if it never answers, where the executor knows how to.

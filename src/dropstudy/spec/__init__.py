@@ -1,1 +1,1 @@
-"""What a study asks for: its file, its arms, the plan of its runs, and what it may become."""
+"""Specification of a study: its file, its arms, the plan of its runs, and how it may grow."""

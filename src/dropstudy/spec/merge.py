@@ -1,4 +1,4 @@
-"""What a study may become: more arms, seeds, networks and training sizes, and nothing that parts its runs.
+"""Merge a request into a stored study: it may add arms, seeds, networks and training sizes, nothing else.
 
 Runs of one table differ in what the study compares and in nothing else. So a study that exists can be asked for more,
 and trains what is missing; it keeps what it has where less is asked for; and what would make its runs incomparable
@@ -60,7 +60,7 @@ def grow(stored: StudySpec, asked: StudySpec) -> StudySpec:
 
 
 def differences(stored: StudySpec, asked: StudySpec) -> list[str]:
-    """What keeps a request from being the same study, or more of it: one line a field."""
+    """Differences that keep a request from extending the study, one line a field."""
     settled = replace(
         asked,
         data=stored.data if asked.data is None or _moved(stored, asked) else asked.data,
@@ -116,7 +116,7 @@ def shrink(stored: StudySpec, out: Mapping[str, Sequence[Any]]) -> StudySpec:
 
 
 def additions(stored: StudySpec, grown: StudySpec, sign: str = " + ") -> list[str]:
-    """What a grown study has that the stored one has not, one line a field, such as "seeds + 10 to 19"."""
+    """Additions of a grown study to the stored one, one line a field, such as "seeds + 10 to 19"."""
     lines = (
         [f"arms{sign}{', '.join(repr(arm.name) for arm in new)}"] if (new := _new_arms(stored, grown)) else []
     )

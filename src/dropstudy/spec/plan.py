@@ -1,4 +1,4 @@
-"""What to run: a specification and a dataset in, runs with keys out."""
+"""Plan of a study: a specification and a dataset in, runs with keys out."""
 
 from __future__ import annotations
 
@@ -96,12 +96,12 @@ def groups(runs: Iterable[Run], lanes: int) -> list[tuple[Run, ...]]:
 
 
 def _cost(run: Run) -> int:
-    """What a run's time is in proportion to: parameters times examples seen."""
+    """Relative cost of a run: parameters times examples seen."""
     return run.shape.parameters * run.shape.train_size * run.epochs
 
 
 class Data(Protocol):
-    """What of a dataset a run's numbers depend on: a `Dataset`, or what is recorded of one."""
+    """Properties of a dataset that a run's numbers depend on: a `Dataset`, or what is recorded of one."""
 
     @property
     def sha256(self) -> str:

@@ -270,7 +270,7 @@ def _restore_best(value: object, patience: object, validation: Any) -> bool:
 
 
 def _scale(value: object) -> Any:
-    """What inputs are divided by."""
+    """Divisor of the inputs."""
     if value == "auto":
         return value
     expected = '"auto", to find it from the values of the training data, or a number above 0, such as 255'

@@ -1,4 +1,4 @@
-"""What the rows of a study's database may hold: a study may come from anybody.
+"""Check the rows of a study's database: a study may come from anybody.
 
 A row's digest shows that it was not changed by chance; whoever means to can make one. Keys and names of files become
 paths, so that each must have its exact form, and everything else what this program would have written.
@@ -45,7 +45,7 @@ def run_of(text: str) -> Run:
 
 
 def first_wrong(db: sqlite3.Connection) -> str | None:
-    """What of the facts and runs this program would not have written, in words, or None."""
+    """First fact or run that this program would not have written, in words, or None."""
     facts: dict[str, Any] = {}
     for name, value in db.execute("SELECT name, value FROM meta"):
         try:
@@ -79,7 +79,7 @@ _EPOCHS = "SELECT key, count(*), min(epoch), max(epoch) FROM history GROUP BY ke
 def _faults_of_run(
     row: Mapping[str, Any], epochs: list[int | None], spec: StudySpec | None, facts: Mapping[str, Any]
 ) -> Iterator[str]:
-    """What is wrong in a row, in words; only the first can be relied on."""
+    """Faults in a row, in words; only the first can be relied on."""
     key = row["key"]
     if not KEY.fullmatch(key):
         yield "a key that is none"
@@ -96,7 +96,7 @@ def _faults_of_run(
 
 
 def _faults_of_progress(row: Mapping[str, Any], run: Run, epochs: list[int | None]) -> Iterator[str]:
-    """What is wrong of how far a run is."""
+    """Faults in the progress of a run."""
     done = row["epochs_done"]
     digests = (value for name, value in row.items() if name.endswith("sha256"))
     if not all(digest is None or KEY.fullmatch(digest) for digest in digests):
@@ -128,7 +128,7 @@ assert set(_CHECKPOINT) == set(get_args(Status))  # noqa: S101 - whoever adds a 
 
 
 def _faults_of_end(row: Mapping[str, Any], run: Run) -> Iterator[str]:
-    """What is wrong of what a finished run has measured."""
+    """Faults in the measurements of a finished run."""
     done, epoch = row["epochs_done"], row["epoch"]
     if done < run.epochs and not run.patience:
         yield f"an end after {done} of {run.epochs} epochs"

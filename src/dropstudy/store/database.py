@@ -289,7 +289,7 @@ def _check_once(memory: sqlite3.Connection, path: Path) -> None:
 
 
 def _first_wrong(connection: sqlite3.Connection, version: int) -> str | None:
-    """What is not as it was written, in words, or None."""
+    """First entry that is not as it was written, in words, or None."""
     damage = str(connection.execute("PRAGMA integrity_check").fetchone()[0])
     if damage != "ok":
         return damage
@@ -303,7 +303,7 @@ def _tables(connection: sqlite3.Connection) -> list[tuple[str, str, str | None]]
 
 
 def _tables_of(version: int) -> list[tuple[str, str, str | None]]:
-    """What `_tables` says of a new database of that version."""
+    """Result of `_tables` for a new database of that version."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         for script in MIGRATIONS[:version]:
             _execute(connection, script)

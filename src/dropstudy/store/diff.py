@@ -25,7 +25,7 @@ _NOT_COMPARED = {"key", "device"}
 
 @dataclass(frozen=True)
 class RunSameness:
-    """What of a run is the same in two studies, to the bit. Times and devices are not compared.
+    """Comparison of a run in two studies, to the bit. Times and devices are not compared.
 
     Args:
         run: which.

@@ -79,7 +79,7 @@ def named(source: str | Path) -> Path | None:
 
 
 def source(asked: str | Path) -> str | Path | dict[str, Any]:
-    """What was asked for; of a study whose file was lost, the fields that its database has."""
+    """Specification as it was asked for; of a study whose file was lost, the fields that its database has."""
     place = Path(asked).parent if Path(asked).name == STUDY_FILE else named(asked)
     if place is None or is_study(place) or not begun(place):
         return asked
@@ -88,7 +88,7 @@ def source(asked: str | Path) -> str | Path | dict[str, Any]:
 
 
 def facts(folder: Path) -> dict[str, Any]:
-    """What was recorded when the study began: data, its digest, scale and classes, versions.
+    """Metadata recorded when the study began: data, its digest, scale and classes, versions.
 
     Raises:
         StoreError: no study has begun there.
@@ -201,7 +201,7 @@ def refuse_foreign(folder: Path) -> None:
 
 
 def _unlike(known: Mapping[str, Any], dataset: Dataset) -> str:
-    """What other data look like, beside those that a study began with, where that can be seen."""
+    """Describe how other data differ from those that a study began with, where that can be seen."""
     before, now = known.get("profile"), dataset.profile
     if before is None:
         return ""
@@ -211,7 +211,7 @@ def _unlike(known: Mapping[str, Any], dataset: Dataset) -> str:
 
 
 def settled(spec: StudySpec, dataset: Dataset, device: Device) -> tuple[StudySpec, tuple[Run, ...]]:
-    """What a specification becomes with these data and this device, nothing left open, and its runs.
+    """Resolve a specification with these data and this device, and plan its runs.
 
     Raises:
         InvalidArgument: the data do not allow what it asks for.
@@ -324,7 +324,7 @@ def _earlier_margins(store: Store, now: float | None) -> list[float]:
 
 
 def environment(device: Device) -> dict[str, str]:
-    """What a run's last digits may depend on besides its specification."""
+    """Environment that a run's last digits may depend on besides its specification."""
     return {
         "dropstudy": version("dropstudy"),
         "jax": version("jax"),
@@ -335,7 +335,7 @@ def environment(device: Device) -> dict[str, str]:
 
 
 def changes(folder: Path, device: Device) -> list[str]:
-    """What is no longer as it was when the study in a folder was last run, in words; nothing for a new study."""
+    """Changes of the environment since the study in a folder was last run, in words; none for a new study."""
     if not begun(folder):
         return []
     before, now = facts(folder).get("environment", {}), environment(device)

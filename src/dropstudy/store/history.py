@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class History:
-    """What `keras.Model.fit` returns, with the clean metrics beside Keras' own.
+    """History as `keras.Model.fit` returns it, with the clean metrics beside Keras' own.
 
     Attributes:
         epoch: epochs from 0, as Keras counts them here.

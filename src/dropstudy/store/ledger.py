@@ -62,7 +62,7 @@ def seal_all(db: sqlite3.Connection) -> None:
 
 
 def first_wrong(db: sqlite3.Connection) -> str | None:
-    """What of the facts and runs is not as it was written, in words, or None. Histories are checked when read."""
+    """First fact or run that is not as it was written, in words, or None. Histories are checked when read."""
     for name, value, sha256 in db.execute("SELECT name, value, sha256 FROM meta"):
         if _digest(name, value) != sha256:
             return f"another value of '{name}'"

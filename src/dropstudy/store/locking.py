@@ -114,7 +114,7 @@ def _locked(folder: Path, who: str) -> StudyLocked:
 
 
 def _read(path: Path) -> tuple[str, float]:
-    """What a holder's file says, in one line, and when it was written; nothing, of anything but a regular file."""
+    """Read a holder's file: its line and its time; empty for anything but a regular file."""
     try:
         # Without waiting for whoever would write to a pipe, and never through a link.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0))

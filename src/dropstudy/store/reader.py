@@ -1,4 +1,4 @@
-"""What a study's database and files say of it, for whoever asks."""
+"""Read a study's database and files."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Standing:
 
 @dataclass(frozen=True)
 class ResultFiles:
-    """What finished runs left, as one state of the database names it.
+    """Files of finished runs, as one state of the database names them.
 
     Args:
         layout: where the files are.
@@ -176,7 +176,7 @@ class Records:
         ]
 
     def tested_epoch(self, key: str) -> EpochMetrics | None:
-        """What a finished run's history says of the epoch whose weights were kept and tested; else None."""
+        """Row of a finished run's history for the epoch whose weights were tested; else None."""
         rows = self._ask(
             f"SELECT {_TESTED} FROM run JOIN history AS tested"  # noqa: S608 - our own column names
             " ON tested.key = run.key AND tested.epoch = run.epoch WHERE run.key = ?",

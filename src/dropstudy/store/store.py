@@ -308,7 +308,7 @@ class Store(Records):
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """What tells a file from another one that takes its name; None where there is none."""
+    """Identity of a file, which differs when another one takes its name; None where there is none."""
     try:
         found = path.stat()
     except OSError:

@@ -33,7 +33,7 @@ def _warn(note: str) -> None:
 
 
 class Runs:
-    """What can be asked of one run of a study.
+    """Access to single runs of a study.
 
     Attributes:
         folder: the study's.
@@ -45,12 +45,12 @@ class Runs:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What was recorded when the study began: data, its digest, scale and classes, versions."""
+        """Metadata recorded when the study began: data, its digest, scale and classes, versions."""
         return directory.facts(self.folder)
 
     @property
     def profile(self) -> DataProfile:
-        """What the training examples look like.
+        """Profile of the training examples.
 
         Raises:
             StoreError: the study was begun by an early version, which did not record it.

@@ -1,4 +1,4 @@
-"""What is recorded in the folder of a study, read: its tables, what they show, how far it is."""
+"""Results of a study, read from its folder: tables, verdict, progress."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class Results(Runs):
         return self.now().finals.reindex(columns=["arm", "rate", *SHAPE, "seed", *MEASURED])
 
     def summaries(self) -> tuple[stats.ArmSummary, ...]:
-        """What the finished runs of each arm amount to, shape by shape."""
+        """Summary of the finished runs of each arm, shape by shape."""
         return self.now().summaries
 
     def summary(self) -> pd.DataFrame:
@@ -96,7 +96,7 @@ class Results(Runs):
         return report.summary_table(self.summaries())
 
     def conclusion(self) -> list[str]:
-        """What the study shows and does not show, in a few sentences."""
+        """Conclusion of the study in a few sentences: what it shows and what it does not show."""
         return list(self.verdict().sentences)
 
     def verdict(self) -> Verdict:
@@ -117,7 +117,7 @@ class Results(Runs):
         return self.now().mcnemar()
 
     def outcomes(self) -> pd.DataFrame:
-        """What became of every run of the plan: arm, hidden, train_size, seed, status."""
+        """Outcome of every run of the plan: arm, hidden, train_size, seed, status."""
         return self.now().outcomes
 
     @property

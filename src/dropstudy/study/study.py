@@ -107,7 +107,7 @@ class Study(Results):
     def rehearse(
         self, *, workers: int | None = None, device: str = "auto", executor: Executor | None = None
     ) -> Rehearsal:
-        """What training would take: runs, parameters, disk, and time from a short measurement. Nothing is kept.
+        """Estimate what training takes: runs, parameters, disk, and time from a short measurement. Nothing is kept.
 
         Args:
             workers: as for `run`.
@@ -232,7 +232,7 @@ class Study(Results):
 
 
 def default_listener() -> Listener:
-    """What shows a study while it trains, wherever that is."""
+    """Default progress display for a terminal, a notebook or a log."""
     return InlineTable() if in_notebook() else Screen()
 
 

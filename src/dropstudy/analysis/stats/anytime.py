@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SPREAD = 1.0
-"""Of effect sizes that one reckons with, in deviations: evidence grows fastest for effects of this order."""
+"""Prior scale of the standardised effect: evidence grows fastest for effects of this size."""
 
 MOST_SEEDS = 10_000
 

@@ -1,4 +1,4 @@
-"""Whether confidence says how often a network is right: reliability bins and the expected calibration error.
+"""Calibration of a network's confidence: reliability bins and the expected calibration error.
 
 Confidence is the probability of the class that the network names. A network is calibrated where, of the examples
 answered with confidence p, a share p is answered correctly.
@@ -56,7 +56,7 @@ def expected_calibration_error(confidence: ArrayLike, right: ArrayLike, bins: in
 def _sums(
     confidence: ArrayLike, right: ArrayLike, bins: int
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Of each bin: examples, and their confidences and right answers summed."""
+    """Sums over each bin: examples, confidences and right answers."""
     probability, hit = _flat(confidence, right)
     place = np.clip(np.ceil(probability * bins).astype(np.int64) - 1, 0, bins - 1)
     return (

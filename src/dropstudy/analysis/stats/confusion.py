@@ -1,4 +1,4 @@
-"""What single test examples show: which class is taken for which, and for which examples two arms differ."""
+"""Results of single test examples: confusion between classes, and examples on which two arms differ."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ def detectable(deviation: float, n: int, *, level: float = 0.05, power: float = 
 
 
 def _power(effect: float, n: int, level: float) -> float:
-    """Of the two-sided paired t test: P(|T| > c), T noncentral t (Cohen 1988, section 2.4)."""
+    """Power of the two-sided paired t test: P(|T| > c), T noncentral t (Cohen 1988, section 2.4)."""
     critical, shift = stats.t.ppf(1 - level / 2, n - 1), effect * sqrt(n)
     # Far out in the tail that the difference leads away from, scipy gives NaN for what is nothing.
     return float(stats.nct.sf(critical, n - 1, shift) + np.nan_to_num(stats.nct.cdf(-critical, n - 1, shift)))

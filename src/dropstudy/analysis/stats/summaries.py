@@ -1,4 +1,4 @@
-"""What the runs of a study amount to: means over seeds, gaps, paired differences.
+"""Summaries of a study's runs: means over seeds, gaps, paired differences.
 
 Two tables come in. `history` is tidy, one row per arm, shape, seed and epoch, with the columns of `EpochMetrics`.
 `finals` has one row per finished run: arm, rate, shape, seed, test_loss, test_accuracy, brier. The shape is the columns
@@ -50,7 +50,7 @@ class Mean:
 
 @dataclass(frozen=True)
 class ArmSummary:
-    """What the finished runs of one arm amount to. Each mean is over seeds.
+    """Summary of the finished runs of one arm. Each mean is over seeds.
 
     Args:
         arm: the arm's name.

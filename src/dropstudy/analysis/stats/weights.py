@@ -1,4 +1,4 @@
-"""What the weights of a trained network show: how long they are, and how many units an example activates."""
+"""Statistics of a trained network's weights: their norms, and how many units an example activates."""
 
 from __future__ import annotations
 

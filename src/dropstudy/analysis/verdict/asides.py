@@ -1,4 +1,4 @@
-"""What belongs beside a verdict: why it is undecided, what was chosen, the gap, runs that are missing."""
+"""Sentences beside a verdict: why it is undecided, what was chosen, the gap, missing runs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def about_choosing(
     margin: float,
     headlined: bool,
 ) -> str:
-    """What validation data chose, by how much, and what the other arms do.
+    """Say which arm validation data chose, by how much, and what the other arms do.
 
     Args:
         choice: made.
@@ -80,7 +80,7 @@ def about_one_class(scores: Sequence[ArmScores]) -> str:
 
 
 def about_few_seeds(scores: ArmScores, examples: int | None) -> str:
-    """What one accuracy is worth, for readers who have too few seeds for an interval."""
+    """State the interval of one accuracy, for readers who have too few seeds for a paired one."""
     if not examples or not scores.seeds:
         return ""
     low, high = accuracy_interval(scores.mean.value, examples)
@@ -169,7 +169,7 @@ def _advice(comparison: ArmComparison, *, always_valid: bool, most_seeds: int | 
 
 
 def about_examples(comparisons: Sequence[ArmComparison], margin: float) -> str:
-    """What the test set is too small for, where arms are undecided; empty where it is not or that is not known."""
+    """Say where the test set is too small to decide an arm; empty where it is large enough or that is not known."""
     short = [c for c in comparisons if c.all_equal or c.resolution > margin]
     if not short or not short[0].test_examples or short[0].test_examples == 1:
         return ""

@@ -42,7 +42,7 @@ def give_verdict(
     predictions: Predictions | None = None,
     test_examples: int | None = None,
 ) -> Verdict:
-    """What a study shows.
+    """Verdict of a study.
 
     Args:
         history: one row per arm, shape, seed and epoch, columns of `EpochMetrics`.

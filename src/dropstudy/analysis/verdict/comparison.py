@@ -164,7 +164,7 @@ def _seeds(
 
 
 def _label(family: int, *, always_valid: bool) -> str:
-    """What the interval is that a decision rests on."""
+    """Name of the interval that a decision rests on."""
     whose = f" for all {family} arms together" if family > 1 else ""
     return f"interval that holds at every look{whose}" if always_valid else f"95% interval{whose}"
 
@@ -188,7 +188,7 @@ def _limits(tables: ShapeTables, arm: Arm, beyond: NewData | None) -> Limits:
 
 
 def _new_data(tables: ShapeTables, family: Sequence[Arm]) -> dict[str, NewData]:
-    """Of each arm with two seeds or more whose runs' answers are all known."""
+    """Estimates for new test data, of each arm with two seeds or more whose runs' answers are all known."""
     answers = {arm.name: tables.answers(arm.name, tables.pairs(arm.name)) for arm in family}
     known = {name: table for name, table in answers.items() if table is not None and len(table) > 1}
     return dict(zip(known, crossed_bootstrap(list(known.values())), strict=True))

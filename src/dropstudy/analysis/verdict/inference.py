@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ArmTests:
-    """Of one arm against the baseline; fields as in `ArmComparison`."""
+    """Tests of one arm against the baseline; fields as in `ArmComparison`."""
 
     difference: Estimate
     anytime: Estimate

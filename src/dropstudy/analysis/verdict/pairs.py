@@ -27,7 +27,7 @@ _DIGITS = 12  # of a difference of shares; one example of a million million
 
 @dataclass(frozen=True, eq=False)
 class ShapeTables:
-    """What is known of one shape's runs.
+    """Tables of one shape's runs.
 
     Args:
         arms: baseline first.
@@ -76,7 +76,7 @@ class ShapeTables:
         return ours - theirs
 
     def differences(self, column: str, arms: Sequence[Arm]) -> tuple[list[int], NDArray[np.float64]]:
-        """Of each arm minus the baseline: seeds, ascending, and (seeds, arms), NaN where an arm has no pair."""
+        """Differences of each arm to the baseline: seeds, ascending, and (seeds, arms), NaN where a pair is missing."""
         table = self.runs.pivot_table(index="seed", columns="arm", values=column, sort=False, dropna=False)
         table = table.reindex(columns=[self.arms[0].name, *(arm.name for arm in arms)]).sort_index()
         values = table.to_numpy(dtype=np.float64)

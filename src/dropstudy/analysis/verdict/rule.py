@@ -35,7 +35,7 @@ MOST_SEEDS = 50
 
 @dataclass(frozen=True)
 class Limits:
-    """What keeps an arm from a verdict, whatever its differences are.
+    """Reasons that keep an arm from a verdict, whatever its differences are.
 
     Args:
         diverged: seeds in which the arm or the baseline diverged. The others were not chosen by chance: they are those

@@ -1,4 +1,4 @@
-"""What each arm reached, and the steps of its gap: counts and means, no comparison yet."""
+"""Scores of each arm and the steps of its gap: counts and means, no comparison yet."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def gap(tables: ShapeTables, arm: Arm) -> Gap:
 
 @dataclass(frozen=True)
 class Choice:
-    """What validation data chose.
+    """Choice that validation data made.
 
     Args:
         arm: its name.

@@ -23,7 +23,7 @@ _MOST_LISTED = 6
 
 @dataclass(frozen=True)
 class About:
-    """What sentences on a shape speak of beside its comparisons.
+    """Context of the sentences on a shape, beside its comparisons.
 
     Args:
         arms: by name, baseline first.
@@ -46,7 +46,7 @@ class About:
 
     @property
     def against(self) -> str:
-        """What stands behind a difference: nothing where the baseline is no dropout, which goes without saying."""
+        """Words after a difference that name the baseline; empty where it is no dropout."""
         return against(self.baseline)
 
     @property
@@ -70,7 +70,7 @@ class About:
 
 
 def subject(arm: Arm) -> str:
-    """What a sentence about an arm begins with: "dropout at rate 0.5 (drops 50%, keeps 50%)", or its quoted name."""
+    """Subject of a sentence about an arm: "dropout at rate 0.5 (drops 50%, keeps 50%)", or its quoted name."""
     if not is_dropout(arm):
         return quoted(arm.name)
     if not arm.rate:
@@ -91,7 +91,7 @@ def quoted(name: str) -> str:
 
 
 def against(baseline: Arm) -> str:
-    """What stands behind a difference: " against 'x'", or nothing for no dropout, which goes without saying."""
+    """Words after a difference that name the baseline: " against 'x'", or nothing for no dropout."""
     return "" if subject(baseline) == "no dropout" else f" against {quoted(baseline.name)}"
 
 
@@ -223,7 +223,7 @@ def about_all(
 
 
 def about_shapes(shapes: Sequence[ShapeVerdict], arms: Mapping[str, Arm], protocol: Protocol) -> str:
-    """What several shapes show, by decision: "Dropout at rate 0.8 ... hurts in both training sizes (500, 2,000)."."""
+    """Result of several shapes, by decision: "Dropout at rate 0.8 ... hurts in both training sizes (500, 2,000)."."""
     networks, sizes = {shape.hidden for shape in shapes}, {shape.train_size for shape in shapes}
     if len(networks) == 1:
         what, places = "training sizes", [f"{shape.train_size:,}" for shape in shapes]
@@ -326,7 +326,7 @@ def label_of_shapes(decision: Decision, labels: Iterable[str]) -> str:
 
 
 def beside(comparisons: Sequence[ArmComparison], chosen: str, margin: float) -> str:
-    """What the arms that were not chosen do, as a clause: "'dropout 0.8' hurts by 1.00 points"."""
+    """Clause on the arms that were not chosen: "'dropout 0.8' hurts by 1.00 points"."""
     return "; ".join(grouped([c for c in comparisons if c.arm != chosen], margin))
 
 

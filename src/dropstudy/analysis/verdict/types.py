@@ -1,4 +1,4 @@
-"""What a verdict is made of: frozen records, from the whole study down to one arm at one shape.
+"""Records of a verdict, frozen: from the whole study down to one arm at one shape.
 
 Differences of accuracies are in percentage points, an arm minus the baseline; accuracies are shares in [0, 1].
 """
@@ -30,7 +30,7 @@ Protocol = Literal["final", "best"]
 
 @dataclass(frozen=True)
 class ArmScores:
-    """What the runs of an arm reached at a shape.
+    """Scores of an arm's runs at a shape.
 
     Args:
         arm: the arm's name.
@@ -225,7 +225,7 @@ class Gap:
 
 @dataclass(frozen=True)
 class ShapeVerdict:
-    """What one shape of the study shows: one network on one number of training examples.
+    """Verdict of one shape: one network on one number of training examples.
 
     Args:
         hidden: its hidden layers, such as "512-512"; empty where the tables do not say.
@@ -262,7 +262,7 @@ class ShapeVerdict:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a study shows.
+    """Verdict of a study.
 
     Args:
         decision: of its one shape, or of all where they agree.

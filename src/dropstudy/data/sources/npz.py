@@ -124,7 +124,7 @@ def _opened(path: Path) -> Iterator[tuple[zipfile.ZipFile, dict[str, zipfile.Zip
 def _member(
     archive: zipfile.ZipFile, info: zipfile.ZipInfo, subject: str, read: Callable[[BinaryIO, int, str], T]
 ) -> T:
-    """What `read` makes of an entry of an archive."""
+    """Read an entry of an archive with `read`."""
     if info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
         # Besides, zipfile unpacks the others without a bound.
         raise DataError(

@@ -1,4 +1,4 @@
-"""What of a run is compiled in, and what is handed to the compiled program as a number.
+"""Configuration of a run: static parts that are compiled in, and traced numbers that the program is given.
 
 Whatever differs between the runs of a group is traced. What costs time where it is not wanted (noise on the inputs,
 a penalty, a limit on norms) is compiled in only where a run of the group wants it; the others then pass its neutral
@@ -106,7 +106,7 @@ class OptimizerSettings(NamedTuple):
 
 
 class Settings(NamedTuple):
-    """What differs between the runs of a group: scalars, or arrays of (lanes,) for a group."""
+    """Traced settings, which may differ within a group: scalars, or arrays of (lanes,) for a group."""
 
     seed: ArrayLike
     rates: Rates

@@ -31,7 +31,7 @@ class Now(NamedTuple):
 
 
 def gain(rate: ArrayLike) -> Array:
-    """What a kept unit is scaled by, 1 / (1 - rate), so that the mean stays what it was."""
+    """Scale of a kept unit, 1 / (1 - rate), which keeps the mean."""
     return 1 / (1 - jnp.asarray(rate, jnp.float32))
 
 
@@ -69,7 +69,7 @@ def now(step: ArrayLike, rates: Rates, recipe: Recipe) -> Now:
 
 
 def presence(step: ArrayLike, rates: Rates, recipe: Recipe) -> Array:
-    """The share of its full rate that noise has at a step, in [0, 1].
+    """Schedule multiplier of the noise rate at a step, in [0, 1].
 
     `early` and `late`: Liu et al. 2023, "Dropout reduces underfitting". `curriculum`: Morerio et al. 2017, "Curriculum
     dropout", rate (1 - exp(-gamma t)) with gamma = 10 / steps. `ramp` is its linear relative.

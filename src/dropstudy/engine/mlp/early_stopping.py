@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False)
 class Best:
-    """What each lane of a group keeps.
+    """Best epoch of each lane so far: its weights, its validation loss and its number.
 
     Args:
         params: the weights of its best epoch so far, or any before the first epoch has ended.

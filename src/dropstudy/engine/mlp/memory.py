@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from dropstudy.core.types import Run
 
 SHARE = 0.75
-"""Of the free memory: XLA needs room to move."""
+"""Usable share of the free memory: XLA needs some for itself."""
 
 _MOST_LANES = 256
 """Beyond it nothing is gained: the device is full long before."""

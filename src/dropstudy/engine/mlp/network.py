@@ -57,7 +57,7 @@ class Operands(NamedTuple):
 
 
 class Forward(NamedTuple):
-    """What a batch leaves on its way through.
+    """Activations of a batch in the forward pass.
 
     Args:
         x_BxI: the inputs as multiplied, noise on.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Moments(NamedTuple):
-    """What an optimiser remembers, each of the shape of the weights.
+    """State of an optimiser, each part of the shape of the weights.
 
     Args:
         m: Adam's first moment, or SGD's last step.

@@ -45,7 +45,7 @@ class Examples(NamedTuple):
 
 
 class Answers(NamedTuple):
-    """What the network says about each example, reduced to what is kept of its probabilities: (lanes, n) each."""
+    """Answers of the network for each example: the probabilities that are kept, (lanes, n) each."""
 
     loss: Array
     label: Array
@@ -170,7 +170,7 @@ def evaluate_both(
 
 @jax.jit
 def kept(better: Array, candidate: Params, best: Params) -> Params:
-    """Of each lane the candidate's weights where it is `better`, (lanes,) bool, else those that were best so far."""
+    """Select each lane's candidate weights where `better`, (lanes,) bool, is true, else its best so far."""
 
     def one(better: Array, candidate: Params, best: Params) -> Params:
         chosen: Params = jax.tree.map(partial(jnp.where, better), candidate, best)
@@ -181,7 +181,7 @@ def kept(better: Array, candidate: Params, best: Params) -> Params:
 
 @partial(jax.jit, static_argnames=("products", "activation"))
 def answer(params: Params, data: Examples, *, products: Products, activation: str) -> Answers:
-    """What each lane's network says about every row, noise off."""
+    """Answers of each lane's network for every row, noise off."""
     n = data.x.shape[0]
 
     def one(params: Params) -> Answers:

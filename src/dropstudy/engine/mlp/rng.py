@@ -28,7 +28,7 @@ _ROUNDS = 20
 
 
 class Purpose(IntEnum):
-    """What a draw is for. The numbers are part of a run's semantics and never change."""
+    """Purpose of a draw. The numbers are part of a run's semantics and never change."""
 
     SPLIT = 0
     INIT = 1

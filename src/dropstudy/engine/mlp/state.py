@@ -1,4 +1,4 @@
-"""What a run's training goes on from: on the device as arrays of (lanes, ...), elsewhere as arrays by name.
+"""State of training, all that a resumed run needs: arrays of (lanes, ...) on the device, named arrays elsewhere.
 
 By name, `weights/`, `m/` and `v/` hold the layers, `running/` the sums of an epoch that is under way, and `best/` the
 weights of lowest validation loss where a run keeps them. Outside this room a kernel has Keras' layout, (in, out).
@@ -84,7 +84,7 @@ def pack(state: State, lane: int, seconds: float) -> Named:
 
 
 def seconds_of(arrays: Named) -> float:
-    """What the epoch under way had taken when `pack` was called."""
+    """Seconds that the current epoch had taken when `pack` was called."""
     return float(arrays.get(_SECONDS, 0))
 
 

@@ -140,7 +140,7 @@ class _Group:
                 self.ended[lane] = last or exhausted[lane] or self._diverged(lane)
 
     def results(self, done: int) -> tuple[SegmentResult, ...]:
-        """What came of each run, `done` steps from its start."""
+        """Result of each run, `done` steps from its start."""
         self.state.running.loss.block_until_ready()  # or else the clock is read before the steps are taken
         seconds = time.perf_counter() - self.began
         state = self.columns.widen(self.state)
@@ -193,7 +193,7 @@ class _Group:
         return both
 
     def _finals(self, params: Params) -> list[FinalMetrics]:
-        """What each lane's network amounts to; the test set in one pass."""
+        """Final metrics of each lane's network; the test set in one pass."""
         activation = self.run.activation
         epochs = [self.best.epochs[lane] if self.best else self.run.epochs for lane in range(len(self.ended))]
         clean, noisy = self.on_all or self._on_all(self.columns.narrow_params(params), epochs)
@@ -230,6 +230,6 @@ def _means(score: BatchScore | tuple[jax.Array, jax.Array], examples: int) -> ND
 
 
 def device_name() -> str:
-    """What this process trains on, for people."""
+    """Readable name of the device that this process trains on."""
     device = jax.devices()[0]
     return f"{device.platform} ({device.device_kind})"

@@ -37,7 +37,7 @@ _PATIENCE = 120.0  # seconds; it takes about five
 
 
 class Kernels(NamedTuple):
-    """What became of the kernels.
+    """Outcome of building the kernels.
 
     Args:
         path: of the library, None where there is none.
@@ -98,7 +98,7 @@ def _compile(compiler: str, path: Path) -> None:
 
 
 def _digest() -> str:
-    """What the library depends on; jaxlib's headers say how XLA calls it, and the machine which code it can run."""
+    """Digest of all that the library depends on: sources, jaxlib's headers and the machine's instructions."""
     told = hashlib.sha256(b"".join(source.read_bytes() for source in SOURCES))
     told.update("\0".join((*_FLAGS, version("jaxlib"), kind_of_machine())).encode())
     return told.hexdigest()[:16]

@@ -103,7 +103,7 @@ def update(
         before: the layer before this step; its memory is used again.
         numbers: (5,) float32: step size, gain of m, gain of v, epsilon, and what of the weights themselves is added
             to the gradient.
-        after: made of what this overwrites, and so to be made before; or else XLA would keep a copy of it.
+        after: arrays computed before the inputs are overwritten; else XLA copies the inputs.
     """
     weights = [before.kernel_OxI, before.m_OxI, before.v_OxI]
     copies = [copy for copy in (before.forward_OxI, before.backward_IxO) if copy is not None]

@@ -64,7 +64,7 @@ INLINE __m512i WordsAcross(const Matrix<kBf16>& m, int64_t k, int64_t c) {
   return _mm512_or_si512(even, _mm512_slli_epi32(odd, 16));
 }
 
-// Of a word all but its numbers' signs: -0 is 0 too.
+// Mask of everything but the sign bits: -0 is 0 too.
 template <bool kBf16>
 INLINE __m512i Digits() {
   return _mm512_set1_epi32(kBf16 ? 0x7fff7fff : 0x7fffffff);

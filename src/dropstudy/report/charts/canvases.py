@@ -1,4 +1,4 @@
-"""What of an SVG of Vega's costs a rasteriser a canvas of its own, as large as the picture, and changes nothing."""
+"""Remove clips and group opacities from Vega's SVG that slow rasterising without effect."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 SIDE = 210
 TEN = 9.95
-"""What rounds to ten, and needs no decimal."""
+"""Lowest value that rounds to ten, and needs no decimal."""
 MOST_NUMBERED = 12
 """Cells to a side that numbers fit into."""
 LONGEST_LEVEL = 3

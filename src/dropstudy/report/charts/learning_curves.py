@@ -244,7 +244,7 @@ def _drawn_curves(
 
 
 def _drawn_ends(series: Sequence[Series], rates: Rates, picked: alt.Parameter) -> list[alt.Chart]:
-    """What stands where a line ends: its mark, and its name, dark enough to read."""
+    """Marks at the ends of lines, and their names, dark enough to read."""
     look = theme.look(series)
     right = alt.XValue("width")  # type: ignore[no-untyped-call] # Altair leaves it so
     scale = alt.Scale(domain=[rates.low, rates.high], nice=False, zero=False)

@@ -45,7 +45,7 @@ def grid(arms: Sequence[Arm], room: int) -> Grid:
 
 
 def labels(arms: Sequence[Arm], place: Grid) -> dict[str, str]:
-    """What each arm is called above its panel, by its name."""
+    """Titles of the arms' panels, by name of the arm."""
     return theme.arm_labels(arms, (place.width + place.room) // 8)
 
 

@@ -121,7 +121,7 @@ def _domain(table: pd.DataFrame) -> list[float]:
 
 
 def payoff(rows: pd.DataFrame, arms: Sequence[Arm], *, baseline: str) -> alt.LayerChart:
-    """What each arm gains over the baseline, in points, over the number of training examples.
+    """Gain of each arm over the baseline, in points, against the number of training examples.
 
     Args:
         rows: hidden, arm (as it is to be called), train_size, mean, low, high, n; paired differences in points.

@@ -53,7 +53,7 @@ def pictures(spec: str, formats: Sequence[str] = FORMATS) -> dict[str, bytes]:
 
 
 def apart(call: Callable[..., T], *arguments: Any) -> T:
-    """What a call of the drawing library gives, made in a process of its own.
+    """Call the drawing library in a process of its own, and return its result.
 
     Raises:
         DropstudyError: that process died, and so did another one.

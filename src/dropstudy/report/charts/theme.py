@@ -76,7 +76,7 @@ def look(series: Sequence[Series]) -> Look:
 
 
 def arm_labels(arms: Sequence[Arm], longest: int = 28) -> dict[str, str]:
-    """What each arm is called in a chart: its name as one short line, numbered where two would read the same."""
+    """Label of each arm in a chart: its name as one short line, numbered where two would read the same."""
     labels: dict[str, str] = {}
     for arm in arms:
         base = label = plain_name(arm.name, longest)

@@ -1,4 +1,4 @@
-"""What a page is put together from: sections of paragraphs, figures, tables and pictures. Plain records."""
+"""Blocks of a page, as plain records: sections of paragraphs, figures, tables and pictures."""
 
 from __future__ import annotations
 

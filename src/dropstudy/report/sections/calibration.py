@@ -59,7 +59,7 @@ def trust(source: Source) -> Section | None:
 
 
 def _measured(source: Source, test: TestSet, shape: tuple[str, int]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Of each arm of a shape: the reliability bins, in percent, and the scores."""
+    """Reliability bins, in percent, and scores of each arm of a shape."""
     labels = charts.arm_labels(source.arms)
     bins, rows = [], []
     for arm in source.arms:

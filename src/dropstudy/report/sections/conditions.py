@@ -1,4 +1,4 @@
-"""What a figure of one shape is called where a study has several networks or training-set sizes."""
+"""Names of figures where a study has several networks or training-set sizes."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def of_shape(source: Source, shape: tuple[str, int], figure: Figure) -> Figure:
 
 
 def ending(source: Source, shape: tuple[str, int]) -> str:
-    """What the name of a shape's figure ends in: its number, where there are several."""
+    """Ending of the name of a shape's figure: its number, where there are several."""
     return f"-{source.shapes.index(shape) + 1}" if len(source.shapes) > 1 else ""
 
 
 def where(source: Source, shape: tuple[str, int]) -> str:
-    """What a shape's title ends in: the shape, where there are several."""
+    """Ending of a shape's title: the shape, where there are several."""
     return f": {shape_words(shape)}" if len(source.shapes) > 1 else ""
 
 

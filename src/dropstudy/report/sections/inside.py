@@ -29,7 +29,7 @@ EXAMPLES = 2000
 
 
 def inside(source: Source) -> Section | None:
-    """What the 2014 paper showed of features and sparsity, for each arm and shape."""
+    """Features and sparsity as in the 2014 paper, for each arm and shape."""
     looked_into = source.shapes[: conditions.MOST]
     arms = source.arms[:MOST_ARMS]
     seeds = max(1, min(MOST_SEEDS, MOST_NETWORKS // max(1, len(looked_into) * len(arms))))
@@ -46,7 +46,7 @@ def inside(source: Source) -> Section | None:
 
 
 def _blocks(source: Source, shape: tuple[str, int], arms: Sequence[Arm], seeds: int) -> list[Block]:
-    """What is shown of one shape; nothing where no weights were kept."""
+    """Blocks of one shape; none where no weights were kept."""
     labels = charts.arm_labels(source.arms)
     features, norms, active = [], [], []
     for arm in arms:

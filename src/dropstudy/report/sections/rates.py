@@ -70,7 +70,7 @@ def rate_curve(source: Source) -> Figure | None:
 
 
 def payoff(source: Source) -> Figure | None:
-    """What each arm gains over the baseline, for each size of the training set."""
+    """Gain of each arm over the baseline, for each size of the training set."""
     if len({size for _, size in source.shapes}) < 2:  # noqa: PLR2004 - one size has no course
         return None
     parts = [

@@ -70,7 +70,7 @@ def _certainty(source: Source) -> str:
 
 
 def _label(source: Source, shape: tuple[str, int]) -> str:
-    """What the interval is that decides at a shape."""
+    """Name of the interval that decides at a shape."""
     told = source.shape_verdict(shape)
     labels = [c.deciding_label for c in told.comparisons if c.n >= SEEDS] if told else []
     return labels[0] if labels else "95% interval"

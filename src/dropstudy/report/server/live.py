@@ -37,7 +37,7 @@ class LivePage:
 
     @property
     def version(self) -> str:
-        """What the page shows: changes when the study has gone on and it is time to make the page anew."""
+        """Version of the page: changes when the study has gone on and the page is due to be made again."""
         stamp = self._stamp()
         return self._version if self._version and time.monotonic() < self._next else stamp
 

@@ -1,4 +1,4 @@
-"""What the server answers: the page and how far the study is, to this machine alone. Nothing else, and no writing.
+"""HTTP server of the page and the study's progress, for this machine alone. It writes nothing.
 
 Every user of this machine can reach a port of it. So the address holds a random token, and without it nothing is told.
 No file is served by its path, so none can be climbed to. A request that names another host is refused: else a page from
@@ -99,7 +99,7 @@ def server_of(live: LivePage, doors: Doors) -> uvicorn.Server:
 
 
 def app_of(live: LivePage, doors: Doors) -> Starlette:
-    """What is answered: `/TOKEN/` with the page, which says how far the study is, `/TOKEN/state` with its version."""
+    """Application that answers `/TOKEN/` with the page and the progress in it, `/TOKEN/state` with its version."""
     taken = threading.Event()
 
     def page(_: Request) -> Response:

@@ -1,1 +1,1 @@
-"""What a user sees while runs train: lines, a table, the time left."""
+"""Progress display while runs train: lines, a table, the time left."""

@@ -35,12 +35,12 @@ _MOST_KEPT = 101  # of the last epochs of a shape: enough for a median, and a ma
 
 
 def epoch_cost(shape: Shape) -> float:
-    """What an epoch's time is about in proportion to: parameters times examples."""
+    """Relative cost of an epoch: parameters times examples."""
     return float(shape.parameters * shape.train_size)
 
 
 def nearest(shape: Shape, seen: Iterable[Shape]) -> tuple[Shape, float]:
-    """Of the shapes seen the one of most similar cost, and how many times its time an epoch of `shape` takes, about."""
+    """Seen shape of most similar cost, and the approximate ratio of an epoch's time of `shape` to its."""
     closest = min(seen, key=lambda other: abs(math.log(epoch_cost(shape) / epoch_cost(other))))
     return closest, epoch_cost(shape) / epoch_cost(closest)
 

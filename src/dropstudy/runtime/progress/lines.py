@@ -1,4 +1,4 @@
-"""What a user reads of a study while it runs: what begins, then one line an epoch in Keras' form."""
+"""Progress lines of a study: an announcement, then one line an epoch in Keras' form."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def announcement(
     fallback: bool,
     added: Sequence[str] = (),
 ) -> list[str]:
-    """What is about to be trained, and what to beware of.
+    """Announce what will be trained, with warnings.
 
     Args:
         spec: the study.
@@ -116,7 +116,7 @@ def large_rate(rate: float) -> str:
 
 
 def run_ended(run: Run, status: str, cause: str) -> str:
-    """What became of a run that did not finish."""
+    """Print the outcome of a run that did not finish."""
     return f"{describe(run)} {status}: {cause}. Its history is kept; the other runs go on."
 
 

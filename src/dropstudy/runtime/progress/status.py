@@ -105,7 +105,7 @@ def columns(arms: Sequence[ArmStanding], heading: str) -> dict[str, list[str]]:
 
 
 def accuracy_heading(standings: Iterable[Standing]) -> str:
-    """What `ArmStanding.accuracies` are accuracies on, as the heading of a column."""
+    """Column heading that names the data of `ArmStanding.accuracies`."""
     watches_test = any(standing.run.validation == "test" for standing in standings)
     return "test accuracy (watched)" if watches_test else "validation accuracy"
 

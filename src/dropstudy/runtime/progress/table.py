@@ -1,4 +1,4 @@
-"""What a user sees of a grid on a terminal while it trains: a table of its arms that is kept up to date."""
+"""Live table of a grid's arms on a terminal."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ class LiveTable:
             self._print(self.passed())
 
     def passed(self) -> str:
-        """What was done, in a sentence."""
+        """Sentence on what was done."""
         done = sum(standing.status == "done" for standing in self._standings.values())
         passed = duration(time.monotonic() - self._began)
         return f"{done} of {counted(len(self._standings), 'run')} done; this took {passed}."

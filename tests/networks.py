@@ -34,7 +34,7 @@ def same(a, b):
 def export(
     path, weights=None, *, file_format="keras", rate=0.5, arm=None, activation="relu", name="net", **notes
 ):
-    """`models.export` with everything but the path filled in."""
+    """`keras.export` with everything but the path filled in."""
     return keras.export(
         network() if weights is None else weights,
         path=path,

@@ -50,7 +50,7 @@ def tmp_path():
 
 
 class Trainer:
-    """In place of `workers.train`: remembers the segments, and fails where it is told to."""
+    """In place of `engine.mlp.train.train_segment`: remembers the segments, and fails where it is told to."""
 
     def __init__(self):
         self.segments = []
@@ -708,7 +708,7 @@ def test_lanes_at_different_epochs_go_on_apart(open_study, side_by_side):
 
 
 class Group:
-    """In place of `workers.train_group`: remembers who was side by side, and raises where somebody is in it."""
+    """In place of `engine.mlp.train.train_group`: remembers who was side by side, and raises where somebody is in it."""
 
     def __init__(self, troubled, error, *, alone=True):
         self.sizes, self.troubled, self.error, self.alone = [], troubled, error, alone

@@ -1,1 +1,1 @@
-"""From what was recorded to what may be claimed."""
+"""Statistics and verdicts: claims that the recorded runs support."""

@@ -1,4 +1,4 @@
-"""From what is recorded of a study to its verdict, and to tests of its runs pair by pair."""
+"""Assess a study: its verdict, and tests of its runs pair by pair, from its records."""
 
 from __future__ import annotations
 

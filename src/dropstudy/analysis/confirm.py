@@ -1,4 +1,4 @@
-"""The chosen arm once more, on seeds that had no part in choosing it.
+"""Confirm the chosen arm on seeds that had no part in choosing it.
 
 Whichever arm looks best looks better than it is: luck is part of what it was chosen by (the winner's curse). So the
 chosen arm and the baseline are trained again, on fresh seeds, in a study of their own inside the first one's folder;

@@ -1,4 +1,4 @@
-"""Seeds until a verdict is decided: how many more, and when it is enough."""
+"""Sequential testing: add seeds until the verdict is decided."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MOST = 50
 """Seeds at which a study gives up, unless somebody says otherwise."""
 
 FEWEST = 6
-"""Seeds that the first look waits for: below, no verdict is given (`verdict.SEEDS`)."""
+"""Seeds that the first look waits for: below, no verdict is given (`rule.SEEDS`)."""
 
 
 def until_decided(

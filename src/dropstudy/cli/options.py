@@ -1,4 +1,4 @@
-"""Arguments that several commands share, and lists and numbers out of the text of a flag."""
+"""Options that several commands share, and parsers of lists and numbers in them."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def _value(text: str) -> float | str:
 
 
 def seeds(text: str | None) -> int | list[Any] | None:
-    """How many seeds, or which."""
+    """Number of seeds, or the seeds themselves."""
     values = numbers("seeds", text, int, "3,4,5")
     return values if values is None or "," in (text or "") else values[0]
 

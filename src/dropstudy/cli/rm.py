@@ -1,4 +1,4 @@
-"""Space on the disk, and parts of a study that are taken out of it: `dropstudy rm`."""
+"""Remove a study, its weights or parts of it: `dropstudy rm`."""
 
 from __future__ import annotations
 

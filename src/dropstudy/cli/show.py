@@ -74,7 +74,7 @@ def report(
 
 
 def print_standing(now: Source) -> None:
-    """How far a study is that is not through, and who runs it."""
+    """Print the progress of an unfinished study, and who runs it."""
     import pandas as pd
 
     from dropstudy.core import tables

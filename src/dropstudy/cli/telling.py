@@ -1,4 +1,4 @@
-"""Sentences on a terminal: as wide as it is, no word broken."""
+"""Print sentences on a terminal, wrapped to its width."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Look on while a study runs: `dropstudy view`."""
+"""Show a study's page while it runs: `dropstudy view`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that are either wholly there or not there at all: whatever dropstudy keeps goes through here."""
+"""Atomic writing of files: each is complete or absent. All files that dropstudy keeps are written here."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def choose_device(asked: str = "auto") -> Device:
 
 
 def why_device() -> str:
-    """Why `auto` takes the device that it takes."""
+    """Reason for the device that `auto` takes."""
     obstacle = _gpu_obstacle()
     return "an NVIDIA GPU is here and jax can use it" if obstacle is None else obstacle
 
@@ -86,7 +86,7 @@ def choose_precision(asked: Precision, device: Device) -> Literal["float32", "bf
 
 
 def why_precision(device: Device) -> str:
-    """Why `auto` takes the precision that it takes."""
+    """Reason for the precision that `auto` takes."""
     if not native_bfloat16(device):
         return f"this {device} has no bfloat16 instructions that we know of"
     if SHOWN_EQUAL:

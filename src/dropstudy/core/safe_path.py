@@ -1,4 +1,4 @@
-"""Where Python looks for modules, without the folder that a command happens to be started in.
+"""Safe `sys.path`: without the folder that a command is started in.
 
 Python puts that folder, or a script's, before its own library. A file `random.py` there would take the place of the
 library's. So processes that this package starts look in neither, as with Python's own option `-P`.

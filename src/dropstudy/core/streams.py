@@ -50,7 +50,7 @@ def terminal(stream: Any = None) -> bool:
 
 
 def columns(stream: Any = None) -> int:
-    """How wide a terminal is."""
+    """Width of the terminal, in columns."""
     width = shutil.get_terminal_size((0, 0)).columns
     if not width:  # standard output is none; another stream may be
         with suppress(OSError, AttributeError, ValueError):

@@ -35,7 +35,7 @@ def look(name: str) -> str:
 
 
 def counted(count: int, what: str) -> str:
-    """How many of what: "1 run", "2 runs"."""
+    """Count with its noun: "1 run", "2 runs"."""
     return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 

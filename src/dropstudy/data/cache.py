@@ -148,7 +148,7 @@ def _digest_file(path: Path) -> Path:
 
 
 def download_folders(name: str) -> list[Path]:
-    """Where the files of a named dataset may lie in the cache, best first; the last one can be written."""
+    """Folders of a named dataset in the cache, best first; the last one can be written."""
     return [folder / "downloads" / name for folder in cache_folders()]
 
 

@@ -137,7 +137,7 @@ def places(data_dir: Path | None) -> list[tuple[str, Path]]:
 
 
 def found_in(dataset: NamedDataset, folder: Path) -> Path | None:
-    """Where the dataset's files lie within a data folder: in a folder of the dataset's name, or at the top.
+    """Folder of the dataset's files within a data folder: in a folder of the dataset's name, or at the top.
 
     Returns:
         The first of the two that holds any of the files, or None.

@@ -180,7 +180,7 @@ def _looked_at(x: NDArray[Any], names: tuple[str, ...], notes: list[str], profil
 
 
 def _some(which: NDArray[np.bool_], verb: str) -> str:
-    """How many of the examples do what a verb says: "1 of 60 examples holds"."""
+    """Count of examples with a verb: "1 of 60 examples holds"."""
     count = int(np.count_nonzero(which))
     return f"{count:,} of {len(which):,} example{'s' * (len(which) != 1)} {verb}{'s' * (count == 1)}"
 

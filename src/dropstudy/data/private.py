@@ -1,4 +1,4 @@
-"""Whether this user alone can have written what lies at a path. Code is loaded from nowhere else.
+"""Check that only this user can have written a file. Code is loaded from no other.
 
 As sshd judges the files that it obeys (StrictModes), and for the same reason.
 """

@@ -97,7 +97,7 @@ class Gallery:
         return self._chart(seeds, "seeds", shape)
 
     def confusion(self, shape: int = 1) -> Picture:
-        """Which class is taken for which, of the baseline and of the arm that the report sets beside it."""
+        """Confusion matrices of the baseline and of the arm that the report compares with it."""
         return self._chart(answers, "confusion", shape)
 
     def reliability(self, shape: int = 1) -> Picture:

@@ -1,4 +1,4 @@
-"""A study as its folder holds it at one moment, read once: what everything that is said of a study is made from."""
+"""Snapshot of a study, read once: the source of all its outputs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a report is up to date: of which records it was made, and what it wrote.
+"""Stamp of a report: the records it was made from and the files it wrote, to tell whether it is current.
 
 Times of files would not do: a clock may be set back, and a file may be edited.
 """

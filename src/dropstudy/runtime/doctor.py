@@ -44,7 +44,7 @@ def lines() -> list[str]:
 
 
 def _kernels(device: Device, own: list[str]) -> str:
-    """Whose kernels multiply, and why."""
+    """Say whose kernels multiply, and why."""
     if own:
         return f"our own for {' and '.join(own)} where runs train singly and are not tiny, XLA's for the rest"
     if device != "cpu":

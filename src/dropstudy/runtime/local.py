@@ -94,7 +94,7 @@ def device_name() -> str:
 
 
 def lanes_that_fit(run: Run, data_bytes: int) -> int:
-    """How many runs like this one train side by side on the device of the process that calls this."""
+    """Number of runs like this one that fit on the calling process's device side by side."""
     from dropstudy.engine.mlp import memory  # noqa: PLC0415 - as above
 
     return memory.lanes_that_fit(run, data_bytes)

@@ -1,4 +1,4 @@
-"""Seeds, training sizes, arms and networks that are taken out of a study again, with their runs."""
+"""Remove seeds, training sizes, arms and networks from a study, with their runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The disk that a study takes: whose weights stay, what lies in its folder, and how a study is removed."""
+"""Disk space of a study: whose weights are kept, its files, and its removal."""
 
 from __future__ import annotations
 

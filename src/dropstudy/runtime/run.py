@@ -1,4 +1,4 @@
-"""Train what a study is missing: its data, its workers and its store brought together."""
+"""Train the missing runs of a study: prepare its data, start its workers, open its store."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def lanes(
     device: Device,
     tell: Callable[[str], None] = lambda _: None,
 ) -> int:
-    """How many runs train side by side: as many as the GPU has room for; one at a time on each core of a CPU.
+    """Number of runs that train side by side: as many as fit on a GPU; one on each core of a CPU.
 
     Args:
         runs: to be trained.

@@ -1,4 +1,4 @@
-"""Drive runs to their end: hand segments to an executor, keep what comes back, tell the listener.
+"""Scheduler: dispatch segments to an executor, store the results, notify the listener.
 
 The coordinator alone writes to the store. A run's next segment is handed out before its last one is written,
 so that no worker waits for the disk. Where results come faster than the disk takes them, those that came while it

@@ -1,4 +1,4 @@
-"""How many steps a segment has: it lasts some seconds, whatever a step takes and wherever an epoch ends.
+"""Length of segments: as many steps as take a few seconds.
 
 Towards the end of a study segments become shorter, so that no worker is left with a long one when the others have
 nothing left to do: a segment has half of what there is for each worker at most (guided self-scheduling:

@@ -1,4 +1,4 @@
-"""How long a worker may be silent before it is taken to hang.
+"""Timeouts: the time after which a silent worker is taken to hang.
 
 Nobody knows how fast a machine is before it has trained something, and a guess kills what is merely slow. So what has
 been measured in this study decides, many times over; until then, the arithmetic at a rate that no machine falls

@@ -1,4 +1,4 @@
-"""Whose turn it is: the group of runs that the next free worker trains a segment of.
+"""Scheduling order: the group of runs whose segment the next free worker trains.
 
 Groups are trained in order, those begun first to their end, so that few are under way at once. But a run is trained by
 one worker at a time, and one that is begun last would keep a single worker busy at the end while the others have
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def makespan(lengths: Iterable[float], workers: int) -> float:
-    """When the last of some tasks is done at the earliest, each trained by one worker at a time (McNaughton 1959)."""
+    """Shortest time to finish all tasks, each trained by one worker at a time (McNaughton 1959)."""
     lengths = list(lengths)
     return max(max(lengths, default=0.0), sum(lengths) / workers)
 
@@ -30,7 +30,7 @@ def most_under_way(workers: int) -> int:
 def next_turn(
     ready: Sequence[float], at_work: Sequence[float], *, share: float, workers: int, segment: float
 ) -> int | None:
-    """Which group to hand out next.
+    """Choose the group to dispatch next.
 
     All amounts are work in one unit, whichever; groups that are handed out count until their segment is back.
 

@@ -33,7 +33,7 @@ def parse_arms(value: object) -> tuple[Arm, ...]:
 
 
 def arm_name(arm: Arm) -> str:
-    """How an arm is called that has no name: by its rate, and by whatever else in it is not as usual.
+    """Default name of an arm: its rate, and all other settings that differ from the defaults.
 
     With all digits, so that no two arms share a name.
     """

@@ -1,4 +1,4 @@
-"""Which training examples a run trains on and which are held out: counts, rows, nested subsets."""
+"""Split of the training examples into those to train on and those held out: counts, rows, nested subsets."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ def split(
 
 
 def subset(labels: NDArray[np.int64], rows: NDArray[np.int32], size: int, seed: int) -> NDArray[np.int32]:
-    """As many of a seed's training rows as are asked for, in rising order: stratified, and nested.
+    """Draw a number of a seed's training rows, in rising order: stratified, and nested.
 
     Smaller sizes are contained in larger ones, whatever sizes a study has, so that a learning curve adds examples
     and exchanges none. scikit-learn's stratified splits are not nested, so the order is our own: rows are shuffled

@@ -1,4 +1,4 @@
-"""Whether two studies hold the same runs, to the bit: after a kill, on another machine, with another version."""
+"""Compare the runs of two studies to the bit: after a kill, on another machine, with another version."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Digests of what a study's database says, so that a number that is no longer what was written is found.
+"""Digests of a study's database rows, so that a changed number is detected.
 
 SQLite keeps no checksums: its own check sees a page that makes no sense, not a number that became another. So every
 row of `meta` has the SHA-256 of its content, and every run has one over all that is recorded of it. A run's digest

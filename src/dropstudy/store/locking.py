@@ -1,4 +1,4 @@
-"""Who may write to a study's folder: one process at a time."""
+"""Lock of a study's folder: one process writes at a time."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def lock(folder: Path) -> Iterator[None]:
 
 
 def holder(folder: Path) -> str:
-    """Who runs the study in a folder, in words such as "process 4711 on host"; empty where nobody does."""
+    """Owner of the lock on a study's folder, in words such as "process 4711 on host"; empty where nobody does."""
     said, written = _read(folder / HOLDER)
     match = re.fullmatch(r"process (\d{1,9}) on (.+)", said)
     if match is None or match[2] != socket.gethostname():

@@ -1,4 +1,4 @@
-"""Where a command may write what its user names: over nothing that a study or the command itself lives on."""
+"""Check output paths that a user names: no file that a study or the command needs may be overwritten."""
 
 from __future__ import annotations
 

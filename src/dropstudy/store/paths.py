@@ -1,4 +1,4 @@
-"""Where a study keeps its files: flat folders, one file a run in each, so that many are swept or counted in one look.
+"""Paths of a study's files: flat folders with one file a run, which are quick to list and clean up.
 
     weights/<key>.safetensors        of a finished run
     predictions/<key>.safetensors    of a finished run, for each test example
@@ -63,15 +63,15 @@ class Layout:
         self.database = folder / DATABASE
 
     def result(self, what: str, key: str) -> Path:
-        """Where a run's `weights` or `predictions` are, or would be."""
+        """Path of a run's `weights` or `predictions`, which need not exist."""
         return self.folder / what / f"{key}.safetensors"
 
     def checkpoint(self, name: str) -> Path:
-        """Where the checkpoint is that the database calls `name`."""
+        """Path of the checkpoint that the database calls `name`."""
         return self.folder / "checkpoints" / name
 
     def traceback(self, key: str) -> Path:
-        """Where the traceback of a failed run is."""
+        """Path of the traceback of a failed run."""
         return self.folder / "tracebacks" / f"{key}.txt"
 
     def present(self, what: str) -> set[str]:

@@ -53,7 +53,7 @@ _TESTED = ", ".join(f"tested.{name}" for name in HISTORY)
 
 @dataclass(frozen=True)
 class Standing:
-    """How far a run is.
+    """Progress of a run.
 
     Args:
         run: which.
@@ -156,7 +156,7 @@ class Records:
         return dict(self._ask("SELECT key, status FROM run"))
 
     def standings(self) -> list[Standing]:
-        """How far every run is, in the order of the plan."""
+        """Progress of every run, in the order of the plan."""
         rows = self._ask(
             f"SELECT specification, status, epochs_done, test_accuracy, {_COLUMNS}, {_TESTED} FROM run"  # noqa: S608 - our own column names
             " LEFT JOIN history ON history.key = run.key AND history.epoch = run.epochs_done"
@@ -263,7 +263,7 @@ class Records:
         )
 
     def path(self, what: str, key: str) -> Path:
-        """Where a run's `weights`, `predictions` or `traceback` is, or would be."""
+        """Path of a run's `weights`, `predictions` or `traceback`, which need not exist."""
         return self._layout.traceback(key) if what == "traceback" else self._layout.result(what, key)
 
     def sizes(self) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""The store of a study: which runs there are, what they did, and their weights. One writer, the coordinator.
+"""Store of a study: runs, histories, predictions and weights. The scheduler is the only writer.
 
 The order of writes is the same everywhere: the files first, complete and synced under their own names; then one
 transaction that names them; then the files that they replace go. A kill at any point leaves the last committed

@@ -1,4 +1,4 @@
-"""The runs of a study one by one: which there are, their histories, their trained networks."""
+"""Single runs of a study: keys, histories, trained networks."""
 
 from __future__ import annotations
 

@@ -151,7 +151,7 @@ class Results(Runs):
             return write_report(source, self.folder, drawing)
 
     def standings(self) -> list[Standing]:
-        """How far every run is, in the order of the plan; while another process trains them, too."""
+        """Progress of every run, in the order of the plan, also while another process trains them."""
         with Store(self.folder) as store:
             return store.standings()
 

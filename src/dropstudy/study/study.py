@@ -97,7 +97,7 @@ class Study(Results):
         return f"Study({str(self.folder)!r}: {arms}; seeds {len(self.spec.seeds)}, epochs {self.spec.epochs})"
 
     def _repr_html_(self) -> str:
-        """For a notebook: what the study is, and what it shows as far as it has results."""
+        """HTML for a notebook: the study, and its verdict as far as it has results."""
         from dropstudy.analysis.verdict.notebook import html  # noqa: PLC0415 - pandas is slow to import
 
         about = f"<p>{escape(repr(self))}</p>"

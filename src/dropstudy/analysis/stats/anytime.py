@@ -1,4 +1,4 @@
-"""Evidence that stays valid however often one looks: an always-valid t test and confidence sequence.
+"""Always-valid inference for sequential testing: a t test and a confidence sequence.
 
 A test at 5% that is repeated each time seeds are added claims an effect far more often than in 5% of studies without
 one (Armitage, McPherson and Rowe 1969). What follows may be looked at after every seed, without a plan made

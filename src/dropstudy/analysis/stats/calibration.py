@@ -78,7 +78,7 @@ def predictive_entropy(probabilities: ArrayLike) -> NDArray[np.float64]:
 
 
 def entropy_shares(entropy: ArrayLike, right: ArrayLike, *, classes: int, bins: int = 20) -> pd.DataFrame:
-    """How entropies of right and of wrong answers are spread over bins of equal width.
+    """Shares of the entropies of right and of wrong answers in bins of equal width.
 
     Args:
         entropy: (n,), in nats.

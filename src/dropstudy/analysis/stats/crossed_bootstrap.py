@@ -104,7 +104,7 @@ def crossed_bootstrap(arms: Sequence[NDArray[np.int8]], level: float = 0.95) -> 
 
 
 def _counts(rng: np.random.Generator, resamples: int, size: int) -> NDArray[np.float32]:
-    """How often each of `size` things is drawn in each resample, (resamples, size)."""
+    """Counts of each of `size` items in each resample, (resamples, size)."""
     drawn = rng.integers(0, size, (resamples, size)) + size * np.arange(resamples)[:, None]
     counts = np.bincount(drawn.ravel(), minlength=resamples * size)
     return counts.reshape(resamples, size).astype(np.float32)

@@ -1,4 +1,4 @@
-"""An estimate is never a bare number: value, bounds, how many, and how they were come by."""
+"""Estimate: a value with its bounds, sample size and method."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two runs held against each other answer by answer, on the same test examples."""
+"""McNemar's test: compare two runs' answers on the same test examples."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> McNemar:
 
 
 def right_answers(confidence: NDArray[np.floating], likelihood: NDArray[np.floating]) -> NDArray[np.bool_]:
-    """Which examples a run got right, from the probabilities of its answer and of the true class, each (examples,).
+    """Mask of examples that a run got right, by the probabilities of its answer and of the true class, each (examples,).
 
     Right where the two are one number. Kept as float16, two classes that share the highest probability to three digits
     look alike; that is an example in some hundred thousand.

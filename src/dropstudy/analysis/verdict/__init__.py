@@ -1,4 +1,4 @@
-"""From the runs of a study to one defensible sentence, with everything behind it."""
+"""Verdict of a study: one defensible sentence, with all estimates behind it."""
 
 from dropstudy.analysis.verdict.build import give_verdict
 from dropstudy.analysis.verdict.rule import LEVEL, MARGIN, SEEDS

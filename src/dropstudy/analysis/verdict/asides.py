@@ -94,7 +94,7 @@ def about_few_seeds(scores: ArmScores, examples: int | None) -> str:
 def about_undecided(
     comparison: ArmComparison, margin: float, *, always_valid: bool, several: bool, most_seeds: int | None
 ) -> str:
-    """Why an arm is undecided, and what would decide it.
+    """Explain why an arm is undecided, and what would decide it.
 
     Args:
         comparison: of the arm.
@@ -140,7 +140,7 @@ def _all_one_way(comparison: ArmComparison) -> str:
 
 
 def _takes(comparison: ArmComparison, margin: float) -> str:
-    """How many seeds a decision would take, with the uncertainty of that number."""
+    """Number of seeds that a decision would take, with its uncertainty."""
     seen = comparison.sought > margin
     size = (
         f"the difference seen, {rounded(comparison.sought)} points,"
@@ -185,7 +185,7 @@ def about_examples(comparisons: Sequence[ArmComparison], margin: float) -> str:
 
 
 def about_artefact(gaps: Sequence[Gap], *, watches_test: bool) -> str:
-    """How much of the gap that Keras prints is artefact, of the arm of which it misleads most.
+    """State the artefact in the gap that Keras prints, for the arm where it misleads most.
 
     That is the arm of the most negative printed gap; where none is negative, that of the largest artefact.
     """

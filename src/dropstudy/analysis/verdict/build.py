@@ -1,4 +1,4 @@
-"""From a study's tables to its verdict."""
+"""Build a study's verdict from its tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A shape's runs set side by side: one row a seed, one column an arm."""
+"""Paired tables of a shape's runs: one row a seed, one column an arm."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rule by which a verdict falls, for one arm and for a shape's arms together.
+"""Decision rule of the verdict, for one arm and for a shape's arms together.
 
 Its error rates are those that benchmarks/verdict_rates.py finds by simulation; docs/semantics.md has the table.
 """
@@ -30,7 +30,7 @@ SEEDS = 6
 """Below it no verdict: the exact sign-flip test's smallest two-sided p is 2 / 2^n, above 0.05 at 5 pairs."""
 
 MOST_SEEDS = 50
-"""Seeds at which adding more until a decision ends, unless somebody says otherwise (`deciding.MOST`)."""
+"""Seeds at which adding more until a decision ends, unless somebody says otherwise (`sequential.MOST`)."""
 
 
 @dataclass(frozen=True)

@@ -51,11 +51,11 @@ class About:
 
     @property
     def budget(self) -> str:
-        """How long was trained: "after 20 epochs", "at the best of 20 epochs"."""
+        """Length of training in words: "after 20 epochs", "at the best of 20 epochs"."""
         return budget(self.scores.values(), self.protocol)
 
     def improving(self, *arms: str) -> str:
-        """Which of these arms were still getting better at the end, as a clause: ", with 'a' still improving"."""
+        """Clause on the arms that were still improving at the end: ", with 'a' still improving"."""
         names = [quoted(arm) for arm in arms if self.scores[arm].seeds and not self.scores[arm].converged]
         if len(names) == len(self.arms) > 2:  # noqa: PLR2004 - two are named
             return ", with all arms still improving"
@@ -96,7 +96,7 @@ def against(baseline: Arm) -> str:
 
 
 def budget(scores: Iterable[ArmScores], protocol: Protocol) -> str:
-    """How long was trained: "after 20 epochs", "at the best of 20 epochs"."""
+    """Length of training in words: "after 20 epochs", "at the best of 20 epochs"."""
     epochs = max((arm.most_epochs for arm in scores), default=0)
     if not epochs:
         return ""
@@ -184,7 +184,7 @@ def about_divergence(about: About, told: Iterable[str]) -> str:
 
 
 def about_too_few(about: About, comparisons: Sequence[ArmComparison]) -> str:
-    """Why there is no verdict on any arm, and how far they are apart so far."""
+    """Explain why there is no verdict on any arm, with the differences so far."""
     missing = f"No verdict: {seeds_missing(max(c.n for c in comparisons))}."
     if not any(c.n for c in comparisons):
         return missing
@@ -193,7 +193,7 @@ def about_too_few(about: About, comparisons: Sequence[ArmComparison]) -> str:
 
 
 def seeds_missing(n: int) -> str:
-    """Why there is no verdict: "5 paired seeds, and a verdict takes 6; 1 more is missing"."""
+    """Reason why there is no verdict: "5 paired seeds, and a verdict takes 6; 1 more is missing"."""
     missing = SEEDS - n
     return (
         f"{counted(n, 'paired seed')}, and a verdict takes {SEEDS}; "

@@ -298,7 +298,7 @@ class Verdict:
         return bool(self.shapes) and all(shape.decision in DECIDED for shape in self.shapes)
 
     def out_of_reach(self, most: int) -> str:
-        """Why not even `most` seeds are likely to decide it, as a sentence; empty where they may.
+        """Reason why even `most` seeds are unlikely to decide it, as a sentence; empty where they may.
 
         Where runs diverged, other seeds do not take that back. Else the number of seeds needed counts, at the lower end
         of what the spread from seed to seed may be.

@@ -27,7 +27,7 @@ SCHEDULES = get_args(Schedule)
 
 
 class Products(NamedTuple):
-    """How matrices are multiplied.
+    """Types and precision of matrix products.
 
     Args:
         compute: type of the operands; sums are float32.
@@ -67,7 +67,7 @@ class Recipe(NamedTuple):
 
     @property
     def products(self) -> Products:
-        """How its matrices are multiplied."""
+        """Types and precision of its matrix products."""
         return Products(self.compute, self.native)
 
     @property

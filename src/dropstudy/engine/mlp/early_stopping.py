@@ -1,4 +1,4 @@
-"""The weights of lowest validation loss, and when a run's patience is exhausted: Keras' EarlyStopping.
+"""Early stopping as in Keras: the weights of lowest validation loss, and patience.
 
 As there with `restore_best_weights`, the weights of the best epoch take the place of the last one's, and of two epochs
 that are equally good the first counts.
@@ -45,7 +45,7 @@ class Best:
 
     @classmethod
     def of(cls, runs: Sequence[Run], states: Sequence[Named], params: Params) -> Best:
-        """As the runs' last segments left it; where there are no states, as it is before the first."""
+        """Restore it from the runs' last states; without states, begin anew."""
         if not states:
             own = jax.tree.map(jnp.copy, params)  # training consumes the others
             return cls(own, [math.inf] * len(runs), [0] * len(runs), runs[0].patience)

@@ -1,4 +1,4 @@
-"""How many runs train side by side in a device's memory: computed, not guessed."""
+"""Number of runs that fit in a device's memory side by side, computed from array sizes."""
 
 from __future__ import annotations
 

@@ -144,7 +144,7 @@ def product(left: Array, right: Array, axis: int, products: Products) -> Array:
 
 
 def examples_axis(layer: int) -> int:
-    """Where a layer's inputs have the examples: the data lie example by example, all else feature by feature."""
+    """Axis of the examples in a layer's inputs: the data lie example by example, all else feature by feature."""
     return 1 if layer else 0
 
 

@@ -1,4 +1,4 @@
-"""Whether a network's confidence can be trusted: reliability, and entropy under Monte-Carlo dropout."""
+"""Calibration charts: reliability, and entropy under Monte-Carlo dropout."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def reliability(bins: pd.DataFrame, arms: Sequence[Arm]) -> alt.LayerChart:
 
 
 def entropy(density: pd.DataFrame) -> alt.FacetChart:
-    """How uncertain sampled networks are, of answers that are right and of answers that are wrong.
+    """Entropy of sampled networks, for right and for wrong answers.
 
     Args:
         density: arm (as it is to be called), answer ("right" or "wrong"), entropy (the middle of a bin, in nats),

@@ -1,4 +1,4 @@
-"""Which class is taken for which: by the baseline, by an arm, and the difference."""
+"""Confusion matrices of the baseline and of an arm, and their difference."""
 
 from __future__ import annotations
 

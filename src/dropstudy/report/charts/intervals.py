@@ -1,4 +1,4 @@
-"""The verdict's picture: each arm's paired difference to the baseline as an interval against zero and the margin."""
+"""Chart of the verdict: each arm's paired difference to the baseline as an interval against zero and the margin."""
 
 from __future__ import annotations
 

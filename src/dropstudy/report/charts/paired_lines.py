@@ -1,4 +1,4 @@
-"""Seeds: each one a line from the baseline's test accuracy to an arm's."""
+"""Chart of paired seeds: each a line from the baseline's test accuracy to an arm's."""
 
 from __future__ import annotations
 

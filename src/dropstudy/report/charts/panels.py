@@ -25,7 +25,7 @@ _HEAD = 8
 
 
 class Grid(NamedTuple):
-    """How the panels stand: so many in a row; width and height of each, and what is beside it, in pixels."""
+    """Layout of the panels: number in a row; width, height and margin of each, in pixels."""
 
     columns: int
     width: int

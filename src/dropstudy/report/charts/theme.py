@@ -1,4 +1,4 @@
-"""How every chart looks and answers: line styles, type, axes, legends that isolate, zooming."""
+"""Theme of all charts: line styles, type, axes, legends that isolate, zooming."""
 
 from __future__ import annotations
 

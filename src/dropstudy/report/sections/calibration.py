@@ -1,4 +1,4 @@
-"""Section 7: whether confidence can be trusted."""
+"""Section 7: calibration."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def gap(source: Source) -> Section | None:
-    """From the running to the clean training accuracy, and from there to the test accuracy, arm by arm."""
+    """Steps from the running to the clean training accuracy, and on to the test accuracy, arm by arm."""
     blocks = []
     for shape in source.shapes:
         rows = gap_rows(source, shape)

@@ -1,4 +1,4 @@
-"""Connections of which nothing comes: closed, so that those who ask are answered whatever else is open."""
+"""Close idle connections, so that they cannot keep others from being served."""
 
 from __future__ import annotations
 

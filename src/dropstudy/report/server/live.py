@@ -1,4 +1,4 @@
-"""The page of a study that may be under way: made when asked for, and no more often than it is worth."""
+"""Live page of a running study: made on request, at a limited rate."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class LivePage:
 
 
 def _progress(source: Source) -> str:
-    """How far the study is, from what the page itself is made of: so the two cannot contradict each other."""
+    """Progress of the study, from the same snapshot as the page, so that the two agree."""
     finished, total = set(source.finals["key"]), len(source.runs)
     ended = sum(
         run.key in finished or source.status.get(run.key) in {"diverged", "failed"} for run in source.runs

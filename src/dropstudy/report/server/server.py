@@ -68,7 +68,7 @@ def _secret() -> str:
 
 @dataclass(frozen=True)
 class Doors:
-    """Where the page is found: below a token that lasts, and once by a ticket that leads there.
+    """Addresses of the page: below a lasting token, and once by a ticket that leads there.
 
     A browser is started with the ticket: what a process is started with, every user of the machine can read.
 

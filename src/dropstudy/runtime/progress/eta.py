@@ -1,4 +1,4 @@
-"""How fast runs go, and how long the others will take: from what epochs have taken so far."""
+"""Speed and time left of a running study, from the measured durations of its epochs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A study that trains in a notebook: one output that is kept up to date, in the place of hundreds.
+"""Progress in a notebook: one output that is updated in place.
 
 IPython is no dependency: whoever runs in a notebook has it loaded.
 """

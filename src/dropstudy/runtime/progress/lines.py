@@ -74,7 +74,7 @@ def announcement(
         runs: those that are still to be trained, one or more.
         folder: the study's.
         fallback: whether the data stand in for MNIST.
-        added: what the study grows by, as `growth.additions` says it.
+        added: what the study grows by, as `merge.additions` says it.
     """
     lines = [FALLBACK] if fallback else []
     lines += data.shapes(dataset)
@@ -121,7 +121,7 @@ def run_ended(run: Run, status: str, cause: str) -> str:
 
 
 def inside_epoch(run: Run, done: int) -> str:
-    """How far a run's epoch is, `done` steps from the run's start."""
+    """Progress within a run's epoch, `done` steps from the run's start."""
     epochs, steps = divmod(done, run.shape.steps)
     return (
         f"Epoch {epochs + 1}/{run.epochs} [{run.arm.name}, seed {run.seed}]: "

@@ -1,4 +1,4 @@
-"""How far a study is: what each arm has of its runs, while they train and afterwards."""
+"""Status of a study: progress of each arm's runs, while they train and afterwards."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ArmStanding:
-    """How far the runs of one arm and shape are.
+    """Progress of the runs of one arm and shape.
 
     Args:
         arm: the arm's name.
@@ -123,7 +123,7 @@ def accuracy_words(accuracies: Sequence[float]) -> str:
 
 
 def run_words(standing: Standing) -> str:
-    """How far one run is: "seed 3: epoch 4/5, 97.90%"."""
+    """Progress of one run in words: "seed 3: epoch 4/5, 97.90%"."""
     run: Run = standing.run
     if standing.last is None:
         return f"seed {run.seed}: first epoch"

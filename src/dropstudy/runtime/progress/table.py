@@ -258,7 +258,7 @@ class LiveTable:
 
 
 def _widths(cells: dict[str, list[str]], width: int) -> dict[str, int]:
-    """How wide each column is for which there is room; one whose numbers are cut off is worse than one not there.
+    """Widths of the columns that fit; a column whose numbers would be cut off is left out.
 
     The names of arms and what runs stand at give way first, since what is left of them still says something.
     """

@@ -708,7 +708,7 @@ def test_lanes_at_different_epochs_go_on_apart(open_study, side_by_side):
 
 
 class Group:
-    """In place of `engine.mlp.train.train_group`: remembers who was side by side, and raises where somebody is in it."""
+    """In place of `train.train_group`: remembers who was side by side, and raises where somebody is in it."""
 
     def __init__(self, troubled, error, *, alone=True):
         self.sizes, self.troubled, self.error, self.alone = [], troubled, error, alone

@@ -47,7 +47,7 @@ def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> McNemar:
 
 
 def right_answers(confidence: NDArray[np.floating], likelihood: NDArray[np.floating]) -> NDArray[np.bool_]:
-    """Mask of examples that a run got right, by the probabilities of its answer and of the true class, each (examples,).
+    """Mask of right answers, from the probabilities of the answer and of the true class, each (examples,).
 
     Right where the two are one number. Kept as float16, two classes that share the highest probability to three digits
     look alike; that is an example in some hundred thousand.

@@ -110,6 +110,6 @@ def looks(have: int, most: int) -> Iterator[int]:
 
 
 def more_seeds(seeds: tuple[int, ...], count: int, *, unlike: tuple[int, ...] = ()) -> tuple[int, ...]:
-    """As many seeds as asked for: those given, then the lowest numbers above all of them and above all of `unlike`."""
+    """Return the number of seeds asked for: those given, then the lowest numbers above them and above `unlike`."""
     first = 1 + max((*seeds, *unlike), default=-1)
     return (*seeds, *range(first, first + count - len(seeds)))

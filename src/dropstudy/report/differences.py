@@ -18,7 +18,7 @@ COLUMNS = ("arm", "n", "mean", "low", "high", "all_low", "all_high")
 
 
 def fresh_differences(source: Source, shape: tuple[str, int]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """As `differences`, of the studies on fresh seeds that confirm a shape; their arms are called so."""
+    """Differences, as `differences`, of the studies that confirm a shape on fresh seeds; their arms' names say so."""
     tables = [differences(study, shape) for study in source.confirmations if shape in study.shapes]
     parts = [
         [table.assign(arm=[f"{arm}{FRESH}" for arm in table["arm"]]) for table in pair] for pair in tables

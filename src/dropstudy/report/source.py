@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from dropstudy.store.reader import ResultFiles, Standing
 
 COLUMNS = ("key", "arm", "rate", *SHAPE, "seed", "test_loss", "test_accuracy", "brier", "device")
-"""Of `Source.finals`; more may follow."""
+"""Columns of `Source.finals`; more may follow."""
 
 MOST_NAMED = 3
 """Damaged files that are named one by one."""
@@ -230,7 +230,7 @@ class Source:
         return {name: np.stack([one[name] for one in read]) for name in read[0]}
 
     def answers(self, arm: str, hidden: str, train_size: int, seed: int) -> dict[str, NDArray[Any]] | None:
-        """As `predictions`, of one run by what it is, (n,) each."""
+        """Predictions, as `predictions`, of one run, (n,) each."""
         run = self._by_place.get((arm, hidden, train_size, seed))
         return None if run is None else self._result("predictions", run)
 

@@ -12,7 +12,7 @@ from dropstudy.data.cache import code_folder, is_intact, keep
 from dropstudy.report.charts.render import apart
 
 FOLDER = "scripts"
-"""Of the cache."""
+"""Folder of the cache."""
 
 _SNIPPET = "window.vegaEmbed = vegaEmbed;"
 

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     Split = Callable[[Run], tuple[NDArray[np.int32], NDArray[np.int32] | None]]
 
 MOST_TRIES = 3
-"""How often a segment is given to a worker before its run is called failed."""
+"""Attempts at a segment before its run has failed."""
 
 BETWEEN_COMMITS = 5.0
 """Wait before the next commit, in durations of the last one: commits take at most a sixth of wall time."""
@@ -54,7 +54,7 @@ _CAUSE = 300  # characters of an error's message that fit in a table; the traceb
 
 
 class Listener(Protocol):
-    """Told what happens while runs train."""
+    """Listener to the events of training."""
 
     def epoch(self, run: Run, row: EpochMetrics) -> None:
         """A run has finished an epoch."""
@@ -163,13 +163,13 @@ class _Training:
     worker_count: int
     keep_weights: bool
     ready: list[_Work] = field(default_factory=list)
-    """What may be handed out of groups that have begun, in their order."""
+    """Segments of running groups that may be dispatched, in order of the groups."""
     active: dict[Future[tuple[SegmentResult, ...]], _Work] = field(default_factory=dict)
     kept: dict[str, tuple[Run, SegmentResult]] = field(default_factory=dict)
-    """What is to be committed, by the run's key."""
+    """Results that are not committed yet, by the run's key."""
     bytes_kept: int = 0
     due: float = 0.0
-    """When it is to be, by the monotonic clock."""
+    """Time of the next commit, by the monotonic clock."""
     patience: Patience = field(default_factory=Patience)
 
     def __post_init__(self) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dropstudy.core.types import Run, Segment, SegmentResult
 
 SECONDS = 4.0
-"""How long a segment should last: what a kill can lose, and how often epoch lines move."""
+"""Target duration of a segment: bounds what a kill can lose, and sets how often epoch lines move."""
 
 OVERHEAD = 0.03
 """The share of a segment's time that handing it over and taking it back may cost; beyond it, segments last longer."""

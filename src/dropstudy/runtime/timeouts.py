@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dropstudy.core.types import Segment, Shape
 
 TIMES = 20.0
-"""How many times longer than expected a segment may take: other programs come and go, memory is swapped out."""
+"""Factor over the expected time that a segment may take: other programs run too, and memory is swapped out."""
 
 AT_LEAST = 60.0
 """Seconds that every segment has."""

@@ -29,7 +29,7 @@ TELL_AFTER = 30.0
 """Seconds of silence that are told of; those twice as long, four times and so on are told of again."""
 
 TELL_TIMES = 3.0
-"""How many times longer than expected segments take, where that is known, until they are told of."""
+"""Factor over the expected time of segments, where it is known, after which they are reported."""
 
 LOOK = 1.0
 """Seconds between looks."""

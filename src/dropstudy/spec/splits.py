@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dropstudy.core.types import StudySpec
 
 FIXED_SEED = 0
-"""Whose split every seed has where the validation split is fixed."""
+"""Seed of the split that all seeds share where the validation split is fixed."""
 
 _NAMED = 3  # classes
 

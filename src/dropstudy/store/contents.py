@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from dropstudy.core.types import StudySpec
 
 _NOT_OURS = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
-"""What comes of reading JSON or TOML that is none, or holds something else than ours."""
+"""Errors from reading JSON or TOML that is invalid or has unexpected content."""
 
 
 def run_of(text: str) -> Run:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 DATABASE = "study.db"
 JOURNAL = f"{DATABASE}-journal"
 RESULTS = ("weights", "predictions")
-"""What a finished run leaves."""
+"""Files that a finished run leaves."""
 
 FOLDERS = (*RESULTS, "checkpoints", "tracebacks")
 FIGURES = "figures"
@@ -38,7 +38,7 @@ FIGURE = re.compile(
 """Names of a report's figures and of their numbers: no others are read or removed."""
 
 WRITTEN = ("history.csv", "runs.csv", "summary.csv", "conclusion.txt", "report.html", "report.stamp")
-"""What a report writes beside its figures."""
+"""Files that a report writes beside its figures."""
 
 CONFIRMATION = "confirmation"
 """The folder inside a study's that holds the studies which confirm it, or the one that does."""

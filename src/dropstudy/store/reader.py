@@ -217,7 +217,7 @@ class Records:
         return {key: tuple(EpochMetrics(*row) for row in rows) for key, rows in self.history_rows().items()}
 
     def history_rows(self) -> dict[str, list[tuple[Any, ...]]]:
-        """As `histories`, each row a plain tuple in the order of the fields of `EpochMetrics`."""
+        """Histories, as `histories`, each row a plain tuple in the order of the fields of `EpochMetrics`."""
         return self._history_rows("")
 
     def progress(self, key: str) -> tuple[int, dict[str, NDArray[Any]] | None]:

@@ -35,7 +35,7 @@ __all__ = ["DATABASE", "Standing", "Store"]
 _columns = attrgetter(*HISTORY)
 
 WEIGHTS = "weights/"
-"""What the names of the weights begin with in a state; the moments' begin otherwise."""
+"""Prefix of the names of the weights in a state; the moments have others."""
 
 _FILES_DUE = "files_due"
 """Fact: files of runs that were taken out of the study, which a kill may have left behind."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 BINS = 15
-"""Of equal width, as in Guo, Pleiss, Sun, Weinberger 2017 ("On Calibration of Modern Neural Networks")."""
+"""Bins of equal width, as in Guo, Pleiss, Sun, Weinberger 2017 ("On Calibration of Modern Neural Networks")."""
 
 
 def reliability_bins(confidence: ArrayLike, right: ArrayLike, bins: int = BINS) -> pd.DataFrame:

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 RESAMPLES = 20_000
 _SEED = 20_140_601
+"""Seed of every bootstrap here: the same differences give the same interval."""
 _SURE = 1_000.0
-"""Of |t|, from where on the limit is right to 4 digits and more; scipy's noncentral t is no number from 100,000 on."""
-"""Of every bootstrap here: the same differences give the same interval."""
+"""Value of |t| above which the limit is right to 4 digits; scipy's noncentral t is NaN from 100,000 on."""
 
 
 def paired_t(differences: NDArray[np.float64], level: float = 0.95) -> Estimate:

@@ -23,8 +23,8 @@ LEVEL = 0.05
 studies with an effect of the margin or more says "equivalent" of an arm that has it."""
 
 EQUIVALENCE = LEVEL / 2
-"""Of the two one-sided tests: half of LEVEL, so that "equivalent" takes the 95% interval, not the 90% one, inside the
-margin. At 5%, with skewed differences and few seeds, nine in a hundred arms at the margin were called equivalent."""
+"""Level of each of the two one-sided tests: half of LEVEL. So "equivalent" needs the 95% interval inside the
+margin, not the 90% one. At 5%, with skewed differences and few seeds, nine in a hundred arms at the margin were called equivalent."""
 
 SEEDS = 6
 """Below it no verdict: the exact sign-flip test's smallest two-sided p is 2 / 2^n, above 0.05 at 5 pairs."""

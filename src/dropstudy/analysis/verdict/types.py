@@ -25,7 +25,7 @@ Decision = Literal[
 DECIDED: frozenset[Decision] = frozenset({"helps", "hurts", "equivalent"})
 
 Protocol = Literal["final", "best"]
-"""Whose weights are tested: those of the last epoch, or of each run's epoch of lowest validation loss."""
+"""Weights that are tested: those of the last epoch, or of each run's epoch of lowest validation loss."""
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ SOURCES = tuple(Path(__file__).parent / name for name in ("kernels.cc", "packing
 _COMPILERS = ("c++", "g++", "clang++")
 _FLAGS = ("-O3", "-std=c++17", "-shared", "-fPIC", "-w")
 FOLDER = "kernels"
-"""Of the cache, for libraries."""
+"""Folder of the cache, for libraries."""
 
 _PATIENCE = 120.0  # seconds; it takes about five
 
@@ -70,7 +70,7 @@ def kernels() -> Kernels:
 
 
 _failed: dict[tuple[str, Path], str] = {}
-"""What failed once takes as long to fail again, so it is not tried again."""
+"""Remembers a failed build, since a second attempt would take as long and fail too."""
 
 
 def _obstacle_to_making(compiler: str, path: Path) -> str:

@@ -107,7 +107,7 @@ def side_by_side(
 def losses_side_by_side(
     history: pd.DataFrame, arms: Sequence[Arm], *, watches_test: bool, subtitle: str = ""
 ) -> alt.VConcatChart:
-    """As `side_by_side`, of the losses in nats."""
+    """Chart as `side_by_side`, of the losses in nats."""
     series = (*LOSSES[:2], LOSSES[2] if watches_test else VALIDATION_LOSS)
     history = history[history["arm"].isin([arm.name for arm in arms])]
     curves = learning_curves(history, [s.metric for s in series])

@@ -24,7 +24,7 @@ SOLID, DASHED = (1, 0), (5, 3)
 BAND_OPACITY = 0.18
 
 SIGNED = "datum.value == 0 ? '0' : format(datum.value, '+.2~f')"
-"""How an axis of differences is labelled."""
+"""Labels of an axis of differences."""
 
 _MOST_TICKS = 60
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from dropstudy.report.source import Source
 
 TONES = {"helps": "good", "hurts": "bad", "equivalent": "even"}
-"""Of the page's head, by decision; all others are open."""
+"""Marks in the page's head, by decision; all others are open."""
 
 
 def verdict(source: Source) -> Section:

@@ -141,7 +141,7 @@ class Pace:
         return max(0.0, left - min(self._untold(self._clock()), late))
 
     def rate_of_the_rest(self) -> float | None:
-        """As `rate`, where the time left agrees with it; None where runs of other shapes are to come."""
+        """Rate as `rate`, where the time left agrees with it; None where runs of other shapes are queued."""
         rate, left = self.rate(), self.seconds_left()
         if rate is None or left is None:
             return None

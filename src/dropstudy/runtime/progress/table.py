@@ -45,7 +45,7 @@ _SHARE_OF_NAMES = 5
 """Names of arms are shortened to a fifth of the window, and to so many columns, before another column goes."""
 
 _ONE_RUN = len("seed 0: epoch 100/300, 98.00%")
-"""What runs stand at is cut off after so much before the column goes: one run is told whole."""
+"""Longest text of current progress before it is cut off; one run fits whole."""
 
 _DISPENSABLE = ("done", "begun", "failed", "to come", "stands at")
 """Columns that go, the last first, where a window is too narrow for all."""

@@ -24,7 +24,9 @@ studies with an effect of the margin or more says "equivalent" of an arm that ha
 
 EQUIVALENCE = LEVEL / 2
 """Level of each of the two one-sided tests: half of LEVEL. So "equivalent" needs the 95% interval inside the
-margin, not the 90% one. At 5%, with skewed differences and few seeds, nine in a hundred arms at the margin were called equivalent."""
+margin, not the 90% one.
+
+At 5%, with skewed differences and few seeds, nine in a hundred arms at the margin were called equivalent."""
 
 SEEDS = 6
 """Below it no verdict: the exact sign-flip test's smallest two-sided p is 2 / 2^n, above 0.05 at 5 pairs."""

@@ -634,4 +634,22 @@ def test_runs_of_a_network_that_has_not_begun_are_not_counted_with_another():
     rows = [(arm.name, *place[:2], seed, place[2]) for place in places for arm in ARMS for seed in range(6)]
     outcomes = pd.DataFrame(rows, columns=["arm", "hidden", "train_size", "seed", "status"])
     verdict = verdict_of(ARMS, {"no dropout": flat(6), "dropout 0.5": around(1, 6)}, outcomes=outcomes)
-    assert [scores.failed for scores in verdict.shapes[0].arms] == [0, 0]
+    assert [[scores.failed for scores in shape.arms] for shape in verdict.shapes] == [[0, 0], [6, 6]]
+    assert "Hidden layers 4, 50,000 training examples: No run finished" in str(verdict)
+
+
+def test_networks_of_which_no_run_has_an_epoch_each_have_their_runs():
+    history, finals = (
+        frame.iloc[:0] for frame in tables(ARMS, {"no dropout": flat(2), "dropout 0.5": flat(2)})
+    )
+    places = [("512-512", "failed"), ("4", "pending")]
+    rows = [
+        (arm.name, hidden, 500, seed, status) for hidden, status in places for arm in ARMS for seed in (0, 1)
+    ]
+    outcomes = pd.DataFrame(rows, columns=["arm", "hidden", "train_size", "seed", "status"])
+    verdict = give_verdict(history, finals, ARMS, watches_test=False, outcomes=outcomes)
+    assert [(shape.hidden, shape.train_size) for shape in verdict.shapes] == [("512-512", 500), ("4", 500)]
+    counts = [[(scores.failed, scores.missing) for scores in shape.arms] for shape in verdict.shapes]
+    assert counts == [[(2, 0), (2, 0)], [(0, 2), (0, 2)]]
+    assert "2 runs of 'no dropout' failed, 2 runs of 'dropout 0.5' failed" in str(verdict)
+    assert "2 runs of 'no dropout' are not finished, 2 runs of 'dropout 0.5' are not finished" in str(verdict)

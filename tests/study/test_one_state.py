@@ -26,7 +26,7 @@ from dropstudy.errors import RunsFailed
 from dropstudy.report.sections.runs import run_table
 from dropstudy.report.sections.verdict import verdict as section
 from dropstudy.report.source import read
-from dropstudy.report.tables import summary_table
+from dropstudy.report.tables import shape_title, summary_table
 from dropstudy.report.write import conclusion
 from dropstudy.spec.study_file import parse_spec
 from dropstudy.store import directory
@@ -58,6 +58,7 @@ def studies(draw):
         "data": "digits",
         "rates": rates,
         "hidden": draw(st.sampled_from([[2], [[2], [3]]])),
+        "train_sizes": draw(st.sampled_from([None, [20, "all"]])),
         "epochs": EPOCHS,
         "batch_size": 16,
         "precision": "float32",
@@ -69,7 +70,8 @@ def studies(draw):
         "spec": {name: value for name, value in spec.items() if value is not None},
         "test": draw(st.sampled_from([1, 4, 40, 1000])),
         "answers": draw(st.sampled_from(["all right", "alike", "by arm", "by chance"])),
-        "mishaps": draw(st.sampled_from([0.0, 0.0, 0.2, 0.9])),
+        "mishaps": draw(st.sampled_from([0.0, 0.0, 0.2, 0.9, 1.0])),
+        "begun": draw(st.booleans()),
         "later margin": draw(st.sampled_from([None, None, 0.3])),
         "fresh": draw(st.booleans()),
         "seed": draw(st.integers(0, 2**32 - 1)),
@@ -82,6 +84,8 @@ def write_study(where, spec, data, study, draws):
     with Store(where, write=True) as store:
         for run in store.runs():
             luck = draws.random()
+            if study["mishaps"] and not study["begun"] and run.shape.layers == "2":
+                luck *= 2 / 3  # no run of this network has an epoch
             if luck < study["mishaps"] / 3:
                 continue
             if luck < 2 * study["mishaps"] / 3:
@@ -128,7 +132,14 @@ def made(study):
         spec = write_study(inside, spec, data, study, draws)
         if study["fresh"] and len(spec.arms) > 1:
             seeds = tuple(range(100, 100 + len(spec.seeds)))
-            fresh = replace(spec, name="fresh", arms=spec.arms[:2], hidden=spec.hidden[:1], seeds=seeds)
+            fresh = replace(
+                spec,
+                name="fresh",
+                arms=spec.arms[:2],
+                hidden=spec.hidden[:1],
+                train_sizes=spec.train_sizes[-1:],
+                seeds=seeds,
+            )
             write_study(inside / directory.CONFIRMATION, fresh, data, study, draws)
         if study["later margin"]:
             directory.set_margin(inside, study["later margin"])
@@ -179,6 +190,7 @@ def test_all_that_is_said_of_a_study_is_made_of_one_object(study):
         hold_numbers(now, page, told)
         hold_sentences(now, [*verdict.sentences, text, page.verdict.certainty])
         hold_claims(now)
+        hold_shapes(now)
         hold_tables(now)
         hold_export(now)
 
@@ -249,13 +261,6 @@ def hold_claims(now):
             assert shape.decision in {"too few seeds", "diverged", "nothing to compare"}
             assert not re.search(r"\b(helps|hurts|equivalent|Confirmed)\b", shape.headline)
         assert shape.chosen is None or not now.spec.watches_test
-        assert {scores.arm for scores in shape.arms} == {arm.name for arm in now.arms}
-        here = now.outcomes["hidden"].isin({shape.hidden} if shape.hidden else set(now.outcomes["hidden"]))
-        counts = now.outcomes[here].groupby(["arm", "status"]).size()
-        for scores in shape.arms:
-            assert len(scores.seeds) == counts.get((scores.arm, "done"), 0)
-            assert scores.failed == counts.get((scores.arm, "failed"), 0)
-            assert scores.diverged == counts.get((scores.arm, "diverged"), 0)
     decided = {shape.decision for shape in now.verdict.shapes}
     assert len(decided) != 1 or now.verdict.decision in decided
     confirmed = re.search(r"\bConfirmed on (\d+) fresh", now.verdict.headline)
@@ -268,18 +273,38 @@ def hold_claims(now):
         )
 
 
+def hold_shapes(now):
+    """Every network and training size of the plan is there, with its own runs and no others."""
+    shapes = [(shape.hidden, shape.train_size) for shape in now.verdict.shapes]
+    assert tuple(shapes) == now.shapes
+    assert list(dict.fromkeys((s.hidden, s.train_size) for s in now.summaries)) == shapes
+    if len(shapes) > 1:
+        assert all(shape_title(*shape) in str(now.verdict) for shape in shapes)
+    for shape in now.verdict.shapes:
+        assert {scores.arm for scores in shape.arms} == {arm.name for arm in now.arms}
+        rows = now.of_shape(now.outcomes, (shape.hidden, shape.train_size))
+        counts = rows.groupby(["arm", "status"]).size()
+        for scores in shape.arms:
+            assert len(scores.seeds) == counts.get((scores.arm, "done"), 0)
+            assert scores.failed == counts.get((scores.arm, "failed"), 0)
+            assert scores.diverged == counts.get((scores.arm, "diverged"), 0)
+            ended = len(scores.seeds) + scores.failed + scores.diverged
+            assert scores.missing == counts[scores.arm].sum() - ended
+
+
 def hold_tables(now):
     """The tables that a report writes have the runs and means of the same object."""
     runs = run_table(now)
     assert runs["status"].to_list() == [standing.status for standing in now.standings]
     means = {
-        (scores.arm, shape.hidden): scores.mean.value
+        (scores.arm, shape.hidden, shape.train_size): scores.mean.value
         for shape in now.verdict.shapes
         for scores in shape.arms
         if scores.seeds
     }
     table = summary_table(now.summaries)
-    found = dict(zip(zip(table["arm"], table["hidden"], strict=True), table["test_accuracy"], strict=True))
+    columns = ["arm", "hidden", "train_size", "test_accuracy"]
+    found = {tuple(place): mean for *place, mean in table[columns].itertuples(index=False, name=None)}
     assert {place: mean for place, mean in found.items() if mean == mean} == pytest.approx(means)  # noqa: PLR0124 - not a number
 
 

@@ -40,8 +40,7 @@ def differences(source: Source, shape: tuple[str, int]) -> tuple[pd.DataFrame, p
         agree.
     """
     labels = charts.arm_labels(source.arms)
-    told = source.shape_verdict(shape)
-    compared = [comparison for comparison in told.comparisons if comparison.n] if told else []
+    compared = [comparison for comparison in source.shape_verdict(shape).comparisons if comparison.n]
     rows = [
         (
             labels[c.arm],

@@ -147,7 +147,7 @@ class Source:
     @cached_property
     def summaries(self) -> tuple[stats.ArmSummary, ...]:
         """Summary of the finished runs of each arm, shape by shape."""
-        return stats.summarise(self.history, self.finals, self.arms)
+        return stats.summarise(self.history, self.finals, self.arms, self.outcomes)
 
     @cached_property
     def outcomes(self) -> pd.DataFrame:
@@ -155,10 +155,9 @@ class Source:
         rows = [(s.run.arm.name, *_shape(s.run), s.run.seed, s.status) for s in self.standings]
         return pd.DataFrame(rows, columns=["arm", *SHAPE, "seed", "status"])
 
-    def shape_verdict(self, shape: tuple[str, int]) -> ShapeVerdict | None:
-        """Verdict of one shape; None where nothing of it has been recorded."""
-        told = [s for s in self.verdict.shapes if (s.hidden, s.train_size) == shape]
-        return told[0] if told else None
+    def shape_verdict(self, shape: tuple[str, int]) -> ShapeVerdict:
+        """Verdict of one shape."""
+        return next(s for s in self.verdict.shapes if (s.hidden, s.train_size) == shape)
 
     def featured(self, shape: tuple[str, int]) -> Arm | None:
         """The arm to set beside the baseline, at a shape.
@@ -167,8 +166,8 @@ class Source:
         other arm shares a seed with the baseline.
         """
         told = self.shape_verdict(shape)
-        compared = [c for c in told.comparisons if c.n] if told else []
-        if told is None or not compared:
+        compared = [c for c in told.comparisons if c.n]
+        if not compared:
             return None
         chosen = [c for c in compared if c.arm == told.chosen]
         name = (chosen[0] if chosen else max(compared, key=lambda c: c.difference.value)).arm

@@ -138,32 +138,42 @@ def mean_over_seeds(values: ArrayLike) -> Mean:
     )
 
 
-def summarise(history: pd.DataFrame, finals: pd.DataFrame, arms: Sequence[Arm]) -> tuple[ArmSummary, ...]:
+def summarise(
+    history: pd.DataFrame, finals: pd.DataFrame, arms: Sequence[Arm], planned: pd.DataFrame | None = None
+) -> tuple[ArmSummary, ...]:
     """One summary per shape and arm: shapes as `by_shape` gives them, arms in the order of `arms`.
 
     Args:
         history: one row per arm, shape, seed and epoch, columns of `EpochMetrics`.
         finals: one row per finished run: arm, rate, shape, seed, test_loss, test_accuracy, brier.
         arms: the study's arms, baseline first.
+        planned: as for `by_shape`.
     """
     return tuple(
         _summarise_arm(rows, done, arm, shape)
-        for shape, rows, done in by_shape(history, finals)
+        for shape, rows, done in by_shape(history, finals, planned)
         for arm in arms
     )
 
 
 def by_shape(
-    history: pd.DataFrame, finals: pd.DataFrame
+    history: pd.DataFrame, finals: pd.DataFrame, planned: pd.DataFrame | None = None
 ) -> list[tuple[tuple[str, int], pd.DataFrame, pd.DataFrame]]:
-    """Both tables cut into shapes, in the order of the history's rows: (hidden, train_size), history, finals.
+    """Both tables cut into shapes: (hidden, train_size), history, finals.
 
-    Tables that do not tell shapes apart, or are empty, are one shape, ("", 0).
+    Tables that do not tell shapes apart, or are empty with nothing planned, are one shape, ("", 0).
+
+    Args:
+        history: one row per arm, shape, seed and epoch.
+        finals: one row per finished run.
+        planned: a table with hidden and train_size of every run planned. Its shapes are then those returned, in its
+            order, those that nothing is recorded of among them; else they are the history's, in the order of its rows.
     """
     columns = list(SHAPE)
-    if history.empty or not set(columns) <= set(history.columns):
+    told = history if planned is None else planned
+    if told.empty or not set(columns) <= set(history.columns):
         return [(("", 0), history, finals)]
-    shapes = history[columns].drop_duplicates().itertuples(index=False, name=None)
+    shapes = told[columns].drop_duplicates().itertuples(index=False, name=None)
     return [
         ((hidden, train_size), _of_shape(history, hidden, train_size), _of_shape(finals, hidden, train_size))
         for hidden, train_size in shapes

@@ -55,16 +55,16 @@ def give_verdict(
         looks: numbers of seeds at which the verdict may have been looked at before more were added. With any, decisions
             rest on always-valid intervals.
         most_seeds: seeds up to which they are to be added until a decision; None where they are not.
-        outcomes: arm, hidden, train_size, seed and status of every run planned.
+        outcomes: arm, hidden, train_size, seed and status of every run planned. With it, a shape that nothing is
+            recorded of has its part in the verdict too.
         predictions: of (arm, hidden, train_size, seed) the `confidence` and `likelihood` of every test example, or None
             where they are not there; `labels` besides says whether all are one class.
         test_examples: how many there are, where no predictions say so.
     """
-    parts = by_shape(history, finals)
     shapes = []
-    for (hidden, train_size), rows, done in parts:
+    for (hidden, train_size), rows, done in by_shape(history, finals, outcomes):
         of_shape = outcomes
-        if outcomes is not None and hidden:  # runs of a shape that has not begun are not this one's
+        if outcomes is not None and hidden:
             of_shape = outcomes[(outcomes["hidden"] == hidden) & (outcomes["train_size"] == train_size)]
         shapes.append(
             _shape_verdict(

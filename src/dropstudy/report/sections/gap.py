@@ -48,9 +48,9 @@ def gap_rows(source: Source, shape: tuple[str, int]) -> pd.DataFrame:
     """
     told = source.shape_verdict(shape)
     labels = charts.arm_labels(source.arms)
-    tests = {scores.arm: 100 * scores.mean.value for scores in told.arms} if told else {}
+    tests = {scores.arm: 100 * scores.mean.value for scores in told.arms}
     rows = []
-    for part in told.gaps if told else ():
+    for part in told.gaps:
         if not part.artefact.known or not part.true.known:
             continue
         test = tests[part.arm]

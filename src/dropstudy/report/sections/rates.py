@@ -111,11 +111,10 @@ def _chosen(source: Source, family: list[Arm]) -> dict[str, float]:
     """The rate chosen on validation data, by shape as the chart calls it; none where the test set was watched."""
     rates = {arm.name: arm.rate for arm in family}
     several = len(source.shapes) > 1
-    told = {shape: source.shape_verdict(shape) for shape in source.shapes}
     return {
-        shape_words(shape) if several else "all": rates[verdict.chosen]
-        for shape, verdict in told.items()
-        if verdict is not None and verdict.chosen in rates
+        shape_words(shape) if several else "all": rates[chosen]
+        for shape in source.shapes
+        if (chosen := source.shape_verdict(shape).chosen) in rates
     }
 
 

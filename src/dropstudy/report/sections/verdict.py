@@ -56,7 +56,7 @@ def _certainty(source: Source) -> str:
     if len(source.shapes) != 1:
         return ""
     arm, shape = source.featured(source.shapes[0]), source.shape_verdict(source.shapes[0])
-    if arm is None or shape is None:
+    if arm is None:
         return ""
     compared = next(c for c in shape.comparisons if c.arm == arm.name)
     if compared.n < SEEDS or not compared.deciding.known:
@@ -71,8 +71,8 @@ def _certainty(source: Source) -> str:
 
 def _label(source: Source, shape: tuple[str, int]) -> str:
     """Name of the interval that decides at a shape."""
-    told = source.shape_verdict(shape)
-    labels = [c.deciding_label for c in told.comparisons if c.n >= SEEDS] if told else []
+    comparisons = source.shape_verdict(shape).comparisons
+    labels = [c.deciding_label for c in comparisons if c.n >= SEEDS]
     return labels[0] if labels else "95% interval"
 
 

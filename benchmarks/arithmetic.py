@@ -43,7 +43,7 @@ Rates = dict[str, dict[str, float]]
 
 @dataclass(frozen=True)
 class Arithmetic:
-    """What the machine multiplies at, in one precision.
+    """Measured speed of the machine's products, in one precision.
 
     Args:
         product: the fastest shape.
@@ -57,7 +57,7 @@ class Arithmetic:
 
     @property
     def seconds(self) -> float:
-        """Of one run-epoch."""
+        """Seconds of one run-epoch."""
         return epoch_flops() / self.rate
 
 

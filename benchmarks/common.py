@@ -1,4 +1,4 @@
-"""What the benchmark scripts share: the head of every result, the data, timed commands, medians and spreads."""
+"""Helpers of the benchmark scripts: the head of every result, the data, timed commands, medians and spreads."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ MEBIBYTE = 2**20
 
 @dataclass(frozen=True)
 class Taken:
-    """What a group took.
+    """Cost of a group.
 
     Args:
         seconds: of an epoch's steps, a run, each time.

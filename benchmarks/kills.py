@@ -125,7 +125,7 @@ def at_random_times(folder: Path, kills: int, seed: int) -> dict[str, Any]:
 
 
 def command(folder: Path) -> list[str]:
-    """What begins a study, and goes on with it: `dropstudy run` without the figures."""
+    """Command that begins a study, and goes on with it: `dropstudy run` without the figures."""
     return [sys.executable, "-c", SCRIPT, str(folder), json.dumps(SETTINGS)]
 
 

@@ -57,7 +57,7 @@ class StandIn(Executor):
 
 
 def train_group(segments: tuple[Segment, ...]) -> tuple[SegmentResult, ...]:
-    """What the engine promises, with made-up numbers."""
+    """Stand-in for the engine, with made-up numbers."""
     return tuple(map(_train, segments))
 
 
@@ -102,7 +102,7 @@ def _look_at_the_test_set(segment: Segment, draws: np.random.Generator) -> Final
 
 
 def settings(options: argparse.Namespace) -> dict[str, Any]:
-    """Of the study."""
+    """Settings of the study."""
     return {
         "data": options.data,
         "hidden": [int(width) for width in options.hidden.split(",")],
@@ -135,7 +135,7 @@ def act(step: str, folder: Path, options: argparse.Namespace) -> dict[str, float
 
 
 def most_memory() -> float:
-    """Of this process, in MB. Linux's own count: getrusage has that of the process that started it in it."""
+    """Peak memory of the process, in MB. Linux's own count: getrusage has that of the process that started it in it."""
     for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
         if line.startswith("VmHWM"):
             return int(line.split()[1]) / 1000
@@ -202,7 +202,7 @@ def main() -> None:
 
 
 def arguments() -> argparse.Namespace:
-    """Of the command line."""
+    """Arguments of the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--arms", type=int, default=100)
     parser.add_argument("--seeds", type=int, default=100)

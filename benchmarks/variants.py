@@ -43,7 +43,7 @@ AS_IT_IS, WITH_XLA = "as it is", "XLA's kernels alone"
 
 @dataclass(frozen=True)
 class Taken:
-    """What a variant took.
+    """Cost of a variant.
 
     Args:
         seconds: of each epoch but the first, which compiles.

@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 SETTINGS = ("--data", "digits", "--hidden", "16", "--epochs", "4", "--rates", "0,0.5", "--seeds", "3")
-"""Of the study that tests run: six runs of four epochs."""
+"""Size of the study that tests run: six runs of four epochs."""
 
 PATIENCE = 60  # seconds until a hang is called one
 

@@ -75,7 +75,7 @@ def grow(folder):
 
 
 def begin_with(folder, **settings):
-    """What comes before training in `Study.run`; the specification that comes of it."""
+    """Prepare training as `Study.run` does, and return the specification."""
     asked = read_spec("notebook", {"rates": [0, 0.5], "hidden": [16], **settings})
     spec = study_folder.agreed(folder, asked)
     dataset = stand_in_data()

@@ -10,7 +10,7 @@ from standin import AtOnce
 
 
 class Mishap(Exception):
-    """What a worker raises in a test."""
+    """Error that a worker raises in a test."""
 
 
 def train(segment):

@@ -1,4 +1,4 @@
-"""What the data tests share: a dataset small enough to write anew each time, and mirrors on this machine."""
+"""Helpers of the data tests: a dataset small enough to write anew each time, and mirrors on this machine."""
 
 import gzip
 import hashlib

@@ -1,4 +1,4 @@
-"""What a report is made from, out of tables that a test makes up; and studies that were trained in no time."""
+"""Sources of reports from tables that a test makes up; and studies that were trained in no time."""
 
 from dataclasses import replace
 

@@ -71,7 +71,7 @@ def first_state(run):
 
 
 def train(segment):
-    """What `train_segment` promises, from a rule in place of a gradient, step by step."""
+    """Stand-in for `train_segment`: results from a rule in place of a gradient, step by step."""
     run, state = segment.run, segment.state
     state = first_state(run) if state is None else state
     history = []

@@ -1,4 +1,4 @@
-"""Who is taken for what, who changes sides, what weights show, and their pictures: against scikit-learn and NumPy."""
+"""Confusion, examples that change sides, statistics of weights, and their charts: against scikit-learn and NumPy."""
 
 import base64
 import io

@@ -1,4 +1,4 @@
-"""What a verdict says, and when it says nothing."""
+"""Verdicts: their sentences, and when there is none."""
 
 import json
 import re

@@ -42,7 +42,7 @@ PROGRAM = (sys.executable, "-W", "error", "-m", "dropstudy")
 
 
 class Said:
-    """What a command printed, and its exit code."""
+    """Output of a command, and its exit code."""
 
     def __init__(self, code, out, err):
         self.code, self.out, self.err = code, out, err

@@ -160,7 +160,7 @@ def test_readers_see_the_old_file_or_the_new_one_and_never_half(tmp_path):
 
 @pytest.fixture
 def log(monkeypatch):
-    """What is synced and renamed, in order: the names of files and folders."""
+    """Log of syncs and renames, in order: the names of files and folders."""
     events = []
     sync, replace = os.fsync, os.replace
 

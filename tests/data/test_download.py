@@ -30,7 +30,7 @@ def get(folder, *mirrors, file=FILE):
 
 
 def kept(folder):
-    """What a download left in the folder, the lock aside."""
+    """Files that a download left in the folder, the lock aside."""
     return sorted(path.name for path in folder.iterdir() if path.name != ".lock")
 
 

@@ -20,7 +20,7 @@ PIXELS = (np.arange(3 * 4 * 5) * 37 % 256).astype(np.uint8).reshape(3, 4, 5)
 
 
 def profile(input_shape=SHAPE, white=255.0, scale=None, background=0.0, share=0.9, **changed):
-    """Of training data that reach from black to white; of features, where white is None."""
+    """Profile of training data that reach from black to white; of features, where white is None."""
     seen = {
         "dtype": "uint8",
         "shape": input_shape,

@@ -1,4 +1,4 @@
-"""What the charts hold and where their axes end, read from their Vega-Lite; and real picture files."""
+"""Charts: their data and the ends of their axes, read from their Vega-Lite; and real picture files."""
 
 import io
 from itertools import pairwise
@@ -38,7 +38,7 @@ def rows_of(spec, chart):
 
 
 def panels_of(spec):
-    """What draws the panels, a facet."""
+    """Facet that draws the panels."""
     return spec["vconcat"][0]
 
 

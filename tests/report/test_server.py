@@ -48,7 +48,7 @@ def serving(folder):
 
 
 def ask(port, path=PAGE, *, method="GET", host="127.0.0.1"):
-    """What comes back for a request whose path and host are sent as they are: status, headers, body."""
+    """Response to a request whose path and host are sent as they are: status, headers, body."""
     with socket.create_connection(("127.0.0.1", port), timeout=20) as channel:
         channel.sendall(f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
         answer = http.client.HTTPResponse(channel, method=method)

@@ -1,4 +1,4 @@
-"""What a study would take, said before it is trained, held against what it takes."""
+"""Dry runs: the estimated cost of a study against the real one."""
 
 import re
 import time

@@ -129,7 +129,7 @@ def busy_share(seconds):
 
 
 def no_room(*_args, **_kwargs):
-    """What the system says where a user may have no more processes."""
+    """Error of the system where a user may have no more processes."""
     raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
 

@@ -1,4 +1,4 @@
-"""What is taken out of a study is gone with its runs and files, and what stays can always go on."""
+"""Removal of parts of a study: their runs and files are gone, and the rest can always go on."""
 
 import shutil
 

@@ -121,7 +121,7 @@ class Terminal(io.StringIO):
 
 
 def drawn(table, width=120, height=40):
-    """What the terminal shows."""
+    """Text that the terminal shows."""
     console = Console(file=io.StringIO(), width=width, height=height)
     console.print(table.renderable())
     return console.file.getvalue()

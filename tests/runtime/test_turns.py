@@ -1,4 +1,4 @@
-"""Whose turn it is, and how long a study takes for it."""
+"""Scheduling order, and the time that a study takes with it."""
 
 import pytest
 from hypothesis import example, given, settings

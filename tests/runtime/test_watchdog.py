@@ -65,7 +65,7 @@ def under_way(*names, running=True):
 
 
 def told(watch, clock, active, seconds):
-    """What is said, and at which second, while so many pass."""
+    """Messages with their seconds, while so many seconds pass."""
     said = []
     for second in range(1, seconds + 1):
         clock.now += LOOK

@@ -1,4 +1,4 @@
-"""Who may write to a study: one at a time, whatever lies where the lock's files should be."""
+"""Lock of a study: one writer at a time, whatever lies where the lock's files should be."""
 
 import os
 import socket

@@ -16,7 +16,7 @@ from dropstudy.store.diff import compare
 from dropstudy.store.store import Store
 
 NAME = "Übung 学習 'a' \"b\" $HOME 🎲"
-"""Of the folder: with blanks, quotes and letters of all kinds."""
+"""Name of the folder: with blanks, quotes and letters of all kinds."""
 
 
 @pytest.fixture(scope="module")

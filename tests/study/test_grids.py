@@ -28,7 +28,7 @@ class Watching(AtOnce):
 
     @property
     def trained(self):
-        """What was trained: arm, network, training size and seed of each run, once."""
+        """Runs that were trained: arm, network, training size and seed of each run, once."""
         return {
             (s.run.arm.name, s.run.shape.layers, s.run.shape.train_size, s.run.seed) for s in self.segments
         }
@@ -53,7 +53,7 @@ def trained_by(study):
 
 
 def everything(where):
-    """What a study's folder says of its runs, without the times."""
+    """Contents of a study's folder on its runs, without the times."""
     opened = Study.open(where)
     frame = opened.frame().drop(columns="seconds")
     return frame.sort_values(["arm", "hidden", "train_size", "seed", "epoch"], ignore_index=True)

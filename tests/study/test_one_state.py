@@ -96,7 +96,7 @@ def write_study(where, spec, data, study, draws):
 
 
 def result_of(run, data, study, draws, *, diverges):
-    """What training might have made of a run."""
+    """Result that training might have given for a run."""
     n = len(data.y_test)
     share = {
         "all right": 1.0,
@@ -149,7 +149,7 @@ def made(study):
 
 
 def printed(where, **flags):
-    """What `show` prints, as one line."""
+    """Output of `show`, as one line."""
     out = io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.suppress(RunsFailed):
         show(where, **flags)

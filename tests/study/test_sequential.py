@@ -46,7 +46,7 @@ def test_seeds_that_are_added_are_new(seeds, more, unlike):
 
 
 def ends(rng, effect, *, arms=1, margin=0.01):
-    """What a simulated study that is looked at until decided ends with, and at how many seeds."""
+    """End of a simulated study with looks until it is decided: its decision and number of seeds."""
     x = rng.normal(effect, 1, (BUDGET, arms))
     for n in looks(6, BUDGET):
         decisions = {test.decision for test in arm_tests(x[:n], margin=margin, always_valid=True)}

@@ -4,13 +4,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test coverage lint format bench clean
+.PHONY: run test test-slow test-all coverage lint format bench clean
 
 run: $(READY)  ## Train the notebook's two networks and say what they show
 	$(BIN)/dropstudy run notebook
 
-test: lint  ## Lint, types and all tests
-	$(BIN)/pytest --durations=10
+test: lint  ## Lint, types and the tests of every day; a test process for each core
+	$(BIN)/pytest -n auto -m "not slow"
+
+test-slow: $(READY)  ## The tests that take their time: kills, real browsers, whole studies
+	$(BIN)/pytest -n auto -m slow
+
+test-all: test test-slow  ## Everything, as CI runs it
 
 coverage: $(READY)  ## Which lines the tests reach; watching them makes the tests take a quarter longer
 	$(BIN)/pytest --cov --cov-report=term:skip-covered

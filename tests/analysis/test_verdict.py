@@ -31,6 +31,7 @@ def two(points, n=10, **more):
     return verdict_of(ARMS, {"no dropout": flat(n), "dropout 0.5": around(points, n, **more)})
 
 
+@pytest.mark.slow
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=9))
 @settings(max_examples=10, deadline=None)  # statsmodels collects garbage at each call
 def test_holm_is_statsmodels(p_values):
@@ -455,6 +456,7 @@ SCORES = st.dictionaries(
 )
 
 
+@pytest.mark.slow
 @given(st.data(), st.sampled_from([0.01, 0.1, 1.0, 50.0]), st.booleans(), st.sampled_from([(), (6, 8)]))
 @settings(max_examples=40, deadline=None)
 def test_no_verdict_claims_more_than_its_fields(data, margin, watches_test, looks):
@@ -538,6 +540,7 @@ def test_any_study_gets_a_verdict_in_whole_sentences(scores, watches_test, looks
     gap_cells(verdict.shapes[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "arms"), [(6, 1), (6, 9), (10, 3), (20, 1)])
 def test_false_verdicts_stay_within_their_error(n, arms):
     """No effect, and an effect of exactly the margin, in studies whose arms share a baseline; benchmarks have more."""

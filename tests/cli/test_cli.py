@@ -97,7 +97,7 @@ def real(*words, cache=None):
         check=False,
         capture_output=True,
         encoding="utf-8",
-        timeout=120,
+        timeout=400,
     )
 
 
@@ -182,6 +182,7 @@ def test_help_and_presets_import_nothing_that_is_slow():
     assert done.stdout.strip() == ""
 
 
+@pytest.mark.slow
 def test_a_finished_study_is_shown_without_an_array_framework(trained):
     script = (
         "import sys\n"
@@ -372,6 +373,7 @@ def test_quiet_prints_the_result_alone_but_never_hides_that_the_digits_stand_in(
 HOSTILE = ("[red]alert[/red]", "<b>bold</b>", "{0} %s \\n", "дропаут 😀", "-- help", "'; rm -rf $HOME; '")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick")
 def test_names_of_arms_are_printed_as_they_are(say, tmp_path):
     arms = "".join(
@@ -622,6 +624,7 @@ def test_a_wrong_input_is_told_in_one_line_and_ends_with_2(say, words, said):
     assert not Path("studies/notebook/study.toml").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -684,6 +687,7 @@ def test_a_real_process_tells_errors_on_standard_error_and_ends_with_2():
     assert one_line_error(Said(done.returncode, done.stdout, done.stderr), "rate (arm 1)")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick")
 def test_runs_that_fail_end_with_3_and_keep_the_others(say, monkeypatch):
     def fail(segment):
@@ -756,6 +760,7 @@ def gone(group):
     return False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_keeps_what_was_done_and_says_how_to_go_on(tmp_path, stop):
     folder = tmp_path / "a study"

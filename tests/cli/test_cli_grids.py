@@ -213,9 +213,10 @@ def read_little(words, where, lines):
     program.stdout.close()
     with program.stderr:
         error = program.stderr.read()
-    return program.wait(timeout=120), error
+    return program.wait(timeout=400), error
 
 
+@pytest.mark.slow
 def test_a_reader_that_closes_the_pipe_ends_a_command_without_a_word(tmp_path):
     words = ("run", *TINY, "--seeds", "2", "--workers", "1", "--out", "study")
     assert read_little(words, tmp_path, 3) == (1, "")
@@ -223,6 +224,7 @@ def test_a_reader_that_closes_the_pipe_ends_a_command_without_a_word(tmp_path):
         assert not Study.open(tmp_path / "study").finished
 
 
+@pytest.mark.slow
 def test_on_a_terminal_a_grid_is_a_table_and_the_result_comes_after_it(tmp_path):
     mine, theirs = pty.openpty()
     text = []
@@ -238,7 +240,7 @@ def test_on_a_terminal_a_grid_is_a_table_and_the_result_comes_after_it(tmp_path)
     listener.start()
     words = [*PROGRAM, "run", *TINY, "--seeds", "3", "--out", "study", "--workers", "1"]
     done = subprocess.run(  # noqa: S603 - our own program
-        words, cwd=tmp_path, stdout=theirs, stderr=subprocess.PIPE, check=False, timeout=120,
+        words, cwd=tmp_path, stdout=theirs, stderr=subprocess.PIPE, check=False, timeout=400,
         env={**os.environ, "TERM": "xterm", "COLUMNS": "100", "LINES": "40"},
     )  # fmt: skip
     os.close(theirs)

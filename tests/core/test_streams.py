@@ -63,6 +63,7 @@ def test_lines_tables_and_screens_are_made_without_a_stream_to_rely_on(monkeypat
     assert sys.stdout is stream
 
 
+@pytest.mark.slow
 @ODD
 def test_real_workers_start_whatever_the_streams_are(monkeypatch, make):
     for name in ("stdout", "stderr"):

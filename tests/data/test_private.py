@@ -175,6 +175,7 @@ def test_a_page_has_no_script_of_another_users(own_cache, monkeypatch):
     vega.vega.cache_clear()
 
 
+@pytest.mark.slow
 def test_whoever_trains_is_told_once(own_cache, tmp_path):
     cache.code_folder("kernels")
     own_cache.chmod(0o777)

@@ -39,6 +39,7 @@ def compiler(folder, name, script):
     return path
 
 
+@pytest.mark.slow
 @can_be_made
 def test_the_library_is_made_once_and_found_again(empty_cache):
     path = kernels().path

@@ -122,6 +122,7 @@ def test_rate_zero_is_relu_to_the_bit():
         assert np.array_equal(hidden(z, rate=0.0, noise=kind), jnp.maximum(z, 0))
 
 
+@pytest.mark.slow
 def test_evaluation_is_the_plain_network():
     rng = np.random.default_rng(1)
     params = network.init(3, (7, 5, 4, 3))
@@ -168,6 +169,7 @@ VARIANTS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("run", VARIANTS, ids=str)
 @pytest.mark.parametrize("widths", [(6,), (5, 4, 6)], ids=str)
 def test_gradients_equal_automatic_differentiation(run, widths):
@@ -182,6 +184,7 @@ def test_gradients_equal_automatic_differentiation(run, widths):
         assert np.allclose(a, b, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("run", [{}, {"rate": 0.5}, {"rate": 0.5, "activation": "tanh"}], ids=str)
 def test_gradients_equal_finite_differences(run):
     rng = np.random.default_rng(3)
@@ -205,6 +208,7 @@ def test_gradients_equal_finite_differences(run):
             assert float(gradient[place]) == pytest.approx(slope, rel=2e-4, abs=1e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rows", "rate"), [(1, 0.0), (7, 0.5), (15, 0.8)])
 def test_padding_changes_nothing(rows, rate):
     rng = np.random.default_rng(rows)

@@ -86,6 +86,7 @@ def distance(ours, theirs):
     return float(np.linalg.norm(np.asarray(ours) - theirs) / np.linalg.norm(theirs))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("either_kernels")
 def test_epochs_equal_those_of_keras(digits):
     run = run_on(digits, epochs=2)
@@ -126,6 +127,7 @@ def epoch_beside_keras(mnist, rows, hidden, seed, **changes):
 # formula that differs would part all three.
 
 
+@pytest.mark.slow
 @pytest.mark.mnist
 def test_the_notebooks_network_walks_with_keras(mnist_folder):
     mnist = load_dataset("mnist", data_dir=mnist_folder)
@@ -135,6 +137,7 @@ def test_the_notebooks_network_walks_with_keras(mnist_folder):
         assert ours == pytest.approx(theirs, rel=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.mnist
 def test_a_whole_epoch_of_mnist_equals_that_of_keras(mnist_folder):
     mnist = load_dataset("mnist", data_dir=mnist_folder)
@@ -144,6 +147,7 @@ def test_a_whole_epoch_of_mnist_equals_that_of_keras(mnist_folder):
         assert ours == pytest.approx(theirs, rel=2e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("either_kernels")
 @pytest.mark.mnist
 def test_a_whole_epoch_of_the_notebooks_network_with_tanh_equals_that_of_keras(mnist_folder):
@@ -168,6 +172,7 @@ def test_a_run_in_segments_is_the_run_in_one_to_the_bit(digits):
     assert second.final is None
 
 
+@pytest.mark.slow
 @given(cuts=st.sets(st.integers(1, 44), max_size=4), best=st.booleans())
 @settings(max_examples=8, deadline=None)
 def test_a_run_may_be_cut_at_any_step_and_is_the_same_to_the_bit(cuts, best):
@@ -199,6 +204,7 @@ def test_an_epochs_time_is_that_of_all_its_segments(digits):
     assert 1000 < second.history[0].seconds < 1100
 
 
+@pytest.mark.slow
 def test_the_time_of_a_segment_is_that_of_its_steps_wherever_it_ends(digits):
     run = run_on(digits, epochs=1, hidden=(1024, 1024))
     segment = segment_of(run, digits)
@@ -256,6 +262,7 @@ def test_other_data_meet_the_weights_that_training_left_out(digits):
     assert abs(unmarked.final.loss - loss) > 0.01, "ink there makes no difference: nothing is tested"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arm", [Arm("penalty", 0.2, l2=1e-2), Arm("limit", 0.2, max_norm=0.5), Arm("inputs", 0.2, input_rate=0.2)]
 )
@@ -268,6 +275,7 @@ def test_where_every_weight_moves_every_column_is_trained(digits, arm):
     assert moved == (arm.input_rate == 0)
 
 
+@pytest.mark.slow
 def test_a_run_beside_one_that_trains_every_column_is_the_run_alone(digits):
     runs = [run_on(digits, arm=arm, epochs=2) for arm in (Arm("plain", 0.5), Arm("penalty", 0.5, l2=1e-3))]
     beside = train_group(tuple(segment_of(run, digits) for run in runs))[0]
@@ -321,6 +329,7 @@ def test_patience_ends_a_run_as_keras_early_stopping_does(digits):
     assert stopping.best_epoch + 1 == result.final.epoch
 
 
+@pytest.mark.slow
 def test_a_lane_that_stops_early_leaves_its_neighbours_alone(digits):
     pairs = [held_out(digits, epochs=8, restore_best=True, patience=1, seed=seed) for seed in range(3)]
     alone = [train_segment(segment) for _, segment in pairs]
@@ -336,6 +345,7 @@ def test_a_lane_that_stops_early_leaves_its_neighbours_alone(digits):
 # Noise at the end of training
 
 
+@pytest.mark.slow
 def test_without_noise_the_noisy_metrics_are_the_clean_ones(digits):
     final = train_segment(segment_of(run_on(digits, epochs=1), digits)).final
     assert (final.noisy_loss, final.noisy_accuracy) == (final.clean_loss, final.clean_accuracy)
@@ -481,6 +491,7 @@ SGD = Optimizer("sgd", learning_rate=0.05, momentum=0.9, decay=0.9)
 
 
 # Each arm is compiled for itself when it is alone: half of them for the second optimiser.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("optimizer", "arms"), [(Optimizer(), LANES), (SGD, LANES[::2])], ids=["adam", "sgd"]
 )
@@ -496,6 +507,7 @@ def test_a_run_in_a_group_is_the_run_alone(digits, optimizer, arms):
         assert alone.final.loss == pytest.approx(beside.final.loss, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_a_runs_place_in_a_group_changes_nothing(digits):
     runs = [run_on(digits, arm=arm, seed=3, epochs=1) for arm in LANES[:4]]
     forward = train_group(tuple(segment_of(run, digits) for run in runs))
@@ -505,6 +517,7 @@ def test_a_runs_place_in_a_group_changes_nothing(digits):
             assert distance(x, y) < 1e-5
 
 
+@pytest.mark.slow
 def test_a_lane_that_diverges_leaves_its_neighbours_alone(digits):
     wild = run_on(digits, epochs=3, optimizer=Optimizer("sgd", learning_rate=1e30))
     calm = [run_on(digits, epochs=3, seed=s, optimizer=Optimizer("sgd", learning_rate=0.1)) for s in (1, 2)]
@@ -532,6 +545,7 @@ def test_a_group_goes_on_from_where_it_stood_to_the_bit(digits):
         assert all(np.array_equal(x, y) for x, y in zip(trained(a), trained(b), strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activation", ["tanh", "sigmoid"])
 def test_smooth_networks_walk_with_keras_for_an_epoch(digits, activation):
     # No kink, so nothing but rounding lies between the two.
@@ -557,6 +571,7 @@ def test_the_sample_behind_clean_metrics_is_a_fair_one():
         assert abs(shares.mean() - share) < 5 * error
 
 
+@pytest.mark.slow
 def test_accuracies_are_exact_shares(digits):
     result = train_segment(segment_of(run_on(digits, epochs=1), digits))
     assert result.final.accuracy == round(result.final.accuracy * 360) / 360

@@ -30,6 +30,7 @@ def pixels(n, features=784, seed=1):
 # Equal to Keras
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("widths", "rate"),
     [((784, 512, 512, 10), 0.8), ((784, 512, 512, 10), 0.0), ((9, 7), 0.3), ((6, 300, 2), 0.1)],
@@ -127,6 +128,7 @@ np.savez(f"{mine}.npz", made=made(x), predicted=made.predict(x, verbose=0), open
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("setting", ["float16", "mixed_bfloat16"])
 def test_floatx_and_policy_of_the_process_change_no_number_in_either_direction(tmp_path, setting):
     weights = network((16, 9, 3))

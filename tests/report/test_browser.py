@@ -65,6 +65,7 @@ def accessible(page):
     return [(v["id"], [node["html"][:120] for node in v["nodes"][:3]]) for v in found]
 
 
+@pytest.mark.slow
 def test_the_page_loads_without_a_network_and_draws_every_chart(browser, twelve):
     address, _ = twelve
     with watched_page(browser, address) as page:
@@ -201,6 +202,7 @@ def test_the_table_has_the_stores_numbers_and_sorts_both_ways(browser, twelve):
         assert column() == sorted(column(), reverse=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
 def test_contrast_names_and_order_satisfy_axe_in_every_light_and_width(browser, twelve, scheme, width):
     address, _ = twelve
@@ -246,6 +248,7 @@ def test_names_that_are_html_stay_text(browser, tmp_path, monkeypatch):
         assert "&lt;" not in shown
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "overrides", "count"),
     [

@@ -191,6 +191,7 @@ def test_a_diverged_run_draws_what_is_finite(tmp_path):
     assert {row["epoch"] for row in drawn} == {1, 2, 3}
 
 
+@pytest.mark.slow
 def test_no_history_at_all_is_an_empty_chart(tmp_path):
     nothing = notebook_history().iloc[:0]
     charts.save(charts.side_by_side(nothing, ARMS, watches_test=True), tmp_path / "sides")
@@ -199,6 +200,7 @@ def test_no_history_at_all_is_an_empty_chart(tmp_path):
     assert all("no epoch to draw" in words for words in heads_of(spec, panels_of(spec)).values())
 
 
+@pytest.mark.slow
 def test_hostile_names_are_text(tmp_path):
     history, arms = renamed(HOSTILE)
     chart = charts.side_by_side(history, arms, watches_test=True)

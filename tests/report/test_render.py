@@ -91,6 +91,7 @@ def written(home, typeface, **more):
     return drawn.stdout
 
 
+@pytest.mark.slow
 def test_letters_are_the_carried_typefaces_whatever_the_machine_has_and_its_own_where_they_are_asked_for(
     tmp_path,
 ):
@@ -148,6 +149,7 @@ def test_a_drawing_library_that_always_dies_takes_nothing_with_it_and_is_told_of
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="bounds the address space as Linux does")
 def test_a_command_whose_figures_cannot_be_drawn_ends_in_a_line_and_what_it_trained_is_kept(tmp_path):
     """V8 wants more address space than this, and ends the process that asks."""

@@ -204,6 +204,7 @@ def change(path):
     path.write_bytes(path.read_bytes()[:-1] + b"?")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["report.html", "conclusion.txt", "runs.csv", "figures/gap.csv", "figures/gap.png", STAMP]
 )

@@ -37,6 +37,7 @@ def figures_of_grid(grid):
     return made(grid)[1]
 
 
+@pytest.mark.slow
 def test_a_grid_has_its_rate_curves_and_says_when_dropout_pays(grid, figures_of_grid):
     figures = figures_of_grid
     curve, pay = figures["rate-curve"].table, figures["payoff"].table
@@ -59,6 +60,7 @@ def test_a_grid_has_its_rate_curves_and_says_when_dropout_pays(grid, figures_of_
     ]
 
 
+@pytest.mark.slow
 def test_answers_trust_and_weights_are_looked_into_for_every_network_and_size(grid, monkeypatch):
     parts, figures = made(grid)
     for name in (
@@ -166,6 +168,7 @@ def test_a_chart_shows_itself_in_a_notebook_as_a_picture_alone(grid):
         assert len(image.convert("RGB").getcolors(1 << 24)) > 20  # lines, points and words, not a blank
 
 
+@pytest.mark.slow
 def test_the_pages_charts_have_no_colour_that_night_does_not_know(figures_of_grid):
     for figure in figures_of_grid.values():
         spec = page_spec(figure)

@@ -166,6 +166,7 @@ def test_a_run_that_ends_while_the_page_is_made_is_nowhere_in_it(tmp_path, monke
     assert "2 of 2 runs finished" in page
 
 
+@pytest.mark.slow
 def test_the_page_in_the_browser_follows_the_study(tmp_path, monkeypatch):
     monkeypatch.setattr(live_module, "REST", 0.0)
     study = trained_at_once(monkeypatch, tmp_path / "study", seeds=2)
@@ -189,6 +190,7 @@ def test_the_page_in_the_browser_follows_the_study(tmp_path, monkeypatch):
         assert page.locator(".about").inner_text().endswith("6 of 6 runs finished")
 
 
+@pytest.mark.slow
 def test_the_command_serves_until_it_is_interrupted(study):
     command = [sys.executable, "-m", "dropstudy", "view", str(study.folder), "--no-browser"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603 - ours

@@ -198,6 +198,7 @@ def test_programs_are_kept_for_the_next_worker(crew):
     assert list(code_folder(_programs()).iterdir())
 
 
+@pytest.mark.slow
 def test_damaged_programs_are_compiled_again_and_kept(tmp_path, monkeypatch):
     monkeypatch.setenv("DROPSTUDY_CACHE", str(tmp_path))
     monkeypatch.setenv(VARIABLE, "off")  # or they would be compiled, too
@@ -491,6 +492,7 @@ workers.submit(answer).result()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", ["shutdown()", "shutdown(cancel_futures=True)"])
 def test_workers_that_are_shut_down_leave_nothing_that_loky_warns_of(tmp_path, end):
     """However slowly the threads end that served them."""

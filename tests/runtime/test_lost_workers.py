@@ -87,6 +87,7 @@ TROUBLES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trouble", TROUBLES)
 def test_a_segment_that_was_lost_is_given_again_and_the_run_ends_as_if_nothing_had_been(
     folder, monkeypatch, trouble, request

@@ -568,6 +568,7 @@ def test_a_folder_that_vanishes_stops_the_study_and_is_not_made_again(open_study
 # When the coordinator is killed
 
 
+@pytest.mark.slow
 def test_a_study_killed_at_any_point_ends_as_if_it_never_was(tmp_path):
     """SIGKILL, really, before each thing that a study does to the disk."""
     killed, _, survivor = kill_everywhere("study", tmp_path)
@@ -607,6 +608,7 @@ crew.shutdown()
 """
 
 
+@pytest.mark.slow
 def test_a_study_killed_at_random_times_with_its_workers_at_work_ends_the_same(tmp_path, monkeypatch):
     """One script, killed again and again and started again, without a guard for its main module."""
     monkeypatch.setenv(VARIABLE, "off")  # or each kill would leave a compiler at work

@@ -33,6 +33,7 @@ def study(lengths, count):
     return crew.now, segments, under_way
 
 
+@pytest.mark.slow
 @given(
     lengths=st.lists(st.integers(1, 24), min_size=1, max_size=14),
     count=st.integers(1, 6),

@@ -25,6 +25,7 @@ def what_it_says(place):
         return store.meta, store.runs(), store.status(), (place / STUDY_FILE).read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_study_killed_at_any_point_while_it_begins_or_grows_ends_as_if_it_never_was():
     """SIGKILL, really. What the study was begun with, data that stand in for others too, is not forgotten."""
     with quick_folder() as places:

@@ -57,6 +57,7 @@ def everything(folder):
         )
 
 
+@pytest.mark.slow
 def test_a_flipped_bit_anywhere_in_the_database_is_found_or_changes_nothing(folder):
     path = folder / DATABASE
     content = path.read_bytes()

@@ -352,6 +352,7 @@ def kills():
         yield kill_everywhere("commits", folder)
 
 
+@pytest.mark.slow
 def test_a_kill_at_any_point_leaves_the_last_committed_segment(kills):
     """SIGKILL, really, before each thing that commits do to the disk; the rest is done over the ruins."""
     killed, points, survivor = kills

@@ -68,6 +68,7 @@ def one_line(said):
 # Killed
 
 
+@pytest.mark.slow
 def test_a_command_killed_at_random_times_ends_as_if_it_never_was(place, straight):
     draw = random.Random(1)  # noqa: S311 - no secret
     kills = 0
@@ -83,6 +84,7 @@ def test_a_command_killed_at_random_times_ends_as_if_it_never_was(place, straigh
     assert_same(place, straight)
 
 
+@pytest.mark.slow
 def test_a_second_interrupt_ends_a_command_at_once_without_a_traceback(place, straight):
     with started("run", *SETTINGS, "--out", place, seconds=20) as process:
         until(process, "Starting.")
@@ -102,6 +104,7 @@ def test_a_second_interrupt_ends_a_command_at_once_without_a_traceback(place, st
 # Two at once, and clocks
 
 
+@pytest.mark.slow
 def test_a_second_command_is_told_who_runs_the_study_and_the_first_is_not_disturbed(place, straight):
     with started("run", *SETTINGS, "--out", place, seconds=0.5) as first:
         until(first, "Starting.")
@@ -114,6 +117,7 @@ def test_a_second_command_is_told_who_runs_the_study_and_the_first_is_not_distur
     assert_same(place, straight)
 
 
+@pytest.mark.slow
 def test_a_clock_that_jumps_by_hours_and_a_pause_lose_and_double_nothing(place, straight):
     with started("run", *SETTINGS, "--out", place, seconds=0.1, clock=True) as process:
         until(process, "Starting.")
@@ -132,6 +136,7 @@ def test_a_clock_that_jumps_by_hours_and_a_pause_lose_and_double_nothing(place, 
 # The folder
 
 
+@pytest.mark.slow
 def test_a_folder_that_vanishes_stops_the_command_which_says_so_and_makes_no_other(place, straight):
     elsewhere = place.with_name("elsewhere")
     with started("run", *SETTINGS, "--out", place, seconds=0.1) as process:
@@ -147,6 +152,7 @@ def test_a_folder_that_vanishes_stops_the_command_which_says_so_and_makes_no_oth
     assert_same(place, straight)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kibibytes", [60, 140])
 def test_a_disk_that_fills_up_stops_the_command_and_what_was_kept_is_gone_on_with(
     tmp_path, straight, kibibytes
@@ -164,6 +170,7 @@ def test_a_disk_that_fills_up_stops_the_command_and_what_was_kept_is_gone_on_wit
         assert_same(folder, straight)
 
 
+@pytest.mark.slow
 def test_a_report_for_which_there_is_no_room_leaves_the_study_as_it_was(tmp_path, straight):
     with small_disk(tmp_path / "disk", 1024) as disk:
         folder = shutil.copytree(straight, disk / "study")

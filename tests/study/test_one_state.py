@@ -160,6 +160,7 @@ def one_line(text):
     return " ".join(text.split())
 
 
+@pytest.mark.slow
 @settings(
     max_examples=EXAMPLES,
     deadline=None,

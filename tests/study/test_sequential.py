@@ -55,6 +55,7 @@ def ends(rng, effect, *, arms=1, margin=0.01):
     return decisions, n
 
 
+@pytest.mark.slow
 def test_without_an_effect_looking_again_and_again_stays_within_its_error():
     """And one look after the other with a rule made for one does not, so that the test can tell."""
     rng = np.random.default_rng(11)

@@ -128,6 +128,7 @@ class Interrupting(Events):
 # --- what a trained study says ---
 
 
+@pytest.mark.slow
 def test_a_history_has_keras_names_and_shape(finished, digits):
     model = keras.Sequential([keras.Input((64,)), keras.layers.Dense(10, activation="softmax")])
     model.compile(loss="sparse_categorical_crossentropy", metrics=["accuracy"])
@@ -413,6 +414,7 @@ def test_the_report_lies_in_the_folder_and_is_known_to_be_there(copied):
 # --- other ways to run ---
 
 
+@pytest.mark.slow
 def test_a_script_needs_no_main_guard(tmp_path):
     script = tmp_path / "mine.py"
     script.write_text(
@@ -435,6 +437,7 @@ def test_a_script_needs_no_main_guard(tmp_path):
     assert done.stdout.endswith("2 False\n")
 
 
+@pytest.mark.slow
 @pytest.mark.mnist
 def test_mnist_is_learned(mnist_folder, tmp_path):
     settings = {"hidden": [32], "epochs": 1, "rates": [0.2], "data": "mnist", "data_dir": mnist_folder}
@@ -855,6 +858,7 @@ def test_the_public_names_are_there_and_others_are_told_which():
         _ = dropstudy.Studie
 
 
+@pytest.mark.slow
 def test_a_run_whose_weights_are_gone_is_trained_again_and_it_alone(copied):
     copy = Study(copied)
     before = load_file(

@@ -859,3 +859,25 @@ def test_a_stream_that_lacks_a_letter_gets_its_number(say, monkeypatch):
     assert say("run", "mine.toml").code == 0
     stream.flush()
     assert rb"[\u0434\u0440\u043e\u043f\u0430\u0443\u0442, seed 0]" in stream.buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("run", "--data", "digits", "--dry-run", "--out", "{}"),
+        ("run", "--data", "digits", "--out", "{}"),
+        ("run", "--data", "{}.npz", "--dry-run"),
+        ("run", "--data", "mnist", "--data-dir", "{}", "--dry-run"),
+        *((command, "{}") for command in ("show", "report", "view", "rm", "export", "run")),
+        ("diff", "{}", "{}"),
+    ],
+)
+def test_a_path_longer_than_the_file_system_allows_is_refused_in_a_line(say, tmp_path, words, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    long = "x" * 300
+    said = say(*(word.format(long) for word in words))
+    assert said.code == 2
+    assert said.err.count("\n") == 1
+    assert re.search(rf"{long}.*expected .*, received |expected .*, received .*{long}", said.err)
+    assert "Errno" not in said.err
+    assert list(tmp_path.iterdir()) == []

@@ -45,7 +45,13 @@ def open_file(path: Path, kind: str) -> BinaryIO:
     Raises:
         DataError: there is no such file, it is a folder or a device, or it may not be read.
     """
-    if not path.is_file():
+    try:
+        there = path.is_file()
+    except OSError as error:  # a name that is too long, a folder that may not be looked into
+        raise DataError(
+            str(path), expected=kind, received=error.strerror or "an error", next_step="Check the path."
+        ) from error
+    if not there:
         received = "something else, for instance a folder" if path.exists() else "no such file"
         if path.is_symlink() and not path.exists():
             received = f"a link to {path.readlink()}, where there is no such file"

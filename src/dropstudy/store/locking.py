@@ -143,7 +143,8 @@ def _writable(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        lost = folder.is_symlink() and not folder.exists()
+        lost = isinstance(error, (FileNotFoundError, FileExistsError)) and folder.is_symlink()
+        lost = lost and not folder.exists()
         raise StoreError(
             str(folder),
             expected="a folder that can be written",

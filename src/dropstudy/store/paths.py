@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import re
 from contextlib import suppress
+from errno import ENAMETOOLONG
 from stat import S_ISREG
 from typing import TYPE_CHECKING
 
@@ -139,6 +140,24 @@ def is_own(name: str) -> bool:
 def is_checkpoint_of(name: str, key: str) -> bool:
     """Whether a name is one that a checkpoint of the run with that key may have."""
     return _CHECKPOINT.fullmatch(name) is not None and name.startswith(key)
+
+
+def refuse_too_long(path: Path) -> None:
+    """Refuse a path, or a name in it, that is longer than the file system allows.
+
+    Raises:
+        StoreError: it is.
+    """
+    try:
+        path.lstat()
+    except OSError as error:
+        if error.errno == ENAMETOOLONG:
+            raise StoreError(
+                str(path),
+                expected="a folder whose path the file system allows",
+                received="a name or path that is too long for it",
+                next_step="Choose a shorter one with --out.",
+            ) from error
 
 
 def entries(folder: Path) -> list[str]:

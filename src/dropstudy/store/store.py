@@ -18,7 +18,7 @@ from dropstudy.core.atomic import write_files, write_text
 from dropstudy.core.tensors import to_bytes
 from dropstudy.errors import StoreError
 from dropstudy.store import database, ledger
-from dropstudy.store.paths import DATABASE, RESULTS, Layout
+from dropstudy.store.paths import DATABASE, RESULTS, Layout, refuse_too_long
 from dropstudy.store.reader import HISTORY, MEASURED, Records, Standing
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ class Store(Records):
     """
 
     def __init__(self, folder: Path, *, write: bool = False, create: bool = False) -> None:
+        refuse_too_long(folder)
         self.folder = folder
         layout = Layout(folder)
         path = layout.database

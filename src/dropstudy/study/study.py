@@ -21,6 +21,7 @@ from dropstudy.spec.study_file import STUDY_FILE, read_spec
 from dropstudy.store import directory
 from dropstudy.store.directory import is_there
 from dropstudy.store.locking import lock
+from dropstudy.store.paths import refuse_too_long
 from dropstudy.store.store import Store
 from dropstudy.study.results import Results
 
@@ -52,6 +53,7 @@ class Study(Results):
     Raises:
         InvalidArgument: a field cannot be used, or `out` holds a study whose runs could not stand in one table
             with those asked for.
+        StoreError: the folder's path is longer than the file system allows.
 
     Example:
         >>> study = Study("notebook", out="studies/first", epochs=2)
@@ -71,6 +73,7 @@ class Study(Results):
             raise InvalidArgument("out", expected="a folder such as studies/first", received=repr(out))
         asked = read_spec(directory.source(spec), overrides)
         self.folder = Path(out) if out is not None else directory.named(spec) or STUDIES / asked.name
+        refuse_too_long(self.folder)
         self._data_dir = None if data_dir is None else Path(data_dir)
         self.spec = directory.agreed(self.folder, asked)
         self.kept = merge.additions(asked, self.spec)

@@ -18,6 +18,7 @@ from dropstudy.errors import InvalidArgument
 from dropstudy.report.sections.verdict import verdict as section
 from dropstudy.report.write import conclusion
 from dropstudy.runtime import local
+from dropstudy.runtime.retention import remove_study
 from dropstudy.store.directory import confirmations
 from dropstudy.store.store import Store
 from verdicts import around, flat, rates, verdict_of
@@ -152,8 +153,8 @@ def learning(monkeypatch):
 
 def small(where, **more):
     """A small study on the digits, with validation data."""
-    settings = {"rates": [0, 0.5], "validation": 300, **more}
-    return Study("notebook", out=where, data="digits", hidden=[4], epochs=2, **settings)
+    settings = {"rates": [0, 0.5], "validation": 300, "hidden": [4], **more}
+    return Study("notebook", out=where, data="digits", epochs=2, **settings)
 
 
 def test_a_study_grows_until_it_is_decided_and_remembers_that_it_was_looked_at(tmp_path, learning):
@@ -238,6 +239,30 @@ def test_a_confirmation_of_an_arm_that_is_no_longer_chosen_confirms_nothing(tmp_
     verdict = small(tmp_path / "s", rates=[0, 0.2, 0.5], seeds=6).run().verdict()
     assert verdict.chosen == "dropout 0.5"
     assert "Not confirmed: the fresh seeds are of 'dropout 0.2'" in verdict.headline
+    # To confirm once more trains the arm chosen now, in a folder of its own, and leaves the first one as it is.
+    before = (tmp_path / "s" / "confirmation" / "study.db").stat().st_mtime_ns
+    verdict = small(tmp_path / "s", rates=[0, 0.2, 0.5], seeds=6).confirm()
+    assert "Confirmed on 6 fresh seeds: helps" in verdict.headline
+    assert "Not confirmed" not in str(verdict)
+    told = [confirmation.shapes[0].comparisons[0].arm for confirmation in verdict.confirmations]
+    assert told == ["dropout 0.2", "dropout 0.5"]
+    places = confirmations(tmp_path / "s")
+    times = [(path / "study.db").stat().st_mtime_ns for path in places]
+    assert times[0] == before
+    small(tmp_path / "s", rates=[0, 0.2, 0.5], seeds=6).confirm()  # nothing is missing
+    assert confirmations(tmp_path / "s") == places
+    assert [(path / "study.db").stat().st_mtime_ns for path in places] == times
+    assert remove_study(tmp_path / "s") == []
+    assert not (tmp_path / "s").exists()
+
+
+def test_a_second_network_is_confirmed_beside_a_first_one_that_was_alone(tmp_path, learning):
+    learning(effect=0.01)
+    small(tmp_path / "s", rates=[0, 0.5], seeds=6).run().confirm()
+    study = small(tmp_path / "s", rates=[0, 0.5], seeds=6, hidden=[[4], [6]])
+    verdict = study.run().confirm()
+    assert len(confirmations(tmp_path / "s")) == len(verdict.confirmations) == 2
+    assert "On fresh seeds: confirmed in 2 of 2." in verdict.headline
 
 
 def test_a_margin_that_is_none_is_refused_before_any_training(tmp_path, learning):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from itertools import chain, count
 from typing import TYPE_CHECKING, NamedTuple
 
 from dropstudy.analysis.sequential import FEWEST, more_seeds
@@ -17,9 +18,10 @@ from dropstudy.analysis.verdict.sentences import quoted, span
 from dropstudy.core.atomic import write_text
 from dropstudy.core.text import signed
 from dropstudy.errors import InvalidArgument
-from dropstudy.spec.study_file import STUDY_FILE, is_study, to_toml
-from dropstudy.store.directory import command
+from dropstudy.spec.study_file import STUDY_FILE, to_toml
+from dropstudy.store.directory import begun, command, confirmations, recorded
 from dropstudy.store.paths import CONFIRMATION, Layout
+from dropstudy.store.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,14 +56,26 @@ def prepare(folder: Path, spec: StudySpec, verdict: Verdict) -> list[Path]:
     Layout(folder).refuse_links()
     folders = []
     for shape, arm in chosen:
-        where = folder / CONFIRMATION
-        if len(verdict.shapes) > 1:
-            where /= f"{shape.hidden}-{shape.train_size}"
-        if not is_study(where):
+        fresh = _fresh(spec, shape, arm)
+        where = _place(folder, fresh, shape, several=len(verdict.shapes) > 1)
+        if recorded(where) is None:
             where.mkdir(parents=True, exist_ok=True)
-            write_text(where / STUDY_FILE, to_toml(_fresh(spec, shape, arm)))
+            write_text(where / STUDY_FILE, to_toml(fresh))
         folders.append(where)
     return folders
+
+
+def _place(folder: Path, fresh: StudySpec, shape: ShapeVerdict, *, several: bool) -> Path:
+    """Folder of the study that has these arms at this shape already, else one that no other has."""
+    runs = {(arm, shape.hidden, shape.train_size) for arm in fresh.arms}
+    for path in filter(begun, confirmations(folder)):
+        with Store(path) as store:
+            if {(run.arm, run.shape.layers, run.shape.train_size) for run in store.runs()} == runs:
+                return path
+    name = f"{shape.hidden}-{shape.train_size}"
+    first = folder / CONFIRMATION / name if several else folder / CONFIRMATION
+    others = (folder / CONFIRMATION / f"{name}-{number}" for number in count(2))
+    return next(path for path in chain([first], others) if recorded(path) is None)
 
 
 def with_confirmations(first: Verdict, fresh: Sequence[Verdict]) -> Verdict:
@@ -73,7 +87,15 @@ def with_confirmations(first: Verdict, fresh: Sequence[Verdict]) -> Verdict:
         first: what the study shows.
         fresh: what each study that confirms it shows.
     """
-    told = [_held_against(first, shape) for verdict in fresh for shape in verdict.shapes if shape.comparisons]
+    shapes = [shape for verdict in fresh for shape in verdict.shapes if shape.comparisons]
+    now = {_at(s): _to_confirm(s) for s in first.shapes}
+    current = {_at(s) for s in shapes if s.comparisons[0].arm == now.get(_at(s))}
+    # Seeds of an arm that was chosen before have no word where there are seeds of the one chosen now.
+    told = [
+        _held_against(first, s)
+        for s in shapes
+        if _at(s) not in current or s.comparisons[0].arm == now[_at(s)]
+    ]
     if not told:
         return first
     if len(first.shapes) == 1:
@@ -85,6 +107,10 @@ def with_confirmations(first: Verdict, fresh: Sequence[Verdict]) -> Verdict:
     headline = f"{first.headline} {summary}"
     sentences = (headline, *first.sentences[1:], *(each.sentence for each in told))
     return replace(first, headline=headline, sentences=sentences, confirmations=tuple(fresh))
+
+
+def _at(shape: ShapeVerdict) -> tuple[str, int]:
+    return shape.hidden, shape.train_size
 
 
 class _Held(NamedTuple):
@@ -103,9 +129,7 @@ class _Held(NamedTuple):
 
 def _held_against(first: Verdict, fresh: ShapeVerdict) -> _Held:
     comparison = fresh.comparisons[0]
-    before = next(
-        (s for s in first.shapes if (s.hidden, s.train_size) == (fresh.hidden, fresh.train_size)), None
-    )
+    before = next((s for s in first.shapes if _at(s) == _at(fresh)), None)
     earlier = [c for c in before.comparisons if c.arm == comparison.arm] if before else []
     arm = quoted(comparison.arm)
     if before is None or not earlier or _to_confirm(before) not in {comparison.arm, None}:

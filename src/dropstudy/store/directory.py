@@ -53,9 +53,7 @@ def command(verb: str, folder: Path) -> str:
 def confirmations(folder: Path) -> list[Path]:
     """Folders of the studies that confirm the one in a folder, as far as there are any."""
     inside = folder / CONFIRMATION
-    if is_study(inside) and not inside.is_symlink():
-        return [inside]
-    paths = [inside / name for name in entries(inside)]
+    paths = [inside, *(inside / name for name in entries(inside) if name != CONFIRMATION)]
     return [path for path in paths if is_study(path) and not path.is_symlink()]
 
 

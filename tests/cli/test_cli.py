@@ -433,8 +433,11 @@ def test_no_output_takes_the_place_of_a_study_s_own_file_or_of_an_input(trained,
     (tmp_path / "hard.npy").hardlink_to(source)
     (tmp_path / "soft.csv").symlink_to(folder / "study.db")
     weights = next((folder / "weights").iterdir())
-    before = {path: path.read_bytes() for path in (*folder.rglob("*"), source) if path.is_file()}
+    picture = tmp_path / "mine.png"
+    Image.new("L", (8, 8)).save(picture)
+    before = {path: path.read_bytes() for path in (*folder.rglob("*"), source, picture) if path.is_file()}
     outs = [
+        picture,
         folder / "study.db",
         link / "study.toml",
         folder / "figures" / ".." / "study.db",

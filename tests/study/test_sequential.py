@@ -11,6 +11,7 @@ from scipy import stats as reference
 
 import made_up
 from dropstudy import Study
+from dropstudy.analysis.confirm import FIRST_FRESH
 from dropstudy.analysis.sequential import FEWEST, MOST, looks, more_seeds, until_decided
 from dropstudy.analysis.verdict.inference import arm_tests
 from dropstudy.analysis.verdict.rule import MOST_SEEDS, SEEDS
@@ -197,20 +198,22 @@ def test_the_chosen_arm_is_confirmed_on_fresh_seeds(tmp_path, learning):
     with Store(path) as store:
         seeds = {run.seed for run in store.runs()}
         arms = {run.arm.name for run in store.runs()}
-    assert seeds == set(range(7, 14))
+    assert seeds == set(range(FIRST_FRESH, FIRST_FRESH + 7))
     assert arms == {"no dropout", "dropout 0.5"}
     (comparison,) = fresh.shapes[0].comparisons
-    assert comparison.seeds == tuple(range(7, 14))
+    assert comparison.seeds == tuple(range(FIRST_FRESH, FIRST_FRESH + 7))
     assert verdict.headline.endswith(
         f"Confirmed on 7 fresh seeds: helps, {comparison.difference.value:+.2f} points "
         f"({comparison.difference.low:+.2f} to {comparison.difference.high:+.2f})."
     )
     assert "Confirmed on 7 fresh seeds: Dropout at rate 0.5" in str(verdict)
     told = {c.arm: c.difference.value for c in first.shapes[0].comparisons}
-    assert f"The first estimate was {told['dropout 0.5']:+.2f} points" in str(verdict)
+    assert f"The study's own estimate is {told['dropout 0.5']:+.2f} points" in str(verdict)
     before = (path / "study.db").stat().st_mtime_ns
     study.confirm()  # nothing is missing
     assert (path / "study.db").stat().st_mtime_ns == before
+    grown = Study(tmp_path / "s", seeds=20)
+    assert not seeds & set(grown.spec.seeds)  # or else those that confirm would have a part in choosing
 
 
 def test_what_is_recorded_of_a_confirmation_is_in_all_that_is_told(tmp_path, learning):

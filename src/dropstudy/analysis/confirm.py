@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from dropstudy.core.types import StudySpec
 
 
+FIRST_FRESH = 1_000_000
+"""First seed of a confirmation: a study counts from 0, so that it does not grow into seeds that confirm it."""
+
+
 def prepare(folder: Path, spec: StudySpec, verdict: Verdict) -> list[Path]:
     """Write the studies that confirm a verdict, one for each shape that has a chosen arm, where they are not there yet.
 
@@ -149,7 +153,7 @@ def _held_against(first: Verdict, fresh: ShapeVerdict) -> _Held:
     within = f" within ±{first.margin:g} points" if fresh.decision == "equivalent" else ""
     chosen = len(before.arms) > 2  # noqa: PLR2004 - baseline and one arm leave nothing to choose
     curse = " by the seeds that it was chosen on; what was chosen tends to shrink" if chosen else ""
-    was = f"The first estimate was {signed(earlier[0].difference.value)} points{curse}."
+    was = f"The study's own estimate is {signed(earlier[0].difference.value)} points{curse}."
     return _Held(
         outcome.removesuffix(" on").lower() if outcome != "On" else fresh.decision,
         f"{seeds}: {fresh.decision}{within}, {estimate}.",
@@ -182,5 +186,5 @@ def _fresh(spec: StudySpec, shape: ShapeVerdict, arm: str) -> StudySpec:
         arms=tuple(a for a in spec.arms if a.name in {shape.baseline, arm}),
         hidden=(network,),
         train_sizes=spec.train_sizes if len(spec.train_sizes) == 1 else (shape.train_size,),
-        seeds=more_seeds((), len(spec.seeds), unlike=spec.seeds),
+        seeds=more_seeds((), len(spec.seeds), unlike=(*spec.seeds, FIRST_FRESH - 1)),
     )

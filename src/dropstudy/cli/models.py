@@ -11,6 +11,7 @@ import typer
 from dropstudy.cli.options import ArmName, Folder, HiddenOf, Seed, TrainSize
 from dropstudy.cli.telling import tell
 from dropstudy.core.streams import terminal
+from dropstudy.core.text import counted
 
 
 class ExportFormat(StrEnum):
@@ -50,7 +51,7 @@ def predict(  # noqa: PLR0917 - a command's flags, which typer reads off the sig
 
     study = Study.open(folder)
     if out is not None:
-        refuse_overwriting(out, inputs=(source, study.facts["data_source"]))
+        refuse_overwriting(out, inputs=(source, study.facts["data_source"]), kind=".csv")
     frame = study.predict(
         source,
         arm=arm,
@@ -63,7 +64,7 @@ def predict(  # noqa: PLR0917 - a command's flags, which typer reads off the sig
     )
     if out is not None:
         tables.write_csv(frame, out)
-        tell(f"{len(frame)} examples: {out}")
+        tell(f"{counted(len(frame), 'example')}: {out}")
     elif terminal():
         typer.echo(tables.text(frame))
     else:

@@ -67,7 +67,7 @@ def shapes(spec: StudySpec, dataset: Dataset) -> tuple[Shape, ...]:
             expected=f"at most the {min(sizes)} training examples of {dataset.name}"
             + (" that the smallest of train_sizes has" if len(sizes) > 1 else ""),
             received=str(spec.batch_size),
-            next_step="Use a smaller batch.",
+            next_step=f"Use a smaller batch, for instance --batch-size {max(1, min(sizes) // 4)}.",
         )
     return tuple(
         Shape(dataset.features, network, len(dataset.classes), size, spec.batch_size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shlex
@@ -149,5 +150,7 @@ def _writable(folder: Path) -> Iterator[None]:
             str(folder),
             expected="a folder that can be written",
             received="a link that leads nowhere" if lost else error.strerror or str(error),
-            next_step="Free some space, or choose another folder with --out.",
+            next_step="Free some space, or choose another folder with --out."
+            if error.errno in {errno.ENOSPC, errno.EDQUOT}
+            else "Choose another folder with --out.",
         ) from error

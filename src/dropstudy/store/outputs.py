@@ -15,18 +15,21 @@ _OWN = {*FOLDERS, *WRITTEN, CONFIRMATION, FIGURES}
 _OWN_BEGINNING = "study."
 
 
-def refuse_overwriting(out: Path, inputs: Iterable[str | Path] = ()) -> None:
+def refuse_overwriting(out: Path, inputs: Iterable[str | Path] = (), *, kind: str = "") -> None:
     """Refuse an output file that would take the place of a study's own file or of an input.
 
     Args:
         out: the file to be written.
         inputs: files and folders that are read. Of a folder all files count but CSV, which none is read from.
+        kind: what the name of a file ends in that may be replaced; empty for any.
 
     Raises:
         InvalidArgument: it would.
     """
     if out.exists() and not out.is_file():
         raise _refusal(out, "something that is not a file")
+    if out.exists() and not out.name.lower().endswith(kind):
+        raise _refusal(out, f"a file of another kind than {kind}")
     # A file is written beside its place and renamed: a link goes, what it leads to stays. Yet nobody means that.
     for path in {out.parent.resolve() / out.name, out.resolve()}:
         for folder in path.parents:

@@ -245,23 +245,14 @@ def about_unfinished(scores: Iterable[ArmScores]) -> str:
 
 
 def about_convergence(scores: Sequence[ArmScores]) -> str:
-    """Arms that were still improving when training ended, and what half as many epochs again would cost."""
+    """Arms that were still improving when training ended, and a number of epochs to try: half as many again."""
     late = [arm for arm in scores if arm.seeds and not arm.converged]
     if not late:
         return ""
     parts = [f"{quoted(arm.arm)} ({arm.still_falling} of {counted(len(arm.seeds), 'seed')})" for arm in late]
     epochs = max(arm.most_epochs for arm in late)
     more = ceil(epochs * 1.5)
-    seconds = sum(arm.epoch_seconds * more * len(arm.seeds) for arm in scores if arm.seeds)
-    cost = f" ({_duration(seconds)} of training)" if seconds >= 1 else ""
     return (
         f"Not converged, validation loss still falling at the end: {', '.join(parts)}. The budget may be unfair to "
-        f"what learns slowly: a new study with {more} epochs instead of {epochs}{cost} can tell."
+        f"what learns slowly: a new study with {more} epochs instead of {epochs} may tell."
     )
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:  # noqa: PLR2004 - two digits of each unit
-        return f"{seconds:.0f} s"
-    minutes = seconds / 60
-    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"  # noqa: PLR2004 - as above

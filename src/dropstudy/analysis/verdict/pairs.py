@@ -166,9 +166,7 @@ def _endings(rows: pd.DataFrame) -> pd.DataFrame:
     epoch nobody can tell.
     """
     per_run = rows.groupby(["arm", "seed"], sort=False)
-    endings = per_run.agg(
-        epochs=("epoch", "max"), seconds=("seconds", "sum"), epoch_seconds=("seconds", "min")
-    ).reset_index()
+    endings = per_run.agg(epochs=("epoch", "max"), seconds=("seconds", "sum")).reset_index()
     measured = rows[np.isfinite(rows["val_loss"].to_numpy(dtype=np.float64))]
     lowest = measured.loc[measured.groupby(["arm", "seed"], sort=False)["val_loss"].idxmin()]
     endings = endings.merge(

@@ -34,7 +34,6 @@ def arm_scores(tables: ShapeTables, arm: Arm) -> ArmScores:
         missing=sum(status not in {"diverged", "failed"} for status in others),
         still_falling=int(runs["still_falling"].sum()),
         seconds=mean_over_seeds(runs["seconds"]).value,
-        epoch_seconds=mean_over_seeds(runs["epoch_seconds"]).value,
         epochs=mean_over_seeds(runs["epochs"]).value,
         most_epochs=int(runs["epochs"].max()) if len(runs) else 0,
         one_class=sum(name == arm.name for name, _ in tables.one_class),

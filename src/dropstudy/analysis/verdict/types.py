@@ -46,8 +46,6 @@ class ArmScores:
         missing: runs planned or under way.
         still_falling: seeds whose validation loss was lowest at the very end of training.
         seconds: mean time of a run.
-        epoch_seconds: of a run's quickest epoch, mean over runs: others are compiled first, and say nothing of what
-            more of them would take.
         epochs: mean epochs of a run.
         most_epochs: of the longest run.
         one_class: finished runs whose answers on the test set are all one class, although the labels are not.
@@ -65,7 +63,6 @@ class ArmScores:
     missing: int
     still_falling: int
     seconds: float
-    epoch_seconds: float
     epochs: float
     most_epochs: int = 0
     one_class: int = 0

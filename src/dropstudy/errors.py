@@ -27,7 +27,6 @@ __all__ = [
     "RunsFailed",
     "StoreError",
     "StudyLocked",
-    "printable",
 ]
 
 _JOINERS = "\u200c\u200d"

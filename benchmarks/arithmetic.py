@@ -75,9 +75,9 @@ def epoch_flops() -> int:
 def measure(seconds: float = 0.4) -> dict[str, Arithmetic]:
     """Rate and time in each precision, every shape for `seconds` on all cores at once."""
     cores = physical_cores()
-    with LocalWorkers(cores) as crew:
+    with LocalWorkers(cores) as worker_pool:
         for limit in (0.0, seconds):  # the first time to import and compile, so that all begin as one
-            futures = [crew.submit(_rates, limit) for _ in range(cores)]
+            futures = [worker_pool.submit(_rates, limit) for _ in range(cores)]
             taken: list[Rates] = [future.result() for future in futures]
     together = {
         precision: {name: sum(rates[precision][name] for rates in taken) for name in PRODUCTS}

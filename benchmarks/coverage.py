@@ -23,7 +23,7 @@ from dropstudy.analysis.stats.anytime import anytime
 from dropstudy.analysis.stats.crossed_bootstrap import crossed_bootstrap
 from dropstudy.analysis.stats.paired import bca, effect_size, improvement, paired_t
 from dropstudy.analysis.stats.simultaneous import simultaneous
-from simulated import SHAPES, differences, share
+from simulated import CONDITIONS, differences, share
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,8 +46,8 @@ def main() -> None:
     options = parser.parse_args()
     about = head(studies=options.studies)
     covered: Counter[tuple[str, str, int]] = Counter()
-    for n, shape in product(options.seeds, SHAPES):
-        rng = np.random.default_rng([n, SHAPES.index(shape)])
+    for n, shape in product(options.seeds, CONDITIONS):
+        rng = np.random.default_rng([n, CONDITIONS.index(shape)])
         for _ in range(options.studies):
             for name, holds in _one_study(rng, n, shape):
                 covered[name, shape, n] += int(holds)

@@ -63,7 +63,7 @@ def measure(lanes: int, precision: str, repeats: int, steps: int) -> Taken:
     data, _ = train_examples(arrays_on_disk(dataset), narrow=False)
     rows = np.arange(len(dataset.y_train), dtype=np.int32)
     index = jnp.asarray(np.stack([rows] * lanes))
-    widths = runs[0].shape.widths
+    widths = runs[0].condition.widths
     state: Any = programs.start(settings.seed, widths=widths, optimizer="adam")
     arguments = (state, data, index, settings)
     compiled = programs.train_steps.lower(*arguments, epoch=0, first=0, count=steps, recipe=recipe).compile()
@@ -75,10 +75,10 @@ def measure(lanes: int, precision: str, repeats: int, steps: int) -> Taken:
             state, data, index, settings, epoch=number, first=0, count=steps, recipe=recipe
         )
         jax.block_until_ready(state)
-        seconds.append((time.perf_counter() - began) * runs[0].shape.steps / steps / lanes)
+        seconds.append((time.perf_counter() - began) * runs[0].condition.steps / steps / lanes)
     memory = sizes.argument_size_in_bytes + sizes.output_size_in_bytes
     memory += sizes.temp_size_in_bytes - sizes.alias_size_in_bytes
-    return Taken(seconds[1:], memory, data.x.nbytes, 12 * runs[0].shape.parameters)
+    return Taken(seconds[1:], memory, data.x.nbytes, 12 * runs[0].condition.parameters)
 
 
 def main() -> None:
@@ -96,8 +96,10 @@ def main() -> None:
     about = head(trains_on=device, precision=precision, steps=options.steps, n=options.repeats)
     taken: dict[int, Taken] = {}
     for lanes in sizes:
-        with LocalWorkers(1, device) as crew:
-            taken[lanes] = crew.submit(measure, lanes, precision, options.repeats, options.steps).result()
+        with LocalWorkers(1, device) as worker_pool:
+            taken[lanes] = worker_pool.submit(
+                measure, lanes, precision, options.repeats, options.steps
+            ).result()
     rows = [
         ["lanes", "s per run-epoch", "program's memory, MiB", "pixels", "the rest, a lane", "state of a lane"]
     ]

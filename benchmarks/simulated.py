@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-SHAPES = ("normal", "skewed", "very skewed", "heavy tails")
+CONDITIONS = ("normal", "skewed", "very skewed", "heavy tails")
 """Of the distribution: skewness 0, 1 and 2 (gamma of shape 4 and exponential), Student's t of 5 degrees."""
 
 

@@ -65,7 +65,7 @@ def _train(segment: Segment) -> SegmentResult:
     run = segment.run
     draws = np.random.default_rng([run.seed, round(run.arm.rate * 1e6), segment.done])
     until = segment.done + segment.steps
-    epochs = range(segment.done // run.shape.steps + 1, until // run.shape.steps + 1)
+    epochs = range(segment.done // run.condition.steps + 1, until // run.condition.steps + 1)
     history = tuple(
         EpochMetrics(
             epoch, **dict(zip(METRICS, draws.random(len(METRICS)).tolist(), strict=True)), seconds=EPOCH
@@ -74,18 +74,20 @@ def _train(segment: Segment) -> SegmentResult:
     )
     state: dict[str, Any] = {}
     for part in ("weights", "m", "v"):
-        for layer, (inputs, outputs) in enumerate(zip(run.shape.widths, run.shape.widths[1:], strict=False)):
+        for layer, (inputs, outputs) in enumerate(
+            zip(run.condition.widths, run.condition.widths[1:], strict=False)
+        ):
             state[f"{part}/dense_{layer}/kernel"] = np.full((inputs, outputs), run.seed, np.float32)
             state[f"{part}/dense_{layer}/bias"] = np.zeros(outputs, np.float32)
     final = _look_at_the_test_set(segment, draws) if until == run.steps else None
-    seconds = EPOCH * segment.steps / run.shape.steps
+    seconds = EPOCH * segment.steps / run.condition.steps
     return SegmentResult(history, state, until, seconds, final, diverged=False, device="stand-in")
 
 
 def _look_at_the_test_set(segment: Segment, draws: np.random.Generator) -> FinalMetrics:
     n = len(map_arrays(segment.data).y_test)
     shares = draws.random(n).astype(np.float16)
-    labels = draws.integers(0, segment.run.shape.classes, n).astype(np.uint8)
+    labels = draws.integers(0, segment.run.condition.classes, n).astype(np.uint8)
     return FinalMetrics(
         epoch=segment.run.epochs,
         clean_loss=0.1,

@@ -69,13 +69,13 @@ def measure(name: str, precision: str, epochs: int, examples: int) -> Taken:
     spec = read_spec("notebook", {"data": "mnist", "epochs": epochs + 2, "precision": precision})
     dataset = mnist()
     run = plan_runs(spec, dataset, precision)[-1]
-    run = replace(run, shape=replace(run.shape, train_size=examples))
+    run = replace(run, condition=replace(run.condition, train_size=examples))
     rows = np.arange(examples, dtype=np.int32)
     if name != AS_IT_IS:
         xla_alone()
     VARIANTS[name]()
     segment = Segment(
-        run, arrays_on_disk(dataset), rows, None, None, done=0, steps=(epochs + 1) * run.shape.steps
+        run, arrays_on_disk(dataset), rows, None, None, done=0, steps=(epochs + 1) * run.condition.steps
     )
     history = train.train_segment(segment).history
     return Taken([row.seconds for row in history[1:]], history[-1].loss, history[-1].val_accuracy)

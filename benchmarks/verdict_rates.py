@@ -19,7 +19,7 @@ from common import head, write_json
 from dropstudy.analysis.stats.equivalence import tost
 from dropstudy.analysis.verdict.inference import arm_tests, holm
 from dropstudy.analysis.verdict.rule import EQUIVALENCE, LEVEL
-from simulated import SHAPES, differences, share
+from simulated import CONDITIONS, differences, share
 
 SEEDS, ARMS = (6, 10, 20), (1, 3, 9)
 
@@ -35,8 +35,8 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     print("\n| n | arms | differences | false helps or hurts, % | by Holm, % | false equivalent, % |")
     print("|---|---|---|---|---|---|")
-    for n, arms, shape in product(options.seeds, ARMS, SHAPES):
-        rng = np.random.default_rng([n, arms, SHAPES.index(shape)])
+    for n, arms, shape in product(options.seeds, ARMS, CONDITIONS):
+        rng = np.random.default_rng([n, arms, CONDITIONS.index(shape)])
         counts = np.zeros(3, dtype=int)
         for _ in range(options.studies):
             x = differences(rng, n, arms, shape=shape)

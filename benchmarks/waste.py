@@ -68,9 +68,9 @@ def main() -> None:
             by_name = {}
             start = number % len(names)
             for name in names[start:] + names[:start]:
-                with LocalWorkers(1) as crew:
+                with LocalWorkers(1) as worker_pool:
                     arguments = (name, precision, options.epochs, options.examples)
-                    by_name[name] = crew.submit(measure, *arguments).result()
+                    by_name[name] = worker_pool.submit(measure, *arguments).result()
                 middle = statistics.median(by_name[name].seconds)
                 print(f"round {number + 1}  {precision:8}  {middle:6.2f} s  {name}", flush=True)
             taken[precision].append({name: by_name[name] for name in names})

@@ -100,7 +100,7 @@ def act():
         names = ("labels", "confidence", "likelihood")
         answers = {name: np.resize(getattr(result.final, name), n) for name in names}
         shares = {name: np.clip(answers[name], 0, 1) for name in names[1:]}
-        labels = answers["labels"] % segment.run.shape.classes
+        labels = answers["labels"] % segment.run.condition.classes
         return replace(result, final=replace(result.final, labels=labels, **shares))
 
     local.train_group = train_group

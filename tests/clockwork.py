@@ -43,11 +43,11 @@ class Clockwork(Executor):
         return {future}, active.keys() - {future}
 
 
-def train_on(crew, store, runs, train, listener):
+def train_on(worker_pool, store, runs, train, listener):
     """Train runs one at a time on each of a clockwork's workers; every result is told at the moment it is there."""
     with (
         mock.patch.object(local, "train", train),
-        mock.patch.object(scheduler, "wait", crew.wait),
+        mock.patch.object(scheduler, "wait", worker_pool.wait),
         mock.patch.object(scheduler, "BETWEEN_COMMITS", 0),
     ):
         scheduler.train_runs(
@@ -55,7 +55,7 @@ def train_on(crew, store, runs, train, listener):
             groups(runs, 1),
             DATA,
             split,
-            executor=crew,
+            executor=worker_pool,
             listener=listener,
-            worker_count=len(crew.free_at),
+            worker_count=len(worker_pool.free_at),
         )

@@ -45,9 +45,9 @@ def commits(folder):
     """Commit what RUN has not done yet, segment by segment."""
     with Store(folder, create=True) as store:
         store.begin(META, [RUN])
-        done, state = store.progress(RUN.key)
+        done, state = store.checkpoint(RUN.key)
         for first, epochs in SEGMENTS:
-            if first >= done // RUN.shape.steps and store.status()[RUN.key] != "done":
+            if first >= done // RUN.condition.steps and store.status()[RUN.key] != "done":
                 result = train(segment_of(RUN, state=state, first_epoch=first, epochs=epochs))
                 store.commit([(RUN, result)])
                 state = result.state

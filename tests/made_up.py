@@ -1,4 +1,4 @@
-"""Training that takes no time, for studies of any shape: numbers drawn from the run's seed and rate."""
+"""Training that takes no time, for studies of any condition: numbers drawn from the run's seed and rate."""
 
 import numpy as np
 
@@ -14,17 +14,19 @@ class Mishap(Exception):
 
 
 def train(segment):
-    """As `workers.train`, with made-up numbers in [0, 1] and weights of the right shapes."""
+    """As `workers.train`, with made-up numbers in [0, 1] and weights of the right conditions."""
     run = segment.run
     draws = np.random.default_rng([run.seed, round(run.arm.rate * 1e6), segment.done])
     until = segment.done + segment.steps
-    epochs = range(segment.done // run.shape.steps + 1, until // run.shape.steps + 1)
+    epochs = range(segment.done // run.condition.steps + 1, until // run.condition.steps + 1)
     history = tuple(
         EpochMetrics(epoch, **{name: float(draws.random()) for name in METRICS}, seconds=0.5)
         for epoch in epochs
     )
     state = {}
-    for layer, (inputs, outputs) in enumerate(zip(run.shape.widths, run.shape.widths[1:], strict=False)):
+    for layer, (inputs, outputs) in enumerate(
+        zip(run.condition.widths, run.condition.widths[1:], strict=False)
+    ):
         state[f"weights/dense_{layer}/kernel"] = draws.normal(size=(inputs, outputs)).astype(np.float32)
         state[f"weights/dense_{layer}/bias"] = np.zeros(outputs, np.float32)
     final = _final(segment, draws) if until == run.steps else None
@@ -41,7 +43,7 @@ def instead_of_workers(monkeypatch):
 def _final(segment, draws):
     n = len(map_arrays(segment.data).y_test)
     shares = draws.random(n).astype(np.float16)
-    labels = draws.integers(0, segment.run.shape.classes, n).astype(np.uint8)
+    labels = draws.integers(0, segment.run.condition.classes, n).astype(np.uint8)
     clean, noisy, accuracy = draws.random(3).tolist()
     return FinalMetrics(
         segment.run.epochs, 0.1, clean, 0.2, noisy, 0.5, accuracy, 0.25, labels, shares, shares

@@ -6,11 +6,11 @@ import pandas as pd
 
 import made_up
 from dropstudy import Study
-from dropstudy.core.types import Run, Shape
-from dropstudy.report.source import COLUMNS, Source
+from dropstudy.core.types import Condition, Run
+from dropstudy.report.snapshot import COLUMNS, Snapshot
 from dropstudy.runtime.progress.lines import Silent
 from dropstudy.spec.study_file import read_spec
-from dropstudy.store.reader import Standing
+from dropstudy.store.reader import RunProgress
 
 SMALL_STUDY = {"data": "digits", "hidden": [16], "epochs": 3, "rates": [0, 0.5]}
 """Settings of a study that really trains, in a second."""
@@ -31,15 +31,15 @@ FACTS = {
 }
 
 
-def source_of(folder, history, finals, arms, *, watches_test=True, **facts):
-    """A study of one shape, each of whose runs is in `history`; those that are in `finals` are done."""
+def source_of(folder, history, finals, arms, *, watches_test=True, **metadata):
+    """A study of one condition, each of whose runs is in `history`; those that are in `finals` are done."""
     spec = replace(
         read_spec("notebook", {}),
         arms=tuple(arms),
         validation="test" if watches_test else 10_000,
         data="none",
     )
-    shape = Shape(784, (512, 512), 10, 60_000, 128)
+    condition = Condition(784, (512, 512), 10, 60_000, 128)
     by_name = {arm.name: arm for arm in arms}
     finite = finals[finals["test_loss"].notna()]
     done = set(zip(finite["arm"], finite["seed"], strict=True))
@@ -47,7 +47,7 @@ def source_of(folder, history, finals, arms, *, watches_test=True, **facts):
         Run(
             key=f"{arm}/{seed}",
             arm=by_name[arm],
-            shape=shape,
+            condition=condition,
             seed=seed,
             activation="relu",
             optimizer=spec.optimizer,
@@ -64,11 +64,11 @@ def source_of(folder, history, finals, arms, *, watches_test=True, **facts):
         device="made up",
     )
     status = {run.key: "done" if (run.arm.name, run.seed) in done else "diverged" for run in runs}
-    return Source(
+    return Snapshot(
         folder=folder,
         spec=spec,
-        facts=FACTS | facts,
-        standings=tuple(Standing(run, status[run.key], 20, None, None) for run in runs),
+        metadata=FACTS | metadata,
+        progress=tuple(RunProgress(run, status[run.key], 20, None, None) for run in runs),
         history=history.assign(hidden="512-512", train_size=60_000),
         finals=pd.DataFrame(told, columns=list(COLUMNS)),
         failures=tuple(

@@ -13,13 +13,13 @@ from dropstudy.core.types import (
     METRICS,
     Arm,
     ArrayFiles,
+    Condition,
     EpochMetrics,
     FinalMetrics,
     Optimizer,
     Run,
     Segment,
     SegmentResult,
-    Shape,
 )
 
 DATA = ArrayFiles(Path("nowhere"), 255.0, "0" * 64)
@@ -35,7 +35,7 @@ def make_run(name="arm", *, seed=0, epochs=5, rate=0.0):
     return Run(
         key=key_of(name, seed),
         arm=Arm(name, rate),
-        shape=Shape(3, (2,), 2, 10, 5),
+        condition=Condition(3, (2,), 2, 10, 5),
         seed=seed,
         activation="relu",
         optimizer=Optimizer(),
@@ -61,7 +61,9 @@ def split(run):
 def first_state(run):
     draw = np.random.default_rng(list(run.key.encode()))
     shapes = {}
-    for number, (inputs, outputs) in enumerate(zip(run.shape.widths, run.shape.widths[1:], strict=False)):
+    for number, (inputs, outputs) in enumerate(
+        zip(run.condition.widths, run.condition.widths[1:], strict=False)
+    ):
         shapes |= {f"dense_{number}/kernel": (inputs, outputs), f"dense_{number}/bias": (outputs,)}
     return {
         f"{part}/{name}": draw.normal(size=shape).astype(np.float32)
@@ -79,14 +81,14 @@ def train(segment):
     assert until <= run.steps
     for step in range(done + 1, until + 1):
         state = {name: np.float32(0.9) * array + np.float32(0.01) * step for name, array in state.items()}
-        epoch, inside = divmod(step, run.shape.steps)
+        epoch, inside = divmod(step, run.condition.steps)
         if inside:
             continue
         total = float(sum(np.abs(state[name]).sum() for name in sorted(state)))
         metrics = {name: total + number for number, name in enumerate(METRICS)}
         history.append(EpochMetrics(epoch, **metrics, seconds=SECONDS))
     final = final_metrics(run, state) if until == run.steps else None
-    seconds = SECONDS * segment.steps / run.shape.steps
+    seconds = SECONDS * segment.steps / run.condition.steps
     return SegmentResult(tuple(history), state, until, seconds, final, diverged=False, device="stand-in")
 
 
@@ -113,13 +115,13 @@ def whole(run):
 
 
 def segment_of(run, *, state=None, first_epoch=0, epochs=1):
-    steps = run.shape.steps
+    steps = run.condition.steps
     return Segment(run, DATA, *split(run), state, first_epoch * steps, epochs * steps)
 
 
 def first_epoch(segment):
     """Epochs done before a segment, in whole or in part."""
-    return segment.done / segment.run.shape.steps
+    return segment.done / segment.run.condition.steps
 
 
 class AtOnce(Executor):

@@ -14,7 +14,7 @@ def rates(*values):
     return tuple(Arm(f"dropout {rate:g}" if rate else "no dropout", rate) for rate in values)
 
 
-def tables(arms, accuracies, *, validation=None, epochs=10, falling=(), shape=None):
+def tables(arms, accuracies, *, validation=None, epochs=10, falling=(), condition=None):
     """History and finals of a study.
 
     Args:
@@ -23,9 +23,9 @@ def tables(arms, accuracies, *, validation=None, epochs=10, falling=(), shape=No
         validation: validation accuracy of each arm; 0.98 where it is not given.
         epochs: of every run; the lowest validation loss is halfway, in `falling` arms at the end.
         falling: names of arms.
-        shape: hidden and train_size.
+        condition: hidden and train_size.
     """
-    shape = SHAPE if shape is None else shape
+    condition = SHAPE if condition is None else condition
     history, finals = [], []
     for arm in arms:
         for seed, accuracy in accuracies[arm.name].items():
@@ -33,7 +33,7 @@ def tables(arms, accuracies, *, validation=None, epochs=10, falling=(), shape=No
                 away = epochs - epoch if arm.name in falling else abs(epoch - epochs // 2)
                 history.append(
                     {
-                        "arm": arm.name, **shape, "seed": seed, "epoch": epoch, "loss": 0.1, "accuracy": 0.95,
+                        "arm": arm.name, **condition, "seed": seed, "epoch": epoch, "loss": 0.1, "accuracy": 0.95,
                         "val_loss": 0.1 + 0.01 * away, "val_accuracy": (validation or {}).get(arm.name, 0.98),
                         "clean_loss": 0.05, "clean_accuracy": 0.99, "seconds": 2.0,
                     }
@@ -42,14 +42,14 @@ def tables(arms, accuracies, *, validation=None, epochs=10, falling=(), shape=No
                 {
                     "arm": arm.name,
                     "rate": arm.rate,
-                    **shape,
+                    **condition,
                     "seed": seed,
                     "test_loss": 0.1,
                     "test_accuracy": accuracy,
                 }
                 | {"brier": 0.03}
             )
-    return pd.DataFrame(history), pd.DataFrame(finals, columns=["arm", "rate", *shape, "seed", "test_loss",
+    return pd.DataFrame(history), pd.DataFrame(finals, columns=["arm", "rate", *condition, "seed", "test_loss",
                                                                 "test_accuracy", "brier"])  # fmt: skip
 
 

@@ -92,7 +92,7 @@ def test_seeds_that_differ_by_as_many_examples_differ_equally():
         "no dropout": {seed: count / 360 for seed, count in right.items()},
         "dropout 0.5": {seed: (count + 7) / 360 for seed, count in right.items()},
     }
-    (comparison,) = verdict_of(ARMS, scores).shapes[0].comparisons
+    (comparison,) = verdict_of(ARMS, scores).conditions[0].comparisons
     assert len(set(comparison.differences)) == 1
     assert comparison.difference.value == pytest.approx(700 / 360)
     assert comparison.all_equal
@@ -105,7 +105,7 @@ def test_a_verdict_is_json():
     verdict = two(0.13)
     table = json.loads(json.dumps(verdict.to_dict(), allow_nan=False))
     assert table["decision"] == verdict.decision
-    assert table["shapes"][0]["comparisons"][0]["difference"]["value"] == pytest.approx(0.13)
+    assert table["conditions"][0]["comparisons"][0]["difference"]["value"] == pytest.approx(0.13)
     assert str(verdict) == "\n".join(verdict.sentences)
 
 
@@ -139,7 +139,7 @@ def test_an_arm_with_fewer_seeds_is_compared_on_those_that_it_shares():
     arms = rates(0, 0.2, 0.8)
     short = {seed: accuracy for seed, accuracy in around(-1).items() if seed not in {0, 7}}
     verdict = verdict_of(arms, {"no dropout": flat(), "dropout 0.2": around(0.3), "dropout 0.8": short})
-    full, fewer = verdict.shapes[0].comparisons
+    full, fewer = verdict.conditions[0].comparisons
     assert (full.n, fewer.n) == (10, 8)
     assert fewer.seeds == (1, 2, 3, 4, 5, 6, 8, 9)
 
@@ -151,7 +151,7 @@ def test_runs_that_diverged_or_failed_are_counted_and_said():
     outcomes.loc[(outcomes["arm"] == "dropout 0.5") & (outcomes["seed"] == 8), "status"] = "diverged"
     outcomes.loc[(outcomes["arm"] == "dropout 0.5") & (outcomes["seed"] == 9), "status"] = "failed"
     verdict = verdict_of(ARMS, accuracies, outcomes=outcomes)
-    assert verdict.shapes[0].comparisons[0].n == 8
+    assert verdict.conditions[0].comparisons[0].n == 8
     assert "1 run of 'dropout 0.5' diverged, 1 run of 'dropout 0.5' failed" in str(verdict)
     assert verdict.headline == "'dropout 0.5' diverged in 1 of 10 seeds: no verdict on the other 8 alone."
     assert (verdict.decision, verdict.chosen, verdict.decided) == ("diverged", None, False)
@@ -193,13 +193,13 @@ def test_a_study_of_which_no_run_finished_has_nothing_to_compare():
 
 def test_several_shapes_each_have_their_verdict():
     small = tables(
-        ARMS, {"no dropout": flat(), "dropout 0.5": around(-1)}, shape={"hidden": "64", "train_size": 500}
+        ARMS, {"no dropout": flat(), "dropout 0.5": around(-1)}, condition={"hidden": "64", "train_size": 500}
     )
     large = tables(ARMS, {"no dropout": flat(), "dropout 0.5": around(1)})
     history, finals = (pd.concat(pair, ignore_index=True) for pair in zip(small, large, strict=True))
     verdict = give_verdict(history, finals, ARMS, watches_test=False)
-    assert [shape.decision for shape in verdict.shapes] == ["hurts", "helps"]
-    assert verdict.decision == "depends on the shape"
+    assert [condition.decision for condition in verdict.conditions] == ["hurts", "helps"]
+    assert verdict.decision == "depends on the condition"
     assert verdict.headline == (
         "Dropout at rate 0.5 (drops 50%, keeps 50%) hurts in 1 of 2 networks and training sizes (64 with 500), "
         "helps in 1 of 2 (512-512 with 50,000) after 10 epochs."
@@ -216,7 +216,7 @@ def test_several_shapes_each_have_their_verdict():
 )
 def test_the_headline_of_several_shapes_names_the_arm_and_what_varies(other, where):
     accuracies = {"no dropout": flat(), "dropout 0.5": around(-1)}
-    both = zip(tables(ARMS, accuracies, shape=other), tables(ARMS, accuracies), strict=True)
+    both = zip(tables(ARMS, accuracies, condition=other), tables(ARMS, accuracies), strict=True)
     history, finals = (pd.concat(pair, ignore_index=True) for pair in both)
     verdict = give_verdict(history, finals, ARMS, watches_test=True)
     assert verdict.headline == f"Dropout at rate 0.5 (drops 50%, keeps 50%) hurts in {where} after 10 epochs."
@@ -255,7 +255,7 @@ def test_all_answers_right_on_40_examples_is_no_equivalence(watches_test):
         return ()
 
     verdict = verdict_of(ARMS, shares(none, 40), predictions=answered(none), watches_test=watches_test)
-    (comparison,) = verdict.shapes[0].comparisons
+    (comparison,) = verdict.conditions[0].comparisons
     assert verdict.decision == "undecided"
     assert not verdict.decided  # so seeds go on being added
     assert (
@@ -297,7 +297,7 @@ def test_what_helps_on_these_examples_alone_is_said_to():
     def wrong(arm, seed):
         return (0, 1, 2) if arm == "no dropout" else (2,) if seed else (2, 1)
 
-    (told,) = verdict_of(ARMS, shares(wrong, 40, 8), predictions=answered(wrong)).shapes
+    (told,) = verdict_of(ARMS, shares(wrong, 40, 8), predictions=answered(wrong)).conditions
     assert told.decision == "helps"
     assert told.comparisons[0].new_data.low <= 0
     assert "helps on these 40 test examples after 10 epochs" in told.headline
@@ -330,7 +330,7 @@ def test_no_verdict_on_the_seeds_in_which_an_arm_did_not_diverge(lost):
     verdict = verdict_of(arms, accuracies, outcomes=outcomes)
     assert verdict.headline == f"'{lost}' diverged in 14 of 20 seeds: no verdict on the other 6 alone."
     assert (verdict.decision, verdict.label) == ("diverged", "Training diverged")
-    assert "diverged" in comparison_cells(verdict.shapes[0])["decision"].to_list()
+    assert "diverged" in comparison_cells(verdict.conditions[0])["decision"].to_list()
 
 
 def test_an_arm_that_diverges_is_in_the_headline_of_the_arm_that_was_chosen():
@@ -384,15 +384,15 @@ def test_the_interval_of_a_chosen_arm_allows_for_the_others_and_decides():
         **{arm.name: around(i / 9, spread=0.4) for i, arm in enumerate(arms[1:])},
     }
     verdict = verdict_of(arms, accuracies, validation={"dropout 0.9": 0.99})
-    chosen = verdict.shapes[0].comparisons[-1]
+    chosen = verdict.conditions[0].comparisons[-1]
     assert chosen.deciding == chosen.simultaneous
     wide = f"95% interval for all 9 arms together {chosen.simultaneous.low:+.2f} to {chosen.simultaneous.high:+.2f}"
     assert wide in verdict.headline
-    for c in verdict.shapes[0].comparisons:
+    for c in verdict.conditions[0].comparisons:
         if c.decision in {"helps", "hurts"}:
             assert not c.simultaneous.low <= 0 <= c.simultaneous.high
     # The p of step-down tests alone would call more of them; the interval beside them holds 0.
-    assert any(c.p_adjusted <= 0.05 and c.decision == "undecided" for c in verdict.shapes[0].comparisons)
+    assert any(c.p_adjusted <= 0.05 and c.decision == "undecided" for c in verdict.conditions[0].comparisons)
 
 
 def test_what_nothing_decides_says_why_and_what_this_arm_would_take():
@@ -400,7 +400,7 @@ def test_what_nothing_decides_says_why_and_what_this_arm_would_take():
     wide = {seed: 0.5 + points / 100 for seed, points in enumerate((9.0, -9.1, 9.2, -9.0, 9.1, -9.2))}
     arms = rates(0, 0.5, 0.8)
     verdict = verdict_of(arms, {"no dropout": flat(6, 0.5), "dropout 0.5": worse, "dropout 0.8": wide})
-    (first, _) = verdict.shapes[0].comparisons
+    (first, _) = verdict.conditions[0].comparisons
     assert first.decision == "undecided"
     assert first.sought == pytest.approx(2.5)
     told = next(line for line in verdict.sentences if line.startswith("'dropout 0.5': worse in all 6 seeds"))
@@ -482,13 +482,13 @@ def test_no_verdict_claims_more_than_its_fields(data, margin, watches_test, look
         arms, accuracies, margin=margin, watches_test=watches_test, looks=looks, outcomes=outcomes,
         validation=validation, test_examples=examples, falling=data.draw(st.sets(st.sampled_from([*accuracies]))),
     )  # fmt: skip
-    (shape,) = verdict.shapes
+    (condition,) = verdict.conditions
     json.dumps(verdict.to_dict(), allow_nan=False)
     for sentence in verdict.sentences:
         assert sentence.endswith(".")
         assert not re.search(r"\bnan\b|\binf\b|\(\)|, ,|: ;|  |: points|accuracy: \.", sentence)
         assert sentence[0] == "'" or sentence[0].isupper() or sentence[0].isdigit()
-    for c in shape.comparisons:
+    for c in condition.comparisons:
         estimates = (
             c.difference,
             c.bca,
@@ -510,13 +510,13 @@ def test_no_verdict_claims_more_than_its_fields(data, margin, watches_test, look
         elif c.decision == "diverged":
             assert c.diverged
     if verdict.decision == "helps":
-        assert verdict.chosen != shape.baseline
+        assert verdict.chosen != condition.baseline
     elif verdict.decision in {"undecided", "too few seeds", "diverged"}:
         assert not re.match(r"\S* ?(at rate \S+ \(.*?\) )?(helps|hurts|makes no)", verdict.headline)
     assert ("Dropout helps" not in (verdict.label, verdict.headline[:13])) or verdict.decision == "helps"
-    lost = {arm.arm for arm in shape.arms if arm.diverged}
+    lost = {arm.arm for arm in condition.arms if arm.diverged}
     assert all(f"'{arm}' diverged" in verdict.headline for arm in lost)
-    comparison_cells(shape)
+    comparison_cells(condition)
 
 
 @given(st.lists(SCORES, min_size=1, max_size=8), st.booleans(), st.sampled_from([(), (6, 8)]))
@@ -532,12 +532,12 @@ def test_any_study_gets_a_verdict_in_whole_sentences(scores, watches_test, looks
         assert sentence.endswith(".")
         assert "nan" not in sentence
     json.dumps(verdict.to_dict(), allow_nan=False)
-    for comparison in verdict.shapes[0].comparisons:
+    for comparison in verdict.conditions[0].comparisons:
         assert comparison.n == len(set(scores[0]) & set(accuracies[comparison.arm]))
         assert (comparison.decision == "too few seeds") == (comparison.n < SEEDS)
-    cells = comparison_cells(verdict.shapes[0])
+    cells = comparison_cells(verdict.conditions[0])
     assert not (cells == "-").all().any()
-    gap_cells(verdict.shapes[0])
+    gap_cells(verdict.conditions[0])
 
 
 @pytest.mark.slow
@@ -579,7 +579,7 @@ def test_metrics_stand_beside_accuracy_and_new_data_widen_its_interval():
         sure = confidence[arm, seed]
         return {"confidence": sure, "likelihood": np.where(np.arange(400) % 10 < 8, sure, np.float16(0.1))}
 
-    (comparison,) = verdict_of(ARMS, accuracies, predictions=predictions).shapes[0].comparisons
+    (comparison,) = verdict_of(ARMS, accuracies, predictions=predictions).conditions[0].comparisons
     assert comparison.new_data.low <= comparison.new_data.value <= comparison.new_data.high
     metrics = {metric.metric: metric for metric in comparison.metrics}
     assert list(metrics)[:2] == ["log loss", "Brier score"]  # the proper ones lead
@@ -594,14 +594,14 @@ def test_metrics_stand_beside_accuracy_and_new_data_widen_its_interval():
 def test_the_gap_is_taken_apart_and_its_parts_add_up():
     history, finals = tables(ARMS, {"no dropout": flat(3), "dropout 0.5": flat(3, base=0.97)})
     finals["epoch"], finals["noisy_accuracy"], finals["clean_accuracy"] = 10, 0.93, 0.985
-    shape = give_verdict(history, finals, ARMS, watches_test=False).shapes[0]
-    gap = shape.gaps[1]
+    condition = give_verdict(history, finals, ARMS, watches_test=False).conditions[0]
+    gap = condition.gaps[1]
     assert gap.moving.value == pytest.approx(2.0)  # running 95% - 93%
     assert gap.dropout.value == pytest.approx(-5.5)  # 93% - 98.5%
     assert gap.artefact.value == pytest.approx(gap.moving.value + gap.dropout.value)
     assert gap.true.value == pytest.approx(1.5)
     assert gap.printed.value == pytest.approx(gap.artefact.value + gap.true.value + gap.validation.value)
-    cells = gap_cells(shape)
+    cells = gap_cells(condition)
     assert list(cells.columns) == [
         "arm", "gap as Keras prints it", "moving weights", "dropout on", "artefact", "true gap", "test - validation"
     ]  # fmt: skip
@@ -616,7 +616,7 @@ def test_a_best_study_is_chosen_and_measured_at_the_epoch_whose_weights_were_tes
     history.loc[last, "val_accuracy"] = 0.999  # of weights that were not tested
     verdict = give_verdict(history, finals, ARMS, watches_test=False, protocol="best")
     assert verdict.chosen == "dropout 0.5"
-    assert verdict.shapes[0].gaps[1].printed.value == pytest.approx(-8)
+    assert verdict.conditions[0].gaps[1].printed.value == pytest.approx(-8)
     assert "each run at its epoch of lowest validation loss" in str(verdict)
 
 
@@ -628,7 +628,7 @@ def test_two_runs_of_one_network_are_held_against_each_other_answer_by_answer(tm
     table = study.mcnemar()
     assert table["seed"].to_list() == [0, 1]
     counts = table[["both_right", "arm_only", "baseline_only", "both_wrong"]]
-    assert (counts.sum(axis=1) == study.facts["n_test"]).all()
+    assert (counts.sum(axis=1) == study.metadata["n_test"]).all()
     assert table["p_value"].between(0, 1).all()
 
 
@@ -637,7 +637,10 @@ def test_runs_of_a_network_that_has_not_begun_are_not_counted_with_another():
     rows = [(arm.name, *place[:2], seed, place[2]) for place in places for arm in ARMS for seed in range(6)]
     outcomes = pd.DataFrame(rows, columns=["arm", "hidden", "train_size", "seed", "status"])
     verdict = verdict_of(ARMS, {"no dropout": flat(6), "dropout 0.5": around(1, 6)}, outcomes=outcomes)
-    assert [[scores.failed for scores in shape.arms] for shape in verdict.shapes] == [[0, 0], [6, 6]]
+    assert [[scores.failed for scores in condition.arms] for condition in verdict.conditions] == [
+        [0, 0],
+        [6, 6],
+    ]
     assert "Hidden layers 4, 50,000 training examples: No run finished" in str(verdict)
 
 
@@ -651,8 +654,13 @@ def test_networks_of_which_no_run_has_an_epoch_each_have_their_runs():
     ]
     outcomes = pd.DataFrame(rows, columns=["arm", "hidden", "train_size", "seed", "status"])
     verdict = give_verdict(history, finals, ARMS, watches_test=False, outcomes=outcomes)
-    assert [(shape.hidden, shape.train_size) for shape in verdict.shapes] == [("512-512", 500), ("4", 500)]
-    counts = [[(scores.failed, scores.missing) for scores in shape.arms] for shape in verdict.shapes]
+    assert [(condition.hidden, condition.train_size) for condition in verdict.conditions] == [
+        ("512-512", 500),
+        ("4", 500),
+    ]
+    counts = [
+        [(scores.failed, scores.missing) for scores in condition.arms] for condition in verdict.conditions
+    ]
     assert counts == [[(2, 0), (2, 0)], [(0, 2), (0, 2)]]
     assert "2 runs of 'no dropout' failed, 2 runs of 'dropout 0.5' failed" in str(verdict)
     assert "2 runs of 'no dropout' are not finished, 2 runs of 'dropout 0.5' are not finished" in str(verdict)

@@ -135,14 +135,14 @@ def test_a_study_that_somebody_runs_is_shown_as_far_as_it_is(say, monkeypatch):
     def look(*_):
         if not shown:
             shown.append(None)
-            shown[0] = locking.holder(Path("studies/notebook")), Study.open("studies/notebook").standings()
+            shown[0] = locking.holder(Path("studies/notebook")), Study.open("studies/notebook").progress()
 
     monkeypatch.setattr("dropstudy.runtime.progress.lines.EpochLines.ended", look)
     say("run", *TINY, "--seeds", "3")
-    ((holder, standings),) = shown
+    ((holder, progress),) = shown
     assert re.fullmatch(r"process \d+ on .+", holder)
-    assert len(standings) == 6
-    assert 0 < sum(standing.status == "done" for standing in standings) < 6
+    assert len(progress) == 6
+    assert 0 < sum(each.status == "done" for each in progress) < 6
     assert locking.holder(Path("studies/notebook")) == ""
 
 

@@ -58,8 +58,8 @@ def surroundings():
     import os, random, sys
     return sys.path, random.__file__, os.environ["PYTHONSAFEPATH"]
 
-with LocalWorkers(1) as crew:
-    path, random, safe = crew.submit(surroundings).result()
+with LocalWorkers(1) as worker_pool:
+    path, random, safe = worker_pool.submit(surroundings).result()
     assert own not in path and "" not in path, path
     assert not random.startswith(own), random
     assert safe == "1"

@@ -24,7 +24,7 @@ from dropstudy.errors import RunsFailed
 from dropstudy.runtime import local
 from dropstudy.runtime.progress.lines import FALLBACK
 from dropstudy.runtime.progress.table import Screen
-from dropstudy.runtime.run import crew
+from dropstudy.runtime.run import worker_pool
 from sources import SMALL_STUDY as SETTINGS
 from standin import AtOnce
 
@@ -68,7 +68,7 @@ def test_lines_tables_and_screens_are_made_without_a_stream_to_rely_on(monkeypat
 def test_real_workers_start_whatever_the_streams_are(monkeypatch, make):
     for name in ("stdout", "stderr"):
         monkeypatch.setattr(sys, name, make())
-    with crew(1, "cpu") as pool:
+    with worker_pool(1, "cpu") as pool:
         assert pool.submit(os.getpid).result() != os.getpid()
 
 

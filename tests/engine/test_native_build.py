@@ -96,8 +96,8 @@ def test_a_machine_without_a_compiler_does_without(monkeypatch):
     monkeypatch.setattr("platform.system", lambda: "Linux")
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
     assert kernels() == (None, "no C++ compiler (c++, g++ or clang++) to make them with")
-    with LocalWorkers(1) as crew:
-        assert crew.submit(own_kernels).result(timeout=60) == []
+    with LocalWorkers(1) as worker_pool:
+        assert worker_pool.submit(own_kernels).result(timeout=60) == []
 
 
 @pytest.mark.usefixtures("empty_cache")
@@ -111,8 +111,8 @@ def test_another_system_does_without(monkeypatch):
 def test_they_can_be_switched_off(monkeypatch):
     monkeypatch.setenv(VARIABLE, "off")
     assert kernels() == (None, f"switched off by {VARIABLE}")
-    with LocalWorkers(1) as crew:
-        assert crew.submit(own_kernels).result(timeout=60) == []
+    with LocalWorkers(1) as worker_pool:
+        assert worker_pool.submit(own_kernels).result(timeout=60) == []
 
 
 DAMAGE = {
@@ -161,8 +161,8 @@ def test_another_kind_of_processor_has_a_library_of_its_own(monkeypatch):
 def test_a_library_that_does_not_load_is_done_without(tmp_path, monkeypatch, content):
     (tmp_path / "library.so").write_bytes(content)
     monkeypatch.setattr("dropstudy.runtime.local.kernels", lambda: room.Kernels(tmp_path / "library.so"))
-    with LocalWorkers(1) as crew:
-        assert crew.submit(own_kernels).result(timeout=60) == []
+    with LocalWorkers(1) as worker_pool:
+        assert worker_pool.submit(own_kernels).result(timeout=60) == []
 
 
 @pytest.mark.usefixtures("empty_cache", "stand_in_compiler")
@@ -170,8 +170,8 @@ def test_a_library_that_has_gone_meanwhile_is_done_without():
     path = kernels().path
     path.unlink()
     path.mkdir()  # nor can it be made again
-    with LocalWorkers(1) as crew:
-        assert crew.submit(own_kernels).result(timeout=60) == []
+    with LocalWorkers(1) as worker_pool:
+        assert worker_pool.submit(own_kernels).result(timeout=60) == []
 
 
 def test_doctor_says_so_where_a_worker_dies(monkeypatch):

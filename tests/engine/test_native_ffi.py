@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dropstudy.core.types import Arm, Optimizer, Run, Segment, Shape
+from dropstudy.core.types import Arm, Condition, Optimizer, Run, Segment
 from dropstudy.data.cache import arrays_on_disk
 from dropstudy.data.load import load_dataset
 from dropstudy.engine.mlp import network
@@ -130,14 +130,14 @@ def digits():
 def digits_run(
     digits, *, hidden=(32, 17), precision="float32", optimizer=None, batch_size=50, epochs=3, **arm
 ):
-    shape = Shape(digits.features, hidden, len(digits.classes), len(digits.y_train), batch_size)
+    shape = Condition(digits.features, hidden, len(digits.classes), len(digits.y_train), batch_size)
     optimizer = optimizer or Optimizer()
     return Run("key", Arm("arm", **arm), shape, 0, "relu", optimizer, epochs, "test", precision)
 
 
 def segment_of(run, digits, *, state=None, done=0, steps=None):
-    index = np.arange(run.shape.train_size, dtype=np.int32)
-    steps = run.epochs * run.shape.steps - done if steps is None else steps
+    index = np.arange(run.condition.train_size, dtype=np.int32)
+    steps = run.epochs * run.condition.steps - done if steps is None else steps
     return Segment(run, arrays_on_disk(digits), index, None, state, done, steps)
 
 
@@ -173,7 +173,7 @@ def test_a_run_cut_anywhere_is_the_same_to_the_bit(precision, digits, monkeypatc
     run = digits_run(digits, precision=precision, rate=0.5)
     straight = train_segment(segment_of(run, digits))
     state, done = None, 0
-    for cut in (1, 2, 30, 31, run.shape.steps * 2 + 5, run.shape.steps * 3):
+    for cut in (1, 2, 30, 31, run.condition.steps * 2 + 5, run.condition.steps * 3):
         piece = train_segment(segment_of(run, digits, state=state, done=done, steps=cut - done))
         state, done = piece.state, cut
     assert piece.final.loss == straight.final.loss

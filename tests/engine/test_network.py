@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from dropstudy.core.types import Arm, Optimizer, Run, Shape
+from dropstudy.core.types import Arm, Condition, Optimizer, Run
 from dropstudy.engine.mlp import dropout, network
 from dropstudy.engine.mlp import rng as draws
 from dropstudy.engine.mlp.config import Products, recipe_of, settings_of
@@ -22,7 +22,7 @@ def batch(rng, rows, features, classes):
 
 
 def test_the_notebooks_network_has_669706_parameters():
-    shape = Shape(784, (512, 512), 10, 60_000, 128)
+    shape = Condition(784, (512, 512), 10, 60_000, 128)
     params = network.init(0, shape.widths)
     assert shape.parameters == sum(array.size for array in jax.tree.leaves(params)) == 669_706
     assert shape.steps == 469
@@ -42,7 +42,7 @@ def test_initial_kernels_fill_the_glorot_interval_evenly(layer, limit):
 
 def program(*, seed=0, activation="relu", precision="float32", epochs=1, **arm):
     """Recipe and settings of a run with this arm."""
-    shape = Shape(1, (1,), 1, 100, 10)
+    shape = Condition(1, (1,), 1, 100, 10)
     run = Run("key", Arm("arm", **arm), shape, seed, activation, Optimizer(), epochs, "test", precision)
     return {"recipe": recipe_of([run]), "settings": settings_of(run)}
 

@@ -3,7 +3,7 @@ import keras
 import numpy as np
 import pytest
 
-from dropstudy.core.types import Arm, Optimizer, Run, Shape
+from dropstudy.core.types import Arm, Condition, Optimizer, Run
 from dropstudy.engine.mlp import network, optimizers
 from dropstudy.engine.mlp.config import settings_of
 from dropstudy.engine.mlp.network import Dense
@@ -12,7 +12,7 @@ STEPS_AN_EPOCH = 10
 
 
 def traced(optimizer):
-    shape = Shape(1, (1,), 1, 1, 1)
+    shape = Condition(1, (1,), 1, 1, 1)
     run = Run("key", Arm("arm"), shape, 0, "relu", optimizer, 1, "test", "float32")
     return settings_of(run).optimizer
 

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, log_loss
 
-from dropstudy.core.types import Arm, Optimizer, Run, Segment, Shape
+from dropstudy.core.types import Arm, Condition, Optimizer, Run, Segment
 from dropstudy.data.cache import arrays_on_disk
 from dropstudy.data.load import load_dataset
 from dropstudy.engine.mlp import programs, rng
@@ -29,7 +29,9 @@ from dropstudy.engine.mlp.train import train_group, train_segment
 def run_on(
     dataset, *, hidden=(32, 16), seed=0, epochs=3, batch_size=100, rows=None, rate=0.0, arm=None, **changes
 ):
-    shape = Shape(dataset.features, hidden, len(dataset.classes), rows or len(dataset.y_train), batch_size)
+    shape = Condition(
+        dataset.features, hidden, len(dataset.classes), rows or len(dataset.y_train), batch_size
+    )
     arm = arm or Arm("arm", rate)
     run = Run("key", arm, shape, seed, "relu", Optimizer(), epochs, "test", "float32")
     return replace(run, **changes)
@@ -38,7 +40,7 @@ def run_on(
 def start(run):
     """A run's initial state, as the compiled programs hold it: one lane."""
     return programs.start(
-        jnp.array([run.seed], jnp.uint32), widths=run.shape.widths, optimizer=run.optimizer.name
+        jnp.array([run.seed], jnp.uint32), widths=run.condition.widths, optimizer=run.optimizer.name
     )
 
 
@@ -48,9 +50,9 @@ def trained(result):
 
 
 def segment_of(run, dataset, *, state=None, first_epoch=0, epochs=None, validation=None):
-    index = np.arange(run.shape.train_size, dtype=np.int32)
+    index = np.arange(run.condition.train_size, dtype=np.int32)
     epochs = run.epochs - first_epoch if epochs is None else epochs
-    steps = run.shape.steps
+    steps = run.condition.steps
     return Segment(
         run, arrays_on_disk(dataset), index, validation, state, first_epoch * steps, epochs * steps
     )
@@ -63,7 +65,7 @@ def digits():
 
 def keras_network(run):
     """The run's network in Keras, with the run's initial weights."""
-    widths = run.shape.widths
+    widths = run.condition.widths
     layers = [keras.Input((widths[0],))]
     layers += [keras.layers.Dense(units, activation=run.activation) for units in widths[1:-1]]
     model = keras.Sequential([*layers, keras.layers.Dense(widths[-1])])
@@ -315,7 +317,7 @@ def test_patience_ends_a_run_as_keras_early_stopping_does(digits):
     result = train_segment(segment)
     losses = [row.val_loss for row in result.history]
     assert len(losses) < 30
-    assert result.done == len(losses) * segment.run.shape.steps
+    assert result.done == len(losses) * segment.run.condition.steps
     stopping = keras.callbacks.EarlyStopping(monitor="val_loss", patience=2, restore_best_weights=True)
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     stopping.set_model(model)
@@ -353,7 +355,15 @@ def test_without_noise_the_noisy_metrics_are_the_clean_ones(digits):
 
 def test_noise_off_and_on_share_what_comes_before_the_noise():
     run = Run(
-        "key", Arm("arm", 0.5), Shape(784, (8,), 10, 256, 64), 0, "relu", Optimizer(), 1, "test", "float32"
+        "key",
+        Arm("arm", 0.5),
+        Condition(784, (8,), 10, 256, 64),
+        0,
+        "relu",
+        Optimizer(),
+        1,
+        "test",
+        "float32",
     )
     data = programs.Examples(jnp.zeros((256, 784), jnp.uint8), jnp.zeros(256, jnp.int32), np.float32(255))
     recipe, rows = recipe_of([run]), jnp.arange(256)[None]
@@ -368,7 +378,7 @@ def test_noisy_metrics_are_those_of_keras_network_with_dropout_on(digits):
     run = run_on(digits, rate=0.5, epochs=3)
     result = train_segment(segment_of(run, digits))
     layers = [keras.Input((64,))]
-    for units in run.shape.hidden:
+    for units in run.condition.hidden:
         layers += [keras.layers.Dense(units, activation="relu"), keras.layers.Dropout(0.5, seed=units)]
     model = keras.Sequential([*layers, keras.layers.Dense(10)])
     model.set_weights(trained(result))

@@ -13,7 +13,7 @@ from dropstudy.errors import RunsFailed
 from dropstudy.report.charts.palette import RAMP
 from dropstudy.report.page import html
 from dropstudy.report.sections import sections
-from dropstudy.report.source import read
+from dropstudy.report.snapshot import read
 from dropstudy.runtime import local
 from dropstudy.runtime.progress.lines import Silent
 from sources import trained_at_once
@@ -163,7 +163,7 @@ def test_the_wheel_with_ctrl_zooms_dragging_moves_and_a_double_click_goes_back(b
 
 def test_hovering_shows_the_value_that_the_store_has(browser, twelve):
     address, study = twelve
-    differences = study.verdict().shapes[0].comparisons[0]
+    differences = study.verdict().conditions[0].comparisons[0]
     with watched_page(browser, address) as page:
         draw_all(page)
         page.locator("#figure-difference .mark-symbol.role-mark").last.locator("path").hover()

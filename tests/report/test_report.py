@@ -16,7 +16,7 @@ from dropstudy.analysis import stats
 from dropstudy.cli.show import export_command, show
 from dropstudy.core.types import Arm
 from dropstudy.report import charts
-from dropstudy.report.source import read
+from dropstudy.report.snapshot import read
 from dropstudy.report.stamp import STAMP, is_current, told
 from dropstudy.report.vega import vega
 from dropstudy.report.write import FIGURE, write_report
@@ -287,7 +287,7 @@ def test_a_network_is_offered_only_where_there_is_one(tmp_path, monkeypatch):
     command = f"dropstudy export {tmp_path / 's'} --arm 'no dropout'"
     assert export_command(study.now()) == command
     for run in study.now().runs:
-        if run.arm.name == "no dropout" and (run.shape.hidden, run.seed) != ((5,), 4):
+        if run.arm.name == "no dropout" and (run.condition.hidden, run.seed) != ((5,), 4):
             (study.folder / "weights" / f"{run.key}.safetensors").unlink()
     assert export_command(study.now()) == f"{command} --hidden 5 --seed 4"
     assert study.weights("no dropout", 4, hidden="5")

@@ -15,7 +15,7 @@ from dropstudy.report.charts.palette import RAMP, arm_colors
 from dropstudy.report.page import page_spec
 from dropstudy.report.sections import conditions, sections
 from dropstudy.report.sections.blocks import Pictures, Table, figures_of
-from dropstudy.report.source import read
+from dropstudy.report.snapshot import read
 from sources import trained_at_once
 
 
@@ -48,9 +48,9 @@ def test_a_grid_has_its_rate_curves_and_says_when_dropout_pays(grid, figures_of_
     row = curve[(curve["hidden"] == "6-5") & (curve["train_size"] == 900) & (curve["rate"] == 0.2)].iloc[0]
     assert row["mean"] == pytest.approx(100 * (1 - of_one["test_accuracy"].mean()))
     assert row["low"] < row["mean"] < row["high"]
-    compared = next(s for s in grid.verdict().shapes if (s.hidden, s.train_size) == ("6-5", 900)).comparisons[
-        0
-    ]
+    compared = next(
+        s for s in grid.verdict().conditions if (s.hidden, s.train_size) == ("6-5", 900)
+    ).comparisons[0]
     told = pay[(pay["hidden"] == "6-5") & (pay["train_size"] == 900)].iloc[0]
     assert told[["mean", "low", "high"]].to_list() == pytest.approx(
         [compared.difference.value, compared.difference.low, compared.difference.high]
@@ -114,7 +114,7 @@ def test_below_six_seeds_there_is_no_band_and_no_claim_from_lines(tmp_path, monk
     assert curve.table["low"].notna().all() == difference.table["all_low"].notna().all() == (seeds == 6)
     assert ("larger than what another seed would change" in parts["seeds"].paragraphs[0]) == (seeds == 6)
     assert ("band" in curve.caption) == (seeds == 6)
-    compared = study.verdict().shapes[0].comparisons
+    compared = study.verdict().conditions[0].comparisons
     for row, comparison in zip(difference.table.itertuples(), compared, strict=True):
         assert row.mean == pytest.approx(comparison.difference.value)
         if seeds == 6:
@@ -154,7 +154,7 @@ def test_a_notebook_gets_each_chart_and_is_told_what_there_is(grid):
     for name in ("payoff", "gap", "seeds", "reliability", "weight_norms"):
         assert getattr(charts, name)().chart.to_dict()["$schema"]
         assert name in repr(charts)
-    with pytest.raises(InvalidArgument, match="for shape 9"):
+    with pytest.raises(InvalidArgument, match="for condition 9"):
         charts.gap(9)
 
 

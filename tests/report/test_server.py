@@ -161,7 +161,7 @@ def test_a_run_that_ends_while_the_page_is_made_is_nowhere_in_it(tmp_path, monke
 
     monkeypatch.setattr(live_module, "sections", meanwhile)
     page = live_page(study.folder).page()
-    assert len(Study.open(study.folder).standings()) == 4
+    assert len(Study.open(study.folder).progress()) == 4
     assert "All 2 runs have ended." in page
     assert "2 of 2 runs finished" in page
 

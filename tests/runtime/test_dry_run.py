@@ -9,7 +9,7 @@ import pytest
 import made_up
 from dropstudy import Study
 from dropstudy.core.tensors import to_bytes
-from dropstudy.core.types import Arm, Optimizer, Run, SegmentResult, Shape
+from dropstudy.core.types import Arm, Condition, Optimizer, Run, SegmentResult
 from dropstudy.engine.mlp.train import train_segment
 from dropstudy.errors import InvalidArgument, RunsFailed
 from dropstudy.runtime import dry_run, local
@@ -28,7 +28,10 @@ def make(monkeypatch, tmp_path):
 
     def slow(segment):
         run = segment.run
-        first, last = segment.done // run.shape.steps, (segment.done + segment.steps) // run.shape.steps
+        first, last = (
+            segment.done // run.condition.steps,
+            (segment.done + segment.steps) // run.condition.steps,
+        )
         ended = segment.done + segment.steps == run.steps
         time.sleep(segment.steps * STEP + (last - first - ended) * EPOCH_END + ended * RUN_END)
         return SegmentResult(
@@ -43,7 +46,7 @@ def make(monkeypatch, tmp_path):
 
 
 def test_the_grid_is_planned_and_nothing_is_written(make, tmp_path):
-    planned = make(seeds=3, hidden=[[8], [4, 4]], train_sizes=[100, "all"]).rehearse(
+    planned = make(seeds=3, hidden=[[8], [4, 4]], train_sizes=[100, "all"]).dry_run(
         executor=AtOnce(), workers=2
     )
     assert len(planned.runs) == len(planned.missing) == 2 * 2 * 2 * 3
@@ -60,18 +63,18 @@ def test_the_grid_is_planned_and_nothing_is_written(make, tmp_path):
 def test_of_a_study_that_exists_only_what_is_missing_counts(make):
     make(seeds=2).run(executor=AtOnce(), listener=Silent())
     before = {path: path.read_bytes() for path in make().folder.rglob("*") if path.is_file()}
-    grown = make(seeds=5).rehearse(executor=AtOnce())
+    grown = make(seeds=5).dry_run(executor=AtOnce())
     assert len(grown.missing) == 6
     assert "done already: 4 runs" in str(grown)
     assert {path: path.read_bytes() for path in make().folder.rglob("*") if path.is_file()} == before
-    nothing = make(seeds=2).rehearse(executor=AtOnce())
+    nothing = make(seeds=2).dry_run(executor=AtOnce())
     assert nothing.seconds == 0
     assert str(nothing).endswith("to train: nothing")
 
 
 def test_the_time_is_that_of_the_steps_and_of_what_is_measured_between_them(make):
     make.time()
-    planned = make(seeds=4).rehearse(executor=AtOnce(), workers=1)
+    planned = make(seeds=4).dry_run(executor=AtOnce(), workers=1)
     steps = 23 * 3
     each = steps * STEP + 2 * EPOCH_END + RUN_END
     assert planned.seconds == pytest.approx(8 * each, rel=0.25)
@@ -84,7 +87,7 @@ def test_the_time_is_that_of_the_steps_and_of_what_is_measured_between_them(make
 @pytest.mark.parametrize("keep", ["all", "best", "none"])
 def test_the_disk_is_that_which_a_study_takes(make, keep):
     study = make(seeds=6, validation=0.2, keep_weights=keep, hidden=[256, 256])
-    said = study.rehearse(executor=AtOnce()).disk
+    said = study.dry_run(executor=AtOnce()).disk
     study.run(executor=AtOnce(), listener=Silent())
     assert said == pytest.approx(sum(study.sizes().values()), rel=0.15)
 
@@ -92,7 +95,7 @@ def test_the_disk_is_that_which_a_study_takes(make, keep):
 @pytest.mark.parametrize("restore_best", [False, True])
 def test_the_disk_meanwhile_is_that_of_the_checkpoints(make, monkeypatch, restore_best):
     study = make(validation=0.2, hidden=[256, 256], restore_best=restore_best)
-    said = study.rehearse(executor=AtOnce(), workers=1).disk_meanwhile
+    said = study.dry_run(executor=AtOnce(), workers=1).disk_meanwhile
     sizes = []
 
     def train(segment):
@@ -109,20 +112,20 @@ def test_the_disk_meanwhile_is_that_of_the_checkpoints(make, monkeypatch, restor
 
 def test_what_a_study_refuses_its_rehearsal_refuses(make):
     with pytest.raises(InvalidArgument, match="1,437 training examples"):
-        make(train_sizes=[5000]).rehearse(executor=AtOnce())
+        make(train_sizes=[5000]).dry_run(executor=AtOnce())
     with pytest.raises(InvalidArgument, match="whole number of 1 or more"):
-        make().rehearse(workers=0)
+        make().dry_run(workers=0)
 
 
 def test_a_run_costs_its_steps_the_ends_of_its_epochs_and_its_own_end():
-    shape = Shape(64, (8,), 10, 100, 10)
-    run = Run("key", Arm("a"), shape, 0, "relu", Optimizer(), 5, "test", "float32")
+    condition = Condition(64, (8,), 10, 100, 10)
+    run = Run("key", Arm("a"), condition, 0, "relu", Optimizer(), 5, "test", "float32")
     assert Cost(1.0, 10.0, 100.0).of(run) == 50 * 1 + 4 * 10 + 100
 
 
 def test_real_workers_are_measured(tmp_path):
     study = Study("notebook", out=tmp_path / "real", **SETTINGS, seeds=2)
-    planned = study.rehearse(workers=1)
+    planned = study.dry_run(workers=1)
     (cost,) = planned.measured.values()
     assert 0 < cost.step < 0.1
     assert planned.seconds > 0

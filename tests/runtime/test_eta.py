@@ -9,19 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clockwork import Clockwork, train_on
-from dropstudy.core.types import Arm, EpochMetrics, Optimizer, Run, SegmentResult, Shape
+from dropstudy.core.types import Arm, Condition, EpochMetrics, Optimizer, Run, SegmentResult
 from dropstudy.runtime import segments
 from dropstudy.runtime.progress.eta import Pace, duration
-from dropstudy.store.reader import Standing
+from dropstudy.store.reader import RunProgress
 from standin import Listener, final_metrics, first_state, make_run
 
 WITHIN = 0.20
 FINAL = final_metrics(make_run(), first_state(make_run()))
-SMALL, LARGE = Shape(784, (128,), 10, 60_000, 128), Shape(784, (512, 512), 10, 60_000, 128)
+SMALL, LARGE = Condition(784, (128,), 10, 60_000, 128), Condition(784, (512, 512), 10, 60_000, 128)
 
 
-def run_of(number, shape=LARGE, epochs=5, arm="plain"):
-    return Run(str(number), Arm(arm), shape, number, "relu", Optimizer(), epochs, "test", "float32")
+def run_of(number, condition=LARGE, epochs=5, arm="plain"):
+    return Run(str(number), Arm(arm), condition, number, "relu", Optimizer(), epochs, "test", "float32")
 
 
 def row_of(epoch, seconds):
@@ -31,7 +31,7 @@ def row_of(epoch, seconds):
 class NoDisk:
     """In the place of a store: every run is at its beginning."""
 
-    def progress(self, _):
+    def checkpoint(self, _):
         return 0, None
 
     def commit(self, *_, **__):
@@ -44,7 +44,7 @@ class Simulation(Listener):
     Args:
         runs: in the order of the plan.
         workers: how many.
-        seconds: of an epoch, by shape.
+        seconds: of an epoch, by condition.
         noise: standard deviation of the logarithm of an epoch's time.
         start: seconds that a worker takes before its first epoch, to start and compile.
         between: seconds at a run's end, for the look at the test set and the disk.
@@ -56,10 +56,10 @@ class Simulation(Listener):
 
         @cache
         def took(run, epoch):
-            return seconds[run.shape] * random.Random(f"{run.seed} {epoch}").lognormvariate(0, noise)  # noqa: S311 - a simulation
+            return seconds[run.condition] * random.Random(f"{run.seed} {epoch}").lognormvariate(0, noise)  # noqa: S311 - a simulation
 
         def train(segment):
-            run, steps = segment.run, segment.run.shape.steps
+            run, steps = segment.run, segment.run.condition.steps
             length = (lengths or {}).get(run.seed, run.epochs)
             until = min(segment.done + segment.steps, length * steps)
             ended = range(segment.done // steps + 1, until // steps + 1)
@@ -69,14 +69,16 @@ class Simulation(Listener):
             spent += between if final else 0.0
             return SegmentResult(rows, {}, until, spent, final, diverged=False, device="")
 
-        crew = Clockwork([start * (1 + 0.1 * number) for number in range(workers)])
+        worker_pool = Clockwork([start * (1 + 0.1 * number) for number in range(workers)])
         self.events = []
-        self._now = lambda: crew.now
-        train_on(crew, NoDisk(), runs, train, self)
-        self.end = crew.now
+        self._now = lambda: worker_pool.now
+        train_on(worker_pool, NoDisk(), runs, train, self)
+        self.end = worker_pool.now
         self.total = sum(row is not None for _, _, row in self.events)
         self.now = 0.0
-        self.pace = Pace([Standing(run, "planned", 0, None, None) for run in runs], workers, lambda: self.now)
+        self.pace = Pace(
+            [RunProgress(run, "planned", 0, None, None) for run in runs], workers, lambda: self.now
+        )
 
     def epoch(self, run, row):
         self.events.append((self._now(), run, row))
@@ -124,12 +126,12 @@ def test_large_networks_first_and_small_ones_after_them():
     simulation = Simulation(runs, workers=2, seconds={LARGE: 2.0, SMALL: 0.9})
     # A run's first epoch is not counted: it was compiled.
     met_both = next(
-        i for i, (_, run, row) in enumerate(simulation.events) if run.shape == SMALL and row.epoch == 2
+        i for i, (_, run, row) in enumerate(simulation.events) if run.condition == SMALL and row.epoch == 2
     )
     assert_right(simulation, after=(met_both + 4) / len(simulation.events))
 
 
-TINY = Shape(64, (8,), 10, 1437, 128)
+TINY = Condition(64, (8,), 10, 1437, 128)
 
 
 def test_what_a_runs_end_takes_is_added_to_each_run_and_does_not_stretch_epochs():
@@ -139,9 +141,9 @@ def test_what_a_runs_end_takes_is_added_to_each_run_and_does_not_stretch_epochs(
     assert_right(simulation, after=0.17, slack=1.5)
 
 
-@pytest.mark.parametrize("shapes", [(LARGE, TINY), (TINY, TINY)])
-def test_a_rate_is_shown_only_where_the_time_left_agrees_with_it(shapes):
-    first, second = shapes
+@pytest.mark.parametrize("conditions", [(LARGE, TINY), (TINY, TINY)])
+def test_a_rate_is_shown_only_where_the_time_left_agrees_with_it(conditions):
+    first, second = conditions
     runs = [run_of(number, first) for number in range(6)] + [
         run_of(number, second) for number in range(6, 66)
     ]
@@ -170,12 +172,12 @@ def test_runs_that_stop_early_are_expected_to_once_some_have():
 
 def test_what_was_trained_before_is_not_waited_for():
     runs = [run_of(number) for number in range(4)]
-    standings = [
-        Standing(runs[0], "done", 5, None, 0.9),
-        Standing(runs[1], "running", 3, row_of(3, 2.0), None),
+    progress = [
+        RunProgress(runs[0], "done", 5, None, 0.9),
+        RunProgress(runs[1], "running", 3, row_of(3, 2.0), None),
     ]
-    standings += [Standing(run, "planned", 0, None, None) for run in runs[2:]]
-    pace = Pace(standings, 2)
+    progress += [RunProgress(run, "planned", 0, None, None) for run in runs[2:]]
+    pace = Pace(progress, 2)
     assert pace.epochs_left == 2 + 5 + 5
     assert pace.seconds_left() is None
     assert pace.rate() is None
@@ -183,7 +185,7 @@ def test_what_was_trained_before_is_not_waited_for():
 
 def test_time_runs_down_between_epochs_and_epochs_to_come_take_theirs_however_late_one_is():
     now = [0.0]
-    pace = Pace([Standing(run_of(0), "planned", 0, None, None)], 1, lambda: now[0])
+    pace = Pace([RunProgress(run_of(0), "planned", 0, None, None)], 1, lambda: now[0])
     pace.epoch(run_of(0), row_of(1, 10.0))
     now[0] = 10.0
     pace.epoch(run_of(0), row_of(2, 10.0))
@@ -201,7 +203,7 @@ def test_time_runs_down_between_epochs_and_epochs_to_come_take_theirs_however_la
 def test_an_epoch_that_was_compiled_first_says_nothing_of_the_others():
     """Where a run goes on too. A long one does, and the only one that a run has."""
     now = [0.0]
-    pace = Pace([Standing(run_of(n), "planned", 0, None, None) for n in range(4)], 2, lambda: now[0])
+    pace = Pace([RunProgress(run_of(n), "planned", 0, None, None) for n in range(4)], 2, lambda: now[0])
     for seconds, epoch in ((5.0, 1), (5.0, 2)):  # the second run goes on from its first epoch
         now[0] += 5
         pace.epoch(run_of(epoch), row_of(epoch, seconds))
@@ -210,7 +212,7 @@ def test_an_epoch_that_was_compiled_first_says_nothing_of_the_others():
     pace.epoch(run_of(1), row_of(2, 0.1))
     assert pace.seconds_left() < 10
     for run, seconds in ((run_of(0, epochs=1), 5.0), (run_of(0), 60.0)):
-        alone = Pace([Standing(run, "planned", 0, None, None)], 1, lambda: now[0])
+        alone = Pace([RunProgress(run, "planned", 0, None, None)], 1, lambda: now[0])
         alone.epoch(run, row_of(1, seconds))
         assert alone.seconds_left() is not None
 

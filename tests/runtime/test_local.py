@@ -32,7 +32,7 @@ HERE = str(Path(__file__).parents[1])
 
 
 @pytest.fixture
-def crew():
+def worker_pool():
     """Two workers, and at the end of the test none."""
     before = children()
     workers = LocalWorkers(2)
@@ -136,18 +136,18 @@ def no_room(*_args, **_kwargs):
 # The environment of a worker
 
 
-def test_calls_run_in_processes_of_their_own_as_many_as_asked_for(crew, tmp_path):
-    places = [crew.submit(meet, tmp_path, 2) for _ in range(2)]
+def test_calls_run_in_processes_of_their_own_as_many_as_asked_for(worker_pool, tmp_path):
+    places = [worker_pool.submit(meet, tmp_path, 2) for _ in range(2)]
     first, second = (place.result(timeout=PATIENCE) for place in places)
     assert len({first, second, os.getpid()}) == 3
-    again = {crew.submit(os.getpid).result(timeout=PATIENCE) for _ in range(6)}
+    again = {worker_pool.submit(os.getpid).result(timeout=PATIENCE) for _ in range(6)}
     assert again <= {first, second}
 
 
-def test_a_worker_has_one_thread_a_shared_cache_and_no_device_but_the_processor(crew, monkeypatch):
+def test_a_worker_has_one_thread_a_shared_cache_and_no_device_but_the_processor(worker_pool, monkeypatch):
     monkeypatch.setenv("JAX_PLATFORMS", "cuda")
     monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_enable_fast_math=false")
-    environment = crew.submit(surroundings).result(timeout=PATIENCE)
+    environment = worker_pool.submit(surroundings).result(timeout=PATIENCE)
     assert environment["OMP_NUM_THREADS"] == environment["NPROC"] == "1"
     assert environment["JAX_PLATFORMS"] == "cpu"
     assert environment["JAX_COMPILATION_CACHE_DIR"] == str(code_folder(_programs()))
@@ -169,32 +169,32 @@ def test_a_worker_on_a_gpu_has_the_shared_cache_and_as_many_threads_as_it_likes(
     assert "XLA_FLAGS" not in environment
 
 
-def test_a_worker_keeps_to_one_core(crew):
-    assert crew.submit(busy_share, 1.0).result(timeout=PATIENCE) < 1.3
+def test_a_worker_keeps_to_one_core(worker_pool):
+    assert worker_pool.submit(busy_share, 1.0).result(timeout=PATIENCE) < 1.3
 
 
-def test_workers_are_of_the_loky_that_their_pool_is_of(crew):
+def test_workers_are_of_the_loky_that_their_pool_is_of(worker_pool):
     """joblib, which scikit-learn brings in, has a loky of its own, and registers it under the same name."""
     importlib.import_module("joblib")
-    pid = crew.submit(os.getpid).result(timeout=PATIENCE)
+    pid = worker_pool.submit(os.getpid).result(timeout=PATIENCE)
     assert "loky.backend.popen_loky_posix" in psutil.Process(pid).cmdline()
 
 
-def test_the_processor_time_of_a_call_is_that_of_its_worker(crew, tmp_path):
-    waiting = crew.submit(stay_until_gone, tmp_path / "mark")
+def test_the_processor_time_of_a_call_is_that_of_its_worker(worker_pool, tmp_path):
+    waiting = worker_pool.submit(stay_until_gone, tmp_path / "mark")
     until((tmp_path / "mark").exists)
-    idle = crew.processor_seconds(waiting)
-    busy = crew.submit(busy_share, 2.0)
-    until(lambda: busy.done() or crew.processor_seconds(busy) > idle + 1)
+    idle = worker_pool.processor_seconds(waiting)
+    busy = worker_pool.submit(busy_share, 2.0)
+    until(lambda: busy.done() or worker_pool.processor_seconds(busy) > idle + 1)
     assert not busy.done()
-    assert crew.processor_seconds(waiting) < idle + 1
+    assert worker_pool.processor_seconds(waiting) < idle + 1
     assert busy.exception(timeout=PATIENCE) is None
-    assert crew.processor_seconds(busy) == 0  # answered: its worker is no longer its own
+    assert worker_pool.processor_seconds(busy) == 0  # answered: its worker is no longer its own
     (tmp_path / "mark").unlink()
 
 
-def test_programs_are_kept_for_the_next_worker(crew):
-    crew.submit(busy_share, 0.0).result(timeout=PATIENCE)
+def test_programs_are_kept_for_the_next_worker(worker_pool):
+    worker_pool.submit(busy_share, 0.0).result(timeout=PATIENCE)
     assert list(code_folder(_programs()).iterdir())
 
 
@@ -204,8 +204,8 @@ def test_damaged_programs_are_compiled_again_and_kept(tmp_path, monkeypatch):
     monkeypatch.setenv(VARIABLE, "off")  # or they would be compiled, too
 
     def trained():
-        with LocalWorkers(1) as crew:
-            crew.submit(busy_share, 0.0).result(timeout=PATIENCE)
+        with LocalWorkers(1) as worker_pool:
+            worker_pool.submit(busy_share, 0.0).result(timeout=PATIENCE)
         programs = sorted(code_folder(_programs()).glob("*-cache"))
         assert programs
         return {path.name: len(zlib.decompress(path.read_bytes())) for path in programs}
@@ -245,8 +245,8 @@ def test_a_place_for_semaphores_that_cannot_be_written_is_named_before_anything_
     assert caught.value.subject == ("/dev/shm" if sys.platform == "linux" else "semaphores")  # noqa: S108 - its name
     assert caught.value.received == os.strerror(error)
     assert not (tmp_path / "study" / "study.db").exists()
-    with LocalWorkers(1) as crew:
-        assert isinstance(crew.submit(os.getpid).exception(timeout=PATIENCE), StoreError)
+    with LocalWorkers(1) as worker_pool:
+        assert isinstance(worker_pool.submit(os.getpid).exception(timeout=PATIENCE), StoreError)
 
 
 MOUNTED = 'mount -t tmpfs -o size=4k{options} tmpfs /dev/shm && {{ {before}; exec "$@"; }} || exit 77'
@@ -282,73 +282,75 @@ def test_the_same_for_real(tmp_path, options, before, said):
 # Death
 
 
-def test_a_worker_that_is_killed_fails_its_own_call_and_the_next_one_works(crew, tmp_path):
+def test_a_worker_that_is_killed_fails_its_own_call_and_the_next_one_works(worker_pool, tmp_path):
     marks = [tmp_path / "doomed", tmp_path / "other"]
-    doomed, other = (crew.submit(stay_until_gone, mark) for mark in marks)
+    doomed, other = (worker_pool.submit(stay_until_gone, mark) for mark in marks)
     until(lambda: all(mark.exists() for mark in marks))
     doomed_pid, other_pid = (int(mark.read_text()) for mark in marks)
     os.kill(doomed_pid, signal.SIGKILL)
     assert isinstance(doomed.exception(timeout=PATIENCE), BrokenExecutor)
     assert not other.done()
-    assert crew.submit(os.getpid).result(timeout=PATIENCE) not in {doomed_pid, other_pid}
+    assert worker_pool.submit(os.getpid).result(timeout=PATIENCE) not in {doomed_pid, other_pid}
     marks[1].unlink()
     assert other.result(timeout=PATIENCE) == other_pid
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM])
-def test_whatever_kills_a_worker_the_call_says_so(crew, number):
-    assert isinstance(crew.submit(die, number).exception(timeout=PATIENCE), BrokenExecutor)
-    assert crew.submit(os.getpid).result(timeout=PATIENCE) != os.getpid()
+def test_whatever_kills_a_worker_the_call_says_so(worker_pool, number):
+    assert isinstance(worker_pool.submit(die, number).exception(timeout=PATIENCE), BrokenExecutor)
+    assert worker_pool.submit(os.getpid).result(timeout=PATIENCE) != os.getpid()
 
 
-def test_a_worker_killed_while_it_is_sent_a_large_segment_fails_that_call_only(crew):
+def test_a_worker_killed_while_it_is_sent_a_large_segment_fails_that_call_only(worker_pool):
     """A pipe that nobody reads is full before the segment is through it."""
-    pid = crew.submit(os.getpid).result(timeout=PATIENCE)
+    pid = worker_pool.submit(os.getpid).result(timeout=PATIENCE)
     os.kill(pid, signal.SIGSTOP)
-    sent = crew.submit(len, bytes(20_000_000))
+    sent = worker_pool.submit(len, bytes(20_000_000))
     time.sleep(0.2)
     os.kill(pid, signal.SIGKILL)
     assert isinstance(sent.exception(timeout=PATIENCE), BrokenExecutor)
-    assert crew.submit(len, bytes(20_000_000)).result(timeout=PATIENCE) == 20_000_000
+    assert worker_pool.submit(len, bytes(20_000_000)).result(timeout=PATIENCE) == 20_000_000
 
 
-def test_a_worker_that_is_given_up_fails_its_own_call_and_neither_the_other_nor_the_next(crew, tmp_path):
+def test_a_worker_that_is_given_up_fails_its_own_call_and_neither_the_other_nor_the_next(
+    worker_pool, tmp_path
+):
     marks = [tmp_path / "hung", tmp_path / "other"]
-    hung, other = (crew.submit(stay_until_gone, mark) for mark in marks)
+    hung, other = (worker_pool.submit(stay_until_gone, mark) for mark in marks)
     until(lambda: all(mark.exists() for mark in marks))
-    waiting = crew.submit(os.getpid)
+    waiting = worker_pool.submit(os.getpid)
     os.kill(int(marks[0].read_text()), signal.SIGSTOP)
-    crew.give_up(waiting)  # has no worker yet: nothing to kill
-    crew.give_up(hung)
+    worker_pool.give_up(waiting)  # has no worker yet: nothing to kill
+    worker_pool.give_up(hung)
     assert isinstance(hung.exception(timeout=PATIENCE), BrokenExecutor)
     assert waiting.result(timeout=PATIENCE) != int(marks[0].read_text())
-    crew.give_up(waiting)  # answered: its worker is no longer its own
+    worker_pool.give_up(waiting)  # answered: its worker is no longer its own
     assert not other.done()
     marks[1].unlink()
     assert other.result(timeout=PATIENCE)
-    assert crew.submit(os.getpid).exception(timeout=PATIENCE) is None
+    assert worker_pool.submit(os.getpid).exception(timeout=PATIENCE) is None
 
 
-def test_a_worker_for_which_there_is_no_room_is_a_worker_that_was_lost(crew, monkeypatch):
+def test_a_worker_for_which_there_is_no_room_is_a_worker_that_was_lost(worker_pool, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(fork_exec, "fork_exec", no_room)
-        error = crew.submit(os.getpid).exception(timeout=PATIENCE)
+        error = worker_pool.submit(os.getpid).exception(timeout=PATIENCE)
     assert isinstance(error, BrokenExecutor)
     assert "Resource temporarily unavailable" in str(error)
-    assert crew.submit(os.getpid).exception(timeout=PATIENCE) is None
+    assert worker_pool.submit(os.getpid).exception(timeout=PATIENCE) is None
 
 
-def test_an_error_in_a_worker_comes_back_with_its_traceback_and_the_worker_lives(crew):
-    pid = crew.submit(os.getpid).result(timeout=PATIENCE)
-    error = crew.submit(raise_here).exception(timeout=PATIENCE)
+def test_an_error_in_a_worker_comes_back_with_its_traceback_and_the_worker_lives(worker_pool):
+    pid = worker_pool.submit(os.getpid).result(timeout=PATIENCE)
+    error = worker_pool.submit(raise_here).exception(timeout=PATIENCE)
     assert isinstance(error, LookupError)
     assert "in raise_here" in str(error.__cause__)
-    assert crew.submit(os.getpid).result(timeout=PATIENCE) == pid
+    assert worker_pool.submit(os.getpid).result(timeout=PATIENCE) == pid
 
 
-def test_the_terminals_ctrl_c_is_not_the_workers_business(crew, tmp_path):
+def test_the_terminals_ctrl_c_is_not_the_workers_business(worker_pool, tmp_path):
     mark = tmp_path / "mark"
-    call = crew.submit(stay_until_gone, mark)
+    call = worker_pool.submit(stay_until_gone, mark)
     until(mark.exists)
     pid = int(mark.read_text())
     os.kill(pid, signal.SIGINT)
@@ -373,7 +375,7 @@ def test_an_orderly_end_finishes_what_was_submitted_and_leaves_no_process():
 
 
 def test_a_worker_that_hangs_as_it_ends_does_not_hold_a_study():
-    with run.crew(1, "cpu") as workers:
+    with run.worker_pool(1, "cpu") as workers:
         workers.submit(hang_at_the_end).result(timeout=PATIENCE)
         started, began = children(), time.monotonic()
     assert time.monotonic() - began < PATIENCE / 2
@@ -510,6 +512,6 @@ def test_a_script_that_forgets_its_workers_ends_too(tmp_path):
 
 
 def test_a_worker_that_grows_is_not_taken_for_one_that_leaks():
-    with LocalWorkers(1) as crew:
-        first, *later = [crew.submit(grow, size).result(timeout=PATIENCE) for size in (1, 400, 1)]
+    with LocalWorkers(1) as worker_pool:
+        first, *later = [worker_pool.submit(grow, size).result(timeout=PATIENCE) for size in (1, 400, 1)]
     assert later == [first, first]

@@ -62,14 +62,16 @@ def study(folder, monkeypatch, trouble, *, times):
     marks.mkdir()
     monkeypatch.setattr(local, "train_group", partial(train_troubled, marks, trouble, times))
     runs = make_runs("troubled", *OTHERS)
-    crew = local.LocalWorkers(2)
+    worker_pool = local.LocalWorkers(2)
     listener = Listener()
     try:
         with Store(folder / "study", create=True) as store:
             store.begin({}, runs)
-            train_runs(store, each_alone(runs), DATA, split, executor=crew, listener=listener, worker_count=2)
+            train_runs(
+                store, each_alone(runs), DATA, split, executor=worker_pool, listener=listener, worker_count=2
+            )
     finally:
-        crew.shutdown(wait=True, cancel_futures=True)
+        worker_pool.shutdown(wait=True, cancel_futures=True)
     return runs, listener, len(list(marks.iterdir()))
 
 

@@ -11,7 +11,7 @@ from dropstudy.errors import InvalidArgument, StudyLocked
 from dropstudy.runtime import removal
 from dropstudy.runtime.progress.lines import Silent
 from dropstudy.store import store
-from dropstudy.store.directory import SEED_COUNTS, begun, facts
+from dropstudy.store.directory import SEED_COUNTS, begun, metadata
 from dropstudy.store.locking import lock
 from dropstudy.store.store import Store
 from standin import AtOnce
@@ -128,7 +128,7 @@ def _killed(_):
 def test_the_verdict_says_what_was_taken_out_with_results_and_counts_it_as_a_look(make):
     study = make(seeds=8, hidden=[4], train_sizes=["all"])
     study.remove(seeds=[3], arms=["dropout 0.5"])
-    assert facts(study.folder)[SEED_COUNTS] == [8, 7]
+    assert metadata(study.folder)[SEED_COUNTS] == [8, 7]
     verdict = study.verdict()
     assert verdict.anytime
     assert "Seeds were added and taken out after a first look (8, then 7)" in str(verdict)

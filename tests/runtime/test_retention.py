@@ -16,7 +16,7 @@ from dropstudy.errors import StoreError, StudyLocked
 from dropstudy.runtime import local, retention
 from dropstudy.runtime.progress.lines import Silent
 from dropstudy.store.locking import lock
-from dropstudy.store.reader import Standing
+from dropstudy.store.reader import RunProgress
 from dropstudy.store.store import Store
 from standin import AtOnce
 
@@ -151,8 +151,8 @@ def test_weights_that_a_kill_left_behind_go_with_the_next_run(make, monkeypatch)
     st.lists(st.tuples(st.sampled_from(["a", "b"]), st.sampled_from(["done", "running"]), st.integers(0, 3)))
 )
 def test_of_runs_alike_the_first_is_kept_and_unfinished_ones_are_left_alone(parts):
-    standings = [
-        Standing(
+    progress = [
+        RunProgress(
             run_of(seed, arm),
             status,
             2,
@@ -162,16 +162,16 @@ def test_of_runs_alike_the_first_is_kept_and_unfinished_ones_are_left_alone(part
         )
         for seed, (arm, status, value) in enumerate(parts)
     ]
-    dropped = set(retention.weights_to_drop(standings, "best"))
-    done = [each for each in standings if each.status == "done"]
+    dropped = set(retention.weights_to_drop(progress, "best"))
+    done = [each for each in progress if each.status == "done"]
     for arm in {each.run.arm.name for each in done}:
         of_arm = [each for each in done if each.run.arm.name == arm]
         top = max(each.tested.val_accuracy for each in of_arm)
         first = next(each for each in of_arm if each.tested.val_accuracy == top)
         assert {each.run.key for each in of_arm} - dropped == {first.run.key}
     assert dropped <= {each.run.key for each in done}
-    assert retention.weights_to_drop(standings, "all") == []
-    assert set(retention.weights_to_drop(standings, "none")) == {each.run.key for each in done}
+    assert retention.weights_to_drop(progress, "all") == []
+    assert set(retention.weights_to_drop(progress, "none")) == {each.run.key for each in done}
 
 
 # --- what it takes ---

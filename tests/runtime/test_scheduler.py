@@ -63,7 +63,9 @@ class Trainer:
 
     def steps(self, run):
         """First epoch and number of epochs of each segment of a run."""
-        return [(first_epoch(one), one.steps / run.shape.steps) for one in self.segments if one.run == run]
+        return [
+            (first_epoch(one), one.steps / run.condition.steps) for one in self.segments if one.run == run
+        ]
 
 
 @pytest.fixture(autouse=True)
@@ -129,7 +131,7 @@ def test_whatever_an_epoch_takes_each_is_trained_once(epochs, seconds):
 
     def timed(segment):
         # An epoch's time, shared among its steps.
-        return replace(train(segment), seconds=seconds * segment.steps / run.shape.steps)
+        return replace(train(segment), seconds=seconds * segment.steps / run.condition.steps)
 
     trainer.trouble[run.key] = timed
     with (
@@ -142,7 +144,7 @@ def test_whatever_an_epoch_takes_each_is_trained_once(epochs, seconds):
         listener = go(store)
         assert listener.epochs == [(run.key, epoch) for epoch in range(1, epochs + 1)]
         assert sum(length for _, length in trainer.steps(run)) == epochs
-        a_step = 1 / run.shape.steps
+        a_step = 1 / run.condition.steps
         slow = [length for _, length in trainer.steps(run)[1:] if length * seconds > pacing.SECONDS]
         assert set(slow) <= {a_step}
         assert_finished(store, run)
@@ -595,16 +597,16 @@ def slowly(given):
 
 local.train_group = slowly
 runs = standin.make_runs("a", "b", seeds=range(3), epochs=8)
-crew = local.LocalWorkers(2)
+worker_pool = local.LocalWorkers(2)
 with Store(Path(sys.argv[2]), create=True) as store:
     store.begin({}, runs)
     print("begun", flush=True)
     todo = store.runs("planned", "running", "failed")
     groups, listener = standin.each_alone(todo), standin.Listener()
     scheduler.train_runs(
-        store, groups, standin.DATA, standin.split, executor=crew, listener=listener, worker_count=2
+        store, groups, standin.DATA, standin.split, executor=worker_pool, listener=listener, worker_count=2
     )
-crew.shutdown()
+worker_pool.shutdown()
 """
 
 
@@ -763,7 +765,7 @@ def test_an_error_of_a_lane_is_that_lanes_alone_and_shown_at_once(troubled, erro
 
 
 def test_a_group_that_raises_though_none_of_its_lanes_does_goes_on_lane_by_lane(open_study, monkeypatch):
-    group = Group(set("abc"), ValueError("these shapes do not fit"), alone=False)
+    group = Group(set("abc"), ValueError("these conditions do not fit"), alone=False)
     monkeypatch.setattr(local, "train_group", group)
     runs = make_runs(*"abc", epochs=6)
     store = open_study(runs)

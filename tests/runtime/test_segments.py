@@ -1,4 +1,4 @@
-"""How long segments are: some seconds, whatever the shape; never beyond a run's end; whole epochs where they fit."""
+"""Length of segments: some seconds for any condition, within a run, in whole epochs where they fit."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dropstudy.core.types import Arm, ArrayFiles, Optimizer, Run, Segment, SegmentResult, Shape
+from dropstudy.core.types import Arm, ArrayFiles, Condition, Optimizer, Run, Segment, SegmentResult
 from dropstudy.runtime import segments
 
 DATA = ArrayFiles(Path("nowhere"), 255.0, "0" * 64)
 
 
 def run_of(train_size=60_000, hidden=(512, 512), epochs=20, batch_size=128):
-    shape = Shape(784, hidden, 10, train_size, batch_size)
-    return Run("key", Arm("arm"), shape, 0, "relu", Optimizer(), epochs, "test", "float32")
+    condition = Condition(784, hidden, 10, train_size, batch_size)
+    return Run("key", Arm("arm"), condition, 0, "relu", Optimizer(), epochs, "test", "float32")
 
 
 def after(run, done, steps, seconds, state_bytes=100):
@@ -47,9 +47,9 @@ def test_segments_last_some_seconds_and_end_with_an_epoch_where_one_ends(train_s
     fits = following.steps * a_step <= segments.SECONDS * 1.0001
     assert fits or following.steps == 1
     # Inside an epoch only where no end of one could be reached in time.
-    if end % run.shape.steps:
-        assert following.steps < run.shape.steps
-        assert end // run.shape.steps == following.done // run.shape.steps
+    if end % run.condition.steps:
+        assert following.steps < run.condition.steps
+        assert end // run.condition.steps == following.done // run.condition.steps
         assert (following.steps + 1) * a_step > segments.SECONDS * 0.999
 
 
@@ -73,7 +73,10 @@ def test_the_first_segment_of_a_large_network_is_a_part_of_an_epoch():
     large = run_of(hidden=(8192, 8192), train_size=10**7)
     steps = segments.first_steps(large, 0)
     assert 1 <= steps < 100
-    assert segments.first_steps(replace(large, shape=replace(large.shape, hidden=(10**6, 10**6))), 0) == 1
+    assert (
+        segments.first_steps(replace(large, condition=replace(large.condition, hidden=(10**6, 10**6))), 0)
+        == 1
+    )
 
 
 @given(share=st.floats(0, 100))

@@ -11,19 +11,19 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from dropstudy.core.types import Arm, EpochMetrics, Optimizer, Run, Shape
-from dropstudy.runtime.progress import status as standing
+from dropstudy.core.types import Arm, Condition, EpochMetrics, Optimizer, Run
+from dropstudy.runtime.progress import status as each
 from dropstudy.runtime.progress.lines import EpochLines
 from dropstudy.runtime.progress.table import LiveTable, Screen
-from dropstudy.store.reader import Standing
+from dropstudy.store.reader import RunProgress
 
 STATUSES = ("planned", "running", "done", "diverged", "failed")
-SHAPES = (Shape(64, (8,), 10, 1437, 128), Shape(64, (4, 4), 10, 100, 64))
+CONDITIONS = (Condition(64, (8,), 10, 1437, 128), Condition(64, (4, 4), 10, 100, 64))
 
 
-def run_of(seed, arm="plain", shape=SHAPES[0], validation="test"):
-    key = f"{arm}/{shape.layers}/{seed}"
-    return Run(key, Arm(arm), shape, seed, "relu", Optimizer(), 5, validation, "float32")
+def run_of(seed, arm="plain", condition=CONDITIONS[0], validation="test"):
+    key = f"{arm}/{condition.layers}/{seed}"
+    return Run(key, Arm(arm), condition, seed, "relu", Optimizer(), 5, validation, "float32")
 
 
 def row_of(epoch, accuracy, seconds=0.1):
@@ -32,7 +32,7 @@ def row_of(epoch, accuracy, seconds=0.1):
 
 def standing_of(run, status, accuracy=0.9):
     done = {"planned": 0, "running": 3}.get(status, 5)
-    return Standing(
+    return RunProgress(
         run, status, done, row_of(done, accuracy) if done else None, 0.9 if status == "done" else None
     )
 
@@ -40,7 +40,7 @@ def standing_of(run, status, accuracy=0.9):
 STANDINGS = st.lists(
     st.tuples(
         st.sampled_from(["plain", "half", "[red]"]),
-        st.sampled_from(SHAPES),
+        st.sampled_from(CONDITIONS),
         st.sampled_from(STATUSES),
         st.floats(0, 1),
     ),
@@ -48,37 +48,37 @@ STANDINGS = st.lists(
     max_size=30,
 ).map(
     lambda parts: [
-        standing_of(run_of(seed, arm, shape), status, accuracy)
-        for seed, (arm, shape, status, accuracy) in enumerate(parts)
+        standing_of(run_of(seed, arm, condition), status, accuracy)
+        for seed, (arm, condition, status, accuracy) in enumerate(parts)
     ]
 )
 
 
 @given(STANDINGS)
-def test_every_run_is_counted_once_under_its_arm_and_shape(standings):
-    arms = standing.by_arm(standings)
-    assert sum(arm.runs for arm in arms) == len(standings)
+def test_every_run_is_counted_once_under_its_arm_and_shape(progress):
+    arms = each.by_arm(progress)
+    assert sum(arm.runs for arm in arms) == len(progress)
     assert len({(arm.arm, arm.hidden, arm.train_size) for arm in arms}) == len(arms)
     for arm in arms:
         assert arm.done + arm.failed + len(arm.begun) + arm.to_come == arm.runs
         assert arm.to_come >= 0
         statuses = [
             each.status
-            for each in standings
-            if (each.run.arm.name, each.run.shape.layers) == (arm.arm, arm.hidden)
+            for each in progress
+            if (each.run.arm.name, each.run.condition.layers) == (arm.arm, arm.hidden)
         ]
         assert arm.done == statuses.count("done") == len(arm.accuracies)
         assert arm.failed == statuses.count("failed") + statuses.count("diverged")
 
 
 @given(STANDINGS)
-def test_the_summary_counts_every_run_once(standings):
-    sentence = standing.summary(standings)
+def test_the_summary_counts_every_run_once(progress):
+    sentence = each.summary(progress)
     head, *others = [
         int(number) for number in re.findall(r"(\d+) (?:of|begun|to come|failed|diverged)", sentence)
     ]
-    assert head + sum(others) == len(standings)
-    assert f"of {len(standings)} run" in sentence
+    assert head + sum(others) == len(progress)
+    assert f"of {len(progress)} run" in sentence
 
 
 @pytest.mark.parametrize(
@@ -91,25 +91,25 @@ def test_the_summary_counts_every_run_once(standings):
     ],
 )
 def test_how_far_a_study_is_in_one_sentence(statuses, sentence):
-    assert standing.summary([standing_of(run_of(n), status) for n, status in enumerate(statuses)]) == sentence
+    assert each.summary([standing_of(run_of(n), status) for n, status in enumerate(statuses)]) == sentence
 
 
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=10))
 def test_accuracies_are_told_with_their_spread_over_seeds(accuracies):
-    words = standing.accuracy_words(accuracies)
+    words = each.accuracy_words(accuracies)
     value, sd = map(float, re.fullmatch(r"([\d.]+)% \(SD ([\d.]+)\)", words).groups())
     assert value == pytest.approx(100 * mean(accuracies), abs=0.0051)
     assert sd == pytest.approx(100 * stdev(accuracies), abs=0.0051)
 
 
 def test_one_accuracy_has_no_spread_and_none_is_a_dash():
-    assert standing.accuracy_words([0.98765]) == "98.77%"
-    assert standing.accuracy_words([]) == standing.accuracy_words([float("nan")]) == "-"
+    assert each.accuracy_words([0.98765]) == "98.77%"
+    assert each.accuracy_words([]) == each.accuracy_words([float("nan")]) == "-"
 
 
 def test_accuracies_on_the_test_set_are_called_that():
     for validation, heading in (("test", "test accuracy (watched)"), (0.1, "validation accuracy")):
-        assert standing.accuracy_heading([standing_of(run_of(0, validation=validation), "done")]) == heading
+        assert each.accuracy_heading([standing_of(run_of(0, validation=validation), "done")]) == heading
 
 
 # --- the live table ---
@@ -168,7 +168,7 @@ def test_the_table_follows_what_happens(table):
 def test_a_grid_fits_its_window(width, height):
     names = [f"dropout 0.{number}, max norm {number}" for number in range(30)]
     table = LiveTable(Console(file=Terminal(), force_terminal=True, width=width, height=height))
-    runs = [run_of(seed, arm, shape) for seed in range(2) for shape in SHAPES for arm in names]
+    runs = [run_of(seed, arm, condition) for seed in range(2) for condition in CONDITIONS for arm in names]
     table.begin([standing_of(run, "planned") for run in runs], 2)
     table.epoch(runs[45], row_of(1, 0.9))
     shown = drawn(table, width, height)
@@ -189,24 +189,24 @@ def rows_of(shown):
 @given(
     beginning=st.text("ab 字", min_size=20, max_size=60),
     width=st.sampled_from([60, 80, 100, 120, 200]),
-    shapes=st.sampled_from([SHAPES, (SHAPES[0], Shape(784, (2048, 2048), 10, 60_000, 128))]),
+    conditions=st.sampled_from([CONDITIONS, (CONDITIONS[0], Condition(784, (2048, 2048), 10, 60_000, 128))]),
     begun=st.integers(0, 3),
 )
-def test_where_a_window_is_narrow_names_give_way_and_no_number_does(beginning, width, shapes, begun):
+def test_where_a_window_is_narrow_names_give_way_and_no_number_does(beginning, width, conditions, begun):
     names = [f"x{beginning}{end}" for end in ("0.2", "0.5")]
     table = LiveTable(Console(file=Terminal(), force_terminal=True, width=width, height=40))
-    runs = [run_of(seed, arm, shape) for seed in range(4) for shape in shapes for arm in names]
+    runs = [run_of(seed, arm, condition) for seed in range(4) for condition in conditions for arm in names]
     statuses = ["done"] * 10 + ["running"] * begun + ["planned"] * (6 - begun)
-    standings = [standing_of(run, status, run.seed / 9) for run, status in zip(runs, statuses, strict=True)]
-    table.begin(standings, 0)
+    progress = [standing_of(run, status, run.seed / 9) for run, status in zip(runs, statuses, strict=True)]
+    table.begin(progress, 0)
     shown = drawn(table, width)
     table.end()
     rows = rows_of(shown)
     assert max(map(cell_len, shown.splitlines())) <= width
-    for row, arm in zip(rows, standing.by_arm(standings), strict=True):
+    for row, arm in zip(rows, each.by_arm(progress), strict=True):
         said = rf" {arm.hidden} +{arm.train_size:,}  x.*{arm.arm[-3:]} +{arm.done}/{arm.runs}\b(.*)"
         rest = re.fullmatch(said, row)[1]
-        assert standing.accuracy_words(arm.accuracies) in rest
+        assert each.accuracy_words(arm.accuracies) in rest
         if width >= 80:
             assert re.match(rf" +{len(arm.begun)} +{arm.failed} ", rest)
         assert "…" not in rest or len(arm.begun) > 1  # of several runs as many are told as there is room for
@@ -232,7 +232,7 @@ def test_rows_at_work_come_into_view_first_and_stay_in_the_order_of_the_table(st
 
 def test_a_network_is_named_though_all_rows_in_view_are_of_one():
     table = LiveTable(Console(file=Terminal(), force_terminal=True, width=100, height=12))
-    runs = [run_of(0, f"arm {number}", shape) for shape in SHAPES for number in range(20)]
+    runs = [run_of(0, f"arm {number}", condition) for condition in CONDITIONS for number in range(20)]
     table.begin([standing_of(run, "planned") for run in runs], 1)
     shown = drawn(table, 100, 12)
     table.end()
@@ -270,7 +270,7 @@ def test_runs_that_were_finished_before_do_not_make_a_grid(monkeypatch):
 
 def test_lines_in_a_pipe_tell_how_far_a_grid_is_and_which_network_an_epoch_is_of():
     lines = EpochLines(io.StringIO())
-    runs = [run_of(seed, shape=shape) for seed in range(2) for shape in SHAPES]
+    runs = [run_of(seed, condition=condition) for seed in range(2) for condition in CONDITIONS]
     lines.begin([standing_of(run, "planned") for run in runs], 1)
     for epoch in range(1, 6):
         lines.epoch(runs[1], row_of(epoch, 0.9))

@@ -5,19 +5,19 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dropstudy.core.types import Shape
+from dropstudy.core.types import Condition
 from dropstudy.runtime.timeouts import AT_LEAST, TIMES, Patience
 from standin import make_run, segment_of
 
 SECONDS = st.floats(1e-3, 1e5)
 EPOCHS = st.integers(1, 1000)
 
-NOTEBOOK = Shape(784, (512, 512), 10, 60_000, 128)
-SMALL = Shape(64, (16,), 10, 1437, 128)
+NOTEBOOK = Condition(784, (512, 512), 10, 60_000, 128)
+SMALL = Condition(64, (16,), 10, 1437, 128)
 
 
-def segments(*, epochs=1, shape=NOTEBOOK, lanes=1):
-    run = replace(make_run(epochs=epochs), shape=shape)
+def segments(*, epochs=1, condition=NOTEBOOK, lanes=1):
+    run = replace(make_run(epochs=epochs), condition=condition)
     return (segment_of(run, epochs=epochs),) * lanes
 
 
@@ -35,10 +35,10 @@ def test_a_segment_may_take_many_times_what_the_slowest_of_its_shape_took_an_epo
 @given(seconds=SECONDS)
 def test_what_was_measured_of_one_shape_says_nothing_of_another(seconds):
     patience = Patience()
-    before = patience.allowed(segments(shape=SMALL))
-    patience.learn(segments(shape=NOTEBOOK), seconds)
-    assert patience.allowed(segments(shape=SMALL)) == before
-    assert patience.expected(segments(shape=SMALL)) is None
+    before = patience.allowed(segments(condition=SMALL))
+    patience.learn(segments(condition=NOTEBOOK), seconds)
+    assert patience.allowed(segments(condition=SMALL)) == before
+    assert patience.expected(segments(condition=SMALL)) is None
 
 
 @given(epochs=EPOCHS, lanes=st.integers(1, 64))
@@ -53,4 +53,4 @@ def test_before_anything_is_measured_a_computer_a_hundred_times_slower_than_a_la
 
 def test_a_hang_in_the_first_segment_is_found_in_the_end():
     assert Patience().allowed(segments()) < 2 * 3600
-    assert Patience().allowed(segments(shape=SMALL)) < 3600
+    assert Patience().allowed(segments(condition=SMALL)) < 3600

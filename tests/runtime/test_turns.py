@@ -17,7 +17,7 @@ SEGMENT = 2 * SECONDS  # of the stand-in: two epochs
 def study(lengths, count):
     """Train runs of so many epochs: seconds taken, keys in the order of segments, most runs under way at once."""
     runs = tuple(make_run(f"run {number}", epochs=epochs) for number, epochs in enumerate(lengths))
-    crew, segments = Clockwork([0.0] * count), []
+    worker_pool, segments = Clockwork([0.0] * count), []
 
     def logged(segment):
         segments.append(segment.run.key)
@@ -25,12 +25,12 @@ def study(lengths, count):
 
     with quick_folder() as folder, Store(folder / "study", create=True) as store:
         store.begin(META, runs)
-        train_on(crew, store, runs, logged, Listener())
+        train_on(worker_pool, store, runs, logged, Listener())
         assert set(store.status().values()) == {"done"}
     ends = {key: place for place, key in enumerate(segments)}
     begins = {key: segments.index(key) for key in ends}
     under_way = max(sum(begins[key] <= place <= ends[key] for key in ends) for place in range(len(segments)))
-    return crew.now, segments, under_way
+    return worker_pool.now, segments, under_way
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dropstudy.core.types import Arm, Optimizer, Run, Shape
+from dropstudy.core.types import Arm, Condition, Optimizer, Run
 from dropstudy.data.load import load_dataset
 from dropstudy.errors import InvalidArgument
 from dropstudy.spec import plan
@@ -63,16 +63,16 @@ def test_the_notebooks_network_has_the_parameters_and_steps_that_keras_counts(di
         y_train=np.arange(60_000, dtype=np.int64) % 10,
     )
     notebook = replace(SPEC, hidden=((512, 512),), batch_size=128)
-    shape = plan.plan_runs(notebook, mnist, "float32")[0].shape
-    assert shape.widths == (784, 512, 512, 10)
-    assert shape.parameters == 669_706
-    assert shape.steps == 469
+    condition = plan.plan_runs(notebook, mnist, "float32")[0].condition
+    assert condition.widths == (784, 512, 512, 10)
+    assert condition.parameters == 669_706
+    assert condition.steps == 469
 
 
 def test_held_out_examples_are_not_trained_on(digits):
     run = plan.plan_runs(replace(SPEC, validation=437), digits, "float32")[0]
-    assert run.shape.train_size == 1000
-    assert run.shape.steps == 10
+    assert run.condition.train_size == 1000
+    assert run.condition.steps == 10
 
 
 # --- keys ---
@@ -206,7 +206,9 @@ def test_lists_cross_into_a_grid_of_runs_that_all_differ(digits, networks, sizes
         for count in counts
         for seed in SPEC.seeds
     }
-    assert {(run.arm.name, run.shape.hidden, run.shape.train_size, run.seed) for run in runs} == expected
+    assert {
+        (run.arm.name, run.condition.hidden, run.condition.train_size, run.seed) for run in runs
+    } == expected
     assert len(runs) == len(expected) == len({run.key for run in runs})
 
 
@@ -251,7 +253,7 @@ def test_validation_data_that_leave_nothing_or_are_nothing_are_refused(digits, v
 
 
 def test_a_batch_may_be_as_large_as_the_training_data_and_no_larger(digits):
-    assert plan.plan_runs(replace(SPEC, batch_size=1437), digits, "float32")[0].shape.steps == 1
+    assert plan.plan_runs(replace(SPEC, batch_size=1437), digits, "float32")[0].condition.steps == 1
     with pytest.raises(InvalidArgument, match="at most the 1437 training examples") as refusal:
         plan.plan_runs(replace(SPEC, batch_size=1438), digits, "float32")
     assert refusal.value.subject == "batch_size"
@@ -265,12 +267,12 @@ def test_a_batch_may_be_as_large_as_the_training_data_and_no_larger(digits):
 )
 def test_groups_hold_every_run_once_with_runs_that_one_program_trains_and_the_longest_first(kinds, lanes):
     runs = [
-        Run(str(i), Arm("a"), Shape(8, hidden, 3, 10, 5), seed, "relu", Optimizer(), 2, "test", "float32")
+        Run(str(i), Arm("a"), Condition(8, hidden, 3, 10, 5), seed, "relu", Optimizer(), 2, "test", "float32")
         for i, (hidden, seed) in enumerate(kinds)
     ]
     groups = plan.groups(runs, lanes)
     assert sorted(run.key for group in groups for run in group) == sorted(run.key for run in runs)
     assert all(1 <= len(group) <= lanes for group in groups)
-    assert all(len({run.shape for run in group}) == 1 for group in groups)
-    costs = [len(group) * group[0].shape.parameters for group in groups]
+    assert all(len({run.condition for run in group}) == 1 for group in groups)
+    costs = [len(group) * group[0].condition.parameters for group in groups]
     assert costs == sorted(costs, reverse=True)

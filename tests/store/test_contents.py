@@ -53,7 +53,7 @@ def ask(folder, question):
 def look(folder):
     """All that the commands ask of a study."""
     study = Study.open(folder)
-    told = [study.finished, study.failures(), study.sizes(), study.standings(), study.summary()]
+    told = [study.finished, study.failures(), study.sizes(), study.progress(), study.summary()]
     told += [study.outcomes(), study.conclusion(), study.frame(), study.finals()]
     return told
 

@@ -36,7 +36,7 @@ def test_a_study_killed_at_any_point_while_it_begins_or_grows_ends_as_if_it_neve
         assert any(point.endswith(f" {STUDY_FILE}") for point in points)
         for place, before in killed:
             if is_study(place):  # then the database says at least as much, and whoever looks is told so
-                assert directory.facts(place)["fallback"] is True, before
+                assert directory.metadata(place)["fallback"] is True, before
                 asked = read_spec(place / STUDY_FILE)
                 assert set(asked.arms) <= set(directory.agreed(place, asked).arms), before
             grow(place)
@@ -58,7 +58,7 @@ def test_a_kill_between_database_and_study_file_is_made_good_for_whoever_asks_ne
     assert [arm.rate for arm in spec.arms] == [0, 0.5, 0.8]
     begin_with(place, epochs=2)  # asks for less than there is
     assert (place / STUDY_FILE).read_text(encoding="utf-8") == after
-    assert directory.facts(place)["study_file_due"] is False
+    assert directory.metadata(place)["study_file_due"] is False
 
 
 def test_a_study_file_that_was_lost_is_written_again(place):
@@ -121,8 +121,8 @@ def test_a_changed_library_device_or_processor_is_said_once_and_the_study_goes_o
     assert "dropstudy" not in said
     begin_with(place, epochs=2)
     assert directory.changes(place, "cpu") == []  # said is said: that is where it was last run
-    assert directory.facts(place)["jax"] != "99.0"  # what it began with stays on record
-    assert directory.facts(place)["environment"]["jax"] == "99.0"
+    assert directory.metadata(place)["jax"] != "99.0"  # what it began with stays on record
+    assert directory.metadata(place)["environment"]["jax"] == "99.0"
 
 
 def test_a_study_made_by_other_rules_is_shown_and_not_gone_on_with(place, monkeypatch):

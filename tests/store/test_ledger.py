@@ -48,7 +48,7 @@ def everything(folder):
                 sorted(store.meta.items()),
                 sorted(store.status().items()),
                 sorted(map(repr, store.runs())),
-                sorted(map(repr, store.standings())),
+                sorted(map(repr, store.progress())),
                 sorted(map(repr, store.finals())),
                 sorted(store.failures()),
                 sorted(store.histories().items()),

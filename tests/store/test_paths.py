@@ -10,7 +10,7 @@ from dropstudy.errors import StoreError
 from dropstudy.runtime import retention
 from dropstudy.spec.study_file import STUDY_FILE
 from dropstudy.store.directory import begun
-from dropstudy.store.paths import FOLDERS, WRITTEN, Layout
+from dropstudy.store.paths import FOLDERS, WRITTEN, StudyPaths
 from dropstudy.store.store import DATABASE, Store
 from killing import begin
 from standin import key_of, make_runs, segment_of, train, whole
@@ -99,8 +99,8 @@ def test_nothing_is_written_or_removed_through_a_link(folder, tmp_path, name):
     (folder / name).symlink_to(victim)
     with pytest.raises(StoreError, match=rf"{name}: expected a file or folder of the study's own.*a link"):
         Store(folder, write=True)
-    assert list(Layout(folder).strays(())) == (
-        [] if name == "checkpoints" else Layout(folder).own("checkpoints")
+    assert list(StudyPaths(folder).strays(())) == (
+        [] if name == "checkpoints" else StudyPaths(folder).own("checkpoints")
     )
     (folder / STUDY_FILE).touch()
     assert retention.remove_study(folder) == [name]
@@ -154,7 +154,7 @@ def test_a_study_goes_on_where_its_database_was_lost(tmp_path):
 
 
 def test_sizes_are_those_of_the_files(folder):
-    sizes = Layout(folder).sizes()
+    sizes = StudyPaths(folder).sizes()
     assert set(sizes) == {"database", *FOLDERS}
     assert sum(sizes.values()) == sum(len(content) for content in files(folder).values())
     assert sizes["weights"] == (folder / "weights" / f"{DONE.key}.safetensors").stat().st_size
@@ -162,5 +162,5 @@ def test_sizes_are_those_of_the_files(folder):
 
 
 def test_a_folder_that_is_not_there_has_no_sizes(tmp_path):
-    assert set(Layout(tmp_path / "nowhere").sizes().values()) == {0}
-    assert list(Layout(tmp_path / "nowhere").strays(())) == []
+    assert set(StudyPaths(tmp_path / "nowhere").sizes().values()) == {0}
+    assert list(StudyPaths(tmp_path / "nowhere").strays(())) == []

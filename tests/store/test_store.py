@@ -49,8 +49,8 @@ def store(tmp_path):
 
 def advance(store, run, epochs):
     """Train and commit the next segment."""
-    done, state = store.progress(run.key)
-    result = train(segment_of(run, state=state, first_epoch=done // run.shape.steps, epochs=epochs))
+    done, state = store.checkpoint(run.key)
+    result = train(segment_of(run, state=state, first_epoch=done // run.condition.steps, epochs=epochs))
     store.commit([(run, result)])
     return result
 
@@ -111,15 +111,15 @@ def test_a_plan_that_cannot_be_recorded_is_not_recorded_in_part(store):
 
 def test_a_segment_can_be_gone_on_with_from_the_store_alone(store):
     result = advance(store, RUN, 2)
-    done, state = store.progress(RUN.key)
-    assert done == 2 * RUN.shape.steps
+    done, state = store.checkpoint(RUN.key)
+    assert done == 2 * RUN.condition.steps
     assert same_tensors(state, result.state)
     assert store.status() == {RUN.key: "running"}
     assert store.history(RUN.key) == result.history
 
 
 def test_a_run_that_has_not_begun_has_no_progress(store):
-    assert store.progress(RUN.key) == (0, None)
+    assert store.checkpoint(RUN.key) == (0, None)
     assert store.history(RUN.key) == ()
 
 
@@ -144,7 +144,7 @@ def test_a_finished_runs_history_has_the_seconds_that_are_no_part_of_its_identit
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_a_diverged_run_keeps_its_history_and_nothing_else(store, bad):
     advance(store, RUN, 2)
-    result = train(segment_of(RUN, state=store.progress(RUN.key)[1], first_epoch=2))
+    result = train(segment_of(RUN, state=store.checkpoint(RUN.key)[1], first_epoch=2))
     lost = replace(result.history[0], loss=bad, clean_loss=float("-inf"))
     store.commit([(RUN, replace(result, history=(lost,), diverged=True))])
     history = store.history(RUN.key)
@@ -171,7 +171,7 @@ def test_a_failed_run_keeps_its_traceback_and_goes_on_where_it_was(store):
     text = store.path("traceback", RUN.key).read_text(encoding="utf-8")
     assert text == "Traceback (most recent call last):\n  ü\n"
     store.begin({}, [RUN])
-    assert store.progress(RUN.key)[0] == 2 * RUN.shape.steps
+    assert store.checkpoint(RUN.key)[0] == 2 * RUN.condition.steps
     assert files_of(store.folder, RUN.key) == {
         f"tracebacks/{RUN.key}.txt",
         f"checkpoints/{checkpoint(store).name}",
@@ -196,7 +196,7 @@ def test_a_restarted_run_has_done_nothing(store):
     advance(store, RUN, 2)
     advance(store, RUN, 2)
     store.restart([RUN])
-    assert store.progress(RUN.key) == (0, None)
+    assert store.checkpoint(RUN.key) == (0, None)
     assert store.history(RUN.key) == ()
     assert store.status() == {RUN.key: "planned"}
     assert files_of(store.folder, RUN.key) == set()
@@ -223,7 +223,7 @@ def test_what_is_committed_together_is_as_if_each_were_alone(store):
     store.begin({}, runs)
     a, b, c, d = runs
     store.commit([(b, train(segment_of(b, epochs=2)))])
-    state = store.progress(b.key)[1]
+    state = store.checkpoint(b.key)[1]
     going_on = train(segment_of(b, state=state, first_epoch=2, epochs=3))
     store.commit(
         [
@@ -235,7 +235,7 @@ def test_what_is_committed_together_is_as_if_each_were_alone(store):
     )
     assert_finished(store, a)
     assert_finished(store, b)
-    assert same_tensors(store.progress(c.key)[1], train(segment_of(c, epochs=2)).state)
+    assert same_tensors(store.checkpoint(c.key)[1], train(segment_of(c, epochs=2)).state)
     assert store.status()[d.key] == "diverged"
     assert files_of(store.folder, c.key) == {f"checkpoints/{checkpoint(store, c).name}"}
 
@@ -258,17 +258,17 @@ def test_standings_say_how_far_every_run_is(store):
     store.begin({}, (*runs, RUN))
     store.commit([(done, whole(done)), (half, train(segment_of(half, epochs=2)))])
     store.fail(failed, "why", "Traceback")
-    standings = store.standings()
-    assert [each.run for each in standings[:4]] == list(runs)
-    assert [each.status for each in standings[:4]] == ["done", "running", "failed", "planned"]
-    assert [each.epochs_done for each in standings[:4]] == [5, 2, 0, 0]
-    assert [each.last for each in standings[:4]] == [
+    progress = store.progress()
+    assert [each.run for each in progress[:4]] == list(runs)
+    assert [each.status for each in progress[:4]] == ["done", "running", "failed", "planned"]
+    assert [each.epochs_done for each in progress[:4]] == [5, 2, 0, 0]
+    assert [each.last for each in progress[:4]] == [
         store.history(done.key)[4],
         store.history(half.key)[1],
         None,
         None,
     ]
-    assert [each.test_accuracy for each in standings[:4]] == [0.5, None, None, None]
+    assert [each.test_accuracy for each in progress[:4]] == [0.5, None, None, None]
 
 
 def test_all_histories_are_each_of_them(store):
@@ -284,7 +284,7 @@ def test_all_histories_are_each_of_them(store):
 
 def test_a_study_may_keep_no_weights(store):
     advance(store, RUN, 2)
-    _, state = store.progress(RUN.key)
+    _, state = store.checkpoint(RUN.key)
     result = train(segment_of(RUN, state=state, first_epoch=2, epochs=3))
     store.commit([(RUN, result)], keep_weights=False)
     assert files_of(store.folder, RUN.key) == {f"predictions/{RUN.key}.safetensors"}
@@ -393,8 +393,8 @@ def committed(store, states, before):
         assert store.weights(RUN.key), before
         assert store.predictions(RUN.key), before
     elif status is not None:
-        done, state = store.progress(RUN.key)
-        assert done == len(epochs) * RUN.shape.steps, before
+        done, state = store.checkpoint(RUN.key)
+        assert done == len(epochs) * RUN.condition.steps, before
         assert state is states[0] if done == 0 else same_tensors(state, states[len(epochs)]), before
     return len(epochs)
 
@@ -460,8 +460,8 @@ def test_a_checkpoint_that_no_commit_names_is_ignored_and_swept(store, swept):
     scraps = [unfinished(folder) for folder in (good.parent, store.folder)]
     for scrap in scraps:
         scrap.write_bytes(b"half")
-    done, state = store.progress(RUN.key)
-    assert done == 2 * RUN.shape.steps
+    done, state = store.checkpoint(RUN.key)
+    assert done == 2 * RUN.condition.steps
     assert same_tensors(state, first.state)
     if swept:
         store.begin({}, [RUN])
@@ -545,7 +545,7 @@ def half_done():
 @pytest.mark.parametrize(
     ("path", "read"),
     [
-        (f"checkpoints/{key_of('under way')}-*.safetensors", Store.progress),
+        (f"checkpoints/{key_of('under way')}-*.safetensors", Store.checkpoint),
         (f"weights/{key_of('done')}.safetensors", Store.weights),
         (f"predictions/{key_of('done')}.safetensors", Store.predictions),
     ],
@@ -570,7 +570,7 @@ def test_a_checkpoint_from_another_epoch_is_not_taken_for_this_one(store):
     advance(store, RUN, 1)
     checkpoint(store).write_bytes(earlier)
     with pytest.raises(DamagedFile, match=checkpoint(store).name):
-        store.progress(RUN.key)
+        store.checkpoint(RUN.key)
 
 
 def test_a_missing_checkpoint_is_named(store):
@@ -578,7 +578,7 @@ def test_a_missing_checkpoint_is_named(store):
     path = checkpoint(store)
     path.unlink()
     with pytest.raises(DamagedFile, match=rf"{path.name}.*no such file"):
-        store.progress(RUN.key)
+        store.checkpoint(RUN.key)
 
 
 @pytest.mark.parametrize("what", ["weights", "predictions"])
@@ -623,9 +623,9 @@ def test_a_full_disk_is_named_and_the_last_segment_stays(disk, room):
         assert str(study) in str(caught.value)
     (disk / "filler").unlink()
     with Store(study, write=True) as store:
-        done, state = store.progress(RUN.key)
-        assert len(store.history(RUN.key)) == done // RUN.shape.steps >= 1
-        if done == RUN.shape.steps:
+        done, state = store.checkpoint(RUN.key)
+        assert len(store.history(RUN.key)) == done // RUN.condition.steps >= 1
+        if done == RUN.condition.steps:
             assert same_tensors(state, first.state)
         finish(store)
         assert_finished(store, RUN)
@@ -660,7 +660,7 @@ def test_what_is_recorded_of_a_run_can_be_read_without_dropstudy(store):
     advance(store, RUN, 5)
     row = store._db.execute("SELECT arm, seed, specification FROM run").fetchone()
     assert row[:2] == ("arm", 0)
-    assert json.loads(row[2])["shape"]["hidden"] == [2]
+    assert json.loads(row[2])["condition"]["hidden"] == [2]
 
 
 # Another database in the place of this one
@@ -674,7 +674,7 @@ def test_an_older_database_put_in_the_place_of_a_live_one_is_found_and_loses_no_
     old = tmp_path / "old.db"
     shutil.copyfile(store.folder / DATABASE, old)
     advance(store, RUN, 2)
-    _, state = store.progress(RUN.key)
+    _, state = store.checkpoint(RUN.key)
     how(old, store.folder / DATABASE)
     last = train(segment_of(RUN, state=state, first_epoch=3, epochs=2))
     with pytest.raises(StoreError, match=r"as this process left it.*replaced.*Run the same command again"):
@@ -683,7 +683,7 @@ def test_an_older_database_put_in_the_place_of_a_live_one_is_found_and_loses_no_
         assert [row.epoch for row in anew.history(RUN.key)] == [1]
         assert anew.status()[RUN.key] == "running"
         with pytest.raises(DamagedFile, match="no such file"):  # its checkpoint is that of a later time
-            anew.progress(RUN.key)
+            anew.checkpoint(RUN.key)
         anew.restart([RUN])
         finish(anew)
         anew.begin({}, [RUN])

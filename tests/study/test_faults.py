@@ -192,12 +192,12 @@ def test_who_looks_on_sees_whole_states_and_the_study_is_not_disturbed(place, st
         while first.poll() is None:
             try:
                 with Store(place) as store:
-                    standings, status = store.standings(), store.status()
+                    progress, status = store.progress(), store.status()
                     histories = store.histories()
             except Exception as error:  # noqa: BLE001 - whatever it is
                 failures.append(error)
                 return
-            for each in standings:
+            for each in progress:
                 rows = histories.get(each.run.key, ())
                 if len(rows) != each.epochs_done or status[each.run.key] != each.status:
                     failures.append(each)

@@ -1,4 +1,4 @@
-"""A study of many runs: it grows, trains what is missing and nothing else, and says what it has of each shape."""
+"""A study of many runs: it grows, trains what is missing and nothing else, and says what it has of each condition."""
 
 import numpy as np
 import pandas as pd
@@ -30,7 +30,8 @@ class Watching(AtOnce):
     def trained(self):
         """Runs that were trained: arm, network, training size and seed of each run, once."""
         return {
-            (s.run.arm.name, s.run.shape.layers, s.run.shape.train_size, s.run.seed) for s in self.segments
+            (s.run.arm.name, s.run.condition.layers, s.run.condition.train_size, s.run.seed)
+            for s in self.segments
         }
 
 
@@ -156,7 +157,7 @@ def test_growth_that_the_data_do_not_allow_changes_nothing(make):
 
 def test_rows_of_a_smaller_size_are_among_those_of_a_larger_one_and_none_is_held_out(make):
     watching = trained_by(make(train_sizes=[100, 400, "all"], validation=200, seeds=2))
-    rows = {(s.run.seed, s.run.shape.train_size): s for s in watching.segments}
+    rows = {(s.run.seed, s.run.condition.train_size): s for s in watching.segments}
     for seed in (0, 1):
         small, middle, large = (set(rows[seed, size].train_index) for size in (100, 400, 1237))
         assert small < middle < large
@@ -190,11 +191,13 @@ def test_tables_tell_the_shapes_apart(grid):
     assert len(finals) == 2 * 4 * 3
     assert len(summary) == 2 * 4
     for table in (frame, finals, summary):
-        shapes = table[["hidden", "train_size"]].drop_duplicates().itertuples(index=False, name=None)
-        assert set(shapes) == {("8", 100), ("8", 1437), ("4-4", 100), ("4-4", 1437)}
+        conditions = table[["hidden", "train_size"]].drop_duplicates().itertuples(index=False, name=None)
+        assert set(conditions) == {("8", 100), ("8", 1437), ("4-4", 100), ("4-4", 1437)}
     for row in summary.itertuples():
-        of_shape = finals.query("arm == @row.arm and hidden == @row.hidden and train_size == @row.train_size")
-        assert row.test_accuracy == pytest.approx(of_shape["test_accuracy"].mean())
+        of_condition = finals.query(
+            "arm == @row.arm and hidden == @row.hidden and train_size == @row.train_size"
+        )
+        assert row.test_accuracy == pytest.approx(of_condition["test_accuracy"].mean())
         assert row.seeds == 3
 
 
@@ -212,7 +215,7 @@ def test_one_run_is_named_by_arm_network_size_and_seed(grid):
 
 
 def test_exported_networks_of_several_shapes_have_names_of_their_own(grid):
-    paths = {grid.export(hidden=shape, file_format="safetensors") for shape in ("8", "4-4")}
+    paths = {grid.export(hidden=condition, file_format="safetensors") for condition in ("8", "4-4")}
     assert len(paths) == 2
     assert all(path.is_file() for path in paths)
 

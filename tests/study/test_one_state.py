@@ -25,7 +25,7 @@ from dropstudy.data.dataset import make_dataset
 from dropstudy.errors import RunsFailed
 from dropstudy.report.sections.runs import run_table
 from dropstudy.report.sections.verdict import verdict as section
-from dropstudy.report.source import read
+from dropstudy.report.snapshot import read
 from dropstudy.report.tables import shape_title, summary_table
 from dropstudy.report.write import conclusion
 from dropstudy.spec.study_file import parse_spec
@@ -84,7 +84,7 @@ def write_study(where, spec, data, study, draws):
     with Store(where, write=True) as store:
         for run in store.runs():
             luck = draws.random()
-            if study["mishaps"] and not study["begun"] and run.shape.layers == "2":
+            if study["mishaps"] and not study["begun"] and run.condition.layers == "2":
                 luck *= 2 / 3  # no run of this network has an epoch
             if luck < study["mishaps"] / 3:
                 continue
@@ -116,7 +116,7 @@ def result_of(run, data, study, draws, *, diverges):
         np.where(right, data.y_test, 1 - data.y_test).astype(np.uint8), sure, np.where(right, sure, 1 - sure),
     )  # fmt: skip
     state = {"weights/dense_0/kernel": np.zeros((2, 2), np.float32)}
-    steps = run.shape.steps * (1 if diverges else EPOCHS)
+    steps = run.condition.steps * (1 if diverges else EPOCHS)
     rows = history[:1] if diverges else history
     return SegmentResult(rows, state, steps, 1.0, None if diverges else final, diverges, "made up")
 
@@ -198,15 +198,15 @@ def test_all_that_is_said_of_a_study_is_made_of_one_object(study):
 
 def hold_numbers(now, page, told):
     """Every difference and interval of the verdict is on the terminal and in the page's table, to the digit."""
-    for number, shape in enumerate(now.verdict.shapes, start=1):
-        ending = f"-{number}" if len(now.verdict.shapes) > 1 else ""
-        compared = [c for c in shape.comparisons if c.n]
+    for number, condition in enumerate(now.verdict.conditions, start=1):
+        ending = f"-{number}" if len(now.verdict.conditions) > 1 else ""
+        compared = [c for c in condition.comparisons if c.n]
         drawn = [block for block in page.blocks if block.name == f"difference{ending}"]
         fresh = [
             c
             for confirmation in now.verdict.confirmations
-            for other in confirmation.shapes
-            if (other.hidden, other.train_size) == (shape.hidden, shape.train_size)
+            for other in confirmation.conditions
+            if (other.hidden, other.train_size) == (condition.hidden, condition.train_size)
             for c in other.comparisons
             if c.n
         ]
@@ -225,9 +225,9 @@ def hold_numbers(now, page, told):
                 )
         for comparison in compared:
             assert signed(comparison.difference.value) in told
-            if comparison.arm == shape.chosen and comparison.deciding.known and comparison.n >= SEEDS:
+            if comparison.arm == condition.chosen and comparison.deciding.known and comparison.n >= SEEDS:
                 ends = span(comparison.deciding.low, comparison.deciding.high, margin=now.margin)
-                assert ends in shape.headline or shape.decision == "diverged"
+                assert ends in condition.headline or condition.decision == "diverged"
 
 
 def hold_sentences(now, texts):
@@ -238,8 +238,8 @@ def hold_sentences(now, texts):
         assert not re.search(r"\bnan\b|\binf\b|\bNone\b|-0\.00\b|, ,|\(\)|: \.|:\.| ,|''", text), text
         assert not re.search(r"accuracy:? points", text), text
         assert not re.search(r"interval ([+-]\d+\.\d\d) to \1\b", text), text
-    for shape in now.verdict.shapes:
-        for comparison in shape.comparisons:
+    for condition in now.verdict.conditions:
+        for comparison in condition.comparisons:
             known = [
                 e for e in (comparison.difference, comparison.simultaneous, comparison.deciding) if e.known
             ]
@@ -248,8 +248,8 @@ def hold_sentences(now, texts):
 
 def hold_claims(now):
     """Nothing is claimed below six pairs, nor against the fields."""
-    for shape in now.verdict.shapes:
-        for comparison in shape.comparisons:
+    for condition in now.verdict.conditions:
+        for comparison in condition.comparisons:
             if comparison.n < SEEDS:
                 assert comparison.decision in {"too few seeds", "diverged"}
             if comparison.decision == "helps":
@@ -258,34 +258,34 @@ def hold_claims(now):
                 assert comparison.difference.value < 0
             if comparison.decision == "equivalent":
                 assert abs(comparison.difference.value) < now.margin
-        if all(comparison.n < SEEDS for comparison in shape.comparisons):
-            assert shape.decision in {"too few seeds", "diverged", "nothing to compare"}
-            assert not re.search(r"\b(helps|hurts|equivalent|Confirmed)\b", shape.headline)
-        assert shape.chosen is None or not now.spec.watches_test
-    decided = {shape.decision for shape in now.verdict.shapes}
+        if all(comparison.n < SEEDS for comparison in condition.comparisons):
+            assert condition.decision in {"too few seeds", "diverged", "nothing to compare"}
+            assert not re.search(r"\b(helps|hurts|equivalent|Confirmed)\b", condition.headline)
+        assert condition.chosen is None or not now.spec.watches_test
+    decided = {condition.decision for condition in now.verdict.conditions}
     assert len(decided) != 1 or now.verdict.decision in decided
     confirmed = re.search(r"\bConfirmed on (\d+) fresh", now.verdict.headline)
     if confirmed:
         assert any(
-            shape.comparisons[0].n == int(confirmed[1]) >= 6
-            and shape.decision in {"helps", "hurts", "equivalent"}
+            condition.comparisons[0].n == int(confirmed[1]) >= 6
+            and condition.decision in {"helps", "hurts", "equivalent"}
             for fresh in now.verdict.confirmations
-            for shape in fresh.shapes
+            for condition in fresh.conditions
         )
 
 
 def hold_shapes(now):
     """Every network and training size of the plan is there, with its own runs and no others."""
-    shapes = [(shape.hidden, shape.train_size) for shape in now.verdict.shapes]
-    assert tuple(shapes) == now.shapes
-    assert list(dict.fromkeys((s.hidden, s.train_size) for s in now.summaries)) == shapes
-    if len(shapes) > 1:
-        assert all(shape_title(*shape) in str(now.verdict) for shape in shapes)
-    for shape in now.verdict.shapes:
-        assert {scores.arm for scores in shape.arms} == {arm.name for arm in now.arms}
-        rows = now.of_shape(now.outcomes, (shape.hidden, shape.train_size))
+    conditions = [(condition.hidden, condition.train_size) for condition in now.verdict.conditions]
+    assert tuple(conditions) == now.conditions
+    assert list(dict.fromkeys((s.hidden, s.train_size) for s in now.summaries)) == conditions
+    if len(conditions) > 1:
+        assert all(shape_title(*condition) in str(now.verdict) for condition in conditions)
+    for condition in now.verdict.conditions:
+        assert {scores.arm for scores in condition.arms} == {arm.name for arm in now.arms}
+        rows = now.of_condition(now.outcomes, (condition.hidden, condition.train_size))
         counts = rows.groupby(["arm", "status"]).size()
-        for scores in shape.arms:
+        for scores in condition.arms:
             assert len(scores.seeds) == counts.get((scores.arm, "done"), 0)
             assert scores.failed == counts.get((scores.arm, "failed"), 0)
             assert scores.diverged == counts.get((scores.arm, "diverged"), 0)
@@ -296,11 +296,11 @@ def hold_shapes(now):
 def hold_tables(now):
     """The tables that a report writes have the runs and means of the same object."""
     runs = run_table(now)
-    assert runs["status"].to_list() == [standing.status for standing in now.standings]
+    assert runs["status"].to_list() == [each.status for each in now.progress]
     means = {
-        (scores.arm, shape.hidden, shape.train_size): scores.mean.value
-        for shape in now.verdict.shapes
-        for scores in shape.arms
+        (scores.arm, condition.hidden, condition.train_size): scores.mean.value
+        for condition in now.verdict.conditions
+        for scores in condition.arms
         if scores.seeds
     }
     table = summary_table(now.summaries)
@@ -311,7 +311,7 @@ def hold_tables(now):
 
 def hold_export(now):
     """A network is offered only where there is one: of the chosen arm, or of the baseline."""
-    done = {standing.run.arm.name for standing in now.standings if standing.status == "done"}
+    done = {each.run.arm.name for each in now.progress if each.status == "done"}
     allowed = {now.verdict.chosen, now.arms[0].name} & done
     command = export_command(now)
     assert (command is not None) == bool(allowed)

@@ -104,7 +104,7 @@ def test_it_stops_where_it_is_decided_and_says_each_look():
     assert 6 < seen[-1] < 40
     assert [line.split(" ")[0] for line in told] == [str(n) for n in seen]
     assert "until this is decided" in str(verdict)
-    valid = verdict.shapes[0].comparisons[0].anytime
+    valid = verdict.conditions[0].comparisons[0].anytime
     assert f"interval that holds at every look {valid.low:+.2f} to {valid.high:+.2f}" in verdict.headline
     assert valid.low > 0
     with pytest.raises(InvalidArgument, match="max_seeds"):
@@ -170,7 +170,7 @@ def test_a_study_grows_until_it_is_decided_and_remembers_that_it_was_looked_at(t
     assert again.verdict().to_dict() == verdict.to_dict()
     trained = len(study.spec.seeds)
     assert (
-        len(small(tmp_path / "s", seeds=trained).run_until_decided(max_seeds=40).shapes[0].arms[0].seeds)
+        len(small(tmp_path / "s", seeds=trained).run_until_decided(max_seeds=40).conditions[0].arms[0].seeds)
         == trained
     )
 
@@ -200,14 +200,14 @@ def test_the_chosen_arm_is_confirmed_on_fresh_seeds(tmp_path, learning):
         arms = {run.arm.name for run in store.runs()}
     assert seeds == set(range(FIRST_FRESH, FIRST_FRESH + 7))
     assert arms == {"no dropout", "dropout 0.5"}
-    (comparison,) = fresh.shapes[0].comparisons
+    (comparison,) = fresh.conditions[0].comparisons
     assert comparison.seeds == tuple(range(FIRST_FRESH, FIRST_FRESH + 7))
     assert verdict.headline.endswith(
         f"Confirmed on 7 fresh seeds: helps, {comparison.difference.value:+.2f} points "
         f"({comparison.difference.low:+.2f} to {comparison.difference.high:+.2f})."
     )
     assert "Confirmed on 7 fresh seeds: Dropout at rate 0.5" in str(verdict)
-    told = {c.arm: c.difference.value for c in first.shapes[0].comparisons}
+    told = {c.arm: c.difference.value for c in first.conditions[0].comparisons}
     assert f"The study's own estimate is {told['dropout 0.5']:+.2f} points" in str(verdict)
     before = (path / "study.db").stat().st_mtime_ns
     study.confirm()  # nothing is missing
@@ -230,7 +230,7 @@ def test_what_is_recorded_of_a_confirmation_is_in_all_that_is_told(tmp_path, lea
     assert page.verdict.headline == verdict.headline
     (figure,) = page.blocks
     assert figure.table["arm"].to_list() == ["dropout 0.5", "dropout 0.5, fresh seeds"]
-    fresh = verdict.confirmations[0].shapes[0].comparisons[0].difference
+    fresh = verdict.confirmations[0].conditions[0].comparisons[0].difference
     assert figure.table["mean"].to_list()[1] == fresh.value
     assert conclusion(now).count(verdict.headline) == 1
 
@@ -247,7 +247,7 @@ def test_a_confirmation_of_an_arm_that_is_no_longer_chosen_confirms_nothing(tmp_
     verdict = small(tmp_path / "s", rates=[0, 0.2, 0.5], seeds=6).confirm()
     assert "Confirmed on 6 fresh seeds: helps" in verdict.headline
     assert "Not confirmed" not in str(verdict)
-    told = [confirmation.shapes[0].comparisons[0].arm for confirmation in verdict.confirmations]
+    told = [confirmation.conditions[0].comparisons[0].arm for confirmation in verdict.confirmations]
     assert told == ["dropout 0.2", "dropout 0.5"]
     places = confirmations(tmp_path / "s")
     times = [(path / "study.db").stat().st_mtime_ns for path in places]
@@ -308,7 +308,7 @@ def test_the_only_arm_is_confirmed_whether_it_was_chosen_or_the_baseline(
     learning(effect=effect)
     verdict = small(tmp_path / "s", rates=[0, 0.5], seeds=6, validation=validation).run().confirm()
     (fresh,) = verdict.confirmations
-    assert [comparison.arm for comparison in fresh.shapes[0].comparisons] == ["dropout 0.5"]
+    assert [comparison.arm for comparison in fresh.conditions[0].comparisons] == ["dropout 0.5"]
     assert "onfirmed on 6 fresh seeds" in verdict.headline
 
 

@@ -269,7 +269,7 @@ def test_examples_in_other_units_or_inverted_give_the_same_answers_and_a_warning
         ("negative.npy", None, {"invert": True}),
     ):
         told = []
-        shares = finished.predict(tmp_path / name, **how, tell=told.append).filter(like="p(").to_numpy()
+        shares = finished.predict(tmp_path / name, **how, notify=told.append).filter(like="p(").to_numpy()
         assert shares == pytest.approx(own, abs=0.02)
         assert [word in note for note in told] == ([] if word is None else [True])
     with pytest.warns(UserWarning, match="add --invert"):
@@ -287,11 +287,11 @@ def test_the_same_examples_of_another_type_go_on_with_a_study_and_other_units_ar
 
     study = quick(data=saved("bytes.npz", digits.x_train, digits.x_test))
     study.run()
-    assert study.facts["profile"]["high"] == 16
+    assert study.metadata["profile"]["high"] == 16
     assert study.spec.scale == 16
     assert "scale = 16.0" in (study.folder / "study.toml").read_text()
     wide = saved("wide.npz", digits.x_train.astype(np.int64), digits.x_test.astype(float))
-    assert quick(data=wide, seeds=2).run().facts["scale"] == 16
+    assert quick(data=wide, seeds=2).run().metadata["scale"] == 16
     shares = saved("shares.npz", digits.x_train / 16, digits.x_test / 16)
     with pytest.raises(
         StoreError, match=r"its examples are of shape \(8, 8\) from 0 to 1, the study's .* from 0 to 16"
@@ -442,8 +442,8 @@ def test_a_script_needs_no_main_guard(tmp_path):
 def test_mnist_is_learned(mnist_folder, tmp_path):
     settings = {"hidden": [32], "epochs": 1, "rates": [0.2], "data": "mnist", "data_dir": mnist_folder}
     mnist = Study("notebook", out=tmp_path / "mnist", **settings).run(listener=Silent())
-    assert mnist.facts["n_train"] == 60_000
-    assert mnist.facts["scale"] == 255
+    assert mnist.metadata["n_train"] == 60_000
+    assert mnist.metadata["scale"] == 255
     assert mnist.features == 784
     assert mnist.history().params["steps"] == 469
     assert mnist.finals()["test_accuracy"][0] > 0.85
@@ -553,7 +553,7 @@ def test_a_failure_is_printed_in_a_line(quick, monkeypatch, capsys):
 @pytest.mark.parametrize("at", [0, 1])
 def test_a_study_without_a_finished_run_has_a_table_a_conclusion_and_a_report(quick, monkeypatch, at):
     def fail(segment):
-        if segment.done == at * segment.run.shape.steps:
+        if segment.done == at * segment.run.condition.steps:
             raise made_up.Mishap
         return made_up.train(segment)
 
@@ -742,7 +742,7 @@ def test_data_that_change_while_a_study_is_open_stop_it(quick, tmp_path):
     settings = {"data": path, "batch_size": 8}
     with pytest.raises(KeyboardInterrupt):
         quick(**settings).run(listener=Interrupting(at=2))
-    before = quick(**settings).facts["data_sha256"]
+    before = quick(**settings).metadata["data_sha256"]
     own_data(tmp_path / "mine.npz", seed=1)
     with pytest.raises(StoreError, match="SHA-256") as refusal:
         quick(**settings).run(executor=NoWorker(), listener=Silent())
@@ -795,7 +795,7 @@ def test_where_the_digits_stand_in_for_mnist_screen_study_and_report_say_so(quic
         assert "MNIST was not found" in said
         assert "8x8 digits" in said
     for each in (resumed, first):
-        assert each.facts["fallback"] is True
+        assert each.metadata["fallback"] is True
         assert each.spec.data == "digits"
         text = (each.folder / "study.toml").read_text()
         assert "fallback: True" in text

@@ -9,7 +9,7 @@ import pandas as pd
 
 from dropstudy.analysis.stats.mcnemar import mcnemar, right_answers
 from dropstudy.analysis.verdict import SEEDS, Verdict, give_verdict
-from dropstudy.core.types import SHAPE
+from dropstudy.core.types import CONDITION
 from dropstudy.runtime.removal import remarks
 from dropstudy.store.directory import EARLIER_MARGINS, SEED_COUNTS, UNTIL_DECIDED, margin_of
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     Predictions = Callable[[str, str, int, int], Mapping[str, NDArray[Any]] | None]
 
 
-def judge(
+def assess(
     spec: StudySpec,
-    facts: Mapping[str, Any],
+    metadata: Mapping[str, Any],
     history: pd.DataFrame,
     finals: pd.DataFrame,
     *,
@@ -36,7 +36,7 @@ def judge(
 
     Args:
         spec: the study, with its margin.
-        facts: what was recorded of it: how often it was looked at, and with which margins.
+        metadata: what was recorded of it: how often it was looked at, and with which margins.
         history: all histories, as `Study.frame` gives them.
         finals: every finished run's look at the test set, as `Study.finals` gives them.
         outcomes: what became of every run, as `Study.outcomes` gives it.
@@ -49,14 +49,14 @@ def judge(
         watches_test=spec.watches_test,
         margin=margin_of(spec),
         protocol="best" if spec.restore_best or spec.patience else "final",
-        looks=looks(facts),
-        most_seeds=facts.get(UNTIL_DECIDED),
+        looks=looks(metadata),
+        most_seeds=metadata.get(UNTIL_DECIDED),
         outcomes=outcomes,
         predictions=predictions,
-        test_examples=facts.get("n_test"),
+        test_examples=metadata.get("n_test"),
     )
-    verdict = replace(verdict, sentences=(*verdict.sentences, *remarks(facts, spec)))
-    return _with_earlier_margins(verdict, tuple(facts.get(EARLIER_MARGINS, ())))
+    verdict = replace(verdict, sentences=(*verdict.sentences, *remarks(metadata, spec)))
+    return _with_earlier_margins(verdict, tuple(metadata.get(EARLIER_MARGINS, ())))
 
 
 def _with_earlier_margins(verdict: Verdict, earlier: tuple[float, ...]) -> Verdict:
@@ -69,13 +69,13 @@ def _with_earlier_margins(verdict: Verdict, earlier: tuple[float, ...]) -> Verdi
     return replace(verdict, sentences=(*verdict.sentences, told), earlier_margins=earlier)
 
 
-def looks(facts: Mapping[str, Any]) -> tuple[int, ...]:
+def looks(metadata: Mapping[str, Any]) -> tuple[int, ...]:
     """Numbers of seeds at which a verdict may have been looked at before more were added; empty where it was one look.
 
     A study that was to grow until decided was looked at from the start.
     """
-    counts = [int(count) for count in facts.get(SEED_COUNTS, []) if count >= SEEDS]
-    return tuple(counts) if facts.get(UNTIL_DECIDED) or len(counts) > 1 else ()
+    counts = [int(count) for count in metadata.get(SEED_COUNTS, []) if count >= SEEDS]
+    return tuple(counts) if metadata.get(UNTIL_DECIDED) or len(counts) > 1 else ()
 
 
 def pairs_of_runs(runs: Iterable[Run], baseline: str, predictions: Predictions) -> pd.DataFrame:
@@ -84,18 +84,18 @@ def pairs_of_runs(runs: Iterable[Run], baseline: str, predictions: Predictions) 
     Args:
         runs: the finished ones.
         baseline: its name.
-        predictions: as for `judge`.
+        predictions: as for `assess`.
 
     Returns:
         arm, hidden, train_size, seed, both_right, arm_only, baseline_only, both_wrong (examples), p_value.
     """
     rows = []
     for run in runs:
-        place = (run.shape.layers, run.shape.train_size, run.seed)
+        place = (run.condition.layers, run.condition.train_size, run.seed)
         ours = predictions(run.arm.name, *place)
         theirs = predictions(baseline, *place) if run.arm.name != baseline else None
         if ours is not None and theirs is not None:
             test = mcnemar(*(right_answers(a["confidence"], a["likelihood"]) for a in (ours, theirs)))
             rows.append((run.arm.name, *place, *astuple(test)))
     counts = ["both_right", "arm_only", "baseline_only", "both_wrong"]
-    return pd.DataFrame(rows, columns=["arm", *SHAPE, "seed", *counts, "p_value"])
+    return pd.DataFrame(rows, columns=["arm", *CONDITION, "seed", *counts, "p_value"])

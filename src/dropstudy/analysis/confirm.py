@@ -20,14 +20,14 @@ from dropstudy.core.text import signed
 from dropstudy.errors import InvalidArgument
 from dropstudy.spec.study_file import STUDY_FILE, to_toml
 from dropstudy.store.directory import begun, command, confirmations, recorded
-from dropstudy.store.paths import CONFIRMATION, Layout
+from dropstudy.store.paths import CONFIRMATION, StudyPaths
 from dropstudy.store.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from dropstudy.analysis.verdict import ShapeVerdict, Verdict
+    from dropstudy.analysis.verdict import ConditionVerdict, Verdict
     from dropstudy.core.types import StudySpec
 
 
@@ -36,7 +36,7 @@ FIRST_FRESH = 1_000_000
 
 
 def prepare(folder: Path, spec: StudySpec, verdict: Verdict) -> list[Path]:
-    """Write the studies that confirm a verdict, one for each shape that has a chosen arm, where they are not there yet.
+    """Write the studies that confirm a verdict, one for each condition with a chosen arm, unless they exist.
 
     Args:
         folder: of the study that was decided.
@@ -49,7 +49,9 @@ def prepare(folder: Path, spec: StudySpec, verdict: Verdict) -> list[Path]:
     Raises:
         InvalidArgument: there is nothing to confirm: nothing was or could be chosen, or the baseline was.
     """
-    chosen = [(shape, arm) for shape in verdict.shapes if (arm := _to_confirm(shape)) is not None]
+    chosen = [
+        (condition, arm) for condition in verdict.conditions if (arm := _to_confirm(condition)) is not None
+    ]
     if not chosen:
         raise InvalidArgument(
             "confirm",
@@ -57,11 +59,11 @@ def prepare(folder: Path, spec: StudySpec, verdict: Verdict) -> list[Path]:
             received=_why_not(verdict),
             next_step=f"Its verdict: {command('show', folder)}",
         )
-    Layout(folder).refuse_links()
+    StudyPaths(folder).refuse_links()
     folders = []
-    for shape, arm in chosen:
-        fresh = _fresh(spec, shape, arm)
-        where = _place(folder, fresh, shape, several=len(verdict.shapes) > 1)
+    for condition, arm in chosen:
+        fresh = _fresh(spec, condition, arm)
+        where = _place(folder, fresh, condition, several=len(verdict.conditions) > 1)
         if recorded(where) is None:
             where.mkdir(parents=True, exist_ok=True)
             write_text(where / STUDY_FILE, to_toml(fresh))
@@ -69,14 +71,14 @@ def prepare(folder: Path, spec: StudySpec, verdict: Verdict) -> list[Path]:
     return folders
 
 
-def _place(folder: Path, fresh: StudySpec, shape: ShapeVerdict, *, several: bool) -> Path:
-    """Folder of the study that has these arms at this shape already, else one that no other has."""
-    runs = {(arm, shape.hidden, shape.train_size) for arm in fresh.arms}
+def _place(folder: Path, fresh: StudySpec, condition: ConditionVerdict, *, several: bool) -> Path:
+    """Folder of the study that has these arms at this condition already, else one that no other has."""
+    runs = {(arm, condition.hidden, condition.train_size) for arm in fresh.arms}
     for path in filter(begun, confirmations(folder)):
         with Store(path) as store:
-            if {(run.arm, run.shape.layers, run.shape.train_size) for run in store.runs()} == runs:
+            if {(run.arm, run.condition.layers, run.condition.train_size) for run in store.runs()} == runs:
                 return path
-    name = f"{shape.hidden}-{shape.train_size}"
+    name = f"{condition.hidden}-{condition.train_size}"
     first = folder / CONFIRMATION / name if several else folder / CONFIRMATION
     others = (folder / CONFIRMATION / f"{name}-{number}" for number in count(2))
     return next(path for path in chain([first], others) if recorded(path) is None)
@@ -91,18 +93,18 @@ def with_confirmations(first: Verdict, fresh: Sequence[Verdict]) -> Verdict:
         first: what the study shows.
         fresh: what each study that confirms it shows.
     """
-    shapes = [shape for verdict in fresh for shape in verdict.shapes if shape.comparisons]
-    now = {_at(s): _to_confirm(s) for s in first.shapes}
-    current = {_at(s) for s in shapes if s.comparisons[0].arm == now.get(_at(s))}
+    conditions = [condition for verdict in fresh for condition in verdict.conditions if condition.comparisons]
+    now = {_at(s): _to_confirm(s) for s in first.conditions}
+    current = {_at(s) for s in conditions if s.comparisons[0].arm == now.get(_at(s))}
     # Seeds of an arm that was chosen before have no word where there are seeds of the one chosen now.
     told = [
         _held_against(first, s)
-        for s in shapes
+        for s in conditions
         if _at(s) not in current or s.comparisons[0].arm == now[_at(s)]
     ]
     if not told:
         return first
-    if len(first.shapes) == 1:
+    if len(first.conditions) == 1:
         summary = told[-1].short
     else:
         counts = Counter(each.outcome for each in told)
@@ -113,8 +115,8 @@ def with_confirmations(first: Verdict, fresh: Sequence[Verdict]) -> Verdict:
     return replace(first, headline=headline, sentences=sentences, confirmations=tuple(fresh))
 
 
-def _at(shape: ShapeVerdict) -> tuple[str, int]:
-    return shape.hidden, shape.train_size
+def _at(condition: ConditionVerdict) -> tuple[str, int]:
+    return condition.hidden, condition.train_size
 
 
 class _Held(NamedTuple):
@@ -131,9 +133,9 @@ class _Held(NamedTuple):
     sentence: str
 
 
-def _held_against(first: Verdict, fresh: ShapeVerdict) -> _Held:
+def _held_against(first: Verdict, fresh: ConditionVerdict) -> _Held:
     comparison = fresh.comparisons[0]
-    before = next((s for s in first.shapes if _at(s) == _at(fresh)), None)
+    before = next((s for s in first.conditions if _at(s) == _at(fresh)), None)
     earlier = [c for c in before.comparisons if c.arm == comparison.arm] if before else []
     arm = quoted(comparison.arm)
     if before is None or not earlier or _to_confirm(before) not in {comparison.arm, None}:
@@ -161,30 +163,32 @@ def _held_against(first: Verdict, fresh: ShapeVerdict) -> _Held:
     )
 
 
-def _to_confirm(shape: ShapeVerdict) -> str | None:
+def _to_confirm(condition: ConditionVerdict) -> str | None:
     """The chosen arm; where there is only one beside the baseline, that one, chosen or not."""
-    enough = [c.arm for c in shape.comparisons if c.n >= FEWEST]
-    if len(shape.comparisons) == 1:
+    enough = [c.arm for c in condition.comparisons if c.n >= FEWEST]
+    if len(condition.comparisons) == 1:
         return enough[0] if enough else None
-    return shape.chosen if shape.chosen in enough else None
+    return condition.chosen if condition.chosen in enough else None
 
 
 def _why_not(verdict: Verdict) -> str:
-    if any(shape.chosen is not None for shape in verdict.shapes):
+    if any(condition.chosen is not None for condition in verdict.conditions):
         return "one whose validation data chose the baseline"
-    if verdict.watches_test and not all(shape.decision == "too few seeds" for shape in verdict.shapes):
+    if verdict.watches_test and not all(
+        condition.decision == "too few seeds" for condition in verdict.conditions
+    ):
         return "one that watched the test set, so that nothing may be chosen"
     return f"one with fewer than {FEWEST} paired seeds"
 
 
-def _fresh(spec: StudySpec, shape: ShapeVerdict, arm: str) -> StudySpec:
-    """Baseline and chosen arm at one shape, on as many seeds as the first study has, none of them its own."""
-    network = next(hidden for hidden in spec.hidden if "-".join(map(str, hidden)) == shape.hidden)
+def _fresh(spec: StudySpec, condition: ConditionVerdict, arm: str) -> StudySpec:
+    """Baseline and chosen arm at one condition, on as many seeds as the first study has, none of them its own."""
+    network = next(hidden for hidden in spec.hidden if "-".join(map(str, hidden)) == condition.hidden)
     return replace(
         spec,
         name=f"{spec.name}-{CONFIRMATION}",
-        arms=tuple(a for a in spec.arms if a.name in {shape.baseline, arm}),
+        arms=tuple(a for a in spec.arms if a.name in {condition.baseline, arm}),
         hidden=(network,),
-        train_sizes=spec.train_sizes if len(spec.train_sizes) == 1 else (shape.train_size,),
+        train_sizes=spec.train_sizes if len(spec.train_sizes) == 1 else (condition.train_size,),
         seeds=more_seeds((), len(spec.seeds), unlike=(*spec.seeds, FIRST_FRESH - 1)),
     )

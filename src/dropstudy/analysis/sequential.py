@@ -24,7 +24,7 @@ def until_decided(
     seeds: tuple[int, ...],
     most: int,
     look: Callable[[tuple[int, ...]], Verdict],
-    tell: Callable[[str], None],
+    notify: Callable[[str], None],
 ) -> Verdict:
     """Train and look, with more seeds each time, until the verdict is decided or there are `most` seeds.
 
@@ -37,7 +37,7 @@ def until_decided(
         seeds: that the study has, or begins with.
         most: seeds to give up at.
         look: trains what is missing for these seeds, and gives the verdict.
-        tell: told what each look showed.
+        notify: called with what each look showed.
 
     Raises:
         InvalidArgument: `most` is below the seeds that a verdict takes.
@@ -47,14 +47,14 @@ def until_decided(
     for count in looks(len(seeds), most):
         seeds = more_seeds(seeds, count)
         verdict = look(seeds)
-        tell(f"{len(seeds)} seeds: {verdict.headline}")
+        notify(f"{len(seeds)} seeds: {verdict.headline}")
         if verdict.decided:
             return verdict
         if len(seeds) < most and (why := verdict.out_of_reach(most)):
-            tell(f"No more seeds are added. {why}")
+            notify(f"No more seeds are added. {why}")
             return verdict
     assert verdict is not None  # noqa: S101 - there is one look at least
-    tell(f"Not decided with {len(seeds)} seeds, the most that were allowed (--max-seeds).")
+    notify(f"Not decided with {len(seeds)} seeds, the most that were allowed (--max-seeds).")
     return verdict
 
 

@@ -15,10 +15,10 @@ import typer
 from dropstudy.cli.diff import diff
 from dropstudy.cli.info import data, doctor, presets
 from dropstudy.cli.models import export, predict
+from dropstudy.cli.output import echo
 from dropstudy.cli.rm import rm
 from dropstudy.cli.run import run
 from dropstudy.cli.show import report, show
-from dropstudy.cli.telling import tell
 from dropstudy.cli.view import view
 from dropstudy.core.streams import escaped_streams, open_descriptors, usable_streams
 from dropstudy.errors import DropstudyError, InvalidArgument, printable
@@ -116,8 +116,8 @@ def main() -> None:
             _refuse_no_folder()
             app()
     except DropstudyError as error:
-        tell(f"Error: {error}", err=True)
+        echo(f"Error: {error}", err=True)
         sys.exit(error.exit_code)
     except OSError as error:  # a disk, a folder, a permission: not a fault of the program
-        tell(f"Error: {printable(str(error))}", err=True)
+        echo(f"Error: {printable(str(error))}", err=True)
         sys.exit(DropstudyError.exit_code)

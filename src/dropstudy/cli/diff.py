@@ -31,8 +31,8 @@ def diff(
     rows = [
         {
             "arm": each.run.arm.name,
-            "hidden": each.run.shape.layers,
-            "examples": each.run.shape.train_size,
+            "hidden": each.run.condition.layers,
+            "examples": each.run.condition.train_size,
             "seed": each.run.seed,
             "status": " / ".join(dict.fromkeys(status or "not there" for status in each.statuses)),
             "history": each.history,

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from dropstudy.cli.options import DataDir
-from dropstudy.cli.telling import tell
+from dropstudy.cli.output import echo
 from dropstudy.errors import InvalidArgument
 
 
@@ -33,7 +33,7 @@ def data(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A dataset's name or file.")] = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Say where data is looked for, what is there, and what shape it has.
+    """Say where data is looked for, what is there, and what condition it has.
 
     Example: dropstudy data mnist
     """
@@ -41,10 +41,10 @@ def data(
     from dropstudy.data.load import load_dataset
 
     for line in describe.where(name, data_dir):
-        tell(line)
+        echo(line)
     if name is not None:
         for line in describe.shapes(load_dataset(name, data_dir=data_dir)):
-            tell(line)
+            echo(line)
 
 
 def doctor() -> None:
@@ -55,4 +55,4 @@ def doctor() -> None:
     from dropstudy.runtime import doctor as examination
 
     for line in examination.lines():
-        tell(line)
+        echo(line)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from dropstudy.cli.options import ArmName, Folder, HiddenOf, Seed, TrainSize
-from dropstudy.cli.telling import tell
+from dropstudy.cli.output import echo
 from dropstudy.core.streams import terminal
 from dropstudy.core.text import counted
 
@@ -51,7 +51,7 @@ def predict(  # noqa: PLR0917 - a command's flags, which typer reads off the sig
 
     study = Study.open(folder)
     if out is not None:
-        refuse_overwriting(out, inputs=(source, study.facts["data_source"]), kind=".csv")
+        refuse_overwriting(out, inputs=(source, study.metadata["data_source"]), kind=".csv")
     frame = study.predict(
         source,
         arm=arm,
@@ -60,11 +60,11 @@ def predict(  # noqa: PLR0917 - a command's flags, which typer reads off the sig
         train_size=train_size,
         scale=scale,
         invert=invert,
-        tell=lambda note: typer.echo(note, err=True),  # standard output is for the table
+        notify=lambda note: typer.echo(note, err=True),  # standard output is for the table
     )
     if out is not None:
         tables.write_csv(frame, out)
-        tell(f"{counted(len(frame), 'example')}: {out}")
+        echo(f"{counted(len(frame), 'example')}: {out}")
     elif terminal():
         typer.echo(tables.text(frame))
     else:
@@ -92,10 +92,10 @@ def export(  # noqa: PLR0917 - as above
     path = study.export(
         arm=arm, seed=seed, hidden=hidden, train_size=train_size, file_format=file_format.value, out=out
     )
-    scale = study.facts["scale"]
+    scale = study.metadata["scale"]
     divided = f", divided by {scale:g}" if scale != 1 else ""
-    tell(f"{path}\nIts input: {study.features} numbers an example{divided}.")
+    echo(f"{path}\nIts input: {study.features} numbers an example{divided}.")
     if file_format is ExportFormat.KERAS:
-        tell(
+        echo(
             "Open it with keras.models.load_model; where only jax is installed, set KERAS_BACKEND=jax first."
         )

@@ -9,7 +9,7 @@ import typer
 
 from dropstudy.cli import options
 from dropstudy.cli.options import Folder
-from dropstudy.cli.telling import tell
+from dropstudy.cli.output import echo
 from dropstudy.core.text import counted
 from dropstudy.errors import InvalidArgument
 
@@ -82,6 +82,6 @@ def rm(  # noqa: PLR0917 - a command's flags, which typer reads off the signatur
         remove_weights(folder)
     else:
         left = remove_study(folder)
-    tell(f"Removed {what}.")
+    echo(f"Removed {what}.")
     if left:
-        tell(f"{folder} stays, for what is not the study's: {', '.join(left)}.")
+        echo(f"{folder} stays, for what is not the study's: {', '.join(left)}.")

@@ -10,14 +10,14 @@ import typer
 
 from dropstudy.cli import options
 from dropstudy.cli.options import DataDir
+from dropstudy.cli.output import echo
 from dropstudy.cli.show import export_command, print_result, print_summaries, report_failures
-from dropstudy.cli.telling import tell
 from dropstudy.errors import InvalidArgument
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dropstudy.report.source import Source
+    from dropstudy.report.snapshot import Snapshot
 
 INTERRUPTED = 130
 
@@ -137,11 +137,11 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
     if confirm:
         refuse_to_confirm(study.spec, adds_seeds=until is not None)
 
-    say: Callable[[str], None] = _nothing if quiet else tell
+    say: Callable[[str], None] = _nothing if quiet else echo
     if study.kept:
         say(f"The study has more than this asks for, and keeps it: {'; '.join(study.kept)}.")
     if dry_run:
-        tell(str(study.rehearse(workers=workers, device=device)))
+        echo(str(study.dry_run(workers=workers, device=device)))
         return
     if study.finished:
         say(f"This study is finished; nothing to train. {study.folder}")
@@ -151,7 +151,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
             if is_current(now):
                 # Told as its report told it: to estimate all again takes longer than the rest of this command.
                 print_summaries(now)
-                tell("\n" + told(now))
+                echo("\n" + told(now))
                 report_failures(now)
                 return
     try:
@@ -169,7 +169,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
             say("\n".join(_what_there_is_now(now, len(files))))
     except KeyboardInterrupt:
         more = " --until-decided" * until_decided + " --confirm" * confirm
-        tell(f"\nInterrupted. {_how_to_go_on(study, data_dir, more)}", err=True)
+        echo(f"\nInterrupted. {_how_to_go_on(study, data_dir, more)}", err=True)
         raise typer.Exit(INTERRUPTED) from None
     report_failures(now)
     if in_vain is not None:
@@ -193,7 +193,7 @@ def _train(study: Any, *, until: int | None, confirm: bool, how: dict[str, Any])
 def _nothing(_: str) -> None: ...
 
 
-def _what_there_is_now(now: Source, files: int) -> list[str]:
+def _what_there_is_now(now: Snapshot, files: int) -> list[str]:
     page = f"{now.folder / 'report.html'} (open it in a browser; {files - 1} more files beside it)"
     export = export_command(now)
     return [f"The report: {page}", *([f"A trained network: {export}"] if export else [])]

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dropstudy.cli.options import DataDir, Folder
-from dropstudy.cli.telling import tell
+from dropstudy.cli.output import echo
 from dropstudy.errors import RunsFailed
 
 if TYPE_CHECKING:
     from dropstudy.core.types import Run
-    from dropstudy.report.source import Source
+    from dropstudy.report.snapshot import Snapshot
 
 
 def show(
@@ -43,7 +43,7 @@ def show(
         print_result(now)
     if pairs:
         print_pairs(now)
-    tell(f"{sizes_in_words(study.sizes())}.")
+    echo(f"{sizes_in_words(study.sizes())}.")
     report_failures(now)
 
 
@@ -70,10 +70,10 @@ def report(
     for path in study.write(now):
         typer.echo(path)
     if now.left_out:
-        tell(now.left_out, err=True)
+        echo(now.left_out, err=True)
 
 
-def print_standing(now: Source) -> None:
+def print_standing(now: Snapshot) -> None:
     """Print the progress of an unfinished study, and who runs it."""
     import pandas as pd
 
@@ -82,39 +82,43 @@ def print_standing(now: Source) -> None:
     from dropstudy.store.directory import command
     from dropstudy.store.locking import holder
 
-    standings = now.standings
-    if all(each.status in {"done", "diverged"} for each in standings):
+    progress = now.progress
+    if all(each.status in {"done", "diverged"} for each in progress):
         return
-    arms = status.by_arm(standings)
+    arms = status.by_arm(progress)
     runner = holder(now.folder)
     whose = (
         f"{runner[0].upper()}{runner[1:]} runs it." if runner else f"Go on with: {command('run', now.folder)}"
     )
-    tell(f"{status.summary(standings)} {whose}")
-    typer.echo(tables.text(pd.DataFrame(status.columns(arms, status.accuracy_heading(standings)))))
+    echo(f"{status.summary(progress)} {whose}")
+    typer.echo(tables.text(pd.DataFrame(status.columns(arms, status.accuracy_heading(progress)))))
 
 
-def print_result(now: Source) -> None:
+def print_result(now: Snapshot) -> None:
     """A study's table, its verdict, and the estimates behind it."""
     from dropstudy.analysis.verdict.tables import comparison_cells, gap_cells
     from dropstudy.core import tables
     from dropstudy.report import shape_title
 
     print_summaries(now)
-    for shape in now.verdict.shapes:
-        if any(comparison.n for comparison in shape.comparisons):
-            where = f"{shape_title(shape.hidden, shape.train_size)}: " if len(now.verdict.shapes) > 1 else ""
-            title = f"{where}Test accuracy against {shape.baseline!r}, paired by seed, percentage points"
-            tell("\n" + title)
-            typer.echo(tables.text(comparison_cells(shape)))
+    for condition in now.verdict.conditions:
+        if any(comparison.n for comparison in condition.comparisons):
+            where = (
+                f"{shape_title(condition.hidden, condition.train_size)}: "
+                if len(now.verdict.conditions) > 1
+                else ""
+            )
+            title = f"{where}Test accuracy against {condition.baseline!r}, paired by seed, percentage points"
+            echo("\n" + title)
+            typer.echo(tables.text(comparison_cells(condition)))
             title = f"{where}The gap between training and evaluation, percentage points"
-            tell("\n" + title)
-            typer.echo(tables.text(gap_cells(shape)))
+            echo("\n" + title)
+            typer.echo(tables.text(gap_cells(condition)))
     told = [*([now.left_out] if now.left_out else []), str(now.verdict)]
-    tell("\n" + chr(10).join(told))
+    echo("\n" + chr(10).join(told))
 
 
-def export_command(now: Source) -> str | None:
+def export_command(now: Snapshot) -> str | None:
     """A command that exports a network of the arm that validation data chose, or else of the baseline.
 
     None where neither has a finished run whose weights are there.
@@ -141,37 +145,41 @@ def _place(run: Run, runs: list[Run]) -> str:
 
 
 def _coordinates(run: Run) -> dict[str, str]:
-    return {"hidden": run.shape.layers, "train-size": str(run.shape.train_size), "seed": str(run.seed)}
+    return {
+        "hidden": run.condition.layers,
+        "train-size": str(run.condition.train_size),
+        "seed": str(run.seed),
+    }
 
 
-def print_pairs(now: Source) -> None:
+def print_pairs(now: Snapshot) -> None:
     """Each arm's run against the baseline's of its seed, on the same test examples."""
     from dropstudy.core import tables
 
     frame = now.mcnemar()
     frame["p_value"] = [f"{p:.2g}" for p in frame["p_value"]]
     frame.columns = [name.replace("_", " ") for name in frame.columns]
-    tell("\nPairs of runs: test examples that both, one or neither got right, and McNemar's exact p")
+    echo("\nPairs of runs: test examples that both, one or neither got right, and McNemar's exact p")
     typer.echo(tables.text(frame))
 
 
-def print_summaries(now: Source) -> None:
-    """Print the scores of each arm, shape by shape."""
+def print_summaries(now: Snapshot) -> None:
+    """Print the scores of each arm, condition by condition."""
     from dropstudy.core import tables
     from dropstudy.report import shape_title, summary_cells
     from dropstudy.runtime.progress.lines import FALLBACK
 
-    if now.facts["fallback"]:
-        tell(FALLBACK)
+    if now.metadata["fallback"]:
+        echo(FALLBACK)
     summaries = now.summaries
-    shapes = list(dict.fromkeys((summary.hidden, summary.train_size) for summary in summaries))
-    for shape in shapes:
-        typer.echo(f"\n{shape_title(*shape)}" if len(shapes) > 1 else "")
-        of_shape = [summary for summary in summaries if (summary.hidden, summary.train_size) == shape]
-        typer.echo(tables.text(summary_cells(of_shape)))
+    conditions = list(dict.fromkeys((summary.hidden, summary.train_size) for summary in summaries))
+    for condition in conditions:
+        typer.echo(f"\n{shape_title(*condition)}" if len(conditions) > 1 else "")
+        of_condition = [summary for summary in summaries if (summary.hidden, summary.train_size) == condition]
+        typer.echo(tables.text(summary_cells(of_condition)))
 
 
-def report_failures(now: Source) -> None:
+def report_failures(now: Snapshot) -> None:
     """End with the exit code for runs that failed or diverged, where there are any."""
     if now.all_failures:
         raise RunsFailed(

@@ -132,7 +132,7 @@ class Optimizer:
 
 
 @dataclass(frozen=True)
-class Shape:
+class Condition:
     """Array shapes of a run, and with them its compiled program.
 
     Args:
@@ -232,7 +232,7 @@ class Run:
 
     key: str
     arm: Arm
-    shape: Shape
+    condition: Condition
     seed: int
     activation: Activation
     optimizer: Optimizer
@@ -245,7 +245,7 @@ class Run:
     @property
     def steps(self) -> int:
         """Optimiser steps of the whole run, if nothing ends it early."""
-        return self.epochs * self.shape.steps
+        return self.epochs * self.condition.steps
 
 
 @dataclass(frozen=True)
@@ -274,7 +274,7 @@ class EpochMetrics:
     seconds: float = field(compare=False)
 
 
-SHAPE = ("hidden", "train_size")
+CONDITION = ("hidden", "train_size")
 """Columns that identify a shape in a study's tables: hidden layers as text, and examples trained on."""
 
 METRICS = tuple(f.name for f in fields(EpochMetrics) if f.name not in {"epoch", "seconds"})

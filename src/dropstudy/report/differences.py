@@ -11,15 +11,17 @@ from dropstudy.analysis.verdict import SEEDS
 from dropstudy.report import charts
 
 if TYPE_CHECKING:
-    from dropstudy.report.source import Source
+    from dropstudy.report.snapshot import Snapshot
 
 FRESH = ", fresh seeds"
 COLUMNS = ("arm", "n", "mean", "low", "high", "all_low", "all_high")
 
 
-def fresh_differences(source: Source, shape: tuple[str, int]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Differences, as `differences`, of the studies that confirm a shape on fresh seeds; their arms' names say so."""
-    tables = [differences(study, shape) for study in source.confirmations if shape in study.shapes]
+def fresh_differences(snapshot: Snapshot, condition: tuple[str, int]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Differences of the studies that confirm a condition on fresh seeds; their arms' names say so."""
+    tables = [
+        differences(study, condition) for study in snapshot.confirmations if condition in study.conditions
+    ]
     parts = [
         [table.assign(arm=[f"{arm}{FRESH}" for arm in table["arm"]]) for table in pair] for pair in tables
     ]
@@ -30,7 +32,7 @@ def fresh_differences(source: Source, shape: tuple[str, int]) -> tuple[pd.DataFr
     return rows, pairs
 
 
-def differences(source: Source, shape: tuple[str, int]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def differences(snapshot: Snapshot, condition: tuple[str, int]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Test accuracy of each arm minus that of the baseline, paired by seed, in points, as the verdict has them.
 
     Returns:
@@ -39,8 +41,10 @@ def differences(source: Source, shape: tuple[str, int]) -> tuple[pd.DataFrame, p
         each pair: arm, seed, difference. Ends are not numbers below the seeds that a verdict takes, and where all seeds
         agree.
     """
-    labels = charts.arm_labels(source.arms)
-    compared = [comparison for comparison in source.shape_verdict(shape).comparisons if comparison.n]
+    labels = charts.arm_labels(snapshot.arms)
+    compared = [
+        comparison for comparison in snapshot.condition_verdict(condition).comparisons if comparison.n
+    ]
     rows = [
         (
             labels[c.arm],

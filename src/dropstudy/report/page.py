@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dropstudy.report.sections.blocks import Block, Section
-    from dropstudy.report.source import Source
+    from dropstudy.report.snapshot import Snapshot
 
 MOST_NUMBERS = 240
 """Rows of a figure's table that the page holds; longer ones lie beside it as CSV."""
@@ -45,20 +45,20 @@ _DATA = {"data", "datasets"}
 _WORDS = {"domain", "title", "text", "subtitle", "description", "field", "sort"}
 
 
-def html(source: Source, sections: Sequence[Section], *, live: str = "", progress: str = "") -> str:
+def html(snapshot: Snapshot, sections: Sequence[Section], *, live: str = "", progress: str = "") -> str:
     """The whole page.
 
     Args:
-        source: the study.
+        snapshot: the study.
         sections: in their order.
         live: the version of what is shown, where a server keeps the page up to date; empty in a file.
         progress: a line on how far the study is, where it is served.
     """
     specs = {figure.name: page_spec(figure) for figure in figures_of(sections)}
     return _template().render(
-        title=plain_name(source.spec.name),
-        about=source.about,
-        notes=[note for note in (source.fallback_note, source.left_out) if note],
+        title=plain_name(snapshot.spec.name),
+        about=snapshot.about,
+        notes=[note for note in (snapshot.fallback_note, snapshot.left_out) if note],
         live=live,
         progress=progress,
         policy=_POLICY,

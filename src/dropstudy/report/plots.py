@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from dropstudy.report.charts import Chart
     from dropstudy.report.sections.blocks import Section
-    from dropstudy.report.source import Source
+    from dropstudy.report.snapshot import Snapshot
 
 
 class Picture:
@@ -51,77 +51,77 @@ class Picture:
         return data, {"image/png": {"width": width, "height": height}}
 
 
-class Gallery:
+class Plots:
     """The charts of a study as it stood when this was made.
 
-    Each method gives the picture of the chart that the report shows under that name. Where a study has several shapes
-    and the chart is of one, `shape` counts them from 1, in the order of the plan.
+    Each method gives the picture of the chart that the report shows under that name. Where a study has several
+    conditions and the chart is of one, `condition` counts them from 1, in the order of the plan.
 
     Raises:
-        InvalidArgument: by each method, where the study has no data for its chart, or no such shape.
+        InvalidArgument: by each method, where the study has no data for its chart, or no such condition.
     """
 
-    def __init__(self, source: Source) -> None:
-        self._source = source
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
 
     def __repr__(self) -> str:
         names = [name for name in dir(self) if not name.startswith("_")]
-        return f"Gallery({self._source.spec.name!r}: {', '.join(names)})"
+        return f"Plots({self._snapshot.spec.name!r}: {', '.join(names)})"
 
-    def difference(self, shape: int = 1) -> Picture:
+    def difference(self, condition: int = 1) -> Picture:
         """Paired differences of test accuracy to the baseline, with intervals, zero and the margin."""
-        return self._chart(verdict, "difference", shape)
+        return self._chart(verdict, "difference", condition)
 
     def rate_curve(self) -> Picture:
-        """Test error over the rate, for all shapes."""
+        """Test error over the rate, for all conditions."""
         return self._chart(rates, "rate-curve")
 
     def payoff(self) -> Picture:
         """Gain of each arm, against the size of the training set."""
         return self._chart(rates, "payoff")
 
-    def accuracy(self, shape: int = 1) -> Picture:
+    def accuracy(self, condition: int = 1) -> Picture:
         """Learning curves of accuracy, arm beside arm."""
-        return self._chart(curves, "side_by_side", shape)
+        return self._chart(curves, "side_by_side", condition)
 
-    def loss(self, shape: int = 1) -> Picture:
+    def loss(self, condition: int = 1) -> Picture:
         """Learning curves of loss, arm beside arm."""
-        return self._chart(curves, "losses", shape)
+        return self._chart(curves, "losses", condition)
 
-    def gap(self, shape: int = 1) -> Picture:
+    def gap(self, condition: int = 1) -> Picture:
         """The gap between training and test accuracy, taken apart."""
-        return self._chart(gap, "gap", shape)
+        return self._chart(gap, "gap", condition)
 
-    def seeds(self, shape: int = 1) -> Picture:
+    def seeds(self, condition: int = 1) -> Picture:
         """Each seed's test accuracy with the baseline and with each arm."""
-        return self._chart(seeds, "seeds", shape)
+        return self._chart(seeds, "seeds", condition)
 
-    def confusion(self, shape: int = 1) -> Picture:
+    def confusion(self, condition: int = 1) -> Picture:
         """Confusion matrices of the baseline and of the arm that the report compares with it."""
-        return self._chart(answers, "confusion", shape)
+        return self._chart(answers, "confusion", condition)
 
-    def reliability(self, shape: int = 1) -> Picture:
+    def reliability(self, condition: int = 1) -> Picture:
         """Accuracy over confidence."""
-        return self._chart(trust, "reliability", shape)
+        return self._chart(trust, "reliability", condition)
 
-    def active_units(self, shape: int = 1) -> Picture:
+    def active_units(self, condition: int = 1) -> Picture:
         """Share of hidden units that an example activates."""
-        return self._chart(inside, "active-units", shape)
+        return self._chart(inside, "active-units", condition)
 
-    def weight_norms(self, shape: int = 1) -> Picture:
+    def weight_norms(self, condition: int = 1) -> Picture:
         """Mean length of the weights into a hidden unit."""
-        return self._chart(inside, "weight-norms", shape)
+        return self._chart(inside, "weight-norms", condition)
 
-    def _chart(self, make: Callable[[Source], Section | None], name: str, shape: int = 1) -> Picture:
-        section = make(self._source)
+    def _chart(self, make: Callable[[Snapshot], Section | None], name: str, condition: int = 1) -> Picture:
+        section = make(self._snapshot)
         figures = {figure.name: figure for figure in figures_of([section] if section else [])}
-        wanted = figures.get(f"{name}-{shape}") or (figures.get(name) if shape == 1 else None)
+        wanted = figures.get(f"{name}-{condition}") or (figures.get(name) if condition == 1 else None)
         if wanted is None:
             raise InvalidArgument(
                 name,
                 expected="a study that has what this chart shows",
-                received=f"{self._source.folder}, which has not"
-                + (f", for shape {shape}" if shape > 1 else ""),
+                received=f"{self._snapshot.folder}, which has not"
+                + (f", for condition {condition}" if condition > 1 else ""),
                 next_step=f"It can show {', '.join(sorted(figures)) or 'nothing of this kind'}.",
             )
-        return Picture(wanted.name, titled(wanted, self._source.subtitle))
+        return Picture(wanted.name, titled(wanted, self._snapshot.subtitle))

@@ -16,37 +16,37 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from dropstudy.report.source import Source
+    from dropstudy.report.snapshot import Snapshot
 
 STAMP = "report.stamp"
 
 _BESIDE = {"report.html", "history.csv", "runs.csv", "summary.csv", "conclusion.txt"}
 
 
-def seal(source: Source, folder: Path, files: Mapping[Path, bytes]) -> None:
+def seal(snapshot: Snapshot, folder: Path, files: Mapping[Path, bytes]) -> None:
     """Record what a report was made of, and the digests of its files.
 
     Args:
-        source: what it was made from.
+        snapshot: what it was made from.
         folder: where it lies.
         files: its files, by path.
     """
     digests = {path.relative_to(folder).as_posix(): _digest(content) for path, content in files.items()}
-    write_text(folder / STAMP, json.dumps({"state": source.state, "files": digests}, indent=1))
+    write_text(folder / STAMP, json.dumps({"state": snapshot.state, "files": digests}, indent=1))
 
 
-def is_current(source: Source) -> bool:
+def is_current(snapshot: Snapshot) -> bool:
     """True where the report in a study's folder was made of all that is recorded, and its files are as written."""
-    stamp = _read(source.folder)
+    stamp = _read(snapshot.folder)
     files = stamp.get("files")
-    if stamp.get("state") != source.state or not isinstance(files, dict) or not files:
+    if stamp.get("state") != snapshot.state or not isinstance(files, dict) or not files:
         return False
-    return all(_is_ours(name) and _is(source.folder / name, digest) for name, digest in files.items())
+    return all(_is_ours(name) and _is(snapshot.folder / name, digest) for name, digest in files.items())
 
 
-def told(source: Source) -> str:
+def told(snapshot: Snapshot) -> str:
     """The conclusion as the last report wrote it, of a study whose report is current."""
-    return (source.folder / "conclusion.txt").read_text(encoding="utf-8").rstrip("\n")
+    return (snapshot.folder / "conclusion.txt").read_text(encoding="utf-8").rstrip("\n")
 
 
 def _read(folder: Path) -> dict[str, Any]:

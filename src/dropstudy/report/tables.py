@@ -31,7 +31,7 @@ _MEANS = (
 
 
 def summary_table(summaries: Sequence[ArmSummary]) -> pd.DataFrame:
-    """The summaries as numbers, one row per arm and shape.
+    """The summaries as numbers, one row per arm and condition.
 
     Args:
         summaries: as `stats.summarise` gives them.
@@ -86,7 +86,7 @@ def summary_cells(summaries: Sequence[ArmSummary]) -> pd.DataFrame:
 
 
 def shape_title(hidden: str, train_size: int) -> str:
-    """A shape as a heading: "Hidden layers 512-512, 60,000 training examples"."""
+    """A condition as a heading: "Hidden layers 512-512, 60,000 training examples"."""
     return f"Hidden layers {hidden}, {train_size:,} training examples"
 
 

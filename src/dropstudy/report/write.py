@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dropstudy.report.sections.blocks import Section
-    from dropstudy.report.source import Source
+    from dropstudy.report.snapshot import Snapshot
 
 _DIGITS = 10
 
 
-def write_report(source: Source, folder: Path, drawing: Drawing | None = None) -> list[Path]:
+def write_report(snapshot: Snapshot, folder: Path, drawing: Drawing | None = None) -> list[Path]:
     """Write page, figures, tables and conclusion of a study; files of these names from earlier are replaced.
 
     `report.html` holds everything in itself. `figures/` has its figures as PNG, SVG and PDF and their numbers as CSV;
@@ -37,7 +37,7 @@ def write_report(source: Source, folder: Path, drawing: Drawing | None = None) -
     or not at all.
 
     Args:
-        source: the study.
+        snapshot: the study.
         folder: where to; made where missing.
         drawing: who draws the figures, where somebody was started for that already.
 
@@ -49,23 +49,23 @@ def write_report(source: Source, folder: Path, drawing: Drawing | None = None) -
     """
     if drawing is None:
         with Drawing() as own:
-            return write_report(source, folder, own)
+            return write_report(snapshot, folder, own)
     pictures: dict[str, Callable[[], dict[str, bytes]]] = {}
 
     def begin(section: Section) -> None:
         for figure in figures_of([section]):
-            spec = charts.spec_json(titled_spec(figure, source.subtitle))
+            spec = charts.spec_json(titled_spec(figure, snapshot.subtitle))
             pictures[figure.name] = drawing.begin(spec)
 
-    parts = sections(source, begin)
+    parts = sections(snapshot, begin)
     figures = folder / "figures"
-    page = {folder / "report.html": html(source, parts)}
+    page = {folder / "report.html": html(snapshot, parts)}
     numbers = {figures / f"{figure.name}.csv": csv(figure.table, _DIGITS) for figure in figures_of(parts)}
     tables = {
-        folder / "history.csv": csv(source.history),
-        folder / "runs.csv": csv(run_table(source), _DIGITS),
-        folder / "summary.csv": csv(summary_table(source.summaries), _DIGITS),
-        folder / "conclusion.txt": conclusion(source),
+        folder / "history.csv": csv(snapshot.history),
+        folder / "runs.csv": csv(run_table(snapshot), _DIGITS),
+        folder / "summary.csv": csv(summary_table(snapshot.summaries), _DIGITS),
+        folder / "conclusion.txt": conclusion(snapshot),
     }
     drawn: dict[Path, bytes] = {}
     for name, when_drawn in pictures.items():
@@ -73,15 +73,15 @@ def write_report(source: Source, folder: Path, drawing: Drawing | None = None) -
     files = {**_encoded(page), **drawn, **_encoded(numbers | tables)}
     write_files(files)
     _remove_old(figures, files)
-    seal(source, folder, files)
+    seal(snapshot, folder, files)
     return list(files)
 
 
-def conclusion(source: Source) -> str:
+def conclusion(snapshot: Snapshot) -> str:
     """Text of `conclusion.txt`."""
-    heading = f"Study {plain_name(source.spec.name)}, data: {plain_name(source.facts['data'])}"
-    notes = [note for note in (source.fallback_note, source.left_out) if note]
-    return "\n\n".join([heading, *notes, *source.verdict.sentences]) + "\n"
+    heading = f"Study {plain_name(snapshot.spec.name)}, data: {plain_name(snapshot.metadata['data'])}"
+    notes = [note for note in (snapshot.fallback_note, snapshot.left_out) if note]
+    return "\n\n".join([heading, *notes, *snapshot.verdict.sentences]) + "\n"
 
 
 def _remove_old(figures: Path, files: Collection[Path]) -> None:

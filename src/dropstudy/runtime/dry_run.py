@@ -15,7 +15,7 @@ from dropstudy.data.load import load_dataset
 from dropstudy.runtime import local
 from dropstudy.runtime.progress.eta import about, nearest
 from dropstudy.runtime.retention import in_words
-from dropstudy.runtime.run import crew, lanes, rows_of
+from dropstudy.runtime.run import lanes, rows_of, worker_pool
 from dropstudy.runtime.turns import makespan, most_under_way
 from dropstudy.spec import plan, splits
 from dropstudy.store import directory
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dropstudy.core.hardware import Device
-    from dropstudy.core.types import ArrayFiles, Dataset, Run, Shape, StudySpec
+    from dropstudy.core.types import ArrayFiles, Condition, Dataset, Run, StudySpec
     from dropstudy.runtime.scheduler import Split
 
 MOST_MEASURED = 3
@@ -44,7 +44,7 @@ _PREDICTION = 6  # bytes a test example at most: label, confidence, likelihood
 
 @dataclass(frozen=True)
 class Cost:
-    """Cost of a group of runs of one shape, in seconds.
+    """Cost of a group of runs of one condition, in seconds.
 
     Args:
         step: a step of training.
@@ -61,12 +61,12 @@ class Cost:
         return run.steps * self.step + (run.epochs - 1) * self.epoch_end + self.run_end
 
     def scaled(self, factor: float) -> Cost:
-        """The cost of a shape that takes so many times as long."""
+        """The cost of a condition that takes so many times as long."""
         return Cost(self.step * factor, self.epoch_end * factor, self.run_end * factor)
 
 
 @dataclass(frozen=True)
-class Rehearsal:
+class DryRun:
     """Estimated cost of a study; `str()` gives it in lines.
 
     Args:
@@ -77,7 +77,7 @@ class Rehearsal:
         groups: the missing ones as they train side by side.
         workers: groups that train at once.
         device: what they train on.
-        measured: cost of a group of each shape.
+        measured: cost of a group of each condition.
         seconds: until all are trained, the start of the workers among it.
     """
 
@@ -88,15 +88,15 @@ class Rehearsal:
     groups: tuple[tuple[Run, ...], ...]
     workers: int
     device: Device
-    measured: dict[Shape, Cost]
+    measured: dict[Condition, Cost]
     seconds: float
 
     @property
     def disk(self) -> int:
         """Bytes that the study takes once it is done, about."""
         keeps = {"all": self.runs, "none": ()}
-        best = {(run.arm.name, run.shape): run for run in self.runs}.values()
-        weights = sum(4 * run.shape.parameters for run in keeps.get(self.spec.keep_weights, best))
+        best = {(run.arm.name, run.condition): run for run in self.runs}.values()
+        weights = sum(4 * run.condition.parameters for run in keeps.get(self.spec.keep_weights, best))
         n_test = len(self.dataset.y_test)
         return weights + sum(_PREDICTION * n_test + _RUN + _ROW * run.epochs for run in self.runs)
 
@@ -105,7 +105,8 @@ class Rehearsal:
         """Bytes of checkpoints that it takes besides while it runs, about."""
         copies = _STATE + self.spec.restore_best  # the weights of the best epoch so far
         groups = sorted(
-            (sum(4 * copies * run.shape.parameters for run in group) for group in self.groups), reverse=True
+            (sum(4 * copies * run.condition.parameters for run in group) for group in self.groups),
+            reverse=True,
         )
         return sum(groups[: most_under_way(self.workers)])
 
@@ -115,9 +116,9 @@ class Rehearsal:
     def lines(self) -> list[str]:
         """Describe the cost in lines."""
         spec = self.spec
-        shapes = list(dict.fromkeys(run.shape for run in self.runs))
-        networks = {shape.widths: shape.parameters for shape in shapes}
-        sizes = list(dict.fromkeys(shape.train_size for shape in shapes))
+        conditions = list(dict.fromkeys(run.condition for run in self.runs))
+        networks = {condition.widths: condition.parameters for condition in conditions}
+        sizes = list(dict.fromkeys(condition.train_size for condition in conditions))
         crossed = (
             f"{counted(len(spec.arms), 'arm')} x {counted(len(networks), 'network')} x "
             f"{counted(len(sizes), 'training size')} x {counted(len(spec.seeds), 'seed')}"
@@ -141,14 +142,14 @@ class Rehearsal:
                 f"{self.workers} at a time, on {self.device} in {spec.precision}"
             ),
             f"disk: about {in_words(self.disk)}, and {in_words(self.disk_meanwhile)} more while it runs",
-            *(f"measured: {_cost_words(shape, cost)}" for shape, cost in self.measured.items()),
+            *(f"measured: {_cost_words(condition, cost)}" for condition, cost in self.measured.items()),
             f"time: {about(self.seconds)}, if the machine does nothing else",
             "besides: compiling, some seconds for each network and kind of arm, and the report",
         ]
         return lines
 
 
-def rehearse(
+def dry_run(
     where: Path,
     spec: StudySpec,
     *,
@@ -156,7 +157,7 @@ def rehearse(
     worker_count: int | None,
     device: Device,
     executor: Executor | None = None,
-) -> Rehearsal:
+) -> DryRun:
     """Plan what the study in a folder is missing, and measure a little of it. Nothing is written to the folder.
 
     Raises:
@@ -169,16 +170,16 @@ def rehearse(
     spec, runs = directory.settled(spec, dataset, device)
     missing = tuple(run for run in runs if run.key not in _over(where))
     if not missing:
-        return Rehearsal(spec, dataset, runs, (), (), 0, device, {}, 0.0)
+        return DryRun(spec, dataset, runs, (), (), 0, device, {}, 0.0)
     count = 1 if device == "gpu" else min(worker_count or physical_cores(), len(missing))
-    with crew(count, device) if executor is None else nullcontext(executor) as pool:
+    with worker_pool(count, device) if executor is None else nullcontext(executor) as pool:
         began = time.perf_counter()
         groups = plan.groups(missing, lanes(missing, dataset, pool, device))
         _all([pool.submit(local.device_name) for _ in range(count)])
         start = time.perf_counter() - began
         measured = _measure(groups, arrays_on_disk(dataset), rows_of(spec, dataset), pool, count)
     costs = [_judge(group, measured) for group in groups]
-    return Rehearsal(
+    return DryRun(
         spec, dataset, runs, missing, tuple(groups), count, device, measured, start + makespan(costs, count)
     )
 
@@ -194,13 +195,13 @@ def _over(where: Path) -> set[str]:
 
 def _measure(
     groups: Sequence[tuple[Run, ...]], data: ArrayFiles, rows: Split, pool: Executor, count: int
-) -> dict[Shape, Cost]:
-    """The cost of the first groups that differ in shape, all workers at work on them at once as in a study."""
-    largest: dict[Shape, tuple[Run, ...]] = {}
+) -> dict[Condition, Cost]:
+    """The cost of the first groups that differ in condition, all workers at work on them at once as in a study."""
+    largest: dict[Condition, tuple[Run, ...]] = {}
     for group in groups:  # the longest come first
-        largest.setdefault(group[0].shape, group)
+        largest.setdefault(group[0].condition, group)
     costs = {}
-    for shape, group in list(largest.items())[:MOST_MEASURED]:
+    for condition, group in list(largest.items())[:MOST_MEASURED]:
         # Two epochs or more, so that there is an end of an epoch that is not the end of the run.
         lead = tuple(
             Segment(replace(run, epochs=max(2, run.epochs)), data, *rows(run), state=None, done=0, steps=1)
@@ -217,33 +218,33 @@ def _measure(
                 taken.append(time.perf_counter() - began)
             return min(taken)
 
-        ends = (shape.steps - 1, lead[0].run.steps - 1)
+        ends = (condition.steps - 1, lead[0].run.steps - 1)
         for done in (0, *ends):
             timed(done, 1)  # compiled here
-        one, most = timed(0, 1), max(1, shape.steps - 1)
+        one, most = timed(0, 1), max(1, condition.steps - 1)
         few = min(_FEW_STEPS, most)
         steps = min(max(few, int(few * _LONG_ENOUGH / max(timed(0, few) - one, 1e-3))), most)
         step = max(0.0, timed(0, steps) - one) / max(1, steps - 1) or one
         epoch_end, run_end = (max(0.0, timed(done, 1) - one) for done in ends)
-        costs[shape] = Cost(step, epoch_end, run_end)
+        costs[condition] = Cost(step, epoch_end, run_end)
     return costs
 
 
-def _judge(group: Sequence[Run], measured: dict[Shape, Cost]) -> float:
-    """Seconds that a group takes, by the nearest shape that was measured."""
-    seen, factor = nearest(group[0].shape, measured)
-    return measured[seen].scaled(factor).of(replace(group[0], shape=seen))
+def _judge(group: Sequence[Run], measured: dict[Condition, Cost]) -> float:
+    """Seconds that a group takes, by the nearest condition that was measured."""
+    seen, factor = nearest(group[0].condition, measured)
+    return measured[seen].scaled(factor).of(replace(group[0], condition=seen))
 
 
 def _all(futures: list) -> list:  # type: ignore[type-arg]
     return [future.result() for future in futures]
 
 
-def _cost_words(shape: Shape, cost: Cost) -> str:
-    epoch = shape.steps * cost.step + cost.epoch_end
+def _cost_words(condition: Condition, cost: Cost) -> str:
+    epoch = condition.steps * cost.step + cost.epoch_end
     return (
-        f"{shape.layers} on {shape.train_size:,}: {_seconds(epoch)} an epoch ({1000 * cost.step:.3g} ms a step, "
-        f"{_seconds(cost.epoch_end)} at its end), {_seconds(cost.run_end)} at a run's end"
+        f"{condition.layers} on {condition.train_size:,}: {_seconds(epoch)} an epoch ({1000 * cost.step:.3g} ms "
+        f"a step, {_seconds(cost.epoch_end)} at its end), {_seconds(cost.run_end)} at a run's end"
     )
 
 

@@ -78,8 +78,8 @@ def part(folder: Path, **asked: Sequence[Any] | None) -> Part:
         for run in runs
         if run.seed in going.get("seeds", ())
         or run.arm.name in going.get("arms", ())
-        or run.shape.hidden in going.get("hidden", ())
-        or sizes.get(run.shape.train_size) in going.get("train_sizes", ())
+        or run.condition.hidden in going.get("hidden", ())
+        or sizes.get(run.condition.train_size) in going.get("train_sizes", ())
     )
     return Part(left, out, gone, "; ".join(merge.additions(left, stored, " ")))
 
@@ -96,33 +96,33 @@ def take_out(folder: Path, **asked: Sequence[Any] | None) -> Part:
     with lock(folder):
         going = part(folder, **asked)
         with Store(folder, write=True) as store:
-            stay = {(run.arm.name, run.shape) for run in set(store.runs()) - set(going.runs)}
+            stay = {(run.arm.name, run.condition) for run in set(store.runs()) - set(going.runs)}
             for path in filter(folders.begun, folders.confirmations(folder)):
                 with Store(path) as confirmation:
-                    stale = not {(run.arm.name, run.shape) for run in confirmation.runs()} <= stay
+                    stale = not {(run.arm.name, run.condition) for run in confirmation.runs()} <= stay
                 if stale:
                     remove_study(path)
             known = store.meta
             # The file first: one that asks for less than the database has is no harm.
             folders.write_study_file(folder, going.spec, known)
-            facts = folders.said(going.spec, known)
+            metadata = folders.said(going.spec, known)
             store.remove(
-                going.runs, facts | {TAKEN_OUT: _with_results(known.get(TAKEN_OUT, {}), going, store)}
+                going.runs, metadata | {TAKEN_OUT: _with_results(known.get(TAKEN_OUT, {}), going, store)}
             )
     return going
 
 
-def remarks(facts: Mapping[str, Any], spec: StudySpec) -> list[str]:
+def remarks(metadata: Mapping[str, Any], spec: StudySpec) -> list[str]:
     """Remark on parts that were removed although they had results, in a sentence.
 
     Args:
-        facts: of the study.
+        metadata: of the study.
         spec: what it compares; what was put back is not told.
     """
     has: dict[str, list[Any]] = {name: list(getattr(spec, name)) for name in merge.LISTS}
     has["arms"] = [arm.name for arm in spec.arms]
     has["hidden"] = [list(network) for network in spec.hidden]
-    taken = facts.get(TAKEN_OUT, {})
+    taken = metadata.get(TAKEN_OUT, {})
     out = {name: [item for item in taken.get(name, ()) if item not in has[name]] for name in merge.LISTS}
     words = [f"{name} {', '.join(_shown(item) for item in items)}" for name, items in out.items() if items]
     if not words:
@@ -147,7 +147,7 @@ def _with_results(before: Mapping[str, Any], going: Part, store: Store) -> dict[
     found: dict[str, set[Any]] = {
         "seeds": {run.seed for run in done},
         "arms": {run.arm.name for run in done},
-        "hidden": {run.shape.hidden for run in done},
+        "hidden": {run.condition.hidden for run in done},
     }
     after = {name: list(items) for name, items in before.items()}
     for name, items in going.out.items():

@@ -18,7 +18,7 @@ from dropstudy.store.paths import (
     FOLDERS,
     JOURNAL,
     WRITTEN,
-    Layout,
+    StudyPaths,
     entries,
 )
 from dropstudy.store.store import Store
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from dropstudy.core.types import EpochMetrics, KeepWeights, Run, Shape
+    from dropstudy.core.types import Condition, EpochMetrics, KeepWeights, Run
     from dropstudy.runtime.scheduler import Listener
-    from dropstudy.store.reader import Standing
+    from dropstudy.store.reader import RunProgress
 
 _LAST = (DATABASE, JOURNAL, STUDY_FILE)
 """In this order: what is left of a removal that was cut short still is a study, and can be removed."""
@@ -39,28 +39,28 @@ _KILO = 1000
 _UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
 
-def weights_to_drop(standings: Iterable[Standing], keep: KeepWeights) -> list[str]:
+def weights_to_drop(progress: Iterable[RunProgress], keep: KeepWeights) -> list[str]:
     """Keys of the finished runs whose weights are not to stay.
 
-    The best run of an arm and shape is the one of highest validation accuracy in the epoch whose weights it has, the
-    last or the best one; of those alike, the one of lowest validation loss, then the first that was there.
+    The best run of an arm and condition is the one of highest validation accuracy in the epoch whose weights it has,
+    the last or the best one; of those alike, the one of lowest validation loss, then the first that was there.
     """
-    done = [standing for standing in standings if standing.status == "done"]
+    done = [each for each in progress if each.status == "done"]
     if keep == "all":
         return []
-    best: dict[tuple[str, Shape], Standing] = {}
+    best: dict[tuple[str, Condition], RunProgress] = {}
     if keep == "best":
-        for standing in done:
-            place = _place(standing.run)
-            if place not in best or _score(standing.tested) > _score(best[place].tested):
-                best[place] = standing
-    kept = {standing.run.key for standing in best.values()}
-    return [standing.run.key for standing in done if standing.run.key not in kept]
+        for each in done:
+            place = _place(each.run)
+            if place not in best or _score(each.tested) > _score(best[place].tested):
+                best[place] = each
+    kept = {each.run.key for each in best.values()}
+    return [each.run.key for each in done if each.run.key not in kept]
 
 
 def drop_weights(store: Store, keep: KeepWeights) -> None:
     """Remove the weights that are not to stay, and are there."""
-    keys = weights_to_drop(store.standings(), keep)
+    keys = weights_to_drop(store.progress(), keep)
     if there := [key for key in keys if store.path("weights", key).exists()]:
         store.drop_weights(there)
 
@@ -76,12 +76,12 @@ class KeepBest:
     def __init__(self, listener: Listener, store: Store) -> None:
         self._listener = listener
         self._store = store
-        standings = store.standings()
-        dropped = set(weights_to_drop(standings, "best"))
+        progress = store.progress()
+        dropped = set(weights_to_drop(progress, "best"))
         self._best = {
-            _place(standing.run): standing.run.key
-            for standing in standings
-            if standing.status == "done" and standing.run.key not in dropped
+            _place(each.run): each.run.key
+            for each in progress
+            if each.status == "done" and each.run.key not in dropped
         }
 
     def epoch(self, run: Run, row: EpochMetrics) -> None:
@@ -93,7 +93,7 @@ class KeepBest:
         self._listener.inside(run, done)
 
     def ended(self, run: Run, status: str, cause: str) -> None:
-        """Pass it on; of a run that is done and the best so far of its arm and shape, one stays."""
+        """Pass it on; of a run that is done and the best so far of its arm and condition, one stays."""
         self._listener.ended(run, status, cause)
         if status != "done":
             return
@@ -154,7 +154,7 @@ def remove_study(folder: Path) -> list[str]:
         for path in folders.confirmations(folder):
             remove_study(path)
         _remove_folder(folder / CONFIRMATION)
-        layout = Layout(folder)
+        layout = StudyPaths(folder)
         for path in layout.strays(()):
             path.unlink(missing_ok=True)
         for kind in FOLDERS:
@@ -201,5 +201,5 @@ def _score(row: EpochMetrics | None) -> tuple[float, float]:
     return (float("-inf"), 0.0) if row is None else (row.val_accuracy, -row.val_loss)
 
 
-def _place(run: Run) -> tuple[str, Shape]:
-    return run.arm.name, run.shape
+def _place(run: Run) -> tuple[str, Condition]:
+    return run.arm.name, run.condition

@@ -74,8 +74,8 @@ def train_missing(
                     listener.notice(why)
                 count = 1 if device == "gpu" else min(workers or physical_cores(), len(runs))
                 with (
-                    shown(listener, store.standings(), count),
-                    crew(count, device) if executor is None else nullcontext(executor) as pool,
+                    shown(listener, store.progress(), count),
+                    worker_pool(count, device) if executor is None else nullcontext(executor) as pool,
                 ):
                     train_runs(
                         store,
@@ -114,13 +114,13 @@ def rows_of(spec: StudySpec, dataset: Dataset) -> Split:
 
     def rows(run: Run) -> tuple[NDArray[np.int32], NDArray[np.int32] | None]:
         train, held = parted(run.seed)
-        return splits.subset(labels, train, run.shape.train_size, run.seed), held
+        return splits.subset(labels, train, run.condition.train_size, run.seed), held
 
     return rows
 
 
 @contextmanager
-def crew(count: int, device: Device) -> Iterator[Executor]:
+def worker_pool(count: int, device: Device) -> Iterator[Executor]:
     """Worker processes, killed at once where something goes wrong here, and at the end too.
 
     They have nothing left to do then. To end of their own accord takes half a second, and nobody would give up one that
@@ -141,7 +141,7 @@ def lanes(
     dataset: Dataset,
     pool: Executor,
     device: Device,
-    tell: Callable[[str], None] = lambda _: None,
+    notify: Callable[[str], None] = lambda _: None,
 ) -> int:
     """Number of runs that train side by side: as many as fit on a GPU; one on each core of a CPU.
 
@@ -150,16 +150,16 @@ def lanes(
         dataset: what on.
         pool: has the worker that is asked.
         device: what it trains on.
-        tell: told of a worker that does not answer.
+        notify: called with of a worker that does not answer.
 
     Raises:
         InvalidArgument: it died, or never answered.
     """
     if device == "cpu":
         return 1
-    largest = max(runs, key=lambda run: run.shape.parameters)
+    largest = max(runs, key=lambda run: run.condition.parameters)
     asked = pool.submit(lanes_that_fit, largest, dataset.x_train.nbytes + dataset.x_test.nbytes)
-    count = answer(pool, asked, tell)
+    count = answer(pool, asked, notify)
     if count is None:
         raise InvalidArgument(
             "device",

@@ -221,7 +221,7 @@ class _Training:
                 self.listener.ended(run, "diverged", cause)
             elif _ended(result):
                 self.listener.ended(run, "done", "")
-            elif result.done % run.shape.steps:
+            elif result.done % run.condition.steps:
                 self.listener.inside(run, result.done)
 
     def may_wait(self) -> float:
@@ -317,7 +317,7 @@ class _Training:
 
     def _first_segment(self, run: Run) -> Segment:
         try:
-            done, state = self.store.progress(run.key)
+            done, state = self.store.checkpoint(run.key)
         except DamagedFile as error:
             self.listener.notice(f"{error} {describe(run)} starts again.")
             self.store.restart([run])

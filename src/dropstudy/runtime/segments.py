@@ -35,12 +35,12 @@ _PER_WEIGHT = 6.0  # operations on one example: a multiplication and an addition
 
 def operations(run: Run) -> float:
     """Floating-point operations of one training step of a run, about."""
-    return _PER_WEIGHT * run.shape.parameters * run.shape.batch_size
+    return _PER_WEIGHT * run.condition.parameters * run.condition.batch_size
 
 
 def first_steps(run: Run, done: int) -> int:
     """Steps of the first segment that a run is given, `done` being behind it: to the epoch's end, or fewer."""
-    to_epochs_end = run.shape.steps - done % run.shape.steps
+    to_epochs_end = run.condition.steps - done % run.condition.steps
     return max(1, min(to_epochs_end, int(_FIRST / operations(run))))
 
 
@@ -59,7 +59,7 @@ def next_segments(
     of_share = share / sum(operations(segment.run) for segment, _ in lanes) * a_step / 2
     seconds = min(LONGEST, max(min(SECONDS, of_share), SHORTEST, handing_over / OVERHEAD))
     steps = max(1, int(seconds / a_step))
-    beyond = (result.done + steps) % last.run.shape.steps
+    beyond = (result.done + steps) % last.run.condition.steps
     if beyond < steps:
         steps -= beyond
     steps = min(steps, last.run.steps - result.done)

@@ -14,7 +14,7 @@ from dropstudy.runtime.segments import operations
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dropstudy.core.types import Segment, Shape
+    from dropstudy.core.types import Condition, Segment
 
 TIMES = 20.0
 """Factor over the expected time that a segment may take: other programs run too, and memory is swapped out."""
@@ -29,19 +29,19 @@ _SLOWEST = 1e8  # operations per second; a single core of a small computer of 20
 
 
 class Patience:
-    """Measured durations of segments, by shape, and the limits that follow for others."""
+    """Measured durations of segments, by condition, and the limits that follow for others."""
 
     def __init__(self) -> None:
-        self._slowest: dict[Shape, float] = {}
+        self._slowest: dict[Condition, float] = {}
 
     def learn(self, segments: Sequence[Segment], seconds: float) -> None:
         """Note that segments, trained side by side, took so long, with all that a worker did besides."""
-        shape = segments[0].run.shape
-        self._slowest[shape] = max(self._slowest.get(shape, 0.0), seconds / segments[0].steps)
+        condition = segments[0].run.condition
+        self._slowest[condition] = max(self._slowest.get(condition, 0.0), seconds / segments[0].steps)
 
     def expected(self, segments: Sequence[Segment]) -> float | None:
-        """Seconds that segments should take, by the slowest so far of their shape; None where there was none."""
-        slowest = self._slowest.get(segments[0].run.shape)
+        """Seconds that segments should take, by the slowest so far of their condition; None where there was none."""
+        slowest = self._slowest.get(segments[0].run.condition)
         return None if slowest is None else slowest * segments[0].steps
 
     def allowed(self, segments: Sequence[Segment]) -> float:

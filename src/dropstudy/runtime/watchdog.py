@@ -145,13 +145,13 @@ class Watch:
         return words
 
 
-def answer(executor: Executor, future: Future[T], tell: Callable[[str], None]) -> T | None:
+def answer(executor: Executor, future: Future[T], notify: Callable[[str], None]) -> T | None:
     """Ask a newly started worker a question before it is given any segment.
 
     Args:
         executor: has the worker; killed if it never answers, where the executor knows how to.
         future: of the call.
-        tell: told that nothing has come, after half a minute and then ever more rarely.
+        notify: called with that nothing has come, after half a minute and then ever more rarely.
 
     Returns:
         None where the worker died, or was killed.
@@ -160,7 +160,7 @@ def answer(executor: Executor, future: Future[T], tell: Callable[[str], None]) -
     while not wait([future], timeout=LOOK).done:
         silent += LOOK
         if silent >= tell_at:
-            tell(f"The first worker has not answered for {silent:.0f} s.")
+            notify(f"The first worker has not answered for {silent:.0f} s.")
             tell_at *= 2
         if silent >= TO_BEGIN and (give_up := getattr(executor, "give_up", None)):
             give_up(future)

@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Protocol
 
-from dropstudy.core.types import Run, Shape
+from dropstudy.core.types import Condition, Run
 from dropstudy.errors import InvalidArgument
 from dropstudy.spec.splits import training_sizes
 
@@ -24,7 +24,7 @@ SEMANTICS = 1
 def plan_runs(
     spec: StudySpec, dataset: Dataset, precision: Literal["float32", "bfloat16"]
 ) -> tuple[Run, ...]:
-    """Every arm x shape x seed of a study: a seed's shapes next to each other, and a shape's arms.
+    """Every arm x condition x seed of a study: a seed's conditions next to each other, and a condition's arms.
 
     Args:
         spec: the study.
@@ -36,9 +36,9 @@ def plan_runs(
     """
     return tuple(
         Run(
-            key=run_key(spec, dataset, shape, arm, seed=seed, precision=precision),
+            key=run_key(spec, dataset, condition, arm, seed=seed, precision=precision),
             arm=arm,
-            shape=shape,
+            condition=condition,
             seed=seed,
             activation=spec.activation,
             optimizer=spec.optimizer,
@@ -49,12 +49,12 @@ def plan_runs(
             patience=spec.patience,
         )
         for seed in spec.seeds
-        for shape in shapes(spec, dataset)
+        for condition in conditions(spec, dataset)
         for arm in spec.arms
     )
 
 
-def shapes(spec: StudySpec, dataset: Dataset) -> tuple[Shape, ...]:
+def conditions(spec: StudySpec, dataset: Dataset) -> tuple[Condition, ...]:
     """Every network x training size of a study.
 
     Raises:
@@ -70,7 +70,7 @@ def shapes(spec: StudySpec, dataset: Dataset) -> tuple[Shape, ...]:
             next_step=f"Use a smaller batch, for instance --batch-size {max(1, min(sizes) // 4)}.",
         )
     return tuple(
-        Shape(dataset.features, network, len(dataset.classes), size, spec.batch_size)
+        Condition(dataset.features, network, len(dataset.classes), size, spec.batch_size)
         for network in spec.hidden
         for size in sizes
     )
@@ -79,13 +79,13 @@ def shapes(spec: StudySpec, dataset: Dataset) -> tuple[Shape, ...]:
 def groups(runs: Iterable[Run], lanes: int) -> list[tuple[Run, ...]]:
     """Runs that may train side by side, at most `lanes` in each group; the groups that take longest first.
 
-    A group's runs have one shape, activation, optimiser, number of epochs, precision and way to stop, so that one
+    A group's runs have one condition, activation, optimiser, number of epochs, precision and way to stop, so that one
     program trains them; everything else about them is a number to it.
     """
     alike: dict[object, list[Run]] = {}
     for run in runs:
         stop = (run.epochs, run.restore_best, run.patience)
-        program = (run.shape, run.activation, run.optimizer.name, run.precision, stop)
+        program = (run.condition, run.activation, run.optimizer.name, run.precision, stop)
         alike.setdefault(program, []).append(run)
     made = [
         tuple(family[first : first + lanes])
@@ -97,7 +97,7 @@ def groups(runs: Iterable[Run], lanes: int) -> list[tuple[Run, ...]]:
 
 def _cost(run: Run) -> int:
     """Relative cost of a run: parameters times examples seen."""
-    return run.shape.parameters * run.shape.train_size * run.epochs
+    return run.condition.parameters * run.condition.train_size * run.epochs
 
 
 class Data(Protocol):
@@ -112,7 +112,9 @@ class Data(Protocol):
         """The network sees its examples divided by this."""
 
 
-def run_key(spec: StudySpec, dataset: Data, shape: Shape, arm: Arm, *, seed: int, precision: str) -> str:
+def run_key(
+    spec: StudySpec, dataset: Data, condition: Condition, arm: Arm, *, seed: int, precision: str
+) -> str:
     """SHA-256 of a run's canonical specification: all that its numbers depend on, and nothing else.
 
     The arm's name is left out, since calling it otherwise changes nothing, and so are host, path, worker and
@@ -124,7 +126,7 @@ def run_key(spec: StudySpec, dataset: Data, shape: Shape, arm: Arm, *, seed: int
         "semantics": SEMANTICS,
         "data": dataset.sha256,
         "preprocessing": {"flatten": True, "divide_by": dataset.scale},
-        "shape": asdict(shape),
+        "shape": asdict(condition),
         "activation": spec.activation,
         "arm": settings,
         "optimizer": asdict(spec.optimizer),

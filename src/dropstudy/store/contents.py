@@ -14,7 +14,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, get_args
 
 from dropstudy.core.profile import DataProfile
-from dropstudy.core.types import Arm, Optimizer, Run, Shape, Status
+from dropstudy.core.types import Arm, Condition, Optimizer, Run, Status
 from dropstudy.spec import plan
 from dropstudy.spec.arms import parse_arms
 from dropstudy.spec.study_file import parse_spec, parse_toml
@@ -33,12 +33,12 @@ _NOT_OURS = (ValueError, TypeError, KeyError, AttributeError, OverflowError, Rec
 def run_of(text: str) -> Run:
     """The run whose specification the database has as JSON."""
     table = json.loads(text)
-    shape = {**table["shape"], "hidden": tuple(table["shape"]["hidden"])}
+    condition = {**table["condition"], "hidden": tuple(table["condition"]["hidden"])}
     return Run(
         **{
             **table,
             "arm": Arm(**table["arm"]),
-            "shape": Shape(**shape),
+            "condition": Condition(**condition),
             "optimizer": Optimizer(**table["optimizer"]),
         }
     )
@@ -46,21 +46,21 @@ def run_of(text: str) -> Run:
 
 def first_wrong(db: sqlite3.Connection) -> str | None:
     """First fact or run that this program would not have written, in words, or None."""
-    facts: dict[str, Any] = {}
+    metadata: dict[str, Any] = {}
     for name, value in db.execute("SELECT name, value FROM meta"):
         try:
-            facts[name] = json.loads(value)
-            sound = _FACTS.get(name, _anything)(facts[name])
+            metadata[name] = json.loads(value)
+            sound = _FACTS.get(name, _anything)(metadata[name])
         except _NOT_OURS:
             sound = False
         if not sound:
             return f"a fact '{name}' of another kind"
     spec = None
-    if "specification" in facts:
-        if missing := [name for name in _WHEN_BEGUN if name not in facts]:
+    if "specification" in metadata:
+        if missing := [name for name in _WHEN_BEGUN if name not in metadata]:
             return f"no fact '{missing[0]}'"
         try:
-            spec = parse_spec(parse_toml(facts["specification"].encode()))
+            spec = parse_spec(parse_toml(metadata["specification"].encode()))
         except _NOT_OURS:
             return "a specification that is none"
     epochs = {key: found for key, *found in db.execute(_EPOCHS)}
@@ -68,7 +68,7 @@ def first_wrong(db: sqlite3.Connection) -> str | None:
     names = [column[0] for column in cursor.description]
     for values in cursor:
         row = dict(zip(names, values, strict=True))
-        for wrong in _faults_of_run(row, epochs.get(row["key"], [0, None, None]), spec, facts):
+        for wrong in _faults_of_run(row, epochs.get(row["key"], [0, None, None]), spec, metadata):
             return f"{wrong} in the row of '{row['arm']}', seed {row['seed']}"
     return None
 
@@ -77,7 +77,7 @@ _EPOCHS = "SELECT key, count(*), min(epoch), max(epoch) FROM history GROUP BY ke
 
 
 def _faults_of_run(
-    row: Mapping[str, Any], epochs: list[int | None], spec: StudySpec | None, facts: Mapping[str, Any]
+    row: Mapping[str, Any], epochs: list[int | None], spec: StudySpec | None, metadata: Mapping[str, Any]
 ) -> Iterator[str]:
     """Faults in a row, in words; only the first can be relied on."""
     key = row["key"]
@@ -86,7 +86,7 @@ def _faults_of_run(
     try:
         run = run_of(row["specification"])
         named = (run.key, run.arm.name, run.seed) == (key, row["arm"], row["seed"])
-        sound = named and (spec is None or _is_of(run, spec, facts))
+        sound = named and (spec is None or _is_of(run, spec, metadata))
     except _NOT_OURS:
         yield "a specification that is none"
         return
@@ -108,7 +108,7 @@ def _faults_of_progress(row: Mapping[str, Any], run: Run, epochs: list[int | Non
         yield "half a checkpoint"
     if (checkpoint is not None) not in _CHECKPOINT.get(row["status"], ()):
         yield "a status that does not fit"
-    if not 0 <= row["steps_done"] <= run.steps or done != row["steps_done"] // run.shape.steps:
+    if not 0 <= row["steps_done"] <= run.steps or done != row["steps_done"] // run.condition.steps:
         yield "another number of steps"
     if epochs != ([done, 1, done] if done else [0, None, None]):
         yield f"{epochs[0]} of {done} epochs"
@@ -138,27 +138,27 @@ def _faults_of_end(row: Mapping[str, Any], run: Run) -> Iterator[str]:
         yield "an accuracy that is none"
 
 
-def _is_of(run: Run, spec: StudySpec, facts: Mapping[str, Any]) -> bool:
+def _is_of(run: Run, spec: StudySpec, metadata: Mapping[str, Any]) -> bool:
     """Whether a run is one of the study, and its key that of its settings."""
-    shape = Shape(
-        prod(facts["input_shape"]),
-        run.shape.hidden,
-        len(facts["classes"]),
-        run.shape.train_size,
+    condition = Condition(
+        prod(metadata["input_shape"]),
+        run.condition.hidden,
+        len(metadata["classes"]),
+        run.condition.train_size,
         spec.batch_size,
     )
-    known = run.shape.hidden in spec.hidden and _is_count(run.shape.train_size)
-    if run.shape != shape or not known or run.arm not in spec.arms or not _is_size(run.seed):
+    known = run.condition.hidden in spec.hidden and _is_count(run.condition.train_size)
+    if run.condition != condition or not known or run.arm not in spec.arms or not _is_size(run.seed):
         return False
     if parse_arms([run.arm]) != (run.arm,):
         return False
     like = ("activation", "optimizer", "epochs", "validation", "precision", "restore_best", "patience")
     if any(getattr(run, name) != getattr(spec, name) for name in like):
         return False
-    if facts["semantics"] != plan.SEMANTICS:  # by other rules, of which this version knows nothing
+    if metadata["semantics"] != plan.SEMANTICS:  # by other rules, of which this version knows nothing
         return True
-    data = SimpleNamespace(sha256=facts["data_sha256"], scale=facts["scale"])
-    return run.key == plan.run_key(spec, data, shape, run.arm, seed=run.seed, precision=run.precision)
+    data = SimpleNamespace(sha256=metadata["data_sha256"], scale=metadata["scale"])
+    return run.key == plan.run_key(spec, data, condition, run.arm, seed=run.seed, precision=run.precision)
 
 
 # Facts

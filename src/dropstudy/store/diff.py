@@ -96,7 +96,7 @@ def _measured(row: Mapping[str, Any] | None) -> list[tuple[str, str]] | None:
 
 
 def _tensors(store: Store, what: str, key: str) -> dict[str, tuple[object, ...]] | None:
-    """Type, shape and bytes of each tensor; None where the run has left none."""
+    """Type, condition and bytes of each tensor; None where the run has left none."""
     arrays: dict[str, NDArray[Any]]
     try:
         arrays = store.weights(key) if what == "weights" else store.predictions(key)

@@ -17,7 +17,7 @@ from dropstudy.errors import InvalidArgument, StoreError
 from dropstudy.spec import merge, plan, presets, splits
 from dropstudy.spec.study_file import STUDY_FILE, is_study, parse_spec, parse_toml, read_spec, to_toml
 from dropstudy.store.locking import lock
-from dropstudy.store.paths import CONFIRMATION, FIGURES, WRITTEN, Layout, entries
+from dropstudy.store.paths import CONFIRMATION, FIGURES, WRITTEN, StudyPaths, entries
 from dropstudy.store.store import DATABASE, Store
 
 if TYPE_CHECKING:
@@ -81,11 +81,11 @@ def source(asked: str | Path) -> str | Path | dict[str, Any]:
     place = Path(asked).parent if Path(asked).name == STUDY_FILE else named(asked)
     if place is None or is_study(place) or not begun(place):
         return asked
-    text = facts(place).get("specification")
+    text = metadata(place).get("specification")
     return asked if text is None else parse_toml(text.encode())
 
 
-def facts(folder: Path) -> dict[str, Any]:
+def metadata(folder: Path) -> dict[str, Any]:
     """Metadata recorded when the study began: data, its digest, scale and classes, versions.
 
     Raises:
@@ -122,12 +122,12 @@ def margin_of(spec: StudySpec) -> float:
 
 def recorded(folder: Path) -> StudySpec | None:
     """The specification of the runs that have been recorded; None where none have."""
-    return specification(facts(folder)) if begun(folder) else None
+    return specification(metadata(folder)) if begun(folder) else None
 
 
-def specification(facts: Mapping[str, Any]) -> StudySpec | None:
-    """The specification among recorded facts; None where there is none yet."""
-    text = facts.get("specification")
+def specification(metadata: Mapping[str, Any]) -> StudySpec | None:
+    """The specification among recorded metadata; None where there is none yet."""
+    text = metadata.get("specification")
     return None if text is None else parse_spec(parse_toml(text.encode()))
 
 
@@ -136,7 +136,7 @@ def _stored(folder: Path) -> StudySpec | None:
     began = recorded(folder)
     if began is None:  # killed before anything was recorded
         return read_spec(folder / STUDY_FILE) if is_study(folder) else None
-    if is_study(folder) and not facts(folder).get(FILE_DUE):
+    if is_study(folder) and not metadata(folder).get(FILE_DUE):
         stored = read_spec(folder / STUDY_FILE)
         if lines := merge.differences(began, stored):
             raise InvalidArgument(
@@ -157,7 +157,7 @@ def check_data(folder: Path, dataset: Dataset) -> None:
     """
     if not begun(folder):
         return
-    known = facts(folder)
+    known = metadata(folder)
     if known and known.get("semantics", 1) != plan.SEMANTICS:
         raise StoreError(
             str(folder),
@@ -184,7 +184,7 @@ def refuse_foreign(folder: Path) -> None:
     """
     if begun(folder):
         return
-    found = Layout(folder).foreign()
+    found = StudyPaths(folder).foreign()
     if not is_study(folder):  # or else a report of it may be there, and it was the database that was lost
         found += [name for name in WRITTEN if (folder / name).exists()]
         found += [f"{name}/" for name in ("runs", FIGURES) if entries(folder / name)]
@@ -275,7 +275,7 @@ def said(spec: StudySpec, before: Mapping[str, Any]) -> dict[str, Any]:
 
     Args:
         spec: what the study is from now on.
-        before: its facts so far.
+        before: its metadata so far.
     """
     counts = before.get(SEED_COUNTS, [])
     now = len(spec.seeds)
@@ -288,7 +288,7 @@ def said(spec: StudySpec, before: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def write_study_file(folder: Path, spec: StudySpec, known: Mapping[str, Any]) -> None:
-    """Write the study file, headed by some of the facts for people."""
+    """Write the study file, headed by some of the metadata for people."""
     write_text(folder / STUDY_FILE, to_toml(spec, {name: known[name] for name in _NOTED}))
 
 
@@ -336,7 +336,7 @@ def changes(folder: Path, device: Device) -> list[str]:
     """Changes of the environment since the study in a folder was last run, in words; none for a new study."""
     if not begun(folder):
         return []
-    before, now = facts(folder).get("environment", {}), environment(device)
+    before, now = metadata(folder).get("environment", {}), environment(device)
     changed = [
         f"{name} {plain_name(before[name])}, now {now[name]}"
         for name in now

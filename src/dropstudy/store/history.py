@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from dropstudy.core.types import METRICS, SHAPE, EpochMetrics, Run
+from dropstudy.core.types import CONDITION, METRICS, EpochMetrics, Run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -27,7 +27,7 @@ class History:
         self.history: dict[str, list[float]] = {
             name: [float(getattr(row, name)) for row in rows] for name in METRICS
         }
-        self.params = {"epochs": run.epochs, "steps": run.shape.steps}
+        self.params = {"epochs": run.epochs, "steps": run.condition.steps}
 
     def __repr__(self) -> str:
         return f"History(epochs={len(self.epoch)}, metrics={list(self.history)})"
@@ -43,6 +43,6 @@ def tidy(runs: Iterable[tuple[Run, Iterable[tuple[Any, ...]]]]) -> pd.DataFrame:
     """
     rows = []
     for run, history in runs:
-        about = (run.arm.name, run.shape.layers, run.shape.train_size, run.seed)
+        about = (run.arm.name, run.condition.layers, run.condition.train_size, run.seed)
         rows += [about + row for row in history]
-    return pd.DataFrame(rows, columns=["arm", *SHAPE, "seed", "epoch", *METRICS, "seconds"])
+    return pd.DataFrame(rows, columns=["arm", *CONDITION, "seed", "epoch", *METRICS, "seconds"])

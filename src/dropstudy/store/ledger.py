@@ -37,7 +37,7 @@ def history_digest(rows: Iterable[Sequence[float | None]]) -> str:
 
 
 def seal_meta(db: sqlite3.Connection) -> None:
-    """Write the digests of all facts."""
+    """Write the digests of all metadata."""
     rows = db.execute("SELECT name, value FROM meta").fetchall()
     db.executemany(
         "UPDATE meta SET sha256 = ? WHERE name = ?", [(_digest(name, value), name) for name, value in rows]

@@ -52,7 +52,7 @@ _CHECKPOINT = re.compile(rf"{KEY.pattern}-[0-9a-f]{{16}}\.safetensors")
 _OWN = dict(zip(FOLDERS, (_RESULT, _RESULT, _CHECKPOINT, re.compile(rf"{KEY.pattern}\.txt")), strict=True))
 
 
-class Layout:
+class StudyPaths:
     """The places of files in a study's folder.
 
     Args:

@@ -19,7 +19,7 @@ from dropstudy.errors import DamagedFile, StoreError
 from dropstudy.store import ledger
 from dropstudy.store.contents import run_of
 from dropstudy.store.database import errors_named
-from dropstudy.store.paths import RESULTS, Layout
+from dropstudy.store.paths import RESULTS, StudyPaths
 
 if TYPE_CHECKING:
     import sqlite3
@@ -52,7 +52,7 @@ _TESTED = ", ".join(f"tested.{name}" for name in HISTORY)
 
 
 @dataclass(frozen=True)
-class Standing:
+class RunProgress:
     """Progress of a run.
 
     Args:
@@ -81,7 +81,7 @@ class ResultFiles:
         rows: status of each run by key, and the digests of its files by kind; None where a file was not to be kept.
     """
 
-    layout: Layout
+    layout: StudyPaths
     rows: Mapping[str, tuple[Status, Mapping[str, str | None]]]
 
     def kept(self, what: str, key: str) -> bool:
@@ -127,7 +127,7 @@ class Records:
         layout: where its files are.
     """
 
-    def __init__(self, db: sqlite3.Connection, layout: Layout) -> None:
+    def __init__(self, db: sqlite3.Connection, layout: StudyPaths) -> None:
         self._db = db
         self._layout = layout
 
@@ -155,7 +155,7 @@ class Records:
         """Status by key."""
         return dict(self._ask("SELECT key, status FROM run"))
 
-    def standings(self) -> list[Standing]:
+    def progress(self) -> list[RunProgress]:
         """Progress of every run, in the order of the plan."""
         rows = self._ask(
             f"SELECT specification, status, epochs_done, test_accuracy, {_COLUMNS}, {_TESTED} FROM run"  # noqa: S608 - our own column names
@@ -164,7 +164,7 @@ class Records:
             " ORDER BY position, run.key"
         )
         return [
-            Standing(
+            RunProgress(
                 run_of(text),
                 status,
                 epochs,
@@ -220,7 +220,7 @@ class Records:
         """Histories, as `histories`, each row a plain tuple in the order of the fields of `EpochMetrics`."""
         return self._history_rows("")
 
-    def progress(self, key: str) -> tuple[int, dict[str, NDArray[Any]] | None]:
+    def checkpoint(self, key: str) -> tuple[int, dict[str, NDArray[Any]] | None]:
         """Steps done and the state after them, None before the first.
 
         Raises:

@@ -18,8 +18,8 @@ from dropstudy.core.atomic import write_files, write_text
 from dropstudy.core.tensors import to_bytes
 from dropstudy.errors import StoreError
 from dropstudy.store import database, ledger
-from dropstudy.store.paths import DATABASE, RESULTS, Layout, refuse_too_long
-from dropstudy.store.reader import HISTORY, MEASURED, Records, Standing
+from dropstudy.store.paths import DATABASE, RESULTS, StudyPaths, refuse_too_long
+from dropstudy.store.reader import HISTORY, MEASURED, Records, RunProgress
 
 if TYPE_CHECKING:
     import sqlite3
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from dropstudy.core.types import Run, SegmentResult
 
-__all__ = ["DATABASE", "Standing", "Store"]
+__all__ = ["DATABASE", "RunProgress", "Store"]
 
 _columns = attrgetter(*HISTORY)
 
@@ -69,7 +69,7 @@ class Store(Records):
     def __init__(self, folder: Path, *, write: bool = False, create: bool = False) -> None:
         refuse_too_long(folder)
         self.folder = folder
-        layout = Layout(folder)
+        layout = StudyPaths(folder)
         path = layout.database
         if write or create:
             layout.refuse_links()
@@ -91,7 +91,7 @@ class Store(Records):
     # What the study is
 
     def begin(self, meta: Mapping[str, Any], runs: Iterable[Run]) -> None:
-        """Record the study's facts and its runs, in one transaction, and remove what kills have left behind.
+        """Record the study's metadata and its runs, in one transaction, and remove what kills have left behind.
 
         Runs that are there already keep all but their place in the order; a fact replaces one of its name.
         """
@@ -116,7 +116,7 @@ class Store(Records):
             _remove(path)
 
     def record(self, meta: Mapping[str, Any]) -> None:
-        """Record facts; each replaces one of its name."""
+        """Record metadata; each replaces one of its name."""
         with self._transaction() as db:
             self._put(db, meta)
 
@@ -172,7 +172,7 @@ class Store(Records):
             _remove(path)
 
     def remove(self, runs: Iterable[Run], meta: Mapping[str, Any]) -> None:
-        """Remove runs, their histories and files, and record facts in the same transaction."""
+        """Remove runs, their histories and files, and record metadata in the same transaction."""
         self._check_still_there()
         keys = [run.key for run in runs]
         with self._transaction() as db:
@@ -206,15 +206,15 @@ class Store(Records):
     # Inside
 
     def _put(self, db: sqlite3.Connection, meta: Mapping[str, Any]) -> None:
-        facts = [(name, json.dumps(value)) for name, value in meta.items()]
-        db.executemany("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", facts)
+        metadata = [(name, json.dumps(value)) for name, value in meta.items()]
+        db.executemany("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", metadata)
         ledger.seal_meta(db)
 
     def _outcome(
         self, run: Run, result: SegmentResult, contents: dict[Path, bytes], *, keep_weights: bool
     ) -> dict[str, Any]:
         """A run's columns after a segment; the files that they name are added to `contents`."""
-        done = result.done // run.shape.steps
+        done = result.done // run.condition.steps
         columns = {
             "epochs_done": done,
             "steps_done": result.done,

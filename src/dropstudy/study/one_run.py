@@ -22,7 +22,7 @@ from dropstudy.store.store import Store
 if TYPE_CHECKING:
     import keras
 
-    from dropstudy.core.types import Arm, Run, Shape, StudySpec, Weights
+    from dropstudy.core.types import Arm, Condition, Run, StudySpec, Weights
 
 Network = str | Sequence[int]
 """A network by its hidden layers: `[512, 512]`, or "512-512" as tables have it."""
@@ -44,9 +44,9 @@ class Runs:
     spec: StudySpec
 
     @property
-    def facts(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, Any]:
         """Metadata recorded when the study began: data, its digest, scale and classes, versions."""
-        return directory.facts(self.folder)
+        return directory.metadata(self.folder)
 
     @property
     def profile(self) -> DataProfile:
@@ -55,7 +55,7 @@ class Runs:
         Raises:
             StoreError: the study was begun by an early version, which did not record it.
         """
-        recorded = self.facts.get("profile")
+        recorded = self.metadata.get("profile")
         if recorded is None:
             raise StoreError(
                 str(self.folder),
@@ -68,7 +68,7 @@ class Runs:
     @property
     def features(self) -> int:
         """Numbers in one example, the width of the network's input."""
-        return prod(self.facts["input_shape"])
+        return prod(self.metadata["input_shape"])
 
     def arm(self, name: str | None = None) -> Arm:
         """An arm by name; the baseline where none is given.
@@ -84,10 +84,10 @@ class Runs:
         return arms[name]
 
     @property
-    def shapes(self) -> tuple[Shape, ...]:
-        """The shapes whose runs have been recorded: every network x training size, in the order of the plan."""
+    def conditions(self) -> tuple[Condition, ...]:
+        """The conditions whose runs have been recorded: every network x training size, in the order of the plan."""
         with Store(self.folder) as store:
-            return tuple(dict.fromkeys(run.shape for run in store.runs()))
+            return tuple(dict.fromkeys(run.condition for run in store.runs()))
 
     def one_run(
         self,
@@ -150,7 +150,7 @@ class Runs:
         """The trained weights of a run; arguments and errors as for `history`."""
         run = self.one_run(arm, seed, hidden=hidden, train_size=train_size)
         with Store(self.folder) as store:
-            return unpack_weights(store.weights(run.key), run.shape.widths)
+            return unpack_weights(store.weights(run.key), run.condition.widths)
 
     def model(
         self,
@@ -180,7 +180,7 @@ class Runs:
         train_size: int | None = None,
         scale: float | None = None,
         invert: bool = False,
-        tell: Callable[[str], None] = _warn,
+        notify: Callable[[str], None] = _warn,
     ) -> pd.DataFrame:
         """Classify examples of a file: name, label, then the probability of each class.
 
@@ -194,23 +194,25 @@ class Runs:
             train_size: the first size where it is not given.
             scale: the network is to see the file's numbers divided by this; found from the values if it is not given.
             invert: turn light into dark, for black on white where the training data are white on black.
-            tell: told what was done to the examples and what looks wrong; warns where it is not given.
+            notify: called with what was done to the examples and what looks wrong; warns where it is not given.
 
         Raises:
-            DataError: the file cannot be used, or its examples are not of the shape or in the range trained on.
+            DataError: the file cannot be used, or its examples are not of the condition or in the range trained on.
         """
         from dropstudy.data.examples import read_examples  # noqa: PLC0415 - as above
         from dropstudy.models import keras as models  # noqa: PLC0415 - as above
 
-        facts = self.facts
+        metadata = self.metadata
         run = self.one_run(arm, seed, hidden=hidden, train_size=train_size)
         examples = read_examples(Path(source), self.profile, scale=scale, invert=invert)
         for note in examples.notes:
-            tell(note)
+            notify(note)
         weights = self.weights(arm, seed, hidden=hidden, train_size=train_size)
-        probabilities = models.predict(weights, examples.x, activation=run.activation, scale=facts["scale"])
-        labels = [facts["classes"][number] for number in probabilities.argmax(axis=1)]
-        columns = {f"p({name})": probabilities[:, number] for number, name in enumerate(facts["classes"])}
+        probabilities = models.predict(
+            weights, examples.x, activation=run.activation, scale=metadata["scale"]
+        )
+        labels = [metadata["classes"][number] for number in probabilities.argmax(axis=1)]
+        columns = {f"p({name})": probabilities[:, number] for number, name in enumerate(metadata["classes"])}
         return pd.DataFrame({"example": examples.names, "label": labels, **columns})
 
     def export(
@@ -234,7 +236,7 @@ class Runs:
             out: the file.
 
         Returns:
-            The file, `<study>/<arm>-seed<seed>.<format>` where `out` is not given; with the shape before the seed
+            The file, `<study>/<arm>-seed<seed>.<format>` where `out` is not given; with the condition before the seed
             where the study has several.
         """
         from dropstudy.models import keras as models  # noqa: PLC0415 - as above
@@ -243,10 +245,10 @@ class Runs:
         # Of all arms, as their figures are named: two names can have the same letters and digits in them.
         stems = report.file_stems([arm.name for arm in self.spec.arms])
         stem = stems[self.spec.arms.index(self.arm(arm))]
-        if len(self.shapes) > 1:
-            stem += f"-{run.shape.layers}-of-{run.shape.train_size}"
+        if len(self.conditions) > 1:
+            stem += f"-{run.condition.layers}-of-{run.condition.train_size}"
         path = self.folder / f"{stem}-seed{run.seed}.{file_format}" if out is None else Path(out)
-        refuse_overwriting(path, inputs=(self.facts["data_source"],))
+        refuse_overwriting(path, inputs=(self.metadata["data_source"],))
         models.export(
             self.weights(arm, seed, hidden=hidden, train_size=train_size),
             path=path,
@@ -264,4 +266,4 @@ def _layers(hidden: Network) -> str:
 
 
 def _coordinates(run: Run) -> dict[str, Any]:
-    return {"hidden": run.shape.layers, "train_size": run.shape.train_size, "seed": run.seed}
+    return {"hidden": run.condition.layers, "train_size": run.condition.train_size, "seed": run.seed}

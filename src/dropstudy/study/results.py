@@ -10,10 +10,10 @@ from threadpoolctl import threadpool_limits
 
 from dropstudy import report
 from dropstudy.core.streams import usable_streams
-from dropstudy.core.types import SHAPE
+from dropstudy.core.types import CONDITION
 from dropstudy.spec.study_file import is_study
 from dropstudy.store import directory
-from dropstudy.store.paths import Layout
+from dropstudy.store.paths import StudyPaths
 from dropstudy.store.reader import MEASURED
 from dropstudy.store.store import Store
 from dropstudy.study.one_run import Runs
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from dropstudy.analysis import stats
     from dropstudy.analysis.verdict import Verdict
-    from dropstudy.report.plots import Gallery
-    from dropstudy.report.source import Source
-    from dropstudy.store.reader import Standing
+    from dropstudy.report.plots import Plots
+    from dropstudy.report.snapshot import Snapshot
+    from dropstudy.store.reader import RunProgress
 
 
 class Results(Runs):
@@ -36,7 +36,7 @@ class Results(Runs):
 
     _data_dir: Path | None = None
 
-    def now(self, *, data_dir: str | Path | None = None, mc: int = 0) -> Source:
+    def now(self, *, data_dir: str | Path | None = None, mc: int = 0) -> Snapshot:
         """The study as its folder holds it at this moment: what all that is said of it is made from.
 
         Args:
@@ -46,7 +46,7 @@ class Results(Runs):
         Raises:
             StoreError: nothing has been recorded yet, or the database cannot be used.
         """
-        from dropstudy.report.source import read  # noqa: PLC0415 - pandas' tables are slow to import for a new study
+        from dropstudy.report.snapshot import read  # noqa: PLC0415 - pandas' tables are slow to import for a new study
 
         where = self._data_dir if data_dir is None else Path(data_dir)
         return read(self.folder, data_dir=where, mc=mc)
@@ -85,14 +85,14 @@ class Results(Runs):
 
         Columns: arm, rate, hidden, train_size, seed, test_loss, test_accuracy, brier.
         """
-        return self.now().finals.reindex(columns=["arm", "rate", *SHAPE, "seed", *MEASURED])
+        return self.now().finals.reindex(columns=["arm", "rate", *CONDITION, "seed", *MEASURED])
 
     def summaries(self) -> tuple[stats.ArmSummary, ...]:
-        """Summary of the finished runs of each arm, shape by shape."""
+        """Summary of the finished runs of each arm, condition by condition."""
         return self.now().summaries
 
     def summary(self) -> pd.DataFrame:
-        """One row per arm and shape: test accuracy, the ways to measure training accuracy, the gaps between them."""
+        """One row per arm and condition: test accuracy, three training accuracies, the gaps between them."""
         return report.summary_table(self.summaries())
 
     def conclusion(self) -> list[str]:
@@ -121,11 +121,11 @@ class Results(Runs):
         return self.now().outcomes
 
     @property
-    def charts(self) -> Gallery:
+    def charts(self) -> Plots:
         """The report's charts one by one, for a notebook: `study.charts.rate_curve()` shows itself there."""
-        from dropstudy.report.plots import Gallery  # noqa: PLC0415 - what draws is slow to import
+        from dropstudy.report.plots import Plots  # noqa: PLC0415 - what draws is slow to import
 
-        return Gallery(self.now())
+        return Plots(self.now())
 
     def report(self, *, data_dir: str | Path | None = None, mc: int = 0) -> list[Path]:
         """Write the page (HTML), figures (PNG, SVG, PDF), tables (CSV) and the conclusion into the study's folder.
@@ -139,21 +139,21 @@ class Results(Runs):
         """
         return self.write(self.now(data_dir=data_dir, mc=mc))
 
-    def write(self, source: Source) -> list[Path]:
+    def write(self, snapshot: Snapshot) -> list[Path]:
         """Write the report of a study as it stood at one moment; see `report`."""
         from dropstudy.report.charts.render import Drawing  # noqa: PLC0415 - what draws is slow to import
 
-        Layout(self.folder).refuse_links()
+        StudyPaths(self.folder).refuse_links()
         # Threads of matrix products wait by turning in circles, on the cores that draw.
         with usable_streams(), Drawing() as drawing, threadpool_limits(1, user_api="blas"):
             from dropstudy.report.write import write_report  # noqa: PLC0415 - as above, while the processes start
 
-            return write_report(source, self.folder, drawing)
+            return write_report(snapshot, self.folder, drawing)
 
-    def standings(self) -> list[Standing]:
+    def progress(self) -> list[RunProgress]:
         """Progress of every run, in the order of the plan, also while another process trains them."""
         with Store(self.folder) as store:
-            return store.standings()
+            return store.progress()
 
     def sizes(self) -> dict[str, int]:
         """Bytes on disk: `database`, `weights`, `predictions`, `checkpoints`, `tracebacks`."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dropstudy.analysis.sequential import MOST, until_decided
 from dropstudy.core.hardware import choose_device
 from dropstudy.errors import InvalidArgument, StoreError
-from dropstudy.runtime.dry_run import rehearse
+from dropstudy.runtime.dry_run import dry_run
 from dropstudy.runtime.progress.inline import InlineTable, in_notebook
 from dropstudy.runtime.progress.table import Screen
 from dropstudy.runtime.removal import take_out
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from dropstudy.analysis.verdict import Verdict
-    from dropstudy.runtime.dry_run import Rehearsal
+    from dropstudy.runtime.dry_run import DryRun
     from dropstudy.runtime.scheduler import Listener
 
 STUDIES = Path("studies")
@@ -104,12 +104,12 @@ class Study(Results):
         from dropstudy.analysis.verdict.notebook import html  # noqa: PLC0415 - pandas is slow to import
 
         about = f"<p>{escape(repr(self))}</p>"
-        done = directory.begun(self.folder) and any(s.status == "done" for s in self.standings())
+        done = directory.begun(self.folder) and any(s.status == "done" for s in self.progress())
         return f"{about}\n{html(self.verdict())}" if done else about
 
-    def rehearse(
+    def dry_run(
         self, *, workers: int | None = None, device: str = "auto", executor: Executor | None = None
-    ) -> Rehearsal:
+    ) -> DryRun:
         """Estimate what training takes: runs, parameters, disk, and time from a short measurement. Nothing is kept.
 
         Args:
@@ -120,7 +120,7 @@ class Study(Results):
         Raises:
             DropstudyError: whatever `run` would refuse.
         """
-        return rehearse(
+        return dry_run(
             self.folder,
             self.spec,
             data_dir=self._data_dir,

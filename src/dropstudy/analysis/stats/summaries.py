@@ -1,8 +1,8 @@
 """Summaries of a study's runs: means over seeds, gaps, paired differences.
 
-Two tables come in. `history` is tidy, one row per arm, shape, seed and epoch, with the columns of `EpochMetrics`.
-`finals` has one row per finished run: arm, rate, shape, seed, test_loss, test_accuracy, brier. The shape is the columns
-hidden ("512-512") and train_size; tables without them are of one shape. A run that diverged
+Two tables come in. `history` is tidy, one row per arm, condition, seed and epoch, with the columns of `EpochMetrics`.
+`finals` has one row per finished run: arm, rate, condition, seed, test_loss, test_accuracy, brier. The condition is the
+columns hidden ("512-512") and train_size; tables without them are of one condition. A run that diverged
 or failed has no row in `finals`, or one that is not a number; it enters no mean here and is counted in
 `ArmSummary.unfinished`.
 
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from dropstudy.core.types import METRICS, SHAPE
+from dropstudy.core.types import CONDITION, METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -141,46 +141,50 @@ def mean_over_seeds(values: ArrayLike) -> Mean:
 def summarise(
     history: pd.DataFrame, finals: pd.DataFrame, arms: Sequence[Arm], planned: pd.DataFrame | None = None
 ) -> tuple[ArmSummary, ...]:
-    """One summary per shape and arm: shapes as `by_shape` gives them, arms in the order of `arms`.
+    """One summary per condition and arm: conditions as `by_condition` gives them, arms in the order of `arms`.
 
     Args:
-        history: one row per arm, shape, seed and epoch, columns of `EpochMetrics`.
-        finals: one row per finished run: arm, rate, shape, seed, test_loss, test_accuracy, brier.
+        history: one row per arm, condition, seed and epoch, columns of `EpochMetrics`.
+        finals: one row per finished run: arm, rate, condition, seed, test_loss, test_accuracy, brier.
         arms: the study's arms, baseline first.
-        planned: as for `by_shape`.
+        planned: as for `by_condition`.
     """
     return tuple(
-        _summarise_arm(rows, done, arm, shape)
-        for shape, rows, done in by_shape(history, finals, planned)
+        _summarise_arm(rows, done, arm, condition)
+        for condition, rows, done in by_condition(history, finals, planned)
         for arm in arms
     )
 
 
-def by_shape(
+def by_condition(
     history: pd.DataFrame, finals: pd.DataFrame, planned: pd.DataFrame | None = None
 ) -> list[tuple[tuple[str, int], pd.DataFrame, pd.DataFrame]]:
-    """Both tables cut into shapes: (hidden, train_size), history, finals.
+    """Both tables cut into conditions: (hidden, train_size), history, finals.
 
-    Tables that do not tell shapes apart, or are empty with nothing planned, are one shape, ("", 0).
+    Tables that do not tell conditions apart, or are empty with nothing planned, are one condition, ("", 0).
 
     Args:
-        history: one row per arm, shape, seed and epoch.
+        history: one row per arm, condition, seed and epoch.
         finals: one row per finished run.
-        planned: a table with hidden and train_size of every run planned. Its shapes are then those returned, in its
+        planned: a table with hidden and train_size of every run planned. Its conditions are then those returned, in its
             order, those that nothing is recorded of among them; else they are the history's, in the order of its rows.
     """
-    columns = list(SHAPE)
+    columns = list(CONDITION)
     told = history if planned is None else planned
     if told.empty or not set(columns) <= set(history.columns):
         return [(("", 0), history, finals)]
-    shapes = told[columns].drop_duplicates().itertuples(index=False, name=None)
+    conditions = told[columns].drop_duplicates().itertuples(index=False, name=None)
     return [
-        ((hidden, train_size), _of_shape(history, hidden, train_size), _of_shape(finals, hidden, train_size))
-        for hidden, train_size in shapes
+        (
+            (hidden, train_size),
+            _of_condition(history, hidden, train_size),
+            _of_condition(finals, hidden, train_size),
+        )
+        for hidden, train_size in conditions
     ]
 
 
-def _of_shape(frame: pd.DataFrame, hidden: str, train_size: int) -> pd.DataFrame:
+def _of_condition(frame: pd.DataFrame, hidden: str, train_size: int) -> pd.DataFrame:
     rows: pd.DataFrame = frame[(frame["hidden"] == hidden) & (frame["train_size"] == train_size)]
     return rows
 
@@ -272,7 +276,7 @@ def _finished(finals: pd.DataFrame, arm: str) -> pd.DataFrame:
 
 
 def _summarise_arm(
-    history: pd.DataFrame, finals: pd.DataFrame, arm: Arm, shape: tuple[str, int]
+    history: pd.DataFrame, finals: pd.DataFrame, arm: Arm, condition: tuple[str, int]
 ) -> ArmSummary:
     finished = _finished(finals, arm.name).set_index("seed").sort_index()
     rows = history[history["arm"] == arm.name].sort_values(["seed", "epoch"], ignore_index=True)
@@ -284,8 +288,8 @@ def _summarise_arm(
     return ArmSummary(
         arm=arm.name,
         rate=arm.rate,
-        hidden=shape[0],
-        train_size=shape[1],
+        hidden=condition[0],
+        train_size=condition[1],
         unfinished=len(started) - len(finished),
         test_accuracy=mean_over_seeds(finished["test_accuracy"]),
         keras_accuracy=mean_over_seeds(last["accuracy"]),

@@ -6,10 +6,10 @@ from dropstudy.analysis.verdict.types import (
     DECIDED,
     ArmComparison,
     ArmScores,
+    ConditionVerdict,
     Decision,
     Gap,
     MetricDifference,
-    ShapeVerdict,
     Verdict,
 )
 
@@ -20,10 +20,10 @@ __all__ = [
     "SEEDS",
     "ArmComparison",
     "ArmScores",
+    "ConditionVerdict",
     "Decision",
     "Gap",
     "MetricDifference",
-    "ShapeVerdict",
     "Verdict",
     "give_verdict",
 ]

@@ -5,14 +5,14 @@ from __future__ import annotations
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
-from dropstudy.analysis.stats import by_shape
+from dropstudy.analysis.stats import by_condition
 from dropstudy.analysis.verdict import asides
 from dropstudy.analysis.verdict import sentences as words
 from dropstudy.analysis.verdict.comparison import compare_arms
 from dropstudy.analysis.verdict.pairs import shape_tables
 from dropstudy.analysis.verdict.rule import MARGIN, SEEDS, decide_together
 from dropstudy.analysis.verdict.scores import arm_scores, choose, gap
-from dropstudy.analysis.verdict.types import ShapeVerdict, Verdict
+from dropstudy.analysis.verdict.types import ConditionVerdict, Verdict
 from dropstudy.core.text import counted, percent
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ def give_verdict(
     """Verdict of a study.
 
     Args:
-        history: one row per arm, shape, seed and epoch, columns of `EpochMetrics`.
-        finals: one row per finished run: arm, rate, shape, seed, test_loss, test_accuracy, brier, and `epoch` where
+        history: one row per arm, condition, seed and epoch, columns of `EpochMetrics`.
+        finals: one row per finished run: arm, rate, condition, seed, test_loss, test_accuracy, brier, and `epoch` where
             the weights tested need not be the last epoch's.
         arms: baseline first.
         watches_test: whether the test set was looked at every epoch.
@@ -55,24 +55,24 @@ def give_verdict(
         looks: numbers of seeds at which the verdict may have been looked at before more were added. With any, decisions
             rest on always-valid intervals.
         most_seeds: seeds up to which they are to be added until a decision; None where they are not.
-        outcomes: arm, hidden, train_size, seed and status of every run planned. With it, a shape that nothing is
+        outcomes: arm, hidden, train_size, seed and status of every run planned. With it, a condition that nothing is
             recorded of has its part in the verdict too.
         predictions: of (arm, hidden, train_size, seed) the `confidence` and `likelihood` of every test example, or None
             where they are not there; `labels` besides says whether all are one class.
         test_examples: how many there are, where no predictions say so.
     """
-    shapes = []
-    for (hidden, train_size), rows, done in by_shape(history, finals, outcomes):
-        of_shape = outcomes
+    conditions = []
+    for (hidden, train_size), rows, done in by_condition(history, finals, outcomes):
+        of_condition = outcomes
         if outcomes is not None and hidden:
-            of_shape = outcomes[(outcomes["hidden"] == hidden) & (outcomes["train_size"] == train_size)]
-        shapes.append(
+            of_condition = outcomes[(outcomes["hidden"] == hidden) & (outcomes["train_size"] == train_size)]
+        conditions.append(
             _shape_verdict(
                 shape_tables(
                     rows,
                     done,
                     arms,
-                    outcomes=of_shape,
+                    outcomes=of_condition,
                     answers=_answers(predictions, hidden, train_size),
                     examples=test_examples,
                 ),
@@ -84,18 +84,18 @@ def give_verdict(
                 most_seeds=most_seeds,
             )
         )
-    decision, chosen, headline = _of_all(shapes, arms, protocol)
+    decision, chosen, headline = _of_all(conditions, arms, protocol)
     return Verdict(
         decision=decision,
         chosen=chosen,
-        label=words.label_of_shapes(decision, (shape.label for shape in shapes)),
+        label=words.label_of_shapes(decision, (condition.label for condition in conditions)),
         headline=headline,
-        sentences=(*_sentences(shapes, headline), *_about_looking(looks, most_seeds)),
+        sentences=(*_sentences(conditions, headline), *_about_looking(looks, most_seeds)),
         margin=margin,
         protocol=protocol,
         watches_test=watches_test,
         anytime=bool(looks),
-        shapes=tuple(shapes),
+        conditions=tuple(conditions),
     )
 
 
@@ -119,20 +119,20 @@ def _answers(predictions: Predictions | None, hidden: str, train_size: int) -> A
 
 
 def shape_title(hidden: str, train_size: int) -> str:
-    """A shape as a heading: "Hidden layers 512-512, 60,000 training examples"."""
+    """A condition as a heading: "Hidden layers 512-512, 60,000 training examples"."""
     return f"Hidden layers {hidden}, {train_size:,} training examples"
 
 
 def _shape_verdict(
     tables: ShapeTables,
-    shape: tuple[str, int],
+    condition: tuple[str, int],
     *,
     watches_test: bool,
     margin: float,
     protocol: Protocol,
     always_valid: bool,
     most_seeds: int | None,
-) -> ShapeVerdict:
+) -> ConditionVerdict:
     scores = tuple(arm_scores(tables, arm) for arm in tables.arms)
     comparisons = compare_arms(tables, margin=margin, always_valid=always_valid)
     choice = None if watches_test else choose(scores, tables, SEEDS)
@@ -171,9 +171,9 @@ def _shape_verdict(
         asides.about_unfinished(scores),
         asides.about_convergence(scores),
     ]
-    return ShapeVerdict(
-        hidden=shape[0],
-        train_size=shape[1],
+    return ConditionVerdict(
+        hidden=condition[0],
+        train_size=condition[1],
         baseline=tables.arms[0].name,
         decision=decision,
         chosen=chosen,
@@ -226,23 +226,23 @@ def _undecided(comparisons: Sequence[ArmComparison], chosen: str | None) -> list
 
 
 def _of_all(
-    shapes: Sequence[ShapeVerdict], arms: Sequence[Arm], protocol: Protocol
+    conditions: Sequence[ConditionVerdict], arms: Sequence[Arm], protocol: Protocol
 ) -> tuple[Decision, str | None, str]:
-    if len(shapes) == 1:
-        return shapes[0].decision, shapes[0].chosen, shapes[0].headline
-    decisions = [shape.decision for shape in shapes]
+    if len(conditions) == 1:
+        return conditions[0].decision, conditions[0].chosen, conditions[0].headline
+    decisions = [condition.decision for condition in conditions]
     found = dict.fromkeys(decisions)
-    chosen = {shape.chosen for shape in shapes}
-    headline = words.about_shapes(shapes, {arm.name: arm for arm in arms}, protocol)
-    decision: Decision = decisions[0] if len(found) == 1 else "depends on the shape"
+    chosen = {condition.chosen for condition in conditions}
+    headline = words.about_conditions(conditions, {arm.name: arm for arm in arms}, protocol)
+    decision: Decision = decisions[0] if len(found) == 1 else "depends on the condition"
     return decision, chosen.pop() if len(chosen) == 1 else None, headline
 
 
-def _sentences(shapes: Sequence[ShapeVerdict], headline: str) -> list[str]:
-    if len(shapes) == 1:
-        return list(shapes[0].sentences)
+def _sentences(conditions: Sequence[ConditionVerdict], headline: str) -> list[str]:
+    if len(conditions) == 1:
+        return list(conditions[0].sentences)
     told = [headline]
-    for shape in shapes:
-        first, *others = shape.sentences
-        told += [f"{shape_title(shape.hidden, shape.train_size)}: {first}", *others]
+    for condition in conditions:
+        first, *others = condition.sentences
+        told += [f"{shape_title(condition.hidden, condition.train_size)}: {first}", *others]
     return list(dict.fromkeys(told))  # what holds for all of them is said once

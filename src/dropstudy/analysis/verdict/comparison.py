@@ -1,4 +1,4 @@
-"""Each arm of a shape against its baseline: every estimate and test, and what they decide."""
+"""Each arm of a condition against its baseline: every estimate and test, and what they decide."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def compare_arms(tables: ShapeTables, *, margin: float, always_valid: bool) -> t
     Corrections for several arms are over those with enough seeds for a decision; the others have none to make.
 
     Args:
-        tables: of the shape.
+        tables: of the condition.
         margin: in points.
         always_valid: whether seeds were added until a decision, so that decisions rest on always-valid intervals.
     """

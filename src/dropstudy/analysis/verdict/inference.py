@@ -1,4 +1,4 @@
-"""The tests that decisions rest on, for all arms of a shape together: numbers in, decisions out.
+"""The tests that decisions rest on, for all arms of a condition together: numbers in, decisions out.
 
 A simulation of the rule (benchmarks/verdict_rates.py) calls just this.
 """

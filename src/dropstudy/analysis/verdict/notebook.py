@@ -1,4 +1,4 @@
-"""A verdict as a notebook shows it: its sentences, and the table behind each shape."""
+"""A verdict as a notebook shows it: its sentences, and the table behind each condition."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 
 def html(verdict: Verdict) -> str:
-    """The headline in bold, the other sentences, and a table of comparisons for each shape."""
+    """The headline in bold, the other sentences, and a table of comparisons for each condition."""
     first, *others = verdict.sentences or (verdict.headline,)
     parts = [f"<p><b>{escape(first)}</b></p>", *(f"<p>{escape(sentence)}</p>" for sentence in others)]
-    for shape in verdict.shapes:
-        if any(comparison.n for comparison in shape.comparisons):
-            where = f"{shape.hidden} on {shape.train_size:,}: " if len(verdict.shapes) > 1 else ""
-            title = f"{where}test accuracy against '{shape.baseline}', paired by seed, percentage points"
-            parts += [f"<p>{escape(title)}</p>", comparison_cells(shape).to_html(index=False, border=0)]
+    for condition in verdict.conditions:
+        if any(comparison.n for comparison in condition.comparisons):
+            where = f"{condition.hidden} on {condition.train_size:,}: " if len(verdict.conditions) > 1 else ""
+            title = f"{where}test accuracy against '{condition.baseline}', paired by seed, percentage points"
+            parts += [f"<p>{escape(title)}</p>", comparison_cells(condition).to_html(index=False, border=0)]
     return "\n".join(parts)

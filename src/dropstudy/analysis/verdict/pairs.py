@@ -1,4 +1,4 @@
-"""Paired tables of a shape's runs: one row a seed, one column an arm."""
+"""Paired tables of a condition's runs: one row a seed, one column an arm."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _DIGITS = 12  # of a difference of shares; one example of a million million
 
 @dataclass(frozen=True, eq=False)
 class ShapeTables:
-    """Tables of one shape's runs.
+    """Tables of one condition's runs.
 
     Args:
         arms: baseline first.
@@ -98,14 +98,14 @@ def shape_tables(
     """Join what the histories and the looks at the test set say of each run.
 
     Args:
-        history: of one shape, one row per arm, seed and epoch, columns of `EpochMetrics`.
-        finals: of that shape, one row per finished run: arm, seed, test_loss, test_accuracy, brier; `epoch` where the
-            weights tested need not be the last epoch's; clean_accuracy and noisy_accuracy of those weights where they
+        history: of one condition, one row per arm, seed and epoch, columns of `EpochMetrics`.
+        finals: of that condition, one row per finished run: arm, seed, test_loss, test_accuracy, brier; `epoch` where
+            the weights tested may be another epoch's; clean_accuracy and noisy_accuracy of those weights where they
             were measured.
         arms: baseline first.
         outcomes: arm, seed and status of every run planned; without it, a run that has a history and no final counts
             as unfinished.
-        answers: of an arm and seed of this shape, its stored predictions, or None.
+        answers: of an arm and seed of this condition, its stored predictions, or None.
         examples: in the test set, where no answers are stored that say so.
     """
     finite = np.isfinite(finals[["test_loss", "test_accuracy"]].to_numpy(dtype=np.float64)).all(axis=1)

@@ -1,4 +1,4 @@
-"""Decision rule of the verdict, for one arm and for a shape's arms together.
+"""Decision rule of the verdict, for one arm and for a condition's arms together.
 
 Its error rates are those that benchmarks/verdict_rates.py finds by simulation; docs/semantics.md has the table.
 """
@@ -64,10 +64,10 @@ def decide(
 
     Args:
         n: paired seeds.
-        interval: of the mean difference, for all arms of the shape: max-t, or the always-valid one where seeds were
+        interval: of the mean difference, for all arms of the condition: max-t, or the always-valid one where seeds were
             added until a decision.
-        p_adjusted: of the sign flips, for all arms of the shape.
-        tost_holm: p of equivalence, for all arms of the shape; None where the always-valid interval takes its place.
+        p_adjusted: of the sign flips, for all arms of the condition.
+        tost_holm: p of equivalence, for all arms of the condition; None where the always-valid interval is used.
         limits: what keeps it from a verdict.
         margin: in points.
     """
@@ -86,7 +86,7 @@ def decide(
 
 
 def decide_together(decisions: Mapping[str, Decision], chosen: str | None) -> Decision:
-    """About a shape: that of the arm which validation data chose; where they chose none, or the baseline, of all arms.
+    """Decision on a condition: that of the arm that validation data chose; of all arms where they chose none.
 
     All arms together help where one does: the rule for an arm already allows for how many were tried. They hurt where
     each does. As long as one may still help, it is undecided. Where validation data chose the baseline and an arm is

@@ -88,7 +88,7 @@ def choose(scores: tuple[ArmScores, ...], tables: ShapeTables, seeds: int) -> Ch
 
     Args:
         scores: of each arm, baseline first.
-        tables: of the same shape.
+        tables: of the same condition.
         seeds: fewest that a choice may rest on.
     """
     candidates = [

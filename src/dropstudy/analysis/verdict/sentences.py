@@ -1,4 +1,4 @@
-"""A shape's verdict in sentences: its label, its headline, and what several shapes show."""
+"""A shape's verdict in sentences: its label, its headline, and what several conditions show."""
 
 from __future__ import annotations
 
@@ -16,14 +16,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from dropstudy.analysis.stats import Estimate
-    from dropstudy.analysis.verdict.types import ArmComparison, ArmScores, Decision, Protocol, ShapeVerdict
+    from dropstudy.analysis.verdict.types import (
+        ArmComparison,
+        ArmScores,
+        ConditionVerdict,
+        Decision,
+        Protocol,
+    )
 
 _MOST_LISTED = 6
 
 
 @dataclass(frozen=True)
 class About:
-    """Context of the sentences on a shape, beside its comparisons.
+    """Context of the sentences on a condition, beside its comparisons.
 
     Args:
         arms: by name, baseline first.
@@ -123,7 +129,7 @@ def about_an_arm(about: About, comparison: ArmComparison, *, baseline_chosen: bo
     """The verdict on one arm as a sentence.
 
     Args:
-        about: the shape.
+        about: the condition.
         comparison: of the arm against the baseline.
         baseline_chosen: whether validation data chose the baseline rather than the arm.
     """
@@ -204,7 +210,7 @@ def seeds_missing(n: int) -> str:
 def about_all(
     about: About, decision: Decision, comparisons: Sequence[ArmComparison], *, baseline_chosen: bool
 ) -> str:
-    """The verdict on a shape of several arms none of which was chosen: which ones do what."""
+    """The verdict on a condition of several arms none of which was chosen: which ones do what."""
     if baseline_chosen:
         lead = f"Validation data chose {quoted(about.baseline.name)}"
     else:
@@ -222,43 +228,44 @@ def about_all(
     return f"{lead}{when}. Test accuracy against {subject(about.baseline)}: {differences}."
 
 
-def about_shapes(shapes: Sequence[ShapeVerdict], arms: Mapping[str, Arm], protocol: Protocol) -> str:
-    """Result of several shapes, by decision: "Dropout at rate 0.8 ... hurts in both training sizes (500, 2,000)."."""
-    networks, sizes = {shape.hidden for shape in shapes}, {shape.train_size for shape in shapes}
+def about_conditions(
+    conditions: Sequence[ConditionVerdict], arms: Mapping[str, Arm], protocol: Protocol
+) -> str:
+    """Result of several conditions, by decision: "Dropout at rate 0.8 ... hurts in both training sizes."."""
+    networks, sizes = {each.hidden for each in conditions}, {each.train_size for each in conditions}
     if len(networks) == 1:
-        what, places = "training sizes", [f"{shape.train_size:,}" for shape in shapes]
+        what, places = "training sizes", [f"{each.train_size:,}" for each in conditions]
     elif len(sizes) == 1:
-        what, places = "networks", [shape.hidden for shape in shapes]
+        what, places = "networks", [each.hidden for each in conditions]
     else:
         what = "networks and training sizes"
-        places = [f"{shape.hidden} with {shape.train_size:,}" for shape in shapes]
+        places = [f"{each.hidden} with {each.train_size:,}" for each in conditions]
     parts: list[str] = []
-    for decision in dict.fromkeys(shape.decision for shape in shapes):
-        found = [place for shape, place in zip(shapes, places, strict=True) if shape.decision == decision]
+    for decision in dict.fromkeys(each.decision for each in conditions):
+        found = [place for each, place in zip(conditions, places, strict=True) if each.decision == decision]
         where = f" ({', '.join(found)})" if len(found) <= _MOST_LISTED else ""
-        every = "both" if len(shapes) == 2 else f"all {len(shapes)}"  # noqa: PLR2004 - both
-        count = every if len(found) == len(shapes) else f"{len(found)} of {len(shapes)}"
+        every = "both" if len(conditions) == 2 else f"all {len(conditions)}"  # noqa: PLR2004 - both
+        count = every if len(found) == len(conditions) else f"{len(found)} of {len(conditions)}"
         told = "no verdict because runs diverged" if decision == "diverged" else decision
         parts.append(f"{told} in {count} {what if not parts else ''}".rstrip() + where)
-    when = budget([arm for shape in shapes for arm in shape.arms], protocol)
-    improving = sum(any(arm.seeds and not arm.converged for arm in shape.arms) for shape in shapes)
-    if improving:
-        when += f", with arms still improving in {improving} of {len(shapes)}"
-    lost = sum(arm.diverged for shape in shapes for arm in shape.arms)
-    ending = f"{when}. {counted(lost, 'run')} diverged." if lost else f"{when}."
-    told_of = {_told(shape) for shape in shapes}
+    when = budget([arm for each in conditions for arm in each.arms], protocol)
+    improving = sum(any(arm.seeds and not arm.converged for arm in each.arms) for each in conditions)
+    when += f", with arms still improving in {improving} of {len(conditions)}" if improving else ""
+    lost = sum(arm.diverged for each in conditions for arm in each.arms)
+    ending = f"{when}." + (f" {counted(lost, 'run')} diverged." if lost else "")
+    told_of = {_told(each) for each in conditions}
     arm = arms.get(told_of.pop() or "") if len(told_of) == 1 else None
     if arm is None:
         return f"{capital(', '.join(parts))}{ending}"
-    verb = "" if shapes[0].decision in {"helps", "hurts"} else ":"
-    return f"{capital(subject(arm))}{verb} {', '.join(parts)}{against(arms[shapes[0].baseline])}{ending}"
+    verb = "" if conditions[0].decision in {"helps", "hurts"} else ":"
+    return f"{capital(subject(arm))}{verb} {', '.join(parts)}{against(arms[conditions[0].baseline])}{ending}"
 
 
-def _told(shape: ShapeVerdict) -> str | None:
-    """The arm that a shape's decision is about: the chosen one, or the only one."""
-    compared = [c.arm for c in shape.comparisons]
-    if shape.chosen in compared:
-        return shape.chosen
+def _told(condition: ConditionVerdict) -> str | None:
+    """The arm that a condition's decision is about: the chosen one, or the only one."""
+    compared = [c.arm for c in condition.comparisons]
+    if condition.chosen in compared:
+        return condition.chosen
     return compared[0] if len(compared) == 1 else None
 
 
@@ -274,7 +281,7 @@ _LABELS: dict[Decision, tuple[str, str, str]] = {
     "too few seeds": ("Too few seeds to decide", "has too few seeds", "have too few seeds"),
     "diverged": ("Training diverged", "has no verdict: runs diverged", "have no verdict: runs diverged"),
     "nothing to compare": ("Nothing to compare", "", ""),
-    "depends on the shape": ("It depends on the network and its data", "", ""),
+    "depends on the condition": ("It depends on the network and its data", "", ""),
 }
 
 
@@ -284,7 +291,7 @@ def label(
     """A shape's decision in a few words that are true of each arm.
 
     Args:
-        decision: about the shape.
+        decision: about the condition.
         comparisons: of its arms.
         arms: by name.
         chosen: the arm that validation data chose, or None.
@@ -317,7 +324,7 @@ def label(
 
 
 def label_of_shapes(decision: Decision, labels: Iterable[str]) -> str:
-    """A study's decision in a few words: its shapes' where they agree, else what is true of each."""
+    """A study's decision in a few words: its conditions' where they agree, else what is true of each."""
     found = set(labels)
     if len(found) == 1:
         return found.pop()

@@ -11,27 +11,27 @@ from dropstudy.core.text import plain_name, rounded, signed
 
 if TYPE_CHECKING:
     from dropstudy.analysis.stats import Estimate, Mean
-    from dropstudy.analysis.verdict.types import ArmComparison, ShapeVerdict
+    from dropstudy.analysis.verdict.types import ArmComparison, ConditionVerdict
 
 
-def comparison_cells(shape: ShapeVerdict) -> pd.DataFrame:
+def comparison_cells(condition: ConditionVerdict) -> pd.DataFrame:
     """Each arm's difference from the baseline: test accuracy, percentage points.
 
     Columns that no arm has anything in are left out: with one seed there are no intervals.
     """
-    cells = pd.DataFrame([_comparison_row(comparison) for comparison in shape.comparisons])
+    cells = pd.DataFrame([_comparison_row(comparison) for comparison in condition.comparisons])
     return cells.loc[:, (cells != "-").any()]
 
 
-def gap_cells(shape: ShapeVerdict) -> pd.DataFrame:
+def gap_cells(condition: ConditionVerdict) -> pd.DataFrame:
     """Each arm's gap as Keras prints it, taken apart; percentage points, means over seeds.
 
     From running training accuracy to the epoch's end with dropout on, then off, then to the test set.
     """
-    taken_apart = any(gap.moving is not None for gap in shape.gaps)
-    watched = all(not gap.validation.known or gap.validation.value == 0 for gap in shape.gaps)
+    taken_apart = any(gap.moving is not None for gap in condition.gaps)
+    watched = all(not gap.validation.known or gap.validation.value == 0 for gap in condition.gaps)
     rows = []
-    for gap in shape.gaps:
+    for gap in condition.gaps:
         row = {"arm": plain_name(gap.arm), "gap as Keras prints it": _points(gap.printed)}
         if taken_apart:
             row |= {"moving weights": _points(gap.moving), "dropout on": _points(gap.dropout)}

@@ -1,4 +1,4 @@
-"""Records of a verdict, frozen: from the whole study down to one arm at one shape.
+"""Records of a verdict, frozen: from the whole study down to one arm at one condition.
 
 Differences of accuracies are in percentage points, an arm minus the baseline; accuracies are shares in [0, 1].
 """
@@ -20,7 +20,7 @@ Decision = Literal[
     "too few seeds",
     "diverged",
     "nothing to compare",
-    "depends on the shape",
+    "depends on the condition",
 ]
 DECIDED: frozenset[Decision] = frozenset({"helps", "hurts", "equivalent"})
 
@@ -30,7 +30,7 @@ Protocol = Literal["final", "best"]
 
 @dataclass(frozen=True)
 class ArmScores:
-    """Scores of an arm's runs at a shape.
+    """Scores of an arm's runs at a condition.
 
     Args:
         arm: the arm's name.
@@ -101,7 +101,7 @@ class MetricDifference:
 
 @dataclass(frozen=True)
 class ArmComparison:
-    """An arm against the baseline at one shape, paired by seed; test accuracy, percentage points.
+    """An arm against the baseline at one condition, paired by seed; test accuracy, percentage points.
 
     Args:
         arm: the arm's name.
@@ -113,7 +113,7 @@ class ArmComparison:
         difference: mean with the 95% paired t interval, of this arm alone and for a single look. Like all intervals
             here it is unknown where the differences are all equal.
         bca: with a bootstrap interval.
-        simultaneous: with the interval that holds for all arms of the shape at once.
+        simultaneous: with the interval that holds for all arms of the condition at once.
         anytime: with the interval that holds for all arms at once and however often seeds were added and looked at.
         deciding: the one of these that the decision rests on, which sentences, tables and charts show: `anytime` where
             seeds were added until a decision, else `simultaneous`.
@@ -127,15 +127,15 @@ class ArmComparison:
         diverged: seeds in which the arm or the baseline diverged.
         p_value: of the sign-flip test, two-sided.
         exact: whether all flips were gone through, or a sample of them.
-        p_adjusted: for all arms of the shape (step-down max-t over the same flips); what the decision rests on.
+        p_adjusted: for all arms of the condition (step-down max-t over the same flips); what the decision rests on.
         p_holm: by Holm's correction, for comparison.
         improvement: probability that the arm is the better one at a seed.
         effect_size: mean over deviation of the differences.
         tost_p: of two one-sided t tests that the true difference lies within ±margin.
-        tost_holm: Holm's, over the arms of the shape.
+        tost_holm: Holm's, over the arms of the condition.
         decision: about this arm.
         sought: the difference that `seeds_needed` is for: the one observed, or the margin where that is larger.
-        seeds_needed: for 80% power at a true difference of `sought`, over the arms of the shape; infinite where no
+        seeds_needed: for 80% power at a true difference of `sought`, over the arms of the condition; infinite where no
             study can, not a number where the differences are all equal.
         seeds_low: likewise, at the lower end of the 95% interval of the deviation from seed to seed.
         seeds_high: likewise, at its upper end.
@@ -221,14 +221,14 @@ class Gap:
 
 
 @dataclass(frozen=True)
-class ShapeVerdict:
-    """Verdict of one shape: one network on one number of training examples.
+class ConditionVerdict:
+    """Verdict of one condition: one network on one number of training examples.
 
     Args:
         hidden: its hidden layers, such as "512-512"; empty where the tables do not say.
         train_size: examples trained on; 0 likewise.
         baseline: name of the arm that the others are held against.
-        decision: about dropout at this shape.
+        decision: about dropout at this condition.
         chosen: the arm that validation data chose, the baseline included; None where nothing may be chosen.
         label: the decision in a few words, true of each arm.
         headline: the decision as one sentence.
@@ -262,16 +262,16 @@ class Verdict:
     """Verdict of a study.
 
     Args:
-        decision: of its one shape, or of all where they agree.
+        decision: of its one condition, or of all where they agree.
         chosen: likewise the arm that validation data chose.
-        label: the decision in a few words, true of each arm and shape.
+        label: the decision in a few words, true of each arm and condition.
         headline: the decision as one sentence.
         sentences: all that a reader is told, in order.
         margin: differences within ±margin do not matter, in points.
         protocol: whose weights were tested.
         watches_test: whether the test set was looked at every epoch, so that nothing may be chosen on it.
         anytime: whether decisions rest on intervals that allow for looking while seeds are added.
-        shapes: one by one.
+        conditions: one by one.
         confirmations: verdicts on fresh seeds, where the study was confirmed.
         earlier_margins: that the study had before this one, when runs had finished already.
     """
@@ -285,14 +285,14 @@ class Verdict:
     protocol: Protocol
     watches_test: bool
     anytime: bool
-    shapes: tuple[ShapeVerdict, ...] = field(repr=False)
+    conditions: tuple[ConditionVerdict, ...] = field(repr=False)
     confirmations: tuple[Verdict, ...] = field(default=(), repr=False)
     earlier_margins: tuple[float, ...] = ()
 
     @property
     def decided(self) -> bool:
-        """True where every shape has its decision."""
-        return bool(self.shapes) and all(shape.decision in DECIDED for shape in self.shapes)
+        """True where every condition has its decision."""
+        return bool(self.conditions) and all(condition.decision in DECIDED for condition in self.conditions)
 
     def out_of_reach(self, most: int) -> str:
         """Reason why even `most` seeds are unlikely to decide it, as a sentence; empty where they may.
@@ -300,8 +300,8 @@ class Verdict:
         Where runs diverged, other seeds do not take that back. Else the number of seeds needed counts, at the lower end
         of what the spread from seed to seed may be.
         """
-        open_shapes = [shape for shape in self.shapes if shape.decision not in DECIDED]
-        undecided = [c for shape in open_shapes for c in shape.open_comparisons]
+        open_conditions = [condition for condition in self.conditions if condition.decision not in DECIDED]
+        undecided = [c for condition in open_conditions for c in condition.open_comparisons]
         if any(c.decision != "undecided" for c in undecided):
             told = {c.decision for c in undecided}
             return "Runs diverged, and more seeds do not change that." if told == {"diverged"} else ""

@@ -116,11 +116,11 @@ class Settings(NamedTuple):
 
 
 def recipe_of(runs: Sequence[Run]) -> Recipe:
-    """The program that trains these runs side by side; they share shape, activation, optimiser and precision."""
+    """The program that trains these runs side by side; they share condition, activation, optimiser and precision."""
     first, arms = runs[0], [run.arm for run in runs]
     return Recipe(
         compute=first.precision,
-        batch_size=first.shape.batch_size,
+        batch_size=first.condition.batch_size,
         activation=first.activation,
         optimizer=first.optimizer.name,
         gaussian=any(arm.noise == "gaussian" for arm in arms),
@@ -128,7 +128,8 @@ def recipe_of(runs: Sequence[Run]) -> Recipe:
         scheduled=any(arm.schedule != "constant" for arm in arms),
         l2=any(arm.l2 > 0 for arm in arms),
         max_norm=any(arm.max_norm > 0 for arm in arms),
-        native=len(runs) == 1 and ffi.gains(first.precision, first.shape.widths, first.shape.batch_size),
+        native=len(runs) == 1
+        and ffi.gains(first.precision, first.condition.widths, first.condition.batch_size),
     )
 
 
@@ -143,7 +144,7 @@ def settings_of(run: Run) -> Settings:
             gaussian=np.bool_(arm.noise == "gaussian"),
             schedule=np.int32(SCHEDULES.index(arm.schedule)),
             switch=np.float32(arm.switch),
-            steps=np.float32(run.epochs * run.shape.steps),
+            steps=np.float32(run.epochs * run.condition.steps),
         ),
         l2=np.float32(arm.l2),
         max_norm=np.float32(arm.max_norm),

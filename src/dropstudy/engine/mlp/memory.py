@@ -39,15 +39,15 @@ def lanes_that_fit(run: Run, data_bytes: int) -> int:
 def lane_bytes(run: Run) -> int:
     """Bytes of one lane: state, its copy while a step is taken, gradients, operands, activations, order of the rows."""
     # And the best weights so far, where a run keeps them, beside those that take their place.
-    shape = run.shape
-    weights = 4 * shape.parameters
+    condition = run.condition
+    weights = 4 * condition.parameters
     moments = 2 if run.optimizer.name == "adam" else 1
     state = weights * (1 + moments)
     operands = 2 * weights // (2 if run.precision == "bfloat16" else 1)
     # Of every unit the product, the draw, the output and its gradient; the inputs once scaled.
-    units = sum(shape.widths[1:])
-    batch = 4 * shape.batch_size * (4 * units + 2 * shape.features)
-    evaluation = 4 * EVALUATION_ROWS * (2 * max(shape.widths[1:]) + 2 * shape.features)
-    rows = 4 * 6 * shape.train_size
+    units = sum(condition.widths[1:])
+    batch = 4 * condition.batch_size * (4 * units + 2 * condition.features)
+    evaluation = 4 * EVALUATION_ROWS * (2 * max(condition.widths[1:]) + 2 * condition.features)
+    rows = 4 * 6 * condition.train_size
     best = 2 * weights if run.restore_best else 0
     return 2 * state + best + weights + operands + max(batch, evaluation) + rows

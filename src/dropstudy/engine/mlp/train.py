@@ -36,14 +36,14 @@ def train_group(segments: tuple[Segment, ...]) -> tuple[SegmentResult, ...]:
     segments that cut the same runs elsewhere.
 
     Args:
-        segments: one a lane, of runs of one shape, activation, optimiser and precision, with as many steps done.
+        segments: one a lane, of runs of one condition, activation, optimiser and precision, with as many steps done.
 
     Returns:
         For each lane history rows, the new state, and where the run has ended what its network amounts to. A run ends
         at its last epoch, or when its patience is exhausted, or where its loss is no longer finite; the others go on.
     """
     group = _Group(segments)
-    lead, steps = segments[0], segments[0].run.shape.steps
+    lead, steps = segments[0], segments[0].run.condition.steps
     done, until = lead.done, lead.done + lead.steps
     while done < until and group.under_way:
         epoch, first = divmod(done, steps)
@@ -151,7 +151,7 @@ class _Group:
         results = []
         for lane, history in enumerate(self.histories):
             # An epoch's time goes on in the segment that ends it.
-            inside_epoch = not self.ended[lane] and done % self.run.shape.steps
+            inside_epoch = not self.ended[lane] and done % self.run.condition.steps
             named = pack(state, lane, time.perf_counter() - self.epoch_began if inside_epoch else 0)
             if self.best and not self.ended[lane]:
                 named |= self.best.pack(lane)
@@ -159,7 +159,7 @@ class _Group:
                 SegmentResult(
                     history=tuple(history),
                     state=named,
-                    done=history[-1].epoch * self.run.shape.steps if self.ended[lane] else done,
+                    done=history[-1].epoch * self.run.condition.steps if self.ended[lane] else done,
                     seconds=seconds,
                     final=finals[lane] if finished[lane] else None,
                     diverged=self._diverged(lane),
@@ -176,7 +176,9 @@ class _Group:
 
     def _first_state(self) -> State:
         seeds = jnp.asarray([segment.run.seed for segment in self.segments], jnp.uint32)
-        state: State = programs.start(seeds, widths=self.run.shape.widths, optimizer=self.run.optimizer.name)
+        state: State = programs.start(
+            seeds, widths=self.run.condition.widths, optimizer=self.run.optimizer.name
+        )
         return state
 
     def _on_all(self, params: Params, epochs: list[int]) -> tuple[BatchScore, BatchScore]:
@@ -186,7 +188,7 @@ class _Group:
                 params, self.train, self.index, products=self.in_float32, activation=self.run.activation
             )
             return clean, clean
-        last_steps = jnp.asarray(np.asarray(epochs, np.int32) * self.run.shape.steps - 1)
+        last_steps = jnp.asarray(np.asarray(epochs, np.int32) * self.run.condition.steps - 1)
         both: tuple[BatchScore, BatchScore] = programs.evaluate_both(
             params, self.train, self.index, last_steps, self.settings, recipe=self.recipe
         )
@@ -198,7 +200,7 @@ class _Group:
         epochs = [self.best.epochs[lane] if self.best else self.run.epochs for lane in range(len(self.ended))]
         clean, noisy = self.on_all or self._on_all(self.columns.narrow_params(params), epochs)
         answers = programs.answer(params, self.test, products=self.in_float32, activation=activation)
-        classes = self.run.shape.classes
+        classes = self.run.condition.classes
         loss, brier = np.asarray(answers.loss, np.float64), np.asarray(answers.brier, np.float64)
         labels, y = np.asarray(answers.label), np.asarray(self.test.y)
         clean_means, noisy_means = (_means(score, self.index.shape[1]).tolist() for score in (clean, noisy))

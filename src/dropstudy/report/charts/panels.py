@@ -25,7 +25,7 @@ _HEAD = 8
 
 
 class Grid(NamedTuple):
-    """Layout of the panels: number in a row; width, height and margin of each, in pixels."""
+    """StudyPaths of the panels: number in a row; width, height and margin of each, in pixels."""
 
     columns: int
     width: int

@@ -23,20 +23,20 @@ MOST_COLUMNS = 3
 def rate_curve(
     means: pd.DataFrame, seeds: pd.DataFrame, *, chosen: dict[str, float] | None = None
 ) -> alt.FacetChart | alt.LayerChart:
-    """Test error in percent over the rate, a panel for each shape: means with a band, and every seed.
+    """Test error in percent over the rate, a panel for each condition: means with a band, and every seed.
 
     Args:
-        means: shape, rate, mean, low, high, n; errors in percent, the band simultaneous over a shape's rates; low and
-            high are empty where there is no band.
-        seeds: shape, rate, seed, error.
-        chosen: the rate chosen on validation data, by shape; None where none may be chosen.
+        means: condition, rate, mean, low, high, n; errors in percent, the band simultaneous over a condition's rates;
+            low and high are empty where there is no band.
+        seeds: condition, rate, seed, error.
+        chosen: the rate chosen on validation data, by condition; None where none may be chosen.
     """
     chosen = chosen or {}
     table = pd.concat(
         [
             means.assign(
                 kind="mean",
-                chosen=[chosen.get(s) == r for s, r in zip(means["shape"], means["rate"], strict=True)],
+                chosen=[chosen.get(s) == r for s, r in zip(means["condition"], means["rate"], strict=True)],
             ),
             seeds.assign(kind="seed"),
         ],
@@ -44,8 +44,8 @@ def rate_curve(
     )
     for column in ("mean", "low", "high", "error"):
         table[f"told_{column}"] = [rounded(value) for value in table[column]]
-    shapes = list(dict.fromkeys(means["shape"]))
-    several = len(shapes) > 1
+    conditions = list(dict.fromkeys(means["condition"]))
+    several = len(conditions) > 1
     width = NARROW if several else WIDE
     rates = sorted(set(means["rate"]))
     span = max(rates) - min(rates) or 1.0
@@ -95,9 +95,9 @@ def rate_curve(
             word = mark.mark_text(dy=-20, fontWeight="bold", color=palette.INK, text="chosen", clip=False)
             layers.append(word.encode(y=y("mean")))
     words = "Mean test error in percent over the rate: " + "; ".join(
-        (f"{shape}, " if several else "")
+        (f"{condition}, " if several else "")
         + ", ".join(f"rate {r:.3g} {rounded(m)}" for r, m in zip(part["rate"], part["mean"], strict=True))
-        for shape, part in means.groupby("shape", sort=False)
+        for condition, part in means.groupby("condition", sort=False)
     )
     layered = alt.LayerChart(layer=layers).properties(width=width, height=190 if several else 300)
     text = f"{words}."
@@ -105,9 +105,11 @@ def rate_curve(
         whole = layered.properties(data=theme.inline(table))
         return theme.fitted(whole, panel=width, room=70, text=text)
     chart: alt.FacetChart = layered.facet(
-        facet=alt.Facet("shape:N", sort=shapes, title=None), columns=MOST_COLUMNS, data=theme.inline(table)
+        facet=alt.Facet("condition:N", sort=conditions, title=None),
+        columns=MOST_COLUMNS,
+        data=theme.inline(table),
     )
-    return theme.fitted(chart, panel=width, panels=len(shapes), room=70, text=text)
+    return theme.fitted(chart, panel=width, panels=len(conditions), room=70, text=text)
 
 
 def _domain(table: pd.DataFrame) -> list[float]:

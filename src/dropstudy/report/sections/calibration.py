@@ -21,7 +21,7 @@ from dropstudy.report.sections.blocks import Figure, Section, Table
 
 if TYPE_CHECKING:
     from dropstudy.report.sections.blocks import Block
-    from dropstudy.report.source import Source, TestSet
+    from dropstudy.report.snapshot import Snapshot, TestSet
 
 
 FORMS = {
@@ -35,16 +35,16 @@ FEWEST_IN_A_BIN = 10
 """Examples below which a bin's accuracy is chance, and is not drawn."""
 
 
-def trust(source: Source) -> Section | None:
+def trust(snapshot: Snapshot) -> Section | None:
     """Reliability, log loss, Brier score and calibration error of each arm; entropies where networks were sampled."""
-    test = source.test_set
+    test = snapshot.test_set
     if test is None:
         return None
     figures, scores = [], []
-    for shape in source.shapes[: conditions.MOST]:
-        bins, rows = _measured(source, test, shape)
+    for condition in snapshot.conditions[: conditions.MOST]:
+        bins, rows = _measured(snapshot, test, condition)
         if len(rows):
-            figures.append(conditions.of_shape(source, shape, _reliability(source, bins)))
+            figures.append(conditions.of_condition(snapshot, condition, _reliability(snapshot, bins)))
             scores.append(rows)
     if not scores:
         return None
@@ -54,17 +54,19 @@ def trust(source: Source) -> Section | None:
         f"over {BINS} bins of confidence."
     )
     table = Table("Scores of each arm on the test set, means over seeds.", _all_scores(scores), FORMS)
-    blocks: list[Block] = [*figures[:1], table, *figures[1:], *_entropies(source, test)]
-    return Section("trust", "How far to trust it", (paragraph, *conditions.left_out(source)), tuple(blocks))
+    blocks: list[Block] = [*figures[:1], table, *figures[1:], *_entropies(snapshot, test)]
+    return Section("trust", "How far to trust it", (paragraph, *conditions.left_out(snapshot)), tuple(blocks))
 
 
-def _measured(source: Source, test: TestSet, shape: tuple[str, int]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Reliability bins, in percent, and scores of each arm of a shape."""
-    labels = charts.arm_labels(source.arms)
+def _measured(
+    snapshot: Snapshot, test: TestSet, condition: tuple[str, int]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Reliability bins, in percent, and scores of each arm of a condition."""
+    labels = charts.arm_labels(snapshot.arms)
     bins, rows = [], []
-    for arm in source.arms:
-        runs = source.finished(arm.name, shape)
-        read = source.predictions(runs)
+    for arm in snapshot.arms:
+        runs = snapshot.finished(arm.name, condition)
+        read = snapshot.predictions(runs)
         if read is None:
             continue
         right = read["labels"] == test.y
@@ -73,11 +75,11 @@ def _measured(source: Source, test: TestSet, shape: tuple[str, int]) -> tuple[pd
         bins.append(100 * filled[["confidence", "accuracy", "share"]])
         bins[-1].insert(0, "arm", labels[arm.name])
         errors = [expected_calibration_error(c, r) for c, r in zip(read["confidence"], right, strict=True)]
-        finals = source.finals.set_index("key").loc[[run.key for run in runs]]
+        finals = snapshot.finals.set_index("key").loc[[run.key for run in runs]]
         rows.append(
             {
-                "units": shape[0],
-                "training examples": shape[1],
+                "units": condition[0],
+                "training examples": condition[1],
                 "arm": labels[arm.name],
                 "seeds": len(runs),
                 "log loss, nats": stats.mean_over_seeds(finals["test_loss"]).value,
@@ -90,11 +92,11 @@ def _measured(source: Source, test: TestSet, shape: tuple[str, int]) -> tuple[pd
     return pd.concat(bins, ignore_index=True) if bins else pd.DataFrame(), pd.DataFrame(rows)
 
 
-def _reliability(source: Source, bins: pd.DataFrame) -> Figure:
+def _reliability(snapshot: Snapshot, bins: pd.DataFrame) -> Figure:
     return Figure(
         name="reliability",
         title="Reliability",
-        chart=charts.reliability(bins, source.arms),
+        chart=charts.reliability(bins, snapshot.arms),
         caption="Above the dashed line a network is right more often than it says, below it less often. Bins hold "
         f"the test examples of all seeds, {FEWEST_IN_A_BIN} or more; the larger the point, the more of them.",
         table=bins,
@@ -102,23 +104,23 @@ def _reliability(source: Source, bins: pd.DataFrame) -> Figure:
 
 
 def _all_scores(scores: list[pd.DataFrame]) -> pd.DataFrame:
-    """One table of all shapes, without columns in which they are alike."""
+    """One table of all conditions, without columns in which they are alike."""
     table = pd.concat(scores, ignore_index=True)
     return table.drop(columns=[c for c in ("units", "training examples") if len(set(table[c])) == 1])
 
 
-def _entropies(source: Source, test: TestSet) -> list[Figure]:
-    """Monte-Carlo dropout, where it was asked for: one seed of each arm that drops anything, of the first shape."""
-    if not source.mc:
+def _entropies(snapshot: Snapshot, test: TestSet) -> list[Figure]:
+    """Monte-Carlo dropout, where it was asked for: one seed of each arm that drops anything, of the first condition."""
+    if not snapshot.mc:
         return []
-    shape = source.shapes[0]
-    labels = charts.arm_labels(source.arms)
+    condition = snapshot.conditions[0]
+    labels = charts.arm_labels(snapshot.arms)
     parts = []
-    for arm in source.arms:
+    for arm in snapshot.arms:
         if not arm.rate and not arm.input_rate:
             continue
-        for run, weights in source.networks(source.finished(arm.name, shape), 1):
-            sampled = source.sampled(run, weights, test)
+        for run, weights in snapshot.networks(snapshot.finished(arm.name, condition), 1):
+            sampled = snapshot.sampled(run, weights, test)
             right = sampled.argmax(axis=1) == test.y
             shares = entropy_shares(predictive_entropy(sampled), right, classes=len(test.classes))
             parts.append(shares.assign(arm=labels[arm.name], share=100 * shares["share"]))
@@ -128,9 +130,9 @@ def _entropies(source: Source, test: TestSet) -> list[Figure]:
     return [
         Figure(
             name="entropy",
-            title=f"Uncertainty under Monte-Carlo dropout{conditions.where(source, shape)}",
+            title=f"Uncertainty under Monte-Carlo dropout{conditions.where(snapshot, condition)}",
             chart=charts.entropy(table),
-            caption=f"Entropy of the mean prediction of {source.mc} networks sampled by dropout (Gal and Ghahramani "
+            caption=f"Entropy of the mean prediction of {snapshot.mc} networks sampled by dropout (Gal and Ghahramani "
             "2016), first seed. Where wrong answers lie to the right of right ones, uncertainty warns of mistakes.",
             table=table[["arm", "answer", "entropy", "share"]],
         )

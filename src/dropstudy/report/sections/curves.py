@@ -14,17 +14,19 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from dropstudy.report.sections.blocks import Block
-    from dropstudy.report.source import Source
+    from dropstudy.report.snapshot import Snapshot
 
 
-def curves(source: Source) -> Section | None:
+def curves(snapshot: Snapshot) -> Section | None:
     """Accuracy and loss over epochs, arm beside arm; then the two figures that the notebook drew."""
-    if source.drawn.empty:
+    if snapshot.drawn.empty:
         return None
-    blocks: list[Block] = [figure for shape in source.shapes for figure in learning_curves(source, shape)]
-    drawn = [figure for shape in source.shapes for figure in notebook_figures(source, shape)]
+    blocks: list[Block] = [
+        figure for condition in snapshot.conditions for figure in learning_curves(snapshot, condition)
+    ]
+    drawn = [figure for condition in snapshot.conditions for figure in notebook_figures(snapshot, condition)]
     blocks.append(Group("As the notebook drew it", tuple(drawn)))
-    seen = "test" if source.spec.watches_test else "validation"
+    seen = "test" if snapshot.spec.watches_test else "validation"
     paragraph = (
         f"Three measures of every epoch: {seen} data, training data measured cleanly (the weights of the epoch's end, "
         "dropout off), and what Keras prints as training accuracy (the mean over the epoch, dropout on, while the "
@@ -33,9 +35,9 @@ def curves(source: Source) -> Section | None:
     return Section("curves", "Learning curves", (paragraph,), tuple(blocks))
 
 
-def learning_curves(source: Source, shape: tuple[str, int]) -> list[Figure]:
-    """Accuracy and loss of one shape."""
-    rows = source.of_shape(source.drawn, shape)
+def learning_curves(snapshot: Snapshot, condition: tuple[str, int]) -> list[Figure]:
+    """Accuracy and loss of one condition."""
+    rows = snapshot.of_condition(snapshot.drawn, condition)
     if rows.empty:
         return []
     table = stats.learning_curves(rows, METRICS)
@@ -49,36 +51,38 @@ def learning_curves(source: Source, shape: tuple[str, int]) -> list[Figure]:
         Figure(
             name=name,
             title=f"{title} while training",
-            chart=draw(rows, source.arms, watches_test=source.spec.watches_test, subtitle=source.subtitle),
+            chart=draw(
+                rows, snapshot.arms, watches_test=snapshot.spec.watches_test, subtitle=snapshot.subtitle
+            ),
             caption=caption,
             table=_of_quantity(table, title.lower()),
             folded=name == "losses",
         )
         for name, (title, draw) in make.items()
     ]
-    return [conditions.of_shape(source, shape, figure) for figure in figures]
+    return [conditions.of_condition(snapshot, condition, figure) for figure in figures]
 
 
-def notebook_figures(source: Source, shape: tuple[str, int]) -> list[Figure]:
-    """The notebook's two figures of one shape."""
-    rows = source.of_shape(source.drawn, shape)
+def notebook_figures(snapshot: Snapshot, condition: tuple[str, int]) -> list[Figure]:
+    """The notebook's two figures of one condition."""
+    rows = snapshot.of_condition(snapshot.drawn, condition)
     if rows.empty:
         return []
-    ending, where = conditions.ending(source, shape), conditions.where(source, shape)
-    watched = "test" if source.spec.watches_test else "validation"
+    ending, where = conditions.ending(snapshot, condition), conditions.where(snapshot, condition)
+    watched = "test" if snapshot.spec.watches_test else "validation"
     caption = "Loss times 100 and accuracy in percent on one axis, as the notebook has them."
     return [
         Figure(
             name=f"{watched}_data{ending}",
             title=f"{watched.title()} Data{where}",
-            chart=charts.notebook_test(rows, source.arms, watches_test=source.spec.watches_test),
+            chart=charts.notebook_test(rows, snapshot.arms, watches_test=snapshot.spec.watches_test),
             caption=caption,
             table=stats.learning_curves(rows, ["val_loss", "val_accuracy"]),
         ),
         Figure(
             name=f"training_data{ending}",
             title=f"Training Data{where}",
-            chart=charts.notebook_training(rows, source.arms),
+            chart=charts.notebook_training(rows, snapshot.arms),
             caption=caption,
             table=stats.learning_curves(rows, ["loss", "accuracy"]),
         ),

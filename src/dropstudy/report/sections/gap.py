@@ -12,14 +12,14 @@ from dropstudy.report.sections import conditions
 from dropstudy.report.sections.blocks import Figure, Section
 
 if TYPE_CHECKING:
-    from dropstudy.report.source import Source
+    from dropstudy.report.snapshot import Snapshot
 
 
-def gap(source: Source) -> Section | None:
+def gap(snapshot: Snapshot) -> Section | None:
     """Steps from the running to the clean training accuracy, and on to the test accuracy, arm by arm."""
     blocks = []
-    for shape in source.shapes:
-        rows = gap_rows(source, shape)
+    for condition in snapshot.conditions:
+        rows = gap_rows(snapshot, condition)
         if rows.empty:
             continue
         figure = Figure(
@@ -27,9 +27,9 @@ def gap(source: Source) -> Section | None:
             title="The gap, step by step",
             chart=charts.gap(rows),
             caption=_caption(rows),
-            table=rows.assign(hidden=shape[0], train_size=shape[1]),
+            table=rows.assign(hidden=condition[0], train_size=condition[1]),
         )
-        blocks.append(conditions.of_shape(source, shape, figure))
+        blocks.append(conditions.of_condition(snapshot, condition, figure))
     if not blocks:
         return None
     paragraph = (
@@ -40,14 +40,14 @@ def gap(source: Source) -> Section | None:
     return Section("gap", "The gap, taken apart", (paragraph,), tuple(blocks))
 
 
-def gap_rows(source: Source, shape: tuple[str, int]) -> pd.DataFrame:
+def gap_rows(snapshot: Snapshot, condition: tuple[str, int]) -> pd.DataFrame:
     """A row for each arm of which a run finished, from the verdict: accuracies in percent, steps in points.
 
     `noisy` is the accuracy on all training examples with the tested weights and dropout on; empty where it was not
     measured.
     """
-    told = source.shape_verdict(shape)
-    labels = charts.arm_labels(source.arms)
+    told = snapshot.condition_verdict(condition)
+    labels = charts.arm_labels(snapshot.arms)
     tests = {scores.arm: 100 * scores.mean.value for scores in told.arms}
     rows = []
     for part in told.gaps:

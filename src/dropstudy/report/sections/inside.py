@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
     from dropstudy.core.types import Arm, Weights
     from dropstudy.report.sections.blocks import Block
-    from dropstudy.report.source import Source
+    from dropstudy.report.snapshot import Snapshot
 
 MOST_SEEDS, MOST_ARMS, MOST_NETWORKS = 3, 12, 36
-"""Weights are large files: fewer seeds are opened where there are many arms and shapes, and one at least."""
+"""Weights are large files: fewer seeds are opened where there are many arms and conditions, and one at least."""
 UNITS, COLUMNS = 32, 8
 TILE = 50
 """Pixels of the page for the longer side of one unit's weights."""
@@ -28,29 +28,31 @@ EXAMPLES = 2000
 """Test examples on which activations are measured."""
 
 
-def inside(source: Source) -> Section | None:
-    """Features and sparsity as in the 2014 paper, for each arm and shape."""
-    looked_into = source.shapes[: conditions.MOST]
-    arms = source.arms[:MOST_ARMS]
+def inside(snapshot: Snapshot) -> Section | None:
+    """Features and sparsity as in the 2014 paper, for each arm and condition."""
+    looked_into = snapshot.conditions[: conditions.MOST]
+    arms = snapshot.arms[:MOST_ARMS]
     seeds = max(1, min(MOST_SEEDS, MOST_NETWORKS // max(1, len(looked_into) * len(arms))))
-    blocks = [block for shape in looked_into for block in _blocks(source, shape, arms, seeds)]
+    blocks = [block for condition in looked_into for block in _blocks(snapshot, condition, arms, seeds)]
     if not blocks:
         return None
     paragraph = (
         "The paper that introduced dropout (Srivastava et al. 2014, section 7) found that features learned with it "
         "look less like noise, and that fewer units are active for an example. Here is what these networks show; "
         f"{f'up to {seeds} seeds' if seeds > 1 else 'one seed'} of each arm"
-        f"{f', of the first {MOST_ARMS} arms' if len(source.arms) > MOST_ARMS else ''}."
+        f"{f', of the first {MOST_ARMS} arms' if len(snapshot.arms) > MOST_ARMS else ''}."
     )
-    return Section("inside", "Inside the networks", (paragraph, *conditions.left_out(source)), tuple(blocks))
+    return Section(
+        "inside", "Inside the networks", (paragraph, *conditions.left_out(snapshot)), tuple(blocks)
+    )
 
 
-def _blocks(source: Source, shape: tuple[str, int], arms: Sequence[Arm], seeds: int) -> list[Block]:
-    """Blocks of one shape; none where no weights were kept."""
-    labels = charts.arm_labels(source.arms)
+def _blocks(snapshot: Snapshot, condition: tuple[str, int], arms: Sequence[Arm], seeds: int) -> list[Block]:
+    """Blocks of one condition; none where no weights were kept."""
+    labels = charts.arm_labels(snapshot.arms)
     features, norms, active = [], [], []
     for arm in arms:
-        networks = source.networks(source.finished(arm.name, shape), seeds)
+        networks = snapshot.networks(snapshot.finished(arm.name, condition), seeds)
         for number, (run, weights) in enumerate(networks):
             about = {"arm": labels[arm.name], "seed": run.seed}
             norms += [
@@ -59,24 +61,28 @@ def _blocks(source: Source, shape: tuple[str, int], arms: Sequence[Arm], seeds: 
             ]
             active += [
                 {**about, "layer": f"hidden layer {i}", "value": 100 * share}
-                for i, share in enumerate(_active(source, weights, run.activation), start=1)
+                for i, share in enumerate(_active(snapshot, weights, run.activation), start=1)
             ]
-            if number == 0 and not conditions.folded(source, shape):
-                features += _features(source, weights, labels[arm.name])
+            if number == 0 and not conditions.folded(snapshot, condition):
+                features += _features(snapshot, weights, labels[arm.name])
     blocks: list[Block] = []
     if features:
         blocks.append(
             Pictures(
-                f"First-layer weights{conditions.where(source, shape)}",
+                f"First-layer weights{conditions.where(snapshot, condition)}",
                 tuple(features),
                 f"The {UNITS} hidden units with the longest weights, first seed; each scaled by its own largest "
                 "weight: white excites, black inhibits, grey does neither.",
             )
         )
     if active:
-        blocks.append(conditions.of_shape(source, shape, _active_units(source.arms, pd.DataFrame(active))))
+        blocks.append(
+            conditions.of_condition(snapshot, condition, _active_units(snapshot.arms, pd.DataFrame(active)))
+        )
     if norms:
-        blocks.append(conditions.of_shape(source, shape, _weight_norms(source.arms, pd.DataFrame(norms))))
+        blocks.append(
+            conditions.of_condition(snapshot, condition, _weight_norms(snapshot.arms, pd.DataFrame(norms)))
+        )
     return blocks
 
 
@@ -112,9 +118,9 @@ def _weight_norms(arms: Sequence[Arm], table: pd.DataFrame) -> Figure:
     )
 
 
-def _active(source: Source, weights: Weights, activation: str) -> list[float]:
+def _active(snapshot: Snapshot, weights: Weights, activation: str) -> list[float]:
     """Shares of active units; none for activations that have no zero to be above."""
-    test = source.test_set
+    test = snapshot.test_set
     if test is None or activation != "relu":
         return []
     from dropstudy.models import keras  # noqa: PLC0415 - few sections need a network
@@ -123,9 +129,9 @@ def _active(source: Source, weights: Weights, activation: str) -> list[float]:
     return active_shares(layers)
 
 
-def _features(source: Source, weights: Weights, label: str) -> list[Picture]:
+def _features(snapshot: Snapshot, weights: Weights, label: str) -> list[Picture]:
     height, width, *channels = (
-        source.facts["input_shape"] if len(source.facts["input_shape"]) > 1 else (0, 0, 0)
+        snapshot.metadata["input_shape"] if len(snapshot.metadata["input_shape"]) > 1 else (0, 0, 0)
     )
     if not height or channels not in ([], [1]):
         return []

@@ -12,16 +12,16 @@ from dropstudy.report.sections import conditions
 from dropstudy.report.sections.blocks import Figure, Section
 
 if TYPE_CHECKING:
-    from dropstudy.report.source import Source
+    from dropstudy.report.snapshot import Snapshot
 
 
-def seeds(source: Source) -> Section | None:
+def seeds(snapshot: Snapshot) -> Section | None:
     """Paired slopes: a line for each seed, a panel for each arm."""
-    labels = charts.arm_labels(source.arms)
-    baseline = source.arms[0].name
+    labels = charts.arm_labels(snapshot.arms)
+    baseline = snapshot.arms[0].name
     blocks, fewest = [], SEEDS
-    for shape in source.shapes:
-        finals = source.of_shape(source.finals, shape)
+    for condition in snapshot.conditions:
+        finals = snapshot.of_condition(snapshot.finals, condition)
         accuracies = finals.pivot_table(index="seed", columns="arm", values="test_accuracy") * 100
         if baseline not in accuracies:
             continue
@@ -29,7 +29,7 @@ def seeds(source: Source) -> Section | None:
             pd.DataFrame(
                 {"arm": labels[arm.name], "before": accuracies[baseline], "after": accuracies[arm.name]}
             )
-            for arm in source.arms[1:]
+            for arm in snapshot.arms[1:]
             if arm.name in accuracies
         ]
         pairs = pd.concat(parts).dropna().reset_index() if parts else pd.DataFrame()
@@ -42,9 +42,9 @@ def seeds(source: Source) -> Section | None:
             chart=charts.slopes(pairs, baseline=labels[baseline]),
             caption="Each line is a seed: left its test accuracy with the baseline, right with the arm. Click a "
             "word of the key to see those lines alone.",
-            table=pairs.assign(hidden=shape[0], train_size=shape[1]),
+            table=pairs.assign(hidden=condition[0], train_size=condition[1]),
         )
-        blocks.append(conditions.of_shape(source, shape, figure))
+        blocks.append(conditions.of_condition(snapshot, condition, figure))
     if not blocks:
         return None
     paragraph = "Runs of one seed share split, initial weights and batch order, whatever their arm."

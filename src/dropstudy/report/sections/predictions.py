@@ -12,7 +12,7 @@ from dropstudy.core.text import plain_name
 from dropstudy.report import charts
 from dropstudy.report.sections import conditions
 from dropstudy.report.sections.blocks import Figure, Picture, Pictures, Section
-from dropstudy.report.sections.conditions import shape_words
+from dropstudy.report.sections.conditions import condition_words
 from dropstudy.report.sections.images import data_address, example
 
 if TYPE_CHECKING:
@@ -20,45 +20,49 @@ if TYPE_CHECKING:
 
     from dropstudy.analysis.stats.confusion import Flip
     from dropstudy.report.sections.blocks import Block
-    from dropstudy.report.source import Source, TestSet
+    from dropstudy.report.snapshot import Snapshot, TestSet
 
 MOST_PICTURES = 24
 SIDE = 72
 """Pixels of a picture's longer side on the page."""
 
 
-def answers(source: Source) -> Section | None:
-    """The baseline beside the arm that each shape is about: the chosen one, else the one that differs most."""
-    test = source.test_set
+def answers(snapshot: Snapshot) -> Section | None:
+    """The baseline beside the arm that each condition is about: the chosen one, else the one that differs most."""
+    test = snapshot.test_set
     if test is None:
         return None
     paragraphs: list[str] = []
     blocks: list[Block] = []
-    for shape in source.shapes[: conditions.MOST]:
-        told = _of_shape(source, test, shape)
+    for condition in snapshot.conditions[: conditions.MOST]:
+        told = _of_condition(snapshot, test, condition)
         if told is not None:
             paragraphs.append(told[0])
             blocks += told[1]
     if not paragraphs:
         return None
     return Section(
-        "answers", "What changed for whom", (*paragraphs, *conditions.left_out(source)), tuple(blocks)
+        "answers", "What changed for whom", (*paragraphs, *conditions.left_out(snapshot)), tuple(blocks)
     )
 
 
-def _of_shape(source: Source, test: TestSet, shape: tuple[str, int]) -> tuple[str, list[Block]] | None:
-    """A paragraph, the examples that change sides (of the first shape alone), and who is taken for whom."""
-    arm = source.featured(shape)
+def _of_condition(
+    snapshot: Snapshot, test: TestSet, condition: tuple[str, int]
+) -> tuple[str, list[Block]] | None:
+    """A paragraph, the examples that change sides (of the first condition alone), and who is taken for whom."""
+    arm = snapshot.featured(condition)
     if arm is None:
         return None
-    labels = charts.arm_labels(source.arms)
-    names = labels[source.arms[0].name], labels[arm.name]
-    read = [source.predictions(source.finished(name, shape)) for name in (source.arms[0].name, arm.name)]
+    labels = charts.arm_labels(snapshot.arms)
+    names = labels[snapshot.arms[0].name], labels[arm.name]
+    read = [
+        snapshot.predictions(snapshot.finished(name, condition)) for name in (snapshot.arms[0].name, arm.name)
+    ]
     if read[0] is None or read[1] is None:
         return None
     before, after = read[0]["labels"], read[1]["labels"]
     gained, lost = flips(before, after, test.y)
-    place = f"{shape_words(shape)}: of" if len(source.shapes) > 1 else "Of"
+    place = f"{condition_words(condition)}: of" if len(snapshot.conditions) > 1 else "Of"
     seeds = f"{len(before)} seeds" if len(before) == len(after) else f"{len(before)} and {len(after)} seeds"
     paragraph = (
         f"{place} {len(test.y):,} test examples, {names[1]} gets {len(gained):,} right in most of {seeds} that "
@@ -67,9 +71,9 @@ def _of_shape(source: Source, test: TestSet, shape: tuple[str, int]) -> tuple[st
         else f"{place} {len(test.y):,} test examples, {names[1]} gets {len(gained):,} right that {names[0]} gets "
         f"wrong, and {len(lost):,} wrong that {names[0]} gets right. With one seed, most of that may be chance."
     )
-    where = conditions.where(source, shape)
+    where = conditions.where(snapshot, condition)
     blocks: list[Block] = []
-    if test.images and not conditions.folded(source, shape):
+    if test.images and not conditions.folded(snapshot, condition):
         titles = (
             f"Right with {names[1]}, wrong with {names[0]}{where}",
             f"Right with {names[0]}, wrong with {names[1]}{where}",
@@ -80,7 +84,7 @@ def _of_shape(source: Source, test: TestSet, shape: tuple[str, int]) -> tuple[st
             if rows
         ]
     if len(test.classes) <= charts.MOST_CLASSES:
-        blocks.append(conditions.of_shape(source, shape, _confusion(before, after, test, names)))
+        blocks.append(conditions.of_condition(snapshot, condition, _confusion(before, after, test, names)))
     return paragraph, blocks
 
 

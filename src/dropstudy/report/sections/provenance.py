@@ -10,28 +10,31 @@ from dropstudy.spec.study_file import STUDY_FILE, to_toml
 from dropstudy.store.directory import command
 
 if TYPE_CHECKING:
-    from dropstudy.report.source import Source
+    from dropstudy.report.snapshot import Snapshot
 
 
-def made(source: Source) -> Section:
+def made(snapshot: Snapshot) -> Section:
     """Data, versions, device, precision, time, the study file and the command."""
-    facts = source.facts
-    devices = ", ".join(sorted(set(source.finals["device"].dropna()))) or "none yet"
-    seconds = float(source.history["seconds"].sum())
+    metadata = snapshot.metadata
+    devices = ", ".join(sorted(set(snapshot.finals["device"].dropna()))) or "none yet"
+    seconds = float(snapshot.history["seconds"].sum())
     rows = [
-        ("Data", f"{facts['data']}, from {facts['data_source']}"),
-        ("SHA-256 of the data", facts["data_sha256"]),
+        ("Data", f"{metadata['data']}, from {metadata['data_source']}"),
+        ("SHA-256 of the data", metadata["data_sha256"]),
         (
             "Examples",
-            f"{facts['n_train']:,} training, {facts['n_test']:,} test; {len(facts['classes'])} classes",
+            f"{metadata['n_train']:,} training, {metadata['n_test']:,} test; {len(metadata['classes'])} classes",
         ),
-        ("Versions", f"dropstudy {facts['dropstudy']}, jax {facts['jax']}, Python {facts['python']}"),
+        (
+            "Versions",
+            f"dropstudy {metadata['dropstudy']}, jax {metadata['jax']}, Python {metadata['python']}",
+        ),
         ("Device", devices),
-        ("Processor", facts.get("environment", {}).get("processor", "not recorded")),
-        ("Precision of the matrix products", source.spec.precision),
-        ("Training time", f"{_duration(seconds)} of one process, over {len(source.history):,} run-epochs"),
+        ("Processor", metadata.get("environment", {}).get("processor", "not recorded")),
+        ("Precision of the matrix products", snapshot.spec.precision),
+        ("Training time", f"{_duration(seconds)} of one process, over {len(snapshot.history):,} run-epochs"),
     ]
-    text = to_toml(source.spec)
+    text = to_toml(snapshot.spec)
     blocks = (
         Facts(tuple(rows)),
         Code("The study file", text),

@@ -11,19 +11,19 @@ import pandas as pd
 from dropstudy.report import charts
 from dropstudy.report.differences import differences
 from dropstudy.report.sections.blocks import Figure, Section
-from dropstudy.report.sections.conditions import shape_words
+from dropstudy.report.sections.conditions import condition_words
 
 if TYPE_CHECKING:
     from dropstudy.core.types import Arm
-    from dropstudy.report.source import Source
+    from dropstudy.report.snapshot import Snapshot
 
 FEWEST_RATES = 3
 """Two points make no curve."""
 
 
-def rates(source: Source) -> Section | None:
+def rates(snapshot: Snapshot) -> Section | None:
     """The rate curve where the study has several rates, the pay-off where it has several training-set sizes."""
-    blocks = [figure for figure in (rate_curve(source), payoff(source)) if figure is not None]
+    blocks = [figure for figure in (rate_curve(snapshot), payoff(snapshot)) if figure is not None]
     if not blocks:
         return None
     paragraph = (
@@ -33,27 +33,30 @@ def rates(source: Source) -> Section | None:
     return Section("rates", "Which rate", (paragraph,), tuple(blocks))
 
 
-def rate_curve(source: Source) -> Figure | None:
+def rate_curve(snapshot: Snapshot) -> Figure | None:
     """Test error over rate, for the arms that differ from the baseline in nothing but the rate."""
-    family = rate_family(source.arms)
+    family = rate_family(snapshot.arms)
     means, seeds = [], []
-    several = len(source.shapes) > 1
-    for shape in source.shapes:
-        finals = source.of_shape(source.finals, shape)
+    several = len(snapshot.conditions) > 1
+    for condition in snapshot.conditions:
+        finals = snapshot.of_condition(snapshot.finals, condition)
         rows = finals[finals["arm"].isin([arm.name for arm in family])]
         if rows["rate"].nunique() < FEWEST_RATES:
             continue
         errors = rows.assign(
-            error=100 * (1 - rows["test_accuracy"]), shape=shape_words(shape) if several else "all"
+            error=100 * (1 - rows["test_accuracy"]),
+            condition=condition_words(condition) if several else "all",
         )
         means.append(
-            _band(errors).assign(shape=errors["shape"].iloc[0], hidden=shape[0], train_size=shape[1])
+            _band(errors).assign(
+                condition=errors["condition"].iloc[0], hidden=condition[0], train_size=condition[1]
+            )
         )
-        seeds.append(errors[["shape", "rate", "seed", "error"]])
+        seeds.append(errors[["condition", "rate", "seed", "error"]])
     if not means:
         return None
     table = pd.concat(means, ignore_index=True)
-    chosen = _chosen(source, family)
+    chosen = _chosen(snapshot, family)
     banded = bool(table["low"].notna().any())
     caption = "Large points are means over seeds, small ones single seeds."
     if banded:
@@ -69,21 +72,22 @@ def rate_curve(source: Source) -> Figure | None:
     )
 
 
-def payoff(source: Source) -> Figure | None:
+def payoff(snapshot: Snapshot) -> Figure | None:
     """Gain of each arm over the baseline, for each size of the training set."""
-    if len({size for _, size in source.shapes}) < 2:  # noqa: PLR2004 - one size has no course
+    if len({size for _, size in snapshot.conditions}) < 2:  # noqa: PLR2004 - one size has no course
         return None
     parts = [
-        differences(source, shape)[0].assign(hidden=shape[0], train_size=shape[1]) for shape in source.shapes
+        differences(snapshot, condition)[0].assign(hidden=condition[0], train_size=condition[1])
+        for condition in snapshot.conditions
     ]
     rows = pd.concat(parts, ignore_index=True)
     if rows.empty:
         return None
-    baseline = charts.arm_labels(source.arms)[source.arms[0].name]
+    baseline = charts.arm_labels(snapshot.arms)[snapshot.arms[0].name]
     return Figure(
         name="payoff",
         title="When dropout starts to pay",
-        chart=charts.payoff(rows, source.arms, baseline=baseline),
+        chart=charts.payoff(rows, snapshot.arms, baseline=baseline),
         caption="Above the line an arm classifies better than the baseline. Points are mean paired differences over "
         "seeds, bands 95% intervals of each arm alone at a single look (paired t), from 6 seeds on.",
         table=rows[["hidden", "train_size", "arm", "n", "mean", "low", "high"]],
@@ -107,14 +111,14 @@ def _band(errors: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["rate", "n", "mean", "low", "high"])
 
 
-def _chosen(source: Source, family: list[Arm]) -> dict[str, float]:
-    """The rate chosen on validation data, by shape as the chart calls it; none where the test set was watched."""
+def _chosen(snapshot: Snapshot, family: list[Arm]) -> dict[str, float]:
+    """The rate chosen on validation data, by condition as the chart calls it; none where the test set was watched."""
     rates = {arm.name: arm.rate for arm in family}
-    several = len(source.shapes) > 1
+    several = len(snapshot.conditions) > 1
     return {
-        shape_words(shape) if several else "all": rates[chosen]
-        for shape in source.shapes
-        if (chosen := source.shape_verdict(shape).chosen) in rates
+        condition_words(condition) if several else "all": rates[chosen]
+        for condition in snapshot.conditions
+        if (chosen := snapshot.condition_verdict(condition).chosen) in rates
     }
 
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from dropstudy.core.text import plain_name
-from dropstudy.core.types import SHAPE
+from dropstudy.core.types import CONDITION
 from dropstudy.report.sections.blocks import Section, Table
 
 if TYPE_CHECKING:
-    from dropstudy.report.source import Source
+    from dropstudy.report.snapshot import Snapshot
 
 FORMS = {
     "test accuracy, %": ".2f",
@@ -23,37 +23,37 @@ FORMS = {
 }
 
 
-def all_runs(source: Source) -> Section:
+def all_runs(snapshot: Snapshot) -> Section:
     """The table of all runs; failures and what caused them are said above it."""
-    frame = run_table(source)
+    frame = run_table(snapshot)
     ended = frame["status"].value_counts()
     counts = ", ".join(f"{count} {status}" for status, count in ended.items())
     paragraphs = [f"{len(frame):,} runs: {counts}." if len(frame) else "No run is planned."]
-    paragraphs += [f"{plain_name(failure, 400)}." for failure in source.failures[:20]]
-    if len(source.failures) > 20:  # noqa: PLR2004 - as above
-        paragraphs.append(f"And {len(source.failures) - 20} more.")
+    paragraphs += [f"{plain_name(failure, 400)}." for failure in snapshot.failures[:20]]
+    if len(snapshot.failures) > 20:  # noqa: PLR2004 - as above
+        paragraphs.append(f"And {len(snapshot.failures) - 20} more.")
     table = Table("All runs. A click on a heading sorts.", frame, FORMS)
     return Section("runs", "All runs", tuple(paragraphs), (table,) if len(frame) else ())
 
 
-def run_table(source: Source) -> pd.DataFrame:
+def run_table(snapshot: Snapshot) -> pd.DataFrame:
     """A row for each run: what it is, how it ended, what it reached. Accuracies in percent, losses in nats."""
-    where = ["arm", *SHAPE, "seed"]
-    last = source.history.drop_duplicates(where, keep="last").set_index(where).to_dict(orient="index")
-    seconds = source.history.groupby(where)["seconds"].sum().to_dict()
-    finals = source.finals.set_index("key").to_dict(orient="index")
+    where = ["arm", *CONDITION, "seed"]
+    last = snapshot.history.drop_duplicates(where, keep="last").set_index(where).to_dict(orient="index")
+    seconds = snapshot.history.groupby(where)["seconds"].sum().to_dict()
+    finals = snapshot.finals.set_index("key").to_dict(orient="index")
     rows = []
-    for run in source.runs:
-        place = (run.arm.name, run.shape.layers, run.shape.train_size, run.seed)
+    for run in snapshot.runs:
+        place = (run.arm.name, run.condition.layers, run.condition.train_size, run.seed)
         end, final = last.get(place), finals.get(run.key)
         rows.append(
             {
                 "arm": plain_name(run.arm.name),
                 "rate": run.arm.rate,
-                "units": run.shape.layers,
-                "training examples": run.shape.train_size,
+                "units": run.condition.layers,
+                "training examples": run.condition.train_size,
                 "seed": run.seed,
-                "status": source.status[run.key],
+                "status": snapshot.status[run.key],
                 "epochs": 0 if end is None else int(end["epoch"]),
                 "test accuracy, %": None if final is None else 100 * final["test_accuracy"],
                 "test loss": None if final is None else final["test_loss"],

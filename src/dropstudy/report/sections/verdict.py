@@ -15,63 +15,69 @@ from dropstudy.report.sections import conditions
 from dropstudy.report.sections.blocks import Figure, Headline, Section
 
 if TYPE_CHECKING:
-    from dropstudy.report.source import Source
+    from dropstudy.report.snapshot import Snapshot
 
 TONES = {"helps": "good", "hurts": "bad", "equivalent": "even"}
 """Marks in the page's head, by decision; all others are open."""
 
 
-def verdict(source: Source) -> Section:
-    """The paired difference of each arm to the baseline, shape by shape."""
-    labels = charts.arm_labels(source.arms)
-    baseline = labels[source.arms[0].name]
+def verdict(snapshot: Snapshot) -> Section:
+    """The paired difference of each arm to the baseline, condition by condition."""
+    labels = charts.arm_labels(snapshot.arms)
+    baseline = labels[snapshot.arms[0].name]
     blocks = []
-    for shape in source.shapes:
-        tables = [differences(source, shape), fresh_differences(source, shape)]
+    for condition in snapshot.conditions:
+        tables = [differences(snapshot, condition), fresh_differences(snapshot, condition)]
         rows, seeds = (
             pd.concat([table for table in column if len(table)] or list(column), ignore_index=True)
             for column in zip(*tables, strict=True)
         )
         if rows.empty:
             continue
-        chart = charts.intervals(rows, seeds, margin=source.verdict.margin, baseline=baseline)
+        chart = charts.intervals(rows, seeds, margin=snapshot.verdict.margin, baseline=baseline)
         figure = Figure(
             name="difference",
             title=f"Test accuracy against {baseline}",
             chart=chart,
             caption=_caption(
-                rows, source.verdict.margin, label=_label(source, shape), fresh=bool(source.confirmations)
+                rows,
+                snapshot.verdict.margin,
+                label=_label(snapshot, condition),
+                fresh=bool(snapshot.confirmations),
             ),
-            table=rows.assign(hidden=shape[0], train_size=shape[1]),
+            table=rows.assign(hidden=condition[0], train_size=condition[1]),
         )
-        blocks.append(conditions.of_shape(source, shape, figure))
-    told = source.verdict
+        blocks.append(conditions.of_condition(snapshot, condition, figure))
+    told = snapshot.verdict
     others = tuple(sentence for sentence in told.sentences if sentence != told.headline)
-    headline = Headline(told.label, told.headline, _certainty(source), TONES.get(told.decision, "open"))
+    headline = Headline(told.label, told.headline, _certainty(snapshot), TONES.get(told.decision, "open"))
     return Section("verdict", "Verdict", others, tuple(blocks), headline)
 
 
-def _certainty(source: Source) -> str:
+def _certainty(snapshot: Snapshot) -> str:
     """The figures behind the decision on the arm set beside the baseline; empty where there is no interval."""
-    if len(source.shapes) != 1:
+    if len(snapshot.conditions) != 1:
         return ""
-    arm, shape = source.featured(source.shapes[0]), source.shape_verdict(source.shapes[0])
+    arm, condition = (
+        snapshot.featured(snapshot.conditions[0]),
+        snapshot.condition_verdict(snapshot.conditions[0]),
+    )
     if arm is None:
         return ""
-    compared = next(c for c in shape.comparisons if c.arm == arm.name)
+    compared = next(c for c in condition.comparisons if c.arm == arm.name)
     if compared.n < SEEDS or not compared.deciding.known:
         return ""
     estimate, count = compared.deciding, compared.family
     return (
         f"{plain_name(arm.name)}: {signed(estimate.value)} points, {compared.deciding_label} "
-        f"{span(estimate, source.verdict.margin)}; {compared.n} seeds; p = {probability(compared.p_adjusted)}, "
+        f"{span(estimate, snapshot.verdict.margin)}; {compared.n} seeds; p = {probability(compared.p_adjusted)}, "
         f"adjusted for {'one arm' if count == 1 else f'{count} arms'}"
     )
 
 
-def _label(source: Source, shape: tuple[str, int]) -> str:
-    """Name of the interval that decides at a shape."""
-    comparisons = source.shape_verdict(shape).comparisons
+def _label(snapshot: Snapshot, condition: tuple[str, int]) -> str:
+    """Name of the interval that decides at a condition."""
+    comparisons = snapshot.condition_verdict(condition).comparisons
     labels = [c.deciding_label for c in comparisons if c.n >= SEEDS]
     return labels[0] if labels else "95% interval"
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from dropstudy.report.source import Source
+    from dropstudy.report.snapshot import Snapshot
 
 REST = 8.0
 """Seconds of rest for each second that making a page takes: training needs the cores more than a page does."""
@@ -29,7 +29,7 @@ class LivePage:
         read: the study as its folder holds it now.
     """
 
-    def __init__(self, folder: Path, read: Callable[[], Source]) -> None:
+    def __init__(self, folder: Path, read: Callable[[], Snapshot]) -> None:
         self._folder, self._read = folder, read
         self._making = threading.Lock()
         self._page, self._version = "", ""
@@ -51,8 +51,8 @@ class LivePage:
             version = self.version
             if not version or version != self._version:
                 begin = time.monotonic()
-                source = self._read()
-                self._page = html(source, sections(source), live=version, progress=_progress(source))
+                snapshot = self._read()
+                self._page = html(snapshot, sections(snapshot), live=version, progress=_progress(snapshot))
                 self._version = version
                 end = time.monotonic()
                 self._next = end + REST * (end - begin)
@@ -67,14 +67,14 @@ class LivePage:
             return ""
 
 
-def _progress(source: Source) -> str:
+def _progress(snapshot: Snapshot) -> str:
     """Progress of the study, from the same snapshot as the page, so that the two agree."""
-    finished, total = set(source.finals["key"]), len(source.runs)
+    finished, total = set(snapshot.finals["key"]), len(snapshot.runs)
     ended = sum(
-        run.key in finished or source.status.get(run.key) in {"diverged", "failed"} for run in source.runs
+        run.key in finished or snapshot.status.get(run.key) in {"diverged", "failed"} for run in snapshot.runs
     )
     if ended == total:
         return f"All {total:,} runs have ended."
-    planned = sum(run.epochs for run in source.runs)
+    planned = sum(run.epochs for run in snapshot.runs)
     runs = f"{ended:,} of {total:,} runs have ended"
-    return f"{runs}, {len(source.history):,} of {planned:,} epochs are done. This page follows."
+    return f"{runs}, {len(snapshot.history):,} of {planned:,} epochs are done. This page follows."

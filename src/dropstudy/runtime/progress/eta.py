@@ -14,8 +14,8 @@ from dropstudy.runtime.turns import makespan
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from dropstudy.core.types import EpochMetrics, Run, Shape
-    from dropstudy.store.reader import Standing
+    from dropstudy.core.types import Condition, EpochMetrics, Run
+    from dropstudy.store.reader import RunProgress
 
 _PRIOR_EPOCHS = 3.0
 """Epochs a worker that the first guess, that nothing but epochs takes time, is worth."""
@@ -31,44 +31,44 @@ _COMPILING = 20.0
 _AGREES, _SOON = 0.35, 3.0
 """The share of the time left, and seconds, by which a rate that is shown may miss it."""
 
-_MOST_KEPT = 101  # of the last epochs of a shape: enough for a median, and a machine may become slower
+_MOST_KEPT = 101  # of the last epochs of a condition: enough for a median, and a machine may become slower
 
 
-def epoch_cost(shape: Shape) -> float:
+def epoch_cost(condition: Condition) -> float:
     """Relative cost of an epoch: parameters times examples."""
-    return float(shape.parameters * shape.train_size)
+    return float(condition.parameters * condition.train_size)
 
 
-def nearest(shape: Shape, seen: Iterable[Shape]) -> tuple[Shape, float]:
-    """Seen shape of most similar cost, and the approximate ratio of an epoch's time of `shape` to its."""
-    closest = min(seen, key=lambda other: abs(math.log(epoch_cost(shape) / epoch_cost(other))))
-    return closest, epoch_cost(shape) / epoch_cost(closest)
+def nearest(condition: Condition, seen: Iterable[Condition]) -> tuple[Condition, float]:
+    """Seen condition of most similar cost, and the approximate ratio of an epoch's time of `condition` to its."""
+    closest = min(seen, key=lambda other: abs(math.log(epoch_cost(condition) / epoch_cost(other))))
+    return closest, epoch_cost(condition) / epoch_cost(closest)
 
 
 class Pace:
     """The time left of a study that is running.
 
-    Two things are measured. An epoch of a shape takes the median of what it has taken, but for a run's first one, which
-    is compiled; a shape of which nothing is known yet is judged by the nearest one. And what happens between epochs
-    (compiling, the look at the test set, the disk) adds to each run what it added to those that ended. Before one has,
-    and where runs train side by side, the time that has passed to the time that the epochs took is a ratio which
-    stretches all of it. What is left is shared among the workers as the coordinator does it, so
-    that the end, when some have nothing left to do, counts as long as it takes.
+    Two things are measured. An epoch of a condition takes the median of its epochs so far, without each run's first
+    one, which is compiled; a condition without an epoch is judged by the nearest one. What happens between epochs
+    (compiling, the test set, the disk) adds to each run what it added to those that ended. Before one has, and where
+    runs train side by side, the time that has passed is divided by the time that the epochs took, and that ratio
+    stretches all of it. What is left is shared among the workers as the scheduler does it, so the end, when some are
+    idle, counts at its length.
 
     Args:
-        standings: of every run, as the study goes on.
+        progress: of every run, as the study goes on.
         workers: runs that train at once.
         clock: seconds from some moment on.
     """
 
     def __init__(
-        self, standings: Iterable[Standing], workers: int, clock: Callable[[], float] = time.monotonic
+        self, progress: Iterable[RunProgress], workers: int, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._clock = clock
         self._workers = workers
-        self._left = {s.run.key: (s.run, s.epochs_done) for s in standings if s.status not in _ENDED}
-        self._seconds: dict[Shape, list[float]] = defaultdict(list)
-        self._lengths: dict[tuple[str, Shape], list[int]] = defaultdict(list)
+        self._left = {s.run.key: (s.run, s.epochs_done) for s in progress if s.status not in _ENDED}
+        self._seconds: dict[Condition, list[float]] = defaultdict(list)
+        self._lengths: dict[tuple[str, Condition], list[int]] = defaultdict(list)
         self._seen: set[str] = set()  # runs that were told of
         self._steady: float | None = None  # when every worker was seen at work
         self._noted = 0.0  # when the time that passed was last noted
@@ -92,7 +92,7 @@ class Pace:
         if not any(key == run.key and now - when < at_once for when, key in self._told):
             self._told.append((now, run.key))
         if run.key in self._seen or row.epoch == run.epochs or row.seconds > _COMPILING:
-            seconds = self._seconds[run.shape]
+            seconds = self._seconds[run.condition]
             seconds.append(row.seconds)
             del seconds[:-_MOST_KEPT]
         self._seen.add(run.key)
@@ -114,7 +114,7 @@ class Pace:
             self._beyond = self._passed_at_work() - self._work
         _, done = self._left.pop(run.key, (run, 0))
         if done:
-            self._lengths[run.arm.name, run.shape].append(done)
+            self._lengths[run.arm.name, run.condition].append(done)
 
     def rate(self) -> float | None:
         """Run-epochs a second; None before that can be told."""
@@ -127,7 +127,8 @@ class Pace:
         if not self._seconds:
             return None
         each = [
-            (self._length(run) - done) * self._epoch_seconds(run.shape) for run, done in self._left.values()
+            (self._length(run) - done) * self._epoch_seconds(run.condition)
+            for run, done in self._left.values()
         ]
         if self._beyond > 0:
             more = self._beyond / (self._ends + _PRIOR_ENDS)
@@ -136,12 +137,12 @@ class Pace:
             left = makespan(each, self._workers) * self._stretch()
         # A segment that is late takes no time off those that follow it.
         late = SECONDS + 2 * max(
-            (self._epoch_seconds(run.shape) for run, _ in self._left.values()), default=0.0
+            (self._epoch_seconds(run.condition) for run, _ in self._left.values()), default=0.0
         )
         return max(0.0, left - min(self._untold(self._clock()), late))
 
     def rate_of_the_rest(self) -> float | None:
-        """Rate as `rate`, where the time left agrees with it; None where runs of other shapes are queued."""
+        """Rate as `rate`, where the time left agrees with it; None where runs of other conditions are queued."""
         rate, left = self.rate(), self.seconds_left()
         if rate is None or left is None:
             return None
@@ -175,15 +176,15 @@ class Pace:
         """Seconds that workers had for what was told of."""
         return max(0.0, self._passed - self._busy * self._untold(self._noted))
 
-    def _epoch_seconds(self, shape: Shape) -> float:
-        if shape in self._seconds:
-            return median(self._seconds[shape])
-        seen, factor = nearest(shape, self._seconds)
+    def _epoch_seconds(self, condition: Condition) -> float:
+        if condition in self._seconds:
+            return median(self._seconds[condition])
+        seen, factor = nearest(condition, self._seconds)
         return median(self._seconds[seen]) * factor
 
     def _length(self, run: Run) -> float:
         """Epochs that a run will have: those asked for, or what others like it had where they stopped early."""
-        lengths = self._lengths.get((run.arm.name, run.shape))
+        lengths = self._lengths.get((run.arm.name, run.condition))
         done = self._left[run.key][1] if run.key in self._left else 0
         return max(done, fmean(lengths)) if lengths else run.epochs
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dropstudy.core.types import EpochMetrics, Run
-    from dropstudy.store.reader import Standing
+    from dropstudy.store.reader import RunProgress
 
 _WIDTH = 110  # columns, which a notebook shows without scrolling
 _HEIGHT = 60  # lines, likewise
@@ -44,9 +44,9 @@ class InlineTable(LiveTable):
         self._training = False
         self._drawn = 0.0
 
-    def begin(self, standings: Sequence[Standing], workers: int) -> None:
+    def begin(self, progress: Sequence[RunProgress], workers: int) -> None:
         """Show the table."""
-        self.know(standings, workers)
+        self.know(progress, workers)
         self._training = True
         self._draw()
 

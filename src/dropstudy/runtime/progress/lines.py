@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from dropstudy.core.types import Dataset, EpochMetrics, Run, Shape, StudySpec
-    from dropstudy.store.reader import Standing
+    from dropstudy.core.types import Condition, Dataset, EpochMetrics, Run, StudySpec
+    from dropstudy.store.reader import RunProgress
 
 LARGE_RATE = 0.5
 _BETWEEN_LINES = 10.0  # seconds after which a long epoch gives a sign of life
@@ -37,7 +37,7 @@ STAND_IN = "MNIST was not found; the 8x8 digits of scikit-learn stand in"
 class View(Listener, Protocol):
     """A listener that wants to know what is about to be trained, and when that is over."""
 
-    def begin(self, standings: Sequence[Standing], workers: int) -> None:
+    def begin(self, progress: Sequence[RunProgress], workers: int) -> None:
         """All runs of the study, and how many train at once; before the first of them goes on."""
 
     def end(self) -> None:
@@ -45,12 +45,12 @@ class View(Listener, Protocol):
 
 
 @contextmanager
-def shown(listener: Listener, standings: Sequence[Standing], workers: int) -> Iterator[None]:
+def shown(listener: Listener, progress: Sequence[RunProgress], workers: int) -> Iterator[None]:
     """Tell a view when training begins and when it is over, however it ends."""
     if not isinstance(listener, View):
         yield
         return
-    listener.begin(standings, workers)
+    listener.begin(progress, workers)
     try:
         yield
     finally:
@@ -86,19 +86,19 @@ def announcement(
             "nothing may be selected on it."
         )
     lines += splits.absent(spec, dataset.y_train, dataset.classes)
-    shapes = list(dict.fromkeys(run.shape for run in runs))
+    conditions = list(dict.fromkeys(run.condition for run in runs))
     lines.append(
-        f"{networks(shapes)}; {counted(len(runs), 'run')} of {counted(spec.epochs, 'epoch')}, "
+        f"{networks(conditions)}; {counted(len(runs), 'run')} of {counted(spec.epochs, 'epoch')}, "
         f"precision {spec.precision}; study in {folder}"
     )
     lines.append("Starting. The first epoch takes longer: it is compiled first.")
     return lines
 
 
-def networks(shapes: Sequence[Shape]) -> str:
-    """The networks and training sizes of shapes: "Network 784-512-10, 407,050 parameters"."""
-    parameters = {shape.widths: shape.parameters for shape in shapes}
-    sizes = list(dict.fromkeys(shape.train_size for shape in shapes))
+def networks(conditions: Sequence[Condition]) -> str:
+    """The networks and training sizes of conditions: "Network 784-512-10, 407,050 parameters"."""
+    parameters = {condition.widths: condition.parameters for condition in conditions}
+    sizes = list(dict.fromkeys(condition.train_size for condition in conditions))
     each = [f"{'-'.join(map(str, widths))}, {count:,} parameters" for widths, count in parameters.items()]
     words = f"{'Network' if len(each) == 1 else 'Networks'} {'; '.join(each)}"
     if len(sizes) > 1:
@@ -122,18 +122,18 @@ def run_ended(run: Run, status: str, cause: str) -> str:
 
 def inside_epoch(run: Run, done: int) -> str:
     """Progress within a run's epoch, `done` steps from the run's start."""
-    epochs, steps = divmod(done, run.shape.steps)
+    epochs, steps = divmod(done, run.condition.steps)
     return (
         f"Epoch {epochs + 1}/{run.epochs} [{run.arm.name}, seed {run.seed}]: "
-        f"{steps:,} of {run.shape.steps:,} steps"
+        f"{steps:,} of {run.condition.steps:,} steps"
     )
 
 
-def epoch_lines(run: Run, row: EpochMetrics, shape: str = "") -> str:
+def epoch_lines(run: Run, row: EpochMetrics, condition: str = "") -> str:
     """An epoch as Keras prints it with verbose=2, headed by the run that it belongs to."""
-    steps = run.shape.steps
+    steps = run.condition.steps
     return (
-        f"Epoch {row.epoch}/{run.epochs} [{run.arm.name}, {shape}seed {run.seed}]\n"
+        f"Epoch {row.epoch}/{run.epochs} [{run.arm.name}, {condition}seed {run.seed}]\n"
         f"{steps}/{steps} - {row.seconds:.0f}s - loss: {row.loss:.4f} - accuracy: {row.accuracy:.4f}"
         f" - val_loss: {row.val_loss:.4f} - val_accuracy: {row.val_accuracy:.4f}"
     )
@@ -147,14 +147,14 @@ class EpochLines:
         self._pace: Pace | None = None
         self._runs = self._over = 0
         self._printed = -math.inf
-        self._shapes: set[Shape] = set()
+        self._conditions: set[Condition] = set()
 
-    def begin(self, standings: Sequence[Standing], workers: int) -> None:
+    def begin(self, progress: Sequence[RunProgress], workers: int) -> None:
         """Know how many runs there are, so as to say how far it is."""
-        self._pace = Pace(standings, workers)
-        self._runs = len(standings)
-        self._over = sum(standing.status in {"done", "diverged"} for standing in standings)
-        self._shapes = {standing.run.shape for standing in standings}
+        self._pace = Pace(progress, workers)
+        self._runs = len(progress)
+        self._over = sum(each.status in {"done", "diverged"} for each in progress)
+        self._conditions = {each.run.condition for each in progress}
 
     def end(self) -> None:
         """Nothing: lines need no end."""
@@ -163,9 +163,11 @@ class EpochLines:
         """Print the epoch."""
         if self._pace is not None:
             self._pace.epoch(run, row)
-        several = len(self._shapes) > 1
+        several = len(self._conditions) > 1
         self._print(
-            epoch_lines(run, row, f"{run.shape.layers} on {run.shape.train_size:,}, " if several else "")
+            epoch_lines(
+                run, row, f"{run.condition.layers} on {run.condition.train_size:,}, " if several else ""
+            )
         )
 
     def inside(self, run: Run, done: int) -> None:

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from dropstudy.core.types import Run
-    from dropstudy.store.reader import Standing
+    from dropstudy.store.reader import RunProgress
 
 
 @dataclass(frozen=True)
-class ArmStanding:
-    """Progress of the runs of one arm and shape.
+class ArmProgress:
+    """Progress of the runs of one arm and condition.
 
     Args:
         arm: the arm's name.
@@ -38,7 +38,7 @@ class ArmStanding:
     runs: int
     done: int
     failed: int
-    begun: tuple[Standing, ...]
+    begun: tuple[RunProgress, ...]
     accuracies: tuple[float, ...]
 
     @property
@@ -47,33 +47,33 @@ class ArmStanding:
         return self.runs - self.done - self.failed - len(self.begun)
 
 
-def by_arm(standings: Iterable[Standing]) -> tuple[ArmStanding, ...]:
-    """Standings of runs, arm by arm and shape by shape, in the order of the plan."""
-    parts: dict[tuple[str, int, str], list[Standing]] = {}
-    for standing in standings:
-        run = standing.run
-        parts.setdefault((run.shape.layers, run.shape.train_size, run.arm.name), []).append(standing)
-    shapes = dict.fromkeys(part[:2] for part in parts)
+def by_arm(progress: Iterable[RunProgress]) -> tuple[ArmProgress, ...]:
+    """Standings of runs, arm by arm and condition by condition, in the order of the plan."""
+    parts: dict[tuple[str, int, str], list[RunProgress]] = {}
+    for each in progress:
+        run = each.run
+        parts.setdefault((run.condition.layers, run.condition.train_size, run.arm.name), []).append(each)
+    conditions = dict.fromkeys(part[:2] for part in parts)
     return tuple(
-        _arm_standing(arm, hidden, size, parts[hidden, size, arm])
-        for hidden, size in shapes
-        for (*shape, arm) in parts
-        if tuple(shape) == (hidden, size)
+        _arm_progress(arm, hidden, size, parts[hidden, size, arm])
+        for hidden, size in conditions
+        for (*condition, arm) in parts
+        if tuple(condition) == (hidden, size)
     )
 
 
-def begun(standing: Standing) -> bool:
+def begun(each: RunProgress) -> bool:
     """True for a run that has begun and not ended."""
-    return standing.status == "running" or (standing.status == "planned" and standing.epochs_done > 0)
+    return each.status == "running" or (each.status == "planned" and each.epochs_done > 0)
 
 
-def summary(standings: Sequence[Standing]) -> str:
+def summary(progress: Sequence[RunProgress]) -> str:
     """One sentence, such as "12 of 24 runs are done, 2 begun, 10 to come."."""
     counts = Counter(
-        "begun" if begun(standing) else "to come" if standing.status == "planned" else standing.status
-        for standing in standings
+        "begun" if begun(each) else "to come" if each.status == "planned" else each.status
+        for each in progress
     )
-    done, total = counts.pop("done", 0), len(standings)
+    done, total = counts.pop("done", 0), len(progress)
     others = [f"{counts[what]} {what}" for what in ("begun", "to come", "failed", "diverged") if counts[what]]
     head = (
         f"{done} of {total} runs {'is' if done == 1 else 'are'} done"
@@ -83,17 +83,20 @@ def summary(standings: Sequence[Standing]) -> str:
     return ", ".join([head, *others]) + "."
 
 
-def columns(arms: Sequence[ArmStanding], heading: str) -> dict[str, list[str]]:
-    """A table of arms as text, column by column; the shape is said where there are several.
+def columns(arms: Sequence[ArmProgress], heading: str) -> dict[str, list[str]]:
+    """A table of arms as text, column by column; the condition is said where there are several.
 
     Args:
         arms: its rows.
         heading: of the column of accuracies, see `accuracy_heading`.
     """
     several = len({(arm.hidden, arm.train_size) for arm in arms}) > 1
-    shapes = {"network": [arm.hidden for arm in arms], "examples": [f"{arm.train_size:,}" for arm in arms]}
+    conditions = {
+        "network": [arm.hidden for arm in arms],
+        "examples": [f"{arm.train_size:,}" for arm in arms],
+    }
     return {
-        **(shapes if several else {}),
+        **(conditions if several else {}),
         "arm": [plain_name(arm.arm) for arm in arms],
         "done": [f"{arm.done}/{arm.runs}" for arm in arms],
         "begun": [str(len(arm.begun)) for arm in arms],
@@ -104,9 +107,9 @@ def columns(arms: Sequence[ArmStanding], heading: str) -> dict[str, list[str]]:
     }
 
 
-def accuracy_heading(standings: Iterable[Standing]) -> str:
-    """Column heading that names the data of `ArmStanding.accuracies`."""
-    watches_test = any(standing.run.validation == "test" for standing in standings)
+def accuracy_heading(progress: Iterable[RunProgress]) -> str:
+    """Column heading that names the data of `ArmProgress.accuracies`."""
+    watches_test = any(each.run.validation == "test" for each in progress)
     return "test accuracy (watched)" if watches_test else "validation accuracy"
 
 
@@ -122,25 +125,23 @@ def accuracy_words(accuracies: Sequence[float]) -> str:
     return f"{percent(mean)} (SD {rounded(100 * sd)})"
 
 
-def run_words(standing: Standing) -> str:
+def run_words(each: RunProgress) -> str:
     """Progress of one run in words: "seed 3: epoch 4/5, 97.90%"."""
-    run: Run = standing.run
-    if standing.last is None:
+    run: Run = each.run
+    if each.last is None:
         return f"seed {run.seed}: first epoch"
-    return (
-        f"seed {run.seed}: epoch {standing.epochs_done}/{run.epochs}, {percent(standing.last.val_accuracy)}"
-    )
+    return f"seed {run.seed}: epoch {each.epochs_done}/{run.epochs}, {percent(each.last.val_accuracy)}"
 
 
-def _arm_standing(arm: str, hidden: str, train_size: int, standings: list[Standing]) -> ArmStanding:
-    done = [standing for standing in standings if standing.status == "done"]
-    return ArmStanding(
+def _arm_progress(arm: str, hidden: str, train_size: int, progress: list[RunProgress]) -> ArmProgress:
+    done = [each for each in progress if each.status == "done"]
+    return ArmProgress(
         arm=arm,
         hidden=hidden,
         train_size=train_size,
-        runs=len(standings),
+        runs=len(progress),
         done=len(done),
-        failed=sum(standing.status in {"failed", "diverged"} for standing in standings),
-        begun=tuple(filter(begun, standings)),
-        accuracies=tuple(standing.last.val_accuracy for standing in done if standing.last is not None),
+        failed=sum(each.status in {"failed", "diverged"} for each in progress),
+        begun=tuple(filter(begun, progress)),
+        accuracies=tuple(each.last.val_accuracy for each in done if each.last is not None),
     )

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     from dropstudy.core.types import EpochMetrics, Run, Status
     from dropstudy.runtime.progress.lines import View
-    from dropstudy.runtime.progress.status import ArmStanding
-    from dropstudy.store.reader import Standing
+    from dropstudy.runtime.progress.status import ArmProgress
+    from dropstudy.store.reader import RunProgress
 
 FEW_RUNS = 2
 """Up to so many runs are shown epoch by epoch, as Keras does."""
@@ -62,14 +62,14 @@ class Screen:
         self._stream = stream
         self._view: View = EpochLines(stream)
 
-    def begin(self, standings: Sequence[Standing], workers: int) -> None:
+    def begin(self, progress: Sequence[RunProgress], workers: int) -> None:
         """Choose how to show what is about to be trained."""
-        missing = sum(standing.status not in {"done", "diverged"} for standing in standings)
+        missing = sum(each.status not in {"done", "diverged"} for each in progress)
         if missing > FEW_RUNS and terminal(self._stream):
             console = Console(file=commanded(self._stream or sys.stdout), highlight=False)
             if console.is_terminal and not console.is_dumb_terminal:
                 self._view = LiveTable(console)
-        self._view.begin(standings, workers)
+        self._view.begin(progress, workers)
 
     def end(self) -> None:
         """Leave the terminal as it was."""
@@ -102,16 +102,16 @@ class LiveTable:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._live: Live | None = None
-        self._standings: dict[str, Standing] = {}
+        self._progress: dict[str, RunProgress] = {}
         self._pace = Pace((), 1)
         self._inside: dict[str, float] = {}
         self._total = 0
         self._workers = 0
         self._began = time.monotonic()
 
-    def begin(self, standings: Sequence[Standing], workers: int) -> None:
+    def begin(self, progress: Sequence[RunProgress], workers: int) -> None:
         """Show the table."""
-        self.know(standings, workers)
+        self.know(progress, workers)
         self._live = Live(
             console=self._console,
             get_renderable=self.renderable,
@@ -122,12 +122,12 @@ class LiveTable:
         )
         self._live.start()
 
-    def know(self, standings: Sequence[Standing], workers: int) -> None:
+    def know(self, progress: Sequence[RunProgress], workers: int) -> None:
         """Note which runs there are."""
-        self._standings = {standing.run.key: standing for standing in standings}
-        self._pace = Pace(standings, workers)
+        self._progress = {each.run.key: each for each in progress}
+        self._pace = Pace(progress, workers)
         self._workers = workers
-        self._total = sum(standing.run.epochs for standing in standings)
+        self._total = sum(each.run.epochs for each in progress)
         self._began = time.monotonic()
 
     def end(self) -> None:
@@ -139,28 +139,28 @@ class LiveTable:
 
     def passed(self) -> str:
         """Sentence on what was done."""
-        done = sum(standing.status == "done" for standing in self._standings.values())
+        done = sum(each.status == "done" for each in self._progress.values())
         passed = duration(time.monotonic() - self._began)
-        return f"{done} of {counted(len(self._standings), 'run')} done; this took {passed}."
+        return f"{done} of {counted(len(self._progress), 'run')} done; this took {passed}."
 
     def epoch(self, run: Run, row: EpochMetrics) -> None:
         """Note the epoch; the table is drawn by its own clock."""
         self._pace.epoch(run, row)
         self._inside.pop(run.key, None)
-        before = self._standings[run.key]
-        self._standings[run.key] = replace(before, status="running", epochs_done=row.epoch, last=row)
+        before = self._progress[run.key]
+        self._progress[run.key] = replace(before, status="running", epochs_done=row.epoch, last=row)
 
     def inside(self, run: Run, done: int) -> None:
         """Note how far a long epoch is: the bar moves on."""
-        self._inside[run.key] = done % run.shape.steps / run.shape.steps
-        self._standings[run.key] = replace(self._standings[run.key], status="running")
+        self._inside[run.key] = done % run.condition.steps / run.condition.steps
+        self._progress[run.key] = replace(self._progress[run.key], status="running")
 
     def ended(self, run: Run, status: str, cause: str) -> None:
         """Note it, and print what became of a run that did not finish."""
         self._pace.ended(run)
         self._inside.pop(run.key, None)
-        before = self._standings[run.key]
-        self._standings[run.key] = replace(before, status=cast("Status", status))
+        before = self._progress[run.key]
+        self._progress[run.key] = replace(before, status=cast("Status", status))
         if status != "done":
             self._print(run_ended(run, status, cause))
 
@@ -173,7 +173,7 @@ class LiveTable:
         arms = by_arm(self._with_begun())
         places = self._that_fit(arms)
         # Of all arms, those not in view too: whether there are several networks does not depend on the window.
-        whole = columns(arms, accuracy_heading(self._standings.values()))
+        whole = columns(arms, accuracy_heading(self._progress.values()))
         cells = {name: [texts[place] for place in places] for name, texts in whole.items()}
         widths = _widths(cells, self._console.width)
         cells["arm"] = [_short(name, widths["arm"]) for name in cells["arm"]]
@@ -197,21 +197,19 @@ class LiveTable:
         below = [f"{counted(left_out, 'more row')} {does} not fit into the window"] if left_out else []
         return Group(table, *map(Text, below), self._bar(), Text(self._pace_words()))
 
-    def _with_begun(self) -> list[Standing]:
+    def _with_begun(self) -> list[RunProgress]:
         """Standings, with the runs that workers are at and that have not come to the end of their first epoch.
 
         Nobody says when a run begins: they begin as the plan has them, and as many as there are workers have begun.
         """
-        standings = list(self._standings.values())  # a copy: the other thread goes on
-        idle = self._workers - sum(map(begun, standings))
-        planned = [
-            standing for standing in standings if standing.status == "planned" and not standing.epochs_done
-        ]
-        planned.sort(key=lambda standing: -epoch_cost(standing.run.shape))
-        keys = {standing.run.key for standing in planned[: max(0, idle)]}
-        return [replace(s, status="running") if s.run.key in keys else s for s in standings]
+        progress = list(self._progress.values())  # a copy: the other thread goes on
+        idle = self._workers - sum(map(begun, progress))
+        planned = [each for each in progress if each.status == "planned" and not each.epochs_done]
+        planned.sort(key=lambda each: -epoch_cost(each.run.condition))
+        keys = {each.run.key for each in planned[: max(0, idle)]}
+        return [replace(s, status="running") if s.run.key in keys else s for s in progress]
 
-    def _that_fit(self, arms: Sequence[ArmStanding]) -> list[int]:
+    def _that_fit(self, arms: Sequence[ArmProgress]) -> list[int]:
         """Places of the rows for which there is room, in the order of the table.
 
         Rows with runs that have begun come into view first, then those of which a run is over.
@@ -237,10 +235,8 @@ class LiveTable:
         return line
 
     def _pace_words(self) -> str:
-        ended = sum(
-            standing.status in {"done", "failed", "diverged"} for standing in self._standings.values()
-        )
-        words = [f"{ended} of {len(self._standings)} runs"]
+        ended = sum(each.status in {"done", "failed", "diverged"} for each in self._progress.values())
+        words = [f"{ended} of {len(self._progress)} runs"]
         rate, left = self._pace.rate_of_the_rest(), self._pace.seconds_left()
         if rate is not None:
             words.append(f"{rate:.2g} run-epochs/s" if rate < 1 else f"{rate:.1f} run-epochs/s")

@@ -15,7 +15,7 @@ import pandas as pd
 from dropstudy.analysis import stats
 from dropstudy.core.tensors import unpack_weights
 from dropstudy.core.text import counted, plain_name
-from dropstudy.core.types import SHAPE
+from dropstudy.core.types import CONDITION
 from dropstudy.data.load import load_dataset
 from dropstudy.errors import DamagedFile, DropstudyError, StoreError
 from dropstudy.runtime.progress.lines import STAND_IN
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from dropstudy.analysis.verdict import ShapeVerdict, Verdict
+    from dropstudy.analysis.verdict import ConditionVerdict, Verdict
     from dropstudy.core.types import Arm, Run, Status, StudySpec, Weights
-    from dropstudy.store.reader import ResultFiles, Standing
+    from dropstudy.store.reader import ResultFiles, RunProgress
 
-COLUMNS = ("key", "arm", "rate", *SHAPE, "seed", "test_loss", "test_accuracy", "brier", "device")
-"""Columns of `Source.finals`; more may follow."""
+COLUMNS = ("key", "arm", "rate", *CONDITION, "seed", "test_loss", "test_accuracy", "brier", "device")
+"""Columns of `Snapshot.finals`; more may follow."""
 
 MOST_NAMED = 3
 """Damaged files that are named one by one."""
@@ -64,7 +64,7 @@ class TestSet:
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
+class Snapshot:
     """A study at one moment.
 
     Tables in the terminal, the page, CSV files, JSON and the conclusion are made from one of these, so that they cannot
@@ -73,8 +73,8 @@ class Source:
     Args:
         folder: the study's folder.
         spec: the study, as it was recorded.
-        facts: what was recorded when it began, and since.
-        standings: how far every run is, in the order of the plan.
+        metadata: what was recorded when it began, and since.
+        progress: how far every run is, in the order of the plan.
         history: tidy, one row per run and epoch.
         finals: one row per finished run, `COLUMNS` and others.
         failures: runs that failed or diverged, in words.
@@ -87,13 +87,13 @@ class Source:
 
     folder: Path
     spec: StudySpec
-    facts: Mapping[str, Any]
-    standings: tuple[Standing, ...]
+    metadata: Mapping[str, Any]
+    progress: tuple[RunProgress, ...]
     history: pd.DataFrame
     finals: pd.DataFrame
     failures: tuple[str, ...] = ()
     files: ResultFiles | None = None
-    confirmations: tuple[Source, ...] = ()
+    confirmations: tuple[Snapshot, ...] = ()
     state: str = ""
     data_dir: Path | None = None
     mc: int = 0
@@ -110,17 +110,17 @@ class Source:
     @cached_property
     def runs(self) -> tuple[Run, ...]:
         """All runs in the order of the plan."""
-        return tuple(standing.run for standing in self.standings)
+        return tuple(each.run for each in self.progress)
 
     @cached_property
     def status(self) -> dict[str, Status]:
         """Status of each run, by key."""
-        return {standing.run.key: standing.status for standing in self.standings}
+        return {each.run.key: each.status for each in self.progress}
 
     @cached_property
-    def shapes(self) -> tuple[tuple[str, int], ...]:
-        """Hidden layers as text and training examples of each shape, in the order of the plan."""
-        return tuple(dict.fromkeys(_shape(run) for run in self.runs))
+    def conditions(self) -> tuple[tuple[str, int], ...]:
+        """Hidden layers as text and training examples of each condition, in the order of the plan."""
+        return tuple(dict.fromkeys(_condition(run) for run in self.runs))
 
     @property
     def margin(self) -> float:
@@ -131,12 +131,12 @@ class Source:
     def verdict(self) -> Verdict:
         """Verdict of the study, with those of its confirmations beside it."""
         # scipy and statsmodels are slow to import, and not every command needs them.
-        from dropstudy.analysis.assess import judge  # noqa: PLC0415
+        from dropstudy.analysis.assess import assess  # noqa: PLC0415
         from dropstudy.analysis.confirm import with_confirmations  # noqa: PLC0415
 
-        first = judge(
+        first = assess(
             self.spec,
-            self.facts,
+            self.metadata,
             self.history,
             self.finals,
             outcomes=self.outcomes,
@@ -146,26 +146,26 @@ class Source:
 
     @cached_property
     def summaries(self) -> tuple[stats.ArmSummary, ...]:
-        """Summary of the finished runs of each arm, shape by shape."""
+        """Summary of the finished runs of each arm, condition by condition."""
         return stats.summarise(self.history, self.finals, self.arms, self.outcomes)
 
     @cached_property
     def outcomes(self) -> pd.DataFrame:
         """Outcome of every run of the plan: arm, hidden, train_size, seed, status."""
-        rows = [(s.run.arm.name, *_shape(s.run), s.run.seed, s.status) for s in self.standings]
-        return pd.DataFrame(rows, columns=["arm", *SHAPE, "seed", "status"])
+        rows = [(s.run.arm.name, *_condition(s.run), s.run.seed, s.status) for s in self.progress]
+        return pd.DataFrame(rows, columns=["arm", *CONDITION, "seed", "status"])
 
-    def shape_verdict(self, shape: tuple[str, int]) -> ShapeVerdict:
-        """Verdict of one shape."""
-        return next(s for s in self.verdict.shapes if (s.hidden, s.train_size) == shape)
+    def condition_verdict(self, condition: tuple[str, int]) -> ConditionVerdict:
+        """Verdict of one condition."""
+        return next(s for s in self.verdict.conditions if (s.hidden, s.train_size) == condition)
 
-    def featured(self, shape: tuple[str, int]) -> Arm | None:
-        """The arm to set beside the baseline, at a shape.
+    def featured(self, condition: tuple[str, int]) -> Arm | None:
+        """The arm to set beside the baseline, at a condition.
 
         The one chosen on validation data where that is not the baseline, else the one of highest mean; None where no
         other arm shares a seed with the baseline.
         """
-        told = self.shape_verdict(shape)
+        told = self.condition_verdict(condition)
         compared = [c for c in told.comparisons if c.n]
         if not compared:
             return None
@@ -177,7 +177,7 @@ class Source:
         """McNemar's test of every arm's run against the baseline's of its seed; columns as `Study.mcnemar` has them."""
         from dropstudy.analysis.assess import pairs_of_runs  # noqa: PLC0415 - as above
 
-        done = [standing.run for standing in self.standings if standing.status == "done"]
+        done = [each.run for each in self.progress if each.status == "done"]
         return pairs_of_runs(done, self.arms[0].name, self.answers)
 
     @property
@@ -190,16 +190,18 @@ class Source:
 
     @cached_property
     def drawn(self) -> pd.DataFrame:
-        """The history of the runs that may be averaged: of each arm and shape the finished ones."""
+        """The history of the runs that may be averaged: of each arm and condition the finished ones."""
         parts = [
-            stats.finished_history(self.of_shape(self.history, s), self.of_shape(self.finals, s), self.arms)
-            for s in self.shapes
+            stats.finished_history(
+                self.of_condition(self.history, s), self.of_condition(self.finals, s), self.arms
+            )
+            for s in self.conditions
         ]
         return pd.concat(parts, ignore_index=True) if parts else self.history
 
-    def of_shape(self, frame: pd.DataFrame, shape: tuple[str, int]) -> pd.DataFrame:
-        """The rows of a table that belong to a shape."""
-        rows: pd.DataFrame = frame[(frame["hidden"] == shape[0]) & (frame["train_size"] == shape[1])]
+    def of_condition(self, frame: pd.DataFrame, condition: tuple[str, int]) -> pd.DataFrame:
+        """The rows of a table that belong to a condition."""
+        rows: pd.DataFrame = frame[(frame["hidden"] == condition[0]) & (frame["train_size"] == condition[1])]
         return rows
 
     # Examples and networks
@@ -208,17 +210,17 @@ class Source:
     def test_set(self) -> TestSet | None:
         """The test examples; None where the data cannot be had, or are no longer those that the study began with."""
         try:
-            dataset = load_dataset(self.spec.data, data_dir=self.data_dir, scale=self.facts["scale"])
+            dataset = load_dataset(self.spec.data, data_dir=self.data_dir, scale=self.metadata["scale"])
         except DropstudyError:
             return None
-        if dataset.sha256 != self.facts["data_sha256"]:
+        if dataset.sha256 != self.metadata["data_sha256"]:
             return None
         return TestSet(dataset.x_test, dataset.y_test, dataset.classes, dataset.scale)
 
-    def finished(self, arm: str, shape: tuple[str, int]) -> list[Run]:
-        """An arm's finished runs of a shape, by seed."""
+    def finished(self, arm: str, condition: tuple[str, int]) -> list[Run]:
+        """An arm's finished runs of a condition, by seed."""
         keys = set(self.finals["key"])
-        chosen = [r for r in self.runs if r.arm.name == arm and _shape(r) == shape and r.key in keys]
+        chosen = [r for r in self.runs if r.arm.name == arm and _condition(r) == condition and r.key in keys]
         return sorted(chosen, key=lambda run: run.seed)
 
     def predictions(self, runs: list[Run]) -> dict[str, NDArray[Any]] | None:
@@ -241,12 +243,12 @@ class Source:
                 break
             weights = self._result("weights", run)  # a study may keep those of a few runs, or of none
             if weights is not None:
-                found.append((run, unpack_weights(weights, run.shape.widths)))
+                found.append((run, unpack_weights(weights, run.condition.widths)))
         return found
 
     @cached_property
     def _by_place(self) -> dict[tuple[str, str, int, int], Run]:
-        return {(run.arm.name, *_shape(run), run.seed): run for run in self.runs}
+        return {(run.arm.name, *_condition(run), run.seed): run for run in self.runs}
 
     def _result(self, what: str, run: Run) -> dict[str, NDArray[Any]] | None:
         """A run's weights, or its predictions, which are read once; None where they were not kept or cannot be used.
@@ -301,20 +303,20 @@ class Source:
     @property
     def fallback_note(self) -> str | None:
         """A sentence that says which data stand in for those wanted; None where none do."""
-        return STAND_IN if self.facts["fallback"] else None
+        return STAND_IN if self.metadata["fallback"] else None
 
     @property
     def subtitle(self) -> str:
         """The study and its data, for below the titles of figures."""
-        line = f"{plain_name(self.spec.name)}, data: {plain_name(self.facts['data'])}"
+        line = f"{plain_name(self.spec.name)}, data: {plain_name(self.metadata['data'])}"
         return f"{line} ({plain_name(self.fallback_note, 90)})" if self.fallback_note else line
 
     @property
     def about(self) -> str:
         """The study in a line: data, network, arms, seeds, and how many runs have finished."""
-        units = list(dict.fromkeys(run.shape.layers for run in self.runs))
+        units = list(dict.fromkeys(run.condition.layers for run in self.runs))
         parts = (
-            plain_name(self.facts["data"]),
+            plain_name(self.metadata["data"]),
             f"hidden units {'; '.join(units[:4])}{' and others' if len(units) > 4 else ''}",  # noqa: PLR2004
             counted(len(self.arms), "arm"),
             counted(len({run.seed for run in self.runs}), "seed"),
@@ -324,17 +326,17 @@ class Source:
         return " · ".join(parts)
 
 
-def read(folder: Path, *, data_dir: Path | None = None, mc: int = 0) -> Source:
-    """A study as its folder holds it now; arguments as for `Source`.
+def read(folder: Path, *, data_dir: Path | None = None, mc: int = 0) -> Snapshot:
+    """A study as its folder holds it now; arguments as for `Snapshot`.
 
     Raises:
         StoreError: there is no study, nothing has been recorded yet, or its database cannot be used.
     """
     with Store(folder) as store:
-        facts, standings, histories = store.meta, tuple(store.standings()), store.history_rows()
+        metadata, progress, histories = store.meta, tuple(store.progress()), store.history_rows()
         finals = {row["key"]: row for row in store.finals()}
         failures, files, digest = tuple(store.failures()), store.result_files(), store.digest
-    spec = folders.specification(facts)
+    spec = folders.specification(metadata)
     if spec is None:
         raise StoreError(
             str(folder),
@@ -353,21 +355,21 @@ def read(folder: Path, *, data_dir: Path | None = None, mc: int = 0) -> Source:
             **finals[run.key],
             "arm": run.arm.name,
             "rate": run.arm.rate,
-            "hidden": run.shape.layers,
-            "train_size": run.shape.train_size,
+            "hidden": run.condition.layers,
+            "train_size": run.condition.train_size,
         }
-        for run in (standing.run for standing in standings)
+        for run in (each.run for each in progress)
         if run.key in finals
     ]
     more = [name for name in next(iter(rows), {}) if name not in COLUMNS]
-    known = {name: value for name, value in facts.items() if name != folders.FILE_DUE}
+    known = {name: value for name, value in metadata.items() if name != folders.FILE_DUE}
     state = [version("dropstudy"), known, digest, [fresh.state for fresh in confirmations]]
-    return Source(
+    return Snapshot(
         folder,
         spec,
-        facts,
-        standings,
-        tidy((standing.run, histories.get(standing.run.key, ())) for standing in standings),
+        metadata,
+        progress,
+        tidy((each.run, histories.get(each.run.key, ())) for each in progress),
         pd.DataFrame(rows, columns=[*COLUMNS, *more]),
         failures,
         files,
@@ -378,8 +380,8 @@ def read(folder: Path, *, data_dir: Path | None = None, mc: int = 0) -> Source:
     )
 
 
-def _shape(run: Run) -> tuple[str, int]:
-    return run.shape.layers, run.shape.train_size
+def _condition(run: Run) -> tuple[str, int]:
+    return run.condition.layers, run.condition.train_size
 
 
 def _damage(error: StoreError) -> str:

@@ -9,6 +9,6 @@ import typer
 from dropstudy.core.streams import paragraphs
 
 
-def tell(text: str, *, err: bool = False) -> None:
+def echo(text: str, *, err: bool = False) -> None:
     """Print sentences to standard output, or to standard error."""
     typer.echo(paragraphs(text, sys.stderr if err else sys.stdout), err=err)

@@ -42,7 +42,7 @@ def main() -> None:
         hidden=[64],
         epochs=6,
         seeds=options.runs,
-        validation=300,
+        validation_split=300,
     ).run(listener=Silent())
     scores = 100 * study.finals().pivot_table(index="seed", columns="arm", values="test_accuracy")
     paired = (scores["dropout 0.5"] - scores["no dropout"]).to_numpy()

@@ -36,7 +36,7 @@ def source_of(folder, history, finals, arms, *, watches_test=True, **metadata):
     spec = replace(
         read_spec("notebook", {}),
         arms=tuple(arms),
-        validation="test" if watches_test else 10_000,
+        validation_split="test" if watches_test else 10_000,
         data="none",
     )
     condition = Condition(784, (512, 512), 10, 60_000, 128)
@@ -52,7 +52,7 @@ def source_of(folder, history, finals, arms, *, watches_test=True, **metadata):
             activation="relu",
             optimizer=spec.optimizer,
             epochs=20,
-            validation=spec.validation,
+            validation_split=spec.validation_split,
             precision="float32",
         )
         for arm, seed in history[["arm", "seed"]].drop_duplicates().itertuples(index=False)
@@ -88,6 +88,6 @@ def trained_at_once(monkeypatch, folder, **overrides):
         "epochs": 3,
         "rates": [0, 0.5],
         "seeds": 6,
-        "validation": 300,
+        "validation_split": 300,
     }
     return Study("notebook", out=folder, **(settings | overrides)).run(listener=Silent())

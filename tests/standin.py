@@ -40,7 +40,7 @@ def make_run(name="arm", *, seed=0, epochs=5, rate=0.0):
         activation="relu",
         optimizer=Optimizer(),
         epochs=epochs,
-        validation="test",
+        validation_split="test",
         precision="float32",
     )
 

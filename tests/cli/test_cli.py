@@ -111,7 +111,7 @@ def one_line_error(said, *words):
     return True
 
 
-STUDY_FILE = 'name = "mine"\ndata = "digits"\nhidden = [8]\nepochs = 1\nvalidation = "test"\n'
+STUDY_FILE = 'name = "mine"\ndata = "digits"\nhidden = [8]\nepochs = 1\nvalidation_split = "test"\n'
 
 
 def toml_text(text):
@@ -329,7 +329,7 @@ def test_a_report_that_was_not_written_is_written_by_the_next_run(say, tmp_path,
 @pytest.mark.usefixtures("unreported")
 def test_flags_say_what_fields_of_the_file_say(say):
     flags = (
-        "--data digits --rates 0,0.25 --seeds 3,4 --hidden 8,9 --epochs 1 --batch-size 64 --validation 0.25"
+        "--data digits --rates 0,0.25 --seeds 3,4 --hidden 8,9 --epochs 1 --batch-size 64 --validation-split 0.25"
         " --precision bfloat16 --activation tanh --scale 8 --workers 1 --out flags --quiet"
     )
     assert say("run", *flags.split()).code == 0
@@ -337,7 +337,7 @@ def test_flags_say_what_fields_of_the_file_say(say):
     assert [arm.rate for arm in spec.arms] == [0, 0.25]
     assert spec.seeds == (3, 4)
     assert spec.hidden == ((8, 9),)
-    assert (spec.epochs, spec.batch_size, spec.validation) == (1, 64, 0.25)
+    assert (spec.epochs, spec.batch_size, spec.validation_split) == (1, 64, 0.25)
     assert (spec.data, spec.precision, spec.activation, spec.scale) == ("digits", "bfloat16", "tanh", 8)
 
 
@@ -353,8 +353,8 @@ def test_seeds_are_a_count_or_a_list_and_a_comma_makes_a_list(say, text, seeds):
 )
 @pytest.mark.usefixtures("unreported")
 def test_validation_is_the_test_set_a_share_or_a_count(say, text, validation):
-    assert say("run", *TINY, "--validation", text, "--quiet").code == 0
-    assert read_spec("studies/notebook").validation == validation
+    assert say("run", *TINY, "--validation-split", text, "--quiet").code == 0
+    assert read_spec("studies/notebook").validation_split == validation
 
 
 @pytest.mark.usefixtures("unreported")
@@ -596,9 +596,9 @@ WRONG = [
     (("run", "--seeds", "20240101"), "a list of seeds"),
     (("run", "--epochs", "0"), "epochs"),
     (("run", "--batch-size", "-1"), "batch_size"),
-    (("run", "--validation", "1.5"), "validation"),
-    (("run", "--validation", "half"), "--validation"),
-    (("run", "--validation", "nan"), "validation"),
+    (("run", "--validation-split", "1.5"), "validation_split"),
+    (("run", "--validation-split", "half"), "--validation-split"),
+    (("run", "--validation-split", "nan"), "validation_split"),
     (("run", "--precision", "float64"), "precision"),
     (("run", "--data", "minst"), "Did you mean 'mnist'"),
     (("run", "--data", "no.npz"), "no.npz"),

@@ -46,14 +46,14 @@ def say(monkeypatch, capsys, tmp_path):
 
 
 def test_a_flag_given_several_times_is_several_networks_and_several_arms(say):
-    grid = "--hidden 8 --hidden 4,4 --train-sizes 200,all --validation 0.2 --validation-split fixed"
+    grid = "--hidden 8 --hidden 4,4 --train-sizes 200,all --validation-split 0.2 --fixed-validation"
     arms = "--arms rate=0 --arms rate=0.5,l2=0.001 --arms rate=0.5,noise=gaussian,name=mine"
     kept = "--keep-weights best --seeds 2 --epochs 1 --data digits --quiet"
     say("run", *f"{grid} {arms} {kept}".split())
     spec = read_spec("studies/notebook")
     assert spec.hidden == ((8,), (4, 4))
     assert spec.train_sizes == (200, "all")
-    assert (spec.validation_split, spec.keep_weights) == ("fixed", "best")
+    assert (spec.fixed_validation, spec.keep_weights) == (True, "best")
     assert [(arm.name, arm.rate, arm.l2, arm.noise) for arm in spec.arms] == [
         ("no dropout", 0, 0, "dropout"),
         ("dropout 0.5, l2 0.001", 0.5, 0.001, "dropout"),
@@ -73,7 +73,7 @@ def test_a_flag_given_several_times_is_several_networks_and_several_arms(say):
         (("--arms", "rat=0.5"), "Did you mean 'rate'?"),
         (("--arms", "rate=1"), "1, which drops every unit"),
         (("--arms", "rate=0", "--rates", "0"), "either rates or arms"),
-        (("--validation-split", "fixed"), 'validation = "test"'),
+        (("--fixed-validation",), 'validation_split = "test"'),
         (("--keep-weights", "best"), "nothing may be selected on the test set"),
         (("--keep-weights", "some"), "'all' or 'best' or 'none'"),
         (("--seeds", "0"), "a count from 1"),

@@ -179,7 +179,7 @@ def test_a_run_in_segments_is_the_run_in_one_to_the_bit(digits):
 @settings(max_examples=8, deadline=None)
 def test_a_run_may_be_cut_at_any_step_and_is_the_same_to_the_bit(cuts, best):
     digits = load_dataset("digits")
-    run = run_on(digits, rate=0.5, epochs=3, rows=1400, restore_best=best)  # 14 steps an epoch
+    run = run_on(digits, rate=0.5, epochs=3, rows=1400, restore_best_weights=best)  # 14 steps an epoch
     held = np.arange(1400, 1437, dtype=np.int32)
     whole = train_segment(segment_of(run, digits, validation=held))
     state, history, result = None, (), None
@@ -296,7 +296,7 @@ def held_out(digits, **changes):
 
 
 def test_the_best_epochs_weights_are_kept_and_tested(digits):
-    _, segment = held_out(digits, epochs=30, restore_best=True)
+    _, segment = held_out(digits, epochs=30, restore_best_weights=True)
     result = train_segment(segment)
     losses = [row.val_loss for row in result.history]
     best = int(np.argmin(losses)) + 1
@@ -313,7 +313,7 @@ def test_the_best_epochs_weights_are_kept_and_tested(digits):
 
 
 def test_patience_ends_a_run_as_keras_early_stopping_does(digits):
-    _, segment = held_out(digits, epochs=30, restore_best=True, patience=2)
+    _, segment = held_out(digits, epochs=30, restore_best_weights=True, patience=2)
     result = train_segment(segment)
     losses = [row.val_loss for row in result.history]
     assert len(losses) < 30
@@ -333,7 +333,9 @@ def test_patience_ends_a_run_as_keras_early_stopping_does(digits):
 
 @pytest.mark.slow
 def test_a_lane_that_stops_early_leaves_its_neighbours_alone(digits):
-    pairs = [held_out(digits, epochs=8, restore_best=True, patience=1, seed=seed) for seed in range(3)]
+    pairs = [
+        held_out(digits, epochs=8, restore_best_weights=True, patience=1, seed=seed) for seed in range(3)
+    ]
     alone = [train_segment(segment) for _, segment in pairs]
     together = train_group(tuple(segment for _, segment in pairs))
     assert len({len(result.history) for result in alone}) > 1, "all stop at once: nothing is tested"

@@ -252,7 +252,7 @@ def test_names_that_are_html_stay_text(browser, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "overrides", "count"),
     [
-        ("one", {"rates": [0], "seeds": 1, "epochs": 1, "validation": "test"}, 1),
+        ("one", {"rates": [0], "seeds": 1, "epochs": 1, "validation_split": "test"}, 1),
         ("many", {"rates": [i / 20 for i in range(10)], "seeds": 50, "epochs": 1}, 500),
     ],
 )

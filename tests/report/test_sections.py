@@ -127,7 +127,9 @@ def test_a_table_without_images_has_all_else(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(300, 5)).astype(np.float32), np.arange(300) % 3
     np.savez(tmp_path / "t.npz", x_train=x[:200], y_train=y[:200], x_test=x[200:], y_test=y[200:])
-    study = trained_at_once(monkeypatch, tmp_path / "x", data=str(tmp_path / "t.npz"), validation=50, seeds=2)
+    study = trained_at_once(
+        monkeypatch, tmp_path / "x", data=str(tmp_path / "t.npz"), validation_split=50, seeds=2
+    )
     parts, figures = made(study)
     assert {"confusion", "reliability", "active-units", "weight-norms"} <= set(figures)
     assert not [block for part in parts.values() for block in part.blocks if isinstance(block, Pictures)]

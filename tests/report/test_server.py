@@ -180,7 +180,7 @@ def test_the_page_in_the_browser_follows_the_study(tmp_path, monkeypatch):
         assert rows.count() == 4
         page.locator("#figure-gap .numbers > summary").click()
         made_up.instead_of_workers(monkeypatch)
-        settings = {"data": "digits", "hidden": [4], "epochs": 3, "rates": [0, 0.5], "validation": 300}
+        settings = {"data": "digits", "hidden": [4], "epochs": 3, "rates": [0, 0.5], "validation_split": 300}
         Study("notebook", out=study.folder, seeds=3, **settings).run(listener=Silent())
         until(page, "document.getElementById('live').textContent === 'All 6 runs have ended.'")
         draw_all(page)

@@ -86,15 +86,15 @@ def test_the_time_is_that_of_the_steps_and_of_what_is_measured_between_them(make
 
 @pytest.mark.parametrize("keep", ["all", "best", "none"])
 def test_the_disk_is_that_which_a_study_takes(make, keep):
-    study = make(seeds=6, validation=0.2, keep_weights=keep, hidden=[256, 256])
+    study = make(seeds=6, validation_split=0.2, keep_weights=keep, hidden=[256, 256])
     said = study.dry_run(executor=AtOnce()).disk
     study.run(executor=AtOnce(), listener=Silent())
     assert said == pytest.approx(sum(study.sizes().values()), rel=0.15)
 
 
-@pytest.mark.parametrize("restore_best", [False, True])
-def test_the_disk_meanwhile_is_that_of_the_checkpoints(make, monkeypatch, restore_best):
-    study = make(validation=0.2, hidden=[256, 256], restore_best=restore_best)
+@pytest.mark.parametrize("restore_best_weights", [False, True])
+def test_the_disk_meanwhile_is_that_of_the_checkpoints(make, monkeypatch, restore_best_weights):
+    study = make(validation_split=0.2, hidden=[256, 256], restore_best_weights=restore_best_weights)
     said = study.dry_run(executor=AtOnce(), workers=1).disk_meanwhile
     sizes = []
 

@@ -23,7 +23,7 @@ SETTINGS = {
     "train_sizes": [200, "all"],
     "epochs": 1,
     "seeds": 3,
-    "validation": 0.2,
+    "validation_split": 0.2,
 }
 
 
@@ -165,7 +165,7 @@ def test_a_study_that_some_seed_could_not_go_on_with_is_refused_whatever_its_see
     file, labels = tmp_path / "rare.npz", np.repeat([0, 1], [1000, 4])
     images = draws.integers(0, 17, (1004, 8, 8)).astype(np.uint8)
     np.savez(file, x_train=images, y_train=labels, x_test=images[-104:], y_test=labels[-104:])
-    asked = {"data": str(file), "batch_size": 32, "validation": 100, "hidden": [4], "seeds": [0, 3]}
+    asked = {"data": str(file), "batch_size": 32, "validation_split": 100, "hidden": [4], "seeds": [0, 3]}
     with pytest.raises(InvalidArgument, match="expected 114 examples or more, so that every class"):
         make(**asked, train_sizes=[113])
     assert not begun(tmp_path / "study")

@@ -20,7 +20,14 @@ from dropstudy.store.reader import RunProgress
 from dropstudy.store.store import Store
 from standin import AtOnce
 
-SETTINGS = {"data": "digits", "hidden": [8], "epochs": 2, "rates": [0, 0.5], "validation": 0.2, "seeds": 4}
+SETTINGS = {
+    "data": "digits",
+    "hidden": [8],
+    "epochs": 2,
+    "rates": [0, 0.5],
+    "validation_split": 0.2,
+    "seeds": 4,
+}
 
 
 @pytest.fixture
@@ -67,7 +74,7 @@ def test_the_best_of_each_arm_keeps_its_weights_and_every_run_its_numbers(make):
 
 @pytest.fixture
 def first_is_best(make, monkeypatch):
-    """Studies whose runs keep and test the weights of their first epoch, as `restore_best` does if it is better."""
+    """Studies whose runs test the weights of their first epoch, as `restore_best_weights` does where it is best."""
 
     def train(segment):
         result = made_up.train(segment)
@@ -79,7 +86,7 @@ def first_is_best(make, monkeypatch):
 
 @pytest.mark.parametrize("killed", [False, True], ids=["while it trains", "with the next run"])
 def test_runs_are_judged_by_the_epoch_whose_weights_they_have(first_is_best, monkeypatch, killed):
-    settings = {"keep_weights": "best", "restore_best": True}
+    settings = {"keep_weights": "best", "restore_best_weights": True}
     study = first_is_best(**settings, seeds=8)
     with monkeypatch.context() as patch:
         if killed:

@@ -21,9 +21,9 @@ STATUSES = ("planned", "running", "done", "diverged", "failed")
 CONDITIONS = (Condition(64, (8,), 10, 1437, 128), Condition(64, (4, 4), 10, 100, 64))
 
 
-def run_of(seed, arm="plain", condition=CONDITIONS[0], validation="test"):
+def run_of(seed, arm="plain", condition=CONDITIONS[0], validation_split="test"):
     key = f"{arm}/{condition.layers}/{seed}"
-    return Run(key, Arm(arm), condition, seed, "relu", Optimizer(), 5, validation, "float32")
+    return Run(key, Arm(arm), condition, seed, "relu", Optimizer(), 5, validation_split, "float32")
 
 
 def row_of(epoch, accuracy, seconds=0.1):
@@ -109,7 +109,7 @@ def test_one_accuracy_has_no_spread_and_none_is_a_dash():
 
 def test_accuracies_on_the_test_set_are_called_that():
     for validation, heading in (("test", "test accuracy (watched)"), (0.1, "validation accuracy")):
-        assert each.accuracy_heading([standing_of(run_of(0, validation=validation), "done")]) == heading
+        assert each.accuracy_heading([standing_of(run_of(0, validation_split=validation), "done")]) == heading
 
 
 # --- the live table ---

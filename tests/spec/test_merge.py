@@ -19,7 +19,7 @@ TABLE = {
     "hidden": [16],
     "epochs": 3,
     "seeds": 3,
-    "validation": 0.1,
+    "validation_split": 0.1,
     "precision": "float32",
 }
 
@@ -124,11 +124,11 @@ CHANGES = {
     "optimizer": Optimizer(learning_rate=0.123),
     "batch_size": 77,
     "epochs": 99,
-    "validation": 0.123,
-    "validation_split": "fixed",
+    "validation_split": 0.123,
+    "fixed_validation": True,
     "precision": "bfloat16",
     "scale": 16.0,
-    "restore_best": True,
+    "restore_best_weights": True,
     "patience": 5,
 }
 
@@ -139,8 +139,8 @@ def test_every_field_that_is_fixed_has_its_test():
 
 @pytest.mark.parametrize("field", CHANGES)
 def test_a_field_that_makes_runs_incomparable_is_refused_with_both_values(field):
-    stored = parse(restore_best=field == "patience")  # which patience asks for
-    asked = parse(**{"restore_best": stored.restore_best, field: CHANGES[field]})
+    stored = parse(restore_best_weights=field == "patience")  # which patience asks for
+    asked = parse(**{"restore_best_weights": stored.restore_best_weights, field: CHANGES[field]})
     (line,) = differences(stored, asked)
     assert (
         line == f"{field} is {getattr(stored, field)!r} in the study, {getattr(asked, field)!r} was asked for"
@@ -153,7 +153,7 @@ def test_a_field_that_makes_runs_incomparable_is_refused_with_both_values(field)
 
 
 def test_all_that_differs_is_named():
-    assert len(differences(parse(), parse(epochs=9, batch_size=3, validation=0.2, seeds=9))) == 3
+    assert len(differences(parse(), parse(epochs=9, batch_size=3, validation_split=0.2, seeds=9))) == 3
 
 
 def test_one_name_for_two_arms_and_two_names_for_one_are_refused():

@@ -26,7 +26,7 @@ SPEC = parse_spec(
         "epochs": 3,
         "batch_size": 100,
         "seeds": [4, 7],
-        "validation": "test",
+        "validation_split": "test",
     }
 )
 NAMES = st.text(string.printable, min_size=1, max_size=20)
@@ -70,7 +70,7 @@ def test_the_notebooks_network_has_the_parameters_and_steps_that_keras_counts(di
 
 
 def test_held_out_examples_are_not_trained_on(digits):
-    run = plan.plan_runs(replace(SPEC, validation=437), digits, "float32")[0]
+    run = plan.plan_runs(replace(SPEC, validation_split=437), digits, "float32")[0]
     assert run.condition.train_size == 1000
     assert run.condition.steps == 10
 
@@ -82,14 +82,14 @@ CHANGES = {
     "activation": "other",
     "batch_size": 99,
     "epochs": 4,
-    "validation": 0.1,
-    "validation_split": "fixed",
+    "validation_split": 0.1,
+    "fixed_validation": True,
     "train_sizes": (1000,),
-    "restore_best": True,
+    "restore_best_weights": True,
     "optimizer": Optimizer(learning_rate=0.002),
 }
 NO_PART_OF_A_KEY = {
-    "patience": "only with restore_best, see the test of both",
+    "patience": "only with restore_best_weights, see the test of both",
     "name": "a title",
     "data": "the digest of the content stands for it",
     "arms": "each run has its own",
@@ -150,7 +150,7 @@ def test_what_things_are_called_and_where_they_lie_does_not_change_a_key(digits,
 
 
 def test_patience_is_in_the_key_of_runs_that_may_stop_early(digits):
-    patient = replace(SPEC, validation=0.1, restore_best=True, patience=3)
+    patient = replace(SPEC, validation_split=0.1, restore_best_weights=True, patience=3)
     assert not set(keys(patient, digits)) & set(keys(replace(patient, patience=4), digits))
 
 
@@ -168,7 +168,7 @@ def test_arms_and_seeds_that_are_added_leave_the_keys_of_the_others(digits):
 
 def test_keys_of_before_there_were_grids_are_still_the_keys(digits):
     """A study that was begun then is finished now. Recomputed from the canonical form as docs/semantics.md has it."""
-    for run in plan.plan_runs(replace(SPEC, validation=0.1), digits, "float32"):
+    for run in plan.plan_runs(replace(SPEC, validation_split=0.1), digits, "float32"):
         settings = {name: value for name, value in asdict(run.arm).items() if name != "name"}
         canonical = {
             "semantics": plan.SEMANTICS,
@@ -237,7 +237,7 @@ def test_training_sizes_that_the_data_do_not_allow_are_refused(digits, sizes, sa
         plan.plan_runs(replace(SPEC, train_sizes=sizes), digits, "float32")
     assert refusal.value.subject == "train_sizes"
     with pytest.raises(InvalidArgument, match="1,000 training examples that validation leaves"):
-        plan.plan_runs(replace(SPEC, train_sizes=(1001,), validation=437), digits, "float32")
+        plan.plan_runs(replace(SPEC, train_sizes=(1001,), validation_split=437), digits, "float32")
 
 
 def test_a_batch_larger_than_the_smallest_training_size_is_refused(digits):
@@ -248,8 +248,8 @@ def test_a_batch_larger_than_the_smallest_training_size_is_refused(digits):
 @pytest.mark.parametrize("validation", [1437, 5000, 0.9999, 0.0001])
 def test_validation_data_that_leave_nothing_or_are_nothing_are_refused(digits, validation):
     with pytest.raises(InvalidArgument, match="1437 training examples") as refusal:
-        plan.plan_runs(replace(SPEC, validation=validation), digits, "float32")
-    assert refusal.value.subject == "validation"
+        plan.plan_runs(replace(SPEC, validation_split=validation), digits, "float32")
+    assert refusal.value.subject == "validation_split"
 
 
 def test_a_batch_may_be_as_large_as_the_training_data_and_no_larger(digits):
@@ -258,7 +258,7 @@ def test_a_batch_may_be_as_large_as_the_training_data_and_no_larger(digits):
         plan.plan_runs(replace(SPEC, batch_size=1438), digits, "float32")
     assert refusal.value.subject == "batch_size"
     with pytest.raises(InvalidArgument, match="at most the 1000"):
-        plan.plan_runs(replace(SPEC, batch_size=1001, validation=437), digits, "float32")
+        plan.plan_runs(replace(SPEC, batch_size=1001, validation_split=437), digits, "float32")
 
 
 @given(

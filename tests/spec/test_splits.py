@@ -57,7 +57,7 @@ def test_a_study_that_watches_the_test_set_trains_on_every_row():
 
 @pytest.mark.parametrize(("validation", "count"), [("test", 0), (0.1, 144), (1, 1), (1436, 1436), (0.5, 718)])
 def test_a_share_or_a_count_is_held_out(validation, count):
-    assert splits.validation_count(spec_of(validation=validation), 1437) == count
+    assert splits.validation_count(spec_of(validation_split=validation), 1437) == count
 
 
 # --- every class, whichever rows a seed draws ---
@@ -106,7 +106,7 @@ def test_each_bound_is_that_of_some_seed(counts, held_out):
 )
 def test_a_study_that_is_accepted_trains_every_class_with_any_seed(counts, held_out, size, seeds):
     labels = labels_of(counts)
-    spec = spec_of(validation=held_out or "test", train_sizes=[size])
+    spec = spec_of(validation_split=held_out or "test", train_sizes=[size])
     try:
         splits.check(spec, labels, names(counts))
     except InvalidArgument:
@@ -120,22 +120,22 @@ def test_a_study_that_is_accepted_trains_every_class_with_any_seed(counts, held_
 @pytest.mark.parametrize(
     ("counts", "fields", "said"),
     [
-        ([20, 20, 20], {"validation": 2}, "validation: expected 3 examples or more"),
+        ([20, 20, 20], {"validation_split": 2}, "validation_split: expected 3 examples or more"),
         (
             [20, 20, 20],
-            {"validation": 58},
+            {"validation_split": 58},
             "none of the 20 examples of class 'class 0'. Hold out 57 or fewer",
         ),
         (
             [200, 200, 2],
-            {"validation": 0.8},
+            {"validation_split": 0.8},
             "none of the 2 examples of class 'class 2'. Hold out 201 or fewer",
         ),
-        ([30, 1], {"validation": 10}, "received 1 example of class 'class 1'"),
-        ([1000, 4], {"validation": 100, "train_sizes": [113]}, "expected 114 examples or more"),
+        ([30, 1], {"validation_split": 10}, "received 1 example of class 'class 1'"),
+        ([1000, 4], {"validation_split": 100, "train_sizes": [113]}, "expected 114 examples or more"),
         (
             [95, 5],
-            {"validation": "test", "train_sizes": [10]},
+            {"validation_split": "test", "train_sizes": [10]},
             "received 10, of 100 with 5 examples of class",
         ),
     ],
@@ -152,19 +152,19 @@ def test_a_class_that_some_seed_would_not_train_on_is_refused_by_name_whatever_t
 
 def test_what_the_refusal_says_to_do_is_accepted():
     labels = labels_of([200, 200, 2])
-    splits.check(spec_of(validation=201), labels, "abc")
-    splits.check(spec_of(validation=100, train_sizes=[114]), labels_of([1000, 4]), "ab")
+    splits.check(spec_of(validation_split=201), labels, "abc")
+    splits.check(spec_of(validation_split=100, train_sizes=[114]), labels_of([1000, 4]), "ab")
 
 
 def test_a_class_that_validation_data_lack_is_named_with_its_count_and_what_to_do():
     labels = labels_of([200, 200, 2])
-    (said,) = splits.absent(spec_of(validation=0.2), labels, "abc")
+    (said,) = splits.absent(spec_of(validation_split=0.2), labels, "abc")
     assert "with any seed, none of the 80 examples held out is of class 'c' (2 of 402 training" in said
     held = [splits.split(labels, 80, seed)[1] for seed in range(9)]
     assert not any(2 in labels[rows] for rows in held)
-    assert "--validation 201" in said
-    assert splits.absent(spec_of(validation=201), labels, "abc") == []
-    assert splits.absent(spec_of(validation="test"), labels, "abc") == []
+    assert "--validation-split 201" in said
+    assert splits.absent(spec_of(validation_split=201), labels, "abc") == []
+    assert splits.absent(spec_of(validation_split="test"), labels, "abc") == []
 
 
 # --- nested subsets ---

@@ -27,7 +27,7 @@ from dropstudy.spec.study_file import (
 )
 from dropstudy.store import directory
 
-MINIMAL = {"name": "mine", "rates": [0, 0.5], "hidden": [16], "epochs": 3, "validation": 0.1}
+MINIMAL = {"name": "mine", "rates": [0, 0.5], "hidden": [16], "epochs": 3, "validation_split": 0.1}
 
 
 def parse(**changes):
@@ -59,7 +59,7 @@ def test_what_a_file_leaves_out_is_as_keras_has_it():
         batch_size=128,
         epochs=3,
         seeds=(0,),
-        validation=0.1,
+        validation_split=0.1,
         precision="auto",
     )
 
@@ -76,7 +76,7 @@ def test_what_a_file_leaves_out_is_as_keras_has_it():
         ("train_sizes", [100, "all"], (100, "all")),
         ("train_sizes", 100, (100,)),
         ("train_sizes", "all", ("all",)),
-        ("validation_split", "fixed", "fixed"),
+        ("fixed_validation", True, True),
         ("keep_weights", "best", "best"),
         ("hidden", (32,), ((32,),)),
         ("batch_size", 1, 1),
@@ -86,10 +86,10 @@ def test_what_a_file_leaves_out_is_as_keras_has_it():
         ("seeds", [7], (7,)),
         ("seeds", range(2, 5), (2, 3, 4)),
         ("seeds", [MAX_SEED, 0], (MAX_SEED, 0)),
-        ("validation", "test", "test"),
-        ("validation", 0.25, 0.25),
-        ("validation", 1, 1),
-        ("validation", 10_000, 10_000),
+        ("validation_split", "test", "test"),
+        ("validation_split", 0.25, 0.25),
+        ("validation_split", 1, 1),
+        ("validation_split", 10_000, 10_000),
         ("precision", "bfloat16", "bfloat16"),
         ("scale", "auto", "auto"),
         ("scale", 16, 16.0),
@@ -202,8 +202,8 @@ WRONG = [
     ("train_sizes", ["half"]),
     ("train_sizes", [10, 10]),
     ("train_sizes", ["all", "all"]),
-    ("validation_split", "once"),
-    ("validation_split", 1),
+    ("fixed_validation", "fixed"),
+    ("fixed_validation", 1),
     ("keep_weights", "some"),
     ("keep_weights", True),
     ("activation", "swish"),
@@ -231,16 +231,16 @@ WRONG = [
     ("seeds", [MAX_SEED + 1]),
     ("seeds", [True]),
     ("seeds", MOST_SEEDS + 1),
-    ("validation", 0),
-    ("validation", 0.0),
-    ("validation", 1.0),
-    ("validation", -0.1),
-    ("validation", -5),
-    ("validation", math.nan),
-    ("validation", math.inf),
-    ("validation", True),
-    ("validation", "val"),
-    ("validation", [0.1]),
+    ("validation_split", 0),
+    ("validation_split", 0.0),
+    ("validation_split", 1.0),
+    ("validation_split", -0.1),
+    ("validation_split", -5),
+    ("validation_split", math.nan),
+    ("validation_split", math.inf),
+    ("validation_split", True),
+    ("validation_split", "val"),
+    ("validation_split", [0.1]),
     ("precision", "float16"),
     ("precision", 32),
     ("scale", 0),
@@ -387,7 +387,7 @@ def test_rates_and_arms_together_are_refused():
         parse(arms=[{"rate": 0}])
 
 
-@pytest.mark.parametrize("field", ["name", "hidden", "epochs", "validation"])
+@pytest.mark.parametrize("field", ["name", "hidden", "epochs", "validation_split"])
 def test_a_field_without_a_default_is_asked_for(field):
     with pytest.raises(InvalidArgument, match="received none") as refusal:
         parse_spec({name: value for name, value in MINIMAL.items() if name != field})
@@ -395,7 +395,7 @@ def test_a_field_without_a_default_is_asked_for(field):
 
 
 def test_a_study_file_without_a_name_has_the_files(tmp_path):
-    path = study_file(tmp_path, "rates = [0, 0.5]\nhidden = [16]\nepochs = 3\nvalidation = 0.1\n")
+    path = study_file(tmp_path, "rates = [0, 0.5]\nhidden = [16]\nepochs = 3\nvalidation_split = 0.1\n")
     assert read_spec(path).name == "mine"
     assert read_spec(path, {"name": "yours"}).name == "yours"
 
@@ -407,7 +407,7 @@ def test_without_rates_arms_are_asked_for():
 
 # --- files, folders and presets ---
 
-MINIMAL_FILE = 'name = "mine"\nrates = [0, 0.5]\nhidden = [16]\nepochs = 3\nvalidation = "test"\n'
+MINIMAL_FILE = 'name = "mine"\nrates = [0, 0.5]\nhidden = [16]\nepochs = 3\nvalidation_split = "test"\n'
 
 
 def test_a_file_a_folder_and_the_file_in_it_are_the_same_study(tmp_path):
@@ -598,10 +598,10 @@ def specs(draw):
         batch_size=draw(count),
         epochs=draw(count),
         seeds=tuple(draw(st.lists(st.integers(0, MAX_SEED), min_size=1, max_size=5, unique=True))),
-        validation=validation,
+        validation_split=validation,
         precision=draw(st.sampled_from(["auto", "float32", "bfloat16"])),
         train_sizes=tuple(draw(st.lists(count | st.just("all"), min_size=1, max_size=4, unique=True))),
-        validation_split="per-seed" if watched else draw(st.sampled_from(["per-seed", "fixed"])),
+        fixed_validation=not watched and draw(st.booleans()),
         keep_weights=draw(st.sampled_from(["all", "none"] if watched else ["all", "best", "none"])),
     )
 
@@ -624,12 +624,12 @@ def test_records_and_tables_say_the_same(spec):
     assert parse_spec(asdict(spec)) == spec
 
 
-@pytest.mark.parametrize(("field", "value"), [("validation_split", "fixed"), ("keep_weights", "best")])
+@pytest.mark.parametrize(("field", "value"), [("fixed_validation", True), ("keep_weights", "best")])
 def test_what_needs_validation_data_is_refused_where_the_test_set_is_watched(field, value):
-    with pytest.raises(InvalidArgument, match='validation = "test"') as refusal:
-        parse(validation="test", **{field: value})
+    with pytest.raises(InvalidArgument, match='validation_split = "test"') as refusal:
+        parse(validation_split="test", **{field: value})
     assert refusal.value.subject == field
-    assert getattr(parse(validation=0.1, **{field: value}), field) == value
+    assert getattr(parse(validation_split=0.1, **{field: value}), field) == value
 
 
 # --- presets ---
@@ -654,7 +654,7 @@ def test_the_notebook_preset_is_the_notebook():
     assert spec.optimizer == Optimizer()
     assert spec.watches_test
     assert spec.data is None
-    assert not replace(spec, validation=0.1).watches_test
+    assert not replace(spec, validation_split=0.1).watches_test
 
 
 # The best epoch
@@ -664,27 +664,30 @@ def test_the_notebook_preset_is_the_notebook():
     ("given", "best", "patience"),
     [
         ({}, False, 0),
-        ({"restore_best": True}, True, 0),
+        ({"restore_best_weights": True}, True, 0),
         ({"patience": 3}, True, 3),
-        ({"restore_best": True, "patience": 3}, True, 3),
+        ({"restore_best_weights": True, "patience": 3}, True, 3),
     ],
 )
 def test_patience_brings_the_best_epoch_with_it(given, best, patience):
-    spec = parse_spec({**MINIMAL, **given, "validation": 0.1})
-    assert (spec.restore_best, spec.patience) == (best, patience)
+    spec = parse_spec({**MINIMAL, **given, "validation_split": 0.1})
+    assert (spec.restore_best_weights, spec.patience) == (best, patience)
 
 
 @pytest.mark.parametrize(
     ("given", "named"),
     [
-        ({"restore_best": True, "validation": "test"}, "restore_best.*held out.*look too good"),
-        ({"patience": 2, "validation": "test"}, "patience.*held out.*look too good"),
         (
-            {"patience": 2, "restore_best": False, "validation": 0.1},
-            "restore_best.*patience asks for it.*Add --restore-best.*--validation 0.1",
+            {"restore_best_weights": True, "validation_split": "test"},
+            "restore_best_weights.*held out.*look too good",
         ),
-        ({"patience": -1, "validation": 0.1}, "patience"),
-        ({"restore_best": "yes", "validation": 0.1}, "restore_best.*true or false"),
+        ({"patience": 2, "validation_split": "test"}, "patience.*held out.*look too good"),
+        (
+            {"patience": 2, "restore_best_weights": False, "validation_split": 0.1},
+            "restore_best_weights.*patience asks for it.*Add --restore-best-weights.*--validation-split 0.1",
+        ),
+        ({"patience": -1, "validation_split": 0.1}, "patience"),
+        ({"restore_best_weights": "yes", "validation_split": 0.1}, "restore_best_weights.*true or false"),
     ],
 )
 def test_an_epoch_is_not_chosen_on_the_test_set(given, named):

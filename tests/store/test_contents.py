@@ -18,7 +18,14 @@ from dropstudy.store.contents import run_of
 from dropstudy.store.store import DATABASE, Store
 from standin import AtOnce
 
-SETTINGS = {"data": "digits", "hidden": [8], "epochs": 2, "rates": [0, 0.5], "validation": 0.2, "seeds": 2}
+SETTINGS = {
+    "data": "digits",
+    "hidden": [8],
+    "epochs": 2,
+    "rates": [0, 0.5],
+    "validation_split": 0.2,
+    "seeds": 2,
+}
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +134,8 @@ def test_a_run_under_another_runs_key_is_refused(folder):
 
 
 @pytest.mark.parametrize(
-    "part", [{"seed": 7}, {"epochs": 3}, {"validation": "test"}, {"precision": "bfloat16"}, {"patience": 1}]
+    "part",
+    [{"seed": 7}, {"epochs": 3}, {"validation_split": "test"}, {"precision": "bfloat16"}, {"patience": 1}],
 )
 def test_a_run_with_other_settings_than_its_key_is_refused(folder, part):
     (text,), *_ = ask(folder, "SELECT specification FROM run")

@@ -73,8 +73,8 @@ def checkpoint(store, run=RUN):
 def test_runs_come_back_as_they_were_planned(store):
     runs = (
         RUN,
-        replace(make_run("Übung 'x' \"y\"", rate=0.25), validation=0.1),
-        replace(make_run(seed=2**40), validation=7, precision="bfloat16"),
+        replace(make_run("Übung 'x' \"y\"", rate=0.25), validation_split=0.1),
+        replace(make_run(seed=2**40), validation_split=7, precision="bfloat16"),
     )
     store.begin({}, runs)
     assert store.runs() == runs

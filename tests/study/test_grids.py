@@ -156,7 +156,7 @@ def test_growth_that_the_data_do_not_allow_changes_nothing(make):
 
 
 def test_rows_of_a_smaller_size_are_among_those_of_a_larger_one_and_none_is_held_out(make):
-    watching = trained_by(make(train_sizes=[100, 400, "all"], validation=200, seeds=2))
+    watching = trained_by(make(train_sizes=[100, 400, "all"], validation_split=200, seeds=2))
     rows = {(s.run.seed, s.run.condition.train_size): s for s in watching.segments}
     for seed in (0, 1):
         small, middle, large = (set(rows[seed, size].train_index) for size in (100, 400, 1237))
@@ -168,11 +168,11 @@ def test_rows_of_a_smaller_size_are_among_those_of_a_larger_one_and_none_is_held
             assert not set(held) & large
 
 
-@pytest.mark.parametrize(("split", "alike"), [("per-seed", False), ("fixed", True)])
-def test_validation_examples_are_drawn_for_each_seed_or_once_for_all(make, split, alike):
-    watching = trained_by(make(validation=0.1, validation_split=split, seeds=2))
+@pytest.mark.parametrize("fixed", [False, True])
+def test_validation_examples_are_drawn_for_each_seed_or_once_for_all(make, fixed):
+    watching = trained_by(make(validation_split=0.1, fixed_validation=fixed, seeds=2))
     held = {s.run.seed: s.validation_index for s in watching.segments}
-    assert np.array_equal(held[0], held[1]) is alike
+    assert np.array_equal(held[0], held[1]) is fixed
 
 
 # --- what is said of it ---

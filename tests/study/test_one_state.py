@@ -63,7 +63,7 @@ def studies(draw):
         "batch_size": 16,
         "precision": "float32",
         "seeds": draw(st.integers(1, 9)),
-        "validation": draw(st.sampled_from(["test", 8])),
+        "validation_split": draw(st.sampled_from(["test", 8])),
         "margin": draw(st.sampled_from([None, 0.01, 5.0])),
     }
     return {

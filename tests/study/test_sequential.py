@@ -154,7 +154,7 @@ def learning(monkeypatch):
 
 def small(where, **more):
     """A small study on the digits, with validation data."""
-    settings = {"rates": [0, 0.5], "validation": 300, "hidden": [4], **more}
+    settings = {"rates": [0, 0.5], "validation_split": 300, "hidden": [4], **more}
     return Study("notebook", out=where, data="digits", epochs=2, **settings)
 
 
@@ -306,7 +306,7 @@ def test_the_only_arm_is_confirmed_whether_it_was_chosen_or_the_baseline(
     tmp_path, learning, effect, validation
 ):
     learning(effect=effect)
-    verdict = small(tmp_path / "s", rates=[0, 0.5], seeds=6, validation=validation).run().confirm()
+    verdict = small(tmp_path / "s", rates=[0, 0.5], seeds=6, validation_split=validation).run().confirm()
     (fresh,) = verdict.confirmations
     assert [comparison.arm for comparison in fresh.conditions[0].comparisons] == ["dropout 0.5"]
     assert "onfirmed on 6 fresh seeds" in verdict.headline
@@ -317,7 +317,7 @@ def test_what_was_not_chosen_is_not_confirmed(tmp_path, learning):
     study = small(tmp_path / "s", rates=[0, 0.2, 0.5], seeds=6).run()
     with pytest.raises(InvalidArgument, match="chose the baseline"):
         study.confirm()
-    watched = small(tmp_path / "t", rates=[0, 0.2, 0.5], seeds=6, validation="test").run()
+    watched = small(tmp_path / "t", rates=[0, 0.2, 0.5], seeds=6, validation_split="test").run()
     with pytest.raises(InvalidArgument, match="watched the test set"):
         watched.confirm()
     with pytest.raises(InvalidArgument, match="fewer than 6 paired seeds"):

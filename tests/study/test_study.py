@@ -359,7 +359,7 @@ def test_a_finished_study_loads_nothing_trains_nothing_prints_nothing_and_writes
         ({"epochs": 9}, "epochs is 3 in the study, 9 was asked for"),
         ({"batch_size": 64, "seeds": 2}, "batch_size is 128 in the study, 64 was asked for"),
         (
-            {"validation": 0.2, "activation": "tanh"},
+            {"validation_split": 0.2, "activation": "tanh"},
             "activation is 'relu' in the study, 'tanh' was asked for; valid",
         ),
     ],
@@ -457,7 +457,7 @@ def test_rows_held_out_are_the_same_in_every_arm_of_a_seed_and_others_in_another
             segments.extend(group)
             return super().submit(fn, group)
 
-    quick(validation=100, seeds=[3, 8], epochs=1).run(executor=Watching(), listener=Silent())
+    quick(validation_split=100, seeds=[3, 8], epochs=1).run(executor=Watching(), listener=Silent())
     rows = {(s.run.seed, s.run.arm.name): (s.train_index, s.validation_index) for s in segments}
     assert len(rows) == 4
     for seed in (3, 8):
@@ -670,7 +670,12 @@ def _quietly(*command):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"batch_size": 5000}, {"validation": 5}, {"validation": 1430, "batch_size": 1}, {"validation": 2000}],
+    [
+        {"batch_size": 5000},
+        {"validation_split": 5},
+        {"validation_split": 1430, "batch_size": 1},
+        {"validation_split": 2000},
+    ],
 )
 def test_what_the_data_do_not_allow_is_refused_and_nothing_is_begun(quick, wrong):
     asked = quick(**wrong)

@@ -48,7 +48,7 @@ def assess(
         spec.arms,
         watches_test=spec.watches_test,
         margin=margin_of(spec),
-        protocol="best" if spec.restore_best or spec.patience else "final",
+        protocol="best" if spec.restore_best_weights or spec.patience else "final",
         looks=looks(metadata),
         most_seeds=metadata.get(UNTIL_DECIDED),
         outcomes=outcomes,

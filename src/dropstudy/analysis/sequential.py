@@ -89,7 +89,7 @@ def refuse_to_confirm(spec: StudySpec, *, adds_seeds: bool) -> None:
             "confirm",
             expected="validation data apart from the test set, to choose an arm on, or one arm beside the baseline",
             received=f"{choices} arms beside the baseline, and the test set watched every epoch",
-            next_step="Hold out training examples: --validation 0.1.",
+            next_step="Hold out training examples: --validation-split 0.1.",
         )
     if len(spec.seeds) < FEWEST and not adds_seeds:
         raise InvalidArgument(

@@ -127,7 +127,7 @@ def most_seeds(given: int | None, *, until_decided: bool) -> int | None:
     return None
 
 
-def validation(text: str | None) -> str | float | int | None:
+def validation_split(text: str | None) -> str | float | int | None:
     """`test`, a share or a count of the training examples."""
     if text is None or text == "test":
         return text
@@ -135,5 +135,7 @@ def validation(text: str | None) -> str | float | int | None:
         return int(text) if text.lstrip("+-").isdecimal() else float(text)
     except ValueError as error:
         raise InvalidArgument(
-            "--validation", expected="test, a share such as 0.1 or a count such as 10000", received=repr(text)
+            "--validation-split",
+            expected="test, a share such as 0.1 or a count such as 10000",
+            received=repr(text),
         ) from error

@@ -57,14 +57,14 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training data.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Examples per step.")] = None,
-    validation: Annotated[
+    validation_split: Annotated[
         str | None, typer.Option(help="Training examples held out, a share or a count; or test.")
     ] = None,
-    validation_split: Annotated[
-        str | None, typer.Option(help="per-seed, or fixed for the same held out examples in all seeds.")
+    fixed_validation: Annotated[
+        bool | None, typer.Option(help="Hold out the same examples for every seed.", show_default=False)
     ] = None,
     precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")] = None,
-    restore_best: Annotated[
+    restore_best_weights: Annotated[
         bool | None,
         typer.Option(
             help="Test the epoch of lowest validation loss instead of the last.", show_default=False
@@ -125,10 +125,10 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
         activation=activation,
         epochs=epochs,
         batch_size=batch_size,
-        validation=options.validation(validation),
-        validation_split=validation_split,
+        validation_split=options.validation_split(validation_split),
+        fixed_validation=fixed_validation,
         precision=precision,
-        restore_best=restore_best,
+        restore_best_weights=restore_best_weights,
         patience=patience,
         keep_weights=keep_weights,
         margin=margin,

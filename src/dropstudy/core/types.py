@@ -22,7 +22,6 @@ Activation = Literal["relu", "tanh", "sigmoid"]
 Noise = Literal["dropout", "gaussian"]
 Schedule = Literal["constant", "early", "late", "ramp", "curriculum"]
 OptimizerName = Literal["adam", "sgd"]
-ValidationSplit = Literal["per-seed", "fixed"]
 KeepWeights = Literal["all", "best", "none"]
 
 MARGIN = 0.1
@@ -185,16 +184,16 @@ class StudySpec:
         batch_size: examples per step.
         epochs: passes over the training examples.
         seeds: one replicate each.
-        validation: `"test"` to watch the test set, else the share (below 1) or count of training examples
+        validation_split: `"test"` to watch the test set, else the share (below 1) or count of training examples
             held out.
         precision: of the matrix products.
         train_sizes: examples trained on, by count, or `"all"` that validation leaves. A seed's smaller size is
             contained in its larger ones; all are stratified by class.
-        validation_split: `"per-seed"`, or `"fixed"` to hold out the same examples for every seed.
+        fixed_validation: hold out the same examples for every seed.
         keep_weights: whose weights stay on disk: those of `"all"` runs, of the `"best"` of each arm and shape, or of
             `"none"`. No part of what is trained.
-        restore_best: keep and test the weights of the epoch of lowest validation loss, as Keras' EarlyStopping with
-            `restore_best_weights`, in place of the last epoch's.
+        restore_best_weights: keep and test the weights of the epoch of lowest validation loss in place of the last
+            epoch's, as Keras' EarlyStopping does.
         patience: epochs without a lower validation loss after which a run ends; 0 for never.
         margin: differences of test accuracy within ±margin do not matter, in percentage points; None while it is left
             open, for what the study has, or `MARGIN`. No part of what is trained.
@@ -210,12 +209,12 @@ class StudySpec:
     batch_size: int
     epochs: int
     seeds: tuple[int, ...]
-    validation: Literal["test"] | float | int
+    validation_split: Literal["test"] | float | int
     precision: Precision
     train_sizes: tuple[int | Literal["all"], ...] = ("all",)
-    validation_split: ValidationSplit = "per-seed"
+    fixed_validation: bool = False
     keep_weights: KeepWeights = "all"
-    restore_best: bool = False
+    restore_best_weights: bool = False
     patience: int = 0
     margin: float | None = None
     scale: float | Literal["auto"] = "auto"
@@ -223,7 +222,7 @@ class StudySpec:
     @property
     def watches_test(self) -> bool:
         """True where the test set is looked at every epoch, so that nothing may be selected on it."""
-        return self.validation == "test"
+        return self.validation_split == "test"
 
 
 @dataclass(frozen=True)
@@ -237,9 +236,9 @@ class Run:
     activation: Activation
     optimizer: Optimizer
     epochs: int
-    validation: Literal["test"] | float | int
+    validation_split: Literal["test"] | float | int
     precision: Literal["float32", "bfloat16"]
-    restore_best: bool = False
+    restore_best_weights: bool = False
     patience: int = 0
 
     @property
@@ -285,7 +284,7 @@ class FinalMetrics:
     """Final metrics of a run, measured once, at its end, in float32: the only evaluation on the test set.
 
     Args:
-        epoch: whose weights these are, from 1: the last, or with `restore_best` that of lowest validation loss.
+        epoch: whose weights these are, from 1: the last, or with `restore_best_weights` that of lowest validation loss.
         clean_loss: mean cross-entropy on all training examples, noise off, in nats.
         clean_accuracy: share of them classified correctly.
         noisy_loss: the same with noise on, as in training, but with weights that stand still.

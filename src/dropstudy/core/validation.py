@@ -73,6 +73,13 @@ def choice(subject: str, value: object, choices: tuple[Any, ...]) -> Any:
     return value
 
 
+def boolean(subject: str, value: object) -> bool:
+    """True or false."""
+    if not isinstance(value, bool):
+        raise InvalidArgument(subject, expected="true or false", received=shown(value))
+    return value
+
+
 def integer(subject: str, value: object, lowest: int, highest: int, expected: str) -> int:
     """A whole number between bounds."""
     # Integral and Real, since NumPy's numbers are those too.

@@ -170,8 +170,8 @@ def _load_npz(path: Path, scale: Scale) -> Dataset:
             str(path),
             expected=f"{', '.join(_NPZ_KEYS)}: validation examples are held out of x_train",
             received=f"{', '.join(validation)} too, which would go unused",
-            next_step="Append them to x_train and y_train and run with --validation and their number, which holds out "
-            "as many, drawn at random; or leave them out of the file.",
+            next_step="Append them to x_train and y_train and run with --validation-split and their number, which "
+            "holds out as many, drawn at random; or leave them out of the file.",
         )
     arrays: dict[str, Any] = read_npz(path, _NPZ_KEYS, partial(_check_headers, path))
     dataset = make_dataset(name=path.name, source=str(path), scale=scale, **arrays)

@@ -103,7 +103,7 @@ class DryRun:
     @property
     def disk_meanwhile(self) -> int:
         """Bytes of checkpoints that it takes besides while it runs, about."""
-        copies = _STATE + self.spec.restore_best  # the weights of the best epoch so far
+        copies = _STATE + self.spec.restore_best_weights  # the weights of the best epoch so far
         groups = sorted(
             (sum(4 * copies * run.condition.parameters for run in group) for group in self.groups),
             reverse=True,

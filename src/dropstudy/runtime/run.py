@@ -110,7 +110,7 @@ def rows_of(spec: StudySpec, dataset: Dataset) -> Split:
 
     @lru_cache(maxsize=64)
     def parted(seed: int) -> tuple[NDArray[np.int32], NDArray[np.int32] | None]:
-        return splits.split(labels, held_out, splits.FIXED_SEED if spec.validation_split == "fixed" else seed)
+        return splits.split(labels, held_out, splits.FIXED_SEED if spec.fixed_validation else seed)
 
     def rows(run: Run) -> tuple[NDArray[np.int32], NDArray[np.int32] | None]:
         train, held = parted(run.seed)

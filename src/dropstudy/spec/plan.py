@@ -43,9 +43,9 @@ def plan_runs(
             activation=spec.activation,
             optimizer=spec.optimizer,
             epochs=spec.epochs,
-            validation=spec.validation,
+            validation_split=spec.validation_split,
             precision=precision,
-            restore_best=spec.restore_best,
+            restore_best_weights=spec.restore_best_weights,
             patience=spec.patience,
         )
         for seed in spec.seeds
@@ -84,7 +84,7 @@ def groups(runs: Iterable[Run], lanes: int) -> list[tuple[Run, ...]]:
     """
     alike: dict[object, list[Run]] = {}
     for run in runs:
-        stop = (run.epochs, run.restore_best, run.patience)
+        stop = (run.epochs, run.restore_best_weights, run.patience)
         program = (run.condition, run.activation, run.optimizer.name, run.precision, stop)
         alike.setdefault(program, []).append(run)
     made = [
@@ -131,12 +131,14 @@ def run_key(
         "arm": settings,
         "optimizer": asdict(spec.optimizer),
         "epochs": spec.epochs,
-        "validation": spec.validation,
+        "validation": spec.validation_split,
         "seed": seed,
         "precision": precision,
     }
-    if spec.validation_split != "per-seed":  # said only where it is not as usual: keys of before stay
-        canonical["validation_split"] = spec.validation_split
-    if spec.restore_best:  # likewise
+    # Names and values in here stay as they are when a field is renamed: another text is another key. What has its
+    # default is left out, so that a field can be added without new keys for the runs there are.
+    if spec.fixed_validation:
+        canonical["validation_split"] = "fixed"
+    if spec.restore_best_weights:
         canonical["restore_best"] = {"patience": spec.patience}
     return hashlib.sha256(json.dumps(canonical, sort_keys=True).encode()).hexdigest()

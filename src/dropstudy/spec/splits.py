@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dropstudy.core.types import StudySpec
 
 FIXED_SEED = 0
-"""Seed of the split that all seeds share where the validation split is fixed."""
+"""Seed of the split that all seeds share of a study with `fixed_validation`."""
 
 _NAMED = 3  # classes
 
@@ -52,13 +52,13 @@ def training_sizes(spec: StudySpec, n: int) -> tuple[int, ...]:
 
 def validation_count(spec: StudySpec, n: int) -> int:
     """Training examples held out for validation, of n; 0 where the study watches the test set."""
-    if spec.validation == "test":
+    if spec.validation_split == "test":
         return 0
-    share_or_count = spec.validation
+    share_or_count = spec.validation_split
     count = round(share_or_count * n) if isinstance(share_or_count, float) else share_or_count
     if not 0 < count < n:
         raise InvalidArgument(
-            "validation",
+            "validation_split",
             expected=f"fewer than the {n} training examples, and at least one",
             received=str(count) if share_or_count == count else f"{share_or_count}, that is {count}",
         )
@@ -86,14 +86,14 @@ def check(spec: StudySpec, labels: NDArray[np.int64], classes: Sequence[str]) ->
     rare = f"{counted(int(counts[rarest]), 'example')} of class {classes[rarest]!r}"
     if held_out and counts[present].min() == 1:
         raise InvalidArgument(
-            "validation",
+            "validation_split",
             expected="two training examples or more of each class, to hold some out",
             received=f"1 example of class {classes[int(np.flatnonzero(counts == 1)[0])]!r}",
             next_step="Add examples of that class, or take it out of the data.",
         )
     if 0 < held_out < len(present):
         raise InvalidArgument(
-            "validation",
+            "validation_split",
             expected=f"{len(present)} examples or more, as many as there are classes",
             received=str(held_out),
             next_step="Hold out more.",
@@ -101,7 +101,7 @@ def check(spec: StudySpec, labels: NDArray[np.int64], classes: Sequence[str]) ->
     if not low[rarest]:
         most = n - -(-n // int(counts[rarest]))
         raise InvalidArgument(
-            "validation",
+            "validation_split",
             expected="training examples of every class, whichever rows a seed draws",
             received=f"{held_out:,} of {n:,} held out, which may leave none of the {rare}",
             next_step=f"Hold out {most:,} or fewer.",
@@ -135,7 +135,7 @@ def absent(spec: StudySpec, labels: NDArray[np.int64], classes: Sequence[str]) -
     said = (
         f"Validation data lack {what}: with {when}, none of the {held_out:,} examples held out is of class "
         f"{', '.join(named)}. Validation accuracy says nothing of such a class. "
-        f"With {enough:,} held out (--validation {enough}) every class is there."
+        f"With {enough:,} held out (--validation-split {enough}) every class is there."
     )
     return [said]
 

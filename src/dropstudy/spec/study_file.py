@@ -19,7 +19,7 @@ import tomli_w
 
 from dropstudy.core import validation as values
 from dropstudy.core.atomic import at_home
-from dropstudy.core.types import Activation, KeepWeights, Precision, StudySpec, ValidationSplit
+from dropstudy.core.types import Activation, KeepWeights, Precision, StudySpec
 from dropstudy.errors import InvalidArgument
 from dropstudy.spec import presets
 from dropstudy.spec.arms import parse_arms, parse_optimizer
@@ -36,11 +36,11 @@ _DEFAULTS: dict[str, Any] = {
     "optimizer": {},
     "patience": 0,
     "precision": "auto",
-    "restore_best": None,
+    "restore_best_weights": None,
     "scale": "auto",
     "seeds": 1,
     "train_sizes": ["all"],
-    "validation_split": "per-seed",
+    "fixed_validation": False,
 }
 _LARGEST_FILE = 1 << 18
 """Bytes: twice what 10,000 seeds of ten digits take."""
@@ -106,7 +106,7 @@ def parse_spec(table: Mapping[str, Any], origin: str = "study file") -> StudySpe
                 received="none",
                 next_step="A complete study file: dropstudy presets notebook",
             )
-    validation = _validation(table["validation"])
+    validation = _validation(table["validation_split"])
     return StudySpec(
         name=values.name("name", table["name"]),
         data=None if table["data"] is None else _data(table["data"]),
@@ -117,12 +117,12 @@ def parse_spec(table: Mapping[str, Any], origin: str = "study file") -> StudySpe
         batch_size=values.count("batch_size", table["batch_size"]),
         epochs=values.count("epochs", table["epochs"]),
         seeds=_seeds(table["seeds"]),
-        validation=validation,
+        validation_split=validation,
         precision=values.choice("precision", table["precision"], get_args(Precision)),
         train_sizes=_train_sizes(table["train_sizes"]),
-        validation_split=_validation_split(table["validation_split"], validation),
+        fixed_validation=_fixed_validation(table["fixed_validation"], validation),
         keep_weights=_keep_weights(table["keep_weights"], validation),
-        restore_best=_restore_best(table["restore_best"], table["patience"], validation),
+        restore_best_weights=_restore_best(table["restore_best_weights"], table["patience"], validation),
         patience=values.integer(
             "patience", table["patience"], 0, values.MAX_COUNT, "a number of epochs, 0 for never"
         ),
@@ -234,14 +234,14 @@ def _train_sizes(value: object) -> tuple[Any, ...]:
     return sizes
 
 
-def _validation_split(value: object, validation: Any) -> Any:
-    chosen = values.choice("validation_split", value, get_args(ValidationSplit))
-    if chosen == "fixed" and validation == "test":
+def _fixed_validation(value: object, validation: Any) -> Any:
+    chosen = values.boolean("fixed_validation", value)
+    if chosen and validation == "test":
         raise InvalidArgument(
-            "validation_split",
+            "fixed_validation",
             expected="validation examples that are held out",
-            received='validation = "test", which holds none out',
-            next_step="Leave validation_split out, or hold some out, such as validation = 0.1.",
+            received='validation_split = "test", which holds none out',
+            next_step="Leave fixed_validation out, or hold some out, such as validation_split = 0.1.",
         )
     return chosen
 
@@ -250,21 +250,21 @@ def _restore_best(value: object, patience: object, validation: Any) -> bool:
     """Patience brings it with it: whoever stops early wants the weights of before."""
     if value is None:
         value = bool(patience)
-    if not isinstance(value, bool):
-        raise InvalidArgument("restore_best", expected="true or false", received=values.shown(value))
+    value = values.boolean("restore_best_weights", value)
     if patience and not value:
         raise InvalidArgument(
-            "restore_best",
+            "restore_best_weights",
             expected="true, as patience asks for it",
             received="false",
-            next_step="Add --restore-best (restore_best = true) and hold examples out, such as --validation 0.1.",
+            next_step="Add --restore-best-weights (restore_best_weights = true) and hold examples out, such as "
+            "--validation-split 0.1.",
         )
     if value and validation == "test":
         raise InvalidArgument(
-            "patience" if patience else "restore_best",
+            "patience" if patience else "restore_best_weights",
             expected="validation examples that are held out, to choose an epoch on",
-            received='validation = "test": an epoch chosen on the test set makes its accuracy look too good',
-            next_step="Hold some training examples out, such as --validation 0.1.",
+            received='validation_split = "test": an epoch chosen on the test set makes its accuracy look too good',
+            next_step="Hold some training examples out, such as --validation-split 0.1.",
         )
     return value
 
@@ -283,8 +283,8 @@ def _keep_weights(value: object, validation: Any) -> Any:
         raise InvalidArgument(
             "keep_weights",
             expected="validation examples to choose the best run on",
-            received='validation = "test": nothing may be selected on the test set',
-            next_step="Keep all or none, or hold some out, such as validation = 0.1.",
+            received='validation_split = "test": nothing may be selected on the test set',
+            next_step="Keep all or none, or hold some out, such as validation_split = 0.1.",
         )
     return chosen
 
@@ -308,7 +308,7 @@ def _seeds(value: object) -> tuple[int, ...]:
 def _validation(value: object) -> Any:
     expected = '"test", a share of the training examples below 1, or a count of them'
     if isinstance(value, str):
-        return values.choice("validation", value, ("test",))
+        return values.choice("validation_split", value, ("test",))
     if isinstance(value, Real) and not isinstance(value, Integral):
-        return values.number("validation", value, lambda share: 0 < share < 1, expected)
-    return values.integer("validation", value, 1, values.MAX_COUNT, expected)
+        return values.number("validation_split", value, lambda share: 0 < share < 1, expected)
+    return values.integer("validation_split", value, 1, values.MAX_COUNT, expected)

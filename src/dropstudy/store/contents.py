@@ -152,7 +152,15 @@ def _is_of(run: Run, spec: StudySpec, metadata: Mapping[str, Any]) -> bool:
         return False
     if parse_arms([run.arm]) != (run.arm,):
         return False
-    like = ("activation", "optimizer", "epochs", "validation", "precision", "restore_best", "patience")
+    like = (
+        "activation",
+        "optimizer",
+        "epochs",
+        "validation_split",
+        "precision",
+        "restore_best_weights",
+        "patience",
+    )
     if any(getattr(run, name) != getattr(spec, name) for name in like):
         return False
     if metadata["semantics"] != plan.SEMANTICS:  # by other rules, of which this version knows nothing

@@ -80,7 +80,7 @@ class _Group:
         self.ended = [False] * len(segments)
         named = [segment.state for segment in segments if segment.state is not None]
         state = unpack(named) if named else self._first_state()
-        self.best = Best.of(runs, named, state.params) if self.run.restore_best else None
+        self.best = Best.of(runs, named, state.params) if self.run.restore_best_weights else None
         self.columns = Columns(used, jnp.copy(state.params[0].kernel_OxI))
         self.state = self.columns.narrow(state)
         self.epoch_began -= seconds_of(named[0]) if named else 0

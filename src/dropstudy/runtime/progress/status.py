@@ -109,7 +109,7 @@ def columns(arms: Sequence[ArmProgress], heading: str) -> dict[str, list[str]]:
 
 def accuracy_heading(progress: Iterable[RunProgress]) -> str:
     """Column heading that names the data of `ArmProgress.accuracies`."""
-    watches_test = any(each.run.validation == "test" for each in progress)
+    watches_test = any(each.run.validation_split == "test" for each in progress)
     return "test accuracy (watched)" if watches_test else "validation accuracy"
 
 

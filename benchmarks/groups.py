@@ -25,7 +25,7 @@ import numpy as np
 
 from common import head, mnist, spread, table, write_json
 from dropstudy.core.hardware import choose_device, choose_precision
-from dropstudy.data.cache import arrays_on_disk
+from dropstudy.data.arrays import store_arrays
 from dropstudy.engine.mlp import programs
 from dropstudy.engine.mlp.config import recipe_of, settings_of, stacked
 from dropstudy.engine.mlp.inputs import train_examples
@@ -60,7 +60,7 @@ def measure(lanes: int, precision: str, repeats: int, steps: int) -> Taken:
     dataset = mnist()
     runs = plan_runs(spec, dataset, precision)  # type: ignore[arg-type]
     recipe, settings = recipe_of(runs), stacked([settings_of(run) for run in runs])
-    data, _ = train_examples(arrays_on_disk(dataset), narrow=False)
+    data, _ = train_examples(store_arrays(dataset), narrow=False)
     rows = np.arange(len(dataset.y_train), dtype=np.int32)
     index = jnp.asarray(np.stack([rows] * lanes))
     widths = runs[0].condition.widths

@@ -28,7 +28,7 @@ import numpy as np
 from common import head, spread, table, write_json
 from dropstudy import Study
 from dropstudy.core.types import METRICS, EpochMetrics, FinalMetrics, SegmentResult
-from dropstudy.data.cache import map_arrays
+from dropstudy.data.arrays import map_arrays
 from dropstudy.runtime import local
 from dropstudy.runtime.progress.lines import Silent
 

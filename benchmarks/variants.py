@@ -22,7 +22,7 @@ from jax import Array, lax
 
 from common import mnist
 from dropstudy.core.types import Segment
-from dropstudy.data.cache import arrays_on_disk
+from dropstudy.data.arrays import store_arrays
 from dropstudy.engine.mlp import dropout, inputs, network, optimizers, programs, rng, train
 from dropstudy.engine.mlp.state import State, added
 from dropstudy.engine.native import ffi
@@ -32,7 +32,8 @@ from dropstudy.spec.study_file import read_spec
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dropstudy.core.types import ArrayFiles
+    from numpy.typing import NDArray
+
     from dropstudy.engine.mlp.config import Products, Recipe, Settings
     from dropstudy.engine.mlp.network import BatchScore, Params
     from dropstudy.engine.mlp.programs import Examples
@@ -75,7 +76,7 @@ def measure(name: str, precision: str, epochs: int, examples: int) -> Taken:
         xla_alone()
     VARIANTS[name]()
     segment = Segment(
-        run, arrays_on_disk(dataset), rows, None, None, done=0, steps=(epochs + 1) * run.condition.steps
+        run, store_arrays(dataset), rows, None, None, done=0, steps=(epochs + 1) * run.condition.steps
     )
     history = train.train_segment(segment).history
     return Taken([row.seconds for row in history[1:]], history[-1].loss, history[-1].val_accuracy)
@@ -261,9 +262,8 @@ def metrics_by_another_pass() -> None:
 def float32_pixels() -> None:
     """All pixels scaled to float32 beforehand: four times the memory, no scaling in the step."""
 
-    def examples(data: ArrayFiles, pixels: str, labels: str) -> Examples:
-        x, y = (np.load(data.folder / f"{name}.npy") for name in (pixels, labels))
-        scaled = jnp.asarray(x.reshape(len(x), -1), jnp.float32) / data.scale
+    def examples(x: NDArray[Any], y: NDArray[np.int64], scale: float) -> Examples:
+        scaled = jnp.asarray(x.reshape(len(x), -1), jnp.float32) / scale
         return programs.Examples(scaled, jnp.asarray(y, jnp.int32), np.float32(1))
 
     inputs.examples = examples

@@ -80,7 +80,7 @@ def act():
     import standin  # noqa: PLC0415 - as above; it lies beside this file
     from dropstudy import cli  # noqa: PLC0415 - as above
     from dropstudy.core.types import METRICS  # noqa: PLC0415 - as above
-    from dropstudy.data.cache import map_arrays  # noqa: PLC0415 - as above
+    from dropstudy.data.arrays import map_arrays  # noqa: PLC0415 - as above
     from dropstudy.runtime import local, run  # noqa: PLC0415 - as above
     from dropstudy.study.study import Study  # noqa: PLC0415 - as above
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from dropstudy.core.types import METRICS, EpochMetrics, FinalMetrics, SegmentResult
-from dropstudy.data.cache import map_arrays
+from dropstudy.data.arrays import map_arrays
 from dropstudy.runtime import local
 from dropstudy.runtime import run as running
 from standin import AtOnce

@@ -5,15 +5,14 @@ from __future__ import annotations
 import hashlib
 import re
 from concurrent.futures import Executor, Future
-from pathlib import Path
 
 import numpy as np
 
 from dropstudy.core.types import (
     METRICS,
     Arm,
-    ArrayFiles,
     Condition,
+    DataReference,
     EpochMetrics,
     FinalMetrics,
     Optimizer,
@@ -22,7 +21,7 @@ from dropstudy.core.types import (
     SegmentResult,
 )
 
-DATA = ArrayFiles(Path("nowhere"), 255.0, "0" * 64)
+DATA = DataReference("0" * 64, 255.0)
 SECONDS = 1.5  # of an epoch; two of them fit into a segment
 
 

@@ -3,7 +3,7 @@ import gzip
 import numpy as np
 import pytest
 
-from dropstudy.data.cache import arrays_on_disk
+from dropstudy.data.arrays import store_arrays
 from dropstudy.data.catalogue import CATALOGUE
 from dropstudy.data.dataset import make_dataset
 from dropstudy.data.describe import shapes, where
@@ -123,7 +123,7 @@ def test_where_says_that_a_folder_is_not_there(tmp_path):
 
 
 def test_where_counts_the_arrays_that_are_prepared(own_cache):
-    arrays_on_disk(features())
+    store_arrays(features())
     assert where("mnist")[-1] == f"prepared for workers in {own_cache / 'arrays'}: 1 dataset, 0.0 MB"
 
 

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dropstudy.core.types import Arm, Condition, Optimizer, Run, Segment
-from dropstudy.data.cache import arrays_on_disk
+from dropstudy.data.arrays import store_arrays
 from dropstudy.data.load import load_dataset
 from dropstudy.engine.mlp import network
 from dropstudy.engine.mlp.config import Products, recipe_of
@@ -138,7 +138,7 @@ def digits_run(
 def segment_of(run, digits, *, state=None, done=0, steps=None):
     index = np.arange(run.condition.train_size, dtype=np.int32)
     steps = run.epochs * run.condition.steps - done if steps is None else steps
-    return Segment(run, arrays_on_disk(digits), index, None, state, done, steps)
+    return Segment(run, store_arrays(digits), index, None, state, done, steps)
 
 
 def with_xla(run, digits, monkeypatch):

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, log_loss
 
 from dropstudy.core.types import Arm, Condition, Optimizer, Run, Segment
-from dropstudy.data.cache import arrays_on_disk
+from dropstudy.data.arrays import arrays_folder, store_arrays
 from dropstudy.data.load import load_dataset
 from dropstudy.engine.mlp import programs, rng
 from dropstudy.engine.mlp.config import Products, recipe_of, settings_of, stacked
@@ -53,9 +53,7 @@ def segment_of(run, dataset, *, state=None, first_epoch=0, epochs=None, validati
     index = np.arange(run.condition.train_size, dtype=np.int32)
     epochs = run.epochs - first_epoch if epochs is None else epochs
     steps = run.condition.steps
-    return Segment(
-        run, arrays_on_disk(dataset), index, validation, state, first_epoch * steps, epochs * steps
-    )
+    return Segment(run, store_arrays(dataset), index, validation, state, first_epoch * steps, epochs * steps)
 
 
 @pytest.fixture(scope="module")
@@ -401,12 +399,14 @@ def test_noisy_metrics_have_the_noise_of_the_last_step(digits, schedule, on):
 
 
 def test_pixels_are_trained_from_the_mapped_file_itself(digits):
-    files = arrays_on_disk(digits)
-    data, used = train_examples(files, narrow=True)
+    reference = store_arrays(digits)
+    data, used = train_examples(reference, narrow=True)
     pixels = data.x
     assert len(used) < 64
     with Path("/proc/self/maps").open() as maps:
-        mapped = [line for line in maps if line.rstrip().endswith(str(files.folder / "x_used.npy"))]
+        mapped = [
+            line for line in maps if line.rstrip().endswith(str(arrays_folder(reference) / "x_used.npy"))
+        ]
     spans = [tuple(int(end, 16) for end in line.split()[0].split("-")) for line in mapped]
     assert any(low <= pixels.unsafe_buffer_pointer() < high for low, high in spans)
 

@@ -1,17 +1,16 @@
 """Length of segments: some seconds for any condition, within a run, in whole epochs where they fit."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dropstudy.core.types import Arm, ArrayFiles, Condition, Optimizer, Run, Segment, SegmentResult
+from dropstudy.core.types import Arm, Condition, DataReference, Optimizer, Run, Segment, SegmentResult
 from dropstudy.runtime import segments
 
-DATA = ArrayFiles(Path("nowhere"), 255.0, "0" * 64)
+DATA = DataReference("0" * 64, 255.0)
 
 
 def run_of(train_size=60_000, hidden=(512, 512), epochs=20, batch_size=128):

@@ -10,8 +10,6 @@ from math import prod
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import numpy as np
     from numpy.typing import NDArray
 
@@ -324,18 +322,16 @@ Weights = tuple[Layer, ...]
 
 
 @dataclass(frozen=True)
-class ArrayFiles:
-    """A dataset as .npy files that every worker process maps read-only: one copy of the pixels for all.
+class DataReference:
+    """Reference to a dataset by its content: the process that trains finds the arrays in its own cache.
 
     Args:
-        folder: holds x_train.npy, y_train.npy, x_test.npy and y_test.npy; examples in the dataset's shape.
+        sha256: digest of the content.
         scale: the network sees `x / scale`.
-        sha256: digest of the dataset's content.
     """
 
-    folder: Path
-    scale: float
     sha256: str
+    scale: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -344,7 +340,7 @@ class Segment:
 
     Args:
         run: what is trained.
-        data: the dataset's files.
+        data: the dataset, by digest.
         train_index: rows of x_train to train on, (n,), int32.
         validation_index: rows of x_train held out, or None where the test set is watched.
         state: weights, moments and whatever else training goes on from, by name, as the last segment left them; None
@@ -354,7 +350,7 @@ class Segment:
     """
 
     run: Run
-    data: ArrayFiles
+    data: DataReference
     train_index: NDArray[np.int32]
     validation_index: NDArray[np.int32] | None
     state: State | None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from dropstudy.core.hardware import physical_cores
 from dropstudy.core.text import counted
 from dropstudy.core.types import Segment
-from dropstudy.data.cache import arrays_on_disk
+from dropstudy.data.arrays import store_arrays
 from dropstudy.data.load import load_dataset
 from dropstudy.runtime import local
 from dropstudy.runtime.progress.eta import about, nearest
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dropstudy.core.hardware import Device
-    from dropstudy.core.types import ArrayFiles, Condition, Dataset, Run, StudySpec
+    from dropstudy.core.types import Condition, DataReference, Dataset, Run, StudySpec
     from dropstudy.runtime.scheduler import Split
 
 MOST_MEASURED = 3
@@ -177,7 +177,7 @@ def dry_run(
         groups = plan.groups(missing, lanes(missing, dataset, pool, device))
         _all([pool.submit(local.device_name) for _ in range(count)])
         start = time.perf_counter() - began
-        measured = _measure(groups, arrays_on_disk(dataset), rows_of(spec, dataset), pool, count)
+        measured = _measure(groups, store_arrays(dataset), rows_of(spec, dataset), pool, count)
     costs = [_judge(group, measured) for group in groups]
     return DryRun(
         spec, dataset, runs, missing, tuple(groups), count, device, measured, start + makespan(costs, count)
@@ -194,7 +194,7 @@ def _over(where: Path) -> set[str]:
 
 
 def _measure(
-    groups: Sequence[tuple[Run, ...]], data: ArrayFiles, rows: Split, pool: Executor, count: int
+    groups: Sequence[tuple[Run, ...]], data: DataReference, rows: Split, pool: Executor, count: int
 ) -> dict[Condition, Cost]:
     """The cost of the first groups that differ in condition, all workers at work on them at once as in a study."""
     largest: dict[Condition, tuple[Run, ...]] = {}

@@ -293,6 +293,7 @@ def _environment(device: Device | None) -> dict[str, str]:
     """Environment variables of a worker: one thread on a CPU; for training a compilation cache that all share."""
     always = {
         SAFE_PATH: "1",
+        **cache.worker_environment(),
         # loky takes a worker that grows for one that leaks, and starts another. Ours grow by what they train.
         "LOKY_MAX_MEMORY_LEAK_SIZE": "1e18",
     }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from dropstudy.core.hardware import native_bfloat16, physical_cores, why_precision
 from dropstudy.core.streams import usable_streams
-from dropstudy.data.cache import arrays_on_disk
+from dropstudy.data.arrays import store_arrays
 from dropstudy.data.load import load_dataset
 from dropstudy.errors import InvalidArgument, RunsFailed
 from dropstudy.runtime.local import LocalWorkers, check_semaphores, distrust, lanes_that_fit
@@ -80,7 +80,7 @@ def train_missing(
                     train_runs(
                         store,
                         plan.groups(runs, lanes(runs, dataset, pool, device, listener.notice)),
-                        arrays_on_disk(dataset),
+                        store_arrays(dataset),
                         rows_of(spec, dataset),
                         executor=pool,
                         listener=KeepBest(listener, store) if spec.keep_weights == "best" else listener,

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from dropstudy.core.types import ArrayFiles, EpochMetrics, Run, SegmentResult
+    from dropstudy.core.types import DataReference, EpochMetrics, Run, SegmentResult
     from dropstudy.store.store import Store
 
     Split = Callable[[Run], tuple[NDArray[np.int32], NDArray[np.int32] | None]]
@@ -72,7 +72,7 @@ class Listener(Protocol):
 def train_runs(
     store: Store,
     groups: Iterable[tuple[Run, ...]],
-    data: ArrayFiles,
+    data: DataReference,
     split: Split,
     *,
     executor: Executor,
@@ -156,7 +156,7 @@ class _Training:
 
     store: Store
     waiting: deque[tuple[Run, ...]]
-    data: ArrayFiles
+    data: DataReference
     split: Split
     executor: Executor
     listener: Listener

@@ -10,18 +10,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from dropstudy.data.arrays import map_arrays
 from dropstudy.engine.mlp.programs import Examples
 
 if TYPE_CHECKING:
     from jax import Array
+    from numpy.typing import NDArray
 
-    from dropstudy.core.types import ArrayFiles
+    from dropstudy.core.types import DataReference
     from dropstudy.engine.mlp.config import Recipe
     from dropstudy.engine.mlp.network import Params
     from dropstudy.engine.mlp.state import State
@@ -71,27 +73,25 @@ class Columns:
 
 
 @lru_cache(maxsize=4)
-def train_examples(data: ArrayFiles, *, narrow: bool) -> tuple[Examples, Array | None]:
+def train_examples(data: DataReference, *, narrow: bool) -> tuple[Examples, Array | None]:
     """The training examples, and which of their columns these are; None for all."""
-    used = np.load(data.folder / "used.npy")
-    some_idle = narrow and len(used) < np.load(data.folder / "x_train.npy", mmap_mode="r")[0].size
-    return examples(data, "x_used" if some_idle else "x_train", "y_train"), (
-        jnp.asarray(used) if some_idle else None
-    )
+    arrays = map_arrays(data)
+    if narrow and len(arrays.used) < arrays.x_train[0].size:
+        return examples(arrays.x_used, arrays.y_train, data.scale), jnp.asarray(arrays.used)
+    return examples(arrays.x_train, arrays.y_train, data.scale), None
 
 
 @lru_cache(maxsize=2)
-def test_examples(data: ArrayFiles) -> Examples:
+def test_examples(data: DataReference) -> Examples:
     """The test examples, every column."""
-    return examples(data, "x_test", "y_test")
+    arrays = map_arrays(data)
+    return examples(arrays.x_test, arrays.y_test, data.scale)
 
 
-def examples(data: ArrayFiles, pixels: str, labels: str) -> Examples:
-    """Examples from a dataset's files, mapped where the device can read them there."""
-    x = np.load(data.folder / f"{pixels}.npy", mmap_mode="r")
-    y = np.load(data.folder / f"{labels}.npy", mmap_mode="r")
+def examples(x: NDArray[Any], y: NDArray[np.int64], scale: float) -> Examples:
+    """Examples on the device, which reads mapped arrays in place where it can."""
     # device_put, not asarray: on a CPU it takes the mapped file as it lies, so that all workers share one copy.
-    return Examples(jax.device_put(x.reshape(len(x), -1)), jnp.asarray(y, jnp.int32), np.float32(data.scale))
+    return Examples(jax.device_put(x.reshape(len(x), -1)), jnp.asarray(y, jnp.int32), np.float32(scale))
 
 
 @jax.jit

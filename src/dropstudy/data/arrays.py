@@ -1,0 +1,169 @@
+"""Datasets as arrays in the cache, which worker processes find by digest and map read-only."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from dropstudy.core.types import DataReference
+from dropstudy.data.cache import cache_folder, cache_folders
+from dropstudy.data.dataset import damage_named
+from dropstudy.data.private import make_private, who_else
+from dropstudy.errors import DataError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from dropstudy.core.types import Dataset
+
+__all__ = ["Arrays", "arrays_folder", "map_arrays", "store_arrays"]
+
+_TIMEOUT = 120.0  # seconds in which another process should have written its arrays
+_VECTOR = 16  # float32 in a vector register of 64 bytes, a cache line
+
+
+class Arrays(NamedTuple):
+    """The arrays of a dataset, of the types and shapes that `Dataset` says, and its training examples once more.
+
+    Args:
+        x_train: training examples.
+        y_train: their labels.
+        x_test: test examples.
+        y_test: their labels.
+        used: features that are trained, (u,), int32, rising: those that are not 0 in all training examples, and some
+            that are, to fill a vector; 720 of MNIST's 784.
+        x_used: training examples flat, those features alone, (n, u); (0, u) where that is all of them.
+    """
+
+    x_train: NDArray[Any]
+    y_train: NDArray[np.int64]
+    x_test: NDArray[Any]
+    y_test: NDArray[np.int64]
+    used: NDArray[np.int32]
+    x_used: NDArray[Any]
+
+
+def store_arrays(dataset: Dataset) -> DataReference:
+    """Write a dataset's arrays into the cache, unless they are there, for `map_arrays` in other processes.
+
+    What is there is compared with the dataset, number by number, so that a damaged file is written again.
+    Several processes may call this at once.
+
+    Raises:
+        DataError: no room, no right to write, or another process that never comes to an end with its own writing.
+    """
+    reference = DataReference(dataset.sha256, dataset.scale)
+    wanted = _arrays(dataset)
+    for folder in cache_folders():
+        if _holds(stored := folder / "arrays" / dataset.sha256, wanted) and not who_else(stored):
+            return reference
+    arrays = cache_folder() / "arrays"
+    target = arrays / dataset.sha256
+    try:
+        make_private(arrays)
+        with FileLock(arrays / ".lock", timeout=_TIMEOUT):
+            if not _holds(target, wanted):  # another process may have written it while this one waited
+                _write(target, wanted)
+    except Timeout as error:
+        raise DataError(
+            str(arrays / ".lock"),
+            expected="a lock that whoever writes arrays holds for some seconds",
+            received=f"one that another process has held for {_TIMEOUT:.0f} s",
+            next_step="See whether that process was stopped half way, let it go on or end it, and try again.",
+        ) from error
+    except OSError as error:
+        size = sum(array.nbytes for array in wanted)
+        raise DataError(
+            str(target),
+            expected=f"room for {size:,} bytes and the right to write",
+            received=error.strerror or str(error),
+            next_step="Make room, or name another folder with DROPSTUDY_CACHE.",
+        ) from error
+    return reference
+
+
+def map_arrays(data: DataReference) -> Arrays:
+    """Map a dataset's arrays read-only: no copy is made, and processes share the memory.
+
+    Raises:
+        DataError: the cache does not have them, or a file is missing or damaged.
+    """
+    return _map(arrays_folder(data))
+
+
+def arrays_folder(data: DataReference) -> Path:
+    """Return the folder of the cache that holds a dataset's arrays.
+
+    Raises:
+        DataError: there is none.
+    """
+    # The folder that is written to comes first: what lies in one that can only be read may be damaged.
+    folders = [folder / "arrays" for folder in reversed(cache_folders())]
+    found = next((folder / data.sha256 for folder in folders if (folder / data.sha256).is_dir()), None)
+    if found is None:
+        raise DataError(
+            f"dataset {data.sha256}",
+            expected=f"its arrays in {' or '.join(map(str, folders))}",
+            received="no such folder",
+            next_step="Name with DROPSTUDY_CACHE one folder that this process and all workers can read and write.",
+        )
+    return found
+
+
+def _arrays(dataset: Dataset) -> Arrays:
+    flat = dataset.x_train.reshape(len(dataset.x_train), -1)
+    used = _filled(np.asarray(flat.any(axis=0)))
+    # By rows: a column's index picks columns, and would leave them one after the other.
+    x_used = np.ascontiguousarray(flat[:, used]) if len(used) < flat.shape[1] else flat[:0]
+    return Arrays(dataset.x_train, dataset.y_train, dataset.x_test, dataset.y_test, used, x_used)
+
+
+def _filled(wanted: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """The numbers of what is wanted, and of the first others, so that rows of that many begin where vectors do."""
+    used, others = np.flatnonzero(wanted), np.flatnonzero(~wanted)
+    missing = -len(used) % _VECTOR
+    fill = others[:missing] if missing < len(others) else others[:0]
+    return np.sort(np.concatenate([used, fill])).astype(np.int32)
+
+
+def _map(folder: Path) -> Arrays:
+    arrays = []
+    for name in Arrays._fields:
+        path = folder / f"{name}.npy"
+        with damage_named(str(path), "an array that dropstudy wrote"):
+            arrays.append(np.load(path, mmap_mode="r", allow_pickle=False))
+    return Arrays(*arrays)
+
+
+def _holds(folder: Path, wanted: Arrays) -> bool:
+    try:
+        stored = _map(folder)
+    except DataError:
+        return False
+    pairs = [(getattr(stored, name), getattr(wanted, name)) for name in Arrays._fields]
+    return all(there.dtype == here.dtype and np.array_equal(there, here) for there, here in pairs)
+
+
+def _write(target: Path, arrays: Arrays) -> None:
+    """Write beside the target, then rename, so that it is whole whenever it is there.
+
+    The caller holds the lock.
+    """
+    new, old = target.with_name(f".{target.name}.new"), target.with_name(f".{target.name}.old")
+    for leftover in (new, old):  # of a process that was killed here
+        shutil.rmtree(leftover, ignore_errors=True)
+    new.mkdir()
+    try:
+        for name, array in arrays._asdict().items():
+            np.save(new / f"{name}.npy", array, allow_pickle=False)
+        if target.exists():  # damaged; whoever maps it keeps what it has mapped
+            target.rename(old)
+        new.rename(target)
+    finally:
+        for leftover in (new, old):
+            shutil.rmtree(leftover, ignore_errors=True)

@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dropstudy import Dataset, Study, load_dataset
-from dropstudy.models.keras import predict, save_keras
+from dropstudy.models.keras import save_keras
+from dropstudy.models.predict import predict
 from dropstudy.store.store import Store
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import numpy as np
 
 from dropstudy.core.tensors import pack_weights
 from dropstudy.core.types import Arm, Layer
-from dropstudy.models import keras
+from dropstudy.models.keras import export as export_to
 
 SMALL = (4, 3, 2)
 
@@ -26,7 +26,7 @@ def network(widths=SMALL, seed=0):
 
 
 def same(a, b):
-    """Whether two networks are equal to the bit."""
+    """Compare two networks to the bit."""
     ours, theirs = pack_weights(a), pack_weights(b)
     return ours.keys() == theirs.keys() and all(np.array_equal(ours[name], theirs[name]) for name in ours)
 
@@ -34,13 +34,14 @@ def same(a, b):
 def export(
     path, weights=None, *, file_format="keras", rate=0.5, arm=None, activation="relu", name="net", **notes
 ):
-    """`keras.export` with everything but the path filled in."""
-    return keras.export(
+    """Call `export` with everything but the path filled in, and return the path."""
+    export_to(
         network() if weights is None else weights,
         path=path,
-        format=file_format,
+        file_format=file_format,
         arm=arm or Arm("arm", rate),
         activation=activation,
         name=name,
         metadata=notes,
     )
+    return path

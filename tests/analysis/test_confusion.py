@@ -10,11 +10,7 @@ from sklearn.metrics import confusion_matrix
 
 from dropstudy.analysis.stats.confusion import confusion, flips
 from dropstudy.analysis.stats.weights import active_shares, strongest_units, unit_norms
-from dropstudy.core.types import Arm
-from dropstudy.models import keras
-from dropstudy.models.mc_dropout import noisy, sampled_probabilities
 from dropstudy.report.sections.images import data_address, example, tiles
-from networks import network as random_weights
 
 
 def test_confusion_is_the_mean_of_scikit_learns():
@@ -60,53 +56,6 @@ def test_norms_strongest_units_and_active_shares():
     assert strongest_units(kernel, 2).tolist() == [0, 2]
     assert len(strongest_units(kernel, 9)) == 3
     assert active_shares([np.array([[0.0, 2.0], [1.0, -1.0]])]) == [0.5]
-
-
-def test_activations_lead_to_what_is_predicted():
-    weights = random_weights((6, 5, 4, 3))
-    x = np.random.default_rng(0).normal(size=(8, 2, 3)).astype(np.float32)
-    layers = keras.activations(weights, x, activation="relu", scale=2.0)
-    assert [layer.shape for layer in layers] == [(8, 5), (8, 4)]
-    logits = layers[-1] @ weights[-1].kernel + weights[-1].bias
-    assert keras.softmax(logits) == pytest.approx(
-        keras.predict(weights, x, activation="relu", scale=2.0), abs=1e-6
-    )
-
-
-# --- Monte-Carlo dropout ---
-
-
-def test_sampling_without_dropout_is_prediction():
-    weights = random_weights((6, 5, 4, 3))
-    x = np.random.default_rng(0).normal(size=(8, 6))
-    arm = Arm("none")
-    sampled = sampled_probabilities(weights, x, arm=arm, activation="tanh", scale=1.0, samples=3, seed=0)
-    assert sampled == pytest.approx(keras.predict(weights, x, activation="tanh", scale=1.0), abs=1e-6)
-
-
-@pytest.mark.parametrize("kind", ["dropout", "gaussian"])
-@pytest.mark.parametrize("rate", [0.2, 0.8])
-def test_noise_keeps_the_mean_and_has_the_variance_of_its_rate(kind, rate):
-    h = np.ones((200, 500), np.float32)
-    drawn = noisy(h, rate, Arm("x", rate, noise=kind), np.random.default_rng(0))
-    assert drawn.mean() == pytest.approx(1, abs=0.03)
-    assert drawn.var() == pytest.approx(rate / (1 - rate), rel=0.05)
-    if kind == "dropout":
-        assert set(np.unique(drawn)) == {np.float32(0), np.float32(1 / np.float32(1 - rate))}
-
-
-def test_many_samples_of_a_linear_layer_average_to_the_network_without_noise():
-    """Logits are linear in the last hidden layer, so small weights make probabilities nearly so, too."""
-    weights = tuple(type(w)(w.kernel * np.float32(0.1), w.bias) for w in random_weights((6, 50, 3)))
-    x = np.random.default_rng(0).normal(size=(4, 6))
-    arm = Arm("half", 0.5)
-    mean = sampled_probabilities(weights, x, arm=arm, activation="relu", scale=1.0, samples=2000, seed=0)
-    assert mean == pytest.approx(keras.predict(weights, x, activation="relu", scale=1.0), abs=0.01)
-    again = sampled_probabilities(weights, x, arm=arm, activation="relu", scale=1.0, samples=2000, seed=0)
-    other = sampled_probabilities(weights, x, arm=arm, activation="relu", scale=1.0, samples=2000, seed=1)
-    assert np.array_equal(mean, again)
-    assert not np.array_equal(mean, other)
-    assert mean.sum(axis=1) == pytest.approx(np.ones(4), abs=1e-5)
 
 
 # --- pictures ---

@@ -1,7 +1,7 @@
 """Monte-Carlo dropout: many networks sampled from one by dropping units at prediction time.
 
 Gal and Ghahramani 2016 ("Dropout as a Bayesian Approximation"): the mean of the sampled predictions is the prediction,
-their entropy its uncertainty. NumPy alone.
+their entropy its uncertainty.
 """
 
 from __future__ import annotations
@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dropstudy.models import keras
+from dropstudy.models.predict import activate, softmax
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from dropstudy.core.types import Arm, Weights
+    from dropstudy.core.types import Activation, Arm, Weights
 
 _BATCH = 2048
-"""Examples a product; small enough for masks to stay in the cache."""
+"""Examples per matrix product; small enough for masks to stay in the processor's cache."""
 
 
 def sampled_probabilities(
-    weights: Weights, x: ArrayLike, *, arm: Arm, activation: str, scale: float, samples: int, seed: int
+    weights: Weights, x: ArrayLike, *, arm: Arm, activation: Activation, scale: float, samples: int, seed: int
 ) -> NDArray[np.float32]:
-    """Mean probabilities of `samples` networks, each with masks of its own for each example.
+    """Return the mean probabilities of `samples` networks, each with its own mask for each example.
 
     Args:
         weights: the network.
@@ -38,27 +38,27 @@ def sampled_probabilities(
     Returns:
         Probabilities, (n, classes), each row with a sum of 1.
     """
-    examples = np.asarray(x).reshape(len(np.asarray(x)), -1)
+    examples = np.asarray(x)
+    examples = examples.reshape(len(examples), -1)
     total = np.zeros((len(examples), weights[-1].bias.size), np.float32)
     for start in range(0, len(examples), _BATCH):
         batch: NDArray[np.float32] = examples[start : start + _BATCH].astype(np.float32) / np.float32(scale)
         rng = np.random.default_rng([seed, start])
-        first = (
-            batch @ weights[0].kernel + weights[0].bias
-        )  # the same for all samples unless inputs are dropped
+        # All samples share the first layer's sums unless inputs are dropped.
+        first = batch @ weights[0].kernel + weights[0].bias
         for _ in range(samples):
             z = first
             if arm.input_rate:
                 z = noisy(batch, arm.input_rate, arm, rng) @ weights[0].kernel + weights[0].bias
             for layer in weights[1:]:
-                h = noisy(keras.activated(z, activation), arm.rate, arm, rng)
+                h = noisy(activate(z, activation), arm.rate, arm, rng)
                 z = h @ layer.kernel + layer.bias
-            total[start : start + _BATCH] += keras.softmax(z)
+            total[start : start + _BATCH] += softmax(z)
     return total / np.float32(samples)
 
 
 def noisy(h: NDArray[np.float32], rate: float, arm: Arm, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Activations under an arm's noise: dropout's factors 0 and 1 / (1 - rate), or Gaussian ones of that variance."""
+    """Multiply activations by dropout's factors, 0 or 1 / (1 - rate), or by Gaussian ones of the same variance."""
     if rate == 0:
         return h
     if arm.noise == "gaussian":

@@ -164,11 +164,11 @@ class Runs:
 
         Its input is (n, features), already divided by the dataset's scale, as in the notebook.
         """
-        from dropstudy.models import keras as models  # noqa: PLC0415 - keras is slow to import and few need it
+        from dropstudy.models.keras import to_keras  # noqa: PLC0415 - slow to import and seldom needed
 
         run = self.one_run(arm, seed, hidden=hidden, train_size=train_size)
         weights = self.weights(arm, seed, hidden=hidden, train_size=train_size)
-        return models.to_keras(weights, arm=run.arm, activation=run.activation, name=self.spec.name)
+        return to_keras(weights, arm=run.arm, activation=run.activation, name=self.spec.name)
 
     def predict(
         self,
@@ -200,7 +200,7 @@ class Runs:
             DataError: the file cannot be used, or its examples are not of the condition or in the range trained on.
         """
         from dropstudy.data.examples import read_examples  # noqa: PLC0415 - as above
-        from dropstudy.models import keras as models  # noqa: PLC0415 - as above
+        from dropstudy.models.predict import predict  # noqa: PLC0415 - as above
 
         metadata = self.metadata
         run = self.one_run(arm, seed, hidden=hidden, train_size=train_size)
@@ -208,9 +208,7 @@ class Runs:
         for note in examples.notes:
             notify(note)
         weights = self.weights(arm, seed, hidden=hidden, train_size=train_size)
-        probabilities = models.predict(
-            weights, examples.x, activation=run.activation, scale=metadata["scale"]
-        )
+        probabilities = predict(weights, examples.x, activation=run.activation, scale=metadata["scale"])
         labels = [metadata["classes"][number] for number in probabilities.argmax(axis=1)]
         columns = {f"p({name})": probabilities[:, number] for number, name in enumerate(metadata["classes"])}
         return pd.DataFrame({"example": examples.names, "label": labels, **columns})
@@ -239,7 +237,7 @@ class Runs:
             The file, `<study>/<arm>-seed<seed>.<format>` where `out` is not given; with the condition before the seed
             where the study has several.
         """
-        from dropstudy.models import keras as models  # noqa: PLC0415 - as above
+        from dropstudy.models.keras import export  # noqa: PLC0415 - as above
 
         run = self.one_run(arm, seed, hidden=hidden, train_size=train_size)
         # Of all arms, as their figures are named: two names can have the same letters and digits in them.
@@ -249,10 +247,10 @@ class Runs:
             stem += f"-{run.condition.layers}-of-{run.condition.train_size}"
         path = self.folder / f"{stem}-seed{run.seed}.{file_format}" if out is None else Path(out)
         refuse_overwriting(path, inputs=(self.metadata["data_source"],))
-        models.export(
+        export(
             self.weights(arm, seed, hidden=hidden, train_size=train_size),
             path=path,
-            format=file_format,
+            file_format=file_format,
             arm=run.arm,
             activation=run.activation,
             name=self.spec.name,

@@ -15,7 +15,7 @@ from dropstudy.report.sections.images import data_address, tiles
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dropstudy.core.types import Arm, Weights
+    from dropstudy.core.types import Activation, Arm, Weights
     from dropstudy.report.sections.blocks import Block
     from dropstudy.report.snapshot import Snapshot
 
@@ -118,14 +118,14 @@ def _weight_norms(arms: Sequence[Arm], table: pd.DataFrame) -> Figure:
     )
 
 
-def _active(snapshot: Snapshot, weights: Weights, activation: str) -> list[float]:
+def _active(snapshot: Snapshot, weights: Weights, activation: Activation) -> list[float]:
     """Shares of active units; none for activations that have no zero to be above."""
     test = snapshot.test_set
     if test is None or activation != "relu":
         return []
-    from dropstudy.models import keras  # noqa: PLC0415 - few sections need a network
+    from dropstudy.models.predict import hidden_activations  # noqa: PLC0415 - few sections need a network
 
-    layers = keras.activations(weights, test.x[:EXAMPLES], activation=activation, scale=test.scale)
+    layers = hidden_activations(weights, test.x[:EXAMPLES], activation=activation, scale=test.scale)
     return active_shares(layers)
 
 

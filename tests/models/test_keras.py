@@ -7,24 +7,20 @@ import re
 import subprocess
 import sys
 from importlib.util import find_spec
-from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 
 from dropstudy.core.tensors import read_tensors, unpack_weights
-from dropstudy.core.types import Arm, Layer
+from dropstudy.core.types import Arm
 from dropstudy.errors import InvalidArgument, StoreError
-from dropstudy.models import keras as models
+from dropstudy.models.keras import to_keras
+from dropstudy.models.predict import predict
 from networks import SMALL, export, network, same
 
 # Keras' variables have NumPy 1's form of __array__, which NumPy 2 deprecates: keras-team's to mend, not ours.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-
-
-def pixels(n, features=784, seed=1):
-    return np.random.default_rng(seed).integers(0, 256, (n, features), dtype=np.uint8)
 
 
 # Equal to Keras
@@ -40,8 +36,8 @@ def test_plain_keras_loads_the_file_and_predicts_and_evaluates_as_we_do(tmp_path
     path = export(tmp_path / "model.keras", weights, rate=rate, name="dropout 0.8")
     model = keras.models.load_model(path)
 
-    x = pixels(500, widths[0])
-    ours = models.predict(weights, x, activation="relu", scale=255)
+    x = np.random.default_rng(1).integers(0, 256, (500, widths[0]), dtype=np.uint8)
+    ours = predict(weights, x, activation="relu", scale=255)
     theirs = model.predict(x.astype(np.float32) / 255, verbose=0)
     assert ours.dtype == theirs.dtype == np.float32
     np.testing.assert_allclose(ours, theirs, atol=1e-5)
@@ -84,11 +80,11 @@ def test_the_loaded_model_can_be_trained_further_with_its_dropout_on(tmp_path):
 
 def test_a_model_in_memory_equals_the_one_in_the_file():
     weights = network()
-    model = models.to_keras(weights, arm=Arm("arm", 0.5), activation="relu", name="net")
+    model = to_keras(weights, arm=Arm("arm", 0.5), activation="relu", name="net")
     assert isinstance(model, keras.Model)
-    x = pixels(20, 4)
+    x = np.random.default_rng(1).integers(0, 256, (20, 4), dtype=np.uint8)
     theirs = model.predict(x.astype(np.float32) / 255, verbose=0)
-    np.testing.assert_allclose(models.predict(weights, x, activation="relu", scale=255), theirs, atol=1e-5)
+    np.testing.assert_allclose(predict(weights, x, activation="relu", scale=255), theirs, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +98,7 @@ def test_a_model_in_memory_equals_the_one_in_the_file():
     ],
 )
 def test_names_of_models_are_what_tensorflow_accepts(name, expected):
-    assert models.to_keras(network(), arm=Arm("arm", 0.0), activation="relu", name=name).name == expected
+    assert to_keras(network(), arm=Arm("arm", 0.0), activation="relu", name=name).name == expected
 
 
 SETTINGS = """
@@ -110,19 +106,20 @@ import sys
 import keras
 import numpy as np
 
-setting, path, mine, x = sys.argv[1:]
+setting, path, mine, x, weights = sys.argv[1:]
 if setting.startswith("mixed"):
     keras.mixed_precision.set_dtype_policy(setting)
 else:
     keras.config.set_floatx(setting)
 from pathlib import Path
-from dropstudy.models import keras as models
+from dropstudy.core.tensors import read_tensors, unpack_weights
 from dropstudy.core.types import Arm
+from dropstudy.models.keras import save_keras, to_keras
 
 x = np.load(x)
-weights = models.load_keras_weights(Path(path))
-made = models.to_keras(weights, arm=Arm("arm", 0.5, input_rate=0.2), activation="relu", name="net")
-models.save_keras(made, Path(mine))
+weights = unpack_weights(read_tensors(Path(weights))[0], None)
+made = to_keras(weights, arm=Arm("arm", 0.5, input_rate=0.2), activation="relu", name="net")
+save_keras(made, Path(mine))
 opened = keras.models.load_model(path)
 np.savez(f"{mine}.npz", made=made(x), predicted=made.predict(x, verbose=0), opened=opened(x))
 """
@@ -130,83 +127,21 @@ np.savez(f"{mine}.npz", made=made(x), predicted=made.predict(x, verbose=0), open
 
 @pytest.mark.slow
 @pytest.mark.parametrize("setting", ["float16", "mixed_bfloat16"])
-def test_floatx_and_policy_of_the_process_change_no_number_in_either_direction(tmp_path, setting):
+def test_floatx_and_policy_of_the_process_change_no_number_(tmp_path, setting):
     weights = network((16, 9, 3))
     x = np.random.default_rng(3).integers(
         0, 17, (40, 16)
     )  # sixteenths, which float16 holds: `predict` rounds to floatx
-    ours = models.predict(weights, x, activation="relu", scale=16)
+    ours = predict(weights, x, activation="relu", scale=16)
     path, mine, examples = export(tmp_path / "a.keras", weights), tmp_path / "b.keras", tmp_path / "x.npy"
+    bare = export(tmp_path / "a.safetensors", weights, file_format="safetensors")
     np.save(examples, (x / 16).astype(np.float32))
-    command = [sys.executable, "-c", SETTINGS, setting, str(path), str(mine), str(examples)]
+    command = [sys.executable, "-c", SETTINGS, setting, str(path), str(mine), str(examples), str(bare)]
     subprocess.run(command, check=True, env=os.environ | {"KERAS_BACKEND": "jax"})  # noqa: S603 - our own arguments
     with np.load(f"{mine}.npz") as theirs:
         for name in ("made", "predicted", "opened"):
             np.testing.assert_allclose(theirs[name], ours, atol=1e-6, err_msg=name)
-    assert same(models.load_keras_weights(mine), weights)
     np.testing.assert_allclose(keras.models.load_model(mine)(np.load(examples)), ours, atol=1e-6)
-
-
-# Predictions
-
-
-def test_probabilities_follow_from_the_definition():
-    kernel, bias = np.float32([[1, -1], [2, 0]]), np.float32([0, 0.5])
-    weights = (Layer(np.eye(2, dtype=np.float32), np.float32([0, -1])), Layer(kernel, bias))
-    # (4, 2) / 2 = (2, 1); relu of (2, 0) = (2, 0); logits (2, -1.5)
-    expected = np.exp([2, -1.5]) / np.exp([2, -1.5]).sum()
-    got = models.predict(weights, [[4, 2]], activation="relu", scale=2)
-    np.testing.assert_allclose(got, [expected], rtol=1e-6)
-
-
-def test_rows_are_distributions_whatever_the_batch(monkeypatch):
-    weights, x = network((16, 8, 3)), pixels(1000, 16)
-    whole = models.predict(weights, x, activation="relu", scale=255)
-    np.testing.assert_allclose(whole.sum(axis=1), 1, atol=1e-6)
-    monkeypatch.setattr(models, "_BATCH", 7)
-    np.testing.assert_allclose(models.predict(weights, x, activation="relu", scale=255), whole, atol=1e-6)
-
-
-def test_softmax_is_stable_for_large_logits():
-    weights = (Layer(np.float32([[1000, -1000, 999]]), np.zeros(3, np.float32)),)
-    got = models.predict(weights, [[1.0], [-1.0]], activation="relu", scale=1)
-    np.testing.assert_allclose(got, [[1 / (1 + np.exp(-1)), 0, 1 / (1 + np.e)], [0, 1, 0]], atol=1e-6)
-
-
-def test_images_are_flattened_and_no_example_gives_no_row():
-    weights = network()
-    flat = pixels(6, 4)
-    square = models.predict(weights, flat.reshape(6, 2, 2), activation="relu", scale=255)
-    assert np.array_equal(square, models.predict(weights, flat, activation="relu", scale=255))
-    assert models.predict(weights, flat[:0], activation="relu", scale=255).shape == (0, 2)
-
-
-@pytest.mark.parametrize(
-    ("x", "received"),
-    [
-        (np.zeros((3, 5)), r"shape \(3, 5\)"),
-        (np.zeros(4), r"shape \(4,\)"),
-        (np.float32(1), r"shape \(\)"),
-        (np.array([["a"] * 4]), "type <U1"),
-        (np.zeros((2, 4), object), "type object"),
-        ([[0, 0, 0, 0], [0, np.nan, 0, 0], [np.nan] * 4], "2 examples, the first in example 1"),
-        ([[0, 0, 0, -np.inf]], "1 examples, the first in example 0"),
-        ([[0, 0, 0, 1e300]], "1 examples"),
-        ([[3e38, 3e38, 3e38, 3e38], [-3e38, -3e38, -3e38, -3e38]], "examples"),
-    ],
-)
-def test_examples_that_cannot_be_used_are_named(x, received):
-    weights = (Layer(np.ones((4, 2), np.float32), np.zeros(2, np.float32)),)
-    with pytest.raises(InvalidArgument, match=received):
-        models.predict(weights, x, activation="relu", scale=1)
-
-
-def test_a_wrong_example_is_counted_over_all_batches(monkeypatch):
-    monkeypatch.setattr(models, "_BATCH", 3)
-    x = np.zeros((10, 4))
-    x[7, 1] = np.nan
-    with pytest.raises(InvalidArgument, match="first in example 7"):
-        models.predict(network(), x, activation="relu", scale=1)
 
 
 # Export
@@ -223,13 +158,8 @@ def test_safetensors_export_holds_weights_and_notes(tmp_path):
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ({"file_format": "onnx"}, "format"),
-        ({"rate": 1.0}, "rate"),
-        ({"rate": -0.1}, "rate"),
-        ({"rate": float("nan")}, "rate"),
-        ({"activation": "swish"}, "activation"),
+        ({"file_format": "onnx"}, "file_format"),
         ({"file_format": "safetensors"}, "model.keras"),
-        ({"file_format": "safetensors", "rate": 1.0, "path": "net.safetensors"}, "rate"),
         ({"path": "model.h5"}, r"model\.h5.*Name it model\.keras"),
         ({"path": ".keras"}, "ends in .keras"),
     ],
@@ -269,14 +199,14 @@ BACKENDS = """
 import os, sys
 import numpy as np
 from dropstudy.core import types
-from dropstudy.models import keras as models
 from dropstudy.errors import InvalidArgument
+from dropstudy.models.keras import to_keras
 
 layer = types.Layer(np.eye(2, dtype=np.float32), np.zeros(2, np.float32))
 for backend in ("theano", "tensorflow", "JAX"):
     os.environ["KERAS_BACKEND"] = backend
     try:
-        models.to_keras((layer,), arm=types.Arm("arm"), activation="relu", name="net")
+        to_keras((layer,), arm=types.Arm("arm"), activation="relu", name="net")
     except InvalidArgument as error:
         print(error)
 assert "keras" not in sys.modules
@@ -298,22 +228,6 @@ def test_a_backend_that_keras_lacks_is_told_in_one_line_with_what_is_installed()
         assert "set KERAS_BACKEND=jax" in line
 
 
-def test_importing_and_predicting_needs_no_keras_and_no_jax():
-    code = (
-        "import sys, numpy as np\n"
-        "from dropstudy.core import types\n"
-        "from dropstudy.models import keras as models\n"
-        "layer = types.Layer(np.eye(2, dtype=np.float32), np.zeros(2, np.float32))\n"
-        "models.predict((layer,), [[1, 2]], activation='relu', scale=1)\n"
-        "print({'jax', 'keras', 'tensorflow', 'torch', 'h5py'} & set(sys.modules))"
-    )
-    source = str(Path(__file__).parents[2] / "src")
-    done = subprocess.run(  # noqa: S603 - our own arguments
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": source}
-    )
-    assert done.stdout.strip() == "set()"
-
-
 @pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid"])
 def test_every_kind_of_network_predicts_in_keras_as_here(tmp_path, activation):
     weights = network((6, 9, 5, 3))
@@ -330,5 +244,5 @@ def test_every_kind_of_network_predicts_in_keras_as_here(tmp_path, activation):
         None,
     ]
     x = np.random.default_rng(0).random((50, 6)).astype(np.float32)
-    ours = models.predict(weights, x, activation=activation, scale=1)
+    ours = predict(weights, x, activation=activation, scale=1)
     np.testing.assert_allclose(ours, model.predict(x, verbose=0), atol=1e-5)

@@ -18,7 +18,6 @@ from scipy import stats
 
 from common import head, write_json
 from dropstudy import Study
-from dropstudy.runtime.progress.lines import Silent
 
 BLOCK = 20
 MARGIN = 0.05
@@ -47,7 +46,7 @@ def main() -> None:
                 precision=precision,
                 out=folder,
             )
-            tables.append(study.run(listener=Silent()).finals().assign(precision=precision))
+            tables.append(study.run(verbose=False).finals().assign(precision=precision))
     finals = pd.concat(tables)
     wide = finals.pivot_table(index=["arm", "seed"], columns="precision", values="test_accuracy", sort=False)
     difference = 100 * (wide["bfloat16"] - wide["float32"])

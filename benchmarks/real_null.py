@@ -20,7 +20,6 @@ from scipy import stats
 from common import head, write_json
 from dropstudy import Study
 from dropstudy.analysis.verdict.inference import arm_tests
-from dropstudy.runtime.progress.lines import Silent
 from simulated import share
 
 
@@ -43,7 +42,7 @@ def main() -> None:
         epochs=6,
         seeds=options.runs,
         validation_split=300,
-    ).run(listener=Silent())
+    ).run(verbose=False)
     scores = 100 * study.finals().pivot_table(index="seed", columns="arm", values="test_accuracy")
     paired = (scores["dropout 0.5"] - scores["no dropout"]).to_numpy()
     print(

@@ -16,7 +16,6 @@ from pathlib import Path
 
 from common import head, spread, table, write_json
 from dropstudy import Study
-from dropstudy.runtime.progress.lines import Silent
 
 RATES = [i / 10 for i in range(10)]
 RUNS = (100, 1000)
@@ -46,7 +45,7 @@ def trained(folder: Path, runs: int) -> Path:
         batch_size=50,
         epochs=5,
     )
-    study.run(listener=Silent())
+    study.run(verbose=False)
     return study.folder
 
 

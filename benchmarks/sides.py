@@ -147,20 +147,21 @@ def scikit_learn(data: Arrays, epochs: int) -> None:
 
 def dropstudy(precision: str, path: str, epochs: int) -> None:
     """As `dropstudy run notebook --data FILE` trains, without figures and tables."""
-    from dropstudy import Study  # noqa: PLC0415 - each side imports its own system
-    from dropstudy.runtime.progress.lines import Silent  # noqa: PLC0415
+    from dropstudy import Callback, Study  # noqa: PLC0415 - each side imports its own system
 
-    class Watch(Silent):
+    class Watch(Callback):
         """Tells of every epoch that is trained and stored."""
 
-        def epoch(self, run: Any, row: Any) -> None:
+        def on_epoch_end(self, run: Any, metrics: Any) -> None:
             """The coordinator calls it."""
-            epoch(run.arm.name, row.val_accuracy, seconds=row.seconds, precision=run.precision)
+            epoch(run.arm.name, metrics.val_accuracy, seconds=metrics.seconds, precision=run.precision)
 
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "study"
         begin()
-        Study("notebook", data=path, epochs=epochs, precision=precision, out=out).run(listener=Watch())
+        Study("notebook", data=path, epochs=epochs, precision=precision, out=out).run(
+            callbacks=Watch(), verbose=False
+        )
 
 
 def main() -> None:

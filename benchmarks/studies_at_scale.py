@@ -30,7 +30,6 @@ from dropstudy import Study
 from dropstudy.core.types import METRICS, EpochMetrics, FinalMetrics, SegmentResult
 from dropstudy.data.arrays import map_arrays
 from dropstudy.runtime import local
-from dropstudy.runtime.progress.lines import Silent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -121,7 +120,7 @@ def act(step: str, folder: Path, options: argparse.Namespace) -> dict[str, float
     began = time.perf_counter()
     if step in {TRAIN, AGAIN}:
         study = Study("notebook", out=folder, **settings(options))
-        study.run(executor=stand_in, workers=options.workers, device="cpu", listener=Silent())
+        study.run(executor=stand_in, workers=options.workers, device="cpu", verbose=False)
     elif step == "open":
         Study.open(folder)
     elif step == "histories as a table":

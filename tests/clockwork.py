@@ -43,7 +43,7 @@ class Clockwork(Executor):
         return {future}, active.keys() - {future}
 
 
-def train_on(worker_pool, store, runs, train, listener):
+def train_on(worker_pool, store, runs, train, recorder):
     """Train runs one at a time on each of a clockwork's workers; every result is told at the moment it is there."""
     with (
         mock.patch.object(local, "train", train),
@@ -56,6 +56,6 @@ def train_on(worker_pool, store, runs, train, listener):
             DATA,
             split,
             executor=worker_pool,
-            listener=listener,
+            callback=recorder,
             worker_count=len(worker_pool.free_at),
         )

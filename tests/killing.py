@@ -24,7 +24,7 @@ from dropstudy.spec.study_file import read_spec
 from dropstudy.store import database
 from dropstudy.store import directory as study_folder
 from dropstudy.store.store import Store
-from standin import DATA, AtOnce, Listener, each_alone, make_run, make_runs, segment_of, split, train
+from standin import DATA, AtOnce, Recorder, each_alone, make_run, make_runs, segment_of, split, train
 
 RUN = make_run(epochs=5)
 SEGMENTS = ((0, 2), (2, 2), (4, 1))
@@ -59,7 +59,7 @@ def study(folder):
         store.begin(META, RUNS)
         runs = store.runs("planned", "running", "failed")
         scheduler.train_runs(
-            store, each_alone(runs), DATA, split, executor=AtOnce(), listener=Listener(), worker_count=1
+            store, each_alone(runs), DATA, split, executor=AtOnce(), callback=Recorder(), worker_count=1
         )
 
 

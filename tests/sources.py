@@ -8,7 +8,6 @@ import made_up
 from dropstudy import Study
 from dropstudy.core.types import Condition, Run
 from dropstudy.report.snapshot import COLUMNS, Snapshot
-from dropstudy.runtime.progress.lines import Silent
 from dropstudy.spec.study_file import read_spec
 from dropstudy.store.reader import RunProgress
 
@@ -90,4 +89,4 @@ def trained_at_once(monkeypatch, folder, **overrides):
         "seeds": 6,
         "validation_split": 300,
     }
-    return Study("notebook", out=folder, **(settings | overrides)).run(listener=Silent())
+    return Study("notebook", out=folder, **(settings | overrides)).run(verbose=False)

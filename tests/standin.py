@@ -20,6 +20,7 @@ from dropstudy.core.types import (
     Segment,
     SegmentResult,
 )
+from dropstudy.runtime.events import Callback
 
 DATA = DataReference("0" * 64, 255.0)
 SECONDS = 1.5  # of an epoch; two of them fit into a segment
@@ -135,22 +136,22 @@ class AtOnce(Executor):
         return future
 
 
-class Listener:
-    """Remembers what it is told."""
+class Recorder(Callback):
+    """Records what a callback is called with."""
 
     def __init__(self):
         self.epochs, self.insides, self.ends, self.notices = [], [], [], []
 
-    def epoch(self, run, row):
+    def on_epoch_end(self, run, row):
         self.epochs.append((run.key, row.epoch))
 
-    def inside(self, run, done):
+    def on_segment_end(self, run, done):
         self.insides.append((run.key, done))
 
-    def ended(self, run, status, cause):
+    def on_run_end(self, run, status, cause):
         self.ends.append((run.key, status, cause))
 
-    def notice(self, text):
+    def on_notice(self, text):
         self.notices.append(text)
 
 

@@ -13,15 +13,27 @@ if TYPE_CHECKING:
     from dropstudy.core.types import Arm, Dataset, Optimizer
     from dropstudy.data.load import load_dataset
     from dropstudy.errors import DropstudyError
+    from dropstudy.runtime.events import Callback
     from dropstudy.store.history import History
     from dropstudy.study.study import Study
 
 __version__ = "0.1.0"
 
-__all__ = ["Arm", "Dataset", "DropstudyError", "History", "Optimizer", "Study", "__version__", "load_dataset"]
+__all__ = [
+    "Arm",
+    "Callback",
+    "Dataset",
+    "DropstudyError",
+    "History",
+    "Optimizer",
+    "Study",
+    "__version__",
+    "load_dataset",
+]
 
 _HOMES = {
     "Arm": "core.types",
+    "Callback": "runtime.events",
     "Dataset": "core.types",
     "DropstudyError": "errors",
     "History": "store.history",

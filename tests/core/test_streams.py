@@ -22,8 +22,8 @@ from dropstudy.core import tables
 from dropstudy.core.streams import paragraphs, say, terminal, usable_streams
 from dropstudy.errors import RunsFailed
 from dropstudy.runtime import local
+from dropstudy.runtime.progress.display import DefaultDisplay
 from dropstudy.runtime.progress.lines import FALLBACK
-from dropstudy.runtime.progress.table import Screen
 from dropstudy.runtime.run import worker_pool
 from sources import SMALL_STUDY as SETTINGS
 from standin import AtOnce
@@ -81,7 +81,7 @@ def test_streams_that_are_whole_stay_as_they_are_and_others_come_back():
 def test_a_line_goes_where_it_is_meant_to():
     stream = io.StringIO()
     say("told", stream)
-    Screen(stream).notice("shown")
+    DefaultDisplay(stream).on_notice("shown")
     assert stream.getvalue() == "told\nshown\n"
 
 

@@ -15,7 +15,6 @@ from dropstudy.report.page import html
 from dropstudy.report.sections import sections
 from dropstudy.report.snapshot import read
 from dropstudy.runtime import local
-from dropstudy.runtime.progress.lines import Silent
 from sources import trained_at_once
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
@@ -274,7 +273,7 @@ def test_a_study_of_which_nothing_finished_has_a_page_that_says_so(browser, tmp_
     monkeypatch.setattr(local, "train", fail)
     study = Study("notebook", out=tmp_path / "x", data="digits", epochs=1)
     with pytest.raises(RunsFailed, match="no room for"):
-        study.run(listener=Silent())
+        study.run(verbose=False)
     with watched_page(browser, write_page(study)) as page:
         draw_all(page)
         assert page.complaints == []

@@ -20,7 +20,7 @@ from dropstudy.report.snapshot import read
 from dropstudy.report.stamp import STAMP, is_current, told
 from dropstudy.report.vega import vega
 from dropstudy.report.write import FIGURE, write_report
-from dropstudy.runtime.progress.lines import STAND_IN, Silent
+from dropstudy.runtime.progress.lines import STAND_IN
 from notebook_history import ARMS, finals_of, many_seeds, notebook_finals, notebook_history
 from sources import source_of, trained_at_once
 
@@ -276,7 +276,7 @@ def test_damaged_files_are_named_with_what_is_left_out_and_no_old_figure_stays(r
     assert "Left out, with all that rests on it: the predictions of 'no dropout', seed 2" in printed
     # What it says to do about it helps.
     damaged[0].unlink()
-    Study.open(reported).run(listener=Silent())
+    Study.open(reported).run(verbose=False)
     now = read(reported)
     assert now.verdict
     assert now.left_out is None

@@ -19,7 +19,6 @@ from dropstudy.errors import InvalidArgument, StoreError
 from dropstudy.report.server import Doors, connections, listen, server_of
 from dropstudy.report.server import live as live_module
 from dropstudy.report.server.live import LivePage
-from dropstudy.runtime.progress.lines import Silent
 from sources import trained_at_once
 
 TOKEN, TICKET = "the-token", "the-ticket"
@@ -181,7 +180,7 @@ def test_the_page_in_the_browser_follows_the_study(tmp_path, monkeypatch):
         page.locator("#figure-gap .numbers > summary").click()
         made_up.instead_of_workers(monkeypatch)
         settings = {"data": "digits", "hidden": [4], "epochs": 3, "rates": [0, 0.5], "validation_split": 300}
-        Study("notebook", out=study.folder, seeds=3, **settings).run(listener=Silent())
+        Study("notebook", out=study.folder, seeds=3, **settings).run(verbose=False)
         until(page, "document.getElementById('live').textContent === 'All 6 runs have ended.'")
         draw_all(page)
         assert page.complaints == []

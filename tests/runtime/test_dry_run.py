@@ -14,7 +14,6 @@ from dropstudy.engine.mlp.train import train_segment
 from dropstudy.errors import InvalidArgument, RunsFailed
 from dropstudy.runtime import dry_run, local
 from dropstudy.runtime.dry_run import Cost
-from dropstudy.runtime.progress.lines import Silent
 from standin import AtOnce
 
 SETTINGS = {"data": "digits", "hidden": [8], "epochs": 3, "rates": [0, 0.5], "batch_size": 64}
@@ -61,7 +60,7 @@ def test_the_grid_is_planned_and_nothing_is_written(make, tmp_path):
 
 
 def test_of_a_study_that_exists_only_what_is_missing_counts(make):
-    make(seeds=2).run(executor=AtOnce(), listener=Silent())
+    make(seeds=2).run(executor=AtOnce(), verbose=False)
     before = {path: path.read_bytes() for path in make().folder.rglob("*") if path.is_file()}
     grown = make(seeds=5).dry_run(executor=AtOnce())
     assert len(grown.missing) == 6
@@ -88,7 +87,7 @@ def test_the_time_is_that_of_the_steps_and_of_what_is_measured_between_them(make
 def test_the_disk_is_that_which_a_study_takes(make, keep):
     study = make(seeds=6, validation_split=0.2, keep_weights=keep, hidden=[256, 256])
     said = study.dry_run(executor=AtOnce()).disk
-    study.run(executor=AtOnce(), listener=Silent())
+    study.run(executor=AtOnce(), verbose=False)
     assert said == pytest.approx(sum(study.sizes().values()), rel=0.15)
 
 
@@ -105,7 +104,7 @@ def test_the_disk_meanwhile_is_that_of_the_checkpoints(make, monkeypatch, restor
 
     monkeypatch.setattr(local, "train", train)
     with pytest.raises(RunsFailed):
-        study.run(executor=AtOnce(), listener=Silent(), workers=1)
+        study.run(executor=AtOnce(), verbose=False, workers=1)
     assert len(sizes) == 2  # runs, both under way at once
     assert said == pytest.approx(sum(sizes), rel=0.02)
 

@@ -13,7 +13,7 @@ from dropstudy.core.types import Arm, Condition, EpochMetrics, Optimizer, Run, S
 from dropstudy.runtime import segments
 from dropstudy.runtime.progress.eta import Pace, duration
 from dropstudy.store.reader import RunProgress
-from standin import Listener, final_metrics, first_state, make_run
+from standin import Recorder, final_metrics, first_state, make_run
 
 WITHIN = 0.20
 FINAL = final_metrics(make_run(), first_state(make_run()))
@@ -38,7 +38,7 @@ class NoDisk:
         pass
 
 
-class Simulation(Listener):
+class Simulation(Recorder):
     """A study by the real coordinator on workers that spend no time.
 
     Args:
@@ -80,10 +80,10 @@ class Simulation(Listener):
             [RunProgress(run, "planned", 0, None, None) for run in runs], workers, lambda: self.now
         )
 
-    def epoch(self, run, row):
+    def on_epoch_end(self, run, row):
         self.events.append((self._now(), run, row))
 
-    def ended(self, run, *_):
+    def on_run_end(self, run, *_):
         self.events.append((self._now(), run, None))
 
     def estimates(self):

@@ -7,9 +7,9 @@ import pytest
 
 import made_up
 from dropstudy import Study
+from dropstudy.runtime.progress.display import DefaultDisplay
 from dropstudy.runtime.progress.inline import InlineTable, in_notebook
-from dropstudy.runtime.progress.table import Screen
-from dropstudy.study.study import default_listener
+from dropstudy.runtime.progress.lines import EpochLines
 from sources import SMALL_STUDY as SETTINGS
 from standin import AtOnce
 
@@ -81,9 +81,9 @@ def test_while_it_trains_the_output_has_what_was_told_and_the_table(notebook, ma
 @pytest.mark.usefixtures("notebook")
 def test_only_a_notebooks_kernel_is_one(monkeypatch):
     assert in_notebook()
-    assert isinstance(default_listener(), InlineTable)
+    assert isinstance(DefaultDisplay().callbacks[0], InlineTable)
     monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: None))
-    assert isinstance(default_listener(), Screen)
+    assert isinstance(DefaultDisplay().callbacks[0], EpochLines)
     monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=SimpleNamespace))
     assert not in_notebook()  # IPython in a terminal
     monkeypatch.delitem(sys.modules, "IPython")
@@ -94,7 +94,7 @@ def test_a_verdict_and_a_study_show_their_sentences_and_a_table(make):
     study = make(seeds=6, arms=[{"rate": 0}, {"rate": 0.5, "name": "<b>bold</b>"}], rates=None)
     assert study._repr_html_().startswith("<p>Study(")
     assert "<table" not in study._repr_html_()
-    study.run(executor=AtOnce(), listener=default_listener())
+    study.run(executor=AtOnce())
     verdict = study.verdict()
     shown = verdict._repr_html_()
     for sentence in verdict.sentences:

@@ -17,7 +17,7 @@ from dropstudy.runtime import local, watchdog
 from dropstudy.runtime.scheduler import MOST_TRIES, train_runs
 from dropstudy.runtime.timeouts import Patience
 from dropstudy.store.store import Store
-from standin import DATA, Listener, assert_finished, each_alone, make_runs, split, train
+from standin import DATA, Recorder, assert_finished, each_alone, make_runs, split, train
 
 OTHERS = ("well", "well too")
 
@@ -57,22 +57,22 @@ def train_troubled(marks, trouble, times, segments):
 
 
 def study(folder, monkeypatch, trouble, *, times):
-    """Train three runs, one of them troubled, with two real workers; the listener and how often there was trouble."""
+    """Train three runs, one of them troubled, with two real workers; the recorder and how often there was trouble."""
     marks = folder / "marks"
     marks.mkdir()
     monkeypatch.setattr(local, "train_group", partial(train_troubled, marks, trouble, times))
     runs = make_runs("troubled", *OTHERS)
     worker_pool = local.LocalWorkers(2)
-    listener = Listener()
+    recorder = Recorder()
     try:
         with Store(folder / "study", create=True) as store:
             store.begin({}, runs)
             train_runs(
-                store, each_alone(runs), DATA, split, executor=worker_pool, listener=listener, worker_count=2
+                store, each_alone(runs), DATA, split, executor=worker_pool, callback=recorder, worker_count=2
             )
     finally:
         worker_pool.shutdown(wait=True, cancel_futures=True)
-    return runs, listener, len(list(marks.iterdir()))
+    return runs, recorder, len(list(marks.iterdir()))
 
 
 @pytest.fixture
@@ -97,14 +97,14 @@ def test_a_segment_that_was_lost_is_given_again_and_the_run_ends_as_if_nothing_h
     if trouble is hangs:
         request.getfixturevalue("impatient")
     times = 1 if trouble is hangs else MOST_TRIES - 1
-    runs, listener, met = study(folder, monkeypatch, trouble, times=times)
+    runs, recorder, met = study(folder, monkeypatch, trouble, times=times)
     assert met == times
-    assert len(listener.notices) == times
-    assert all(notice.startswith(TROUBLES[trouble]) for notice in listener.notices)
+    assert len(recorder.notices) == times
+    assert all(notice.startswith(TROUBLES[trouble]) for notice in recorder.notices)
     with Store(folder / "study") as store:
         for run in runs:
             assert_finished(store, run)
-    assert sorted(listener.epochs) == sorted((run.key, epoch) for run in runs for epoch in range(1, 6))
+    assert sorted(recorder.epochs) == sorted((run.key, epoch) for run in runs for epoch in range(1, 6))
 
 
 @pytest.mark.parametrize(
@@ -133,9 +133,9 @@ def refuses():
 
 
 def test_a_function_that_raises_fails_its_run_at_once_and_the_traceback_is_kept(folder, monkeypatch):
-    runs, listener, met = study(folder, monkeypatch, refuses, times=100)
+    runs, recorder, met = study(folder, monkeypatch, refuses, times=100)
     assert met == 1
-    assert listener.notices == []
+    assert recorder.notices == []
     with Store(folder / "study") as store:
         assert "a setting of the run: expected something else" in store.failures()[0]
         assert "in refuses" in store.path("traceback", runs[0].key).read_text()
@@ -162,9 +162,9 @@ def test_a_worker_that_never_starts_is_told_of_then_ended_and_its_segment_given_
     (folder / "sitecustomize.py").write_text(NEVER_STARTS.format(mark=str(mark)))
     monkeypatch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
     monkeypatch.setattr(watchdog, "TELL_AFTER", 1.0)
-    runs, listener, _ = study(folder, monkeypatch, killed, times=0)
+    runs, recorder, _ = study(folder, monkeypatch, killed, times=0)
     assert mark.exists()
-    words = "\n".join(listener.notices)
+    words = "\n".join(recorder.notices)
     assert "Nothing has come of '" in words
     assert "used 0.0 s of processor time since, as if waiting" in words
     assert "A worker that is silent for 5 s is ended" in words

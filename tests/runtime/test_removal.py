@@ -9,7 +9,6 @@ import made_up
 from dropstudy import Study
 from dropstudy.errors import InvalidArgument, StudyLocked
 from dropstudy.runtime import removal
-from dropstudy.runtime.progress.lines import Silent
 from dropstudy.store import store
 from dropstudy.store.directory import SEED_COUNTS, begun, metadata
 from dropstudy.store.locking import lock
@@ -33,7 +32,7 @@ def make(monkeypatch, tmp_path):
 
     def study(**settings):
         made = Study("notebook", out=tmp_path / "study", **{**SETTINGS, **settings})
-        return made.run(executor=AtOnce(), listener=Silent())
+        return made.run(executor=AtOnce(), verbose=False)
 
     return study
 

@@ -14,7 +14,6 @@ import made_up
 from dropstudy import Study
 from dropstudy.errors import StoreError, StudyLocked
 from dropstudy.runtime import local, retention
-from dropstudy.runtime.progress.lines import Silent
 from dropstudy.store.locking import lock
 from dropstudy.store.reader import RunProgress
 from dropstudy.store.store import Store
@@ -42,7 +41,7 @@ def make(monkeypatch, tmp_path):
 
 
 def run(study, executor=None):
-    return study.run(executor=executor or AtOnce(), listener=Silent())
+    return study.run(executor=executor or AtOnce(), verbose=False)
 
 
 def kept(study):
@@ -90,7 +89,7 @@ def test_runs_are_judged_by_the_epoch_whose_weights_they_have(first_is_best, mon
     study = first_is_best(**settings, seeds=8)
     with monkeypatch.context() as patch:
         if killed:
-            patch.setattr(retention.KeepBest, "ended", lambda *_: None)
+            patch.setattr(retention.KeepBest, "on_run_end", lambda *_: None)
         run(study)
     if killed:
         assert len(kept(study)) == 16
@@ -145,9 +144,7 @@ class Nobody(AtOnce):
 def test_weights_that_a_kill_left_behind_go_with_the_next_run(make, monkeypatch):
     study = make(keep_weights="best")
     with monkeypatch.context() as patch:
-        patch.setattr(
-            retention.KeepBest, "ended", lambda self, *what: self._listener.ended(*what)
-        )  # as if killed before
+        patch.setattr(retention.KeepBest, "on_run_end", lambda *_: None)  # as if killed before
         run(study)
     assert len(kept(study)) == 8
     run(make(keep_weights="best", seeds=5))

@@ -30,7 +30,7 @@ from standin import (
     DATA,
     SECONDS,
     AtOnce,
-    Listener,
+    Recorder,
     assert_finished,
     each_alone,
     first_epoch,
@@ -93,15 +93,15 @@ def open_study(tmp_path):
         store.close()
 
 
-def go(store, *, executor=None, listener=None, worker_count=1):
-    """Train what is missing, as a study does; returns the listener."""
-    listener = Listener() if listener is None else listener
+def go(store, *, executor=None, callback=None, worker_count=1):
+    """Train what is missing, as a study does; returns the recorder."""
+    recorder = Recorder() if callback is None else callback
     runs = store.runs("planned", "running", "failed")
     executor = AtOnce() if executor is None else executor
     train_runs(
-        store, each_alone(runs), DATA, split, executor=executor, listener=listener, worker_count=worker_count
+        store, each_alone(runs), DATA, split, executor=executor, callback=recorder, worker_count=worker_count
     )
-    return listener
+    return recorder
 
 
 # The way of a run
@@ -141,8 +141,8 @@ def test_whatever_an_epoch_takes_each_is_trained_once(epochs, seconds):
     ):
         patch.setattr(local, "train", trainer)
         store.begin(META, [run])
-        listener = go(store)
-        assert listener.epochs == [(run.key, epoch) for epoch in range(1, epochs + 1)]
+        recorder = go(store)
+        assert recorder.epochs == [(run.key, epoch) for epoch in range(1, epochs + 1)]
         assert sum(length for _, length in trainer.steps(run)) == epochs
         a_step = 1 / run.condition.steps
         slow = [length for _, length in trainer.steps(run)[1:] if length * seconds > pacing.SECONDS]
@@ -154,11 +154,11 @@ def test_an_epoch_longer_than_a_segment_is_told_of_while_it_lasts(trainer, open_
     run = make_run(epochs=2)
     trainer.trouble[run.key] = lambda segment: replace(train(segment), seconds=100.0 * segment.steps)
     store = open_study([run])
-    listener = go(store)
+    recorder = go(store)
     # The first segment knows nothing of the pace; the second epoch is cut in two.
     assert trainer.steps(run) == [(0, 1), (1, 0.5), (1.5, 0.5)]
-    assert listener.insides == [(run.key, 3)]
-    assert listener.epochs == [(run.key, 1), (run.key, 2)]
+    assert recorder.insides == [(run.key, 3)]
+    assert recorder.epochs == [(run.key, 1), (run.key, 2)]
     assert_finished(store, run)
 
 
@@ -169,14 +169,14 @@ def test_every_run_ends_as_if_it_were_alone(open_study, worker_count, threads):
     store = open_study(runs)
     if threads:
         with ThreadPoolExecutor(threads) as executor:
-            listener = go(store, executor=executor, worker_count=worker_count)
+            recorder = go(store, executor=executor, worker_count=worker_count)
     else:
-        listener = go(store, worker_count=worker_count)
+        recorder = go(store, worker_count=worker_count)
     for run in runs:
         assert_finished(store, run)
-        assert [epoch for key, epoch in listener.epochs if key == run.key] == [1, 2, 3, 4]
-    assert sorted(listener.ends) == sorted((run.key, "done", "") for run in runs)
-    assert listener.notices == []
+        assert [epoch for key, epoch in recorder.epochs if key == run.key] == [1, 2, 3, 4]
+    assert sorted(recorder.ends) == sorted((run.key, "done", "") for run in runs)
+    assert recorder.notices == []
 
 
 def test_each_run_gets_the_rows_of_its_seed(trainer, open_study):
@@ -188,7 +188,7 @@ def test_each_run_gets_the_rows_of_its_seed(trainer, open_study):
         return split(run)[0], held_out + run.seed
 
     train_runs(
-        store, each_alone(runs), DATA, holding_out, executor=AtOnce(), listener=Listener(), worker_count=1
+        store, each_alone(runs), DATA, holding_out, executor=AtOnce(), callback=Recorder(), worker_count=1
     )
     for segment in trainer.segments:
         assert np.array_equal(segment.train_index, split(segment.run)[0])
@@ -221,8 +221,8 @@ def test_no_worker_waits_for_the_disk(open_study, trainer, monkeypatch):
 
 def test_nothing_to_train_is_done_at_once(trainer, open_study):
     store = open_study([])
-    listener = go(store)
-    assert (trainer.segments, listener.epochs, listener.ends) == ([], [], [])
+    recorder = go(store)
+    assert (trainer.segments, recorder.epochs, recorder.ends) == ([], [], [])
 
 
 # How much at once
@@ -243,7 +243,7 @@ def test_runs_that_wait_or_have_ended_take_no_memory(open_study, monkeypatch):
         return rows, held_out
 
     train_runs(
-        store, each_alone(runs), DATA, watched_split, executor=AtOnce(), listener=Listener(), worker_count=2
+        store, each_alone(runs), DATA, watched_split, executor=AtOnce(), callback=Recorder(), worker_count=2
     )
     assert len(alive) == len(runs)
     assert max(alive) <= 3 + 2  # and the one that ends, and the one before it, which a name still holds
@@ -271,14 +271,14 @@ def slow_disk(monkeypatch):
 def test_results_that_come_faster_than_the_disk_are_committed_together(open_study, slow_disk):
     runs = make_runs("a", "b", seeds=range(20), epochs=6)
     store = open_study(runs)
-    listener = go(store, worker_count=2)
+    recorder = go(store, worker_count=2)
     assert len(slow_disk) < len(runs) / 2
     assert max(len({run.key for run, _ in batch}) for batch in slow_disk) > 3
     assert all(len(batch) == len({run.key for run, _ in batch}) for batch in slow_disk)  # a run once in each
     for run in runs:
         assert_finished(store, run)
-        assert [epoch for key, epoch in listener.epochs if key == run.key] == [1, 2, 3, 4, 5, 6]
-    assert sorted(listener.ends) == sorted((run.key, "done", "") for run in runs)
+        assert [epoch for key, epoch in recorder.epochs if key == run.key] == [1, 2, 3, 4, 5, 6]
+    assert sorted(recorder.ends) == sorted((run.key, "done", "") for run in runs)
 
 
 def test_a_result_waits_for_its_commit_half_a_second_at_most(open_study, slow_disk, monkeypatch):
@@ -292,13 +292,13 @@ def test_a_result_waits_for_its_commit_half_a_second_at_most(open_study, slow_di
         time.sleep(1.5 if len(begun) == 3 else 0)
         return tuple(map(train, segments))
 
-    class Watch(Listener):
-        def epoch(self, _, row):
+    class Watch(Recorder):
+        def on_epoch_end(self, _, row):
             told[row.epoch] = time.monotonic()
 
     monkeypatch.setattr(local, "train_group", takes_its_time)
     with ThreadPoolExecutor(1) as executor:
-        go(store, executor=executor, listener=Watch(), worker_count=1)
+        go(store, executor=executor, callback=Watch(), worker_count=1)
     assert sorted(told) == [1, 2, 3, 4, 5]
     assert len(slow_disk) == 3
     _, second, third = begun
@@ -311,11 +311,11 @@ def test_a_failure_is_recorded_after_what_its_run_did_before(open_study, trainer
     run = make_run(epochs=6)
     trainer.trouble[run.key] = lambda segment: train(segment) if first_epoch(segment) < 3 else raises(segment)
     store = open_study([run])
-    listener = go(store)
+    recorder = go(store)
     assert len(slow_disk) >= 1
     assert store.status() == {run.key: "failed"}
     assert [row.epoch for row in store.history(run.key)] == [1, 2, 3]
-    assert [event[1] for event in listener.ends] == ["failed"]
+    assert [event[1] for event in recorder.ends] == ["failed"]
 
 
 def test_too_many_results_do_not_wait(open_study, monkeypatch, slow_disk):
@@ -346,12 +346,12 @@ def test_a_segment_whose_worker_died_is_given_again(trainer, open_study, deaths)
     unlucky, other = runs = make_runs("unlucky", "other")
     trainer.trouble[unlucky.key] = dies(deaths)
     store = open_study(runs)
-    listener = go(store)
+    recorder = go(store)
     assert_finished(store, unlucky)
     assert_finished(store, other)
     assert trainer.steps(unlucky)[: deaths + 1] == [(0, 1)] * (deaths + 1)
-    assert len(listener.notices) == deaths
-    assert all("worker died while it trained 'unlucky', seed 0" in text for text in listener.notices)
+    assert len(recorder.notices) == deaths
+    assert all("worker died while it trained 'unlucky', seed 0" in text for text in recorder.notices)
 
 
 @pytest.mark.parametrize("name", ["first", "middle", "last"])
@@ -362,10 +362,10 @@ def test_a_run_whose_worker_always_dies_is_failed_with_the_cause_and_the_others_
     (unlucky,) = (run for run in runs if run.arm.name == name)
     trainer.trouble[unlucky.key] = dies(10**6)
     store = open_study(runs)
-    listener = go(store)
+    recorder = go(store)
     assert trainer.steps(unlucky) == [(0, 1)] * MOST_TRIES
     cause = f"its worker died {MOST_TRIES} times: killed, exit code -9"
-    assert (unlucky.key, "failed", cause) in listener.ends
+    assert (unlucky.key, "failed", cause) in recorder.ends
     assert store.failures() == [f"'{name}', seed 0 failed: {cause}"]
     for run in runs:
         if run != unlucky:
@@ -385,9 +385,9 @@ def test_tries_are_counted_for_each_segment_anew(trainer, open_study):
 
     trainer.trouble[run.key] = dies_once_per_segment
     store = open_study([run])
-    listener = go(store)
+    recorder = go(store)
     assert_finished(store, run)
-    assert len(listener.notices) == (MOST_TRIES - 1) * len(failed) > MOST_TRIES
+    assert len(recorder.notices) == (MOST_TRIES - 1) * len(failed) > MOST_TRIES
 
 
 def raises(segment):
@@ -399,9 +399,9 @@ def test_a_function_that_raises_is_not_given_again_and_the_others_go_on(trainer,
     wrong, *others = runs = make_runs("wrong", "b", "c")
     trainer.trouble[wrong.key] = raises
     store = open_study(runs)
-    listener = go(store)
+    recorder = go(store)
     assert trainer.steps(wrong) == [(0, 1)]
-    ((_, _, cause),) = [end for end in listener.ends if end[1] == "failed"]
+    ((_, _, cause),) = [end for end in recorder.ends if end[1] == "failed"]
     assert cause.startswith("ValueError: no room at step 0, very very")
     assert "\n" not in cause
     assert len(cause) < 400
@@ -457,11 +457,11 @@ def test_a_run_that_diverges_ends_there_with_its_history_and_the_others_go_on(tr
 
     trainer.trouble[lost.key] = diverges
     store = open_study(runs)
-    listener = go(store)
+    recorder = go(store)
     assert trainer.steps(lost)[-1] == (3, 2)
     assert [row.epoch for row in store.history(lost.key)] == [1, 2, 3, 4]
-    assert [epoch for key, epoch in listener.epochs if key == lost.key] == [1, 2, 3, 4]
-    assert (lost.key, "diverged", "the loss was no longer finite in epoch 4") in listener.ends
+    assert [epoch for key, epoch in recorder.epochs if key == lost.key] == [1, 2, 3, 4]
+    assert (lost.key, "diverged", "the loss was no longer finite in epoch 4") in recorder.ends
     assert store.status()[lost.key] == "diverged"
     assert_finished(store, other)
 
@@ -469,15 +469,15 @@ def test_a_run_that_diverges_ends_there_with_its_history_and_the_others_go_on(tr
 # Going on
 
 
-class Stop(Listener):
+class Stop(Recorder):
     """Ends the study at a given epoch, as Ctrl-C or a closed terminal would."""
 
     def __init__(self, after, error=KeyboardInterrupt):
         super().__init__()
         self.after, self.error = after, error
 
-    def epoch(self, run, row):
-        super().epoch(run, row)
+    def on_epoch_end(self, run, row):
+        super().on_epoch_end(run, row)
         if len(self.epochs) == self.after:
             raise self.error
 
@@ -488,20 +488,20 @@ def test_a_study_that_is_stopped_anywhere_goes_on_from_the_store(trainer, open_s
     runs = make_runs("a", "b", seeds=(0, 1), epochs=6)
     store = open_study(runs)
     with pytest.raises(error):
-        go(store, listener=Stop(after, error))
+        go(store, callback=Stop(after, error))
     done = {run.key: len(store.history(run.key)) for run in runs}
     assert sum(done.values()) >= after
     store.close()
     trainer.segments.clear()
     store = open_study(runs)
-    listener = go(store)
+    recorder = go(store)
     for run in runs:
         assert_finished(store, run)
         if done[run.key] < run.epochs:
             assert trainer.steps(run)[0] == (done[run.key], 1)
         else:
             assert trainer.steps(run) == []
-    assert len(listener.epochs) == 24 - sum(done.values())
+    assert len(recorder.epochs) == 24 - sum(done.values())
 
 
 @pytest.mark.parametrize("damage", ["flipped", "cut", "gone"])
@@ -509,7 +509,7 @@ def test_a_run_with_a_damaged_checkpoint_starts_again_and_says_so(trainer, open_
     damaged, other = runs = make_runs("damaged", "other", epochs=6)
     store = open_study(runs)
     with pytest.raises(KeyboardInterrupt):
-        go(store, listener=Stop(4))
+        go(store, callback=Stop(4))
     assert store.status() == {damaged.key: "running", other.key: "running"}
     done = len(store.history(other.key))
     (path,) = store.folder.glob(f"checkpoints/{damaged.key}-*")
@@ -521,8 +521,8 @@ def test_a_run_with_a_damaged_checkpoint_starts_again_and_says_so(trainer, open_
         rest = flipped + content[len(content) // 2 + 1 :] if damage == "flipped" else b""
         path.write_bytes(content[: len(content) // 2] + rest)
     trainer.segments.clear()
-    listener = go(store)
-    (notice,) = listener.notices
+    recorder = go(store)
+    (notice,) = recorder.notices
     assert str(path) in notice
     assert "'damaged', seed 0 starts again" in notice
     assert trainer.steps(damaged)[0] == (0, 1)
@@ -547,8 +547,8 @@ def test_a_full_disk_stops_the_study_with_what_was_committed(tmp_path):
         with Store(folder, write=True) as store:
             store.begin(META, runs)  # sweeps
             kept = sum(len(store.history(run.key)) for run in runs)
-            listener = go(store)
-            assert kept + len(listener.epochs) == 18
+            recorder = go(store)
+            assert kept + len(recorder.epochs) == 18
             for run in runs:
                 assert_finished(store, run)
 
@@ -557,13 +557,13 @@ def test_a_folder_that_vanishes_stops_the_study_and_is_not_made_again(open_study
     run = make_run(epochs=6)
     store = open_study([run])
 
-    class Vandal(Listener):
-        def epoch(self, _, row):
+    class Vandal(Recorder):
+        def on_epoch_end(self, _, row):
             if row.epoch == 3:
                 shutil.rmtree(store.folder)
 
     with pytest.raises(StoreError, match="moved or deleted"):
-        go(store, listener=Vandal())
+        go(store, callback=Vandal())
     assert not store.folder.exists()
 
 
@@ -602,9 +602,9 @@ with Store(Path(sys.argv[2]), create=True) as store:
     store.begin({}, runs)
     print("begun", flush=True)
     todo = store.runs("planned", "running", "failed")
-    groups, listener = standin.each_alone(todo), standin.Listener()
+    groups, recorder = standin.each_alone(todo), standin.Recorder()
     scheduler.train_runs(
-        store, groups, standin.DATA, standin.split, executor=worker_pool, listener=listener, worker_count=2
+        store, groups, standin.DATA, standin.split, executor=worker_pool, callback=recorder, worker_count=2
     )
 worker_pool.shutdown()
 """
@@ -656,9 +656,9 @@ def side_by_side(monkeypatch):
 
 
 def train_in(groups, store):
-    listener = Listener()
-    train_runs(store, groups, DATA, split, executor=AtOnce(), listener=listener, worker_count=1)
-    return listener
+    recorder = Recorder()
+    train_runs(store, groups, DATA, split, executor=AtOnce(), callback=recorder, worker_count=1)
+    return recorder
 
 
 def test_runs_of_a_group_end_as_if_each_were_alone(open_study, side_by_side):
@@ -694,9 +694,9 @@ def test_a_group_that_does_not_fit_goes_on_in_halves(open_study, monkeypatch):
     monkeypatch.setattr(local, "train_group", train_group)
     runs = make_runs(*"abcde", epochs=2)
     store = open_study(runs)
-    listener = train_in([runs], store)
+    recorder = train_in([runs], store)
     assert max(lanes[1:]) < 5
-    assert any("halves" in notice for notice in listener.notices)
+    assert any("halves" in notice for notice in recorder.notices)
     for run in runs:
         assert_finished(store, run)
 
@@ -743,8 +743,8 @@ def test_an_error_of_a_lane_is_that_lanes_alone_and_shown_at_once(troubled, erro
     ):
         patch.setattr(local, "train_group", group)
         store.begin(META, runs)
-        listener = train_in([runs], store)
-        (notice,) = listener.notices
+        recorder = train_in([runs], store)
+        (notice,) = recorder.notices
         assert f"8 runs side by side met with {type(error).__name__}: " in notice
         # Once by themselves, and those that are well side by side again.
         well = len(LANES) - len(troubled)
@@ -759,7 +759,7 @@ def test_an_error_of_a_lane_is_that_lanes_alone_and_shown_at_once(troubled, erro
                 )
             else:
                 assert_finished(store, run)
-    assert sorted(key for key, status, _ in listener.ends if status == "failed") == sorted(
+    assert sorted(key for key, status, _ in recorder.ends if status == "failed") == sorted(
         run.key for run in runs if run.arm.name in troubled
     )
 
@@ -769,8 +769,8 @@ def test_a_group_that_raises_though_none_of_its_lanes_does_goes_on_lane_by_lane(
     monkeypatch.setattr(local, "train_group", group)
     runs = make_runs(*"abc", epochs=6)
     store = open_study(runs)
-    listener = train_in([runs], store)
-    assert len(listener.notices) == 1
+    recorder = train_in([runs], store)
+    assert len(recorder.notices) == 1
     assert (group.sizes[0], set(group.sizes[1:])) == (3, {1})
     for run in runs:
         assert_finished(store, run)

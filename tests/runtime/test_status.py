@@ -13,8 +13,9 @@ from rich.console import Console
 
 from dropstudy.core.types import Arm, Condition, EpochMetrics, Optimizer, Run
 from dropstudy.runtime.progress import status as each
+from dropstudy.runtime.progress.display import DefaultDisplay
 from dropstudy.runtime.progress.lines import EpochLines
-from dropstudy.runtime.progress.table import LiveTable, Screen
+from dropstudy.runtime.progress.table import LiveTable
 from dropstudy.store.reader import RunProgress
 
 STATUSES = ("planned", "running", "done", "diverged", "failed")
@@ -131,11 +132,11 @@ def drawn(table, width=120, height=40):
 def table():
     """A live table of two arms and three seeds, two workers; nothing has happened yet."""
     made = LiveTable(Console(file=Terminal(), force_terminal=True, width=120, height=40))
-    made.begin(
+    made.on_train_begin(
         [standing_of(run_of(seed, arm), "planned") for seed in range(3) for arm in ("plain", "[red]")], 2
     )
     yield made
-    made.end()
+    made.on_train_end()
 
 
 def test_until_the_first_epoch_ends_the_table_shows_that_time_goes_on(table, monkeypatch):
@@ -147,19 +148,19 @@ def test_until_the_first_epoch_ends_the_table_shows_that_time_goes_on(table, mon
 
 def test_the_table_follows_what_happens(table):
     assert "the first epoch takes longer" in drawn(table)
-    table.inside(run_of(2), 3)
+    table.on_segment_end(run_of(2), 3)
     assert re.search(r"plain +0/3 +2 +0 +1 +- +seed 0: first epoch; seed 2: first epoch", drawn(table))
     for epoch in range(1, 6):
-        table.epoch(run_of(0), row_of(epoch, 0.97))
-    table.ended(run_of(0), "done", "")
-    table.epoch(run_of(0, "[red]"), row_of(1, 0.5))
+        table.on_epoch_end(run_of(0), row_of(epoch, 0.97))
+    table.on_run_end(run_of(0), "done", "")
+    table.on_epoch_end(run_of(0, "[red]"), row_of(1, 0.5))
     time.sleep(0.02)
-    table.epoch(run_of(0, "[red]"), row_of(2, 0.96))
+    table.on_epoch_end(run_of(0, "[red]"), row_of(2, 0.96))
     shown = drawn(table)
     assert re.search(r"plain +1/3 +1 +0 +1 +97\.00% +seed 2: first epoch", shown)
     assert re.search(r"\[red\] +0/3 +1 +0 +2 +- +seed 0: epoch 2/5, 96\.00%", shown)
     assert re.search(r"1 of 6 runs, [\d.]+ run-epochs/s, \d+ s left\. Ctrl-C", shown)
-    table.ended(run_of(0, "[red]"), "diverged", "the loss was no longer finite in epoch 2")
+    table.on_run_end(run_of(0, "[red]"), "diverged", "the loss was no longer finite in epoch 2")
     assert re.search(r"\[red\] +0/3 +0 +1 +2 ", drawn(table))
     assert "'[red]', seed 0 diverged: the loss was no longer finite" in table._console.file.getvalue()
 
@@ -169,10 +170,10 @@ def test_a_grid_fits_its_window(width, height):
     names = [f"dropout 0.{number}, max norm {number}" for number in range(30)]
     table = LiveTable(Console(file=Terminal(), force_terminal=True, width=width, height=height))
     runs = [run_of(seed, arm, condition) for seed in range(2) for condition in CONDITIONS for arm in names]
-    table.begin([standing_of(run, "planned") for run in runs], 2)
-    table.epoch(runs[45], row_of(1, 0.9))
+    table.on_train_begin([standing_of(run, "planned") for run in runs], 2)
+    table.on_epoch_end(runs[45], row_of(1, 0.9))
     shown = drawn(table, width, height)
-    table.end()
+    table.on_train_end()
     assert max(map(len, shown.splitlines())) <= width
     if width >= 80:
         assert len(shown.splitlines()) <= height
@@ -198,9 +199,9 @@ def test_where_a_window_is_narrow_names_give_way_and_no_number_does(beginning, w
     runs = [run_of(seed, arm, condition) for seed in range(4) for condition in conditions for arm in names]
     statuses = ["done"] * 10 + ["running"] * begun + ["planned"] * (6 - begun)
     progress = [standing_of(run, status, run.seed / 9) for run, status in zip(runs, statuses, strict=True)]
-    table.begin(progress, 0)
+    table.on_train_begin(progress, 0)
     shown = drawn(table, width)
-    table.end()
+    table.on_train_end()
     rows = rows_of(shown)
     assert max(map(cell_len, shown.splitlines())) <= width
     for row, arm in zip(rows, each.by_arm(progress), strict=True):
@@ -216,9 +217,9 @@ def test_where_a_window_is_narrow_names_give_way_and_no_number_does(beginning, w
 def test_rows_at_work_come_into_view_first_and_stay_in_the_order_of_the_table(statuses, height):
     table = LiveTable(Console(file=Terminal(), force_terminal=True, width=100, height=height))
     runs = [run_of(0, f"arm {number} of many") for number in range(len(statuses))]
-    table.begin([standing_of(run, status) for run, status in zip(runs, statuses, strict=True)], 0)
+    table.on_train_begin([standing_of(run, status) for run, status in zip(runs, statuses, strict=True)], 0)
     shown = drawn(table, 100, height)
-    table.end()
+    table.on_train_end()
     places = [int(re.search(r"arm (\d+) of many", row)[1]) for row in rows_of(shown)]
     assert places == sorted(places)
     rank = {"running": 0, "planned": 2}
@@ -233,16 +234,16 @@ def test_rows_at_work_come_into_view_first_and_stay_in_the_order_of_the_table(st
 def test_a_network_is_named_though_all_rows_in_view_are_of_one():
     table = LiveTable(Console(file=Terminal(), force_terminal=True, width=100, height=12))
     runs = [run_of(0, f"arm {number}", condition) for condition in CONDITIONS for number in range(20)]
-    table.begin([standing_of(run, "planned") for run in runs], 1)
+    table.on_train_begin([standing_of(run, "planned") for run in runs], 1)
     shown = drawn(table, 100, 12)
-    table.end()
+    table.on_train_end()
     assert all(" 8 " in row for row in rows_of(shown))
     assert "network" in shown
 
 
 def test_the_table_goes_when_training_is_over_and_a_line_stays(table):
-    table.ended(run_of(0), "done", "")
-    table.end()
+    table.on_run_end(run_of(0), "done", "")
+    table.on_train_end()
     last = table._console.file.getvalue().splitlines()[-1]
     assert "1 of 6 runs done; this took " in last
 
@@ -255,26 +256,28 @@ def test_the_table_is_for_grids_on_a_terminal_and_epoch_lines_for_all_else(strea
     monkeypatch.setenv("TERM", "xterm")
     for variable in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
         monkeypatch.delenv(variable, raising=False)
-    screen = Screen(stream())
-    screen.begin([standing_of(run_of(seed), "planned") for seed in range(runs)], 2)
-    screen.end()
-    assert isinstance(screen._view, LiveTable if live else EpochLines)
+    screen = DefaultDisplay(stream())
+    screen.on_train_begin([standing_of(run_of(seed), "planned") for seed in range(runs)], 2)
+    screen.on_train_end()
+    assert isinstance(screen.callbacks[0], LiveTable if live else EpochLines)
 
 
 def test_runs_that_were_finished_before_do_not_make_a_grid(monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
-    screen = Screen(Terminal())
-    screen.begin([standing_of(run_of(seed), "planned" if seed == 9 else "done") for seed in range(10)], 2)
-    assert isinstance(screen._view, EpochLines)
+    screen = DefaultDisplay(Terminal())
+    screen.on_train_begin(
+        [standing_of(run_of(seed), "planned" if seed == 9 else "done") for seed in range(10)], 2
+    )
+    assert isinstance(screen.callbacks[0], EpochLines)
 
 
 def test_lines_in_a_pipe_tell_how_far_a_grid_is_and_which_network_an_epoch_is_of():
     lines = EpochLines(io.StringIO())
     runs = [run_of(seed, condition=condition) for seed in range(2) for condition in CONDITIONS]
-    lines.begin([standing_of(run, "planned") for run in runs], 1)
+    lines.on_train_begin([standing_of(run, "planned") for run in runs], 1)
     for epoch in range(1, 6):
-        lines.epoch(runs[1], row_of(epoch, 0.9))
-    lines.ended(runs[1], "done", "")
+        lines.on_epoch_end(runs[1], row_of(epoch, 0.9))
+    lines.on_run_end(runs[1], "done", "")
     text = lines._stream.getvalue()
     assert "Epoch 5/5 [plain, 4-4 on 100, seed 0]\n2/2 - 0s - loss: 0.1000" in text
     assert re.search(r"^1 of 4 runs are over, about \d+ s left\.$", text, re.MULTILINE)

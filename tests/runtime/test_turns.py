@@ -9,7 +9,7 @@ from disks import quick_folder
 from dropstudy.runtime.turns import makespan, most_under_way, next_turn
 from dropstudy.store.store import Store
 from killing import META
-from standin import SECONDS, Listener, key_of, make_run, train
+from standin import SECONDS, Recorder, key_of, make_run, train
 
 SEGMENT = 2 * SECONDS  # of the stand-in: two epochs
 
@@ -25,7 +25,7 @@ def study(lengths, count):
 
     with quick_folder() as folder, Store(folder / "study", create=True) as store:
         store.begin(META, runs)
-        train_on(worker_pool, store, runs, logged, Listener())
+        train_on(worker_pool, store, runs, logged, Recorder())
         assert set(store.status().values()) == {"done"}
     ends = {key: place for place, key in enumerate(segments)}
     begins = {key: segments.index(key) for key in ends}

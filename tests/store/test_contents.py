@@ -11,7 +11,6 @@ import pytest
 import made_up
 from dropstudy import Study
 from dropstudy.errors import DamagedFile, StoreError
-from dropstudy.runtime.progress.lines import Silent
 from dropstudy.spec.study_file import STUDY_FILE
 from dropstudy.store import ledger
 from dropstudy.store.contents import run_of
@@ -34,7 +33,7 @@ def original(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         made_up.instead_of_workers(patch)
         folder = tmp_path_factory.mktemp("original") / "study"
-        Study("notebook", out=folder, **SETTINGS).run(executor=AtOnce(), listener=Silent())
+        Study("notebook", out=folder, **SETTINGS).run(executor=AtOnce(), verbose=False)
     return folder
 
 

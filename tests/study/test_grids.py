@@ -7,7 +7,6 @@ import pytest
 import made_up
 from dropstudy import Study
 from dropstudy.errors import InvalidArgument
-from dropstudy.runtime.progress.lines import Silent
 from dropstudy.spec.study_file import read_spec
 from dropstudy.store import directory
 from dropstudy.store.store import Store
@@ -48,7 +47,7 @@ def make(monkeypatch, tmp_path):
 
 def trained_by(study):
     watching = Watching()
-    study.run(executor=watching, listener=Silent())
+    study.run(executor=watching, verbose=False)
     assert study.finished
     return watching
 
@@ -130,7 +129,7 @@ def test_growth_cut_short_between_its_steps_is_completed_by_the_next_run(make, m
         else:
             patch.setattr(directory, "write_text", interrupt)
         with pytest.raises(KeyboardInterrupt):
-            make(seeds=4).run(executor=AtOnce(), listener=Silent())
+            make(seeds=4).run(executor=AtOnce(), verbose=False)
     straight = Study("notebook", out=study.folder.with_name("straight"), **SETTINGS, seeds=4)
     trained_by(straight)
     trained_by(make(seeds=4))
@@ -147,7 +146,7 @@ def test_growth_that_the_data_do_not_allow_changes_nothing(make):
     trained_by(study)
     before = {path: path.read_bytes() for path in study.folder.iterdir() if path.is_file()}
     with pytest.raises(InvalidArgument, match="1,437 training examples"):
-        make(train_sizes=[5000]).run(executor=AtOnce(), listener=Silent())
+        make(train_sizes=[5000]).run(executor=AtOnce(), verbose=False)
     assert {path: path.read_bytes() for path in study.folder.iterdir() if path.is_file()} == before
     assert make().finished
 

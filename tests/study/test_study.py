@@ -25,14 +25,14 @@ from safetensors.numpy import load_file
 
 import dropstudy
 import made_up
-from dropstudy import Study
+from dropstudy import Callback, Study
 from dropstudy.core.hardware import choose_precision
 from dropstudy.core.types import METRICS
 from dropstudy.data import load
 from dropstudy.errors import DataUnavailable, InvalidArgument, RunsFailed, StoreError, StudyLocked
 from dropstudy.runtime import local
 from dropstudy.runtime import run as running
-from dropstudy.runtime.progress.lines import EpochLines, Silent, large_rate
+from dropstudy.runtime.progress.lines import EpochLines, large_rate
 from dropstudy.spec.study_file import read_spec
 from dropstudy.store import directory, locking
 from dropstudy.store.store import DATABASE, Store
@@ -93,23 +93,20 @@ def network_input(examples):
     return examples.x_test.reshape(360, 64).astype(np.float32) / np.float32(16)
 
 
-class Events:
-    """A listener that remembers."""
+class Events(Callback):
+    """A callback that records its calls."""
 
     def __init__(self):
         self.notices, self.ends, self.epochs = [], [], []
 
-    def notice(self, text):
+    def on_notice(self, text):
         self.notices.append(text)
 
-    def ended(self, run, status, cause):
+    def on_run_end(self, run, status, cause):
         self.ends.append((run.arm.name, run.seed, status, cause))
 
-    def epoch(self, run, row):
+    def on_epoch_end(self, run, row):
         self.epochs.append((run.arm.name, run.seed, row.epoch))
-
-    def inside(self, run, done):
-        pass
 
 
 class Interrupting(Events):
@@ -119,8 +116,8 @@ class Interrupting(Events):
         super().__init__()
         self.at = at
 
-    def epoch(self, run, row):
-        super().epoch(run, row)
+    def on_epoch_end(self, run, row):
+        super().on_epoch_end(run, row)
         if len(self.epochs) == self.at:
             raise KeyboardInterrupt
 
@@ -420,7 +417,7 @@ def test_a_script_needs_no_main_guard(tmp_path):
     script.write_text(
         textwrap.dedent(f"""
         import sys
-        from dropstudy import Study
+        from dropstudy import Callback, Study
         print("once")
         study = Study("notebook", out={str(tmp_path / "out")!r}, **{{**{SETTINGS!r}, "epochs": 1}})
         study.run()
@@ -441,7 +438,7 @@ def test_a_script_needs_no_main_guard(tmp_path):
 @pytest.mark.mnist
 def test_mnist_is_learned(mnist_folder, tmp_path):
     settings = {"hidden": [32], "epochs": 1, "rates": [0.2], "data": "mnist", "data_dir": mnist_folder}
-    mnist = Study("notebook", out=tmp_path / "mnist", **settings).run(listener=Silent())
+    mnist = Study("notebook", out=tmp_path / "mnist", **settings).run(verbose=False)
     assert mnist.metadata["n_train"] == 60_000
     assert mnist.metadata["scale"] == 255
     assert mnist.features == 784
@@ -457,7 +454,7 @@ def test_rows_held_out_are_the_same_in_every_arm_of_a_seed_and_others_in_another
             segments.extend(group)
             return super().submit(fn, group)
 
-    quick(validation_split=100, seeds=[3, 8], epochs=1).run(executor=Watching(), listener=Silent())
+    quick(validation_split=100, seeds=[3, 8], epochs=1).run(executor=Watching(), verbose=False)
     rows = {(s.run.seed, s.run.arm.name): (s.train_index, s.validation_index) for s in segments}
     assert len(rows) == 4
     for seed in (3, 8):
@@ -478,8 +475,8 @@ def test_an_executor_stays_its_owners_whatever_happens(quick):
 
     mine = Mine()
     with pytest.raises(KeyboardInterrupt):
-        quick().run(executor=mine, listener=Interrupting(at=2))
-    assert quick().run(executor=mine, listener=Silent()).finished
+        quick().run(executor=mine, callbacks=Interrupting(at=2), verbose=False)
+    assert quick().run(executor=mine, verbose=False).finished
     assert not mine.closed
 
 
@@ -492,8 +489,8 @@ def test_workers_of_our_own_are_killed_when_a_study_is_interrupted_and_when_it_i
 
     monkeypatch.setattr(running, "LocalWorkers", lambda *_: Ours())
     with pytest.raises(KeyboardInterrupt):
-        quick().run(listener=Interrupting(at=2))
-    quick().run(listener=Silent())
+        quick().run(callbacks=Interrupting(at=2), verbose=False)
+    quick().run(verbose=False)
     assert ends == [True, True]
 
 
@@ -501,8 +498,8 @@ def test_workers_of_our_own_are_killed_when_a_study_is_interrupted_and_when_it_i
 def test_an_interrupted_study_goes_on_where_it_was_and_records_no_epoch_twice(quick, at):
     first, then = Interrupting(at), Events()
     with pytest.raises(KeyboardInterrupt):
-        quick().run(listener=first)
-    assert quick().run(listener=then).finished
+        quick().run(callbacks=first, verbose=False)
+    assert quick().run(callbacks=then, verbose=False).finished
     assert not set(first.epochs) & set(then.epochs)
     frame = quick().frame()
     assert sorted(zip(frame["arm"], frame["epoch"], strict=True)) == sorted(
@@ -527,7 +524,7 @@ def test_a_run_that_fails_is_named_the_others_are_kept_and_it_is_tried_again(qui
 
     monkeypatch.setattr(local, "train", fail)
     events = Events()
-    unlucky = quick().run(listener=events)
+    unlucky = quick().run(callbacks=events, verbose=False)
     assert not unlucky.finished
     assert ("dropout 0.5", 0, "failed", "Mishap: no luck") in events.ends
     assert unlucky.failures() == ["'dropout 0.5', seed 0 failed: Mishap: no luck"]
@@ -535,7 +532,7 @@ def test_a_run_that_fails_is_named_the_others_are_kept_and_it_is_tried_again(qui
     assert any("1 run of 'dropout 0.5' failed" in sentence for sentence in unlucky.conclusion())
     monkeypatch.setattr(local, "train", made_up.train)
     again = Events()
-    assert quick().run(listener=again).finished
+    assert quick().run(callbacks=again, verbose=False).finished
     assert {arm for arm, _, _ in again.epochs} == {"dropout 0.5"}
     assert not quick().failures()
 
@@ -546,7 +543,7 @@ def test_a_failure_is_printed_in_a_line(quick, monkeypatch, capsys):
 
     monkeypatch.setattr(local, "train", fail)
     with pytest.raises(RunsFailed):
-        quick(rates=[0.2]).run(listener=EpochLines())
+        quick(rates=[0.2]).run(callbacks=EpochLines())
     assert "'dropout 0.2', seed 0 failed: Mishap: no luck. Its history is kept" in capsys.readouterr().out
 
 
@@ -560,7 +557,7 @@ def test_a_study_without_a_finished_run_has_a_table_a_conclusion_and_a_report(qu
     monkeypatch.setattr(local, "train", fail)
     unlucky = quick()
     with pytest.raises(RunsFailed):
-        unlucky.run(listener=Silent())
+        unlucky.run(verbose=False)
     assert len(unlucky.frame()) == at * len(ARMS)
     assert unlucky.summary()["seeds"].tolist() == [0, 0]
     assert "No run finished" in unlucky.conclusion()[0]
@@ -578,7 +575,7 @@ def test_a_run_that_diverged_is_not_tried_again(quick, monkeypatch):
         return replace(result, history=rows, final=None, diverged=True)
 
     monkeypatch.setattr(local, "train", diverge)
-    unlucky = quick().run(listener=Silent())
+    unlucky = quick().run(verbose=False)
     assert unlucky.finished
     assert "diverged" in unlucky.failures()[0]
     assert np.isnan(unlucky.history("dropout 0.5").history["loss"][0])
@@ -591,13 +588,13 @@ def test_a_run_that_diverged_is_not_tried_again(quick, monkeypatch):
 @pytest.mark.usefixtures("quick")
 def test_a_study_without_a_folder_of_its_own_goes_to_studies(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    fresh = Study("notebook", name="größer [b]", **SETTINGS).run(listener=Silent())
+    fresh = Study("notebook", name="größer [b]", **SETTINGS).run(verbose=False)
     assert fresh.folder == Path("studies/größer [b]")
     assert Study.open(fresh.folder).finished
 
 
 def test_the_study_file_says_what_was_settled_and_the_study_goes_on_with_it(quick):
-    fresh = quick(data="digits", precision="auto").run(listener=Silent())
+    fresh = quick(data="digits", precision="auto").run(verbose=False)
     written = read_spec(fresh.folder)
     assert written == fresh.spec
     assert written.precision == choose_precision("auto", "cpu")
@@ -610,7 +607,7 @@ def test_the_study_file_says_what_was_settled_and_the_study_goes_on_with_it(quic
 @pytest.mark.parametrize("name", ["notebook", "-rates", "with space", "größer", "x" * 200])
 def test_a_folder_may_bear_any_name_even_a_presets(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
-    begun = Study("notebook", out=name, **SETTINGS).run(listener=Silent())
+    begun = Study("notebook", out=name, **SETTINGS).run(verbose=False)
     opened = Study.open(name)
     assert opened.spec == begun.spec
     assert opened.folder == Path(name)
@@ -680,10 +677,10 @@ def _quietly(*command):
 def test_what_the_data_do_not_allow_is_refused_and_nothing_is_begun(quick, wrong):
     asked = quick(**wrong)
     with pytest.raises(InvalidArgument) as refusal:
-        asked.run(executor=NoWorker(), listener=Silent())
+        asked.run(executor=NoWorker(), verbose=False)
     assert refusal.value.subject == next(iter(wrong))
     assert not (asked.folder / "study.toml").exists()
-    assert quick().run(listener=Silent()).finished  # the folder is free for what was meant
+    assert quick().run(verbose=False).finished  # the folder is free for what was meant
 
 
 def test_a_study_that_another_process_runs_is_left_alone(quick):
@@ -694,7 +691,7 @@ def test_a_study_that_another_process_runs_is_left_alone(quick):
     ):
         waiting.run(executor=NoWorker())
     assert refusal.value.subject == str(waiting.folder)
-    assert waiting.run(listener=Silent()).finished
+    assert waiting.run(verbose=False).finished
     assert not (waiting.folder / "study.holder").exists()
 
 
@@ -703,12 +700,12 @@ def test_a_lock_left_by_a_dead_process_is_taken_over(quick):
     asked.folder.mkdir(parents=True)
     (asked.folder / "study.lock").touch()
     (asked.folder / "study.holder").write_text("process 1 on nowhere")
-    assert asked.run(listener=Silent()).finished
+    assert asked.run(verbose=False).finished
 
 
 def test_a_study_begun_meanwhile_by_another_process_is_not_mixed_with(quick):
     asked = quick(epochs=5)
-    quick(epochs=2).run(listener=Silent(), executor=AtOnce())
+    quick(epochs=2).run(verbose=False, executor=AtOnce())
     with Store(asked.folder) as store:
         keys = set(store.status())
     (asked.folder / DATABASE).rename(asked.folder / "elsewhere")  # so that it does not look finished
@@ -722,7 +719,7 @@ def test_a_study_begun_meanwhile_by_another_process_is_not_mixed_with(quick):
 def test_arms_whose_names_look_alike_in_a_file_name_have_files_of_their_own(quick):
     arms = [{"name": "a b", "rate": 0.1}, {"name": "a-b", "rate": 0.2}, {"name": "../a b", "rate": 0.3}]
     settings = {name: value for name, value in SETTINGS.items() if name != "rates"}
-    alike = Study("notebook", out=quick().folder, arms=arms, **settings).run(listener=Silent())
+    alike = Study("notebook", out=quick().folder, arms=arms, **settings).run(verbose=False)
     paths = [alike.export(arm=arm["name"], file_format="safetensors") for arm in arms]
     assert len(set(paths)) == 3
     assert {path.parent for path in paths} == {alike.folder}
@@ -746,15 +743,15 @@ def test_data_that_change_while_a_study_is_open_stop_it(quick, tmp_path):
     path = own_data(tmp_path / "mine.npz", seed=0)
     settings = {"data": path, "batch_size": 8}
     with pytest.raises(KeyboardInterrupt):
-        quick(**settings).run(listener=Interrupting(at=2))
+        quick(**settings).run(callbacks=Interrupting(at=2), verbose=False)
     before = quick(**settings).metadata["data_sha256"]
     own_data(tmp_path / "mine.npz", seed=1)
     with pytest.raises(StoreError, match="SHA-256") as refusal:
-        quick(**settings).run(executor=NoWorker(), listener=Silent())
+        quick(**settings).run(executor=NoWorker(), verbose=False)
     assert refusal.value.subject == str(quick(**settings).folder)
     assert before[:12] in refusal.value.expected
     own_data(tmp_path / "mine.npz", seed=0)
-    assert quick(**settings).run(listener=Silent()).finished
+    assert quick(**settings).run(verbose=False).finished
 
 
 def test_a_file_of_data_is_found_from_any_folder_and_may_move(quick, tmp_path, monkeypatch):
@@ -763,17 +760,17 @@ def test_a_file_of_data_is_found_from_any_folder_and_may_move(quick, tmp_path, m
     elsewhere.mkdir()
     own_data(here / "mine.npz", seed=0)
     monkeypatch.chdir(here)
-    folder = quick(data="mine.npz", batch_size=8).run(listener=Silent()).folder
+    folder = quick(data="mine.npz", batch_size=8).run(verbose=False).folder
     monkeypatch.chdir(elsewhere)
-    assert Study(folder, seeds=2).run(listener=Silent()).finished
+    assert Study(folder, seeds=2).run(verbose=False).finished
     (here / "mine.npz").rename(elsewhere / "moved.npz")
-    grown = Study(folder, seeds=3, data="moved.npz").run(listener=Silent())
+    grown = Study(folder, seeds=3, data="moved.npz").run(verbose=False)
     assert len(grown.finals()) == 3 * len(grown.spec.arms)
     monkeypatch.chdir(here)
-    assert Study(folder, seeds=4).run(listener=Silent()).finished
+    assert Study(folder, seeds=4).run(verbose=False).finished
     own_data(here / "other.npz", seed=1)
     with pytest.raises(StoreError, match="SHA-256"):
-        Study(folder, seeds=5, data="other.npz").run(listener=Silent())
+        Study(folder, seeds=5, data="other.npz").run(verbose=False)
 
 
 @pytest.fixture
@@ -791,11 +788,11 @@ def no_mnist(monkeypatch, tmp_path):
 def test_where_the_digits_stand_in_for_mnist_screen_study_and_report_say_so(quick):
     events = Events()
     with pytest.raises(KeyboardInterrupt):
-        quick(data=None).run(listener=Interrupting(at=1))
-    resumed = quick(data=None).run(listener=events)
+        quick(data=None).run(callbacks=Interrupting(at=1), verbose=False)
+    resumed = quick(data=None).run(callbacks=events, verbose=False)
     first = quick(data=None, out="again")
     shown = io.StringIO()
-    first.run(listener=EpochLines(shown))
+    first.run(callbacks=EpochLines(shown))
     for said in (shown.getvalue(), events.notices[0]):
         assert "MNIST was not found" in said
         assert "8x8 digits" in said
@@ -813,7 +810,7 @@ def test_where_the_digits_stand_in_for_mnist_screen_study_and_report_say_so(quic
 def test_mnist_by_name_never_becomes_the_digits(quick):
     asked = quick(data="mnist")
     with pytest.raises(DataUnavailable):
-        asked.run(executor=NoWorker(), listener=Silent())
+        asked.run(executor=NoWorker(), verbose=False)
     assert not (asked.folder / "study.toml").exists()
 
 
@@ -835,7 +832,7 @@ def test_a_large_rate_is_told_as_what_it_drops_and_what_it_keeps(rate, dropped, 
 
 def test_only_rates_above_a_half_are_called_large(quick):
     events = Events()
-    quick(rates=[0, 0.5, 0.51, 0.8]).run(listener=events)
+    quick(rates=[0, 0.5, 0.51, 0.8]).run(callbacks=events, verbose=False)
     assert [line.split()[3] for line in events.notices if line.startswith("Large")] == ["0.51", "0.8"]
 
 
@@ -843,7 +840,7 @@ def test_arms_may_be_called_anything_on_one_line(quick, capsys):
     names = ["[red]x[/red]", "<b>&amp;</b></script>", "дропаут 0,5 😀", "=1+1", "n" * 300]
     arms = [{"name": name, "rate": number / 10} for number, name in enumerate(names)]
     settings = {name: value for name, value in SETTINGS.items() if name != "rates"}
-    odd = Study("notebook", out=quick().folder, arms=arms, **settings).run(listener=EpochLines())
+    odd = Study("notebook", out=quick().folder, arms=arms, **settings).run(callbacks=EpochLines())
     screen = capsys.readouterr().out
     for name in names:
         assert f"[{name}, seed 0]" in screen
@@ -876,7 +873,7 @@ def test_a_run_whose_weights_are_gone_is_trained_again_and_it_alone(copied):
         copy.weights("dropout 0.5")
     assert not copy.finished
     events = Events()
-    copy.run(listener=events)
+    copy.run(callbacks=events, verbose=False)
     assert {arm for arm, _, _ in events.epochs} == {"dropout 0.5"}
     after = load_file(copy.export(arm="dropout 0.5", file_format="safetensors", out=copied / "b.safetensors"))
     assert all(np.array_equal(before[name], after[name]) for name in before)

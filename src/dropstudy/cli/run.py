@@ -106,8 +106,6 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
     """
     from dropstudy.analysis.sequential import refuse_to_confirm
     from dropstudy.report.stamp import is_current, told
-    from dropstudy.runtime.progress.lines import Silent
-    from dropstudy.runtime.progress.table import Screen
     from dropstudy.study.study import Study
 
     until = options.most_seeds(max_seeds, until_decided=until_decided)
@@ -158,7 +156,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
         how: dict[str, Any] = {
             "workers": workers,
             "device": device,
-            "listener": Silent() if quiet else Screen(),
+            "verbose": not quiet,
         }
         in_vain = _train(study, until=until, confirm=confirm, how=how)
         now = study.now(data_dir=data_dir)

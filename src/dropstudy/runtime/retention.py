@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from dropstudy.errors import StoreError
+from dropstudy.runtime.events import Callback
 from dropstudy.spec.study_file import STUDY_FILE
 from dropstudy.store import directory as folders
 from dropstudy.store.locking import lock
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dropstudy.core.types import Condition, EpochMetrics, KeepWeights, Run
-    from dropstudy.runtime.scheduler import Listener
     from dropstudy.store.reader import RunProgress
 
 _LAST = (DATABASE, JOURNAL, STUDY_FILE)
@@ -65,16 +65,14 @@ def drop_weights(store: Store, keep: KeepWeights) -> None:
         store.drop_weights(there)
 
 
-class KeepBest:
-    """A listener that hears what another one hears, and lets the weights go of runs that are not the best of their arm.
+class KeepBest(Callback):
+    """Remove the weights of runs that are not the best of their arm and condition.
 
     Args:
-        listener: the other one.
         store: of the study.
     """
 
-    def __init__(self, listener: Listener, store: Store) -> None:
-        self._listener = listener
+    def __init__(self, store: Store) -> None:
         self._store = store
         progress = store.progress()
         dropped = set(weights_to_drop(progress, "best"))
@@ -84,17 +82,8 @@ class KeepBest:
             if each.status == "done" and each.run.key not in dropped
         }
 
-    def epoch(self, run: Run, row: EpochMetrics) -> None:
-        """Pass it on."""
-        self._listener.epoch(run, row)
-
-    def inside(self, run: Run, done: int) -> None:
-        """Pass it on."""
-        self._listener.inside(run, done)
-
-    def ended(self, run: Run, status: str, cause: str) -> None:
-        """Pass it on; of a run that is done and the best so far of its arm and condition, one stays."""
-        self._listener.ended(run, status, cause)
+    def on_run_end(self, run: Run, status: str, cause: str) -> None:  # noqa: ARG002 - as in the base class
+        """Of two runs that are done, keep the weights of the better one."""
         if status != "done":
             return
         best = self._best.setdefault(_place(run), run.key)
@@ -102,10 +91,6 @@ class KeepBest:
             better = _score(self._store.tested_epoch(run.key)) > _score(self._store.tested_epoch(best))
             self._best[_place(run)], loser = (run.key, best) if better else (best, run.key)
             self._store.drop_weights([loser])
-
-    def notice(self, text: str) -> None:
-        """Pass it on."""
-        self._listener.notice(text)
 
 
 def in_words(count: int) -> str:

@@ -11,10 +11,11 @@ from dropstudy.core.streams import usable_streams
 from dropstudy.data.arrays import store_arrays
 from dropstudy.data.load import load_dataset
 from dropstudy.errors import InvalidArgument, RunsFailed
+from dropstudy.runtime.events import CallbackList
 from dropstudy.runtime.local import LocalWorkers, check_semaphores, distrust, lanes_that_fit
-from dropstudy.runtime.progress.lines import announcement, shown
+from dropstudy.runtime.progress.lines import announcement
 from dropstudy.runtime.retention import KeepBest, drop_weights
-from dropstudy.runtime.scheduler import Listener, train_runs
+from dropstudy.runtime.scheduler import train_runs
 from dropstudy.runtime.watchdog import answer
 from dropstudy.spec import merge, plan, splits
 from dropstudy.store import directory
@@ -22,7 +23,7 @@ from dropstudy.store.locking import lock
 from dropstudy.store.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Executor
     from pathlib import Path
 
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
 
     from dropstudy.core.hardware import Device
     from dropstudy.core.types import Dataset, Run, StudySpec
+    from dropstudy.runtime.events import Callback
     from dropstudy.runtime.scheduler import Split
+    from dropstudy.store.reader import RunProgress
 
 
 def train_missing(
@@ -42,7 +45,7 @@ def train_missing(
     workers: int | None,
     device: Device,
     executor: Executor | None,
-    listener: Listener,
+    callback: Callback,
 ) -> StudySpec:
     """Train every run that the study in a folder is missing, and keep it; arguments and errors as for `Study.run`.
 
@@ -67,23 +70,25 @@ def train_missing(
                 added = [] if before is None else merge.additions(before, spec)
                 lines = announcement(spec, dataset, runs, where, fallback=fallback, added=added)
                 for line in (*lines, *changes):
-                    listener.notice(line)
+                    callback.on_notice(line)
                 if spec.precision == "bfloat16" and not native_bfloat16(device):
-                    listener.notice(f"float32 is faster here: {why_precision(device)}.")
+                    callback.on_notice(f"float32 is faster here: {why_precision(device)}.")
                 if executor is None and (why := distrust()):
-                    listener.notice(why)
+                    callback.on_notice(why)
+                if spec.keep_weights == "best":
+                    callback = CallbackList([KeepBest(store), callback])
                 count = 1 if device == "gpu" else min(workers or physical_cores(), len(runs))
                 with (
-                    shown(listener, store.progress(), count),
+                    training(callback, store.progress(), count),
                     worker_pool(count, device) if executor is None else nullcontext(executor) as pool,
                 ):
                     train_runs(
                         store,
-                        plan.groups(runs, lanes(runs, dataset, pool, device, listener.notice)),
+                        plan.groups(runs, lanes(runs, dataset, pool, device, callback.on_notice)),
                         store_arrays(dataset),
                         rows_of(spec, dataset),
                         executor=pool,
-                        listener=KeepBest(listener, store) if spec.keep_weights == "best" else listener,
+                        callback=callback,
                         worker_count=count,
                         keep_weights=spec.keep_weights != "none",
                     )
@@ -117,6 +122,16 @@ def rows_of(spec: StudySpec, dataset: Dataset) -> Split:
         return splits.subset(labels, train, run.condition.train_size, run.seed), held
 
     return rows
+
+
+@contextmanager
+def training(callback: Callback, progress: Sequence[RunProgress], workers: int) -> Iterator[None]:
+    """Call `on_train_begin` and `on_train_end` of a callback, the latter after errors too."""
+    try:
+        callback.on_train_begin(progress, workers)
+        yield
+    finally:
+        callback.on_train_end()
 
 
 @contextmanager

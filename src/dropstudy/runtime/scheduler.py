@@ -1,4 +1,4 @@
-"""Scheduler: dispatch segments to an executor, store the results, notify the listener.
+"""Scheduler: dispatch segments to an executor, store the results, notify the callbacks.
 
 The coordinator alone writes to the store. A run's next segment is handed out before its last one is written,
 so that no worker waits for the disk. Where results come faster than the disk takes them, those that came while it
@@ -19,7 +19,7 @@ from collections import deque
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from dropstudy.core.types import Segment
 from dropstudy.errors import DamagedFile
@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from dropstudy.core.types import DataReference, EpochMetrics, Run, SegmentResult
+    from dropstudy.core.types import DataReference, Run, SegmentResult
+    from dropstudy.runtime.events import Callback
     from dropstudy.store.store import Store
 
     Split = Callable[[Run], tuple[NDArray[np.int32], NDArray[np.int32] | None]]
@@ -53,22 +54,6 @@ _MOST_KEPT = 2**28  # bytes of results that wait for a commit
 _CAUSE = 300  # characters of an error's message that fit in a table; the traceback has them all
 
 
-class Listener(Protocol):
-    """Listener to the events of training."""
-
-    def epoch(self, run: Run, row: EpochMetrics) -> None:
-        """A run has finished an epoch."""
-
-    def inside(self, run: Run, done: int) -> None:
-        """A run is inside an epoch, one that lasts longer than a segment, `done` steps from the run's start."""
-
-    def ended(self, run: Run, status: str, cause: str) -> None:
-        """A run is done, diverged or failed; `cause` says why for the last two."""
-
-    def notice(self, text: str) -> None:
-        """Something that the user should know."""
-
-
 def train_runs(
     store: Store,
     groups: Iterable[tuple[Run, ...]],
@@ -76,7 +61,7 @@ def train_runs(
     split: Split,
     *,
     executor: Executor,
-    listener: Listener,
+    callback: Callback,
     worker_count: int,
     keep_weights: bool = True,
 ) -> None:
@@ -89,11 +74,11 @@ def train_runs(
         data: the dataset's files.
         split: training and validation rows of a run.
         executor: what trains the segments.
-        listener: told of every epoch and every end.
+        callback: called after each epoch, segment and run.
         worker_count: segments that the executor trains at once.
         keep_weights: whether finished runs leave their weights.
     """
-    training = _Training(store, deque(groups), data, split, executor, listener, worker_count, keep_weights)
+    training = _Training(store, deque(groups), data, split, executor, callback, worker_count, keep_weights)
     training.hand_out()
     while training.active:
         finished, _ = wait(training.active, timeout=training.may_wait(), return_when=FIRST_COMPLETED)
@@ -159,7 +144,7 @@ class _Training:
     data: DataReference
     split: Split
     executor: Executor
-    listener: Listener
+    callback: Callback
     worker_count: int
     keep_weights: bool
     ready: list[_Work] = field(default_factory=list)
@@ -205,7 +190,7 @@ class _Training:
             self.commit()
 
     def commit(self) -> None:
-        """Commit what there is, and tell the listener."""
+        """Commit what there is, and notify the callbacks."""
         if not self.kept:
             return
         began = time.monotonic()
@@ -215,23 +200,23 @@ class _Training:
         self.due = ended + min(BETWEEN_COMMITS * (ended - began), LONGEST_BETWEEN)
         for run, result in kept:
             for row in result.history:
-                self.listener.epoch(run, row)
+                self.callback.on_epoch_end(run, row)
             if result.diverged:
                 cause = f"the loss was no longer finite in epoch {result.history[-1].epoch}"
-                self.listener.ended(run, "diverged", cause)
+                self.callback.on_run_end(run, "diverged", cause)
             elif _ended(result):
-                self.listener.ended(run, "done", "")
+                self.callback.on_run_end(run, "done", "")
             elif result.done % run.condition.steps:
-                self.listener.inside(run, result.done)
+                self.callback.on_segment_end(run, result.done)
 
     def may_wait(self) -> float:
         """Seconds until something is to be done even if no worker answers."""
         return max(0.0, min(watchdog.LOOK, self.due - time.monotonic())) if self.kept else watchdog.LOOK
 
     def look_at_workers(self) -> None:
-        """Tell the listener of workers that are silent, and have those killed that are silent for far too long."""
+        """Notify the callbacks of workers that are silent, and have those killed that are silent for far too long."""
         if words := self.watch.look(self.active.items()):
-            self.listener.notice(words)
+            self.callback.on_notice(words)
 
     def _next_turn(self) -> int | None:
         """The place in `ready` of what comes next, or the one behind them all for a group that has not begun."""
@@ -275,13 +260,15 @@ class _Training:
                 self._leave(work)
             else:
                 said = _cause(type(error).__name__, error)
-                self.listener.notice(f"{lanes} runs side by side met with {said}. Each is tried by itself.")
+                self.callback.on_notice(
+                    f"{lanes} runs side by side met with {said}. Each is tried by itself."
+                )
                 apart = _Apart(lanes)
                 for segment in work.segments:
                     self._make_ready(_Work((segment,), work.place, apart=apart))
         elif lanes > 1:
             why = f" ({hung})" if hung else ""
-            self.listener.notice(
+            self.callback.on_notice(
                 f"A worker {what} while it trained {lanes} runs side by side{why}; trying again in halves."
             )
             self._make_ready(_Work(work.segments[: lanes // 2], work.place))
@@ -289,7 +276,7 @@ class _Training:
         elif work.tries < MOST_TRIES:
             self._make_ready(_Work(work.segments, work.place, work.tries + 1, work.apart))
             why = f" ({hung})" if hung else ""
-            self.listener.notice(f"A worker {what} while it trained {describe(run)}{why}; trying again.")
+            self.callback.on_notice(f"A worker {what} while it trained {describe(run)}{why}; trying again.")
         else:
             why = f"; the last time, {hung}" if hung else ""
             self._fail(run, f"its worker {what} {MOST_TRIES} times{why}", error)
@@ -319,7 +306,7 @@ class _Training:
         try:
             done, state = self.store.checkpoint(run.key)
         except DamagedFile as error:
-            self.listener.notice(f"{error} {describe(run)} starts again.")
+            self.callback.on_notice(f"{error} {describe(run)} starts again.")
             self.store.restart([run])
             done, state = 0, None
         train_index, validation_index = self.split(run)
@@ -354,7 +341,7 @@ class _Training:
         self.commit()  # what the run did before comes first
         cause = _cause(what, error)
         self.store.fail(run, cause, "".join(traceback.format_exception(error)))
-        self.listener.ended(run, "failed", cause)
+        self.callback.on_run_end(run, "failed", cause)
 
 
 def _cause(what: str, error: Exception) -> str:

@@ -12,8 +12,7 @@ from dropstudy.analysis.sequential import MOST, until_decided
 from dropstudy.core.hardware import choose_device
 from dropstudy.errors import InvalidArgument, StoreError
 from dropstudy.runtime.dry_run import dry_run
-from dropstudy.runtime.progress.inline import InlineTable, in_notebook
-from dropstudy.runtime.progress.table import Screen
+from dropstudy.runtime.progress.display import with_display
 from dropstudy.runtime.removal import take_out
 from dropstudy.runtime.run import train_missing
 from dropstudy.spec import merge
@@ -26,12 +25,12 @@ from dropstudy.store.store import Store
 from dropstudy.study.results import Results
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from concurrent.futures import Executor
 
     from dropstudy.analysis.verdict import Verdict
     from dropstudy.runtime.dry_run import DryRun
-    from dropstudy.runtime.scheduler import Listener
+    from dropstudy.runtime.events import Callback
 
 STUDIES = Path("studies")
 
@@ -135,7 +134,8 @@ class Study(Results):
         workers: int | None = None,
         device: str = "auto",
         executor: Executor | None = None,
-        listener: Listener | None = None,
+        callbacks: Callback | Iterable[Callback] | None = None,
+        verbose: bool = True,
     ) -> Study:
         """Train what is missing, and keep it. A finished study returns at once.
 
@@ -144,8 +144,10 @@ class Study(Results):
             device: `cpu`, `gpu`, or `auto` for the GPU where there is one that jax can use.
             executor: trains the segments in place of local processes; `workers` then says how many it has. It
                 stays the caller's, who shuts it down.
-            listener: told what happens; shows a table on a terminal and in a notebook, Keras' epoch lines
-                elsewhere, where it is not given.
+            callbacks: one `dropstudy.Callback` or several. An exception in one stops the study; all results it
+                was called with are stored.
+            verbose: show progress: a table on a terminal and in a notebook, Keras' epoch lines elsewhere. A
+                display among the callbacks replaces it.
 
         Raises:
             DropstudyError: before any training, for whatever cannot be used.
@@ -154,6 +156,7 @@ class Study(Results):
             RunsFailed: every run failed; with some, they are told of and `failures()` has them.
         """
         workers = _checked(workers)
+        callback = with_display(callbacks, verbose=verbose)
         chosen = choose_device(device)
         if self.finished:  # another margin needs no training
             directory.set_margin(self.folder, self.spec.margin)
@@ -165,7 +168,7 @@ class Study(Results):
                 workers=workers,
                 device=chosen,
                 executor=executor,
-                listener=default_listener() if listener is None else listener,
+                callback=callback,
             )
         return self
 
@@ -181,16 +184,16 @@ class Study(Results):
         Raises:
             InvalidArgument: before any training, for too few seeds.
         """
-        how["listener"] = how.get("listener") or default_listener()
+        callback = with_display(how.pop("callbacks", None), verbose=how.pop("verbose", True))
 
         def look(seeds: tuple[int, ...]) -> Verdict:
             self.spec = replace(self.spec, seeds=seeds)
-            self.run(**how)
+            self.run(callbacks=callback, verbose=False, **how)
             with lock(self.folder), Store(self.folder, write=True) as store:
                 store.record({directory.UNTIL_DECIDED: max_seeds})
             return self.verdict()
 
-        return until_decided(self.spec.seeds, max_seeds, look, how["listener"].notice)
+        return until_decided(self.spec.seeds, max_seeds, look, callback.on_notice)
 
     def confirm(self, **how: Any) -> Verdict:
         """Train the arm that was chosen, and the baseline, on fresh seeds; the verdict has both estimates.
@@ -232,11 +235,6 @@ class Study(Results):
         going = take_out(self.folder, seeds=seeds, train_sizes=train_sizes, arms=arms, hidden=hidden)
         self.spec, self.kept = going.spec, []
         return self
-
-
-def default_listener() -> Listener:
-    """Default progress display for a terminal, a notebook or a log."""
-    return InlineTable() if in_notebook() else Screen()
 
 
 def _checked(workers: int | None) -> int | None:

@@ -44,30 +44,30 @@ class InlineTable(LiveTable):
         self._training = False
         self._drawn = 0.0
 
-    def begin(self, progress: Sequence[RunProgress], workers: int) -> None:
+    def on_train_begin(self, progress: Sequence[RunProgress], workers: int) -> None:
         """Show the table."""
         self.know(progress, workers)
         self._training = True
         self._draw()
 
-    def end(self) -> None:
+    def on_train_end(self) -> None:
         """Leave what was told, and a line of what was done."""
         self._training = False
         self._print(self.passed())
 
-    def epoch(self, run: Run, row: EpochMetrics) -> None:
+    def on_epoch_end(self, run: Run, metrics: EpochMetrics) -> None:
         """Note the epoch, and show it in time."""
-        super().epoch(run, row)
+        super().on_epoch_end(run, metrics)
         self._draw_in_time()
 
-    def inside(self, run: Run, done: int) -> None:
+    def on_segment_end(self, run: Run, steps_done: int) -> None:
         """Note how far a long epoch is."""
-        super().inside(run, done)
+        super().on_segment_end(run, steps_done)
         self._draw_in_time()
 
-    def ended(self, run: Run, status: str, cause: str) -> None:
+    def on_run_end(self, run: Run, status: str, cause: str) -> None:
         """Note what became of a run."""
-        super().ended(run, status, cause)
+        super().on_run_end(run, status, cause)
         self._draw_in_time()
 
     def _print(self, text: str) -> None:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import math
 import time
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol, TextIO, runtime_checkable
+from typing import TYPE_CHECKING, TextIO
 
 from dropstudy.core.streams import say
 from dropstudy.core.text import counted
 from dropstudy.data import describe as data
+from dropstudy.runtime.events import Display
 from dropstudy.runtime.progress.eta import Pace, about
-from dropstudy.runtime.scheduler import Listener
 from dropstudy.runtime.watchdog import describe
 from dropstudy.spec import splits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from dropstudy.core.types import Condition, Dataset, EpochMetrics, Run, StudySpec
@@ -31,30 +30,6 @@ FALLBACK = (
     "Once it is there, the study with it: dropstudy run --data mnist --out studies/mnist"
 )
 STAND_IN = "MNIST was not found; the 8x8 digits of scikit-learn stand in"
-
-
-@runtime_checkable
-class View(Listener, Protocol):
-    """A listener that wants to know what is about to be trained, and when that is over."""
-
-    def begin(self, progress: Sequence[RunProgress], workers: int) -> None:
-        """All runs of the study, and how many train at once; before the first of them goes on."""
-
-    def end(self) -> None:
-        """Nothing more will come, whether all is trained or something went wrong."""
-
-
-@contextmanager
-def shown(listener: Listener, progress: Sequence[RunProgress], workers: int) -> Iterator[None]:
-    """Tell a view when training begins and when it is over, however it ends."""
-    if not isinstance(listener, View):
-        yield
-        return
-    listener.begin(progress, workers)
-    try:
-        yield
-    finally:
-        listener.end()
 
 
 def announcement(
@@ -139,7 +114,7 @@ def epoch_lines(run: Run, row: EpochMetrics, condition: str = "") -> str:
     )
 
 
-class EpochLines:
+class EpochLines(Display):
     """Prints epochs as they come. Plain text: it reads the same in a terminal, a notebook and a log."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
@@ -149,33 +124,30 @@ class EpochLines:
         self._printed = -math.inf
         self._conditions: set[Condition] = set()
 
-    def begin(self, progress: Sequence[RunProgress], workers: int) -> None:
+    def on_train_begin(self, progress: Sequence[RunProgress], workers: int) -> None:
         """Know how many runs there are, so as to say how far it is."""
         self._pace = Pace(progress, workers)
         self._runs = len(progress)
         self._over = sum(each.status in {"done", "diverged"} for each in progress)
         self._conditions = {each.run.condition for each in progress}
 
-    def end(self) -> None:
-        """Nothing: lines need no end."""
-
-    def epoch(self, run: Run, row: EpochMetrics) -> None:
+    def on_epoch_end(self, run: Run, metrics: EpochMetrics) -> None:
         """Print the epoch."""
         if self._pace is not None:
-            self._pace.epoch(run, row)
+            self._pace.epoch(run, metrics)
         several = len(self._conditions) > 1
         self._print(
             epoch_lines(
-                run, row, f"{run.condition.layers} on {run.condition.train_size:,}, " if several else ""
+                run, metrics, f"{run.condition.layers} on {run.condition.train_size:,}, " if several else ""
             )
         )
 
-    def inside(self, run: Run, done: int) -> None:
+    def on_segment_end(self, run: Run, steps_done: int) -> None:
         """Print how far a long epoch is."""
         if time.monotonic() - self._printed >= _BETWEEN_LINES:
-            self._print(inside_epoch(run, done))
+            self._print(inside_epoch(run, steps_done))
 
-    def ended(self, run: Run, status: str, cause: str) -> None:
+    def on_run_end(self, run: Run, status: str, cause: str) -> None:
         """Print what became of a run that did not finish; in a grid, how far it is."""
         if status != "done":
             self._print(run_ended(run, status, cause))
@@ -186,26 +158,10 @@ class EpochLines:
             if self._over < self._runs and left is not None and self._runs > _FEW:
                 self._print(f"{self._over} of {self._runs} runs are over, {about(left)} left.")
 
-    def notice(self, text: str) -> None:
+    def on_notice(self, text: str) -> None:
         """Print it."""
         self._print(text)
 
     def _print(self, text: str) -> None:
         self._printed = time.monotonic()
         say(text, self._stream)
-
-
-class Silent:
-    """Prints nothing."""
-
-    def epoch(self, run: Run, row: EpochMetrics) -> None:
-        """Nothing."""
-
-    def inside(self, run: Run, done: int) -> None:
-        """Nothing."""
-
-    def ended(self, run: Run, status: str, cause: str) -> None:
-        """Nothing."""
-
-    def notice(self, text: str) -> None:
-        """Nothing."""

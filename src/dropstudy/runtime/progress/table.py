@@ -2,39 +2,35 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal, TextIO, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from dropstudy.core.streams import commanded, paragraphs, terminal
+from dropstudy.core.streams import paragraphs
 from dropstudy.core.tables import heading
 from dropstudy.core.text import counted, plain_name
 from dropstudy.errors import printable
+from dropstudy.runtime.events import Display
 from dropstudy.runtime.progress.eta import Pace, duration, epoch_cost
-from dropstudy.runtime.progress.lines import EpochLines, run_ended
+from dropstudy.runtime.progress.lines import run_ended
 from dropstudy.runtime.progress.status import accuracy_heading, begun, by_arm, columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rich.console import RenderableType
+    from rich.console import Console, RenderableType
 
     from dropstudy.core.types import EpochMetrics, Run, Status
-    from dropstudy.runtime.progress.lines import View
     from dropstudy.runtime.progress.status import ArmProgress
     from dropstudy.store.reader import RunProgress
-
-FEW_RUNS = 2
-"""Up to so many runs are shown epoch by epoch, as Keras does."""
 
 _A_SECOND = 4  # times that the table is drawn again
 _OTHER_LINES = 9  # of the screen: headings, the bar, what stands above and below
@@ -51,48 +47,7 @@ _DISPENSABLE = ("done", "begun", "failed", "to come", "stands at")
 """Columns that go, the last first, where a window is too narrow for all."""
 
 
-class Screen:
-    """The live table for a grid on a terminal; epoch lines for a few runs, in a pipe and in a notebook.
-
-    Args:
-        stream: where to; whatever `sys.stdout` is at the moment where it is not given.
-    """
-
-    def __init__(self, stream: TextIO | None = None) -> None:
-        self._stream = stream
-        self._view: View = EpochLines(stream)
-
-    def begin(self, progress: Sequence[RunProgress], workers: int) -> None:
-        """Choose how to show what is about to be trained."""
-        missing = sum(each.status not in {"done", "diverged"} for each in progress)
-        if missing > FEW_RUNS and terminal(self._stream):
-            console = Console(file=commanded(self._stream or sys.stdout), highlight=False)
-            if console.is_terminal and not console.is_dumb_terminal:
-                self._view = LiveTable(console)
-        self._view.begin(progress, workers)
-
-    def end(self) -> None:
-        """Leave the terminal as it was."""
-        self._view.end()
-
-    def epoch(self, run: Run, row: EpochMetrics) -> None:
-        """Show the epoch."""
-        self._view.epoch(run, row)
-
-    def inside(self, run: Run, done: int) -> None:
-        """Show how far a long epoch is."""
-        self._view.inside(run, done)
-
-    def ended(self, run: Run, status: str, cause: str) -> None:
-        """Show what became of a run."""
-        self._view.ended(run, status, cause)
-
-    def notice(self, text: str) -> None:
-        """Print it."""
-        self._view.notice(text)
-
-
-class LiveTable:
+class LiveTable(Display):
     """A table of arms: done, begun, failed, to come, accuracy so far; below it the pace and the time left.
 
     Args:
@@ -109,7 +64,7 @@ class LiveTable:
         self._workers = 0
         self._began = time.monotonic()
 
-    def begin(self, progress: Sequence[RunProgress], workers: int) -> None:
+    def on_train_begin(self, progress: Sequence[RunProgress], workers: int) -> None:
         """Show the table."""
         self.know(progress, workers)
         self._live = Live(
@@ -130,7 +85,7 @@ class LiveTable:
         self._total = sum(each.run.epochs for each in progress)
         self._began = time.monotonic()
 
-    def end(self) -> None:
+    def on_train_end(self) -> None:
         """Take the table away: what the study shows is printed in its place."""
         if self._live is not None:
             self._live.stop()
@@ -143,19 +98,19 @@ class LiveTable:
         passed = duration(time.monotonic() - self._began)
         return f"{done} of {counted(len(self._progress), 'run')} done; this took {passed}."
 
-    def epoch(self, run: Run, row: EpochMetrics) -> None:
+    def on_epoch_end(self, run: Run, metrics: EpochMetrics) -> None:
         """Note the epoch; the table is drawn by its own clock."""
-        self._pace.epoch(run, row)
+        self._pace.epoch(run, metrics)
         self._inside.pop(run.key, None)
         before = self._progress[run.key]
-        self._progress[run.key] = replace(before, status="running", epochs_done=row.epoch, last=row)
+        self._progress[run.key] = replace(before, status="running", epochs_done=metrics.epoch, last=metrics)
 
-    def inside(self, run: Run, done: int) -> None:
+    def on_segment_end(self, run: Run, steps_done: int) -> None:
         """Note how far a long epoch is: the bar moves on."""
-        self._inside[run.key] = done % run.condition.steps / run.condition.steps
+        self._inside[run.key] = steps_done % run.condition.steps / run.condition.steps
         self._progress[run.key] = replace(self._progress[run.key], status="running")
 
-    def ended(self, run: Run, status: str, cause: str) -> None:
+    def on_run_end(self, run: Run, status: str, cause: str) -> None:
         """Note it, and print what became of a run that did not finish."""
         self._pace.ended(run)
         self._inside.pop(run.key, None)
@@ -164,7 +119,7 @@ class LiveTable:
         if status != "done":
             self._print(run_ended(run, status, cause))
 
-    def notice(self, text: str) -> None:
+    def on_notice(self, text: str) -> None:
         """Print it above the table."""
         self._print(text)
 

@@ -5,6 +5,11 @@ import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A deadline would test how busy the machine is.
+settings.register_profile("dropstudy", deadline=None)
+settings.load_profile("dropstudy")
 
 # Whoever starts the tests in the background may have them ignore Ctrl-C, and with them all commands that they start.
 # The tests that interrupt a command need one that can be interrupted.

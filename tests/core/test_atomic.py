@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from disks import small_disk
@@ -30,7 +30,6 @@ def test_a_file_has_the_bytes_given_and_stands_alone(tmp_path):
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
-@settings(deadline=None)
 def test_text_is_written_as_utf_8_to_the_letter(tmp_path_factory, text):
     path = tmp_path_factory.getbasetemp() / "text.txt"
     write_text(path, text)

@@ -61,7 +61,7 @@ def test_transposed_and_strided_arrays_keep_their_values(tmp_path):
     assert equal(read_tensors(path)[0], {"t": base.T, "s": base[::2, ::3]})
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=SHARED_FOLDER)
+@settings(max_examples=30, suppress_health_check=SHARED_FOLDER)
 @given(
     metadata=st.dictionaries(st.text(max_size=20), st.text(max_size=40), max_size=5),
     value=st.floats(width=32),
@@ -202,7 +202,7 @@ def test_wrong_headers_are_damage_told_in_one_line(tmp_path, content):
     assert "delete it and run the study again" in caught.value.next_step
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=SHARED_FOLDER)
+@settings(max_examples=300, suppress_health_check=SHARED_FOLDER)
 @given(content=st.binary(max_size=300))
 @example(content=raw({"__metadata__": None}))
 @example(content=raw({"a": entry(dtype="BOOL", offsets=(0, 1))}, b"\x07"))
@@ -231,7 +231,7 @@ ENTRIES = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=SHARED_FOLDER)
+@settings(max_examples=300, suppress_health_check=SHARED_FOLDER)
 @given(
     header=st.dictionaries(
         st.sampled_from(["__metadata__", "a", "dense_0/kernel"]), ENTRIES | JSON, max_size=3

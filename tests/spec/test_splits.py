@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from dropstudy.errors import InvalidArgument
@@ -22,7 +22,6 @@ def labels_of(counts):
     return np.random.default_rng(0).permutation(labels)
 
 
-@settings(deadline=None)  # the first call imports scikit-learn
 @given(
     counts=st.lists(st.integers(8, 60), min_size=2, max_size=6),
     share=st.floats(0.2, 0.8),
@@ -69,7 +68,6 @@ def names(counts):
     return [f"class {label}" for label in range(len(counts))]
 
 
-@settings(deadline=None)
 @given(
     counts=RARE,
     share=st.floats(0.05, 0.95),
@@ -97,7 +95,6 @@ def test_each_bound_is_that_of_some_seed(counts, held_out):
     assert np.array_equal(high, np.max(left, axis=0))
 
 
-@settings(deadline=None)
 @given(
     counts=RARE,
     held_out=st.integers(0, 60),

@@ -14,7 +14,7 @@ from dropstudy.store import database
 from dropstudy.store.store import DATABASE, Store
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent))
+sys.path.insert(0, str(HERE.parents[1]))
 
 from standin import make_run, segment_of, train, whole  # noqa: E402 - beside the tests, not installed
 

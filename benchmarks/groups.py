@@ -27,7 +27,7 @@ from common import head, mnist, spread, table, write_json
 from dropstudy.core.hardware import choose_device, choose_precision
 from dropstudy.data.arrays import store_arrays
 from dropstudy.engine.mlp import programs
-from dropstudy.engine.mlp.config import recipe_of, settings_of, stacked
+from dropstudy.engine.mlp.config import stacked, static_config, traced_config
 from dropstudy.engine.mlp.inputs import train_examples
 from dropstudy.runtime.local import LocalWorkers
 from dropstudy.spec.plan import plan_runs
@@ -59,20 +59,20 @@ def measure(lanes: int, precision: str, repeats: int, steps: int) -> Taken:
     spec = read_spec("notebook", {"data": "mnist", "precision": precision, "seeds": lanes, "rates": [0.8]})
     dataset = mnist()
     runs = plan_runs(spec, dataset, precision)  # type: ignore[arg-type]
-    recipe, settings = recipe_of(runs), stacked([settings_of(run) for run in runs])
+    static, traced = static_config(runs), stacked([traced_config(run) for run in runs])
     data, _ = train_examples(store_arrays(dataset), narrow=False)
     rows = np.arange(len(dataset.y_train), dtype=np.int32)
     index = jnp.asarray(np.stack([rows] * lanes))
     widths = runs[0].condition.widths
-    state: Any = programs.start(settings.seed, widths=widths, optimizer="adam")
-    arguments = (state, data, index, settings)
-    compiled = programs.train_steps.lower(*arguments, epoch=0, first=0, count=steps, recipe=recipe).compile()
+    state: Any = programs.start(traced.seed, widths=widths, optimizer="adam")
+    arguments = (state, data, index, traced)
+    compiled = programs.train_steps.lower(*arguments, epoch=0, first=0, count=steps, static=static).compile()
     sizes: Any = compiled.memory_analysis()
     seconds = []
     for number in range(repeats + 1):
         began = time.perf_counter()
         state = programs.train_steps(
-            state, data, index, settings, epoch=number, first=0, count=steps, recipe=recipe
+            state, data, index, traced, epoch=number, first=0, count=steps, static=static
         )
         jax.block_until_ready(state)
         seconds.append((time.perf_counter() - began) * runs[0].condition.steps / steps / lanes)

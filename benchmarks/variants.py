@@ -24,7 +24,7 @@ from common import mnist
 from dropstudy.core.types import Segment
 from dropstudy.data.arrays import store_arrays
 from dropstudy.engine.mlp import dropout, inputs, network, optimizers, programs, rng, train
-from dropstudy.engine.mlp.state import State, added
+from dropstudy.engine.mlp.state import State, add_batch
 from dropstudy.engine.native import ffi
 from dropstudy.spec.plan import plan_runs
 from dropstudy.spec.study_file import read_spec
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from dropstudy.engine.mlp.config import Products, Recipe, Settings
+    from dropstudy.engine.mlp.config import Products, StaticConfig, TracedConfig
     from dropstudy.engine.mlp.network import BatchScore, Params
     from dropstudy.engine.mlp.programs import Examples
 
@@ -113,9 +113,9 @@ def mask_of_its_own() -> None:
     """The way back multiplies by mask and gate in place of asking h > 0."""
 
     def hidden(
-        z_OxB: Array, layer: int, rate: Array, *, settings: Settings, step: Array, **_: Any
+        z_OxB: Array, layer: int, rate: Array, *, traced: TracedConfig, step: Array, **_: Any
     ) -> tuple[Array, Array]:
-        key = rng.derive(settings.seed, rng.Purpose.MASK, step, layer)
+        key = rng.derive(traced.seed, rng.Purpose.MASK, step, layer)
         u_OxB = rng.uniform_transposed(key, z_OxB.shape[::-1])
         factor = jnp.where(u_OxB >= rate, dropout.gain(rate), 0)
         return jnp.maximum(z_OxB, 0) * factor, jnp.where(z_OxB > 0, factor, 0)
@@ -133,20 +133,20 @@ def automatic_gradients() -> None:
         y_B: Array,
         weight_B: Array,
         *,
-        settings: Settings,
-        recipe: Recipe,
+        traced: TracedConfig,
+        static: StaticConfig,
         step: Array,
     ) -> tuple[BatchScore, Params]:
-        rate = dropout.now(step, settings.rates, recipe).hidden
+        rate = dropout.rates_at(step, traced.noise, static).hidden
 
         def loss(params: Params) -> tuple[Array, BatchScore]:
             h = x_BxI
             for layer, dense in enumerate(params):
                 axes = (1, 0 if layer else 1)
-                z = network.matmul(dense.kernel_OxI, h, axes, recipe.compute) + dense.bias_O[:, None]
+                z = network.matmul(dense.kernel_OxI, h, axes, static.compute) + dense.bias_O[:, None]
                 h = z
                 if layer < len(params) - 1:
-                    h, _ = network.hidden(z, layer, rate, settings=settings, recipe=recipe, step=step)
+                    h, _ = network.hidden(z, layer, rate, traced=traced, static=static, step=step)
             batch = network.score(h, y_B, weight_B)
             return batch.loss / weight_B.sum(), batch
 
@@ -159,13 +159,15 @@ def automatic_gradients() -> None:
 
 def operands_made_each_step() -> None:
     """Kernels cast and transposed where they are used, in place of the optimiser's pass of the step before."""
-    make, factors_of = network.operands, network.loss_and_factors
+    make, factors_of = network.operands, network.loss_and_gradient_factors
 
-    def loss_and_factors(params: Params, _kernels: Any, *batch: Array, recipe: Recipe, **more: Any) -> Any:
-        return factors_of(params, make(params, recipe.compute), *batch, recipe=recipe, **more)
+    def loss_and_gradient_factors(
+        params: Params, _kernels: Any, *batch: Array, static: StaticConfig, **more: Any
+    ) -> Any:
+        return factors_of(params, make(params, static.compute), *batch, static=static, **more)
 
     network.operands = _none_carried
-    network.loss_and_factors = loss_and_factors
+    network.loss_and_gradient_factors = loss_and_gradient_factors
 
 
 def keras_layout() -> None:
@@ -178,8 +180,8 @@ def keras_layout() -> None:
     def transposed_init(seed: Array, widths: tuple[int, ...]) -> Params:
         return tuple(dense._replace(kernel_OxI=dense.kernel_OxI.T) for dense in init(seed, widths))
 
-    def product(a: Array, b: Array, axes: tuple[int, int], recipe: Recipe) -> Array:
-        return network.matmul(a, b, axes, recipe.compute)
+    def product(a: Array, b: Array, axes: tuple[int, int], static: StaticConfig) -> Array:
+        return network.matmul(a, b, axes, static.compute)
 
     def logits(params: Params, h_BxI: Array, products: Products, activation: str) -> Array:
         for layer, dense in enumerate(params):
@@ -194,25 +196,25 @@ def keras_layout() -> None:
         y_B: Array,
         weight_B: Array,
         *,
-        settings: Settings,
-        recipe: Recipe,
+        traced: TracedConfig,
+        static: StaticConfig,
         step: Array,
     ) -> tuple[BatchScore, Params]:
-        rate = dropout.now(step, settings.rates, recipe).hidden
-        layers = [x_BxI.astype(recipe.compute)]
+        rate = dropout.rates_at(step, traced.noise, static).hidden
+        layers = [x_BxI.astype(static.compute)]
         for layer, dense in enumerate(params):
-            z = product(layers[-1], dense.kernel_OxI, (1, 0), recipe) + dense.bias_O
-            key = rng.derive(settings.seed, rng.Purpose.MASK, step, layer)
+            z = product(layers[-1], dense.kernel_OxI, (1, 0), static) + dense.bias_O
+            key = rng.derive(traced.seed, rng.Purpose.MASK, step, layer)
             if layer < len(params) - 1:
                 keep = (rng.uniform(key, z.shape) >= rate) & (z > 0)
-                layers.append(jnp.where(keep, z * dropout.gain(rate), 0).astype(recipe.compute))
+                layers.append(jnp.where(keep, z * dropout.gain(rate), 0).astype(static.compute))
         one_hot_BxC = jax.nn.one_hot(y_B, z.shape[1], dtype=jnp.float32)
         delta = (jax.nn.softmax(z) - one_hot_BxC) * (weight_B / weight_B.sum())[:, None]
         gradients = []
         for dense, h_BxI in zip(reversed(params), reversed(layers), strict=True):
-            gradients.append(network.Dense(product(h_BxI, delta, (0, 0), recipe), delta.sum(axis=0)))
+            gradients.append(network.Dense(product(h_BxI, delta, (0, 0), static), delta.sum(axis=0)))
             if h_BxI is not layers[0]:
-                delta = product(delta, dense.kernel_OxI, (1, 1), recipe)
+                delta = product(delta, dense.kernel_OxI, (1, 1), static)
                 delta = jnp.where(h_BxI > 0, delta * dropout.gain(rate), 0)
         return network.score(z.T, y_B, weight_B), tuple(reversed(gradients))
 
@@ -232,14 +234,14 @@ def optimizer_in_passes() -> None:
         gradients: Params,
         *,
         alpha: Array,
-        settings: Any,
+        hyper: Any,
     ) -> tuple[Params, optimizers.Moments]:
         gradients = lax.optimization_barrier(gradients)
-        m = jax.tree.map(lambda m, g: m + (g - m) * settings.gain_1, moments.m, gradients)
+        m = jax.tree.map(lambda m, g: m + (g - m) * hyper.gain_1, moments.m, gradients)
         m = lax.optimization_barrier(m)
-        v = jax.tree.map(lambda v, g: v + (g * g - v) * settings.gain_2, moments.v, gradients)
+        v = jax.tree.map(lambda v, g: v + (g * g - v) * hyper.gain_2, moments.v, gradients)
         v = lax.optimization_barrier(v)
-        moved = jax.tree.map(lambda w, m, v: w - m * alpha / (jnp.sqrt(v) + settings.epsilon), params, m, v)
+        moved = jax.tree.map(lambda w, m, v: w - m * alpha / (jnp.sqrt(v) + hyper.epsilon), params, m, v)
         return lax.optimization_barrier(moved), optimizers.Moments(m, v)
 
     optimizers.adam = adam
@@ -247,16 +249,16 @@ def optimizer_in_passes() -> None:
 
 def metrics_by_another_pass() -> None:
     """Running loss and accuracy from a forward pass of their own, noise off (so another loss is shown)."""
-    factors_of = network.loss_and_factors
+    factors_of = network.loss_and_gradient_factors
 
-    def loss_and_factors(
-        params: Params, kernels: Any, x: Array, y: Array, weight: Array, *, recipe: Recipe, **more: Any
+    def loss_and_gradient_factors(
+        params: Params, kernels: Any, x: Array, y: Array, weight: Array, *, static: StaticConfig, **more: Any
     ) -> Any:
-        factors = factors_of(params, kernels, x, y, weight, recipe=recipe, **more)[1]
-        logits = network.logits(params, x, recipe.products, recipe.activation)
+        factors = factors_of(params, kernels, x, y, weight, static=static, **more)[1]
+        logits = network.logits(params, x, static.products, static.activation)
         return network.score(logits, y, weight), factors
 
-    network.loss_and_factors = loss_and_factors
+    network.loss_and_gradient_factors = loss_and_gradient_factors
 
 
 def float32_pixels() -> None:
@@ -272,7 +274,7 @@ def float32_pixels() -> None:
 
 def every_column() -> None:
     """Inputs that are 0 in all training data multiplied like the others."""
-    train.may_be_left_out = lambda _recipe: False
+    train.can_skip_zero_inputs = lambda _static: False
 
 
 def evaluation_in_small_batches() -> None:
@@ -283,50 +285,50 @@ def evaluation_in_small_batches() -> None:
 def step_by_step() -> None:
     """A compiled program for each step, called from Python, in place of one for the epoch. Nothing is carried."""
 
-    @partial(jax.jit, static_argnames="recipe", donate_argnames="state")
+    @partial(jax.jit, static_argnames="static", donate_argnames="state")
     def step(
         state: State,
         data: Examples,
         batch: tuple[Array, Array, Array],
-        settings: Settings,
+        traced: TracedConfig,
         *,
         epoch: Array,
-        recipe: Recipe,
+        static: StaticConfig,
     ) -> State:
         params, moments, running = state
         rows, weight, number = batch
-        sums, factors = network.loss_and_factors(
+        sums, factors = network.loss_and_gradient_factors(
             params,
-            network.operands(params, recipe.compute),
+            network.operands(params, static.compute),
             network.scaled(data.x[rows], data.scale),
             data.y[rows],
             weight,
-            settings=settings,
-            recipe=recipe,
+            traced=traced,
+            static=static,
             step=number,
         )
-        gradients = network.gradients(params, factors, settings=settings, recipe=recipe)
+        gradients = network.gradients(params, factors, traced=traced, static=static)
         params, moments = optimizers.update(
-            params, moments, gradients, step=number, epoch=epoch, settings=settings.optimizer
+            params, moments, gradients, step=number, epoch=epoch, hyper=traced.optimizer
         )
-        return State(params, moments, added(running, sums))
+        return State(params, moments, add_batch(running, sums))
 
     def train_steps(
         state: State,
         data: Examples,
         index: Array,
-        settings: Settings,
+        traced: TracedConfig,
         *,
         epoch: int,
         first: int,
         count: int,
-        recipe: Recipe,
+        static: StaticConfig,
     ) -> State:
-        state, settings, index = jax.tree.map(lambda lanes: lanes[0], (state, settings, index))
+        state, traced, index = jax.tree.map(lambda lanes: lanes[0], (state, traced, index))
         n = len(index)
-        order = rng.permutation(rng.derive(settings.seed, rng.Purpose.SHUFFLE, epoch), n)
-        steps = -(-n // recipe.batch_size)
-        rows = np.zeros(steps * recipe.batch_size, np.int32)
+        order = rng.permutation(rng.derive(traced.seed, rng.Purpose.SHUFFLE, epoch), n)
+        steps = -(-n // static.batch_size)
+        rows = np.zeros(steps * static.batch_size, np.int32)
         rows[:n] = index[order]
         weights = (np.arange(len(rows)) < n).astype(np.float32)
         batches = zip(
@@ -334,7 +336,7 @@ def step_by_step() -> None:
         )
         for rows_B, weight_B, number in itertools.islice(batches, first, first + count):
             batch = (rows_B, weight_B, np.int32(number))
-            state = step(state, data, batch, settings, epoch=np.int32(epoch), recipe=recipe)
+            state = step(state, data, batch, traced, epoch=np.int32(epoch), static=static)
         return jax.tree.map(lambda array: array[None], state)
 
     programs.train_steps = train_steps
@@ -342,7 +344,7 @@ def step_by_step() -> None:
 
 def _gradients_by(loss_and_gradients: Callable[..., tuple[BatchScore, Params]]) -> None:
     """Gradients made another way than as products of the engine's factors."""
-    network.loss_and_factors = loss_and_gradients
+    network.loss_and_gradient_factors = loss_and_gradients
     network.gradients = lambda _params, gradients, **_: gradients
 
 

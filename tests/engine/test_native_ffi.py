@@ -11,7 +11,7 @@ from dropstudy.core.types import Arm, Condition, Optimizer, Run, Segment
 from dropstudy.data.arrays import store_arrays
 from dropstudy.data.load import load_dataset
 from dropstudy.engine.mlp import network
-from dropstudy.engine.mlp.config import Products, recipe_of
+from dropstudy.engine.mlp.config import Products, static_config
 from dropstudy.engine.mlp.train import train_group, train_segment
 from dropstudy.engine.native import ffi
 
@@ -157,7 +157,7 @@ ARMS = [
 @pytest.mark.parametrize("arm", ARMS, ids=str)
 def test_a_run_is_that_of_xlas_kernels(arm, digits, monkeypatch):
     run = digits_run(digits, epochs=1, **arm)
-    assert recipe_of([run]).native
+    assert static_config([run]).native
     ours, theirs = train_segment(segment_of(run, digits)), with_xla(run, digits, monkeypatch)
     assert ours.history[0].loss == pytest.approx(theirs.history[0].loss, rel=1e-4)
     assert ours.final.loss == pytest.approx(theirs.final.loss, rel=1e-4)
@@ -185,12 +185,12 @@ def test_a_run_cut_anywhere_is_the_same_to_the_bit(precision, digits, monkeypatc
 @pytest.mark.parametrize(("hidden", "ours"), [((512, 512), True), ((64, 64), False)])
 def test_tiny_products_are_left_to_xla(digits, monkeypatch, hidden, ours):
     monkeypatch.setattr(ffi, "LEAST_WORK", 2_000_000)
-    assert recipe_of([digits_run(digits, hidden=hidden, batch_size=128)]).native == ours
+    assert static_config([digits_run(digits, hidden=hidden, batch_size=128)]).native == ours
 
 
 def test_runs_side_by_side_are_left_to_xla(digits):
     runs = [digits_run(digits, rate=rate, epochs=1) for rate in (0.0, 0.5)]
-    assert not recipe_of(runs).native
+    assert not static_config(runs).native
     for run, lane in zip(runs, train_group(tuple(segment_of(run, digits) for run in runs)), strict=True):
         alone = train_segment(segment_of(run, digits))
         assert lane.history[0].loss == pytest.approx(alone.history[0].loss, rel=1e-4)

@@ -9,7 +9,7 @@ import scipy.stats
 from dropstudy.core.types import Arm, Condition, Optimizer, Run
 from dropstudy.engine.mlp import dropout, network
 from dropstudy.engine.mlp import rng as draws
-from dropstudy.engine.mlp.config import Products, recipe_of, settings_of
+from dropstudy.engine.mlp.config import Products, static_config, traced_config
 from dropstudy.engine.mlp.rng import Purpose
 
 WIDTHS = (784, 512, 512, 10)
@@ -41,16 +41,16 @@ def test_initial_kernels_fill_the_glorot_interval_evenly(layer, limit):
 
 
 def program(*, seed=0, activation="relu", precision="float32", epochs=1, **arm):
-    """Recipe and settings of a run with this arm."""
+    """Static and traced configuration of a run with this arm."""
     shape = Condition(1, (1,), 1, 100, 10)
     run = Run("key", Arm("arm", **arm), shape, seed, activation, Optimizer(), epochs, "test", precision)
-    return {"recipe": recipe_of([run]), "settings": settings_of(run)}
+    return {"static": static_config([run]), "traced": traced_config(run)}
 
 
 def hidden(z, *, step=0, layer=0, **arm):
     """The output of a hidden layer for a batch of `z`, (units, batch)."""
     made = program(**arm)
-    rate = dropout.now(step, made["settings"].rates, made["recipe"]).hidden
+    rate = dropout.rates_at(step, made["traced"].noise, made["static"]).hidden
     return network.hidden(z, layer, rate, **made, step=step)[0]
 
 
@@ -79,7 +79,7 @@ def test_gaussian_noise_has_the_mean_and_variance_of_dropout(rate):
 @pytest.mark.parametrize("kind", ["dropout", "gaussian"])
 def test_input_noise_has_the_mean_and_variance_of_dropout(kind):
     made = program(input_rate=0.2, noise=kind)
-    x = dropout.input_factors((1000, 784), 0.2, **made, step=3)
+    x = dropout.input_noise_factors((1000, 784), 0.2, **made, step=3)
     assert float(x.mean()) == pytest.approx(1, abs=5 * 0.5 / np.sqrt(x.size))
     assert float(x.var()) == pytest.approx(0.25, rel=0.02)
 
@@ -97,7 +97,7 @@ def test_input_noise_has_the_mean_and_variance_of_dropout(kind):
 def test_schedules_change_the_rate_as_their_authors_say(schedule, expected):
     # 100 examples in batches of 10 over 10 epochs: 100 steps.
     made = program(schedule=schedule, switch=0.5, rate=0.8, epochs=10)
-    got = [dropout.now(step, made["settings"].rates, made["recipe"]).hidden for step in (0, 25, 50, 75)]
+    got = [dropout.rates_at(step, made["traced"].noise, made["static"]).hidden for step in (0, 25, 50, 75)]
     assert np.allclose(got, 0.8 * np.array(expected), rtol=1e-6)
 
 
@@ -136,25 +136,25 @@ def test_evaluation_is_the_plain_network():
 
 def gradients_of(params, x, y, weight, *, step, **run):
     made = program(**run)
-    kernels = network.operands(params, made["recipe"].compute)
-    score, factors = network.loss_and_factors(params, kernels, x, y, weight, step=step, **made)
+    kernels = network.operands(params, made["static"].compute)
+    score, factors = network.loss_and_gradient_factors(params, kernels, x, y, weight, step=step, **made)
     return score, network.gradients(params, factors, **made)
 
 
 def mean_loss(params, x, y, *, step, activation="relu", **run):
     """The loss written as a forward pass alone, for automatic and numerical differentiation."""
     made = program(activation=activation, **run)
-    settings, recipe = made["settings"], made["recipe"]
+    traced, static = made["traced"], made["static"]
     act = {"relu": jax.nn.relu, "tanh": jnp.tanh, "sigmoid": jax.nn.sigmoid}[activation]
-    h, rates = x.T, dropout.now(step, settings.rates, recipe)
-    if recipe.input_noise:
-        h = h * dropout.input_factors(x.shape, rates.inputs, settings, recipe, step).T
+    h, rates = x.T, dropout.rates_at(step, traced.noise, static)
+    if static.input_noise:
+        h = h * dropout.input_noise_factors(x.shape, rates.inputs, traced, static, step).T
     for layer, dense in enumerate(params[:-1]):
         z = dense.kernel_OxI @ h + dense.bias_O[:, None]
-        u = draws.uniform(draws.derive(settings.seed, Purpose.MASK, step, layer), z.T.shape).T
-        h = act(z) * dropout.factors(u, rates.hidden, settings.rates, recipe)
+        u = draws.uniform(draws.derive(traced.seed, Purpose.MASK, step, layer), z.T.shape).T
+        h = act(z) * dropout.noise_factors(u, rates.hidden, traced.noise, static)
     log_p = jax.nn.log_softmax(params[-1].kernel_OxI @ h + params[-1].bias_O[:, None], axis=0)
-    penalty = settings.l2 * sum((dense.kernel_OxI**2).sum() for dense in params)
+    penalty = traced.l2 * sum((dense.kernel_OxI**2).sum() for dense in params)
     return penalty - log_p[y, jnp.arange(len(y))].mean()
 
 

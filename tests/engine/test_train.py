@@ -20,7 +20,7 @@ from dropstudy.core.types import Arm, Condition, Optimizer, Run, Segment
 from dropstudy.data.arrays import arrays_folder, store_arrays
 from dropstudy.data.load import load_dataset
 from dropstudy.engine.mlp import programs, rng
-from dropstudy.engine.mlp.config import Products, recipe_of, settings_of, stacked
+from dropstudy.engine.mlp.config import Products, stacked, static_config, traced_config
 from dropstudy.engine.mlp.inputs import train_examples
 from dropstudy.engine.mlp.rng import Purpose
 from dropstudy.engine.mlp.train import train_group, train_segment
@@ -230,7 +230,7 @@ def test_how_many_steps_are_taken_at_once_is_no_part_of_the_program(digits):
 def test_weights_behind_inputs_that_are_always_0_stay_and_the_others_train_as_if_all_did(digits, monkeypatch):
     run = run_on(digits, rate=0.5, epochs=2)
     narrow = train_segment(segment_of(run, digits))
-    monkeypatch.setattr("dropstudy.engine.mlp.train.may_be_left_out", lambda _: False)
+    monkeypatch.setattr("dropstudy.engine.mlp.train.can_skip_zero_inputs", lambda _: False)
     wide = train_segment(segment_of(run, digits))
     idle = ~digits.x_train.reshape(-1, 64).any(axis=0)
     assert 0 < idle.sum() < 64
@@ -366,10 +366,12 @@ def test_noise_off_and_on_share_what_comes_before_the_noise():
         "float32",
     )
     data = programs.Examples(jnp.zeros((256, 784), jnp.uint8), jnp.zeros(256, jnp.int32), np.float32(255))
-    recipe, rows = recipe_of([run]), jnp.arange(256)[None]
+    static, rows = static_config([run]), jnp.arange(256)[None]
     given = start(run).params, data, rows
-    off = programs.evaluate.lower(*given, products=recipe.products, activation="relu")
-    both = programs.evaluate_both.lower(*given, jnp.array([0]), stacked([settings_of(run)]), recipe=recipe)
+    off = programs.evaluate.lower(*given, products=static.products, activation="relu")
+    both = programs.evaluate_with_noise.lower(
+        *given, jnp.array([0]), stacked([traced_config(run)]), static=static
+    )
     off, both = (program.compile().cost_analysis()["flops"] for program in (off, both))
     assert both < 1.5 * off
 

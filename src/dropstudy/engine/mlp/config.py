@@ -38,7 +38,7 @@ class Products(NamedTuple):
     native: bool = False
 
 
-class Recipe(NamedTuple):
+class StaticConfig(NamedTuple):
     """Compiled in: one program for each.
 
     Args:
@@ -81,7 +81,7 @@ class Recipe(NamedTuple):
         return self.activation == "relu" and not self.gaussian
 
 
-class Rates(NamedTuple):
+class NoiseConfig(NamedTuple):
     """The noise of a run, as float32 and int32 scalars, traced."""
 
     hidden: ArrayLike
@@ -92,7 +92,7 @@ class Rates(NamedTuple):
     steps: ArrayLike
 
 
-class OptimizerSettings(NamedTuple):
+class Hyperparameters(NamedTuple):
     """An optimiser's numbers, as float32 scalars, traced."""
 
     learning_rate: ArrayLike
@@ -105,20 +105,20 @@ class OptimizerSettings(NamedTuple):
     momentum: ArrayLike
 
 
-class Settings(NamedTuple):
-    """Traced settings, which may differ within a group: scalars, or arrays of (lanes,) for a group."""
+class TracedConfig(NamedTuple):
+    """Traced numbers, which may differ within a group: scalars, or arrays of (lanes,) for a group."""
 
     seed: ArrayLike
-    rates: Rates
+    noise: NoiseConfig
     l2: ArrayLike
     max_norm: ArrayLike
-    optimizer: OptimizerSettings
+    optimizer: Hyperparameters
 
 
-def recipe_of(runs: Sequence[Run]) -> Recipe:
+def static_config(runs: Sequence[Run]) -> StaticConfig:
     """The program that trains these runs side by side; they share condition, activation, optimiser and precision."""
     first, arms = runs[0], [run.arm for run in runs]
-    return Recipe(
+    return StaticConfig(
         compute=first.precision,
         batch_size=first.condition.batch_size,
         activation=first.activation,
@@ -133,12 +133,12 @@ def recipe_of(runs: Sequence[Run]) -> Recipe:
     )
 
 
-def settings_of(run: Run) -> Settings:
+def traced_config(run: Run) -> TracedConfig:
     """A run's numbers as the program takes them."""
     arm, o = run.arm, run.optimizer
-    return Settings(
+    return TracedConfig(
         seed=np.uint32(run.seed),
-        rates=Rates(
+        noise=NoiseConfig(
             hidden=np.float32(arm.rate),
             inputs=np.float32(arm.input_rate),
             gaussian=np.bool_(arm.noise == "gaussian"),
@@ -148,7 +148,7 @@ def settings_of(run: Run) -> Settings:
         ),
         l2=np.float32(arm.l2),
         max_norm=np.float32(arm.max_norm),
-        optimizer=OptimizerSettings(
+        optimizer=Hyperparameters(
             learning_rate=np.float32(o.learning_rate),
             decay=np.float32(o.decay),
             beta_1=np.float32(o.beta_1),
@@ -162,7 +162,9 @@ def settings_of(run: Run) -> Settings:
     )
 
 
-def stacked(settings: Sequence[Settings]) -> Settings:
+def stacked(traced: Sequence[TracedConfig]) -> TracedConfig:
     """Settings of several runs as arrays of (lanes,)."""
-    together: Settings = jax.tree.map(lambda *values: jnp.stack([jnp.asarray(v) for v in values]), *settings)
+    together: TracedConfig = jax.tree.map(
+        lambda *values: jnp.stack([jnp.asarray(v) for v in values]), *traced
+    )
     return together

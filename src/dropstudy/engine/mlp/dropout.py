@@ -17,13 +17,13 @@ from dropstudy.engine.mlp import rng
 if TYPE_CHECKING:
     from jax.typing import ArrayLike
 
-    from dropstudy.engine.mlp.config import Rates, Recipe, Settings
+    from dropstudy.engine.mlp.config import NoiseConfig, StaticConfig, TracedConfig
 
 CURRICULUM_SPEED = 10.0
 """Gamma times the number of steps in curriculum dropout, as its authors recommend."""
 
 
-class Now(NamedTuple):
+class Rates(NamedTuple):
     """The rates of a run's noise at one step: of its hidden layers and of its inputs."""
 
     hidden: Array
@@ -35,40 +35,40 @@ def gain(rate: ArrayLike) -> Array:
     return 1 / (1 - jnp.asarray(rate, jnp.float32))
 
 
-def factors(u: Array, rate: ArrayLike, rates: Rates, recipe: Recipe) -> Array:
+def noise_factors(u: Array, rate: ArrayLike, noise: NoiseConfig, static: StaticConfig) -> Array:
     """Factors of mean 1 and variance rate / (1 - rate), one for each uniform draw.
 
     Args:
         u: uniform in [0, 1), any shape.
         rate: at this step.
-        rates: says whether this run's noise is Gaussian.
-        recipe: says whether any run's of the group is.
+        noise: says whether this run's noise is Gaussian.
+        static: says whether any run's of the group is.
     """
     dropout = jnp.where(u >= rate, gain(rate), 0)
-    if not recipe.gaussian:
+    if not static.gaussian:
         return dropout
     # Draws are multiples of 2**-24; half a step more makes them symmetric and keeps them off both ends, where the
     # quantile is infinite. Added after the doubling, where float32 holds it.
     normal = jnp.sqrt(jnp.float32(2)) * erfinv(2 * u - 1 + jnp.float32(2.0**-24))
     deviation = jnp.sqrt(jnp.asarray(rate) * gain(rate))
-    return jnp.where(jnp.asarray(rates.gaussian), 1 + deviation * normal, dropout)
+    return jnp.where(jnp.asarray(noise.gaussian), 1 + deviation * normal, dropout)
 
 
-def input_factors(
-    shape: tuple[int, ...], rate: ArrayLike, settings: Settings, recipe: Recipe, step: ArrayLike
+def input_noise_factors(
+    shape: tuple[int, ...], rate: ArrayLike, traced: TracedConfig, static: StaticConfig, step: ArrayLike
 ) -> Array:
     """Factors on the inputs of a batch of `shape` (B, I)."""
-    key = rng.derive(settings.seed, rng.Purpose.INPUT_MASK, step)
-    return factors(rng.uniform(key, shape), rate, settings.rates, recipe)
+    key = rng.derive(traced.seed, rng.Purpose.INPUT_MASK, step)
+    return noise_factors(rng.uniform(key, shape), rate, traced.noise, static)
 
 
-def now(step: ArrayLike, rates: Rates, recipe: Recipe) -> Now:
+def rates_at(step: ArrayLike, noise: NoiseConfig, static: StaticConfig) -> Rates:
     """The rates at a step."""
-    share = presence(step, rates, recipe)
-    return Now(jnp.asarray(rates.hidden) * share, jnp.asarray(rates.inputs) * share)
+    scale = schedule_scale(step, noise, static)
+    return Rates(jnp.asarray(noise.hidden) * scale, jnp.asarray(noise.inputs) * scale)
 
 
-def presence(step: ArrayLike, rates: Rates, recipe: Recipe) -> Array:
+def schedule_scale(step: ArrayLike, noise: NoiseConfig, static: StaticConfig) -> Array:
     """Schedule multiplier of the noise rate at a step, in [0, 1].
 
     `early` and `late`: Liu et al. 2023, "Dropout reduces underfitting". `curriculum`: Morerio et al. 2017, "Curriculum
@@ -76,19 +76,19 @@ def presence(step: ArrayLike, rates: Rates, recipe: Recipe) -> Array:
 
     Args:
         step: from 0 over the whole run.
-        rates: schedule, switch and number of steps.
-        recipe: says whether any run of the group is scheduled.
+        noise: schedule, switch and number of steps.
+        static: says whether any run of the group is scheduled.
     """
-    if not recipe.scheduled:
+    if not static.scheduled:
         return jnp.ones((), jnp.float32)
-    done = jnp.asarray(step).astype(jnp.float32) / rates.steps
-    before = done < rates.switch
+    done = jnp.asarray(step).astype(jnp.float32) / noise.steps
+    before = done < noise.switch
     shares = (
         jnp.ones_like(done),
         before.astype(jnp.float32),
         1 - before.astype(jnp.float32),
-        jnp.minimum(done / rates.switch, 1),
+        jnp.minimum(done / noise.switch, 1),
         1 - jnp.exp(-CURRICULUM_SPEED * done),
     )
-    share: Array = jnp.stack(shares)[jnp.asarray(rates.schedule)]
+    share: Array = jnp.stack(shares)[jnp.asarray(noise.schedule)]
     return share

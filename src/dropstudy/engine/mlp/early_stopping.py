@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(eq=False)
-class Best:
+class BestEpoch:
     """Best epoch of each lane so far: its weights, its validation loss and its number.
 
     Args:
@@ -44,7 +44,7 @@ class Best:
     patience: int
 
     @classmethod
-    def of(cls, runs: Sequence[Run], states: Sequence[Named], params: Params) -> Best:
+    def of(cls, runs: Sequence[Run], states: Sequence[Named], params: Params) -> BestEpoch:
         """Restore it from the runs' last states; without states, begin anew."""
         if not states:
             own = jax.tree.map(jnp.copy, params)  # training consumes the others
@@ -80,7 +80,7 @@ class Best:
                 self.losses[lane], self.epochs[lane] = float(losses[lane]), epoch
         return [self.patience > 0 and epoch - best >= self.patience for best in self.epochs]
 
-    def where_ended(self, params: Params, ended: Sequence[bool]) -> Params:
+    def restore(self, params: Params, ended: Sequence[bool]) -> Params:
         """The best weights of lanes that have ended, the given ones of the others."""
         chosen: Params = programs.kept(jnp.asarray(ended), self.params, params)
         return chosen

@@ -24,18 +24,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dropstudy.core.types import DataReference
-    from dropstudy.engine.mlp.config import Recipe
+    from dropstudy.engine.mlp.config import StaticConfig
     from dropstudy.engine.mlp.network import Params
     from dropstudy.engine.mlp.state import State
 
 
-def may_be_left_out(recipe: Recipe) -> bool:
-    """Whether a recipe leaves the weights behind inputs of 0 where they are."""
-    return not (recipe.l2 or recipe.max_norm or recipe.input_noise)
+def can_skip_zero_inputs(static: StaticConfig) -> bool:
+    """Whether a static leaves the weights behind inputs of 0 where they are."""
+    return not (static.l2 or static.max_norm or static.input_noise)
 
 
 @dataclass(frozen=True, eq=False)
-class Columns:
+class InputColumns:
     """The columns of the first kernels that a group trains.
 
     Args:
@@ -51,25 +51,27 @@ class Columns:
         if self.used is None:
             return state
         m, v = state.moments
-        moments = state.moments._replace(m=_taken(m, self.used), v=v and _taken(v, self.used))
-        return state._replace(params=self.narrow_params(state.params), moments=moments)
+        moments = state.moments._replace(m=_gather(m, self.used), v=v and _gather(v, self.used))
+        return state._replace(params=self.gather_params(state.params), moments=moments)
 
-    def widen(self, state: State) -> State:
+    def scatter(self, state: State) -> State:
         """The state with all columns; an unused one has its weights, and moments of 0."""
         if self.used is None:
             return state
         zeros = jnp.zeros_like(self.kernels_LxOxI)
         m, v = state.moments
-        moments = state.moments._replace(m=_put(m, self.used, zeros), v=v and _put(v, self.used, zeros))
-        return state._replace(params=self.widen_params(state.params), moments=moments)
+        moments = state.moments._replace(
+            m=_scatter(m, self.used, zeros), v=v and _scatter(v, self.used, zeros)
+        )
+        return state._replace(params=self.scatter_params(state.params), moments=moments)
 
-    def narrow_params(self, params: Params) -> Params:
+    def gather_params(self, params: Params) -> Params:
         """The networks with the used columns alone."""
-        return params if self.used is None else _taken(params, self.used)
+        return params if self.used is None else _gather(params, self.used)
 
-    def widen_params(self, params: Params) -> Params:
+    def scatter_params(self, params: Params) -> Params:
         """The networks with all columns."""
-        return params if self.used is None else _put(params, self.used, self.kernels_LxOxI)
+        return params if self.used is None else _scatter(params, self.used, self.kernels_LxOxI)
 
 
 @lru_cache(maxsize=4)
@@ -95,12 +97,12 @@ def examples(x: NDArray[Any], y: NDArray[np.int64], scale: float) -> Examples:
 
 
 @jax.jit
-def _taken(layers: Params, used: Array) -> Params:
+def _gather(layers: Params, used: Array) -> Params:
     first, *rest = layers
     return first._replace(kernel_OxI=first.kernel_OxI[:, :, used]), *rest
 
 
 @jax.jit
-def _put(layers: Params, used: Array, kernels_LxOxI: Array) -> Params:
+def _scatter(layers: Params, used: Array, kernels_LxOxI: Array) -> Params:
     first, *rest = layers
     return first._replace(kernel_OxI=kernels_LxOxI.at[:, :, used].set(first.kernel_OxI)), *rest

@@ -28,7 +28,7 @@ from dropstudy.engine.native import ffi
 if TYPE_CHECKING:
     from jax.typing import ArrayLike, DTypeLike
 
-    from dropstudy.engine.mlp.config import Products, Recipe, Settings
+    from dropstudy.engine.mlp.config import Products, StaticConfig, TracedConfig
 
 KERAS_EPSILON = 1e-7
 """`keras.config.epsilon()`, where Keras guards a division with it."""
@@ -70,7 +70,7 @@ class Forward(NamedTuple):
     logits_CxB: Array
 
 
-class Factors(NamedTuple):
+class GradientFactors(NamedTuple):
     """A layer's gradient before it is made: a kernel's is the product of the two over the examples.
 
     Args:
@@ -170,7 +170,7 @@ def activated(z: Array, activation: str) -> tuple[Array, Array]:
 
 
 def hidden(
-    z_OxB: Array, layer: int, rate: Array, *, settings: Settings, recipe: Recipe, step: ArrayLike
+    z_OxB: Array, layer: int, rate: Array, *, traced: TracedConfig, static: StaticConfig, step: ArrayLike
 ) -> tuple[Array, Array | None]:
     """A hidden layer behind its product: activation and noise.
 
@@ -178,12 +178,12 @@ def hidden(
         The layer's output h and dh/dz, None where `h > 0` and the rate say it already.
     """
     # Drawn example by example, so that an example's mask does not depend on how many share its batch.
-    key = rng.derive(settings.seed, rng.Purpose.MASK, step, layer)
+    key = rng.derive(traced.seed, rng.Purpose.MASK, step, layer)
     u_OxB = rng.uniform_transposed(key, z_OxB.shape[::-1])
-    if recipe.relu_dropout:
+    if static.relu_dropout:
         return jnp.where((u_OxB >= rate) & (z_OxB > 0), z_OxB * dropout.gain(rate), 0), None
-    h, slope = activated(z_OxB, recipe.activation)
-    factor = dropout.factors(u_OxB, rate, settings.rates, recipe)
+    h, slope = activated(z_OxB, static.activation)
+    factor = dropout.noise_factors(u_OxB, rate, traced.noise, static)
     return h * factor, slope * factor
 
 
@@ -192,25 +192,25 @@ def noisy_forward(
     kernels: tuple[Operands, ...],
     x_BxI: Array,
     *,
-    rates: dropout.Now,
-    settings: Settings,
-    recipe: Recipe,
+    rates: dropout.Rates,
+    traced: TracedConfig,
+    static: StaticConfig,
     step: ArrayLike,
 ) -> Forward:
     """One batch through the network with noise on.
 
     Args:
         params: the network.
-        kernels: `operands(params, recipe.compute)`.
+        kernels: `operands(params, static.compute)`.
         x_BxI: examples, already scaled.
         rates: of the noise.
-        settings: of the run.
-        recipe: what is compiled in.
+        traced: of the run.
+        static: what is compiled in.
         step: keys the draws.
     """
-    products = recipe.products
-    if recipe.input_noise:
-        x_BxI = x_BxI * dropout.input_factors(x_BxI.shape, rates.inputs, settings, recipe, step)
+    products = static.products
+    if static.input_noise:
+        x_BxI = x_BxI * dropout.input_noise_factors(x_BxI.shape, rates.inputs, traced, static, step)
     x_BxI = x_BxI.astype(products.compute)
     layers: list[tuple[Array, Array | None]] = []
     forward = [
@@ -219,7 +219,7 @@ def noisy_forward(
     ]
     z = product(forward[0], x_BxI, 1 - examples_axis(0), products) + params[0].bias_O[:, None]
     for layer in range(1, len(params)):
-        h, slope = hidden(z, layer - 1, rates.hidden, settings=settings, recipe=recipe, step=step)
+        h, slope = hidden(z, layer - 1, rates.hidden, traced=traced, static=static, step=step)
         layers.append((h.astype(products.compute), slope))
         z = product(forward[layer], layers[-1][0], 1 - examples_axis(layer), products)
         z = z + params[layer].bias_O[:, None]
@@ -234,66 +234,68 @@ def score(logits_CxB: Array, y_B: Array, weight_B: Array) -> BatchScore:
     return BatchScore((loss_B * weight_B).sum(), (correct_B * weight_B).sum())
 
 
-def loss_and_factors(
+def loss_and_gradient_factors(
     params: Params,
     kernels: tuple[Operands, ...],
     x_BxI: Array,
     y_B: Array,
     weight_B: Array,
     *,
-    settings: Settings,
-    recipe: Recipe,
+    traced: TracedConfig,
+    static: StaticConfig,
     step: ArrayLike,
-) -> tuple[BatchScore, tuple[Factors, ...]]:
+) -> tuple[BatchScore, tuple[GradientFactors, ...]]:
     """One batch with noise on.
 
     Args:
         params: the network.
-        kernels: `operands(params, recipe.compute)`.
+        kernels: `operands(params, static.compute)`.
         x_BxI: examples, already scaled.
         y_B: labels.
         weight_B: 1 for an example, 0 for the padding of a short last batch.
-        settings: of the run, traced, so that arms share one program.
-        recipe: what is compiled in.
+        traced: of the run, traced, so that arms share one program.
+        static: what is compiled in.
         step: from 0 over the whole run.
 
     Returns:
         The batch's summed cross-entropy and correct answers, and what makes the gradient of its mean loss, layer by
         layer.
     """
-    rates = dropout.now(step, settings.rates, recipe)
+    rates = dropout.rates_at(step, traced.noise, static)
     x_BxI, layers, z = noisy_forward(
-        params, kernels, x_BxI, rates=rates, settings=settings, recipe=recipe, step=step
+        params, kernels, x_BxI, rates=rates, traced=traced, static=static, step=step
     )
     batch = score(z, y_B, weight_B)
     one_hot_CxB = jax.nn.one_hot(y_B, z.shape[0], dtype=jnp.float32, axis=0)
     delta = (jax.nn.softmax(z, axis=0) - one_hot_CxB) * (weight_B / weight_B.sum())
-    factors: list[Factors] = []
+    factors: list[GradientFactors] = []
     for layer in range(len(params) - 1, 0, -1):
         (h_IxB, slope), transposed = layers[layer - 1], kernels[layer].backward_IxO
-        factors.append(Factors(delta, h_IxB))
-        delta = product(cast("Array", transposed), delta, 0, recipe.products)
+        factors.append(GradientFactors(delta, h_IxB))
+        delta = product(cast("Array", transposed), delta, 0, static.products)
         gate = jnp.where(h_IxB > 0, dropout.gain(rates.hidden), 0) if slope is None else slope
         delta = delta * gate
-    factors.append(Factors(delta, x_BxI))
+    factors.append(GradientFactors(delta, x_BxI))
     return batch, tuple(reversed(factors))
 
 
-def gradients(params: Params, factors: tuple[Factors, ...], *, settings: Settings, recipe: Recipe) -> Params:
+def gradients(
+    params: Params, factors: tuple[GradientFactors, ...], *, traced: TracedConfig, static: StaticConfig
+) -> Params:
     """The gradient of a batch's mean loss, the L2 penalty included."""
     made = tuple(
-        Dense(matmul(delta, inputs, (1, examples_axis(layer)), recipe.compute), delta.sum(axis=1))
+        Dense(matmul(delta, inputs, (1, examples_axis(layer)), static.compute), delta.sum(axis=1))
         for layer, (delta, inputs) in enumerate(factors)
     )
-    if not recipe.l2:
+    if not static.l2:
         return made
     return tuple(
-        Dense(g.kernel_OxI + 2 * jnp.asarray(settings.l2) * dense.kernel_OxI, g.bias_O)
+        Dense(g.kernel_OxI + 2 * jnp.asarray(traced.l2) * dense.kernel_OxI, g.bias_O)
         for g, dense in zip(made, params, strict=True)
     )
 
 
-def limited(params: Params, max_norm: ArrayLike) -> Params:
+def apply_max_norm(params: Params, max_norm: ArrayLike) -> Params:
     """Hidden units' incoming weights cut to length `max_norm`, as Keras' MaxNorm; 0 leaves them as they are.
 
     Srivastava et al. 2014, section 5.1: w <- w min(1, c / |w|) after each update.

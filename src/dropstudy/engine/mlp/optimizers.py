@@ -12,8 +12,8 @@ from dropstudy.engine.mlp.network import Dense, Operands, examples_axis
 from dropstudy.engine.native import ffi
 
 if TYPE_CHECKING:
-    from dropstudy.engine.mlp.config import OptimizerSettings, Recipe, Settings
-    from dropstudy.engine.mlp.network import Factors, Params
+    from dropstudy.engine.mlp.config import Hyperparameters, StaticConfig, TracedConfig
+    from dropstudy.engine.mlp.network import GradientFactors, Params
 
 
 class Moments(NamedTuple):
@@ -49,7 +49,7 @@ def update(
     *,
     step: Array,
     epoch: Array,
-    settings: OptimizerSettings,
+    hyper: Hyperparameters,
 ) -> tuple[Params, Moments]:
     """One step; Adam where there is a second moment, else SGD.
 
@@ -59,16 +59,16 @@ def update(
         gradients: of the mean loss.
         step: from 0 over the whole run.
         epoch: from 0; the learning rate is `learning_rate * decay ** epoch`.
-        settings: the optimiser's numbers.
+        hyper: the optimiser's numbers.
     """
     if moments.v is None:
-        learning_rate = _learning_rate(epoch, settings)
-        return sgd(params, moments, gradients, learning_rate=learning_rate, settings=settings)
-    return adam(params, moments, gradients, alpha=_alpha(step, epoch, settings), settings=settings)
+        learning_rate = _learning_rate(epoch, hyper)
+        return sgd(params, moments, gradients, learning_rate=learning_rate, hyper=hyper)
+    return adam(params, moments, gradients, alpha=_alpha(step, epoch, hyper), hyper=hyper)
 
 
 def adam(
-    params: Params, moments: Moments, gradients: Params, *, alpha: Array, settings: OptimizerSettings
+    params: Params, moments: Moments, gradients: Params, *, alpha: Array, hyper: Hyperparameters
 ) -> tuple[Params, Moments]:
     """W -= alpha * m / (sqrt(v) + eps), with alpha = lr * sqrt(1 - b2^t) / (1 - b1^t) and t = step + 1.
 
@@ -76,7 +76,7 @@ def adam(
     uncorrected v. Keras and TensorFlow use it; PyTorch and optax add epsilon to the corrected root.
     """
     leaves = zip(*map(jax.tree.leaves, (params, *moments, gradients)), strict=True)
-    made = [_adam(_Weights(w, m, v), g, alpha, settings) for w, m, v, g in leaves]
+    made = [_adam(_Weights(w, m, v), g, alpha, hyper) for w, m, v, g in leaves]
     w, m, v = (jax.tree.unflatten(jax.tree.structure(params), part) for part in zip(*made, strict=True))
     return w, Moments(m, v)
 
@@ -87,10 +87,10 @@ def sgd(
     gradients: Params,
     *,
     learning_rate: Array,
-    settings: OptimizerSettings,
+    hyper: Hyperparameters,
 ) -> tuple[Params, Moments]:
     """M = momentum * m - lr * g; w += m. Keras' SGD without Nesterov (Polyak 1964)."""
-    m = jax.tree.map(lambda m, g: m * settings.momentum - g * learning_rate, moments.m, gradients)
+    m = jax.tree.map(lambda m, g: m * hyper.momentum - g * learning_rate, moments.m, gradients)
     return jax.tree.map(jnp.add, params, m), Moments(m, None)
 
 
@@ -98,12 +98,12 @@ def fused_adam(
     params: Params,
     moments: Moments,
     operands: tuple[Operands, ...],
-    factors: tuple[Factors, ...],
+    factors: tuple[GradientFactors, ...],
     *,
     step: Array,
     epoch: Array,
-    settings: Settings,
-    recipe: Recipe,
+    traced: TracedConfig,
+    static: StaticConfig,
 ) -> tuple[Params, Moments, tuple[Operands, ...]]:
     """Adam by kernels of our own, which make a kernel's gradient and use it before it has left the cache.
 
@@ -114,21 +114,21 @@ def fused_adam(
         factors: what makes the gradients.
         step: from 0 over the whole run.
         epoch: from 0.
-        settings: of the run.
-        recipe: what is compiled in.
+        traced: of the run.
+        static: what is compiled in.
 
     Returns:
         Weights and moments after the step, and the weights as the next step's products take them.
     """
-    numbers = settings.optimizer
+    numbers = traced.optimizer
     alpha = _alpha(step, epoch, numbers)
-    penalty = 2 * jnp.asarray(settings.l2)
+    penalty = 2 * jnp.asarray(traced.l2)
     told = jnp.stack([alpha, numbers.gain_1, numbers.gain_2, numbers.epsilon, penalty]).astype(jnp.float32)
     kernels, biases, copies = [], [], []
     layers = zip(params, moments.m, cast("Params", moments.v), operands, factors, strict=True)
     for layer, (dense, m, v, copied, (delta_OxB, inputs)) in enumerate(layers):
         made = ffi.update(
-            delta_OxB.astype(recipe.compute),
+            delta_OxB.astype(static.compute),
             inputs,
             examples_axis(layer),
             before=ffi.Layer(dense.kernel_OxI, m.kernel_OxI, v.kernel_OxI, *copied),
@@ -145,20 +145,20 @@ def fused_adam(
     return w, Moments(m_new, v_new), tuple(copies)
 
 
-def _alpha(step: Array, epoch: Array, settings: OptimizerSettings) -> Array:
+def _alpha(step: Array, epoch: Array, hyper: Hyperparameters) -> Array:
     """Adam's step size, the bias of its moments at this step taken into account."""
     t = (step + 1).astype(jnp.float32)
-    unbias = jnp.sqrt(1 - jnp.asarray(settings.beta_2) ** t) / (1 - jnp.asarray(settings.beta_1) ** t)
-    return _learning_rate(epoch, settings) * unbias
+    unbias = jnp.sqrt(1 - jnp.asarray(hyper.beta_2) ** t) / (1 - jnp.asarray(hyper.beta_1) ** t)
+    return _learning_rate(epoch, hyper) * unbias
 
 
-def _adam(before: _Weights, g: Array, alpha: Array, settings: OptimizerSettings) -> _Weights:
+def _adam(before: _Weights, g: Array, alpha: Array, hyper: Hyperparameters) -> _Weights:
     w, m, v = before
-    m = m + (g - m) * settings.gain_1
-    v = v + (g * g - v) * settings.gain_2
-    return _Weights(w - m * alpha / (jnp.sqrt(v) + settings.epsilon), m, v)
+    m = m + (g - m) * hyper.gain_1
+    v = v + (g * g - v) * hyper.gain_2
+    return _Weights(w - m * alpha / (jnp.sqrt(v) + hyper.epsilon), m, v)
 
 
-def _learning_rate(epoch: Array, settings: OptimizerSettings) -> Array:
-    decayed = jnp.asarray(settings.decay) ** epoch.astype(jnp.float32)
-    return jnp.asarray(settings.learning_rate) * decayed
+def _learning_rate(epoch: Array, hyper: Hyperparameters) -> Array:
+    decayed = jnp.asarray(hyper.decay) ** epoch.astype(jnp.float32)
+    return jnp.asarray(hyper.learning_rate) * decayed

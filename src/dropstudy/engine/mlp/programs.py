@@ -1,6 +1,6 @@
 """The compiled programs of a group of runs: steps of training, evaluations, the answers on a test set.
 
-A group's runs have one shape and train side by side; a run's place is its lane. State, settings and rows carry a
+A group's runs have one shape and train side by side; a run's place is its lane. State, configuration and rows carry a
 leading axis of lanes. Several lanes are vectorised; a single one is compiled as if there were no such axis, because
 on a CPU a batched product of one is slower than a product. Pixels stay uint8 in memory, one copy for all lanes, and
 are scaled a batch at a time.
@@ -17,14 +17,14 @@ from jax import Array, lax
 
 from dropstudy.engine.mlp import dropout, network, optimizers, rng
 from dropstudy.engine.mlp.network import BatchScore, Operands, Params
-from dropstudy.engine.mlp.state import State, added, nothing_yet
+from dropstudy.engine.mlp.state import State, add_batch, zero_sums
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jax.typing import ArrayLike
 
-    from dropstudy.engine.mlp.config import Products, Recipe, Settings
+    from dropstudy.engine.mlp.config import Products, StaticConfig, TracedConfig
 
 T = TypeVar("T")
 
@@ -44,7 +44,7 @@ class Examples(NamedTuple):
     scale: ArrayLike
 
 
-class Answers(NamedTuple):
+class Predictions(NamedTuple):
     """Answers of the network for each example: the probabilities that are kept, (lanes, n) each."""
 
     loss: Array
@@ -60,22 +60,22 @@ def start(seeds: Array, *, widths: tuple[int, ...], optimizer: str) -> State:
 
     def one(seed: Array) -> State:
         params = network.init(seed, widths)
-        return State(params, optimizers.start(params, optimizer), nothing_yet())
+        return State(params, optimizers.start(params, optimizer), zero_sums())
 
     return _over_lanes(one, seeds)
 
 
-@partial(jax.jit, static_argnames="recipe", donate_argnames="state")
+@partial(jax.jit, static_argnames="static", donate_argnames="state")
 def train_steps(
     state: State,
     data: Examples,
     index: Array,
-    settings: Settings,
+    traced: TracedConfig,
     *,
     epoch: ArrayLike,
     first: ArrayLike,
     count: ArrayLike,
-    recipe: Recipe,
+    static: StaticConfig,
 ) -> State:
     """Some steps of one pass over the training examples in a fresh order, the smaller last batch included.
 
@@ -85,19 +85,17 @@ def train_steps(
         state: weights, moments and sums, consumed.
         data: rows to train on, among others.
         index: which rows are the training examples of each lane, (lanes, n) int32.
-        settings: of each lane.
+        traced: of each lane.
         epoch: from 0; with the number of a step it keys the masks.
         first: steps of this epoch that are taken already.
         count: steps to take, at most the rest of the epoch.
-        recipe: what is compiled in.
+        static: what is compiled in.
     """
 
-    def one(state: State, index: Array, settings: Settings) -> State:
-        return _train_steps(
-            state, data, index, settings, epoch=epoch, first=first, count=count, recipe=recipe
-        )
+    def one(state: State, index: Array, traced: TracedConfig) -> State:
+        return _train_steps(state, data, index, traced, epoch=epoch, first=first, count=count, static=static)
 
-    return _over_lanes(one, state, index, settings)
+    return _over_lanes(one, state, index, traced)
 
 
 @partial(jax.jit, static_argnames=("products", "activation"))
@@ -120,9 +118,9 @@ def evaluate(
     return _over_lanes(one, params, index)
 
 
-@partial(jax.jit, static_argnames="recipe")
-def evaluate_both(
-    params: Params, data: Examples, index: Array, step: Array, settings: Settings, *, recipe: Recipe
+@partial(jax.jit, static_argnames="static")
+def evaluate_with_noise(
+    params: Params, data: Examples, index: Array, step: Array, traced: TracedConfig, *, static: StaticConfig
 ) -> tuple[BatchScore, BatchScore]:
     """Summed loss and correct answers, (lanes,), on the rows that `index`, (lanes, n), names: noise off, noise on.
 
@@ -134,26 +132,26 @@ def evaluate_both(
         index: which of them.
         step: the last that each lane took, (lanes,), from 0: it says how strong a scheduled noise is. The draws are
             those of steps that no training reaches.
-        settings: of each lane.
-        recipe: of their training; the products are float32 all the same.
+        traced: of each lane.
+        static: of their training; the products are float32 all the same.
     """
-    in_float32 = recipe._replace(compute="float32")
+    in_float32 = static._replace(compute="float32")
 
-    def one(params: Params, index: Array, step: Array, settings: Settings) -> tuple[BatchScore, BatchScore]:
-        rates = dropout.now(step, settings.rates, in_float32)
+    def one(params: Params, index: Array, step: Array, traced: TracedConfig) -> tuple[BatchScore, BatchScore]:
+        rates = dropout.rates_at(step, traced.noise, in_float32)
         kernels = network.operands(params, "float32")
 
         def batch(_: None, given: tuple[Array, Array, Array]) -> tuple[None, tuple[BatchScore, BatchScore]]:
             rows, weight, number = given
             x_BxI, y_B = network.examples(data.x, rows, data.scale, in_float32.products), data.y[rows]
-            clean_CxB = network.logits(params, x_BxI, in_float32.products, recipe.activation)
+            clean_CxB = network.logits(params, x_BxI, in_float32.products, static.activation)
             noisy = network.noisy_forward(
                 params,
                 kernels,
                 x_BxI,
                 rates=rates,
-                settings=settings,
-                recipe=in_float32,
+                traced=traced,
+                static=in_float32,
                 step=jnp.uint32(_BEYOND_TRAINING) + number,
             )
             off, on = (network.score(z_CxB, y_B, weight) for z_CxB in (clean_CxB, noisy.logits_CxB))
@@ -165,7 +163,7 @@ def evaluate_both(
         sums: tuple[BatchScore, BatchScore] = jax.tree.map(jnp.sum, scores)
         return sums
 
-    return _over_lanes(one, params, index, step, settings)
+    return _over_lanes(one, params, index, step, traced)
 
 
 @jax.jit
@@ -180,12 +178,12 @@ def kept(better: Array, candidate: Params, best: Params) -> Params:
 
 
 @partial(jax.jit, static_argnames=("products", "activation"))
-def answer(params: Params, data: Examples, *, products: Products, activation: str) -> Answers:
+def predict(params: Params, data: Examples, *, products: Products, activation: str) -> Predictions:
     """Answers of each lane's network for every row, noise off."""
     n = data.x.shape[0]
 
-    def one(params: Params) -> Answers:
-        def batch(_: None, rows_and_weight: tuple[Array, Array]) -> tuple[None, Answers]:
+    def one(params: Params) -> Predictions:
+        def batch(_: None, rows_and_weight: tuple[Array, Array]) -> tuple[None, Predictions]:
             rows, _weight = rows_and_weight
             y = data.y[rows]
             x_BxI = network.examples(data.x, rows, data.scale, products)
@@ -193,7 +191,7 @@ def answer(params: Params, data: Examples, *, products: Products, activation: st
             log_p_CxB = jax.nn.log_softmax(logits_CxB, axis=0)
             p_CxB = jnp.exp(log_p_CxB)
             one_hot_CxB = jax.nn.one_hot(y, p_CxB.shape[0], axis=0)
-            return None, Answers(
+            return None, Predictions(
                 loss=-jnp.take_along_axis(log_p_CxB, y[None, :], axis=0)[0],
                 label=logits_CxB.argmax(axis=0),
                 confidence=p_CxB.max(axis=0),
@@ -202,7 +200,7 @@ def answer(params: Params, data: Examples, *, products: Products, activation: st
             )
 
         _, answers = lax.scan(batch, None, _in_batches(jnp.arange(n), min(EVALUATION_ROWS, n)))
-        return Answers(*(values.reshape(-1)[:n] for values in answers))
+        return Predictions(*(values.reshape(-1)[:n] for values in answers))
 
     return _over_lanes(one, params)
 
@@ -222,36 +220,36 @@ def _train_steps(
     state: State,
     data: Examples,
     index: Array,
-    settings: Settings,
+    traced: TracedConfig,
     *,
     epoch: ArrayLike,
     first: ArrayLike,
     count: ArrayLike,
-    recipe: Recipe,
+    static: StaticConfig,
 ) -> State:
     epoch = jnp.asarray(epoch, jnp.int32)
-    order = rng.permutation(rng.derive(settings.seed, rng.Purpose.SHUFFLE, epoch), index.shape[0])
-    batches, weights = _in_batches(index[order], recipe.batch_size)
+    order = rng.permutation(rng.derive(traced.seed, rng.Purpose.SHUFFLE, epoch), index.shape[0])
+    batches, weights = _in_batches(index[order], static.batch_size)
 
     # Noise on the inputs is multiplied in float32.
-    given = recipe.products._replace(compute="float32") if recipe.input_noise else recipe.products
+    given = static.products._replace(compute="float32") if static.input_noise else static.products
 
     # The kernels' operands travel from step to step: made in the optimiser's pass, while the weights are in the cache,
     # and transposed there, where XLA cannot fold the transposition into the product (see network.py).
     def step(number: Array, carry: tuple[State, tuple[Operands, ...]]) -> Any:
         (params, moments, running), kernels = carry
         rows, since_start = batches[number], epoch * batches.shape[0] + number
-        sums, factors = network.loss_and_factors(
+        sums, factors = network.loss_and_gradient_factors(
             params,
             kernels,
             network.examples(data.x, rows, data.scale, given),
             data.y[rows],
             weights[number],
-            settings=settings,
-            recipe=recipe,
+            traced=traced,
+            static=static,
             step=since_start,
         )
-        if recipe.fused:
+        if static.fused:
             params, moments, kernels = optimizers.fused_adam(
                 params,
                 moments,
@@ -259,21 +257,21 @@ def _train_steps(
                 factors,
                 step=since_start,
                 epoch=epoch,
-                settings=settings,
-                recipe=recipe,
+                traced=traced,
+                static=static,
             )
         else:
-            gradients = network.gradients(params, factors, settings=settings, recipe=recipe)
+            gradients = network.gradients(params, factors, traced=traced, static=static)
             params, moments = optimizers.update(
-                params, moments, gradients, step=since_start, epoch=epoch, settings=settings.optimizer
+                params, moments, gradients, step=since_start, epoch=epoch, hyper=traced.optimizer
             )
-            if recipe.max_norm:
-                params = network.limited(params, settings.max_norm)
-            kernels = network.operands(params, recipe.compute)
-        return State(params, moments, added(running, sums)), kernels
+            if static.max_norm:
+                params = network.apply_max_norm(params, traced.max_norm)
+            kernels = network.operands(params, static.compute)
+        return State(params, moments, add_batch(running, sums)), kernels
 
     first = jnp.asarray(first, jnp.int32)
-    carry = (state, network.operands(state.params, recipe.compute))
+    carry = (state, network.operands(state.params, static.compute))
     trained: State = lax.fori_loop(first, first + jnp.asarray(count, jnp.int32), step, carry)[0]
     return trained
 

@@ -27,7 +27,7 @@ _RUNNING = "running"
 _SECONDS = "running/seconds"
 
 
-class Running(NamedTuple):
+class RunningSums(NamedTuple):
     """Sums over the steps of an epoch that is under way.
 
     Args:
@@ -46,22 +46,22 @@ class State(NamedTuple):
 
     params: Params
     moments: Moments
-    running: Running
+    running: RunningSums
 
 
-def nothing_yet() -> Running:
+def zero_sums() -> RunningSums:
     """The sums before an epoch's first step."""
-    return Running(jnp.float32(0), jnp.float32(0), jnp.int32(0))
+    return RunningSums(jnp.float32(0), jnp.float32(0), jnp.int32(0))
 
 
-def added(running: Running, sums: BatchScore) -> Running:
+def add_batch(running: RunningSums, sums: BatchScore) -> RunningSums:
     """The sums with one more batch."""
     loss = sums.loss - running.lost
     total = running.loss + loss
-    return Running(total, (total - running.loss) - loss, running.correct + sums.correct.astype(jnp.int32))
+    return RunningSums(total, (total - running.loss) - loss, running.correct + sums.correct.astype(jnp.int32))
 
 
-def afresh(state: State) -> State:
+def reset_sums(state: State) -> State:
     """The state at the start of the next epoch."""
     return state._replace(running=jax.tree.map(jnp.zeros_like, state.running))
 
@@ -83,7 +83,7 @@ def pack(state: State, lane: int, seconds: float) -> Named:
     return arrays
 
 
-def seconds_of(arrays: Named) -> float:
+def epoch_seconds(arrays: Named) -> float:
     """Seconds that the current epoch had taken when `pack` was called."""
     return float(arrays.get(_SECONDS, 0))
 
@@ -103,9 +103,9 @@ def unpack(lanes: Sequence[Named]) -> State:
     # A state of an earlier version was taken at an epoch's end, where nothing is running.
     running = (
         jnp.array(np.stack([arrays.get(f"{_RUNNING}/{name}", np.asarray(zero)) for arrays in lanes]))
-        for name, zero in nothing_yet()._asdict().items()
+        for name, zero in zero_sums()._asdict().items()
     )
-    return State(unpack_layers(WEIGHTS, lanes), Moments(m, v or None), Running(*running))
+    return State(unpack_layers(WEIGHTS, lanes), Moments(m, v or None), RunningSums(*running))
 
 
 def unpack_layers(part: str, lanes: Sequence[Named]) -> Params:

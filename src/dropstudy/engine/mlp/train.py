@@ -12,10 +12,10 @@ import numpy as np
 
 from dropstudy.core.types import METRICS, EpochMetrics, FinalMetrics, Segment, SegmentResult
 from dropstudy.engine.mlp import programs
-from dropstudy.engine.mlp.config import recipe_of, settings_of, stacked
-from dropstudy.engine.mlp.early_stopping import Best
-from dropstudy.engine.mlp.inputs import Columns, may_be_left_out, test_examples, train_examples
-from dropstudy.engine.mlp.state import State, afresh, pack, seconds_of, unpack
+from dropstudy.engine.mlp.config import stacked, static_config, traced_config
+from dropstudy.engine.mlp.early_stopping import BestEpoch
+from dropstudy.engine.mlp.inputs import InputColumns, can_skip_zero_inputs, test_examples, train_examples
+from dropstudy.engine.mlp.state import State, epoch_seconds, pack, reset_sums, unpack
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,7 +45,7 @@ def train_group(segments: tuple[Segment, ...]) -> tuple[SegmentResult, ...]:
     group = _Group(segments)
     lead, steps = segments[0], segments[0].run.condition.steps
     done, until = lead.done, lead.done + lead.steps
-    while done < until and group.under_way:
+    while done < until and group.training:
         epoch, first = divmod(done, steps)
         count = min(until - done, steps - first)
         group.take(epoch, first, count)
@@ -63,10 +63,10 @@ class _Group:
         lead = segments[0]
         self.segments, self.run = segments, lead.run
         runs = [segment.run for segment in segments]
-        self.recipe = recipe_of(runs)
-        self.in_float32 = self.recipe.products._replace(compute="float32")
-        self.settings = stacked([settings_of(run) for run in runs])
-        self.train, used = train_examples(lead.data, narrow=may_be_left_out(self.recipe))
+        self.static = static_config(runs)
+        self.in_float32 = self.static.products._replace(compute="float32")
+        self.traced = stacked([traced_config(run) for run in runs])
+        self.train, used = train_examples(lead.data, narrow=can_skip_zero_inputs(self.static))
         self.test = test_examples(lead.data)
         self.index = _rows([segment.train_index for segment in segments])
         self.test_index = _rows([np.arange(self.test.x.shape[0], dtype=np.int32)] * len(segments))
@@ -75,19 +75,19 @@ class _Group:
         self.watched_index = self.test_index if self.watches_test else _rows(held_out)
         # As large as the test set, or all there are.
         count = min(self.test.x.shape[0], self.index.shape[1])
-        self.sample = programs.sample(self.settings.seed, self.index, count=count)
+        self.sample = programs.sample(self.traced.seed, self.index, count=count)
         self.histories: list[list[EpochMetrics]] = [[] for _ in segments]
         self.ended = [False] * len(segments)
         named = [segment.state for segment in segments if segment.state is not None]
         state = unpack(named) if named else self._first_state()
-        self.best = Best.of(runs, named, state.params) if self.run.restore_best_weights else None
-        self.columns = Columns(used, jnp.copy(state.params[0].kernel_OxI))
+        self.best = BestEpoch.of(runs, named, state.params) if self.run.restore_best_weights else None
+        self.columns = InputColumns(used, jnp.copy(state.params[0].kernel_OxI))
         self.state = self.columns.narrow(state)
-        self.epoch_began -= seconds_of(named[0]) if named else 0
+        self.epoch_began -= epoch_seconds(named[0]) if named else 0
         self.on_all: tuple[BatchScore, BatchScore] | None = None
 
     @property
-    def under_way(self) -> bool:
+    def training(self) -> bool:
         """True while a run has not ended."""
         return not all(self.ended)
 
@@ -97,11 +97,11 @@ class _Group:
             self.state,
             self.train,
             self.index,
-            self.settings,
+            self.traced,
             epoch=epoch,
             first=first,
             count=count,
-            recipe=self.recipe,
+            static=self.static,
         )
 
     def end_epoch(self, epoch: int) -> None:
@@ -109,7 +109,7 @@ class _Group:
         last = epoch + 1 == self.run.epochs
         params, activation = self.state.params, self.run.activation
         # The weights that a user gets are float32, so the numbers that stay are measured in float32.
-        products = self.in_float32 if last else self.recipe.products
+        products = self.in_float32 if last else self.static.products
         clean_index = self.index if last else self.sample
         if last and not self.best:  # or else the weights that stay may be those of another epoch
             self.on_all = self._on_all(params, [epoch + 1] * len(self.ended))
@@ -120,13 +120,13 @@ class _Group:
             )
         # Epochs whose losses are compared are measured alike.
         val_products = self.in_float32 if self.best else products
-        whole = self.columns.widen_params(params)
+        whole = self.columns.scatter_params(params)
         watched = (whole, self.test) if self.watches_test else (params, self.train)
         val = programs.evaluate(*watched, self.watched_index, products=val_products, activation=activation)
         running = (self.state.running.loss, self.state.running.correct)
         scores = ((running, self.index), (val, self.watched_index), (clean, clean_index))
         rows = np.concatenate([_means(score, which.shape[1]) for score, which in scores], axis=1)
-        self.state = afresh(self.state)
+        self.state = reset_sums(self.state)
         seconds = time.perf_counter() - self.epoch_began
         self.epoch_began = time.perf_counter()
         exhausted = [False] * len(self.ended)
@@ -143,9 +143,9 @@ class _Group:
         """Result of each run, `done` steps from its start."""
         self.state.running.loss.block_until_ready()  # or else the clock is read before the steps are taken
         seconds = time.perf_counter() - self.began
-        state = self.columns.widen(self.state)
+        state = self.columns.scatter(self.state)
         if self.best:
-            state = state._replace(params=self.best.where_ended(state.params, self.ended))
+            state = state._replace(params=self.best.restore(state.params, self.ended))
         finished = [ended and not self._diverged(lane) for lane, ended in enumerate(self.ended)]
         finals = self._finals(state.params) if any(finished) else [None] * len(finished)
         results = []
@@ -189,8 +189,8 @@ class _Group:
             )
             return clean, clean
         last_steps = jnp.asarray(np.asarray(epochs, np.int32) * self.run.condition.steps - 1)
-        both: tuple[BatchScore, BatchScore] = programs.evaluate_both(
-            params, self.train, self.index, last_steps, self.settings, recipe=self.recipe
+        both: tuple[BatchScore, BatchScore] = programs.evaluate_with_noise(
+            params, self.train, self.index, last_steps, self.traced, static=self.static
         )
         return both
 
@@ -198,8 +198,8 @@ class _Group:
         """Final metrics of each lane's network; the test set in one pass."""
         activation = self.run.activation
         epochs = [self.best.epochs[lane] if self.best else self.run.epochs for lane in range(len(self.ended))]
-        clean, noisy = self.on_all or self._on_all(self.columns.narrow_params(params), epochs)
-        answers = programs.answer(params, self.test, products=self.in_float32, activation=activation)
+        clean, noisy = self.on_all or self._on_all(self.columns.gather_params(params), epochs)
+        answers = programs.predict(params, self.test, products=self.in_float32, activation=activation)
         classes = self.run.condition.classes
         loss, brier = np.asarray(answers.loss, np.float64), np.asarray(answers.brier, np.float64)
         labels, y = np.asarray(answers.label), np.asarray(self.test.y)

@@ -1,4 +1,4 @@
-"""The command line: parse, call the study or the report, print. No command knows more than that."""
+"""The command line: parse arguments, call the study or the report, print. Commands hold no other logic."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import signal
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dropstudy.cli.diff import diff
-from dropstudy.cli.info import data, doctor, presets
+from dropstudy.cli.doctor import doctor
+from dropstudy.cli.info import data, presets
 from dropstudy.cli.models import export, predict
 from dropstudy.cli.output import echo
 from dropstudy.cli.rm import rm
@@ -27,12 +28,12 @@ if TYPE_CHECKING:
     from types import FrameType
 
 COMMANDS = (run, show, report, view, predict, export, diff, rm, presets, data, doctor)
-"""In the order in which `dropstudy --help` lists them."""
+"""In the order of `dropstudy --help`."""
 
 app = typer.Typer(
     name="dropstudy",
     help="Does dropout help my network, at which rate, and how sure can I be?",
-    epilog="Start with: dropstudy run. It trains the Keras notebook's two networks and says what they show.",
+    epilog="Start with: dropstudy run. It trains the Keras notebook's two networks and prints what they show.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -40,7 +41,7 @@ app = typer.Typer(
     context_settings={
         "help_option_names": ["-h", "--help"],
         "color": True,
-    },  # our own streams escape what colours
+    },  # our own streams escape colours
 )
 
 
@@ -63,58 +64,84 @@ for _command in COMMANDS:
     app.command()(_command)
 
 
-_STOPS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _STOPPED = 130  # exit code
-_AGAIN = 0.05  # seconds after which it is tried again to interrupt
-_CLEARED_AWAY = "ignore:resource_tracker"  # a filter of warnings, for processes that this one starts
+_DECLINED = 1  # exit code
+_RETRY = 0.05  # seconds until an interrupt that came during an import is tried again
+_WARNING_FILTER = "ignore:resource_tracker"  # for the processes that this one starts
+_UsageError: Any = typer.BadParameter.__mro__[1]  # typer does not export it
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    """The first Ctrl-C, or its like, ends a command in good order; the second ends it at once."""
-    for each in _STOPS:
+    """Interrupt the command at the first Ctrl-C or SIGTERM; exit at once at the second."""
+    for each in _SIGNALS:
         signal.signal(each, lambda *_: os._exit(_STOPPED))
     _interrupt(number, frame)
 
 
 def _interrupt(_: int, frame: FrameType | None) -> None:
-    """Interrupt the command, once no module is being imported: modules catch whatever comes, and would go on."""
+    """Raise KeyboardInterrupt, but not during an import: some modules catch every exception while they load."""
     while frame is not None:
         if frame.f_code.co_filename.startswith("<frozen importlib"):
             signal.signal(signal.SIGALRM, _interrupt)
-            signal.setitimer(signal.ITIMER_REAL, _AGAIN)
+            signal.setitimer(signal.ITIMER_REAL, _RETRY)
             return
         frame = frame.f_back
     raise KeyboardInterrupt
 
 
-def _refuse_no_folder() -> None:
+def _check_current_folder() -> None:
     try:
         Path.cwd()
     except OSError as error:
         raise InvalidArgument(
             "the current folder",
-            expected="one that is there",
+            expected="one that exists",
             received=f"none: {error.strerror}",
-            next_step="It was removed, or may not be read: change to another with cd.",
+            next_step="It was removed, or you may not read it: change to another with cd.",
         ) from error
 
 
-def main() -> None:
-    """Run the command line. An error that the user can mend is one line and an exit code, no traceback."""
-    # What a process that ends at once leaves behind, loky clears away; it need not warn of it.
+def _prepare_process() -> None:
+    """Set signal handlers, streams and descriptors."""
+    # loky removes what a process that exits at once leaves behind; its warning about that is noise.
     warnings = os.environ.get("PYTHONWARNINGS")
-    os.environ["PYTHONWARNINGS"] = f"{warnings},{_CLEARED_AWAY}" if warnings else _CLEARED_AWAY
-    for number in _STOPS:
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup and a script's `&` have it
+    os.environ["PYTHONWARNINGS"] = f"{warnings},{_WARNING_FILTER}" if warnings else _WARNING_FILTER
+    for number in _SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup and a script's `&` ignore them
             signal.signal(number, _stop)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # an arm's name may hold what a terminal cannot
+            stream.reconfigure(errors="backslashreplace")  # a name may hold what a terminal cannot show
     open_descriptors()
+
+
+def _usage(error: Any) -> str:
+    """Describe a command line that cannot be parsed, in one line."""
+    parameter, message = getattr(error, "param", None), error.format_message().rstrip(".")
+    if parameter is not None and error.message:  # the parsers' own words, in cli/options.py
+        subject = parameter.opts[0] if parameter.param_type_name == "option" else parameter.metavar
+        message = f"{subject}: {error.message.rstrip('.')}"
+    command = error.ctx.command_path if error.ctx else app.info.name
+    return f"Error: {printable(message)}. All options: {command} --help"
+
+
+def main() -> None:
+    """Run the command line. An error that the user can correct is one line and an exit code, no traceback."""
+    _prepare_process()
     try:
         with usable_streams(), escaped_streams():
-            _refuse_no_folder()
-            app()
+            _check_current_folder()
+            sys.exit(app(standalone_mode=False))
+    except _UsageError as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            error.show()
+        else:
+            echo(_usage(error), err=True)
+        sys.exit(error.exit_code)
+    except typer.Abort:
+        echo("Nothing was removed.", err=True)
+        sys.exit(_DECLINED)
     except DropstudyError as error:
         echo(f"Error: {error}", err=True)
         sys.exit(error.exit_code)

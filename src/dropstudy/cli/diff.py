@@ -1,4 +1,4 @@
-"""Two studies beside each other: `dropstudy diff`."""
+"""Compare two studies: `dropstudy diff`."""
 
 from __future__ import annotations
 
@@ -7,27 +7,29 @@ from typing import Annotated
 
 import typer
 
-from dropstudy.cli.options import Folder
+from dropstudy.cli.options import Folder, folder
 
 DIFFERENT = 1
+"""Exit code where a run differs."""
 
 
 def diff(
     one: Folder,
     other: Annotated[
-        Path, typer.Argument(metavar="DIR2", help="The other study's folder.", show_default=False)
+        Path,
+        typer.Argument(metavar="DIR2", parser=folder, help="Folder of the other study.", show_default=False),
     ],
 ) -> None:
-    """Say of each run of two studies whether it is the same in both, to the bit. Ends with 1 where one is not.
+    """Compare each run of two studies, to the bit. The exit code is 1 if one differs.
 
     Example: dropstudy diff studies/here studies/there
     """
     import pandas as pd
 
     from dropstudy.core import tables
-    from dropstudy.store import diff as sameness
+    from dropstudy.store.diff import compare
 
-    compared = sameness.compare(one, other)
+    compared = compare(one, other)
     rows = [
         {
             "arm": each.run.arm.name,
@@ -45,6 +47,6 @@ def diff(
     if rows:
         typer.echo(tables.text(pd.DataFrame(rows)))
     same = sum(each.same for each in compared)
-    typer.echo(f"{same} of {len(compared)} runs are the same in both studies, to the bit.")
+    typer.echo(f"{same} of {len(compared)} runs are identical in both studies, to the bit.")
     if same < len(compared):
         raise typer.Exit(DIFFERENT)

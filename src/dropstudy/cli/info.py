@@ -1,4 +1,4 @@
-"""List presets, data and hardware: `dropstudy presets`, `dropstudy data` and `dropstudy doctor`."""
+"""List presets and data: `dropstudy presets` and `dropstudy data`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dropstudy.errors import InvalidArgument
 def presets(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Print this preset's file.")] = None,
 ) -> None:
-    """List the study files that ship, or print one.
+    """List the presets, or print one.
 
     Example: dropstudy presets notebook > mine.toml
     """
@@ -33,7 +33,7 @@ def data(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A dataset's name or file.")] = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Say where data is looked for, what is there, and what condition it has.
+    """Print where data is searched for. With a name, print what is found and its shapes.
 
     Example: dropstudy data mnist
     """
@@ -45,14 +45,3 @@ def data(
     if name is not None:
         for line in describe.shapes(load_dataset(name, data_dir=data_dir)):
             echo(line)
-
-
-def doctor() -> None:
-    """Say what training would use here: device, precision, workers, versions, folders.
-
-    Example: dropstudy doctor
-    """
-    from dropstudy.runtime import doctor as examination
-
-    for line in examination.lines():
-        echo(line)

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from dropstudy.cli.options import ArmName, Folder, HiddenOf, Seed, TrainSize
+from dropstudy.cli.options import ArmName, Folder, Hidden, Seed, TrainSize, number_option
 from dropstudy.cli.output import echo
 from dropstudy.core.streams import terminal
 from dropstudy.core.text import counted
-
-
-class ExportFormat(StrEnum):
-    """Formats that `export` writes."""
-
-    KERAS = "keras"
-    SAFETENSORS = "safetensors"
 
 
 def predict(  # noqa: PLR0917 - a command's flags, which typer reads off the signature
@@ -31,17 +23,17 @@ def predict(  # noqa: PLR0917 - a command's flags, which typer reads off the sig
     ],
     arm: ArmName = None,
     seed: Seed = None,
-    hidden: HiddenOf = None,
+    hidden: Hidden = None,
     train_size: TrainSize = None,
     scale: Annotated[
-        float | None, typer.Option(help="What INPUT is divided by; found from the values if left out.")
+        float | None, number_option("Number that INPUT is divided by; default: found from its values.")
     ] = None,
     invert: Annotated[
-        bool, typer.Option("--invert", help="Turn light into dark: black on white into white on black.")
+        bool, typer.Option("--invert", help="Invert brightness, for digits that are black on white.")
     ] = False,
-    out: Annotated[Path | None, typer.Option(help="Write CSV there instead of a table on screen.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write CSV to this file, print no table.")] = None,
 ) -> None:
-    """Classify examples with a trained network: labels and probabilities.
+    """Classify examples with a trained network. Prints labels and probabilities.
 
     Example: dropstudy predict studies/notebook digit.png --arm "dropout 0.8"
     """
@@ -75,14 +67,15 @@ def export(  # noqa: PLR0917 - as above
     folder: Folder,
     arm: ArmName = None,
     seed: Seed = None,
-    hidden: HiddenOf = None,
+    hidden: Hidden = None,
     train_size: TrainSize = None,
     file_format: Annotated[
-        ExportFormat, typer.Option("--format", help="A file for Keras, or bare tensors.")
-    ] = ExportFormat.KERAS,
-    out: Annotated[Path | None, typer.Option(help="The file; named after the arm if left out.")] = None,
+        str,
+        typer.Option("--format", metavar="[keras|safetensors]", help="A file for Keras, or plain tensors."),
+    ] = "keras",
+    out: Annotated[Path | None, typer.Option(help="The file; default: named after the arm.")] = None,
 ) -> None:
-    """Write a trained network to a file that Keras or anything else can load.
+    """Write a trained network to a file. Keras and other programs can load it.
 
     Example: dropstudy export studies/notebook --arm "dropout 0.8" --format keras
     """
@@ -90,12 +83,10 @@ def export(  # noqa: PLR0917 - as above
 
     study = Study.open(folder)
     path = study.export(
-        arm=arm, seed=seed, hidden=hidden, train_size=train_size, file_format=file_format.value, out=out
+        arm=arm, seed=seed, hidden=hidden, train_size=train_size, file_format=file_format, out=out
     )
     scale = study.metadata["scale"]
     divided = f", divided by {scale:g}" if scale != 1 else ""
-    echo(f"{path}\nIts input: {study.features} numbers an example{divided}.")
-    if file_format is ExportFormat.KERAS:
-        echo(
-            "Open it with keras.models.load_model; where only jax is installed, set KERAS_BACKEND=jax first."
-        )
+    echo(f"{path}\nIts input: {study.features} numbers for each example{divided}.")
+    if file_format == "keras":
+        echo("Open it with keras.models.load_model. If only jax is installed, set KERAS_BACKEND=jax first.")

@@ -1,103 +1,114 @@
-"""Options that several commands share, and parsers of lists and numbers in them."""
+"""Options that several commands share, and parsers for the values of options.
+
+A parser's error names expected and received; `main` puts the option's name before it.
+"""
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
-from dropstudy.analysis.sequential import MOST, checked_most
-from dropstudy.errors import InvalidArgument, StoreError
+
+def _refuse(expected: str, text: str, next_step: str = "", cause: Exception | None = None) -> NoReturn:
+    raise typer.BadParameter(f"expected {expected}, received {text!r}. {next_step}".rstrip()) from cause
 
 
 def folder(text: str) -> Path:
-    """A study's folder. An empty text would be the current folder: it comes of a variable that is not set."""
+    """Path of a study's folder. An empty text is refused: it comes from a shell variable that is not set."""
     if not text.strip():
-        raise StoreError(
-            "the study's folder",
-            expected="a path such as studies/notebook",
-            received=repr(text),
-            next_step="For the current folder, say '.'.",
-        )
-    return Path(text)
-
-
-Folder = Annotated[
-    Path, typer.Argument(metavar="DIR", parser=folder, help="The study's folder.", show_default=False)
-]
-DataDir = Annotated[
-    Path | None, typer.Option(help="Folder to look for data in, before $DROPSTUDY_DATA.", show_default=False)
-]
-ArmName = Annotated[str | None, typer.Option(help="Name of the arm; the baseline if left out.")]
-Seed = Annotated[int | None, typer.Option(help="Seed of the run; the first if left out.")]
-
-HiddenOf = Annotated[
-    str | None, typer.Option("--hidden", help="Hidden layers of the network, 512,512; the first if left out.")
-]
-TrainSize = Annotated[int | None, typer.Option(help="Examples it was trained on; the first if left out.")]
-
-
-def numbers(name: str, text: str | None, kind: type, example: str) -> list[Any] | None:
-    """The numbers of a flag such as `0,0.5`; None where it was not given."""
-    if text is None:
-        return None
+        _refuse("a path such as studies/notebook", text, "For the current folder, write '.'.")
+    path = Path(text)
     try:
-        return [kind(part) for part in text.removesuffix(",").split(",")]
-    except ValueError as error:
-        raise InvalidArgument(
-            f"--{name}", expected=f"numbers with commas between, such as {example}", received=repr(text)
-        ) from error
+        path.lstat()
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            _refuse("a path that the file system allows", text, "The name is too long.", error)
+    except ValueError:  # a null byte; the study's own check names it
+        pass
+    return path
 
 
-def scale(text: str | None) -> float | str | None:
-    """`auto` or the number that inputs are divided by; None where it was not given."""
-    if text is None or text == "auto":
-        return text
+def whole(text: str) -> int:
+    """Parse a whole number of 0 or more."""
+    if not text.strip().isdecimal():
+        _refuse("a whole number of 0 or more", text)
+    return int(text)
+
+
+def number(text: str) -> float:
+    """Parse a number."""
     try:
         return float(text)
     except ValueError as error:
-        raise InvalidArgument(
-            "--scale", expected="auto or a number such as 255", received=repr(text)
-        ) from error
+        _refuse("a number", text, cause=error)
 
 
-def networks(texts: list[str] | None) -> list[Any] | None:
-    """One network of `--hidden 512,512`, or several, where it is given several times."""
-    several = [numbers("hidden", text, int, "512,512") for text in texts or ()]
-    return several if len(several) > 1 else next(iter(several), None)
+def _parts(text: str, kind: type, expected: str) -> list[Any]:
+    try:
+        return [kind(part) for part in text.removesuffix(",").split(",")]
+    except ValueError as error:
+        _refuse(expected, text, cause=error)
 
 
-def sizes(text: str | None) -> list[int | str] | None:
-    """Training sizes of `--train-sizes 1000,all`."""
-    if text is None:
-        return None
+def rates(text: str) -> list[float]:
+    """Parse dropout rates, `0,0.5`."""
+    return _parts(text, float, "numbers with commas between, such as 0,0.5")
+
+
+def layers(text: str) -> list[int]:
+    """Parse the layer widths of one network, `512,512`."""
+    return _parts(text, int, "numbers with commas between, such as 512,512")
+
+
+def seed_list(text: str) -> list[int]:
+    """Parse seeds, `3,4`."""
+    return _parts(text, int, "numbers with commas between, such as 3,4,5")
+
+
+def seeds(text: str) -> int | list[int]:
+    """Parse a number of seeds, or the seeds themselves: a comma makes a list."""
+    parsed = seed_list(text)
+    return parsed if "," in text else parsed[0]
+
+
+def sizes(text: str) -> list[int | str]:
+    """Parse training sizes, `1000,all`."""
     parts = [part.strip() for part in text.removesuffix(",").split(",")]
     try:
         return [part if part == "all" else int(part) for part in parts]
     except ValueError as error:
-        raise InvalidArgument(
-            "--train-sizes",
-            expected="counts with commas between, or all, such as 1000,10000,all",
-            received=repr(text),
-        ) from error
+        _refuse("counts with commas between, or all, such as 1000,10000,all", text, cause=error)
 
 
-def arms(texts: list[str] | None) -> list[dict[str, Any]] | None:
-    """The settings of arms, each `--arms rate=0.5,max_norm=3` one of them."""
-    return [_settings(text) for text in texts] if texts else None
+def scale(text: str) -> float | str:
+    """Parse the number that inputs are divided by, or `auto`."""
+    try:
+        return text if text == "auto" else float(text)
+    except ValueError as error:
+        _refuse("auto or a number such as 255", text, cause=error)
 
 
-def _settings(text: str) -> dict[str, Any]:
-    pairs = [part.split("=", 1) for part in text.removesuffix(",").split(",")]
-    if not all(len(pair) == 2 for pair in pairs):  # noqa: PLR2004 - a name and its value
-        raise InvalidArgument(
-            "--arms",
-            expected="settings with commas between, such as rate=0.5,max_norm=3",
-            received=repr(text),
-            next_step="An arm for each --arms; --rates 0,0.5 is a short way where arms differ in the rate alone.",
+def validation_split(text: str) -> str | float | int:
+    """Parse `test`, a share or a count of the training examples."""
+    try:
+        return text if text == "test" else int(text) if text.lstrip("+-").isdecimal() else float(text)
+    except ValueError as error:
+        _refuse("test, a share such as 0.1 or a count such as 10000", text, cause=error)
+
+
+def arm(text: str) -> dict[str, Any]:
+    """Parse the settings of one arm, `rate=0.5,max_norm=3`."""
+    pairs = [part.partition("=") for part in text.removesuffix(",").split(",")]
+    if not all(equals for _, equals, _ in pairs):
+        _refuse(
+            "settings with commas between, such as rate=0.5,max_norm=3",
+            text,
+            "Give --arms once for each arm. If only the rate differs, --rates 0,0.5 is shorter.",
         )
-    return {name.strip(): _value(value.strip()) for name, value in pairs}
+    return {name.strip(): _value(value.strip()) for name, _, value in pairs}
 
 
 def _value(text: str) -> float | str:
@@ -107,35 +118,25 @@ def _value(text: str) -> float | str:
         return text
 
 
-def seeds(text: str | None) -> int | list[Any] | None:
-    """Number of seeds, or the seeds themselves."""
-    values = numbers("seeds", text, int, "3,4,5")
-    return values if values is None or "," in (text or "") else values[0]
+def whole_option(help_text: str, **settings: Any) -> Any:
+    """Option that takes a whole number."""
+    return typer.Option(parser=whole, metavar="INTEGER", help=help_text, **settings)
 
 
-def most_seeds(given: int | None, *, until_decided: bool) -> int | None:
-    """The seeds to give up at; None where none are added."""
-    if until_decided:
-        return MOST if given is None else checked_most(given)
-    if given is not None:
-        raise InvalidArgument(
-            "--max-seeds",
-            expected="--until-decided beside it",
-            received=f"--max-seeds {given} alone",
-            next_step=f"Add --until-decided, or give the number of seeds as --seeds {given}.",
-        )
-    return None
+def number_option(help_text: str) -> Any:
+    """Option that takes a number."""
+    return typer.Option(parser=number, metavar="NUMBER", help=help_text)
 
 
-def validation_split(text: str | None) -> str | float | int | None:
-    """`test`, a share or a count of the training examples."""
-    if text is None or text == "test":
-        return text
-    try:
-        return int(text) if text.lstrip("+-").isdecimal() else float(text)
-    except ValueError as error:
-        raise InvalidArgument(
-            "--validation-split",
-            expected="test, a share such as 0.1 or a count such as 10000",
-            received=repr(text),
-        ) from error
+Folder = Annotated[
+    Path, typer.Argument(metavar="DIR", parser=folder, help="Folder of the study.", show_default=False)
+]
+DataDir = Annotated[
+    Path | None, typer.Option(help="Folder to search for data, before $DROPSTUDY_DATA.", show_default=False)
+]
+ArmName = Annotated[str | None, typer.Option(help="Name of the arm; default: the baseline.")]
+Seed = Annotated[int | None, whole_option("Seed of the run; default: the first.")]
+Hidden = Annotated[
+    str | None, typer.Option(help="Hidden layers of the network, 512,512; default: the first network.")
+]
+TrainSize = Annotated[int | None, whole_option("Number of training examples; default: the first size.")]

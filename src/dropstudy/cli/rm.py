@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -17,23 +17,30 @@ from dropstudy.errors import InvalidArgument
 def rm(  # noqa: PLR0917 - a command's flags, which typer reads off the signature
     folder: Folder,
     weights: Annotated[
-        bool, typer.Option("--weights", help="The weights alone: numbers and predictions stay.")
+        bool, typer.Option("--weights", help="Remove only the weights; numbers and predictions stay.")
     ] = False,
-    seeds: Annotated[str | None, typer.Option(help="Take out these seeds alone: 3 or 3,4.")] = None,
+    seeds: Annotated[
+        Any, typer.Option(parser=options.seed_list, metavar="3,4", help="Remove only these seeds.")
+    ] = None,
     train_sizes: Annotated[
-        str | None, typer.Option(help="Take out these training sizes alone: 1000,all.")
+        Any, typer.Option(parser=options.sizes, metavar="1000,all", help="Remove only these training sizes.")
     ] = None,
     arms: Annotated[
         list[str] | None,
-        typer.Option(help="Take out the arm of this name alone. Once for each arm.", show_default=False),
+        typer.Option(help="Remove only the arm of this name. Once for each arm.", show_default=False),
     ] = None,
     hidden: Annotated[
-        list[str] | None,
-        typer.Option(help="Take out this network alone: 512,512. Once for each.", show_default=False),
+        list[Any] | None,
+        typer.Option(
+            parser=options.layers,
+            metavar="512,512",
+            help="Remove only this network. Once for each network.",
+            show_default=False,
+        ),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Remove a study, its weights, or seeds, sizes, arms and networks of it. What else lies in its folder stays.
+    """Remove a study, its weights or parts of it. Files of others in its folder stay.
 
     Example: dropstudy rm studies/notebook --weights
     """
@@ -42,46 +49,43 @@ def rm(  # noqa: PLR0917 - a command's flags, which typer reads off the signatur
     from dropstudy.study.study import Study
 
     study = Study.open(folder)
-    asked = {
-        "seeds": options.numbers("seeds", seeds, int, "3,4"),
-        "train_sizes": options.sizes(train_sizes),
-        "arms": arms,
-        "hidden": [options.numbers("hidden", text, int, "512,512") or [] for text in hidden or ()],
-    }
-    some = any(asked.values())
-    if some and weights:
-        raise InvalidArgument(
-            "--weights",
-            expected="either --weights or a part of the study",
-            received="both",
-            next_step="Leave --weights out: what is taken out goes with its weights.",
-        )
-    if some:
-        going = part(folder, **asked)
-        what = f"{going.words} from the study {folder}, {counted(len(going.runs), 'run')} with all files"
-    else:
-        sizes = study.sizes()
-        what = (
-            f"the weights of all finished runs in {folder} ({in_words(sizes['weights'])})"
-            if weights
-            else f"the study {folder} ({sizes_in_words(sizes)})"
-        )
-    if not yes:
-        if sys.stdin is None or not sys.stdin.isatty():
+    chosen = {"seeds": seeds, "train_sizes": train_sizes, "arms": arms, "hidden": hidden or []}
+    if any(chosen.values()):
+        if weights:
             raise InvalidArgument(
-                "--yes",
-                expected="a terminal to ask on, or --yes",
-                received="neither",
-                next_step=f"Add --yes to remove {what}.",
+                "--weights",
+                expected="either --weights or a part of the study",
+                received="both",
+                next_step="Leave --weights out: the weights of the part are removed with it.",
             )
-        typer.confirm(f"Remove {what}?", abort=True)
+        removed = part(folder, **chosen)
+        runs = counted(len(removed.runs), "run")
+        what = f"{removed.words} from the study {folder}, {runs} with all files"
+    elif weights:
+        what = f"the weights of all finished runs in {folder} ({in_words(study.sizes()['weights'])})"
+    else:
+        what = f"the study {folder} ({sizes_in_words(study.sizes())})"
+    _confirm(what, yes=yes)
     left: list[str] = []
-    if some:
-        take_out(folder, **asked)
+    if any(chosen.values()):
+        take_out(folder, **chosen)
     elif weights:
         remove_weights(folder)
     else:
         left = remove_study(folder)
     echo(f"Removed {what}.")
     if left:
-        echo(f"{folder} stays, for what is not the study's: {', '.join(left)}.")
+        echo(f"{folder} stays, because it holds other files: {', '.join(left)}.")
+
+
+def _confirm(what: str, *, yes: bool) -> None:
+    if yes:
+        return
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise InvalidArgument(
+            "--yes",
+            expected="a terminal to ask on, or --yes",
+            received="neither",
+            next_step=f"Add --yes to remove {what}.",
+        )
+    typer.confirm(f"Remove {what}?", abort=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dropstudy.cli.options import DataDir, Folder
+from dropstudy.cli.options import DataDir, Folder, whole_option
 from dropstudy.cli.output import echo
 from dropstudy.errors import RunsFailed
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 def show(
     folder: Folder,
     pairs: Annotated[
-        bool, typer.Option("--pairs", help="Also each pair of runs, answer by answer (McNemar).")
+        bool, typer.Option("--pairs", help="Also compare the answers of each pair of runs (McNemar).")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the verdict for machines.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
 ) -> None:
-    """Print a study's table, its verdict and the estimates behind it; while it runs, how far it is.
+    """Print a study's tables and verdict. While it runs, print its progress.
 
     Example: dropstudy show studies/notebook
     """
@@ -34,11 +34,10 @@ def show(
     study = Study.open(folder)
     now = study.now()
     if as_json:
-        told = now.verdict.to_dict() | {"left_out": now.left_out}
-        typer.echo(json.dumps(told, indent=1))
+        typer.echo(json.dumps(now.verdict.to_dict() | {"left_out": now.left_out}, indent=1))
         report_failures(now)
         return
-    print_standing(now)
+    print_progress(now)
     if len(now.finals):
         print_result(now)
     if pairs:
@@ -52,14 +51,13 @@ def report(
     data_dir: DataDir = None,
     mc: Annotated[
         int,
-        typer.Option(
-            help="Networks to sample by Monte-Carlo dropout, for uncertainty: 50. On MNIST that takes about 15 "
-            "seconds an arm on two cores.",
-            min=0,
+        whole_option(
+            "Networks to sample by Monte-Carlo dropout, for uncertainty: 50. On MNIST this takes about 15 "
+            "seconds for each arm on two cores."
         ),
     ] = 0,
 ) -> None:
-    """Write a study's page (HTML), figures (PNG, SVG, PDF), tables (CSV) and conclusion into its folder.
+    """Write a study's page, figures and tables. They are HTML, PNG, SVG, PDF and CSV, in its folder.
 
     Example: dropstudy report studies/notebook
     """
@@ -73,8 +71,8 @@ def report(
         echo(now.left_out, err=True)
 
 
-def print_standing(now: Snapshot) -> None:
-    """Print the progress of an unfinished study, and who runs it."""
+def print_progress(now: Snapshot) -> None:
+    """Print the progress of an unfinished study, and the process that runs it."""
     import pandas as pd
 
     from dropstudy.core import tables
@@ -87,15 +85,17 @@ def print_standing(now: Snapshot) -> None:
         return
     arms = status.by_arm(progress)
     runner = holder(now.folder)
-    whose = (
-        f"{runner[0].upper()}{runner[1:]} runs it." if runner else f"Go on with: {command('run', now.folder)}"
+    next_step = (
+        f"{runner[0].upper()}{runner[1:]} runs it."
+        if runner
+        else f"Continue with: {command('run', now.folder)}"
     )
-    echo(f"{status.summary(progress)} {whose}")
+    echo(f"{status.summary(progress)} {next_step}")
     typer.echo(tables.text(pd.DataFrame(status.columns(arms, status.accuracy_heading(progress)))))
 
 
 def print_result(now: Snapshot) -> None:
-    """A study's table, its verdict, and the estimates behind it."""
+    """Print a study's table, its estimates and its verdict."""
     from dropstudy.analysis.verdict.tables import comparison_cells, gap_cells
     from dropstudy.core import tables
     from dropstudy.report import shape_title
@@ -103,25 +103,19 @@ def print_result(now: Snapshot) -> None:
     print_summaries(now)
     for condition in now.verdict.conditions:
         if any(comparison.n for comparison in condition.comparisons):
-            where = (
-                f"{shape_title(condition.hidden, condition.train_size)}: "
-                if len(now.verdict.conditions) > 1
-                else ""
-            )
-            title = f"{where}Test accuracy against {condition.baseline!r}, paired by seed, percentage points"
-            echo("\n" + title)
+            title = shape_title(condition.hidden, condition.train_size)
+            where = f"{title}: " if len(now.verdict.conditions) > 1 else ""
+            echo(f"\n{where}Test accuracy against {condition.baseline!r}, paired by seed, percentage points")
             typer.echo(tables.text(comparison_cells(condition)))
-            title = f"{where}The gap between training and evaluation, percentage points"
-            echo("\n" + title)
+            echo(f"\n{where}The gap between training and evaluation, percentage points")
             typer.echo(tables.text(gap_cells(condition)))
-    told = [*([now.left_out] if now.left_out else []), str(now.verdict)]
-    echo("\n" + chr(10).join(told))
+    echo("\n" + "\n".join(filter(None, (now.left_out, str(now.verdict)))))
 
 
 def export_command(now: Snapshot) -> str | None:
-    """A command that exports a network of the arm that validation data chose, or else of the baseline.
+    """Command that exports a network of the chosen arm, or else of the baseline.
 
-    None where neither has a finished run whose weights are there.
+    None if neither has a finished run whose weights are on disk.
     """
     from dropstudy.store.directory import command
 
@@ -135,7 +129,7 @@ def export_command(now: Snapshot) -> str | None:
 
 
 def _place(run: Run, runs: list[Run]) -> str:
-    """Flags that choose a run of its arm, as far as `export` would take another one without."""
+    """Flags that select a run of its arm, without those that `export` does not need for it."""
     flags = ""
     for flag, value in _coordinates(run).items():
         if _coordinates(runs[0])[flag] != value:
@@ -153,7 +147,7 @@ def _coordinates(run: Run) -> dict[str, str]:
 
 
 def print_pairs(now: Snapshot) -> None:
-    """Each arm's run against the baseline's of its seed, on the same test examples."""
+    """Print McNemar's test of each arm's run against the baseline's run of the same seed."""
     from dropstudy.core import tables
 
     frame = now.mcnemar()
@@ -164,7 +158,7 @@ def print_pairs(now: Snapshot) -> None:
 
 
 def print_summaries(now: Snapshot) -> None:
-    """Print the scores of each arm, condition by condition."""
+    """Print the scores of each arm, for each condition."""
     from dropstudy.core import tables
     from dropstudy.report import shape_title, summary_cells
     from dropstudy.runtime.progress.lines import FALLBACK
@@ -180,7 +174,7 @@ def print_summaries(now: Snapshot) -> None:
 
 
 def report_failures(now: Snapshot) -> None:
-    """End with the exit code for runs that failed or diverged, where there are any."""
+    """Raise the error for runs that failed or diverged, if there are any."""
     if now.all_failures:
         raise RunsFailed(
             str(now.folder),

@@ -1,4 +1,4 @@
-"""Show a study's page while it runs: `dropstudy view`."""
+"""Serve a study's page while the study runs: `dropstudy view`."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Annotated
 
 import typer
 
-from dropstudy.cli.options import DataDir, Folder
+from dropstudy.cli.options import DataDir, Folder, whole_option
 
 
 def view(
     folder: Folder,
-    port: Annotated[int, typer.Option(help="Port to listen on; 0 for any that is free.")] = 0,
+    port: Annotated[int, whole_option("Port to listen on; 0 for any free port.")] = 0,
     data_dir: DataDir = None,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the address.")] = False,
 ) -> None:
-    """Show a study's page in the browser and keep it up to date while the study runs. Ctrl-C ends it.
+    """Open a study's page in the browser. It is updated while the study runs; Ctrl-C ends it.
 
     Example: dropstudy view studies/notebook
     """
@@ -26,11 +26,12 @@ def view(
 
     study = Study.open(folder)
     live = LivePage(study.folder, lambda: Study.open(study.folder).now(data_dir=data_dir))
-    live.page()  # what is wrong with the study is said before anything listens
+    live.page()  # report what is wrong with the study before a port is opened
     with listen(port) as channel:
         here, doors = f"http://127.0.0.1:{channel.getsockname()[1]}", Doors()
         typer.echo(
-            f"{here}/{doors.token}/ shows {study.folder}, to whoever has this address on this machine. Ctrl-C ends it."
+            f"{here}/{doors.token}/ shows {study.folder} to users of this machine who have the address. "
+            "Ctrl-C ends it."
         )
         if not no_browser:
             webbrowser.open(f"{here}/{doors.ticket}")

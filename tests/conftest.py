@@ -1,10 +1,12 @@
-"""Shared fixtures: private folders, and the real MNIST where it is to be had."""
+"""Shared fixtures: private folders, folders for all test processes, the real MNIST, compiled kernels."""
 
 import os
+import shutil
 import signal
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 # A deadline would test how busy the machine is.
@@ -19,17 +21,43 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.setdefault("KERAS_BACKEND", "jax")
 
 
-@pytest.fixture(autouse=True)
-def private_folders(tmp_path_factory, monkeypatch):
-    """No test reads or writes the user's cache, nor finds data that it did not ask for."""
-    monkeypatch.setenv("DROPSTUDY_CACHE", str(_shared_cache(tmp_path_factory)))
-    monkeypatch.delenv("DROPSTUDY_DATA", raising=False)
+@pytest.fixture(scope="session")
+def all_processes(tmp_path_factory) -> Path:
+    """Temporary folder that all test processes of one run share."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
 
-def _shared_cache(factory):
-    folder = factory.getbasetemp() / "cache"
+@pytest.fixture(scope="session")
+def once(all_processes):
+    """Make a folder once for all test processes: `once(name, make)` calls `make(folder)` in one of them."""
+
+    def folder(name, make):
+        place = all_processes / name
+        with FileLock(all_processes / f"{name}.lock"):
+            if not (place / ".made").exists():
+                shutil.rmtree(place, ignore_errors=True)
+                place.mkdir()
+                make(place)
+                (place / ".made").touch()
+        return place
+
+    return folder
+
+
+@pytest.fixture(scope="session")
+def cache_folder(all_processes):
+    """Cache of the tests: compiled programs and data are made once, not once for each process."""
+    folder = all_processes / "cache"
     folder.mkdir(exist_ok=True)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def private_folders(cache_folder, monkeypatch):
+    """No test reads or writes the user's cache, nor finds data that it did not ask for."""
+    monkeypatch.setenv("DROPSTUDY_CACHE", str(cache_folder))
+    monkeypatch.delenv("DROPSTUDY_DATA", raising=False)
 
 
 _DATA = os.environ.get("DROPSTUDY_DATA")

@@ -46,3 +46,11 @@ class Study:
 
 class Cli:
     """The command line."""
+
+    FINISHED = "This study is finished; nothing to train."
+    MORE = "The study has more than this command asks for, and keeps it: {}."
+    NOTHING_RECORDED = "Nothing was recorded. The same command starts again."
+    SAVED = "Interrupted. Progress is saved."
+    CONTINUE = "Continue with: "
+    REPORT = "The report: "
+    EXPORT = "Export a trained network: "

@@ -31,8 +31,9 @@ def folder(text: str) -> Path:
     return path
 
 
-def whole(text: str) -> int:
-    """Parse a whole number of 0 or more."""
+def whole(value: str | int) -> int:
+    """Parse a whole number of 0 or more. Defaults, which typer parses too, are numbers already."""
+    text = str(value)
     if not text.strip().isdecimal():
         _refuse("a whole number of 0 or more", text)
     return int(text)

@@ -1,0 +1,169 @@
+"""Wrong input is one line on standard error, exit code 2, and nothing is recorded."""
+
+import os
+import pwd
+import re
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from command_line import TINY, run_process
+from dropstudy import cli
+
+STUDY_FILE = 'name = "mine"\ndata = "digits"\nhidden = [8]\nepochs = 1\nvalidation_split = "test"\n'
+
+WRONG = [
+    ("run no-such-preset", "SPEC"),
+    ("run --out ''", "--out"),
+    ("run --out ' '", "--out"),
+    ("rm '' --yes", "DIR"),
+    ("show ''", "For the current folder, write '.'"),
+    ("run notebok", "Did you mean 'notebook'"),
+    ("run --rates 0,1.0", "rate (arm 2)"),
+    ("run --rates 0,1.0", "share dropped, not kept"),
+    ("run --rates -0.1,0", "rate (arm 1)"),
+    ("run --rates nan", "rate (arm 1)"),
+    ("run --rates 0,nan", "at least 0 and below 1"),
+    ("run --rates 0;0.5", "--rates"),
+    ("run --rates ''", "--rates"),
+    ("run --rates 0.5,0.5", "'dropout 0.5' twice"),
+    ("run --hidden 0", "hidden"),
+    ("run --hidden 512x512", "--hidden"),
+    ("run --hidden 8 --hidden x", "numbers with commas between, such as 512,512"),
+    ("run --hidden 8 --hidden 8", "hidden that differ in network"),
+    ("run --seeds 0", "a count from 1"),
+    ("run --seeds one", "--seeds"),
+    ("run --seeds 1,1", "value 1 twice"),
+    ("run --seeds 20240101", "a list of seeds"),
+    ("run --epochs 0", "epochs"),
+    ("run --epochs three", "--epochs: expected a whole number of 0 or more, received 'three'"),
+    ("run --batch-size -1", "--batch-size"),
+    ("run --margin wide", "--margin: expected a number, received 'wide'"),
+    ("run --margin -1", "margin: expected points of test accuracy above 0 and at most 50, received -1"),
+    ("run --margin nan", "margin: expected points of test accuracy above 0 and at most 50, received nan"),
+    ("report x --mc -1", "--mc"),
+    ("run --scale large", "--scale"),
+    ("run --validation-split 1.5", "validation_split"),
+    ("run --validation-split half", "--validation-split"),
+    ("run --validation-split nan", "validation_split"),
+    ("run --fixed-validation", 'validation_split = "test"'),
+    ("run --keep-weights best", "nothing may be selected on the test set"),
+    ("run --keep-weights some", "'all' or 'best' or 'none'"),
+    ("run --train-sizes 10,half", "counts with commas between, or all"),
+    ("run --data digits --train-sizes 5000", "at most the 1,437 training examples"),
+    ("run --data digits --train-sizes 5", "received 128"),
+    ("run --arms 0.5", "settings with commas between, such as rate=0.5,max_norm=3"),
+    ("run --arms rat=0.5", "Did you mean 'rate'?"),
+    ("run --arms rate=1", "1, which drops every unit"),
+    ("run --arms rate=0 --rates 0", "either rates or arms"),
+    ("run --precision float64", "precision"),
+    ("run --data minst", "Did you mean 'mnist'"),
+    ("run --data no.npz", "no.npz"),
+    ("run --data digits --batch-size 2000", "at most the 1437 training examples"),
+    ("run --data digits --workers 0", "workers"),
+    ("run --data mnist --data-dir nowhere", "nowhere"),
+    ("run --data digits --out file", "a folder that can be written"),
+    ("run --data ~nosuch/x.npz", "~nosuch/x.npz"),
+    ("run broken.toml", "broken.toml"),
+    ("run digits.toml", "5000 digits"),
+    ("run --data digits --confirm --seeds 5", "confirm: expected a study of 6 seeds or more"),
+    ("run --confirm --seeds 6 --rates 0,0.2,0.5", "received 2 arms beside the baseline"),
+    ("run --max-seeds 9", "--max-seeds: expected --until-decided beside it"),
+    (
+        "run --until-decided --max-seeds 5",
+        "a whole number of seeds from 6, which a verdict takes, received 5",
+    ),
+    ("show nowhere", "the folder of a study"),
+    ("report nowhere", "nowhere"),
+    ("predict nowhere x.png", "nowhere"),
+    ("export nowhere", "To make one there: dropstudy run --out nowhere"),
+    ("presets notebok", "notebook"),
+    ("data minst", "mnist"),
+]
+
+
+@pytest.mark.usefixtures("made_up_training")
+@pytest.mark.parametrize(("line", "part"), WRONG)
+def test_a_wrong_input_is_one_line_and_nothing_is_recorded(call, line, part):
+    Path("broken.toml").write_text("epochs = = 3")
+    Path("digits.toml").write_text(STUDY_FILE.replace("epochs = 1", f"epochs = {'9' * 5000}"))
+    Path("file").write_text("in the way")
+    words = [word.strip("'") if word.strip() else word for word in re.findall(r"'[^']*'|\S+", line)]
+    assert call(*words).is_error(part)
+    assert not list(Path().rglob("study.toml"))
+
+
+@pytest.mark.parametrize(
+    ("line", "part"),
+    [
+        ("run --epoch 3", "--epochs"),
+        ("frobnicate", "frobnicate"),
+        ("show", "DIR"),
+        ("run a b", "(b)"),
+        ("show --json=3 x", "--json"),
+    ],
+)
+def test_a_command_line_that_cannot_be_parsed_is_one_line_that_names_the_help(call, line, part):
+    wrong = call(*line.split())
+    assert (wrong.code, wrong.out) == (2, "")
+    assert re.fullmatch(r"Error: .+\. All options: dropstudy( \w+)? --help\n", wrong.err)
+    assert part in wrong.err
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "run --data digits --dry-run --out {}",
+        "run --data digits --out {}",
+        "run --data {}.npz --dry-run",
+        "run --data mnist --data-dir {} --dry-run",
+        "run {}",
+        *(f"{command} {{}}" for command in ("show", "report", "view", "rm", "export")),
+        "predict {} x.png",
+        "diff {} {}",
+    ],
+)
+def test_a_name_longer_than_the_file_system_allows_is_one_line(call, tmp_path, line, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    long = "x" * 300
+    wrong = call(*line.format(long, long).split())
+    assert wrong.is_error(long)
+    assert "Errno" not in wrong.err
+    if not line.startswith("run"):
+        assert "The name is too long." in wrong.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_names_that_no_file_system_and_homes_that_no_system_knows_are_one_line(call, tmp_path, monkeypatch):
+    assert call("data", "~nosuch/x.npz").out.splitlines()[0] == "~nosuch/x.npz: no such file"
+    assert call("show", os.fsdecode(b"not \xff utf")).is_error("not \\udcff utf")
+    assert call("show", "null\0byte").is_error("null\\x00byte")
+    monkeypatch.setenv("DROPSTUDY_DATA", "~nosuch/data")
+    monkeypatch.delenv("DROPSTUDY_CACHE")
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: {}[uid])  # a user of a container without an entry
+    assert call("data", "digits")[::2] == (0, "")
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert call("presets").is_error("the current folder", "cd")
+
+
+def test_a_real_process_prints_errors_on_standard_error_and_ends_with_2():
+    done = run_process("run", *TINY, "--rates", "1")
+    assert done.is_error("rate (arm 1)")
+    assert done.out == ""
+
+
+def test_an_error_of_the_program_keeps_its_traceback(monkeypatch):
+    def broken():
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr("dropstudy.runtime.doctor.lines", broken)
+    monkeypatch.setattr(sys, "argv", ["dropstudy", "doctor"])
+    with pytest.raises(ZeroDivisionError):
+        cli.main()

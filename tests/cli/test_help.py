@@ -1,0 +1,120 @@
+"""Help, version, presets, data and doctor: what the command line says of itself and of the machine."""
+
+import os
+import re
+import shlex
+
+import pytest
+
+import dropstudy
+from command_line import COMMANDS, run_script
+from dropstudy.core.types import StudySpec
+from dropstudy.spec import presets
+from dropstudy.spec.study_file import FIELDS, SHORTHANDS, read_spec
+
+NO_FLAG = {
+    "name": "--out names the folder, which is the purpose of a name",
+    "optimizer": "a table of settings, written in a file",
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_with_an_example_that_it_can_parse(call, name):
+    shown = call(name, "--help")
+    assert shown.code == 0
+    text = " ".join(shown.out.split())
+    summary = COMMANDS[name].help.splitlines()[0]
+    assert len(summary) > 20
+    assert summary in text
+    example = re.search(r"Example: dropstudy (.+?) (Arguments|Options):", text).group(1)
+    called, *words = shlex.split(example.split(" > ")[0])
+    assert called == name
+    COMMANDS[name].make_context(name, words, resilient_parsing=False).close()
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_and_argument_has_help(name):
+    for parameter in COMMANDS[name].params:
+        assert parameter.help, f"{parameter.name} of {name} has no help"
+
+
+def test_every_field_of_a_study_file_is_a_flag_of_the_same_name_or_has_a_reason():
+    flags = {option for parameter in COMMANDS["run"].params for option in parameter.opts}
+    for field in (*FIELDS, *SHORTHANDS):
+        assert (f"--{field.replace('_', '-')}" in flags) == (field not in NO_FLAG), field
+    assert set(NO_FLAG) <= set(StudySpec.__dataclass_fields__)
+
+
+def test_help_names_every_command_and_where_to_start(call):
+    shown = call("--help")
+    assert shown.code == 0
+    assert "Start with: dropstudy run" in shown.out
+    for name in COMMANDS:
+        assert re.search(rf"^  {name} ", shown.out, re.MULTILINE)
+    assert "Start with: dropstudy run" in call().err
+
+
+def test_help_and_presets_import_nothing_that_is_slow():
+    script = (
+        "import contextlib, io, sys\n"
+        "from dropstudy import cli\n"
+        "for words in (['--help'], ['run', '--help'], ['presets'], ['presets', 'notebook']):\n"
+        "    sys.argv = ['dropstudy', *words]\n"
+        "    with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):\n"
+        "        cli.main()\n"
+        "slow = 'jax keras pandas altair numpy scipy sklearn sqlite3 loky pooch requests rich'.split()\n"
+        "print(*(name for name in slow if name in sys.modules))\n"
+    )
+    assert run_script(script).strip() == ""
+
+
+@pytest.mark.slow
+def test_a_finished_study_is_shown_without_an_array_framework(trained):
+    script = (
+        "import sys\n"
+        "from dropstudy import cli\n"
+        f"sys.argv = ['dropstudy', 'run', {str(trained[0])!r}]\n"
+        "slow = 'jax', 'keras', 'sklearn', 'scipy'\n"
+        "try:\n    cli.main()\n"
+        "finally:\n    print([name for name in slow if name in sys.modules])\n"
+    )
+    shown = run_script(script)
+    assert "This study is finished" in shown
+    assert shown.endswith("[]\n")
+
+
+def test_the_version_is_that_of_the_package(call):
+    assert call("--version").out == f"dropstudy {dropstudy.__version__}\n"
+
+
+def test_presets_lists_all_and_prints_one_that_can_be_run(call, tmp_path):
+    assert [line.split(":")[0] for line in call("presets").out.splitlines()] == list(presets.names())
+    for name in presets.names():
+        (tmp_path / "mine.toml").write_text(call("presets", name).out)
+        assert read_spec(tmp_path / "mine.toml") == read_spec(name)
+
+
+def test_data_prints_where_it_searches_and_the_shapes(call):
+    shown = call("data", "digits")
+    assert shown.code == 0
+    assert "1437 x 8 x 8" in shown.out
+    assert "(1437, 10)" in shown.out
+    assert "DROPSTUDY_DATA: not given" in call("data").out
+
+
+@pytest.mark.mnist
+def test_data_describes_mnist(call, mnist_folder):
+    shown = call("data", "mnist", "--data-dir", mnist_folder)
+    assert shown.code == 0
+    assert "all 4 files, intact" in shown.out
+    assert "60000 x 28 x 28 uint8 -> 60000 x 784 float32 in [0, 1]" in shown.out
+
+
+def test_doctor_prints_what_training_uses(call):
+    shown = call("doctor")
+    assert shown.code == 0
+    lines = dict(line.split(": ", 1) for line in shown.out.splitlines())
+    assert lines["device"].startswith(("cpu", "gpu", "cuda"))
+    assert dropstudy.__version__ in lines["versions"]
+    assert lines["cache"] == os.environ["DROPSTUDY_CACHE"]
+    assert "jax" in lines["versions"]

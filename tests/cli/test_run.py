@@ -1,0 +1,348 @@
+"""`run` and `show`: flags, growth, what is printed, how a study is continued."""
+
+import json
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+import tomli_w
+
+import made_up
+from command_line import TINY
+from dropstudy import Study
+from dropstudy.data import load
+from dropstudy.errors import DataUnavailable
+from dropstudy.runtime import local
+from dropstudy.spec.study_file import read_spec
+from dropstudy.store import locking
+from expected import Cli
+
+STUDY = "studies/notebook"
+STUDY_FILE = 'name = "mine"\ndata = "digits"\nhidden = [8]\nepochs = 1\nvalidation_split = "test"\n'
+SCREEN = "dropstudy.runtime.progress.lines.EpochLines"
+"""Class that `run` reports epochs and ends of runs to."""
+
+
+def toml_text(text):
+    return tomli_w.dumps({"x": text}).removeprefix("x = ").strip()
+
+
+def interrupt(*_, **__):
+    raise KeyboardInterrupt
+
+
+def interrupt_at(number):
+    """Function that raises KeyboardInterrupt at its call of that number."""
+    calls = []
+
+    def count(*_):
+        calls.append(None)
+        if len(calls) == number:
+            raise KeyboardInterrupt
+
+    return count
+
+
+# --- a study that was really trained ---
+
+
+def test_run_trains_prints_epochs_table_and_conclusion_and_writes_the_report(trained):
+    folder, done = trained
+    assert (done.code, done.err) == (0, "")
+    assert done.out.count("Epoch 2/2 [") == 2
+    assert done.out.count("Large dropout rate: 0.8 (drops 80%, keeps 20%)") == 1
+    assert "if 80% was to be kept, the rate is 0.2" in done.out
+    opened = Study.open(folder)
+    for sentence in opened.conclusion():
+        assert sentence in done.out
+    for arm, accuracy in opened.finals()[["arm", "test_accuracy"]].itertuples(index=False):
+        assert re.search(rf"^ *{arm} +{100 * accuracy:.2f}%", done.out, re.MULTILINE)
+    assert (folder / "conclusion.txt").is_file()
+    assert (folder / "figures").is_dir()
+
+
+def test_show_prints_the_verdict_as_json_too(trained, call):
+    verdict = json.loads(call("show", trained[0], "--json").out)
+    assert verdict["decision"] == "too few seeds"
+    assert verdict["sentences"] == Study.open(trained[0]).conclusion()
+    assert verdict["margin"] == 0.1
+
+
+def test_the_command_that_run_proposes_exports_a_network(trained, call, tmp_path):
+    folder, done = trained
+    (line,) = re.findall(rf"^{Cli.EXPORT}dropstudy (.+)$", done.out, re.MULTILINE)
+    words = shlex.split(line)
+    assert words == ["export", str(folder), "--arm", "no dropout"]  # nothing was chosen
+    exported = call(*words, "--format", "safetensors", "--out", tmp_path / "w.safetensors")
+    assert exported.code == 0
+    assert (tmp_path / "w.safetensors").is_file()
+
+
+def test_run_on_a_finished_study_prints_its_result_again(trained, call):
+    folder, done = trained
+    again = call("run", folder)
+    assert again.code == 0
+    assert Cli.FINISHED in again.out
+    *lines, disk = call("show", folder).out.splitlines(keepends=True)
+    assert re.fullmatch(r"[\d.]+ kB on disk: .*weights [\d.]+ kB.*\.\n", disk)
+    result = "".join(lines)
+    assert " arm " in result
+    assert result in done.out
+    table = result[: result.index("Test accuracy against")]
+    for shown in (again.out, call("run", folder, "--quiet").out):
+        assert table in shown
+        assert all(sentence in shown for sentence in Study.open(folder).conclusion())
+
+
+def test_a_study_is_continued_by_its_command_and_settings_that_differ_are_refused(trained, call):
+    folder, _ = trained
+    again = ("run", *TINY, "--rates", "0,0.8", "--out", folder)
+    assert call(*again).code == 0
+    assert call(*again, "--batch-size", "64").is_error(
+        "batch_size is 128 in the study, 64 was asked for", "--out"
+    )
+    assert call("run", folder, "--epochs", "3").is_error("epochs is 2 in the study, 3 was asked for")
+
+
+def test_report_prints_the_files_that_it_wrote(trained, call, tmp_path):
+    printed = call("report", shutil.copytree(trained[0], tmp_path / "copy"))
+    paths = [Path(line) for line in printed.out.splitlines()]
+    assert printed.code == 0
+    assert len(paths) == len(set(paths)) > 5
+    assert all(path.is_file() for path in paths)
+
+
+# --- flags ---
+
+
+@pytest.mark.usefixtures("no_report")
+def test_flags_are_the_fields_of_the_file(call):
+    flags = (
+        "--data digits --rates 0,0.25 --seeds 3,4 --hidden 8,9 --epochs 1 --batch-size 64 --validation-split 0.25"
+        " --precision bfloat16 --activation tanh --scale 8 --workers 1 --out flags --quiet"
+    )
+    assert call("run", *flags.split()).code == 0
+    spec = read_spec("flags")
+    assert [arm.rate for arm in spec.arms] == [0, 0.25]
+    assert spec.seeds == (3, 4)
+    assert spec.hidden == ((8, 9),)
+    assert (spec.epochs, spec.batch_size, spec.validation_split) == (1, 64, 0.25)
+    assert (spec.data, spec.precision, spec.activation, spec.scale) == ("digits", "bfloat16", "tanh", 8)
+
+
+@pytest.mark.usefixtures("no_report")
+def test_a_flag_given_several_times_is_several_networks_and_several_arms(call):
+    grid = "--hidden 8 --hidden 4,4 --train-sizes 200,all --validation-split 0.2 --fixed-validation"
+    arms = "--arms rate=0 --arms rate=0.5,l2=0.001 --arms rate=0.5,noise=gaussian,name=mine"
+    rest = "--keep-weights best --seeds 2 --epochs 1 --data digits --quiet"
+    assert call("run", *f"{grid} {arms} {rest}".split()).code == 0
+    spec = read_spec(STUDY)
+    assert spec.hidden == ((8,), (4, 4))
+    assert spec.train_sizes == (200, "all")
+    assert (spec.fixed_validation, spec.keep_weights) == (True, "best")
+    assert [(arm.name, arm.rate, arm.l2, arm.noise) for arm in spec.arms] == [
+        ("no dropout", 0, 0, "dropout"),
+        ("dropout 0.5, l2 0.001", 0.5, 0.001, "dropout"),
+        ("mine", 0.5, 0, "gaussian"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("flag", "text", "field", "value"),
+    [
+        ("--seeds", "2", "seeds", (0, 1)),
+        ("--seeds", "42,", "seeds", (42,)),
+        ("--seeds", "5,3", "seeds", (5, 3)),
+        ("--validation-split", "test", "validation_split", "test"),
+        ("--validation-split", "100", "validation_split", 100),
+        ("--validation-split", "0.5", "validation_split", 0.5),
+        ("--validation-split", "1e-1", "validation_split", 0.1),
+    ],
+)
+@pytest.mark.usefixtures("no_report")
+def test_seeds_are_a_count_or_a_list_and_validation_the_test_set_a_share_or_a_count(
+    call, flag, text, field, value
+):
+    assert call("run", *TINY, flag, text, "--quiet").code == 0
+    assert getattr(read_spec(STUDY), field) == value
+
+
+@pytest.mark.usefixtures("no_report")
+def test_a_dry_run_prints_what_it_would_take_and_leaves_nothing(call, tmp_path):
+    printed = call("run", *TINY, "--rates", "0,0.2,0.5", "--seeds", "4", "--dry-run").out
+    assert "3 arms x 1 network x 1 training size x 4 seeds = 12 runs of 2 epochs" in printed
+    assert re.search(r"^time: (about \d+ (s|min)|less than 1 s)", printed, re.MULTILINE)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("no_report")
+def test_quiet_prints_the_result_alone_but_never_hides_that_the_digits_stand_in(call, monkeypatch, tmp_path):
+    def refuse(*_, **__):
+        raise DataUnavailable("mnist", expected="a mirror that answers", received="none")
+
+    monkeypatch.setattr(load, "_fetch", refuse)
+    monkeypatch.setenv("DROPSTUDY_CACHE", str(tmp_path / "empty"))
+    words = ("run", "--hidden", "16", "--epochs", "2", "--quiet")
+    for shown in (call(*words), call(*words), call("show", STUDY)):
+        assert "MNIST was not found" in shown.out
+        assert "Epoch" not in shown.out
+
+
+# --- names of arms ---
+
+HOSTILE = ("[red]alert[/red]", "<b>bold</b>", "{0} %s \\n", "дропаут 😀", "-- help", "'; rm -rf $HOME; '")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("made_up_training")
+def test_names_of_arms_are_printed_as_they_are(call, tmp_path):
+    arms = "".join(
+        f"[[arms]]\nname = {toml_text(name)}\nrate = 0.{number}\n" for number, name in enumerate(HOSTILE)
+    )
+    file = tmp_path / "hostile.toml"
+    file.write_text(STUDY_FILE.replace("mine", "[bold]hostile") + arms, encoding="utf-8")
+    shown = call("run", file)
+    assert shown.code == 0, shown.err
+    for name in HOSTILE:
+        assert f"Epoch 1/1 [{name}, seed 0]" in shown.out
+        assert re.search(rf"^ *{re.escape(name)}  ", shown.out, re.MULTILINE)
+    (proposed,) = [line for line in shown.out.splitlines() if line.startswith(Cli.EXPORT)]
+    assert shlex.split(proposed)[-1] == HOSTILE[0]
+
+
+@pytest.mark.usefixtures("no_report")
+def test_a_very_long_name_takes_one_line_of_its_table(call, tmp_path):
+    file = tmp_path / "long.toml"
+    file.write_text(f'{STUDY_FILE}[[arms]]\nname = "begin{"x" * 1000}end"\n')
+    shown = call("run", file)
+    assert shown.code == 0
+    row = next(line for line in shown.out.splitlines() if line.strip().startswith("begin"))
+    assert "end" in row
+    assert "%" in row
+
+
+# --- reports and confirmations ---
+
+
+@pytest.mark.usefixtures("made_up_training")
+def test_a_report_that_was_not_written_is_written_by_the_next_run(call, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device", "figures/side_by_side.png")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Study, "write", full)
+        failed = call("run", *TINY)
+        assert failed.code == 2
+        assert failed.err.count("\n") == 1
+        assert "No space left on device: 'figures/side_by_side.png'" in failed.err
+    written = call("run", *TINY).out
+    assert Cli.FINISHED in written
+    assert f"{Cli.REPORT}{STUDY}/report.html" in written
+    assert (tmp_path / STUDY / "conclusion.txt").is_file()
+    assert Cli.REPORT not in call("run", *TINY).out
+
+
+@pytest.mark.usefixtures("no_report")
+def test_a_study_that_cannot_be_confirmed_has_its_result_printed(call, tmp_path, monkeypatch):
+    monkeypatch.setattr("dropstudy.analysis.confirm._to_confirm", lambda _: None)
+    shown = call("run", *TINY, "--seeds", "6", "--out", tmp_path / "s", "--confirm")
+    assert shown.is_error("confirm: expected a study whose validation data chose an arm")
+    assert "Test accuracy against 'no dropout'" in shown.out
+    assert Cli.REPORT in shown.out
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("made_up_training")
+def test_runs_that_fail_end_with_3_and_the_others_are_kept(call, monkeypatch):
+    def fail(segment):
+        if segment.run.arm.rate:
+            raise made_up.Mishap("no luck")
+        return made_up.train(segment)
+
+    monkeypatch.setattr(local, "train", fail)
+    for shown in (call("run", *TINY), call("show", STUDY)):
+        assert shown.code == 3
+        assert shown.err.count("\n") == 1
+        assert "'dropout 0.8', seed 0 failed: Mishap: no luck" in shown.err
+        assert re.search(r"^ *no dropout +\d", shown.out, re.MULTILINE)
+    monkeypatch.setattr(local, "train", made_up.train)
+    again = call("run", *TINY)
+    assert again.code == 0
+    assert Cli.REPORT in again.out  # of now, not of the run that failed
+
+
+# --- growth, interruption, progress ---
+
+
+@pytest.mark.usefixtures("no_report")
+def test_growth_is_announced_and_more_than_asked_for_is_kept(call):
+    assert "grows" not in call("run", *TINY, "--seeds", "2").out
+    more = call("run", STUDY, "--seeds", "5", "--rates", "0,0.8,0.3").out
+    assert "The study grows: arms + 'dropout 0.3'; seeds + 2 to 4." in more
+    assert "11 runs of 2 epochs" in more
+    less = call("run", *TINY).out
+    assert Cli.MORE.format("arms + 'dropout 0.3'; seeds + 1 to 4") in less
+    assert Cli.FINISHED in less
+    assert Cli.MORE.partition("{")[0] not in call("run", STUDY).out
+    assert len(Study.open(STUDY).finals()) == 15
+
+
+@pytest.mark.parametrize("words", [("run", *TINY), ("run", STUDY, "--seeds", "2")])
+@pytest.mark.usefixtures("no_report")
+def test_an_interrupt_before_anything_is_recorded_says_to_repeat_the_command(call, monkeypatch, words):
+    if STUDY in words:
+        call("run", *TINY)
+    with monkeypatch.context() as patch:
+        patch.setattr("dropstudy.runtime.run.load_dataset", interrupt)
+        stopped = call(*words)
+        assert stopped.code == 130
+        assert Cli.NOTHING_RECORDED in stopped.err
+    with monkeypatch.context() as patch:
+        patch.setattr("dropstudy.runtime.run.train_runs", interrupt)
+        assert f"{Cli.CONTINUE}dropstudy run {STUDY}" in call(*words).err
+    assert Cli.FINISHED not in call("run", STUDY).out
+
+
+@pytest.mark.usefixtures("no_report")
+def test_the_proposed_command_finishes_the_study(call, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(f"{SCREEN}.epoch", interrupt_at(2))
+        stopped = call("run", *TINY, "--epochs", "9", "--data-dir", ".")
+    assert stopped.code == 130
+    words = shlex.split(stopped.err.partition(f"{Cli.CONTINUE}dropstudy ")[2])
+    assert words == ["run", STUDY, "--data-dir", "."]
+    assert call(*words).code == 0
+    assert len(Study.open(STUDY).frame()) == 18
+
+
+@pytest.mark.usefixtures("no_report")
+def test_a_study_that_runs_is_shown_with_its_progress(call, monkeypatch):
+    monkeypatch.setattr("dropstudy.runtime.scheduler.BETWEEN_COMMITS", 0.0)  # commit each run at its end
+    seen = []
+
+    def look(*_):
+        if not seen:
+            seen.append((locking.holder(Path(STUDY)), Study.open(STUDY).progress()))
+
+    monkeypatch.setattr(f"{SCREEN}.ended", look)
+    call("run", *TINY, "--seeds", "3")
+    ((holder, progress),) = seen
+    assert re.fullmatch(r"process \d+ on .+", holder)
+    assert len(progress) == 6
+    assert 0 < sum(each.status == "done" for each in progress) < 6
+    assert locking.holder(Path(STUDY)) == ""
+
+
+@pytest.mark.usefixtures("no_report")
+def test_show_prints_the_progress_of_an_interrupted_study(call, monkeypatch):
+    monkeypatch.setattr("dropstudy.runtime.scheduler.BETWEEN_COMMITS", 0.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(f"{SCREEN}.ended", interrupt_at(3))
+        assert call("run", *TINY, "--seeds", "3").code == 130
+    shown = call("show", STUDY).out
+    assert re.search(rf"^\d of 6 runs are done.* {Cli.CONTINUE}dropstudy run {STUDY}$", shown, re.MULTILINE)
+    assert re.search(r"no dropout +\d/3 ", shown)
+    call("run", STUDY)
+    assert Cli.CONTINUE not in call("show", STUDY).out

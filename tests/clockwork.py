@@ -3,8 +3,8 @@
 from concurrent.futures import Executor, Future
 from unittest import mock
 
+from dropstudy.engine.trainer import groups
 from dropstudy.runtime import local, scheduler
-from dropstudy.spec.plan import groups
 from standin import DATA, split
 
 

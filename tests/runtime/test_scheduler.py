@@ -796,26 +796,3 @@ def test_a_lane_by_itself_whose_worker_dies_is_given_again_and_the_others_wait_f
     assert set(group.sizes[4:]) == {2}
     for run in (runs[0], runs[2]):
         assert_finished(store, run)
-
-
-class XlaRuntimeError(RuntimeError):
-    """Named as jaxlib's."""
-
-
-@pytest.mark.parametrize(
-    ("error", "means"),
-    [
-        (XlaRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 8589934592 bytes."), MemoryError),
-        (XlaRuntimeError("INTERNAL: CUDA_ERROR_OUT_OF_MEMORY: out of memory"), MemoryError),
-        (XlaRuntimeError("INTERNAL: ptxas failed"), XlaRuntimeError),
-        (RuntimeError("out of memory, says somebody else"), RuntimeError),
-    ],
-)
-def test_a_device_without_room_is_a_lack_of_memory(monkeypatch, error, means):
-    def train_one(_):
-        raise error
-
-    monkeypatch.setattr(local, "train", train_one)
-    with pytest.raises(means) as caught:
-        local.train_group((segment_of(make_run()),))
-    assert type(caught.value) is means

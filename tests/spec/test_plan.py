@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dropstudy.core.types import Arm, Condition, Optimizer, Run
+from dropstudy.core.types import Arm, Optimizer
 from dropstudy.data.load import load_dataset
 from dropstudy.errors import InvalidArgument
 from dropstudy.spec import plan
@@ -259,20 +259,3 @@ def test_a_batch_may_be_as_large_as_the_training_data_and_no_larger(digits):
     assert refusal.value.subject == "batch_size"
     with pytest.raises(InvalidArgument, match="at most the 1000"):
         plan.plan_runs(replace(SPEC, batch_size=1001, validation_split=437), digits, "float32")
-
-
-@given(
-    st.lists(st.tuples(st.sampled_from([(4,), (9, 9), (30,)]), st.integers(0, 3)), max_size=30),
-    st.integers(1, 5),
-)
-def test_groups_hold_every_run_once_with_runs_that_one_program_trains_and_the_longest_first(kinds, lanes):
-    runs = [
-        Run(str(i), Arm("a"), Condition(8, hidden, 3, 10, 5), seed, "relu", Optimizer(), 2, "test", "float32")
-        for i, (hidden, seed) in enumerate(kinds)
-    ]
-    groups = plan.groups(runs, lanes)
-    assert sorted(run.key for group in groups for run in group) == sorted(run.key for run in runs)
-    assert all(1 <= len(group) <= lanes for group in groups)
-    assert all(len({run.condition for run in group}) == 1 for group in groups)
-    costs = [len(group) * group[0].condition.parameters for group in groups]
-    assert costs == sorted(costs, reverse=True)

@@ -157,6 +157,11 @@ class Condition:
         return "-".join(map(str, self.hidden))
 
     @property
+    def network(self) -> str:
+        """The network in words, for instance "784-512-512-10, 669,706 parameters"."""
+        return f"{'-'.join(map(str, self.widths))}, {self.parameters:,} parameters"
+
+    @property
     def parameters(self) -> int:
         """Number of weights and biases."""
         pairs = zip(self.widths, self.widths[1:], strict=False)

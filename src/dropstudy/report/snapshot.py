@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 
 from dropstudy.analysis import stats
-from dropstudy.core.tensors import unpack_weights
 from dropstudy.core.text import counted, plain_name
 from dropstudy.core.types import CONDITION
 from dropstudy.data.load import load_dataset
+from dropstudy.engine.trainer import trainer_of
 from dropstudy.errors import DamagedFile, DropstudyError, StoreError
 from dropstudy.runtime.progress.lines import STAND_IN
 from dropstudy.store import directory as folders
@@ -243,7 +243,7 @@ class Snapshot:
                 break
             weights = self._result("weights", run)  # a study may keep those of a few runs, or of none
             if weights is not None:
-                found.append((run, unpack_weights(weights, run.condition.widths)))
+                found.append((run, trainer_of(run.condition).layers(run.condition, weights)))
         return found
 
     @cached_property

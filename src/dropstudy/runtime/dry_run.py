@@ -12,12 +12,13 @@ from dropstudy.core.text import counted
 from dropstudy.core.types import Segment
 from dropstudy.data.arrays import store_arrays
 from dropstudy.data.load import load_dataset
+from dropstudy.engine import trainer
 from dropstudy.runtime import local
 from dropstudy.runtime.progress.eta import about, nearest
 from dropstudy.runtime.retention import in_words
 from dropstudy.runtime.run import lanes, rows_of, worker_pool
 from dropstudy.runtime.turns import makespan, most_under_way
-from dropstudy.spec import plan, splits
+from dropstudy.spec import splits
 from dropstudy.store import directory
 from dropstudy.store.store import Store
 
@@ -37,7 +38,6 @@ _LONG_ENOUGH = 0.7  # seconds of steps
 _REPEATS = 3  # of what takes next to no time
 _FEW_STEPS = 8
 _SHORTEST_TOLD = 0.0005  # seconds, of what is measured
-_STATE = 3  # copies of the weights in a checkpoint: Adam's moments beside them
 _ROW, _RUN = 120, 2_500  # bytes that an epoch and a run take in the database, about
 _PREDICTION = 6  # bytes a test example at most: label, confidence, likelihood
 
@@ -96,19 +96,24 @@ class DryRun:
         """Bytes that the study takes once it is done, about."""
         keeps = {"all": self.runs, "none": ()}
         best = {(run.arm.name, run.condition): run for run in self.runs}.values()
-        weights = sum(4 * run.condition.parameters for run in keeps.get(self.spec.keep_weights, best))
+        weights = sum(
+            trainer.trainer_of(run.condition).weights_bytes(run.condition)
+            for run in keeps.get(self.spec.keep_weights, best)
+        )
         n_test = len(self.dataset.y_test)
         return weights + sum(_PREDICTION * n_test + _RUN + _ROW * run.epochs for run in self.runs)
 
     @property
     def disk_meanwhile(self) -> int:
         """Bytes of checkpoints that it takes besides while it runs, about."""
-        copies = _STATE + self.spec.restore_best_weights  # the weights of the best epoch so far
-        groups = sorted(
-            (sum(4 * copies * run.condition.parameters for run in group) for group in self.groups),
+        checkpoints = sorted(
+            (
+                sum(trainer.trainer_of(run.condition).checkpoint_bytes(run) for run in group)
+                for group in self.groups
+            ),
             reverse=True,
         )
-        return sum(groups[: most_under_way(self.workers)])
+        return sum(checkpoints[: most_under_way(self.workers)])
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
@@ -117,7 +122,7 @@ class DryRun:
         """Describe the cost in lines."""
         spec = self.spec
         conditions = list(dict.fromkeys(run.condition for run in self.runs))
-        networks = {condition.widths: condition.parameters for condition in conditions}
+        networks = list(dict.fromkeys(condition.network for condition in conditions))
         sizes = list(dict.fromkeys(condition.train_size for condition in conditions))
         crossed = (
             f"{counted(len(spec.arms), 'arm')} x {counted(len(networks), 'network')} x "
@@ -125,7 +130,7 @@ class DryRun:
         )
         done = len(self.runs) - len(self.missing)
         lines = [f"arms: {', '.join(arm.name for arm in spec.arms)}"]
-        lines += [f"network: {'-'.join(map(str, w))}, {count:,} parameters" for w, count in networks.items()]
+        lines += [f"network: {network}" for network in networks]
         lines += [f"training examples: {', '.join(f'{size:,}' for size in sizes)} of {self.dataset.name}"]
         lines += [f"grid: {crossed} = {counted(len(self.runs), 'run')} of {counted(spec.epochs, 'epoch')}"]
         lines += splits.absent(spec, self.dataset.y_train, self.dataset.classes)
@@ -174,7 +179,7 @@ def dry_run(
     count = 1 if device == "gpu" else min(worker_count or physical_cores(), len(missing))
     with worker_pool(count, device) if executor is None else nullcontext(executor) as pool:
         began = time.perf_counter()
-        groups = plan.groups(missing, lanes(missing, dataset, pool, device))
+        groups = trainer.groups(missing, lanes(missing, dataset, pool, device))
         _all([pool.submit(local.device_name) for _ in range(count)])
         start = time.perf_counter() - began
         measured = _measure(groups, store_arrays(dataset), rows_of(spec, dataset), pool, count)

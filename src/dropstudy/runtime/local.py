@@ -7,7 +7,6 @@ process, so that a worker that dies takes its own segment with it and no other.
 from __future__ import annotations
 
 import os
-import re
 import signal
 import sys
 import threading
@@ -32,6 +31,7 @@ from dropstudy.core.safe_path import VARIABLE as SAFE_PATH
 from dropstudy.core.safe_path import safe_path
 from dropstudy.data import cache
 from dropstudy.engine.native.build import FOLDER, VARIABLE, kernels
+from dropstudy.engine.trainer import BUILT_IN, trainer_of
 from dropstudy.errors import StoreError
 
 if TYPE_CHECKING:
@@ -46,58 +46,39 @@ _SEMAPHORES = "/dev/shm" if sys.platform == "linux" else "semaphores"  # noqa: S
 _ZSTD = b"\x28\xb5\x2f\xfd"  # what a file begins with that is packed so: RFC 8878
 _FEEDER_ENDS = 5.0  # seconds; it has been told to, and has nothing left to do
 
-# As jax and jaxlib call it. By name: whoever waits for the answer has neither.
-_XLA_ERRORS = {"JaxRuntimeError", "XlaRuntimeError"}
-_NO_ROOM = re.compile("RESOURCE_EXHAUSTED|out of memory", re.IGNORECASE)
-
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 def train(segment: Segment) -> SegmentResult:
     """Train a segment in the process that calls this. Only then is the array framework imported."""
-    from dropstudy.engine.mlp.train import train_segment  # noqa: PLC0415 - the coordinator must not import jax
-
-    return train_segment(segment)
+    return trainer_of(segment.run.condition).train((segment,))[0]
 
 
 def train_group(segments: tuple[Segment, ...]) -> tuple[SegmentResult, ...]:
     """Train segments of several runs side by side, in the process that calls this.
 
     Raises:
-        MemoryError: the device has no room for them; XLA has another name for it.
+        MemoryError: the device has no room for them.
     """
-    try:
-        if len(segments) == 1:
-            return (train(segments[0]),)
-        from dropstudy.engine.mlp import train as engine  # noqa: PLC0415 - as above
-
-        return engine.train_group(segments)
-    except RuntimeError as error:
-        if type(error).__name__ in _XLA_ERRORS and _NO_ROOM.search(str(error)):
-            raise MemoryError(str(error)) from error
-        raise
+    if len(segments) == 1:
+        return (train(segments[0]),)
+    return trainer_of(segments[0].run.condition).train(segments)
 
 
 def own_kernels() -> list[str]:
     """In which precisions the process that calls this multiplies by kernels of our own."""
-    from dropstudy.engine.native import ffi  # noqa: PLC0415 - as above
-
-    return sorted(ffi.precisions())
+    return BUILT_IN.native_precisions()
 
 
 def device_name() -> str:
     """Readable name of the device that the calling process trains on."""
-    from dropstudy.engine.mlp import train as engine  # noqa: PLC0415 - as above
-
-    return engine.device_name()
+    return BUILT_IN.device_name()
 
 
 def lanes_that_fit(run: Run, data_bytes: int) -> int:
     """Number of runs like this one that fit on the calling process's device side by side."""
-    from dropstudy.engine.mlp import memory  # noqa: PLC0415 - as above
-
-    return memory.lanes_that_fit(run, data_bytes)
+    return trainer_of(run.condition).lanes_that_fit(run, data_bytes)
 
 
 class LocalWorkers(Executor):

@@ -10,6 +10,7 @@ from dropstudy.core.hardware import native_bfloat16, physical_cores, why_precisi
 from dropstudy.core.streams import usable_streams
 from dropstudy.data.arrays import store_arrays
 from dropstudy.data.load import load_dataset
+from dropstudy.engine.trainer import groups, trainer_of
 from dropstudy.errors import InvalidArgument, RunsFailed
 from dropstudy.runtime.events import CallbackList
 from dropstudy.runtime.local import LocalWorkers, check_semaphores, distrust, lanes_that_fit
@@ -17,7 +18,7 @@ from dropstudy.runtime.progress.lines import announcement
 from dropstudy.runtime.retention import KeepBest, drop_weights
 from dropstudy.runtime.scheduler import train_runs
 from dropstudy.runtime.watchdog import answer
-from dropstudy.spec import merge, plan, splits
+from dropstudy.spec import merge, splits
 from dropstudy.store import directory
 from dropstudy.store.locking import lock
 from dropstudy.store.store import Store
@@ -84,7 +85,7 @@ def train_missing(
                 ):
                     train_runs(
                         store,
-                        plan.groups(runs, lanes(runs, dataset, pool, device, callback.on_notice)),
+                        groups(runs, lanes(runs, dataset, pool, device, callback.on_notice)),
                         store_arrays(dataset),
                         rows_of(spec, dataset),
                         executor=pool,
@@ -172,7 +173,7 @@ def lanes(
     """
     if device == "cpu":
         return 1
-    largest = max(runs, key=lambda run: run.condition.parameters)
+    largest = max(runs, key=lambda run: trainer_of(run.condition).operations(run.condition))
     asked = pool.submit(lanes_that_fit, largest, dataset.x_train.nbytes + dataset.x_test.nbytes)
     count = answer(pool, asked, notify)
     if count is None:

@@ -11,6 +11,8 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from dropstudy.engine.trainer import trainer_of
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -30,12 +32,11 @@ LONGEST = 60.0
 
 _BYTES_A_SECOND = 2e8  # of a state on its way from a worker to the disk and back to a worker, about
 _FIRST = 4e11  # operations before anything is known of a run's speed: some seconds of one core
-_PER_WEIGHT = 6.0  # operations on one example: a multiplication and an addition, forward, and twice that back
 
 
 def operations(run: Run) -> float:
     """Floating-point operations of one training step of a run, about."""
-    return _PER_WEIGHT * run.condition.parameters * run.condition.batch_size
+    return trainer_of(run.condition).operations(run.condition) * run.condition.batch_size
 
 
 def first_steps(run: Run, done: int) -> int:

@@ -12,7 +12,6 @@ from dropstudy.errors import InvalidArgument
 from dropstudy.spec.splits import training_sizes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from typing import Literal
 
     from dropstudy.core.types import Arm, Dataset, StudySpec
@@ -74,30 +73,6 @@ def conditions(spec: StudySpec, dataset: Dataset) -> tuple[Condition, ...]:
         for network in spec.hidden
         for size in sizes
     )
-
-
-def groups(runs: Iterable[Run], lanes: int) -> list[tuple[Run, ...]]:
-    """Runs that may train side by side, at most `lanes` in each group; the groups that take longest first.
-
-    A group's runs have one condition, activation, optimiser, number of epochs, precision and way to stop, so that one
-    program trains them; everything else about them is a number to it.
-    """
-    alike: dict[object, list[Run]] = {}
-    for run in runs:
-        stop = (run.epochs, run.restore_best_weights, run.patience)
-        program = (run.condition, run.activation, run.optimizer.name, run.precision, stop)
-        alike.setdefault(program, []).append(run)
-    made = [
-        tuple(family[first : first + lanes])
-        for family in alike.values()
-        for first in range(0, len(family), lanes)
-    ]
-    return sorted(made, key=lambda group: -len(group) * _cost(group[0]))
-
-
-def _cost(run: Run) -> int:
-    """Relative cost of a run: parameters times examples seen."""
-    return run.condition.parameters * run.condition.train_size * run.epochs
 
 
 class Data(Protocol):

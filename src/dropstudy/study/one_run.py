@@ -12,7 +12,7 @@ import pandas as pd
 
 from dropstudy import report
 from dropstudy.core.profile import DataProfile
-from dropstudy.core.tensors import unpack_weights
+from dropstudy.engine.trainer import trainer_of
 from dropstudy.errors import InvalidArgument, StoreError
 from dropstudy.store import directory
 from dropstudy.store.history import History
@@ -150,7 +150,7 @@ class Runs:
         """The trained weights of a run; arguments and errors as for `history`."""
         run = self.one_run(arm, seed, hidden=hidden, train_size=train_size)
         with Store(self.folder) as store:
-            return unpack_weights(store.weights(run.key), run.condition.widths)
+            return trainer_of(run.condition).layers(run.condition, store.weights(run.key))
 
     def model(
         self,

@@ -8,6 +8,7 @@ from collections import defaultdict, deque
 from statistics import fmean, median
 from typing import TYPE_CHECKING
 
+from dropstudy.engine.trainer import trainer_of
 from dropstudy.runtime.segments import SECONDS
 from dropstudy.runtime.turns import makespan
 
@@ -35,8 +36,8 @@ _MOST_KEPT = 101  # of the last epochs of a condition: enough for a median, and 
 
 
 def epoch_cost(condition: Condition) -> float:
-    """Relative cost of an epoch: parameters times examples."""
-    return float(condition.parameters * condition.train_size)
+    """Operations of an epoch, approximately."""
+    return trainer_of(condition).operations(condition) * condition.train_size
 
 
 def nearest(condition: Condition, seen: Iterable[Condition]) -> tuple[Condition, float]:

@@ -72,9 +72,8 @@ def announcement(
 
 def networks(conditions: Sequence[Condition]) -> str:
     """The networks and training sizes of conditions: "Network 784-512-10, 407,050 parameters"."""
-    parameters = {condition.widths: condition.parameters for condition in conditions}
+    each = list(dict.fromkeys(condition.network for condition in conditions))
     sizes = list(dict.fromkeys(condition.train_size for condition in conditions))
-    each = [f"{'-'.join(map(str, widths))}, {count:,} parameters" for widths, count in parameters.items()]
     words = f"{'Network' if len(each) == 1 else 'Networks'} {'; '.join(each)}"
     if len(sizes) > 1:
         words += f"; trained on {', '.join(f'{size:,}' for size in sizes[:-1])} and {sizes[-1]:,} examples"

@@ -10,7 +10,8 @@ from sklearn.metrics import confusion_matrix
 
 from dropstudy.analysis.stats.confusion import confusion, flips
 from dropstudy.analysis.stats.weights import active_shares, strongest_units, unit_norms
-from dropstudy.report.sections.images import data_address, example, tiles
+from dropstudy.data.images import visible
+from dropstudy.report.sections.images import data_address, tiles
 
 
 def test_confusion_is_the_mean_of_scikit_learns():
@@ -69,10 +70,10 @@ def opened(address):
 
 def test_an_example_becomes_the_picture_that_it_is():
     pixels = np.arange(12, dtype=np.uint8).reshape(3, 4)
-    assert np.array_equal(opened(data_address(example(pixels, 255.0))), pixels)
-    assert example(np.array([[0.0, 8.0, 16.0]]), 16.0).tolist() == [[0, 128, 255]]
-    assert example(np.zeros((3, 4, 1)), 1.0).shape == (3, 4)
-    assert example(np.zeros((3, 4, 3)), 1.0).shape == (3, 4, 3)
+    assert np.array_equal(opened(data_address(visible(pixels, 255.0))), pixels)
+    assert visible(np.array([[0.0, 8.0, 16.0]]), 16.0).tolist() == [[0, 128, 255]]
+    assert visible(np.zeros((3, 4, 1)), 1.0).shape == (3, 4)
+    assert visible(np.zeros((3, 4, 3)), 1.0).shape == (3, 4, 3)
 
 
 def test_tiles_have_zero_in_mid_grey_and_gaps_that_are_seen_through():

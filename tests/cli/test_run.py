@@ -12,7 +12,6 @@ import tomli_w
 import made_up
 from command_line import TINY
 from dropstudy import Study
-from dropstudy.data import load
 from dropstudy.errors import DataUnavailable
 from dropstudy.runtime import local
 from dropstudy.spec.study_file import read_spec
@@ -182,7 +181,7 @@ def test_quiet_prints_the_result_alone_but_never_hides_that_the_digits_stand_in(
     def refuse(*_, **__):
         raise DataUnavailable("mnist", expected="a mirror that answers", received="none")
 
-    monkeypatch.setattr(load, "_fetch", refuse)
+    monkeypatch.setattr("dropstudy.data.download.fetch_all", refuse)
     monkeypatch.setenv("DROPSTUDY_CACHE", str(tmp_path / "empty"))
     words = ("run", "--hidden", "16", "--epochs", "2", "--quiet")
     for shown in (call(*words), call(*words), call("show", STUDY)):

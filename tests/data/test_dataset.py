@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dropstudy.data.dataset import make_dataset, numbers
-from dropstudy.data.sources.idx import read_idx
-from dropstudy.data.sources.npz import read_npz
+from dropstudy.data.formats.idx import open_idx
+from dropstudy.data.formats.npy import open_npz
 from dropstudy.errors import DataError
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
@@ -27,7 +27,7 @@ def arrays(**changed):
 
 
 def dataset(*, source="here.npz", **changed):
-    settings = {key: changed.pop(key) for key in ("classes", "scale", "fallback") if key in changed}
+    settings = {key: changed.pop(key) for key in ("classes", "scale") if key in changed}
     return make_dataset(name="tiny", source=source, **settings, **arrays(**changed))
 
 
@@ -41,11 +41,15 @@ def refusal(subject, **changed):
     return str(caught.value)
 
 
+def read_npz(path):
+    return {name: stored.read() for name, stored in open_npz(path, KEYS).items()}
+
+
 def saved(tmp_path, **changed):
     """The same through a real file, as a user has it."""
     path = tmp_path / "data.npz"
     np.savez(path, **arrays(**changed))
-    return make_dataset(name=path.name, source=str(path), **read_npz(path, KEYS))
+    return make_dataset(name=path.name, source=str(path), **read_npz(path))
 
 
 def floats(shape=(12, 4, 5), dtype=np.float64):
@@ -104,11 +108,10 @@ def test_two_classes_may_be_booleans():
     assert data.classes == ("0", "1")
 
 
-def test_names_scale_and_fallback_are_taken_as_given():
-    data = dataset(classes=["ant", "bee", "</script>"], scale=16, fallback=True)
+def test_given_names_and_scale_are_used():
+    data = dataset(classes=["ant", "bee", "</script>"], scale=16)
     assert data.classes == ("ant", "bee", "</script>")
     assert data.scale == 16.0
-    assert data.fallback
 
 
 def test_lists_are_arrays_too():
@@ -133,10 +136,9 @@ def test_digest_is_that_of_the_content_not_of_the_file(tmp_path):
     np.savez(tmp_path / "big_endian.npz", **values | {"y_train": values["y_train"].astype(">i4")})
     np.savez(tmp_path / "fortran.npz", **values | {"x_train": np.asfortranarray(values["x_train"])})
     digests = {
-        make_dataset(name=path.name, source=str(path), **read_npz(path, KEYS)).sha256
-        for path in tmp_path.iterdir()
+        make_dataset(name=path.name, source=str(path), **read_npz(path)).sha256 for path in tmp_path.iterdir()
     }
-    digests.add(dataset(source="memory", classes=["a", "b", "c"], fallback=True).sha256)
+    digests.add(dataset(source="memory", classes=["a", "b", "c"]).sha256)
     assert len(digests) == 1
 
 
@@ -175,7 +177,7 @@ def test_fault_24_counts_differ_between_two_idx_files(tmp_path):
         b"\0\0\x08\x03" + b"".join(n.to_bytes(4) for n in (12, 4, 5)) + bytes(240)
     )
     (tmp_path / "labels.gz").write_bytes(gzip.compress(b"\0\0\x08\x01\0\0\0\x0a" + bytes(10)))
-    x_train, y_train = read_idx(tmp_path / "images"), read_idx(tmp_path / "labels.gz")
+    x_train, y_train = (open_idx(tmp_path / name).read() for name in ("images", "labels.gz"))
     np.testing.assert_array_equal(x_train, images)
     assert "received 10 labels" in refusal("y_train", x_train=x_train, y_train=y_train)
 

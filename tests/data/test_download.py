@@ -11,7 +11,7 @@ import time
 import pytest
 import requests
 
-from dropstudy.data.download import fetch, fetch_all
+from dropstudy.data.download import fetch_all
 from dropstudy.errors import DataError, DataUnavailable
 from mirrors import closed_port, mirror, says, sends, serves, stalls, tiny_contents, tiny_files
 
@@ -26,7 +26,7 @@ HTML = b"<!DOCTYPE html><html><body>Please log in to this network</body></html>"
 
 def get(folder, *mirrors, file=FILE):
     urls = [m if isinstance(m, str) else m.url for m in mirrors]
-    return fetch(file, folder, mirrors=urls, timeout=QUICK, progress=False)
+    return fetch_all((file,), folder, mirrors=urls, timeout=QUICK, progress=False)[0]
 
 
 def kept(folder):
@@ -235,5 +235,5 @@ def test_the_bar_is_drawn_on_a_terminal_where_it_is_wanted(tmp_path, monkeypatch
     screen.isatty = lambda: terminal
     monkeypatch.setattr(sys, "stderr", screen)
     with mirror(serves(CONTENTS)) as good:
-        fetch(FILE, tmp_path, mirrors=[good.url], timeout=QUICK, progress=progress)
+        fetch_all((FILE,), tmp_path, mirrors=[good.url], timeout=QUICK, progress=progress)
     assert (FILE.name in screen.getvalue()) == (terminal and progress)

@@ -28,7 +28,6 @@ import made_up
 from dropstudy import Callback, Study
 from dropstudy.core.hardware import choose_precision
 from dropstudy.core.types import METRICS
-from dropstudy.data import load
 from dropstudy.errors import DataUnavailable, InvalidArgument, RunsFailed, StoreError, StudyLocked
 from dropstudy.runtime import local
 from dropstudy.runtime import run as running
@@ -781,7 +780,7 @@ def no_mnist(monkeypatch, tmp_path):
         raise DataUnavailable("mnist", expected="a mirror that answers", received="no network\nat all")
 
     monkeypatch.setenv("DROPSTUDY_CACHE", str(tmp_path / "empty cache"))
-    monkeypatch.setattr(load, "_fetch", refuse)
+    monkeypatch.setattr("dropstudy.data.download.fetch_all", refuse)
 
 
 @pytest.mark.usefixtures("no_mnist")

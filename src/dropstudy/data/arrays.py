@@ -10,7 +10,7 @@ from filelock import FileLock, Timeout
 
 from dropstudy.core.types import DataReference
 from dropstudy.data.cache import cache_folder, cache_folders
-from dropstudy.data.dataset import damage_named
+from dropstudy.data.formats.files import reporting_damage
 from dropstudy.data.private import make_private, who_else
 from dropstudy.errors import DataError
 
@@ -135,7 +135,7 @@ def _map(folder: Path) -> Arrays:
     arrays = []
     for name in Arrays._fields:
         path = folder / f"{name}.npy"
-        with damage_named(str(path), "an array that dropstudy wrote"):
+        with reporting_damage(str(path), "an array that dropstudy wrote"):
             arrays.append(np.load(path, mmap_mode="r", allow_pickle=False))
     return Arrays(*arrays)
 

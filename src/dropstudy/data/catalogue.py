@@ -1,14 +1,14 @@
-"""The datasets that go by a name: their files, what those must hold, and who serves them.
+"""The named datasets: their files, the digests of their content, and the mirrors that serve them.
 
 Every digest below is the SHA-256 of a file's UNPACKED content. Mirrors pack the same content differently, so
-the digest of a .gz file says whose packing it is, not whether the data are right.
+the digest of a .gz file tells who packed it, not whether the data are right.
 
-- MNIST: computed from the files themselves. The same digests stand, for instance, in the Makefile of
+- MNIST: computed from the files themselves. The same digests are, for instance, in the Makefile of
   https://github.com/EntroMorphic/sstt, which verifies unpacked MNIST and Fashion-MNIST files with sha256sum.
-- Fashion-MNIST: published by others, not computed here. All four stand in that Makefile. Those of the
+- Fashion-MNIST: published by others, not computed here. All four are in that Makefile. Those of the
   training labels and test images are also the Git LFS object ids (SHA-256 of the content) of the files of
   60008 and 7840016 bytes in data/FashionMNIST/raw of https://github.com/Caryox/adversarial-robustness.
-  What lies in such a raw folder was unpacked by torchvision, which first checks the MD5 sums below.
+  Files in such a raw folder were unpacked by torchvision, which first checks the MD5 sums below.
 
 The digests most often published for Fashion-MNIST are of the .gz files: SHA-256 3aede38d... for the training
 images in tensorflow_datasets/url_checksums/fashion_mnist.txt, MD5 8d4fb7e6... in Zalando Research's README.
@@ -17,14 +17,12 @@ They are not used here.
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
 
-from dropstudy.core.atomic import at_home
-from dropstudy.data.sources.idx import idx_sha256, read_idx
+from dropstudy.data.formats.idx import idx_sha256, open_idx
 from dropstudy.errors import DataError
 
 if TYPE_CHECKING:
@@ -33,7 +31,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["CATALOGUE", "NamedDataset", "NamedFile", "found_in", "places", "read_named", "stored_as"]
+__all__ = ["CATALOGUE", "NamedDataset", "NamedFile", "entries", "read_named", "stored_as"]
+
+_REPLACE = "Replace it by the published file, or remove it and let dropstudy fetch that."
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class NamedFile:
     """An IDX file whose content is known.
 
     Args:
-        array: what it holds: `x_train`, `y_train`, `x_test` or `y_test`.
+        array: `x_train`, `y_train`, `x_test` or `y_test`.
         name: its name, without `.gz`.
         sha256: digest of its unpacked content.
         size: bytes of its unpacked content.
@@ -55,13 +55,13 @@ class NamedFile:
 
 @dataclass(frozen=True)
 class NamedDataset:
-    """A dataset that goes by a name.
+    """A dataset that has a name.
 
     Args:
-        name: what users call it, and the folder that holds it within a data folder.
+        name: its name, and that of its folder within a data folder.
         classes: one name per class.
         files: one for each of x_train, y_train, x_test and y_test.
-        mirrors: addresses to which `<file>.gz` is added, ending in `/`, the first to be asked first.
+        mirrors: addresses to which `<file>.gz` is added, ending in `/`, in the order of preference.
     """
 
     name: str
@@ -73,7 +73,7 @@ class NamedDataset:
 def _four_files(
     *, train_images: str, train_labels: str, test_images: str, test_labels: str
 ) -> tuple[NamedFile, ...]:
-    """MNIST's file names, which its relatives keep. Sizes: header, then a byte a pixel or label."""
+    """Files under MNIST's names, which its relatives share. Sizes: header, then a byte per value."""
     return (
         NamedFile("x_train", "train-images-idx3-ubyte", train_images, 16 + 60_000 * 28 * 28),
         NamedFile("y_train", "train-labels-idx1-ubyte", train_labels, 8 + 60_000),
@@ -127,91 +127,61 @@ _FASHION_MNIST = NamedDataset(
 )
 
 CATALOGUE = {dataset.name: dataset for dataset in (_MNIST, _FASHION_MNIST)}
-"""The named datasets that come as files. `digits` is not here: it lives inside scikit-learn."""
-
-
-def places(data_dir: Path | None) -> list[tuple[str, Path]]:
-    """The folders in which users keep data, in the order of search, each with what named it."""
-    named = [("data_dir", data_dir), ("DROPSTUDY_DATA", os.environ.get("DROPSTUDY_DATA") or None)]
-    return [(who, at_home(folder)) for who, folder in named if folder is not None]
-
-
-def found_in(dataset: NamedDataset, folder: Path) -> Path | None:
-    """Folder of the dataset's files within a data folder: in a folder of the dataset's name, or at the top.
-
-    Returns:
-        The first of the two that holds any of the files, or None.
-    """
-    named = [
-        path for path in _entries(folder) if _letters(path.name) == _letters(dataset.name) and path.is_dir()
-    ]
-    named.sort(key=lambda path: path.name != dataset.name)
-    for candidate in (*named, folder):
-        if any(stored_as(file, candidate) for file in dataset.files):
-            return candidate
-    return None
+"""The named datasets that are files. `digits` is not here: it is part of scikit-learn."""
 
 
 def stored_as(file: NamedFile, folder: Path) -> list[Path]:
-    """The paths at which a file lies in a folder, unpacked or packed, its published name first; a dead link counts.
+    """List the paths of a file in a folder, unpacked or packed, its published name first; dead links count.
 
-    Names differ with whoever packed it: `train-images.idx3-ubyte`, capital letters, `.IDX` at the end.
+    Names vary: `train-images.idx3-ubyte`, capital letters, `.IDX` at the end.
     """
     stem = re.escape(file.name.partition("-idx")[0])
     form = re.compile(rf"{stem}([-._]idx\d?)?([-._]ubyte)?([-._]idx)?(\.gz)?", re.IGNORECASE)
     found = [
         path
-        for path in _entries(folder)
+        for path in entries(folder)
         if form.fullmatch(path.name) and (path.is_file() or (path.is_symlink() and not path.exists()))
     ]
     return sorted(found, key=lambda path: (path.name != file.name, path.name != f"{file.name}.gz", path.name))
 
 
-def _entries(folder: Path) -> list[Path]:
+def entries(folder: Path) -> list[Path]:
+    """List a folder's content, sorted; nothing where it cannot be read."""
     try:
         return sorted(folder.iterdir())
     except OSError:  # not there, no folder, or closed
         return []
 
 
-def _letters(name: str) -> str:
-    return re.sub("[^a-z]", "", name.lower())
-
-
 def read_named(file: NamedFile, path: Path) -> NDArray[np.uint8]:
-    """Read a file of a named dataset, packed or not, and make sure that it is that file.
-
-    Returns:
-        (n, 28, 28) pixels or (n,) labels.
+    """Read a file of a named dataset, packed or not, and check that it is that file.
 
     Raises:
         DataError: it is damaged, or another file.
     """
-
-    def accept(shape: tuple[int, ...]) -> None:
-        size = 4 + 4 * len(shape) + prod(shape)
-        if size != file.size:
-            raise DataError(
-                str(path),
-                expected=f"{file.name}, of {file.size:,} bytes once unpacked",
-                received=f"a file of {size:,}, as its header says",
-                next_step="Replace it by the published file, or remove it and let dropstudy fetch that.",
-            )
-
-    array = read_idx(path, accept)
+    stored = open_idx(path)
+    size = 4 + 4 * len(stored.shape) + prod(stored.shape)
+    if size != file.size:
+        raise DataError(
+            str(path),
+            expected=f"{file.name}, of {file.size:,} bytes once unpacked",
+            received=f"a file of {size:,}, as its header says",
+            next_step=_REPLACE,
+        )
+    array = stored.read()
     found = idx_sha256(array)
     if found != file.sha256:
         raise DataError(
             str(path),
             expected=f"content with SHA-256 {file.sha256} once unpacked",
             received=f"content with SHA-256 {found}{_known_as(found)}",
-            next_step="Replace it by the published file, or remove it and let dropstudy fetch that.",
+            next_step=_REPLACE,
         )
     return array
 
 
 def _known_as(sha256: str) -> str:
-    """Say whose content it is where we know it: the named datasets share their file names."""
+    """Name the file and dataset with this digest, if any: named datasets share their file names."""
     owners = (
         f", which is {file.name} of {dataset.name}"
         for dataset in CATALOGUE.values()

@@ -1,111 +1,29 @@
-"""Checks that every file and every set of examples must pass before a study uses it.
-
-First the helpers with which the readers open and unpack files within bounds, then `make_dataset`, the one
-door through which examples enter: whatever source they come from, they leave it checked and in one form.
-"""
+"""Checks and digest of a dataset: examples of every source pass through `make_dataset`."""
 
 from __future__ import annotations
 
 import hashlib
 import math
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dropstudy.core.types import Dataset
-from dropstudy.data.units import convert, profile_of
+from dropstudy.data.formats.npy import NUMERIC_KINDS
+from dropstudy.data.units import conversion, profile_of
 from dropstudy.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
     from dropstudy.core.profile import DataProfile
+    from dropstudy.data.source import Scale
 
-__all__ = ["damage_named", "make_dataset", "numbers", "open_file", "read_at_most", "unpack_limit"]
+__all__ = ["check_count", "make_dataset", "numbers"]
 
-MAX_CLASSES = 65_536  # predicted labels are kept as uint16
-NUMERIC_KINDS = "buif"  # numpy's letters for boolean, unsigned, signed and floating
-
-_CHUNK = 1 << 20
-_DEFLATE_RATIO = 1032  # no deflate stream unpacks to more than this times its size: zlib.net/zlib_tech.html
-_UNPACKED_CAP = 4 << 30  # 4 GiB: beyond any data that suits this package, below what stops a machine
-
-
-def open_file(path: Path, kind: str) -> BinaryIO:
-    """Open a file for reading; the caller closes it.
-
-    Args:
-        path: the file.
-        kind: what was hoped for, for the error: `"an IDX file"`.
-
-    Raises:
-        DataError: there is no such file, it is a folder or a device, or it may not be read.
-    """
-    try:
-        there = path.is_file()
-    except OSError as error:  # a name that is too long, a folder that may not be looked into
-        raise DataError(
-            str(path), expected=kind, received=error.strerror or "an error", next_step="Check the path."
-        ) from error
-    if not there:
-        received = "something else, for instance a folder" if path.exists() else "no such file"
-        if path.is_symlink() and not path.exists():
-            received = f"a link to {path.readlink()}, where there is no such file"
-        raise DataError(str(path), expected=kind, received=received, next_step="Check the path.")
-    try:
-        return path.open("rb")
-    except OSError as error:
-        received = f"a file that cannot be opened ({error.strerror})"
-        raise DataError(
-            str(path), expected=kind, received=received, next_step="Check who may read it."
-        ) from error
-
-
-@contextmanager
-def damage_named(subject: str, kind: str) -> Iterator[None]:
-    """Turn whatever a library raises at a damaged file into an error that names the file.
-
-    Numpy, zipfile, zlib and Pillow raise a dozen kinds of error at bytes they do not like. Put hardly more
-    than their calls inside: a fault of ours must not be taken for one of the file.
-
-    Raises:
-        DataError: in place of any exception but a DataError, which passes as it is.
-    """
-    try:
-        yield
-    except DataError:
-        raise
-    except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise DataError(
-            subject,
-            expected=kind,
-            received=f"a damaged file or one of another kind ({reason})",
-            next_step="Get or write the file again.",
-        ) from error
-
-
-def unpack_limit(packed: int) -> int:
-    """Return the most bytes that `packed` deflated bytes may claim to unpack to."""
-    return min(packed * _DEFLATE_RATIO, _UNPACKED_CAP)
-
-
-def read_at_most(stream: BinaryIO, limit: int) -> bytearray:
-    """Read up to `limit` bytes, piece by piece.
-
-    Memory grows with what the stream really holds, not with what a header promised.
-    """
-    content = bytearray()
-    while len(content) < limit:
-        chunk = stream.read(min(_CHUNK, limit - len(content)))
-        if not chunk:
-            break
-        content += chunk
-    return content
+_MAX_CLASSES = 65_536  # predicted labels are stored as uint16
 
 
 def make_dataset(
@@ -116,16 +34,15 @@ def make_dataset(
     x_test: ArrayLike,
     y_test: ArrayLike,
     classes: Sequence[str] | None = None,
-    scale: float | Literal["auto"] = "auto",
+    scale: Scale = "auto",
     source: str,
-    fallback: bool = False,
 ) -> Dataset:
-    """Check examples and labels and bring them into the one form that studies use.
+    """Check examples and labels and convert them to the one form that studies use.
 
     Args:
-        name: what the dataset is called.
-        x_train: training examples, (n, *input_shape). What holds whole numbers from 0 to 255 becomes uint8, whatever
-            its type was, so that the same numbers are the same data; everything else becomes float32.
+        name: of the dataset.
+        x_train: training examples, (n, *input_shape). Whole numbers from 0 to 255 become uint8, whatever their type
+            was, so that the same numbers are the same data; everything else becomes float32.
         y_train: labels from 0 to c - 1: integers of shape (n,) or (n, 1), or one-hot rows (n, c), as Keras
             users have them.
         x_test: test examples, (m, *input_shape), in the units of x_train.
@@ -134,10 +51,9 @@ def make_dataset(
             training labels (or one-hot columns) show.
         scale: the network sees `x / scale`; `auto` finds it from the values of x_train.
         source: where the arrays came from, for people: a file, a folder, a library. Errors name it.
-        fallback: true where these examples stand in for MNIST.
 
     Raises:
-        DataError: something about the arrays would spoil a study. It names the array and the place.
+        DataError: a study cannot use the arrays. It names the array and the place.
     """
     train = _examples(x_train, "x_train", source)
     test = _examples(x_test, "x_test", source)
@@ -158,10 +74,10 @@ def make_dataset(
 
     train_labels, columns = _as_integers(y_train, "y_train", source)
     test_labels, _ = _as_integers(y_test, "y_test", source)
-    _check_count(train, train_labels, "train", source)
-    _check_count(test, test_labels, "test", source)
+    check_count(train.shape, train_labels.shape, "train", source)
+    check_count(test.shape, test_labels.shape, "test", source)
 
-    y_train_int64 = _within(train_labels, len(classes or ()) or MAX_CLASSES, "y_train", source)
+    y_train_int64 = _within(train_labels, len(classes or ()) or _MAX_CLASSES, "y_train", source)
     names = tuple(classes or map(str, range(columns or int(y_train_int64.max()) + 1)))
     _check_classes(y_train_int64, names, source)
     y_test_int64 = _within(test_labels, len(names), "y_test", source)
@@ -178,7 +94,6 @@ def make_dataset(
         source=source,
         profile=profile,
         notes=notes,
-        fallback=fallback,
     )
 
 
@@ -234,7 +149,7 @@ def _check_shapes(train: NDArray[Any], test: NDArray[Any], source: str) -> None:
 def _check_units(profile: DataProfile, test: NDArray[Any], source: str) -> None:
     """Refuse test examples in other units: training would go well, and every number about the test set be wrong."""
     advice = "Give both sets the same units: multiply or divide one of them, and save the file again."
-    factor, _ = convert(profile, test, subject=f"x_test of {source}", settle=advice)
+    factor, _ = conversion(profile, test, subject=f"x_test of {source}", next_step=advice)
     if factor != 1:
         raise DataError(
             f"x_test of {source}",
@@ -282,12 +197,23 @@ def _from_one_hot(rows: NDArray[Any], array: str, subject: str) -> NDArray[Any]:
     return labels
 
 
-def _check_count(x: NDArray[Any], y: NDArray[Any], part: str, source: str) -> None:
-    if len(x) != len(y):
+def check_count(x_shape: tuple[int, ...], y_shape: tuple[int, ...], part: str, source: str) -> None:
+    """Refuse examples and labels that differ in number, by their shapes.
+
+    Args:
+        x_shape: of the examples.
+        y_shape: of their labels.
+        part: `train` or `test`.
+        source: where the arrays came from.
+
+    Raises:
+        DataError: they differ.
+    """
+    if x_shape and y_shape and x_shape[0] != y_shape[0]:
         raise DataError(
             f"y_{part} of {source}",
-            expected=f"{len(x):,} labels, one for each example of x_{part}",
-            received=f"{len(y):,} labels",
+            expected=f"{x_shape[0]:,} labels, one for each example of x_{part}",
+            received=f"{y_shape[0]:,} labels",
             next_step="Check that examples and labels belong together.",
         )
 
@@ -350,7 +276,7 @@ def _check_scale(scale: float, source: str) -> float:
 def _numeric(values: ArrayLike, subject: str, expected: str) -> NDArray[Any]:
     try:
         array = np.asarray(values)
-    except ValueError:  # numpy's word for lists within which lengths differ
+    except ValueError:  # lists of different lengths
         received = "lists of different lengths"
     else:
         if array.dtype.kind in NUMERIC_KINDS:

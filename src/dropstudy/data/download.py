@@ -1,15 +1,15 @@
-"""Files from public mirrors: asked in turn, and believed only where the content is right.
+"""Downloads from public mirrors, asked in turn; only files with the right content are kept.
 
-Slow to import (pooch, requests, tqdm), so it is imported only where something must be fetched.
+Slow to import (requests, tqdm), so it is imported only where something must be fetched.
 """
 
 from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-import pooch
 import requests
 from filelock import FileLock
 from tqdm import tqdm
@@ -23,28 +23,16 @@ if TYPE_CHECKING:
 
     from dropstudy.data.catalogue import NamedFile
 
-__all__ = ["TIMEOUT", "fetch", "fetch_all"]
+__all__ = ["fetch_all"]
 
-TIMEOUT = (4.0, 20.0)
-"""Seconds until a mirror must have answered, and seconds that it may then stay silent."""
+_TIMEOUT = (4.0, 20.0)
+"""Seconds until a mirror must have answered, and seconds without data after that."""
 
 _CHUNK = 1 << 16
 
 
 class _RefusedError(Exception):
-    """One mirror cannot give one file; says why, in words for the user."""
-
-
-def fetch(
-    file: NamedFile,
-    folder: Path,
-    *,
-    mirrors: Sequence[str],
-    timeout: tuple[float, float] = TIMEOUT,
-    progress: bool = True,
-) -> Path:
-    """Fetch one file, as `fetch_all` fetches several."""
-    return fetch_all((file,), folder, mirrors=mirrors, timeout=timeout, progress=progress)[0]
+    """One mirror cannot give one file; the message says why."""
 
 
 def fetch_all(
@@ -52,27 +40,27 @@ def fetch_all(
     folder: Path,
     *,
     mirrors: Sequence[str],
-    timeout: tuple[float, float] = TIMEOUT,
+    timeout: tuple[float, float] = _TIMEOUT,
     progress: bool = True,
 ) -> list[Path]:
-    """Make sure that a folder holds these files, fetching those that are missing or damaged.
+    """Fetch the files that a folder lacks, or holds damaged.
 
-    A file appears under its name only once its unpacked content has been found right. Several processes may
-    call this at once: one fetches, the others wait and find the files.
+    A file gets its name once its unpacked content is verified. Several processes may call this at once: one fetches,
+    the others wait and find the files.
 
     Args:
-        files: what is wanted.
-        folder: where to keep it; made if it is not there.
+        files: the files.
+        folder: theirs; made if it does not exist.
         mirrors: addresses to which `<name>.gz` is added, asked in this order. One that does not answer is
-            left out for all files; one that gave a file is asked first for the next.
-        timeout: seconds until a mirror must have answered, and seconds that it may then stay silent.
+            skipped for all files; one that gave a file is asked first for the next.
+        timeout: seconds until a mirror must have answered, and seconds without data after that.
         progress: show a bar for each file, where standard error is a terminal.
 
     Returns:
         The path of each file, packed as the mirror packs it, or as somebody put it there by hand.
 
     Raises:
-        DataUnavailable: no mirror gave a file. Says what each answered, and where to put the files by hand.
+        DataUnavailable: no mirror gave a file. Lists the answer of each, and where to put the files by hand.
         DataError: no room, or no right to write.
     """
     try:
@@ -94,11 +82,9 @@ def fetch_all(
 
 def _intact(file: NamedFile, folder: Path) -> Path | None:
     for path in stored_as(file, folder):
-        try:
+        with suppress(DataError):
             read_named(file, path)
-        except DataError:
-            continue
-        return path
+            return path
     return None
 
 
@@ -132,10 +118,10 @@ def _address(mirror: str, file: NamedFile) -> str:
 
 
 def _silent(urls: Sequence[str], seconds: float) -> dict[str, str]:
-    """Ask all mirrors at once for a sign of life, whatever it says, and return why some gave none.
+    """Ask all mirrors at once for an answer of any kind; return the reasons of those that gave none.
 
-    Without this a machine without network would wait for each mirror in turn, and for name resolution
-    there is no time-out at all: hence threads, which are left behind when time is up.
+    Without this, a machine without network would wait for each mirror in turn. Name resolution has no timeout at all:
+    hence threads, which are abandoned when time is up.
     """
     answers: dict[str, str] = {}
 
@@ -143,7 +129,7 @@ def _silent(urls: Sequence[str], seconds: float) -> dict[str, str]:
         try:
             requests.head(url, timeout=seconds, allow_redirects=False).close()
         except requests.RequestException as error:
-            answers[url] = _in_words(error, (seconds, seconds))
+            answers[url] = _explain(error, (seconds, seconds))
         else:
             answers[url] = ""
 
@@ -160,56 +146,45 @@ def _silent(urls: Sequence[str], seconds: float) -> dict[str, str]:
 def _download(
     file: NamedFile, url: str, folder: Path, timeout: tuple[float, float], *, progress: bool
 ) -> None:
-    """Fetch beside the final place, look at the content, then rename. The caller holds the folder's lock."""
-    part = folder / f".{file.name}.part"  # one that a killed process left is written over
-    meter = _Meter(file, shown=progress)
-    # Packed is what we want; a server that packs it once more on the way would spoil the count of bytes.
-    headers = {"Accept-Encoding": "identity"}
-    download = pooch.HTTPDownloader(progressbar=meter, chunk_size=_CHUNK, timeout=timeout, headers=headers)
+    """Fetch to a temporary name, check the content, then rename. The caller holds the folder's lock."""
+    part = folder / f".{file.name}.part"  # one that a killed process left is overwritten
     try:
-        download(url, str(part), None)
+        # A server that packs the file once more on the way would change the count of bytes.
+        with requests.get(
+            url, stream=True, timeout=timeout, headers={"Accept-Encoding": "identity"}
+        ) as response:
+            response.raise_for_status()
+            _save(response, part, file, progress=progress)
         read_named(file, part)
         part.replace(folder / f"{file.name}.gz")
     except DataError as error:
         raise _RefusedError(f"a wrong or damaged file ({error.received})") from error
     except (requests.RequestException, ValueError) as error:
-        raise _RefusedError(_in_words(error, timeout)) from error
+        raise _RefusedError(_explain(error, timeout)) from error
     finally:
-        meter.close()
         part.unlink(missing_ok=True)
 
 
-class _Meter:
-    """Progress callback for pooch: draws the bar, and stops a mirror that sends more than the file.
-
-    The names are pooch's: https://www.fatiando.org/pooch/latest/progressbars.html.
-    """
-
-    def __init__(self, file: NamedFile, *, shown: bool) -> None:
-        self.total = 0
-        self._received = 0
-        # gzip adds less than a chunk to what it cannot shrink; pooch counts the last chunk as a whole one.
-        self._most = file.size + 2 * _CHUNK
-        # tqdm takes None as "only on a terminal".
-        self._bar = tqdm(desc=file.name, unit="B", unit_scale=True, disable=None if shown else True)
-
-    def update(self, count: int) -> None:
-        self._received += count
-        if self._received > self._most:
-            raise _RefusedError("more bytes than the file has")
-        self._bar.total = self.total
-        self._bar.update(count)
-
-    def reset(self) -> None:
-        self._received = 0
-        self._bar.reset()
-
-    def close(self) -> None:
-        self._bar.close()
+def _save(response: requests.Response, part: Path, file: NamedFile, *, progress: bool) -> None:
+    """Write an answer to a file, with a progress bar; stop a mirror that sends more than the file."""
+    most = file.size + _CHUNK  # gzip adds less than a chunk to what it cannot shrink
+    total = int(response.headers.get("Content-Length", 0))
+    # tqdm takes None as "only on a terminal".
+    with (
+        part.open("wb") as out,
+        tqdm(
+            desc=file.name, total=total, unit="B", unit_scale=True, disable=None if progress else True
+        ) as bar,
+    ):
+        for chunk in response.iter_content(_CHUNK):
+            out.write(chunk)
+            bar.update(len(chunk))
+            if out.tell() > most:
+                raise _RefusedError("more bytes than the file has")
 
 
-def _in_words(error: Exception, timeout: tuple[float, float]) -> str:
-    """Say what went wrong on the way, without the inner life of three libraries."""
+def _explain(error: Exception, timeout: tuple[float, float]) -> str:
+    """Explain a failed transfer in a few words, without the internals of three libraries."""
     text = repr(error)
     if isinstance(error, requests.HTTPError) and error.response is not None:
         return f"HTTP {error.response.status_code} {error.response.reason}"

@@ -1,4 +1,4 @@
-"""Examples without labels, for `dropstudy predict DIR INPUT`: images, folders of images, arrays."""
+"""Examples without labels, for `dropstudy predict`: images, folders of images, arrays."""
 
 from __future__ import annotations
 
@@ -8,28 +8,33 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dropstudy.data.dataset import damage_named, numbers, open_file
-from dropstudy.data.images import BYTE, read_images
-from dropstudy.data.sources.idx import read_idx
-from dropstudy.data.sources.npz import npz_keys, read_npy, read_npz
-from dropstudy.data.units import as_images, border, convert
+from dropstudy.core.text import counted
+from dropstudy.data.dataset import numbers
+from dropstudy.data.formats.files import open_file, reporting_damage
+from dropstudy.data.formats.idx import open_idx
+from dropstudy.data.formats.npy import npz_names, open_npy, open_npz
+from dropstudy.data.formats.png import BYTE, read_images
+from dropstudy.data.images import as_images, border
+from dropstudy.data.units import conversion
 from dropstudy.errors import DataError, InvalidArgument
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from dropstudy.core.profile import DataProfile
+    from dropstudy.data.formats.files import StoredArray
 
 __all__ = ["Examples", "read_examples"]
 
 _PNG, _NPY, _ZIP, _GZIP, _IDX = b"\x89PNG", b"\x93NUMPY", b"PK", b"\x1f\x8b", b"\0\0"
-_NPZ_KEYS = ("x", "x_test")
-_MOST_BYTES = 1 << 29  # of examples as float32, in one file: several times as much is needed to classify them
-_CLEAR = 0.5  # share of the border from which on training data have a background
-_SETTLE = "Say with --scale S that the network is to see INPUT / S, or give it the training data's units."
+_NPZ_NAMES = ("x", "x_test")
+_MOST_BYTES = 1 << 29  # of examples as float32, in one file; classifying them takes several times as much
+_CLEAR = 0.5  # share of the border that one value must have to count as the background
+_SET_SCALE = (
+    "Set --scale S, so that the network sees INPUT / S, or convert the file to the training data's units."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +44,7 @@ class Examples:
     Args:
         x: (n, *input_shape), uint8 or float32, in the units of the training data: the network sees `x / scale`.
         names: one per example, for people: `seven.png`, `digits.npy[3]`.
-        notes: what was done to them, and what looks wrong, a sentence each.
+        notes: conversions, and warnings of what looks wrong, a sentence each.
     """
 
     x: NDArray[np.generic]
@@ -52,25 +57,25 @@ def read_examples(
 ) -> Examples:
     """Read examples from a PNG image, a folder of them (by name), or an `.npy`, `.npz` or IDX file.
 
-    A file's first bytes say what it is, its name does not matter. In a folder the files named `*.png` are
-    read, others left alone. An `.npz` gives the array `x`, else `x_test`, else its only one.
+    A file's first bytes identify it, not its name. Of a folder the files named `*.png` are read. Of an `.npz` the
+    array `x` is read, else `x_test`, else its only one.
 
     Units:
-        An image's black is 0 and its white is that of the training data. Arrays are held against the range of the
+        An image's black is 0 and its white is that of the training data. Arrays are compared with the range of the
         training data: pixels from 0 to 255, 0 to 1 and other ranges of pixels are converted to it, with a note.
 
     Args:
         path: the file or folder.
         profile: of the data on which the network was trained.
-        scale: the network is to see the file's numbers divided by this; found from the values where it is None.
-        invert: turn light into dark first.
+        scale: the network sees the file's numbers divided by this; found from the values where it is None.
+        invert: swap light and dark first.
 
     Returns:
         One or more examples. Arrays may be (n, *input_shape), flat (n, d), or one example without the n.
 
     Raises:
-        InvalidArgument: `scale` is no number above 0, or `invert` is asked for where no value is white.
-        DataError: nothing readable there, another shape, numbers far outside the range of the training data or too
+        InvalidArgument: `scale` is no number above 0, or `invert` is set where no value is white.
+        DataError: nothing readable, another shape, numbers far outside the range of the training data or
             ambiguous, more examples than can be used at once, NaN or infinity. It names the file.
     """
     if scale is not None and not 0 < scale < np.inf:
@@ -89,16 +94,16 @@ def read_examples(
             raise _no_white(path, profile)
         factor = profile.white / BYTE if scale is None and profile.white else profile.scale / (scale or 1.0)
         names = tuple(image.name for image in images)
-        return _looked_at(_times(pixels, factor), names, notes, profile)
+        return _with_warnings(_times(pixels, factor), names, notes, profile)
     return _from_array(path, profile, scale, invert=invert)
 
 
 def _images_in(path: Path) -> list[Path] | None:
-    """The images that a path leads to; None for a file of another kind."""
+    """List the images of a path; None for a file of another kind."""
     if not path.is_dir():
         with open_file(path, "an image, a folder of images, an .npy, .npz or IDX file") as file:
             return [path] if file.read(len(_PNG)) == _PNG else None
-    with damage_named(str(path), "a folder of PNG images"):
+    with reporting_damage(str(path), "a folder of PNG images"):
         files = sorted(file for file in path.iterdir() if file.suffix.lower() == ".png")
     if not files:
         raise DataError(
@@ -115,86 +120,93 @@ def _no_white(path: Path, profile: DataProfile) -> DataError:
         str(path),
         expected=f"numbers from {profile.low:g} to {profile.high:g}, as the training data hold",
         received="an image, whose black and white have no place there",
-        next_step="Give the numbers as an .npy file, or say with --scale what its 0 to 255 are divided by.",
+        next_step="Give the numbers as an .npy file, or set with --scale what its 0 to 255 are divided by.",
     )
 
 
 def _from_array(path: Path, profile: DataProfile, scale: float | None, *, invert: bool) -> Examples:
-    shape: tuple[int, ...] = ()
-
-    def accept(stored: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-        nonlocal shape
-        shape = _batch_shape(stored, profile.shape, path)
-        needed = prod(shape) * max(dtype.itemsize, 4)
-        if needed > _MOST_BYTES:
-            raise DataError(
-                str(path),
-                expected=f"at most {_MOST_BYTES:,} bytes of examples at once",
-                received=f"{shape[0]:,} examples, {needed:,} bytes",
-                next_step="Split the file.",
-            )
-
-    values = _read_array(path, accept)
-    x = numbers(values, array=path.name, subject=str(path)).reshape(shape)
+    stored = _open_array(path)
+    shape = _batch_shape(stored.shape, profile.shape, path)
+    needed = prod(shape) * max(stored.dtype.itemsize, 4)
+    if needed > _MOST_BYTES:
+        raise DataError(
+            str(path),
+            expected=f"at most {_MOST_BYTES:,} bytes of examples at once",
+            received=f"{shape[0]:,} examples, {needed:,} bytes",
+            next_step="Split the file.",
+        )
+    x = numbers(stored.read(), array=path.name, subject=str(path)).reshape(shape)
     notes: list[str] = []
     if scale is None:
-        factor, notes = convert(
-            profile, x, boolean=values.dtype.kind == "b", subject=str(path), settle=_SETTLE
-        )
+        boolean = stored.dtype.kind == "b"
+        factor, notes = conversion(profile, x, boolean=boolean, subject=str(path), next_step=_SET_SCALE)
     else:
         factor = profile.scale / scale
     x = _times(x, factor)
     if invert and profile.white is not None:
         x = (np.float32(profile.white) - x.astype(np.float32)).astype(np.float32)
-    return _looked_at(x, tuple(f"{path.name}[{i}]" for i in range(len(x))), notes, profile)
+    return _with_warnings(x, tuple(f"{path.name}[{i}]" for i in range(len(x))), notes, profile)
 
 
 def _times(x: NDArray[Any], factor: float) -> NDArray[Any]:
     return x if factor == 1 else x.astype(np.float32) * np.float32(factor)
 
 
-def _looked_at(x: NDArray[Any], names: tuple[str, ...], notes: list[str], profile: DataProfile) -> Examples:
-    """The examples, with a note on those of one value only, and on those that are the negative of the training data."""
+def _with_warnings(
+    x: NDArray[Any], names: tuple[str, ...], notes: list[str], profile: DataProfile
+) -> Examples:
+    """The examples, with notes on those of one value only and on those inverted against the training data."""
     notes = list(notes)
     flat = x.reshape(len(x), -1)
-    empty = flat.min(axis=1) == flat.max(axis=1)
-    if flat.shape[1] > 1 and empty.any():
-        first = int(empty.argmax())
+    constant = flat.min(axis=1) == flat.max(axis=1)
+    if flat.shape[1] > 1 and constant.any():
+        first = int(constant.argmax())
         notes.append(
-            f"{_some(empty, 'hold')} one value only, the first {names[first]} ({flat[first, 0]:g}): nothing can be "
-            "seen there. Where the picture is dark ink on transparent ground, try --invert."
+            f"{_count_with_verb(constant, 'hold')} one value only, the first {names[first]} ({flat[first, 0]:g}): "
+            "nothing can be recognised. If the picture is dark ink on a transparent background, try --invert."
         )
-    images, white = as_images(x), profile.white
-    if images is not None and white is not None and profile.background is not None:
-        other_end = white - profile.background
-        clear = (profile.background_share or 0) >= _CLEAR and abs(other_end - profile.background) > white / 2
-        grounds = np.median(border(images).astype(np.float32), axis=1)
-        negative = (np.abs(grounds - other_end) < white / 4) & ~empty
-        if clear and negative.any():
-            tone, ours = ("light", "dark") if profile.background < other_end else ("dark", "light")
-            notes.append(
-                f"{_some(negative, 'show')} a {tone} background, the training data a {ours} one: add --invert "
-                "if light and dark are the other way round."
-            )
+    inverted = _inverted(x, profile) & ~constant
+    if inverted.any():
+        tone, ours = (
+            ("dark", "light") if 2 * (profile.background or 0) > (profile.white or 0) else ("light", "dark")
+        )
+        notes.append(
+            f"{_count_with_verb(inverted, 'show')} a {tone} background, the training data a {ours} one: add --invert "
+            "if light and dark are swapped."
+        )
     return Examples(x, names, tuple(notes))
 
 
-def _some(which: NDArray[np.bool_], verb: str) -> str:
+def _inverted(x: NDArray[Any], profile: DataProfile) -> NDArray[np.bool_]:
+    """Mask of the images whose background is the other end of the scale than that of the training data."""
+    images, white, background = as_images(x), profile.white, profile.background
+    none = np.zeros(len(x), bool)
+    if images is None or white is None or background is None or (profile.background_share or 0) < _CLEAR:
+        return none
+    other_end = white - background
+    if abs(other_end - background) <= white / 2:
+        return none
+    middles = np.median(border(images).astype(np.float32), axis=1)
+    inverted: NDArray[np.bool_] = np.abs(middles - other_end) < white / 4
+    return inverted
+
+
+def _count_with_verb(which: NDArray[np.bool_], verb: str) -> str:
     """Count of examples with a verb: "1 of 60 examples holds"."""
     count = int(np.count_nonzero(which))
-    return f"{count:,} of {len(which):,} example{'s' * (len(which) != 1)} {verb}{'s' * (count == 1)}"
+    return f"{count:,} of {counted(len(which), 'example')} {verb}{'s' * (count == 1)}"
 
 
-def _read_array(path: Path, accept: Callable[[tuple[int, ...], np.dtype[Any]], None]) -> NDArray[Any]:
+def _open_array(path: Path) -> StoredArray:
     with open_file(path, "an image, a folder of images, an .npy, .npz or IDX file") as file:
         start = file.read(8)
     if start.startswith(_NPY):
-        return read_npy(path, accept)
+        return open_npy(path)
     if start.startswith(_ZIP):
-        key = _npz_key(path)
-        return read_npz(path, [key], lambda headers: accept(*headers[key]))[key]
+        name = _npz_name(path)
+        return open_npz(path, [name])[name]
     if start.startswith((_GZIP, _IDX)):
-        return read_idx(path, lambda shape: accept(shape, np.dtype(np.uint8)))
+        return open_idx(path)
     raise DataError(
         str(path),
         expected="a PNG image, an .npy, .npz or IDX file",
@@ -203,17 +215,15 @@ def _read_array(path: Path, accept: Callable[[tuple[int, ...], np.dtype[Any]], N
     )
 
 
-def _npz_key(path: Path) -> str:
-    keys = npz_keys(path)
-    for key in _NPZ_KEYS:
-        if key in keys:
-            return key
-    if len(keys) == 1:
-        return keys[0]
+def _npz_name(path: Path) -> str:
+    names = npz_names(path)
+    for name in (*_NPZ_NAMES, *names[: len(names) == 1]):
+        if name in names:
+            return name
     raise DataError(
         str(path),
         expected="an array named x or x_test, or one array only",
-        received=f"arrays named {', '.join(keys)}" if keys else "no array",
+        received=f"arrays named {', '.join(names)}" if names else "no array",
         next_step="Write the examples with numpy.savez(file, x=...).",
     )
 

@@ -1,134 +1,63 @@
-"""PNG images as examples: laid on the background of the training data, in its size and in its units."""
+"""Examples as images: which arrays are images, what surrounds them, and how to show one."""
 
 from __future__ import annotations
 
-import warnings
-from typing import TYPE_CHECKING, NamedTuple
+from math import isqrt
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image, ImageChops, ImageOps
-
-from dropstudy.data.dataset import damage_named, open_file
-from dropstudy.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from dropstudy.core.profile import DataProfile
+__all__ = ["FLAT_IMAGE", "as_images", "border", "image_shape", "square_shape", "visible"]
 
-__all__ = ["BYTE", "read_images"]
-
-BYTE = 255.0
-"""White in an image of 8 bits."""
-
-_IMAGE = "a PNG image"
-_EIGHT_BIT_MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA"}
-_MOST_PIXELS = 4096 * 4096  # 64 MB while it is laid on a background; no network here needs as many
+FLAT_IMAGE = 64
+"""Features from which on flat examples can be images; fewer are the columns of a table."""
 
 
-class _Read(NamedTuple):
-    pixels: NDArray[np.uint8]
-    transparent: bool
-    resized: bool
+def image_shape(input_shape: Sequence[int]) -> tuple[int, int, int] | None:
+    """Return rows, columns and channels where examples of this shape are images, else None."""
+    match tuple(input_shape):
+        case (rows, columns):
+            return rows, columns, 1
+        case (rows, columns, 1 | 3 as channels):
+            return rows, columns, channels
+    return None
 
 
-def read_images(
-    paths: Sequence[Path], profile: DataProfile, *, invert: bool
-) -> tuple[NDArray[np.uint8], list[str]]:
-    """Read images into (n, *input_shape), 0 to 255, and say what had to be done to them.
+def square_shape(input_shape: Sequence[int]) -> tuple[int, int, int] | None:
+    """Return the shape of square grey images where flat examples can be such, else None."""
+    match tuple(input_shape):
+        case (features,) if isqrt(features) ** 2 == features:
+            return isqrt(features), isqrt(features), 1
+    return None
 
-    Colour becomes grey as Pillow does it (ITU-R 601-2 luma), but for networks that take (height, width, 3). What is
-    transparent is laid on the background of the training data. Other sizes are resized, their ratio kept, and filled
-    up with that background.
 
-    Raises:
-        DataError: an image cannot be read, is very large, or the network takes no images.
+def as_images(x: NDArray[Any]) -> NDArray[Any] | None:
+    """Return examples as images, (n, rows, columns, channels), or None where they are none."""
+    shape = image_shape(x.shape[1:]) or (square_shape(x.shape[1:]) if x[0].size >= FLAT_IMAGE else None)
+    return None if shape is None else x.reshape(len(x), *shape)
+
+
+def border(images: NDArray[Any]) -> NDArray[Any]:
+    """Return the values along the border of images (n, rows, columns, channels), (n, values)."""
+    edges = (images[:, 0], images[:, -1], images[:, 1:-1, 0], images[:, 1:-1, -1])
+    return np.concatenate([edge.reshape(len(images), -1) for edge in edges], axis=1)
+
+
+def visible(x: NDArray[np.generic], scale: float) -> NDArray[np.uint8]:
+    """Return an image with values from 0 to 255, as image files hold them.
+
+    Args:
+        x: (rows, columns) or (rows, columns, 1 or 3), from 0 to `scale`.
+        scale: the brightest value.
+
+    Returns:
+        (rows, columns) in shades of grey, or (rows, columns, 3).
     """
-    grey = 0
-    if profile.background is not None and profile.white is not None:
-        grey = round(min(max(profile.background / profile.white, 0.0), 1.0) * BYTE)
-    read = [_read_image(path, profile.shape, grey, invert=invert) for path in paths]
-    notes = []
-    if transparent := sum(image.transparent for image in read):
-        notes.append(
-            f"{_of(transparent, read)} transparent: laid on {grey} of 255, the training data's background."
-        )
-    if resized := sum(image.resized for image in read):
-        height, width = _size(profile.shape, paths[0])
-        notes.append(
-            f"{_of(resized, read)} of another size: resized to {width} wide and {height} high, ratio kept, "
-            f"filled up with {grey} of 255."
-        )
-    if inverted := len(read) * invert:
-        notes.append(f"{_of(inverted, read)} inverted.")
-    return np.stack([image.pixels for image in read]), notes
-
-
-def _of(count: int, read: Sequence[_Read]) -> str:
-    return (
-        f"{count:,} of {len(read):,} image{'' if len(read) == 1 else 's'} {'was' if count == 1 else 'were'}"
-    )
-
-
-def _read_image(path: Path, input_shape: tuple[int, ...], grey: int, *, invert: bool) -> _Read:
-    height, width = _size(input_shape, path)
-    mode = "RGB" if input_shape[2:] == (3,) else "L"
-    with (
-        open_file(path, _IMAGE) as file,
-        damage_named(str(path), _IMAGE),
-        warnings.catch_warnings(),
-    ):
-        # Pillow only warns of images of 90 to 180 million pixels; no network here takes one.
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        with Image.open(file, formats=["PNG"]) as image:
-            _check_image(image, path)  # by its header, before it is unpacked
-            transparent = image.has_transparency_data
-            if transparent:
-                ink = image.convert("RGBA")
-                alpha = ink.getchannel("A")
-                flat = ink.convert(mode)
-                flat = ImageChops.invert(flat) if invert else flat
-                ground = Image.new(mode, flat.size, (grey,) * 3 if mode == "RGB" else grey)
-                flat = Image.composite(flat, ground, alpha)
-            else:
-                flat = image.convert(mode)
-                flat = ImageChops.invert(flat) if invert else flat
-            resized = flat.size != (width, height)
-            if resized:
-                flat = ImageOps.pad(flat, (width, height), color=(grey,) * 3 if mode == "RGB" else grey)
-            return _Read(np.array(flat).reshape(input_shape), transparent, resized)
-
-
-def _check_image(image: Image.Image, path: Path) -> None:
-    if image.mode not in _EIGHT_BIT_MODES:
-        raise DataError(
-            str(path),
-            expected="an image with 8 bits per channel",
-            received=f"one of mode {image.mode}",
-            next_step="Save it with 8 bits: Pillow would cut brighter values off, not scale them.",
-        )
-    if image.width * image.height > _MOST_PIXELS:
-        raise DataError(
-            str(path),
-            expected=f"an image of at most {_MOST_PIXELS:,} pixels",
-            received=f"one {image.width} wide and {image.height} high",
-            next_step="Resize it to the size on which the network was trained.",
-        )
-
-
-def _size(input_shape: tuple[int, ...], path: Path) -> tuple[int, int]:
-    """Height and width of the images that a network takes; flat ones are taken for squares."""
-    match input_shape:
-        case (features,) if int(features**0.5) ** 2 == features:
-            return int(features**0.5), int(features**0.5)
-        case (rows, columns) | (rows, columns, 1 | 3):
-            return rows, columns
-    raise DataError(
-        str(path),
-        expected=f"examples of shape {input_shape}, which no image has",
-        received="an image",
-        next_step="Give the numbers as an .npy file.",
-    )
+    shares = np.clip(np.asarray(x, dtype=np.float64) / scale, 0, 1)
+    values: NDArray[np.uint8] = np.round(255 * shares).astype(np.uint8)
+    return values[..., 0] if values.shape[2:] == (1,) else values

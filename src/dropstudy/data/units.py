@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from dropstudy.core.profile import DataProfile
+from dropstudy.data.images import FLAT_IMAGE, as_images, border
 from dropstudy.errors import DataError
 
 if TYPE_CHECKING:
@@ -18,9 +19,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["as_images", "border", "convert", "profile_of"]
+__all__ = ["conversion", "profile_of"]
 
-_IMAGE_FEATURES = 64  # flat examples of fewer numbers are taken for a table's rows, and for no image
 _MOST_UNEVEN = 10  # a table has columns this many times smaller than its largest; an image has not
 _FAR = 10  # times larger or smaller than the training data: other units
 _DARK = 8  # an image this many times darker than white could as well be in other units
@@ -111,7 +111,7 @@ def profile_of(
 
 
 def _image_like(shape: tuple[int, ...]) -> bool:
-    return len(shape) > 1 or shape[0] >= _IMAGE_FEATURES
+    return len(shape) > 1 or shape[0] >= FLAT_IMAGE
 
 
 def _white(seen: _Values, shape: tuple[int, ...]) -> float | None:
@@ -152,24 +152,6 @@ def _range(low: float, high: float, *, whole: bool) -> str:
     return f"{'whole ' if whole else ''}numbers from {low:.6g} to {high:.6g}"
 
 
-def as_images(x: NDArray[Any]) -> NDArray[Any] | None:
-    """Examples as images, (n, rows, columns, channels); flat ones where they can be square, else None."""
-    match x.shape[1:]:
-        case (features,) if features >= _IMAGE_FEATURES and int(features**0.5) ** 2 == features:
-            return x.reshape(len(x), int(features**0.5), -1, 1)
-        case (rows, columns):
-            return x.reshape(len(x), rows, columns, 1)
-        case (_, _, 1 | 3):
-            return x
-    return None
-
-
-def border(images: NDArray[Any]) -> NDArray[Any]:
-    """The values along the border of images (n, rows, columns, channels), (n, values)."""
-    edges = (images[:, 0], images[:, -1], images[:, 1:-1, 0], images[:, 1:-1, -1])
-    return np.concatenate([edge.reshape(len(images), -1) for edge in edges], axis=1)
-
-
 def _background(x: NDArray[Any]) -> tuple[float | None, float | None]:
     """The most frequent value along the border, and its share; both None where examples are no images."""
     images = as_images(x[:: -(-len(x) // _SAMPLED)])
@@ -180,8 +162,8 @@ def _background(x: NDArray[Any]) -> tuple[float | None, float | None]:
     return float(values[most]), float(counts[most] / counts.sum())
 
 
-def convert(
-    profile: DataProfile, x: NDArray[Any], *, boolean: bool = False, subject: str, settle: str
+def conversion(
+    profile: DataProfile, x: NDArray[Any], *, boolean: bool = False, subject: str, next_step: str
 ) -> tuple[float, list[str]]:
     """The factor that brings examples to the units of the training data, and a word where it is not 1.
 
@@ -190,7 +172,7 @@ def convert(
         x: examples, (n, *input_shape), uint8 or float32.
         boolean: true where they were stored as True and False.
         subject: what to call them in errors: a file, or `x_test of data.npz`.
-        settle: what to do about what cannot be decided, a sentence.
+        next_step: advice for values in unclear units, a sentence.
 
     Raises:
         DataError: they lie far outside the training data's range, or could be in one unit as well as in another.
@@ -204,7 +186,7 @@ def convert(
             expected="examples in the units of the training data, "
             f"{_range(profile.low, profile.high, whole=profile.whole)}",
             received=f"{holds}: {factor}",
-            next_step=settle,
+            next_step=next_step,
         )
     if factor == 1:
         return 1.0, []

@@ -15,6 +15,7 @@ import pandas as pd
 from dropstudy.analysis import stats
 from dropstudy.core.text import counted, plain_name
 from dropstudy.core.types import CONDITION
+from dropstudy.data.images import image_shape
 from dropstudy.data.load import load_dataset
 from dropstudy.engine.trainer import trainer_of
 from dropstudy.errors import DamagedFile, DropstudyError, StoreError
@@ -57,10 +58,9 @@ class TestSet:
     scale: float
 
     @property
-    def images(self) -> bool:
-        """True where an example is a picture: two dimensions, or three with one or three channels."""
-        shape = self.x.shape[1:]
-        return len(shape) == 2 or (len(shape) == 3 and shape[-1] in {1, 3})  # noqa: PLR2004 - dimensions of a picture
+    def image_shape(self) -> tuple[int, int, int] | None:
+        """Rows, columns and channels where the examples are images, else None."""
+        return image_shape(self.x.shape[1:])
 
 
 @dataclass(frozen=True, eq=False)

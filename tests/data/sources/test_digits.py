@@ -4,13 +4,13 @@ import subprocess
 import sys
 
 import numpy as np
-from sklearn.datasets import load_digits as sklearn_digits
+from sklearn.datasets import load_digits
 
-from dropstudy.data.sources.digits import load_digits
+from dropstudy.data.sources.digits import Digits
 
 
 def test_shapes_types_and_names():
-    digits = load_digits()
+    digits = Digits().load("auto")
     assert digits.x_train.shape == (1437, 8, 8)
     assert digits.x_test.shape == (360, 8, 8)
     assert digits.x_train.dtype == np.uint8
@@ -23,11 +23,11 @@ def test_shapes_types_and_names():
 
 def test_split_never_changes():
     """Runs are found again by this digest: if scikit-learn split otherwise one day, keep the old split."""
-    assert load_digits().sha256 == "4fc079cc3ed310dc6baba3edd9c2199367416e82a1dc68e62f1a16ab7a615db9"
+    assert Digits().load("auto").sha256 == "4fc079cc3ed310dc6baba3edd9c2199367416e82a1dc68e62f1a16ab7a615db9"
 
 
 def test_every_example_is_in_one_part():
-    digits, original = load_digits(), sklearn_digits()
+    digits, original = Digits().load("auto"), load_digits()
     together = np.concatenate([digits.x_train, digits.x_test]).reshape(1797, 64)
     labels = np.concatenate([digits.y_train, digits.y_test])
     rows = sorted((*row, label) for row, label in zip(together.tolist(), labels.tolist(), strict=True))
@@ -36,7 +36,7 @@ def test_every_example_is_in_one_part():
 
 
 def test_split_keeps_the_share_of_every_class():
-    digits = load_digits()
+    digits = Digits().load("auto")
     train, test = np.bincount(digits.y_train), np.bincount(digits.y_test)
     np.testing.assert_allclose(test, (train + test) * 360 / 1797, atol=1)
 

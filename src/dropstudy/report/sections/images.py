@@ -26,18 +26,6 @@ def data_address(pixels: NDArray[np.uint8]) -> str:
     return f"data:image/png;base64,{base64.b64encode(stream.getvalue()).decode('ascii')}"
 
 
-def example(x: NDArray[np.generic], scale: float) -> NDArray[np.uint8]:
-    """An example as pixels from 0 to 255.
-
-    Args:
-        x: (rows, columns) or (rows, columns, 1 or 3), from 0 to `scale`.
-        scale: the brightest value.
-    """
-    shares = np.clip(np.asarray(x, dtype=np.float64) / scale, 0, 1)
-    pixels: NDArray[np.uint8] = np.round(255 * shares).astype(np.uint8)
-    return pixels[..., 0] if pixels.ndim == 3 and pixels.shape[-1] == 1 else pixels  # noqa: PLR2004 - channels last
-
-
 def tiles(images: ArrayLike, columns: int, *, gap: int = 1) -> NDArray[np.uint8]:
     """Signed images as one sheet: each scaled by its own largest value, zero in mid grey, gaps see-through.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from dropstudy.analysis.stats.weights import active_shares, strongest_units, unit_norms
+from dropstudy.data.images import image_shape
 from dropstudy.report import charts
 from dropstudy.report.sections import conditions
 from dropstudy.report.sections.blocks import Figure, Picture, Pictures, Section
@@ -130,11 +131,10 @@ def _active(snapshot: Snapshot, weights: Weights, activation: Activation) -> lis
 
 
 def _features(snapshot: Snapshot, weights: Weights, label: str) -> list[Picture]:
-    height, width, *channels = (
-        snapshot.metadata["input_shape"] if len(snapshot.metadata["input_shape"]) > 1 else (0, 0, 0)
-    )
-    if not height or channels not in ([], [1]):
+    shape = image_shape(snapshot.metadata["input_shape"])
+    if shape is None or shape[2] != 1:
         return []
+    height, width, _ = shape
     kernel = weights[0].kernel
     units = strongest_units(kernel, UNITS)
     sheet = tiles(kernel[:, units].T.reshape(-1, height, width), COLUMNS)

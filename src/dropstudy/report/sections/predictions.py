@@ -9,11 +9,12 @@ import pandas as pd
 
 from dropstudy.analysis.stats.confusion import confusion, flips
 from dropstudy.core.text import plain_name
+from dropstudy.data.images import visible
 from dropstudy.report import charts
 from dropstudy.report.sections import conditions
 from dropstudy.report.sections.blocks import Figure, Picture, Pictures, Section
 from dropstudy.report.sections.conditions import condition_words
-from dropstudy.report.sections.images import data_address, example
+from dropstudy.report.sections.images import data_address
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -73,13 +74,13 @@ def _of_condition(
     )
     where = conditions.where(snapshot, condition)
     blocks: list[Block] = []
-    if test.images and not conditions.folded(snapshot, condition):
+    if test.image_shape and not conditions.folded(snapshot, condition):
         titles = (
             f"Right with {names[1]}, wrong with {names[0]}{where}",
             f"Right with {names[0]}, wrong with {names[1]}{where}",
         )
         blocks += [
-            _pictures(title, rows, test, names)
+            _pictures(title, rows, test, test.image_shape, names)
             for title, rows in zip(titles, (gained, lost), strict=True)
             if rows
         ]
@@ -88,13 +89,15 @@ def _of_condition(
     return paragraph, blocks
 
 
-def _pictures(title: str, rows: list[Flip], test: TestSet, names: tuple[str, str]) -> Pictures:
+def _pictures(
+    title: str, rows: list[Flip], test: TestSet, shape: tuple[int, int, int], names: tuple[str, str]
+) -> Pictures:
     classes = [plain_name(name, 14) for name in test.classes]
-    height, width = test.x.shape[1:3]
+    height, width, channels = shape
     scale = SIDE / max(height, width)
     pictures = tuple(
         Picture(
-            data_address(example(test.x[flip.example], test.scale)),
+            data_address(visible(test.x[flip.example], test.scale)),
             round(width * scale),
             round(height * scale),
             f"Test example {flip.example}, true class {classes[flip.truth]}: {names[0]} says {classes[flip.before]}, "
@@ -108,7 +111,7 @@ def _pictures(title: str, rows: list[Flip], test: TestSet, names: tuple[str, str
     caption = (
         f"{shown} Arrow: from {names[0]} to {names[1]}; of the one that is wrong, its most frequent mistake."
     )
-    return Pictures(title, pictures, caption, ink=test.x.ndim == 3)  # noqa: PLR2004 - (n, rows, columns): shades of grey
+    return Pictures(title, pictures, caption, ink=channels == 1)
 
 
 def _confusion(

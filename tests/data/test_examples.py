@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from dropstudy.core.profile import DataProfile
-from dropstudy.data import examples as inputs
 from dropstudy.data.examples import Examples, read_examples
 from dropstudy.errors import DataError, InvalidArgument
 
@@ -300,7 +299,7 @@ def test_images_of_another_size_are_resized_with_their_ratio_kept(tmp_path):
     png(tmp_path / "wide.png", np.full((8, 20), 255, np.uint8))
     examples = read(tmp_path / "wide.png")
     assert examples.x[0][:, 0].tolist() == [0, 255, 255, 0]
-    assert "resized to 5 wide and 4 high, ratio kept, filled up with 0 of 255" in examples.notes[0]
+    assert "resized to 5 wide and 4 high, ratio kept, padded with 0 of 255" in examples.notes[0]
 
 
 # What cannot be used
@@ -355,8 +354,8 @@ def test_fault_28_bomb_below_pillows_limit_is_not_unpacked(tmp_path):
 @pytest.mark.parametrize("write", WRITERS)
 def test_fault_28_more_than_can_be_used_at_once_is_refused_by_its_header(tmp_path, monkeypatch, write):
     path = write(tmp_path)
-    monkeypatch.setattr(inputs, "_MOST_BYTES", 3 * 20 * 4 - 1)
-    monkeypatch.setattr(inputs, "numbers", None)  # nothing gets so far
+    monkeypatch.setattr("dropstudy.data.examples._MOST_BYTES", 3 * 20 * 4 - 1)
+    monkeypatch.setattr("dropstudy.data.examples.numbers", None)  # nothing gets so far
     assert "received 3 examples, 240 bytes. Split the file." in refusal(path)
 
 

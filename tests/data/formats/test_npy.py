@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.lib import format as npy_format
 
-from dropstudy.data.sources.npz import npz_keys, read_npy, read_npz
+from dropstudy.data.formats.npy import npz_names, open_npy, open_npz
 from dropstudy.errors import DataError
 
 FUZZ = settings(max_examples=200, deadline=None)
@@ -72,6 +72,14 @@ def advice(error, path):
     return str(error)
 
 
+def read_npy(path):
+    return open_npy(path).read()
+
+
+def read_npz(path, names):
+    return {name: stored.read() for name, stored in open_npz(path, names).items()}
+
+
 class Trap:
     """An object whose unpickling is noticed."""
 
@@ -101,7 +109,7 @@ def test_round_trip(tmp_path_factory, array, fortran, compressed):
 def test_only_the_keys_asked_for_in_that_order(tmp_path):
     path = tmp_path / "data.npz"
     np.savez(path, a=X, b=X + 1, c=np.array(["left", "alone"]))
-    assert npz_keys(path) == ("a", "b", "c")
+    assert npz_names(path) == ("a", "b", "c")
     read = read_npz(path, ["b", "a"])
     assert list(read) == ["b", "a"]
     np.testing.assert_array_equal(read["b"], X + 1)
@@ -112,7 +120,7 @@ def test_members_that_are_no_arrays_are_no_keys(tmp_path):
     path.write_bytes(npz(x=X))
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("README.txt", "hello")
-    assert npz_keys(path) == ("x",)
+    assert npz_names(path) == ("x",)
 
 
 def test_files_of_python_2_are_read_without_a_word(tmp_path):

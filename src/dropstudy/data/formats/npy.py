@@ -1,8 +1,8 @@
 """NumPy's own files: `.npy`, one array, and `.npz`, a zip archive of them.
 
-`numpy.load` would do, but for two things: it allocates what a header claims before it looks whether the
-file holds it, and for a damaged file it raises whatever was at hand. Here sizes are compared first, only
-plain numbers are read, nothing is ever unpickled, and every error names the file and the array.
+`numpy.load` allocates what a header claims, whatever the file holds, and raises many kinds of exception at a damaged
+file. Here sizes are compared first, only plain numbers are read, nothing is unpickled, and every error names the
+file and the array.
 
 Format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 """
@@ -14,13 +14,14 @@ import os
 import warnings
 import zipfile
 from contextlib import contextmanager
+from functools import partial
 from math import prod
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 import numpy as np
 from numpy.lib import format as npy_format
 
-from dropstudy.data.dataset import NUMERIC_KINDS, damage_named, open_file, read_at_most, unpack_limit
+from dropstudy.data.formats.files import StoredArray, open_file, read_at_most, reporting_damage, unpack_limit
 from dropstudy.errors import DataError
 
 if TYPE_CHECKING:
@@ -29,9 +30,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["npz_keys", "read_npy", "read_npz"]
+__all__ = ["NUMERIC_KINDS", "npz_names", "open_npy", "open_npz"]
 
 T = TypeVar("T")
+NUMERIC_KINDS = "buif"
+"""NumPy's letters for boolean, unsigned, signed and floating."""
+
 _MAX_RANK = 32
 _LONGEST_HEADER = 10_000  # as NumPy has it
 _ARRAY = "an array in NumPy's format"
@@ -39,64 +43,50 @@ _ARCHIVE = "an .npz file, a zip archive of arrays"
 _WRITE_AGAIN = "The file is damaged or cut: get or write it again."
 
 
-Header = tuple[tuple[int, ...], np.dtype[Any]]
-"""Shape and type of an array, known before its values are read or unpacked."""
-
-
-def read_npy(
-    path: Path, accept: Callable[[tuple[int, ...], np.dtype[Any]], None] | None = None
-) -> NDArray[Any]:
-    """Read the array of an `.npy` file.
-
-    Args:
-        path: the file.
-        accept: given shape and type, before any value is read; raises to refuse them.
-
-    Returns:
-        The array, native byte order, C order.
+def open_npy(path: Path) -> StoredArray:
+    """Open an `.npy` file. Its values are read in native byte order and C order.
 
     Raises:
-        DataError: the file is missing, damaged, shorter or longer than its header says, or holds anything
-            but booleans, integers or floats.
+        DataError: here or by `read`: the file is missing, damaged, shorter or longer than its header says, or holds
+            anything but booleans, integers or floats.
     """
-    with open_file(path, "an .npy file") as file:
-        size = os.fstat(file.fileno()).st_size
-        if accept is not None:
-            accept(*_checked_header(file, size, str(path))[:2])
-            file.seek(0)
-        return _read_array(file, size, str(path))
+
+    def read(decode: Callable[[BinaryIO, int, str], T]) -> T:
+        with open_file(path, "an .npy file") as file:
+            return decode(file, os.fstat(file.fileno()).st_size, str(path))
+
+    shape, dtype, _ = read(_read_header)
+    return StoredArray(shape, dtype, partial(read, _read_array))
 
 
-def read_npz(
-    path: Path, keys: Sequence[str], accept: Callable[[dict[str, Header]], None] | None = None
-) -> dict[str, NDArray[Any]]:
-    """Read the arrays of an `.npz` file that are stored under `keys`.
-
-    Args:
-        path: the file.
-        keys: names of arrays.
-        accept: given shape and type of each, before any value is unpacked; raises to refuse them.
+def open_npz(path: Path, names: Sequence[str]) -> dict[str, StoredArray]:
+    """Open the arrays of an `.npz` file that are stored under `names`.
 
     Raises:
-        DataError: as `read_npy` for each array; a key is not there; the archive or a checksum is damaged.
+        DataError: as `open_npy` for each array; a name is not there; the archive or a checksum is damaged.
     """
-    with _opened(path) as (archive, members):
-        missing = [key for key in keys if key not in members]
-        if missing:
-            raise DataError(
-                str(path),
-                expected=f"arrays named {_listed(keys)}",
-                received=f"no {_listed(missing)}; the file holds {_listed(sorted(members)) or 'no array'}",
-                next_step=f"Write it with numpy.savez(file, {', '.join(f'{key}=...' for key in keys)}).",
-            )
-        subjects = {key: f"{path}, array {key!r}" for key in keys}
-        headers = {key: _member(archive, members[key], subjects[key], _checked_header)[:2] for key in keys}
-        if accept is not None:
-            accept(headers)
-        return {key: _member(archive, members[key], subjects[key], _read_array) for key in keys}
+    with _opened(path) as (_, members):
+        missing = [name for name in names if name not in members]
+    if missing:
+        raise DataError(
+            str(path),
+            expected=f"arrays named {', '.join(names)}",
+            received=f"no {', '.join(missing)}; the file holds {', '.join(sorted(members)) or 'no array'}",
+            next_step=f"Write it with numpy.savez(file, {', '.join(f'{name}=...' for name in names)}).",
+        )
+
+    def open_member(name: str) -> StoredArray:
+        def read(decode: Callable[[BinaryIO, int, str], T]) -> T:
+            with _opened(path) as (archive, members):
+                return _read_member(archive, members[name], f"{path}, array {name!r}", decode)
+
+        shape, dtype, _ = read(_read_header)
+        return StoredArray(shape, dtype, partial(read, _read_array))
+
+    return {name: open_member(name) for name in names}
 
 
-def npz_keys(path: Path) -> tuple[str, ...]:
+def npz_names(path: Path) -> tuple[str, ...]:
     """Return the names of the arrays in an `.npz` file, in the order of the file.
 
     Raises:
@@ -110,7 +100,7 @@ def npz_keys(path: Path) -> tuple[str, ...]:
 def _opened(path: Path) -> Iterator[tuple[zipfile.ZipFile, dict[str, zipfile.ZipInfo]]]:
     """Open an archive and list its arrays by name, without the `.npy` that numpy adds to it."""
     with open_file(path, _ARCHIVE) as file:
-        with damage_named(str(path), _ARCHIVE):
+        with reporting_damage(str(path), _ARCHIVE):
             archive = zipfile.ZipFile(file)
         members = {
             info.filename.removesuffix(".npy"): info
@@ -121,12 +111,12 @@ def _opened(path: Path) -> Iterator[tuple[zipfile.ZipFile, dict[str, zipfile.Zip
             yield archive, members
 
 
-def _member(
-    archive: zipfile.ZipFile, info: zipfile.ZipInfo, subject: str, read: Callable[[BinaryIO, int, str], T]
+def _read_member(
+    archive: zipfile.ZipFile, info: zipfile.ZipInfo, subject: str, decode: Callable[[BinaryIO, int, str], T]
 ) -> T:
-    """Read an entry of an archive with `read`."""
+    """Read an entry of an archive, refusing one that claims too much."""
     if info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
-        # Besides, zipfile unpacks the others without a bound.
+        # zipfile unpacks other methods without a bound.
         raise DataError(
             subject,
             expected="an array stored or deflated, as NumPy does it",
@@ -142,13 +132,13 @@ def _member(
             received=f"an entry that claims {info.file_size:,}",
             next_step="If that is right, write it unpacked, with numpy.savez.",
         )
-    with damage_named(subject, _ARRAY), archive.open(info) as stream:
-        return read(cast("BinaryIO", stream), info.file_size, subject)
+    with reporting_damage(subject, _ARRAY), archive.open(info) as stream:
+        return decode(cast("BinaryIO", stream), info.file_size, subject)
 
 
-def _checked_header(stream: BinaryIO, size: int, subject: str) -> tuple[tuple[int, ...], np.dtype[Any], bool]:
-    """Shape, type and order of the array in a stream of `size` bytes, which has room for just such an array."""
-    shape, fortran_order, dtype = _read_header(stream, subject)
+def _read_header(stream: BinaryIO, size: int, subject: str) -> tuple[tuple[int, ...], np.dtype[Any], bool]:
+    """Read shape, type and order of the array that fills a stream of `size` bytes."""
+    shape, fortran_order, dtype = _parse_header(stream, subject)
     if dtype.kind not in NUMERIC_KINDS:
         pickled = dtype.hasobject
         raise DataError(
@@ -184,10 +174,10 @@ def _checked_header(stream: BinaryIO, size: int, subject: str) -> tuple[tuple[in
 
 def _read_array(stream: BinaryIO, size: int, subject: str) -> NDArray[Any]:
     """Read an array from a stream of `size` bytes, header included."""
-    shape, dtype, fortran_order = _checked_header(stream, size, subject)
+    shape, dtype, fortran_order = _read_header(stream, size, subject)
     claimed = prod(shape) * dtype.itemsize
-    with damage_named(subject, _ARRAY):
-        # One byte more than there should be makes zipfile see the end and compare its checksum.
+    with reporting_damage(subject, _ARRAY):
+        # One byte more than expected makes zipfile reach the end and compare its checksum.
         values = read_at_most(stream, claimed + 1)
     if len(values) != claimed:
         raise DataError(
@@ -201,9 +191,9 @@ def _read_array(stream: BinaryIO, size: int, subject: str) -> NDArray[Any]:
     return np.asarray(ordered, dtype=dtype.newbyteorder("="), order="C")
 
 
-def _read_header(stream: BinaryIO, subject: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    with damage_named(subject, _ARRAY), warnings.catch_warnings():
-        # Files written by Python 2 are read all the same; the advice to write them again is none of ours.
+def _parse_header(stream: BinaryIO, subject: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    with reporting_damage(subject, _ARRAY), warnings.catch_warnings():
+        # NumPy reads files of Python 2 and warns of them; our users cannot change who wrote the file.
         warnings.simplefilter("ignore", UserWarning)
         version = npy_format.read_magic(stream)
         if version == (1, 0):
@@ -226,7 +216,3 @@ def _read_header(stream: BinaryIO, subject: str) -> tuple[tuple[int, ...], bool,
             )
         header = length + stream.read(int.from_bytes(length, "little"))
         return npy_format.read_array_header_2_0(io.BytesIO(header))
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names)

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from dropstudy.data.dataset import unpack_limit
-from dropstudy.data.sources.idx import idx_sha256, read_idx, read_idx_bytes, unpacked_sha256
+from dropstudy.data.formats.files import unpack_limit
+from dropstudy.data.formats.idx import idx_sha256, open_idx
 from dropstudy.errors import DataError
 
 FUZZ = settings(max_examples=200, deadline=None)
@@ -35,7 +35,7 @@ def refusal(tmp_path, content, name="images.idx"):
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(DataError) as caught:
-        read_idx(path)
+        open_idx(path).read()
     line = str(caught.value)
     assert caught.value.subject == str(path)
     assert caught.value.next_step
@@ -48,11 +48,12 @@ def refusal(tmp_path, content, name="images.idx"):
 
 @given(arrays, st.booleans())
 @FUZZ
-def test_round_trip(array, packed):
-    raw = gzip.compress(idx(array), mtime=0) if packed else idx(array)
-    back = read_idx_bytes(raw, "x")
-    assert back.dtype == np.uint8
-    np.testing.assert_array_equal(back, array)
+def test_round_trip(tmp_path_factory, array, packed):
+    path = tmp_path_factory.getbasetemp() / "x.idx"
+    path.write_bytes(gzip.compress(idx(array), mtime=0) if packed else idx(array))
+    stored = open_idx(path)
+    assert (stored.shape, stored.dtype) == (array.shape, np.uint8)
+    np.testing.assert_array_equal(stored.read(), array, strict=True)
 
 
 @pytest.mark.parametrize("name", ["images", "images.gz", "Ünï code.idx", "l" * 200])
@@ -60,7 +61,7 @@ def test_round_trip(array, packed):
 def test_content_says_whether_it_is_packed_and_names_do_not_matter(tmp_path, name, packed):
     path = tmp_path / name
     path.write_bytes(gzip.compress(idx(IMAGES)) if packed else idx(IMAGES))
-    np.testing.assert_array_equal(read_idx(path), IMAGES)
+    np.testing.assert_array_equal(open_idx(path).read(), IMAGES)
 
 
 def test_digest_is_that_of_the_unpacked_content_whoever_packed_it(tmp_path):
@@ -68,7 +69,7 @@ def test_digest_is_that_of_the_unpacked_content_whoever_packed_it(tmp_path):
     for level in (0, 1, 9):
         path = tmp_path / f"{level}.gz"
         path.write_bytes(gzip.compress(idx(IMAGES), compresslevel=level))
-        assert unpacked_sha256(path) == expected
+        assert idx_sha256(open_idx(path).read()) == expected
     assert idx_sha256(IMAGES.copy(order="F")) == expected
 
 
@@ -106,8 +107,9 @@ def test_digest_differs_with_shape_and_value():
 )
 def test_mnist(mnist_folder, name, shape, sha256):
     path = mnist_folder / "mnist" / name
-    assert read_idx(path).shape == shape
-    assert unpacked_sha256(path) == sha256
+    stored = open_idx(path)
+    assert stored.shape == shape
+    assert idx_sha256(stored.read()) == sha256
 
 
 # FAULTS 23
@@ -211,9 +213,9 @@ def test_no_claim_beyond_what_deflate_can_pack_or_memory_should_hold():
 
 def test_missing_file_and_folder(tmp_path):
     with pytest.raises(DataError, match=r"nowhere\.gz: expected an IDX file, received no such file"):
-        read_idx(tmp_path / "nowhere.gz")
+        open_idx(tmp_path / "nowhere.gz")
     with pytest.raises(DataError, match="for instance a folder"):
-        unpacked_sha256(tmp_path)
+        open_idx(tmp_path)
 
 
 def test_file_that_may_not_be_read(tmp_path, monkeypatch):
@@ -223,25 +225,26 @@ def test_file_that_may_not_be_read(tmp_path, monkeypatch):
     path = tmp_path / "images"
     path.touch()
     monkeypatch.setattr(Path, "open", refuse)  # chmod would not stop root
-    with pytest.raises(DataError, match=r"images: .*Permission denied.*Check who may read it"):
-        read_idx(path)
+    with pytest.raises(DataError, match=r"images: .*Permission denied.*Check the path and who may read it"):
+        open_idx(path).read()
 
 
 # Fuzzing: the right array or a DataError, whatever the bytes
 
 
-def right_or_refused(raw):
+def right_or_refused(path, raw):
+    path.write_bytes(raw)
     array, line = None, ""
     tracemalloc.start()
     try:
-        array = read_idx_bytes(raw, "fuzz")
+        array = open_idx(path).read()
     except DataError as error:
         line = str(error)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 8 << 20
     if array is None:
-        assert line.startswith("fuzz: expected ")
+        assert line.startswith(f"{path}: expected ")
         assert "\n" not in line
     else:
         assert idx(array) == (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw)
@@ -249,23 +252,24 @@ def right_or_refused(raw):
 
 @given(st.binary(max_size=200), st.sampled_from([b"", b"\0\0\x08\x01", b"\0\0\x08\x03", b"\x1f\x8b\x08\0"]))
 @FUZZ
-def test_arbitrary_bytes(raw, start):
-    right_or_refused(start + raw)
+def test_arbitrary_bytes(tmp_path_factory, raw, start):
+    right_or_refused(tmp_path_factory.getbasetemp() / "fuzz", start + raw)
 
 
 @given(arrays, st.booleans(), st.data())
 @FUZZ
-def test_mutated_files(array, packed, data):
+def test_mutated_files(tmp_path_factory, array, packed, data):
     raw = bytearray(gzip.compress(idx(array), mtime=0) if packed else idx(array))
     for _ in range(data.draw(st.integers(1, 3))):
         raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
     cut = data.draw(st.one_of(st.just(len(raw)), st.integers(0, len(raw))))
-    right_or_refused(bytes(raw[:cut]) + data.draw(st.sampled_from([b"", b"", b"\0", b"more"])))
+    end = data.draw(st.sampled_from([b"", b"", b"\0", b"more"]))
+    right_or_refused(tmp_path_factory.getbasetemp() / "fuzz", bytes(raw[:cut]) + end)
 
 
 @given(arrays, st.data())
 @FUZZ
-def test_mutated_content_packed_soundly(array, data):
+def test_mutated_content_packed_soundly(tmp_path_factory, array, data):
     raw = bytearray(idx(array))
     raw[data.draw(st.integers(0, min(20, len(raw) - 1)))] = data.draw(st.integers(0, 255))
-    right_or_refused(gzip.compress(raw, mtime=0))
+    right_or_refused(tmp_path_factory.getbasetemp() / "fuzz", gzip.compress(raw, mtime=0))

@@ -1,0 +1,143 @@
+"""IDX, the format of MNIST and its relatives: a short big-endian header, then the values in C order.
+
+    byte 0-1   zero
+    byte 2     type of the values; 0x08, unsigned byte, is the one read here
+    byte 3     rank r
+    then       r sizes, four bytes each
+    then       the values
+
+Format: Y. LeCun, C. Cortes, C. Burges, The MNIST database, http://yann.lecun.com/exdb/mnist.
+Files come packed with gzip or not; their first bytes say which, not their names.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import struct
+from contextlib import contextmanager
+from functools import partial
+from math import prod
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+import numpy as np
+
+from dropstudy.data.formats.files import StoredArray, open_file, read_at_most, reporting_damage, unpack_limit
+from dropstudy.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+__all__ = ["idx_sha256", "open_idx"]
+
+_KIND = "an IDX file"
+_GZIP_MAGIC = b"\x1f\x8b"
+_UBYTE = 0x08
+_OTHER_TYPES = {0x09: "int8", 0x0B: "int16", 0x0C: "int32", 0x0D: "float32", 0x0E: "float64"}
+_MAX_RANK = 4
+_GET_AGAIN = "The file is damaged or cut: get it again."
+
+
+def open_idx(path: Path) -> StoredArray:
+    """Open an IDX file of unsigned bytes, packed with gzip or not, of rank 1 to 4.
+
+    Raises:
+        DataError: here or by `read`: the file is missing, not IDX, of another type, shorter or longer than its header
+            says.
+    """
+    with _unpacked(path) as (stream, most):
+        shape = _read_header(stream, most, str(path))
+    return StoredArray(shape, np.dtype(np.uint8), partial(_read_values, path))
+
+
+def idx_sha256(array: NDArray[np.uint8]) -> str:
+    """Return the SHA-256 of the unpacked IDX file that holds this array, in hexadecimal.
+
+    Mirrors pack the same content differently; this digest is the same for all of them.
+    """
+    digest = hashlib.sha256(bytes((0, 0, _UBYTE, array.ndim)))
+    digest.update(struct.pack(f">{array.ndim}I", *array.shape))
+    digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+@contextmanager
+def _unpacked(path: Path) -> Iterator[tuple[BinaryIO, int]]:
+    """Open the unpacked content of a file, with the most bytes that it can hold."""
+    with open_file(path, _KIND) as file:
+        size = os.fstat(file.fileno()).st_size
+        packed = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
+        file.seek(0)
+        if not packed:
+            yield file, size
+            return
+        with gzip.GzipFile(fileobj=file) as unpacked:
+            yield cast("BinaryIO", unpacked), unpack_limit(size)
+
+
+def _read_values(path: Path) -> NDArray[np.uint8]:
+    with _unpacked(path) as (stream, most):
+        shape = _read_header(stream, most, str(path))
+        size = prod(shape)
+        with reporting_damage(str(path), _KIND):
+            # One byte more than the header claims shows whether the file ends there, and bounds a gzip bomb.
+            # It also makes gzip compare its checksum, which stands at the end.
+            values = read_at_most(stream, size + 1)
+    if len(values) != size:
+        raise DataError(
+            str(path),
+            expected=_claim(shape),
+            received="more" if len(values) > size else f"{len(values):,}",
+            next_step=_GET_AGAIN,
+        )
+    return np.frombuffer(values, dtype=np.uint8).reshape(shape)
+
+
+def _claim(shape: tuple[int, ...]) -> str:
+    return f"{prod(shape):,} bytes of values, {' x '.join(map(str, shape))}, as its header says"
+
+
+def _read_header(stream: BinaryIO, most: int, name: str) -> tuple[int, ...]:
+    """Read the shape. `most` bytes are what the stream can hold: a larger claim is refused unread."""
+    with reporting_damage(name, _KIND):
+        magic = bytes(read_at_most(stream, 4))
+        sizes = read_at_most(stream, 4 * magic[3]) if len(magic) == 4 else b""  # noqa: PLR2004 - rank is the last byte
+    if len(magic) < 4 or magic[:2] != b"\0\0":  # noqa: PLR2004 - as above
+        raise DataError(
+            name,
+            expected=f"{_KIND}, which starts with two zero bytes, a type and a rank",
+            received=f"one that starts with {magic!r}" if magic else "nothing",
+            next_step="A download that failed often leaves a web page in place of the file: get it again.",
+        )
+    kind, rank = magic[2:]
+    if kind != _UBYTE:
+        raise DataError(
+            name,
+            expected="values of type 0x08, unsigned bytes",
+            received=f"type 0x{kind:02X}, {_OTHER_TYPES.get(kind, 'which IDX does not have')}",
+            next_step="Store features of other types in an .npz file.",
+        )
+    if not 1 <= rank <= _MAX_RANK:
+        raise DataError(
+            name, expected=f"an array of rank 1 to {_MAX_RANK}", received=f"rank {rank}", next_step=_GET_AGAIN
+        )
+    if len(sizes) < 4 * rank:
+        raise DataError(
+            name,
+            expected=f"a header with {rank} sizes",
+            received=f"a file that ends after {4 + len(sizes)} bytes",
+            next_step=_GET_AGAIN,
+        )
+    shape: tuple[int, ...] = struct.unpack(f">{rank}I", sizes)
+    if 0 in shape:
+        raise DataError(
+            name, expected="sizes of at least 1", received=f"the shape {shape}", next_step=_GET_AGAIN
+        )
+    room = most - 4 - len(sizes)
+    if prod(shape) > room:
+        raise DataError(name, expected=_claim(shape), received=f"at most {room:,}", next_step=_GET_AGAIN)
+    return shape

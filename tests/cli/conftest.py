@@ -43,7 +43,15 @@ def trained(once, cache_folder):
 
     def train(folder):
         done = run_process(
-            "run", *TINY, "--rates", "0,0.8", "--out", folder / "größer & better", cache=cache_folder
+            "run",
+            *TINY,
+            "--rates",
+            "0,0.8",
+            "--workers",
+            "1",
+            "--out",
+            folder / "größer & better",
+            cache=cache_folder,
         )
         for name, text in zip(("code", "out", "err"), done, strict=True):
             (folder / name).write_text(str(text), encoding="utf-8")

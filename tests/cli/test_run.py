@@ -307,7 +307,7 @@ def test_an_interrupt_before_anything_is_recorded_says_to_repeat_the_command(cal
 @pytest.mark.usefixtures("no_report")
 def test_the_proposed_command_finishes_the_study(call, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(f"{SCREEN}.epoch", interrupt_at(2))
+        patch.setattr(f"{SCREEN}.on_epoch_end", interrupt_at(2))
         stopped = call("run", *TINY, "--epochs", "9", "--data-dir", ".")
     assert stopped.code == 130
     words = shlex.split(stopped.err.partition(f"{Cli.CONTINUE}dropstudy ")[2])
@@ -325,7 +325,7 @@ def test_a_study_that_runs_is_shown_with_its_progress(call, monkeypatch):
         if not seen:
             seen.append((locking.holder(Path(STUDY)), Study.open(STUDY).progress()))
 
-    monkeypatch.setattr(f"{SCREEN}.ended", look)
+    monkeypatch.setattr(f"{SCREEN}.on_run_end", look)
     call("run", *TINY, "--seeds", "3")
     ((holder, progress),) = seen
     assert re.fullmatch(r"process \d+ on .+", holder)
@@ -338,7 +338,7 @@ def test_a_study_that_runs_is_shown_with_its_progress(call, monkeypatch):
 def test_show_prints_the_progress_of_an_interrupted_study(call, monkeypatch):
     monkeypatch.setattr("dropstudy.runtime.scheduler.BETWEEN_COMMITS", 0.0)
     with monkeypatch.context() as patch:
-        patch.setattr(f"{SCREEN}.ended", interrupt_at(3))
+        patch.setattr(f"{SCREEN}.on_run_end", interrupt_at(3))
         assert call("run", *TINY, "--seeds", "3").code == 130
     shown = call("show", STUDY).out
     assert re.search(rf"^\d of 6 runs are done.* {Cli.CONTINUE}dropstudy run {STUDY}$", shown, re.MULTILINE)

@@ -184,11 +184,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
                 report_failures(now)
                 return
     try:
-        how: dict[str, Any] = {
-            "workers": workers,
-            "device": device,
-            "verbose": not quiet,
-        }
+        how: dict[str, Any] = {"workers": workers, "device": device, "verbose": not quiet}
         unconfirmed = _train(study, most=most, confirm=confirm, how=how)
         now = study.now(data_dir=data_dir)
         print_result(now)

@@ -1,0 +1,12 @@
+"""Keep compiled programs from one test run to the next: compiling takes most of the time of these tests."""
+
+from pathlib import Path
+
+import jax
+
+from dropstudy.core.hardware import kind_of_machine
+
+FOLDER = Path(__file__).parents[2] / ".pytest_cache" / f"programs-{kind_of_machine()}"
+
+jax.config.update("jax_compilation_cache_dir", str(FOLDER))
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dropstudy.analysis import stats
 from dropstudy.core.types import Arm
-from notebook_history import ARMS, finals_of, many_seeds, notebook_finals, notebook_history
+from notebook_runs import ARMS, finals_of, many_seeds, notebook_finals, notebook_history
 
 SHARES = st.floats(0, 1)
 

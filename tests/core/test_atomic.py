@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from disks import small_disk
 from dropstudy.core import atomic
 from dropstudy.core.atomic import make_folder, sync_folder, write_bytes, write_text
 from dropstudy.errors import StoreError
+from file_systems import small_disk
 
 
 def listing(folder):

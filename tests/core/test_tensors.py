@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from dropstudy.core.tensors import pack_weights, read_tensors, unpack_weights, write_tensors
 from dropstudy.errors import DamagedFile, DropstudyError, ModelError, StoreError
-from networks import network
+from random_networks import network
 
 WIDTHS = (5, 4, 3)
 # Each example of hypothesis writes the same file anew, so that one folder for all of them is right.

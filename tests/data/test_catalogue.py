@@ -13,7 +13,7 @@ from dropstudy.data import describe
 from dropstudy.data.catalogue import CATALOGUE
 from dropstudy.data.load import NAMES, load_dataset
 from dropstudy.errors import DataError, DataUnavailable, InvalidArgument
-from mirrors import (
+from mirror_server import (
     closed_port,
     idx_bytes,
     mirror,

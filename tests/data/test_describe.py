@@ -9,7 +9,7 @@ from dropstudy.data.dataset import make_dataset
 from dropstudy.data.describe import shapes, where
 from dropstudy.data.load import load_dataset
 from dropstudy.errors import InvalidArgument
-from mirrors import put_in_catalogue, tiny_contents, write_files
+from mirror_server import put_in_catalogue, tiny_contents, write_files
 
 REAL_MNIST = CATALOGUE["mnist"]
 CONTENTS = tiny_contents()

@@ -13,7 +13,7 @@ import requests
 
 from dropstudy.data.download import fetch_all
 from dropstudy.errors import DataError, DataUnavailable
-from mirrors import closed_port, mirror, says, sends, serves, stalls, tiny_contents, tiny_files
+from mirror_server import closed_port, mirror, says, sends, serves, stalls, tiny_contents, tiny_files
 
 CONTENTS = tiny_contents()
 FILES = tiny_files(CONTENTS)
@@ -158,7 +158,7 @@ def test_what_a_killed_process_left_does_no_harm(tmp_path):
 FETCH_ALL = """
 import sys
 from pathlib import Path
-from mirrors import tiny_contents, tiny_files
+from mirror_server import tiny_contents, tiny_files
 from dropstudy.data.download import fetch_all
 fetch_all(tiny_files(tiny_contents()), Path(sys.argv[1]), mirrors=[sys.argv[2]], progress=False)
 """

@@ -17,7 +17,7 @@ from dropstudy.core.types import Arm
 from dropstudy.errors import InvalidArgument, StoreError
 from dropstudy.models.keras import to_keras
 from dropstudy.models.predict import predict
-from networks import SMALL, export, network, same
+from random_networks import SMALL, export, network, same
 
 # Keras' variables have NumPy 1's form of __array__, which NumPy 2 deprecates: keras-team's to mend, not ours.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

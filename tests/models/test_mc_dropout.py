@@ -4,7 +4,7 @@ import pytest
 from dropstudy.core.types import Arm
 from dropstudy.models.mc_dropout import noisy, sampled_probabilities
 from dropstudy.models.predict import predict
-from networks import network
+from random_networks import network
 
 
 def test_sampling_without_dropout_is_prediction():

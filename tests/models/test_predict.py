@@ -8,7 +8,7 @@ import pytest
 from dropstudy.core.types import Layer
 from dropstudy.errors import InvalidArgument
 from dropstudy.models.predict import hidden_activations, predict, softmax
-from networks import network
+from random_networks import network
 
 
 def pixels(n, features=784, seed=1):

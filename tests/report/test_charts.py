@@ -18,7 +18,7 @@ from dropstudy.errors import InvalidArgument
 from dropstudy.report import charts
 from dropstudy.report.charts.learning_curves import rate_axis, spread_labels
 from dropstudy.report.charts.theme import epoch_axis, rate_in_words
-from notebook_history import ARMS, many_seeds, notebook_history
+from notebook_runs import ARMS, many_seeds, notebook_history
 
 HOSTILE = [
     "<script>alert(1)</script>",

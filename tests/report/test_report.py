@@ -21,7 +21,7 @@ from dropstudy.report.stamp import STAMP, is_current, told
 from dropstudy.report.vega import vega
 from dropstudy.report.write import FIGURE, write_report
 from dropstudy.runtime.progress.lines import STAND_IN
-from notebook_history import ARMS, finals_of, many_seeds, notebook_finals, notebook_history
+from notebook_runs import ARMS, finals_of, many_seeds, notebook_finals, notebook_history
 from sources import source_of, trained_at_once
 
 

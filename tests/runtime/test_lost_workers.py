@@ -11,12 +11,12 @@ import numpy as np
 import psutil
 import pytest
 
-from disks import quick_folder
 from dropstudy.errors import DropstudyError
 from dropstudy.runtime import local, watchdog
 from dropstudy.runtime.scheduler import MOST_TRIES, train_runs
 from dropstudy.runtime.timeouts import Patience
 from dropstudy.store.store import Store
+from file_systems import quick_folder
 from standin import DATA, Recorder, assert_finished, each_alone, make_runs, split, train
 
 OTHERS = ("well", "well too")

@@ -18,13 +18,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from disks import quick_folder, small_disk
 from dropstudy.engine.native.build import VARIABLE
 from dropstudy.errors import StoreError
 from dropstudy.runtime import local, scheduler
 from dropstudy.runtime import segments as pacing
 from dropstudy.runtime.scheduler import MOST_TRIES, train_runs
 from dropstudy.store.store import Store
+from file_systems import quick_folder, small_disk
 from killing import META, RUNS, kill_everywhere, study
 from standin import (
     DATA,

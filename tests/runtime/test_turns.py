@@ -5,9 +5,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from clockwork import Clockwork, train_on
-from disks import quick_folder
 from dropstudy.runtime.turns import makespan, most_under_way, next_turn
 from dropstudy.store.store import Store
+from file_systems import quick_folder
 from killing import META
 from standin import SECONDS, Recorder, key_of, make_run, train
 

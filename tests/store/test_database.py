@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from disks import small_disk
 from dropstudy.core.types import METRICS
 from dropstudy.errors import DamagedFile, StoreError
 from dropstudy.store import database
 from dropstudy.store.store import DATABASE, Store
+from file_systems import small_disk
 from standin import key_of, make_run, make_runs, whole
 
 DATABASES = Path(__file__).parent / "databases"

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from disks import quick_folder
 from dropstudy import cli
 from dropstudy.errors import DamagedFile, StoreError
 from dropstudy.store.diff import compare
 from dropstudy.store.store import Store
+from file_systems import quick_folder
 from standin import make_runs, segment_of, train, whole
 
 RUNS = make_runs("no dropout", "dropout 0.5", seeds=(0, 1))

@@ -2,7 +2,6 @@
 
 import pytest
 
-from disks import quick_folder
 from dropstudy import Study
 from dropstudy.core import hardware
 from dropstudy.errors import DamagedFile, StoreError
@@ -10,6 +9,7 @@ from dropstudy.spec import plan
 from dropstudy.spec.study_file import STUDY_FILE, is_study, read_spec
 from dropstudy.store import directory
 from dropstudy.store.store import DATABASE, Store
+from file_systems import quick_folder
 from killing import begin, begin_with, grow, kill_everywhere
 
 

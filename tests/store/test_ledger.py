@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from disks import quick_folder
 from dropstudy.errors import DamagedFile, StoreError
 from dropstudy.store import database, ledger
 from dropstudy.store.store import DATABASE, Store
+from file_systems import quick_folder
 from standin import key_of, make_runs, segment_of, train, whole
 
 DONE, UNDER_WAY, DIVERGED, FAILED, PLANNED = RUNS = make_runs(

@@ -4,7 +4,6 @@ import shutil
 
 import pytest
 
-from disks import quick_folder
 from dropstudy.core.atomic import unfinished
 from dropstudy.errors import StoreError
 from dropstudy.runtime import retention
@@ -12,6 +11,7 @@ from dropstudy.spec.study_file import STUDY_FILE
 from dropstudy.store.directory import begun
 from dropstudy.store.paths import FOLDERS, WRITTEN, StudyPaths
 from dropstudy.store.store import DATABASE, Store
+from file_systems import quick_folder
 from killing import begin
 from standin import key_of, make_runs, segment_of, train, whole
 

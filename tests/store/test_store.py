@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from disks import quick_folder, small_disk
 from dropstudy.core.atomic import unfinished
 from dropstudy.core.tensors import read_tensors
 from dropstudy.errors import DamagedFile, StoreError
 from dropstudy.store.store import DATABASE, Store
+from file_systems import quick_folder, small_disk
 from killing import RUN, SEGMENTS, commits, kill_everywhere
 from standin import (
     assert_finished,

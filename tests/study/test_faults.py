@@ -11,9 +11,9 @@ import time
 import pytest
 
 from acting import SETTINGS, say, started, until
-from disks import quick_folder, small_disk
 from dropstudy.store.diff import compare
 from dropstudy.store.store import Store
+from file_systems import quick_folder, small_disk
 
 NAME = "Übung 学習 'a' \"b\" $HOME 🎲"
 """Name of the folder: with blanks, quotes and letters of all kinds."""

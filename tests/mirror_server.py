@@ -1,4 +1,4 @@
-"""Helpers of the data tests: a dataset small enough to write anew each time, and mirrors on this machine."""
+"""A tiny dataset, and HTTP servers on this machine that serve its files well or badly."""
 
 import gzip
 import hashlib
@@ -15,7 +15,7 @@ from dropstudy.data.catalogue import CATALOGUE, NamedFile
 
 
 def idx_bytes(array):
-    """An IDX file of unsigned bytes, as the format's page says."""
+    """An IDX file of unsigned bytes, built from the format's definition."""
     return struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.tobytes()
 
 
@@ -41,14 +41,14 @@ def tiny_files(contents):
 
 
 def put_in_catalogue(monkeypatch, name, contents, mirrors=()):
-    """Let a name of the catalogue mean a tiny dataset, served by these mirrors only."""
+    """Replace a catalogue entry by a tiny dataset that only these mirrors serve."""
     entry = replace(CATALOGUE[name], files=tiny_files(contents), mirrors=tuple(mirrors))
     monkeypatch.setitem(CATALOGUE, name, entry)
     return entry
 
 
 def write_files(folder, contents, *, packed=True):
-    """Lay the files into a folder."""
+    """Write the files into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in contents.items():
         path = folder / (f"{name}.gz" if packed else name)
@@ -56,14 +56,14 @@ def write_files(folder, contents, *, packed=True):
 
 
 def closed_port():
-    """The address of a mirror on which nobody listens."""
+    """Address of a port on which no server listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{probe.getsockname()[1]}/"
 
 
 class Mirror:
-    """A real HTTP server. `answer(handler, name)` writes what it sends; `asked` is what was asked for."""
+    """HTTP server: `answer(handler, name, server)` writes a response; `asked` lists the names of requested files."""
 
     def __init__(self, answer):
         self.asked = []
@@ -116,7 +116,7 @@ def send(handler, body, *, length=None):
 
 
 def serves(contents, *, level=9, seconds=0.0):
-    """Answers as a good mirror does, packed at some level, after some seconds."""
+    """Serve the files, compressed at `level`, after `seconds`."""
 
     def answer(handler, name, server):
         server.released.wait(seconds)
@@ -126,7 +126,7 @@ def serves(contents, *, level=9, seconds=0.0):
 
 
 def says(status):
-    """Answers every question with an HTTP status."""
+    """Answer every request with an HTTP status."""
 
     def answer(handler, *_):
         handler.send_error(status)
@@ -135,7 +135,7 @@ def says(status):
 
 
 def sends(body, *, length=None):
-    """Answers every question with the same bytes and status 200."""
+    """Answer every request with the same bytes and status 200."""
 
     def answer(handler, *_):
         send(handler, body, length=length)
@@ -144,7 +144,7 @@ def sends(body, *, length=None):
 
 
 def stalls(handler, _name, server):
-    """Promises a thousand bytes, sends three, and falls silent."""
+    """Announce a thousand bytes, send three, then stop."""
     send(handler, b"\x1f\x8b\x08", length=1000)
     handler.wfile.flush()
     server.released.wait(10)

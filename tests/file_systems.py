@@ -1,4 +1,4 @@
-"""A disk small enough to fill, and one that is quick."""
+"""A file system small enough to fill, and a folder in memory."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of its own is made in it
 
 @contextmanager
 def quick_folder():
-    """A folder in memory where the system has such: syncs cost nothing there, and tests make thousands."""
+    """A folder in memory if the system has one: syncs cost nothing there, and tests make thousands."""
     in_memory = MEMORY.is_dir() and os.access(MEMORY, os.W_OK)
     with tempfile.TemporaryDirectory(prefix="dropstudy-", dir=MEMORY if in_memory else None) as folder:
         yield Path(folder)
@@ -21,7 +21,7 @@ def quick_folder():
 
 @contextmanager
 def small_disk(folder, kibibytes):
-    """Mount a file system of that size on `folder`; skips the test where that is not allowed."""
+    """Mount a file system of that size on `folder`; skip the test if that is not allowed."""
     folder.mkdir()
     options = f"size={kibibytes}k"
     mounted = subprocess.run(  # noqa: S603 - our own arguments

@@ -1,4 +1,4 @@
-"""The notebook's own two runs as tables: what its output printed, epoch by epoch (notebook_history.csv).
+"""The notebook's own two runs as tables: what its output printed, epoch by epoch (notebook_runs.csv).
 
 The notebook did not measure clean accuracy. The clean columns are from a run of the same two networks in
 Keras 3 on MNIST (keras.utils.set_random_seed(0)): the first 10,000 training examples each epoch, all 60,000
@@ -16,7 +16,7 @@ ARMS = (Arm("no dropout"), Arm("dropout 0.8", 0.8))
 
 
 def notebook_history() -> pd.DataFrame:
-    return pd.read_csv(Path(__file__).with_name("notebook_history.csv"))
+    return pd.read_csv(Path(__file__).with_name("notebook_runs.csv"))
 
 
 def notebook_finals() -> pd.DataFrame:

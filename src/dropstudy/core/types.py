@@ -35,12 +35,12 @@ class Dataset:
 
     Args:
         name: `mnist`, `digits`, or the name of the file it was read from.
-        x_train: training examples, (n, *input_shape), uint8 pixels or float32 features.
+        x_train: training examples, (n, *input_shape), uint8 or float32.
         y_train: training labels, (n,), int64, from 0 to c - 1.
         x_test: test examples, (n, *input_shape), of the type of x_train.
         y_test: test labels, (n,), int64.
         classes: one name per class.
-        scale: the network sees `x / scale`, float32. 255 for pixels of a byte, 1 for features.
+        scale: the network sees `x / scale`, float32.
         sha256: digest of the content, whatever file it came from.
         source: where it came from, for people: a folder, an address, a library.
         profile: what x_train looks like.

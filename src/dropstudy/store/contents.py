@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import fields
 from math import prod
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, get_args
 
-from dropstudy.core.profile import DataProfile
+from dropstudy.core.profile import is_profile
 from dropstudy.core.types import Arm, Condition, Optimizer, Run, Status
 from dropstudy.spec import plan
 from dropstudy.spec.arms import parse_arms
@@ -212,26 +211,6 @@ def _are_texts_by_name(value: object) -> bool:
     return isinstance(value, dict) and all(map(_is_text, value.values()))
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _is_profile(value: object) -> bool:
-    """A `DataProfile` as JSON has it."""
-    if not isinstance(value, dict) or value.keys() != {field.name for field in fields(DataProfile)}:
-        return False
-    open_ = ("white", "background", "background_share")  # which data that are no images do not have
-    return (
-        _is_text(value["dtype"])
-        and _list_of(_is_count)(value["shape"])
-        and _is_switch(value["whole"])
-        and _is_positive(value["scale"])
-        and all(_is_number(value[name]) for name in ("low", "high", "typical"))
-        and all(value[name] is None or _is_number(value[name]) for name in open_)
-        and (value["white"] is None or value["white"] > 0)
-    )
-
-
 _WHEN_BEGUN: dict[str, Callable[[object], bool]] = {
     "data": _is_text,
     "data_sha256": _is_digest,
@@ -256,7 +235,7 @@ _WHEN_BEGUN: dict[str, Callable[[object], bool]] = {
 _FACTS: dict[str, Callable[[Any], bool]] = {
     **_WHEN_BEGUN,
     "until_decided": _is_count,
-    "profile": _is_profile,
+    "profile": is_profile,
     "earlier_margins": _list_of(_is_positive),
     "files_due": _list_of(lambda value: isinstance(value, str) and is_own(value)),
     "taken_out": lambda value: isinstance(value, dict) and all(map(_list_of(_anything), value.values())),

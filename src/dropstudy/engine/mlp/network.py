@@ -114,7 +114,7 @@ def operands(params: Params, compute: DTypeLike) -> tuple[Operands, ...]:
 
 
 def scaled(x: Array, scale: ArrayLike) -> Array:
-    """Pixels as the network sees them: `x / scale` in float32."""
+    """Inputs as the network sees them: `x / scale` in float32."""
     return x.astype(jnp.float32) / jnp.asarray(scale, jnp.float32)
 
 

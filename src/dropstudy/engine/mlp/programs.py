@@ -2,8 +2,8 @@
 
 A group's runs have one shape and train side by side; a run's place is its lane. State, configuration and rows carry a
 leading axis of lanes. Several lanes are vectorised; a single one is compiled as if there were no such axis, because
-on a CPU a batched product of one is slower than a product. Pixels stay uint8 in memory, one copy for all lanes, and
-are scaled a batch at a time.
+on a CPU a batched product of one is slower than a product. Inputs stay uint8 in memory where they are,
+one copy for all lanes, and are scaled a batch at a time.
 """
 
 from __future__ import annotations

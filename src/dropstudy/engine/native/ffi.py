@@ -70,10 +70,10 @@ def gains(precision: str, widths: tuple[int, ...], batch_size: int) -> bool:
     return weights * batch_size >= LEAST_WORK and precision in precisions()
 
 
-def gather(pixels: Array, rows: Array, scale: ArrayLike, compute: DTypeLike) -> Array:
-    """Rows of uint8 pixels divided by `scale` as float32, (rows, features), in type `compute`."""
-    call: Callable[..., Any] = jax.ffi.ffi_call(_GATHER, _array_of((*rows.shape, pixels.shape[1]), compute))
-    taken: Array = call(pixels, rows, jnp.asarray(scale, jnp.float32))
+def gather(x: Array, rows: Array, scale: ArrayLike, compute: DTypeLike) -> Array:
+    """Rows of uint8 inputs divided by `scale` as float32, (rows, features), in type `compute`."""
+    call: Callable[..., Any] = jax.ffi.ffi_call(_GATHER, _array_of((*rows.shape, x.shape[1]), compute))
+    taken: Array = call(x, rows, jnp.asarray(scale, jnp.float32))
     return taken
 
 

@@ -36,7 +36,7 @@ from arithmetic import measure as measure_arithmetic
 from common import ARMS, PEER_PACKAGES, Spread, head, spread, table, versions, watched, write_json, write_npz
 from dropstudy.core.hardware import physical_cores
 from dropstudy.report.charts import palette, theme
-from dropstudy.report.charts.files import save
+from dropstudy.report.charts.render import save
 
 DEFAULT, FLOAT32 = "dropstudy-auto", "dropstudy-float32"
 
@@ -286,7 +286,9 @@ def main() -> None:
     if options.examples == TRAINED:
         print("", *beside_arithmetic(rounds, names), sep="\n")
     if options.chart:
-        save(draw(rounds, names, about["device"], options.epochs), options.chart.with_suffix(""), ("png",))
+        save(
+            draw(rounds, names, about["device"], options.epochs).to_dict(), options.chart.with_suffix(".png")
+        )
 
 
 if __name__ == "__main__":

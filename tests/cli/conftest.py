@@ -34,7 +34,7 @@ def made_up_training(monkeypatch, tmp_path):
 @pytest.fixture
 def no_report(made_up_training, monkeypatch):  # noqa: ARG001 - on top of it
     """Leave the report out too: figures take longer than made-up training."""
-    monkeypatch.setattr(Study, "write", lambda *_: [])
+    monkeypatch.setattr(Study, "write", lambda *_, **__: [])
 
 
 @pytest.fixture(scope="session")

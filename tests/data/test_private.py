@@ -163,16 +163,16 @@ def test_workers_load_no_library_and_no_programs_of_another_users(own_cache, mon
 @as_superuser
 def test_a_page_has_no_script_of_another_users(own_cache, monkeypatch):
     monkeypatch.setattr(vega, "apart", lambda *_: "drawn")
-    vega.vega.cache_clear()
-    assert vega.vega() == "drawn"
+    vega.script.cache_clear()
+    assert vega.script() == "drawn"
     (script,) = own_cache.glob("scripts/*.js")
     cache.keep(script, b"stolen")
-    vega.vega.cache_clear()
-    assert vega.vega() == "stolen"  # this user's own is taken as it is
+    vega.script.cache_clear()
+    assert vega.script() == "stolen"  # this user's own is taken as it is
     give_away(script)
-    vega.vega.cache_clear()
-    assert vega.vega() == "drawn"
-    vega.vega.cache_clear()
+    vega.script.cache_clear()
+    assert vega.script() == "drawn"
+    vega.script.cache_clear()
 
 
 @pytest.mark.slow

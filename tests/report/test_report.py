@@ -15,12 +15,14 @@ from dropstudy import Study, report
 from dropstudy.analysis import stats
 from dropstudy.cli.show import export_command, show
 from dropstudy.core.types import Arm
-from dropstudy.report import charts
+from dropstudy.report import charts, figures
+from dropstudy.report.charts.render import FORMATS
 from dropstudy.report.snapshot import read
 from dropstudy.report.stamp import STAMP, is_current, told
-from dropstudy.report.vega import vega
-from dropstudy.report.write import FIGURE, write_report
+from dropstudy.report.vega import script
+from dropstudy.report.write import write_report
 from dropstudy.runtime.progress.lines import STAND_IN
+from dropstudy.store.paths import FIGURE
 from notebook_runs import ARMS, finals_of, many_seeds, notebook_finals, notebook_history
 from sources import source_of, trained_at_once
 
@@ -66,27 +68,25 @@ def test_cells_of_several_seeds_and_of_none():
     assert set(empty.iloc[0].to_list()[1:]) == {"-"}
 
 
-def write(folder, history, finals, arms, **changes):
-    return write_report(source_of(folder, history, finals, arms, **changes), folder)
+def write(folder, history, finals, arms, *, figures=False, **changes):
+    return write_report(source_of(folder, history, finals, arms, **changes), folder, figures=figures)
 
 
-def test_a_report_is_a_page_figures_tables_and_conclusion(tmp_path):
+MAIN = {"side_by_side", "test_data", "training_data"}
+"""Figures that every report writes."""
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_report_is_a_page_figures_tables_and_conclusion(tmp_path, asked):
     folder = tmp_path / "new" / "report"
-    paths = write(folder, notebook_history(), notebook_finals(), ARMS, fallback=True)
+    paths = write(folder, notebook_history(), notebook_finals(), ARMS, figures=asked, fallback=True)
     names = [path.relative_to(folder).as_posix() for path in paths]
     assert names[0] == "report.html"
     assert names[-1] == "conclusion.txt"
-    figures = {name.removeprefix("figures/").rpartition(".") for name in names if name.startswith("figures/")}
-    assert {kind for _, _, kind in figures} == {"png", "svg", "pdf", "csv"}
-    assert {stem for stem, _, _ in figures} == {
-        "difference",
-        "gap",
-        "losses",
-        "seeds",
-        "side_by_side",
-        "test_data",
-        "training_data",
-    }
+    drawn = {name.removeprefix("figures/").rpartition(".") for name in names if name.startswith("figures/")}
+    assert {kind for _, _, kind in drawn} == {"png", "svg", "pdf", "csv"}
+    others = {"difference", "gap", "losses", "seeds"} if asked else set()
+    assert {stem for stem, _, _ in drawn} == MAIN | others
     assert {name for name in names if "/" not in name} == {
         "report.html",
         "history.csv",
@@ -109,7 +109,7 @@ def test_a_report_is_a_page_figures_tables_and_conclusion(tmp_path):
 
 def test_a_figures_csv_holds_what_the_figure_draws(tmp_path):
     history = many_seeds(ARMS, 3)
-    write(tmp_path, history, finals_of(history, ARMS), ARMS)
+    write(tmp_path, history, finals_of(history, ARMS), ARMS, figures=True)
     gap = pd.read_csv(tmp_path / "figures/gap.csv")
     last = history[history["epoch"] == 20].groupby("arm")["accuracy"].mean()
     assert gap.set_index("arm")["running"].to_dict() == pytest.approx((100 * last).to_dict())
@@ -179,25 +179,18 @@ def test_pictures_are_drawn_from_finished_runs_and_an_arm_without_any_is_there_b
 
 def test_the_script_that_draws_is_kept_and_gathered_again_where_it_was_damaged(tmp_path, monkeypatch):
     monkeypatch.setenv("DROPSTUDY_CACHE", str(tmp_path))
-    vega.cache_clear()
-    code = vega()
+    script.cache_clear()
+    code = script()
     (kept,) = tmp_path.glob("scripts/vega-*.js")
     monkeypatch.setattr("dropstudy.report.vega.apart", None)
-    vega.cache_clear()
-    assert vega() == code
+    script.cache_clear()
+    assert script() == code
     monkeypatch.undo()
     monkeypatch.setenv("DROPSTUDY_CACHE", str(tmp_path))
     kept.write_text(kept.read_text(encoding="utf-8").replace("vegaEmbed", "evil"), encoding="utf-8")
-    vega.cache_clear()
-    assert vega() == code
-    vega.cache_clear()
-
-
-class Undrawn:
-    """In the place of `Drawing`: pictures of no content."""
-
-    def begin(self, _):
-        return lambda: dict.fromkeys(("png", "svg", "pdf"), b"drawn")
+    script.cache_clear()
+    assert script() == code
+    script.cache_clear()
 
 
 def change(path):
@@ -236,16 +229,31 @@ def test_a_stamp_from_elsewhere_has_no_other_files_read(reported, tmp_path):
 
 @pytest.fixture
 def reported(tmp_path, monkeypatch):
-    """The folder of a study whose report is written."""
+    """The folder of a study whose report is written, with all figures; no picture has content."""
+    monkeypatch.setattr(figures, "draw", lambda specs: [dict.fromkeys(FORMATS, b"drawn") for _ in specs])
     study = trained_at_once(monkeypatch, tmp_path / "s")
-    write_report(study.now(), study.folder, Undrawn())
+    study.report(figures=True)
     return study.folder
 
 
+def test_figures_that_a_report_does_not_write_are_removed_as_they_may_be_older(reported):
+    study = Study.open(reported)
+    assert study.reported
+    names = {path.stem for path in (reported / "figures").iterdir()}
+    assert names > {"validation_data", "training_data", "side_by_side", "gap", "confusion"}
+    study.report()
+    assert study.reported
+    assert {path.stem for path in (reported / "figures").iterdir()} == {
+        "validation_data",
+        "training_data",
+        "side_by_side",
+    }
+
+
 def test_damaged_files_are_named_with_what_is_left_out_and_no_old_figure_stays(reported, capsys):
-    figures = reported / "figures"
-    assert all(FIGURE.fullmatch(path.name) for path in figures.iterdir())
-    old, mine = figures / "reliability-3.png", figures / "my_plot.png"
+    folder = reported / "figures"
+    assert all(FIGURE.fullmatch(path.name) for path in folder.iterdir())
+    old, mine = folder / "reliability-3.png", folder / "my_plot.png"
     for path in (old, mine):
         path.write_bytes(b"x")
     now = read(reported)
@@ -259,7 +267,7 @@ def test_damaged_files_are_named_with_what_is_left_out_and_no_old_figure_stays(r
     for path in damaged:
         change(path)
     now = read(reported)
-    write_report(now, reported, Undrawn())
+    write_report(now, reported, figures=True)
     page, text = ((reported / name).read_text("utf-8") for name in ("report.html", "conclusion.txt"))
     for path, what in zip(
         damaged,
@@ -270,7 +278,7 @@ def test_damaged_files_are_named_with_what_is_left_out_and_no_old_figure_stays(r
         assert f"{path} is not what was written" in page
     assert not old.exists()
     assert mine.exists()
-    assert not (figures / "confusion.png").exists()  # of answers that are no longer known
+    assert not (folder / "confusion.png").exists()  # of answers that are no longer known
     show(reported)
     printed = " ".join(capsys.readouterr().out.split())
     assert "Left out, with all that rests on it: the predictions of 'no dropout', seed 2" in printed

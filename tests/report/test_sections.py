@@ -12,10 +12,10 @@ from dropstudy.core.types import Arm
 from dropstudy.errors import InvalidArgument
 from dropstudy.report.charts import NIGHT, arm_labels
 from dropstudy.report.charts.palette import RAMP, arm_colors
-from dropstudy.report.page import page_spec
 from dropstudy.report.sections import conditions, sections
 from dropstudy.report.sections.blocks import Pictures, Table, figures_of
 from dropstudy.report.snapshot import read
+from dropstudy.report.vega import page_spec
 from sources import trained_at_once
 
 

@@ -189,7 +189,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
         now = study.now(data_dir=data_dir)
         print_result(now)
         if not is_current(now):
-            say("\nDrawing the figures.")
+            say("\nWriting the report.")
             files = study.write(now)
             say("\n".join(_written(now, len(files))))
     except KeyboardInterrupt:

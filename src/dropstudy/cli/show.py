@@ -56,16 +56,20 @@ def report(
             "seconds for each arm on two cores."
         ),
     ] = 0,
+    figures: Annotated[
+        bool,
+        typer.Option("--figures", help="Also write every figure of the page as PNG, SVG, PDF and CSV."),
+    ] = False,
 ) -> None:
-    """Write a study's page, figures and tables. They are HTML, PNG, SVG, PDF and CSV, in its folder.
+    """Write a study's page, tables and main figures into its folder: HTML, CSV, PNG, SVG, PDF.
 
-    Example: dropstudy report studies/notebook
+    Example: dropstudy report studies/notebook --figures
     """
     from dropstudy.study.study import Study
 
     study = Study.open(folder)
     now = study.now(data_dir=data_dir, mc=mc)
-    for path in study.write(now):
+    for path in study.write(now, figures=figures):
         typer.echo(path)
     if now.left_out:
         echo(now.left_out, err=True)

@@ -1,4 +1,4 @@
-"""The figures of a report as files show them: with their titles, which the page has as headings."""
+"""Figures as files: pictures (PNG, SVG, PDF) under their titles, and their numbers (CSV)."""
 
 from __future__ import annotations
 
@@ -6,22 +6,44 @@ from typing import TYPE_CHECKING, Any
 
 import altair as alt
 
+from dropstudy.core.tables import csv
 from dropstudy.core.text import plain_name
+from dropstudy.report.charts.render import draw
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from dropstudy.report.charts import Chart
     from dropstudy.report.sections.blocks import Figure
 
+DIGITS = 10
+"""Significant digits of a number in a CSV file."""
+
+
+def figure_files(figures: Sequence[Figure], subtitle: str, folder: Path) -> dict[Path, bytes]:
+    """Contents of the files of some figures, by path.
+
+    Raises:
+        DropstudyError: the drawing library ended its process, twice.
+    """
+    files: dict[Path, bytes] = {}
+    drawn = draw(titled_spec(figure, subtitle) for figure in figures) if figures else []
+    for figure, pictures in zip(figures, drawn, strict=True):
+        files |= {folder / f"{figure.name}.{kind}": content for kind, content in pictures.items()}
+        files[folder / f"{figure.name}.csv"] = csv(figure.table, DIGITS).encode("utf-8")
+    return files
+
 
 def titled(figure: Figure, subtitle: str) -> Chart:
-    """A figure's chart with its title, unless it has one, and a line below that."""
+    """Chart of a figure with a title and a line below it, unless it has a title of its own."""
     if figure.chart.title is not alt.Undefined:
         return figure.chart
     return figure.chart.properties(title=_title(figure, subtitle))
 
 
 def titled_spec(figure: Figure, subtitle: str) -> dict[str, Any]:
-    """The same as Vega-Lite."""
+    """Vega-Lite specification of the same."""
     return {"title": _title(figure, subtitle).to_dict(), **figure.spec}
 
 

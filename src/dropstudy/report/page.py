@@ -1,8 +1,7 @@
-"""The page: sections in, one HTML file out, with its charts, its script and its style inside."""
+"""Render the page: sections in, one HTML file out that needs no other file."""
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import fields
 from datetime import UTC, datetime
@@ -16,9 +15,9 @@ import pandas as pd
 from markupsafe import Markup
 
 from dropstudy.core.text import plain_name, rounded
-from dropstudy.report.charts import NIGHT
+from dropstudy.report.charts import palette
 from dropstudy.report.sections.blocks import Figure, Group, Table, figures_of
-from dropstudy.report.vega import vega
+from dropstudy.report.vega import script, specs_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,34 +26,33 @@ if TYPE_CHECKING:
     from dropstudy.report.snapshot import Snapshot
 
 MOST_NUMBERS = 240
-"""Rows of a figure's table that the page holds; longer ones lie beside it as CSV."""
+"""Most rows of a figure's table on the page."""
 
 _POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; connect-src 'self'"
-"""Content security policy of the page: run what is in it and load nothing from elsewhere."""
+"""Content security policy: run the page's own scripts and load nothing from elsewhere."""
 
-# The style's own names for the colours of the charts.
-_NAMES = {
-    "ink": "INK",
-    "faint": "FAINT_INK",
-    "axis": "AXIS",
-    "line": "GRID",
-    "paper": "PAPER",
-    "accent": "BLUE",
+_ROLES = {
+    "ink": palette.INK,
+    "faint": palette.FAINT_INK,
+    "axis": palette.AXIS,
+    "line": palette.GRID,
+    "paper": palette.PAPER,
+    "accent": palette.BLUE,
+    "worse": palette.WORSE,
+    "raised": palette.MARGIN,
 }
-_DATA = {"data", "datasets"}
-_WORDS = {"domain", "title", "text", "subtitle", "description", "field", "sort"}
+"""Colours of the charts by the names that the style sheet uses."""
 
 
 def html(snapshot: Snapshot, sections: Sequence[Section], *, live: str = "", progress: str = "") -> str:
-    """The whole page.
+    """Page of a study.
 
     Args:
         snapshot: the study.
         sections: in their order.
-        live: the version of what is shown, where a server keeps the page up to date; empty in a file.
-        progress: a line on how far the study is, where it is served.
+        live: version of the page, where a server keeps it up to date; empty in a file.
+        progress: a line on the study's progress, where it is served.
     """
-    specs = {figure.name: page_spec(figure) for figure in figures_of(sections)}
     return _template().render(
         title=plain_name(snapshot.spec.name),
         about=snapshot.about,
@@ -62,44 +60,29 @@ def html(snapshot: Snapshot, sections: Sequence[Section], *, live: str = "", pro
         live=live,
         progress=progress,
         policy=_POLICY,
-        css=Markup(style()),  # noqa: S704 - our own file
+        css=Markup(_style()),  # noqa: S704 - our own file
         sections=[_section(section) for section in sections],
-        specs=Markup(_json(specs)),  # noqa: S704 - escaped there
-        bundle=Markup(vega()),  # noqa: S704 - Vega's own code
+        specs=Markup(specs_json(figures_of(sections))),  # noqa: S704 - escaped there
+        bundle=Markup(script()),  # noqa: S704 - Vega's own code
         script=Markup(_file("page.js")),  # noqa: S704 - our own file
         version=version("dropstudy"),
         date=datetime.now(UTC).strftime("%d %B %Y, %H:%M UTC").lstrip("0"),
     )
 
 
-def page_spec(figure: Figure) -> dict[str, Any]:
-    """A figure's chart as the page draws it: no title or ground of its own, and colours that follow the page's."""
-    spec = {name: value for name, value in figure.spec.items() if name not in {"title", "$schema"}}
-    spec["config"] = {**spec["config"], "background": None}
-    spec["padding"] = 4
-    if "vconcat" in spec:  # the page has the remarks below the key as its caption
-        spec["vconcat"] = spec["vconcat"][:2]
-    drawn: dict[str, Any] = _with_variables(spec)
-    return drawn
-
-
-def style() -> str:
-    """The page's style, with each colour as a variable that has a value by day and one by night."""
-    from dropstudy.report.charts import palette  # noqa: PLC0415 - names of colours, read here alone
-
-    names = {name: getattr(palette, constant) for name, constant in _NAMES.items()}
-    names |= {"worse": palette.WORSE, "raised": palette.MARGIN}
-    day = [f"--c{color[1:]}: {color}" for color in NIGHT]
-    night = [f"--c{color[1:]}: {dark}" for color, dark in NIGHT.items()]
-    roles = [f"--{name}: var(--c{color[1:]})" for name, color in names.items()]
+def _style() -> str:
+    """Style sheet, with each colour as a variable that has a light and a dark value."""
+    light = [f"--c{color[1:]}: {color}" for color in palette.NIGHT]
+    dark = [f"--c{color[1:]}: {at_night}" for color, at_night in palette.NIGHT.items()]
+    roles = [f"--{name}: var(--c{color[1:]})" for name, color in _ROLES.items()]
     return (
-        f":root {{ color-scheme: light dark; {'; '.join(day + roles)} }}\n"
-        f"@media screen and (prefers-color-scheme: dark) {{ :root {{ {'; '.join(night)} }} }}\n{_file('page.css')}"
+        f":root {{ color-scheme: light dark; {'; '.join(light + roles)} }}\n"
+        f"@media screen and (prefers-color-scheme: dark) {{ :root {{ {'; '.join(dark)} }} }}\n{_file('page.css')}"
     )
 
 
-def cells(table: Table) -> dict[str, Any]:
-    """A table as the template writes it: headings, and of each cell its text and what it is sorted by."""
+def _table(table: Table) -> dict[str, Any]:
+    """Table for the template: headings, and the text and sort key of each cell."""
     numeric = {name: pd.api.types.is_numeric_dtype(table.frame[name]) for name in table.frame}
     columns = [{"name": str(name), "number": numeric[name]} for name in table.frame]
     rows = [
@@ -131,57 +114,24 @@ def _cell(value: Any, form: str, *, number: bool) -> dict[str, Any]:
 
 
 def _section(section: Section) -> dict[str, Any]:
-    told = {field.name: getattr(section, field.name) for field in fields(section)}
-    return {**told, "blocks": [_block(block) for block in section.blocks]}
+    return {**_fields(section), "blocks": [_block(block) for block in section.blocks]}
 
 
 def _block(block: Block) -> dict[str, Any]:
+    kind = type(block).__name__.lower()
     if isinstance(block, Table):
-        return cells(block)
+        return _table(block)
     if isinstance(block, Group):
-        return {
-            "kind": "group",
-            "title": block.title,
-            "figures": [_block(figure) for figure in block.figures],
-        }
-    told = {"kind": type(block).__name__.lower(), **{f.name: getattr(block, f.name) for f in fields(block)}}
+        return {"kind": kind, "title": block.title, "figures": [_block(figure) for figure in block.figures]}
     if isinstance(block, Figure):
         short = len(block.table) <= MOST_NUMBERS
-        table = cells(Table("", block.table, {}, sortable=False)) if short else None
-        told |= {"table": table, "words": block.chart.description}
-    return told
+        table = _table(Table("", block.table, {}, sortable=False)) if short else None
+        return {"kind": kind, **_fields(block), "table": table, "words": block.chart.description}
+    return {"kind": kind, **_fields(block)}
 
 
-def _with_variables(value: Any) -> Any:
-    """The same specification with `var(--c0072b2)` in place of `#0072b2`, wherever it is a colour and not a name."""
-    if isinstance(value, dict):
-        return {
-            key: item
-            if key in _DATA or (key in _WORDS and not isinstance(item, dict))
-            else _with_variables(item)
-            for key, item in value.items()
-        }
-    if isinstance(value, list):
-        return [_with_variables(item) for item in value]
-    if isinstance(value, str) and value in NIGHT:
-        return f"var(--c{value[1:]})"
-    return value
-
-
-def _json(value: Any) -> str:
-    """JSON that cannot end the script element around it; numbers that are none become null."""
-    text = json.dumps(_finite(value), separators=(",", ":"), ensure_ascii=False)
-    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    if isinstance(value, float):
-        return float(f"{value:.7g}") if value - value == 0 else None
-    return value
+def _fields(record: Block | Section) -> dict[str, Any]:
+    return {field.name: getattr(record, field.name) for field in fields(record)}
 
 
 @lru_cache

@@ -1,15 +1,17 @@
-"""The figures of a report one by one, for a notebook: `study.charts.rate_curve()` is a chart that shows itself."""
+"""Figures of a report one by one: `study.charts.rate_curve()` shows itself in a notebook and can be saved."""
 
 from __future__ import annotations
 
 import base64
 import struct
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dropstudy.core.atomic import write_files
 from dropstudy.errors import InvalidArgument
-from dropstudy.report.charts import spec_json
-from dropstudy.report.charts.render import PIXELS_PER_POINT, apart, pictures
-from dropstudy.report.figures import titled
+from dropstudy.report.charts.render import PIXELS_PER_POINT, draw, save
+from dropstudy.report.figures import figure_files, titled
+from dropstudy.report.sections import sections
 from dropstudy.report.sections.blocks import figures_of
 from dropstudy.report.sections.calibration import trust
 from dropstudy.report.sections.curves import curves
@@ -33,7 +35,7 @@ class Picture:
 
     Attributes:
         name: of the figure in the report.
-        chart: the Altair chart, to be changed or saved.
+        chart: the Altair chart, to be changed.
     """
 
     def __init__(self, name: str, chart: Chart) -> None:
@@ -44,18 +46,28 @@ class Picture:
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, str], dict[str, dict[str, int]]]:
         """Image for Jupyter: a PNG, shown at half its size in pixels, for dense screens and print."""
-        spec = spec_json(self.chart.to_dict(validate=False))
-        png = apart(pictures, spec, ("png",))["png"]
+        (drawn,) = draw([self.chart.to_dict(validate=False)], ["png"])
+        png = drawn["png"]
         width, height = (side // PIXELS_PER_POINT for side in struct.unpack(">II", png[16:24]))
         data = {"image/png": base64.b64encode(png).decode(), "text/plain": repr(self)}
         return data, {"image/png": {"width": width, "height": height}}
 
+    def save(self, path: str | Path) -> Path:
+        """Write the chart as PNG, SVG or PDF, as the suffix of the path says.
+
+        Raises:
+            InvalidArgument: another suffix.
+            StoreError: the disk is full, or the folder cannot be written.
+        """
+        save(self.chart.to_dict(validate=False), Path(path))
+        return Path(path)
+
 
 class Plots:
-    """The charts of a study as it stood when this was made.
+    """Charts of a study at one moment.
 
-    Each method gives the picture of the chart that the report shows under that name. Where a study has several
-    conditions and the chart is of one, `condition` counts them from 1, in the order of the plan.
+    Each method returns the chart that the report shows under that name. Where a study has several conditions and the
+    chart is of one, `condition` counts them from 1, in the order of the plan.
 
     Raises:
         InvalidArgument: by each method, where the study has no data for its chart, or no such condition.
@@ -67,6 +79,17 @@ class Plots:
     def __repr__(self) -> str:
         names = [name for name in dir(self) if not name.startswith("_")]
         return f"Plots({self._snapshot.spec.name!r}: {', '.join(names)})"
+
+    def save(self, folder: str | Path) -> list[Path]:
+        """Write all figures of the report as PNG, SVG and PDF, and their numbers as CSV.
+
+        Raises:
+            StoreError: the disk is full, or the folder cannot be written.
+        """
+        figures = figures_of(sections(self._snapshot))
+        files = figure_files(figures, self._snapshot.subtitle, Path(folder))
+        write_files(files)
+        return list(files)
 
     def difference(self, condition: int = 1) -> Picture:
         """Paired differences of test accuracy to the baseline, with intervals, zero and the margin."""

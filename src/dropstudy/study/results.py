@@ -6,8 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from threadpoolctl import threadpool_limits
-
 from dropstudy import report
 from dropstudy.core.streams import usable_streams
 from dropstudy.core.types import CONDITION
@@ -127,28 +125,26 @@ class Results(Runs):
 
         return Plots(self.now())
 
-    def report(self, *, data_dir: str | Path | None = None, mc: int = 0) -> list[Path]:
+    def report(self, *, data_dir: str | Path | None = None, mc: int = 0, figures: bool = False) -> list[Path]:
         """Write the page (HTML), figures (PNG, SVG, PDF), tables (CSV) and the conclusion into the study's folder.
 
         Args:
             data_dir: folder to look for the data in, before `$DROPSTUDY_DATA`; the page shows test examples.
             mc: networks to sample by Monte-Carlo dropout, 0 for none.
+            figures: write every figure of the page; otherwise the accuracy curves and the notebook's figures.
 
         Returns:
             The files written, the page first.
         """
-        return self.write(self.now(data_dir=data_dir, mc=mc))
+        return self.write(self.now(data_dir=data_dir, mc=mc), figures=figures)
 
-    def write(self, snapshot: Snapshot) -> list[Path]:
+    def write(self, snapshot: Snapshot, *, figures: bool = False) -> list[Path]:
         """Write the report of a study as it stood at one moment; see `report`."""
-        from dropstudy.report.charts.render import Drawing  # noqa: PLC0415 - what draws is slow to import
+        from dropstudy.report.write import write_report  # noqa: PLC0415 - what draws is slow to import
 
         StudyPaths(self.folder).refuse_links()
-        # Threads of matrix products wait by turning in circles, on the cores that draw.
-        with usable_streams(), Drawing() as drawing, threadpool_limits(1, user_api="blas"):
-            from dropstudy.report.write import write_report  # noqa: PLC0415 - as above, while the processes start
-
-            return write_report(snapshot, self.folder, drawing)
+        with usable_streams():
+            return write_report(snapshot, self.folder, figures=figures)
 
     def progress(self) -> list[RunProgress]:
         """Progress of every run, in the order of the plan, also while another process trains them."""

@@ -3,7 +3,6 @@
 from dropstudy.report.charts.by_layer import by_layer
 from dropstudy.report.charts.calibration import entropy, reliability
 from dropstudy.report.charts.confusion import MOST_CLASSES, confusion
-from dropstudy.report.charts.files import files, save, spec_json
 from dropstudy.report.charts.gap import gap
 from dropstudy.report.charts.intervals import intervals
 from dropstudy.report.charts.learning_curves import losses_side_by_side, side_by_side
@@ -21,7 +20,6 @@ __all__ = [
     "by_layer",
     "confusion",
     "entropy",
-    "files",
     "gap",
     "intervals",
     "losses_side_by_side",
@@ -30,8 +28,6 @@ __all__ = [
     "payoff",
     "rate_curve",
     "reliability",
-    "save",
     "side_by_side",
     "slopes",
-    "spec_json",
 ]

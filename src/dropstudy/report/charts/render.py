@@ -1,49 +1,90 @@
-"""A chart's specification as pictures, drawn in other processes. Light to import: each of those has to.
-
-The drawing library holds a JavaScript engine, which ends its process where it lacks memory or address space.
-"""
+"""Draw charts as pictures, in another process: the drawing library ends its own where memory or address space lacks."""
 
 from __future__ import annotations
 
+import json
 import os
+import re
 from concurrent.futures import BrokenExecutor
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import vl_convert
 
-from dropstudy.core.hardware import physical_cores
-from dropstudy.errors import DropstudyError
-from dropstudy.report.charts.canvases import without_idle_canvases
-from dropstudy.report.charts.typefaces import carried_first
+from dropstudy.core.atomic import write_files
+from dropstudy.errors import DropstudyError, InvalidArgument
 from dropstudy.runtime.local import LocalWorkers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from concurrent.futures import Future
-    from types import TracebackType
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
 
 FORMATS = ("png", "svg", "pdf")
 PIXELS_PER_POINT = 2  # of PNG: sharp at 5 inches in print and on dense screens
 
-_MOST_PROCESSES = 4
 _STDERR = 2
-_NOTHING = '{"mark": "point", "data": {"values": []}}'
-
 
 T = TypeVar("T")
 
 
-def pictures(spec: str, formats: Sequence[str] = FORMATS) -> dict[str, bytes]:
-    """A chart in each of the formats, drawn in the process that calls this.
-
-    It is laid out once; PNG and PDF are made from the SVG, so that all show the same.
+def draw(specs: Iterable[dict[str, Any]], formats: Sequence[str] = FORMATS) -> list[dict[str, bytes]]:
+    """Pictures of charts, in each format.
 
     Args:
-        spec: Vega-Lite, as JSON.
+        specs: Vega-Lite specifications.
         formats: of `FORMATS`.
+
+    Raises:
+        DropstudyError: the drawing library ended its process, twice.
     """
-    carried_first()
-    svg = without_idle_canvases(vl_convert.vegalite_to_svg(spec))
+    return apart(_draw, [_json(spec) for spec in specs], formats)
+
+
+def save(spec: dict[str, Any], path: Path) -> None:
+    """Write a chart as a picture; the suffix of the path names the format.
+
+    Raises:
+        InvalidArgument: the suffix is of no format that can be drawn.
+        StoreError: the disk is full, or the folder cannot be written.
+        DropstudyError: the drawing library ended its process, twice.
+    """
+    kind = path.suffix.lower().removeprefix(".")
+    if kind not in FORMATS:
+        raise InvalidArgument(
+            "path", expected=f"a name that ends in .{', .'.join(FORMATS)}", received=repr(path.name)
+        )
+    (drawn,) = draw([spec], [kind])
+    write_files({path: drawn[kind]})
+
+
+def apart(call: Callable[..., T], *arguments: Any) -> T:
+    """Call the drawing library in another process and return its result.
+
+    Raises:
+        DropstudyError: that process died, and a second one too.
+    """
+    for _ in range(2):
+        workers = LocalWorkers(1, None)
+        try:
+            return workers.submit(_silently, call, *arguments).result()
+        except BrokenExecutor:
+            continue
+        finally:
+            workers.shutdown(cancel_futures=True)
+    raise DropstudyError(
+        "figures",
+        expected="a drawing library (vl-convert) that works here",
+        received="one that ended its process, twice",
+        next_step="What was trained is kept. Lift the limit on memory or address space (ulimit -v), "
+        "if there is one, and run the same command again.",
+    )
+
+
+def _draw(specs: Sequence[str], formats: Sequence[str]) -> list[dict[str, bytes]]:
+    return [_pictures(vl_convert.vegalite_to_svg(spec), formats) for spec in specs]
+
+
+def _pictures(svg: str, formats: Sequence[str]) -> dict[str, bytes]:
+    """Pictures of a chart that was laid out once, so that all formats show the same."""
     make: dict[str, Callable[[], bytes]] = {
         "png": lambda: vl_convert.svg_to_png(svg, scale=PIXELS_PER_POINT),
         "svg": lambda: svg.encode("utf-8"),
@@ -52,73 +93,13 @@ def pictures(spec: str, formats: Sequence[str] = FORMATS) -> dict[str, bytes]:
     return {kind: bytes(make[kind]()) for kind in formats}
 
 
-def apart(call: Callable[..., T], *arguments: Any) -> T:
-    """Call the drawing library in a process of its own, and return its result.
-
-    Raises:
-        DropstudyError: that process died, and so did another one.
-    """
-    workers = LocalWorkers(1, None)
-    try:
-        return _twice(workers, call, *arguments)()
-    finally:
-        workers.shutdown(cancel_futures=True)
-
-
-class Drawing:
-    """Processes that draw pictures while this one goes on; they start at once, and end with the `with` block.
-
-    Threads would gain nothing: vl-convert holds Python's lock while it draws.
-    """
-
-    def __init__(self) -> None:
-        count = max(1, min(physical_cores() - 1, _MOST_PROCESSES))  # one core is for this process
-        self._workers = LocalWorkers(count, None)
-        for _ in range(count):  # what draws takes half a second to start
-            self._workers.submit(_silently, pictures, _NOTHING, ("svg",))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._workers.shutdown(cancel_futures=True)
-
-    def begin(self, spec: str) -> Callable[[], dict[str, bytes]]:
-        """Have a chart drawn in all formats; what is returned waits for the pictures and gives them.
-
-        It raises DropstudyError where the process that drew died, and so did another one.
-        """
-        return _twice(self._workers, pictures, spec)
-
-
-def _twice(workers: LocalWorkers, call: Callable[..., T], *arguments: Any) -> Callable[[], T]:
-    """Begin a call in another process; what is returned gives its answer, from a new process if that one died."""
-    future: Future[T] = workers.submit(_silently, call, *arguments)
-
-    def answer() -> T:
-        try:
-            return future.result()
-        except BrokenExecutor:
-            pass
-        again: Future[T] = workers.submit(_silently, call, *arguments)
-        try:
-            return again.result()
-        except BrokenExecutor:
-            raise DropstudyError(
-                "figures",
-                expected="a drawing library (vl-convert) that works here",
-                received="one that ended its process, twice",
-                next_step="What was trained is kept. Lift the limit on memory or address space (ulimit -v), "
-                "if there is one, and run the same command again.",
-            ) from None
-
-    return answer
+def _json(spec: dict[str, Any]) -> str:
+    """JSON with null in place of NaN and infinities, which Vega leaves out."""
+    return re.sub(r"(?<![\w\"])(?:-?Infinity|NaN)(?![\w\"])", "null", json.dumps(spec, default=str))
 
 
 def _silently(call: Callable[..., T], *arguments: Any) -> T:
-    """Call, in a process that may die of it and would fill the screen with its last words."""
+    """Call without the error stream, which the crash of a JavaScript engine would fill."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, _STDERR)
     os.close(nowhere)

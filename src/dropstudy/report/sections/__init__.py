@@ -38,14 +38,8 @@ SECTIONS: tuple[Callable[[Snapshot], Section | None], ...] = (
 """In the order of the page."""
 
 
-def sections(snapshot: Snapshot, made_one: Callable[[Section], None] | None = None) -> list[Section]:
-    """All sections that the study has the data for; `made_one` is told of each as soon as it is made."""
-    by_maker: dict[Callable[[Snapshot], Section | None], Section | None] = {}
-    # Altair holds each piece of a chart against its schema as it is built, which takes half of the time.
+def sections(snapshot: Snapshot) -> list[Section]:
+    """All sections that the study has the data for."""
+    # Altair checks each piece of a chart against its schema as it is built, which takes half of the time.
     with debug_mode(False):
-        # The curves first: most figures are theirs, which somebody may draw while the rest is made.
-        for make in sorted(SECTIONS, key=lambda make: make is not curves):
-            section = by_maker[make] = make(snapshot)
-            if section is not None and made_one is not None:
-                made_one(section)
-    return [section for make in SECTIONS if (section := by_maker[make]) is not None]
+        return [section for make in SECTIONS if (section := make(snapshot)) is not None]

@@ -25,6 +25,7 @@ class Figure:
         caption: below it: what is drawn, which interval, over what.
         table: the numbers drawn, tidy.
         folded: whether the page shows it only when it is asked for.
+        always_a_file: whether every report writes it as files, not only one with all figures.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Figure:
     caption: str
     table: pd.DataFrame
     folded: bool = False
+    always_a_file: bool = False
 
     @cached_property
     def spec(self) -> dict[str, Any]:

@@ -57,6 +57,7 @@ def learning_curves(snapshot: Snapshot, condition: tuple[str, int]) -> list[Figu
             caption=caption,
             table=_of_quantity(table, title.lower()),
             folded=name == "losses",
+            always_a_file=name == "side_by_side",
         )
         for name, (title, draw) in make.items()
     ]
@@ -78,6 +79,7 @@ def notebook_figures(snapshot: Snapshot, condition: tuple[str, int]) -> list[Fig
             chart=charts.notebook_test(rows, snapshot.arms, watches_test=snapshot.spec.watches_test),
             caption=caption,
             table=stats.learning_curves(rows, ["val_loss", "val_accuracy"]),
+            always_a_file=True,
         ),
         Figure(
             name=f"training_data{ending}",
@@ -85,6 +87,7 @@ def notebook_figures(snapshot: Snapshot, condition: tuple[str, int]) -> list[Fig
             chart=charts.notebook_training(rows, snapshot.arms),
             caption=caption,
             table=stats.learning_curves(rows, ["loss", "accuracy"]),
+            always_a_file=True,
         ),
     ]
 

@@ -9,11 +9,11 @@ READY := $(VENV)/.ready
 run: $(READY)  ## Train the notebook's two networks and say what they show
 	$(BIN)/dropstudy run notebook
 
-test: lint  ## Lint, types and the tests of every day; a test process for each core
-	$(BIN)/pytest -n auto -m "not slow"
+test: lint  ## Lint, types and the everyday tests; one test process for each core, one file of tests for each process
+	$(BIN)/pytest -n auto --dist loadfile -m "not slow"
 
 test-slow: $(READY)  ## The tests that take their time: kills, real browsers, whole studies
-	$(BIN)/pytest -n auto -m slow
+	$(BIN)/pytest -n auto --dist loadfile -m slow
 
 test-all: test test-slow  ## Everything, as CI runs it
 

@@ -545,6 +545,7 @@ def test_a_lane_that_diverges_leaves_its_neighbours_alone(digits):
         assert beside.final.loss == pytest.approx(alone.final.loss, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_group_goes_on_from_where_it_stood_to_the_bit(digits):
     runs = [run_on(digits, arm=arm, seed=5, epochs=3) for arm in LANES[:3]]
     whole = train_group(tuple(segment_of(run, digits) for run in runs))

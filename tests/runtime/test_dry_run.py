@@ -122,6 +122,7 @@ def test_a_run_costs_its_steps_the_ends_of_its_epochs_and_its_own_end():
     assert Cost(1.0, 10.0, 100.0).of(run) == 50 * 1 + 4 * 10 + 100
 
 
+@pytest.mark.slow
 def test_real_workers_are_measured(tmp_path):
     study = Study("notebook", out=tmp_path / "real", **SETTINGS, seeds=2)
     planned = study.dry_run(workers=1)

@@ -504,10 +504,10 @@ LANES = [
 SGD = Optimizer("sgd", learning_rate=0.05, momentum=0.9, decay=0.9)
 
 
-# Each arm is compiled for itself when it is alone: half of them for the second optimiser.
+# Each arm is compiled for itself when it is alone: two of them are enough for the second optimiser.
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("optimizer", "arms"), [(Optimizer(), LANES), (SGD, LANES[::2])], ids=["adam", "sgd"]
+    ("optimizer", "arms"), [(Optimizer(), LANES), (SGD, LANES[::4])], ids=["adam", "sgd"]
 )
 def test_a_run_in_a_group_is_the_run_alone(digits, optimizer, arms):
     runs = [
@@ -523,7 +523,7 @@ def test_a_run_in_a_group_is_the_run_alone(digits, optimizer, arms):
 
 @pytest.mark.slow
 def test_a_runs_place_in_a_group_changes_nothing(digits):
-    runs = [run_on(digits, arm=arm, seed=3, epochs=1) for arm in LANES[:4]]
+    runs = [run_on(digits, arm=arm, seed=3, epochs=1) for arm in LANES[1:3]]
     forward = train_group(tuple(segment_of(run, digits) for run in runs))
     backward = train_group(tuple(segment_of(run, digits) for run in reversed(runs)))
     for a, b in zip(forward, reversed(backward), strict=True):
@@ -561,10 +561,9 @@ def test_a_group_goes_on_from_where_it_stood_to_the_bit(digits):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("activation", ["tanh", "sigmoid"])
-def test_smooth_networks_walk_with_keras_for_an_epoch(digits, activation):
-    # No kink, so nothing but rounding lies between the two.
-    run = run_on(digits, activation=activation, epochs=1)
+def test_a_sigmoid_network_walks_with_keras_for_an_epoch(digits):
+    # No kink, so nothing but rounding lies between the two. The notebook's network with tanh has a test above.
+    run = run_on(digits, activation="sigmoid", epochs=1)
     x = digits.x_train.reshape(-1, 64).astype("float32") / 16
     model = keras_network(run)
     keras_epoch(model, x, digits.y_train)

@@ -8,7 +8,7 @@ import pytest
 
 import acting
 from dropstudy.data import cache, private
-from dropstudy.data.private import who_else
+from dropstudy.data.private import other_writers
 from dropstudy.engine.native import build as library
 from dropstudy.report import vega
 from dropstudy.runtime import local
@@ -59,7 +59,7 @@ def test_what_is_made_is_for_this_user_alone_whatever_the_mask(own_cache, old_ma
     before = os.umask(old_mask)
     try:
         folder = cache.code_folder("kernels")
-        cache.keep(folder / "code", b"code")
+        cache.store_code(folder / "code", b"code")
     finally:
         os.umask(before)
     made = [own_cache.parent, own_cache, folder]
@@ -72,14 +72,14 @@ def test_what_is_made_is_for_this_user_alone_whatever_the_mask(own_cache, old_ma
 @pytest.mark.parametrize("place", ["above", "above/cache", "above/cache/kernels", "above/cache/kernels/code"])
 @pytest.mark.parametrize(("fault", "said"), FAULTS)
 def test_no_code_is_taken_from_where_others_may_write(own_cache, tmp_path, place, fault, said):
-    cache.keep(cache.code_folder("kernels") / "code", b"code")
+    cache.store_code(cache.code_folder("kernels") / "code", b"code")
     if place.endswith("code"):
         (own_cache / "kernels").chmod(0o755)  # or else nobody reaches the file
     fault(tmp_path / place)
     folder = cache.code_folder("kernels")
     assert folder.parent.parent == tmp_path / "temporary"
     assert list(folder.iterdir()) == []
-    assert who_else(folder) == ""
+    assert other_writers(folder) == ""
     assert said in cache.distrust("kernels")
     assert str(tmp_path / place) in cache.distrust("kernels")
 
@@ -123,9 +123,9 @@ def test_the_superuser_of_another_namespace_may_own_what_is_above(
     private._hidden_superuser.cache_clear()
     cache.code_folder("kernels")
     give_away(own_cache.parent)
-    assert (who_else(own_cache) == "") is trusted
+    assert (other_writers(own_cache) == "") is trusted
     give_away(own_cache)
-    assert "another user" in who_else(own_cache)
+    assert "another user" in other_writers(own_cache)
     private._hidden_superuser.cache_clear()
 
 
@@ -151,7 +151,7 @@ def test_workers_load_no_library_and_no_programs_of_another_users(own_cache, mon
     monkeypatch.setattr("shutil.which", lambda _: None)  # nothing can be made in its place
     for name in (library.FOLDER, local._programs()):
         planted = cache.code_folder(name) / f"{library._digest()}.so"
-        cache.keep(planted, b"another user's code, and its digest beside it")
+        cache.store_code(planted, b"another user's code, and its digest beside it")
         for path in (planted, cache._digest_file(planted)):
             give_away(path)
     environment = local._environment("cpu")
@@ -166,7 +166,7 @@ def test_a_page_has_no_script_of_another_users(own_cache, monkeypatch):
     vega.script.cache_clear()
     assert vega.script() == "drawn"
     (script,) = own_cache.glob("scripts/*.js")
-    cache.keep(script, b"stolen")
+    cache.store_code(script, b"stolen")
     vega.script.cache_clear()
     assert vega.script() == "stolen"  # this user's own is taken as it is
     give_away(script)

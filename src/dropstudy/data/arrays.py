@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 from dropstudy.core.types import DataReference
 from dropstudy.data.cache import cache_folder, cache_folders
 from dropstudy.data.formats.files import reporting_damage
-from dropstudy.data.private import make_private, who_else
+from dropstudy.data.private import make_private, other_writers
 from dropstudy.errors import DataError
 
 if TYPE_CHECKING:
@@ -23,21 +23,18 @@ if TYPE_CHECKING:
 
 __all__ = ["Arrays", "arrays_folder", "map_arrays", "store_arrays"]
 
-_TIMEOUT = 120.0  # seconds in which another process should have written its arrays
+_TIMEOUT = 120.0  # seconds for another process to write its arrays
 _VECTOR = 16  # float32 in a vector register of 64 bytes, a cache line
 
 
 class Arrays(NamedTuple):
-    """The arrays of a dataset, of the types and shapes that `Dataset` says, and its training examples once more.
+    """The arrays of a `Dataset`, and two made of its training examples.
 
     Args:
-        x_train: training examples.
-        y_train: their labels.
-        x_test: test examples.
-        y_test: their labels.
-        used: features that are trained, (u,), int32, rising: those that are not 0 in all training examples, and some
-            that are, to fill a vector; 720 of MNIST's 784.
-        x_used: training examples flat, those features alone, (n, u); (0, u) where that is all of them.
+        x_train: as in `Dataset`; likewise y_train, x_test and y_test.
+        used: numbers of the features to train, (u,), int32, rising: those that are not 0 in all training examples, and
+            some others that fill a vector; 720 of MNIST's 784.
+        x_used: flat training examples with only those features, (n, u); empty where these are all.
     """
 
     x_train: NDArray[Any]
@@ -49,18 +46,18 @@ class Arrays(NamedTuple):
 
 
 def store_arrays(dataset: Dataset) -> DataReference:
-    """Write a dataset's arrays into the cache, unless they are there, for `map_arrays` in other processes.
+    """Write a dataset's arrays into the cache, for `map_arrays` in other processes, unless it holds them.
 
-    What is there is compared with the dataset, number by number, so that a damaged file is written again.
-    Several processes may call this at once.
+    Files in the cache are compared with the dataset, number by number: damaged ones are written again. Several
+    processes may call this at once.
 
     Raises:
-        DataError: no room, no right to write, or another process that never comes to an end with its own writing.
+        DataError: no room, no right to write, or another process that never finishes writing.
     """
     reference = DataReference(dataset.sha256, dataset.scale)
     wanted = _arrays(dataset)
     for folder in cache_folders():
-        if _holds(stored := folder / "arrays" / dataset.sha256, wanted) and not who_else(stored):
+        if _holds(stored := folder / "arrays" / dataset.sha256, wanted) and not other_writers(stored):
             return reference
     arrays = cache_folder() / "arrays"
     target = arrays / dataset.sha256
@@ -72,9 +69,9 @@ def store_arrays(dataset: Dataset) -> DataReference:
     except Timeout as error:
         raise DataError(
             str(arrays / ".lock"),
-            expected="a lock that whoever writes arrays holds for some seconds",
+            expected="a lock that is held for some seconds",
             received=f"one that another process has held for {_TIMEOUT:.0f} s",
-            next_step="See whether that process was stopped half way, let it go on or end it, and try again.",
+            next_step="If that process was paused, let it continue or end it; then try again.",
         ) from error
     except OSError as error:
         size = sum(array.nbytes for array in wanted)
@@ -88,7 +85,7 @@ def store_arrays(dataset: Dataset) -> DataReference:
 
 
 def map_arrays(data: DataReference) -> Arrays:
-    """Map a dataset's arrays read-only: no copy is made, and processes share the memory.
+    """Map a dataset's arrays read-only, without a copy: processes share the memory.
 
     Raises:
         DataError: the cache does not have them, or a file is missing or damaged.
@@ -102,7 +99,7 @@ def arrays_folder(data: DataReference) -> Path:
     Raises:
         DataError: there is none.
     """
-    # The folder that is written to comes first: what lies in one that can only be read may be damaged.
+    # The writable folder first: arrays in a read-only one may be damaged, and written again here.
     folders = [folder / "arrays" for folder in reversed(cache_folders())]
     found = next((folder / data.sha256 for folder in folders if (folder / data.sha256).is_dir()), None)
     if found is None:
@@ -117,14 +114,14 @@ def arrays_folder(data: DataReference) -> Path:
 
 def _arrays(dataset: Dataset) -> Arrays:
     flat = dataset.x_train.reshape(len(dataset.x_train), -1)
-    used = _filled(np.asarray(flat.any(axis=0)))
-    # By rows: a column's index picks columns, and would leave them one after the other.
+    used = _fill_vectors(np.asarray(flat.any(axis=0)))
+    # Indexing columns gives an array in column order; training reads rows.
     x_used = np.ascontiguousarray(flat[:, used]) if len(used) < flat.shape[1] else flat[:0]
     return Arrays(dataset.x_train, dataset.y_train, dataset.x_test, dataset.y_test, used, x_used)
 
 
-def _filled(wanted: NDArray[np.bool_]) -> NDArray[np.int32]:
-    """The numbers of what is wanted, and of the first others, so that rows of that many begin where vectors do."""
+def _fill_vectors(wanted: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """Number the wanted columns, with enough others that each row starts at a vector's boundary."""
     used, others = np.flatnonzero(wanted), np.flatnonzero(~wanted)
     missing = -len(used) % _VECTOR
     fill = others[:missing] if missing < len(others) else others[:0]
@@ -150,10 +147,7 @@ def _holds(folder: Path, wanted: Arrays) -> bool:
 
 
 def _write(target: Path, arrays: Arrays) -> None:
-    """Write beside the target, then rename, so that it is whole whenever it is there.
-
-    The caller holds the lock.
-    """
+    """Write to a temporary folder, then rename, so that the target is always whole. The caller holds the lock."""
     new, old = target.with_name(f".{target.name}.new"), target.with_name(f".{target.name}.old")
     for leftover in (new, old):  # of a process that was killed here
         shutil.rmtree(leftover, ignore_errors=True)
@@ -161,7 +155,7 @@ def _write(target: Path, arrays: Arrays) -> None:
     try:
         for name, array in arrays._asdict().items():
             np.save(new / f"{name}.npy", array, allow_pickle=False)
-        if target.exists():  # damaged; whoever maps it keeps what it has mapped
+        if target.exists():  # damaged; processes that have mapped it keep their view
             target.rename(old)
         new.rename(target)
     finally:

@@ -1,11 +1,11 @@
-"""The cache on disk: its folders, and who can write to them.
+"""Folders of the cache, and the code in it.
 
     <cache>/downloads/<name>/          files of named datasets, as mirrors pack them
-    <cache>/arrays/<sha256>/*.npy      the arrays of a dataset, known by its content, and two made of them
+    <cache>/arrays/<sha256>/*.npy      arrays of a dataset, by the digest of its content
     <cache>/kernels, programs, scripts code: compiled libraries, compiled programs, the script of pages
 
-Nothing in it is precious. Data that are read from it are compared with what they should be, and made again where
-they differ. Code is taken only from folders and files that nobody but this user can have written.
+Everything in it can be made again. Data are compared with their digests when they are read. Code is loaded only from
+folders and files that nobody but this user can have written.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 from platformdirs import user_cache_dir
 
 from dropstudy.core.atomic import at_home, write_files
-from dropstudy.data.private import make_private, who_else, who_else_inside
+from dropstudy.data.private import make_private, other_writers, other_writers_inside
 from dropstudy.errors import StoreError
 
 __all__ = [
@@ -32,7 +32,7 @@ __all__ = [
     "distrust",
     "download_folders",
     "is_intact",
-    "keep",
+    "store_code",
     "worker_environment",
 ]
 
@@ -40,18 +40,18 @@ _SHARED = "DROPSTUDY_SHARED_CACHE"  # in workers: the folder that the process wh
 
 
 def cache_folder() -> Path:
-    """The folder to write to: `$DROPSTUDY_CACHE`, else the user's cache folder for dropstudy.
+    """Return the folder to write to: `$DROPSTUDY_CACHE`, else the user's cache folder for dropstudy.
 
-    Where that cannot be written (a read-only container, a full quota), or others can write to it, a temporary folder
-    that goes when this process ends. Nothing is lost but time: the next process fetches or writes again.
+    If that cannot be written (a read-only container, a full quota), or others can write to it: a temporary folder,
+    removed when this process ends.
     """
-    wished = _wished_folder()
-    return wished if _writable(wished) and not who_else(wished) else _temporary_folder()
+    preferred = _preferred_folder()
+    return preferred if _writable(preferred) and not other_writers(preferred) else _temporary_folder()
 
 
 def cache_folders() -> tuple[Path, ...]:
-    """The folders to read from, best first. A read-only cache can still hold good files."""
-    return tuple(dict.fromkeys((_wished_folder(), cache_folder())))
+    """List the folders to read from, best first. A read-only cache can still hold good files."""
+    return tuple(dict.fromkeys((_preferred_folder(), cache_folder())))
 
 
 def worker_environment() -> dict[str, str]:
@@ -60,32 +60,28 @@ def worker_environment() -> dict[str, str]:
 
 
 def code_folder(name: str) -> Path | None:
-    """A folder of the cache for code, made if need be, in which nobody but this user can have written anything.
+    """Return a folder of the cache for code that only this user can have written to; made if it does not exist.
 
-    Where others can, one in the temporary folder of this process takes its place; None where they can there, too.
+    If others can write to it, a temporary folder takes its place; None if they can there, too.
     """
     for parent in (cache_folder, _temporary_folder):
         with suppress(OSError):
             folder = parent() / name
             make_private(folder)
-            if not who_else_inside(folder):
+            if not other_writers_inside(folder):
                 return folder
     return None
 
 
 def distrust(*names: str) -> str:
-    """Say why the cache folder, or a folder for code in it, is not used; empty where they are.
-
-    Args:
-        names: of folders for code, as `code_folder` takes them.
-    """
-    wished = _wished_folder()
+    """Say why the cache folder, or one of these folders for code in it, is not used; empty where all are used."""
+    preferred = _preferred_folder()
     found = ""
-    with suppress(OSError):
-        found = who_else(wished)
+    with suppress(OSError):  # a folder does not exist yet
+        found = other_writers(preferred)
     for name in names:
         with suppress(OSError):
-            found = found or who_else_inside(wished / name)
+            found = found or other_writers_inside(preferred / name)
     if not found:
         return ""
     return (
@@ -94,12 +90,8 @@ def distrust(*names: str) -> str:
     )
 
 
-def keep(path: Path, content: bytes) -> None:
-    """Write a file of code, and beside it, in another file, its digest.
-
-    Raises:
-        OSError: no room, or no right to write.
-    """
+def store_code(path: Path, content: bytes) -> None:
+    """Write a file of code, with its digest in another file beside it; raises OSError where it cannot."""
     try:
         write_files({path: content, _digest_file(path): hashlib.sha256(content).hexdigest().encode()})
     except StoreError as error:
@@ -107,7 +99,7 @@ def keep(path: Path, content: bytes) -> None:
 
 
 def is_intact(path: Path) -> bool:
-    """Whether a file of code is there and has the content that `keep` was given."""
+    """Compare a file of code with its digest; False where either is missing."""
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest().encode() == _digest_file(path).read_bytes()
     except OSError:
@@ -119,11 +111,11 @@ def _digest_file(path: Path) -> Path:
 
 
 def download_folders(name: str) -> list[Path]:
-    """Folders of a named dataset in the cache, best first; the last one can be written."""
+    """List the folders of a named dataset in the cache, best first; the last one can be written."""
     return [folder / "downloads" / name for folder in cache_folders()]
 
 
-def _wished_folder() -> Path:
+def _preferred_folder() -> Path:
     named = os.environ.get("DROPSTUDY_CACHE")
     try:
         folder = at_home(named or user_cache_dir("dropstudy"))
@@ -133,7 +125,7 @@ def _wished_folder() -> Path:
 
 
 def _writable(folder: Path) -> bool:
-    """Try it: permission bits say nothing about read-only file systems, nor about the superuser."""
+    """Write a temporary file: permission bits say nothing about read-only file systems, nor about the superuser."""
     try:
         make_private(folder)
         with tempfile.TemporaryFile(dir=folder):
@@ -146,6 +138,6 @@ def _writable(folder: Path) -> bool:
 def _temporary_folder() -> Path:
     if shared := os.environ.get(_SHARED):
         return Path(shared)
-    folder = Path(tempfile.mkdtemp(prefix="dropstudy-"))  # a new one: whoever can guess a name could fill it
+    folder = Path(tempfile.mkdtemp(prefix="dropstudy-"))  # a random name, which nobody else can create first
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder

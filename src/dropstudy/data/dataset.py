@@ -65,7 +65,7 @@ def make_dataset(
     if stored[0] != stored[1]:
         notes = (
             *notes,
-            f"x_test is stored as {stored[1]} and x_train as {stored[0]}: the same numbers are meant.",
+            f"x_test is stored as {stored[1]} and x_train as {stored[0]}: equal numbers are taken as equal values.",
         )
     if profile.whole and all(_fit_bytes(x) for x in (train, test)):
         train, test = train.astype(np.uint8, copy=False), test.astype(np.uint8, copy=False)
@@ -147,7 +147,7 @@ def _check_shapes(train: NDArray[Any], test: NDArray[Any], source: str) -> None:
 
 
 def _check_units(profile: DataProfile, test: NDArray[Any], source: str) -> None:
-    """Refuse test examples in other units: training would go well, and every number about the test set be wrong."""
+    """Refuse test examples in other units: every result on the test set would be wrong."""
     advice = "Give both sets the same units: multiply or divide one of them, and save the file again."
     factor, _ = conversion(profile, test, subject=f"x_test of {source}", next_step=advice)
     if factor != 1:
@@ -160,12 +160,12 @@ def _check_units(profile: DataProfile, test: NDArray[Any], source: str) -> None:
 
 
 def _fit_bytes(x: NDArray[Any]) -> bool:
-    """True where every value is a whole number from 0 to 255."""
+    """Tell examples whose values are all whole numbers from 0 to 255."""
     return x.dtype == np.uint8 or bool(x.min() >= 0 and x.max() <= 255 and (x == np.floor(x)).all())  # noqa: PLR2004 - of a byte
 
 
 def _as_integers(values: ArrayLike, array: str, source: str) -> tuple[NDArray[Any], int | None]:
-    """Return labels (n,) of whatever numeric type, and the number of one-hot columns where there were any."""
+    """Return labels (n,) of any numeric type, and the number of one-hot columns or None."""
     subject = f"{array} of {source}"
     labels = _numeric(values, subject, "labels that are whole numbers from 0")
     match labels.shape:
@@ -219,10 +219,9 @@ def check_count(x_shape: tuple[int, ...], y_shape: tuple[int, ...], part: str, s
 
 
 def _within(labels: NDArray[Any], limit: int, array: str, source: str) -> NDArray[np.int64]:
-    """Refuse labels that are not whole numbers from 0 to limit - 1.
+    """Refuse labels that are not whole numbers from 0 to limit - 1, NaN among them.
 
-    The comparison is made in the labels' own type: casting first would turn 1.5 into 1 and 2**64 - 1 into -1.
-    NaN compares false with everything, and is refused with the rest.
+    Labels are compared in their own type: casting first would turn 1.5 into 1 and 2**64 - 1 into -1.
     """
     right = (labels >= 0) & (labels < limit)
     if labels.dtype.kind == "f":
@@ -245,7 +244,7 @@ def _check_classes(y_train: NDArray[np.int64], classes: tuple[str, ...], source:
             f"y_train of {source}",
             expected="examples of at least two classes",
             received=f"only label {counts.argmax()}",
-            next_step="A classifier needs something to tell apart: check the labels.",
+            next_step="Check the labels: a classifier needs two classes or more.",
         )
     empty = np.flatnonzero(counts == 0)
     if empty.size:
@@ -291,7 +290,7 @@ def _numeric(values: ArrayLike, subject: str, expected: str) -> NDArray[Any]:
 
 
 def _counted(wrong: NDArray[np.bool_], what: str, array: str) -> str:
-    """Say how many there are and where the first stands: `3 NaN, first at x_train[12, 5]`."""
+    """Count wrong values and name the place of the first: `3 NaN, first at x_train[12, 5]`; empty for none."""
     count = int(np.count_nonzero(wrong))
     if not count:
         return ""
@@ -304,7 +303,7 @@ def _content_sha256(arrays: tuple[NDArray[Any], ...], scale: float) -> str:
 
     SHA-256 over a version line; then for x_train, y_train, x_test and y_test in this order a line with
     little-endian type and shape, and the values in C order, little-endian; then a line with the scale.
-    Types are those of `make_dataset`'s result, so that (n, 1) labels digest as (n,) labels do.
+    Types are those of `make_dataset`'s result, so that (n, 1) labels digest as (n,) labels.
     """
     digest = hashlib.sha256(b"dropstudy dataset 1\n")
     for array in arrays:

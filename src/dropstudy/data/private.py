@@ -1,7 +1,4 @@
-"""Check that only this user can have written a file. Code is loaded from no other.
-
-As sshd judges the files that it obeys (StrictModes), and for the same reason.
-"""
+"""Check that only this user can have written a file: code is loaded from no other (as sshd's StrictModes)."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ import stat
 from functools import cache
 from pathlib import Path
 
-__all__ = ["make_private", "who_else", "who_else_inside"]
+__all__ = ["make_private", "other_writers", "other_writers_inside"]
 
 _SUPERUSER = 0
 _UID_MAP, _OVERFLOW_UID = Path("/proc/self/uid_map"), Path("/proc/sys/kernel/overflowuid")
@@ -18,39 +15,35 @@ _ENTER = stat.S_IXGRP | stat.S_IXOTH
 
 
 def make_private(folder: Path) -> None:
-    """Make a folder, and those above it that are missing, for this user alone.
-
-    Raises:
-        OSError: it cannot be made.
-    """
+    """Make a folder, and missing folders above it, for this user alone; raises OSError where it cannot."""
     if not folder.is_dir():
         make_private(folder.parent)
         folder.mkdir(mode=0o700, exist_ok=True)
 
 
-def who_else(path: Path) -> str:
-    """Say who else can replace or change what lies at a path, in words. Empty: this user and the superuser alone.
+def other_writers(path: Path) -> str:
+    """Say who besides this user and the superuser can change or replace a path; empty for nobody.
 
     Args:
-        path: absolute and resolved. The folders above it count: whoever can write to one can replace all below it.
-            Those with the sticky bit, as /tmp has it, protect what is another's.
+        path: absolute and resolved. The folders above it count: who can write to one can replace all below it,
+            unless it has the sticky bit, as /tmp.
 
     Raises:
-        OSError: there is nothing at the path.
+        OSError: the path does not exist.
     """
     above = next(filter(None, (_fault(place, above=True) for place in path.parents)), "")
     return above or _fault(path, above=False)
 
 
-def who_else_inside(folder: Path) -> str:
-    """Say the same of a folder and of the files in it."""
-    closed = not folder.stat().st_mode & _ENTER  # or else the modes of files do not matter
+def other_writers_inside(folder: Path) -> str:
+    """Say the same of a folder and the files in it."""
+    closed = not folder.stat().st_mode & _ENTER  # then the modes of its files do not matter
     entries = (_fault(entry, above=False, modes=not closed) for entry in sorted(folder.iterdir()))
-    return who_else(folder) or next(filter(None, entries), "")
+    return other_writers(folder) or next(filter(None, entries), "")
 
 
 def _fault(path: Path, *, above: bool, modes: bool = True) -> str:
-    if not hasattr(os, "geteuid"):  # Windows keeps rights elsewhere, and a user's folders to the user
+    if not hasattr(os, "geteuid"):  # Windows has other rights, and gives each user private folders
         return ""
     status = path.lstat()
     if stat.S_ISLNK(status.st_mode):
@@ -65,9 +58,9 @@ def _fault(path: Path, *, above: bool, modes: bool = True) -> str:
 
 @cache
 def _hidden_superuser() -> tuple[int, ...]:
-    """The number of whoever has none in this user namespace, where the superuser is one of them.
+    """Return the user id that stands for the superuser in a user namespace without one.
 
-    So it is in containers that a plain user starts, on clusters for instance: `/` seems to be nobody's there.
+    In containers that a plain user starts, on clusters for instance, `/` seems to belong to nobody.
     """
     try:
         ranges = [line.split() for line in _UID_MAP.read_text().splitlines()]
@@ -78,7 +71,7 @@ def _hidden_superuser() -> tuple[int, ...]:
 
 @cache
 def _is_own_group(number: int) -> bool:
-    """Whether a group has this user's name and no other member, as many systems make one for each user."""
+    """Tell a group with this user's name and no other member, as many systems make one for each user."""
     import grp  # noqa: PLC0415 - Windows has neither
     import pwd  # noqa: PLC0415 - as above
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import vl_convert
 
-from dropstudy.data.cache import code_folder, is_intact, keep
+from dropstudy.data.cache import code_folder, is_intact, store_code
 from dropstudy.report.charts import NIGHT
 from dropstudy.report.charts.render import apart
 
@@ -42,7 +42,7 @@ def script() -> str:
     code = apart(vl_convert.javascript_bundle, _SNIPPET).replace("</script", "<\\/script")
     if path:
         with suppress(OSError):  # a full disk costs the next report a second
-            keep(path, code.encode())
+            store_code(path, code.encode())
     return code
 
 

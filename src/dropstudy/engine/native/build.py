@@ -21,7 +21,7 @@ from typing import NamedTuple
 from filelock import FileLock
 
 from dropstudy.core.hardware import kind_of_machine
-from dropstudy.data.cache import code_folder, is_intact, keep
+from dropstudy.data.cache import code_folder, is_intact, store_code
 
 VARIABLE = "DROPSTUDY_KERNELS"
 """Environment variable: `off`, or in a worker the library's path."""
@@ -94,7 +94,7 @@ def _compile(compiler: str, path: Path) -> None:
         library = Path(folder, path.name)
         command = (compiler, *_FLAGS, f"-I{_headers()}", "-o", str(library), str(SOURCES[0]))
         subprocess.run(command, check=True, capture_output=True, text=True, timeout=_PATIENCE)  # noqa: S603 - ours
-        keep(path, library.read_bytes())
+        store_code(path, library.read_bytes())
 
 
 def _digest() -> str:

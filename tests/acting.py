@@ -81,7 +81,7 @@ def act():
     from dropstudy import cli  # noqa: PLC0415 - as above
     from dropstudy.core.types import METRICS  # noqa: PLC0415 - as above
     from dropstudy.data.arrays import map_arrays  # noqa: PLC0415 - as above
-    from dropstudy.runtime import local, run  # noqa: PLC0415 - as above
+    from dropstudy.runtime import local, workers  # noqa: PLC0415 - as above
     from dropstudy.study.study import Study  # noqa: PLC0415 - as above
 
     def train_group(segments):
@@ -103,8 +103,16 @@ def act():
         labels = answers["labels"] % segment.run.condition.classes
         return replace(result, final=replace(result.final, labels=labels, **shares))
 
+    @contextmanager
+    def threads(count, _device):
+        executor = ThreadPoolExecutor(count)
+        try:
+            yield workers.ExecutorPool(executor, count)
+        finally:
+            executor.shutdown(wait=False, cancel_futures=True)
+
     local.train_group = train_group
-    run.LocalWorkers = lambda count, _device: ThreadPoolExecutor(count)
+    workers.LocalWorkers = threads
     if "ACTING_FIGURES" not in os.environ:
         Study.report = Study.write = lambda *_, **__: []
     if "ACTING_CLOCK" in os.environ:

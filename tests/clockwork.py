@@ -1,10 +1,11 @@
-"""Workers whose time is counted instead of spent: whole studies by the real coordinator, in no time."""
+"""Workers whose time is counted instead of spent: whole studies by the real scheduler, in no time."""
 
 from concurrent.futures import Executor, Future
 from unittest import mock
 
 from dropstudy.engine.trainer import groups
 from dropstudy.runtime import local, scheduler
+from dropstudy.runtime.workers import ExecutorPool
 from standin import DATA, split
 
 
@@ -25,10 +26,10 @@ class Clockwork(Executor):
         return future
 
     def wait(self, active, timeout, return_when):
-        """In the place of that of `concurrent.futures`: time passes until the next segment is done."""
+        """In place of the function of `concurrent.futures`: time passes until the next segment is done."""
         assert timeout is not None
         assert return_when == "FIRST_COMPLETED"
-        # A worker takes the next segment at the end of its last one: before that, nothing has been settled since.
+        # A worker takes the next segment at the end of its last one: nothing was processed in between.
         while self.line and (not self.at_work or min(self.free_at) <= min(end for end, *_ in self.at_work)):
             future, fn, args = self.line.pop(0)
             began = max(self.now, min(self.free_at))
@@ -43,19 +44,18 @@ class Clockwork(Executor):
         return {future}, active.keys() - {future}
 
 
-def train_on(worker_pool, store, runs, train, recorder):
-    """Train runs one at a time on each of a clockwork's workers; every result is told at the moment it is there."""
+def train_on(workers, store, runs, train, recorder):
+    """Train runs one at a time on each of a clockwork's workers; each result is committed at once."""
     with (
         mock.patch.object(local, "train", train),
-        mock.patch.object(scheduler, "wait", worker_pool.wait),
-        mock.patch.object(scheduler, "BETWEEN_COMMITS", 0),
+        mock.patch.object(scheduler, "wait", workers.wait),
+        mock.patch.object(scheduler, "COMMIT_INTERVAL", 0),
     ):
         scheduler.train_runs(
             store,
             groups(runs, 1),
             DATA,
             split,
-            executor=worker_pool,
+            pool=ExecutorPool(workers, len(workers.free_at)),
             callback=recorder,
-            worker_count=len(worker_pool.free_at),
         )

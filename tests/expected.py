@@ -31,6 +31,9 @@ class Store:
 class Runtime:
     """Scheduler, workers, progress."""
 
+    SILENT = "No result of {} for {} s."
+    KILLED_AFTER = "A worker that is silent for {} s is killed and its segment repeated."
+
 
 class Analysis:
     """Verdicts."""

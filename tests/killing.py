@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from dropstudy.data.load import load_dataset
 from dropstudy.runtime import local, scheduler
+from dropstudy.runtime.workers import ExecutorPool
 from dropstudy.spec.study_file import read_spec
 from dropstudy.store import database
 from dropstudy.store import directory as study_folder
@@ -59,7 +60,7 @@ def study(folder):
         store.begin(META, RUNS)
         runs = store.runs("planned", "running", "failed")
         scheduler.train_runs(
-            store, each_alone(runs), DATA, split, executor=AtOnce(), callback=Recorder(), worker_count=1
+            store, each_alone(runs), DATA, split, pool=ExecutorPool(AtOnce(), 1), callback=Recorder()
         )
 
 
@@ -163,7 +164,7 @@ def name_of(descriptor):
 def main(scenario, folder):
     local.train = train
     stand_in_data()  # for all processes to come
-    scheduler.BETWEEN_COMMITS = 0  # or else how many commits there are would depend on how quick they are
+    scheduler.COMMIT_INTERVAL = 0  # or else how many commits there are would depend on how quick they are
     points = None
     fatal = 0
     while points is None:

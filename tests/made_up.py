@@ -1,11 +1,12 @@
 """Training that takes no time, for studies of any condition: numbers drawn from the run's seed and rate."""
 
+from contextlib import nullcontext
+
 import numpy as np
 
 from dropstudy.core.types import METRICS, EpochMetrics, FinalMetrics, SegmentResult
 from dropstudy.data.arrays import map_arrays
-from dropstudy.runtime import local
-from dropstudy.runtime import run as running
+from dropstudy.runtime import local, workers
 from standin import AtOnce
 
 
@@ -14,7 +15,7 @@ class Mishap(Exception):
 
 
 def train(segment):
-    """As `workers.train`, with made-up numbers in [0, 1] and weights of the right conditions."""
+    """As `local.train`, with made-up numbers in [0, 1] and weights of the right conditions."""
     run = segment.run
     draws = np.random.default_rng([run.seed, round(run.arm.rate * 1e6), segment.done])
     until = segment.done + segment.steps
@@ -34,10 +35,12 @@ def train(segment):
 
 
 def instead_of_workers(monkeypatch):
-    """Have every segment trained by `train`, or by whatever a test puts in the place of `workers.train`."""
+    """Have every segment trained by `train`, or by whatever a test puts in the place of `local.train`."""
     monkeypatch.setattr(local, "train", train)
     monkeypatch.setattr(local, "train_group", lambda segments: tuple(map(local.train, segments)))
-    monkeypatch.setattr(running, "LocalWorkers", lambda *_, **__: AtOnce())
+    monkeypatch.setattr(
+        workers, "LocalWorkers", lambda count, _device: nullcontext(workers.ExecutorPool(AtOnce(), count))
+    )
 
 
 def _final(segment, draws):

@@ -318,7 +318,7 @@ def test_the_proposed_command_finishes_the_study(call, monkeypatch):
 
 @pytest.mark.usefixtures("no_report")
 def test_a_study_that_runs_is_shown_with_its_progress(call, monkeypatch):
-    monkeypatch.setattr("dropstudy.runtime.scheduler.BETWEEN_COMMITS", 0.0)  # commit each run at its end
+    monkeypatch.setattr("dropstudy.runtime.scheduler.COMMIT_INTERVAL", 0.0)  # commit each run at its end
     seen = []
 
     def look(*_):
@@ -336,7 +336,7 @@ def test_a_study_that_runs_is_shown_with_its_progress(call, monkeypatch):
 
 @pytest.mark.usefixtures("no_report")
 def test_show_prints_the_progress_of_an_interrupted_study(call, monkeypatch):
-    monkeypatch.setattr("dropstudy.runtime.scheduler.BETWEEN_COMMITS", 0.0)
+    monkeypatch.setattr("dropstudy.runtime.scheduler.COMMIT_INTERVAL", 0.0)
     with monkeypatch.context() as patch:
         patch.setattr(f"{SCREEN}.on_run_end", interrupt_at(3))
         assert call("run", *TINY, "--seeds", "3").code == 130

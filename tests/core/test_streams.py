@@ -22,9 +22,9 @@ from dropstudy.core import tables
 from dropstudy.core.streams import paragraphs, say, terminal, usable_streams
 from dropstudy.errors import RunsFailed
 from dropstudy.runtime import local
+from dropstudy.runtime.messages import FALLBACK
 from dropstudy.runtime.progress.display import DefaultDisplay
-from dropstudy.runtime.progress.lines import FALLBACK
-from dropstudy.runtime.run import worker_pool
+from dropstudy.runtime.workers import open_pool
 from sources import SMALL_STUDY as SETTINGS
 from standin import AtOnce
 
@@ -68,7 +68,7 @@ def test_lines_tables_and_screens_are_made_without_a_stream_to_rely_on(monkeypat
 def test_real_workers_start_whatever_the_streams_are(monkeypatch, make):
     for name in ("stdout", "stderr"):
         monkeypatch.setattr(sys, name, make())
-    with worker_pool(1, "cpu") as pool:
+    with open_pool(None, workers=1, device="cpu", runs=1) as pool:
         assert pool.submit(os.getpid).result() != os.getpid()
 
 

@@ -14,8 +14,8 @@ from dropstudy.core import hardware
 from dropstudy.data import cache
 from dropstudy.engine.native import build as room
 from dropstudy.engine.native.build import VARIABLE, kernels
-from dropstudy.runtime import doctor
-from dropstudy.runtime.local import LocalWorkers, own_kernels
+from dropstudy.runtime import doctor, local
+from dropstudy.runtime.local import LocalWorkers
 
 can_be_made = pytest.mark.skipif(
     (os.uname().sysname, os.uname().machine) != ("Linux", "x86_64") or not shutil.which("c++"),
@@ -97,7 +97,7 @@ def test_a_machine_without_a_compiler_does_without(monkeypatch):
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
     assert kernels() == (None, "no C++ compiler (c++, g++ or clang++) to make them with")
     with LocalWorkers(1) as worker_pool:
-        assert worker_pool.submit(own_kernels).result(timeout=60) == []
+        assert worker_pool.probe().result(timeout=60).kernel_precisions == ()
 
 
 @pytest.mark.usefixtures("empty_cache")
@@ -112,7 +112,7 @@ def test_they_can_be_switched_off(monkeypatch):
     monkeypatch.setenv(VARIABLE, "off")
     assert kernels() == (None, f"switched off by {VARIABLE}")
     with LocalWorkers(1) as worker_pool:
-        assert worker_pool.submit(own_kernels).result(timeout=60) == []
+        assert worker_pool.probe().result(timeout=60).kernel_precisions == ()
 
 
 DAMAGE = {
@@ -162,7 +162,7 @@ def test_a_library_that_does_not_load_is_done_without(tmp_path, monkeypatch, con
     (tmp_path / "library.so").write_bytes(content)
     monkeypatch.setattr("dropstudy.runtime.local.kernels", lambda: room.Kernels(tmp_path / "library.so"))
     with LocalWorkers(1) as worker_pool:
-        assert worker_pool.submit(own_kernels).result(timeout=60) == []
+        assert worker_pool.probe().result(timeout=60).kernel_precisions == ()
 
 
 @pytest.mark.usefixtures("empty_cache", "stand_in_compiler")
@@ -171,13 +171,12 @@ def test_a_library_that_has_gone_meanwhile_is_done_without():
     path.unlink()
     path.mkdir()  # nor can it be made again
     with LocalWorkers(1) as worker_pool:
-        assert worker_pool.submit(own_kernels).result(timeout=60) == []
+        assert worker_pool.probe().result(timeout=60).kernel_precisions == ()
 
 
 def test_doctor_says_so_where_a_worker_dies(monkeypatch):
     monkeypatch.setenv(VARIABLE, "off")
-    monkeypatch.setattr(doctor, "device_name", partial(os.kill, os.getpid(), 0))
-    monkeypatch.setattr(doctor, "own_kernels", partial(os._exit, 1))
+    monkeypatch.setattr(local, "worker_info", partial(os._exit, 1))
     device, *_ = doctor.lines()
-    assert "but a worker could not be asked (TerminatedWorkerError: " in device
+    assert "but its worker failed (TerminatedWorkerError: " in device
     assert "\n" not in device

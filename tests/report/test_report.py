@@ -21,7 +21,7 @@ from dropstudy.report.snapshot import read
 from dropstudy.report.stamp import STAMP, is_current, told
 from dropstudy.report.vega import script
 from dropstudy.report.write import write_report
-from dropstudy.runtime.progress.lines import STAND_IN
+from dropstudy.runtime.messages import STAND_IN
 from dropstudy.store.paths import FIGURE
 from notebook_runs import ARMS, finals_of, many_seeds, notebook_finals, notebook_history
 from sources import source_of, trained_at_once

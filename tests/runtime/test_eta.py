@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from clockwork import Clockwork, train_on
 from dropstudy.core.types import Arm, Condition, EpochMetrics, Optimizer, Run, SegmentResult
-from dropstudy.runtime import segments
+from dropstudy.runtime import scheduling
 from dropstudy.runtime.progress.eta import Pace, duration
 from dropstudy.store.reader import RunProgress
 from standin import Recorder, final_metrics, first_state, make_run
@@ -116,7 +116,7 @@ def test_time_left_is_right_within_a_fifth_after_the_first_tenth(workers, second
     runs = [run_of(number) for number in range(12 * workers)]
     simulation = Simulation(runs, workers=workers, seconds={LARGE: seconds}, between=between)
     assert_right(
-        simulation, slack=max(seconds, segments.SECONDS) + between
+        simulation, slack=max(seconds, scheduling.SEGMENT_SECONDS) + between
     )  # what a worker has not told yet, nobody knows
 
 

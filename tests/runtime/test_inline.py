@@ -45,7 +45,7 @@ def notebook(monkeypatch):
 @pytest.fixture
 def make(monkeypatch, tmp_path):
     made_up.instead_of_workers(monkeypatch)
-    monkeypatch.setattr("dropstudy.runtime.scheduler.BETWEEN_COMMITS", 0.0)
+    monkeypatch.setattr("dropstudy.runtime.scheduler.COMMIT_INTERVAL", 0.0)
     return lambda **settings: Study("notebook", out=tmp_path / "study", **{**SETTINGS, **settings})
 
 

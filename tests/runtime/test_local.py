@@ -23,7 +23,6 @@ from dropstudy.core.hardware import physical_cores
 from dropstudy.data.cache import code_folder
 from dropstudy.engine.native.build import VARIABLE
 from dropstudy.errors import StoreError
-from dropstudy.runtime import run
 from dropstudy.runtime.local import LocalWorkers, _programs
 from dropstudy.study.study import Study
 
@@ -180,19 +179,6 @@ def test_workers_are_of_the_loky_that_their_pool_is_of(worker_pool):
     assert "loky.backend.popen_loky_posix" in psutil.Process(pid).cmdline()
 
 
-def test_the_processor_time_of_a_call_is_that_of_its_worker(worker_pool, tmp_path):
-    waiting = worker_pool.submit(stay_until_gone, tmp_path / "mark")
-    until((tmp_path / "mark").exists)
-    idle = worker_pool.processor_seconds(waiting)
-    busy = worker_pool.submit(busy_share, 2.0)
-    until(lambda: busy.done() or worker_pool.processor_seconds(busy) > idle + 1)
-    assert not busy.done()
-    assert worker_pool.processor_seconds(waiting) < idle + 1
-    assert busy.exception(timeout=PATIENCE) is None
-    assert worker_pool.processor_seconds(busy) == 0  # answered: its worker is no longer its own
-    (tmp_path / "mark").unlink()
-
-
 def test_programs_are_kept_for_the_next_worker(worker_pool):
     worker_pool.submit(busy_share, 0.0).result(timeout=PATIENCE)
     assert list(code_folder(_programs()).iterdir())
@@ -312,7 +298,7 @@ def test_a_worker_killed_while_it_is_sent_a_large_segment_fails_that_call_only(w
     assert worker_pool.submit(len, bytes(20_000_000)).result(timeout=PATIENCE) == 20_000_000
 
 
-def test_a_worker_that_is_given_up_fails_its_own_call_and_neither_the_other_nor_the_next(
+def test_a_worker_that_is_killed_as_hung_fails_its_own_call_and_neither_the_other_nor_the_next(
     worker_pool, tmp_path
 ):
     marks = [tmp_path / "hung", tmp_path / "other"]
@@ -320,11 +306,11 @@ def test_a_worker_that_is_given_up_fails_its_own_call_and_neither_the_other_nor_
     until(lambda: all(mark.exists() for mark in marks))
     waiting = worker_pool.submit(os.getpid)
     os.kill(int(marks[0].read_text()), signal.SIGSTOP)
-    worker_pool.give_up(waiting)  # has no worker yet: nothing to kill
-    worker_pool.give_up(hung)
+    worker_pool.kill(waiting)  # has no worker yet: nothing to kill
+    worker_pool.kill(hung)
     assert isinstance(hung.exception(timeout=PATIENCE), BrokenExecutor)
     assert waiting.result(timeout=PATIENCE) != int(marks[0].read_text())
-    worker_pool.give_up(waiting)  # answered: its worker is no longer its own
+    worker_pool.kill(waiting)  # answered: its worker is no longer its own
     assert not other.done()
     marks[1].unlink()
     assert other.result(timeout=PATIENCE)
@@ -375,7 +361,7 @@ def test_an_orderly_end_finishes_what_was_submitted_and_leaves_no_process():
 
 
 def test_a_worker_that_hangs_as_it_ends_does_not_hold_a_study():
-    with run.worker_pool(1, "cpu") as workers:
+    with LocalWorkers(1) as workers:
         workers.submit(hang_at_the_end).result(timeout=PATIENCE)
         started, began = children(), time.monotonic()
     assert time.monotonic() - began < PATIENCE / 2

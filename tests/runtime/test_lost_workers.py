@@ -13,9 +13,10 @@ import pytest
 
 from dropstudy.errors import DropstudyError
 from dropstudy.runtime import local, watchdog
-from dropstudy.runtime.scheduler import MOST_TRIES, train_runs
-from dropstudy.runtime.timeouts import Patience
+from dropstudy.runtime.scheduler import MAX_ATTEMPTS, train_runs
+from dropstudy.runtime.watchdog import Timeouts
 from dropstudy.store.store import Store
+from expected import Runtime
 from file_systems import quick_folder
 from standin import DATA, Recorder, assert_finished, each_alone, make_runs, split, train
 
@@ -67,9 +68,7 @@ def study(folder, monkeypatch, trouble, *, times):
     try:
         with Store(folder / "study", create=True) as store:
             store.begin({}, runs)
-            train_runs(
-                store, each_alone(runs), DATA, split, executor=worker_pool, callback=recorder, worker_count=2
-            )
+            train_runs(store, each_alone(runs), DATA, split, pool=worker_pool, callback=recorder)
     finally:
         worker_pool.shutdown(wait=True, cancel_futures=True)
     return runs, recorder, len(list(marks.iterdir()))
@@ -78,14 +77,14 @@ def study(folder, monkeypatch, trouble, *, times):
 @pytest.fixture
 def impatient(monkeypatch):
     """A segment of the stand-in takes no time, so that some seconds are far too long, if not for a worker to start."""
-    monkeypatch.setattr(Patience, "allowed", lambda *_: 5.0)
-    monkeypatch.setattr(watchdog, "LOOK", 0.1)
+    monkeypatch.setattr(Timeouts, "limit", lambda *_: 5.0)
+    monkeypatch.setattr(watchdog, "CHECK_INTERVAL", 0.1)
 
 
 TROUBLES = {
     killed: "A worker died while it trained 'troubled', seed 0; trying again.",
     out_of_memory: "A worker ran out of memory while it trained 'troubled', seed 0; trying again.",
-    hangs: "A worker died while it trained 'troubled', seed 0 (it was silent for 5 s",
+    hangs: "A worker died while it trained 'troubled', seed 0 (silent for 5 s",
 }
 
 
@@ -96,7 +95,7 @@ def test_a_segment_that_was_lost_is_given_again_and_the_run_ends_as_if_nothing_h
 ):
     if trouble is hangs:
         request.getfixturevalue("impatient")
-    times = 1 if trouble is hangs else MOST_TRIES - 1
+    times = 1 if trouble is hangs else MAX_ATTEMPTS - 1
     runs, recorder, met = study(folder, monkeypatch, trouble, times=times)
     assert met == times
     assert len(recorder.notices) == times
@@ -110,13 +109,13 @@ def test_a_segment_that_was_lost_is_given_again_and_the_run_ends_as_if_nothing_h
 @pytest.mark.parametrize(
     ("trouble", "cause"),
     [
-        (killed, f"its worker died {MOST_TRIES} times"),
-        (out_of_memory, f"its worker ran out of memory {MOST_TRIES} times"),
+        (killed, f"its worker died {MAX_ATTEMPTS} times"),
+        (out_of_memory, f"its worker ran out of memory {MAX_ATTEMPTS} times"),
     ],
 )
 def test_after_so_many_times_that_run_alone_has_failed_with_its_cause(folder, monkeypatch, trouble, cause):
     runs, _, met = study(folder, monkeypatch, trouble, times=100)
-    assert met == MOST_TRIES
+    assert met == MAX_ATTEMPTS
     troubled, *others = runs
     with Store(folder / "study") as store:
         assert store.status()[troubled.key] == "failed"
@@ -161,15 +160,13 @@ def test_a_worker_that_never_starts_is_told_of_then_ended_and_its_segment_given_
     mark = folder / "mark"
     (folder / "sitecustomize.py").write_text(NEVER_STARTS.format(mark=str(mark)))
     monkeypatch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
-    monkeypatch.setattr(watchdog, "TELL_AFTER", 1.0)
+    monkeypatch.setattr(watchdog, "REPORT_AFTER", 1.0)
     runs, recorder, _ = study(folder, monkeypatch, killed, times=0)
     assert mark.exists()
     words = "\n".join(recorder.notices)
-    assert "Nothing has come of '" in words
-    assert "used 0.0 s of processor time since, as if waiting" in words
-    assert "A worker that is silent for 5 s is ended" in words
-    assert "(it was silent for 5 s" in words
-    assert "and was ended); trying again" in words
+    assert "No result of '" in words
+    assert Runtime.KILLED_AFTER.format(5) in words
+    assert "(silent for 5 s, so it was killed); trying again" in words
     with Store(folder / "study") as store:
         for run in runs:
             assert_finished(store, run)

@@ -21,8 +21,9 @@ from hypothesis import strategies as st
 from dropstudy.engine.native.build import VARIABLE
 from dropstudy.errors import StoreError
 from dropstudy.runtime import local, scheduler
-from dropstudy.runtime import segments as pacing
-from dropstudy.runtime.scheduler import MOST_TRIES, train_runs
+from dropstudy.runtime.scheduler import MAX_ATTEMPTS, train_runs
+from dropstudy.runtime.scheduling import SEGMENT_SECONDS
+from dropstudy.runtime.workers import ExecutorPool
 from dropstudy.store.store import Store
 from file_systems import quick_folder, small_disk
 from killing import META, RUNS, kill_everywhere, study
@@ -71,7 +72,7 @@ class Trainer:
 @pytest.fixture(autouse=True)
 def trainer(monkeypatch):
     # Each result is committed by itself, as where the disk is quicker than the workers.
-    monkeypatch.setattr(scheduler, "BETWEEN_COMMITS", 0)
+    monkeypatch.setattr(scheduler, "COMMIT_INTERVAL", 0)
     trainer = Trainer()
     monkeypatch.setattr(local, "train", trainer)
     return trainer
@@ -99,7 +100,7 @@ def go(store, *, executor=None, callback=None, worker_count=1):
     runs = store.runs("planned", "running", "failed")
     executor = AtOnce() if executor is None else executor
     train_runs(
-        store, each_alone(runs), DATA, split, executor=executor, callback=recorder, worker_count=worker_count
+        store, each_alone(runs), DATA, split, pool=ExecutorPool(executor, worker_count), callback=recorder
     )
     return recorder
 
@@ -111,7 +112,7 @@ def test_segments_follow_one_another_to_the_last_epoch_and_not_beyond(trainer, o
     run = make_run(epochs=6)
     store = open_study([run])
     go(store)
-    per_segment = int(pacing.SECONDS / SECONDS)
+    per_segment = int(SEGMENT_SECONDS / SECONDS)
     assert per_segment == 2
     assert trainer.steps(run) == [(0, 1), (1, 2), (3, 2), (5, 1)]
     assert trainer.segments[0].state is None
@@ -145,7 +146,7 @@ def test_whatever_an_epoch_takes_each_is_trained_once(epochs, seconds):
         assert recorder.epochs == [(run.key, epoch) for epoch in range(1, epochs + 1)]
         assert sum(length for _, length in trainer.steps(run)) == epochs
         a_step = 1 / run.condition.steps
-        slow = [length for _, length in trainer.steps(run)[1:] if length * seconds > pacing.SECONDS]
+        slow = [length for _, length in trainer.steps(run)[1:] if length * seconds > SEGMENT_SECONDS]
         assert set(slow) <= {a_step}
         assert_finished(store, run)
 
@@ -188,7 +189,7 @@ def test_each_run_gets_the_rows_of_its_seed(trainer, open_study):
         return split(run)[0], held_out + run.seed
 
     train_runs(
-        store, each_alone(runs), DATA, holding_out, executor=AtOnce(), callback=Recorder(), worker_count=1
+        store, each_alone(runs), DATA, holding_out, pool=ExecutorPool(AtOnce(), 1), callback=Recorder()
     )
     for segment in trainer.segments:
         assert np.array_equal(segment.train_index, split(segment.run)[0])
@@ -243,7 +244,7 @@ def test_runs_that_wait_or_have_ended_take_no_memory(open_study, monkeypatch):
         return rows, held_out
 
     train_runs(
-        store, each_alone(runs), DATA, watched_split, executor=AtOnce(), callback=Recorder(), worker_count=2
+        store, each_alone(runs), DATA, watched_split, pool=ExecutorPool(AtOnce(), 2), callback=Recorder()
     )
     assert len(alive) == len(runs)
     assert max(alive) <= 3 + 2  # and the one that ends, and the one before it, which a name still holds
@@ -255,7 +256,7 @@ def test_runs_that_wait_or_have_ended_take_no_memory(open_study, monkeypatch):
 @pytest.fixture
 def slow_disk(monkeypatch):
     """Every commit takes so long that all that comes meanwhile waits for the next one; what was committed, in order."""
-    monkeypatch.setattr(scheduler, "BETWEEN_COMMITS", 5)
+    monkeypatch.setattr(scheduler, "COMMIT_INTERVAL", 5)
     batches = []
     commit = Store.commit
 
@@ -283,7 +284,7 @@ def test_results_that_come_faster_than_the_disk_are_committed_together(open_stud
 
 def test_a_result_waits_for_its_commit_half_a_second_at_most(open_study, slow_disk, monkeypatch):
     """However long the last commit took, and though no other result comes."""
-    monkeypatch.setattr(scheduler, "BETWEEN_COMMITS", 1e6)
+    monkeypatch.setattr(scheduler, "COMMIT_INTERVAL", 1e6)
     store = open_study(make_runs("a", epochs=5))
     begun, told = [], {}
 
@@ -319,7 +320,7 @@ def test_a_failure_is_recorded_after_what_its_run_did_before(open_study, trainer
 
 
 def test_too_many_results_do_not_wait(open_study, monkeypatch, slow_disk):
-    monkeypatch.setattr(scheduler, "_MOST_KEPT", 1000)  # bytes; a state has 144
+    monkeypatch.setattr(scheduler, "_MAX_UNCOMMITTED", 1000)  # bytes; a state has 144
     store = open_study(make_runs("a", "b", seeds=range(20), epochs=6))
     go(store)
     assert max(len(batch) for batch in slow_disk) <= 1000 / 144 + 3
@@ -341,7 +342,7 @@ def dies(times):
     return act
 
 
-@pytest.mark.parametrize("deaths", range(MOST_TRIES))
+@pytest.mark.parametrize("deaths", range(MAX_ATTEMPTS))
 def test_a_segment_whose_worker_died_is_given_again(trainer, open_study, deaths):
     unlucky, other = runs = make_runs("unlucky", "other")
     trainer.trouble[unlucky.key] = dies(deaths)
@@ -363,8 +364,8 @@ def test_a_run_whose_worker_always_dies_is_failed_with_the_cause_and_the_others_
     trainer.trouble[unlucky.key] = dies(10**6)
     store = open_study(runs)
     recorder = go(store)
-    assert trainer.steps(unlucky) == [(0, 1)] * MOST_TRIES
-    cause = f"its worker died {MOST_TRIES} times: killed, exit code -9"
+    assert trainer.steps(unlucky) == [(0, 1)] * MAX_ATTEMPTS
+    cause = f"its worker died {MAX_ATTEMPTS} times: killed, exit code -9"
     assert (unlucky.key, "failed", cause) in recorder.ends
     assert store.failures() == [f"'{name}', seed 0 failed: {cause}"]
     for run in runs:
@@ -379,7 +380,7 @@ def test_tries_are_counted_for_each_segment_anew(trainer, open_study):
 
     def dies_once_per_segment(segment):
         failed[first_epoch(segment)] += 1
-        if failed[first_epoch(segment)] < MOST_TRIES:
+        if failed[first_epoch(segment)] < MAX_ATTEMPTS:
             raise BrokenExecutor
         return train(segment)
 
@@ -387,7 +388,7 @@ def test_tries_are_counted_for_each_segment_anew(trainer, open_study):
     store = open_study([run])
     recorder = go(store)
     assert_finished(store, run)
-    assert len(recorder.notices) == (MOST_TRIES - 1) * len(failed) > MOST_TRIES
+    assert len(recorder.notices) == (MAX_ATTEMPTS - 1) * len(failed) > MAX_ATTEMPTS
 
 
 def raises(segment):
@@ -588,7 +589,7 @@ import sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 import standin
-from dropstudy.runtime import local, scheduler, segments
+from dropstudy.runtime import local, scheduler
 from dropstudy.store.store import Store
 
 def slowly(given):
@@ -604,7 +605,7 @@ with Store(Path(sys.argv[2]), create=True) as store:
     todo = store.runs("planned", "running", "failed")
     groups, recorder = standin.each_alone(todo), standin.Recorder()
     scheduler.train_runs(
-        store, groups, standin.DATA, standin.split, executor=worker_pool, callback=recorder, worker_count=2
+        store, groups, standin.DATA, standin.split, pool=worker_pool, callback=recorder
     )
 worker_pool.shutdown()
 """
@@ -657,7 +658,7 @@ def side_by_side(monkeypatch):
 
 def train_in(groups, store):
     recorder = Recorder()
-    train_runs(store, groups, DATA, split, executor=AtOnce(), callback=recorder, worker_count=1)
+    train_runs(store, groups, DATA, split, pool=ExecutorPool(AtOnce(), 1), callback=recorder)
     return recorder
 
 
@@ -745,7 +746,7 @@ def test_an_error_of_a_lane_is_that_lanes_alone_and_shown_at_once(troubled, erro
         store.begin(META, runs)
         recorder = train_in([runs], store)
         (notice,) = recorder.notices
-        assert f"8 runs side by side met with {type(error).__name__}: " in notice
+        assert f"8 runs side by side raised {type(error).__name__}: " in notice
         # Once by themselves, and those that are well side by side again.
         well = len(LANES) - len(troubled)
         assert group.sizes[:9] == [8, *[1] * 8]
@@ -783,7 +784,7 @@ def test_a_lane_by_itself_whose_worker_dies_is_given_again_and_the_others_wait_f
     deaths = []
 
     def train_group(segments):
-        if len(segments) == 1 and segments[0].run.arm.name == "c" and len(deaths) < MOST_TRIES - 1:
+        if len(segments) == 1 and segments[0].run.arm.name == "c" and len(deaths) < MAX_ATTEMPTS - 1:
             deaths.append(1)
             raise BrokenExecutor
         return group(segments)

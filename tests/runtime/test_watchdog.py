@@ -1,50 +1,58 @@
-"""Workers of which nothing is heard: who is told what and when, and when they are given up."""
+"""Watchdog: when silent workers are reported, when hung ones are killed, and that slow ones are not."""
 
-from concurrent.futures import BrokenExecutor, Executor, Future
-from dataclasses import dataclass, field
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from dropstudy import load_dataset
-from dropstudy.errors import InvalidArgument
+from dropstudy.core.types import Condition
 from dropstudy.runtime import watchdog
-from dropstudy.runtime.run import lanes
-from dropstudy.runtime.timeouts import Patience
-from dropstudy.runtime.watchdog import LOOK, TELL_AFTER, TELL_TIMES, Silence, Watch
+from dropstudy.runtime.watchdog import (
+    CHECK_INTERVAL,
+    MIN_TIMEOUT,
+    REPORT_AFTER,
+    REPORT_FACTOR,
+    TIMEOUT_FACTOR,
+    Silence,
+    Timeouts,
+    Watchdog,
+)
+from dropstudy.runtime.workers import ExecutorPool
+from expected import Runtime
 from standin import make_run, segment_of
 
+SECONDS = st.floats(1e-3, 1e5)
+EPOCHS = st.integers(1, 1000)
+NOTEBOOK = Condition(784, (512, 512), 10, 60_000, 128)
+SMALL = Condition(64, (16,), 10, 1437, 128)
 
-class Clock:
-    """Time that passes when it is told to."""
+
+class Pool(ExecutorPool):
+    """Records the calls whose workers are killed."""
+
+    can_kill = True
 
     def __init__(self):
-        self.now = 1000.0
+        super().__init__(ThreadPoolExecutor(1), 1)
+        self.killed = []
 
-    def monotonic(self):
-        return self.now
-
-
-class Workers(Executor):
-    """Has workers that use as much of a processor as they are told to, and cannot be killed at once."""
-
-    def __init__(self, clock):
-        self.clock, self.share, self.given_up = clock, 0.0, []
-
-    def give_up(self, future):
-        self.given_up.append(future)
-
-    def processor_seconds(self, _future):
-        return 7.0 + self.share * self.clock.now
-
-
-class Strangers(Executor):
-    """An executor of somebody else's, which tells nothing of its workers."""
+    def kill(self, future):
+        self.killed.append(future)
 
 
 @dataclass
-class Work:
+class Task:
     segments: tuple
     silence: Silence = field(default_factory=Silence)
+
+
+class Clock:
+    now = 1000.0
+
+    def monotonic(self):
+        return self.now
 
 
 @pytest.fixture
@@ -54,142 +62,133 @@ def clock(monkeypatch):
     return clock
 
 
-def under_way(*names, running=True):
-    active = []
+@pytest.fixture
+def pool():
+    return Pool()
+
+
+@pytest.fixture
+def dog(clock, pool):
+    return Watchdog(pool, Timeouts(), clock.now)
+
+
+def tasks(*names, running=True):
+    started = []
     for name in names:
         future = Future()
         if running:
             future.set_running_or_notify_cancel()
-        active.append((future, Work((segment_of(make_run(name)),))))
-    return active
+        started.append((future, Task((segment_of(make_run(name)),))))
+    return started
 
 
-def told(watch, clock, active, seconds):
-    """Messages with their seconds, while so many seconds pass."""
-    said = []
+def reports(dog, clock, running, seconds):
+    """Reports by second."""
+    found = {}
     for second in range(1, seconds + 1):
-        clock.now += LOOK
-        if words := watch.look(active):
-            said.append((second, words))
-    return said
+        clock.now += CHECK_INTERVAL
+        if report := dog.check(running):
+            found[second] = report
+    return found
 
 
-def test_silence_is_told_of_after_half_a_minute_and_again_ever_more_rarely(clock):
-    said = told(Watch(Workers(clock), Patience()), clock, under_way("a"), 300)
-    assert [second for second, _ in said] == pytest.approx([30, 60, 120, 240], abs=2)
-    assert said[0][1].startswith("Nothing has come of 'a', seed 0 for 30 s.")
+def test_silence_is_reported_after_half_a_minute_and_at_doubling_intervals(dog, clock):
+    found = reports(dog, clock, tasks("a"), 300)
+    assert list(found) == pytest.approx([30, 60, 120, 240], abs=2)
+    assert next(iter(found.values())).startswith(Runtime.SILENT.format("'a', seed 0", 30))
 
 
-def test_those_that_were_silent_equally_long_are_told_of_in_one_line_which_stays_short(clock):
-    ((_, words),) = told(Watch(Workers(clock), Patience()), clock, under_way(*"abcdefg"), 40)
-    assert "'a', seed 0; 'b', seed 0; 'c', seed 0 and 4 more for 30 s" in words
-    assert "Their 7 workers" in words
+def test_workers_silent_for_the_same_time_share_a_short_report(dog, clock):
+    (report,) = reports(dog, clock, tasks(*"abcdefg"), 40).values()
+    assert report.startswith(Runtime.SILENT.format("'a', seed 0; 'b', seed 0; 'c', seed 0 and 4 more", 30))
 
 
-def test_one_that_is_silent_is_told_of_while_others_are_heard(clock):
-    watch, silent = Watch(Workers(clock), Patience()), under_way("silent")
-    said = []
+def test_only_the_silent_worker_is_reported(dog, clock):
+    silent, found = tasks("silent"), []
     for _ in range(8):
-        said += told(watch, clock, silent + under_way("heard"), 5)
-    ((_, words),) = said
-    assert "'silent'" in words
-    assert "'heard'" not in words
+        found += reports(dog, clock, silent + tasks("answers"), 5).values()
+    (report,) = found
+    assert "'silent'" in report
+    assert "'answers'" not in report
 
 
-def test_what_no_worker_has_begun_is_not_told_of_and_not_given_up(clock):
-    workers = Workers(clock)
-    assert told(Watch(workers, Patience()), clock, under_way("a", running=False), 2000) == []
-    assert workers.given_up == []
+def test_calls_that_wait_for_a_worker_are_neither_reported_nor_killed(dog, clock, pool):
+    assert reports(dog, clock, tasks("a", running=False), 2000) == {}
+    assert pool.killed == []
 
 
-def test_where_segments_are_long_nobody_is_told_before_they_should_be_there(clock):
-    active, patience = under_way("a"), Patience()
-    patience.learn(active[0][1].segments, 40.0)
-    said = told(Watch(Workers(clock), patience), clock, active, 300)
-    assert [second for second, _ in said] == pytest.approx([TELL_TIMES * 40, 2 * TELL_TIMES * 40], abs=2)
+def test_long_segments_are_reported_after_a_multiple_of_the_expected_time(dog, clock):
+    running = tasks("a")
+    dog.timeouts.record(running[0][1].segments, 40.0)
+    found = reports(dog, clock, running, 300)
+    assert list(found) == pytest.approx([REPORT_FACTOR * 40, 2 * REPORT_FACTOR * 40], abs=2)
 
 
-@pytest.mark.parametrize(("share", "used", "idle"), [(0.9, "27.", False), (0.0, "0.0", True)])
-def test_it_is_said_whether_a_worker_computes_or_waits(clock, share, used, idle):
-    workers = Workers(clock)
-    workers.share = share
-    ((_, words),) = told(Watch(workers, Patience()), clock, under_way("a"), 40)
-    assert f"Its worker has used {used}" in words
-    assert ("as if waiting" in words) == idle
+def test_workers_of_an_executor_are_reported_too_and_never_killed(clock):
+    dog = Watchdog(ExecutorPool(ThreadPoolExecutor(1), 1), Timeouts(), clock.now)
+    running = tasks("a")
+    report, *_ = reports(dog, clock, running, 10_000).values()
+    assert report == Runtime.SILENT.format("'a', seed 0", 30)
+    assert running[0][1].silence.hung == ""
 
 
-def test_an_executor_that_tells_nothing_of_its_workers_is_watched_too(clock):
-    ((_, words),) = told(Watch(Strangers(), Patience()), clock, under_way("a"), 40)
-    assert words == "Nothing has come of 'a', seed 0 for 30 s."
+def test_a_hung_worker_is_killed_until_it_is_gone(dog, clock, pool):
+    """A worker that was about to start had no process to kill."""
+    running = tasks("a")
+    limit = int(dog.timeouts.limit(running[0][1].segments))
+    *_, report = reports(dog, clock, running, limit).values()
+    assert report.endswith(Runtime.KILLED_AFTER.format(limit))
+    assert pool.killed == []
+    reports(dog, clock, running, 10)
+    assert len(pool.killed) > 5
+    assert running[0][1].silence.hung == f"silent for {limit + 9} s, so it was killed"
 
 
-def test_a_worker_that_is_silent_for_too_long_is_given_up_until_it_is_gone(clock):
-    """Whoever was about to start when it was given up had no process that could be killed."""
-    active, patience, workers = under_way("a"), Patience(), Workers(clock)
-    watch, allowed = Watch(workers, patience), int(patience.allowed(active[0][1].segments))
-    *_, (_, words) = told(watch, clock, active, allowed)
-    assert f"A worker that is silent for {allowed} s is ended" in words
-    assert workers.given_up == []
-    told(watch, clock, active, 10)
-    assert len(workers.given_up) > 5
-    assert active[0][1].silence.hung == f"it was silent for {allowed + 9} s, and was ended"
-
-
-def test_time_in_which_nobody_looked_is_no_silence(clock):
-    """The study was stopped with Ctrl-Z, or waited for its disk."""
-    workers, active = Workers(clock), under_way("a")
-    watch = Watch(workers, Patience())
-    told(watch, clock, active, 5)
+def test_time_in_which_the_study_was_suspended_is_no_silence(dog, clock, pool):
+    """Stopped with Ctrl-Z, or waiting for its disk."""
+    running = tasks("a")
+    reports(dog, clock, running, 5)
     for _ in range(3):
         clock.now += 3600
-        assert watch.look(active) is None
-    assert workers.given_up == []
-    assert active[0][1].silence.seconds < TELL_AFTER
+        assert dog.check(running) is None
+    assert pool.killed == []
+    assert running[0][1].silence.seconds < REPORT_AFTER
 
 
-# --- a question to the first worker ---
+# --- timeouts ---
 
 
-@pytest.fixture
-def impatient(monkeypatch):
-    monkeypatch.setattr(watchdog, "LOOK", 0.01)
-    monkeypatch.setattr(watchdog, "TELL_AFTER", 0.03)
-    monkeypatch.setattr(watchdog, "TO_BEGIN", 0.2)
+def segments(*, epochs=1, condition=NOTEBOOK, lanes=1):
+    run = replace(make_run(epochs=epochs), condition=condition)
+    return (segment_of(run, epochs=epochs),) * lanes
 
 
-class Killing(Executor):
-    """Kills for good."""
-
-    def give_up(self, future):
-        future.set_exception(BrokenExecutor())
-
-
-@pytest.mark.usefixtures("impatient")
-def test_a_first_worker_that_never_answers_is_told_of_then_killed():
-    said = []
-    assert watchdog.answer(Killing(), Future(), said.append) is None
-    assert 2 <= len(said) <= 4
-    assert all(words.startswith("The first worker has not answered for ") for words in said)
+@given(measured=EPOCHS, seconds=SECONDS, epochs=EPOCHS)
+def test_a_segment_may_take_many_times_as_long_as_the_slowest_one_of_its_condition(measured, seconds, epochs):
+    timeouts = Timeouts()
+    timeouts.record(segments(epochs=measured), seconds)
+    timeouts.record(segments(epochs=measured), seconds / 2)
+    limit = timeouts.limit(segments(epochs=epochs))
+    assert limit == pytest.approx(max(MIN_TIMEOUT, TIMEOUT_FACTOR * seconds * epochs / measured))
 
 
-def test_a_first_worker_that_answers_is_not_told_of():
-    future, said = Future(), []
-    future.set_result(7)
-    assert watchdog.answer(Strangers(), future, said.append) == 7
-    future = Future()
-    future.set_exception(BrokenExecutor())
-    assert watchdog.answer(Strangers(), future, said.append) is None
-    assert said == []
+@given(seconds=SECONDS)
+def test_a_measurement_of_one_condition_says_nothing_about_another(seconds):
+    timeouts = Timeouts()
+    before = timeouts.limit(segments(condition=SMALL))
+    timeouts.record(segments(condition=NOTEBOOK), seconds)
+    assert timeouts.limit(segments(condition=SMALL)) == before
+    assert timeouts.expected(segments(condition=SMALL)) is None
 
 
-def test_a_gpu_whose_worker_dies_is_refused_in_words():
-    class Dying(Executor):
-        def submit(self, *_, **__):
-            future = Future()
-            future.set_exception(BrokenExecutor())
-            return future
+@given(epochs=EPOCHS, lanes=st.integers(1, 64))
+def test_before_a_measurement_a_computer_a_hundred_times_slower_than_a_laptop_has_its_time(epochs, lanes):
+    """A core of 2020 makes more than 10 thousand million operations a second in such products."""
+    multiplications = NOTEBOOK.parameters * NOTEBOOK.train_size * epochs * lanes
+    operations = 2 * 3 * multiplications  # and additions; forward, and twice that for the gradients
+    assert Timeouts().limit(segments(epochs=epochs, lanes=lanes)) > 100 * operations / 1e10
 
-    run, dataset = make_run("a"), load_dataset("digits")
-    assert lanes((run,), dataset, Dying(), "cpu") == 1
-    with pytest.raises(InvalidArgument, match="device: expected a GPU that a worker can use"):
-        lanes((run,), dataset, Dying(), "gpu")
+
+def test_a_hang_in_the_first_segment_is_found():
+    assert Timeouts().limit(segments()) < 2 * 3600
+    assert Timeouts().limit(segments(condition=SMALL)) < 3600

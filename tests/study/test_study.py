@@ -31,7 +31,8 @@ from dropstudy.core.types import METRICS
 from dropstudy.errors import DataUnavailable, InvalidArgument, RunsFailed, StoreError, StudyLocked
 from dropstudy.runtime import local
 from dropstudy.runtime import run as running
-from dropstudy.runtime.progress.lines import EpochLines, large_rate
+from dropstudy.runtime.messages import large_rate
+from dropstudy.runtime.progress.lines import EpochLines
 from dropstudy.spec.study_file import read_spec
 from dropstudy.store import directory, locking
 from dropstudy.store.store import DATABASE, Store

@@ -165,7 +165,7 @@ def print_summaries(now: Snapshot) -> None:
     """Print the scores of each arm, for each condition."""
     from dropstudy.core import tables
     from dropstudy.report import shape_title, summary_cells
-    from dropstudy.runtime.progress.lines import FALLBACK
+    from dropstudy.runtime.messages import FALLBACK
 
     if now.metadata["fallback"]:
         echo(FALLBACK)

@@ -19,7 +19,7 @@ from dropstudy.data.images import image_shape
 from dropstudy.data.load import load_dataset
 from dropstudy.engine.trainer import trainer_of
 from dropstudy.errors import DamagedFile, DropstudyError, StoreError
-from dropstudy.runtime.progress.lines import STAND_IN
+from dropstudy.runtime.messages import STAND_IN
 from dropstudy.store import directory as folders
 from dropstudy.store.history import tidy
 from dropstudy.store.store import Store

@@ -10,31 +10,29 @@ from typing import TYPE_CHECKING
 from dropstudy.core.hardware import choose_device, choose_precision, physical_cores, why_device, why_precision
 from dropstudy.data.cache import cache_folder
 from dropstudy.engine.native.build import kernels
-from dropstudy.runtime.local import LocalWorkers, device_name, distrust, own_kernels
+from dropstudy.runtime.local import LocalWorkers, distrust
 
 if TYPE_CHECKING:
     from dropstudy.core.hardware import Device
 
 
 def lines() -> list[str]:
-    """Device, precision, kernels, workers, versions and folders, one line each. Starts one worker, to ask it."""
+    """Device, precision, kernels, workers, versions and folders, one line each. Starts a worker to ask it."""
     chosen = choose_device()
-    workers = LocalWorkers(1, chosen)
-    own: list[str] = []
+    precisions: tuple[str, ...] = ()
     try:
-        device = workers.submit(device_name).result()
-        own = workers.submit(own_kernels).result()
-    except Exception as error:  # noqa: BLE001 - whatever is wrong here is what this is asked for
-        said = " ".join(str(error).split())
-        device = f"{chosen}, but a worker could not be asked ({type(error).__name__}: {said})"
-    finally:
-        workers.shutdown()
+        with LocalWorkers(1, chosen) as workers:
+            info = workers.probe().result()
+        device, precisions = info.device, info.kernel_precisions
+    except Exception as error:  # noqa: BLE001 - any error here is what the user looks for
+        cause = " ".join(str(error).split())
+        device = f"{chosen}, but its worker failed ({type(error).__name__}: {cause})"
     libraries = ("dropstudy", "jax", "jaxlib", "keras", "numpy", "scikit-learn")
     data = os.environ.get("DROPSTUDY_DATA")
     return [
         f"device: {device}: {why_device()}",
         f"precision: {choose_precision('auto', chosen)}: {why_precision(chosen)}",
-        f"kernels: {_kernels(chosen, own)}",
+        f"kernels: {_kernels(chosen, precisions)}",
         f"workers: {physical_cores()}, one for each physical core, one thread each",
         f"python: {platform.python_version()} on {platform.system()} {platform.machine()}",
         "versions: " + ", ".join(f"{name} {version(name)}" for name in libraries),
@@ -43,10 +41,10 @@ def lines() -> list[str]:
     ]
 
 
-def _kernels(device: Device, own: list[str]) -> str:
-    """Say whose kernels multiply, and why."""
-    if own:
-        return f"our own for {' and '.join(own)} where runs train singly and are not tiny, XLA's for the rest"
+def _kernels(device: Device, precisions: tuple[str, ...]) -> str:
+    """Name the kernels that multiply, and the reason."""
+    if precisions:
+        return f"our own for {' and '.join(precisions)} where runs train singly and are not tiny, XLA's for the rest"
     if device != "cpu":
         return "XLA's; ours are for CPUs"
     return f"XLA's: {kernels().obstacle or 'ours cannot be loaded here, or gain nothing on this processor'}"

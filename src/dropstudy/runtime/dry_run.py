@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import time
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from dropstudy.core.hardware import physical_cores
 from dropstudy.core.text import counted
 from dropstudy.core.types import Segment
 from dropstudy.data.arrays import store_arrays
@@ -16,8 +14,9 @@ from dropstudy.engine import trainer
 from dropstudy.runtime import local
 from dropstudy.runtime.progress.eta import about, nearest
 from dropstudy.runtime.retention import in_words
-from dropstudy.runtime.run import lanes, rows_of, worker_pool
-from dropstudy.runtime.turns import makespan, most_under_way
+from dropstudy.runtime.run import rows_of
+from dropstudy.runtime.scheduling import makespan, max_started
+from dropstudy.runtime.workers import lanes_per_worker, open_pool
 from dropstudy.spec import splits
 from dropstudy.store import directory
 from dropstudy.store.store import Store
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from dropstudy.core.hardware import Device
     from dropstudy.core.types import Condition, DataReference, Dataset, Run, StudySpec
     from dropstudy.runtime.scheduler import Split
+    from dropstudy.runtime.workers import WorkerPool
 
 MOST_MEASURED = 3
 """Shapes that are measured, the costliest first; others are judged by the nearest of them."""
@@ -113,7 +113,7 @@ class DryRun:
             ),
             reverse=True,
         )
-        return sum(checkpoints[: most_under_way(self.workers)])
+        return sum(checkpoints[: max_started(self.workers)])
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
@@ -176,16 +176,23 @@ def dry_run(
     missing = tuple(run for run in runs if run.key not in _over(where))
     if not missing:
         return DryRun(spec, dataset, runs, (), (), 0, device, {}, 0.0)
-    count = 1 if device == "gpu" else min(worker_count or physical_cores(), len(missing))
-    with worker_pool(count, device) if executor is None else nullcontext(executor) as pool:
+    with open_pool(executor, workers=worker_count, device=device, runs=len(missing)) as pool:
         began = time.perf_counter()
-        groups = trainer.groups(missing, lanes(missing, dataset, pool, device))
-        _all([pool.submit(local.device_name) for _ in range(count)])
+        groups = trainer.groups(missing, lanes_per_worker(pool, missing, dataset, device))
+        _all([pool.probe() for _ in range(pool.count)])
         start = time.perf_counter() - began
-        measured = _measure(groups, store_arrays(dataset), rows_of(spec, dataset), pool, count)
+        measured = _measure(groups, store_arrays(dataset), rows_of(spec, dataset), pool)
     costs = [_judge(group, measured) for group in groups]
     return DryRun(
-        spec, dataset, runs, missing, tuple(groups), count, device, measured, start + makespan(costs, count)
+        spec,
+        dataset,
+        runs,
+        missing,
+        tuple(groups),
+        pool.count,
+        device,
+        measured,
+        start + makespan(costs, pool.count),
     )
 
 
@@ -199,7 +206,7 @@ def _over(where: Path) -> set[str]:
 
 
 def _measure(
-    groups: Sequence[tuple[Run, ...]], data: DataReference, rows: Split, pool: Executor, count: int
+    groups: Sequence[tuple[Run, ...]], data: DataReference, rows: Split, pool: WorkerPool
 ) -> dict[Condition, Cost]:
     """The cost of the first groups that differ in condition, all workers at work on them at once as in a study."""
     largest: dict[Condition, tuple[Run, ...]] = {}
@@ -219,7 +226,7 @@ def _measure(
             taken: list[float] = []
             while len(taken) < _REPEATS and sum(taken) < _LONG_ENOUGH:
                 began = time.perf_counter()
-                _all([pool.submit(local.train_group, part) for _ in range(count)])
+                _all([pool.submit(local.train_group, part) for _ in range(pool.count)])
                 taken.append(time.perf_counter() - began)
             return min(taken)
 

@@ -1,7 +1,6 @@
-"""Local worker processes: one thread and one run each, as many as physical cores.
+"""Local worker processes: one thread and one run each.
 
-Any concurrent.futures.Executor can train a study; this one is the default. Each worker is its own pool of one
-process, so that a worker that dies takes its own segment with it and no other.
+Each worker is a pool of one process, so that a worker that dies loses its own segment and no other.
 """
 
 from __future__ import annotations
@@ -15,13 +14,13 @@ import warnings
 import zlib
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from multiprocessing import resource_tracker as python_tracker
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
 import loky
-import psutil
 from loky.backend import resource_tracker as loky_tracker
 from loky.backend.context import LokyContext
 from loky.backend.utils import kill_process_tree
@@ -37,43 +36,52 @@ from dropstudy.errors import StoreError
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+    from types import TracebackType
 
     from dropstudy.core.hardware import Device
     from dropstudy.core.types import Run, Segment, SegmentResult
 
-_LOOK_FOR_COORDINATOR = 1.0  # seconds between looks
+_CHECK_COORDINATOR = 1.0  # seconds between checks
 _SEMAPHORES = "/dev/shm" if sys.platform == "linux" else "semaphores"  # noqa: S108 - where Linux keeps them
-_ZSTD = b"\x28\xb5\x2f\xfd"  # what a file begins with that is packed so: RFC 8878
-_FEEDER_ENDS = 5.0  # seconds; it has been told to, and has nothing left to do
+_ZSTD = b"\x28\xb5\x2f\xfd"  # first bytes of a file that is compressed by zstd: RFC 8878
+_FEEDER_TIMEOUT = 5.0  # seconds for a thread that has been asked to end
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 def train(segment: Segment) -> SegmentResult:
-    """Train a segment in the process that calls this. Only then is the array framework imported."""
+    """Train a segment in the calling process, which then imports the array framework."""
     return trainer_of(segment.run.condition).train((segment,))[0]
 
 
 def train_group(segments: tuple[Segment, ...]) -> tuple[SegmentResult, ...]:
-    """Train segments of several runs side by side, in the process that calls this.
+    """Train segments of several runs side by side in the calling process.
 
     Raises:
-        MemoryError: the device has no room for them.
+        MemoryError: the device has no memory for them.
     """
     if len(segments) == 1:
         return (train(segments[0]),)
     return trainer_of(segments[0].run.condition).train(segments)
 
 
-def own_kernels() -> list[str]:
-    """In which precisions the process that calls this multiplies by kernels of our own."""
-    return BUILT_IN.native_precisions()
+@dataclass(frozen=True)
+class WorkerInfo:
+    """Hardware and code that a worker trains with.
+
+    Args:
+        device: readable name of its device.
+        kernel_precisions: precisions in which it uses kernels of our own.
+    """
+
+    device: str
+    kernel_precisions: tuple[str, ...]
 
 
-def device_name() -> str:
-    """Readable name of the device that the calling process trains on."""
-    return BUILT_IN.device_name()
+def worker_info() -> WorkerInfo:
+    """Describe the calling process."""
+    return WorkerInfo(BUILT_IN.device_name(), tuple(BUILT_IN.native_precisions()))
 
 
 def lanes_that_fit(run: Run, data_bytes: int) -> int:
@@ -92,12 +100,16 @@ class LocalWorkers(Executor):
         device: what they train on; a GPU is for one process. None where they do other work.
     """
 
+    lost_worker_errors: tuple[type[Exception], ...] = (BrokenExecutor,)
+    can_kill = True
+
     def __init__(self, count: int, device: Device | None = "cpu") -> None:
+        self.count = count
         self._device = device
         self._mine = threading.local()
         self._lock = threading.Lock()
         self._pools: set[loky.ProcessPoolExecutor] = set()
-        self._places: WeakKeyDictionary[Future[Any], list[loky.ProcessPoolExecutor]] = WeakKeyDictionary()
+        self._pools_of: WeakKeyDictionary[Future[Any], list[loky.ProcessPoolExecutor]] = WeakKeyDictionary()
         self._closed = False
         self._threads = ThreadPoolExecutor(
             count, thread_name_prefix="dropstudy-worker", initializer=_hold_back_interrupts
@@ -105,27 +117,27 @@ class LocalWorkers(Executor):
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Call `fn` in a worker that is free, in the order of submission."""
-        place: list[loky.ProcessPoolExecutor] = []
-        future = self._threads.submit(self._call, partial(fn, *args, **kwargs), place)
-        self._places[future] = place
+        call_pools: list[loky.ProcessPoolExecutor] = []
+        future = self._threads.submit(self._call, partial(fn, *args, **kwargs), call_pools)
+        self._pools_of[future] = call_pools
         return future
 
-    def give_up(self, future: Future[Any]) -> None:
-        """Kill the worker that a call is with, as one that hangs: the call fails with BrokenExecutor."""
-        for pool in tuple(self._places.get(future, ())):
-            # As loky ends workers itself. Its public way, a shutdown, would make another error of the call's.
-            for process in list(pool._processes.values()):  # noqa: SLF001 - loky tells nobody who its workers are
+    def kill(self, future: Future[Any]) -> None:
+        """Kill the worker of a call, which then fails with BrokenExecutor."""
+        for pool in tuple(self._pools_of.get(future, ())):
+            # As loky ends workers itself. Its public method, shutdown, would fail the call with another error.
+            for process in list(pool._processes.values()):  # noqa: SLF001 - loky has no public list of its workers
                 kill_process_tree(process)
 
-    def processor_seconds(self, future: Future[Any]) -> float:
-        """Processor time that the worker which a call is with has used since it started; 0 while there is none."""
-        used = 0.0
-        for pool in tuple(self._places.get(future, ())):
-            for pid in list(pool._processes):  # noqa: SLF001 - as above
-                with suppress(psutil.Error):  # it has just ended
-                    times = psutil.Process(pid).cpu_times()
-                    used += times.user + times.system
-        return used
+    def probe(self) -> Future[WorkerInfo]:
+        """Ask a worker for its device and precisions."""
+        return self.submit(worker_info)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Kill the workers: an orderly end takes half a second, or for ever where one hangs."""
+        self.shutdown(wait=kind is None, cancel_futures=True)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End the workers. With `cancel_futures` they are killed at once, whatever they do."""
@@ -138,9 +150,9 @@ class LocalWorkers(Executor):
                 _end(pool, kill=cancel_futures)
             self._threads.shutdown(wait=wait)
 
-    def _call(self, call: Callable[[], T], place: list[loky.ProcessPoolExecutor]) -> T:
+    def _call(self, call: Callable[[], T], call_pools: list[loky.ProcessPoolExecutor]) -> T:
         pool = self._pool()
-        place.append(pool)
+        call_pools.append(pool)
         try:
             try:
                 answer = pool.submit(call)
@@ -152,7 +164,7 @@ class LocalWorkers(Executor):
             self._discard(pool)
             raise
         finally:
-            place.clear()
+            call_pools.clear()
         return result
 
     def _discard(self, pool: loky.ProcessPoolExecutor) -> None:
@@ -240,7 +252,7 @@ def _end(pool: loky.ProcessPoolExecutor, *, kill: bool) -> None:
     feeder = pool._call_queue._thread  # noqa: SLF001 - loky forgets it when it shuts down
     pool.shutdown(wait=True, kill_workers=kill)
     if feeder is not None:
-        feeder.join(_FEEDER_ENDS)
+        feeder.join(_FEEDER_TIMEOUT)
 
 
 def distrust() -> str:
@@ -328,5 +340,5 @@ def _end_with(coordinator: int) -> None:
     The kernel's own way, PR_SET_PDEATHSIG, waits for the thread that started it, not for the process.
     """
     while os.getppid() == coordinator:
-        time.sleep(_LOOK_FOR_COORDINATOR)
+        time.sleep(_CHECK_COORDINATOR)
     os._exit(1)

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from dropstudy.core.hardware import native_bfloat16, physical_cores, why_precision
-from dropstudy.core.streams import usable_streams
+from dropstudy.core.hardware import native_bfloat16, why_precision
 from dropstudy.data.arrays import store_arrays
 from dropstudy.data.load import load_dataset
-from dropstudy.engine.trainer import groups, trainer_of
-from dropstudy.errors import InvalidArgument, RunsFailed
+from dropstudy.engine.trainer import groups
+from dropstudy.errors import RunsFailed
 from dropstudy.runtime.events import CallbackList
-from dropstudy.runtime.local import LocalWorkers, check_semaphores, distrust, lanes_that_fit
-from dropstudy.runtime.progress.lines import announcement
+from dropstudy.runtime.local import check_semaphores, distrust
+from dropstudy.runtime.messages import announcement
 from dropstudy.runtime.retention import KeepBest, drop_weights
 from dropstudy.runtime.scheduler import train_runs
-from dropstudy.runtime.watchdog import answer
+from dropstudy.runtime.workers import lanes_per_worker, open_pool
 from dropstudy.spec import merge, splits
 from dropstudy.store import directory
 from dropstudy.store.locking import lock
 from dropstudy.store.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from concurrent.futures import Executor
     from pathlib import Path
 
@@ -78,19 +77,17 @@ def train_missing(
                     callback.on_notice(why)
                 if spec.keep_weights == "best":
                     callback = CallbackList([KeepBest(store), callback])
-                count = 1 if device == "gpu" else min(workers or physical_cores(), len(runs))
                 with (
-                    training(callback, store.progress(), count),
-                    worker_pool(count, device) if executor is None else nullcontext(executor) as pool,
+                    open_pool(executor, workers=workers, device=device, runs=len(runs)) as pool,
+                    training(callback, store.progress(), pool.count),
                 ):
                     train_runs(
                         store,
-                        groups(runs, lanes(runs, dataset, pool, device, callback.on_notice)),
+                        groups(runs, lanes_per_worker(pool, runs, dataset, device, callback.on_notice)),
                         store_arrays(dataset),
                         rows_of(spec, dataset),
-                        executor=pool,
+                        pool=pool,
                         callback=callback,
-                        worker_count=count,
                         keep_weights=spec.keep_weights != "none",
                     )
                 _refuse_if_all_failed(where, store)
@@ -133,54 +130,3 @@ def training(callback: Callback, progress: Sequence[RunProgress], workers: int) 
         yield
     finally:
         callback.on_train_end()
-
-
-@contextmanager
-def worker_pool(count: int, device: Device) -> Iterator[Executor]:
-    """Worker processes, killed at once where something goes wrong here, and at the end too.
-
-    They have nothing left to do then. To end of their own accord takes half a second, and nobody would give up one that
-    hangs in it.
-    """
-    with usable_streams():  # they are flushed whenever a process is started
-        workers = LocalWorkers(count, device)
-        try:
-            yield workers
-        except BaseException:
-            workers.shutdown(wait=False, cancel_futures=True)
-            raise
-        workers.shutdown(cancel_futures=True)
-
-
-def lanes(
-    runs: tuple[Run, ...],
-    dataset: Dataset,
-    pool: Executor,
-    device: Device,
-    notify: Callable[[str], None] = lambda _: None,
-) -> int:
-    """Number of runs that train side by side: as many as fit on a GPU; one on each core of a CPU.
-
-    Args:
-        runs: to be trained.
-        dataset: what on.
-        pool: has the worker that is asked.
-        device: what it trains on.
-        notify: called with of a worker that does not answer.
-
-    Raises:
-        InvalidArgument: it died, or never answered.
-    """
-    if device == "cpu":
-        return 1
-    largest = max(runs, key=lambda run: trainer_of(run.condition).operations(run.condition))
-    asked = pool.submit(lanes_that_fit, largest, dataset.x_train.nbytes + dataset.x_test.nbytes)
-    count = answer(pool, asked, notify)
-    if count is None:
-        raise InvalidArgument(
-            "device",
-            expected="a GPU that a worker can use",
-            received="one whose worker died, or never answered and was ended",
-            next_step="See whether another process has the GPU (nvidia-smi), or use --device cpu.",
-        )
-    return count

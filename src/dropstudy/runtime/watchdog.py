@@ -1,182 +1,165 @@
 """Watchdog: report silent workers, kill hung ones.
 
-A first segment that compiles on a busy machine takes as long as it takes, and looks like one that will never end. So
-after half a minute it is said what is waited for and whether its worker computes or waits too; and a worker that never
-starts is given up like one that hangs.
-
-Only time that passes while this process looks on counts as silence. A study that is stopped and goes on, or whose disk
-stalls, has heard nothing either, and its workers may have waited as it did.
+The limit for a segment is many times the longest duration measured in this study for its condition. Before one is
+measured, it follows from the operations at a rate that every machine exceeds. Time counts by the monotonic clock, and
+only while this process itself runs: a study that was suspended, or whose disk stalled, has received nothing either.
 """
 
 from __future__ import annotations
 
 import time
-from concurrent.futures import BrokenExecutor, wait
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
 
-from dropstudy.runtime.timeouts import TO_BEGIN
+from dropstudy.runtime.messages import run_name
+from dropstudy.runtime.scheduling import step_operations
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from concurrent.futures import Executor, Future
+    from collections.abc import Iterable, Sequence
+    from concurrent.futures import Future
     from typing import Any
 
-    from dropstudy.core.types import Run, Segment
-    from dropstudy.runtime.timeouts import Patience
+    from dropstudy.core.types import Condition, Run, Segment
+    from dropstudy.runtime.workers import WorkerPool
 
-TELL_AFTER = 30.0
-"""Seconds of silence that are told of; those twice as long, four times and so on are told of again."""
+REPORT_AFTER = 30.0
+"""Seconds of silence before the first report; the next ones follow at doubling intervals."""
 
-TELL_TIMES = 3.0
-"""Factor over the expected time of segments, where it is known, after which they are reported."""
+REPORT_FACTOR = 3.0
+"""Multiple of the expected time, if known, before the first report."""
 
-LOOK = 1.0
-"""Seconds between looks."""
+CHECK_INTERVAL = 1.0
+"""Seconds between checks."""
 
-_MOST_BETWEEN = 5  # looks' time; if more has passed, this process was held up itself
-_IDLE = 0.01  # of a processor: whoever uses less waits
-_NAMED = 3  # runs
+TIMEOUT_FACTOR = 20.0
+"""Multiple of the expected time before a worker counts as hung: other programs run too, and memory is swapped."""
 
-T = TypeVar("T")
+MIN_TIMEOUT = 60.0
+"""Seconds that every segment has."""
+
+START_TIMEOUT = 600.0
+"""Seconds for a worker to start and compile, where nothing was measured."""
+
+_SLOWEST_RATE = 1e8  # operations per second; a core of a small computer of 2012 makes ten times as many
+_MAX_CHECK_INTERVALS = 5  # after more, this process was suspended itself
+_MAX_NAMED = 3  # runs named in a report
+
+
+class Timeouts:
+    """Expected and longest allowed durations of segments, from measured ones of the same condition."""
+
+    def __init__(self) -> None:
+        self._step_seconds: dict[Condition, float] = {}
+
+    def record(self, segments: Sequence[Segment], seconds: float) -> None:
+        """Record the time from dispatch to result of segments trained side by side."""
+        condition = segments[0].run.condition
+        self._step_seconds[condition] = max(
+            self._step_seconds.get(condition, 0.0), seconds / segments[0].steps
+        )
+
+    def expected(self, segments: Sequence[Segment]) -> float | None:
+        """Seconds for segments at the lowest speed so far; None before one of their condition was measured."""
+        step_seconds = self._step_seconds.get(segments[0].run.condition)
+        return None if step_seconds is None else step_seconds * segments[0].steps
+
+    def limit(self, segments: Sequence[Segment]) -> float:
+        """Seconds after which the worker of these segments counts as hung."""
+        expected = self.expected(segments)
+        if expected is not None:
+            return max(MIN_TIMEOUT, TIMEOUT_FACTOR * expected)
+        operations = step_operations(segments[0].run) * segments[0].steps * len(segments)
+        return START_TIMEOUT + operations / _SLOWEST_RATE
 
 
 @dataclass(eq=False)
 class Silence:
-    """Record of segments that were dispatched and did not come back.
+    """Silence of a worker since it was given its segments.
 
     Args:
-        seconds: for how long a worker has been seen to have them.
-        hung: why the worker was taken to hang, in words, once it was.
+        seconds: duration so far; None before the worker started on them.
+        report_at: duration at which it is reported next.
+        hung: explanation, once the worker was killed as hung.
     """
 
-    seconds: float = 0.0
+    seconds: float | None = None
+    report_at: float = 0.0
     hung: str = ""
-    tell_at: float = 0.0
-    used_before: float | None = None
-    """The worker's processor time when it was first seen to have them; None until then."""
 
 
-class Work(Protocol):
-    """Segments that were handed out together."""
+class Task(Protocol):
+    """Segments dispatched to one worker."""
 
     @property
     def segments(self) -> tuple[Segment, ...]:
-        """Side by side in one worker."""
+        """One segment of each run trained side by side."""
 
     @property
     def silence(self) -> Silence:
-        """Silence of that worker."""
+        """Silence of the worker."""
 
 
-class Watch:
-    """Looks at what is under way.
+@dataclass(eq=False)
+class Watchdog:
+    """Checks on the workers of a pool.
 
     Args:
-        executor: has it. One that has `give_up` is told to kill workers that hang; one that has
-            `processor_seconds` is asked what workers do.
-        patience: how long is too long.
+        pool: the workers.
+        timeouts: limits of silence.
     """
 
-    def __init__(self, executor: Executor, patience: Patience) -> None:
-        self._executor = executor
-        self._patience = patience
-        self._looked = time.monotonic()
+    pool: WorkerPool
+    timeouts: Timeouts
+    _checked_at: float = field(default_factory=time.monotonic)
 
-    def look(self, active: Iterable[tuple[Future[Any], Work]]) -> str | None:
-        """Look at what is under way, once a second at most.
+    def check(self, running: Iterable[tuple[Future[Any], Task]]) -> str | None:
+        """Kill hung workers and report silent ones, at most once a second.
 
         Returns:
-            What whoever waits should be told, if anything.
+            The report, if there is one.
         """
         now = time.monotonic()
-        passed = now - self._looked
-        if passed < LOOK:
+        passed = now - self._checked_at
+        if passed < CHECK_INTERVAL:
             return None
-        self._looked = now
-        passed = min(passed, _MOST_BETWEEN * LOOK)
-        silent = [future_and_work for future_and_work in active if self._has_begun(*future_and_work)]
-        for future, work in silent:
-            work.silence.seconds += passed
-            self._end_if_hung(future, work)
-        late = [(future, work) for future, work in silent if work.silence.seconds >= work.silence.tell_at]
-        for _, work in late:
-            work.silence.tell_at = 2 * work.silence.seconds
-        return self._words(late) if late else None
+        self._checked_at = now
+        passed = min(passed, _MAX_CHECK_INTERVALS * CHECK_INTERVAL)
+        late = []
+        for future, task in running:
+            silence = task.silence
+            if silence.seconds is None:
+                if future.running():  # it started some time since the last check
+                    silence.seconds = 0.0
+                    expected = self.timeouts.expected(task.segments) or 0.0
+                    silence.report_at = max(REPORT_AFTER, REPORT_FACTOR * expected)
+                continue
+            silence.seconds += passed
+            self._kill_if_hung(future, task, silence.seconds)
+            if silence.seconds >= silence.report_at:
+                silence.report_at = 2 * silence.seconds
+                late.append((silence.seconds, task))
+        return self._report(late) if late else None
 
-    def _has_begun(self, future: Future[Any], work: Work) -> bool:
-        silence = work.silence
-        if silence.used_before is None and future.running():
-            silence.used_before = self._used(future)
-            expected = self._patience.expected(work.segments)
-            silence.tell_at = max(TELL_AFTER, TELL_TIMES * (expected or 0.0))
-            return False  # it began at some moment since the last look
-        return silence.used_before is not None
+    def _kill_if_hung(self, future: Future[Any], task: Task, seconds: float) -> None:
+        if self.pool.can_kill and seconds > self.timeouts.limit(task.segments):
+            expected = self.timeouts.expected(task.segments)
+            usual = "" if expected is None else f", where {expected:.1f} s are usual"
+            task.silence.hung = f"silent for {seconds:.0f} s{usual}, so it was killed"
+            self.pool.kill(
+                future
+            )  # again at each check: a worker that is starting has no process to kill yet
 
-    def _end_if_hung(self, future: Future[Any], work: Work) -> None:
-        give_up = getattr(self._executor, "give_up", None)
-        seconds = work.silence.seconds
-        if give_up is None or seconds <= self._patience.allowed(work.segments):
-            return
-        expected = self._patience.expected(work.segments)
-        usual = "" if expected is None else f", where {expected:.1f} s are usual"
-        work.silence.hung = f"it was silent for {seconds:.0f} s{usual}, and was ended"
-        give_up(future)  # each time anew: one that was about to start has no process to kill yet
-
-    def _used(self, future: Future[Any]) -> float:
-        processor_seconds = getattr(self._executor, "processor_seconds", None)
-        return 0.0 if processor_seconds is None else processor_seconds(future)
-
-    def _words(self, late: list[tuple[Future[Any], Work]]) -> str:
-        seconds = max(work.silence.seconds for _, work in late)
-        runs = [segment.run for _, work in late for segment in work.segments]
-        words = f"Nothing has come of {_named(runs)} for {seconds:.0f} s."
-        if hasattr(self._executor, "processor_seconds"):
-            used = sum(
-                max(0.0, self._used(future) - (work.silence.used_before or 0.0)) for future, work in late
-            )
-            who = "Its worker has" if len(late) == 1 else f"Their {len(late)} workers have"
-            idle = used < _IDLE * seconds * len(late)
-            why = ", as if waiting for a disk, for memory, or for ever" if idle else ""
-            words += f" {who} used {used:.1f} s of processor time since{why}."
-        if hasattr(self._executor, "give_up"):
-            allowed = max(self._patience.allowed(work.segments) for _, work in late)
-            words += f" A worker that is silent for {allowed:.0f} s is ended, and its work begun again."
-        return words
+    def _report(self, late: list[tuple[float, Task]]) -> str:
+        runs = [segment.run for _, task in late for segment in task.segments]
+        report = f"No result of {_names(runs)} for {max(seconds for seconds, _ in late):.0f} s."
+        if self.pool.can_kill:
+            limit = max(self.timeouts.limit(task.segments) for _, task in late)
+            report += f" A worker that is silent for {limit:.0f} s is killed and its segment repeated."
+        return report
 
 
-def answer(executor: Executor, future: Future[T], notify: Callable[[str], None]) -> T | None:
-    """Ask a newly started worker a question before it is given any segment.
-
-    Args:
-        executor: has the worker; killed if it never answers, where the executor knows how to.
-        future: of the call.
-        notify: called with that nothing has come, after half a minute and then ever more rarely.
-
-    Returns:
-        None where the worker died, or was killed.
-    """
-    silent, tell_at = 0.0, TELL_AFTER
-    while not wait([future], timeout=LOOK).done:
-        silent += LOOK
-        if silent >= tell_at:
-            notify(f"The first worker has not answered for {silent:.0f} s.")
-            tell_at *= 2
-        if silent >= TO_BEGIN and (give_up := getattr(executor, "give_up", None)):
-            give_up(future)
-    try:
-        return future.result()
-    except BrokenExecutor:
-        return None
-
-
-def describe(run: Run) -> str:
-    """A run in words, for instance "'dropout 0.8', seed 0"."""
-    return f"'{run.arm.name}', seed {run.seed}"
-
-
-def _named(runs: list[Run]) -> str:
+def _names(runs: list[Run]) -> str:
     """The first runs by name, and how many more."""
-    names = [describe(run) for run in runs[:_NAMED]]
-    names += [f"{len(runs) - _NAMED} more"] if len(runs) > _NAMED else []
+    names = [run_name(run) for run in runs[:_MAX_NAMED]]
+    names += [f"{len(runs) - _MAX_NAMED} more"] if len(runs) > _MAX_NAMED else []
     return names[0] if len(names) == 1 else f"{'; '.join(names[:-1])} and {names[-1]}"

@@ -9,8 +9,7 @@ from statistics import fmean, median
 from typing import TYPE_CHECKING
 
 from dropstudy.engine.trainer import trainer_of
-from dropstudy.runtime.segments import SECONDS
-from dropstudy.runtime.turns import makespan
+from dropstudy.runtime.scheduling import SEGMENT_SECONDS, makespan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -137,7 +136,7 @@ class Pace:
         else:
             left = makespan(each, self._workers) * self._stretch()
         # A segment that is late takes no time off those that follow it.
-        late = SECONDS + 2 * max(
+        late = SEGMENT_SECONDS + 2 * max(
             (self._epoch_seconds(run.condition) for run, _ in self._left.values()), default=0.0
         )
         return max(0.0, left - min(self._untold(self._clock()), late))

@@ -7,91 +7,18 @@ import time
 from typing import TYPE_CHECKING, TextIO
 
 from dropstudy.core.streams import say
-from dropstudy.core.text import counted
-from dropstudy.data import describe as data
 from dropstudy.runtime.events import Display
+from dropstudy.runtime.messages import run_ended
 from dropstudy.runtime.progress.eta import Pace, about
-from dropstudy.runtime.watchdog import describe
-from dropstudy.spec import splits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
-    from dropstudy.core.types import Condition, Dataset, EpochMetrics, Run, StudySpec
+    from dropstudy.core.types import Condition, EpochMetrics, Run
     from dropstudy.store.reader import RunProgress
 
-LARGE_RATE = 0.5
 _BETWEEN_LINES = 10.0  # seconds after which a long epoch gives a sign of life
 _FEW = 2  # runs, up to which nobody needs to be told how far it is
-FALLBACK = (
-    "MNIST was not found and could not be fetched when this study began: it uses the 8x8 digits that ship "
-    "with scikit-learn instead. Where MNIST is looked for: dropstudy data mnist. "
-    "Once it is there, the study with it: dropstudy run --data mnist --out studies/mnist"
-)
-STAND_IN = "MNIST was not found; the 8x8 digits of scikit-learn stand in"
-
-
-def announcement(
-    spec: StudySpec,
-    dataset: Dataset,
-    runs: Sequence[Run],
-    folder: Path,
-    *,
-    fallback: bool,
-    added: Sequence[str] = (),
-) -> list[str]:
-    """Announce what will be trained, with warnings.
-
-    Args:
-        spec: the study.
-        dataset: its data.
-        runs: those that are still to be trained, one or more.
-        folder: the study's.
-        fallback: whether the data stand in for MNIST.
-        added: what the study grows by, as `merge.additions` says it.
-    """
-    lines = [FALLBACK] if fallback else []
-    lines += data.shapes(dataset)
-    lines += [f"The study grows: {'; '.join(added)}."] if added else []
-    lines += [large_rate(arm.rate) for arm in spec.arms if arm.rate > LARGE_RATE]
-    if spec.watches_test:
-        lines.append(
-            "This study watches the test set every epoch (val_* is test data), as the notebook does: "
-            "nothing may be selected on it."
-        )
-    lines += splits.absent(spec, dataset.y_train, dataset.classes)
-    conditions = list(dict.fromkeys(run.condition for run in runs))
-    lines.append(
-        f"{networks(conditions)}; {counted(len(runs), 'run')} of {counted(spec.epochs, 'epoch')}, "
-        f"precision {spec.precision}; study in {folder}"
-    )
-    lines.append("Starting. The first epoch takes longer: it is compiled first.")
-    return lines
-
-
-def networks(conditions: Sequence[Condition]) -> str:
-    """The networks and training sizes of conditions: "Network 784-512-10, 407,050 parameters"."""
-    each = list(dict.fromkeys(condition.network for condition in conditions))
-    sizes = list(dict.fromkeys(condition.train_size for condition in conditions))
-    words = f"{'Network' if len(each) == 1 else 'Networks'} {'; '.join(each)}"
-    if len(sizes) > 1:
-        words += f"; trained on {', '.join(f'{size:,}' for size in sizes[:-1])} and {sizes[-1]:,} examples"
-    return words
-
-
-def large_rate(rate: float) -> str:
-    """A warning that a rate is the share dropped, not kept."""
-    dropped, kept = f"{100 * rate:.10g}%", f"{100 * (1 - rate):.10g}%"
-    return (
-        f"Large dropout rate: {rate} (drops {dropped}, keeps {kept}). `rate` is the share dropped, not kept: "
-        f"if {dropped} was to be kept, the rate is {1 - rate:.10g}."
-    )
-
-
-def run_ended(run: Run, status: str, cause: str) -> str:
-    """Print the outcome of a run that did not finish."""
-    return f"{describe(run)} {status}: {cause}. Its history is kept; the other runs go on."
 
 
 def inside_epoch(run: Run, done: int) -> str:

@@ -19,8 +19,8 @@ from dropstudy.core.tables import heading
 from dropstudy.core.text import counted, plain_name
 from dropstudy.errors import printable
 from dropstudy.runtime.events import Display
+from dropstudy.runtime.messages import run_ended
 from dropstudy.runtime.progress.eta import Pace, duration, epoch_cost
-from dropstudy.runtime.progress.lines import run_ended
 from dropstudy.runtime.progress.status import accuracy_heading, begun, by_arm, columns
 
 if TYPE_CHECKING:

@@ -1,0 +1,92 @@
+"""Messages about a study: announcement and warnings before training, outcomes of runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dropstudy.core.text import counted
+from dropstudy.data import describe
+from dropstudy.spec import splits
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from dropstudy.core.types import Condition, Dataset, Run, StudySpec
+
+LARGE_RATE = 0.5
+"""Rates above are warned about."""
+
+FALLBACK = (
+    "MNIST was not found and could not be fetched when this study began: it uses the 8x8 digits that ship "
+    "with scikit-learn instead. Where MNIST is looked for: dropstudy data mnist. "
+    "Once it is there, the study with it: dropstudy run --data mnist --out studies/mnist"
+)
+STAND_IN = "MNIST was not found; the 8x8 digits of scikit-learn stand in"
+
+
+def announcement(
+    spec: StudySpec,
+    dataset: Dataset,
+    runs: Sequence[Run],
+    folder: Path,
+    *,
+    fallback: bool,
+    added: Sequence[str] = (),
+) -> list[str]:
+    """Describe the data, the networks and the runs to train, with warnings.
+
+    Args:
+        spec: the study.
+        dataset: its data.
+        runs: runs to train, one or more.
+        folder: the study's folder.
+        fallback: true if the data stand in for MNIST.
+        added: additions to the study, from `merge.additions`.
+    """
+    lines = [FALLBACK] if fallback else []
+    lines += describe.shapes(dataset)
+    lines += [f"The study grows: {'; '.join(added)}."] if added else []
+    lines += [large_rate(arm.rate) for arm in spec.arms if arm.rate > LARGE_RATE]
+    if spec.watches_test:
+        lines.append(
+            "This study watches the test set every epoch (val_* is test data), as the notebook does: "
+            "nothing may be selected on it."
+        )
+    lines += splits.absent(spec, dataset.y_train, dataset.classes)
+    conditions = list(dict.fromkeys(run.condition for run in runs))
+    lines.append(
+        f"{networks(conditions)}; {counted(len(runs), 'run')} of {counted(spec.epochs, 'epoch')}, "
+        f"precision {spec.precision}; study in {folder}"
+    )
+    lines.append("Starting. The first epoch takes longer: it is compiled first.")
+    return lines
+
+
+def networks(conditions: Sequence[Condition]) -> str:
+    """The networks and training sizes of conditions: "Network 784-512-10, 407,050 parameters"."""
+    each = list(dict.fromkeys(condition.network for condition in conditions))
+    sizes = list(dict.fromkeys(condition.train_size for condition in conditions))
+    words = f"{'Network' if len(each) == 1 else 'Networks'} {'; '.join(each)}"
+    if len(sizes) > 1:
+        words += f"; trained on {', '.join(f'{size:,}' for size in sizes[:-1])} and {sizes[-1]:,} examples"
+    return words
+
+
+def large_rate(rate: float) -> str:
+    """Warn that a rate is the share dropped, not kept."""
+    dropped, kept = f"{100 * rate:.10g}%", f"{100 * (1 - rate):.10g}%"
+    return (
+        f"Large dropout rate: {rate} (drops {dropped}, keeps {kept}). `rate` is the share dropped, not kept: "
+        f"if {dropped} was to be kept, the rate is {1 - rate:.10g}."
+    )
+
+
+def run_ended(run: Run, status: str, cause: str) -> str:
+    """Outcome of a run that did not finish."""
+    return f"{run_name(run)} {status}: {cause}. Its history is kept; the other runs go on."
+
+
+def run_name(run: Run) -> str:
+    """A run by its arm and seed: "'dropout 0.8', seed 0"."""
+    return f"'{run.arm.name}', seed {run.seed}"

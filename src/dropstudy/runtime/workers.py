@@ -1,0 +1,157 @@
+"""Worker pools: what the scheduler needs of whatever trains its segments."""
+
+from __future__ import annotations
+
+from concurrent.futures import BrokenExecutor, wait
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar, runtime_checkable
+
+from dropstudy.core.hardware import physical_cores
+from dropstudy.core.streams import usable_streams
+from dropstudy.engine.trainer import trainer_of
+from dropstudy.errors import InvalidArgument
+from dropstudy.runtime import watchdog
+from dropstudy.runtime.local import LocalWorkers, WorkerInfo, lanes_that_fit, worker_info
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from concurrent.futures import Executor, Future
+    from typing import Any
+
+    from dropstudy.core.hardware import Device
+    from dropstudy.core.types import Dataset, Run
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@runtime_checkable
+class WorkerPool(Protocol):
+    """Workers that train segments; `LocalWorkers` are processes of this machine.
+
+    Attributes:
+        count: number of workers.
+        lost_worker_errors: errors of a call whose worker died; the call is then repeated.
+        can_kill: true if `kill` ends the worker of a call.
+    """
+
+    @property
+    def count(self) -> int: ...  # noqa: D102 - see above
+
+    @property
+    def lost_worker_errors(self) -> tuple[type[Exception], ...]: ...  # noqa: D102 - see above
+
+    @property
+    def can_kill(self) -> bool: ...  # noqa: D102 - see above
+
+    def submit(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Call a function in a free worker, in the order of submission."""
+
+    def kill(self, future: Future[Any]) -> None:
+        """Kill the worker of a call, which then fails with one of `lost_worker_errors`."""
+
+    def probe(self) -> Future[WorkerInfo]:
+        """Ask a worker for its device and precisions."""
+
+
+class ExecutorPool:
+    """Any executor as a worker pool; its workers cannot be killed.
+
+    Args:
+        executor: calls functions; stays the caller's, who shuts it down.
+        count: number of its workers.
+    """
+
+    lost_worker_errors: tuple[type[Exception], ...] = (BrokenExecutor,)
+    can_kill = False
+
+    def __init__(self, executor: Executor, count: int) -> None:
+        self.count = count
+        self._executor = executor
+
+    def submit(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Call a function in the executor."""
+        return self._executor.submit(function, *args, **kwargs)
+
+    def kill(self, future: Future[Any]) -> None:
+        """Do nothing: an executor does not say which worker has a call."""
+
+    def probe(self) -> Future[WorkerInfo]:
+        """Ask a worker for its device and precisions."""
+        return self.submit(worker_info)
+
+
+@contextmanager
+def open_pool(
+    executor: Executor | WorkerPool | None, *, workers: int | None, device: Device, runs: int
+) -> Iterator[WorkerPool]:
+    """Worker pool for some runs: new local processes, or the caller's executor.
+
+    Args:
+        executor: the caller's, or None for local processes.
+        workers: their number; the physical cores if None.
+        device: device to train on; a GPU has one worker.
+        runs: runs to train; more workers than runs are not started.
+    """
+    count = 1 if device == "gpu" else min(workers or physical_cores(), runs)
+    if executor is None:
+        with usable_streams(), LocalWorkers(count, device) as pool:  # starting a process flushes the streams
+            yield pool
+    else:
+        yield executor if isinstance(executor, WorkerPool) else ExecutorPool(executor, count)
+
+
+def lanes_per_worker(
+    pool: WorkerPool,
+    runs: tuple[Run, ...],
+    dataset: Dataset,
+    device: Device,
+    notify: Callable[[str], None] = lambda _: None,
+) -> int:
+    """Number of runs that train side by side: as many as fit on a GPU; one on each core of a CPU.
+
+    Args:
+        pool: asked on a GPU.
+        runs: to be trained.
+        dataset: data to train on.
+        device: device to train on.
+        notify: called if the worker does not answer for long.
+
+    Raises:
+        InvalidArgument: the worker died or never answered.
+    """
+    if device == "cpu":
+        return 1
+    largest = max(runs, key=lambda run: trainer_of(run.condition).operations(run.condition))
+    answer = pool.submit(lanes_that_fit, largest, dataset.x_train.nbytes + dataset.x_test.nbytes)
+    count = first_answer(pool, answer, notify)
+    if count is None:
+        raise InvalidArgument(
+            "device",
+            expected="a GPU that a worker can use",
+            received="one whose worker died, or never answered and was killed",
+            next_step="See whether another process has the GPU (nvidia-smi), or use --device cpu.",
+        )
+    return count
+
+
+def first_answer(pool: WorkerPool, future: Future[T], notify: Callable[[str], None]) -> T | None:
+    """Wait for the first answer of a new worker; None if the worker died or was killed for its silence.
+
+    Args:
+        pool: pool of the worker.
+        future: the call.
+        notify: called after half a minute of silence, then at doubling intervals.
+    """
+    silent, report_at = 0.0, watchdog.REPORT_AFTER
+    while not wait([future], timeout=watchdog.CHECK_INTERVAL).done:
+        silent += watchdog.CHECK_INTERVAL
+        if silent >= report_at:
+            notify(f"The first worker has not answered for {silent:.0f} s.")
+            report_at *= 2
+        if silent >= watchdog.START_TIMEOUT:
+            pool.kill(future)
+    try:
+        return future.result()
+    except pool.lost_worker_errors:
+        return None

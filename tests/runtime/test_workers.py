@@ -1,0 +1,75 @@
+"""Worker pools: an executor as one, the first answer of a worker, and runs side by side on a GPU."""
+
+from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
+
+import pytest
+
+from dropstudy import load_dataset
+from dropstudy.errors import InvalidArgument
+from dropstudy.runtime import watchdog
+from dropstudy.runtime.local import LocalWorkers
+from dropstudy.runtime.workers import ExecutorPool, WorkerPool, first_answer, lanes_per_worker, open_pool
+from standin import AtOnce, make_run
+
+
+class Killing(ExecutorPool):
+    """Its calls never answer until they are killed."""
+
+    def __init__(self):
+        super().__init__(AtOnce(), 1)
+
+    def kill(self, future):
+        future.set_exception(BrokenExecutor())
+
+
+class Dying(AtOnce):
+    """Its worker dies in each call."""
+
+    def submit(self, *_, **__):
+        future = Future()
+        future.set_exception(BrokenExecutor())
+        return future
+
+
+def test_an_executor_becomes_a_pool_and_a_pool_stays_as_it_is():
+    with ThreadPoolExecutor(3) as executor:
+        with open_pool(executor, workers=3, device="cpu", runs=2) as pool:
+            assert isinstance(pool, WorkerPool)
+            assert pool.count == 2
+            assert pool.submit(pow, 2, 5).result() == 32
+        with open_pool(pool, workers=None, device="cpu", runs=9) as same:
+            assert same is pool
+    local = LocalWorkers(2)
+    assert isinstance(local, WorkerPool)
+    local.shutdown()
+
+
+def test_a_gpu_has_one_worker():
+    with open_pool(AtOnce(), workers=8, device="gpu", runs=9) as pool:
+        assert pool.count == 1
+
+
+def test_a_first_worker_that_never_answers_is_reported_then_killed(monkeypatch):
+    monkeypatch.setattr(watchdog, "CHECK_INTERVAL", 0.01)
+    monkeypatch.setattr(watchdog, "REPORT_AFTER", 0.03)
+    monkeypatch.setattr(watchdog, "START_TIMEOUT", 0.2)
+    notices = []
+    assert first_answer(Killing(), Future(), notices.append) is None
+    assert 2 <= len(notices) <= 4
+    assert all(text.startswith("The first worker has not answered for ") for text in notices)
+
+
+def test_a_first_worker_that_answers_or_dies_is_not_reported():
+    notices = []
+    future = Future()
+    future.set_result(7)
+    assert first_answer(ExecutorPool(AtOnce(), 1), future, notices.append) == 7
+    assert first_answer(ExecutorPool(AtOnce(), 1), Dying().submit(), notices.append) is None
+    assert notices == []
+
+
+def test_a_gpu_whose_worker_dies_is_refused():
+    run, dataset, pool = make_run("a"), load_dataset("digits"), ExecutorPool(Dying(), 1)
+    assert lanes_per_worker(pool, (run,), dataset, "cpu") == 1
+    with pytest.raises(InvalidArgument, match="device: expected a GPU that a worker can use"):
+        lanes_per_worker(pool, (run,), dataset, "gpu")

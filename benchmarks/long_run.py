@@ -80,10 +80,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "study"
         before, code = train(folder, epochs, options.kill_after)
-        kept = len(Study.open(folder).frame())
+        kept = len(Study.open(folder).results().history_frame())
         print(f"killed after {before[-1][0]:.0f} s (exit code {code}); {kept} of {epochs} epochs were kept")
         after, code = train(folder, epochs, None)
-        rows = Study.open(folder).frame()
+        rows = Study.open(folder).results().history_frame()
         lines = (Path(place) / "output.txt").read_text().count("Epoch ")
         print(f"finished with exit code {code}: {len(rows)} epochs, each once: {rows['epoch'].is_unique}")
         print(f"{lines} epoch lines in {before[-1][0] + after[-1][0]:.0f} s")

@@ -62,7 +62,7 @@ def time_dropstudy(epochs: int) -> Timing:
         command = [sys.executable, "-m", "dropstudy", "run", "notebook", "--data", "mnist"]
         wall, lines = watched([*command, "--epochs", str(epochs), "--out", str(out)], {})
         study = Study.open(out)
-        first = study.frame().query("epoch == 1").set_index("arm")["seconds"]
+        first = study.results().history_frame().query("epoch == 1").set_index("arm")["seconds"]
         accuracies = {arm: study.history(arm).history["val_accuracy"][-1] for arm in ARMS}
     appeared, heading = next((seconds, text) for seconds, text in lines if text.startswith("Epoch 1/"))
     arm = next(arm for arm in ARMS if f"[{arm}" in heading)

@@ -46,7 +46,7 @@ def main() -> None:
                 precision=precision,
                 out=folder,
             )
-            tables.append(study.run(verbose=False).finals().assign(precision=precision))
+            tables.append(study.run(verbose=False).results().test_scores().assign(precision=precision))
     finals = pd.concat(tables)
     wide = finals.pivot_table(index=["arm", "seed"], columns="precision", values="test_accuracy", sort=False)
     difference = 100 * (wide["bfloat16"] - wide["float32"])

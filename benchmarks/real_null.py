@@ -43,7 +43,9 @@ def main() -> None:
         seeds=options.runs,
         validation_split=300,
     ).run(verbose=False)
-    scores = 100 * study.finals().pivot_table(index="seed", columns="arm", values="test_accuracy")
+    scores = 100 * study.results().test_scores().pivot_table(
+        index="seed", columns="arm", values="test_accuracy"
+    )
     paired = (scores["dropout 0.5"] - scores["no dropout"]).to_numpy()
     print(
         f"\nPaired differences of {len(paired)} seeds: mean {paired.mean():.2f}, deviation "

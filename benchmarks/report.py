@@ -25,9 +25,9 @@ from pathlib import Path
 from dropstudy import Study
 from dropstudy.report.page import html
 from dropstudy.report.sections import sections
-from dropstudy.report.snapshot import read
+from dropstudy.report.snapshot import read_snapshot
 study = Study.open(sys.argv[1])
-source = read(study.folder)
+source = read_snapshot(study.folder)
 Path(sys.argv[1], "page.html").write_text(html(source, sections(source)), encoding="utf-8")
 """
 

@@ -124,9 +124,9 @@ def act(step: str, folder: Path, options: argparse.Namespace) -> dict[str, float
     elif step == "open":
         Study.open(folder)
     elif step == "histories as a table":
-        Study.open(folder).frame()
+        Study.open(folder).results().history_frame()
     elif step == "results as a table":
-        Study.open(folder).finals()
+        Study.open(folder).results().test_scores()
     seconds = time.perf_counter() - began
     return {
         "seconds": seconds,

@@ -24,7 +24,6 @@ import numpy as np
 from dropstudy import Dataset, Study, load_dataset
 from dropstudy.models.keras import save_keras
 from dropstudy.models.predict import predict
-from dropstudy.store.store import Store
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,9 +43,9 @@ def scaled(x: NDArray[Any], scale: float) -> NDArray[np.float32]:
 
 def recorded(study: Study, arm: str) -> tuple[float, NDArray[Any]]:
     """Test accuracy and predicted labels of an arm's first seed, as the study keeps them."""
-    with Store(study.folder) as store:
-        row = next(row for row in store.finals() if row["arm"] == arm)
-        return row["test_accuracy"], store.predictions(row["key"])["labels"]
+    snapshot = study.results().snapshot
+    row = snapshot.finals[snapshot.finals["arm"] == arm].iloc[0]
+    return row["test_accuracy"], snapshot.files.read("predictions", row["key"])["labels"]
 
 
 def check_export(study: Study, arm: str, data: Dataset) -> bool:
@@ -58,7 +57,9 @@ def check_export(study: Study, arm: str, data: Dataset) -> bool:
     x_test = scaled(data.x_test, data.scale)
     probabilities = model.predict(x_test, verbose=0)
     _, accuracy = model.evaluate(x_test, data.y_test, verbose=0)
-    ours = predict(study.weights(arm), data.x_test, activation=study.spec.activation, scale=data.scale)
+    ours = predict(
+        study.results().weights(arm), data.x_test, activation=study.spec.activation, scale=data.scale
+    )
     recorded_accuracy, labels = recorded(study, arm)
 
     apart = float(np.abs(probabilities - ours).max())
@@ -75,7 +76,7 @@ def check_export(study: Study, arm: str, data: Dataset) -> bool:
 
 def trained_by_keras(study: Study, arm: str, data: Dataset) -> list[float]:
     """Validation accuracy per epoch of the same network, trained by Keras alone on the whole training set."""
-    rate = study.arm(arm).rate
+    rate = next(each.rate for each in study.spec.arms if each.name == arm)
     model = keras.Sequential([keras.Input((data.features,))])
     for units in study.spec.hidden[0]:
         model.add(keras.layers.Dense(units))

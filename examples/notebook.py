@@ -49,10 +49,10 @@ def main() -> None:
 
     # Explanation of dropout, with the numbers that it needs.
     print()
-    print(study.frame().groupby("arm", sort=False).tail(1).to_string(index=False))
+    print(study.results().history_frame().groupby("arm", sort=False).tail(1).to_string(index=False))
     print()
     print(study.summary().T.to_string(header=False))
-    for sentence in study.conclusion():
+    for sentence in study.verdict().sentences:
         print(sentence)
 
 

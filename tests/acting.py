@@ -82,7 +82,7 @@ def act():
     from dropstudy.core.types import METRICS  # noqa: PLC0415 - as above
     from dropstudy.data.arrays import map_arrays  # noqa: PLC0415 - as above
     from dropstudy.runtime import local, workers  # noqa: PLC0415 - as above
-    from dropstudy.study.study import Study  # noqa: PLC0415 - as above
+    from dropstudy.study.results import Results  # noqa: PLC0415 - as above
 
     def train_group(segments):
         time.sleep(float(os.environ["ACTING_SECONDS"]))
@@ -114,7 +114,7 @@ def act():
     local.train_group = train_group
     workers.LocalWorkers = threads
     if "ACTING_FIGURES" not in os.environ:
-        Study.report = Study.write = lambda *_, **__: []
+        Results.report = lambda *_, **__: []
     if "ACTING_CLOCK" in os.environ:
         hours = itertools.cycle((0, 5, -3, 48, -200))
         real = time.time

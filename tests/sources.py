@@ -9,7 +9,8 @@ from dropstudy import Study
 from dropstudy.core.types import Condition, Run
 from dropstudy.report.snapshot import COLUMNS, Snapshot
 from dropstudy.spec.study_file import read_spec
-from dropstudy.store.reader import RunProgress
+from dropstudy.store.paths import RESULTS, StudyPaths
+from dropstudy.store.reader import ResultFiles, RunProgress
 
 SMALL_STUDY = {"data": "digits", "hidden": [16], "epochs": 3, "rates": [0, 0.5]}
 """Settings of a study that really trains, in a second."""
@@ -70,6 +71,9 @@ def source_of(folder, history, finals, arms, *, watches_test=True, **metadata):
         progress=tuple(RunProgress(run, status[run.key], 20, None, None) for run in runs),
         history=history.assign(hidden="512-512", train_size=60_000),
         finals=pd.DataFrame(told, columns=list(COLUMNS)),
+        files=ResultFiles(
+            StudyPaths(folder), {key: (each, dict.fromkeys(RESULTS)) for key, each in status.items()}
+        ),
         failures=tuple(
             f"'{run.arm.name}', seed {run.seed} diverged"
             for run in runs

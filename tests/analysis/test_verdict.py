@@ -625,7 +625,7 @@ def test_two_runs_of_one_network_are_held_against_each_other_answer_by_answer(tm
     study = Study(
         "notebook", out=tmp_path / "s", data="digits", rates=[0, 0.5], hidden=[4], epochs=1, seeds=2
     ).run()
-    table = study.mcnemar()
+    table = study.results().mcnemar()
     assert table["seed"].to_list() == [0, 1]
     counts = table[["both_right", "arm_only", "baseline_only", "both_wrong"]]
     assert (counts.sum(axis=1) == study.metadata["n_test"]).all()

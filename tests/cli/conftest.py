@@ -7,7 +7,8 @@ import pytest
 
 import made_up
 from command_line import TINY, Output, run_process
-from dropstudy import Study, cli
+from dropstudy import cli
+from dropstudy.study.results import Results
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def made_up_training(monkeypatch, tmp_path):
 @pytest.fixture
 def no_report(made_up_training, monkeypatch):  # noqa: ARG001 - on top of it
     """Leave the report out too: figures take longer than made-up training."""
-    monkeypatch.setattr(Study, "write", lambda *_, **__: [])
+    monkeypatch.setattr(Results, "report", lambda *_, **__: [])
 
 
 @pytest.fixture(scope="session")

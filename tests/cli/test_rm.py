@@ -33,7 +33,7 @@ def test_a_seed_and_an_arm_are_removed_only_with_yes(call):
     )
     assert Study.open(STUDY).spec.seeds == (0, 1, 2)
     assert "Removed arms 'dropout 0.5'; seeds 1 from the study" in call(*words, "--yes").out
-    left = Study.open(STUDY).finals()
+    left = Study.open(STUDY).results().test_scores()
     assert set(zip(left["arm"], left["seed"], strict=True)) == {
         (arm, seed) for arm in ("no dropout", "dropout 0.25") for seed in (0, 2)
     }

@@ -16,6 +16,7 @@ from dropstudy.errors import DataUnavailable
 from dropstudy.runtime import local
 from dropstudy.spec.study_file import read_spec
 from dropstudy.store import locking
+from dropstudy.study.results import Results
 from expected import Cli
 
 STUDY = "studies/notebook"
@@ -54,9 +55,9 @@ def test_run_trains_prints_epochs_table_and_conclusion_and_writes_the_report(tra
     assert done.out.count("Large dropout rate: 0.8 (drops 80%, keeps 20%)") == 1
     assert "if 80% was to be kept, the rate is 0.2" in done.out
     opened = Study.open(folder)
-    for sentence in opened.conclusion():
+    for sentence in opened.verdict().sentences:
         assert sentence in done.out
-    for arm, accuracy in opened.finals()[["arm", "test_accuracy"]].itertuples(index=False):
+    for arm, accuracy in opened.results().test_scores()[["arm", "test_accuracy"]].itertuples(index=False):
         assert re.search(rf"^ *{arm} +{100 * accuracy:.2f}%", done.out, re.MULTILINE)
     assert (folder / "conclusion.txt").is_file()
     assert (folder / "figures").is_dir()
@@ -65,7 +66,7 @@ def test_run_trains_prints_epochs_table_and_conclusion_and_writes_the_report(tra
 def test_show_prints_the_verdict_as_json_too(trained, call):
     verdict = json.loads(call("show", trained[0], "--json").out)
     assert verdict["decision"] == "too few seeds"
-    assert verdict["sentences"] == Study.open(trained[0]).conclusion()
+    assert verdict["sentences"] == list(Study.open(trained[0]).verdict().sentences)
     assert verdict["margin"] == 0.1
 
 
@@ -92,7 +93,7 @@ def test_run_on_a_finished_study_prints_its_result_again(trained, call):
     table = result[: result.index("Test accuracy against")]
     for shown in (again.out, call("run", folder, "--quiet").out):
         assert table in shown
-        assert all(sentence in shown for sentence in Study.open(folder).conclusion())
+        assert all(sentence in shown for sentence in Study.open(folder).verdict().sentences)
 
 
 def test_a_study_is_continued_by_its_command_and_settings_that_differ_are_refused(trained, call):
@@ -231,7 +232,7 @@ def test_a_report_that_was_not_written_is_written_by_the_next_run(call, tmp_path
         raise OSError(28, "No space left on device", "figures/side_by_side.png")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Study, "write", full)
+        patch.setattr(Results, "report", full)
         failed = call("run", *TINY)
         assert failed.code == 2
         assert failed.err.count("\n") == 1
@@ -285,7 +286,7 @@ def test_growth_is_announced_and_more_than_asked_for_is_kept(call):
     assert Cli.MORE.format("arms + 'dropout 0.3'; seeds + 1 to 4") in less
     assert Cli.FINISHED in less
     assert Cli.MORE.partition("{")[0] not in call("run", STUDY).out
-    assert len(Study.open(STUDY).finals()) == 15
+    assert len(Study.open(STUDY).results().test_scores()) == 15
 
 
 @pytest.mark.parametrize("words", [("run", *TINY), ("run", STUDY, "--seeds", "2")])
@@ -313,7 +314,7 @@ def test_the_proposed_command_finishes_the_study(call, monkeypatch):
     words = shlex.split(stopped.err.partition(f"{Cli.CONTINUE}dropstudy ")[2])
     assert words == ["run", STUDY, "--data-dir", "."]
     assert call(*words).code == 0
-    assert len(Study.open(STUDY).frame()) == 18
+    assert len(Study.open(STUDY).results().history_frame()) == 18
 
 
 @pytest.mark.usefixtures("no_report")
@@ -323,7 +324,7 @@ def test_a_study_that_runs_is_shown_with_its_progress(call, monkeypatch):
 
     def look(*_):
         if not seen:
-            seen.append((locking.holder(Path(STUDY)), Study.open(STUDY).progress()))
+            seen.append((locking.holder(Path(STUDY)), Study.open(STUDY).results().snapshot.progress))
 
     monkeypatch.setattr(f"{SCREEN}.on_run_end", look)
     call("run", *TINY, "--seeds", "3")

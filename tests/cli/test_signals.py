@@ -61,7 +61,7 @@ def test_an_interrupted_run_saves_its_progress_and_is_continued_by_the_proposed_
     proposed = shlex.split(line.partition(Cli.CONTINUE)[2])
     assert proposed == ["dropstudy", "run", str(folder)]
     assert group_is_gone(process.pid)
-    epochs = Study.open(folder).frame()["epoch"].tolist()
+    epochs = Study.open(folder).results().history_frame()["epoch"].tolist()
     assert epochs == list(range(1, len(epochs) + 1))
     assert 2 <= len(epochs) < 30000
     if stop == signal.SIGTERM:

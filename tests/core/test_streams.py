@@ -190,6 +190,6 @@ def test_a_study_of_which_every_run_failed_raises_with_the_first_cause(monkeypat
     with pytest.raises(RunsFailed, match=r"all 4 failed or diverged.*Mishap: no such device") as error:
         study.run(executor=AtOnce())
     assert f"dropstudy run {tmp_path}" in error.value.next_step
-    assert len(study.failures()) == 4
+    assert len(study.results().failures()) == 4
     monkeypatch.setattr(local, "train", made_up.train)
     assert study.run(executor=AtOnce()) is study

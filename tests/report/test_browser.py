@@ -13,7 +13,7 @@ from dropstudy.errors import RunsFailed
 from dropstudy.report.charts.palette import RAMP
 from dropstudy.report.page import html
 from dropstudy.report.sections import sections
-from dropstudy.report.snapshot import read
+from dropstudy.report.snapshot import read_snapshot
 from dropstudy.runtime import local
 from sources import trained_at_once
 
@@ -44,7 +44,7 @@ def pages(tmp_path_factory):
 
 
 def write_page(study):
-    source = read(study.folder)
+    source = read_snapshot(study.folder)
     path = study.folder / "report.html"
     path.write_text(html(source, sections(source)), encoding="utf-8")
     return path.resolve().as_uri()
@@ -174,7 +174,7 @@ def test_hovering_shows_the_value_that_the_store_has(browser, twelve):
 
 def test_the_table_has_the_stores_numbers_and_sorts_both_ways(browser, twelve):
     address, study = twelve
-    finals = study.finals()
+    finals = study.results().test_scores()
     with watched_page(browser, address) as page:
         draw_all(page)  # or else a chart that is drawn on the way down moves the table from under the click
         table = page.locator("#runs table")

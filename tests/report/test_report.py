@@ -17,7 +17,7 @@ from dropstudy.cli.show import export_command, show
 from dropstudy.core.types import Arm
 from dropstudy.report import charts, figures
 from dropstudy.report.charts.render import FORMATS
-from dropstudy.report.snapshot import read
+from dropstudy.report.snapshot import read_snapshot
 from dropstudy.report.stamp import STAMP, is_current, told
 from dropstudy.report.vega import script
 from dropstudy.report.write import write_report
@@ -202,7 +202,7 @@ def change(path):
     "name", ["report.html", "conclusion.txt", "runs.csv", "figures/gap.csv", "figures/gap.png", STAMP]
 )
 def test_a_report_is_current_only_while_each_of_its_files_is_as_it_was_written(reported, name):
-    now = read(reported)
+    now = read_snapshot(reported)
     assert is_current(now)
     assert now.verdict.headline in told(now)
     content = (reported / name).read_bytes()
@@ -215,7 +215,7 @@ def test_a_report_is_current_only_while_each_of_its_files_is_as_it_was_written(r
 
 
 def test_a_stamp_from_elsewhere_has_no_other_files_read(reported, tmp_path):
-    now = read(reported)
+    now = read_snapshot(reported)
     stamp = json.loads((reported / STAMP).read_text())
     (tmp_path / "secret").write_text("x")
     os.mkfifo(tmp_path / "pipe")  # to read it would take for ever
@@ -256,7 +256,7 @@ def test_damaged_files_are_named_with_what_is_left_out_and_no_old_figure_stays(r
     old, mine = folder / "reliability-3.png", folder / "my_plot.png"
     for path in (old, mine):
         path.write_bytes(b"x")
-    now = read(reported)
+    now = read_snapshot(reported)
     assert now.verdict
     assert now.left_out is None
     baseline = [run.key for run in now.runs if run.arm.name == "no dropout"]
@@ -266,7 +266,7 @@ def test_damaged_files_are_named_with_what_is_left_out_and_no_old_figure_stays(r
     ]
     for path in damaged:
         change(path)
-    now = read(reported)
+    now = read_snapshot(reported)
     write_report(now, reported, figures=True)
     page, text = ((reported / name).read_text("utf-8") for name in ("report.html", "conclusion.txt"))
     for path, what in zip(
@@ -285,7 +285,7 @@ def test_damaged_files_are_named_with_what_is_left_out_and_no_old_figure_stays(r
     # What it says to do about it helps.
     damaged[0].unlink()
     Study.open(reported).run(verbose=False)
-    now = read(reported)
+    now = read_snapshot(reported)
     assert now.verdict
     assert now.left_out is None
 
@@ -293,11 +293,11 @@ def test_damaged_files_are_named_with_what_is_left_out_and_no_old_figure_stays(r
 def test_a_network_is_offered_only_where_there_is_one(tmp_path, monkeypatch):
     study = trained_at_once(monkeypatch, tmp_path / "s", rates=[0, 0.5], seeds=[3, 4], hidden=[[4], [5]])
     command = f"dropstudy export {tmp_path / 's'} --arm 'no dropout'"
-    assert export_command(study.now()) == command
-    for run in study.now().runs:
+    assert export_command(study.results().snapshot) == command
+    for run in study.results().snapshot.runs:
         if run.arm.name == "no dropout" and (run.condition.hidden, run.seed) != ((5,), 4):
             (study.folder / "weights" / f"{run.key}.safetensors").unlink()
-    assert export_command(study.now()) == f"{command} --hidden 5 --seed 4"
-    assert study.weights("no dropout", 4, hidden="5")
+    assert export_command(study.results().snapshot) == f"{command} --hidden 5 --seed 4"
+    assert study.results().weights("no dropout", 4, hidden="5")
     shutil.rmtree(study.folder / "weights")
-    assert export_command(study.now()) is None
+    assert export_command(study.results().snapshot) is None

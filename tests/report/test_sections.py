@@ -14,13 +14,13 @@ from dropstudy.report.charts import NIGHT, arm_labels
 from dropstudy.report.charts.palette import RAMP, arm_colors
 from dropstudy.report.sections import conditions, sections
 from dropstudy.report.sections.blocks import Pictures, Table, figures_of
-from dropstudy.report.snapshot import read
+from dropstudy.report.snapshot import read_snapshot
 from dropstudy.report.vega import page_spec
 from sources import trained_at_once
 
 
 def made(study, **settings):
-    parts = sections(read(study.folder, **settings))
+    parts = sections(read_snapshot(study.folder, **settings))
     return {part.name: part for part in parts}, {figure.name: figure for figure in figures_of(parts)}
 
 
@@ -43,7 +43,7 @@ def test_a_grid_has_its_rate_curves_and_says_when_dropout_pays(grid, figures_of_
     curve, pay = figures["rate-curve"].table, figures["payoff"].table
     assert len(curve) == 4 * 3
     assert len(pay) == 4 * 2
-    finals = grid.finals()
+    finals = grid.results().test_scores()
     of_one = finals[(finals["hidden"] == "6-5") & (finals["train_size"] == 900) & (finals["rate"] == 0.2)]
     row = curve[(curve["hidden"] == "6-5") & (curve["train_size"] == 900) & (curve["rate"] == 0.2)].iloc[0]
     assert row["mean"] == pytest.approx(100 * (1 - of_one["test_accuracy"].mean()))
@@ -76,7 +76,7 @@ def test_answers_trust_and_weights_are_looked_into_for_every_network_and_size(gr
         assert "6-5 units, 900 training examples" in titles[3]
     assert len(parts["answers"].paragraphs) == 4
     (scores,) = [block for block in parts["trust"].blocks if isinstance(block, Table)]
-    finals = grid.finals().groupby(["hidden", "train_size", "rate"])
+    finals = grid.results().test_scores().groupby(["hidden", "train_size", "rate"])
     told = scores.frame.set_index(["units", "training examples", "arm"])
     for (hidden, size, rate), rows in finals:
         row = told.loc[(hidden, size, f"dropout {rate:g}" if rate else "no dropout")]
@@ -150,7 +150,7 @@ def test_sampled_networks_are_asked_for_and_then_shown(tmp_path, monkeypatch):
 
 
 def test_a_notebook_gets_each_chart_and_is_told_what_there_is(grid):
-    charts = grid.charts
+    charts = grid.plot
     assert charts.rate_curve().chart.to_dict()["title"]["text"] == "Test error over the rate"
     assert charts.difference(2).chart.to_dict() != charts.difference(1).chart.to_dict()
     for name in ("payoff", "gap", "seeds", "reliability", "weight_norms"):
@@ -161,7 +161,7 @@ def test_a_notebook_gets_each_chart_and_is_told_what_there_is(grid):
 
 
 def test_a_chart_shows_itself_in_a_notebook_as_a_picture_alone(grid):
-    bundle, about = grid.charts.rate_curve()._repr_mimebundle_(include=None, exclude=None)
+    bundle, about = grid.plot.rate_curve()._repr_mimebundle_(include=None, exclude=None)
     assert set(bundle) == {"image/png", "text/plain"}  # no script that a network would have to bring
     assert "rate-curve" in bundle["text/plain"]
     with Image.open(io.BytesIO(base64.b64decode(bundle["image/png"]))) as image:

@@ -19,6 +19,7 @@ from dropstudy.errors import InvalidArgument, StoreError
 from dropstudy.report.server import Doors, connections, listen, server_of
 from dropstudy.report.server import live as live_module
 from dropstudy.report.server.live import LivePage
+from dropstudy.report.snapshot import read_snapshot
 from sources import trained_at_once
 
 TOKEN, TICKET = "the-token", "the-ticket"
@@ -27,7 +28,7 @@ PAGE = f"/{TOKEN}/"
 
 def live_page(folder):
     """The page of a study, as `dropstudy view` reads it."""
-    return LivePage(folder, lambda: Study.open(folder).now())
+    return LivePage(folder, lambda: read_snapshot(folder))
 
 
 @contextmanager
@@ -160,7 +161,7 @@ def test_a_run_that_ends_while_the_page_is_made_is_nowhere_in_it(tmp_path, monke
 
     monkeypatch.setattr(live_module, "sections", meanwhile)
     page = live_page(study.folder).page()
-    assert len(Study.open(study.folder).progress()) == 4
+    assert len(read_snapshot(study.folder).progress) == 4
     assert "All 2 runs have ended." in page
     assert "2 of 2 runs finished" in page
 
@@ -218,13 +219,13 @@ def test_the_ticket_of_the_browser_leads_to_the_page_once(study):
 SERVER = """
 import resource, sys
 from pathlib import Path
-from dropstudy import Study
 from dropstudy.report.server import Doors, connections, listen, server_of
 from dropstudy.report.server.live import LivePage
+from dropstudy.report.snapshot import read_snapshot
 
 connections.PATIENCE = 600
 folder = Path(sys.argv[1])
-live = LivePage(folder, lambda: Study.open(folder).now())
+live = LivePage(folder, lambda: read_snapshot(folder))
 with listen(0) as channel:
     resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
     print(channel.getsockname()[1], flush=True)

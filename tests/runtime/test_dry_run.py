@@ -14,6 +14,7 @@ from dropstudy.engine.mlp.train import train_segment
 from dropstudy.errors import InvalidArgument, RunsFailed
 from dropstudy.runtime import dry_run, local
 from dropstudy.runtime.dry_run import Cost
+from dropstudy.store.paths import StudyPaths
 from standin import AtOnce
 
 SETTINGS = {"data": "digits", "hidden": [8], "epochs": 3, "rates": [0, 0.5], "batch_size": 64}
@@ -88,7 +89,7 @@ def test_the_disk_is_that_which_a_study_takes(make, keep):
     study = make(seeds=6, validation_split=0.2, keep_weights=keep, hidden=[256, 256])
     said = study.dry_run(executor=AtOnce()).disk
     study.run(executor=AtOnce(), verbose=False)
-    assert said == pytest.approx(sum(study.sizes().values()), rel=0.15)
+    assert said == pytest.approx(sum(StudyPaths(study.folder).sizes().values()), rel=0.15)
 
 
 @pytest.mark.parametrize("restore_best_weights", [False, True])

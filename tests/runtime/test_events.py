@@ -46,7 +46,7 @@ def test_callbacks_are_called_beside_the_display_and_one_needs_no_list(make, cap
     study = run(make(), [first, second])
     assert first.calls == second.calls
     assert (first.calls[0], first.calls[-1]) == (("begin", 2, 1), ("end",))
-    assert sum(len(call) == 3 for call in first.calls[1:]) == len(study.finals())
+    assert sum(len(call) == 3 for call in first.calls[1:]) == len(study.results().test_scores())
     assert "Epoch 1/" in capsys.readouterr().out
     silent = Recorder()
     run(make(seeds=2), silent, verbose=False)
@@ -56,7 +56,7 @@ def test_callbacks_are_called_beside_the_display_and_one_needs_no_list(make, cap
 
 def test_a_display_among_the_callbacks_replaces_the_default_one(make, capsys):
     study = run(make(), EpochLines())
-    assert capsys.readouterr().out.count("Epoch 1/") == len(study.finals())
+    assert capsys.readouterr().out.count("Epoch 1/") == len(study.results().test_scores())
 
 
 def test_an_error_in_a_callback_stops_the_study_with_what_it_was_called_with_stored(make):

@@ -58,12 +58,12 @@ def files(study):
 )
 def test_a_part_goes_with_its_runs_and_files_and_all_else_stays_as_it_was(make, out, column, gone):
     study = make()
-    before = study.finals()
+    before = study.results().test_scores()
     study.remove(**out)
     stays = before[before[column] != gone].reset_index(drop=True)
     assert 0 < len(stays) < len(before)
-    assert study.finals().equals(stays)
-    assert set(study.frame()[column]) == set(stays[column])
+    assert study.results().test_scores().equals(stays)
+    assert set(study.results().history_frame()[column]) == set(stays[column])
     opened = Study.open(study.folder)
     assert opened.spec == study.spec
     assert opened.finished
@@ -73,11 +73,18 @@ def test_a_part_goes_with_its_runs_and_files_and_all_else_stays_as_it_was(make, 
 
 def test_what_was_taken_out_can_be_asked_for_again_and_is_trained_as_before(make):
     study = make()
-    before = study.finals()
+    before = study.results().test_scores()
     study.remove(seeds=[1], arms=["dropout 0.5"])
-    assert len(study.finals()) == 16
+    assert len(study.results().test_scores()) == 16
     columns = ["arm", "hidden", "train_size", "seed"]
-    assert make().finals().set_index(columns).sort_index().equals(before.set_index(columns).sort_index())
+    assert (
+        make()
+        .results()
+        .test_scores()
+        .set_index(columns)
+        .sort_index()
+        .equals(before.set_index(columns).sort_index())
+    )
 
 
 @pytest.mark.parametrize(
@@ -96,14 +103,14 @@ def test_what_is_not_there_and_what_a_study_cannot_do_without_is_refused(make, o
     study = make()
     with pytest.raises(InvalidArgument, match=said):
         study.remove(**out)
-    assert len(study.finals()) == 36
+    assert len(study.results().test_scores()) == 36
 
 
 def test_a_study_that_somebody_runs_keeps_all(make):
     study = make()
     with lock(study.folder), pytest.raises(StudyLocked):
         study.remove(seeds=[1])
-    assert len(study.finals()) == 36
+    assert len(study.results().test_scores()) == 36
 
 
 def test_a_kill_after_the_transaction_is_made_good_by_whoever_comes_next(make, monkeypatch):
@@ -170,4 +177,4 @@ def test_a_study_that_some_seed_could_not_go_on_with_is_refused_whatever_its_see
     assert not begun(tmp_path / "study")
     make(**asked, train_sizes=[114])
     grown = make(**asked | {"seeds": list(range(40))}, train_sizes=[114])
-    assert len(grown.finals()) == 120
+    assert len(grown.results().test_scores()) == 120

@@ -15,6 +15,7 @@ from dropstudy import Study
 from dropstudy.errors import StoreError, StudyLocked
 from dropstudy.runtime import local, retention
 from dropstudy.store.locking import lock
+from dropstudy.store.paths import StudyPaths
 from dropstudy.store.reader import RunProgress
 from dropstudy.store.store import Store
 from standin import AtOnce
@@ -52,7 +53,7 @@ def kept(study):
 
 def best(study, epoch=2):
     """Arm and seed of the runs of highest validation accuracy in an epoch, one for each arm."""
-    rows = study.frame().query(f"epoch == {epoch}")
+    rows = study.results().history_frame().query(f"epoch == {epoch}")
     rows = rows.loc[rows.groupby("arm")["val_accuracy"].idxmax()]
     return set(rows[["arm", "seed"]].itertuples(index=False, name=None))
 
@@ -63,10 +64,10 @@ def best(study, epoch=2):
 def test_the_best_of_each_arm_keeps_its_weights_and_every_run_its_numbers(make):
     study = run(make(keep_weights="best"))
     assert kept(study) == best(study)
-    assert len(study.finals()) == 8
+    assert len(study.results().test_scores()) == 8
     assert study.finished
     for arm, seed in best(study):
-        assert study.weights(arm, seed)
+        assert study.results().weights(arm, seed)
     with Store(study.folder) as store:
         assert all(len(store.predictions(run.key)["labels"]) == 360 for run in store.runs())
 
@@ -114,17 +115,17 @@ def test_at_no_time_do_more_weights_lie_there_than_have_to(make):
 def test_none_leaves_no_weights_and_says_what_to_do_about_it(make):
     study = run(make(keep_weights="none"))
     assert kept(study) == set()
-    assert study.sizes()["weights"] == 0
+    assert StudyPaths(study.folder).sizes()["weights"] == 0
     assert study.finished
     with pytest.raises(StoreError, match="not to keep them") as refusal:
-        study.weights()
+        study.results().weights()
     assert "--out" in refusal.value.next_step
 
 
 def test_a_finished_study_lets_weights_go_and_trains_nothing_again(make):
     study = run(make())
     assert len(kept(study)) == 8
-    before = study.frame()
+    before = study.results().history_frame()
     asked = make(keep_weights="best")
     assert not asked.finished
     run(asked, Nobody())
@@ -133,7 +134,7 @@ def test_a_finished_study_lets_weights_go_and_trains_nothing_again(make):
         make(keep_weights="all"), Nobody()
     ).finished  # what is gone stays gone; nothing is trained for it
     assert kept(study) == best(study)
-    assert study.frame().equals(before)
+    assert study.results().history_frame().equals(before)
 
 
 class Nobody(AtOnce):
@@ -183,7 +184,7 @@ def test_of_runs_alike_the_first_is_kept_and_unfinished_ones_are_left_alone(part
 
 def test_sizes_are_those_of_the_files(make):
     study = run(make())
-    sizes = study.sizes()
+    sizes = StudyPaths(study.folder).sizes()
     for kind in ("weights", "predictions"):
         assert sizes[kind] == sum(path.stat().st_size for path in (study.folder / kind).iterdir())
     assert sizes["database"] == (study.folder / "study.db").stat().st_size
@@ -237,7 +238,7 @@ def test_what_is_not_a_studys_stays_and_is_named(make, tmp_path):
     (tmp_path / "precious").mkdir()
     (tmp_path / "precious" / "file").write_text("mine too")
     (study.folder / "figures").symlink_to(tmp_path / "precious")
-    exported = study.export(file_format="safetensors")
+    exported = study.results().export(file_format="safetensors")
     left = sorted(["figures", exported.name, "notes.txt"])
     assert retention.remove_study(study.folder) == left
     assert sorted(path.name for path in study.folder.iterdir()) == left
@@ -282,10 +283,10 @@ def test_a_removal_that_was_cut_short_can_be_repeated(make, monkeypatch, cut):
 
 def test_weights_alone_are_removed_and_the_numbers_stay(make):
     study = run(make())
-    finals = study.finals()
+    finals = study.results().test_scores()
     retention.remove_weights(study.folder)
     assert kept(study) == set()
-    assert study.finals().equals(finals)
-    assert re.search("predictions", retention.sizes_in_words(study.sizes()))
-    assert "weights" not in retention.sizes_in_words(study.sizes())
+    assert study.results().test_scores().equals(finals)
+    assert re.search("predictions", retention.sizes_in_words(StudyPaths(study.folder).sizes()))
+    assert "weights" not in retention.sizes_in_words(StudyPaths(study.folder).sizes())
     assert run(make(), Nobody()).finished

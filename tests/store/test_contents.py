@@ -59,8 +59,14 @@ def ask(folder, question):
 def look(folder):
     """All that the commands ask of a study."""
     study = Study.open(folder)
-    told = [study.finished, study.failures(), study.sizes(), study.progress(), study.summary()]
-    told += [study.outcomes(), study.conclusion(), study.frame(), study.finals()]
+    results = study.results()
+    told = [study.finished, results.failures(), results.snapshot.progress, results.summary()]
+    told += [
+        results.snapshot.outcomes,
+        results.verdict().sentences,
+        results.history_frame(),
+        results.test_scores(),
+    ]
     return told
 
 

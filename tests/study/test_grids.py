@@ -55,7 +55,7 @@ def trained_by(study):
 def everything(where):
     """Contents of a study's folder on its runs, without the times."""
     opened = Study.open(where)
-    frame = opened.frame().drop(columns="seconds")
+    frame = opened.results().history_frame().drop(columns="seconds")
     return frame.sort_values(["arm", "hidden", "train_size", "seed", "epoch"], ignore_index=True)
 
 
@@ -64,13 +64,13 @@ def everything(where):
 
 def test_ten_seeds_grow_to_twenty_and_the_new_ones_alone_are_trained(make):
     first = trained_by(make(seeds=10))
-    before = make(seeds=10).frame()
+    before = make(seeds=10).results().history_frame()
     more = trained_by(Study(make().folder, seeds=20))
     assert {seed for *_, seed in first.trained} == set(range(10))
     assert more.trained == {
         (arm, "8", 1437, seed) for arm in ("no dropout", "dropout 0.5") for seed in range(10, 20)
     }
-    after = Study.open(make().folder).frame()
+    after = Study.open(make().folder).results().history_frame()
     kept = after[after["seed"] < 10].reset_index(drop=True)
     pd.testing.assert_frame_equal(kept, before)
 
@@ -89,7 +89,7 @@ def test_a_study_grows_in_every_direction(make, more, new):
     settings = {"rates": None, **more} if "arms" in more else more
     assert trained_by(make(**settings)).trained == new
     assert trained_by(make()).trained == set()  # less is asked for: the study keeps what it has
-    assert len(Study.open(make().folder).finals()) == 2 + len(new)
+    assert len(Study.open(make().folder).results().test_scores()) == 2 + len(new)
 
 
 def test_the_study_file_grows_with_the_study_and_keeps_its_notes(make):
@@ -185,7 +185,7 @@ def grid(make):
 
 
 def test_tables_tell_the_shapes_apart(grid):
-    frame, finals, summary = grid.frame(), grid.finals(), grid.summary()
+    frame, finals, summary = grid.results().history_frame(), grid.results().test_scores(), grid.summary()
     assert len(frame) == 2 * 4 * 3 * 2
     assert len(finals) == 2 * 4 * 3
     assert len(summary) == 2 * 4
@@ -201,12 +201,16 @@ def test_tables_tell_the_shapes_apart(grid):
 
 
 def test_one_run_is_named_by_arm_network_size_and_seed(grid):
-    small = grid.frame().query("arm == 'dropout 0.5' and train_size == 100 and seed == 2")
+    small = grid.results().history_frame().query("arm == 'dropout 0.5' and train_size == 100 and seed == 2")
     for hidden, asked in (("4-4", [4, 4]), ("4-4", "4,4"), ("8", "8")):
         rows = small[small["hidden"] == hidden]
         history = grid.history("dropout 0.5", 2, hidden=asked, train_size=100)
         assert history.history["loss"] == rows["loss"].tolist()
-    assert [layer.kernel.shape for layer in grid.weights(hidden=[4, 4])] == [(64, 4), (4, 4), (4, 10)]
+    assert [layer.kernel.shape for layer in grid.results().weights(hidden=[4, 4])] == [
+        (64, 4),
+        (4, 4),
+        (4, 10),
+    ]
     with pytest.raises(InvalidArgument, match="one of 8, 4-4, received 16"):
         grid.history(hidden=[16])
     with pytest.raises(InvalidArgument, match="one of 100, 1437, received 3"):
@@ -214,13 +218,13 @@ def test_one_run_is_named_by_arm_network_size_and_seed(grid):
 
 
 def test_exported_networks_of_several_shapes_have_names_of_their_own(grid):
-    paths = {grid.export(hidden=condition, file_format="safetensors") for condition in ("8", "4-4")}
+    paths = {grid.results().export(hidden=condition, file_format="safetensors") for condition in ("8", "4-4")}
     assert len(paths) == 2
     assert all(path.is_file() for path in paths)
 
 
 def test_a_conclusion_goes_shape_by_shape(grid):
-    sentences = grid.conclusion()
+    sentences = grid.verdict().sentences
     for title in ("Hidden layers 8, 100 training", "Hidden layers 4-4, 1,437 training"):
         assert sum(sentence.startswith(title) for sentence in sentences) == 1
     assert sum("watched after every epoch" in sentence for sentence in sentences) == 1

@@ -25,7 +25,7 @@ from dropstudy.data.dataset import make_dataset
 from dropstudy.errors import RunsFailed
 from dropstudy.report.sections.runs import run_table
 from dropstudy.report.sections.verdict import verdict as section
-from dropstudy.report.snapshot import read
+from dropstudy.report.snapshot import read_snapshot
 from dropstudy.report.tables import shape_title, summary_table
 from dropstudy.report.write import conclusion
 from dropstudy.spec.study_file import parse_spec
@@ -171,7 +171,7 @@ def one_line(text):
 @given(studies())
 def test_all_that_is_said_of_a_study_is_made_of_one_object(study):
     with made(study) as where:
-        now = read(where)
+        now = read_snapshot(where)
         verdict = now.verdict
         event(verdict.decision)
         told = one_line(printed(where))

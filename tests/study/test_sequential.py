@@ -219,12 +219,12 @@ def test_the_chosen_arm_is_confirmed_on_fresh_seeds(tmp_path, learning):
 def test_what_is_recorded_of_a_confirmation_is_in_all_that_is_told(tmp_path, learning):
     learning(effect=0.01)
     study = small(tmp_path / "s", seeds=6, margin=0.01).run()
-    before = study.now()
+    before = study.results().snapshot
     learning(effect=-0.01)  # as if luck had chosen the arm
     verdict = study.confirm()
     assert verdict.decision == "helps"
     assert "Not confirmed on 6 fresh seeds: hurts" in verdict.headline
-    now = study.now()
+    now = study.results().snapshot
     assert now.state != before.state
     page = section(now)
     assert page.verdict.headline == verdict.headline

@@ -29,6 +29,7 @@ from dropstudy import Callback, Study
 from dropstudy.core.hardware import choose_precision
 from dropstudy.core.types import METRICS
 from dropstudy.errors import DataUnavailable, InvalidArgument, RunsFailed, StoreError, StudyLocked
+from dropstudy.report.stamp import is_current
 from dropstudy.runtime import local
 from dropstudy.runtime import run as running
 from dropstudy.runtime.messages import large_rate
@@ -147,7 +148,7 @@ def test_the_baseline_and_the_first_seed_are_meant_where_none_is_named(finished)
 
 
 def test_the_frame_is_tidy_and_says_what_the_histories_say(finished):
-    frame = finished.frame()
+    frame = finished.results().history_frame()
     assert list(frame.columns) == ["arm", "hidden", "train_size", "seed", "epoch", *METRICS, "seconds"]
     assert len(frame) == len(ARMS) * EPOCHS
     for arm in ARMS:
@@ -165,16 +166,16 @@ def test_a_study_learns(finished):
 
 
 def test_where_the_test_set_is_watched_the_final_look_sees_what_was_watched_last(finished):
-    for _, final in finished.finals().iterrows():
-        last = finished.frame().query("arm == @final.arm and epoch == @EPOCHS").iloc[0]
+    for _, final in finished.results().test_scores().iterrows():
+        last = finished.results().history_frame().query("arm == @final.arm and epoch == @EPOCHS").iloc[0]
         assert final.test_accuracy == pytest.approx(last.val_accuracy, abs=1e-7)
         assert final.test_loss == pytest.approx(last.val_loss, rel=1e-5)
 
 
 def test_the_summary_is_made_of_the_last_epoch_and_its_gaps_add_up(finished):
     summary = finished.summary().set_index("arm")
-    last = finished.frame().query("epoch == @EPOCHS").set_index("arm")
-    test = finished.finals().set_index("arm")["test_accuracy"]
+    last = finished.results().history_frame().query("epoch == @EPOCHS").set_index("arm")
+    test = finished.results().test_scores().set_index("arm")["test_accuracy"]
     assert tuple(summary.index) == ARMS
     for arm in ARMS:
         row = summary.loc[arm]
@@ -189,9 +190,9 @@ def test_the_summary_is_made_of_the_last_epoch_and_its_gaps_add_up(finished):
 
 
 def test_the_conclusion_of_one_seed_has_the_difference_and_no_verdict(finished):
-    accuracies = finished.finals().set_index("arm")["test_accuracy"]
+    accuracies = finished.results().test_scores().set_index("arm")["test_accuracy"]
     points = 100 * (accuracies["dropout 0.5"] - accuracies["no dropout"])
-    first = finished.conclusion()[0]
+    first = finished.verdict().sentences[0]
     assert first.startswith("No verdict on dropout at rate 0.5 (drops 50%, keeps 50%): 1 paired seed")
     assert f"So far test accuracy {points:+.2f} points." in first
 
@@ -200,7 +201,7 @@ def test_the_conclusion_of_one_seed_has_the_difference_and_no_verdict(finished):
 def test_kerass_own_evaluation_of_a_trained_network_is_the_one_recorded(finished, digits, arm):
     model = finished.model(arm, seed=0)
     loss, accuracy = model.evaluate(network_input(digits), digits.y_test, verbose=0)
-    recorded = finished.finals().set_index("arm").loc[arm]
+    recorded = finished.results().test_scores().set_index("arm").loc[arm]
     assert accuracy == pytest.approx(recorded["test_accuracy"], abs=1e-6)
     assert loss == pytest.approx(recorded["test_loss"], rel=1e-5)
     dropped = [layer.rate for layer in model.layers if isinstance(layer, keras.layers.Dropout)]
@@ -217,14 +218,14 @@ def test_the_predictions_kept_for_each_test_example_are_kerass(finished, digits,
     assert kept["confidence"] == pytest.approx(probabilities.max(axis=1), abs=1e-3)
     assert kept["likelihood"] == pytest.approx(probabilities[np.arange(360), digits.y_test], abs=1e-3)
     one_hot = np.eye(10)[digits.y_test]
-    brier = finished.finals().set_index("arm")["brier"][arm]
+    brier = finished.results().test_scores().set_index("arm")["brier"][arm]
     assert brier == pytest.approx(((probabilities - one_hot) ** 2).sum(axis=1).mean(), rel=1e-4)
 
 
 def test_a_network_exported_for_keras_predicts_what_the_study_predicts(finished, digits, tmp_path):
-    path = finished.export(arm="dropout 0.5", out=tmp_path / "network.keras")
+    path = finished.results().export(arm="dropout 0.5", out=tmp_path / "network.keras")
     np.save(tmp_path / "digits.npy", digits.x_test)
-    ours = finished.predict(tmp_path / "digits.npy", arm="dropout 0.5")
+    ours = finished.results().predict(tmp_path / "digits.npy", arm="dropout 0.5")
     theirs = keras.models.load_model(path).predict(network_input(digits), verbose=0)
     assert ours.filter(like="p(").to_numpy() == pytest.approx(theirs, abs=1e-5)
     assert ours["label"].tolist() == [str(label) for label in theirs.argmax(axis=1)]
@@ -232,8 +233,8 @@ def test_a_network_exported_for_keras_predicts_what_the_study_predicts(finished,
 
 
 def test_a_network_exported_as_tensors_holds_the_weights(finished, tmp_path):
-    tensors = load_file(finished.export(file_format="safetensors", out=tmp_path / "w.safetensors"))
-    for number, layer in enumerate(finished.weights()):
+    tensors = load_file(finished.results().export(file_format="safetensors", out=tmp_path / "w.safetensors"))
+    for number, layer in enumerate(finished.results().weights()):
         assert np.array_equal(tensors[f"dense_{number}/kernel"], layer.kernel)
         assert np.array_equal(tensors[f"dense_{number}/bias"], layer.bias)
     assert len(tensors) == 4
@@ -244,12 +245,17 @@ def test_a_picture_of_a_digit_is_classified_as_the_digit(finished, digits, tmp_p
         pixels = np.round(digits.x_test[number] * (255 / 16)).astype(np.uint8)
         Image.fromarray(pixels).save(tmp_path / f"{number}.png")
     np.save(tmp_path / "five.npy", digits.x_test[:5])
-    pictures, numbers = finished.predict(tmp_path), finished.predict(tmp_path / "five.npy")
+    pictures, numbers = (
+        finished.results().predict(tmp_path),
+        finished.results().predict(tmp_path / "five.npy"),
+    )
     assert pictures["example"].tolist() == [f"{number}.png" for number in range(5)]
     assert pictures.filter(like="p(").to_numpy() == pytest.approx(
         numbers.filter(like="p(").to_numpy(), abs=0.02
     )
-    assert finished.predict(tmp_path / "3.png").filter(like="p(").sum(axis=1).tolist() == pytest.approx([1])
+    assert finished.results().predict(tmp_path / "3.png").filter(like="p(").sum(
+        axis=1
+    ).tolist() == pytest.approx([1])
 
 
 def test_examples_in_other_units_or_inverted_give_the_same_answers_and_a_warning(finished, digits, tmp_path):
@@ -258,7 +264,7 @@ def test_examples_in_other_units_or_inverted_give_the_same_answers_and_a_warning
     np.save(tmp_path / "bytes.npy", bytes_)
     np.save(tmp_path / "shares.npy", digits.x_test[:5] / 16)
     np.save(tmp_path / "negative.npy", 16 - digits.x_test[:5])
-    own = finished.predict(tmp_path / "own.npy").filter(like="p(").to_numpy()
+    own = finished.results().predict(tmp_path / "own.npy").filter(like="p(").to_numpy()
     for name, word, how in (
         ("bytes.npy", "divided by 15.9375", {}),
         ("shares.npy", "multiplied by 16", {}),
@@ -266,11 +272,16 @@ def test_examples_in_other_units_or_inverted_give_the_same_answers_and_a_warning
         ("negative.npy", None, {"invert": True}),
     ):
         told = []
-        shares = finished.predict(tmp_path / name, **how, notify=told.append).filter(like="p(").to_numpy()
+        shares = (
+            finished.results()
+            .predict(tmp_path / name, **how, notify=told.append)
+            .filter(like="p(")
+            .to_numpy()
+        )
         assert shares == pytest.approx(own, abs=0.02)
         assert [word in note for note in told] == ([] if word is None else [True])
     with pytest.warns(UserWarning, match="add --invert"):
-        finished.predict(tmp_path / "negative.npy")
+        finished.results().predict(tmp_path / "negative.npy")
 
 
 def test_the_same_examples_of_another_type_go_on_with_a_study_and_other_units_are_refused(
@@ -284,11 +295,11 @@ def test_the_same_examples_of_another_type_go_on_with_a_study_and_other_units_ar
 
     study = quick(data=saved("bytes.npz", digits.x_train, digits.x_test))
     study.run()
-    assert study.metadata["profile"]["high"] == 16
+    assert study.results().snapshot.metadata["profile"]["high"] == 16
     assert study.spec.scale == 16
     assert "scale = 16.0" in (study.folder / "study.toml").read_text()
     wide = saved("wide.npz", digits.x_train.astype(np.int64), digits.x_test.astype(float))
-    assert quick(data=wide, seeds=2).run().metadata["scale"] == 16
+    assert quick(data=wide, seeds=2).run().results().snapshot.metadata["scale"] == 16
     shares = saved("shares.npz", digits.x_train / 16, digits.x_test / 16)
     with pytest.raises(
         StoreError, match=r"its examples are of shape \(8, 8\) from 0 to 1, the study's .* from 0 to 16"
@@ -302,15 +313,15 @@ def test_what_is_not_in_the_study_is_refused_with_what_is(finished):
     with pytest.raises(InvalidArgument, match=r"'no dropout', 'dropout 0\.5', received 'dropout'"):
         finished.history("dropout")
     with pytest.raises(InvalidArgument, match="one of 0, received 1"):
-        finished.weights(seed=1)
+        finished.results().weights(seed=1)
     with pytest.raises(InvalidArgument, match="onnx"):
-        finished.export(file_format="onnx")
+        finished.results().export(file_format="onnx")
 
 
 def test_every_epoch_is_printed_in_keras_form_with_the_numbers_of_the_history(trained):
     finished, screen = trained
     for arm in ARMS:
-        for row in finished.frame().query("arm == @arm").itertuples():
+        for row in finished.results().history_frame().query("arm == @arm").itertuples():
             assert re.search(
                 rf"^Epoch {row.epoch}/{EPOCHS} \[{re.escape(arm)}, seed 0\]\n"
                 rf"12/12 - \d+s - loss: {row.loss:.4f} - accuracy: {row.accuracy:.4f}"
@@ -328,7 +339,7 @@ def test_every_epoch_is_printed_in_keras_form_with_the_numbers_of_the_history(tr
 def test_a_study_opened_again_says_the_same(finished):
     again = Study.open(finished.folder)
     assert again.spec == finished.spec
-    assert again.frame().equals(finished.frame())
+    assert again.results().history_frame().equals(finished.results().history_frame())
     assert again.finished
     for word in (*ARMS, str(finished.folder)):
         assert word in repr(again)
@@ -394,15 +405,15 @@ def test_a_missing_weights_file_is_named_with_the_command_that_trains_it_again(c
 
 def test_the_report_lies_in_the_folder_and_is_known_to_be_there(copied):
     opened = Study.open(copied)
-    assert not opened.reported
+    assert not is_current(opened.results().snapshot)
     paths = opened.report()
-    assert opened.reported
+    assert is_current(opened.results().snapshot)
     os.utime(copied / DATABASE, (2e9, 2e9))  # a clock that was set back since
-    assert opened.reported
+    assert is_current(opened.results().snapshot)
     with Store(copied, write=True) as store:
         store.restart(store.runs()[:1])
     os.utime(copied / DATABASE, (1e9, 1e9))
-    assert not opened.reported
+    assert not is_current(opened.results().snapshot)
     assert all(path.is_file() and path.is_relative_to(copied) for path in paths)
     assert {path.suffix for path in paths} == {".html", ".png", ".svg", ".pdf", ".csv", ".txt"}
     assert "stand in" not in (copied / "conclusion.txt").read_text()
@@ -421,7 +432,7 @@ def test_a_script_needs_no_main_guard(tmp_path):
         print("once")
         study = Study("notebook", out={str(tmp_path / "out")!r}, **{{**{SETTINGS!r}, "epochs": 1}})
         study.run()
-        print(len(study.frame()), "jax" in sys.modules)
+        print(len(study.results().history_frame()), "jax" in sys.modules)
         """)
     )
     done = subprocess.run(  # noqa: S603 - our own script
@@ -439,11 +450,10 @@ def test_a_script_needs_no_main_guard(tmp_path):
 def test_mnist_is_learned(mnist_folder, tmp_path):
     settings = {"hidden": [32], "epochs": 1, "rates": [0.2], "data": "mnist", "data_dir": mnist_folder}
     mnist = Study("notebook", out=tmp_path / "mnist", **settings).run(verbose=False)
-    assert mnist.metadata["n_train"] == 60_000
-    assert mnist.metadata["scale"] == 255
-    assert mnist.features == 784
+    assert mnist.results().snapshot.metadata["n_train"] == 60_000
+    assert mnist.results().snapshot.metadata["scale"] == 255
     assert mnist.history().params["steps"] == 469
-    assert mnist.finals()["test_accuracy"][0] > 0.85
+    assert mnist.results().test_scores()["test_accuracy"][0] > 0.85
 
 
 def test_rows_held_out_are_the_same_in_every_arm_of_a_seed_and_others_in_another_seed(quick):
@@ -501,7 +511,7 @@ def test_an_interrupted_study_goes_on_where_it_was_and_records_no_epoch_twice(qu
         quick().run(callbacks=first, verbose=False)
     assert quick().run(callbacks=then, verbose=False).finished
     assert not set(first.epochs) & set(then.epochs)
-    frame = quick().frame()
+    frame = quick().results().history_frame()
     assert sorted(zip(frame["arm"], frame["epoch"], strict=True)) == sorted(
         (a, e) for a in ARMS for e in (1, 2, 3)
     )
@@ -527,14 +537,14 @@ def test_a_run_that_fails_is_named_the_others_are_kept_and_it_is_tried_again(qui
     unlucky = quick().run(callbacks=events, verbose=False)
     assert not unlucky.finished
     assert ("dropout 0.5", 0, "failed", "Mishap: no luck") in events.ends
-    assert unlucky.failures() == ["'dropout 0.5', seed 0 failed: Mishap: no luck"]
+    assert unlucky.results().failures() == ["'dropout 0.5', seed 0 failed: Mishap: no luck"]
     assert unlucky.summary().set_index("arm")["seeds"].to_dict() == {"no dropout": 1, "dropout 0.5": 0}
-    assert any("1 run of 'dropout 0.5' failed" in sentence for sentence in unlucky.conclusion())
+    assert any("1 run of 'dropout 0.5' failed" in sentence for sentence in unlucky.verdict().sentences)
     monkeypatch.setattr(local, "train", made_up.train)
     again = Events()
     assert quick().run(callbacks=again, verbose=False).finished
     assert {arm for arm, _, _ in again.epochs} == {"dropout 0.5"}
-    assert not quick().failures()
+    assert not quick().results().failures()
 
 
 def test_a_failure_is_printed_in_a_line(quick, monkeypatch, capsys):
@@ -558,12 +568,12 @@ def test_a_study_without_a_finished_run_has_a_table_a_conclusion_and_a_report(qu
     unlucky = quick()
     with pytest.raises(RunsFailed):
         unlucky.run(verbose=False)
-    assert len(unlucky.frame()) == at * len(ARMS)
+    assert len(unlucky.results().history_frame()) == at * len(ARMS)
     assert unlucky.summary()["seeds"].tolist() == [0, 0]
-    assert "No run finished" in unlucky.conclusion()[0]
+    assert "No run finished" in unlucky.verdict().sentences[0]
     assert unlucky.report()
     with pytest.raises(StoreError, match="dropstudy run"):
-        unlucky.weights()
+        unlucky.results().weights()
 
 
 def test_a_run_that_diverged_is_not_tried_again(quick, monkeypatch):
@@ -577,7 +587,7 @@ def test_a_run_that_diverged_is_not_tried_again(quick, monkeypatch):
     monkeypatch.setattr(local, "train", diverge)
     unlucky = quick().run(verbose=False)
     assert unlucky.finished
-    assert "diverged" in unlucky.failures()[0]
+    assert "diverged" in unlucky.results().failures()[0]
     assert np.isnan(unlucky.history("dropout 0.5").history["loss"][0])
     assert unlucky.run(executor=NoWorker()) is unlucky
 
@@ -720,12 +730,12 @@ def test_arms_whose_names_look_alike_in_a_file_name_have_files_of_their_own(quic
     arms = [{"name": "a b", "rate": 0.1}, {"name": "a-b", "rate": 0.2}, {"name": "../a b", "rate": 0.3}]
     settings = {name: value for name, value in SETTINGS.items() if name != "rates"}
     alike = Study("notebook", out=quick().folder, arms=arms, **settings).run(verbose=False)
-    paths = [alike.export(arm=arm["name"], file_format="safetensors") for arm in arms]
+    paths = [alike.results().export(arm=arm["name"], file_format="safetensors") for arm in arms]
     assert len(set(paths)) == 3
     assert {path.parent for path in paths} == {alike.folder}
     for arm, path in zip(arms, paths, strict=True):
         kernel = load_file(path)["dense_0/kernel"]
-        assert np.array_equal(kernel, alike.weights(arm["name"])[0].kernel)
+        assert np.array_equal(kernel, alike.results().weights(arm["name"])[0].kernel)
 
 
 # --- the data ---
@@ -744,7 +754,7 @@ def test_data_that_change_while_a_study_is_open_stop_it(quick, tmp_path):
     settings = {"data": path, "batch_size": 8}
     with pytest.raises(KeyboardInterrupt):
         quick(**settings).run(callbacks=Interrupting(at=2), verbose=False)
-    before = quick(**settings).metadata["data_sha256"]
+    before = quick(**settings).results().snapshot.metadata["data_sha256"]
     own_data(tmp_path / "mine.npz", seed=1)
     with pytest.raises(StoreError, match="SHA-256") as refusal:
         quick(**settings).run(executor=NoWorker(), verbose=False)
@@ -765,7 +775,7 @@ def test_a_file_of_data_is_found_from_any_folder_and_may_move(quick, tmp_path, m
     assert Study(folder, seeds=2).run(verbose=False).finished
     (here / "mine.npz").rename(elsewhere / "moved.npz")
     grown = Study(folder, seeds=3, data="moved.npz").run(verbose=False)
-    assert len(grown.finals()) == 3 * len(grown.spec.arms)
+    assert len(grown.results().test_scores()) == 3 * len(grown.spec.arms)
     monkeypatch.chdir(here)
     assert Study(folder, seeds=4).run(verbose=False).finished
     own_data(here / "other.npz", seed=1)
@@ -797,7 +807,7 @@ def test_where_the_digits_stand_in_for_mnist_screen_study_and_report_say_so(quic
         assert "MNIST was not found" in said
         assert "8x8 digits" in said
     for each in (resumed, first):
-        assert each.metadata["fallback"] is True
+        assert each.results().snapshot.metadata["fallback"] is True
         assert each.spec.data == "digits"
         text = (each.folder / "study.toml").read_text()
         assert "fallback: True" in text
@@ -864,16 +874,18 @@ def test_the_public_names_are_there_and_others_are_told_which():
 def test_a_run_whose_weights_are_gone_is_trained_again_and_it_alone(copied):
     copy = Study(copied)
     before = load_file(
-        copy.export(arm="dropout 0.5", file_format="safetensors", out=copied / "a.safetensors")
+        copy.results().export(arm="dropout 0.5", file_format="safetensors", out=copied / "a.safetensors")
     )
     with Store(copied) as store:
         lost = next(run for run in store.runs() if run.arm.name == "dropout 0.5")
         store.path("weights", lost.key).unlink()
     with pytest.raises(StoreError, match=r"weights/\w+\.safetensors.*dropstudy run"):
-        copy.weights("dropout 0.5")
+        copy.results().weights("dropout 0.5")
     assert not copy.finished
     events = Events()
     copy.run(callbacks=events, verbose=False)
     assert {arm for arm, _, _ in events.epochs} == {"dropout 0.5"}
-    after = load_file(copy.export(arm="dropout 0.5", file_format="safetensors", out=copied / "b.safetensors"))
+    after = load_file(
+        copy.results().export(arm="dropout 0.5", file_format="safetensors", out=copied / "b.safetensors")
+    )
     assert all(np.array_equal(before[name], after[name]) for name in before)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from pathlib import Path
 from typing import Annotated
 
@@ -41,10 +42,10 @@ def predict(  # noqa: PLR0917 - a command's flags, which typer reads off the sig
     from dropstudy.store.outputs import refuse_overwriting
     from dropstudy.study.study import Study
 
-    study = Study.open(folder)
+    results = Study.open(folder).results()
     if out is not None:
-        refuse_overwriting(out, inputs=(source, study.metadata["data_source"]), kind=".csv")
-    frame = study.predict(
+        refuse_overwriting(out, inputs=(source, results.snapshot.metadata["data_source"]), kind=".csv")
+    frame = results.predict(
         source,
         arm=arm,
         seed=seed,
@@ -81,12 +82,13 @@ def export(  # noqa: PLR0917 - as above
     """
     from dropstudy.study.study import Study
 
-    study = Study.open(folder)
-    path = study.export(
+    results = Study.open(folder).results()
+    path = results.export(
         arm=arm, seed=seed, hidden=hidden, train_size=train_size, file_format=file_format, out=out
     )
-    scale = study.metadata["scale"]
+    metadata = results.snapshot.metadata
+    scale = metadata["scale"]
     divided = f", divided by {scale:g}" if scale != 1 else ""
-    echo(f"{path}\nIts input: {study.features} numbers for each example{divided}.")
+    echo(f"{path}\nIts input: {prod(metadata['input_shape'])} numbers for each example{divided}.")
     if file_format == "keras":
         echo("Open it with keras.models.load_model. If only jax is installed, set KERAS_BACKEND=jax first.")

@@ -46,9 +46,10 @@ def rm(  # noqa: PLR0917 - a command's flags, which typer reads off the signatur
     """
     from dropstudy.runtime.removal import part, take_out
     from dropstudy.runtime.retention import in_words, remove_study, remove_weights, sizes_in_words
+    from dropstudy.store.paths import StudyPaths
     from dropstudy.study.study import Study
 
-    study = Study.open(folder)
+    Study.open(folder)  # refuses a folder that holds no study
     chosen = {"seeds": seeds, "train_sizes": train_sizes, "arms": arms, "hidden": hidden or []}
     if any(chosen.values()):
         if weights:
@@ -62,9 +63,9 @@ def rm(  # noqa: PLR0917 - a command's flags, which typer reads off the signatur
         runs = counted(len(removed.runs), "run")
         what = f"{removed.words} from the study {folder}, {runs} with all files"
     elif weights:
-        what = f"the weights of all finished runs in {folder} ({in_words(study.sizes()['weights'])})"
+        what = f"the weights of all finished runs in {folder} ({in_words(StudyPaths(folder).sizes()['weights'])})"
     else:
-        what = f"the study {folder} ({sizes_in_words(study.sizes())})"
+        what = f"the study {folder} ({sizes_in_words(StudyPaths(folder).sizes())})"
     _confirm(what, yes=yes)
     left: list[str] = []
     if any(chosen.values()):

@@ -176,7 +176,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
         say(f"This study is finished; nothing to train. {study.folder}")
         if not (until_decided or confirm):
             study.run(workers=workers, device=device)  # records a new margin, if one is given
-            now = study.now()
+            now = study.results().snapshot
             if is_current(now):
                 # The report's own sentences: to compute the verdict again takes longer than the rest of this command.
                 print_summaries(now)
@@ -186,11 +186,12 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
     try:
         how: dict[str, Any] = {"workers": workers, "device": device, "verbose": not quiet}
         unconfirmed = _train(study, most=most, confirm=confirm, how=how)
-        now = study.now(data_dir=data_dir)
+        results = study.results()
+        now = results.snapshot
         print_result(now)
         if not is_current(now):
             say("\nWriting the report.")
-            files = study.write(now)
+            files = results.report()
             say("\n".join(_written(now, len(files))))
     except KeyboardInterrupt:
         flags = " --until-decided" * until_decided + " --confirm" * confirm

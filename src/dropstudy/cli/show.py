@@ -29,10 +29,10 @@ def show(
     Example: dropstudy show studies/notebook
     """
     from dropstudy.runtime.retention import sizes_in_words
+    from dropstudy.store.paths import StudyPaths
     from dropstudy.study.study import Study
 
-    study = Study.open(folder)
-    now = study.now()
+    now = Study.open(folder).results().snapshot
     if as_json:
         typer.echo(json.dumps(now.verdict.to_dict() | {"left_out": now.left_out}, indent=1))
         report_failures(now)
@@ -42,7 +42,7 @@ def show(
         print_result(now)
     if pairs:
         print_pairs(now)
-    echo(f"{sizes_in_words(study.sizes())}.")
+    echo(f"{sizes_in_words(StudyPaths(folder).sizes())}.")
     report_failures(now)
 
 
@@ -67,12 +67,11 @@ def report(
     """
     from dropstudy.study.study import Study
 
-    study = Study.open(folder)
-    now = study.now(data_dir=data_dir, mc=mc)
-    for path in study.write(now, figures=figures):
+    results = Study.open(folder, data_dir=data_dir).results(mc=mc)
+    for path in results.report(figures=figures):
         typer.echo(path)
-    if now.left_out:
-        echo(now.left_out, err=True)
+    if results.snapshot.left_out:
+        echo(results.snapshot.left_out, err=True)
 
 
 def print_progress(now: Snapshot) -> None:
@@ -123,7 +122,6 @@ def export_command(now: Snapshot) -> str | None:
     """
     from dropstudy.store.directory import command
 
-    assert now.files is not None, "a study that was read has files"  # noqa: S101
     for name in (now.verdict.chosen, now.arms[0].name):
         ours = [run for run in now.runs if run.arm.name == name]
         there = [run for run in ours if now.files.there("weights", run.key)]

@@ -22,15 +22,16 @@ def view(
     """
     from dropstudy.report.server import Doors, listen, server_of
     from dropstudy.report.server.live import LivePage
+    from dropstudy.report.snapshot import read_snapshot
     from dropstudy.study.study import Study
 
-    study = Study.open(folder)
-    live = LivePage(study.folder, lambda: Study.open(study.folder).now(data_dir=data_dir))
+    Study.open(folder)  # refuses a folder that holds no study
+    live = LivePage(folder, lambda: read_snapshot(folder, data_dir=data_dir))
     live.page()  # report what is wrong with the study before a port is opened
     with listen(port) as channel:
         here, doors = f"http://127.0.0.1:{channel.getsockname()[1]}", Doors()
         typer.echo(
-            f"{here}/{doors.token}/ shows {study.folder} to users of this machine who have the address. "
+            f"{here}/{doors.token}/ shows {folder} to users of this machine who have the address. "
             "Ctrl-C ends it."
         )
         if not no_browser:

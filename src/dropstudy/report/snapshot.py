@@ -77,8 +77,8 @@ class Snapshot:
         progress: how far every run is, in the order of the plan.
         history: tidy, one row per run and epoch.
         finals: one row per finished run, `COLUMNS` and others.
+        files: weights and predictions, read when they are asked for.
         failures: runs that failed or diverged, in words.
-        files: weights and predictions, read when they are asked for; None where there are none.
         confirmations: the studies on fresh seeds that confirm this one.
         state: a digest of all that is recorded, and of the version that reads it.
         data_dir: folder to look for the data in first.
@@ -91,8 +91,8 @@ class Snapshot:
     progress: tuple[RunProgress, ...]
     history: pd.DataFrame
     finals: pd.DataFrame
+    files: ResultFiles
     failures: tuple[str, ...] = ()
-    files: ResultFiles | None = None
     confirmations: tuple[Snapshot, ...] = ()
     state: str = ""
     data_dir: Path | None = None
@@ -174,7 +174,7 @@ class Snapshot:
         return next(arm for arm in self.arms if arm.name == name)
 
     def mcnemar(self) -> pd.DataFrame:
-        """McNemar's test of every arm's run against the baseline's of its seed; columns as `Study.mcnemar` has them."""
+        """McNemar's test of every arm against the baseline, seed by seed; columns as in `Results.mcnemar`."""
         from dropstudy.analysis.assess import pairs_of_runs  # noqa: PLC0415 - as above
 
         done = [each.run for each in self.progress if each.status == "done"]
@@ -256,8 +256,8 @@ class Snapshot:
         What was to be there and is not is remembered, for `left_out`.
         """
         place = (what, run.key)
-        if place in self._read or self.files is None:
-            return self._read.get(place)
+        if place in self._read:
+            return self._read[place]
         found = None
         try:
             if self.files.kept(what, run.key):
@@ -326,7 +326,7 @@ class Snapshot:
         return " · ".join(parts)
 
 
-def read(folder: Path, *, data_dir: Path | None = None, mc: int = 0) -> Snapshot:
+def read_snapshot(folder: Path, *, data_dir: Path | None = None, mc: int = 0) -> Snapshot:
     """A study as its folder holds it now; arguments as for `Snapshot`.
 
     Raises:
@@ -347,7 +347,7 @@ def read(folder: Path, *, data_dir: Path | None = None, mc: int = 0) -> Snapshot
     confirmations = []
     for path in folders.confirmations(folder):
         if folders.begun(path):
-            fresh = read(path, data_dir=data_dir)
+            fresh = read_snapshot(path, data_dir=data_dir)
             # The margin is the study's, whatever its confirmation has recorded.
             confirmations.append(replace(fresh, spec=replace(fresh.spec, margin=spec.margin)))
     rows = [
@@ -371,8 +371,8 @@ def read(folder: Path, *, data_dir: Path | None = None, mc: int = 0) -> Snapshot
         progress,
         tidy((each.run, histories.get(each.run.key, ())) for each in progress),
         pd.DataFrame(rows, columns=[*COLUMNS, *more]),
-        failures,
         files,
+        failures,
         tuple(confirmations),
         hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest(),
         data_dir,

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from dropstudy.core.types import CONDITION, METRICS, EpochMetrics, Run
+from dropstudy.core.types import CONDITION, METRICS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
+
+    from dropstudy.core.types import Run
 
 
 class History:
@@ -20,13 +22,15 @@ class History:
         history: lists of floats by name: `loss`, `accuracy`, `val_loss` and `val_accuracy` mean what they do
             in Keras; `clean_loss` and `clean_accuracy` are measured on training data with dropout off.
         params: what Keras puts there: `epochs`, `steps`.
+
+    Args:
+        run: that was trained.
+        rows: of the run, as `tidy` makes them.
     """
 
-    def __init__(self, run: Run, rows: Sequence[EpochMetrics]) -> None:
-        self.epoch = [row.epoch - 1 for row in rows]
-        self.history: dict[str, list[float]] = {
-            name: [float(getattr(row, name)) for row in rows] for name in METRICS
-        }
+    def __init__(self, run: Run, rows: pd.DataFrame) -> None:
+        self.epoch = [epoch - 1 for epoch in rows["epoch"].tolist()]
+        self.history: dict[str, list[float]] = {name: rows[name].astype(float).tolist() for name in METRICS}
         self.params = {"epochs": run.epochs, "steps": run.condition.steps}
 
     def __repr__(self) -> str:

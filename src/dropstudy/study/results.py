@@ -1,157 +1,285 @@
-"""Results of a study, read from its folder: tables, verdict, progress."""
+"""Results of a study at one moment: tables, verdict, histories, trained networks, charts, report."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from dropstudy import report
+from dropstudy.core.profile import DataProfile
 from dropstudy.core.streams import usable_streams
 from dropstudy.core.types import CONDITION
-from dropstudy.spec.study_file import is_study
-from dropstudy.store import directory
+from dropstudy.engine.trainer import trainer_of
+from dropstudy.errors import InvalidArgument
+from dropstudy.store.history import History
+from dropstudy.store.outputs import refuse_overwriting
 from dropstudy.store.paths import StudyPaths
 from dropstudy.store.reader import MEASURED
-from dropstudy.store.store import Store
-from dropstudy.study.one_run import Runs
 
 if TYPE_CHECKING:
-    import pandas as pd
+    import keras
 
-    from dropstudy.analysis import stats
     from dropstudy.analysis.verdict import Verdict
+    from dropstudy.core.types import Run, Weights
     from dropstudy.report.plots import Plots
     from dropstudy.report.snapshot import Snapshot
-    from dropstudy.store.reader import RunProgress
+
+Network = str | Sequence[int]
+"""A network by its hidden layers: `[512, 512]`, or "512-512" as tables have it."""
 
 
-class Results(Runs):
-    """The reading side of a study, for `Study` to add the running to.
+def _warn(note: str) -> None:
+    warnings.warn(note, stacklevel=3)
 
-    Each property reads the folder anew, once. Whoever needs several of one moment takes them from one `now()`.
+
+@dataclass(frozen=True)
+class Results:
+    """Results of a study, all from one snapshot: runs that finish later are not in them.
+
+    Where a method takes `arm`, `seed`, `hidden` and `train_size`, they choose one run; the study's first is chosen
+    where one is not given, so that the baseline is the default arm. `hidden` is `[512, 512]` or "512-512".
+
+    Attributes:
+        snapshot: records of the study: specification, metadata, progress.
     """
 
-    _data_dir: Path | None = None
+    snapshot: Snapshot
 
-    def now(self, *, data_dir: str | Path | None = None, mc: int = 0) -> Snapshot:
-        """The study as its folder holds it at this moment: what all that is said of it is made from.
+    # Tables and claims
 
-        Args:
-            data_dir: folder to look for the data in, before `$DROPSTUDY_DATA`.
-            mc: networks to sample by Monte-Carlo dropout, 0 for none.
-
-        Raises:
-            StoreError: nothing has been recorded yet, or the database cannot be used.
-        """
-        from dropstudy.report.snapshot import read  # noqa: PLC0415 - pandas' tables are slow to import for a new study
-
-        where = self._data_dir if data_dir is None else Path(data_dir)
-        return read(self.folder, data_dir=where, mc=mc)
-
-    @property
-    def finished(self) -> bool:
-        """True where every run of the plan has diverged, or is done and its results are there."""
-        recorded = directory.recorded(self.folder)
-        if recorded is None or not is_study(self.folder):  # a study file that was lost is written again
-            return False
-        asked = replace(self.spec, margin=recorded.margin)  # which no run depends on
-        if replace(recorded, name=self.spec.name) != asked:  # more is asked for
-            return False
-        with Store(self.folder) as store:
-            statuses = store.status().values()
-            ended = bool(statuses) and all(status in {"done", "diverged"} for status in statuses)
-            return ended and not store.lost()
-
-    @property
-    def reported(self) -> bool:
-        """True where the report was written of all that is recorded now, to its end, and its files are as written."""
-        from dropstudy.report.stamp import is_current  # noqa: PLC0415 - as above
-
-        return is_current(self.now())
-
-    def failures(self) -> list[str]:
-        """Runs that failed or diverged, in words, with the cause; those on fresh seeds too."""
-        return self.now().all_failures
-
-    def frame(self) -> pd.DataFrame:
-        """All histories as one tidy table: arm, hidden, train_size, seed, epoch, then the metrics."""
-        return self.now().history
-
-    def finals(self) -> pd.DataFrame:
-        """Every finished run's one look at the test set.
-
-        Columns: arm, rate, hidden, train_size, seed, test_loss, test_accuracy, brier.
-        """
-        return self.now().finals.reindex(columns=["arm", "rate", *CONDITION, "seed", *MEASURED])
-
-    def summaries(self) -> tuple[stats.ArmSummary, ...]:
-        """Summary of the finished runs of each arm, condition by condition."""
-        return self.now().summaries
+    def verdict(self) -> Verdict:
+        """Verdict: whether dropout helps, hurts or makes no difference that matters, with its evidence."""
+        return self.snapshot.verdict
 
     def summary(self) -> pd.DataFrame:
         """One row per arm and condition: test accuracy, three training accuracies, the gaps between them."""
-        return report.summary_table(self.summaries())
+        return report.summary_table(self.snapshot.summaries)
 
-    def conclusion(self) -> list[str]:
-        """Conclusion of the study in a few sentences: what it shows and what it does not show."""
-        return list(self.verdict().sentences)
+    def history_frame(self) -> pd.DataFrame:
+        """All histories as one tidy table: arm, hidden, train_size, seed, epoch, then the metrics."""
+        return self.snapshot.history.copy()
 
-    def verdict(self) -> Verdict:
-        """Whether dropout helps, hurts or makes no difference that matters, with all that stands behind it.
+    def test_scores(self) -> pd.DataFrame:
+        """Test scores of every finished run, measured once.
 
-        What matters is the study's own `margin`, in percentage points.
+        Columns: arm, rate, hidden, train_size, seed, test_loss, test_accuracy, brier.
         """
-        return self.now().verdict
+        return self.snapshot.finals.reindex(columns=["arm", "rate", *CONDITION, "seed", *MEASURED])
 
     def mcnemar(self) -> pd.DataFrame:
-        """McNemar's test of every arm's run against the baseline's of its seed, on the same test examples.
+        """McNemar's test of every arm's run against the baseline's run of the same seed and condition.
 
-        It speaks of two trained networks and of new examples; what other seeds do, the verdict tells.
+        It compares two trained networks on new examples. The verdict compares arms over seeds.
 
         Returns:
             arm, hidden, train_size, seed, both_right, arm_only, baseline_only, both_wrong (examples), p_value.
         """
-        return self.now().mcnemar()
+        return self.snapshot.mcnemar()
 
-    def outcomes(self) -> pd.DataFrame:
-        """Outcome of every run of the plan: arm, hidden, train_size, seed, status."""
-        return self.now().outcomes
+    def failures(self) -> list[str]:
+        """Runs that failed or diverged, with the cause; those on fresh seeds too."""
+        return self.snapshot.all_failures
+
+    # Single runs
+
+    def history(
+        self,
+        arm: str | None = None,
+        seed: int | None = None,
+        *,
+        hidden: Network | None = None,
+        train_size: int | None = None,
+    ) -> History:
+        """History of a run as Keras users know it.
+
+        Raises:
+            InvalidArgument: the study has no such arm, network, size or seed.
+        """
+        run = self._run(arm, seed, hidden, train_size)
+        condition = (run.condition.layers, run.condition.train_size)
+        rows = self.snapshot.of_condition(self.snapshot.history, condition)
+        return History(run, rows[(rows["arm"] == run.arm.name) & (rows["seed"] == run.seed)])
+
+    def weights(
+        self,
+        arm: str | None = None,
+        seed: int | None = None,
+        *,
+        hidden: Network | None = None,
+        train_size: int | None = None,
+    ) -> Weights:
+        """Trained weights of a run.
+
+        Raises:
+            StoreError: the run has no weights, or their file is gone.
+            DamagedFile: the file is not as written.
+        """
+        return self._weights(self._run(arm, seed, hidden, train_size))
+
+    def model(
+        self,
+        arm: str | None = None,
+        seed: int | None = None,
+        *,
+        hidden: Network | None = None,
+        train_size: int | None = None,
+    ) -> keras.Model:
+        """A trained network as a compiled keras.Model. Its input is (n, features), divided by the data's scale."""
+        from dropstudy.models.keras import to_keras  # noqa: PLC0415 - slow to import and seldom needed
+
+        run = self._run(arm, seed, hidden, train_size)
+        return to_keras(
+            self._weights(run), arm=run.arm, activation=run.activation, name=self.snapshot.spec.name
+        )
+
+    def predict(
+        self,
+        source: str | Path,
+        *,
+        arm: str | None = None,
+        seed: int | None = None,
+        hidden: Network | None = None,
+        train_size: int | None = None,
+        scale: float | None = None,
+        invert: bool = False,
+        notify: Callable[[str], None] = _warn,
+    ) -> pd.DataFrame:
+        """Classify the examples of a file: name, label, then the probability of each class.
+
+        Values are compared with the range of the training data, and converted to it where their units are clear.
+
+        Args:
+            source: a PNG, a folder of PNGs, .npy, .npz or IDX.
+            arm: of the run to use.
+            seed: of the run to use.
+            hidden: of the run to use.
+            train_size: of the run to use.
+            scale: the file's values are divided by this; found from the values by default.
+            invert: invert light and dark, for black on white where the training data are white on black.
+            notify: called with each conversion and each doubt about the examples; warns by default.
+
+        Raises:
+            DataError: the file cannot be used, or its examples have another shape or range than the training data.
+        """
+        from dropstudy.data.examples import read_examples  # noqa: PLC0415 - as above
+        from dropstudy.models.predict import predict  # noqa: PLC0415 - as above
+
+        metadata = self.snapshot.metadata
+        run = self._run(arm, seed, hidden, train_size)
+        profile = DataProfile(**metadata["profile"] | {"shape": tuple(metadata["profile"]["shape"])})
+        examples = read_examples(Path(source), profile, scale=scale, invert=invert)
+        for note in examples.notes:
+            notify(note)
+        weights = self._weights(run)
+        probabilities = predict(weights, examples.x, activation=run.activation, scale=metadata["scale"])
+        labels = [metadata["classes"][number] for number in probabilities.argmax(axis=1)]
+        columns = {f"p({name})": probabilities[:, number] for number, name in enumerate(metadata["classes"])}
+        return pd.DataFrame({"example": examples.names, "label": labels, **columns})
+
+    def export(
+        self,
+        *,
+        arm: str | None = None,
+        seed: int | None = None,
+        hidden: Network | None = None,
+        train_size: int | None = None,
+        file_format: str = "keras",
+        out: str | Path | None = None,
+    ) -> Path:
+        """Write a trained network to a file.
+
+        Args:
+            arm: of the run to export.
+            seed: of the run to export.
+            hidden: of the run to export.
+            train_size: of the run to export.
+            file_format: `keras`, which `keras.models.load_model` opens, or `safetensors`.
+            out: the file; `<study>/<arm>-seed<seed>.<format>` by default, with the condition before the seed where
+                the study has several.
+        """
+        from dropstudy.models.keras import export  # noqa: PLC0415 - as above
+
+        snapshot = self.snapshot
+        run = self._run(arm, seed, hidden, train_size)
+        # Two arms' names can have the same letters and digits: their stems are made together to differ.
+        stem = report.file_stems([arm.name for arm in snapshot.arms])[snapshot.arms.index(run.arm)]
+        if len(snapshot.conditions) > 1:
+            stem += f"-{run.condition.layers}-of-{run.condition.train_size}"
+        path = snapshot.folder / f"{stem}-seed{run.seed}.{file_format}" if out is None else Path(out)
+        refuse_overwriting(path, inputs=(snapshot.metadata["data_source"],))
+        export(
+            self._weights(run),
+            path=path,
+            file_format=file_format,
+            arm=run.arm,
+            activation=run.activation,
+            name=snapshot.spec.name,
+            metadata={"arm": run.arm.name, "seed": str(run.seed), "key": run.key},
+        )
+        return path
+
+    # Charts and report
 
     @property
-    def charts(self) -> Plots:
-        """The report's charts one by one, for a notebook: `study.charts.rate_curve()` shows itself there."""
+    def plot(self) -> Plots:
+        """Charts of the report for a notebook: `results.plot.rate_curve()` shows itself."""
         from dropstudy.report.plots import Plots  # noqa: PLC0415 - what draws is slow to import
 
-        return Plots(self.now())
+        return Plots(self.snapshot)
 
-    def report(self, *, data_dir: str | Path | None = None, mc: int = 0, figures: bool = False) -> list[Path]:
+    def report(self, *, figures: bool = False) -> list[Path]:
         """Write the page (HTML), figures (PNG, SVG, PDF), tables (CSV) and the conclusion into the study's folder.
 
         Args:
-            data_dir: folder to look for the data in, before `$DROPSTUDY_DATA`; the page shows test examples.
-            mc: networks to sample by Monte-Carlo dropout, 0 for none.
             figures: write every figure of the page; otherwise the accuracy curves and the notebook's figures.
 
         Returns:
             The files written, the page first.
         """
-        return self.write(self.now(data_dir=data_dir, mc=mc), figures=figures)
-
-    def write(self, snapshot: Snapshot, *, figures: bool = False) -> list[Path]:
-        """Write the report of a study as it stood at one moment; see `report`."""
         from dropstudy.report.write import write_report  # noqa: PLC0415 - what draws is slow to import
 
-        StudyPaths(self.folder).refuse_links()
+        StudyPaths(self.snapshot.folder).refuse_links()
         with usable_streams():
-            return write_report(snapshot, self.folder, figures=figures)
+            return write_report(self.snapshot, self.snapshot.folder, figures=figures)
 
-    def progress(self) -> list[RunProgress]:
-        """Progress of every run, in the order of the plan, also while another process trains them."""
-        with Store(self.folder) as store:
-            return store.progress()
+    # Inside
 
-    def sizes(self) -> dict[str, int]:
-        """Bytes on disk: `database`, `weights`, `predictions`, `checkpoints`, `tracebacks`."""
-        with Store(self.folder) as store:
-            return store.sizes()
+    def _run(self, arm: str | None, seed: int | None, hidden: Network | None, train_size: int | None) -> Run:
+        """The first run that has these values; None stands for any."""
+        if hidden is not None:
+            hidden = hidden.replace(",", "-") if isinstance(hidden, str) else "-".join(map(str, hidden))
+        wanted = {
+            "arm": self.snapshot.arms[0].name if arm is None else arm,
+            "hidden": hidden,
+            "train_size": train_size,
+            "seed": seed,
+        }
+        runs = list(self.snapshot.runs)
+        for field, value in wanted.items():
+            present = list(dict.fromkeys(_coordinates(run)[field] for run in runs))
+            chosen = present[0] if value is None else value
+            if chosen not in present:
+                shown = repr if field == "arm" else str
+                raise InvalidArgument(
+                    field, expected=f"one of {', '.join(map(shown, present))}", received=shown(chosen)
+                )
+            runs = [run for run in runs if _coordinates(run)[field] == chosen]
+        return runs[0]
+
+    def _weights(self, run: Run) -> Weights:
+        tensors = self.snapshot.files.read("weights", run.key)
+        return trainer_of(run.condition).layers(run.condition, tensors)
+
+
+def _coordinates(run: Run) -> dict[str, str | int]:
+    return {
+        "arm": run.arm.name,
+        "hidden": run.condition.layers,
+        "train_size": run.condition.train_size,
+        "seed": run.seed,
+    }

@@ -16,27 +16,35 @@ from dropstudy.runtime.progress.display import with_display
 from dropstudy.runtime.removal import take_out
 from dropstudy.runtime.run import train_missing
 from dropstudy.spec import merge
-from dropstudy.spec.study_file import STUDY_FILE, read_spec
+from dropstudy.spec.study_file import STUDY_FILE, is_study, read_spec
 from dropstudy.store import directory
 from dropstudy.store.directory import is_there
 from dropstudy.store.locking import lock
 from dropstudy.store.paths import refuse_too_long
 from dropstudy.store.store import Store
-from dropstudy.study.results import Results
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from concurrent.futures import Executor
 
+    import keras
+    import pandas as pd
+
     from dropstudy.analysis.verdict import Verdict
+    from dropstudy.report.plots import Plots
     from dropstudy.runtime.dry_run import DryRun
     from dropstudy.runtime.events import Callback
+    from dropstudy.store.history import History
+    from dropstudy.study.results import Results
 
 STUDIES = Path("studies")
 
 
-class Study(Results):
-    """A directory that holds a specification, its runs, and what they did.
+class Study:
+    """A folder that holds a specification, its runs and their results.
+
+    `results()` reads it. `verdict`, `summary`, `history`, `model`, `plot` and `report` are short for methods of its
+    `Results`; each reads the folder anew.
 
     Args:
         spec: name of a preset, path of a study file, or the folder of a study that exists.
@@ -78,8 +86,12 @@ class Study(Results):
         self.kept = merge.additions(asked, self.spec)
 
     @classmethod
-    def open(cls, folder: str | Path) -> Study:
+    def open(cls, folder: str | Path, *, data_dir: str | Path | None = None) -> Study:
         """A study that exists, to read it.
+
+        Args:
+            folder: of the study.
+            data_dir: as for `Study`.
 
         Raises:
             StoreError: there is none in that folder.
@@ -92,7 +104,7 @@ class Study(Results):
                 next_step=f"To make one there: dropstudy run --out {shlex.quote(str(folder))}",
             )
         # By its file: a folder may bear the name of a preset.
-        return cls(Path(folder) / STUDY_FILE, out=folder)
+        return cls(Path(folder) / STUDY_FILE, out=folder, data_dir=data_dir)
 
     def __repr__(self) -> str:
         arms = ", ".join(repr(arm.name) for arm in self.spec.arms)
@@ -100,11 +112,29 @@ class Study(Results):
 
     def _repr_html_(self) -> str:
         """HTML for a notebook: the study, and its verdict as far as it has results."""
+        about = f"<p>{escape(repr(self))}</p>"
+        if directory.recorded(self.folder) is None:
+            return about
         from dropstudy.analysis.verdict.notebook import html  # noqa: PLC0415 - pandas is slow to import
 
-        about = f"<p>{escape(repr(self))}</p>"
-        done = directory.begun(self.folder) and any(s.status == "done" for s in self.progress())
-        return f"{about}\n{html(self.verdict())}" if done else about
+        snapshot = self.results().snapshot
+        return about if snapshot.finals.empty else f"{about}\n{html(snapshot.verdict)}"
+
+    # Training
+
+    @property
+    def finished(self) -> bool:
+        """True where every run asked for is done or has diverged, and the results of those done exist."""
+        recorded = directory.recorded(self.folder)
+        if recorded is None or not is_study(self.folder):  # a study file that was lost is written again
+            return False
+        asked = replace(self.spec, margin=recorded.margin)  # which no run depends on
+        if replace(recorded, name=self.spec.name) != asked:  # more is asked for
+            return False
+        with Store(self.folder) as store:
+            statuses = store.status().values()
+            ended = bool(statuses) and all(status in {"done", "diverged"} for status in statuses)
+            return ended and not store.lost()
 
     def dry_run(
         self, *, workers: int | None = None, device: str = "auto", executor: Executor | None = None
@@ -153,7 +183,7 @@ class Study(Results):
             DropstudyError: before any training, for whatever cannot be used.
             StoreError: the disk is full or the folder is gone; what was kept before is intact.
             StudyLocked: another process runs this study.
-            RunsFailed: every run failed; with some, they are told of and `failures()` has them.
+            RunsFailed: every run failed; with some, they are named and `results().failures()` has them.
         """
         workers = _checked(workers)
         callback = with_display(callbacks, verbose=verbose)
@@ -206,8 +236,8 @@ class Study(Results):
         """
         from dropstudy.analysis import confirm as confirming  # noqa: PLC0415 - scipy is slow to import
 
-        now = self.now()
-        for where in confirming.prepare(self.folder, now.spec, now.verdict):
+        snapshot = self.results().snapshot
+        for where in confirming.prepare(self.folder, snapshot.spec, snapshot.verdict):
             fresh = Study(where / STUDY_FILE, out=where, data_dir=self._data_dir)
             fresh.run(**how)
         return self.verdict()
@@ -235,6 +265,47 @@ class Study(Results):
         going = take_out(self.folder, seeds=seeds, train_sizes=train_sizes, arms=arms, hidden=hidden)
         self.spec, self.kept = going.spec, []
         return self
+
+    # Reading
+
+    def results(self, *, mc: int = 0) -> Results:
+        """Results of the study at this moment, read from its folder once.
+
+        Args:
+            mc: networks to sample by Monte-Carlo dropout for the report, 0 for none.
+
+        Raises:
+            StoreError: nothing was recorded yet, or the database cannot be used.
+        """
+        from dropstudy.report.snapshot import read_snapshot  # noqa: PLC0415 - pandas and scipy are slow to import
+        from dropstudy.study.results import Results  # noqa: PLC0415 - as above
+
+        return Results(read_snapshot(self.folder, data_dir=self._data_dir, mc=mc))
+
+    def verdict(self) -> Verdict:
+        """`Results.verdict` of this moment."""
+        return self.results().verdict()
+
+    def summary(self) -> pd.DataFrame:
+        """`Results.summary` of this moment."""
+        return self.results().summary()
+
+    def history(self, arm: str | None = None, seed: int | None = None, **condition: Any) -> History:
+        """`Results.history` of this moment."""
+        return self.results().history(arm, seed, **condition)
+
+    def model(self, arm: str | None = None, seed: int | None = None, **condition: Any) -> keras.Model:
+        """`Results.model` of this moment."""
+        return self.results().model(arm, seed, **condition)
+
+    @property
+    def plot(self) -> Plots:
+        """`Results.plot` of this moment."""
+        return self.results().plot
+
+    def report(self, *, mc: int = 0, figures: bool = False) -> list[Path]:
+        """`Results.report` of this moment; `mc` as for `results`."""
+        return self.results(mc=mc).report(figures=figures)
 
 
 def _checked(workers: int | None) -> int | None:

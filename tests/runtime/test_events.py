@@ -64,7 +64,7 @@ def test_an_error_in_a_callback_stops_the_study_with_what_it_was_called_with_sto
     with pytest.raises(RuntimeError, match="enough"):
         run(make(), stopped)
     assert stopped.calls[-1] == ("end",)
-    stored = {(each.run.key, each.epochs_done) for each in make().progress()}
+    stored = {(each.run.key, each.epochs_done) for each in make().results().snapshot.progress}
     for key, epoch in stopped.calls[1:-1]:
         assert any(key == other and epoch <= done for other, done in stored)
     assert run(make(), Recorder()).finished

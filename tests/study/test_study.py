@@ -53,12 +53,12 @@ class NoWorker(Executor):
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
+def trained(tmp_path_factory, cache_folder):
     """A study trained by real workers, and what it printed where sys.stdout was replaced, as in Jupyter."""
     screen = io.StringIO()
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(screen):
-        patch.setenv("DROPSTUDY_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
-        finished = Study("notebook", out=tmp_path_factory.mktemp("real") / "first", **SETTINGS).run()
+        patch.setenv("DROPSTUDY_CACHE", str(cache_folder))
+        finished = Study("notebook", out=tmp_path_factory.mktemp("real") / "first", **SETTINGS).run(workers=1)
     return finished, screen.getvalue()
 
 

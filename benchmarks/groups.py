@@ -60,7 +60,7 @@ def measure(lanes: int, precision: str, repeats: int, steps: int) -> Taken:
     dataset = mnist()
     runs = plan_runs(spec, dataset, precision)  # type: ignore[arg-type]
     static, traced = static_config(runs), stacked([traced_config(run) for run in runs])
-    data, _ = train_examples(store_arrays(dataset), narrow=False)
+    data, _ = train_examples(store_arrays(dataset), skip_zero_inputs=False)
     rows = np.arange(len(dataset.y_train), dtype=np.int32)
     index = jnp.asarray(np.stack([rows] * lanes))
     widths = runs[0].condition.widths

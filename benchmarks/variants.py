@@ -78,7 +78,7 @@ def measure(name: str, precision: str, epochs: int, examples: int) -> Taken:
     segment = Segment(
         run, store_arrays(dataset), rows, None, None, done=0, steps=(epochs + 1) * run.condition.steps
     )
-    history = train.train_segment(segment).history
+    history = train.train_group((segment,))[0].history
     return Taken([row.seconds for row in history[1:]], history[-1].loss, history[-1].val_accuracy)
 
 
@@ -92,35 +92,39 @@ def xla_alone() -> None:
 
 
 def masks_by_jax_random() -> None:
-    """Other draws: masks from jax.random, which makes an array of them first."""
+    """Other draws: random numbers of masks from jax.random, which stores them in an array first."""
+    draw = rng.uniform
 
-    def uniform_transposed(key: rng.Key, shape: tuple[int, ...]) -> Array:
-        return jax.random.uniform(jax.random.wrap_key_data(jnp.stack([*key]), impl="threefry2x32"), shape).T
+    def uniform(key: rng.Key, shape: tuple[int, ...], *, transposed: bool = False) -> Array:
+        if not transposed:  # not a mask
+            return draw(key, shape)
+        of_jax = jax.random.wrap_key_data(jnp.stack([*key]), impl="threefry2x32")
+        return jax.random.uniform(of_jax, shape[::-1]).T
 
-    rng.uniform_transposed = uniform_transposed
+    rng.uniform = uniform
 
 
 def no_masks() -> None:
     """Other draws, wrong numbers: no masks at all. Not a variant, but what masks cost in all."""
 
-    def hidden(z: Array, *_: Any, **__: Any) -> tuple[Array, None]:
+    def hidden_layer(z: Array, *_: Any, **__: Any) -> tuple[Array, None]:
         return jnp.maximum(z, 0), None
 
-    network.hidden = hidden
+    network.hidden_layer = hidden_layer
 
 
 def mask_of_its_own() -> None:
     """The way back multiplies by mask and gate in place of asking h > 0."""
 
-    def hidden(
+    def hidden_layer(
         z_OxB: Array, layer: int, rate: Array, *, traced: TracedConfig, step: Array, **_: Any
     ) -> tuple[Array, Array]:
         key = rng.derive(traced.seed, rng.Purpose.MASK, step, layer)
-        u_OxB = rng.uniform_transposed(key, z_OxB.shape[::-1])
-        factor = jnp.where(u_OxB >= rate, dropout.gain(rate), 0)
+        u_OxB = rng.uniform(key, z_OxB.shape, transposed=True)
+        factor = jnp.where(u_OxB >= rate, dropout.keep_scale(rate), 0)
         return jnp.maximum(z_OxB, 0) * factor, jnp.where(z_OxB > 0, factor, 0)
 
-    network.hidden = hidden
+    network.hidden_layer = hidden_layer
 
 
 def automatic_gradients() -> None:
@@ -146,7 +150,7 @@ def automatic_gradients() -> None:
                 z = network.matmul(dense.kernel_OxI, h, axes, static.compute) + dense.bias_O[:, None]
                 h = z
                 if layer < len(params) - 1:
-                    h, _ = network.hidden(z, layer, rate, traced=traced, static=static, step=step)
+                    h, _ = network.hidden_layer(z, layer, rate, traced=traced, static=static, step=step)
             batch = network.score(h, y_B, weight_B)
             return batch.loss / weight_B.sum(), batch
 
@@ -207,7 +211,7 @@ def keras_layout() -> None:
             key = rng.derive(traced.seed, rng.Purpose.MASK, step, layer)
             if layer < len(params) - 1:
                 keep = (rng.uniform(key, z.shape) >= rate) & (z > 0)
-                layers.append(jnp.where(keep, z * dropout.gain(rate), 0).astype(static.compute))
+                layers.append(jnp.where(keep, z * dropout.keep_scale(rate), 0).astype(static.compute))
         one_hot_BxC = jax.nn.one_hot(y_B, z.shape[1], dtype=jnp.float32)
         delta = (jax.nn.softmax(z) - one_hot_BxC) * (weight_B / weight_B.sum())[:, None]
         gradients = []
@@ -215,7 +219,7 @@ def keras_layout() -> None:
             gradients.append(network.Dense(product(h_BxI, delta, (0, 0), static), delta.sum(axis=0)))
             if h_BxI is not layers[0]:
                 delta = product(delta, dense.kernel_OxI, (1, 1), static)
-                delta = jnp.where(h_BxI > 0, delta * dropout.gain(rate), 0)
+                delta = jnp.where(h_BxI > 0, delta * dropout.keep_scale(rate), 0)
         return network.score(z.T, y_B, weight_B), tuple(reversed(gradients))
 
     every_column()
@@ -237,9 +241,9 @@ def optimizer_in_passes() -> None:
         hyper: Any,
     ) -> tuple[Params, optimizers.Moments]:
         gradients = lax.optimization_barrier(gradients)
-        m = jax.tree.map(lambda m, g: m + (g - m) * hyper.gain_1, moments.m, gradients)
+        m = jax.tree.map(lambda m, g: m + (g - m) * hyper.one_minus_beta_1, moments.m, gradients)
         m = lax.optimization_barrier(m)
-        v = jax.tree.map(lambda v, g: v + (g * g - v) * hyper.gain_2, moments.v, gradients)
+        v = jax.tree.map(lambda v, g: v + (g * g - v) * hyper.one_minus_beta_2, moments.v, gradients)
         v = lax.optimization_barrier(v)
         moved = jax.tree.map(lambda w, m, v: w - m * alpha / (jnp.sqrt(v) + hyper.epsilon), params, m, v)
         return lax.optimization_barrier(moved), optimizers.Moments(m, v)
@@ -264,11 +268,11 @@ def metrics_by_another_pass() -> None:
 def float32_pixels() -> None:
     """All pixels scaled to float32 beforehand: four times the memory, no scaling in the step."""
 
-    def examples(x: NDArray[Any], y: NDArray[np.int64], scale: float) -> Examples:
+    def device_examples(x: NDArray[Any], y: NDArray[np.int64], scale: float) -> Examples:
         scaled = jnp.asarray(x.reshape(len(x), -1), jnp.float32) / scale
         return programs.Examples(scaled, jnp.asarray(y, jnp.int32), np.float32(1))
 
-    inputs.examples = examples
+    inputs.device_examples = device_examples
     network.scaled = lambda x, _scale: x
 
 

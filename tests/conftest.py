@@ -78,7 +78,7 @@ def our_kernels(monkeypatch):
     from dropstudy.engine.native.build import VARIABLE, kernels  # noqa: PLC0415
 
     monkeypatch.setenv(VARIABLE, str(kernels().path))
-    monkeypatch.setattr(ffi, "LEAST_WORK", 0)
+    monkeypatch.setattr(ffi, "MIN_MULTIPLICATIONS", 0)
     ffi.precisions.cache_clear()
     if "float32" not in ffi.precisions():
         pytest.skip(kernels().obstacle or "our kernels gain nothing on this processor")

@@ -27,7 +27,7 @@ can_be_made = pytest.mark.skipif(
 def empty_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("DROPSTUDY_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv(VARIABLE, raising=False)
-    monkeypatch.setattr(room, "_failed", {})
+    monkeypatch.setattr(room, "_failures", {})
     return tmp_path / "cache"
 
 
@@ -84,7 +84,7 @@ def test_a_compiler_that_fails_is_told_of_and_not_asked_again(
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
     for _ in range(2):
         assert kernels().path is None
-        assert "c++ could not make them" in kernels().obstacle
+        assert "c++ could not compile them" in kernels().obstacle
         assert said in kernels().obstacle
     assert len(calls.read_text().splitlines()) == 1
     assert not list(empty_cache.glob("kernels/*.so"))
@@ -95,7 +95,7 @@ def test_a_machine_without_a_compiler_does_without(monkeypatch):
     monkeypatch.setattr("shutil.which", lambda _: None)
     monkeypatch.setattr("platform.system", lambda: "Linux")
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
-    assert kernels() == (None, "no C++ compiler (c++, g++ or clang++) to make them with")
+    assert kernels() == (None, "no C++ compiler (c++, g++ or clang++) to compile them")
     with LocalWorkers(1) as worker_pool:
         assert worker_pool.probe().result(timeout=60).kernel_precisions == ()
 
@@ -147,7 +147,7 @@ def test_a_damaged_library_is_made_again(damage):
 def test_a_damaged_library_that_cannot_be_made_again_is_done_without(monkeypatch):
     kernels().path.write_bytes(b"")
     monkeypatch.setattr("shutil.which", lambda _: None)
-    assert kernels() == (None, "no C++ compiler (c++, g++ or clang++) to make them with")
+    assert kernels() == (None, "no C++ compiler (c++, g++ or clang++) to compile them")
 
 
 @pytest.mark.usefixtures("empty_cache", "stand_in_compiler")

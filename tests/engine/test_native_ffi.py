@@ -7,13 +7,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dropstudy.core.types import Arm, Condition, Optimizer, Run, Segment
-from dropstudy.data.arrays import store_arrays
+from dropstudy.core.types import Arm, Optimizer
 from dropstudy.data.load import load_dataset
 from dropstudy.engine.mlp import network
 from dropstudy.engine.mlp.config import Products, static_config
-from dropstudy.engine.mlp.train import train_group, train_segment
+from dropstudy.engine.mlp.train import train_group
 from dropstudy.engine.native import ffi
+from small_runs import run_on, segment_of, train_segment
 
 pytestmark = pytest.mark.usefixtures("our_kernels")
 
@@ -84,7 +84,7 @@ def test_an_update_is_adam_on_the_product(*, units, inputs, examples, kind, axis
     delta, x = matrix(rng, units, examples, kind), sparse(rng, examples, inputs, kind)
     w, m = (matrix(rng, units, inputs, "float32") for _ in range(2))
     v = jnp.square(matrix(rng, units, inputs, "float32"))
-    alpha, gain_1, gain_2, epsilon, penalty = numbers = (1e-2, 0.1, 1e-3, 1e-7, 0.05)
+    alpha, one_minus_beta_1, one_minus_beta_2, epsilon, penalty = numbers = (1e-2, 0.1, 1e-3, 1e-7, 0.05)
     forward = jnp.zeros_like(w, dtype=kind) if kind == "bfloat16" else None
     backward = jnp.zeros((inputs, units), kind) if turned else None
     before = ffi.Layer(w, m, v, forward, backward)
@@ -92,8 +92,8 @@ def test_an_update_is_adam_on_the_product(*, units, inputs, examples, kind, axis
         delta, x.T if axis else x, axis, before=before, numbers=jnp.asarray(numbers, jnp.float32)
     )
     gradient = exact(delta) @ exact(x) + penalty * exact(w)
-    m_new = exact(m) + (gradient - exact(m)) * gain_1
-    v_new = exact(v) + (gradient**2 - exact(v)) * gain_2
+    m_new = exact(m) + (gradient - exact(m)) * one_minus_beta_1
+    v_new = exact(v) + (gradient**2 - exact(v)) * one_minus_beta_2
     w_new = exact(w) - alpha * m_new / (np.sqrt(v_new) + epsilon)
     size = np.abs(exact(delta)) @ np.abs(exact(x)) + np.abs(exact(w)) + np.abs(exact(m)) + 1
     slack = (examples + 8) * EPSILON * size
@@ -117,7 +117,7 @@ def test_gathered_pixels_are_divided_as_numpy_divides(features, kind):
     rng = np.random.default_rng(0)
     pixels, rows = rng.integers(0, 256, (300, features), np.uint8), rng.integers(0, 300, 77, np.int32)
     products = Products(kind, native=True)
-    taken = network.examples(jnp.asarray(pixels), jnp.asarray(rows), np.float32(255), products)
+    taken = network.load_rows(jnp.asarray(pixels), jnp.asarray(rows), np.float32(255), products)
     assert taken.dtype == kind
     assert np.array_equal(taken, jnp.asarray(pixels[rows].astype(np.float32) / np.float32(255), kind))
 
@@ -127,18 +127,8 @@ def digits():
     return load_dataset("digits")
 
 
-def digits_run(
-    digits, *, hidden=(32, 17), precision="float32", optimizer=None, batch_size=50, epochs=3, **arm
-):
-    shape = Condition(digits.features, hidden, len(digits.classes), len(digits.y_train), batch_size)
-    optimizer = optimizer or Optimizer()
-    return Run("key", Arm("arm", **arm), shape, 0, "relu", optimizer, epochs, "test", precision)
-
-
-def segment_of(run, digits, *, state=None, done=0, steps=None):
-    index = np.arange(run.condition.train_size, dtype=np.int32)
-    steps = run.epochs * run.condition.steps - done if steps is None else steps
-    return Segment(run, store_arrays(digits), index, None, state, done, steps)
+def digits_run(digits, arm=None, *, hidden=(32, 17), batch_size=50, **changes):
+    return run_on(digits, arm=arm, hidden=hidden, batch_size=batch_size, **changes)
 
 
 def with_xla(run, digits, monkeypatch):
@@ -147,16 +137,16 @@ def with_xla(run, digits, monkeypatch):
         return train_segment(segment_of(run, digits))
 
 
-ARMS = [
-    {"rate": 0.5, "l2": 1e-3, "hidden": (33, 1, 8), "batch_size": 33},
-    {"rate": 0.3, "input_rate": 0.2, "noise": "gaussian", "max_norm": 2.0},
-    {"rate": 0.5, "optimizer": Optimizer("sgd", learning_rate=0.1, momentum=0.9)},
+VARIANTS = [
+    (Arm("penalty", 0.5, l2=1e-3), {"hidden": (33, 1, 8), "batch_size": 33}),
+    (Arm("limit", 0.3, input_rate=0.2, noise="gaussian", max_norm=2.0), {}),
+    (Arm("dropout", 0.5), {"optimizer": Optimizer("sgd", learning_rate=0.1, momentum=0.9)}),
 ]
 
 
-@pytest.mark.parametrize("arm", ARMS, ids=str)
-def test_a_run_is_that_of_xlas_kernels(arm, digits, monkeypatch):
-    run = digits_run(digits, epochs=1, **arm)
+@pytest.mark.parametrize(("arm", "changes"), VARIANTS, ids=["penalty", "limit", "sgd"])
+def test_a_run_is_that_of_xlas_kernels(arm, changes, digits, monkeypatch):
+    run = digits_run(digits, arm, epochs=1, **changes)
     assert static_config([run]).native
     ours, theirs = train_segment(segment_of(run, digits)), with_xla(run, digits, monkeypatch)
     assert ours.history[0].loss == pytest.approx(theirs.history[0].loss, rel=1e-4)
@@ -184,7 +174,7 @@ def test_a_run_cut_anywhere_is_the_same_to_the_bit(precision, digits, monkeypatc
 
 @pytest.mark.parametrize(("hidden", "ours"), [((512, 512), True), ((64, 64), False)])
 def test_tiny_products_are_left_to_xla(digits, monkeypatch, hidden, ours):
-    monkeypatch.setattr(ffi, "LEAST_WORK", 2_000_000)
+    monkeypatch.setattr(ffi, "MIN_MULTIPLICATIONS", 2_000_000)
     assert static_config([digits_run(digits, hidden=hidden, batch_size=128)]).native == ours
 
 

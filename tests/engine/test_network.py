@@ -51,7 +51,7 @@ def hidden(z, *, step=0, layer=0, **arm):
     """The output of a hidden layer for a batch of `z`, (units, batch)."""
     made = program(**arm)
     rate = dropout.rates_at(step, made["traced"].noise, made["static"]).hidden
-    return network.hidden(z, layer, rate, **made, step=step)[0]
+    return network.hidden_layer(z, layer, rate, **made, step=step)[0]
 
 
 @pytest.mark.parametrize("rate", RATES)

@@ -104,4 +104,4 @@ def test_permutations_are_uniform():
 
 def test_transposed_draws_are_the_draws_transposed():
     key = key_of(2, Purpose.MASK)
-    assert np.array_equal(rng.uniform_transposed(key, (7, 5)), rng.uniform(key, (7, 5)).T)
+    assert np.array_equal(rng.uniform(key, (7, 5), transposed=True), rng.uniform(key, (5, 7)).T)

@@ -16,25 +16,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, log_loss
 
-from dropstudy.core.types import Arm, Condition, Optimizer, Run, Segment
+from dropstudy.core.types import Arm, Condition, Optimizer, Run
 from dropstudy.data.arrays import arrays_folder, store_arrays
 from dropstudy.data.load import load_dataset
 from dropstudy.engine.mlp import programs, rng
 from dropstudy.engine.mlp.config import Products, stacked, static_config, traced_config
 from dropstudy.engine.mlp.inputs import train_examples
 from dropstudy.engine.mlp.rng import Purpose
-from dropstudy.engine.mlp.train import train_group, train_segment
-
-
-def run_on(
-    dataset, *, hidden=(32, 16), seed=0, epochs=3, batch_size=100, rows=None, rate=0.0, arm=None, **changes
-):
-    shape = Condition(
-        dataset.features, hidden, len(dataset.classes), rows or len(dataset.y_train), batch_size
-    )
-    arm = arm or Arm("arm", rate)
-    run = Run("key", arm, shape, seed, "relu", Optimizer(), epochs, "test", "float32")
-    return replace(run, **changes)
+from dropstudy.engine.mlp.train import train_group
+from small_runs import run_on, segment_of, train_segment, trained
 
 
 def start(run):
@@ -42,18 +32,6 @@ def start(run):
     return programs.start(
         jnp.array([run.seed], jnp.uint32), widths=run.condition.widths, optimizer=run.optimizer.name
     )
-
-
-def trained(result):
-    """The weights that a segment left, in the order of Keras."""
-    return [value for name, value in result.state.items() if name.startswith("weights/")]
-
-
-def segment_of(run, dataset, *, state=None, first_epoch=0, epochs=None, validation=None):
-    index = np.arange(run.condition.train_size, dtype=np.int32)
-    epochs = run.epochs - first_epoch if epochs is None else epochs
-    steps = run.condition.steps
-    return Segment(run, store_arrays(dataset), index, validation, state, first_epoch * steps, epochs * steps)
 
 
 @pytest.fixture(scope="module")
@@ -161,9 +139,9 @@ def test_a_whole_epoch_of_the_notebooks_network_with_tanh_equals_that_of_keras(m
 def test_a_run_in_segments_is_the_run_in_one_to_the_bit(digits):
     run = run_on(digits, rate=0.5, epochs=4)
     whole = train_segment(segment_of(run, digits))
-    first = train_segment(segment_of(run, digits, epochs=1))
-    second = train_segment(segment_of(run, digits, state=first.state, first_epoch=1, epochs=2))
-    third = train_segment(segment_of(run, digits, state=second.state, first_epoch=3))
+    first = train_segment(segment_of(run, digits, steps=run.condition.steps))
+    second = train_segment(segment_of(run, digits, state=first.state, done=first.done, steps=2 * first.done))
+    third = train_segment(segment_of(run, digits, state=second.state, done=second.done))
     assert whole.history == first.history + second.history + third.history
     for name, array in whole.state.items():
         assert np.array_equal(array, third.state[name]), name
@@ -182,7 +160,7 @@ def test_a_run_may_be_cut_at_any_step_and_is_the_same_to_the_bit(cuts, best):
     whole = train_segment(segment_of(run, digits, validation=held))
     state, history, result = None, (), None
     for done, until in itertools.pairwise(sorted({0, *(cut for cut in cuts if cut < 42), 42})):
-        piece = replace(segment_of(run, digits, validation=held), state=state, done=done, steps=until - done)
+        piece = segment_of(run, digits, validation=held, state=state, done=done, steps=until - done)
         result = train_segment(piece)
         assert result.done == until
         assert (result.final is None) == (until < 42)
@@ -197,10 +175,10 @@ def test_a_run_may_be_cut_at_any_step_and_is_the_same_to_the_bit(cuts, best):
 
 def test_an_epochs_time_is_that_of_all_its_segments(digits):
     run = run_on(digits, epochs=1)
-    first = train_segment(replace(segment_of(run, digits), steps=7))
+    first = train_segment(segment_of(run, digits, steps=7))
     assert first.history == ()
     state = {**first.state, "running/seconds": np.asarray(1000.0)}
-    second = train_segment(replace(segment_of(run, digits), state=state, done=7, steps=run.steps - 7))
+    second = train_segment(segment_of(run, digits, state=state, done=7))
     assert 1000 < second.history[0].seconds < 1100
 
 
@@ -220,7 +198,7 @@ def test_how_many_steps_are_taken_at_once_is_no_part_of_the_program(digits):
     train_segment(segment_of(run, digits))
     compiled = programs.train_steps._cache_size()
     for steps in (1, 5, 14):
-        train_segment(replace(segment_of(run, digits), steps=steps))
+        train_segment(segment_of(run, digits, steps=steps))
     assert programs.train_steps._cache_size() == compiled
 
 
@@ -354,17 +332,8 @@ def test_without_noise_the_noisy_metrics_are_the_clean_ones(digits):
 
 
 def test_noise_off_and_on_share_what_comes_before_the_noise():
-    run = Run(
-        "key",
-        Arm("arm", 0.5),
-        Condition(784, (8,), 10, 256, 64),
-        0,
-        "relu",
-        Optimizer(),
-        1,
-        "test",
-        "float32",
-    )
+    condition = Condition(784, (8,), 10, 256, 64)
+    run = Run("key", Arm("arm", 0.5), condition, 0, "relu", Optimizer(), 1, "test", "float32")
     data = programs.Examples(jnp.zeros((256, 784), jnp.uint8), jnp.zeros(256, jnp.int32), np.float32(255))
     static, rows = static_config([run]), jnp.arange(256)[None]
     given = start(run).params, data, rows
@@ -402,7 +371,7 @@ def test_noisy_metrics_have_the_noise_of_the_last_step(digits, schedule, on):
 
 def test_pixels_are_trained_from_the_mapped_file_itself(digits):
     reference = store_arrays(digits)
-    data, used = train_examples(reference, narrow=True)
+    data, used = train_examples(reference, skip_zero_inputs=True)
     pixels = data.x
     assert len(used) < 64
     with Path("/proc/self/maps").open() as maps:
@@ -415,9 +384,9 @@ def test_pixels_are_trained_from_the_mapped_file_itself(digits):
 
 def test_a_segment_leaves_its_input_as_it_was(digits):
     run = run_on(digits, epochs=3)
-    first = train_segment(segment_of(run, digits, epochs=1))
+    first = train_segment(segment_of(run, digits, steps=run.condition.steps))
     kept = {name: array.copy() for name, array in first.state.items()}
-    train_segment(segment_of(run, digits, state=first.state, first_epoch=1))
+    train_segment(segment_of(run, digits, state=first.state, done=first.done))
     for name, array in kept.items():
         assert np.array_equal(array, first.state[name])
 
@@ -549,10 +518,10 @@ def test_a_lane_that_diverges_leaves_its_neighbours_alone(digits):
 def test_a_group_goes_on_from_where_it_stood_to_the_bit(digits):
     runs = [run_on(digits, arm=arm, seed=5, epochs=3) for arm in LANES[:3]]
     whole = train_group(tuple(segment_of(run, digits) for run in runs))
-    first = train_group(tuple(segment_of(run, digits, epochs=1) for run in runs))
+    first = train_group(tuple(segment_of(run, digits, steps=run.condition.steps) for run in runs))
     rest = train_group(
         tuple(
-            segment_of(run, digits, state=result.state, first_epoch=1)
+            segment_of(run, digits, state=result.state, done=result.done)
             for run, result in zip(runs, first, strict=True)
         )
     )

@@ -10,11 +10,11 @@ import made_up
 from dropstudy import Study
 from dropstudy.core.tensors import to_bytes
 from dropstudy.core.types import Arm, Condition, Optimizer, Run, SegmentResult
-from dropstudy.engine.mlp.train import train_segment
 from dropstudy.errors import InvalidArgument, RunsFailed
 from dropstudy.runtime import dry_run, local
 from dropstudy.runtime.dry_run import Cost
 from dropstudy.store.paths import StudyPaths
+from small_runs import train_segment
 from standin import AtOnce
 
 SETTINGS = {"data": "digits", "hidden": [8], "epochs": 3, "rates": [0, 0.5], "batch_size": 64}

@@ -1,1 +1,1 @@
-"""Training: the one room that imports the array framework. README.md beside this file says how it is fast."""
+"""Training: trainer.py is its interface; README.md explains how it is fast."""

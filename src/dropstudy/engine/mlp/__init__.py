@@ -1,1 +1,1 @@
-"""The multilayer perceptron: its program, its draws, its optimisers, its state."""
+"""The multilayer perceptron: programs, random numbers, optimisers, state."""

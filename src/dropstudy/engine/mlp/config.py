@@ -1,8 +1,7 @@
-"""Configuration of a run: static parts that are compiled in, and traced numbers that the program is given.
+"""Configuration of a group of runs: static parts select the compiled program, traced numbers are its arguments.
 
-Whatever differs between the runs of a group is traced. What costs time where it is not wanted (noise on the inputs,
-a penalty, a limit on norms) is compiled in only where a run of the group wants it; the others then pass its neutral
-value.
+Whatever differs between the runs of a group is traced. Parts that cost time (noise on the inputs, the L2 penalty, the
+max-norm constraint) are compiled in if one run of the group uses them; the others then pass its neutral value.
 """
 
 from __future__ import annotations
@@ -27,11 +26,11 @@ SCHEDULES = get_args(Schedule)
 
 
 class Products(NamedTuple):
-    """Types and precision of matrix products.
+    """Options of matrix products.
 
     Args:
         compute: type of the operands; sums are float32.
-        native: by kernels of our own.
+        native: use our own kernels.
     """
 
     compute: Literal["float32", "bfloat16"]
@@ -39,19 +38,19 @@ class Products(NamedTuple):
 
 
 class StaticConfig(NamedTuple):
-    """Compiled in: one program for each.
+    """Configuration that is compiled in: one program for each value.
 
     Args:
         compute: type of the matrix products' operands.
         batch_size: examples per step.
         activation: of the hidden layers.
-        optimizer: which one.
-        gaussian: a run has Gaussian noise in place of dropout.
-        input_noise: a run has noise on its inputs.
-        scheduled: a run's rates change while it trains.
-        l2: a run has the penalty.
-        max_norm: a run has the limit.
-        native: products, and Adam, by kernels of our own.
+        optimizer: name of the optimiser.
+        gaussian: some run has Gaussian noise in place of dropout.
+        input_noise: some run has noise on its inputs.
+        scheduled: some run's noise rate changes during training.
+        l2: some run has the L2 penalty.
+        max_norm: some run has the max-norm constraint.
+        native: use our own kernels.
     """
 
     compute: Literal["float32", "bfloat16"]
@@ -67,22 +66,31 @@ class StaticConfig(NamedTuple):
 
     @property
     def products(self) -> Products:
-        """Types and precision of its matrix products."""
+        """Options of its matrix products."""
         return Products(self.compute, self.native)
 
     @property
     def fused(self) -> bool:
-        """True where gradient and Adam are one kernel of our own; a limit on norms looks at all of a unit's weights."""
+        """True if one native kernel computes gradient and Adam; max-norm needs all weights of a unit at once."""
         return self.native and self.optimizer == "adam" and not self.max_norm
 
     @property
     def relu_dropout(self) -> bool:
-        """True where `h > 0` after a layer says all that its way back needs."""
+        """True if the sign of a layer's output is all that its backward pass needs."""
         return self.activation == "relu" and not self.gaussian
 
 
 class NoiseConfig(NamedTuple):
-    """The noise of a run, as float32 and int32 scalars, traced."""
+    """Noise of a run: float32, bool and int32 scalars.
+
+    Args:
+        hidden: rate on hidden units.
+        inputs: rate on inputs.
+        gaussian: true for Gaussian noise, false for dropout.
+        schedule: index in `SCHEDULES`.
+        switch: see `Arm`.
+        steps: training steps of the whole run.
+    """
 
     hidden: ArrayLike
     inputs: ArrayLike
@@ -93,20 +101,20 @@ class NoiseConfig(NamedTuple):
 
 
 class Hyperparameters(NamedTuple):
-    """An optimiser's numbers, as float32 scalars, traced."""
+    """Hyperparameters of an optimiser: float32 scalars, named as in `Optimizer`."""
 
     learning_rate: ArrayLike
     decay: ArrayLike
     beta_1: ArrayLike
     beta_2: ArrayLike
-    gain_1: ArrayLike
-    gain_2: ArrayLike
+    one_minus_beta_1: ArrayLike
+    one_minus_beta_2: ArrayLike
     epsilon: ArrayLike
     momentum: ArrayLike
 
 
 class TracedConfig(NamedTuple):
-    """Traced numbers, which may differ within a group: scalars, or arrays of (lanes,) for a group."""
+    """Arguments of the program: scalars for one run, arrays of (lanes,) for a group."""
 
     seed: ArrayLike
     noise: NoiseConfig
@@ -116,7 +124,11 @@ class TracedConfig(NamedTuple):
 
 
 def static_config(runs: Sequence[Run]) -> StaticConfig:
-    """The program that trains these runs side by side; they share condition, activation, optimiser and precision."""
+    """Configuration of the program that trains these runs side by side.
+
+    Args:
+        runs: of one condition, activation, optimiser and precision.
+    """
     first, arms = runs[0], [run.arm for run in runs]
     return StaticConfig(
         compute=first.precision,
@@ -129,13 +141,19 @@ def static_config(runs: Sequence[Run]) -> StaticConfig:
         l2=any(arm.l2 > 0 for arm in arms),
         max_norm=any(arm.max_norm > 0 for arm in arms),
         native=len(runs) == 1
-        and ffi.gains(first.precision, first.condition.widths, first.condition.batch_size),
+        and ffi.is_faster(first.precision, first.condition.widths, first.condition.batch_size),
     )
 
 
 def traced_config(run: Run) -> TracedConfig:
-    """A run's numbers as the program takes them."""
-    arm, o = run.arm, run.optimizer
+    """Arguments of the program for one run."""
+    arm, optimizer = run.arm, run.optimizer
+    numbers = {name: value for name, value in vars(optimizer).items() if name != "name"}
+    # 1 - beta in double precision, as in Keras: in float32 the relative error of 1 - 0.999 is 1.3e-5.
+    numbers |= {
+        "one_minus_beta_1": 1 - optimizer.beta_1,
+        "one_minus_beta_2": 1 - optimizer.beta_2,
+    }
     return TracedConfig(
         seed=np.uint32(run.seed),
         noise=NoiseConfig(
@@ -144,27 +162,17 @@ def traced_config(run: Run) -> TracedConfig:
             gaussian=np.bool_(arm.noise == "gaussian"),
             schedule=np.int32(SCHEDULES.index(arm.schedule)),
             switch=np.float32(arm.switch),
-            steps=np.float32(run.epochs * run.condition.steps),
+            steps=np.float32(run.steps),
         ),
         l2=np.float32(arm.l2),
         max_norm=np.float32(arm.max_norm),
-        optimizer=Hyperparameters(
-            learning_rate=np.float32(o.learning_rate),
-            decay=np.float32(o.decay),
-            beta_1=np.float32(o.beta_1),
-            beta_2=np.float32(o.beta_2),
-            # 1 - beta in double precision, as Keras has it: in float32, 1 - 0.999 is off by 1.3e-5 of itself.
-            gain_1=np.float32(1 - o.beta_1),
-            gain_2=np.float32(1 - o.beta_2),
-            epsilon=np.float32(o.epsilon),
-            momentum=np.float32(o.momentum),
-        ),
+        optimizer=Hyperparameters(**{name: np.float32(value) for name, value in numbers.items()}),
     )
 
 
-def stacked(traced: Sequence[TracedConfig]) -> TracedConfig:
-    """Settings of several runs as arrays of (lanes,)."""
+def stacked(configs: Sequence[TracedConfig]) -> TracedConfig:
+    """Stack the configurations of several runs as arrays of (lanes,)."""
     together: TracedConfig = jax.tree.map(
-        lambda *values: jnp.stack([jnp.asarray(v) for v in values]), *traced
+        lambda *values: jnp.stack([jnp.asarray(v) for v in values]), *configs
     )
     return together

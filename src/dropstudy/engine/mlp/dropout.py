@@ -1,6 +1,6 @@
-"""Noise on the units of a layer, and how its rate changes while training.
+"""Noise on the units of a layer, and the schedule of its rate.
 
-Dropout (Srivastava et al. 2014) in the inverted form: a unit is kept where u >= rate and scaled by 1 / (1 - rate).
+Dropout (Srivastava et al. 2014) in the inverted form: a unit is kept if u >= rate and scaled by 1 / (1 - rate).
 Gaussian dropout (the same paper, section 10): a factor of mean 1 and the same variance, rate / (1 - rate).
 """
 
@@ -24,13 +24,13 @@ CURRICULUM_SPEED = 10.0
 
 
 class Rates(NamedTuple):
-    """The rates of a run's noise at one step: of its hidden layers and of its inputs."""
+    """Noise rates at one step, of the hidden layers and of the inputs."""
 
     hidden: Array
     inputs: Array
 
 
-def gain(rate: ArrayLike) -> Array:
+def keep_scale(rate: ArrayLike) -> Array:
     """Scale of a kept unit, 1 / (1 - rate), which keeps the mean."""
     return 1 / (1 - jnp.asarray(rate, jnp.float32))
 
@@ -41,16 +41,16 @@ def noise_factors(u: Array, rate: ArrayLike, noise: NoiseConfig, static: StaticC
     Args:
         u: uniform in [0, 1), any shape.
         rate: at this step.
-        noise: says whether this run's noise is Gaussian.
-        static: says whether any run's of the group is.
+        noise: of the run.
+        static: of the group.
     """
-    dropout = jnp.where(u >= rate, gain(rate), 0)
+    dropout = jnp.where(u >= rate, keep_scale(rate), 0)
     if not static.gaussian:
         return dropout
-    # Draws are multiples of 2**-24; half a step more makes them symmetric and keeps them off both ends, where the
-    # quantile is infinite. Added after the doubling, where float32 holds it.
+    # Draws are multiples of 2**-24. Half a step more makes them symmetric and keeps them from 0 and 1, whose quantiles
+    # are infinite. It is added after the doubling, where float32 can represent it.
     normal = jnp.sqrt(jnp.float32(2)) * erfinv(2 * u - 1 + jnp.float32(2.0**-24))
-    deviation = jnp.sqrt(jnp.asarray(rate) * gain(rate))
+    deviation = jnp.sqrt(jnp.asarray(rate) * keep_scale(rate))
     return jnp.where(jnp.asarray(noise.gaussian), 1 + deviation * normal, dropout)
 
 
@@ -63,7 +63,7 @@ def input_noise_factors(
 
 
 def rates_at(step: ArrayLike, noise: NoiseConfig, static: StaticConfig) -> Rates:
-    """The rates at a step."""
+    """Noise rates at a step of the whole run."""
     scale = schedule_scale(step, noise, static)
     return Rates(jnp.asarray(noise.hidden) * scale, jnp.asarray(noise.inputs) * scale)
 
@@ -76,19 +76,19 @@ def schedule_scale(step: ArrayLike, noise: NoiseConfig, static: StaticConfig) ->
 
     Args:
         step: from 0 over the whole run.
-        noise: schedule, switch and number of steps.
-        static: says whether any run of the group is scheduled.
+        noise: of the run.
+        static: of the group.
     """
     if not static.scheduled:
         return jnp.ones((), jnp.float32)
-    done = jnp.asarray(step).astype(jnp.float32) / noise.steps
-    before = done < noise.switch
-    shares = (
-        jnp.ones_like(done),
+    progress = jnp.asarray(step).astype(jnp.float32) / noise.steps
+    before = progress < noise.switch
+    scales = (
+        jnp.ones_like(progress),
         before.astype(jnp.float32),
         1 - before.astype(jnp.float32),
-        jnp.minimum(done / noise.switch, 1),
-        1 - jnp.exp(-CURRICULUM_SPEED * done),
+        jnp.minimum(progress / noise.switch, 1),
+        1 - jnp.exp(-CURRICULUM_SPEED * progress),
     )
-    share: Array = jnp.stack(shares)[jnp.asarray(noise.schedule)]
-    return share
+    scale: Array = jnp.stack(scales)[jnp.asarray(noise.schedule)]
+    return scale

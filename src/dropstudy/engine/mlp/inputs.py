@@ -1,9 +1,8 @@
-"""Inputs that are 0 in every training example: left out of the products, and kept for other data.
+"""Examples on the device, without the inputs that are 0 in every training example.
 
-Behind such an input no weight ever moves: its gradient is 0 times something. So training takes the other columns
-alone, which changes no number but by the order of a sum. The weights that were left out come back, as the network was
-given them, for any data that may not be 0 there, a test set for instance. Where a penalty or a limit moves every
-weight, or draws of noise are counted along the inputs, all columns are trained.
+The gradient of a weight behind such an input is 0, so the weight never changes. Training skips these columns, which
+changes numbers only by the order of sums. For other data, where the inputs may not be 0, the weights are put back. All
+columns are trained if a penalty or constraint changes every weight, or if noise is drawn for each input.
 """
 
 from __future__ import annotations
@@ -30,24 +29,24 @@ if TYPE_CHECKING:
 
 
 def can_skip_zero_inputs(static: StaticConfig) -> bool:
-    """Whether a static leaves the weights behind inputs of 0 where they are."""
+    """True if weights behind inputs of 0 never change."""
     return not (static.l2 or static.max_norm or static.input_noise)
 
 
 @dataclass(frozen=True, eq=False)
 class InputColumns:
-    """The columns of the first kernels that a group trains.
+    """Columns of the first layer's kernels that a group trains.
 
     Args:
-        used: their numbers, (u,), int32; None for all of them.
-        kernels_LxOxI: the first kernels of its lanes as training found them, of which the other columns count.
+        used: indices of the trained columns, (u,), int32; None for all.
+        kernels_LxOxI: first-layer kernels of all lanes, which hold the columns that are not trained.
     """
 
     used: Array | None
     kernels_LxOxI: Array
 
-    def narrow(self, state: State) -> State:
-        """The state with the used columns alone."""
+    def gather(self, state: State) -> State:
+        """Reduce a state to the trained columns."""
         if self.used is None:
             return state
         m, v = state.moments
@@ -55,7 +54,7 @@ class InputColumns:
         return state._replace(params=self.gather_params(state.params), moments=moments)
 
     def scatter(self, state: State) -> State:
-        """The state with all columns; an unused one has its weights, and moments of 0."""
+        """Put the other columns back into a state; their moments are 0."""
         if self.used is None:
             return state
         zeros = jnp.zeros_like(self.kernels_LxOxI)
@@ -66,33 +65,33 @@ class InputColumns:
         return state._replace(params=self.scatter_params(state.params), moments=moments)
 
     def gather_params(self, params: Params) -> Params:
-        """The networks with the used columns alone."""
+        """Reduce weights to the trained columns."""
         return params if self.used is None else _gather(params, self.used)
 
     def scatter_params(self, params: Params) -> Params:
-        """The networks with all columns."""
+        """Put the other columns back into weights."""
         return params if self.used is None else _scatter(params, self.used, self.kernels_LxOxI)
 
 
 @lru_cache(maxsize=4)
-def train_examples(data: DataReference, *, narrow: bool) -> tuple[Examples, Array | None]:
-    """The training examples, and which of their columns these are; None for all."""
+def train_examples(data: DataReference, *, skip_zero_inputs: bool) -> tuple[Examples, Array | None]:
+    """Training examples and the indices of their columns; None for all columns."""
     arrays = map_arrays(data)
-    if narrow and len(arrays.used) < arrays.x_train[0].size:
-        return examples(arrays.x_used, arrays.y_train, data.scale), jnp.asarray(arrays.used)
-    return examples(arrays.x_train, arrays.y_train, data.scale), None
+    if skip_zero_inputs and len(arrays.used) < arrays.x_train[0].size:
+        return device_examples(arrays.x_used, arrays.y_train, data.scale), jnp.asarray(arrays.used)
+    return device_examples(arrays.x_train, arrays.y_train, data.scale), None
 
 
 @lru_cache(maxsize=2)
 def test_examples(data: DataReference) -> Examples:
-    """The test examples, every column."""
+    """Test examples with all columns."""
     arrays = map_arrays(data)
-    return examples(arrays.x_test, arrays.y_test, data.scale)
+    return device_examples(arrays.x_test, arrays.y_test, data.scale)
 
 
-def examples(x: NDArray[Any], y: NDArray[np.int64], scale: float) -> Examples:
-    """Examples on the device, which reads mapped arrays in place where it can."""
-    # device_put, not asarray: on a CPU it takes the mapped file as it lies, so that all workers share one copy.
+def device_examples(x: NDArray[Any], y: NDArray[np.int64], scale: float) -> Examples:
+    """Put examples on the device."""
+    # On a CPU device_put, unlike asarray, uses the mapped file in place, so that all workers share one copy.
     return Examples(jax.device_put(x.reshape(len(x), -1)), jnp.asarray(y, jnp.int32), np.float32(scale))
 
 

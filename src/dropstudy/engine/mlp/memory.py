@@ -12,42 +12,40 @@ if TYPE_CHECKING:
     from dropstudy.core.types import Run
 
 SHARE = 0.75
-"""Usable share of the free memory: XLA needs some for itself."""
+"""Usable share of the free memory; XLA needs the rest."""
 
-_MOST_LANES = 256
-"""Beyond it nothing is gained: the device is full long before."""
+_MAX_LANES = 256  # with fewer the device is already fully used
 
 
 def lanes_that_fit(run: Run, data_bytes: int) -> int:
-    """Runs like this one that fit beside the data in the memory of this process' device.
+    """Number of runs like this one that fit beside the data on this process's device.
 
     Args:
         run: one of them.
-        data_bytes: what all lanes share.
+        data_bytes: size of the data, which all lanes share.
 
     Returns:
-        At least 1. On a CPU exactly 1: there lanes are slower than runs one after another.
+        At least 1; on a CPU exactly 1, because there lanes are slower than one run after another.
     """
     device = jax.devices()[0]
     if device.platform == "cpu":
         return 1
     stats = device.memory_stats() or {}
     free = stats.get("bytes_limit", 0) - stats.get("bytes_in_use", 0)
-    return max(1, min(_MOST_LANES, int((SHARE * free - data_bytes) / lane_bytes(run))))
+    return max(1, min(_MAX_LANES, int((SHARE * free - data_bytes) / lane_bytes(run))))
 
 
 def lane_bytes(run: Run) -> int:
-    """Bytes of one lane: state, its copy while a step is taken, gradients, operands, activations, order of the rows."""
-    # And the best weights so far, where a run keeps them, beside those that take their place.
+    """Bytes of one lane: state and its copy during a step, gradients, operands, activations, order of the rows."""
     condition = run.condition
     weights = 4 * condition.parameters
     moments = 2 if run.optimizer.name == "adam" else 1
     state = weights * (1 + moments)
     operands = 2 * weights // (2 if run.precision == "bfloat16" else 1)
-    # Of every unit the product, the draw, the output and its gradient; the inputs once scaled.
+    # Each unit has a product, a draw, an output and a gradient; the inputs exist as stored and scaled.
     units = sum(condition.widths[1:])
     batch = 4 * condition.batch_size * (4 * units + 2 * condition.features)
     evaluation = 4 * EVALUATION_ROWS * (2 * max(condition.widths[1:]) + 2 * condition.features)
     rows = 4 * 6 * condition.train_size
-    best = 2 * weights if run.restore_best_weights else 0
+    best = 2 * weights if run.restore_best_weights else 0  # the best weights and their replacement
     return 2 * state + best + weights + operands + max(batch, evaluation) + rows

@@ -1,16 +1,16 @@
 """The multilayer perceptron and its dropout: initial weights, forward pass, gradients. Pure functions.
 
-Shapes are said in names: B examples of a batch, I inputs and O outputs of a layer, C classes. Weights are float32;
-`compute` is the type of the matrix products' operands, which always accumulate in float32.
+Names state shapes: B examples of a batch, I inputs and O outputs of a layer, C classes. Weights are float32. `compute`
+is the type of the matrix products' operands; sums are float32.
 
-Everything but the input lies feature by feature: kernels are (out, in) and activations (units, batch), the transpose of
-Keras' layout. So of the three products of a layer only one has a transposed left side, W^T delta, and that one is of
-weights, whose transpose can be made once a step by the optimiser's own pass. In Keras' layout it would be h^T delta,
-the largest product of all, and XLA's fast bfloat16 kernels on a CPU do not take a transposed left side.
+All arrays but the input are feature-major: kernels (out, in) and activations (units, batch), the transpose of Keras'
+layout. Then only one of a layer's three products has a transposed left side, W^T delta. The optimiser's pass makes
+that transpose once a step. In Keras' layout it would be h^T delta, the largest product of all, and XLA's fast bfloat16
+kernels for CPUs do not support a transposed left side.
 
-The gradients are written out rather than left to automatic differentiation, because after relu and dropout `h > 0` is
-already both the gate and the mask: the backward pass needs nothing else from the forward pass, and no random number is
-drawn or stored twice. tests/engine/test_network.py holds them against jax.grad and finite differences.
+The gradients are written out in place of automatic differentiation. After relu and dropout, `h > 0` is both the slope
+of relu and the dropout mask. So the backward pass needs no other array of the forward pass, and no random number is
+drawn or stored twice. tests/engine/test_network.py compares them with jax.grad and finite differences.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from dropstudy.engine.mlp.config import Products, StaticConfig, TracedConfig
 
 KERAS_EPSILON = 1e-7
-"""`keras.config.epsilon()`, where Keras guards a division with it."""
+"""`keras.config.epsilon()`, which Keras adds to a divisor."""
 
 
 class Dense(NamedTuple):
-    """Weights of one layer, or anything of their shape: gradients, moments."""
+    """Weights of one layer, or arrays of their shape: gradients, moments."""
 
     kernel_OxI: Array
     bias_O: Array
@@ -45,11 +45,11 @@ Params = tuple[Dense, ...]
 
 
 class Operands(NamedTuple):
-    """A layer's kernel as the products take it, in their type.
+    """A layer's kernel in the type of the products.
 
     Args:
-        forward_OxI: None where it is the kernel itself.
-        backward_IxO: transposed, for the way back; None for the first layer, which nothing goes back through.
+        forward_OxI: for the forward pass; None if the kernel itself serves.
+        backward_IxO: the transpose, for the backward pass; None for the first layer, whose inputs need no gradient.
     """
 
     forward_OxI: Array | None
@@ -60,9 +60,9 @@ class Forward(NamedTuple):
     """Activations of a batch in the forward pass.
 
     Args:
-        x_BxI: the inputs as multiplied, noise on.
-        layers: each hidden layer's output, (units, B), and dh/dz, None where `h > 0` says it.
-        logits_CxB: of the classes.
+        x_BxI: the inputs with noise.
+        layers: each hidden layer's output, (units, B), and dh/dz; None if dh/dz follows from `h > 0`.
+        logits_CxB: scores of the classes.
     """
 
     x_BxI: Array
@@ -71,11 +71,11 @@ class Forward(NamedTuple):
 
 
 class GradientFactors(NamedTuple):
-    """A layer's gradient before it is made: a kernel's is the product of the two over the examples.
+    """The two factors whose product over the examples is the gradient of a layer's kernel.
 
     Args:
         delta_OxB: dL/dz.
-        inputs: what the layer was given, (B, I) for the first and (I, B) for the others, in the products' type.
+        inputs: inputs of the layer, (B, I) for the first and (I, B) for the others, in the products' type.
     """
 
     delta_OxB: Array
@@ -105,7 +105,7 @@ def init(seed: ArrayLike, widths: tuple[int, ...]) -> Params:
 
 
 def operands(params: Params, compute: DTypeLike) -> tuple[Operands, ...]:
-    """Each layer's kernel in type `compute`, as the ways there and back take it."""
+    """Each layer's kernel in type `compute`, for the forward and the backward pass."""
     kernels = [dense.kernel_OxI.astype(compute) for dense in params]
     return tuple(
         Operands(None if compute == "float32" else kernel, kernel.T if layer else None)
@@ -114,12 +114,12 @@ def operands(params: Params, compute: DTypeLike) -> tuple[Operands, ...]:
 
 
 def scaled(x: Array, scale: ArrayLike) -> Array:
-    """Inputs as the network sees them: `x / scale` in float32."""
+    """Inputs of the network: `x / scale` in float32."""
     return x.astype(jnp.float32) / jnp.asarray(scale, jnp.float32)
 
 
-def examples(x: Array, rows: Array, scale: ArrayLike, products: Products) -> Array:
-    """Some rows of the data as the network sees them, (rows, features), in the products' type."""
+def load_rows(x: Array, rows: Array, scale: ArrayLike, products: Products) -> Array:
+    """Some rows of the data as inputs of the network, (rows, features), in the products' type."""
     if products.native and x.dtype == jnp.uint8:
         return ffi.gather(x, rows, scale, products.compute)
     return scaled(x[rows], scale).astype(products.compute)
@@ -144,12 +144,12 @@ def product(left: Array, right: Array, axis: int, products: Products) -> Array:
 
 
 def examples_axis(layer: int) -> int:
-    """Axis of the examples in a layer's inputs: the data lie example by example, all else feature by feature."""
+    """Axis of the examples in a layer's inputs: the data are example-major, activations feature-major."""
     return 1 if layer else 0
 
 
 def logits(params: Params, x_BxI: Array, products: Products, activation: str) -> Array:
-    """The network at evaluation: noise is the identity. (classes, B), float32."""
+    """Forward pass without noise. Returns (classes, B), float32."""
     h = x_BxI
     for layer, dense in enumerate(params):
         h = product(dense.kernel_OxI, h, 1 - examples_axis(layer), products) + dense.bias_O[:, None]
@@ -159,7 +159,7 @@ def logits(params: Params, x_BxI: Array, products: Products, activation: str) ->
 
 
 def activated(z: Array, activation: str) -> tuple[Array, Array]:
-    """A hidden layer's activation and its slope, dh/dz, at `z`."""
+    """Activation of a hidden layer and its slope, dh/dz, at `z`."""
     if activation == "tanh":
         h = jnp.tanh(z)
         return h, 1 - h * h
@@ -169,19 +169,19 @@ def activated(z: Array, activation: str) -> tuple[Array, Array]:
     return jnp.maximum(z, 0), (z > 0).astype(jnp.float32)
 
 
-def hidden(
+def hidden_layer(
     z_OxB: Array, layer: int, rate: Array, *, traced: TracedConfig, static: StaticConfig, step: ArrayLike
 ) -> tuple[Array, Array | None]:
-    """A hidden layer behind its product: activation and noise.
+    """Activation and noise of a hidden layer.
 
     Returns:
-        The layer's output h and dh/dz, None where `h > 0` and the rate say it already.
+        The layer's output h, and dh/dz; None if dh/dz follows from `h > 0` and the rate.
     """
-    # Drawn example by example, so that an example's mask does not depend on how many share its batch.
+    # Counted example by example, so that an example's mask does not depend on the size of its batch.
     key = rng.derive(traced.seed, rng.Purpose.MASK, step, layer)
-    u_OxB = rng.uniform_transposed(key, z_OxB.shape[::-1])
+    u_OxB = rng.uniform(key, z_OxB.shape, transposed=True)
     if static.relu_dropout:
-        return jnp.where((u_OxB >= rate) & (z_OxB > 0), z_OxB * dropout.gain(rate), 0), None
+        return jnp.where((u_OxB >= rate) & (z_OxB > 0), z_OxB * dropout.keep_scale(rate), 0), None
     h, slope = activated(z_OxB, static.activation)
     factor = dropout.noise_factors(u_OxB, rate, traced.noise, static)
     return h * factor, slope * factor
@@ -197,16 +197,16 @@ def noisy_forward(
     static: StaticConfig,
     step: ArrayLike,
 ) -> Forward:
-    """One batch through the network with noise on.
+    """Forward pass of one batch with noise.
 
     Args:
         params: the network.
         kernels: `operands(params, static.compute)`.
         x_BxI: examples, already scaled.
-        rates: of the noise.
+        rates: noise rates at this step.
         traced: of the run.
-        static: what is compiled in.
-        step: keys the draws.
+        static: of the group.
+        step: part of the key of the draws.
     """
     products = static.products
     if static.input_noise:
@@ -214,12 +214,12 @@ def noisy_forward(
     x_BxI = x_BxI.astype(products.compute)
     layers: list[tuple[Array, Array | None]] = []
     forward = [
-        dense.kernel_OxI if made.forward_OxI is None else made.forward_OxI
-        for dense, made in zip(params, kernels, strict=True)
+        dense.kernel_OxI if kernel.forward_OxI is None else kernel.forward_OxI
+        for dense, kernel in zip(params, kernels, strict=True)
     ]
     z = product(forward[0], x_BxI, 1 - examples_axis(0), products) + params[0].bias_O[:, None]
     for layer in range(1, len(params)):
-        h, slope = hidden(z, layer - 1, rates.hidden, traced=traced, static=static, step=step)
+        h, slope = hidden_layer(z, layer - 1, rates.hidden, traced=traced, static=static, step=step)
         layers.append((h.astype(products.compute), slope))
         z = product(forward[layer], layers[-1][0], 1 - examples_axis(layer), products)
         z = z + params[layer].bias_O[:, None]
@@ -227,7 +227,7 @@ def noisy_forward(
 
 
 def score(logits_CxB: Array, y_B: Array, weight_B: Array) -> BatchScore:
-    """Summed cross-entropy and number of correct answers, each example counted `weight` times."""
+    """Summed cross-entropy and number of correct predictions, each example counted `weight` times."""
     log_p_CxB = jax.nn.log_softmax(logits_CxB, axis=0)
     loss_B = -jnp.take_along_axis(log_p_CxB, y_B[None, :], axis=0)[0]
     correct_B = logits_CxB.argmax(axis=0) == y_B
@@ -245,7 +245,7 @@ def loss_and_gradient_factors(
     static: StaticConfig,
     step: ArrayLike,
 ) -> tuple[BatchScore, tuple[GradientFactors, ...]]:
-    """One batch with noise on.
+    """Loss of one batch with noise, and the factors of its gradient.
 
     Args:
         params: the network.
@@ -253,13 +253,12 @@ def loss_and_gradient_factors(
         x_BxI: examples, already scaled.
         y_B: labels.
         weight_B: 1 for an example, 0 for the padding of a short last batch.
-        traced: of the run, traced, so that arms share one program.
-        static: what is compiled in.
+        traced: of the run.
+        static: of the group.
         step: from 0 over the whole run.
 
     Returns:
-        The batch's summed cross-entropy and correct answers, and what makes the gradient of its mean loss, layer by
-        layer.
+        Summed cross-entropy and correct predictions; for each layer the factors of the mean loss's gradient.
     """
     rates = dropout.rates_at(step, traced.noise, static)
     x_BxI, layers, z = noisy_forward(
@@ -273,7 +272,7 @@ def loss_and_gradient_factors(
         (h_IxB, slope), transposed = layers[layer - 1], kernels[layer].backward_IxO
         factors.append(GradientFactors(delta, h_IxB))
         delta = product(cast("Array", transposed), delta, 0, static.products)
-        gate = jnp.where(h_IxB > 0, dropout.gain(rates.hidden), 0) if slope is None else slope
+        gate = jnp.where(h_IxB > 0, dropout.keep_scale(rates.hidden), 0) if slope is None else slope
         delta = delta * gate
     factors.append(GradientFactors(delta, x_BxI))
     return batch, tuple(reversed(factors))
@@ -282,28 +281,28 @@ def loss_and_gradient_factors(
 def gradients(
     params: Params, factors: tuple[GradientFactors, ...], *, traced: TracedConfig, static: StaticConfig
 ) -> Params:
-    """The gradient of a batch's mean loss, the L2 penalty included."""
-    made = tuple(
+    """Gradient of a batch's mean loss, including the L2 penalty."""
+    products = tuple(
         Dense(matmul(delta, inputs, (1, examples_axis(layer)), static.compute), delta.sum(axis=1))
         for layer, (delta, inputs) in enumerate(factors)
     )
     if not static.l2:
-        return made
+        return products
     return tuple(
         Dense(g.kernel_OxI + 2 * jnp.asarray(traced.l2) * dense.kernel_OxI, g.bias_O)
-        for g, dense in zip(made, params, strict=True)
+        for g, dense in zip(products, params, strict=True)
     )
 
 
 def apply_max_norm(params: Params, max_norm: ArrayLike) -> Params:
-    """Hidden units' incoming weights cut to length `max_norm`, as Keras' MaxNorm; 0 leaves them as they are.
+    """Scale each hidden unit's incoming weights to at most length `max_norm`, as Keras' MaxNorm; 0 for no limit.
 
     Srivastava et al. 2014, section 5.1: w <- w min(1, c / |w|) after each update.
     """
 
-    def cut(dense: Dense) -> Dense:
+    def scale_down(dense: Dense) -> Dense:
         norm_Ox1 = jnp.linalg.norm(dense.kernel_OxI, axis=1, keepdims=True)
         shorter = dense.kernel_OxI * (jnp.minimum(norm_Ox1, max_norm) / (norm_Ox1 + KERAS_EPSILON))
         return Dense(jnp.where(jnp.asarray(max_norm) > 0, shorter, dense.kernel_OxI), dense.bias_O)
 
-    return (*(cut(dense) for dense in params[:-1]), params[-1])
+    return (*(scale_down(dense) for dense in params[:-1]), params[-1])

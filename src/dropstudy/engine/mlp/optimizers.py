@@ -1,4 +1,4 @@
-"""Optimisers in Keras' form: same formula, same order, same place for epsilon."""
+"""Optimisers as in Keras: same formula, same order of operations, epsilon in the same place."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 class Moments(NamedTuple):
-    """State of an optimiser, each part of the shape of the weights.
+    """State of an optimiser; each part has the shapes of the weights.
 
     Args:
-        m: Adam's first moment, or SGD's last step.
-        v: Adam's second moment; SGD has none.
+        m: Adam's first moment, or SGD's velocity.
+        v: Adam's second moment; None for SGD.
     """
 
     m: Params
@@ -37,7 +37,7 @@ class _Weights(NamedTuple):
 
 
 def start(params: Params, name: str) -> Moments:
-    """Moments before the first step: zeros."""
+    """Zeros, the moments before the first step."""
     zeros = jax.tree.map(jnp.zeros_like, params)
     return Moments(zeros, jax.tree.map(jnp.copy, zeros) if name == "adam" else None)
 
@@ -51,15 +51,15 @@ def update(
     epoch: Array,
     hyper: Hyperparameters,
 ) -> tuple[Params, Moments]:
-    """One step; Adam where there is a second moment, else SGD.
+    """Take one step, by Adam if there is a second moment, else by SGD.
 
     Args:
         params: weights.
-        moments: as `start` or the last step left them.
+        moments: from `start` or the last step.
         gradients: of the mean loss.
         step: from 0 over the whole run.
         epoch: from 0; the learning rate is `learning_rate * decay ** epoch`.
-        hyper: the optimiser's numbers.
+        hyper: hyperparameters.
     """
     if moments.v is None:
         learning_rate = _learning_rate(epoch, hyper)
@@ -76,8 +76,8 @@ def adam(
     uncorrected v. Keras and TensorFlow use it; PyTorch and optax add epsilon to the corrected root.
     """
     leaves = zip(*map(jax.tree.leaves, (params, *moments, gradients)), strict=True)
-    made = [_adam(_Weights(w, m, v), g, alpha, hyper) for w, m, v, g in leaves]
-    w, m, v = (jax.tree.unflatten(jax.tree.structure(params), part) for part in zip(*made, strict=True))
+    updated = [_adam(_Weights(w, m, v), g, alpha, hyper) for w, m, v, g in leaves]
+    w, m, v = (jax.tree.unflatten(jax.tree.structure(params), part) for part in zip(*updated, strict=True))
     return w, Moments(m, v)
 
 
@@ -105,48 +105,47 @@ def fused_adam(
     traced: TracedConfig,
     static: StaticConfig,
 ) -> tuple[Params, Moments, tuple[Operands, ...]]:
-    """Adam by kernels of our own, which make a kernel's gradient and use it before it has left the cache.
+    """Take one step of Adam by native kernels, which use a gradient while it is in the cache.
 
     Args:
         params: weights.
-        moments: as `start` or the last step left them.
-        operands: the weights as this step's products took them.
-        factors: what makes the gradients.
+        moments: from `start` or the last step.
+        operands: operands of this step's products.
+        factors: of the gradients.
         step: from 0 over the whole run.
         epoch: from 0.
         traced: of the run.
-        static: what is compiled in.
+        static: of the group.
 
     Returns:
-        Weights and moments after the step, and the weights as the next step's products take them.
+        Weights and moments after the step, and the operands of the next step's products.
     """
-    numbers = traced.optimizer
-    alpha = _alpha(step, epoch, numbers)
+    hyper = traced.optimizer
+    alpha = _alpha(step, epoch, hyper)
     penalty = 2 * jnp.asarray(traced.l2)
-    told = jnp.stack([alpha, numbers.gain_1, numbers.gain_2, numbers.epsilon, penalty]).astype(jnp.float32)
+    numbers = [alpha, hyper.one_minus_beta_1, hyper.one_minus_beta_2, hyper.epsilon, penalty]
+    numbers_5 = jnp.stack(numbers).astype(jnp.float32)
     kernels, biases, copies = [], [], []
     layers = zip(params, moments.m, cast("Params", moments.v), operands, factors, strict=True)
     for layer, (dense, m, v, copied, (delta_OxB, inputs)) in enumerate(layers):
-        made = ffi.update(
+        updated = ffi.update(
             delta_OxB.astype(static.compute),
             inputs,
             examples_axis(layer),
             before=ffi.Layer(dense.kernel_OxI, m.kernel_OxI, v.kernel_OxI, *copied),
-            numbers=told,
+            numbers=numbers_5,
             after=(factors[layer - 1].delta_OxB,) if layer else (),
         )
-        kernels.append(made[:3])
-        biases.append(
-            _adam(_Weights(dense.bias_O, m.bias_O, v.bias_O), delta_OxB.sum(axis=1), alpha, numbers)
-        )
-        copies.append(Operands(*made[3:]))
+        kernels.append(updated[:3])
+        biases.append(_adam(_Weights(dense.bias_O, m.bias_O, v.bias_O), delta_OxB.sum(axis=1), alpha, hyper))
+        copies.append(Operands(*updated[3:]))
     by_part = zip(zip(*kernels, strict=True), zip(*biases, strict=True), strict=True)
     w, m_new, v_new = (tuple(map(Dense, *part)) for part in by_part)
     return w, Moments(m_new, v_new), tuple(copies)
 
 
 def _alpha(step: Array, epoch: Array, hyper: Hyperparameters) -> Array:
-    """Adam's step size, the bias of its moments at this step taken into account."""
+    """Adam's step size, corrected for the bias of the moments at this step."""
     t = (step + 1).astype(jnp.float32)
     unbias = jnp.sqrt(1 - jnp.asarray(hyper.beta_2) ** t) / (1 - jnp.asarray(hyper.beta_1) ** t)
     return _learning_rate(epoch, hyper) * unbias
@@ -154,8 +153,8 @@ def _alpha(step: Array, epoch: Array, hyper: Hyperparameters) -> Array:
 
 def _adam(before: _Weights, g: Array, alpha: Array, hyper: Hyperparameters) -> _Weights:
     w, m, v = before
-    m = m + (g - m) * hyper.gain_1
-    v = v + (g * g - v) * hyper.gain_2
+    m = m + (g - m) * hyper.one_minus_beta_1
+    v = v + (g * g - v) * hyper.one_minus_beta_2
     return _Weights(w - m * alpha / (jnp.sqrt(v) + hyper.epsilon), m, v)
 
 

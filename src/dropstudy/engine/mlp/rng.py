@@ -1,14 +1,13 @@
-"""Every random number of a run, as a function of what it is for.
+"""Random numbers of a run, each a function of its purpose.
 
-A draw is keyed by (seed, purpose, step or epoch, layer) and by its own place in the array. It does not depend on the
-order of draws, on the device, or on which other runs train beside this one, so a run trained alone, in a group or
-resumed after a kill sees the same numbers to the bit. Arms of one seed share their draws: the masks of a lower rate
-contain those of a higher one.
+A draw depends on (seed, purpose, step or epoch, layer) and on its index in the array. It does not depend on the order
+of draws, the device, or the other runs of a group. So a run draws the same bits alone, in a group or after a kill.
+Arms of one seed share their draws: units kept at a higher rate are also kept at a lower one.
 
 The generator is Threefry-2x32 with 20 rounds (Salmon, Moraes, Dror and Shaw 2011, "Parallel random numbers: as easy as
-1, 2, 3", SC11): counter-based, no state, and plain 32-bit integer arithmetic that XLA fuses into whatever uses it.
-jax.random holds the same function; written out here it costs a training step a tenth of what it costs there, because
-it needs no array of its own.
+1, 2, 3", SC11). It is counter-based, has no state, and is 32-bit integer arithmetic that XLA fuses into the operation
+that uses it. jax.random has the same function but stores the draws in an array first, which costs a training step ten
+times as much.
 """
 
 from __future__ import annotations
@@ -51,12 +50,12 @@ def threefry_2x32(key: Key, x0: ArrayLike, x1: ArrayLike) -> tuple[Array, Array]
     schedule = (key.high, key.low, parity)
     y0 = jnp.asarray(x0, jnp.uint32) + key.high
     y1 = jnp.asarray(x1, jnp.uint32) + key.low
-    for done in range(1, _ROUNDS + 1):
-        turn = _ROTATIONS[(done - 1) % 8]
+    for number in range(1, _ROUNDS + 1):
+        rotation = _ROTATIONS[(number - 1) % 8]
         y0 = y0 + y1
-        y1 = y0 ^ ((y1 << jnp.uint32(turn)) | (y1 >> jnp.uint32(32 - turn)))
-        if done % 4 == 0:
-            block = done // 4
+        y1 = y0 ^ ((y1 << jnp.uint32(rotation)) | (y1 >> jnp.uint32(32 - rotation)))
+        if number % 4 == 0:
+            block = number // 4
             y0 = y0 + schedule[block % 3]
             y1 = y1 + schedule[(block + 1) % 3] + jnp.uint32(block)
     return y0, y1
@@ -67,41 +66,35 @@ def derive(seed: ArrayLike, purpose: Purpose, when: ArrayLike = 0, layer: ArrayL
 
     Args:
         seed: the run's seed, an unsigned 32-bit scalar.
-        purpose: what is drawn.
+        purpose: use of the draws.
         when: epoch or step, from 0.
-        layer: layer, from 0.
+        layer: from 0.
     """
     root = Key(jnp.uint32(0), jnp.asarray(seed, jnp.uint32))
     stem = Key(*threefry_2x32(root, jnp.uint32(purpose), jnp.asarray(layer, jnp.uint32)))
     return Key(*threefry_2x32(stem, jnp.asarray(when, jnp.uint32), jnp.uint32(0)))
 
 
-def bits(key: Key, shape: tuple[int, ...]) -> Array:
-    """Uniform 32-bit integers, uint32 of `shape`; element i depends on the key and i alone."""
-    return _bits(key, shape, axes=tuple(reversed(range(len(shape)))))
+def bits(key: Key, shape: tuple[int, ...], *, transposed: bool = False) -> Array:
+    """Uniform 32-bit integers, uint32 of `shape`; element i depends on the key and i alone.
 
-
-def uniform(key: Key, shape: tuple[int, ...]) -> Array:
-    """Uniform float32 in [0, 1) of `shape`, in steps of 2**-24, the finest that float32 holds evenly."""
-    return _unit_interval(bits(key, shape))
-
-
-def uniform_transposed(key: Key, shape: tuple[int, ...]) -> Array:
-    """`uniform(key, shape).T`, drawn in its place instead of moved there."""
-    return _unit_interval(_bits(key, shape[::-1], axes=tuple(range(len(shape)))))
-
-
-def _bits(key: Key, shape: tuple[int, ...], axes: tuple[int, ...]) -> Array:
-    """Bits of the places 0, 1, ... of an array of `shape`, counted along `axes`, the fastest first."""
-    place = jnp.zeros(shape, jnp.uint32)
+    Args:
+        key: of the draws.
+        shape: of the result.
+        transposed: count the elements of the transpose: `bits(key, shape[::-1]).T` without moving it in memory.
+    """
+    index = jnp.zeros(shape, jnp.uint32)
     stride = 1
-    for axis in axes:
-        place = place + lax.broadcasted_iota(jnp.uint32, shape, axis) * jnp.uint32(stride)
+    axes = range(len(shape))
+    for axis in axes if transposed else reversed(axes):
+        index = index + lax.broadcasted_iota(jnp.uint32, shape, axis) * jnp.uint32(stride)
         stride *= shape[axis]
-    return threefry_2x32(key, place, jnp.zeros(shape, jnp.uint32))[0]
+    return threefry_2x32(key, index, jnp.zeros(shape, jnp.uint32))[0]
 
 
-def _unit_interval(random_bits: Array) -> Array:
+def uniform(key: Key, shape: tuple[int, ...], *, transposed: bool = False) -> Array:
+    """Uniform float32 in [0, 1) in steps of 2**-24, the finest even steps of float32; arguments as for `bits`."""
+    random_bits = bits(key, shape, transposed=transposed)
     u: Array = (random_bits >> jnp.uint32(8)).astype(jnp.float32) * jnp.float32(2.0**-24)
     return u
 
@@ -109,7 +102,7 @@ def _unit_interval(random_bits: Array) -> Array:
 def permutation(key: Key, n: int) -> Array:
     """A uniform random order of 0..n-1, int32 of (n,).
 
-    Sorts 0..n-1 by 32 random bits. Two equal sort keys keep their order; that touches about n**2 / 2**33 pairs, less
+    Sorts 0..n-1 by 32 random bits. Numbers with equal bits keep their order; these are about n**2 / 2**33 pairs, less
     than one for 60,000 examples.
     """
     order = jnp.arange(n, dtype=jnp.int32)

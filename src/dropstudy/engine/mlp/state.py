@@ -1,7 +1,7 @@
-"""State of training, all that a resumed run needs: arrays of (lanes, ...) on the device, named arrays elsewhere.
+"""State of training, all that a resumed run needs: arrays of (lanes, ...) on the device, named arrays in checkpoints.
 
-By name, `weights/`, `m/` and `v/` hold the layers, `running/` the sums of an epoch that is under way, and `best/` the
-weights of lowest validation loss where a run keeps them. Outside this room a kernel has Keras' layout, (in, out).
+In a checkpoint `weights/`, `m/` and `v/` are the layers, `running/` the sums of the current epoch, and `best/` the
+weights of lowest validation loss, if a run keeps them. A checkpoint's kernels have Keras' layout, (in, out).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dropstudy.engine.mlp.optimizers import Moments
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dropstudy.core.types import State as Named
+    from dropstudy.core.types import State as NamedArrays
 
 WEIGHTS, BEST = "weights", "best"
 _MOMENTS = ("m", "v")
@@ -28,12 +28,12 @@ _SECONDS = "running/seconds"
 
 
 class RunningSums(NamedTuple):
-    """Sums over the steps of an epoch that is under way.
+    """Sums over the steps of the current epoch.
 
     Args:
         loss: summed cross-entropy, float32.
-        lost: what rounding has kept out of it (Kahan 1965), so that a long epoch's sum is as good as a short one's.
-        correct: number of correct answers, int32.
+        lost: rounding error of `loss` (Kahan 1965), so that the sum of a long epoch is as exact as that of a short one.
+        correct: number of correct predictions, int32.
     """
 
     loss: Array
@@ -42,7 +42,7 @@ class RunningSums(NamedTuple):
 
 
 class State(NamedTuple):
-    """All that a training step changes. The number of steps taken says where the draws stand."""
+    """All arrays that a training step changes."""
 
     params: Params
     moments: Moments
@@ -50,29 +50,29 @@ class State(NamedTuple):
 
 
 def zero_sums() -> RunningSums:
-    """The sums before an epoch's first step."""
+    """Sums before the first step of an epoch."""
     return RunningSums(jnp.float32(0), jnp.float32(0), jnp.int32(0))
 
 
 def add_batch(running: RunningSums, sums: BatchScore) -> RunningSums:
-    """The sums with one more batch."""
+    """Add one batch to the sums."""
     loss = sums.loss - running.lost
     total = running.loss + loss
     return RunningSums(total, (total - running.loss) - loss, running.correct + sums.correct.astype(jnp.int32))
 
 
 def reset_sums(state: State) -> State:
-    """The state at the start of the next epoch."""
+    """Set the sums to zero for the next epoch."""
     return state._replace(running=jax.tree.map(jnp.zeros_like, state.running))
 
 
-def pack(state: State, lane: int, seconds: float) -> Named:
-    """One lane's state by name.
+def pack(state: State, lane: int, seconds: float) -> NamedArrays:
+    """One lane's state as named arrays.
 
     Args:
         state: of the group.
-        lane: which.
-        seconds: that the epoch under way has taken so far.
+        lane: index of the lane.
+        seconds: duration of the current epoch so far.
     """
     arrays = pack_layers(WEIGHTS, state.params, lane)
     for part, layers in zip(_MOMENTS, state.moments, strict=True):
@@ -83,33 +83,32 @@ def pack(state: State, lane: int, seconds: float) -> Named:
     return arrays
 
 
-def epoch_seconds(arrays: Named) -> float:
-    """Seconds that the current epoch had taken when `pack` was called."""
-    return float(arrays.get(_SECONDS, 0))
+def epoch_seconds(arrays: NamedArrays) -> float:
+    """Duration of the current epoch when `pack` was called."""
+    return float(arrays[_SECONDS])
 
 
-def pack_layers(part: str, layers: Params, lane: int) -> Named:
-    """One lane's layers by name."""
-    arrays: Named = {}
+def pack_layers(part: str, layers: Params, lane: int) -> NamedArrays:
+    """One lane's layers as named arrays."""
+    arrays: NamedArrays = {}
     for number, dense in enumerate(layers):
         arrays[f"{part}/dense_{number}/kernel"] = np.ascontiguousarray(np.asarray(dense.kernel_OxI[lane]).T)
         arrays[f"{part}/dense_{number}/bias"] = np.asarray(dense.bias_O[lane])
     return arrays
 
 
-def unpack(lanes: Sequence[Named]) -> State:
-    """The state of a group. Its arrays are copies, because training consumes them and the caller's are not ours to."""
+def unpack(lanes: Sequence[NamedArrays]) -> State:
+    """State of a group from its lanes' named arrays, which are copied because training overwrites the state."""
     m, v = (unpack_layers(part, lanes) for part in _MOMENTS)
-    # A state of an earlier version was taken at an epoch's end, where nothing is running.
     running = (
-        jnp.array(np.stack([arrays.get(f"{_RUNNING}/{name}", np.asarray(zero)) for arrays in lanes]))
-        for name, zero in zero_sums()._asdict().items()
+        jnp.array(np.stack([arrays[f"{_RUNNING}/{name}"] for arrays in lanes]))
+        for name in RunningSums._fields
     )
     return State(unpack_layers(WEIGHTS, lanes), Moments(m, v or None), RunningSums(*running))
 
 
-def unpack_layers(part: str, lanes: Sequence[Named]) -> Params:
-    """The layers of a group, none where they have no such part."""
+def unpack_layers(part: str, lanes: Sequence[NamedArrays]) -> Params:
+    """Layers of a group from its lanes' named arrays; none if they have no such part."""
     depth = sum(name.startswith(f"{part}/dense_") for name in lanes[0]) // 2
     return tuple(
         Dense(

@@ -1,4 +1,4 @@
-"""Take some training steps of a group of runs: a pure function of the segments it is given."""
+"""Train a group of runs for some steps: a pure function of their segments."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dropstudy.engine.mlp import programs
 from dropstudy.engine.mlp.config import stacked, static_config, traced_config
 from dropstudy.engine.mlp.early_stopping import BestEpoch
 from dropstudy.engine.mlp.inputs import InputColumns, can_skip_zero_inputs, test_examples, train_examples
-from dropstudy.engine.mlp.state import State, epoch_seconds, pack, reset_sums, unpack
+from dropstudy.engine.mlp.state import epoch_seconds, pack, reset_sums, unpack
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,76 +23,78 @@ if TYPE_CHECKING:
     from dropstudy.engine.mlp.network import BatchScore, Params
 
 
-def train_segment(segment: Segment) -> SegmentResult:
-    """Train a run by itself; see `train_group`."""
-    return train_group((segment,))[0]
-
-
 def train_group(segments: tuple[Segment, ...]) -> tuple[SegmentResult, ...]:
-    """Take the steps of several runs side by side.
+    """Train several runs side by side; see `Trainer.train`.
 
-    A run's result does not depend on its company: its draws are the same to the bit, its numbers up to the order in
-    which floats are added. The same segments give the same result to the bit in the same environment, and so do
-    segments that cut the same runs elsewhere.
+    A run draws the same bits in any group; its numbers depend on the group only by the order of float sums. The same
+    segments give the same bits in the same environment, and so do segments that cut the same runs at other steps.
 
     Args:
-        segments: one a lane, of runs of one condition, activation, optimiser and precision, with as many steps done.
+        segments: one per lane, of runs of one condition, activation, optimiser and precision, with equal `done`.
 
     Returns:
-        For each lane history rows, the new state, and where the run has ended what its network amounts to. A run ends
-        at its last epoch, or when its patience is exhausted, or where its loss is no longer finite; the others go on.
+        For each lane the metrics of each ended epoch, the new state and, if the run has ended, its test metrics. A run
+        ends at its last epoch, when its patience is exhausted, or when its loss is not finite; the others continue.
     """
     group = _Group(segments)
     lead, steps = segments[0], segments[0].run.condition.steps
     done, until = lead.done, lead.done + lead.steps
-    while done < until and group.training:
+    while done < until and not all(group.ended):
         epoch, first = divmod(done, steps)
         count = min(until - done, steps - first)
-        group.take(epoch, first, count)
+        group.train_steps(epoch, first, count)
         done += count
         if first + count == steps:
             group.end_epoch(epoch)
     return group.results(done)
 
 
+def device_name() -> str:
+    """Readable name of the device that this process trains on."""
+    device = jax.devices()[0]
+    return f"{device.platform} ({device.device_kind})"
+
+
 class _Group:
-    """Runs that train side by side; what they share, and what became of each so far."""
+    """Runs that train side by side: shared arrays, and each lane's state and history."""
 
     def __init__(self, segments: tuple[Segment, ...]) -> None:
         self.began = self.epoch_began = time.perf_counter()
         lead = segments[0]
-        self.segments, self.run = segments, lead.run
         runs = [segment.run for segment in segments]
+        self.runs, self.run = runs, lead.run
         self.static = static_config(runs)
         self.in_float32 = self.static.products._replace(compute="float32")
         self.traced = stacked([traced_config(run) for run in runs])
-        self.train, used = train_examples(lead.data, narrow=can_skip_zero_inputs(self.static))
+        self.train, used = train_examples(lead.data, skip_zero_inputs=can_skip_zero_inputs(self.static))
         self.test = test_examples(lead.data)
         self.index = _rows([segment.train_index for segment in segments])
-        self.test_index = _rows([np.arange(self.test.x.shape[0], dtype=np.int32)] * len(segments))
-        held_out = [segment.validation_index for segment in segments]
+        self.validation_index = _rows(
+            [
+                np.arange(len(self.test.y)) if segment.validation_index is None else segment.validation_index
+                for segment in segments
+            ]
+        )
         self.watches_test = lead.validation_index is None
-        self.watched_index = self.test_index if self.watches_test else _rows(held_out)
-        # As large as the test set, or all there are.
+        # As large as the test set, if there are so many training examples.
         count = min(self.test.x.shape[0], self.index.shape[1])
         self.sample = programs.sample(self.traced.seed, self.index, count=count)
         self.histories: list[list[EpochMetrics]] = [[] for _ in segments]
         self.ended = [False] * len(segments)
-        named = [segment.state for segment in segments if segment.state is not None]
-        state = unpack(named) if named else self._first_state()
-        self.best = BestEpoch.of(runs, named, state.params) if self.run.restore_best_weights else None
+        states = [segment.state for segment in segments if segment.state is not None]
+        if states:
+            state = unpack(states)
+            self.epoch_began -= epoch_seconds(states[0])
+        else:
+            widths, optimizer = self.run.condition.widths, self.run.optimizer.name
+            state = programs.start(self.traced.seed, widths=widths, optimizer=optimizer)
+        self.best = BestEpoch.of(runs, states, state.params) if self.run.restore_best_weights else None
         self.columns = InputColumns(used, jnp.copy(state.params[0].kernel_OxI))
-        self.state = self.columns.narrow(state)
-        self.epoch_began -= epoch_seconds(named[0]) if named else 0
-        self.on_all: tuple[BatchScore, BatchScore] | None = None
+        self.state = self.columns.gather(state)
+        self.last_scores: tuple[BatchScore, BatchScore] | None = None
 
-    @property
-    def training(self) -> bool:
-        """True while a run has not ended."""
-        return not all(self.ended)
-
-    def take(self, epoch: int, first: int, count: int) -> None:
-        """Take `count` steps of an epoch, of which `first` are taken already."""
+    def train_steps(self, epoch: int, first: int, count: int) -> None:
+        """Take `count` steps of an epoch, after its `first` ones."""
         self.state = programs.train_steps(
             self.state,
             self.train,
@@ -105,34 +107,36 @@ class _Group:
         )
 
     def end_epoch(self, epoch: int) -> None:
-        """Measure, and see which runs end here. A run that has ended is trained on beside the others, and forgotten."""
+        """Evaluate, and end runs that end here. A lane that ended earlier trains on, but nothing of it is recorded."""
         last = epoch + 1 == self.run.epochs
         params, activation = self.state.params, self.run.activation
-        # The weights that a user gets are float32, so the numbers that stay are measured in float32.
+        # Weights are kept in float32, so the last epoch is evaluated in float32.
         products = self.in_float32 if last else self.static.products
         clean_index = self.index if last else self.sample
-        if last and not self.best:  # or else the weights that stay may be those of another epoch
-            self.on_all = self._on_all(params, [epoch + 1] * len(self.ended))
-            clean = self.on_all[0]
+        if last and not self.best:  # with `best`, another epoch's weights may be kept
+            self.last_scores = self._score_training(params, [epoch + 1] * len(self.ended))
+            clean = self.last_scores[0]
         else:
             clean = programs.evaluate(
                 params, self.train, clean_index, products=products, activation=activation
             )
-        # Epochs whose losses are compared are measured alike.
+        # Losses that are compared have one precision.
         val_products = self.in_float32 if self.best else products
-        whole = self.columns.scatter_params(params)
-        watched = (whole, self.test) if self.watches_test else (params, self.train)
-        val = programs.evaluate(*watched, self.watched_index, products=val_products, activation=activation)
+        all_params = self.columns.scatter_params(params)
+        val_data = (all_params, self.test) if self.watches_test else (params, self.train)
+        val = programs.evaluate(
+            *val_data, self.validation_index, products=val_products, activation=activation
+        )
         running = (self.state.running.loss, self.state.running.correct)
-        scores = ((running, self.index), (val, self.watched_index), (clean, clean_index))
-        rows = np.concatenate([_means(score, which.shape[1]) for score, which in scores], axis=1)
+        scores = ((running, self.index), (val, self.validation_index), (clean, clean_index))
+        rows = np.concatenate([_means(score, index.shape[1]) for score, index in scores], axis=1)
         self.state = reset_sums(self.state)
         seconds = time.perf_counter() - self.epoch_began
         self.epoch_began = time.perf_counter()
         exhausted = [False] * len(self.ended)
         if self.best:
             losses = rows[:, METRICS.index("val_loss")]
-            exhausted = self.best.consider(whole, losses, epoch + 1, self.ended)
+            exhausted = self.best.update(all_params, losses, epoch + 1, self.ended)
         for lane, row in enumerate(rows.tolist()):
             if not self.ended[lane]:
                 metrics = dict(zip(METRICS, row, strict=True))
@@ -141,24 +145,24 @@ class _Group:
 
     def results(self, done: int) -> tuple[SegmentResult, ...]:
         """Result of each run, `done` steps from its start."""
-        self.state.running.loss.block_until_ready()  # or else the clock is read before the steps are taken
+        self.state.running.loss.block_until_ready()  # else the clock is read before the steps are finished
         seconds = time.perf_counter() - self.began
         state = self.columns.scatter(self.state)
         if self.best:
             state = state._replace(params=self.best.restore(state.params, self.ended))
         finished = [ended and not self._diverged(lane) for lane, ended in enumerate(self.ended)]
-        finals = self._finals(state.params) if any(finished) else [None] * len(finished)
+        finals = self._final_metrics(state.params) if any(finished) else [None] * len(finished)
         results = []
         for lane, history in enumerate(self.histories):
-            # An epoch's time goes on in the segment that ends it.
+            # The next segment continues the epoch's time.
             inside_epoch = not self.ended[lane] and done % self.run.condition.steps
-            named = pack(state, lane, time.perf_counter() - self.epoch_began if inside_epoch else 0)
+            arrays = pack(state, lane, time.perf_counter() - self.epoch_began if inside_epoch else 0)
             if self.best and not self.ended[lane]:
-                named |= self.best.pack(lane)
+                arrays |= self.best.pack(lane)
             results.append(
                 SegmentResult(
                     history=tuple(history),
-                    state=named,
+                    state=arrays,
                     done=history[-1].epoch * self.run.condition.steps if self.ended[lane] else done,
                     seconds=seconds,
                     final=finals[lane] if finished[lane] else None,
@@ -174,16 +178,9 @@ class _Group:
             math.isfinite(history[-1].loss) and math.isfinite(history[-1].clean_loss)
         )
 
-    def _first_state(self) -> State:
-        seeds = jnp.asarray([segment.run.seed for segment in self.segments], jnp.uint32)
-        state: State = programs.start(
-            seeds, widths=self.run.condition.widths, optimizer=self.run.optimizer.name
-        )
-        return state
-
-    def _on_all(self, params: Params, epochs: list[int]) -> tuple[BatchScore, BatchScore]:
-        """Scores on all training examples after each lane's epoch, noise off and on."""
-        if not any(segment.run.arm.rate or segment.run.arm.input_rate for segment in self.segments):
+    def _score_training(self, params: Params, epochs: list[int]) -> tuple[BatchScore, BatchScore]:
+        """Scores on all training examples without and with noise, of weights at the end of each lane's epoch."""
+        if not any(run.arm.rate or run.arm.input_rate for run in self.runs):
             clean = programs.evaluate(
                 params, self.train, self.index, products=self.in_float32, activation=self.run.activation
             )
@@ -194,44 +191,36 @@ class _Group:
         )
         return both
 
-    def _finals(self, params: Params) -> list[FinalMetrics]:
-        """Final metrics of each lane's network; the test set in one pass."""
-        activation = self.run.activation
-        epochs = [self.best.epochs[lane] if self.best else self.run.epochs for lane in range(len(self.ended))]
-        clean, noisy = self.on_all or self._on_all(self.columns.gather_params(params), epochs)
-        answers = programs.predict(params, self.test, products=self.in_float32, activation=activation)
-        classes = self.run.condition.classes
-        loss, brier = np.asarray(answers.loss, np.float64), np.asarray(answers.brier, np.float64)
-        labels, y = np.asarray(answers.label), np.asarray(self.test.y)
-        clean_means, noisy_means = (_means(score, self.index.shape[1]).tolist() for score in (clean, noisy))
+    def _final_metrics(self, params: Params) -> list[FinalMetrics]:
+        """Final metrics of each lane's network."""
+        epochs = self.best.epochs if self.best else [self.run.epochs] * len(self.ended)
+        scores = self.last_scores or self._score_training(self.columns.gather_params(params), epochs)
+        clean, noisy = (_means(score, self.index.shape[1]).tolist() for score in scores)
+        test = programs.predict(params, self.test, products=self.in_float32, activation=self.run.activation)
+        loss, brier = np.asarray(test.loss, np.float64), np.asarray(test.brier, np.float64)
+        labels, y = np.asarray(test.label), np.asarray(self.test.y)
         return [
             FinalMetrics(
-                epoch=epochs[lane],
-                clean_loss=clean_means[lane][0],
-                clean_accuracy=clean_means[lane][1],
-                noisy_loss=noisy_means[lane][0],
-                noisy_accuracy=noisy_means[lane][1],
+                epoch=epoch,
+                clean_loss=clean[lane][0],
+                clean_accuracy=clean[lane][1],
+                noisy_loss=noisy[lane][0],
+                noisy_accuracy=noisy[lane][1],
                 loss=float(loss[lane].mean()),
                 accuracy=float((labels[lane] == y).mean()),
                 brier=float(brier[lane].mean()),
-                labels=labels[lane].astype(np.uint8 if classes <= 2**8 else np.uint16),
-                confidence=np.asarray(answers.confidence[lane]).astype(np.float16),
-                likelihood=np.asarray(answers.likelihood[lane]).astype(np.float16),
+                labels=labels[lane].astype(np.uint8 if self.run.condition.classes <= 2**8 else np.uint16),
+                confidence=np.asarray(test.confidence[lane]).astype(np.float16),
+                likelihood=np.asarray(test.likelihood[lane]).astype(np.float16),
             )
-            for lane in range(len(self.ended))
+            for lane, epoch in enumerate(epochs)
         ]
 
 
-def _rows(indices: list[NDArray[np.int32] | None] | list[NDArray[np.int32]]) -> jax.Array:
-    return jnp.asarray(np.stack([np.asarray(index, np.int32) for index in indices]))
+def _rows(indices: list[NDArray[np.int32]]) -> jax.Array:
+    return jnp.asarray(np.stack(indices), jnp.int32)
 
 
 def _means(score: BatchScore | tuple[jax.Array, jax.Array], examples: int) -> NDArray[np.float64]:
-    """Mean loss and accuracy, (lanes, 2). In double precision, so that 9,807 of 10,000 reads 0.9807."""
+    """Mean loss and accuracy, (lanes, 2), in double precision, so that 9,807 of 10,000 is 0.9807."""
     return np.stack([np.asarray(total, np.float64) / examples for total in score], axis=1)
-
-
-def device_name() -> str:
-    """Readable name of the device that this process trains on."""
-    device = jax.devices()[0]
-    return f"{device.platform} ({device.device_kind})"

@@ -1,1 +1,1 @@
-"""Compiled kernels: built on the user's machine, called from the program."""
+"""Native kernels: C++ that is compiled on the user's machine and called by XLA."""

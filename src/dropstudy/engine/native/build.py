@@ -1,8 +1,8 @@
-"""Kernels of our own, compiled on the user's machine the first time they are wanted, and kept in the cache.
+"""Build of the native kernels: compiled on the user's machine at first use, and kept in the cache.
 
-They take the place of XLA's on processors with AVX-512 and its bfloat16 instructions (`kernels.cc` says what they do
-better). Where there is no C++ compiler, or `DROPSTUDY_KERNELS=off`, XLA's own do all the work: the same results up to
-the order of sums, later.
+They replace XLA's kernels on processors with AVX-512 and its bfloat16 instructions; `kernels.cc` says how they are
+faster. Without a C++ compiler, or with `DROPSTUDY_KERNELS=off`, XLA's kernels do all the work. The results are the
+same up to the order of sums.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ from dropstudy.data.cache import code_folder, is_intact, store_code
 VARIABLE = "DROPSTUDY_KERNELS"
 """Environment variable: `off`, or in a worker the library's path."""
 
+FOLDER = "kernels"
+"""Folder of the cache, for libraries."""
+
 SOURCES = tuple(Path(__file__).parent / name for name in ("kernels.cc", "packing.h"))
 
 _COMPILERS = ("c++", "g++", "clang++")
 _FLAGS = ("-O3", "-std=c++17", "-shared", "-fPIC", "-w")
-FOLDER = "kernels"
-"""Folder of the cache, for libraries."""
-
-_PATIENCE = 120.0  # seconds; it takes about five
+_TIMEOUT = 120.0  # seconds; compiling takes about five
 
 
 class Kernels(NamedTuple):
-    """Outcome of building the kernels.
+    """Result of building the kernels.
 
     Args:
-        path: of the library, None where there is none.
-        obstacle: why there is none, for people; empty where there is one.
+        path: path of the library, None if there is none.
+        obstacle: the reason why there is none, as a phrase; empty if there is one.
     """
 
     path: Path | None
@@ -49,7 +49,7 @@ class Kernels(NamedTuple):
 
 
 def kernels() -> Kernels:
-    """The library for this machine's kind of processor, compiled if need be."""
+    """Library for this machine's kind of processor, compiled if need be."""
     if os.environ.get(VARIABLE, "") == "off":
         return Kernels(None, f"switched off by {VARIABLE}")
     if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
@@ -58,34 +58,34 @@ def kernels() -> Kernels:
         )
     folder = code_folder(FOLDER)
     if folder is None:
-        return Kernels(None, "no folder to keep them in that this user alone can write to")
+        return Kernels(None, "no folder for them that only this user can write to")
     path = folder / f"{_digest()}.so"
     if is_intact(path):
         return Kernels(path)
     compiler = next(filter(None, map(shutil.which, _COMPILERS)), None)
     if compiler is None:
-        return Kernels(None, "no C++ compiler (c++, g++ or clang++) to make them with")
-    obstacle = _obstacle_to_making(compiler, path)
+        return Kernels(None, "no C++ compiler (c++, g++ or clang++) to compile them")
+    obstacle = _build(compiler, path)
     return Kernels(None, obstacle) if obstacle else Kernels(path)
 
 
-_failed: dict[tuple[str, Path], str] = {}
-"""Remembers a failed build, since a second attempt would take as long and fail too."""
+_failures: dict[tuple[str, Path], str] = {}
+"""Builds that failed, by compiler and path: a second attempt would take as long and fail too."""
 
 
-def _obstacle_to_making(compiler: str, path: Path) -> str:
-    """Compile the library, unless another process just has; say what was in the way, if anything was."""
-    if said := _failed.get((compiler, path)):
-        return said
+def _build(compiler: str, path: Path) -> str:
+    """Compile the library, unless another process just has; return what prevented it, or nothing."""
+    if obstacle := _failures.get((compiler, path)):
+        return obstacle
     try:
-        # Studies that start at once make it once.
-        with FileLock(path.with_suffix(".lock"), timeout=_PATIENCE):
+        # Studies that start at the same time compile it once.
+        with FileLock(path.with_suffix(".lock"), timeout=_TIMEOUT):
             if not is_intact(path):
                 _compile(compiler, path)
     except (OSError, subprocess.SubprocessError) as error:
         lines = str(getattr(error, "stderr", "") or error).strip().splitlines()
-        said = f"{compiler} could not make them: {lines[0] if lines else 'it does not say why'}"
-        return _failed.setdefault((compiler, path), said)
+        obstacle = f"{compiler} could not compile them: {lines[0] if lines else 'it gives no reason'}"
+        return _failures.setdefault((compiler, path), obstacle)
     return ""
 
 
@@ -93,19 +93,19 @@ def _compile(compiler: str, path: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         library = Path(folder, path.name)
         command = (compiler, *_FLAGS, f"-I{_headers()}", "-o", str(library), str(SOURCES[0]))
-        subprocess.run(command, check=True, capture_output=True, text=True, timeout=_PATIENCE)  # noqa: S603 - ours
+        subprocess.run(command, check=True, capture_output=True, text=True, timeout=_TIMEOUT)  # noqa: S603 - ours
         store_code(path, library.read_bytes())
 
 
 def _digest() -> str:
     """Digest of all that the library depends on: sources, jaxlib's headers and the machine's instructions."""
-    told = hashlib.sha256(b"".join(source.read_bytes() for source in SOURCES))
-    told.update("\0".join((*_FLAGS, version("jaxlib"), kind_of_machine())).encode())
-    return told.hexdigest()[:16]
+    digest = hashlib.sha256(b"".join(source.read_bytes() for source in SOURCES))
+    digest.update("\0".join((*_FLAGS, version("jaxlib"), kind_of_machine())).encode())
+    return digest.hexdigest()[:16]
 
 
 def _headers() -> Path:
-    # As `jax.ffi.include_dir()`, without bringing in jax.
-    found = find_spec("jaxlib")
-    places = found.submodule_search_locations if found else None
+    """Folder of XLA's headers, as `jax.ffi.include_dir()` but without importing jax."""
+    jaxlib = find_spec("jaxlib")
+    places = jaxlib.submodule_search_locations if jaxlib else None
     return Path(next(iter(places or ())), "include")

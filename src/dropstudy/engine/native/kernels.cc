@@ -1,12 +1,10 @@
 // Matrix products and Adam for one core with AVX-512, called by XLA (see build.py and ffi.py beside this file).
 //
-// They do what XLA's own kernels do not. A product leaves out the inner indices at which its right side is 0 throughout:
-// of MNIST's pixels a batch of 128 touches about two thirds. And the gradient of a layer's weights is never written to
-// memory: a few rows of it are made, stay in the cache, and Adam takes them there and writes the copies of the weights
-// that the next products want.
+// Two things are faster than in XLA's kernels. A product skips inner indices at which the whole right side is 0: 128
+// MNIST images use about two thirds of the pixels. And the gradient of a layer's weights is never written to memory: a
+// few rows are computed, Adam reads them from the cache, and writes the operands of the next products.
 //
-// Sums are float32. Their order depends on the shapes and on what is left out alone, so the same operands give the same
-// bits.
+// Sums are float32. Their order depends only on the shapes and the skipped indices, so equal operands give equal bits.
 
 #include <cpuid.h>
 #include <immintrin.h>
@@ -25,20 +23,20 @@ namespace ffi = xla::ffi;
 namespace {
 
 constexpr int64_t kTile = 8;    // rows of a tile of results: 16 sums in registers hide a multiplication's latency
-constexpr int64_t kStrip = 16;  // rows of a gradient that are made before they are used
+constexpr int64_t kStrip = 16;  // rows of a gradient that are computed before they are used
 
 // ---- Tiles ------------------------------------------------------------------------------------------------------
 
-// Memory that will be wanted soon: the same stretch of up to three arrays.
-struct Soon {
+// Memory to prefetch: the same range of three arrays.
+struct Prefetch {
   const char* arrays[3];
   int64_t lines;
 };
 
-// kRows rows of the left side times one panel. `left` has no word beyond a row's end that counts.
+// kRows rows of the left side times one panel. Words of `left` beyond a row's end must be 0.
 template <int kRows, bool kBf16, bool kPrefetch>
 AVX512 void Tile(const char* left, int64_t stride, const Packed& right, int64_t panel, float* out, int64_t out_stride,
-                 int64_t columns, Soon soon) {
+                 int64_t columns, Prefetch prefetch) {
   __m512 sums[kRows][2];
   for (int r = 0; r < kRows; r++) sums[r][0] = sums[r][1] = _mm512_setzero_ps();
   const char* words = right.panel(panel);
@@ -46,10 +44,10 @@ AVX512 void Tile(const char* left, int64_t stride, const Packed& right, int64_t 
   const int64_t count = right.counts[panel];
   int64_t due = 0, line = 0;
   for (int64_t k = 0; k < count; k++, words += kPanel * 4) {
-    if (kPrefetch && (due += soon.lines) >= count) {
-      // Evenly, because few can be under way at once.
+    if (kPrefetch && (due += prefetch.lines) >= count) {
+      // Spread evenly, because a core has few prefetches in flight at once.
       due -= count;
-      for (const char* array : soon.arrays) _mm_prefetch(array + 64 * line, _MM_HINT_T0);
+      for (const char* array : prefetch.arrays) _mm_prefetch(array + 64 * line, _MM_HINT_T0);
       line++;
     }
     __m512i first = _mm512_load_si512(words), second = _mm512_load_si512(words + 64);
@@ -75,12 +73,12 @@ AVX512 void Tile(const char* left, int64_t stride, const Packed& right, int64_t 
   }
 }
 
-// Some rows of the left side, at most 8, times one panel.
+// At most 8 rows of the left side times one panel.
 template <bool kBf16, bool kPrefetch = false>
 void Strip(int64_t rows, const char* left, int64_t stride, const Packed& right, int64_t panel, float* out,
-           int64_t out_stride, int64_t columns, Soon soon = {}) {
+           int64_t out_stride, int64_t columns, Prefetch prefetch = {}) {
   auto tile = [&](auto count) {
-    Tile<count.value, kBf16, kPrefetch>(left, stride, right, panel, out, out_stride, columns, soon);
+    Tile<count.value, kBf16, kPrefetch>(left, stride, right, panel, out, out_stride, columns, prefetch);
     left += count.value * stride;
     out += count.value * out_stride;
     rows -= count.value;
@@ -91,7 +89,7 @@ void Strip(int64_t rows, const char* left, int64_t stride, const Packed& right, 
   if (rows >= 1) tile(std::integral_constant<int, 1>());
 }
 
-// The left side with rows of whole words: where a row of bfloat16 ends in half a word, a copy that ends in 0.
+// The left side with rows of whole words. If a row of bfloat16 ends in half a word, a copy padded with 0.
 template <bool kBf16>
 Matrix<kBf16> WholeWords(const Matrix<kBf16>& m) {
   if (!kBf16 || m.columns % 2 == 0) return m;
@@ -123,15 +121,15 @@ struct Rates {
   float alpha, gain_1, gain_2, epsilon, decay;
 };
 
-// Weights and moments, (rows, columns), as they were and as they become; copies of the new weights, null if not wanted.
+// Old and new weights and moments, (rows, columns); operands made of the new weights, null if not needed.
 struct Layer {
   int64_t rows, columns;
   const float *w, *m, *v;
   float *new_w, *new_m, *new_v;
-  char *copy, *turned;
+  char *copy, *transpose;
 };
 
-// Four quarters of a vector to the first `rows` of four rows that lie `stride` bytes apart; of each what `bytes` says.
+// Store the quarters of a vector in the first `rows` of four rows, `stride` bytes apart; `bytes` masks each quarter.
 INLINE void StoreQuarters(__m512i quarters, char* to, int64_t stride, int64_t rows, __mmask16 bytes) {
   const __m128i parts[4] = {_mm512_castsi512_si128(quarters), _mm512_extracti32x4_epi32(quarters, 1),
                             _mm512_extracti32x4_epi32(quarters, 2), _mm512_extracti32x4_epi32(quarters, 3)};
@@ -143,7 +141,7 @@ INLINE void StoreQuarters(__m512i quarters, char* to, int64_t stride, int64_t ro
   }
 }
 
-// One row: `gradient` holds the columns that are kept. The new weights go to `fresh` too, unless it is null.
+// One row: `gradient` holds the columns that are not skipped. `fresh` receives the new weights too, unless it is null.
 template <bool kBf16>
 AVX512 void Adam(const Layer& layer, const Rates& rates, int64_t row, const float* gradient, const Columns& columns,
                  float* fresh) {
@@ -169,10 +167,10 @@ AVX512 void Adam(const Layer& layer, const Rates& rates, int64_t row, const floa
   }
 }
 
-// The transpose of `rows` rows of new weights, (rows, stride), to its place.
+// Write the transpose of `rows` rows of new weights, (rows, stride).
 template <bool kBf16>
-AVX512 void Turn(const Layer& layer, int64_t row, int64_t rows, const float* fresh, int64_t stride) {
-  // A quarter of a vector holds 8 rows of bfloat16 or 4 of float32, which lie together in the transpose.
+AVX512 void WriteTranspose(const Layer& layer, int64_t row, int64_t rows, const float* fresh, int64_t stride) {
+  // A quarter of a vector holds 8 rows of bfloat16 or 4 of float32, which are contiguous in the transpose.
   constexpr int64_t kSize = kBf16 ? 2 : 4, kRows = 16 / kSize;
   const int64_t line = layer.rows * kSize;
   const __m512i count = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
@@ -184,13 +182,13 @@ AVX512 void Turn(const Layer& layer, int64_t row, int64_t rows, const float* fre
         const float* from = fresh + (r + (kBf16 ? 2 * i : i)) * stride + c;
         block[i] = kBf16 ? (__m512i)_mm512_cvtne2ps_pbh(_mm512_loadu_ps(from + stride), _mm512_loadu_ps(from))
                          : _mm512_castps_si512(_mm512_loadu_ps(from));
-        // Two rows one after the other become pairs, a row's number beside the next row's.
+        // Interleave two rows: each number of a row is followed by that of the next row.
         if (kBf16) block[i] = _mm512_permutexvar_epi16(pairs, block[i]);
       }
       TransposeQuarters(block);
       __mmask16 bytes = First((rows - r) * kSize);
       for (int64_t i = 0; i < 4; i++)
-        StoreQuarters(block[i], layer.turned + (c + i) * line + (row + r) * kSize, 4 * line,
+        StoreQuarters(block[i], layer.transpose + (c + i) * line + (row + r) * kSize, 4 * line,
                       (layer.columns - c - i + 3) / 4, bytes);
     }
   }
@@ -205,27 +203,27 @@ void Update(const Matrix<kBf16>& given, const Matrix<kBf16>& right, bool transpo
   thread_local std::vector<float> memory, fresh_memory;
   int64_t stride = packed.panels * kPanel, delta_stride = delta.columns * delta.kBytes;
   float* gradient = Scratch(memory, kStrip * stride + kVector);
-  // A stride that is no power of two, or else the rows of a column would share a few lines of the cache.
+  // The stride is no power of two; else the rows of a column would share a few cache lines.
   const int64_t fresh_stride = (layer.columns + kVector - 1) / kVector * kVector + kVector;
-  float* fresh = layer.turned ? Scratch(fresh_memory, kStrip * fresh_stride) : nullptr;
+  float* fresh = layer.transpose ? Scratch(fresh_memory, kStrip * fresh_stride) : nullptr;
   for (int64_t row = 0; row < layer.rows; row += kStrip) {
     int64_t rows = std::min(kStrip, layer.rows - row);
-    // What Adam will read comes nearer meanwhile.
+    // Prefetch what Adam will read.
     int64_t parts = packed.panels * ((rows + kTile - 1) / kTile), part = 0;
     int64_t lines = rows * layer.columns / kVector;
     for (int64_t r = 0; r < rows; r += kTile) {
       for (int64_t panel = 0; panel < packed.panels; panel++, part++) {
         int64_t begin = lines * part / parts, end = lines * (part + 1) / parts;
         int64_t at = row * layer.columns + begin * kVector;
-        auto near = [&](const float* array) { return reinterpret_cast<const char*>(array + at); };
+        auto at_begin = [&](const float* array) { return reinterpret_cast<const char*>(array + at); };
         Strip<kBf16, true>(std::min(kTile, rows - r), delta.row(row + r), delta_stride, packed, panel,
                            gradient + r * stride + panel * kPanel, stride, kPanel,
-                           {{near(layer.w), near(layer.m), near(layer.v)}, end - begin});
+                           {{at_begin(layer.w), at_begin(layer.m), at_begin(layer.v)}, end - begin});
       }
     }
     for (int64_t r = 0; r < rows; r++)
       Adam<kBf16>(layer, rates, row + r, gradient + r * stride, columns, fresh ? fresh + r * fresh_stride : nullptr);
-    if (fresh) Turn<kBf16>(layer, row, rows, fresh, fresh_stride);
+    if (fresh) WriteTranspose<kBf16>(layer, row, rows, fresh, fresh_stride);
   }
 }
 
@@ -239,7 +237,7 @@ AVX512 void Gather(const uint8_t* pixels, int64_t examples, int64_t features, co
   const __m512 divisor = _mm512_set1_ps(scale);
   for (int64_t r = 0; r < count; r++, out += features * (kBf16 ? 2 : 4)) {
     auto row = [&](int64_t number) { return pixels + std::clamp<int64_t>(rows[number], 0, examples - 1) * features; };
-    // The rows lie anywhere: a few are asked for ahead.
+    // Rows are scattered in memory: prefetch a few ahead.
     if (r + kAhead < count)
       for (int64_t c = 0; c < features; c += 64) _mm_prefetch(row(r + kAhead) + c, _MM_HINT_T0);
     const uint8_t* from = row(r);
@@ -255,7 +253,7 @@ AVX512 void Gather(const uint8_t* pixels, int64_t examples, int64_t features, co
   }
 }
 
-// ---- What XLA calls ---------------------------------------------------------------------------------------------------
+// ---- Functions that XLA calls ---------------------------------------------------------------------------------------------------
 
 template <bool kBf16>
 Matrix<kBf16> MatrixOf(const ffi::AnyBuffer& buffer) {
@@ -281,13 +279,13 @@ ffi::Error MultiplyHandler(ffi::AnyBuffer left, ffi::AnyBuffer right, bool trans
 
 ffi::Error UpdateHandler(ffi::AnyBuffer delta, ffi::AnyBuffer right, ffi::BufferR2<ffi::F32> w, ffi::BufferR2<ffi::F32> m,
                          ffi::BufferR2<ffi::F32> v, ffi::BufferR1<ffi::F32> rates, ffi::RemainingArgs, bool transposed,
-                         bool turned, ffi::ResultBufferR2<ffi::F32> new_w, ffi::ResultBufferR2<ffi::F32> new_m,
+                         bool with_transpose, ffi::ResultBufferR2<ffi::F32> new_w, ffi::ResultBufferR2<ffi::F32> new_m,
                          ffi::ResultBufferR2<ffi::F32> new_v, ffi::RemainingRets copies) {
   bool bf16 = delta.element_type() == ffi::BF16;
   auto copy = [&](size_t number) { return static_cast<char*>((*copies.get<ffi::AnyBuffer>(number))->untyped_data()); };
   Layer layer = {w.dimensions()[0],     w.dimensions()[1],     w.typed_data(),      m.typed_data(),
                  v.typed_data(),        new_w->typed_data(),   new_m->typed_data(), new_v->typed_data(),
-                 bf16 ? copy(0) : nullptr, turned ? copy(bf16 ? 1 : 0) : nullptr};
+                 bf16 ? copy(0) : nullptr, with_transpose ? copy(bf16 ? 1 : 0) : nullptr};
   const float* r = rates.typed_data();
   Rates numbers = {r[0], r[1], r[2], r[3], r[4]};
   if (bf16)
@@ -299,8 +297,8 @@ ffi::Error UpdateHandler(ffi::AnyBuffer delta, ffi::AnyBuffer right, ffi::Buffer
 
 }  // namespace
 
-// Whether this machine runs what is here, and gains by it. Where AMX multiplies bfloat16, XLA uses it, and is faster.
-extern "C" int dropstudy_gains(int bf16) {
+// True if this machine can run the kernels and they are faster. With AMX for bfloat16, XLA's own are faster.
+extern "C" int dropstudy_is_faster(int bf16) {
   for (bool has : {__builtin_cpu_supports("avx512f") > 0, __builtin_cpu_supports("avx512bw") > 0,
                    __builtin_cpu_supports("avx512dq") > 0, __builtin_cpu_supports("avx512vl") > 0,
                    __builtin_cpu_supports("avx512bf16") > 0, __builtin_cpu_supports("popcnt") > 0})
@@ -332,9 +330,9 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(dropstudy_update, UpdateHandler,
                                   .Arg<ffi::BufferR2<ffi::F32>>()
                                   .Arg<ffi::BufferR2<ffi::F32>>()
                                   .Arg<ffi::BufferR1<ffi::F32>>()
-                                  .RemainingArgs()  // the copies of the step before, whose memory is used again, and whatever must be made before
+                                  .RemainingArgs()  // operands of this step, whose memory is reused; arrays computed before
                                   .Attr<bool>("transposed")
-                                  .Attr<bool>("turned")
+                                  .Attr<bool>("with_transpose")
                                   .Ret<ffi::BufferR2<ffi::F32>>()
                                   .Ret<ffi::BufferR2<ffi::F32>>()
                                   .Ret<ffi::BufferR2<ffi::F32>>()

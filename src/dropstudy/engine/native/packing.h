@@ -1,7 +1,7 @@
-// The right side of a product, brought into the order in which kernels.cc reads it.
+// Packing of the right side of a product, in the order in which kernels.cc reads it.
 //
-// A word is 32 bits of a matrix's inner axis, over which a product sums: one float32, or two neighbouring bfloat16 as
-// VDPBF16PS takes them.
+// A word is 32 bits along the inner axis, over which a product sums: one float32, or two neighbouring bfloat16, the
+// operands of VDPBF16PS.
 
 #pragma once
 
@@ -19,14 +19,14 @@ namespace {
 constexpr int64_t kVector = 16;  // words
 constexpr int64_t kPanel = 32;   // columns of a tile of results: two vectors
 
-// Memory that a thread keeps from call to call.
+// Aligned memory that a thread reuses in later calls.
 template <typename T>
 T* Scratch(std::vector<T>& memory, size_t count) {
   if (memory.size() < count + 64) memory.resize(count + 64);
   return reinterpret_cast<T*>((reinterpret_cast<uintptr_t>(memory.data()) + 63) / 64 * 64);
 }
 
-// The first so many of 16.
+// Mask of the first `count` of 16.
 INLINE __mmask16 First(int64_t count) {
   return count >= kVector ? 0xffff : count <= 0 ? 0 : static_cast<__mmask16>((1u << count) - 1);
 }
@@ -43,7 +43,7 @@ struct Matrix {
 
 int64_t Words(bool bf16, int64_t elements) { return bf16 ? (elements + 1) / 2 : elements; }
 
-// 16 words of a row from word k on, the inner axis along the row; 0 beyond its end.
+// 16 words of a row from word k, if the inner axis runs along the row; 0 beyond its end.
 template <bool kBf16>
 INLINE __m512i WordsAlong(const Matrix<kBf16>& m, int64_t r, int64_t k) {
   if (r >= m.rows) return _mm512_setzero_si512();
@@ -53,7 +53,7 @@ INLINE __m512i WordsAlong(const Matrix<kBf16>& m, int64_t r, int64_t k) {
   return _mm512_maskz_loadu_epi16(mask, m.row(r) + 4 * k);
 }
 
-// Word k of 16 columns from c on, the inner axis across the rows; 0 beyond its end.
+// Word k of 16 columns from c, if the inner axis runs across the rows; 0 beyond its end.
 template <bool kBf16>
 INLINE __m512i WordsAcross(const Matrix<kBf16>& m, int64_t k, int64_t c) {
   __mmask16 mask = First(m.columns - c);
@@ -70,7 +70,7 @@ INLINE __m512i Digits() {
   return _mm512_set1_epi32(kBf16 ? 0x7fff7fff : 0x7fffffff);
 }
 
-// In each quarter of four vectors, the 4 x 4 words transposed.
+// Transpose the 4 x 4 words in each quarter of four vectors.
 INLINE void TransposeQuarters(__m512i* r) {
   __m512i a = _mm512_unpacklo_epi32(r[0], r[1]), b = _mm512_unpackhi_epi32(r[0], r[1]);
   __m512i c = _mm512_unpacklo_epi32(r[2], r[3]), d = _mm512_unpackhi_epi32(r[2], r[3]);
@@ -80,7 +80,7 @@ INLINE void TransposeQuarters(__m512i* r) {
   r[3] = _mm512_unpackhi_epi64(b, d);
 }
 
-// 16 x 16 words.
+// Transpose 16 x 16 words.
 INLINE void Transpose(__m512i (&r)[16]) {
   __m512i t[16];
   for (int i = 0; i < 16; i += 4) TransposeQuarters(r + i);
@@ -98,13 +98,13 @@ INLINE void Transpose(__m512i (&r)[16]) {
   }
 }
 
-// The right side of a product, rearranged: panels of 32 columns, in each word after word of the inner axis. Words that
-// are 0 in all columns of a panel are left out of it. A product with 0 adds nothing to a sum, so a result is the same to
-// the bit, unless the left side holds an infinity.
+// The packed right side of a product: panels of 32 columns, each with one word of the inner axis after the other. Words
+// that are 0 in all columns of a panel are skipped. A product with 0 adds nothing to a sum, so the result has the same
+// bits, unless the left side holds an infinity.
 struct Packed {
   std::vector<uint32_t> memory;
-  std::vector<int32_t> index;   // of each panel, which words of the inner axis it holds
-  std::vector<int64_t> counts;  // of each panel, how many
+  std::vector<int32_t> index;   // indices of the words that each panel holds
+  std::vector<int64_t> counts;  // number of words in each panel
   uint32_t* words;
   int64_t all, panels;
 
@@ -119,7 +119,7 @@ struct Packed {
   const char* panel(int64_t p) const { return reinterpret_cast<const char*>(words + p * all * kPanel); }
 
   template <bool kBf16>
-  AVX512 void LeaveOutZeros() {
+  AVX512 void SkipZeros() {
     for (int64_t p = 0; p < panels; p++) {
       const uint32_t* from = panel(p);
       uint32_t* to = panel(p);
@@ -136,7 +136,7 @@ struct Packed {
   }
 };
 
-// From a matrix whose rows are the columns of the right side.
+// Pack a matrix whose rows are the columns of the right side.
 template <bool kBf16>
 AVX512 const Packed& PackAlong(const Matrix<kBf16>& m) {
   thread_local Packed packed;
@@ -150,11 +150,11 @@ AVX512 const Packed& PackAlong(const Matrix<kBf16>& m) {
       for (int64_t j = 0; j < std::min(kVector, packed.all - k); j++, to += kPanel) _mm512_store_si512(to, block[j]);
     }
   }
-  packed.LeaveOutZeros<kBf16>();
+  packed.SkipZeros<kBf16>();
   return packed;
 }
 
-// Columns of a matrix by blocks of 16: which of each are wanted, and how many come before it.
+// Selected columns of a matrix, by blocks of 16: a mask, and the number of selected columns before the block.
 struct Columns {
   std::vector<uint16_t> kept;
   std::vector<int32_t> before;
@@ -173,7 +173,7 @@ AVX512 const Columns& All(int64_t columns) {
   return all;
 }
 
-// Those that hold anything but 0.
+// Columns that are not 0 in every row.
 template <bool kBf16>
 AVX512 const Columns& NonZero(const Matrix<kBf16>& m) {
   thread_local Columns some;
@@ -190,7 +190,7 @@ AVX512 const Columns& NonZero(const Matrix<kBf16>& m) {
   return some;
 }
 
-// From a matrix that is the right side itself, of its columns the wanted ones.
+// Pack the selected columns of a matrix that is the right side itself.
 template <bool kBf16>
 AVX512 const Packed& PackAcross(const Matrix<kBf16>& m, const Columns& columns) {
   thread_local Packed packed;
@@ -207,7 +207,7 @@ AVX512 const Packed& PackAcross(const Matrix<kBf16>& m, const Columns& columns) 
     for (int64_t n = 0; n < packed.panels * kPanel; n += kVector)
       _mm512_store_si512(packed.panel(n / kPanel) + k * kPanel + n % kPanel, _mm512_load_si512(row + n));
   }
-  packed.LeaveOutZeros<kBf16>();
+  packed.SkipZeros<kBf16>();
   return packed;
 }
 

@@ -19,6 +19,9 @@ class Data:
 class Engine:
     """Training."""
 
+    NO_COMPILER = "no C++ compiler (c++, g++ or clang++) to compile them"
+    COMPILER_FAILED = "{compiler} could not compile them: "
+
 
 class Models:
     """Keras models and exports."""

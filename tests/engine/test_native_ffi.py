@@ -1,4 +1,4 @@
-"""Products and Adam by kernels of our own: against float64, against XLA's, and through whole runs."""
+"""Native products and Adam, compared with float64, with XLA's kernels, and in whole runs."""
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,7 @@ from small_runs import run_on, segment_of, train_segment
 
 pytestmark = pytest.mark.usefixtures("our_kernels")
 
-# The fixture sets an environment variable once for all examples, which is what they want.
+# The fixture sets an environment variable once for all examples, as intended.
 of_any_shape = settings(
     deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -31,7 +31,7 @@ def matrix(rng, rows, columns, kind):
 
 
 def sparse(rng, examples, features, kind):
-    """Examples with columns, single numbers and whole stretches of 0, and some -0."""
+    """Examples in which columns, rows and single numbers are 0 or -0."""
     x = rng.standard_normal((examples, features)) * (rng.random((examples, features)) > 0.5)
     x[:, rng.random(features) < 0.4] = 0
     x[rng.random(examples) < 0.3] = -0.0
@@ -56,17 +56,17 @@ def test_a_product_is_that_of_its_operands(*, rows, inner, columns, kind, axis, 
 
 @pytest.mark.parametrize("kind", ["float32", "bfloat16"])
 @pytest.mark.parametrize("axis", [0, 1])
-def test_leaving_out_zeros_changes_no_bit(kind, axis):
+def test_skipping_zeros_changes_no_bit(kind, axis):
     rng = np.random.default_rng(0)
     left, x = np.asarray(matrix(rng, 40, 200, kind)), np.array(sparse(rng, 64, 200, kind))
-    wanted = np.arange(200) % 10 < 4  # pairs, as bfloat16 is multiplied in pairs
-    x[:, ~wanted] = 0
-    right, fewer = (jnp.asarray(each if axis else each.T) for each in (x, x[:, wanted]))
+    used = np.arange(200) % 10 < 4  # pairs, as bfloat16 is multiplied in pairs
+    x[:, ~used] = 0
+    right, fewer = (jnp.asarray(each if axis else each.T) for each in (x, x[:, used]))
     whole = ffi.multiply(jnp.asarray(left), right, axis)
-    assert np.array_equal(whole, ffi.multiply(jnp.asarray(left[:, wanted]), fewer, axis))
+    assert np.array_equal(whole, ffi.multiply(jnp.asarray(left[:, used]), fewer, axis))
 
 
-def test_what_an_example_gets_does_not_depend_on_its_company():
+def test_a_product_does_not_depend_on_other_examples_of_the_batch():
     rng = np.random.default_rng(1)
     left, x = matrix(rng, 33, 90, "float32"), sparse(rng, 75, 90, "float32")
     together = np.asarray(ffi.multiply(left, x, 1))
@@ -75,18 +75,18 @@ def test_what_an_example_gets_does_not_depend_on_its_company():
 
 
 @given(
-    units=sizes, inputs=sizes, examples=sizes, kind=types, axis=st.integers(0, 1), turned=st.booleans(),
+    units=sizes, inputs=sizes, examples=sizes, kind=types, axis=st.integers(0, 1), with_transpose=st.booleans(),
     seed=st.integers(0, 99),
 )  # fmt: skip
 @of_any_shape
-def test_an_update_is_adam_on_the_product(*, units, inputs, examples, kind, axis, turned, seed):
+def test_an_update_is_adam_on_the_product(*, units, inputs, examples, kind, axis, with_transpose, seed):
     rng = np.random.default_rng(seed)
     delta, x = matrix(rng, units, examples, kind), sparse(rng, examples, inputs, kind)
     w, m = (matrix(rng, units, inputs, "float32") for _ in range(2))
     v = jnp.square(matrix(rng, units, inputs, "float32"))
     alpha, one_minus_beta_1, one_minus_beta_2, epsilon, penalty = numbers = (1e-2, 0.1, 1e-3, 1e-7, 0.05)
     forward = jnp.zeros_like(w, dtype=kind) if kind == "bfloat16" else None
-    backward = jnp.zeros((inputs, units), kind) if turned else None
+    backward = jnp.zeros((inputs, units), kind) if with_transpose else None
     before = ffi.Layer(w, m, v, forward, backward)
     after = ffi.update(
         delta, x.T if axis else x, axis, before=before, numbers=jnp.asarray(numbers, jnp.float32)
@@ -105,7 +105,7 @@ def test_an_update_is_adam_on_the_product(*, units, inputs, examples, kind, axis
     assert np.allclose(after.kernel_OxI, w_new, rtol=1e-3, atol=1e-3)
     if forward is not None:
         assert np.array_equal(after.forward_OxI, after.kernel_OxI.astype(kind))
-    if turned:
+    if with_transpose:
         assert np.array_equal(after.backward_IxO, after.kernel_OxI.T.astype(kind))
     assert (after.forward_OxI is None, after.backward_IxO is None) == (forward is None, backward is None)
 
@@ -145,7 +145,7 @@ VARIANTS = [
 
 
 @pytest.mark.parametrize(("arm", "changes"), VARIANTS, ids=["penalty", "limit", "sgd"])
-def test_a_run_is_that_of_xlas_kernels(arm, changes, digits, monkeypatch):
+def test_a_run_equals_that_of_xlas_kernels(arm, changes, digits, monkeypatch):
     run = digits_run(digits, arm, epochs=1, **changes)
     assert static_config([run]).native
     ours, theirs = train_segment(segment_of(run, digits)), with_xla(run, digits, monkeypatch)
@@ -158,7 +158,7 @@ def test_a_run_is_that_of_xlas_kernels(arm, changes, digits, monkeypatch):
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_a_run_cut_anywhere_is_the_same_to_the_bit(precision, digits, monkeypatch):
+def test_a_run_cut_at_any_step_is_the_same_to_the_bit(precision, digits, monkeypatch):
     monkeypatch.setattr(ffi, "precisions", lambda: frozenset({"float32", "bfloat16"}))
     run = digits_run(digits, precision=precision, rate=0.5)
     straight = train_segment(segment_of(run, digits))
@@ -186,7 +186,7 @@ def test_runs_side_by_side_are_left_to_xla(digits):
         assert lane.history[0].loss == pytest.approx(alone.history[0].loss, rel=1e-4)
 
 
-def test_a_run_that_diverges_is_seen_to(digits):
+def test_a_run_that_diverges_is_reported(digits):
     optimizer = Optimizer("sgd", learning_rate=1e30)
     assert train_segment(segment_of(digits_run(digits, optimizer=optimizer), digits)).diverged
     adam = Optimizer(learning_rate=1e30)
@@ -194,7 +194,7 @@ def test_a_run_that_diverges_is_seen_to(digits):
 
 
 def test_a_step_keeps_no_second_copy_of_the_weights():
-    # XLA would copy what a kernel overwrites while somebody may still read it: 0.1 ms a step, of 2.4.
+    # XLA copies what a kernel overwrites if another operation may still read it: 0.1 ms of a step's 2.4 ms.
     layer = ffi.Layer(*(jnp.ones((64, 64)) for _ in range(3)), None, jnp.ones((64, 64)))
     x = jnp.ones((64, 16))
 

@@ -22,10 +22,10 @@ def batch(rng, rows, features, classes):
 
 
 def test_the_notebooks_network_has_669706_parameters():
-    shape = Condition(784, (512, 512), 10, 60_000, 128)
-    params = network.init(0, shape.widths)
-    assert shape.parameters == sum(array.size for array in jax.tree.leaves(params)) == 669_706
-    assert shape.steps == 469
+    condition = Condition(784, (512, 512), 10, 60_000, 128)
+    params = network.init(0, condition.widths)
+    assert condition.parameters == sum(array.size for array in jax.tree.leaves(params)) == 669_706
+    assert condition.steps == 469
 
 
 @pytest.mark.parametrize(("layer", "limit"), [(0, 0.06804), (1, 0.07655), (2, 0.10721)])
@@ -42,16 +42,16 @@ def test_initial_kernels_fill_the_glorot_interval_evenly(layer, limit):
 
 def program(*, seed=0, activation="relu", precision="float32", epochs=1, **arm):
     """Static and traced configuration of a run with this arm."""
-    shape = Condition(1, (1,), 1, 100, 10)
-    run = Run("key", Arm("arm", **arm), shape, seed, activation, Optimizer(), epochs, "test", precision)
+    condition = Condition(1, (1,), 1, 100, 10)
+    run = Run("key", Arm("arm", **arm), condition, seed, activation, Optimizer(), epochs, "test", precision)
     return {"static": static_config([run]), "traced": traced_config(run)}
 
 
 def hidden(z, *, step=0, layer=0, **arm):
-    """The output of a hidden layer for a batch of `z`, (units, batch)."""
-    made = program(**arm)
-    rate = dropout.rates_at(step, made["traced"].noise, made["static"]).hidden
-    return network.hidden_layer(z, layer, rate, **made, step=step)[0]
+    """Output of a hidden layer for a batch of `z`, (units, batch)."""
+    config = program(**arm)
+    rate = dropout.rates_at(step, config["traced"].noise, config["static"]).hidden
+    return network.hidden_layer(z, layer, rate, **config, step=step)[0]
 
 
 @pytest.mark.parametrize("rate", RATES)
@@ -78,8 +78,8 @@ def test_gaussian_noise_has_the_mean_and_variance_of_dropout(rate):
 
 @pytest.mark.parametrize("kind", ["dropout", "gaussian"])
 def test_input_noise_has_the_mean_and_variance_of_dropout(kind):
-    made = program(input_rate=0.2, noise=kind)
-    x = dropout.input_noise_factors((1000, 784), 0.2, **made, step=3)
+    config = program(input_rate=0.2, noise=kind)
+    x = dropout.input_noise_factors((1000, 784), 0.2, **config, step=3)
     assert float(x.mean()) == pytest.approx(1, abs=5 * 0.5 / np.sqrt(x.size))
     assert float(x.var()) == pytest.approx(0.25, rel=0.02)
 
@@ -96,14 +96,16 @@ def test_input_noise_has_the_mean_and_variance_of_dropout(kind):
 )
 def test_schedules_change_the_rate_as_their_authors_say(schedule, expected):
     # 100 examples in batches of 10 over 10 epochs: 100 steps.
-    made = program(schedule=schedule, switch=0.5, rate=0.8, epochs=10)
-    got = [dropout.rates_at(step, made["traced"].noise, made["static"]).hidden for step in (0, 25, 50, 75)]
+    config = program(schedule=schedule, switch=0.5, rate=0.8, epochs=10)
+    got = [
+        dropout.rates_at(step, config["traced"].noise, config["static"]).hidden for step in (0, 25, 50, 75)
+    ]
     assert np.allclose(got, 0.8 * np.array(expected), rtol=1e-6)
 
 
 @pytest.mark.parametrize("rate", RATES)
 def test_the_share_dropped_is_exact_to_a_ten_thousandth(rate):
-    # Every value that a draw can take is as likely as any other, so the share can be counted over all of them.
+    # All values of a draw are equally likely, so the share is counted over all of them.
     u = np.arange(2**24, dtype=np.float64) * 2.0**-24
     assert (u.astype(np.float32) < np.float32(rate)).mean() == pytest.approx(rate, abs=1e-6)
 
@@ -135,16 +137,16 @@ def test_evaluation_is_the_plain_network():
 
 
 def gradients_of(params, x, y, weight, *, step, **run):
-    made = program(**run)
-    kernels = network.operands(params, made["static"].compute)
-    score, factors = network.loss_and_gradient_factors(params, kernels, x, y, weight, step=step, **made)
-    return score, network.gradients(params, factors, **made)
+    config = program(**run)
+    kernels = network.operands(params, config["static"].compute)
+    score, factors = network.loss_and_gradient_factors(params, kernels, x, y, weight, step=step, **config)
+    return score, network.gradients(params, factors, **config)
 
 
 def mean_loss(params, x, y, *, step, activation="relu", **run):
-    """The loss written as a forward pass alone, for automatic and numerical differentiation."""
-    made = program(activation=activation, **run)
-    traced, static = made["traced"], made["static"]
+    """Loss as a plain forward pass, for automatic and numerical differentiation."""
+    config = program(activation=activation, **run)
+    traced, static = config["traced"], config["static"]
     act = {"relu": jax.nn.relu, "tanh": jnp.tanh, "sigmoid": jax.nn.sigmoid}[activation]
     h, rates = x.T, dropout.rates_at(step, traced.noise, static)
     if static.input_noise:

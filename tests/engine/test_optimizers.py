@@ -12,8 +12,8 @@ STEPS_AN_EPOCH = 10
 
 
 def traced(optimizer):
-    shape = Condition(1, (1,), 1, 1, 1)
-    run = Run("key", Arm("arm"), shape, 0, "relu", optimizer, 1, "test", "float32")
+    condition = Condition(1, (1,), 1, 1, 1)
+    run = Run("key", Arm("arm"), condition, 0, "relu", optimizer, 1, "test", "float32")
     return traced_config(run).optimizer
 
 

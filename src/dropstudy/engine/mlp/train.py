@@ -69,12 +69,9 @@ class _Group:
         self.train, used = train_examples(lead.data, skip_zero_inputs=can_skip_zero_inputs(self.static))
         self.test = test_examples(lead.data)
         self.index = _rows([segment.train_index for segment in segments])
-        self.validation_index = _rows(
-            [
-                np.arange(len(self.test.y)) if segment.validation_index is None else segment.validation_index
-                for segment in segments
-            ]
-        )
+        every_test_row = np.arange(len(self.test.y), dtype=np.int32)
+        held_out = [segment.validation_index for segment in segments]
+        self.validation_index = _rows([every_test_row if rows is None else rows for rows in held_out])
         self.watches_test = lead.validation_index is None
         # As large as the test set, if there are so many training examples.
         count = min(self.test.x.shape[0], self.index.shape[1])

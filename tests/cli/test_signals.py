@@ -138,9 +138,9 @@ def test_on_a_terminal_a_grid_is_a_table_and_the_result_comes_after_it(tmp_path)
     listener.join(timeout=10)
     screen = b"".join(text).decode()
     assert done.returncode == 0, done.stderr
-    assert "to come" in screen
+    assert "queued" in screen
     assert "Ctrl-C stops; what is done is kept." in screen
     assert "Epoch 1/2" not in screen
-    assert screen.rindex("artefact") > screen.rindex("to come")
+    assert screen.rindex("artefact") > screen.rindex("queued")
     assert "\x1b[?25h" in screen  # the cursor is back
     assert "6 of 6 runs done" in screen

@@ -135,7 +135,7 @@ def test_a_command_at_the_end_of_a_line_is_whole_on_a_line_of_its_own(monkeypatc
 
 STUDY_TOLD = (
     "The study has more than this asks for, and keeps it: seeds + 3 to 19; arms + 'dropout 0.25', 'dropout 0.5'.",
-    "12 of 24 runs are done, 2 begun, 10 to come. Go on with: dropstudy run studies/notebook",
+    "12 of 24 runs are done, 2 running, 10 queued. Go on with: dropstudy run studies/notebook",
 )
 
 

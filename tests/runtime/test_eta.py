@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from clockwork import Clockwork, train_on
 from dropstudy.core.types import Arm, Condition, EpochMetrics, Optimizer, Run, SegmentResult
 from dropstudy.runtime import scheduling
-from dropstudy.runtime.progress.eta import Pace, duration
+from dropstudy.runtime.progress.eta import Eta, duration
 from dropstudy.store.reader import RunProgress
 from standin import Recorder, final_metrics, first_state, make_run
 
@@ -76,7 +76,7 @@ class Simulation(Recorder):
         self.end = worker_pool.now
         self.total = sum(row is not None for _, _, row in self.events)
         self.now = 0.0
-        self.pace = Pace(
+        self.eta = Eta(
             [RunProgress(run, "planned", 0, None, None) for run in runs], workers, lambda: self.now
         )
 
@@ -93,11 +93,11 @@ class Simulation(Recorder):
             self.now = now
             for _, run, row in events:
                 if row is None:
-                    self.pace.ended(run)
+                    self.eta.on_run_end(run)
                 else:
-                    self.pace.epoch(run, row)
+                    self.eta.on_epoch_end(run, row)
                     told += 1
-            yield told / self.total, self.pace.seconds_left(), self.end - self.now
+            yield told / self.total, self.eta.seconds_left(), self.end - self.now
 
 
 def assert_right(simulation, *, after=0.1, slack=3.0):
@@ -150,10 +150,10 @@ def test_a_rate_is_shown_only_where_the_time_left_agrees_with_it(conditions):
     simulation = Simulation(runs, workers=2, seconds={LARGE: 2.0, TINY: 0.5}, between=0.1)
     shown = 0
     for _, left, _ in simulation.estimates():
-        rate = simulation.pace.rate_of_the_rest()
+        rate = simulation.eta.lasting_rate()
         if rate is not None:
             shown += 1
-            assert simulation.pace.epochs_left / rate == pytest.approx(left, rel=0.4, abs=3.0)
+            assert simulation.eta.epochs_left / rate == pytest.approx(left, rel=0.4, abs=3.0)
     assert shown > (100 if first == second else 3)
     assert shown < len(simulation.events)
 
@@ -177,43 +177,43 @@ def test_what_was_trained_before_is_not_waited_for():
         RunProgress(runs[1], "running", 3, row_of(3, 2.0), None),
     ]
     progress += [RunProgress(run, "planned", 0, None, None) for run in runs[2:]]
-    pace = Pace(progress, 2)
-    assert pace.epochs_left == 2 + 5 + 5
-    assert pace.seconds_left() is None
-    assert pace.rate() is None
+    eta = Eta(progress, 2)
+    assert eta.epochs_left == 2 + 5 + 5
+    assert eta.seconds_left() is None
+    assert eta.rate() is None
 
 
 def test_time_runs_down_between_epochs_and_epochs_to_come_take_theirs_however_late_one_is():
     now = [0.0]
-    pace = Pace([RunProgress(run_of(0), "planned", 0, None, None)], 1, lambda: now[0])
-    pace.epoch(run_of(0), row_of(1, 10.0))
+    eta = Eta([RunProgress(run_of(0), "planned", 0, None, None)], 1, lambda: now[0])
+    eta.on_epoch_end(run_of(0), row_of(1, 10.0))
     now[0] = 10.0
-    pace.epoch(run_of(0), row_of(2, 10.0))
-    at_once = pace.seconds_left()
+    eta.on_epoch_end(run_of(0), row_of(2, 10.0))
+    at_once = eta.seconds_left()
     now[0] = 25.0
-    assert pace.seconds_left() == pytest.approx(at_once - 15)
+    assert eta.seconds_left() == pytest.approx(at_once - 15)
     now[0] = 1e6
-    assert pace.seconds_left() == pytest.approx(at_once - 24)
+    assert eta.seconds_left() == pytest.approx(at_once - 24)
     for epoch in (3, 4, 5):
-        pace.epoch(run_of(0), row_of(epoch, 10.0))
+        eta.on_epoch_end(run_of(0), row_of(epoch, 10.0))
     now[0] = 2e6
-    assert pace.seconds_left() == 0
+    assert eta.seconds_left() == 0
 
 
 def test_an_epoch_that_was_compiled_first_says_nothing_of_the_others():
     """Where a run goes on too. A long one does, and the only one that a run has."""
     now = [0.0]
-    pace = Pace([RunProgress(run_of(n), "planned", 0, None, None) for n in range(4)], 2, lambda: now[0])
+    eta = Eta([RunProgress(run_of(n), "planned", 0, None, None) for n in range(4)], 2, lambda: now[0])
     for seconds, epoch in ((5.0, 1), (5.0, 2)):  # the second run goes on from its first epoch
         now[0] += 5
-        pace.epoch(run_of(epoch), row_of(epoch, seconds))
-        assert pace.seconds_left() is None
+        eta.on_epoch_end(run_of(epoch), row_of(epoch, seconds))
+        assert eta.seconds_left() is None
     now[0] += 0.1
-    pace.epoch(run_of(1), row_of(2, 0.1))
-    assert pace.seconds_left() < 10
+    eta.on_epoch_end(run_of(1), row_of(2, 0.1))
+    assert eta.seconds_left() < 10
     for run, seconds in ((run_of(0, epochs=1), 5.0), (run_of(0), 60.0)):
-        alone = Pace([RunProgress(run, "planned", 0, None, None)], 1, lambda: now[0])
-        alone.epoch(run, row_of(1, seconds))
+        alone = Eta([RunProgress(run, "planned", 0, None, None)], 1, lambda: now[0])
+        alone.on_epoch_end(run, row_of(1, seconds))
         assert alone.seconds_left() is not None
 
 
@@ -222,7 +222,7 @@ def test_run_epochs_a_second_are_those_of_all_workers_together():
         [run_of(n) for n in range(40)], workers=4, seconds={LARGE: 2.0}, noise=0, between=0
     )
     list(simulation.estimates())
-    assert simulation.pace.rate() == pytest.approx(4 / 2.0, rel=0.05)
+    assert simulation.eta.rate() == pytest.approx(4 / 2.0, rel=0.05)
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def make(monkeypatch, tmp_path):
 def test_a_study_that_trains_has_one_output_that_is_brought_up_to_date(
     notebook, make, capsys, monkeypatch, seeds
 ):
-    monkeypatch.setattr("dropstudy.runtime.progress.inline._BETWEEN", 0.0)
+    monkeypatch.setattr("dropstudy.runtime.progress.inline._UPDATE_INTERVAL", 0.0)
     make(seeds=seeds).run(executor=AtOnce())
     (shown,) = notebook.outputs
     assert notebook.updates > 4 * seeds
@@ -74,7 +74,7 @@ def test_while_it_trains_the_output_has_what_was_told_and_the_table(notebook, ma
 
     make(seeds=4).run(executor=Looking())
     assert "Starting. The first epoch takes longer" in seen[-1]
-    assert "to come" in seen[-1]
+    assert "queued" in seen[-1]
     assert "0 of 8 runs" in seen[0]
 
 

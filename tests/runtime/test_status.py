@@ -12,7 +12,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from dropstudy.core.types import Arm, Condition, EpochMetrics, Optimizer, Run
-from dropstudy.runtime.progress import status as each
+from dropstudy.runtime.progress import status
 from dropstudy.runtime.progress.display import DefaultDisplay
 from dropstudy.runtime.progress.lines import EpochLines
 from dropstudy.runtime.progress.table import LiveTable
@@ -31,14 +31,14 @@ def row_of(epoch, accuracy, seconds=0.1):
     return EpochMetrics(epoch, 0.1, 0.9, 0.2, accuracy, 0.1, 0.9, seconds)
 
 
-def standing_of(run, status, accuracy=0.9):
+def progress_of(run, status, accuracy=0.9):
     done = {"planned": 0, "running": 3}.get(status, 5)
     return RunProgress(
         run, status, done, row_of(done, accuracy) if done else None, 0.9 if status == "done" else None
     )
 
 
-STANDINGS = st.lists(
+PROGRESS = st.lists(
     st.tuples(
         st.sampled_from(["plain", "half", "[red]"]),
         st.sampled_from(CONDITIONS),
@@ -49,20 +49,20 @@ STANDINGS = st.lists(
     max_size=30,
 ).map(
     lambda parts: [
-        standing_of(run_of(seed, arm, condition), status, accuracy)
+        progress_of(run_of(seed, arm, condition), status, accuracy)
         for seed, (arm, condition, status, accuracy) in enumerate(parts)
     ]
 )
 
 
-@given(STANDINGS)
-def test_every_run_is_counted_once_under_its_arm_and_shape(progress):
-    arms = each.by_arm(progress)
+@given(PROGRESS)
+def test_every_run_is_counted_once_under_its_arm_and_condition(progress):
+    arms = status.by_arm(progress)
     assert sum(arm.runs for arm in arms) == len(progress)
     assert len({(arm.arm, arm.hidden, arm.train_size) for arm in arms}) == len(arms)
     for arm in arms:
-        assert arm.done + arm.failed + len(arm.begun) + arm.to_come == arm.runs
-        assert arm.to_come >= 0
+        assert arm.done + arm.failed + len(arm.running) + arm.queued == arm.runs
+        assert arm.queued >= 0
         statuses = [
             each.status
             for each in progress
@@ -72,11 +72,11 @@ def test_every_run_is_counted_once_under_its_arm_and_shape(progress):
         assert arm.failed == statuses.count("failed") + statuses.count("diverged")
 
 
-@given(STANDINGS)
+@given(PROGRESS)
 def test_the_summary_counts_every_run_once(progress):
-    sentence = each.summary(progress)
+    sentence = status.summary(progress)
     head, *others = [
-        int(number) for number in re.findall(r"(\d+) (?:of|begun|to come|failed|diverged)", sentence)
+        int(number) for number in re.findall(r"(\d+) (?:of|running|queued|failed|diverged)", sentence)
     ]
     assert head + sum(others) == len(progress)
     assert f"of {len(progress)} run" in sentence
@@ -86,31 +86,33 @@ def test_the_summary_counts_every_run_once(progress):
     ("statuses", "sentence"),
     [
         (["done"], "1 of 1 run is done."),
-        (["planned"], "0 of 1 run is done, 1 to come."),
-        (["done", "running", "planned", "failed"], "1 of 4 runs is done, 1 begun, 1 to come, 1 failed."),
+        (["planned"], "0 of 1 run is done, 1 queued."),
+        (["done", "running", "planned", "failed"], "1 of 4 runs is done, 1 running, 1 queued, 1 failed."),
         (["done"] * 3, "3 of 3 runs are done."),
     ],
 )
 def test_how_far_a_study_is_in_one_sentence(statuses, sentence):
-    assert each.summary([standing_of(run_of(n), status) for n, status in enumerate(statuses)]) == sentence
+    assert status.summary([progress_of(run_of(n), status) for n, status in enumerate(statuses)]) == sentence
 
 
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=10))
 def test_accuracies_are_told_with_their_spread_over_seeds(accuracies):
-    words = each.accuracy_words(accuracies)
+    words = status.mean_accuracy(accuracies)
     value, sd = map(float, re.fullmatch(r"([\d.]+)% \(SD ([\d.]+)\)", words).groups())
     assert value == pytest.approx(100 * mean(accuracies), abs=0.0051)
     assert sd == pytest.approx(100 * stdev(accuracies), abs=0.0051)
 
 
 def test_one_accuracy_has_no_spread_and_none_is_a_dash():
-    assert each.accuracy_words([0.98765]) == "98.77%"
-    assert each.accuracy_words([]) == each.accuracy_words([float("nan")]) == "-"
+    assert status.mean_accuracy([0.98765]) == "98.77%"
+    assert status.mean_accuracy([]) == status.mean_accuracy([float("nan")]) == "-"
 
 
 def test_accuracies_on_the_test_set_are_called_that():
     for validation, heading in (("test", "test accuracy (watched)"), (0.1, "validation accuracy")):
-        assert each.accuracy_heading([standing_of(run_of(0, validation_split=validation), "done")]) == heading
+        assert (
+            status.accuracy_heading([progress_of(run_of(0, validation_split=validation), "done")]) == heading
+        )
 
 
 # --- the live table ---
@@ -133,7 +135,7 @@ def table():
     """A live table of two arms and three seeds, two workers; nothing has happened yet."""
     made = LiveTable(Console(file=Terminal(), force_terminal=True, width=120, height=40))
     made.on_train_begin(
-        [standing_of(run_of(seed, arm), "planned") for seed in range(3) for arm in ("plain", "[red]")], 2
+        [progress_of(run_of(seed, arm), "planned") for seed in range(3) for arm in ("plain", "[red]")], 2
     )
     yield made
     made.on_train_end()
@@ -170,7 +172,7 @@ def test_a_grid_fits_its_window(width, height):
     names = [f"dropout 0.{number}, max norm {number}" for number in range(30)]
     table = LiveTable(Console(file=Terminal(), force_terminal=True, width=width, height=height))
     runs = [run_of(seed, arm, condition) for seed in range(2) for condition in CONDITIONS for arm in names]
-    table.on_train_begin([standing_of(run, "planned") for run in runs], 2)
+    table.on_train_begin([progress_of(run, "planned") for run in runs], 2)
     table.on_epoch_end(runs[45], row_of(1, 0.9))
     shown = drawn(table, width, height)
     table.on_train_end()
@@ -191,33 +193,35 @@ def rows_of(shown):
     beginning=st.text("ab 字", min_size=20, max_size=60),
     width=st.sampled_from([60, 80, 100, 120, 200]),
     conditions=st.sampled_from([CONDITIONS, (CONDITIONS[0], Condition(784, (2048, 2048), 10, 60_000, 128))]),
-    begun=st.integers(0, 3),
+    running=st.integers(0, 3),
 )
-def test_where_a_window_is_narrow_names_give_way_and_no_number_does(beginning, width, conditions, begun):
+def test_where_a_window_is_narrow_names_give_way_and_no_number_does(beginning, width, conditions, running):
     names = [f"x{beginning}{end}" for end in ("0.2", "0.5")]
     table = LiveTable(Console(file=Terminal(), force_terminal=True, width=width, height=40))
     runs = [run_of(seed, arm, condition) for seed in range(4) for condition in conditions for arm in names]
-    statuses = ["done"] * 10 + ["running"] * begun + ["planned"] * (6 - begun)
-    progress = [standing_of(run, status, run.seed / 9) for run, status in zip(runs, statuses, strict=True)]
+    statuses = ["done"] * 10 + ["running"] * running + ["planned"] * (6 - running)
+    progress = [progress_of(run, status, run.seed / 9) for run, status in zip(runs, statuses, strict=True)]
     table.on_train_begin(progress, 0)
     shown = drawn(table, width)
     table.on_train_end()
     rows = rows_of(shown)
     assert max(map(cell_len, shown.splitlines())) <= width
-    for row, arm in zip(rows, each.by_arm(progress), strict=True):
+    for row, arm in zip(rows, status.by_arm(progress), strict=True):
         said = rf" {arm.hidden} +{arm.train_size:,}  x.*{arm.arm[-3:]} +{arm.done}/{arm.runs}\b(.*)"
         rest = re.fullmatch(said, row)[1]
-        assert each.accuracy_words(arm.accuracies) in rest
+        assert status.mean_accuracy(arm.accuracies) in rest
         if width >= 80:
-            assert re.match(rf" +{len(arm.begun)} +{arm.failed} ", rest)
-        assert "…" not in rest or len(arm.begun) > 1  # of several runs as many are told as there is room for
+            assert re.match(rf" +{len(arm.running)} +{arm.failed} ", rest)
+        assert (
+            "…" not in rest or len(arm.running) > 1
+        )  # of several runs as many are told as there is room for
 
 
 @given(st.lists(st.sampled_from(STATUSES), min_size=1, max_size=30), st.integers(10, 20))
 def test_rows_at_work_come_into_view_first_and_stay_in_the_order_of_the_table(statuses, height):
     table = LiveTable(Console(file=Terminal(), force_terminal=True, width=100, height=height))
     runs = [run_of(0, f"arm {number} of many") for number in range(len(statuses))]
-    table.on_train_begin([standing_of(run, status) for run, status in zip(runs, statuses, strict=True)], 0)
+    table.on_train_begin([progress_of(run, status) for run, status in zip(runs, statuses, strict=True)], 0)
     shown = drawn(table, 100, height)
     table.on_train_end()
     places = [int(re.search(r"arm (\d+) of many", row)[1]) for row in rows_of(shown)]
@@ -234,7 +238,7 @@ def test_rows_at_work_come_into_view_first_and_stay_in_the_order_of_the_table(st
 def test_a_network_is_named_though_all_rows_in_view_are_of_one():
     table = LiveTable(Console(file=Terminal(), force_terminal=True, width=100, height=12))
     runs = [run_of(0, f"arm {number}", condition) for condition in CONDITIONS for number in range(20)]
-    table.on_train_begin([standing_of(run, "planned") for run in runs], 1)
+    table.on_train_begin([progress_of(run, "planned") for run in runs], 1)
     shown = drawn(table, 100, 12)
     table.on_train_end()
     assert all(" 8 " in row for row in rows_of(shown))
@@ -257,7 +261,7 @@ def test_the_table_is_for_grids_on_a_terminal_and_epoch_lines_for_all_else(strea
     for variable in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
         monkeypatch.delenv(variable, raising=False)
     screen = DefaultDisplay(stream())
-    screen.on_train_begin([standing_of(run_of(seed), "planned") for seed in range(runs)], 2)
+    screen.on_train_begin([progress_of(run_of(seed), "planned") for seed in range(runs)], 2)
     screen.on_train_end()
     assert isinstance(screen.callbacks[0], LiveTable if live else EpochLines)
 
@@ -266,7 +270,7 @@ def test_runs_that_were_finished_before_do_not_make_a_grid(monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
     screen = DefaultDisplay(Terminal())
     screen.on_train_begin(
-        [standing_of(run_of(seed), "planned" if seed == 9 else "done") for seed in range(10)], 2
+        [progress_of(run_of(seed), "planned" if seed == 9 else "done") for seed in range(10)], 2
     )
     assert isinstance(screen.callbacks[0], EpochLines)
 
@@ -274,7 +278,7 @@ def test_runs_that_were_finished_before_do_not_make_a_grid(monkeypatch):
 def test_lines_in_a_pipe_tell_how_far_a_grid_is_and_which_network_an_epoch_is_of():
     lines = EpochLines(io.StringIO())
     runs = [run_of(seed, condition=condition) for seed in range(2) for condition in CONDITIONS]
-    lines.on_train_begin([standing_of(run, "planned") for run in runs], 1)
+    lines.on_train_begin([progress_of(run, "planned") for run in runs], 1)
     for epoch in range(1, 6):
         lines.on_epoch_end(runs[1], row_of(epoch, 0.9))
     lines.on_run_end(runs[1], "done", "")

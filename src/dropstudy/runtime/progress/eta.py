@@ -1,4 +1,4 @@
-"""Speed and time left of a running study, from the measured durations of its epochs."""
+"""Speed and time left (ETA) of a running study, from the durations of its epochs."""
 
 from __future__ import annotations
 
@@ -18,20 +18,21 @@ if TYPE_CHECKING:
     from dropstudy.store.reader import RunProgress
 
 _PRIOR_EPOCHS = 3.0
-"""Epochs a worker that the first guess, that nothing but epochs takes time, is worth."""
+"""Weight, in epochs per worker, of the initial estimate that only epochs take time."""
 
 _PRIOR_ENDS = 3
-"""Runs that the first guess, that a run's end takes no time, is worth."""
+"""Weight, in runs, of the initial estimate that a run's end takes no time."""
 
-_AT_ONCE = 0.1  # of an epoch's time
+_SAME_MOMENT = 0.1  # of an epoch's time: epochs reported within it come from one segment
 
-_COMPILING = 20.0
-"""Seconds from which on a run's first epoch, which is compiled first, tells of the next ones all the same."""
+_LONG_EPOCH = 20.0
+"""Seconds from which a run's first epoch counts, although it includes compilation."""
 
-_AGREES, _SOON = 0.35, 3.0
-"""The share of the time left, and seconds, by which a rate that is shown may miss it."""
+_TOLERANCE, _MIN_TOLERANCE = 0.35, 3.0
+"""Share of the time left, and seconds, by which a displayed rate may deviate from it."""
 
-_MOST_KEPT = 101  # of the last epochs of a condition: enough for a median, and a machine may become slower
+_MAX_SAMPLES = 101  # latest epochs of a condition: enough for a median, and a machine may become slower
+_ENDED = {"done", "diverged"}
 
 
 def epoch_cost(condition: Condition) -> float:
@@ -39,26 +40,25 @@ def epoch_cost(condition: Condition) -> float:
     return trainer_of(condition).operations(condition) * condition.train_size
 
 
-def nearest(condition: Condition, seen: Iterable[Condition]) -> tuple[Condition, float]:
-    """Seen condition of most similar cost, and the approximate ratio of an epoch's time of `condition` to its."""
-    closest = min(seen, key=lambda other: abs(math.log(epoch_cost(condition) / epoch_cost(other))))
+def nearest(condition: Condition, measured: Iterable[Condition]) -> tuple[Condition, float]:
+    """Measured condition of most similar cost, and the ratio of an epoch's cost of `condition` to its."""
+    closest = min(measured, key=lambda other: abs(math.log(epoch_cost(condition) / epoch_cost(other))))
     return closest, epoch_cost(condition) / epoch_cost(closest)
 
 
-class Pace:
-    """The time left of a study that is running.
+class Eta:
+    """Estimated time left of a running study.
 
-    Two things are measured. An epoch of a condition takes the median of its epochs so far, without each run's first
-    one, which is compiled; a condition without an epoch is judged by the nearest one. What happens between epochs
-    (compiling, the test set, the disk) adds to each run what it added to those that ended. Before one has, and where
-    runs train side by side, the time that has passed is divided by the time that the epochs took, and that ratio
-    stretches all of it. What is left is shared among the workers as the scheduler does it, so the end, when some are
-    idle, counts at its length.
+    An epoch of a condition takes the median of its epochs so far, without each run's first one, which includes
+    compilation; a condition without an epoch follows from the nearest one. Time between epochs (compilation, test set,
+    disk) is added per run, as measured on those that ended. Before one ended, and where runs train side by side, all
+    epochs are scaled by the wall time over the epochs' time. The rest is divided among the workers as the scheduler
+    does, so a long last run counts in full.
 
     Args:
-        progress: of every run, as the study goes on.
+        progress: of every run.
         workers: runs that train at once.
-        clock: seconds from some moment on.
+        clock: seconds since any fixed time.
     """
 
     def __init__(
@@ -66,141 +66,137 @@ class Pace:
     ) -> None:
         self._clock = clock
         self._workers = workers
-        self._left = {s.run.key: (s.run, s.epochs_done) for s in progress if s.status not in _ENDED}
-        self._seconds: dict[Condition, list[float]] = defaultdict(list)
-        self._lengths: dict[tuple[str, Condition], list[int]] = defaultdict(list)
-        self._seen: set[str] = set()  # runs that were told of
-        self._steady: float | None = None  # when every worker was seen at work
-        self._noted = 0.0  # when the time that passed was last noted
-        self._told: deque[tuple[float, str]] = deque(maxlen=workers)  # when, and of which run, the last ones
-        self._epochs = self._ends = 0  # told since it was steady
-        self._work = 0.0  # seconds that those took
-        self._beyond = 0.0  # seconds that workers had beyond those, when a run last ended
-        self._passed = 0.0  # seconds that workers had for them, since then and on what they were at then
+        self._unfinished = {p.run.key: (p.run, p.epochs_done) for p in progress if p.status not in _ENDED}
+        self._epoch_samples: dict[Condition, list[float]] = defaultdict(list)
+        self._run_lengths: dict[tuple[str, Condition], list[int]] = defaultdict(list)
+        self._started: set[str] = set()  # runs with an epoch
+        self._steady_since: float | None = None  # time at which every worker had reported an epoch
+        self._updated_at = 0.0
+        self._latest: deque[tuple[float, str]] = deque(maxlen=workers)  # time and run of the latest reports
+        self._epochs = self._ends = 0  # reported in the steady state
+        self._epoch_time = 0.0  # seconds of those epochs
+        self._overhead = 0.0  # worker seconds beyond them, at the latest end of a run
+        self._worker_time = 0.0  # seconds of all workers in the steady state
 
     @property
     def epochs_left(self) -> int:
-        """Run-epochs that are still to be trained."""
-        return round(sum(self._length(run) - done for run, done in self._left.values()))
+        """Remaining run-epochs."""
+        return round(sum(self._length(run) - done for run, done in self._unfinished.values()))
 
-    def epoch(self, run: Run, row: EpochMetrics) -> None:
-        """Note an epoch."""
-        now = self._note_time()
-        at_once = (
-            _AT_ONCE * row.seconds
-        )  # several epochs that are told in one breath were handed over together
-        if not any(key == run.key and now - when < at_once for when, key in self._told):
-            self._told.append((now, run.key))
-        if run.key in self._seen or row.epoch == run.epochs or row.seconds > _COMPILING:
-            seconds = self._seconds[run.condition]
-            seconds.append(row.seconds)
-            del seconds[:-_MOST_KEPT]
-        self._seen.add(run.key)
-        if run.key in self._left:
-            self._left[run.key] = (run, row.epoch)
-        if self._steady is not None:
-            if now - self._steady >= at_once:
+    def on_epoch_end(self, run: Run, metrics: EpochMetrics) -> None:
+        """Record an epoch."""
+        now = self._update_time()
+        same_moment = _SAME_MOMENT * metrics.seconds
+        if not any(key == run.key and now - at < same_moment for at, key in self._latest):
+            self._latest.append((now, run.key))
+        if run.key in self._started or metrics.epoch == run.epochs or metrics.seconds > _LONG_EPOCH:
+            samples = self._epoch_samples[run.condition]
+            samples.append(metrics.seconds)
+            del samples[:-_MAX_SAMPLES]
+        self._started.add(run.key)
+        if run.key in self._unfinished:
+            self._unfinished[run.key] = (run, metrics.epoch)
+        if self._steady_since is not None:
+            if now - self._steady_since >= same_moment:
                 self._epochs += 1
-                self._work += row.seconds
-        elif len(self._seen) >= self._busy:
-            self._steady = now
-            self._passed = self._busy * self._untold(now)
+                self._epoch_time += metrics.seconds
+        elif len(self._started) >= self._busy:
+            self._steady_since = now
+            self._worker_time = self._busy * self._unreported(now)
 
-    def ended(self, run: Run) -> None:
-        """Note that a run has no more epochs to come."""
-        self._note_time()
-        if self._steady is not None:
+    def on_run_end(self, run: Run) -> None:
+        """Record the end of a run."""
+        self._update_time()
+        if self._steady_since is not None:
             self._ends += 1
-            self._beyond = self._passed_at_work() - self._work
-        _, done = self._left.pop(run.key, (run, 0))
+            self._overhead = self._reported_time() - self._epoch_time
+        _, done = self._unfinished.pop(run.key, (run, 0))
         if done:
-            self._lengths[run.arm.name, run.condition].append(done)
+            self._run_lengths[run.arm.name, run.condition].append(done)
 
     def rate(self) -> float | None:
-        """Run-epochs a second; None before that can be told."""
-        if self._steady is None or self._noted <= self._steady or not self._epochs:
+        """Run-epochs per second; None before it is known."""
+        if self._steady_since is None or self._updated_at <= self._steady_since or not self._epochs:
             return None
-        return self._epochs / (self._noted - self._steady)
+        return self._epochs / (self._updated_at - self._steady_since)
 
     def seconds_left(self) -> float | None:
-        """Seconds until all is trained; None before an epoch was that tells of the others."""
-        if not self._seconds:
+        """Seconds until all runs are trained; None before the first sample of an epoch."""
+        if not self._epoch_samples:
             return None
         each = [
             (self._length(run) - done) * self._epoch_seconds(run.condition)
-            for run, done in self._left.values()
+            for run, done in self._unfinished.values()
         ]
-        if self._beyond > 0:
-            more = self._beyond / (self._ends + _PRIOR_ENDS)
-            left = makespan([seconds + more for seconds in each], self._workers)
+        if self._overhead > 0:
+            per_run = self._overhead / (self._ends + _PRIOR_ENDS)
+            left = makespan([seconds + per_run for seconds in each], self._workers)
         else:
-            left = makespan(each, self._workers) * self._stretch()
-        # A segment that is late takes no time off those that follow it.
-        late = SEGMENT_SECONDS + 2 * max(
-            (self._epoch_seconds(run.condition) for run, _ in self._left.values()), default=0.0
-        )
-        return max(0.0, left - min(self._untold(self._clock()), late))
+            left = makespan(each, self._workers) * self._scale()
+        # A late segment shortens none of those after it.
+        epochs = (self._epoch_seconds(run.condition) for run, _ in self._unfinished.values())
+        latest = SEGMENT_SECONDS + 2 * max(epochs, default=0.0)
+        return max(0.0, left - min(self._unreported(self._clock()), latest))
 
-    def rate_of_the_rest(self) -> float | None:
-        """Rate as `rate`, where the time left agrees with it; None where runs of other conditions are queued."""
+    def lasting_rate(self) -> float | None:
+        """Rate, where it agrees with the time left; None where runs of other conditions are queued."""
         rate, left = self.rate(), self.seconds_left()
         if rate is None or left is None:
             return None
-        by_rate = self.epochs_left / rate
-        return rate if abs(by_rate - left) <= max(_AGREES * left, _SOON) else None
+        return rate if abs(self.epochs_left / rate - left) <= max(_TOLERANCE * left, _MIN_TOLERANCE) else None
 
     @property
     def _busy(self) -> int:
-        """Workers that have something to do."""
-        return min(self._workers, len(self._left))
+        """Workers with a run."""
+        return min(self._workers, len(self._unfinished))
 
-    def _note_time(self) -> float:
+    def _update_time(self) -> float:
         now = self._clock()
-        if self._steady is not None:
-            self._passed += (now - self._noted) * self._busy
-        self._noted = now
+        if self._steady_since is not None:
+            self._worker_time += (now - self._updated_at) * self._busy
+        self._updated_at = now
         return now
 
-    def _untold(self, now: float) -> float:
-        """Seconds for which workers, on average, have been at something that nobody has heard of yet."""
-        latest = [when for when, _ in self._told][-max(1, self._busy) :]
+    def _unreported(self, now: float) -> float:
+        """Mean seconds since the latest report of each worker."""
+        latest = [at for at, _ in self._latest][-max(1, self._busy) :]
         return now - fmean(latest) if latest else 0.0
 
-    def _stretch(self) -> float:
-        """Time that passes for each second of an epoch, on each worker. Below 1 where runs train side by side."""
-        typical = fmean(median(seconds) for seconds in self._seconds.values())
+    def _scale(self) -> float:
+        """Wall time per second of an epoch, on each worker; below 1 where runs train side by side."""
+        typical = fmean(median(samples) for samples in self._epoch_samples.values())
         prior = _PRIOR_EPOCHS * self._workers * typical
-        return (self._passed_at_work() + prior) / (self._work + prior) if self._work + prior else 1.0
+        total = self._epoch_time + prior
+        return (self._reported_time() + prior) / total if total else 1.0
 
-    def _passed_at_work(self) -> float:
-        """Seconds that workers had for what was told of."""
-        return max(0.0, self._passed - self._busy * self._untold(self._noted))
+    def _reported_time(self) -> float:
+        """Worker seconds up to the latest reports."""
+        return max(0.0, self._worker_time - self._busy * self._unreported(self._updated_at))
 
     def _epoch_seconds(self, condition: Condition) -> float:
-        if condition in self._seconds:
-            return median(self._seconds[condition])
-        seen, factor = nearest(condition, self._seconds)
-        return median(self._seconds[seen]) * factor
+        if condition in self._epoch_samples:
+            return median(self._epoch_samples[condition])
+        measured, ratio = nearest(condition, self._epoch_samples)
+        return median(self._epoch_samples[measured]) * ratio
 
     def _length(self, run: Run) -> float:
-        """Epochs that a run will have: those asked for, or what others like it had where they stopped early."""
-        lengths = self._lengths.get((run.arm.name, run.condition))
-        done = self._left[run.key][1] if run.key in self._left else 0
+        """Expected epochs of a run: those requested, or the mean of similar runs that stopped early."""
+        lengths = self._run_lengths.get((run.arm.name, run.condition))
+        done = self._unfinished[run.key][1] if run.key in self._unfinished else 0
         return max(done, fmean(lengths)) if lengths else run.epochs
 
 
-_A_SECOND = 0.5  # rounded
-_ENDED = {"done", "diverged"}
+_HALF_SECOND = 0.5  # rounded to 1 s
 
 
 def about(seconds: float) -> str:
-    """An estimate for people: "about 45 s", "less than 1 s"."""
-    return f"about {duration(seconds)}" if seconds > _A_SECOND else duration(seconds)
+    """An estimated duration: "about 45 s", "less than 1 s"."""
+    return f"about {duration(seconds)}" if seconds > _HALF_SECOND else duration(seconds)
 
 
 def duration(seconds: float) -> str:
-    """Seconds for people: "less than 1 s", "45 s", "2 min 30 s", "12 min", "3 h 20 min", "2 d 4 h"."""
-    if seconds <= _A_SECOND:
+    """A duration in words: "less than 1 s", "45 s", "2 min 30 s", "12 min", "3 h 20 min", "2 d 4 h"."""
+    if seconds <= _HALF_SECOND:
         return "less than 1 s"
     if seconds < 90:  # noqa: PLR2004 - "75 s" says more than "1 min 20 s"
         return f"{seconds:.0f} s"

@@ -1,6 +1,6 @@
 """Progress in a notebook: one output that is updated in place.
 
-IPython is no dependency: whoever runs in a notebook has it loaded.
+IPython is no dependency: in a notebook it is loaded already.
 """
 
 from __future__ import annotations
@@ -17,15 +17,12 @@ from rich.console import Console
 from dropstudy.runtime.progress.table import LiveTable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from dropstudy.core.types import EpochMetrics, Run
-    from dropstudy.store.reader import RunProgress
 
 _WIDTH = 110  # columns, which a notebook shows without scrolling
 _HEIGHT = 60  # lines, likewise
-_BETWEEN = 0.5  # seconds between updates
-_MOST_NOTICES = 40  # lines
+_UPDATE_INTERVAL = 0.5  # seconds
+_MAX_NOTICES = 40  # lines
 
 
 def in_notebook() -> bool:
@@ -35,64 +32,58 @@ def in_notebook() -> bool:
 
 
 class InlineTable(LiveTable):
-    """The table of arms and what else there is to tell, in one output of a notebook."""
+    """Table of arms and notices, in one output of a notebook."""
 
     def __init__(self) -> None:
         super().__init__(Console(file=io.StringIO(), width=_WIDTH, height=_HEIGHT, highlight=False))
         self._notices: list[str] = []
         self._handle: Any = None
-        self._training = False
-        self._drawn = 0.0
-
-    def on_train_begin(self, progress: Sequence[RunProgress], workers: int) -> None:
-        """Show the table."""
-        self.know(progress, workers)
-        self._training = True
-        self._draw()
-
-    def on_train_end(self) -> None:
-        """Leave what was told, and a line of what was done."""
-        self._training = False
-        self._print(self.passed())
+        self._updated_at = 0.0
 
     def on_epoch_end(self, run: Run, metrics: EpochMetrics) -> None:
-        """Note the epoch, and show it in time."""
+        """Update the table."""
         super().on_epoch_end(run, metrics)
-        self._draw_in_time()
+        self._update_if_due()
 
     def on_segment_end(self, run: Run, steps_done: int) -> None:
-        """Note how far a long epoch is."""
+        """Update the table."""
         super().on_segment_end(run, steps_done)
-        self._draw_in_time()
+        self._update_if_due()
 
     def on_run_end(self, run: Run, status: str, cause: str) -> None:
-        """Note what became of a run."""
+        """Update the table."""
         super().on_run_end(run, status, cause)
-        self._draw_in_time()
+        self._update_if_due()
+
+    def _open(self) -> None:
+        self._update()
+
+    def _close(self) -> None:
+        """Leave the notices."""
 
     def _print(self, text: str) -> None:
-        self._notices = [*self._notices, text][-_MOST_NOTICES:]
-        self._draw()
+        self._notices = [*self._notices, text][-_MAX_NOTICES:]
+        self._update()
 
-    def _draw_in_time(self) -> None:
-        if time.monotonic() - self._drawn >= _BETWEEN:
-            self._draw()
+    def _update_if_due(self) -> None:
+        if time.monotonic() - self._updated_at >= _UPDATE_INTERVAL:
+            self._update()
 
-    def _draw(self) -> None:
-        self._drawn = time.monotonic()
+    def _update(self) -> None:
+        self._updated_at = time.monotonic()
         text = "\n".join(self._notices)
         if self._training:
             with self._console.capture() as capture:
                 self._console.print(self.renderable())
             text += f"\n{capture.get()}"
-        shown = _Told(text.rstrip())
+        output = _Output(text.rstrip())
         if self._handle is None:
-            self._handle = import_module("IPython.display").display(shown, display_id=True)
+            self._handle = import_module("IPython.display").display(output, display_id=True)
         else:
-            self._handle.update(shown)
+            self._handle.update(output)
 
 
-class _Told:
+class _Output:
     """Text that a notebook shows as it is."""
 
     def __init__(self, text: str) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from math import isfinite, sqrt
+from math import isfinite
+from statistics import mean, stdev
 from typing import TYPE_CHECKING
 
 from dropstudy.core.text import percent, plain_name, rounded
@@ -12,7 +13,6 @@ from dropstudy.core.text import percent, plain_name, rounded
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from dropstudy.core.types import Run
     from dropstudy.store.reader import RunProgress
 
 
@@ -23,13 +23,13 @@ class ArmProgress:
     Args:
         arm: the arm's name.
         hidden: the network's hidden layers, "512-512".
-        train_size: examples trained on.
-        runs: how many there are.
-        done: of these, finished.
-        failed: of these, failed or diverged.
-        begun: those that have begun and not ended, in the order of the plan; fewer may be trained at the moment, since
-            runs take turns, and after an interrupt none is.
-        accuracies: last validation accuracy of the finished ones, in [0, 1].
+        train_size: training examples.
+        runs: number of runs.
+        done: number of finished runs.
+        failed: number of failed or diverged runs.
+        running: runs that are started and unfinished, in the order of the plan. Fewer may train at the moment, and
+            none after an interrupt.
+        accuracies: last validation accuracy of the finished runs, in [0, 1].
     """
 
     arm: str
@@ -38,53 +38,61 @@ class ArmProgress:
     runs: int
     done: int
     failed: int
-    begun: tuple[RunProgress, ...]
+    running: tuple[RunProgress, ...]
     accuracies: tuple[float, ...]
 
     @property
-    def to_come(self) -> int:
-        """Runs that have not begun."""
-        return self.runs - self.done - self.failed - len(self.begun)
+    def queued(self) -> int:
+        """Number of runs that are not started."""
+        return self.runs - self.done - self.failed - len(self.running)
 
 
 def by_arm(progress: Iterable[RunProgress]) -> tuple[ArmProgress, ...]:
-    """Standings of runs, arm by arm and condition by condition, in the order of the plan."""
-    parts: dict[tuple[str, int, str], list[RunProgress]] = {}
+    """Group runs by condition and arm, in the order of the plan."""
+    groups: dict[tuple[str, int], dict[str, list[RunProgress]]] = {}
     for each in progress:
-        run = each.run
-        parts.setdefault((run.condition.layers, run.condition.train_size, run.arm.name), []).append(each)
-    conditions = dict.fromkeys(part[:2] for part in parts)
+        condition = each.run.condition
+        arms = groups.setdefault((condition.layers, condition.train_size), {})
+        arms.setdefault(each.run.arm.name, []).append(each)
     return tuple(
-        _arm_progress(arm, hidden, size, parts[hidden, size, arm])
-        for hidden, size in conditions
-        for (*condition, arm) in parts
-        if tuple(condition) == (hidden, size)
+        ArmProgress(
+            arm,
+            hidden,
+            train_size,
+            runs=len(runs),
+            done=sum(each.status == "done" for each in runs),
+            failed=sum(each.status in {"failed", "diverged"} for each in runs),
+            running=tuple(filter(is_running, runs)),
+            accuracies=tuple(each.last.val_accuracy for each in runs if each.status == "done" and each.last),
+        )
+        for (hidden, train_size), arms in groups.items()
+        for arm, runs in arms.items()
     )
 
 
-def begun(each: RunProgress) -> bool:
-    """True for a run that has begun and not ended."""
+def is_running(each: RunProgress) -> bool:
+    """True for a run that is started and unfinished."""
     return each.status == "running" or (each.status == "planned" and each.epochs_done > 0)
 
 
 def summary(progress: Sequence[RunProgress]) -> str:
-    """One sentence, such as "12 of 24 runs are done, 2 begun, 10 to come."."""
+    """One sentence, such as "12 of 24 runs are done, 2 running, 10 queued."."""
     counts = Counter(
-        "begun" if begun(each) else "to come" if each.status == "planned" else each.status
+        "running" if is_running(each) else "queued" if each.status == "planned" else each.status
         for each in progress
     )
-    done, total = counts.pop("done", 0), len(progress)
-    others = [f"{counts[what]} {what}" for what in ("begun", "to come", "failed", "diverged") if counts[what]]
-    head = (
-        f"{done} of {total} runs {'is' if done == 1 else 'are'} done"
-        if total > 1
-        else f"{done} of 1 run is done"
-    )
-    return ", ".join([head, *others]) + "."
+    done, total = counts["done"], len(progress)
+    parts = [
+        f"{done} of {total} {'run' if total == 1 else 'runs'} {'is' if done == 1 or total == 1 else 'are'} done"
+    ]
+    parts += [
+        f"{counts[name]} {name}" for name in ("running", "queued", "failed", "diverged") if counts[name]
+    ]
+    return ", ".join(parts) + "."
 
 
 def columns(arms: Sequence[ArmProgress], heading: str) -> dict[str, list[str]]:
-    """A table of arms as text, column by column; the condition is said where there are several.
+    """A table of arms as text, by column; with the condition if there are several.
 
     Args:
         arms: its rows.
@@ -99,11 +107,11 @@ def columns(arms: Sequence[ArmProgress], heading: str) -> dict[str, list[str]]:
         **(conditions if several else {}),
         "arm": [plain_name(arm.arm) for arm in arms],
         "done": [f"{arm.done}/{arm.runs}" for arm in arms],
-        "begun": [str(len(arm.begun)) for arm in arms],
+        "running": [str(len(arm.running)) for arm in arms],
         "failed": [str(arm.failed) for arm in arms],
-        "to come": [str(arm.to_come) for arm in arms],
-        heading: [accuracy_words(arm.accuracies) for arm in arms],
-        "stands at": ["; ".join(map(run_words, arm.begun)) for arm in arms],
+        "queued": [str(arm.queued) for arm in arms],
+        heading: [mean_accuracy(arm.accuracies) for arm in arms],
+        "current": ["; ".join(map(current, arm.running)) for arm in arms],
     }
 
 
@@ -113,35 +121,18 @@ def accuracy_heading(progress: Iterable[RunProgress]) -> str:
     return "test accuracy (watched)" if watches_test else "validation accuracy"
 
 
-def accuracy_words(accuracies: Sequence[float]) -> str:
-    """Mean and standard deviation over seeds, in percent: "98.12% (SD 0.08)"; a dash where there is none."""
+def mean_accuracy(accuracies: Sequence[float]) -> str:
+    """Mean and standard deviation over seeds, in percent: "98.12% (SD 0.08)"; a dash without any."""
     finite = [accuracy for accuracy in accuracies if isfinite(accuracy)]
     if not finite:
         return "-"
-    mean = sum(finite) / len(finite)
-    if len(finite) == 1:
-        return percent(mean)
-    sd = sqrt(sum((accuracy - mean) ** 2 for accuracy in finite) / (len(finite) - 1))
-    return f"{percent(mean)} (SD {rounded(100 * sd)})"
+    sd = f" (SD {rounded(100 * stdev(finite))})" if len(finite) > 1 else ""
+    return percent(mean(finite)) + sd
 
 
-def run_words(each: RunProgress) -> str:
-    """Progress of one run in words: "seed 3: epoch 4/5, 97.90%"."""
-    run: Run = each.run
+def current(each: RunProgress) -> str:
+    """Current progress of one run: "seed 3: epoch 4/5, 97.90%"."""
+    run = each.run
     if each.last is None:
         return f"seed {run.seed}: first epoch"
     return f"seed {run.seed}: epoch {each.epochs_done}/{run.epochs}, {percent(each.last.val_accuracy)}"
-
-
-def _arm_progress(arm: str, hidden: str, train_size: int, progress: list[RunProgress]) -> ArmProgress:
-    done = [each for each in progress if each.status == "done"]
-    return ArmProgress(
-        arm=arm,
-        hidden=hidden,
-        train_size=train_size,
-        runs=len(progress),
-        done=len(done),
-        failed=sum(each.status in {"failed", "diverged"} for each in progress),
-        begun=tuple(filter(begun, progress)),
-        accuracies=tuple(each.last.val_accuracy for each in done if each.last is not None),
-    )

@@ -20,8 +20,8 @@ from dropstudy.core.text import counted, plain_name
 from dropstudy.errors import printable
 from dropstudy.runtime.events import Display
 from dropstudy.runtime.messages import run_ended
-from dropstudy.runtime.progress.eta import Pace, duration, epoch_cost
-from dropstudy.runtime.progress.status import accuracy_heading, begun, by_arm, columns
+from dropstudy.runtime.progress.eta import Eta, duration, epoch_cost
+from dropstudy.runtime.progress.status import accuracy_heading, by_arm, columns, is_running
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,23 +32,23 @@ if TYPE_CHECKING:
     from dropstudy.runtime.progress.status import ArmProgress
     from dropstudy.store.reader import RunProgress
 
-_A_SECOND = 4  # times that the table is drawn again
-_OTHER_LINES = 9  # of the screen: headings, the bar, what stands above and below
-_BETWEEN = 2  # blanks that a column takes besides its text
-_BAR = 60  # columns
-_SHORTEST_NAME = 8
-_SHARE_OF_NAMES = 5
-"""Names of arms are shortened to a fifth of the window, and to so many columns, before another column goes."""
+_REFRESH_RATE = 4  # per second
+_OTHER_LINES = 9  # lines of the screen besides the rows: headings, bar, text
+_PADDING = 2  # blanks of a column
+_BAR_WIDTH = 60
+_MIN_NAME_WIDTH = 8
+_MAX_NAME_SHARE = 6
+"""Names of arms are shortened to a sixth of the window before a column is left out."""
 
 _ONE_RUN = len("seed 0: epoch 100/300, 98.00%")
-"""Longest text of current progress before it is cut off; one run fits whole."""
+"""Least width of the column of current runs: one run."""
 
-_DISPENSABLE = ("done", "begun", "failed", "to come", "stands at")
-"""Columns that go, the last first, where a window is too narrow for all."""
+_OPTIONAL = ("done", "running", "failed", "queued", "current")
+"""Columns left out of a narrow window, the last first."""
 
 
 class LiveTable(Display):
-    """A table of arms: done, begun, failed, to come, accuracy so far; below it the pace and the time left.
+    """Table of arms (done, running, failed, queued, accuracy, current runs), with a bar, speed and time left.
 
     Args:
         console: the terminal's.
@@ -58,64 +58,50 @@ class LiveTable(Display):
         self._console = console
         self._live: Live | None = None
         self._progress: dict[str, RunProgress] = {}
-        self._pace = Pace((), 1)
-        self._inside: dict[str, float] = {}
-        self._total = 0
+        self._eta = Eta((), 1)
+        self._epoch_share: dict[str, float] = {}  # done of each run's current epoch
+        self._total_epochs = 0
         self._workers = 0
-        self._began = time.monotonic()
+        self._training = False
+        self._started_at = time.monotonic()
 
     def on_train_begin(self, progress: Sequence[RunProgress], workers: int) -> None:
         """Show the table."""
-        self.know(progress, workers)
-        self._live = Live(
-            console=self._console,
-            get_renderable=self.renderable,
-            refresh_per_second=_A_SECOND,
-            transient=True,
-            redirect_stdout=False,
-            redirect_stderr=False,
-        )
-        self._live.start()
-
-    def know(self, progress: Sequence[RunProgress], workers: int) -> None:
-        """Note which runs there are."""
         self._progress = {each.run.key: each for each in progress}
-        self._pace = Pace(progress, workers)
+        self._eta = Eta(progress, workers)
         self._workers = workers
-        self._total = sum(each.run.epochs for each in progress)
-        self._began = time.monotonic()
+        self._total_epochs = sum(each.run.epochs for each in progress)
+        self._started_at = time.monotonic()
+        self._training = True
+        self._open()
 
     def on_train_end(self) -> None:
-        """Take the table away: what the study shows is printed in its place."""
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
-            self._print(self.passed())
-
-    def passed(self) -> str:
-        """Sentence on what was done."""
+        """Replace the table by one line."""
+        if not self._training:
+            return
+        self._training = False
+        self._close()
         done = sum(each.status == "done" for each in self._progress.values())
-        passed = duration(time.monotonic() - self._began)
-        return f"{done} of {counted(len(self._progress), 'run')} done; this took {passed}."
+        passed = duration(time.monotonic() - self._started_at)
+        self._print(f"{done} of {counted(len(self._progress), 'run')} done; this took {passed}.")
 
     def on_epoch_end(self, run: Run, metrics: EpochMetrics) -> None:
-        """Note the epoch; the table is drawn by its own clock."""
-        self._pace.epoch(run, metrics)
-        self._inside.pop(run.key, None)
+        """Update the run's row."""
+        self._eta.on_epoch_end(run, metrics)
+        self._epoch_share.pop(run.key, None)
         before = self._progress[run.key]
         self._progress[run.key] = replace(before, status="running", epochs_done=metrics.epoch, last=metrics)
 
     def on_segment_end(self, run: Run, steps_done: int) -> None:
-        """Note how far a long epoch is: the bar moves on."""
-        self._inside[run.key] = steps_done % run.condition.steps / run.condition.steps
+        """Move the bar on within a long epoch."""
+        self._epoch_share[run.key] = steps_done % run.condition.steps / run.condition.steps
         self._progress[run.key] = replace(self._progress[run.key], status="running")
 
     def on_run_end(self, run: Run, status: str, cause: str) -> None:
-        """Note it, and print what became of a run that did not finish."""
-        self._pace.ended(run)
-        self._inside.pop(run.key, None)
-        before = self._progress[run.key]
-        self._progress[run.key] = replace(before, status=cast("Status", status))
+        """Update the run's row; print the outcome of a run that did not finish."""
+        self._eta.on_run_end(run)
+        self._epoch_share.pop(run.key, None)
+        self._progress[run.key] = replace(self._progress[run.key], status=cast("Status", status))
         if status != "done":
             self._print(run_ended(run, status, cause))
 
@@ -125,16 +111,16 @@ class LiveTable(Display):
 
     def renderable(self) -> RenderableType:
         """The table as it is now."""
-        arms = by_arm(self._with_begun())
-        places = self._that_fit(arms)
-        # Of all arms, those not in view too: whether there are several networks does not depend on the window.
-        whole = columns(arms, accuracy_heading(self._progress.values()))
-        cells = {name: [texts[place] for place in places] for name, texts in whole.items()}
+        arms = by_arm(self._with_started())
+        rows = self._visible_rows(arms)
+        # From all arms, also those out of view, so that the columns do not depend on the window.
+        all_cells = columns(arms, accuracy_heading(self._progress.values()))
+        cells = {name: [texts[row] for row in rows] for name, texts in all_cells.items()}
         widths = _widths(cells, self._console.width)
         cells["arm"] = [_short(name, widths["arm"]) for name in cells["arm"]]
         table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
         for name, width in widths.items():
-            justify: Literal["left", "right"] = "left" if name in {"network", "arm", "stands at"} else "right"
+            justify: Literal["left", "right"] = "left" if name in {"network", "arm", "current"} else "right"
             table.add_column(
                 Text(heading(name)),
                 justify=justify,
@@ -143,98 +129,111 @@ class LiveTable(Display):
                 no_wrap=True,
                 width=width,
             )
-        for place, row in zip(places, zip(*(cells[name] for name in widths), strict=True), strict=True):
-            arm = arms[place]
-            # Text, so that an arm called "[red]" is printed and not obeyed.
-            table.add_row(*map(Text, row), style="red" if arm.failed else "" if arm.begun else "dim")
-        left_out = len(arms) - len(places)
-        does = "does" if left_out == 1 else "do"
-        below = [f"{counted(left_out, 'more row')} {does} not fit into the window"] if left_out else []
-        return Group(table, *map(Text, below), self._bar(), Text(self._pace_words()))
+        for row, texts in zip(rows, zip(*(cells[name] for name in widths), strict=True), strict=True):
+            arm = arms[row]
+            # Text, so that an arm called "[red]" is no markup.
+            table.add_row(*map(Text, texts), style="red" if arm.failed else "" if arm.running else "dim")
+        hidden = len(arms) - len(rows)
+        do = "does" if hidden == 1 else "do"
+        below = [Text(f"{counted(hidden, 'more row')} {do} not fit into the window")] if hidden else []
+        return Group(table, *below, self._bar(), Text(self._speed()))
 
-    def _with_begun(self) -> list[RunProgress]:
-        """Standings, with the runs that workers are at and that have not come to the end of their first epoch.
+    def _open(self) -> None:
+        self._live = Live(
+            console=self._console,
+            get_renderable=self.renderable,
+            refresh_per_second=_REFRESH_RATE,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self._live.start()
 
-        Nobody says when a run begins: they begin as the plan has them, and as many as there are workers have begun.
+    def _close(self) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def _with_started(self) -> list[RunProgress]:
+        """Progress of all runs, with the first queued ones as running: as many as there are idle workers.
+
+        Training reports no start of a run; runs start in the order of the plan, the longest first.
         """
         progress = list(self._progress.values())  # a copy: the other thread goes on
-        idle = self._workers - sum(map(begun, progress))
+        idle = self._workers - sum(map(is_running, progress))
         planned = [each for each in progress if each.status == "planned" and not each.epochs_done]
         planned.sort(key=lambda each: -epoch_cost(each.run.condition))
         keys = {each.run.key for each in planned[: max(0, idle)]}
-        return [replace(s, status="running") if s.run.key in keys else s for s in progress]
+        return [replace(each, status="running") if each.run.key in keys else each for each in progress]
 
-    def _that_fit(self, arms: Sequence[ArmProgress]) -> list[int]:
-        """Places of the rows for which there is room, in the order of the table.
-
-        Rows with runs that have begun come into view first, then those of which a run is over.
-        """
+    def _visible_rows(self, arms: Sequence[ArmProgress]) -> list[int]:
+        """Rows that fit: those with running runs first, then those with ended ones; in the order of the table."""
         room = max(1, self._console.height - _OTHER_LINES)
-        first = sorted(
+        by_priority = sorted(
             range(len(arms)),
-            key=lambda place: (not arms[place].begun, not (arms[place].done or arms[place].failed)),
+            key=lambda row: (not arms[row].running, not (arms[row].done or arms[row].failed)),
         )
-        return sorted(first[:room])
+        return sorted(by_priority[:room])
 
     def _bar(self) -> RenderableType:
-        done = self._total - self._pace.epochs_left + sum(tuple(self._inside.values()))
+        done = self._total_epochs - self._eta.epochs_left + sum(tuple(self._epoch_share.values()))
         line = Table.grid()
         line.add_row(
             ProgressBar(
-                total=max(self._total, 1),
+                total=max(self._total_epochs, 1),
                 completed=done,
-                width=min(_BAR, self._console.width),
+                width=min(_BAR_WIDTH, self._console.width),
                 complete_style="green",
             )
         )
         return line
 
-    def _pace_words(self) -> str:
+    def _speed(self) -> str:
         ended = sum(each.status in {"done", "failed", "diverged"} for each in self._progress.values())
-        words = [f"{ended} of {len(self._progress)} runs"]
-        rate, left = self._pace.rate_of_the_rest(), self._pace.seconds_left()
+        parts = [f"{ended} of {len(self._progress)} runs"]
+        rate, left = self._eta.lasting_rate(), self._eta.seconds_left()
         if rate is not None:
-            words.append(f"{rate:.2g} run-epochs/s" if rate < 1 else f"{rate:.1f} run-epochs/s")
-        passed = duration(time.monotonic() - self._began)
-        words.append(
+            parts.append(f"{rate:.2g} run-epochs/s" if rate < 1 else f"{rate:.1f} run-epochs/s")
+        passed = duration(time.monotonic() - self._started_at)
+        parts.append(
             f"{passed} so far, the first epoch takes longer: it is compiled first"
             if left is None
             else f"{duration(left)} left"
         )
-        return ", ".join(words) + ". Ctrl-C stops; what is done is kept."
+        return ", ".join(parts) + ". Ctrl-C stops; what is done is kept."
 
     def _print(self, text: str) -> None:
-        # Long words are left to the terminal, which breaks them without a line's end in what is copied.
+        # Without wrapping: the terminal breaks long words, and copied text then has no line ends in them.
         self._console.print(Text(paragraphs(printable(text, "\n"), self._console.file)), soft_wrap=True)
 
 
 def _widths(cells: dict[str, list[str]], width: int) -> dict[str, int]:
     """Widths of the columns that fit; a column whose numbers would be cut off is left out.
 
-    The names of arms and what runs stand at give way first, since what is left of them still says something.
+    Names of arms and current runs are shortened first, since their beginning still says something.
     """
-    whole = {name: max(map(cell_len, (*heading(name).splitlines(), *cells[name]))) for name in cells}
-    least = whole | {
-        "arm": min(whole["arm"], max(_SHORTEST_NAME, width // _SHARE_OF_NAMES)),
-        "stands at": min(whole["stands at"], _ONE_RUN),
+    full = {name: max(map(cell_len, (*heading(name).splitlines(), *cells[name]))) for name in cells}
+    least = full | {
+        "arm": min(full["arm"], max(_MIN_NAME_WIDTH, width // _MAX_NAME_SHARE)),
+        "current": min(full["current"], _ONE_RUN),
     }
-    needed = ["arm", *(name for name in cells if name not in {"arm", *_DISPENSABLE}), *_DISPENSABLE]
-    room = max(width, least["arm"] + _BETWEEN)
+    by_priority = ["arm", *(name for name in cells if name not in {"arm", *_OPTIONAL}), *_OPTIONAL]
+    room = max(width, least["arm"] + _PADDING)
     widths: dict[str, int] = {}
-    for name in needed:
-        if least[name] + _BETWEEN <= room:
+    for name in by_priority:
+        if least[name] + _PADDING <= room:
             widths[name] = least[name]
-            room -= least[name] + _BETWEEN
-    for name in ("arm", "stands at"):
+            room -= least[name] + _PADDING
+    for name in ("arm", "current"):
         if name in widths:
-            more = min(whole[name] - least[name], room)
+            more = min(full[name] - least[name], room)
             widths[name] += more
             room -= more
     return {name: widths[name] for name in cells if name in widths}
 
 
 def _short(name: str, width: int) -> str:
-    """A name that takes no more columns than `width`: of some alphabets a letter takes two."""
+    """A name shortened to a width in columns; letters of some alphabets take two."""
     short, limit = name, width
     while cell_len(short) > width and limit:
         short, limit = plain_name(name, limit), limit - 1

@@ -11,6 +11,20 @@ class Core:
 class Spec:
     """Study files, arms, plans."""
 
+    HIDDEN_WRONG = (
+        "hidden: expected units of each hidden layer such as [512, 512], or several networks such as "
+        "[[512, 512], [1024]], in whole numbers from 1 to 2147483647, received 0."
+    )
+    RATE_1 = (
+        "rates: expected a list of shares of units, each from 0 to below 1, such as [0, 0.5], received 1.0. "
+        "A rate is the share dropped, not kept: 0.2 drops 20% and keeps 80%."
+    )
+    CHOICE_WRONG = "activation: expected 'relu' or 'tanh' or 'sigmoid', received 'swish'."
+    PATIENCE_ALONE = (
+        "restore_best_weights: expected true, since patience = 2 asks for it, received false. "
+        "Use restore_best_weights = true, and hold examples out, such as validation_split = 0.1."
+    )
+
 
 class Data:
     """Datasets and the files they come from."""

@@ -21,11 +21,11 @@ WRONG = [
     ("rm '' --yes", "DIR"),
     ("show ''", "For the current folder, write '.'"),
     ("run notebok", "Did you mean 'notebook'"),
-    ("run --rates 0,1.0", "rate (arm 2)"),
+    ("run --rates 0,1.0", "rates: expected"),
     ("run --rates 0,1.0", "share dropped, not kept"),
-    ("run --rates -0.1,0", "rate (arm 1)"),
-    ("run --rates nan", "rate (arm 1)"),
-    ("run --rates 0,nan", "at least 0 and below 1"),
+    ("run --rates -0.1,0", "rates: expected"),
+    ("run --rates nan", "rates: expected"),
+    ("run --rates 0,nan", "each from 0 to below 1"),
     ("run --rates 0;0.5", "--rates"),
     ("run --rates ''", "--rates"),
     ("run --rates 0.5,0.5", "'dropout 0.5' twice"),
@@ -56,7 +56,7 @@ WRONG = [
     ("run --data digits --train-sizes 5", "received 128"),
     ("run --arms 0.5", "settings with commas between, such as rate=0.5,max_norm=3"),
     ("run --arms rat=0.5", "Did you mean 'rate'?"),
-    ("run --arms rate=1", "1, which drops every unit"),
+    ("run --arms rate=1", "rate (arm 1): expected a share of units from 0 to below 1"),
     ("run --arms rate=0 --rates 0", "either rates or arms"),
     ("run --precision float64", "precision"),
     ("run --data minst", "Did you mean 'mnist'"),
@@ -154,7 +154,7 @@ def test_names_that_no_file_system_and_homes_that_no_system_knows_are_one_line(c
 
 def test_a_real_process_prints_errors_on_standard_error_and_ends_with_2():
     done = run_process("run", *TINY, "--rates", "1")
-    assert done.is_error("rate (arm 1)")
+    assert done.is_error("rates: expected")
     assert done.out == ""
 
 

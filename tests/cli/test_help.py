@@ -1,5 +1,6 @@
 """Help, version, presets, data and doctor: what the command line says of itself and of the machine."""
 
+import json
 import os
 import re
 import shlex
@@ -10,6 +11,7 @@ import dropstudy
 from command_line import COMMANDS, run_script
 from dropstudy.core.types import StudySpec
 from dropstudy.spec import presets
+from dropstudy.spec.schema import study_schema
 from dropstudy.spec.study_file import FIELDS, SHORTHANDS, read_spec
 
 NO_FLAG = {
@@ -62,7 +64,7 @@ def test_help_and_presets_import_nothing_that_is_slow():
         "    sys.argv = ['dropstudy', *words]\n"
         "    with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):\n"
         "        cli.main()\n"
-        "slow = 'jax keras pandas altair numpy scipy sklearn sqlite3 loky pooch requests rich'.split()\n"
+        "slow = 'msgspec jax keras pandas altair numpy scipy sklearn sqlite3 loky pooch requests rich'.split()\n"
         "print(*(name for name in slow if name in sys.modules))\n"
     )
     assert run_script(script).strip() == ""
@@ -92,6 +94,10 @@ def test_presets_lists_all_and_prints_one_that_can_be_run(call, tmp_path):
     for name in presets.names():
         (tmp_path / "mine.toml").write_text(call("presets", name).out)
         assert read_spec(tmp_path / "mine.toml") == read_spec(name)
+
+
+def test_presets_prints_the_schema_of_study_files(call):
+    assert json.loads(call("presets", "--schema").out) == study_schema()
 
 
 def test_data_prints_where_it_searches_and_the_shapes(call):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import TYPE_CHECKING
 
-from dropstudy.core import validation
 from dropstudy.errors import InvalidArgument
 
 if TYPE_CHECKING:
@@ -64,13 +64,13 @@ def checked_most(seeds: object) -> int:
     Raises:
         InvalidArgument: they are not, or no number of seeds.
     """
-    return validation.integer(
-        "max_seeds",
-        seeds,
-        FEWEST,
-        validation.MAX_COUNT,
-        f"a whole number of seeds from {FEWEST}, which a verdict takes",
-    )
+    if isinstance(seeds, bool) or not isinstance(seeds, Integral) or seeds < FEWEST:
+        raise InvalidArgument(
+            "max_seeds",
+            expected=f"a whole number of seeds from {FEWEST}, which a verdict takes",
+            received=repr(seeds),
+        )
+    return int(seeds)
 
 
 def refuse_to_confirm(spec: StudySpec, *, adds_seeds: bool) -> None:

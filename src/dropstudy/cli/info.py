@@ -13,6 +13,9 @@ from dropstudy.errors import InvalidArgument
 
 def presets(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Print this preset's file.")] = None,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON schema of study files, for an editor.")
+    ] = False,
 ) -> None:
     """List the presets, or print one.
 
@@ -20,7 +23,11 @@ def presets(
     """
     from dropstudy.spec import presets as shipped
 
-    if name is None:
+    if schema:
+        from dropstudy.spec.schema import schema_text
+
+        typer.echo(schema_text(), nl=False)
+    elif name is None:
         for preset in shipped.names():
             typer.echo(f"{preset}: {shipped.title(preset)}")
     elif name in shipped.names():

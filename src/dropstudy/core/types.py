@@ -9,6 +9,15 @@ from dataclasses import dataclass, field, fields
 from math import prod
 from typing import TYPE_CHECKING, Literal
 
+from dropstudy.core.bounds import (  # noqa: TC001 - validation reads the types of Arm and Optimizer
+    Fraction,
+    NonNegative,
+    Positive,
+    Progress,
+    Rate,
+    Text,
+)
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -84,7 +93,7 @@ class Arm:
     """One regularisation setting being compared. The first arm of a study is its baseline.
 
     Args:
-        name: how tables and charts call it.
+        name: its name in tables and charts; made of its settings where none is given.
         rate: share of hidden units dropped, in [0, 1): 0.8 drops 80% and keeps 20%.
         input_rate: share of inputs dropped, in [0, 1).
         noise: `dropout`, or `gaussian` for factors of mean 1 and the variance of dropout, rate / (1 - rate).
@@ -95,14 +104,14 @@ class Arm:
         switch: share of the training steps, in (0, 1], at which `early` ends, `late` begins and `ramp` arrives.
     """
 
-    name: str
-    rate: float = 0.0
-    input_rate: float = 0.0
+    name: Text = ""
+    rate: Rate = 0.0
+    input_rate: Rate = 0.0
     noise: Noise = "dropout"
-    l2: float = 0.0
-    max_norm: float = 0.0
+    l2: NonNegative = 0.0
+    max_norm: NonNegative = 0.0
     schedule: Schedule = "constant"
-    switch: float = 0.5
+    switch: Progress = 0.5
 
 
 @dataclass(frozen=True)
@@ -111,7 +120,7 @@ class Optimizer:
 
     Args:
         name: `adam` or `sgd`.
-        learning_rate: of the first epoch.
+        learning_rate: learning rate of the first epoch.
         decay: factor on the learning rate from each epoch to the next; 1 keeps it.
         beta_1: Adam's decay of the first moment.
         beta_2: Adam's decay of the second moment.
@@ -120,12 +129,12 @@ class Optimizer:
     """
 
     name: OptimizerName = "adam"
-    learning_rate: float = 1e-3
-    decay: float = 1.0
-    beta_1: float = 0.9
-    beta_2: float = 0.999
-    epsilon: float = 1e-7
-    momentum: float = 0.0
+    learning_rate: Positive = 1e-3
+    decay: Positive = 1.0
+    beta_1: Fraction = 0.9
+    beta_2: Fraction = 0.999
+    epsilon: Positive = 1e-7
+    momentum: Fraction = 0.0
 
 
 @dataclass(frozen=True)
@@ -182,19 +191,19 @@ class StudySpec:
         data: name of a dataset or path of a file; None for MNIST where it can be had, else the digits.
         arms: the settings compared; the first is the baseline.
         hidden: the networks compared, each by the units of its hidden layers.
-        activation: of the hidden layers.
-        optimizer: its name and settings.
+        activation: activation function of the hidden layers.
+        optimizer: Adam or SGD, with its settings.
         batch_size: examples per step.
         epochs: passes over the training examples.
         seeds: one replicate each.
         validation_split: `"test"` to watch the test set, else the share (below 1) or count of training examples
             held out.
-        precision: of the matrix products.
+        precision: precision of matrix products; `"auto"` is bfloat16 where the hardware has it, else float32.
         train_sizes: examples trained on, by count, or `"all"` that validation leaves. A seed's smaller size is
             contained in its larger ones; all are stratified by class.
         fixed_validation: hold out the same examples for every seed.
-        keep_weights: whose weights stay on disk: those of `"all"` runs, of the `"best"` of each arm and shape, or of
-            `"none"`. No part of what is trained.
+        keep_weights: runs whose weights stay on disk: `"all"`, the `"best"` of each arm and condition, or `"none"`.
+            Training does not depend on it.
         restore_best_weights: keep and test the weights of the epoch of lowest validation loss in place of the last
             epoch's, as Keras' EarlyStopping does.
         patience: epochs without a lower validation loss after which a run ends; 0 for never.

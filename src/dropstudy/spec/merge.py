@@ -10,10 +10,11 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
-from dropstudy.core import validation
 from dropstudy.core.types import Arm, StudySpec
+from dropstudy.core.validation import shown
 from dropstudy.errors import InvalidArgument
 from dropstudy.spec.arms import arm_name
+from dropstudy.spec.fields import is_data_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -68,7 +69,7 @@ def differences(stored: StudySpec, asked: StudySpec) -> list[str]:
         scale=stored.scale if asked.scale == "auto" else asked.scale,
     )
     lines = [
-        f"{name} is {validation.shown(old)} in the study, {validation.shown(new)} was asked for"
+        f"{name} is {shown(old)} in the study, {shown(new)} was asked for"
         for name in FIXED
         if (old := getattr(stored, name)) != (new := getattr(settled, name))
     ]
@@ -90,14 +91,12 @@ def shrink(stored: StudySpec, out: Mapping[str, Sequence[Any]]) -> StudySpec:
         for item in items:
             if item not in has[name]:
                 there = _listed(has[name]) if name != "arms" else ", ".join(map(repr, has[name]))
-                raise InvalidArgument(
-                    name, expected=f"what the study has: {there}", received=validation.shown(item)
-                )
+                raise InvalidArgument(name, expected=f"what the study has: {there}", received=shown(item))
         if name == "arms" and stored.arms[0].name in items:
             raise InvalidArgument(
                 name,
                 expected="arms other than the baseline, which all others are compared with",
-                received=validation.shown(stored.arms[0].name),
+                received=shown(stored.arms[0].name),
                 next_step="Make a new study, with another first arm, in another folder (--out).",
             )
         if set(items) >= set(has[name]):
@@ -128,7 +127,7 @@ def additions(stored: StudySpec, grown: StudySpec, sign: str = " + ") -> list[st
 
 
 def _moved(stored: StudySpec, asked: StudySpec) -> bool:
-    return all(data is not None and validation.is_file_of_data(data) for data in (stored.data, asked.data))
+    return all(data is not None and is_data_file(data) for data in (stored.data, asked.data))
 
 
 def _new_arms(stored: StudySpec, asked: StudySpec) -> list[Arm]:

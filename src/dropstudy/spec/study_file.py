@@ -1,7 +1,7 @@
-"""Study files: TOML and flags in, a checked StudySpec out, and back to TOML.
+"""Study files: from TOML and flags to a checked StudySpec, and back to TOML.
 
-A field of the file, a flag of the command line and an argument in Python bear one name. Whatever cannot be
-used is refused here, before any data is read.
+A field of the file, a flag of the command line and an argument in Python have one name. Invalid values are refused
+before any data is read.
 """
 
 from __future__ import annotations
@@ -9,48 +9,31 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, fields
-from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import tomli_w
 
-from dropstudy.core import validation as values
 from dropstudy.core.atomic import at_home
-from dropstudy.core.types import Activation, KeepWeights, Precision, StudySpec
+from dropstudy.core.types import Arm, StudySpec
+from dropstudy.core.validation import one_line, refuse_duplicates, refuse_unknown, validate, validate_fields
 from dropstudy.errors import InvalidArgument
 from dropstudy.spec import presets
 from dropstudy.spec.arms import parse_arms, parse_optimizer
+from dropstudy.spec.fields import Rates, StudyFields, is_data_file
 
 STUDY_FILE = "study.toml"
 FIELDS = tuple(field.name for field in fields(StudySpec))
 SHORTHANDS = ("rates",)
-_DEFAULTS: dict[str, Any] = {
-    "activation": "relu",
-    "batch_size": 128,
-    "data": None,
-    "keep_weights": "all",
-    "margin": None,
-    "optimizer": {},
-    "patience": 0,
-    "precision": "auto",
-    "restore_best_weights": None,
-    "scale": "auto",
-    "seeds": 1,
-    "train_sizes": ["all"],
-    "fixed_validation": False,
-}
+_REQUIRED = ("name", "arms", "hidden", "epochs", "validation_split")
+
 _LARGEST_FILE = 1 << 18
 """Bytes: twice what 10,000 seeds of ten digits take."""
 
 _DEEP_KEY = re.compile(r"""(?:(?:(?<![\w-])[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){16}""")
 """A key of many parts, a.b.c and on: its reader keeps each beginning of it, and memory grows with their square."""
-
-MAX_SEED = 2**32 - 1
-MOST_SEEDS = 10_000
-"""More than any study trains: a larger count is a seed that was given for one, as in `--seeds 20240101`."""
 
 
 def read_spec(
@@ -68,7 +51,7 @@ def read_spec(
     """
     table, origin = _read_table(source)
     given = {name: value for name, value in (overrides or {}).items() if value is not None}
-    values.refuse_unknown(given, (*FIELDS, *SHORTHANDS), "argument")
+    refuse_unknown(given, (*FIELDS, *SHORTHANDS), "argument")
     if "rates" in given or "arms" in given:  # either way, they are instead of the file's
         table = {name: value for name, value in table.items() if name not in {"rates", "arms"}}
     if isinstance(given.get("optimizer"), dict) and isinstance(table.get("optimizer"), dict):
@@ -78,27 +61,18 @@ def read_spec(
 
 
 def parse_spec(table: Mapping[str, Any], origin: str = "study file") -> StudySpec:
-    """Check the fields of a study and fill in defaults.
+    """Validate the fields of a study and fill in defaults.
 
     Args:
         table: fields by name, as TOML gives them.
-        origin: what to call the source in messages.
+        origin: name of the source in messages.
 
     Raises:
-        InvalidArgument: a field is unknown, missing or cannot be used.
+        InvalidArgument: a field is unknown, missing or invalid.
     """
-    values.refuse_unknown(table, (*FIELDS, *SHORTHANDS), origin)
-    table = {**_DEFAULTS, **table}
-    if "rates" in table:
-        if "arms" in table:
-            raise InvalidArgument(
-                "rates",
-                expected="either rates or arms",
-                received="both",
-                next_step="Leave one of them out.",
-            )
-        table["arms"] = [{"rate": rate} for rate in values.sequence("rates", table.pop("rates"), "rates")]
-    for name in FIELDS:
+    refuse_unknown(table, (*FIELDS, *SHORTHANDS), origin)
+    table = _with_arms(table)
+    for name in _REQUIRED:
         if name not in table:
             raise InvalidArgument(
                 name,
@@ -106,29 +80,28 @@ def parse_spec(table: Mapping[str, Any], origin: str = "study file") -> StudySpe
                 received="none",
                 next_step="A complete study file: dropstudy presets notebook",
             )
-    validation = _validation(table["validation_split"])
-    return StudySpec(
-        name=values.name("name", table["name"]),
-        data=None if table["data"] is None else _data(table["data"]),
-        arms=parse_arms(table["arms"]),
-        hidden=_hidden(table["hidden"]),
-        activation=values.choice("activation", table["activation"], get_args(Activation)),
-        optimizer=parse_optimizer(table["optimizer"]),
-        batch_size=values.count("batch_size", table["batch_size"]),
-        epochs=values.count("epochs", table["epochs"]),
-        seeds=_seeds(table["seeds"]),
-        validation_split=validation,
-        precision=values.choice("precision", table["precision"], get_args(Precision)),
-        train_sizes=_train_sizes(table["train_sizes"]),
-        fixed_validation=_fixed_validation(table["fixed_validation"], validation),
-        keep_weights=_keep_weights(table["keep_weights"], validation),
-        restore_best_weights=_restore_best(table["restore_best_weights"], table["patience"], validation),
-        patience=values.integer(
-            "patience", table["patience"], 0, values.MAX_COUNT, "a number of epochs, 0 for never"
-        ),
-        margin=None if table["margin"] is None else values.margin(table["margin"]),
-        scale=_scale(table["scale"]),
+    parsed = {"arms": parse_arms(table["arms"]), "optimizer": parse_optimizer(table.get("optimizer", {}))}
+    given = StudyFields(**validate_fields(StudyFields, {**table, **parsed}))
+    spec = StudySpec(
+        **{
+            **{name: getattr(given, name) for name in FIELDS},
+            **parsed,
+            "data": _absolute(given.data),
+            "hidden": _networks(given.hidden),
+            "seeds": tuple(given.seeds if isinstance(given.seeds, list) else range(given.seeds)),
+            "train_sizes": tuple(
+                given.train_sizes if isinstance(given.train_sizes, list) else [given.train_sizes]
+            ),
+            "restore_best_weights": bool(
+                given.patience if given.restore_best_weights is None else given.restore_best_weights
+            ),
+        }
     )
+    refuse_duplicates("hidden", "network", spec.hidden)
+    refuse_duplicates("seeds", "value", spec.seeds)
+    refuse_duplicates("train_sizes", "size", spec.train_sizes)
+    _check_validation(spec)
+    return spec
 
 
 def to_toml(spec: StudySpec, recorded: Mapping[str, Any] | None = None) -> str:
@@ -138,7 +111,7 @@ def to_toml(spec: StudySpec, recorded: Mapping[str, Any] | None = None) -> str:
     networks = [list(network) for network in spec.hidden]
     table["hidden"] = networks[0] if len(networks) == 1 else networks
     table["train_sizes"] = list(spec.train_sizes)
-    notes = "".join(f"# {key}: {values.one_line(str(value))}\n" for key, value in (recorded or {}).items())
+    notes = "".join(f"# {key}: {one_line(str(value))}\n" for key, value in (recorded or {}).items())
     return notes + ("\n" if notes else "") + tomli_w.dumps(table)
 
 
@@ -171,7 +144,7 @@ def _read_table(source: str | Path | Mapping[str, Any]) -> tuple[dict[str, Any],
         raise InvalidArgument(
             str(path),
             expected="a study file in TOML",
-            received=f"text that is not ({values.one_line(str(error))})",
+            received=f"text that is not ({one_line(str(error))})",
             next_step="A complete study file: dropstudy presets notebook",
         ) from error
     except OSError as error:
@@ -202,113 +175,53 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _data(value: object) -> str:
-    """A dataset's name, or the whole path of a file: whoever goes on with the study may do so from another folder."""
-    data = values.text("data", value)
-    return str(at_home(data).resolve()) if values.is_file_of_data(data) else data
-
-
-def _hidden(value: object) -> tuple[tuple[int, ...], ...]:
-    """One network, [512, 512], or several, [[512, 512], [1024]]."""
-    networks = values.sequence("hidden", value, "layer widths, or of such lists")
-    if not any(isinstance(item, Sequence) for item in networks):
-        networks = [networks]
-    widths = tuple(
-        tuple(values.count("hidden", width) for width in values.sequence("hidden", network, "layer widths"))
-        for network in networks
-    )
-    values.refuse_twice("hidden", "network", widths)
-    return widths
-
-
-def _train_sizes(value: object) -> tuple[Any, ...]:
-    expected = f'a list of counts of training examples, from 1 to {values.MAX_COUNT}, or "all"'
-    given = values.sequence("train_sizes", value, "counts") if _is_list(value) else [value]
-    sizes = tuple(
-        size
-        if isinstance(size, str) and size == "all"
-        else values.integer("train_sizes", size, 1, values.MAX_COUNT, expected)
-        for size in given
-    )
-    values.refuse_twice("train_sizes", "size", sizes)
-    return sizes
-
-
-def _fixed_validation(value: object, validation: Any) -> Any:
-    chosen = values.boolean("fixed_validation", value)
-    if chosen and validation == "test":
+def _with_arms(table: Mapping[str, Any]) -> dict[str, Any]:
+    """The table with `arms` in place of `rates`."""
+    if "rates" not in table:
+        return dict(table)
+    if "arms" in table:
         raise InvalidArgument(
-            "fixed_validation",
-            expected="validation examples that are held out",
-            received='validation_split = "test", which holds none out',
-            next_step="Leave fixed_validation out, or hold some out, such as validation_split = 0.1.",
+            "rates", expected="either rates or arms", received="both", next_step="Leave one of them out."
         )
-    return chosen
+    arms = [Arm(rate=rate) for rate in validate("rates", table["rates"], Rates)]
+    return {**{name: value for name, value in table.items() if name != "rates"}, "arms": arms}
 
 
-def _restore_best(value: object, patience: object, validation: Any) -> bool:
-    """Patience brings it with it: whoever stops early wants the weights of before."""
-    if value is None:
-        value = bool(patience)
-    value = values.boolean("restore_best_weights", value)
-    if patience and not value:
+def _absolute(data: str | None) -> str | None:
+    """A dataset's name, or the absolute path of a file: the study may be continued from another folder."""
+    return str(at_home(data).resolve()) if data is not None and is_data_file(data) else data
+
+
+def _networks(hidden: list[Any]) -> tuple[tuple[int, ...], ...]:
+    """Networks of [512, 512], which is one, or of [[512, 512], [1024]]."""
+    several = [isinstance(item, list) for item in hidden]
+    if any(several) and not all(several):
+        raise InvalidArgument(
+            "hidden", expected="one network or a list of networks", received=f"both in {hidden!r}"
+        )
+    return tuple(map(tuple, hidden if all(several) else [hidden]))
+
+
+def _check_validation(spec: StudySpec) -> None:
+    """Refuse to choose an epoch or a run on the test set, and patience that keeps the last epoch's weights."""
+    if spec.patience and not spec.restore_best_weights:
         raise InvalidArgument(
             "restore_best_weights",
-            expected="true, as patience asks for it",
+            expected=f"true, since patience = {spec.patience} asks for it",
             received="false",
-            next_step="Add --restore-best-weights (restore_best_weights = true) and hold examples out, such as "
-            "--validation-split 0.1.",
+            next_step="Use restore_best_weights = true, and hold examples out, such as validation_split = 0.1.",
         )
-    if value and validation == "test":
-        raise InvalidArgument(
-            "patience" if patience else "restore_best_weights",
-            expected="validation examples that are held out, to choose an epoch on",
-            received='validation_split = "test": an epoch chosen on the test set makes its accuracy look too good',
-            next_step="Hold some training examples out, such as --validation-split 0.1.",
-        )
-    return value
-
-
-def _scale(value: object) -> Any:
-    """Divisor of the inputs."""
-    if value == "auto":
-        return value
-    expected = '"auto", to find it from the values of the training data, or a number above 0, such as 255'
-    return values.number("scale", value, lambda scale: 0 < scale < float("inf"), expected)
-
-
-def _keep_weights(value: object, validation: Any) -> Any:
-    chosen = values.choice("keep_weights", value, get_args(KeepWeights))
-    if chosen == "best" and validation == "test":
-        raise InvalidArgument(
-            "keep_weights",
-            expected="validation examples to choose the best run on",
-            received='validation_split = "test": nothing may be selected on the test set',
-            next_step="Keep all or none, or hold some out, such as validation_split = 0.1.",
-        )
-    return chosen
-
-
-def _is_list(value: object) -> bool:
-    return isinstance(value, Sequence) and not isinstance(value, (str, bytes))
-
-
-def _seeds(value: object) -> tuple[int, ...]:
-    expected = f"a count from 1 to {MOST_SEEDS}, or a list of seeds from 0 to {MAX_SEED}"
-    if not _is_list(value):
-        return tuple(range(values.integer("seeds", value, 1, MOST_SEEDS, expected)))
-    seeds = tuple(
-        values.integer("seeds", seed, 0, MAX_SEED, expected)
-        for seed in values.sequence("seeds", value, "seeds")
-    )
-    values.refuse_twice("seeds", "value", seeds)
-    return seeds
-
-
-def _validation(value: object) -> Any:
-    expected = '"test", a share of the training examples below 1, or a count of them'
-    if isinstance(value, str):
-        return values.choice("validation_split", value, ("test",))
-    if isinstance(value, Real) and not isinstance(value, Integral):
-        return values.number("validation_split", value, lambda share: 0 < share < 1, expected)
-    return values.integer("validation_split", value, 1, values.MAX_COUNT, expected)
+    chosen = "nothing may be selected on the test set"
+    for name, asked, reason in (
+        ("fixed_validation", spec.fixed_validation, "no examples are held out"),
+        ("keep_weights", spec.keep_weights == "best", chosen),
+        ("patience", spec.patience > 0, chosen),
+        ("restore_best_weights", spec.restore_best_weights, chosen),
+    ):
+        if asked and spec.watches_test:
+            raise InvalidArgument(
+                name,
+                expected="training examples that are held out",
+                received=f'validation_split = "test": {reason}',
+                next_step="Hold some out, such as validation_split = 0.1.",
+            )

@@ -132,7 +132,7 @@ def main() -> None:
     try:
         with usable_streams(), escaped_streams():
             _check_current_folder()
-            sys.exit(app(standalone_mode=False))
+            sys.exit(app(prog_name="dropstudy", standalone_mode=False))
     except _UsageError as error:
         if type(error).__name__ == "NoArgsIsHelpError":
             error.show()

@@ -183,7 +183,7 @@ def log(monkeypatch):
 def test_content_is_synced_then_renamed_then_the_folder_is_synced(tmp_path, log):
     write_bytes(tmp_path / "file", b"content")
     (_, draft), *rest = log
-    assert atomic.UNFINISHED.fullmatch(draft)
+    assert atomic.TEMPORARY_NAME.fullmatch(draft)
     assert rest == [("rename", draft, "file"), ("sync", tmp_path.name)]
 
 

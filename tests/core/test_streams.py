@@ -19,7 +19,7 @@ import dropstudy
 import made_up
 from dropstudy import Study
 from dropstudy.core import tables
-from dropstudy.core.streams import paragraphs, say, terminal, usable_streams
+from dropstudy.core.streams import is_terminal, say, usable_streams, wrap_paragraphs
 from dropstudy.errors import RunsFailed
 from dropstudy.runtime import local
 from dropstudy.runtime.messages import FALLBACK
@@ -56,7 +56,7 @@ def test_lines_tables_and_screens_are_made_without_a_stream_to_rely_on(monkeypat
     monkeypatch.setattr(sys, "stdout", stream)
     study = Study("notebook", out=tmp_path, **SETTINGS, seeds=3).run(executor=AtOnce())
     assert study.finished
-    assert not terminal()
+    assert not is_terminal()
     assert "no dropout" in tables.text(study.summary())
     if isinstance(stream, OnlyWrites):
         assert "Epoch 1/" in stream.text
@@ -108,10 +108,10 @@ def test_a_process_whose_streams_are_closed_lets_no_file_take_their_numbers(tmp_
 
 def test_paragraphs_are_as_wide_as_the_terminal_and_break_between_words(monkeypatch):
     words = "a --flag 'no dropout' -0.87 (-1.20 to -0.55) " * 9 + "\n\n  short\n" + "x" * 100
-    assert paragraphs(words) == words
+    assert wrap_paragraphs(words) == words
     monkeypatch.setattr(type(sys.stdout), "isatty", lambda _: True, raising=False)
     monkeypatch.setenv("COLUMNS", "60")
-    shown = paragraphs(words)
+    shown = wrap_paragraphs(words)
     assert shown.split() == words.split()
     assert max(len(line) for line in shown.splitlines()[:-1]) <= 60
     assert shown.splitlines()[-3:] == ["", "  short", "x" * 100]
@@ -123,12 +123,12 @@ def test_a_command_at_the_end_of_a_line_is_whole_on_a_line_of_its_own(monkeypatc
     monkeypatch.setenv("COLUMNS", str(width))
     command = "dropstudy run 'studies/a folder  whose name has blanks' --until-decided --data-dir 'my data'"
     told = f"Error: study: expected one, received none of them, which is too few. To go on: {command}"
-    *others, last = paragraphs(told).splitlines()
+    *others, last = wrap_paragraphs(told).splitlines()
     assert last == command
     assert max(map(len, others)) <= width
     assert " ".join(others) + " " + last == told
     for line in (*STUDY_TOLD, FALLBACK):
-        shown = paragraphs(line)
+        shown = wrap_paragraphs(line)
         assert " ".join(shown.split()) == " ".join(line.split())
         assert all(len(row) <= width or row.startswith("dropstudy ") for row in shown.splitlines())
 

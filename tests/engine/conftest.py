@@ -4,9 +4,9 @@ from pathlib import Path
 
 import jax
 
-from dropstudy.core.hardware import kind_of_machine
+from dropstudy.core.hardware import machine_key
 
-FOLDER = Path(__file__).parents[2] / ".pytest_cache" / f"programs-{kind_of_machine()}"
+FOLDER = Path(__file__).parents[2] / ".pytest_cache" / f"programs-{machine_key()}"
 
 jax.config.update("jax_compilation_cache_dir", str(FOLDER))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)

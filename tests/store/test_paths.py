@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from dropstudy.core.atomic import unfinished
+from dropstudy.core.atomic import temporary_path
 from dropstudy.errors import StoreError
 from dropstudy.runtime import retention
 from dropstudy.spec.study_file import STUDY_FILE
@@ -63,7 +63,7 @@ def put_theirs(folder):
 
 def test_going_on_with_a_study_removes_what_a_kill_left_and_nothing_else(folder):
     theirs, before = put_theirs(folder), files(folder)
-    scraps = [unfinished(folder / name) for name in ("", *FOLDERS, "figures")]
+    scraps = [temporary_path(folder / name) for name in ("", *FOLDERS, "figures")]
     scraps.append(folder / "checkpoints" / f"{KEY}-0123456789abcdef.safetensors")
     for scrap in scraps:
         scrap.write_bytes(b"left by a kill")
@@ -94,7 +94,7 @@ def test_nothing_is_written_or_removed_through_a_link(folder, tmp_path, name):
     victim.joinpath(f"{KEY}-0123456789abcdef.safetensors").write_text("mine")
     victim.joinpath(f"{DONE.key}.safetensors").write_text("mine")
     victim.joinpath("gap.png").write_text("mine")
-    unfinished(victim).write_text("mine")
+    temporary_path(victim).write_text("mine")
     before = files(victim)
     (folder / name).symlink_to(victim)
     with pytest.raises(StoreError, match=rf"{name}: expected a file or folder of the study's own.*a link"):

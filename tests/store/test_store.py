@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dropstudy.core.atomic import unfinished
+from dropstudy.core.atomic import temporary_path
 from dropstudy.core.tensors import read_tensors
 from dropstudy.errors import DamagedFile, StoreError
 from dropstudy.store.store import DATABASE, Store
@@ -457,7 +457,7 @@ def test_a_checkpoint_that_no_commit_names_is_ignored_and_swept(store, swept):
     good = checkpoint(store)
     shutil.copy(good, good.with_name(f"{RUN.key}-0123456789abcdef.safetensors"))
     (good.parent / f"{key_of('unplanned')}-fedcba9876543210.safetensors").write_bytes(b"half")
-    scraps = [unfinished(folder) for folder in (good.parent, store.folder)]
+    scraps = [temporary_path(folder) for folder in (good.parent, store.folder)]
     for scrap in scraps:
         scrap.write_bytes(b"half")
     done, state = store.checkpoint(RUN.key)

@@ -21,7 +21,7 @@ from dropstudy.cli.rm import rm
 from dropstudy.cli.run import run
 from dropstudy.cli.show import report, show
 from dropstudy.cli.view import view
-from dropstudy.core.streams import escaped_streams, open_descriptors, usable_streams
+from dropstudy.core.streams import escaped_streams, reserve_descriptors, usable_streams
 from dropstudy.errors import DropstudyError, InvalidArgument, printable
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def _prepare_process() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name may hold what a terminal cannot show
-    open_descriptors()
+    reserve_descriptors()
 
 
 def _usage(error: Any) -> str:

@@ -10,7 +10,7 @@ import typer
 
 from dropstudy.cli.options import ArmName, Folder, Hidden, Seed, TrainSize, number_option
 from dropstudy.cli.output import echo
-from dropstudy.core.streams import terminal
+from dropstudy.core.streams import is_terminal
 from dropstudy.core.text import counted
 
 
@@ -58,7 +58,7 @@ def predict(  # noqa: PLR0917 - a command's flags, which typer reads off the sig
     if out is not None:
         tables.write_csv(frame, out)
         echo(f"{counted(len(frame), 'example')}: {out}")
-    elif terminal():
+    elif is_terminal():
         typer.echo(tables.text(frame))
     else:
         typer.echo(tables.csv(frame), nl=False)

@@ -6,9 +6,9 @@ import sys
 
 import typer
 
-from dropstudy.core.streams import paragraphs
+from dropstudy.core.streams import wrap_paragraphs
 
 
 def echo(text: str, *, err: bool = False) -> None:
     """Print sentences to standard output, or to standard error."""
-    typer.echo(paragraphs(text, sys.stderr if err else sys.stdout), err=err)
+    typer.echo(wrap_paragraphs(text, sys.stderr if err else sys.stdout), err=err)

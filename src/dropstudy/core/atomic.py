@@ -16,7 +16,7 @@ from dropstudy.errors import StoreError
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-UNFINISHED = re.compile(r"\.dropstudy-[0-9a-f]{16}\.tmp(-journal)?")
+TEMPORARY_NAME = re.compile(r"\.dropstudy-[0-9a-f]{16}\.tmp(-journal)?")
 """The whole name of an unfinished file. Only a kill leaves one behind; nothing ever reads it."""
 
 _SYNCS_AT_ONCE = 16
@@ -25,7 +25,7 @@ _NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 _NOT_FOR_FOLDERS = {errno.EACCES, errno.EPERM, errno.EINVAL, errno.ENOTSUP}
 
 
-def at_home(path: str | Path) -> Path:
+def expand_home(path: str | Path) -> Path:
     """A path with `~` as the home folder; as it is where there is none, or no such user, as shells have it."""
     return Path(os.path.expanduser(path))  # noqa: PTH111 - pathlib's own raises RuntimeError there
 
@@ -61,7 +61,7 @@ def write_files(contents: Mapping[Path, bytes]) -> None:
         try:
             for path, content in contents.items():
                 make_folder(path.parent)
-                drafts[path] = unfinished(path.parent)
+                drafts[path] = temporary_path(path.parent)
                 _write(drafts[path], content)
             _sync_all(drafts.values())
             for path, draft in drafts.items():
@@ -120,7 +120,7 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode("utf-8"))
 
 
-def unfinished(folder: Path) -> Path:
+def temporary_path(folder: Path) -> Path:
     """A path in `folder` that no file has, for one that will get its name when it is complete."""
     # Not made of the name to come, which may be as long as a name can be.
     return folder / f".dropstudy-{secrets.token_hex(8)}.tmp"

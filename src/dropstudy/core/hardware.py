@@ -111,7 +111,7 @@ def processor() -> str:
     return _cpu_info("model name") or platform.processor() or platform.machine()
 
 
-def kind_of_machine() -> str:
+def machine_key() -> str:
     """A short key of what compiled code depends on: processor, its instruction sets, system and C library.
 
     Home folders are shared by machines of several kinds, and code of one kind may kill a process on another.

@@ -40,16 +40,16 @@ def say(text: str, stream: Any = None) -> None:
     """
     stream = sys.stdout if stream is None else stream
     if stream is not None and not getattr(stream, "closed", False):
-        print(paragraphs(printable(text, _LAYOUT), stream), file=stream, flush=hasattr(stream, "flush"))
+        print(wrap_paragraphs(printable(text, _LAYOUT), stream), file=stream, flush=hasattr(stream, "flush"))
 
 
-def terminal(stream: Any = None) -> bool:
+def is_terminal(stream: Any = None) -> bool:
     """True where a stream, or else `sys.stdout`, is a terminal."""
     stream = sys.stdout if stream is None else stream
     return not getattr(stream, "closed", True) and hasattr(stream, "isatty") and bool(stream.isatty())
 
 
-def columns(stream: Any = None) -> int:
+def terminal_width(stream: Any = None) -> int:
     """Width of the terminal, in columns."""
     width = shutil.get_terminal_size((0, 0)).columns
     if not width:  # standard output is none; another stream may be
@@ -58,7 +58,7 @@ def columns(stream: Any = None) -> int:
     return width or _WIDTH
 
 
-def paragraphs(words: str, stream: Any = None) -> str:
+def wrap_paragraphs(words: str, stream: Any = None) -> str:
     """Lines of text, each a paragraph, as wide as the terminal; as they are where there is none.
 
     Lines break between words. A command at the end of a line is left whole, on a line of its own, so that it can be
@@ -68,7 +68,7 @@ def paragraphs(words: str, stream: Any = None) -> str:
         words: the text.
         stream: where it is going to be printed; `sys.stdout` where it is None.
     """
-    return "\n".join(_lines(words, columns(stream))) if terminal(stream) else words
+    return "\n".join(_lines(words, terminal_width(stream))) if is_terminal(stream) else words
 
 
 def _lines(words: str, width: int) -> Iterator[str]:
@@ -96,9 +96,9 @@ def escaped_streams() -> Iterator[None]:
         sys.stdout, sys.stderr = before
 
 
-def commanded(stream: Any) -> Any:
+def raw_stream(stream: Any) -> Any:
     """The stream for a program that commands the terminal itself, and has looked after what it shows."""
-    return stream.commanded if isinstance(stream, _Escaped) else stream
+    return stream.raw_stream if isinstance(stream, _Escaped) else stream
 
 
 @contextmanager
@@ -116,7 +116,7 @@ def usable_streams() -> Iterator[None]:
                 setattr(sys, name, before[name])
 
 
-def open_descriptors() -> None:
+def reserve_descriptors() -> None:
     """Let nothing but a stream have the descriptors 0, 1 and 2.
 
     Where one is closed, the next file that is opened would get its number, and with it whatever a library prints: the
@@ -135,15 +135,15 @@ class _Escaped:
     """A stream of text without commands to a terminal; all but writing is its inner stream's."""
 
     def __init__(self, stream: Any, keep: str) -> None:
-        self.commanded = stream
+        self.raw_stream = stream
         self._keep = keep
 
     def write(self, text: str) -> int:
-        self.commanded.write(printable(text, self._keep))
+        self.raw_stream.write(printable(text, self._keep))
         return len(text)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.commanded, name)
+        return getattr(self.raw_stream, name)
 
 
 class _Bare(io.TextIOBase):

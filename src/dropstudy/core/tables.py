@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dropstudy.core.atomic import write_text
-from dropstudy.core.streams import columns, terminal
+from dropstudy.core.streams import is_terminal, terminal_width
 from dropstudy.errors import printable
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def text(frame: pd.DataFrame) -> str:
 
 
 def _width() -> int:
-    return columns() if terminal() else _PIPE_WIDTH
+    return terminal_width() if is_terminal() else _PIPE_WIDTH
 
 
 def _table(frame: pd.DataFrame, columns: list[int], widest_name: int | None = None) -> Table:

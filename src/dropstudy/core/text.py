@@ -28,7 +28,7 @@ def plain_name(name: str, limit: int = 60) -> str:
     return line or "(no name)"
 
 
-def look(name: str) -> str:
+def visible_form(name: str) -> str:
     """Form that look-alike names share: compatible letters are one (NFKC), invisible ones none."""
     letters = unicodedata.normalize("NFKC", name)
     return " ".join("".join(c for c in letters if unicodedata.category(c) != "Cf").split())

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from platformdirs import user_cache_dir
 
-from dropstudy.core.atomic import at_home, write_files
+from dropstudy.core.atomic import expand_home, write_files
 from dropstudy.data.private import make_private, other_writers, other_writers_inside
 from dropstudy.errors import StoreError
 
@@ -118,7 +118,7 @@ def download_folders(name: str) -> list[Path]:
 def _preferred_folder() -> Path:
     named = os.environ.get("DROPSTUDY_CACHE")
     try:
-        folder = at_home(named or user_cache_dir("dropstudy"))
+        folder = expand_home(named or user_cache_dir("dropstudy"))
     except RuntimeError:  # a user without a home
         return _temporary_folder()
     return folder.resolve()  # from here on no link leads elsewhere

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING
 
-from dropstudy.core.atomic import at_home
+from dropstudy.core.atomic import expand_home
 from dropstudy.data.catalogue import CATALOGUE
 from dropstudy.data.sources.digits import Digits
 from dropstudy.data.sources.named import MnistOrDigits, NamedFiles
@@ -74,7 +74,7 @@ def source_of(name_or_path: str | Path | None, data_dir: Path | None = None) -> 
     if wanted in CATALOGUE:
         return NamedFiles(CATALOGUE[wanted], data_dir)
     if wanted.lower().endswith(".npz"):
-        return NpzFile(at_home(wanted))
+        return NpzFile(expand_home(wanted))
     near = difflib.get_close_matches(wanted.lower().replace("-", "_"), NAMES, n=1)
     raise InvalidArgument(
         "data",

@@ -133,7 +133,7 @@ class DryRun:
         lines += [f"network: {network}" for network in networks]
         lines += [f"training examples: {', '.join(f'{size:,}' for size in sizes)} of {self.dataset.name}"]
         lines += [f"grid: {crossed} = {counted(len(self.runs), 'run')} of {counted(spec.epochs, 'epoch')}"]
-        lines += splits.absent(spec, self.dataset.y_train, self.dataset.classes)
+        lines += splits.missing_classes(spec, self.dataset.y_train, self.dataset.classes)
         if done:
             lines.append(f"done already: {counted(done, 'run')}")
         if not self.missing:

@@ -25,7 +25,7 @@ from loky.backend import resource_tracker as loky_tracker
 from loky.backend.context import LokyContext
 from loky.backend.utils import kill_process_tree
 
-from dropstudy.core.hardware import kind_of_machine
+from dropstudy.core.hardware import machine_key
 from dropstudy.core.safe_path import VARIABLE as SAFE_PATH
 from dropstudy.core.safe_path import safe_path
 from dropstudy.data import cache
@@ -262,7 +262,7 @@ def distrust() -> str:
 
 def _programs() -> str:
     """The folder of the cache for compiled programs: of this kind of machine, since XLA does not tell all apart."""
-    return f"programs-{kind_of_machine()}"
+    return f"programs-{machine_key()}"
 
 
 def _intact_programs() -> Path | None:

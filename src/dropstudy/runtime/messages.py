@@ -53,7 +53,7 @@ def announcement(
             "This study watches the test set every epoch (val_* is test data), as the notebook does: "
             "nothing may be selected on it."
         )
-    lines += splits.absent(spec, dataset.y_train, dataset.classes)
+    lines += splits.missing_classes(spec, dataset.y_train, dataset.classes)
     conditions = list(dict.fromkeys(run.condition for run in runs))
     lines.append(
         f"{networks(conditions)}; {counted(len(runs), 'run')} of {counted(spec.epochs, 'epoch')}, "

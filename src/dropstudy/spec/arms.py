@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeVar
 
 from msgspec import Meta
 
-from dropstudy.core.text import look
+from dropstudy.core.text import visible_form
 from dropstudy.core.types import Arm, Optimizer
 from dropstudy.core.validation import refuse_duplicates, refuse_unknown, shown, validate, validate_fields
 from dropstudy.errors import InvalidArgument
@@ -32,7 +32,7 @@ def parse_arms(value: object) -> tuple[Arm, ...]:
         arms.append(replace(arm, name=arm.name or arm_name(arm)))
     refuse_duplicates("arms", "settings", map(arm_name, arms))
     # Names that look alike are one name: nobody could tell them apart in tables and charts.
-    refuse_duplicates("arms", "name", [look(arm.name) for arm in arms])
+    refuse_duplicates("arms", "name", [visible_form(arm.name) for arm in arms])
     return tuple(arms)
 
 

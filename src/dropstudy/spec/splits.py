@@ -116,7 +116,7 @@ def check(spec: StudySpec, labels: NDArray[np.int64], classes: Sequence[str]) ->
         )
 
 
-def absent(spec: StudySpec, labels: NDArray[np.int64], classes: Sequence[str]) -> list[str]:
+def missing_classes(spec: StudySpec, labels: NDArray[np.int64], classes: Sequence[str]) -> list[str]:
     """Classes that validation data have no example of, with some seeds or all, in a sentence; nothing for none.
 
     Arguments as for `check`.

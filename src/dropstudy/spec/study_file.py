@@ -16,7 +16,7 @@ from typing import Any
 
 import tomli_w
 
-from dropstudy.core.atomic import at_home
+from dropstudy.core.atomic import expand_home
 from dropstudy.core.types import Arm, StudySpec
 from dropstudy.core.validation import one_line, refuse_duplicates, refuse_unknown, validate, validate_fields
 from dropstudy.errors import InvalidArgument
@@ -189,7 +189,7 @@ def _with_arms(table: Mapping[str, Any]) -> dict[str, Any]:
 
 def _absolute(data: str | None) -> str | None:
     """A dataset's name, or the absolute path of a file: the study may be continued from another folder."""
-    return str(at_home(data).resolve()) if data is not None and is_data_file(data) else data
+    return str(expand_home(data).resolve()) if data is not None and is_data_file(data) else data
 
 
 def _networks(hidden: list[Any]) -> tuple[tuple[int, ...], ...]:

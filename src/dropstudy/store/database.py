@@ -14,7 +14,7 @@ import time
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from dropstudy.core.atomic import make_folder, sync_folder, unfinished
+from dropstudy.core.atomic import make_folder, sync_folder, temporary_path
 from dropstudy.core.text import plain_name
 from dropstudy.errors import DamagedFile, StoreError
 from dropstudy.store import contents, ledger
@@ -158,7 +158,7 @@ def errors_named(path: Path) -> Iterator[None]:
 
 def _make(path: Path) -> None:
     """Make a new database under another name, so that one that bears `path` is always whole."""
-    draft = unfinished(path.parent)
+    draft = temporary_path(path.parent)
     try:
         make_folder(path.parent)
         with errors_named(path), closing(_connect(draft, "rwc")) as connection:
@@ -347,7 +347,7 @@ def _execute(connection: sqlite3.Connection, script: str) -> None:
 
 def _back_up(path: Path, target: Path) -> None:
     """Copy a database through SQLite: to open and close the file itself would release its locks."""
-    draft = unfinished(path.parent)
+    draft = temporary_path(path.parent)
     try:
         with closing(_connect(path)) as source, closing(_connect(draft, "rwc")) as backup:
             source.backup(backup)

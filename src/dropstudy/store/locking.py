@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import filelock
 import psutil
 
-from dropstudy.core.atomic import unfinished
+from dropstudy.core.atomic import temporary_path
 from dropstudy.core.text import plain_name
 from dropstudy.errors import StoreError, StudyLocked
 
@@ -96,7 +96,7 @@ def _claim(folder: Path) -> None:
     if text.endswith(f" on {socket.gethostname()}"):
         raise _locked(folder, text)
     with _writable(folder):
-        draft = unfinished(folder)
+        draft = temporary_path(folder)
         try:
             with draft.open("x", encoding="utf-8") as file:
                 file.write(f"process {os.getpid()} on {socket.gethostname()}")

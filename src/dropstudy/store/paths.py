@@ -18,7 +18,7 @@ from errno import ENAMETOOLONG
 from stat import S_ISREG
 from typing import TYPE_CHECKING
 
-from dropstudy.core.atomic import UNFINISHED
+from dropstudy.core.atomic import TEMPORARY_NAME
 from dropstudy.errors import StoreError
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class StudyPaths:
             checkpoints: the name of each that the database names.
         """
         for name in ("", *FOLDERS, FIGURES):
-            yield from _files(self.folder / name, UNFINISHED)
+            yield from _files(self.folder / name, TEMPORARY_NAME)
         yield from (path for path in self.own("checkpoints") if path.name not in checkpoints)
 
     def refuse_links(self) -> None:
@@ -116,7 +116,7 @@ class StudyPaths:
             place = self.folder / kind
             if place.is_symlink() or (place.exists() and not place.is_dir()):
                 found.append(kind)
-            ours = (_OWN[kind], UNFINISHED)
+            ours = (_OWN[kind], TEMPORARY_NAME)
             names = entries(place)
             found += [f"{kind}/{name}" for name in names if not any(form.fullmatch(name) for form in ours)]
         return found

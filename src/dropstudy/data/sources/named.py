@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from dropstudy.core.atomic import at_home
+from dropstudy.core.atomic import expand_home
 from dropstudy.data import cache
 from dropstudy.data.catalogue import CATALOGUE, NamedDataset, entries, read_named, stored_as
 from dropstudy.data.dataset import make_dataset
@@ -94,7 +94,7 @@ class NamedFiles:
 
     def _user_folders(self) -> dict[str, Path | None]:
         given = {"data_dir": self.data_dir, _ENVIRONMENT: os.environ.get(_ENVIRONMENT) or None}
-        return {origin: None if folder is None else at_home(folder) for origin, folder in given.items()}
+        return {origin: None if folder is None else expand_home(folder) for origin, folder in given.items()}
 
     def _files_in(self, folder: Path) -> Path | None:
         """Folder within a data folder that holds any of the files: one of the dataset's name, or the data folder."""

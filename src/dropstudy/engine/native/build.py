@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from filelock import FileLock
 
-from dropstudy.core.hardware import kind_of_machine
+from dropstudy.core.hardware import machine_key
 from dropstudy.data.cache import code_folder, is_intact, store_code
 
 VARIABLE = "DROPSTUDY_KERNELS"
@@ -100,7 +100,7 @@ def _compile(compiler: str, path: Path) -> None:
 def _digest() -> str:
     """Digest of all that the library depends on: sources, jaxlib's headers and the machine's instructions."""
     digest = hashlib.sha256(b"".join(source.read_bytes() for source in SOURCES))
-    digest.update("\0".join((*_FLAGS, version("jaxlib"), kind_of_machine())).encode())
+    digest.update("\0".join((*_FLAGS, version("jaxlib"), machine_key())).encode())
     return digest.hexdigest()[:16]
 
 

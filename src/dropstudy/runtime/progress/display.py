@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.console import Console
 
-from dropstudy.core.streams import commanded, terminal
+from dropstudy.core.streams import is_terminal, raw_stream
 from dropstudy.runtime.events import CallbackList, Display, checked_callbacks
 from dropstudy.runtime.progress.inline import InlineTable, in_notebook
 from dropstudy.runtime.progress.lines import EpochLines
@@ -37,8 +37,8 @@ class DefaultDisplay(CallbackList, Display):
         """Choose the display for these runs."""
         missing = sum(each.status not in {"done", "diverged"} for each in progress)
         lines = isinstance(self.callbacks[0], EpochLines)
-        if lines and missing > FEW_RUNS and terminal(self._stream):
-            console = Console(file=commanded(self._stream or sys.stdout), highlight=False)
+        if lines and missing > FEW_RUNS and is_terminal(self._stream):
+            console = Console(file=raw_stream(self._stream or sys.stdout), highlight=False)
             if console.is_terminal and not console.is_dumb_terminal:
                 self.callbacks = (LiveTable(console),)
         super().on_train_begin(progress, workers)

@@ -14,7 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from dropstudy.core.streams import paragraphs
+from dropstudy.core.streams import wrap_paragraphs
 from dropstudy.core.tables import heading
 from dropstudy.core.text import counted, plain_name
 from dropstudy.errors import printable
@@ -204,7 +204,7 @@ class LiveTable(Display):
 
     def _print(self, text: str) -> None:
         # Without wrapping: the terminal breaks long words, and copied text then has no line ends in them.
-        self._console.print(Text(paragraphs(printable(text, "\n"), self._console.file)), soft_wrap=True)
+        self._console.print(Text(wrap_paragraphs(printable(text, "\n"), self._console.file)), soft_wrap=True)
 
 
 def _widths(cells: dict[str, list[str]], width: int) -> dict[str, int]:

@@ -1,5 +1,4 @@
 import os
-import pickle
 import subprocess
 import sys
 import tempfile
@@ -139,23 +138,11 @@ def test_arrays_are_mapped_and_cannot_be_changed():
         arrays.x_train[0, 0, 0] = 1
 
 
-def test_the_record_travels_to_other_processes():
-    data = store_arrays(DATASET)
-    assert pickle.loads(pickle.dumps(data)) == data  # noqa: S301 - our own bytes, written a moment ago
-
-
 def test_arrays_are_written_once():
     data = store_arrays(DATASET)
     before = [path.stat().st_ino for path in sorted(arrays_folder(data).iterdir())]
     assert store_arrays(DATASET) == data
     assert [path.stat().st_ino for path in sorted(arrays_folder(data).iterdir())] == before
-
-
-def test_two_datasets_live_side_by_side():
-    one, other = (store_arrays(examples(seed)) for seed in (1, 2))
-    assert arrays_folder(one) != arrays_folder(other)
-    assert same(map_arrays(one), examples(1))
-    assert same(map_arrays(other), examples(2))
 
 
 def flip_last_byte(path):

@@ -61,11 +61,6 @@ def test_entries_are_complete(name):
     assert len(set(entry.classes)) == 10
 
 
-def test_no_two_files_share_a_digest():
-    digests = [file.sha256 for entry in CATALOGUE.values() for file in entry.files]
-    assert len(set(digests)) == 8
-
-
 @pytest.mark.mnist
 def test_the_digests_of_mnist_are_those_of_the_files(mnist_folder):
     for file in CATALOGUE["mnist"].files:
@@ -82,8 +77,6 @@ def test_mnist_itself(mnist_folder):
     assert (mnist.x_train.shape, mnist.x_test.shape) == ((60_000, 28, 28), (10_000, 28, 28))
     assert (mnist.x_train.dtype, mnist.scale, mnist.classes) == (np.uint8, 255.0, tuple("0123456789"))
     assert (mnist.name, mnist.fallback) == ("mnist", False)
-    assert np.bincount(mnist.y_train).tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
-    assert np.bincount(mnist.y_test).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
 
 
 @pytest.mark.mnist
@@ -290,11 +283,6 @@ def test_mnist_by_name_never_falls_back(own_cache):
 # Other data
 
 
-def test_the_digits_by_name_are_no_fallback():
-    digits = load_dataset("digits")
-    assert (digits.name, digits.fallback, digits.x_train.shape) == ("digits", False, (1437, 8, 8))
-
-
 @pytest.mark.parametrize("as_text", [True, False])
 @pytest.mark.parametrize("name", ["mine.npz", "MINE.NPZ", "with blank and ü.npz"])
 def test_an_npz_file_as_keras_has_it(tmp_path, name, as_text):
@@ -352,12 +340,6 @@ def test_an_npz_file_below_the_home_folder(tmp_path, monkeypatch):
         load_dataset("~/none.npz")
     assert caught.value.subject == str(tmp_path / "none.npz")
     assert "no such file" in caught.value.received
-
-
-def test_an_npz_file_without_test_data_is_refused(tmp_path):
-    np.savez(tmp_path / "half.npz", x_train=np.zeros((2, 2)), y_train=np.arange(2))
-    with pytest.raises(DataError, match="x_test"):
-        load_dataset(tmp_path / "half.npz")
 
 
 @pytest.mark.parametrize(

@@ -69,56 +69,33 @@ def header_only_png(width, height):
 # The same three examples, from every kind of file
 
 
-def write_npy(folder):
-    np.save(folder / "some.npy", PIXELS)
-    return folder / "some.npy"
+IDX = struct.pack(">BBBB3I", 0, 0, 8, 3, 3, 4, 5) + PIXELS.tobytes()
+WRITERS = {
+    "npy": lambda file: np.save(file, PIXELS),
+    "flat npy": lambda file: np.save(file, PIXELS.reshape(3, 20)),
+    "npz with x": lambda file: np.savez(file, other=PIXELS[:1], x_test=PIXELS[:1], x=PIXELS),
+    "npz of Keras": lambda file: np.savez_compressed(
+        file, x_train=PIXELS[:1], y_test=[1, 2, 3], x_test=PIXELS
+    ),
+    "npz with one array": lambda file: np.savez(file, pictures=PIXELS),
+    "IDX": lambda file: file.write(IDX),
+    "packed IDX": lambda file: file.write(gzip.compress(IDX)),
+}
 
 
-def write_flat_npy(folder):
-    np.save(folder / "flat.npy", PIXELS.reshape(3, 20))
-    return folder / "flat.npy"
-
-
-def write_npz_x(folder):
-    np.savez(folder / "x.npz", other=PIXELS[:1], x_test=PIXELS[:1], x=PIXELS)
-    return folder / "x.npz"
-
-
-def write_npz_x_test(folder):
-    np.savez_compressed(folder / "keras.npz", x_train=PIXELS[:1], y_test=[1, 2, 3], x_test=PIXELS)
-    return folder / "keras.npz"
-
-
-def write_npz_only(folder):
-    np.savez(folder / "only.npz", pictures=PIXELS)
-    return folder / "only.npz"
-
-
-def write_idx(folder):
-    (folder / "images").write_bytes(struct.pack(">BBBB3I", 0, 0, 8, 3, 3, 4, 5) + PIXELS.tobytes())
-    return folder / "images"
-
-
-def write_idx_gz(folder):
-    path = write_idx(folder)
-    path.write_bytes(gzip.compress(path.read_bytes()))
+@pytest.fixture(params=WRITERS)
+def three(request, tmp_path):
+    """The three examples in a file of each kind, whose name says nothing."""
+    path = tmp_path / "\u00dcn\u00ef code.png"
+    with path.open("wb") as file:
+        WRITERS[request.param](file)
     return path
 
 
-WRITERS = [write_npy, write_flat_npy, write_npz_x, write_npz_x_test, write_npz_only, write_idx, write_idx_gz]
-
-
-@pytest.mark.parametrize("write", WRITERS)
-def test_arrays_of_pixels(tmp_path, write):
-    path = write(tmp_path)
-    examples = read(path)
+def test_arrays_of_pixels_whatever_the_files_name(three):
+    examples = read(three)
     np.testing.assert_array_equal(examples.x, PIXELS, strict=True)
-    assert examples.names == tuple(f"{path.name}[{i}]" for i in range(3))
-
-
-def test_names_do_not_matter(tmp_path):
-    path = write_npy(tmp_path).rename(tmp_path / "Ünï code.png")
-    np.testing.assert_array_equal(read(path).x, PIXELS)
+    assert examples.names == tuple(f"{three.name}[{i}]" for i in range(3))
 
 
 def test_one_image(tmp_path):
@@ -145,10 +122,9 @@ def test_a_single_example_without_its_n(tmp_path, array, input_shape):
     np.testing.assert_array_equal(examples.x, PIXELS[:1].reshape(1, *input_shape), strict=True)
 
 
-@pytest.mark.parametrize("input_shape", [(4, 5, 1)])
-def test_image_for_networks_of_one_channel_input(tmp_path, input_shape):
-    examples = read(png(tmp_path / "seven.png"), input_shape=input_shape)
-    np.testing.assert_array_equal(examples.x, PIXELS[:1].reshape(1, *input_shape))
+def test_image_for_networks_of_one_channel_input(tmp_path):
+    examples = read(png(tmp_path / "seven.png"), input_shape=(4, 5, 1))
+    np.testing.assert_array_equal(examples.x, PIXELS[:1].reshape(1, 4, 5, 1))
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA"])
@@ -208,7 +184,8 @@ def test_pixels_in_any_units_become_those_of_the_training_data_and_that_is_said(
 
 
 def test_an_idx_file_for_a_network_of_floats_from_0_to_1(tmp_path):
-    examples = read(write_idx(tmp_path), white=1.0)
+    (tmp_path / "images").write_bytes(IDX)
+    examples = read(tmp_path / "images", white=1.0)
     np.testing.assert_allclose(examples.x, PIXELS / 255, rtol=1e-6)
     assert "divided by 255, since the training data reach 1" in examples.notes[0]
 
@@ -351,12 +328,10 @@ def test_fault_28_bomb_below_pillows_limit_is_not_unpacked(tmp_path):
     )
 
 
-@pytest.mark.parametrize("write", WRITERS)
-def test_fault_28_more_than_can_be_used_at_once_is_refused_by_its_header(tmp_path, monkeypatch, write):
-    path = write(tmp_path)
+def test_fault_28_more_than_can_be_used_at_once_is_refused_by_its_header(three, monkeypatch):
     monkeypatch.setattr("dropstudy.data.examples._MOST_BYTES", 3 * 20 * 4 - 1)
     monkeypatch.setattr("dropstudy.data.examples.numbers", None)  # nothing gets so far
-    assert "received 3 examples, 240 bytes. Split the file." in refusal(path)
+    assert "received 3 examples, 240 bytes. Split the file." in refusal(three)
 
 
 @pytest.mark.parametrize("keep", [8, 20, 40, 50, 60])

@@ -57,11 +57,11 @@ def npy_refusal(tmp_path, content):
     return advice(caught.value, path)
 
 
-def npz_refusal(tmp_path, content, key="x"):
+def npz_refusal(tmp_path, content):
     path = tmp_path / "data.npz"
     path.write_bytes(content)
     with pytest.raises(DataError) as caught:
-        read_npz(path, [key])
+        read_npz(path, ["x"])
     return advice(caught.value, path)
 
 
@@ -153,14 +153,19 @@ def test_fault_25_pickled_field_in_a_record(tmp_path):
     assert "never unpickled" in npy_refusal(tmp_path, npy(record))
 
 
-def test_fault_25_missing_key(tmp_path):
-    line = npz_refusal(tmp_path, npz(x_train=X, y_train=X), key="x_test")
-    assert "no x_test; the file holds x_train, y_train" in line
-    assert "numpy.savez" in line
-
-
-def test_fault_25_no_array_at_all(tmp_path):
-    assert "the file holds no array" in npz_refusal(tmp_path, zipped(b"text", name="a.txt"))
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (npz(x_train=X, y_train=X), ["no x; the file holds x_train, y_train", "numpy.savez"]),
+        (zipped(b"text", name="a.txt"), ["the file holds no array"]),
+        (zipped(npy(X), zipfile.ZIP_BZIP2), [f"method {zipfile.ZIP_BZIP2}"]),
+        (zipped(npy(X), zipfile.ZIP_LZMA), [f"method {zipfile.ZIP_LZMA}"]),
+    ],
+    ids=["missing key", "no array", "bzip2", "lzma"],
+)
+def test_fault_25_archives_without_the_array_or_in_other_packing(tmp_path, content, words):
+    line = npz_refusal(tmp_path, content)
+    assert all(word in line for word in words), line
 
 
 @pytest.mark.parametrize("compressed", [True, False])
@@ -188,21 +193,25 @@ def test_fault_25_shape_larger_than_the_file(tmp_path, shape, method):
     assert peak < 4 << 20
 
 
-def test_fault_25_shape_smaller_than_the_file(tmp_path):
-    assert "expected 48 bytes" in npy_refusal(tmp_path, npy(X, shape=(3, 4)))
-    assert "received 97." in npy_refusal(tmp_path, npy(X) + b"!")
-
-
-@pytest.mark.parametrize("shape", [(2, -3, 4), (1,) * 33])
-def test_fault_25_absurd_shapes(tmp_path, shape):
-    assert f"received the shape {shape}" in npy_refusal(tmp_path, npy(X, shape=shape))
-
-
-@pytest.mark.parametrize("shape", [(0,), (0, 8, 8), (0, 10**30)])
-def test_an_array_without_examples_is_called_that_and_not_damaged(tmp_path, shape):
-    line = npy_refusal(tmp_path, npy(X, shape=shape))
-    assert f"at least one example, and one number in it, received none: the shape {shape}" in line
-    assert "damaged" not in line
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (npy(X, shape=(3, 4)), "expected 48 bytes"),
+        (npy(X) + b"!", "received 97."),
+        (npy(X, shape=(2, -3, 4)), "received the shape (2, -3, 4)"),
+        (npy(X, shape=(1,) * 33), f"received the shape {(1,) * 33}"),
+        *(
+            (
+                npy(X, shape=shape),
+                f"at least one example, and one number in it, received none: the shape {shape}",
+            )
+            for shape in [(0,), (0, 8, 8), (0, 10**30)]
+        ),
+        (b"\x93NUMPY\x02\x00\xff\xff\xff\xff" + npy(X), "a header of at most 10,000 bytes"),
+    ],
+)
+def test_fault_25_headers_that_do_not_fit_the_file(tmp_path, content, words):
+    assert words in npy_refusal(tmp_path, content)
 
 
 def test_fault_25_bomb_of_a_zip(tmp_path):
@@ -221,11 +230,6 @@ def test_fault_25_entry_that_ends_before_its_claims(tmp_path):
     claimed = struct.unpack_from("<I", content, size)[0] + 24
     struct.pack_into("<I", content, size, claimed)
     assert "expected 120 bytes of values, received 96." in npz_refusal(tmp_path, bytes(content))
-
-
-@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_fault_25_compression_that_numpy_does_not_use(tmp_path, method):
-    assert f"method {method}" in npz_refusal(tmp_path, zipped(npy(X), method))
 
 
 def test_fault_25_encrypted(tmp_path):
@@ -257,12 +261,6 @@ def test_later_format_versions_are_read(tmp_path, version):
     npy_format.write_array(file, X, version=version)
     (tmp_path / "later.npy").write_bytes(file.getvalue())
     np.testing.assert_array_equal(read_npy(tmp_path / "later.npy"), X, strict=True)
-
-
-def test_fault_25_a_header_of_gigabytes_is_refused_unread(tmp_path):
-    assert "a header of at most 10,000 bytes" in npy_refusal(
-        tmp_path, b"\x93NUMPY\x02\x00\xff\xff\xff\xff" + npy(X)
-    )
 
 
 def test_missing_file_and_folder(tmp_path):

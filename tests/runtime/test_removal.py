@@ -1,17 +1,20 @@
 """Removal of parts of a study: their runs and files are gone, and the rest can always go on."""
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import made_up
 from dropstudy import Study
-from dropstudy.errors import InvalidArgument, StudyLocked
+from dropstudy.errors import InvalidArgument, StoreError, StudyLocked
 from dropstudy.runtime import removal
+from dropstudy.runtime.retention import disk_usage
 from dropstudy.store import store
 from dropstudy.store.directory import SEED_COUNTS, begun, metadata
 from dropstudy.store.locking import lock
+from dropstudy.store.paths import StudyPaths
 from dropstudy.store.store import Store
 from standin import AtOnce
 
@@ -24,6 +27,7 @@ SETTINGS = {
     "seeds": 3,
     "validation_split": 0.2,
 }
+SMALL = {"rates": [0, 0.5], "hidden": [8], "train_sizes": ["all"], "epochs": 2, "seeds": 4}
 
 
 @pytest.fixture
@@ -138,15 +142,15 @@ def test_the_verdict_says_what_was_taken_out_with_results_and_counts_it_as_a_loo
     verdict = study.verdict()
     assert verdict.anytime
     assert "Seeds were added and taken out after a first look (8, then 7)" in str(verdict)
-    assert "Taken out of this study after training: arms 'dropout 0.5'; seeds 3." in str(verdict)
+    assert "Removed from this study after training: arms 'dropout 0.5'; seeds 3." in str(verdict)
     again = make(seeds=8, hidden=[4], train_sizes=["all"])
-    assert "Taken out" not in str(again.verdict())
+    assert "Removed from" not in str(again.verdict())
 
 
 def test_a_database_that_names_other_parts_has_its_verdict_all_the_same(make):
     study = make()
     with Store(study.folder, write=True) as now:
-        now.record({removal.TAKEN_OUT: {"other": [1], "seeds": ["\x1b[31m", 9]}})
+        now.record({removal.REMOVED_PARTS: {"other": [1], "seeds": ["\x1b[31m", 9]}})
     assert r"after training: seeds '\x1b[31m', 9." in str(study.verdict())
 
 
@@ -178,3 +182,97 @@ def test_a_study_that_some_seed_could_not_go_on_with_is_refused_whatever_its_see
     make(**asked, train_sizes=[114])
     grown = make(**asked | {"seeds": list(range(40))}, train_sizes=[114])
     assert len(grown.results().test_scores()) == 120
+
+
+# --- a whole study ---
+
+
+def test_a_study_is_removed_with_all_that_it_wrote(make):
+    study = make(**SMALL)
+    study.report()
+    study.folder.joinpath("study.v1.backup.db").write_bytes(b"old")
+    assert removal.remove_study(study.folder) == []
+    assert not study.folder.exists()
+
+
+@pytest.mark.parametrize("places", [["confirmation"], ["confirmation/8-1149", "confirmation/8-100"]])
+def test_the_studies_that_confirm_a_study_go_with_it(make, places):
+    study = make(**SMALL)
+    for place in places:
+        shutil.copytree(study.folder / "weights", study.folder / place / "weights")
+        for name in ("study.toml", "study.db"):
+            shutil.copy(study.folder / name, study.folder / place / name)
+    assert removal.remove_study(study.folder) == []
+    assert not study.folder.exists()
+
+
+def test_what_lies_beside_a_confirmation_stays(make):
+    study = make(**SMALL)
+    inside = study.folder / "confirmation"
+    inside.mkdir()
+    for name in ("study.toml", "study.db"):
+        shutil.copy(study.folder / name, inside / name)
+    (inside / "notes.txt").write_text("mine")
+    assert removal.remove_study(study.folder) == ["confirmation/notes.txt"]
+    assert [path.name for path in inside.iterdir()] == ["notes.txt"]
+
+
+def test_what_is_not_a_studys_stays_and_is_named(make, tmp_path):
+    study = make(**SMALL)
+    (study.folder / "notes.txt").write_text("mine")
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "file").write_text("mine too")
+    (study.folder / "figures").symlink_to(tmp_path / "precious")
+    exported = study.results().export(file_format="safetensors")
+    left = sorted(["figures", exported.name, "notes.txt"])
+    assert removal.remove_study(study.folder) == left
+    assert sorted(path.name for path in study.folder.iterdir()) == left
+    assert (tmp_path / "precious" / "file").read_text() == "mine too"
+
+
+@pytest.mark.parametrize("remove", [removal.remove_study, removal.remove_weights])
+def test_a_folder_that_is_no_studys_is_not_touched(remove, tmp_path):
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "other.safetensors").write_text("mine")
+    with pytest.raises(StoreError, match="Nothing was removed"):
+        remove(tmp_path)
+    assert (tmp_path / "weights" / "other.safetensors").exists()
+
+
+@pytest.mark.parametrize("remove", [removal.remove_study, removal.remove_weights])
+def test_a_study_that_somebody_runs_is_not_touched(make, remove):
+    study = make(**SMALL)
+    files = sorted(study.folder.rglob("*"))
+    with lock(study.folder), pytest.raises(StudyLocked):
+        remove(study.folder)
+    assert sorted(study.folder.rglob("*")) == files
+
+
+@pytest.mark.parametrize("cut", [2, 17, 18])
+def test_a_removal_that_was_cut_short_can_be_repeated(make, monkeypatch, cut):
+    study = make(**SMALL)
+    removed, real = [], Path.unlink
+
+    def once(path, **how):
+        removed.append(path)
+        if len(removed) == cut:
+            raise KeyboardInterrupt
+        real(path, **how)
+
+    monkeypatch.setattr(Path, "unlink", once)
+    with pytest.raises(KeyboardInterrupt):
+        removal.remove_study(study.folder)
+    assert removal.remove_study(study.folder) == []
+    assert not study.folder.exists()
+
+
+def test_weights_alone_are_removed_and_the_numbers_stay(make):
+    study = make(**SMALL)
+    finals = study.results().test_scores()
+    removal.remove_weights(study.folder)
+    assert not list((study.folder / "weights").iterdir())
+    assert study.results().test_scores().equals(finals)
+    usage = disk_usage(StudyPaths(study.folder).sizes())
+    assert "predictions" in usage
+    assert "weights" not in usage
+    assert Study("notebook", out=study.folder, **{**SETTINGS, **SMALL}).finished

@@ -1,9 +1,6 @@
 """The disk that a study takes: whose weights stay, and that a removal takes a study and nothing else."""
 
-import re
-import shutil
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -12,9 +9,8 @@ from test_status import row_of, run_of
 
 import made_up
 from dropstudy import Study
-from dropstudy.errors import StoreError, StudyLocked
+from dropstudy.errors import StoreError
 from dropstudy.runtime import local, retention
-from dropstudy.store.locking import lock
 from dropstudy.store.paths import StudyPaths
 from dropstudy.store.reader import RunProgress
 from dropstudy.store.store import Store
@@ -188,105 +184,12 @@ def test_sizes_are_those_of_the_files(make):
     for kind in ("weights", "predictions"):
         assert sizes[kind] == sum(path.stat().st_size for path in (study.folder / kind).iterdir())
     assert sizes["database"] == (study.folder / "study.db").stat().st_size
-    assert retention.sizes_in_words(sizes).startswith(f"{retention.in_words(sum(sizes.values()))} on disk: ")
+    assert retention.disk_usage(sizes).startswith(f"{retention.format_bytes(sum(sizes.values()))} on disk: ")
 
 
 @given(st.integers(0, 10**16))
 def test_bytes_are_told_within_half_a_percent(count):
-    number, unit = retention.in_words(count).split()
+    number, unit = retention.format_bytes(count).split()
     factor = {"bytes": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}[unit]
     assert float(number) * factor == pytest.approx(count, rel=0.006)
     assert float(number) < 1000 or unit == "TB"
-
-
-# --- removal ---
-
-
-def test_a_study_is_removed_with_all_that_it_wrote(make):
-    study = run(make())
-    study.report()
-    study.folder.joinpath("study.v1.backup.db").write_bytes(b"old")
-    assert retention.remove_study(study.folder) == []
-    assert not study.folder.exists()
-
-
-@pytest.mark.parametrize("places", [["confirmation"], ["confirmation/8-1149", "confirmation/8-100"]])
-def test_the_studies_that_confirm_a_study_go_with_it(make, places):
-    study = run(make())
-    for place in places:
-        shutil.copytree(study.folder / "weights", study.folder / place / "weights")
-        for name in ("study.toml", "study.db"):
-            shutil.copy(study.folder / name, study.folder / place / name)
-    assert retention.remove_study(study.folder) == []
-    assert not study.folder.exists()
-
-
-def test_what_lies_beside_a_confirmation_stays(make):
-    study = run(make())
-    inside = study.folder / "confirmation"
-    inside.mkdir()
-    for name in ("study.toml", "study.db"):
-        shutil.copy(study.folder / name, inside / name)
-    (inside / "notes.txt").write_text("mine")
-    assert retention.remove_study(study.folder) == ["confirmation/notes.txt"]
-    assert [path.name for path in inside.iterdir()] == ["notes.txt"]
-
-
-def test_what_is_not_a_studys_stays_and_is_named(make, tmp_path):
-    study = run(make())
-    (study.folder / "notes.txt").write_text("mine")
-    (tmp_path / "precious").mkdir()
-    (tmp_path / "precious" / "file").write_text("mine too")
-    (study.folder / "figures").symlink_to(tmp_path / "precious")
-    exported = study.results().export(file_format="safetensors")
-    left = sorted(["figures", exported.name, "notes.txt"])
-    assert retention.remove_study(study.folder) == left
-    assert sorted(path.name for path in study.folder.iterdir()) == left
-    assert (tmp_path / "precious" / "file").read_text() == "mine too"
-
-
-@pytest.mark.parametrize("remove", [retention.remove_study, retention.remove_weights])
-def test_a_folder_that_is_no_studys_is_not_touched(remove, tmp_path):
-    (tmp_path / "weights").mkdir()
-    (tmp_path / "weights" / "other.safetensors").write_text("mine")
-    with pytest.raises(StoreError, match="Nothing was removed"):
-        remove(tmp_path)
-    assert (tmp_path / "weights" / "other.safetensors").exists()
-
-
-@pytest.mark.parametrize("remove", [retention.remove_study, retention.remove_weights])
-def test_a_study_that_somebody_runs_is_not_touched(make, remove):
-    study = run(make())
-    files = sorted(study.folder.rglob("*"))
-    with lock(study.folder), pytest.raises(StudyLocked):
-        remove(study.folder)
-    assert sorted(study.folder.rglob("*")) == files
-
-
-@pytest.mark.parametrize("cut", [2, 17, 18])
-def test_a_removal_that_was_cut_short_can_be_repeated(make, monkeypatch, cut):
-    study = run(make())
-    removed, real = [], Path.unlink
-
-    def once(path, **how):
-        removed.append(path)
-        if len(removed) == cut:
-            raise KeyboardInterrupt
-        real(path, **how)
-
-    monkeypatch.setattr(Path, "unlink", once)
-    with pytest.raises(KeyboardInterrupt):
-        retention.remove_study(study.folder)
-    assert retention.remove_study(study.folder) == []
-    assert not study.folder.exists()
-
-
-def test_weights_alone_are_removed_and_the_numbers_stay(make):
-    study = run(make())
-    finals = study.results().test_scores()
-    retention.remove_weights(study.folder)
-    assert kept(study) == set()
-    assert study.results().test_scores().equals(finals)
-    assert re.search("predictions", retention.sizes_in_words(StudyPaths(study.folder).sizes()))
-    assert "weights" not in retention.sizes_in_words(StudyPaths(study.folder).sizes())
-    assert run(make(), Nobody()).finished

@@ -6,7 +6,7 @@ import pytest
 
 from dropstudy.core.atomic import temporary_path
 from dropstudy.errors import StoreError
-from dropstudy.runtime import retention
+from dropstudy.runtime import removal
 from dropstudy.spec.study_file import STUDY_FILE
 from dropstudy.store.directory import begun
 from dropstudy.store.paths import FOLDERS, WRITTEN, StudyPaths
@@ -103,7 +103,7 @@ def test_nothing_is_written_or_removed_through_a_link(folder, tmp_path, name):
         [] if name == "checkpoints" else StudyPaths(folder).own("checkpoints")
     )
     (folder / STUDY_FILE).touch()
-    assert retention.remove_study(folder) == [name]
+    assert removal.remove_study(folder) == [name]
     assert files(victim) == before
 
 
@@ -115,7 +115,7 @@ def test_a_file_that_is_a_link_goes_alone(folder, tmp_path):
     for name in names:
         (folder / name).symlink_to(victim)
     (folder / "study.lock").unlink()
-    assert retention.remove_study(folder) == []
+    assert removal.remove_study(folder) == []
     assert not folder.exists()
     assert victim.read_text() == "mine"
 
@@ -123,7 +123,7 @@ def test_a_file_that_is_a_link_goes_alone(folder, tmp_path):
 def test_a_removal_leaves_what_is_somebody_elses_and_names_it(folder):
     (folder / STUDY_FILE).touch()
     theirs = put_theirs(folder)
-    left = retention.remove_study(folder)
+    left = removal.remove_study(folder)
     assert set(files(folder)) == theirs
     assert set(left) == {name for name in THEIRS if name.count("/") < 2 and "runs" not in name} | {
         "runs", "checkpoints/sub"

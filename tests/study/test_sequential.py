@@ -19,7 +19,7 @@ from dropstudy.errors import InvalidArgument
 from dropstudy.report.sections.verdict import verdict as section
 from dropstudy.report.write import conclusion
 from dropstudy.runtime import local
-from dropstudy.runtime.retention import remove_study
+from dropstudy.runtime.removal import remove_study
 from dropstudy.store.directory import confirmations
 from dropstudy.store.store import Store
 from verdicts import around, flat, rates, verdict_of

@@ -10,7 +10,7 @@ import pandas as pd
 from dropstudy.analysis.stats.mcnemar import mcnemar, right_answers
 from dropstudy.analysis.verdict import SEEDS, Verdict, give_verdict
 from dropstudy.core.types import CONDITION
-from dropstudy.runtime.removal import remarks
+from dropstudy.runtime.removal import removed_with_results
 from dropstudy.store.directory import EARLIER_MARGINS, SEED_COUNTS, UNTIL_DECIDED, margin_of
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def assess(
         predictions=predictions,
         test_examples=metadata.get("n_test"),
     )
-    verdict = replace(verdict, sentences=(*verdict.sentences, *remarks(metadata, spec)))
+    verdict = replace(verdict, sentences=(*verdict.sentences, *removed_with_results(metadata, spec)))
     return _with_earlier_margins(verdict, tuple(metadata.get(EARLIER_MARGINS, ())))
 
 

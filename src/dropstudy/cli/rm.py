@@ -44,8 +44,8 @@ def rm(  # noqa: PLR0917 - a command's flags, which typer reads off the signatur
 
     Example: dropstudy rm studies/notebook --weights
     """
-    from dropstudy.runtime.removal import part, take_out
-    from dropstudy.runtime.retention import in_words, remove_study, remove_weights, sizes_in_words
+    from dropstudy.runtime.removal import find_part, remove_part, remove_study, remove_weights
+    from dropstudy.runtime.retention import disk_usage, format_bytes
     from dropstudy.store.paths import StudyPaths
     from dropstudy.study.study import Study
 
@@ -59,17 +59,17 @@ def rm(  # noqa: PLR0917 - a command's flags, which typer reads off the signatur
                 received="both",
                 next_step="Leave --weights out: the weights of the part are removed with it.",
             )
-        removed = part(folder, **chosen)
+        removed = find_part(folder, **chosen)
         runs = counted(len(removed.runs), "run")
-        what = f"{removed.words} from the study {folder}, {runs} with all files"
+        what = f"{removed.description} from the study {folder}, {runs} with all files"
     elif weights:
-        what = f"the weights of all finished runs in {folder} ({in_words(StudyPaths(folder).sizes()['weights'])})"
+        what = f"the weights of all finished runs in {folder} ({format_bytes(StudyPaths(folder).sizes()['weights'])})"
     else:
-        what = f"the study {folder} ({sizes_in_words(StudyPaths(folder).sizes())})"
+        what = f"the study {folder} ({disk_usage(StudyPaths(folder).sizes())})"
     _confirm(what, yes=yes)
     left: list[str] = []
     if any(chosen.values()):
-        take_out(folder, **chosen)
+        remove_part(folder, **chosen)
     elif weights:
         remove_weights(folder)
     else:

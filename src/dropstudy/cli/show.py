@@ -28,7 +28,7 @@ def show(
 
     Example: dropstudy show studies/notebook
     """
-    from dropstudy.runtime.retention import sizes_in_words
+    from dropstudy.runtime.retention import disk_usage
     from dropstudy.store.paths import StudyPaths
     from dropstudy.study.study import Study
 
@@ -42,7 +42,7 @@ def show(
         print_result(now)
     if pairs:
         print_pairs(now)
-    echo(f"{sizes_in_words(StudyPaths(folder).sizes())}.")
+    echo(f"{disk_usage(StudyPaths(folder).sizes())}.")
     report_failures(now)
 
 

@@ -13,7 +13,7 @@ from dropstudy.data.load import load_dataset
 from dropstudy.engine import trainer
 from dropstudy.runtime import local
 from dropstudy.runtime.progress.eta import about, nearest
-from dropstudy.runtime.retention import in_words
+from dropstudy.runtime.retention import format_bytes
 from dropstudy.runtime.run import rows_of
 from dropstudy.runtime.scheduling import makespan, max_started
 from dropstudy.runtime.workers import lanes_per_worker, open_pool
@@ -146,7 +146,7 @@ class DryRun:
                 f"{counted(len(self.groups), 'group')} of {'one' if lanes == 1 else f'up to {lanes}'}, "
                 f"{self.workers} at a time, on {self.device} in {spec.precision}"
             ),
-            f"disk: about {in_words(self.disk)}, and {in_words(self.disk_meanwhile)} more while it runs",
+            f"disk: about {format_bytes(self.disk)}, and {format_bytes(self.disk_meanwhile)} more while it runs",
             *(f"measured: {_cost_words(condition, cost)}" for condition, cost in self.measured.items()),
             f"time: {about(self.seconds)}, if the machine does nothing else",
             "besides: compiling, some seconds for each network and kind of arm, and the report",

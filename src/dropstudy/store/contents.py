@@ -238,5 +238,5 @@ _FACTS: dict[str, Callable[[Any], bool]] = {
     "profile": is_profile,
     "earlier_margins": _list_of(_is_positive),
     "files_due": _list_of(lambda value: isinstance(value, str) and is_own(value)),
-    "taken_out": lambda value: isinstance(value, dict) and all(map(_list_of(_anything), value.values())),
+    "removed_parts": lambda value: isinstance(value, dict) and all(map(_list_of(_anything), value.values())),
 }

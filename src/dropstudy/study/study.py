@@ -13,7 +13,7 @@ from dropstudy.core.hardware import choose_device
 from dropstudy.errors import InvalidArgument, StoreError
 from dropstudy.runtime.dry_run import dry_run
 from dropstudy.runtime.progress.display import with_display
-from dropstudy.runtime.removal import take_out
+from dropstudy.runtime.removal import remove_part
 from dropstudy.runtime.run import train_missing
 from dropstudy.spec import merge
 from dropstudy.spec.study_file import STUDY_FILE, is_study, read_spec
@@ -262,8 +262,8 @@ class Study:
             InvalidArgument: the study has no such thing, or it is the baseline or the last of its kind.
             StudyLocked: a process runs the study.
         """
-        going = take_out(self.folder, seeds=seeds, train_sizes=train_sizes, arms=arms, hidden=hidden)
-        self.spec, self.kept = going.spec, []
+        removed = remove_part(self.folder, seeds=seeds, train_sizes=train_sizes, arms=arms, hidden=hidden)
+        self.spec, self.kept = removed.remaining, []
         return self
 
     # Reading

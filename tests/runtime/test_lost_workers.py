@@ -107,6 +107,7 @@ def test_a_segment_that_was_lost_is_given_again_and_the_run_ends_as_if_nothing_h
     assert sorted(recorder.epochs) == sorted((run.key, epoch) for run in runs for epoch in range(1, 6))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("trouble", "cause"),
     [

@@ -185,6 +185,7 @@ def test_a_report_for_which_there_is_no_room_leaves_the_study_as_it_was(tmp_path
 # Looking on
 
 
+@pytest.mark.slow
 def test_who_looks_on_sees_whole_states_and_the_study_is_not_disturbed(place, straight):
     seen, failures = [], []
 

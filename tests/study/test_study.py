@@ -846,6 +846,7 @@ def test_only_rates_above_a_half_are_called_large(quick):
     assert [line.split()[3] for line in events.notices if line.startswith("Large")] == ["0.51", "0.8"]
 
 
+@pytest.mark.slow
 def test_arms_may_be_called_anything_on_one_line(quick, capsys):
     names = ["[red]x[/red]", "<b>&amp;</b></script>", "дропаут 0,5 😀", "=1+1", "n" * 300]
     arms = [{"name": name, "rate": number / 10} for number, name in enumerate(names)]

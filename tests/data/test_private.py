@@ -9,7 +9,7 @@ import pytest
 import acting
 from dropstudy.data import cache, private
 from dropstudy.data.private import other_writers
-from dropstudy.engine.native import build as library
+from dropstudy.engine.native import build
 from dropstudy.report import vega
 from dropstudy.runtime import local
 
@@ -105,9 +105,9 @@ def test_without_any_place_of_ones_own_workers_compile_for_themselves(own_cache,
     monkeypatch.setattr("platform.system", lambda: "Linux")
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
     assert cache.code_folder("kernels") is None
-    assert "no folder" in library.kernels().obstacle
+    assert "no folder" in build.kernels().obstacle
     environment = local._environment("cpu")
-    assert (environment["JAX_ENABLE_COMPILATION_CACHE"], environment[library.VARIABLE]) == ("False", "off")
+    assert (environment["JAX_ENABLE_COMPILATION_CACHE"], environment[build.VARIABLE]) == ("False", "off")
 
 
 @as_superuser
@@ -143,19 +143,19 @@ def test_a_link_of_this_users_to_the_cache_is_followed_once(own_cache, tmp_path)
     assert cache.code_folder("kernels") == tmp_path / "real" / "kernels"
 
 
-@pytest.mark.skipif(not library.SOURCES[0].exists(), reason="no kernels")
+@pytest.mark.skipif(not build.SOURCES[0].exists(), reason="no kernels")
 @as_superuser
 def test_workers_load_no_library_and_no_programs_of_another_users(own_cache, monkeypatch):
     monkeypatch.setattr("platform.system", lambda: "Linux")
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
     monkeypatch.setattr("shutil.which", lambda _: None)  # nothing can be made in its place
-    for name in (library.FOLDER, local._programs()):
-        planted = cache.code_folder(name) / f"{library._digest()}.so"
+    for name in (build.FOLDER, local._programs()):
+        planted = cache.code_folder(name) / f"{build._digest()}.so"
         cache.store_code(planted, b"another user's code, and its digest beside it")
         for path in (planted, cache._digest_file(planted)):
             give_away(path)
     environment = local._environment("cpu")
-    assert environment[library.VARIABLE] == "off"
+    assert environment[build.VARIABLE] == "off"
     assert not environment["JAX_COMPILATION_CACHE_DIR"].startswith(str(own_cache))
     assert "belongs to another user" in local.distrust()
 

@@ -102,7 +102,7 @@ def numbers(values: ArrayLike, *, array: str, subject: str) -> NDArray[np.uint8]
 
     Args:
         values: an array of any shape.
-        array: its name, to say where a fault lies: `x_train` gives `first at x_train[12, 5]`.
+        array: its name, for errors: `x_train` gives `first at x_train[12, 5]`.
         subject: its name with that of the file it is from.
 
     Raises:

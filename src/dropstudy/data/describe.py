@@ -1,4 +1,4 @@
-"""Descriptions of datasets: shapes, classes, and where they are looked for."""
+"""Descriptions of datasets: shapes, classes, and the places that are searched for them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def shapes(dataset: Dataset) -> list[str]:
 
 
 def where(name: str | None = None, data_dir: Path | None = None) -> list[str]:
-    """List where data are looked for, in order, what is there, and whether it is intact.
+    """List the places that are searched for data, in order, and the state of the data in each.
 
     Args:
         name: as `load_dataset` takes it: a dataset's name, a path, or None for MNIST with the fallback.

@@ -57,7 +57,7 @@ def fetch_all(
         progress: show a bar for each file, where standard error is a terminal.
 
     Returns:
-        The path of each file, packed as the mirror packs it, or as somebody put it there by hand.
+        The path of each file, packed as the mirror packs it, or as it was put there by hand.
 
     Raises:
         DataUnavailable: no mirror gave a file. Lists the answer of each, and where to put the files by hand.
@@ -96,10 +96,10 @@ def _fetch_missing(
     *,
     progress: bool,
 ) -> None:
-    silent = _silent([_address(mirror, missing[0]) for mirror in mirrors], timeout[0])
-    answering = [mirror for mirror in mirrors if _address(mirror, missing[0]) not in silent]
+    unreachable = _unreachable([_address(mirror, missing[0]) for mirror in mirrors], timeout[0])
+    answering = [mirror for mirror in mirrors if _address(mirror, missing[0]) not in unreachable]
     for number, file in enumerate(missing):
-        failures = dict(silent)
+        failures = dict(unreachable)
         for mirror in answering:
             url = _address(mirror, file)
             try:
@@ -117,7 +117,7 @@ def _address(mirror: str, file: NamedFile) -> str:
     return f"{mirror}{file.name}.gz"
 
 
-def _silent(urls: Sequence[str], seconds: float) -> dict[str, str]:
+def _unreachable(urls: Sequence[str], seconds: float) -> dict[str, str]:
     """Ask all mirrors at once for an answer of any kind; return the reasons of those that gave none.
 
     Without this, a machine without network would wait for each mirror in turn. Name resolution has no timeout at all:

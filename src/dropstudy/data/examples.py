@@ -44,7 +44,7 @@ class Examples:
     Args:
         x: (n, *input_shape), uint8 or float32, in the units of the training data: the network sees `x / scale`.
         names: one per example, for people: `seven.png`, `digits.npy[3]`.
-        notes: conversions, and warnings of what looks wrong, a sentence each.
+        notes: conversions and warnings, a sentence each.
     """
 
     x: NDArray[np.generic]

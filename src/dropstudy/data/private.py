@@ -60,7 +60,7 @@ def _fault(path: Path, *, above: bool, modes: bool = True) -> str:
 def _hidden_superuser() -> tuple[int, ...]:
     """Return the user id that stands for the superuser in a user namespace without one.
 
-    In containers that a plain user starts, on clusters for instance, `/` seems to belong to nobody.
+    In containers that a plain user starts, on clusters for instance, `/` belongs to the user id for unknown users.
     """
     try:
         ranges = [line.split() for line in _UID_MAP.read_text().splitlines()]

@@ -25,7 +25,7 @@ class DataSource(Protocol):
         """Name of the dataset."""
 
     def describe(self) -> list[str]:
-        """List where the data are looked for, in order, and the state of what is there."""
+        """List the places that are searched, in order, and the state of the data in each."""
 
     def load(self, scale: Scale, *, progress: bool) -> Dataset:
         """Find the data, read them and return what `make_dataset` makes of them.

@@ -65,5 +65,5 @@ def noisy(h: NDArray[np.float32], rate: float, arm: Arm, rng: np.random.Generato
         deviation = np.float32(np.sqrt(rate / (1 - rate)))
         factors: NDArray[np.float32] = 1 + deviation * rng.standard_normal(h.shape, np.float32)
         return h * factors
-    kept = rng.random(h.shape, np.float32) >= np.float32(rate)
-    return np.where(kept, h / np.float32(1 - rate), np.float32(0))
+    active = rng.random(h.shape, np.float32) >= np.float32(rate)
+    return np.where(active, h / np.float32(1 - rate), np.float32(0))

@@ -85,7 +85,7 @@ def _read_values(path: Path) -> NDArray[np.uint8]:
         size = prod(shape)
         with reporting_damage(str(path), _KIND):
             # One byte more than the header claims shows whether the file ends there, and bounds a gzip bomb.
-            # It also makes gzip compare its checksum, which stands at the end.
+            # It also makes gzip compare its checksum, at the end of the file.
             values = read_at_most(stream, size + 1)
     if len(values) != size:
         raise DataError(

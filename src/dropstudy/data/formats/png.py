@@ -116,7 +116,7 @@ def _check_image(image: Image.Image, path: Path) -> None:
 
 
 def _shape(input_shape: tuple[int, ...], path: Path) -> tuple[int, int, int]:
-    """Rows, columns and channels of the images that a network takes; flat ones are taken for squares."""
+    """Return rows, columns and channels of the images that a network takes; flat ones are squares."""
     shape = image_shape(input_shape) or square_shape(input_shape)
     if shape is None:
         raise DataError(

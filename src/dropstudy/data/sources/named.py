@@ -168,7 +168,7 @@ class MnistOrDigits:
         return NamedFiles(CATALOGUE["mnist"], self.data_dir)
 
     def describe(self) -> list[str]:
-        """List where MNIST is looked for, then the digits."""
+        """List the places of MNIST, then the digits."""
         last = "digits: inside scikit-learn, used where MNIST cannot be had and no data were asked for"
         return [*self._mnist.describe(), last]
 

@@ -1,0 +1,56 @@
+import subprocess
+import sys
+
+import pytest
+
+from dropstudy.data.catalogue import CATALOGUE
+from dropstudy.data.load import NAMES, load_dataset, source_of
+from dropstudy.data.sources.digits import Digits
+from dropstudy.data.sources.named import MnistOrDigits, NamedFiles
+from dropstudy.data.sources.npz_file import NpzFile
+from dropstudy.errors import InvalidArgument
+
+
+@pytest.mark.parametrize(
+    ("wanted", "source"),
+    [
+        ("digits", Digits),
+        *((name, NamedFiles) for name in CATALOGUE),
+        (None, MnistOrDigits),
+        ("mine.npz", NpzFile),
+        ("MINE.NPZ", NpzFile),
+    ],
+)
+def test_each_name_or_path_leads_to_its_source(wanted, source):
+    chosen = source_of(wanted)
+    assert isinstance(chosen, source)
+    assert chosen.name == (wanted or "mnist")
+    assert chosen.describe()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "suggestion"),
+    [
+        ("minst", "Did you mean 'mnist'?"),
+        ("MNIST", "Did you mean 'mnist'?"),
+        ("fashion-mnist", "Did you mean 'fashion_mnist'?"),
+        ("digit", "Did you mean 'digits'?"),
+        ("cifar10", "numpy.savez"),
+        ("data.csv", "numpy.savez"),
+        ("", "numpy.savez"),
+    ],
+)
+def test_other_names_are_refused_with_the_nearest_known_one(wanted, suggestion):
+    with pytest.raises(InvalidArgument) as caught:
+        load_dataset(wanted)
+    assert caught.value.subject == "data"
+    assert caught.value.received == repr(wanted)
+    assert all(name in caught.value.expected for name in (*NAMES, ".npz"))
+    assert suggestion in caught.value.next_step
+
+
+def test_importing_the_room_is_cheap():
+    program = "import sys, dropstudy.data.load; print(*sys.modules)"
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - our own interpreter
+    assert {"jax", "keras", "pooch", "requests", "sklearn"}.isdisjoint(done.stdout.split())

@@ -212,7 +212,7 @@ def draw(rounds: list[Round], names: list[str], device: str, epochs: int) -> alt
         taken = spread(t.seconds for t in take(rounds, name))
         values = {"median": taken.median, "low": taken.low, "high": taken.high}
         rows.append({"side": SIDES[name].name, "ours": SIDES[name].ours, **values})
-    base = alt.Chart(theme.inline(pd.DataFrame(rows))).encode(
+    base = alt.Chart(theme.inline_data(pd.DataFrame(rows))).encode(
         y=alt.Y(
             "side:N",
             sort=alt.EncodingSortField("median", order="descending"),

@@ -28,7 +28,7 @@ LINES_OF_EPOCHS = 8
 SHOTS = (
     ("report_light", "light", 1000, ("header", "#verdict", "#rates")),
     ("report_dark", "dark", 1000, ("header", "#verdict", "#rates")),
-    ("report_answers", "light", 1000, ("#answers",)),
+    ("report_answers", "light", 1000, ("#predictions",)),
     ("report_inside", "dark", 1000, ("#inside",)),
     ("report_phone", "light", 390, ("header", "#verdict")),
 )

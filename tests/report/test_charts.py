@@ -14,7 +14,7 @@ from dropstudy.analysis.stats import learning_curves
 from dropstudy.core.text import plain_name
 from dropstudy.core.types import Arm
 from dropstudy.report import charts
-from dropstudy.report.charts.learning_curves import rate_axis, spread_labels
+from dropstudy.report.charts.learning_curves import accuracy_axis, spread_labels
 from dropstudy.report.charts.render import draw, save
 from dropstudy.report.charts.theme import epoch_axis, rate_in_words
 from notebook_runs import ARMS, many_seeds, notebook_history
@@ -109,14 +109,14 @@ def test_several_seeds_have_a_band_that_the_title_explains():
     spec = charts.notebook_test(many_seeds(ARMS, 3), ARMS, watches_test=True).to_dict()
     assert len(layers_of(spec, "area")) == len(layers_of(spec, "line")) == 1
     assert "Mean of 3 seeds" in spec["title"]["subtitle"]
-    panels = panels_of(charts.side_by_side(many_seeds(ARMS, 3), ARMS, watches_test=True).to_dict())
+    panels = panels_of(charts.accuracy_curves(many_seeds(ARMS, 3), ARMS, watches_test=True).to_dict())
     assert len(layers_of(panels, "area")) == 1
-    alone = panels_of(charts.side_by_side(many_seeds(ARMS, 1), ARMS, watches_test=True).to_dict())
+    alone = panels_of(charts.accuracy_curves(many_seeds(ARMS, 1), ARMS, watches_test=True).to_dict())
     assert not layers_of(alone, "area")
 
 
 def test_both_arms_side_by_side_on_one_axis_where_the_curves_live():
-    spec = charts.side_by_side(notebook_history(), ARMS, watches_test=True).to_dict()
+    spec = charts.accuracy_curves(notebook_history(), ARMS, watches_test=True).to_dict()
     panels = panels_of(spec)
     assert list(heads_of(spec, panels)) == ["no dropout", "dropout 0.8"]
     low, high = line_layer(panels)["encoding"]["y"]["scale"]["domain"]
@@ -129,7 +129,7 @@ def test_both_arms_side_by_side_on_one_axis_where_the_curves_live():
 
 
 def test_the_three_lines_differ_in_color_dash_or_shape_and_each_is_explained():
-    spec = charts.side_by_side(notebook_history(), ARMS, watches_test=True).to_dict()
+    spec = charts.accuracy_curves(notebook_history(), ARMS, watches_test=True).to_dict()
     encoding = key_of(spec)["layer"][0]["encoding"]
     assert len(set(encoding["color"]["scale"]["range"])) == 3
     assert encoding["strokeDash"]["scale"]["range"][1] != encoding["strokeDash"]["scale"]["range"][0]
@@ -141,13 +141,13 @@ def test_the_three_lines_differ_in_color_dash_or_shape_and_each_is_explained():
         "Training accuracy as Keras prints it",
         "Test accuracy",
     ]
-    not_watched = charts.side_by_side(notebook_history(), ARMS, watches_test=False).to_dict()
+    not_watched = charts.accuracy_curves(notebook_history(), ARMS, watches_test=False).to_dict()
     words = [row["text"] for row in rows_of(not_watched, key_of(not_watched))]
     assert words[-1].startswith("Validation accuracy")
 
 
 def test_colors_keep_apart_in_grey():
-    spec = charts.side_by_side(notebook_history(), ARMS, watches_test=True).to_dict()
+    spec = charts.accuracy_curves(notebook_history(), ARMS, watches_test=True).to_dict()
     colors = key_of(spec)["layer"][0]["encoding"]["color"]["scale"]["range"]
     weights = (0.299, 0.587, 0.114)  # ITU-R BT.601 luma
     greys = sorted(
@@ -160,7 +160,7 @@ def test_colors_keep_apart_in_grey():
 @pytest.mark.parametrize("count", [1, 3, 4, 7])
 def test_a_panel_for_every_arm(count):
     arms = [Arm(f"dropout {i / 10}", i / 10) for i in range(count)]
-    spec = charts.side_by_side(many_seeds(arms, 1, epochs=4), arms, watches_test=True).to_dict()
+    spec = charts.accuracy_curves(many_seeds(arms, 1, epochs=4), arms, watches_test=True).to_dict()
     assert list(heads_of(spec, panels_of(spec))) == [arm.name for arm in arms]
     assert panels_of(spec)["columns"] <= 3
 
@@ -173,7 +173,7 @@ def test_one_epoch_is_a_dot():
     assert layer["encoding"]["x"]["axis"]["values"] == [1]
     low, high = layer["encoding"]["x"]["scale"]["domain"]
     assert low < 1 < high
-    panels = panels_of(charts.side_by_side(history, ARMS, watches_test=True).to_dict())
+    panels = panels_of(charts.accuracy_curves(history, ARMS, watches_test=True).to_dict())
     low, high = line_layer(panels)["encoding"]["y"]["scale"]["domain"]
     assert low <= 74.51
     assert high >= 96.9
@@ -185,7 +185,7 @@ def test_a_diverged_run_draws_what_is_finite(tmp_path):
     history.loc[bad, ["loss", "val_loss", "clean_loss"]] = nan
     history.loc[bad, ["accuracy", "val_accuracy", "clean_accuracy"]] = inf
     for name, chart in {
-        "sides": charts.side_by_side(history, ARMS, watches_test=True),
+        "sides": charts.accuracy_curves(history, ARMS, watches_test=True),
         "test": charts.notebook_test(history, ARMS, watches_test=True),
     }.items():
         save(chart.to_dict(), tmp_path / f"{name}.png")
@@ -199,11 +199,11 @@ def test_no_history_at_all_is_an_empty_chart():
     nothing = notebook_history().iloc[:0]
     draw(
         [
-            charts.side_by_side(nothing, ARMS, watches_test=True).to_dict(),
+            charts.accuracy_curves(nothing, ARMS, watches_test=True).to_dict(),
             charts.notebook_training(nothing, ARMS).to_dict(),
         ]
     )
-    spec = charts.side_by_side(nothing, ARMS, watches_test=True).to_dict()
+    spec = charts.accuracy_curves(nothing, ARMS, watches_test=True).to_dict()
     assert all("no epoch to draw" in words for words in heads_of(spec, panels_of(spec)).values())
 
 
@@ -211,7 +211,7 @@ def test_no_history_at_all_is_an_empty_chart():
 def test_hostile_names_are_text():
     history, arms = renamed(HOSTILE)
     for chart in (
-        charts.side_by_side(history, arms, watches_test=True),
+        charts.accuracy_curves(history, arms, watches_test=True),
         charts.notebook_training(history, arms),
     ):
         svg = svg_of(chart)
@@ -222,7 +222,7 @@ def test_hostile_names_are_text():
 
 
 def test_a_picture_is_whole_and_says_what_it_shows():
-    chart = charts.side_by_side(notebook_history(), ARMS, watches_test=True, subtitle="Study notebook")
+    chart = charts.accuracy_curves(notebook_history(), ARMS, watches_test=True, subtitle="Study notebook")
     (drawn,) = draw([chart.to_dict()])
     with Image.open(io.BytesIO(drawn["png"])) as image:
         image.load()
@@ -257,7 +257,7 @@ def test_more_rows_than_altair_takes_by_default():
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=60), st.lists(st.floats(0, 1), min_size=1, max_size=60))
-def test_the_rate_axis_has_round_ticks_and_holds_nine_tenths_of_each_curve(first, second):
+def test_the_accuracy_axis_has_round_ticks_and_holds_nine_tenths_of_each_curve(first, second):
     rows = [
         (name, 0, epoch, value)
         for name, values in (("a", first), ("b", second))
@@ -266,7 +266,7 @@ def test_the_rate_axis_has_round_ticks_and_holds_nine_tenths_of_each_curve(first
     history = pd.DataFrame(rows, columns=["arm", "seed", "epoch", "accuracy"])
     curves = learning_curves(history, ["accuracy"])
     curves[["mean", "low", "high"]] *= 100
-    axis = rate_axis(curves)
+    axis = accuracy_axis(curves)
     assert 2 <= len(axis.ticks) <= 10
     assert axis.low == axis.ticks[0] <= axis.ticks[-1] < axis.high
     for values in (first, second):

@@ -18,7 +18,7 @@ from dropstudy.core.types import Arm
 from dropstudy.report import charts, figures
 from dropstudy.report.charts.render import FORMATS
 from dropstudy.report.snapshot import read_snapshot
-from dropstudy.report.stamp import STAMP, is_current, told
+from dropstudy.report.stamp import STAMP, is_current, written_conclusion
 from dropstudy.report.vega import script
 from dropstudy.report.write import write_report
 from dropstudy.runtime.messages import STAND_IN
@@ -161,13 +161,13 @@ def test_pictures_are_drawn_from_finished_runs_and_an_arm_without_any_is_there_b
     history = many_seeds(ARMS, 2)
     finals = finals_of(history, ARMS).query("seed == 0")
     seen = []
-    real = charts.side_by_side
+    real = charts.accuracy_curves
 
     def watch(history, arms, **rest):
         seen.append(set(history["seed"]))
         return real(history, arms, **rest)
 
-    monkeypatch.setattr(charts, "side_by_side", watch)
+    monkeypatch.setattr(charts, "accuracy_curves", watch)
     write(tmp_path, history, finals, (*ARMS, Arm("late", 0.5)))
     assert seen == [{0}]
     for figure in ("side_by_side", "test_data", "training_data"):
@@ -204,7 +204,7 @@ def change(path):
 def test_a_report_is_current_only_while_each_of_its_files_is_as_it_was_written(reported, name):
     now = read_snapshot(reported)
     assert is_current(now)
-    assert now.verdict.headline in told(now)
+    assert now.verdict.headline in written_conclusion(now)
     content = (reported / name).read_bytes()
     change(reported / name)
     assert not is_current(now)

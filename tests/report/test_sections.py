@@ -10,7 +10,7 @@ from PIL import Image
 from dropstudy.core.text import span
 from dropstudy.core.types import Arm
 from dropstudy.errors import InvalidArgument
-from dropstudy.report.charts import NIGHT, arm_labels
+from dropstudy.report.charts import DARK, arm_labels
 from dropstudy.report.charts.palette import RAMP, arm_colors
 from dropstudy.report.sections import conditions, sections
 from dropstudy.report.sections.blocks import Pictures, Table, figures_of
@@ -74,8 +74,8 @@ def test_answers_trust_and_weights_are_looked_into_for_every_network_and_size(gr
         titles = [figures[f"{name}-{number}"].title for number in range(1, 5)]
         assert len(set(titles)) == 4
         assert "6-5 units, 900 training examples" in titles[3]
-    assert len(parts["answers"].paragraphs) == 4
-    (scores,) = [block for block in parts["trust"].blocks if isinstance(block, Table)]
+    assert len(parts["predictions"].paragraphs) == 4
+    (scores,) = [block for block in parts["calibration"].blocks if isinstance(block, Table)]
     finals = grid.results().test_scores().groupby(["hidden", "train_size", "rate"])
     told = scores.frame.set_index(["units", "training examples", "arm"])
     for (hidden, size, rate), rows in finals:
@@ -88,9 +88,9 @@ def test_answers_trust_and_weights_are_looked_into_for_every_network_and_size(gr
     fewer, figures = made(grid)
     assert "reliability-3" in figures
     assert "reliability-4" not in figures
-    for name in ("answers", "trust", "inside"):
-        assert "4 networks and training sizes; here are the first 3" in fewer[name].paragraphs[-1]
-        assert "here are the first" not in parts[name].paragraphs[-1]
+    for name in ("predictions", "calibration", "inside"):
+        assert "This section shows the first 3 of 4 networks" in fewer[name].paragraphs[-1]
+        assert "This section shows" not in parts[name].paragraphs[-1]
 
 
 def test_a_study_of_two_rates_and_one_size_has_no_curve_over_either(tmp_path, monkeypatch):
@@ -101,7 +101,7 @@ def test_a_study_of_two_rates_and_one_size_has_no_curve_over_either(tmp_path, mo
 
 def test_a_run_alone_has_nothing_to_compare(tmp_path, monkeypatch):
     parts, _ = made(trained_at_once(monkeypatch, tmp_path / "x", seeds=1, rates=[0.5]))
-    assert set(parts) == {"verdict", "curves", "gap", "trust", "inside", "runs", "made"}
+    assert set(parts) == {"verdict", "curves", "gap", "calibration", "inside", "runs", "provenance"}
     assert parts["verdict"].blocks == ()
     assert parts["verdict"].verdict.decision == "Nothing to compare"
 
@@ -112,7 +112,9 @@ def test_below_six_seeds_there_is_no_band_and_no_claim_from_lines(tmp_path, monk
     parts, figures = made(study)
     curve, difference = figures["rate-curve"], figures["difference"]
     assert curve.table["low"].notna().all() == difference.table["all_low"].notna().all() == (seeds == 6)
-    assert ("larger than what another seed would change" in parts["seeds"].paragraphs[0]) == (seeds == 6)
+    assert ("larger than what another seed would change" in parts["paired-seeds"].paragraphs[0]) == (
+        seeds == 6
+    )
     assert ("band" in curve.caption) == (seeds == 6)
     compared = study.verdict().conditions[0].comparisons
     for row, comparison in zip(difference.table.itertuples(), compared, strict=True):
@@ -135,8 +137,8 @@ def test_a_table_without_images_has_all_else(tmp_path, monkeypatch):
     assert not [block for part in parts.values() for block in part.blocks if isinstance(block, Pictures)]
     (tmp_path / "t.npz").unlink()
     parts, figures = made(study)  # the examples are gone, the runs are not
-    assert "answers" not in parts
-    assert "trust" not in parts
+    assert "predictions" not in parts
+    assert "calibration" not in parts
     assert "weight-norms" in figures
 
 
@@ -175,8 +177,8 @@ def test_the_pages_charts_have_no_colour_that_night_does_not_know(figures_of_gri
     for figure in figures_of_grid.values():
         spec = page_spec(figure)
         spec.pop("datasets")
-        assert not [color for color in NIGHT if f"'{color}'" in repr(spec)]
-    assert NIGHT.keys() >= set(RAMP)
+        assert not [color for color in DARK if f"'{color}'" in repr(spec)]
+    assert DARK.keys() >= set(RAMP)
 
 
 def test_a_name_that_reads_as_a_colour_stays_a_name(tmp_path, monkeypatch):

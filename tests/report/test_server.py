@@ -16,7 +16,7 @@ import made_up
 from browsers import draw_all, real_browser, until, watched_page
 from dropstudy import Study
 from dropstudy.errors import InvalidArgument, StoreError
-from dropstudy.report.server import Doors, connections, listen, server_of
+from dropstudy.report.server import Addresses, connections, listen, make_server
 from dropstudy.report.server import live as live_module
 from dropstudy.report.server.live import LivePage
 from dropstudy.report.snapshot import read_snapshot
@@ -35,7 +35,7 @@ def live_page(folder):
 def serving(folder):
     """The port of a server for a study."""
     channel = listen(0)
-    server = server_of(live_page(folder), Doors(TOKEN, TICKET))
+    server = make_server(live_page(folder), Addresses(TOKEN, TICKET))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [channel]})
     thread.start()
     try:
@@ -219,17 +219,17 @@ def test_the_ticket_of_the_browser_leads_to_the_page_once(study):
 SERVER = """
 import resource, sys
 from pathlib import Path
-from dropstudy.report.server import Doors, connections, listen, server_of
+from dropstudy.report.server import Addresses, connections, listen, make_server
 from dropstudy.report.server.live import LivePage
 from dropstudy.report.snapshot import read_snapshot
 
-connections.PATIENCE = 600
+connections.TIMEOUT = 600
 folder = Path(sys.argv[1])
 live = LivePage(folder, lambda: read_snapshot(folder))
 with listen(0) as channel:
     resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
     print(channel.getsockname()[1], flush=True)
-    server_of(live, Doors("the-token", "the-ticket")).run(sockets=[channel])
+    make_server(live, Addresses("the-token", "the-ticket")).run(sockets=[channel])
 """
 
 
@@ -254,7 +254,7 @@ def test_eighty_half_open_connections_and_sixty_four_descriptors_keep_nobody_out
     "sent", [b"", b"GET / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\nGET"]
 )
 def test_a_request_that_does_not_come_whole_is_waited_for_no_longer_than_said(study, monkeypatch, sent):
-    monkeypatch.setattr(connections, "PATIENCE", 0.2)
+    monkeypatch.setattr(connections, "TIMEOUT", 0.2)
     with serving(study.folder) as port, socket.create_connection(("127.0.0.1", port), timeout=20) as channel:
         channel.sendall(sent)
         with suppress(ConnectionResetError):  # what lay unread is thrown away

@@ -137,7 +137,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
     Example: dropstudy run notebook --epochs 5 --out studies/quick
     """
     from dropstudy.analysis.sequential import refuse_to_confirm
-    from dropstudy.report.stamp import is_current, told
+    from dropstudy.report.stamp import is_current, written_conclusion
     from dropstudy.study.study import Study
 
     most = _most_seeds(max_seeds, until_decided=until_decided)
@@ -180,7 +180,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
             if is_current(now):
                 # The report's own sentences: to compute the verdict again takes longer than the rest of this command.
                 print_summaries(now)
-                echo("\n" + told(now))
+                echo("\n" + written_conclusion(now))
                 report_failures(now)
                 return
     try:

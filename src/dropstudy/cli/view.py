@@ -20,7 +20,7 @@ def view(
 
     Example: dropstudy view studies/notebook
     """
-    from dropstudy.report.server import Doors, listen, server_of
+    from dropstudy.report.server import Addresses, listen, make_server
     from dropstudy.report.server.live import LivePage
     from dropstudy.report.snapshot import read_snapshot
     from dropstudy.study.study import Study
@@ -29,14 +29,14 @@ def view(
     live = LivePage(folder, lambda: read_snapshot(folder, data_dir=data_dir))
     live.page()  # report what is wrong with the study before a port is opened
     with listen(port) as channel:
-        here, doors = f"http://127.0.0.1:{channel.getsockname()[1]}", Doors()
+        here, addresses = f"http://127.0.0.1:{channel.getsockname()[1]}", Addresses()
         typer.echo(
-            f"{here}/{doors.token}/ shows {folder} to users of this machine who have the address. "
+            f"{here}/{addresses.token}/ shows {folder} to users of this machine who have the address. "
             "Ctrl-C ends it."
         )
         if not no_browser:
-            webbrowser.open(f"{here}/{doors.ticket}")
+            webbrowser.open(f"{here}/{addresses.ticket}")
         try:
-            server_of(live, doors).run(sockets=[channel])
+            make_server(live, addresses).run(sockets=[channel])
         except KeyboardInterrupt:
             typer.echo("")

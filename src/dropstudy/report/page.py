@@ -72,8 +72,8 @@ def html(snapshot: Snapshot, sections: Sequence[Section], *, live: str = "", pro
 
 def _style() -> str:
     """Style sheet, with each colour as a variable that has a light and a dark value."""
-    light = [f"--c{color[1:]}: {color}" for color in palette.NIGHT]
-    dark = [f"--c{color[1:]}: {at_night}" for color, at_night in palette.NIGHT.items()]
+    light = [f"--c{color[1:]}: {color}" for color in palette.DARK]
+    dark = [f"--c{color[1:]}: {at_night}" for color, at_night in palette.DARK.items()]
     roles = [f"--{name}: var(--c{color[1:]})" for name, color in _ROLES.items()]
     return (
         f":root {{ color-scheme: light dark; {'; '.join(light + roles)} }}\n"

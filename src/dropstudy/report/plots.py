@@ -13,12 +13,12 @@ from dropstudy.report.charts.render import PIXELS_PER_POINT, draw, save
 from dropstudy.report.figures import figure_files, titled
 from dropstudy.report.sections import sections
 from dropstudy.report.sections.blocks import figures_of
-from dropstudy.report.sections.calibration import trust
+from dropstudy.report.sections.calibration import calibration
 from dropstudy.report.sections.curves import curves
 from dropstudy.report.sections.gap import gap
-from dropstudy.report.sections.inside import inside
-from dropstudy.report.sections.paired_seeds import seeds
-from dropstudy.report.sections.predictions import answers
+from dropstudy.report.sections.inside_the_network import inside_the_network
+from dropstudy.report.sections.paired_seeds import paired_seeds
+from dropstudy.report.sections.predictions import predictions
 from dropstudy.report.sections.rates import rates
 from dropstudy.report.sections.verdict import verdict
 
@@ -112,28 +112,28 @@ class Plots:
         return self._chart(curves, "losses", condition)
 
     def gap(self, condition: int = 1) -> Picture:
-        """The gap between training and test accuracy, taken apart."""
+        """The gap between training and test accuracy, in two steps."""
         return self._chart(gap, "gap", condition)
 
     def seeds(self, condition: int = 1) -> Picture:
         """Each seed's test accuracy with the baseline and with each arm."""
-        return self._chart(seeds, "seeds", condition)
+        return self._chart(paired_seeds, "seeds", condition)
 
     def confusion(self, condition: int = 1) -> Picture:
-        """Confusion matrices of the baseline and of the arm that the report compares with it."""
-        return self._chart(answers, "confusion", condition)
+        """Confusion matrices of the baseline and of the featured arm."""
+        return self._chart(predictions, "confusion", condition)
 
     def reliability(self, condition: int = 1) -> Picture:
         """Accuracy over confidence."""
-        return self._chart(trust, "reliability", condition)
+        return self._chart(calibration, "reliability", condition)
 
     def active_units(self, condition: int = 1) -> Picture:
         """Share of hidden units that an example activates."""
-        return self._chart(inside, "active-units", condition)
+        return self._chart(inside_the_network, "active-units", condition)
 
     def weight_norms(self, condition: int = 1) -> Picture:
         """Mean length of the weights into a hidden unit."""
-        return self._chart(inside, "weight-norms", condition)
+        return self._chart(inside_the_network, "weight-norms", condition)
 
     def _chart(self, make: Callable[[Snapshot], Section | None], name: str, condition: int = 1) -> Picture:
         section = make(self._snapshot)
@@ -142,9 +142,9 @@ class Plots:
         if wanted is None:
             raise InvalidArgument(
                 name,
-                expected="a study that has what this chart shows",
-                received=f"{self._snapshot.folder}, which has not"
+                expected="a study with data for this chart",
+                received=f"{self._snapshot.folder}, which has none"
                 + (f", for condition {condition}" if condition > 1 else ""),
-                next_step=f"It can show {', '.join(sorted(figures)) or 'nothing of this kind'}.",
+                next_step=f"Charts of this kind: {', '.join(sorted(figures)) or 'none'}.",
             )
         return Picture(wanted.name, titled(wanted, self._snapshot.subtitle))

@@ -1,6 +1,6 @@
-"""Stamp of a report: the records it was made from and the files it wrote, to tell whether it is current.
+"""Stamp of a report: the state of the study and digests of the files, to know whether the report is current.
 
-Times of files would not do: a clock may be set back, and a file may be edited.
+File times do not suffice: a clock may be set back, and a file may be edited.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ STAMP = "report.stamp"
 _BESIDE = {"report.html", "history.csv", "runs.csv", "summary.csv", "conclusion.txt"}
 
 
-def seal(snapshot: Snapshot, folder: Path, files: Mapping[Path, bytes]) -> None:
-    """Record what a report was made of, and the digests of its files.
+def write_stamp(snapshot: Snapshot, folder: Path, files: Mapping[Path, bytes]) -> None:
+    """Record the state of the study and the digests of the report's files.
 
     Args:
-        snapshot: what it was made from.
-        folder: where it lies.
-        files: its files, by path.
+        snapshot: the study.
+        folder: of the report.
+        files: contents of the report's files, by path.
     """
     digests = {path.relative_to(folder).as_posix(): _digest(content) for path, content in files.items()}
     write_text(folder / STAMP, json.dumps({"state": snapshot.state, "files": digests}, indent=1))
 
 
 def is_current(snapshot: Snapshot) -> bool:
-    """True where the report in a study's folder was made of all that is recorded, and its files are as written."""
+    """True where the report was made from the study's present state and its files are as written."""
     stamp = _read(snapshot.folder)
     files = stamp.get("files")
     if stamp.get("state") != snapshot.state or not isinstance(files, dict) or not files:
@@ -44,28 +44,28 @@ def is_current(snapshot: Snapshot) -> bool:
     return all(_is_ours(name) and _is(snapshot.folder / name, digest) for name, digest in files.items())
 
 
-def told(snapshot: Snapshot) -> str:
-    """The conclusion as the last report wrote it, of a study whose report is current."""
+def written_conclusion(snapshot: Snapshot) -> str:
+    """Conclusion from the file of a report that is current."""
     return (snapshot.folder / "conclusion.txt").read_text(encoding="utf-8").rstrip("\n")
 
 
 def _read(folder: Path) -> dict[str, Any]:
     try:
         stamp = json.loads((folder / STAMP).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):  # there is none, or somebody else's
+    except (OSError, ValueError, RecursionError):  # missing, or not a stamp
         return {}
     return stamp if isinstance(stamp, dict) else {}
 
 
 def _is_ours(name: str) -> bool:
-    """A stamp may be somebody else's, and name any file of the machine."""
+    """Whether a name is of a report's file: a stamp from elsewhere may name any file of the machine."""
     return name in _BESIDE or bool(FIGURE.fullmatch(name.removeprefix("figures/")) and "/" in name)
 
 
 def _is(path: Path, digest: object) -> bool:
     try:
         return path.is_file() and _digest(path.read_bytes()) == digest
-    except OSError:  # it may not be read
+    except OSError:  # not readable
         return False
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import vl_convert
 
 from dropstudy.data.cache import code_folder, is_intact, store_code
-from dropstudy.report.charts import NIGHT
+from dropstudy.report.charts import DARK
 from dropstudy.report.charts.render import apart
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def _with_variables(value: Any) -> Any:
         }
     if isinstance(value, list):
         return [_with_variables(item) for item in value]
-    if isinstance(value, str) and value in NIGHT:
+    if isinstance(value, str) and value in DARK:
         return f"var(--c{value[1:]})"
     return value
 

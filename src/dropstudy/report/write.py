@@ -13,7 +13,7 @@ from dropstudy.report.page import html
 from dropstudy.report.sections import sections
 from dropstudy.report.sections.blocks import figures_of
 from dropstudy.report.sections.runs import run_table
-from dropstudy.report.stamp import seal
+from dropstudy.report.stamp import write_stamp
 from dropstudy.report.tables import summary_table
 from dropstudy.store.paths import FIGURE, FIGURES
 
@@ -58,7 +58,7 @@ def write_report(snapshot: Snapshot, folder: Path, *, figures: bool = False) -> 
     }
     write_files(files)
     _remove_old(folder / FIGURES, files)
-    seal(snapshot, folder, files)
+    write_stamp(snapshot, folder, files)
     return list(files)
 
 

@@ -5,29 +5,29 @@ from dropstudy.report.charts.calibration import entropy, reliability
 from dropstudy.report.charts.confusion import MOST_CLASSES, confusion
 from dropstudy.report.charts.gap import gap
 from dropstudy.report.charts.intervals import intervals
-from dropstudy.report.charts.learning_curves import losses_side_by_side, side_by_side
+from dropstudy.report.charts.learning_curves import accuracy_curves, loss_curves
 from dropstudy.report.charts.notebook import notebook_test, notebook_training
-from dropstudy.report.charts.paired_lines import slopes
-from dropstudy.report.charts.palette import NIGHT
+from dropstudy.report.charts.paired_lines import paired_lines
+from dropstudy.report.charts.palette import DARK
 from dropstudy.report.charts.rate_curve import payoff, rate_curve
 from dropstudy.report.charts.theme import Chart, arm_labels
 
 __all__ = [
+    "DARK",
     "MOST_CLASSES",
-    "NIGHT",
     "Chart",
+    "accuracy_curves",
     "arm_labels",
     "by_layer",
     "confusion",
     "entropy",
     "gap",
     "intervals",
-    "losses_side_by_side",
+    "loss_curves",
     "notebook_test",
     "notebook_training",
+    "paired_lines",
     "payoff",
     "rate_curve",
     "reliability",
-    "side_by_side",
-    "slopes",
 ]

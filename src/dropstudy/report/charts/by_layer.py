@@ -1,4 +1,4 @@
-"""Inside the trained networks: which share of the hidden units an example activates, and how long weights are."""
+"""A number of each arm and hidden layer, such as the share of active units or the length of weights."""
 
 from __future__ import annotations
 
@@ -21,43 +21,27 @@ PANEL, ROW = 230, 26
 def by_layer(
     rows: pd.DataFrame, arms: Sequence[Arm], *, title: str, words: str, form: str = ".3~g"
 ) -> alt.FacetChart:
-    """A number of each arm and layer: a point for each network, a panel for each layer.
+    """A panel for each layer, a point for each network.
 
     Args:
-        rows: arm (as it is to be called), layer (as it is to be called), seed, value.
+        rows: arm (a label), layer (its name), seed, value.
         arms: the study's arms, for order and colour.
         title: of the axis, with its unit.
-        words: what the chart shows, for who cannot see it.
-        form: how values are written, in d3's format.
+        words: description of the chart.
+        form: d3's format of values.
     """
     labels = [label for label in theme.arm_labels(arms).values() if (rows["arm"] == label).any()]
-    chart: alt.FacetChart = (
+    panel = (
         alt.Chart()
         .mark_point(filled=True, size=60, opacity=0.8)
         .encode(
-            x=alt.X(
-                "value:Q", scale=alt.Scale(zero=True, nice=True), axis=alt.Axis(title=title, tickCount=5)
-            ),
-            y=alt.Y(
-                "arm:N",
-                sort=labels,
-                title=None,
-                axis=alt.Axis(domain=False, ticks=False, labelLimit=150, grid=True, labelPadding=8),
-            ),
-            color=theme.by_arm(arms, legend=False),
-            tooltip=[
-                alt.Tooltip("arm:N"),
-                alt.Tooltip("layer:N"),
-                alt.Tooltip("seed:N"),
-                alt.Tooltip("value:Q", title=title, format=form),
-            ],
+            x=alt.X("value:Q", scale=alt.Scale(zero=True), axis=alt.Axis(title=title, tickCount=5)),
+            y=theme.arm_rows(labels, labelFontSize=11, labelLimit=150, labelPadding=8, grid=True),
+            color=theme.arm_color(arms, legend=False),
+            tooltip=theme.tooltip(arm="arm", layer="layer", seed="seed", value=(title, form)),
         )
         .properties(width=PANEL, height=ROW * len(labels))
-        .facet(
-            facet=alt.Facet("layer:N", sort=list(dict.fromkeys(rows["layer"])), title=None),
-            columns=3,
-            data=theme.inline(rows),
-        )
-        .resolve_scale(x="independent")
     )
-    return theme.fitted(chart, panel=PANEL, panels=rows["layer"].nunique(), room=130, text=words)
+    chart = theme.facets(panel, "layer", rows, order=rows["layer"], columns=3)
+    independent: alt.FacetChart = chart.resolve_scale(x="independent")
+    return theme.fitted(independent, panel=PANEL, panels=rows["layer"].nunique(), room=130, text=words)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import altair as alt
 
@@ -13,27 +13,27 @@ if TYPE_CHECKING:
 
 SIDE = 210
 TEN = 9.95
-"""Lowest value that rounds to ten, and needs no decimal."""
+"""Lowest value that rounds to ten and needs no decimal."""
 MOST_NUMBERED = 12
-"""Cells to a side that numbers fit into."""
+"""Most classes whose cells hold numbers."""
 LONGEST_LEVEL = 3
-"""Letters of a class that fit side by side below the cells."""
+"""Most letters of a class name that is written horizontally below the cells."""
 MOST_CLASSES = 30
-"""More cells than this to a side cannot be read."""
+"""Most classes of a readable matrix."""
 
 
 def confusion(cells: pd.DataFrame, *, first: str, second: str) -> alt.ConcatChart:
-    """Three square tables: mistakes of two arms per run, and how many more the second makes.
+    """Three matrices: mistakes of two arms per run, and how many more the second makes.
 
     Args:
-        cells: true, predicted (names of classes, in the order in which they are to stand), first and second: examples
-            a run, means over seeds.
-        first: what the first arm is called, the baseline.
-        second: what the second is called.
+        cells: true, predicted (names of classes, in their order), first and second (examples per run, means over
+            seeds).
+        first: label of the first arm, the baseline.
+        second: label of the second.
     """
     wrong = cells[cells["true"] != cells["predicted"]]
-    most = max(float(wrong[["first", "second"]].to_numpy().max(initial=0)), 1e-9)
     difference = wrong["second"] - wrong["first"]
+    most = max(float(wrong[["first", "second"]].to_numpy().max(initial=0)), 1e-9)
     largest = max(float(difference.abs().max()) if len(difference) else 0.0, 1e-9)
     classes = list(dict.fromkeys(cells["true"]))
     panels = [
@@ -47,13 +47,12 @@ def confusion(cells: pd.DataFrame, *, first: str, second: str) -> alt.ConcatChar
             signed=True,
         ),
     ]
-    chart = alt.concat(*panels, columns=3, spacing=20)
     top = wrong.assign(change=difference).sort_values("change", key=abs, ascending=False).head(3)
     words = "; ".join(
         f"{row.true} taken for {row.predicted} {row.change:+.1f}" for row in top.itertuples(index=False)
     )
     return theme.fitted(
-        chart,
+        alt.concat(*panels, columns=3, spacing=20),
         panel=SIDE,
         panels=3,
         room=62,
@@ -65,56 +64,36 @@ def _panel(
     cells: pd.DataFrame, classes: list[str], *, title: str, most: float, signed: bool = False
 ) -> alt.LayerChart:
     frame = cells.assign(
-        strength=cells["value"].abs() / most, sign=["fewer" if v < 0 else "more" for v in cells["value"]]
+        strength=cells["value"].abs() / most,
+        sign=["fewer" if value < 0 else "more" for value in cells["value"]],
+        text=[_short(value, signed=signed) for value in cells["value"]],
     )
-    frame["text"] = [_short(value, signed=signed) for value in frame["value"]]
     angle = -90 if max(map(len, classes), default=0) > LONGEST_LEVEL else 0
-    base = alt.Chart(theme.inline(frame)).encode(
+    scale = alt.Scale(domain=classes)
+    axis: dict[str, Any] = {"labelLimit": 90, "ticks": False, "domain": False}
+    quantity = ("difference, examples a run", "+.2f") if signed else ("examples a run", ".2f")
+    base = alt.Chart(theme.inline_data(frame)).encode(
         x=alt.X(
             "predicted:N",
             sort=classes,
-            scale=alt.Scale(domain=classes),
-            axis=alt.Axis(title="Predicted", labelAngle=angle, labelLimit=90, ticks=False, domain=False),
+            scale=scale,
+            axis=alt.Axis(title="Predicted", labelAngle=angle, **axis),
         ),
-        y=alt.Y(
-            "true:N",
-            sort=classes,
-            scale=alt.Scale(domain=classes),
-            axis=alt.Axis(title="True class", labelLimit=90, ticks=False, domain=False),
-        ),
-        tooltip=[
-            alt.Tooltip("true:N"),
-            alt.Tooltip("predicted:N"),
-            alt.Tooltip(
-                "value:Q",
-                title="difference, examples a run" if signed else "examples a run",
-                format="+.2f" if signed else ".2f",
-            ),
-        ],
+        y=alt.Y("true:N", sort=classes, scale=scale, axis=alt.Axis(title="True class", **axis)),
+        tooltip=theme.tooltip(true="true", predicted="predicted", value=quantity),
     )
-    color = (
-        alt.Color(
-            "sign:N",
-            scale=alt.Scale(domain=["fewer", "more"], range=[palette.BETTER, palette.WORSE]),
-            legend=None,
+    signs = alt.Scale(domain=["fewer", "more"], range=[palette.BETTER, palette.WORSE])
+    color = alt.Color("sign:N", scale=signs, legend=None) if signed else alt.value(palette.BLUE)
+    strength = alt.Scale(domain=[0, 1], range=[0.04, 1])
+    layers = [
+        base.mark_rect(stroke=palette.PAPER, strokeWidth=1).encode(
+            color=color, fillOpacity=alt.FillOpacity("strength:Q", scale=strength, legend=None)
         )
-        if signed
-        else alt.value(palette.BLUE)
-    )
-    cell = base.mark_rect(stroke=palette.PAPER, strokeWidth=1).encode(
-        color=color,
-        fillOpacity=alt.FillOpacity(
-            "strength:Q", scale=alt.Scale(domain=[0, 1], range=[0.04, 1]), legend=None
-        ),
-    )
-    layers: list[alt.Chart] = [cell]
+    ]
     if len(classes) <= MOST_NUMBERED:
-        strong = alt.condition("datum.strength > 0.55", alt.value(palette.PAPER), alt.value(palette.INK))
-        layers.append(
-            base.transform_filter("abs(datum.value) >= 0.05")
-            .mark_text(fontSize=9)
-            .encode(text="text:N", color=strong)
-        )
+        ink = alt.condition("datum.strength > 0.55", alt.value(palette.PAPER), alt.value(palette.INK))
+        numbers = base.transform_filter("abs(datum.value) >= 0.05").mark_text(fontSize=9)
+        layers.append(numbers.encode(text="text:N", color=ink))
     return alt.LayerChart(layer=layers).properties(
         width=SIDE, height=SIDE, title=alt.Title(title, fontSize=13, limit=SIDE + 40)
     )

@@ -11,7 +11,7 @@ from dropstudy.core.text import signed, span
 from dropstudy.report.charts import palette, theme
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     import pandas as pd
 
@@ -24,112 +24,97 @@ def intervals(rows: pd.DataFrame, seeds: pd.DataFrame, *, margin: float, baselin
     """Mean differences in percentage points with two intervals each, the seeds behind them, zero and the margin.
 
     Args:
-        rows: a row for each comparison: arm (as it is to be called), mean, low, high (for this arm alone and a single
-            look), all_low, all_high (of the interval that decides), n; ends are empty where they are not known.
+        rows: a row for each comparison: arm (a label), mean, low, high (for this arm alone and a single look), all_low,
+            all_high (of the interval that decides), n; ends are empty where they are not known.
         seeds: arm, seed, difference.
         margin: differences smaller than this, in points, count as none; 0 for no margin.
-        baseline: what the baseline is called.
+        baseline: label of the baseline.
     """
-    order = list(rows["arm"])
-    height = ROW * max(1, len(order))
+    height = ROW * max(1, len(rows))
     domain = _domain(
         [*rows["mean"], *seeds["difference"], -margin, margin, 0.0], [*rows["low"], *rows["high"]]
     )
-    # Intervals end with the axis: few seeds can make them many times as wide as all that was seen.
-    ends = {name: rows[name].clip(*domain) for name in ("low", "high", "all_low", "all_high")}
+    means = [signed(mean) for mean in rows["mean"]]
+    deciding = _spans(rows["all_low"], rows["all_high"], margin)
     frame = rows.assign(
-        text=[_numbers(mean, low, high, margin) for mean, low, high in _ends(rows)],
-        told=[signed(mean) for mean in rows["mean"]],
-        told_interval=[_interval(low, high, margin) for _, low, high in _ends(rows)],
-        told_alone=[
-            _interval(low, high, margin) for low, high in zip(rows["low"], rows["high"], strict=True)
+        text=[
+            mean if span == "-" else f"{mean}  ({span})" for mean, span in zip(means, deciding, strict=True)
         ],
-        **ends,
+        difference=means,
+        deciding=deciding,
+        alone=_spans(rows["low"], rows["high"], margin),
+        # Intervals end with the axis: few seeds can make them many times as wide as all that was seen.
+        **{name: rows[name].clip(*domain) for name in ("low", "high", "all_low", "all_high")},
     )
-    seeds = seeds.assign(told=[signed(points) for points in seeds["difference"]])
-    scale = alt.Scale(domain=domain, nice=False, zero=False)
+    dots = seeds.assign(text=[signed(points) for points in seeds["difference"]])
+    tooltip = theme.tooltip(
+        arm="arm",
+        difference="mean difference, points",
+        deciding="interval that decides",
+        alone="this arm alone, single look",
+        n="seeds",
+    )
+    scale = theme.exact_scale(*domain)
     title = f"Test accuracy minus that of {baseline}, points"
     axis = alt.Axis(title=title, labelExpr=theme.SIGNED, tickCount=6, grid=False)
-    y = alt.Y(
-        "arm:N",
-        sort=order,
-        title=None,
-        scale=alt.Scale(paddingInner=0),
-        axis=alt.Axis(domain=False, ticks=False, labelFontSize=12, labelLimit=160, labelPadding=10),
+
+    def x(field: str) -> alt.X:
+        return alt.X(f"{field}:Q", scale=scale, axis=axis)
+
+    y = theme.arm_rows(rows["arm"], scale=alt.Scale(paddingInner=0))
+    base = alt.Chart(theme.inline_data(frame)).encode(y=y)
+    ground = alt.Chart(theme.inline_data(frame.head(1).assign(zero=0, least=-margin, most=margin))).encode(
+        y=alt.value(0), y2=alt.value(height)
     )
-    tooltip = [
-        alt.Tooltip("arm:N", title="arm"),
-        alt.Tooltip("told:N", title="mean difference, points"),
-        alt.Tooltip("told_interval:N", title="interval that decides"),
-        alt.Tooltip("told_alone:N", title="this arm alone, single look"),
-        alt.Tooltip("n:Q", title="seeds"),
-    ]
-    base = alt.Chart(theme.inline(frame)).encode(y=y)
-    numbers = alt.Chart(theme.inline(frame), name="wide").encode(y=y)
-    dots = alt.Chart(theme.inline(seeds)).encode(y=y)
-    zero = alt.Chart(theme.inline(frame.head(1).assign(zero=0, least=-margin, most=margin)))
-    layers = []
-    if margin:
-        layers.append(
-            zero.mark_rect(color=palette.MARGIN).encode(
-                x=alt.X("least:Q", scale=scale, axis=axis), x2="most:Q", y=alt.value(0), y2=alt.value(height)
-            )
-        )
-    layers += [
-        zero.mark_rule(color=palette.AXIS).encode(
-            x=alt.X("zero:Q", scale=scale, axis=axis), y=alt.value(0), y2=alt.value(height)
+    blue = palette.BLUE
+    layers = [
+        *([ground.mark_rect(color=palette.MARGIN).encode(x=x("least"), x2="most:Q")] if margin else []),
+        ground.mark_rule(color=palette.AXIS).encode(x=x("zero")),
+        alt.Chart(theme.inline_data(dots))
+        .mark_point(size=26, filled=True, opacity=0.45, color=palette.FAINT_INK, yOffset=11)
+        .encode(
+            x=x("difference"), y=y, tooltip=theme.tooltip(arm="arm", seed="seed", text="difference, points")
         ),
-        dots.mark_point(size=26, filled=True, opacity=0.45, color=palette.FAINT_INK, yOffset=11).encode(
-            x=alt.X("difference:Q", scale=scale, axis=axis),
-            tooltip=[
-                alt.Tooltip("arm:N"),
-                alt.Tooltip("seed:N"),
-                alt.Tooltip("told:N", title="difference, points"),
-            ],
+        *(
+            [base.mark_rule(strokeWidth=1.5, color=blue).encode(x=x("all_low"), x2="all_high:Q")]
+            if frame["all_low"].notna().any()
+            else []
         ),
-    ]
-    if frame["all_low"].notna().any():
-        layers.append(
-            base.mark_rule(strokeWidth=1.5, color=palette.BLUE).encode(
-                x=alt.X("all_low:Q", scale=scale, axis=axis), x2="all_high:Q"
-            )
-        )
-    layers += [
-        base.mark_rule(strokeWidth=5, color=palette.BLUE, opacity=0.9).encode(
-            x=alt.X("low:Q", scale=scale, axis=axis), x2="high:Q", tooltip=tooltip
+        base.mark_rule(strokeWidth=5, color=blue, opacity=0.9).encode(
+            x=x("low"), x2="high:Q", tooltip=tooltip
         ),
         base.mark_point(
-            size=90, filled=True, opacity=1, color=palette.PAPER, stroke=palette.BLUE, strokeWidth=2
-        ).encode(x=alt.X("mean:Q", scale=scale, axis=axis), tooltip=tooltip),
-        numbers.mark_text(align="left", fontSize=12, dx=14).encode(x=alt.value("width"), text="text:N"),
+            size=90, filled=True, opacity=1, color=palette.PAPER, stroke=blue, strokeWidth=2
+        ).encode(x=x("mean"), tooltip=tooltip),
+        alt.Chart(theme.inline_data(frame), name="wide")
+        .mark_text(align="left", fontSize=12, dx=14)
+        .encode(x=alt.value("width"), y=y, text="text:N"),
     ]
-    chart = alt.LayerChart(layer=layers).properties(width=WIDTH, height=height)
-    words = (
-        f"Difference in test accuracy of each arm to {baseline}, in points, mean and the interval that decides: "
-        + "; ".join(f"{arm} {text}" for arm, text in zip(frame["arm"], frame["text"], strict=True))
+    words = "; ".join(f"{arm} {text}" for arm, text in zip(frame["arm"], frame["text"], strict=True))
+    return theme.fitted(
+        alt.LayerChart(layer=layers).properties(width=WIDTH, height=height),
+        panel=WIDTH,
+        room=170 + NUMBERS,
+        spare=NUMBERS,
+        text=f"Difference in test accuracy of each arm to {baseline}, in points, mean and the interval that decides: "
+        f"{words}.",
     )
-    return theme.fitted(chart, panel=WIDTH, room=170 + NUMBERS, spare=NUMBERS, text=f"{words}.")
 
 
-def _ends(rows: pd.DataFrame) -> list[tuple[float, float, float]]:
-    return list(rows[["mean", "all_low", "all_high"]].itertuples(index=False, name=None))
-
-
-def _interval(low: float, high: float, margin: float) -> str:
-    return span(low, high, margin=margin) if isfinite(low) and isfinite(high) else "-"
-
-
-def _numbers(mean: float, low: float, high: float, margin: float) -> str:
-    told = _interval(low, high, margin)
-    return signed(mean) if told == "-" else f"{signed(mean)}  ({told})"
+def _spans(lows: Iterable[float], highs: Iterable[float], margin: float) -> list[str]:
+    """Intervals as text; a dash where one is not known."""
+    return [
+        span(low, high, margin=margin) if isfinite(low) and isfinite(high) else "-"
+        for low, high in zip(lows, highs, strict=True)
+    ]
 
 
 def _domain(values: Sequence[float], bounds: Sequence[float]) -> tuple[float, float]:
-    """Ends of the axis: all that was seen, and intervals as far as they reach no further out than that is wide."""
+    """Ends of the axis: all values, and bounds that lie no further out than the values are wide."""
     seen = [value for value in values if isfinite(value)]
     low, high = min(seen), max(seen)
     reach = high - low
     wide = [min(max(bound, low - reach), high + reach) for bound in bounds if isfinite(bound)]
     low, high = min(low, *wide, low), max(high, *wide, high)
-    room = 0.06 * (high - low) or 1.0
-    return low - room, high + room
+    margin = 0.06 * (high - low) or 1.0
+    return low - margin, high + margin

@@ -2,51 +2,41 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import altair as alt
-import pandas as pd
 
 from dropstudy.core.text import rounded, signed
 from dropstudy.report.charts import palette, theme
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 WIDTH, HEIGHT = 150, 230
-COLUMNS = 4
-COLORS = (palette.BETTER, palette.WORSE, palette.AXIS)
 
 
-def slopes(pairs: pd.DataFrame, *, baseline: str) -> alt.FacetChart:
+def paired_lines(pairs: pd.DataFrame, *, baseline: str) -> alt.FacetChart:
     """A panel for each arm, a line for each seed.
 
     Args:
-        pairs: arm (as it is to be called), seed, before and after: test accuracies of baseline and arm in percent.
-        baseline: what the baseline is called.
+        pairs: arm (a label), seed, before and after: test accuracies of baseline and arm in percent.
+        baseline: label of the baseline.
     """
     change = pairs["after"] - pairs["before"]
-    higher, lower, equal = directions = (
-        f"higher than {baseline}",
-        f"lower than {baseline}",
-        f"as {baseline}",
-    )
-    directed = pairs.assign(
-        change=change,
+    higher, lower, equal = f"higher than {baseline}", f"lower than {baseline}", f"as {baseline}"
+    colors = {higher: palette.BETTER, lower: palette.WORSE, equal: palette.AXIS}
+    lines = pairs.assign(
         direction=[higher if c > 0 else lower if c < 0 else equal for c in change],
-        told_before=[rounded(accuracy) for accuracy in pairs["before"]],
-        told_after=[rounded(accuracy) for accuracy in pairs["after"]],
-        told_change=[signed(points) for points in change],
+        text_before=[rounded(accuracy) for accuracy in pairs["before"]],
+        text_after=[rounded(accuracy) for accuracy in pairs["after"]],
+        text_change=[signed(points) for points in change],
     )
-    sides = ("baseline", "arm")
-    ends = pd.concat(
-        [
-            directed.assign(side=sides[0], accuracy=pairs["before"]),
-            directed.assign(side=sides[1], accuracy=pairs["after"]),
-        ],
-        ignore_index=True,
-    )
-    present = [name for name in directions if (directed["direction"] == name).any()]
-    picked = theme.isolating("direction")
+    present = [name for name in colors if (lines["direction"] == name).any()]
+    picked = theme.legend_selection("direction")
     base = alt.Chart().encode(
         x=alt.X(
             "side:N",
-            sort=list(sides),
+            sort=["baseline", "arm"],
             scale=alt.Scale(padding=0.35),
             axis=alt.Axis(title=None, labelAngle=0, domain=False, ticks=False, grid=True),
         ),
@@ -56,37 +46,30 @@ def slopes(pairs: pd.DataFrame, *, baseline: str) -> alt.FacetChart:
             axis=alt.Axis(title="Test accuracy (%)", tickCount=6, grid=False),
         ),
         color=alt.Color(
-            "direction:N",
-            scale=alt.Scale(domain=present, range=[COLORS[directions.index(name)] for name in present]),
-            legend=alt.Legend(orient="top", title=None, symbolOpacity=1),
+            "direction:N", scale=alt.Scale(domain=present, range=[colors[name] for name in present])
         ),
+        opacity=theme.highlight(picked, 0.75, 0.06),
         detail="seed:N",
-        tooltip=[
-            alt.Tooltip("arm:N"),
-            alt.Tooltip("seed:N"),
-            alt.Tooltip("told_before:N", title=baseline),
-            alt.Tooltip("told_after:N", title="arm"),
-            alt.Tooltip("told_change:N", title="difference, points"),
-        ],
+        tooltip=theme.tooltip(
+            arm="arm",
+            seed="seed",
+            text_before=baseline,
+            text_after="arm",
+            text_change="difference, points",
+        ),
     )
-    faded = alt.condition(picked, alt.value(0.75), alt.value(0.06))
-    lines = base.mark_line(strokeWidth=1.6).encode(opacity=faded)
-    points = base.mark_point(filled=True, size=44).encode(opacity=faded).add_params(picked)
-    chart: alt.FacetChart = (
-        alt.LayerChart(layer=[lines, points])
-        .properties(width=WIDTH, height=HEIGHT)
-        .facet(
-            facet=alt.Facet("arm:N", sort=list(dict.fromkeys(pairs["arm"])), title=None),
-            columns=COLUMNS,
-            data=theme.inline(ends),
-        )
+    layers = [base.mark_line(strokeWidth=1.6), base.mark_point(filled=True, size=44).add_params(picked)]
+    panel = alt.LayerChart(layer=layers).properties(width=WIDTH, height=HEIGHT)
+    ends = (
+        lines.assign(side="baseline", accuracy=pairs["before"]),
+        lines.assign(side="arm", accuracy=pairs["after"]),
     )
     words = "; ".join(
         f"{arm}: higher in {(part > 0).sum()} of {len(part)} seeds"
         for arm, part in change.groupby(pairs["arm"], sort=False)
     )
     return theme.fitted(
-        chart,
+        theme.facets(panel, "arm", *ends, order=pairs["arm"], columns=4),
         panel=WIDTH,
         panels=pairs["arm"].nunique(),
         room=70,

@@ -1,12 +1,11 @@
-"""Every colour that a chart or the page may use, by day and by night. No other file holds a colour.
+"""Every colour of charts and page, in light and dark. No other file holds a colour.
 
-Series are from the palette of Okabe and Ito (2008, "Color Universal Design"), chosen so that they also differ in
-lightness: a grey print keeps them apart, and dashes and point shapes do so once more. Arms run along a ramp of equal
-steps in OKLCH (Ottosson 2020) from blue to orange, lighter as they go, so that neighbours look like neighbours; the
-baseline is grey.
+Series are from the palette of Okabe and Ito (2008, "Color Universal Design"). They also differ in lightness, so that a
+grey print keeps them apart. Arms run along a ramp of equal steps in OKLCH (Ottosson 2020) from blue to orange, lighter
+as they go. The baseline is grey.
 
-A chart holds the colours of the day. `NIGHT` has the counterpart of each for a dark page, with at least the contrast
-that the day's has; a page that knows both swaps them without drawing anew.
+Charts hold light colours. `DARK` maps each to its counterpart on a dark page, of at least the same contrast, so that a
+page swaps colours without drawing again.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ PAPER = "#ffffff"
 BASELINE = "#6b6f76"
 BLUE, PURPLE, VERMILLION = "#0072b2", "#cc79a7", "#d55e00"
 MARGIN = "#eef1f4"
-"""The ground of differences too small to matter."""
+"""Background of differences within the margin."""
 BETTER, WORSE = "#0072b3", "#c2410c"
 RAMP = (
     "#0059a7",
@@ -41,7 +40,7 @@ RAMP = (
     "#cb7229",
 )
 
-NIGHT = {
+DARK = {
     INK: "#e8e6e3",
     FAINT_INK: "#a9adb3",
     AXIS: "#6f747b",
@@ -76,11 +75,7 @@ NIGHT = {
 
 
 def arm_colors(arms: Sequence[Arm]) -> list[str]:
-    """A colour for each arm, the baseline first: grey, then evenly spread along the ramp.
-
-    Args:
-        arms: the study's arms; more of them than the ramp has colours share colours with their neighbours.
-    """
+    """Colour of each arm: grey for the baseline, the first; the others spread evenly along the ramp."""
     others = len(arms) - 1
     steps = [round(i * (len(RAMP) - 1) / max(1, others - 1)) for i in range(others)]
     return [BASELINE, *(RAMP[step] for step in steps)]

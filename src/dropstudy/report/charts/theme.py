@@ -1,9 +1,9 @@
-"""Theme of all charts: line styles, type, axes, legends that isolate, zooming."""
+"""Theme of all charts, and what several of them encode alike: arms, series, tooltips, facets, selections, zoom."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 import altair as alt
 
@@ -11,14 +11,14 @@ from dropstudy.core.text import plain_name
 from dropstudy.report.charts.palette import AXIS, FAINT_INK, GRID, INK, PAPER, arm_colors
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     import pandas as pd
+    from altair.typing import Optional
 
     from dropstudy.core.types import Arm
 
-# Liberation Sans, which vl-convert carries, has the widths of Arial and Helvetica: whichever is found, text
-# that fitted when the picture was laid out fits where it is looked at.
+# Liberation Sans, which vl-convert carries, has the widths of Arial and Helvetica: text fits with any of them.
 FONT = "Arial, Helvetica, Liberation Sans, sans-serif"
 SOLID, DASHED = (1, 0), (5, 3)
 BAND_OPACITY = 0.18
@@ -37,12 +37,12 @@ class Series:
     """One line of a chart.
 
     Args:
-        metric: the column of a history that it shows.
+        metric: column of a history.
         name: one word, for the end of the line.
-        meaning: what it is, for the legend.
+        meaning: words of the legend.
         color: of line and points.
         dash: lengths of stroke and gap, in pixels.
-        shape: of its points.
+        shape: of points.
     """
 
     metric: str
@@ -53,22 +53,22 @@ class Series:
     shape: str = "circle"
 
 
-class Look(NamedTuple):
-    """The encodings that tell the series of a table apart by its column `metric`, without a legend."""
+class SeriesEncodings(NamedTuple):
+    """Encodings that tell series apart by the column `metric`, without a legend."""
 
     color: alt.Color
     dash: alt.StrokeDash
     shape: alt.Shape
 
 
-def look(series: Sequence[Series]) -> Look:
-    """Color, dash and point shape of each series."""
+def series_encodings(series: Sequence[Series]) -> SeriesEncodings:
+    """Colour, dash and point shape of each series."""
     metrics = [s.metric for s in series]
 
     def scale(values: list[str] | list[list[int]]) -> alt.Scale:
         return alt.Scale(domain=metrics, range=values)
 
-    return Look(
+    return SeriesEncodings(
         color=alt.Color("metric:N", scale=scale([s.color for s in series]), legend=None),
         dash=alt.StrokeDash("metric:N", scale=scale([list(s.dash) for s in series]), legend=None),
         shape=alt.Shape("metric:N", scale=scale([s.shape for s in series]), legend=None),
@@ -88,31 +88,70 @@ def arm_labels(arms: Sequence[Arm], longest: int = 28) -> dict[str, str]:
     return labels
 
 
-def by_arm(arms: Sequence[Arm], *, legend: bool = True, baseline: bool = True) -> alt.Color:
-    """Color of the column `arm`, which holds labels of `arm_labels`, with a legend above the chart."""
+def arm_color(arms: Sequence[Arm], *, legend: bool = True, baseline: bool = True) -> alt.Color:
+    """Colour of the column `arm`, which holds labels of `arm_labels`."""
     first = 0 if baseline else 1
-    return alt.Color(
+    scale = alt.Scale(domain=list(arm_labels(arms).values())[first:], range=arm_colors(arms)[first:])
+    return alt.Color("arm:N", scale=scale, legend=alt.Undefined if legend else None)
+
+
+def arm_rows(labels: Iterable[str], *, scale: Optional[alt.Scale] = alt.Undefined, **axis: Any) -> alt.Y:
+    """Rows of the column `arm` in the order of `labels`, with an axis of names alone."""
+    axis = {"labelFontSize": 12, "labelLimit": 160, "labelPadding": 10} | axis
+    return alt.Y(
         "arm:N",
-        scale=alt.Scale(domain=list(arm_labels(arms).values())[first:], range=arm_colors(arms)[first:]),
-        legend=alt.Legend(orient="top", title=None, symbolOpacity=1) if legend else None,
+        sort=list(labels),
+        title=None,
+        scale=scale,
+        axis=alt.Axis(domain=False, ticks=False, **axis),
     )
 
 
-def isolating(field: str, *, legend: bool = True) -> alt.Parameter:
-    """A click on a legend's entry picks what has that value of `field`; a click beside it picks all again."""
+def exact_scale(low: float, high: float) -> alt.Scale:
+    """Linear scale that ends at these values."""
+    return alt.Scale(domain=[low, high], nice=False, zero=False)
+
+
+def tooltip(**fields: str | tuple[str, str]) -> list[alt.Tooltip]:
+    """Fields of a tooltip with their titles; the second of a pair is d3's format of a number."""
+    return [
+        alt.Tooltip(f"{field}:N", title=title)
+        if isinstance(title, str)
+        else alt.Tooltip(f"{field}:Q", title=title[0], format=title[1])
+        for field, title in fields.items()
+    ]
+
+
+def facets(
+    panel: alt.Chart | alt.LayerChart,
+    field: str,
+    *tables: pd.DataFrame,
+    order: Iterable[str],
+    columns: int,
+    label_padding: int = 10,
+) -> alt.FacetChart:
+    """A panel for each value of a field of some tables."""
+    header = alt.Header(labelPadding=label_padding)
+    facet = alt.Facet(f"{field}:N", sort=list(dict.fromkeys(order)), title=None, header=header)
+    chart: alt.FacetChart = panel.facet(facet=facet, columns=columns, data=inline_data(*tables))
+    return chart
+
+
+def legend_selection(field: str, *, legend: bool = True) -> alt.Parameter:
+    """A click on a legend's entry selects that value of `field`; a click beside it selects all again."""
     return alt.selection_point(fields=[field], name="picked", bind="legend" if legend else alt.Undefined)
 
 
-def fading(picked: alt.Parameter, shown: float, hidden: float) -> alt.OpacityValue:
-    """Opacity of what is picked, and of the rest."""
+def highlight(picked: alt.Parameter, shown: float, hidden: float) -> alt.OpacityValue:
+    """Opacity of what is selected, and of the rest."""
     # As `alt.condition` has it; that is a dict, for which Altair looks through all of its classes each time.
     return alt.OpacityValue(hidden, condition={"param": picked.name, "value": shown})
 
 
-def zooming(name: str, *encodings: Literal["x", "y"]) -> alt.Parameter:
-    """Wheel with Ctrl (or a pinch) zooms, a mouse drags, a double click goes back; a finger still scrolls the page."""
+def zoom(*encodings: Literal["x", "y"]) -> alt.Parameter:
+    """Zoom by wheel with Ctrl (or a pinch), move by mouse, reset by double click; a finger still scrolls the page."""
     return alt.selection_interval(
-        name=name,
+        name="zoom",
         bind="scales",
         encodings=list(encodings),
         zoom="wheel![event.ctrlKey || event.metaKey]",
@@ -123,15 +162,15 @@ def zooming(name: str, *encodings: Literal["x", "y"]) -> alt.Parameter:
 def fitted(
     chart: ChartType, *, panel: int, room: int, text: str, panels: int = 1, spare: int = 0
 ) -> ChartType:
-    """Say what a page needs to fit the chart into its width, and what the chart shows for who cannot see it.
+    """Theme a chart, and record how a page fits it into its width and describes it to who cannot see it.
 
     Args:
         chart: the chart.
-        panel: pixels of its plots' width.
-        room: pixels of axes and labels beside each.
-        text: what it shows, in a sentence or two.
-        panels: how many plots there are.
-        spare: pixels of the room that a narrow page saves by leaving out the layer named `wide`.
+        panel: width of a plot in pixels.
+        room: pixels of axes and labels beside each plot.
+        text: description of the chart.
+        panels: number of plots.
+        spare: pixels of the room that a narrow page saves without the layers named `wide`.
     """
     chart.description = text
     chart.usermeta = {"panel": panel, "room": room, "panels": panels, "spare": spare}
@@ -139,7 +178,7 @@ def fitted(
 
 
 def themed(chart: ChartType) -> ChartType:
-    """The chart with the type, grid and spacing that all charts share."""
+    """Set the type, grid and spacing that all charts share."""
     # Set in place: `configure` and `properties` copy the whole chart, data and all, each time.
     chart.config = alt.Config(
         font=FONT,
@@ -179,27 +218,35 @@ def themed(chart: ChartType) -> ChartType:
             titleFontSize=0,
         ),
         text=alt.MarkConfig(color=INK, fontSize=11),
-        legend=alt.LegendConfig(labelColor=INK, labelFontSize=12, labelLimit=0, title=None, columns=4),
+        legend=alt.LegendConfig(
+            orient="top",
+            title=None,
+            labelColor=INK,
+            labelFontSize=12,
+            labelLimit=0,
+            symbolOpacity=1,
+            columns=4,
+        ),
     )
     return chart
 
 
-def inline(*tables: pd.DataFrame) -> alt.InlineData:
-    """The rows of tables inside the chart. Altair refuses a DataFrame of more than 5,000 rows, not these."""
+def inline_data(*tables: pd.DataFrame) -> alt.InlineData:
+    """Rows of tables, for a chart to hold. Altair refuses a DataFrame of more than 5,000 rows, not these."""
     rows = [row for table in tables for row in table.to_dict(orient="records")]
-    # A tuple, since Altair copies lists, and all in them, each time that a chart grows by a property.
+    # A tuple: Altair copies lists, and all in them, whenever a property of a chart is set.
     return alt.InlineData(values=tuple({str(column): value for column, value in row.items()} for row in rows))
 
 
 def rate_in_words(arm: Arm) -> str:
-    """`drops 80%, keeps 20%`: both said, since a rate is easily read as the share kept."""
+    """Both readings of a rate, such as `drops 80%, keeps 20%`."""
     return f"drops {100 * arm.rate:.4g}%, keeps {100 * (1 - arm.rate):.4g}%" if arm.rate else "drops nothing"
 
 
 def epoch_axis(last_epoch: int, width: int) -> tuple[alt.Scale, alt.Axis]:
-    """Scale and axis of epochs 1 to `last_epoch` over `width` pixels; every epoch a tick where there is room.
+    """Scale and axis of epochs 1 to `last_epoch` over `width` pixels.
 
-    Numbers stand at every epoch where there is room, else at the first and at multiples of a round step.
+    Each epoch has a number where there is room, else the first epoch and multiples of a round step.
     """
     most_labels = max(2, width // 22)
     if last_epoch <= most_labels:
@@ -217,4 +264,4 @@ def epoch_axis(last_epoch: int, width: int) -> tuple[alt.Scale, alt.Axis]:
         labelExpr=f"datum.value == 1 || datum.value % {step} == 0 ? datum.label : ''",
         labelOverlap=False,
     )
-    return alt.Scale(domain=[1 - margin, last_epoch + margin], nice=False, zero=False), axis
+    return exact_scale(1 - margin, last_epoch + margin), axis

@@ -1,4 +1,4 @@
-"""The sections of the page, one a file, each a function from a study to a section, or to None where it has no data."""
+"""Sections of the page, one a file: each a function from a study to a section, or to None without data."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from altair.utils.schemapi import debug_mode
 
-from dropstudy.report.sections.calibration import trust
+from dropstudy.report.sections.calibration import calibration
 from dropstudy.report.sections.curves import curves
 from dropstudy.report.sections.gap import gap
-from dropstudy.report.sections.inside import inside
-from dropstudy.report.sections.paired_seeds import seeds
-from dropstudy.report.sections.predictions import answers
-from dropstudy.report.sections.provenance import made
+from dropstudy.report.sections.inside_the_network import inside_the_network
+from dropstudy.report.sections.paired_seeds import paired_seeds
+from dropstudy.report.sections.predictions import predictions
+from dropstudy.report.sections.provenance import provenance
 from dropstudy.report.sections.rates import rates
 from dropstudy.report.sections.runs import all_runs
 from dropstudy.report.sections.verdict import verdict
@@ -28,12 +28,12 @@ SECTIONS: tuple[Callable[[Snapshot], Section | None], ...] = (
     rates,
     curves,
     gap,
-    seeds,
-    answers,
-    trust,
-    inside,
+    paired_seeds,
+    predictions,
+    calibration,
+    inside_the_network,
     all_runs,
-    made,
+    provenance,
 )
 """In the order of the page."""
 

@@ -1,4 +1,4 @@
-"""Section 7: calibration."""
+"""Section 7: calibration of each arm."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ FORMS = {
     "test accuracy, %": ".2f",
 }
 FEWEST_IN_A_BIN = 10
-"""Examples below which a bin's accuracy is chance, and is not drawn."""
+"""Fewest test examples of a bin that is drawn: the accuracy of fewer is chance."""
 
 
-def trust(snapshot: Snapshot) -> Section | None:
-    """Reliability, log loss, Brier score and calibration error of each arm; entropies where networks were sampled."""
+def calibration(snapshot: Snapshot) -> Section | None:
+    """Reliability, log loss, Brier score and calibration error; entropies where networks were sampled."""
     test = snapshot.test_set
     if test is None:
         return None
@@ -55,7 +55,9 @@ def trust(snapshot: Snapshot) -> Section | None:
     )
     table = Table("Scores of each arm on the test set, means over seeds.", _all_scores(scores), FORMS)
     blocks: list[Block] = [*figures[:1], table, *figures[1:], *_entropies(snapshot, test)]
-    return Section("trust", "How far to trust it", (paragraph, *conditions.left_out(snapshot)), tuple(blocks))
+    return Section(
+        "calibration", "How far to trust it", (paragraph, *conditions.left_out(snapshot)), tuple(blocks)
+    )
 
 
 def _measured(
@@ -104,13 +106,13 @@ def _reliability(snapshot: Snapshot, bins: pd.DataFrame) -> Figure:
 
 
 def _all_scores(scores: list[pd.DataFrame]) -> pd.DataFrame:
-    """One table of all conditions, without columns in which they are alike."""
+    """One table of all conditions, without the columns that are equal in all."""
     table = pd.concat(scores, ignore_index=True)
     return table.drop(columns=[c for c in ("units", "training examples") if len(set(table[c])) == 1])
 
 
 def _entropies(snapshot: Snapshot, test: TestSet) -> list[Figure]:
-    """Monte-Carlo dropout, where it was asked for: one seed of each arm that drops anything, of the first condition."""
+    """Entropies under Monte-Carlo dropout, if sampled: the first seed of each arm with dropout, first condition."""
     if not snapshot.mc:
         return []
     condition = snapshot.conditions[0]
@@ -130,7 +132,7 @@ def _entropies(snapshot: Snapshot, test: TestSet) -> list[Figure]:
     return [
         Figure(
             name="entropy",
-            title=f"Uncertainty under Monte-Carlo dropout{conditions.where(snapshot, condition)}",
+            title=f"Uncertainty under Monte-Carlo dropout{conditions.title_suffix(snapshot, condition)}",
             chart=charts.entropy(table),
             caption=f"Entropy of the mean prediction of {snapshot.mc} networks sampled by dropout (Gal and Ghahramani "
             "2016), first seed. Where wrong answers lie to the right of right ones, uncertainty warns of mistakes.",

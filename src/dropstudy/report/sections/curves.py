@@ -1,4 +1,4 @@
-"""Section 3: learning curves of accuracy and loss, and the notebook's own two figures."""
+"""Section 3: learning curves of accuracy and loss, and the notebook's two figures."""
 
 from __future__ import annotations
 
@@ -18,14 +18,16 @@ if TYPE_CHECKING:
 
 
 def curves(snapshot: Snapshot) -> Section | None:
-    """Accuracy and loss over epochs, arm beside arm; then the two figures that the notebook drew."""
+    """Accuracy and loss over epochs, then the notebook's two figures."""
     if snapshot.drawn.empty:
         return None
     blocks: list[Block] = [
         figure for condition in snapshot.conditions for figure in learning_curves(snapshot, condition)
     ]
-    drawn = [figure for condition in snapshot.conditions for figure in notebook_figures(snapshot, condition)]
-    blocks.append(Group("As the notebook drew it", tuple(drawn)))
+    notebook = [
+        figure for condition in snapshot.conditions for figure in notebook_figures(snapshot, condition)
+    ]
+    blocks.append(Group("As the notebook drew it", tuple(notebook)))
     seen = "test" if snapshot.spec.watches_test else "validation"
     paragraph = (
         f"Three measures of every epoch: {seen} data, training data measured cleanly (the weights of the epoch's end, "
@@ -46,7 +48,7 @@ def learning_curves(snapshot: Snapshot, condition: tuple[str, int]) -> list[Figu
     if several_seeds:
         caption += " Lines are means over seeds; bands reach from the lowest to the highest seed."
     caption += " Numbers at the lines are those of the last epoch. Click a line of the key to see it alone."
-    make = {"side_by_side": ("Accuracy", charts.side_by_side), "losses": ("Loss", charts.losses_side_by_side)}
+    make = {"side_by_side": ("Accuracy", charts.accuracy_curves), "losses": ("Loss", charts.loss_curves)}
     figures = [
         Figure(
             name=name,
@@ -69,27 +71,26 @@ def notebook_figures(snapshot: Snapshot, condition: tuple[str, int]) -> list[Fig
     rows = snapshot.of_condition(snapshot.drawn, condition)
     if rows.empty:
         return []
-    ending, where = conditions.ending(snapshot, condition), conditions.where(snapshot, condition)
     watched = "test" if snapshot.spec.watches_test else "validation"
-    caption = "Loss times 100 and accuracy in percent on one axis, as the notebook has them."
-    return [
+    figures = [
         Figure(
-            name=f"{watched}_data{ending}",
-            title=f"{watched.title()} Data{where}",
-            chart=charts.notebook_test(rows, snapshot.arms, watches_test=snapshot.spec.watches_test),
-            caption=caption,
-            table=stats.learning_curves(rows, ["val_loss", "val_accuracy"]),
+            name=f"{name}_data",
+            title=f"{name.title()} Data",
+            chart=chart,
+            caption="Loss times 100 and accuracy in percent on one axis, as the notebook has them.",
+            table=stats.learning_curves(rows, metrics),
             always_a_file=True,
-        ),
-        Figure(
-            name=f"training_data{ending}",
-            title=f"Training Data{where}",
-            chart=charts.notebook_training(rows, snapshot.arms),
-            caption=caption,
-            table=stats.learning_curves(rows, ["loss", "accuracy"]),
-            always_a_file=True,
-        ),
+        )
+        for name, chart, metrics in (
+            (
+                watched,
+                charts.notebook_test(rows, snapshot.arms, watches_test=snapshot.spec.watches_test),
+                ["val_loss", "val_accuracy"],
+            ),
+            ("training", charts.notebook_training(rows, snapshot.arms), ["loss", "accuracy"]),
+        )
     ]
+    return [conditions.of_condition(snapshot, condition, figure) for figure in figures]
 
 
 def _of_quantity(table: pd.DataFrame, quantity: str) -> pd.DataFrame:

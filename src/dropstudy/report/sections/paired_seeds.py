@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from dropstudy.report.snapshot import Snapshot
 
 
-def seeds(snapshot: Snapshot) -> Section | None:
-    """Paired slopes: a line for each seed, a panel for each arm."""
+def paired_seeds(snapshot: Snapshot) -> Section | None:
+    """Paired lines: a line for each seed, a panel for each arm."""
     labels = charts.arm_labels(snapshot.arms)
     baseline = snapshot.arms[0].name
     blocks, fewest = [], SEEDS
@@ -39,7 +39,7 @@ def seeds(snapshot: Snapshot) -> Section | None:
         figure = Figure(
             name="seeds",
             title="Seed by seed",
-            chart=charts.slopes(pairs, baseline=labels[baseline]),
+            chart=charts.paired_lines(pairs, baseline=labels[baseline]),
             caption="Each line is a seed: left its test accuracy with the baseline, right with the arm. Click a "
             "word of the key to see those lines alone.",
             table=pairs.assign(hidden=condition[0], train_size=condition[1]),
@@ -55,4 +55,4 @@ def seeds(snapshot: Snapshot) -> Section | None:
         )
     else:
         paragraph += f" Fewer than {SEEDS} lines can all rise or all fall by chance."
-    return Section("seeds", "Seeds, pair by pair", (paragraph,), tuple(blocks))
+    return Section("paired-seeds", "Seeds, pair by pair", (paragraph,), tuple(blocks))

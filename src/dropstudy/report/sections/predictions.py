@@ -1,4 +1,4 @@
-"""Section 6: what changed for whom: examples that change sides between two arms, and which class is taken for which."""
+"""Section 6: predictions that differ between two arms, and their confusion matrices."""
 
 from __future__ import annotations
 
@@ -28,29 +28,29 @@ SIDE = 72
 """Pixels of a picture's longer side on the page."""
 
 
-def answers(snapshot: Snapshot) -> Section | None:
-    """The baseline beside the arm that each condition is about: the chosen one, else the one that differs most."""
+def predictions(snapshot: Snapshot) -> Section | None:
+    """Predictions of the baseline and of the featured arm of each condition."""
     test = snapshot.test_set
     if test is None:
         return None
     paragraphs: list[str] = []
     blocks: list[Block] = []
     for condition in snapshot.conditions[: conditions.MOST]:
-        told = _of_condition(snapshot, test, condition)
-        if told is not None:
-            paragraphs.append(told[0])
-            blocks += told[1]
+        compared = _of_condition(snapshot, test, condition)
+        if compared is not None:
+            paragraphs.append(compared[0])
+            blocks += compared[1]
     if not paragraphs:
         return None
     return Section(
-        "answers", "What changed for whom", (*paragraphs, *conditions.left_out(snapshot)), tuple(blocks)
+        "predictions", "What changed for whom", (*paragraphs, *conditions.left_out(snapshot)), tuple(blocks)
     )
 
 
 def _of_condition(
     snapshot: Snapshot, test: TestSet, condition: tuple[str, int]
 ) -> tuple[str, list[Block]] | None:
-    """A paragraph, the examples that change sides (of the first condition alone), and who is taken for whom."""
+    """A paragraph, the examples that differ (of the first condition alone) and the confusion matrices."""
     arm = snapshot.featured(condition)
     if arm is None:
         return None
@@ -72,7 +72,7 @@ def _of_condition(
         else f"{place} {len(test.y):,} test examples, {names[1]} gets {len(gained):,} right that {names[0]} gets "
         f"wrong, and {len(lost):,} wrong that {names[0]} gets right. With one seed, most of that may be chance."
     )
-    where = conditions.where(snapshot, condition)
+    where = conditions.title_suffix(snapshot, condition)
     blocks: list[Block] = []
     if test.image_shape and not conditions.folded(snapshot, condition):
         titles = (

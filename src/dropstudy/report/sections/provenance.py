@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from dropstudy.report.snapshot import Snapshot
 
 
-def made(snapshot: Snapshot) -> Section:
+def provenance(snapshot: Snapshot) -> Section:
     """Data, versions, device, precision, time, the study file and the command."""
     metadata = snapshot.metadata
     devices = ", ".join(sorted(set(snapshot.finals["device"].dropna()))) or "none yet"
@@ -40,7 +40,7 @@ def made(snapshot: Snapshot) -> Section:
         Code("The study file", text),
         Code("To make it again, from the study file", f"{command('run', Path(STUDY_FILE))} --out again"),
     )
-    return Section("made", "How it was made", (), blocks)
+    return Section("provenance", "How it was made", (), blocks)
 
 
 def _duration(seconds: float) -> str:

@@ -1,5 +1,5 @@
-"""A study's page, served on this machine and kept up to date while the study runs. Reads alone."""
+"""Serve a study's page on this machine, up to date while the study runs. Read-only."""
 
-from dropstudy.report.server.server import Doors, listen, server_of
+from dropstudy.report.server.server import Addresses, listen, make_server
 
-__all__ = ["Doors", "listen", "server_of"]
+__all__ = ["Addresses", "listen", "make_server"]

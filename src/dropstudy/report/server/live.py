@@ -1,4 +1,4 @@
-"""Live page of a running study: made on request, at a limited rate."""
+"""Live page of a running study: rendered on request, at a limited rate."""
 
 from __future__ import annotations
 
@@ -18,36 +18,36 @@ if TYPE_CHECKING:
     from dropstudy.report.snapshot import Snapshot
 
 REST = 8.0
-"""Seconds of rest for each second that making a page takes: training needs the cores more than a page does."""
+"""Seconds without rendering for each second that a page took: training needs the cores more."""
 
 
 class LivePage:
-    """The page of a study's folder, as its database stands.
+    """Page of a study that may still run.
 
     Args:
         folder: the study's.
-        read: the study as its folder holds it now.
+        read: returns a snapshot of the study.
     """
 
     def __init__(self, folder: Path, read: Callable[[], Snapshot]) -> None:
         self._folder, self._read = folder, read
-        self._making = threading.Lock()
+        self._lock = threading.Lock()
         self._page, self._version = "", ""
         self._next = 0.0
 
     @property
     def version(self) -> str:
-        """Version of the page: changes when the study has gone on and the page is due to be made again."""
+        """Version of the page: changes when the study has changed and the page may be rendered again."""
         stamp = self._stamp()
         return self._version if self._version and time.monotonic() < self._next else stamp
 
     def page(self) -> str:
-        """The page, made anew where the study has gone on.
+        """The page, rendered again if the study has changed.
 
         Raises:
-            DropstudyError: the study is gone or damaged.
+            DropstudyError: the study is missing or damaged.
         """
-        with self._making:
+        with self._lock:
             version = self.version
             if not version or version != self._version:
                 begin = time.monotonic()
@@ -59,7 +59,7 @@ class LivePage:
             return self._page
 
     def _stamp(self) -> str:
-        """The last change of the database, and of those of confirmations; empty where it is gone."""
+        """Last change of the study's databases, confirmations included; empty where they are missing."""
         try:
             folders = [self._folder, *filter(begun, confirmations(self._folder))]
             return "-".join(str((folder / DATABASE).stat().st_mtime_ns) for folder in folders)
@@ -68,7 +68,7 @@ class LivePage:
 
 
 def _progress(snapshot: Snapshot) -> str:
-    """Progress of the study, from the same snapshot as the page, so that the two agree."""
+    """Progress of the study, from the snapshot that the page shows."""
     finished, total = set(snapshot.finals["key"]), len(snapshot.runs)
     ended = sum(
         run.key in finished or snapshot.status.get(run.key) in {"diverged", "failed"} for run in snapshot.runs

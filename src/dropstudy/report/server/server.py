@@ -1,8 +1,8 @@
 """HTTP server of the page and the study's progress, for this machine alone. It writes nothing.
 
-Every user of this machine can reach a port of it. So the address holds a random token, and without it nothing is told.
-No file is served by its path, so none can be climbed to. A request that names another host is refused: else a page from
-elsewhere could have its own name point at this machine and read the study ("DNS rebinding").
+Every user of this machine can reach its ports, so the address holds a random token. No file is served by its path, so
+no path leads to another. A request that names another host is refused: a page from elsewhere could point its own name
+at this machine and read the study ("DNS rebinding").
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 PORTS = 2**16
 BACKLOG = 16
-"""Connections that the system holds ready, and that are taken in one go: fewer than a process may have descriptors."""
+"""Connections that the system holds ready: fewer than the descriptors that a process may have."""
 NAMES = [HOST, "localhost"]
-"""Names that a request may call this machine by."""
+"""Hosts that a request may name."""
 _HEADERS = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
@@ -44,7 +44,7 @@ _HEADERS = {
 
 
 def listen(port: int) -> socket.socket:
-    """A socket on this machine's own address; 0 takes a port that is free.
+    """Socket on this machine's own address; port 0 is any that is free.
 
     Raises:
         InvalidArgument: the port is taken or may not be used.
@@ -56,7 +56,7 @@ def listen(port: int) -> socket.socket:
     except OSError as error:
         raise InvalidArgument(
             "--port",
-            expected="a port that nobody else listens on",
+            expected="a port that no other program uses",
             received=f"{port}: {error.strerror}",
             next_step="Choose another, or 0 for any that is free.",
         ) from error
@@ -67,24 +67,24 @@ def _secret() -> str:
 
 
 @dataclass(frozen=True)
-class Doors:
-    """Addresses of the page: below a lasting token, and once by a ticket that leads there.
+class Addresses:
+    """Paths of the page: a lasting token, and a ticket that leads there once.
 
-    A browser is started with the ticket: what a process is started with, every user of the machine can read.
+    A browser is started with the ticket, since every user of the machine can read the arguments of a process.
 
     Args:
         token: first part of the page's path.
-        ticket: path of the way in that closes behind the first who takes it.
+        ticket: path that redirects to the page, for the first request alone.
     """
 
     token: str = field(default_factory=_secret)
     ticket: str = field(default_factory=_secret)
 
 
-def server_of(live: LivePage, doors: Doors) -> uvicorn.Server:
-    """A server that answers for one study; its `run` takes the sockets of `listen`."""
+def make_server(live: LivePage, addresses: Addresses) -> uvicorn.Server:
+    """Server of one study; its `run` takes the sockets of `listen`."""
     config = uvicorn.Config(
-        app_of(live, doors),
+        make_app(live, addresses),
         loop="asyncio",
         http=Connection,
         ws="none",
@@ -98,9 +98,9 @@ def server_of(live: LivePage, doors: Doors) -> uvicorn.Server:
     return uvicorn.Server(config)
 
 
-def app_of(live: LivePage, doors: Doors) -> Starlette:
-    """Application that answers `/TOKEN/` with the page and the progress in it, `/TOKEN/state` with its version."""
-    taken = threading.Event()
+def make_app(live: LivePage, addresses: Addresses) -> Starlette:
+    """Application that serves the page at `/TOKEN/` and its version at `/TOKEN/state`."""
+    used = threading.Event()
 
     def page(_: Request) -> Response:
         return HTMLResponse(live.page(), headers=_HEADERS)
@@ -109,19 +109,19 @@ def app_of(live: LivePage, doors: Doors) -> Starlette:
         return JSONResponse({"version": live.version}, headers=_HEADERS)
 
     def enter(_: Request) -> Response:
-        if taken.is_set():
+        if used.is_set():
             return PlainTextResponse("Not Found", status_code=404, headers=_HEADERS)
-        taken.set()
-        return RedirectResponse(f"/{doors.token}/", status_code=303, headers=_HEADERS)
+        used.set()
+        return RedirectResponse(f"/{addresses.token}/", status_code=303, headers=_HEADERS)
 
     def refused(_: Request, error: Exception) -> Response:
         return PlainTextResponse(f"Error: {error}", status_code=503, headers=_HEADERS)
 
     app = Starlette(
         routes=[
-            Route(f"/{doors.token}/", page, methods=["GET"]),
-            Route(f"/{doors.token}/state", state, methods=["GET"]),
-            Route(f"/{doors.ticket}", enter, methods=["GET"]),
+            Route(f"/{addresses.token}/", page, methods=["GET"]),
+            Route(f"/{addresses.token}/state", state, methods=["GET"]),
+            Route(f"/{addresses.ticket}", enter, methods=["GET"]),
         ],
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=NAMES, www_redirect=False)],
         exception_handlers={DropstudyError: refused},

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from dropstudy.report.snapshot import Snapshot
 
 MOST_SEEDS, MOST_ARMS, MOST_NETWORKS = 3, 12, 36
-"""Weights are large files: fewer seeds are opened where there are many arms and conditions, and one at least."""
+"""Limits on the weight files that are read: fewer seeds where there are many arms and conditions."""
 UNITS, COLUMNS = 32, 8
 TILE = 50
 """Pixels of the page for the longer side of one unit's weights."""
@@ -29,8 +29,8 @@ EXAMPLES = 2000
 """Test examples on which activations are measured."""
 
 
-def inside(snapshot: Snapshot) -> Section | None:
-    """Features and sparsity as in the 2014 paper, for each arm and condition."""
+def inside_the_network(snapshot: Snapshot) -> Section | None:
+    """First-layer weights, active units and lengths of weights of each arm and condition."""
     looked_into = snapshot.conditions[: conditions.MOST]
     arms = snapshot.arms[:MOST_ARMS]
     seeds = max(1, min(MOST_SEEDS, MOST_NETWORKS // max(1, len(looked_into) * len(arms))))
@@ -49,7 +49,7 @@ def inside(snapshot: Snapshot) -> Section | None:
 
 
 def _blocks(snapshot: Snapshot, condition: tuple[str, int], arms: Sequence[Arm], seeds: int) -> list[Block]:
-    """Blocks of one condition; none where no weights were kept."""
+    """Blocks of one condition; none without weights."""
     labels = charts.arm_labels(snapshot.arms)
     features, norms, active = [], [], []
     for arm in arms:
@@ -70,7 +70,7 @@ def _blocks(snapshot: Snapshot, condition: tuple[str, int], arms: Sequence[Arm],
     if features:
         blocks.append(
             Pictures(
-                f"First-layer weights{conditions.where(snapshot, condition)}",
+                f"First-layer weights{conditions.title_suffix(snapshot, condition)}",
                 tuple(features),
                 f"The {UNITS} hidden units with the longest weights, first seed; each scaled by its own largest "
                 "weight: white excites, black inhibits, grey does neither.",

@@ -112,9 +112,7 @@ def test_below_six_seeds_there_is_no_band_and_no_claim_from_lines(tmp_path, monk
     parts, figures = made(study)
     curve, difference = figures["rate-curve"], figures["difference"]
     assert curve.table["low"].notna().all() == difference.table["all_low"].notna().all() == (seeds == 6)
-    assert ("larger than what another seed would change" in parts["paired-seeds"].paragraphs[0]) == (
-        seeds == 6
-    )
+    assert ("exceeds the effect of another seed" in parts["paired-seeds"].paragraphs[0]) == (seeds == 6)
     assert ("band" in curve.caption) == (seeds == 6)
     compared = study.verdict().conditions[0].comparisons
     for row, comparison in zip(difference.table.itertuples(), compared, strict=True):

@@ -42,14 +42,14 @@ def serving(folder):
         yield channel.getsockname()[1]
     finally:
         server.should_exit = True
-        thread.join(timeout=20)
+        thread.join(timeout=120)
         channel.close()
         assert not thread.is_alive()
 
 
 def ask(port, path=PAGE, *, method="GET", host="127.0.0.1"):
     """Response to a request whose path and host are sent as they are: status, headers, body."""
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as channel:
+    with socket.create_connection(("127.0.0.1", port), timeout=120) as channel:
         channel.sendall(f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
         answer = http.client.HTTPResponse(channel, method=method)
         answer.begin()
@@ -199,7 +199,7 @@ def test_the_command_serves_until_it_is_interrupted(study):
         assert ask(port, f"/{token}/")[0] == 200
         assert [ask(port, path)[0] for path in ("/", "/state", f"/{token}x/", f"/x/{token}/")] == [404] * 4
         process.send_signal(signal.SIGINT)
-        _, complaints = process.communicate(timeout=30)
+        _, complaints = process.communicate(timeout=120)
         assert process.returncode in {0, 130}
         assert complaints == ""
 
@@ -242,12 +242,12 @@ def test_eighty_half_open_connections_and_sixty_four_descriptors_keep_nobody_out
         stack.callback(process.kill)
         port = int(process.stdout.readline())
         for _ in range(80):
-            channel = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20))
+            channel = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=120))
             with suppress(OSError):  # closed already, for one that came later
                 channel.sendall(b"GET / HTTP/1.1\r\n")
         assert ask(port, f"{PAGE}state")[0] == 200
         process.terminate()
-        assert process.communicate(timeout=30)[1] == ""
+        assert process.communicate(timeout=120)[1] == ""
 
 
 @pytest.mark.parametrize(
@@ -255,7 +255,7 @@ def test_eighty_half_open_connections_and_sixty_four_descriptors_keep_nobody_out
 )
 def test_a_request_that_does_not_come_whole_is_waited_for_no_longer_than_said(study, monkeypatch, sent):
     monkeypatch.setattr(connections, "TIMEOUT", 0.2)
-    with serving(study.folder) as port, socket.create_connection(("127.0.0.1", port), timeout=20) as channel:
+    with serving(study.folder) as port, socket.create_connection(("127.0.0.1", port), timeout=120) as channel:
         channel.sendall(sent)
         with suppress(ConnectionResetError):  # what lay unread is thrown away
             while channel.recv(1000):

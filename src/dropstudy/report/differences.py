@@ -1,4 +1,4 @@
-"""Paired differences between arms, as the charts of a report take them."""
+"""Paired differences between arms, as tables for charts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COLUMNS = ("arm", "n", "mean", "low", "high", "all_low", "all_high")
 
 
 def fresh_differences(snapshot: Snapshot, condition: tuple[str, int]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Differences of the studies that confirm a condition on fresh seeds; their arms' names say so."""
+    """Differences of the studies that confirm a condition on fresh seeds, with `FRESH` after each arm."""
     tables = [
         differences(study, condition) for study in snapshot.confirmations if condition in study.conditions
     ]
@@ -36,10 +36,9 @@ def differences(snapshot: Snapshot, condition: tuple[str, int]) -> tuple[pd.Data
     """Test accuracy of each arm minus that of the baseline, paired by seed, in points, as the verdict has them.
 
     Returns:
-        A row for each arm that shares a seed with the baseline: arm (as charts call it), n, mean, low and high (of this
-        arm alone at a single look), all_low and all_high (of the interval that the decision rests on); and a row for
-        each pair: arm, seed, difference. Ends are not numbers below the seeds that a verdict takes, and where all seeds
-        agree.
+        A row for each arm that shares a seed with the baseline: arm (a label), n, mean, low and high (of this arm alone
+        at a single look), all_low and all_high (of the interval that decides). A row for each pair: arm, seed,
+        difference. Ends are NaN with fewer seeds than a verdict needs, and where all seeds agree.
     """
     labels = charts.arm_labels(snapshot.arms)
     compared = [

@@ -1,4 +1,4 @@
-"""Figures of a report one by one: `study.charts.rate_curve()` shows itself in a notebook and can be saved."""
+"""Figures of a report one by one: `study.plot.rate_curve()` shows itself in a notebook and can be saved."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Tables of the arms' scores, as numbers and as text; and file names made from arms' names.
+"""Tables of the arms' scores, as numbers and as text; file names from arms' names.
 
-On screen accuracies are in percent, differences of accuracies in percentage points ("points").
+Text has accuracies in percent, and differences of accuracies in percentage points ("points").
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _MEANS = (
 
 
 def summary_table(summaries: Sequence[ArmSummary]) -> pd.DataFrame:
-    """The summaries as numbers, one row per arm and condition.
+    """Summaries as numbers, one row per arm and condition.
 
     Args:
         summaries: as `stats.summarise` gives them.
@@ -64,7 +64,7 @@ def summary_table(summaries: Sequence[ArmSummary]) -> pd.DataFrame:
 
 
 def summary_cells(summaries: Sequence[ArmSummary]) -> pd.DataFrame:
-    """The summaries as text for a table on screen, one row per arm; the columns' names are its headings.
+    """Summaries as text, one row per arm; the columns' names are headings.
 
     With several seeds each mean is followed by its standard deviation over them.
 
@@ -86,16 +86,16 @@ def summary_cells(summaries: Sequence[ArmSummary]) -> pd.DataFrame:
 
 
 def shape_title(hidden: str, train_size: int) -> str:
-    """A condition as a heading: "Hidden layers 512-512, 60,000 training examples"."""
+    """Heading of a condition: "Hidden layers 512-512, 60,000 training examples"."""
     return f"Hidden layers {hidden}, {train_size:,} training examples"
 
 
 def file_stems(names: Sequence[str], limit: int = 40) -> list[str]:
-    """A part of a file name for each name: small ASCII letters, digits, dots and dashes; no two are alike.
+    """Unique file name stem of each name: small ASCII letters, digits, dots and dashes.
 
     Args:
-        names: anything at all.
-        limit: most characters of a name that are kept; a number that tells two apart comes on top.
+        names: any text.
+        limit: most characters of a stem before the number that makes it unique.
     """
     stems: list[str] = []
     for position, name in enumerate(names, start=1):
@@ -107,9 +107,6 @@ def file_stems(names: Sequence[str], limit: int = 40) -> list[str]:
             stem = f"{base}-{number}"
         stems.append(stem)
     return stems
-
-
-# --- words and numbers ---
 
 
 def _percent_cell(mean: Mean) -> str:

@@ -1,4 +1,4 @@
-"""Blocks of a page, as plain records: sections of paragraphs, figures, tables and pictures."""
+"""Records of what a page shows: sections of paragraphs, figures, tables, pictures, text and facts."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class Figure:
     """A chart with the numbers that it draws.
 
     Args:
-        name: of its files and its place in the page: small letters, digits, dashes.
-        title: above it.
+        name: of its files and its anchor: small letters, digits, dashes.
+        title: heading above the chart.
         chart: the chart.
-        caption: below it: what is drawn, which interval, over what.
+        caption: text below the chart.
         table: the numbers drawn, tidy.
-        folded: whether the page shows it only when it is asked for.
+        folded: whether the page shows it only on a click.
         always_a_file: whether every report writes it as files, not only one with all figures.
     """
 
@@ -38,21 +38,21 @@ class Figure:
 
     @cached_property
     def spec(self) -> dict[str, Any]:
-        """The chart as Vega-Lite, made once for page and files; not to be changed."""
-        # Altair's own check of the whole takes seconds; the tests hold every chart against the schema.
-        told: dict[str, Any] = self.chart.to_dict(validate=False)
-        return told
+        """Vega-Lite specification, made once for page and files; do not change it."""
+        # Without validation, which takes seconds.
+        spec: dict[str, Any] = self.chart.to_dict(validate=False)
+        return spec
 
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """A table of text and numbers, which a click on a heading sorts.
+    """A table of text and numbers.
 
     Args:
-        caption: what it holds.
-        frame: a row a line; the columns' names are the headings.
-        forms: how the numbers of a column are written, in Python's format language.
-        sortable: whether headings sort.
+        caption: text above it.
+        frame: rows; the columns' names are the headings.
+        forms: format specification of a column's numbers, as Python has it.
+        sortable: whether a click on a heading sorts.
     """
 
     caption: str
@@ -68,8 +68,8 @@ class Picture:
     Args:
         source: a data address.
         width: in pixels of the page.
-        height: likewise.
-        alt: what it shows, for who cannot see it.
+        height: in pixels of the page.
+        alt: text alternative.
         lines: short lines below it.
     """
 
@@ -88,7 +88,7 @@ class Pictures:
         title: above them.
         pictures: the images.
         caption: below them.
-        ink: whether they are shades of grey, bright on dark, which a page by day shows dark on bright.
+        ink: whether they are grey, bright on dark, so that a light page inverts them.
     """
 
     title: str
@@ -115,7 +115,7 @@ class Facts:
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """Figures of one kind that the page shows when they are asked for, two in a row where there is room."""
+    """Figures of one kind that the page shows on a click, two in a row if they fit."""
 
     title: str
     figures: tuple[Figure, ...]
@@ -136,10 +136,10 @@ class Headline:
     """The verdict at the head of the page.
 
     Args:
-        decision: in a word or two.
-        headline: in a sentence.
-        certainty: the figures behind it; empty where there are none.
-        tone: `good`, `bad`, `even` or `open`, which colours it.
+        decision: a word or two.
+        headline: a sentence.
+        certainty: the numbers behind it; empty where there are none.
+        tone: `good`, `bad`, `even` or `open`, for its colour.
     """
 
     decision: str
@@ -154,10 +154,10 @@ class Section:
 
     Args:
         name: of its anchor.
-        title: its heading.
-        paragraphs: what is said, a paragraph each.
-        blocks: what is shown.
-        verdict: what stands at its head instead of the heading, for the first section.
+        title: heading.
+        paragraphs: text.
+        blocks: figures, tables and others.
+        verdict: headline in place of the heading, in the first section.
     """
 
     name: str

@@ -49,9 +49,9 @@ def calibration(snapshot: Snapshot) -> Section | None:
     if not scores:
         return None
     paragraph = (
-        "A network is calibrated where it is right as often as its confidence says. Log loss and Brier score (lower is "
-        "better) reward accuracy and calibration together; ECE is the mean distance between confidence and accuracy "
-        f"over {BINS} bins of confidence."
+        "A calibrated network is right as often as its confidence says. Log loss and Brier score (lower is better) "
+        "reward accuracy and calibration together. ECE is the mean distance between confidence and accuracy over "
+        f"{BINS} bins of confidence."
     )
     table = Table("Scores of each arm on the test set, means over seeds.", _all_scores(scores), FORMS)
     blocks: list[Block] = [*figures[:1], table, *figures[1:], *_entropies(snapshot, test)]

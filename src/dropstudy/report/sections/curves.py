@@ -30,9 +30,9 @@ def curves(snapshot: Snapshot) -> Section | None:
     blocks.append(Group("As the notebook drew it", tuple(notebook)))
     seen = "test" if snapshot.spec.watches_test else "validation"
     paragraph = (
-        f"Three measures of every epoch: {seen} data, training data measured cleanly (the weights of the epoch's end, "
-        "dropout off), and what Keras prints as training accuracy (the mean over the epoch, dropout on, while the "
-        "weights move). Only the first two can be compared."
+        f"Each epoch has three measures: {seen} data, training data measured cleanly (weights at the end of the epoch, "
+        "dropout off), and what Keras prints (mean over the epoch, dropout on, while the weights move). "
+        "Only the first two can be compared."
     )
     return Section("curves", "Learning curves", (paragraph,), tuple(blocks))
 

@@ -1,4 +1,4 @@
-"""Section 4: the gap between training and test accuracy, taken apart."""
+"""Section 4: the gap between training and test accuracy, in two steps."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def gap(snapshot: Snapshot) -> Section | None:
-    """Steps from the running to the clean training accuracy, and on to the test accuracy, arm by arm."""
+    """Steps from the running to the clean training accuracy, and to the test accuracy, of each arm."""
     blocks = []
     for condition in snapshot.conditions:
         rows = gap_rows(snapshot, condition)
@@ -33,24 +33,24 @@ def gap(snapshot: Snapshot) -> Section | None:
     if not blocks:
         return None
     paragraph = (
-        "The training accuracy that Keras prints is a mean over the epoch: with dropout on, and with weights that were "
-        "still moving. Set beside a test accuracy it mixes two things, what that way of measuring adds and how much "
-        "better the finished network knows its training examples than new ones; only the second is overfitting."
+        "Keras prints training accuracy as a mean over the epoch, with dropout on and while the weights move. Its "
+        "difference to test accuracy has two parts: the artefact of measuring, and the true gap. Only the true gap is "
+        "overfitting."
     )
     return Section("gap", "The gap, taken apart", (paragraph,), tuple(blocks))
 
 
 def gap_rows(snapshot: Snapshot, condition: tuple[str, int]) -> pd.DataFrame:
-    """A row for each arm of which a run finished, from the verdict: accuracies in percent, steps in points.
+    """A row for each arm with a finished run, from the verdict: accuracies in percent, steps in points.
 
     `noisy` is the accuracy on all training examples with the tested weights and dropout on; empty where it was not
     measured.
     """
-    told = snapshot.condition_verdict(condition)
+    verdict = snapshot.condition_verdict(condition)
     labels = charts.arm_labels(snapshot.arms)
-    tests = {scores.arm: 100 * scores.mean.value for scores in told.arms}
+    tests = {scores.arm: 100 * scores.mean.value for scores in verdict.arms}
     rows = []
-    for part in told.gaps:
+    for part in verdict.gaps:
         if not part.artefact.known or not part.true.known:
             continue
         test = tests[part.arm]
@@ -73,9 +73,11 @@ def gap_rows(snapshot: Snapshot, condition: tuple[str, int]) -> pd.DataFrame:
 
 def _caption(rows: pd.DataFrame) -> str:
     text = (
-        "Upper step of an arm: running minus clean, what the way of measuring adds, in points. Lower step: clean minus "
+        "Upper step of an arm: running minus clean, the artefact of measuring, in points. Lower step: clean minus "
         "test, the true gap. Means over seeds."
     )
     if rows["noisy"].notna().any():
-        text += " The diamond parts the upper step: up to it weights that moved while the mean was taken, then dropout."
+        text += (
+            " The diamond divides the upper step into two causes: moving weights before it, dropout after it."
+        )
     return text

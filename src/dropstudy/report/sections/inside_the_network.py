@@ -39,7 +39,7 @@ def inside_the_network(snapshot: Snapshot) -> Section | None:
         return None
     paragraph = (
         "The paper that introduced dropout (Srivastava et al. 2014, section 7) found that features learned with it "
-        "look less like noise, and that fewer units are active for an example. Here is what these networks show; "
+        "look less like noise, and that fewer units are active for an example. These networks are "
         f"{f'up to {seeds} seeds' if seeds > 1 else 'one seed'} of each arm"
         f"{f', of the first {MOST_ARMS} arms' if len(snapshot.arms) > MOST_ARMS else ''}."
     )
@@ -76,28 +76,20 @@ def _blocks(snapshot: Snapshot, condition: tuple[str, int], arms: Sequence[Arm],
                 "weight: white excites, black inhibits, grey does neither.",
             )
         )
-    if active:
-        blocks.append(
-            conditions.of_condition(snapshot, condition, _active_units(snapshot.arms, pd.DataFrame(active)))
-        )
-    if norms:
-        blocks.append(
-            conditions.of_condition(snapshot, condition, _weight_norms(snapshot.arms, pd.DataFrame(norms)))
-        )
+    for make, rows in ((_active_units, active), (_weight_norms, norms)):
+        if rows:
+            blocks.append(
+                conditions.of_condition(snapshot, condition, make(snapshot.arms, pd.DataFrame(rows)))
+            )
     return blocks
 
 
 def _active_units(arms: Sequence[Arm], table: pd.DataFrame) -> Figure:
+    words = "Share of hidden units above zero for a test example, by arm and layer."
     return Figure(
         name="active-units",
         title="Active units",
-        chart=charts.by_layer(
-            table,
-            arms,
-            title="Active units (%)",
-            words="Share of hidden units above zero for a test example, by arm and layer.",
-            form=".1f",
-        ),
+        chart=charts.by_layer(table, arms, title="Active units (%)", words=words, form=".1f"),
         caption=f"Share of a layer's units above zero, mean over up to {EXAMPLES:,} test examples. A point is "
         "a network.",
         table=table,
@@ -105,15 +97,11 @@ def _active_units(arms: Sequence[Arm], table: pd.DataFrame) -> Figure:
 
 
 def _weight_norms(arms: Sequence[Arm], table: pd.DataFrame) -> Figure:
+    words = "Mean Euclidean length of the weights into a hidden unit, by arm and layer."
     return Figure(
         name="weight-norms",
         title="Length of weights",
-        chart=charts.by_layer(
-            table,
-            arms,
-            title="Length of a unit's weights",
-            words="Mean Euclidean length of the weights into a hidden unit, by arm and layer.",
-        ),
+        chart=charts.by_layer(table, arms, title="Length of a unit's weights", words=words),
         caption="Mean Euclidean length of the weights into a unit; a point is a network.",
         table=table,
     )

@@ -1,4 +1,4 @@
-"""Section 5: each seed's test accuracy with the baseline and with an arm."""
+"""Section 5: test accuracy of each seed with the baseline and with an arm."""
 
 from __future__ import annotations
 
@@ -40,18 +40,17 @@ def paired_seeds(snapshot: Snapshot) -> Section | None:
             name="seeds",
             title="Seed by seed",
             chart=charts.paired_lines(pairs, baseline=labels[baseline]),
-            caption="Each line is a seed: left its test accuracy with the baseline, right with the arm. Click a "
-            "word of the key to see those lines alone.",
+            caption="Each line is a seed: its test accuracy with the baseline on the left, with the arm on the right. "
+            "Click an entry of the key to see its lines alone.",
             table=pairs.assign(hidden=condition[0], train_size=condition[1]),
         )
         blocks.append(conditions.of_condition(snapshot, condition, figure))
     if not blocks:
         return None
-    paragraph = "Runs of one seed share split, initial weights and batch order, whatever their arm."
+    paragraph = "Runs of one seed share split, initial weights and batch order in all arms."
     if fewest >= SEEDS:
         paragraph += (
-            " Where the lines of an arm all rise or all fall, its effect is larger than what another seed would "
-            "change."
+            " Where all lines of an arm rise or all fall, its effect exceeds the effect of another seed."
         )
     else:
         paragraph += f" Fewer than {SEEDS} lines can all rise or all fall by chance."

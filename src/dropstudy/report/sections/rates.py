@@ -1,4 +1,4 @@
-"""Section 2: test error over the rate, and over the size of the training set when dropout begins to pay."""
+"""Section 2: test error over the rate, and the gain over the size of the training set."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ FEWEST_RATES = 3
 
 
 def rates(snapshot: Snapshot) -> Section | None:
-    """The rate curve where the study has several rates, the pay-off where it has several training-set sizes."""
+    """Rate curve of a study with several rates, pay-off of one with several training-set sizes."""
     blocks = [figure for figure in (rate_curve(snapshot), payoff(snapshot)) if figure is not None]
     if not blocks:
         return None
     paragraph = (
-        "A rate is the share of hidden units dropped: 0.8 drops 80% and keeps 20%. The error is that of the one look "
-        "at the test set at the end of a run."
+        "A rate is the share of hidden units dropped: 0.8 drops 80% and keeps 20%. The error is measured once, on the "
+        "test set at the end of a run."
     )
     return Section("rates", "Which rate", (paragraph,), tuple(blocks))
 
 
 def rate_curve(snapshot: Snapshot) -> Figure | None:
-    """Test error over rate, for the arms that differ from the baseline in nothing but the rate."""
+    """Test error over the rate, of the arms that differ from the baseline in the rate alone."""
     family = rate_family(snapshot.arms)
     means, seeds = [], []
     several = len(snapshot.conditions) > 1
@@ -95,9 +95,9 @@ def payoff(snapshot: Snapshot) -> Figure | None:
 
 
 def _band(errors: pd.DataFrame) -> pd.DataFrame:
-    """Mean error of each rate with the band that holds for all of them: rate, n, mean, low, high.
+    """Mean error of each rate with a simultaneous band: rate, n, mean, low, high.
 
-    Where a rate has fewer seeds than a verdict takes there is no band: two seeds may lie close by chance.
+    A rate with fewer seeds than a verdict needs has no band: two seeds may lie close by chance.
     """
     from dropstudy.analysis.stats.simultaneous import simultaneous  # noqa: PLC0415 - scipy is slow to import, others are not
     from dropstudy.analysis.verdict import SEEDS  # noqa: PLC0415 - as above
@@ -112,7 +112,7 @@ def _band(errors: pd.DataFrame) -> pd.DataFrame:
 
 
 def _chosen(snapshot: Snapshot, family: list[Arm]) -> dict[str, float]:
-    """The rate chosen on validation data, by condition as the chart calls it; none where the test set was watched."""
+    """Rate chosen on validation data, by the chart's name of the condition; empty if the test set was watched."""
     rates = {arm.name: arm.rate for arm in family}
     several = len(snapshot.conditions) > 1
     return {

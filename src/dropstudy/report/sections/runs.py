@@ -24,7 +24,7 @@ FORMS = {
 
 
 def all_runs(snapshot: Snapshot) -> Section:
-    """The table of all runs; failures and what caused them are said above it."""
+    """Table of all runs, below the failures and their causes."""
     frame = run_table(snapshot)
     ended = frame["status"].value_counts()
     counts = ", ".join(f"{count} {status}" for status, count in ended.items())
@@ -37,7 +37,7 @@ def all_runs(snapshot: Snapshot) -> Section:
 
 
 def run_table(snapshot: Snapshot) -> pd.DataFrame:
-    """A row for each run: what it is, how it ended, what it reached. Accuracies in percent, losses in nats."""
+    """A row for each run: settings, status, scores. Accuracies in percent, losses in nats."""
     where = ["arm", *CONDITION, "seed"]
     last = snapshot.history.drop_duplicates(where, keep="last").set_index(where).to_dict(orient="index")
     seconds = snapshot.history.groupby(where)["seconds"].sum().to_dict()

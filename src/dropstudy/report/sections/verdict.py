@@ -1,4 +1,4 @@
-"""Section 1: what the study shows, and the paired differences behind it."""
+"""Section 1: the verdict, and the paired differences behind it."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from dropstudy.report.snapshot import Snapshot
 
 TONES = {"helps": "good", "hurts": "bad", "equivalent": "even"}
-"""Marks in the page's head, by decision; all others are open."""
+"""Tone of the headline, by decision; `open` for all others."""
 
 
 def verdict(snapshot: Snapshot) -> Section:
-    """The paired difference of each arm to the baseline, condition by condition."""
+    """Verdict, and the paired difference of each arm to the baseline in each condition."""
     labels = charts.arm_labels(snapshot.arms)
     baseline = labels[snapshot.arms[0].name]
     blocks = []
@@ -48,14 +48,14 @@ def verdict(snapshot: Snapshot) -> Section:
             table=rows.assign(hidden=condition[0], train_size=condition[1]),
         )
         blocks.append(conditions.of_condition(snapshot, condition, figure))
-    told = snapshot.verdict
-    others = tuple(sentence for sentence in told.sentences if sentence != told.headline)
-    headline = Headline(told.label, told.headline, _certainty(snapshot), TONES.get(told.decision, "open"))
+    found = snapshot.verdict
+    others = tuple(sentence for sentence in found.sentences if sentence != found.headline)
+    headline = Headline(found.label, found.headline, _certainty(snapshot), TONES.get(found.decision, "open"))
     return Section("verdict", "Verdict", others, tuple(blocks), headline)
 
 
 def _certainty(snapshot: Snapshot) -> str:
-    """The figures behind the decision on the arm set beside the baseline; empty where there is no interval."""
+    """Numbers behind the decision on the featured arm; empty without an interval."""
     if len(snapshot.conditions) != 1:
         return ""
     arm, condition = (

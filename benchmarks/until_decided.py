@@ -17,10 +17,11 @@ import numpy as np
 from scipy import stats
 
 from common import head, write_json
-from dropstudy.analysis.sequential import FEWEST, MOST, looks
+from dropstudy.analysis.sequential import MAX_SEEDS, looks
 from dropstudy.analysis.stats.anytime import anytime
 from dropstudy.analysis.verdict.inference import arm_tests
-from dropstudy.analysis.verdict.rule import LEVEL, MARGIN
+from dropstudy.analysis.verdict.rule import LEVEL, SEEDS
+from dropstudy.core.types import MARGIN
 from simulated import differences, share
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def main() -> None:
             rng = np.random.default_rng(case)
             ends = []
             for _ in range(options.studies):
-                x = SPREAD * differences(rng, MOST, arms, shape=shape)
+                x = SPREAD * differences(rng, MAX_SEEDS, arms, shape=shape)
                 x[:, 0] += effect
                 ends.append((*_decided(x, margin), _naively(x)))
             print(_row(arms, effect, shape, margin, ends), flush=True)
@@ -78,7 +79,7 @@ def _decided(x: NDArray[np.float64], margin: float) -> tuple[str, int]:
     """How a study ends and at how many seeds: of the first arm, and of any arm where it is helps or hurts."""
     level = 1 - LEVEL / x.shape[1]
     n = 0
-    for n in looks(FEWEST, MOST):
+    for n in looks(SEEDS, MAX_SEEDS):
         intervals = [anytime(column, level) for column in x[:n].T]
         if not any(e.above_zero or e.below_zero or e.within(margin) for e in intervals):
             continue  # no arm can be decided: the sign flips, which take longer, need not be gone through
@@ -92,7 +93,7 @@ def _decided(x: NDArray[np.float64], margin: float) -> tuple[str, int]:
 
 def _naively(x: NDArray[np.float64]) -> bool:
     """Whether a t test at 5% of the first arm, repeated at every look, is ever significant."""
-    for n in looks(FEWEST, MOST):
+    for n in looks(SEEDS, MAX_SEEDS):
         column = x[:n, 0]
         t = abs(column.mean()) / (column.std(ddof=1) / np.sqrt(n))
         if t > stats.t.ppf(1 - LEVEL / 2, n - 1):

@@ -55,6 +55,32 @@ class Runtime:
 class Analysis:
     """Verdicts."""
 
+    DROPOUT = "Dropout at rate 0.5 (drops 50%, keeps 50%)"
+    HELPS = DROPOUT + " helps after 10 epochs: test accuracy {}."
+    HURTS = DROPOUT + " hurts after 10 epochs: test accuracy {}."
+    EQUIVALENT = DROPOUT + " makes no difference beyond ±{} points after 10 epochs: test accuracy {}"
+    NEEDS = "Detecting {} needs about {} seeds ({}; 80% power); these {} points."
+    TOO_FEW = "No verdict yet: {} of 6 seeds."
+    NOTHING = "Nothing to compare: no run has finished."
+    ONE_ARM = "Nothing to compare: 'no dropout' is the only arm, test accuracy {}."
+    DIVERGED = "No verdict: '{}' diverged in {} seeds. The other {} pairs cannot decide alone."
+    CHOSEN = "Validation data chose '{}' among {} arms: {} points of validation accuracy ahead of '{}'"
+    WATCHED = "The test set was evaluated after every epoch, so no rate and no epoch may be chosen on it"
+    ONE_EXAMPLE = "1 test example shows nothing about others. More test examples are needed, not more seeds."
+    ONE_CLASS = "One class is predicted for every test example by {}. Such a network has learned nothing"
+    TOO_COARSE = (
+        "{} test examples cannot show that a difference is within ±{} points: one example is worth {} points, and "
+        "others may shift it by {}. Use more test examples or a wider margin (--margin), not more seeds."
+    )
+    GAP = (
+        "Keras reports the training accuracy of 'dropout 0.5' {} test accuracy. Measured with dropout off it is {}: "
+        "Keras' way of measuring changes it by {}."
+    )
+    GROWN = "Seeds were added after a first verdict ({}). Its intervals hold at every look"
+    UNTIL_DECIDED = "Seeds are added until the verdict is decided, {} at most."
+    NOT_CHOSEN_NOW = "Not confirmed: the fresh seeds are of '{}', which is no longer the chosen arm."
+    MARGIN_CHANGED = "The margin was changed after runs had finished, from {} to {} points."
+
 
 class Report:
     """Page, figures, tables."""

@@ -1,9 +1,12 @@
 """Studies as tables, from the test accuracies that their runs are to have."""
 
+from dataclasses import fields
+
 import numpy as np
 import pandas as pd
 
-from dropstudy.analysis.verdict import give_verdict
+from dropstudy.analysis.verdict.build import give_verdict
+from dropstudy.analysis.verdict.types import Design
 from dropstudy.core.types import Arm
 
 SHAPE = {"hidden": "512-512", "train_size": 50_000}
@@ -66,9 +69,13 @@ def flat(n=10, base=0.98):
     return dict.fromkeys(range(n), base)
 
 
-def verdict_of(arms, accuracies, *, watches_test=False, margin=0.1, **more):
-    """The verdict on a study made of these."""
-    keys = ("outcomes", "looks", "most_seeds", "protocol", "predictions", "test_examples")
-    given = {key: more.pop(key) for key in keys if key in more}
-    history, finals = tables(arms, accuracies, **more)
-    return give_verdict(history, finals, arms, watches_test=watches_test, margin=margin, **given)
+def verdict_of(arms, accuracies, *, outcomes=None, predictions=None, test_examples=None, **more):
+    """The verdict on a study made of these; `more` are fields of its design, and arguments of `tables`."""
+    design = {field.name: more.pop(field.name) for field in fields(Design) if field.name in more}
+    return give_verdict(
+        *tables(arms, accuracies, **more),
+        Design(arms, **design),
+        outcomes=outcomes,
+        predictions=predictions,
+        test_examples=test_examples,
+    )

@@ -42,13 +42,6 @@ def test_the_notebooks_table():
     assert plain.test_accuracy.sd is None
 
 
-def test_the_notebooks_comparison():
-    (comparison,) = stats.compare(notebook_finals(), ARMS)
-    assert (comparison.arm, comparison.baseline, comparison.n) == ("dropout 0.8", "no dropout", 1)
-    assert comparison.mean == comparison.minimum == comparison.maximum == pytest.approx(-1.12)
-    assert (comparison.positive, comparison.negative) == (0, 1)
-
-
 @given(st.lists(st.tuples(SHARES, SHARES, SHARES), min_size=1, max_size=8))
 def test_the_printed_gap_is_artefact_plus_true_gap_where_the_test_set_is_watched(rows):
     history = history_of(
@@ -60,36 +53,6 @@ def test_the_printed_gap_is_artefact_plus_true_gap_where_the_test_set_is_watched
         summary.artefact.value + summary.true_gap.value, abs=1e-12
     )
     assert summary.keras_gap.n == summary.n == len(rows)
-
-
-@given(st.dictionaries(st.integers(0, 9), SHARES), st.dictionaries(st.integers(0, 9), SHARES))
-def test_a_comparison_turned_round_changes_sign(first, second):
-    finals = pd.concat([scores("a", first), scores("b", second)], ignore_index=True)
-    forth, back = stats.compare_pair(finals, "a", "b"), stats.compare_pair(finals, "b", "a")
-    assert forth.n == back.n == len(first.keys() & second.keys())
-    assert (forth.positive, forth.negative) == (back.negative, back.positive)
-    assert forth.positive + forth.negative <= forth.n
-    if forth.n:
-        assert forth.mean == pytest.approx(-back.mean)
-        assert (forth.minimum, forth.maximum) == (-back.maximum, -back.minimum)
-        assert forth.minimum - 1e-9 <= forth.mean <= forth.maximum + 1e-9
-    else:
-        assert isnan(forth.mean)
-
-
-def test_pairs_are_made_by_seed_whatever_the_order_of_rows():
-    finals = pd.concat(
-        [scores("a", {3: 0.9, 1: 0.8, 5: 0.1}), scores("b", {1: 0.7, 2: 0.2, 3: 0.95})], ignore_index=True
-    )
-    points = stats.paired_differences(finals, "a", "b")
-    assert list(points.index) == [1, 3]
-    assert points.to_list() == pytest.approx([10, -5])
-
-
-def test_equal_scores_are_ties_not_wins():
-    finals = pd.concat([scores("a", {0: 0.9, 1: 0.9}), scores("b", {0: 0.9, 1: 0.8})], ignore_index=True)
-    comparison = stats.compare_pair(finals, "a", "b")
-    assert (comparison.positive, comparison.negative) == (1, 0)
 
 
 def test_mean_and_deviation_over_seeds():

@@ -15,12 +15,16 @@ from statsmodels.stats.multitest import multipletests
 
 import made_up
 from dropstudy import Study
+from dropstudy.analysis.sequential import out_of_reach
 from dropstudy.analysis.stats.calibration import expected_calibration_error
-from dropstudy.analysis.verdict import SEEDS, give_verdict
+from dropstudy.analysis.verdict.build import give_verdict
 from dropstudy.analysis.verdict.inference import arm_tests, holm
+from dropstudy.analysis.verdict.rule import SEEDS
 from dropstudy.analysis.verdict.tables import comparison_cells, gap_cells
+from dropstudy.analysis.verdict.types import Design
 from dropstudy.core.text import rounded, span
 from dropstudy.core.types import Arm
+from expected import Analysis
 from verdicts import around, flat, rates, tables, verdict_of
 
 ARMS = rates(0, 0.5)
@@ -41,47 +45,47 @@ def test_holm_is_statsmodels(p_values):
     assert corrected[:-1] == pytest.approx(holm(p_values))
 
 
-def test_an_arm_that_is_better_helps():
-    verdict = two(0.13, spread=0.05)
-    assert verdict.decision == "helps"
-    assert verdict.headline.startswith(
-        "Dropout at rate 0.5 (drops 50%, keeps 50%) helps after 10 epochs: test accuracy +0.13 points (95% interval "
-        "+0.09 to +0.17, 10 paired seeds, p = 0.002"
-    )
+@pytest.mark.parametrize(
+    ("points", "spread", "decision", "sentence"),
+    [
+        (
+            0.13,
+            0.05,
+            "helps",
+            Analysis.HELPS.format("+0.13 points (95% interval +0.09 to +0.17, 10 paired seeds, p = 0.002)"),
+        ),
+        (
+            -1.0,
+            0.1,
+            "hurts",
+            Analysis.HURTS.format("-1.00 points (95% interval -1.07 to -0.93, 10 paired seeds, p = 0.002)"),
+        ),
+        (
+            0.01,
+            0.05,
+            "equivalent",
+            Analysis.EQUIVALENT.format("0.1", "+0.01 points (95% interval -0.03 to +0.05"),
+        ),
+        # Deviation 0.2 over 10 seeds: 0.138 to 0.365 by chi-square, so 17 to 107 seeds by the noncentral t.
+        (0.05, 0.2, "undecided", Analysis.NEEDS.format("0.1 points", 34, "17 to 107", "10 can detect 0.20")),
+    ],
+)
+def test_a_verdict_is_a_sentence_with_its_numbers(points, spread, decision, sentence):
+    verdict = two(points, spread=spread)
+    assert verdict.decision == decision
+    assert sentence in str(verdict)
 
 
-def test_an_arm_that_is_worse_hurts():
-    verdict = two(-1.0)
-    assert verdict.decision == "hurts"
-    assert "hurts after 10 epochs: test accuracy -1.00 points" in verdict.headline
-
-
-def test_an_arm_within_the_margin_is_equivalent():
-    verdict = two(0.01, spread=0.05)
-    assert verdict.decision == "equivalent"
-    assert "within ±0.1 points" in verdict.headline
-    wider = verdict_of(ARMS, {"no dropout": flat(), "dropout 0.5": around(0.3)}, margin=0.5)
-    assert (
-        wider.decision == "equivalent"
-    )  # there is a difference, and whoever asked said that it does not matter
-
-
-def test_an_open_question_says_what_it_would_take():
-    verdict = two(0.05, spread=0.2)
-    assert verdict.decision == "undecided"
-    # Deviation 0.2 over 10 seeds: 0.138 to 0.365 by chi-square, so 17 to 107 seeds by the noncentral t.
-    assert (
-        "To find a difference of 0.1 points takes about 34 seeds, 24 more (17 to 107, as the spread"
-        in str(verdict)
-    )
-    assert "`--until-decided` adds seeds until it is decided." in str(verdict)
+def test_a_difference_within_a_wide_margin_does_not_matter_even_where_it_is_shown():
+    wide = verdict_of(ARMS, {"no dropout": flat(), "dropout 0.5": around(0.3)}, margin=0.5)
+    assert wide.decision == "equivalent"
 
 
 @pytest.mark.parametrize("n", range(1, SEEDS))
-def test_below_six_seeds_there_is_no_verdict_and_it_is_said_how_many_are_missing(n):
+def test_below_six_seeds_there_is_no_verdict(n):
     verdict = two(5, n)
     assert verdict.decision == "too few seeds"
-    assert f"{SEEDS - n} more {'is' if n == 5 else 'are'} missing" in verdict.headline
+    assert verdict.headline.startswith(Analysis.TOO_FEW.format(n))
     assert not verdict.decided
 
 
@@ -120,7 +124,7 @@ def test_the_arm_is_chosen_on_validation_data_not_on_the_test_set():
     validation = {"no dropout": 0.979, "dropout 0.2": 0.981, "dropout 0.5": 0.982, "dropout 0.8": 0.97}
     verdict = verdict_of(arms, accuracies, validation=validation)
     assert (verdict.chosen, verdict.decision) == ("dropout 0.5", "helps")
-    assert "best of 4 arms by validation accuracy" in str(verdict)
+    assert Analysis.CHOSEN.format("dropout 0.5", 4, "0.10", "dropout 0.2") in str(verdict)
     assert "'dropout 0.8' hurts by 1.00 points" in str(verdict)
 
 
@@ -129,9 +133,9 @@ def test_where_the_test_set_was_watched_nothing_is_chosen():
     accuracies = {"no dropout": flat(), "dropout 0.2": around(0.3), "dropout 0.8": around(-1)}
     verdict = verdict_of(arms, accuracies, watches_test=True)
     assert verdict.chosen is None
-    assert "best" not in str(verdict)
-    assert "nothing may be chosen on it" in str(verdict)
-    assert "each with the 95% interval for all 2 arms together" in str(verdict)
+    assert "alidation data chose" not in str(verdict)
+    assert Analysis.WATCHED in str(verdict)
+    assert "In order, with the 95% interval for all 2 arms together" in str(verdict)
     assert verdict.decision == "helps"  # that one does needs no choice: the p allow for two arms
 
 
@@ -153,16 +157,16 @@ def test_runs_that_diverged_or_failed_are_counted_and_said():
     verdict = verdict_of(ARMS, accuracies, outcomes=outcomes)
     assert verdict.conditions[0].comparisons[0].n == 8
     assert "1 run of 'dropout 0.5' diverged, 1 run of 'dropout 0.5' failed" in str(verdict)
-    assert verdict.headline == "'dropout 0.5' diverged in 1 of 10 seeds: no verdict on the other 8 alone."
+    assert verdict.headline == Analysis.DIVERGED.format("dropout 0.5", "1 of 10", 8)
     assert (verdict.decision, verdict.chosen, verdict.decided) == ("diverged", None, False)
-    assert "more seeds do not change that" in verdict.out_of_reach(50)
+    assert "more seeds do not change that" in out_of_reach(verdict, 50)
 
 
 def test_an_arm_still_improving_is_flagged_with_what_more_epochs_cost():
     verdict = verdict_of(ARMS, {"no dropout": flat(), "dropout 0.5": around(-0.3)}, falling={"dropout 0.5"})
     assert "Not converged" in str(verdict)
     assert "'dropout 0.5' (10 of 10 seeds)" in str(verdict)
-    assert "a new study with 15 epochs instead of 10 may tell" in str(verdict)
+    assert "try 15 instead of 10 in a new study" in str(verdict)
     assert (
         "hurts after 10 epochs, with 'dropout 0.5' still improving: test accuracy -0.30" in verdict.headline
     )
@@ -180,28 +184,28 @@ def test_from_two_epochs_on_it_is_said_who_was_still_improving(epochs):
 def test_one_arm_is_nothing_to_compare():
     alone = verdict_of(ARMS[:1], {"no dropout": flat()})
     assert alone.decision == "nothing to compare"
-    assert "98.00% over 10 seeds" in alone.headline
+    assert alone.headline == Analysis.ONE_ARM.format("98.00% (10 seeds)")
 
 
 def test_a_study_of_which_no_run_finished_has_nothing_to_compare():
     history, finals = tables(ARMS, {"no dropout": flat(2), "dropout 0.5": flat(2)})
     for rows in (history, history.iloc[:0]):
-        verdict = give_verdict(rows, finals.iloc[:0], ARMS, watches_test=False)
+        verdict = give_verdict(rows, finals.iloc[:0], Design(ARMS))
         assert verdict.decision == "nothing to compare"
-        assert verdict.headline == "No run finished, so there is nothing to compare."
+        assert verdict.headline == Analysis.NOTHING
 
 
-def test_several_shapes_each_have_their_verdict():
+def test_several_conditions_each_have_their_verdict():
     small = tables(
         ARMS, {"no dropout": flat(), "dropout 0.5": around(-1)}, condition={"hidden": "64", "train_size": 500}
     )
     large = tables(ARMS, {"no dropout": flat(), "dropout 0.5": around(1)})
     history, finals = (pd.concat(pair, ignore_index=True) for pair in zip(small, large, strict=True))
-    verdict = give_verdict(history, finals, ARMS, watches_test=False)
+    verdict = give_verdict(history, finals, Design(ARMS))
     assert [condition.decision for condition in verdict.conditions] == ["hurts", "helps"]
     assert verdict.decision == "depends on the condition"
     assert verdict.headline == (
-        "Dropout at rate 0.5 (drops 50%, keeps 50%) hurts in 1 of 2 networks and training sizes (64 with 500), "
+        f"{Analysis.DROPOUT} hurts in 1 of 2 networks and training sizes (64 with 500), "
         "helps in 1 of 2 (512-512 with 50,000) after 10 epochs."
     )
     assert "Hidden layers 64, 500 training examples: Dropout at rate 0.5" in str(verdict)
@@ -214,12 +218,12 @@ def test_several_shapes_each_have_their_verdict():
         ({"hidden": "64", "train_size": 50_000}, "both networks (64, 512-512)"),
     ],
 )
-def test_the_headline_of_several_shapes_names_the_arm_and_what_varies(other, where):
+def test_the_headline_of_several_conditions_names_the_arm_and_what_varies(other, where):
     accuracies = {"no dropout": flat(), "dropout 0.5": around(-1)}
     both = zip(tables(ARMS, accuracies, condition=other), tables(ARMS, accuracies), strict=True)
     history, finals = (pd.concat(pair, ignore_index=True) for pair in both)
-    verdict = give_verdict(history, finals, ARMS, watches_test=True)
-    assert verdict.headline == f"Dropout at rate 0.5 (drops 50%, keeps 50%) hurts in {where} after 10 epochs."
+    verdict = give_verdict(history, finals, Design(ARMS, watches_test=True))
+    assert verdict.headline == f"{Analysis.DROPOUT} hurts in {where} after 10 epochs."
 
 
 def test_an_arm_that_is_more_than_dropout_goes_by_its_name():
@@ -262,8 +266,7 @@ def test_all_answers_right_on_40_examples_is_no_equivalence(watches_test):
         comparison.new_data.high == -comparison.new_data.low == pytest.approx(100 * (1 - 0.025 ** (1 / 40)))
     )
     assert "the same in all 6 paired seeds, so no interval" in verdict.headline
-    assert "With 40 test examples one of them is worth 2.50 points" in str(verdict)
-    assert "other examples may move a difference by 8.81 points" in str(verdict)
+    assert Analysis.TOO_COARSE.format(40, "0.1", "2.50", "8.81") in str(verdict)
     assert "p = " not in str(verdict)
 
 
@@ -273,7 +276,7 @@ def test_six_seeds_that_each_gain_the_only_example_show_nothing():
 
     verdict = verdict_of(ARMS, shares(first, 1), predictions=answered(first, 1), margin=50)
     assert verdict.decision == "undecided"
-    assert "1 test example says nothing about others" in str(verdict)
+    assert Analysis.ONE_EXAMPLE in str(verdict)
 
 
 def test_no_equivalence_within_a_margin_below_what_the_examples_can_show():
@@ -287,8 +290,7 @@ def test_no_equivalence_within_a_margin_below_what_the_examples_can_show():
         verdict_of(ARMS, accuracies, predictions=answered(one, 360), margin=margin) for margin in (0.5, 1.5)
     )
     assert (coarse.decision, wide.decision) == ("undecided", "equivalent")
-    assert "one of them is worth 0.28 points" in str(coarse)
-    assert "takes more test examples or a wider margin (--margin), not more seeds" in str(coarse)
+    assert Analysis.TOO_COARSE.format(360, "0.5", "0.28", "1.02") in str(coarse)
     # Without predictions the number of test examples says the same.
     assert verdict_of(ARMS, accuracies, margin=0.5, test_examples=360).decision == "undecided"
 
@@ -310,9 +312,8 @@ def test_networks_that_answer_one_class_are_told_of():
     verdict = verdict_of(
         ARMS, shares(wrong, 40), predictions=answered(wrong, one_class={arm.name for arm in ARMS})
     )
-    assert (
-        "One class is the answer to every test example: 'no dropout' in 6 of 6 seeds and 'dropout 0.5' in 6 of 6 seeds"
-        in str(verdict)
+    assert Analysis.ONE_CLASS.format("'no dropout' (6 of 6 seeds) and 'dropout 0.5' (6 of 6 seeds)") in str(
+        verdict
     )
     assert "scale the inputs" in str(verdict)
     fine = verdict_of(ARMS, shares(wrong, 40), predictions=answered(wrong))
@@ -328,8 +329,8 @@ def test_no_verdict_on_the_seeds_in_which_an_arm_did_not_diverge(lost):
     outcomes = history[["arm", "hidden", "train_size", "seed"]].drop_duplicates().assign(status="done")
     outcomes.loc[(outcomes["arm"] == lost) & (outcomes["seed"] >= 6), "status"] = "diverged"
     verdict = verdict_of(arms, accuracies, outcomes=outcomes)
-    assert verdict.headline == f"'{lost}' diverged in 14 of 20 seeds: no verdict on the other 6 alone."
-    assert (verdict.decision, verdict.label) == ("diverged", "Training diverged")
+    assert verdict.headline == Analysis.DIVERGED.format(lost, "14 of 20", 6)
+    assert (verdict.decision, verdict.label) == ("diverged", "No verdict: runs diverged")
     assert "diverged" in comparison_cells(verdict.conditions[0])["decision"].to_list()
 
 
@@ -363,18 +364,22 @@ def test_where_validation_chose_the_baseline_the_test_set_chooses_nothing_else()
     [
         ({"dropout 0.5": 0.98 + 1e-11}, None, None),  # a lead that is rounding is none
         ({"dropout 0.5": nan, "no dropout": nan}, None, None),
-        ({"dropout 0.5": 0.98}, 0.01, "level with 'no dropout', and with the lower validation loss"),
-        ({"dropout 0.5": 0.9801}, None, "the better of 2 arms by validation accuracy, by 0.01 points"),
+        (
+            {"dropout 0.5": 0.98},
+            0.01,
+            "equal to 'no dropout' in validation accuracy, with the lower validation loss",
+        ),
+        ({"dropout 0.5": 0.9801}, None, Analysis.CHOSEN.format("dropout 0.5", 2, "0.01", "no dropout")),
     ],
 )
 def test_only_a_lead_makes_an_arm_the_best(validation, loss, told):
     history, finals = tables(ARMS, {"no dropout": flat(), "dropout 0.5": around(0.3)}, validation=validation)
     if loss is not None:
         history.loc[history["arm"] == "dropout 0.5", "val_loss"] = loss
-    verdict = give_verdict(history, finals, ARMS, watches_test=False)
+    verdict = give_verdict(history, finals, Design(ARMS))
     assert verdict.chosen == (None if told is None else "dropout 0.5")
-    assert "best" not in str(verdict)
-    assert told is None or told in str(verdict)
+    assert (told or "") in str(verdict)
+    assert ("alidation data chose" in str(verdict)) == (told is not None)
 
 
 def test_the_interval_of_a_chosen_arm_allows_for_the_others_and_decides():
@@ -404,8 +409,8 @@ def test_what_nothing_decides_says_why_and_what_this_arm_would_take():
     assert first.decision == "undecided"
     assert first.sought == pytest.approx(2.5)
     told = next(line for line in verdict.sentences if line.startswith("'dropout 0.5': worse in all 6 seeds"))
-    assert "the difference seen, 2.50 points," in told
-    assert f"about {max(7, round(first.seeds_needed))} seeds" in told
+    assert f"needs about {max(7, round(first.seeds_needed))} seeds" in told
+    assert "the observed 2.50 points" in told
 
 
 def test_a_label_names_what_is_true_of_each_arm():
@@ -594,7 +599,7 @@ def test_metrics_stand_beside_accuracy_and_new_data_widen_its_interval():
 def test_the_gap_is_taken_apart_and_its_parts_add_up():
     history, finals = tables(ARMS, {"no dropout": flat(3), "dropout 0.5": flat(3, base=0.97)})
     finals["epoch"], finals["noisy_accuracy"], finals["clean_accuracy"] = 10, 0.93, 0.985
-    condition = give_verdict(history, finals, ARMS, watches_test=False).conditions[0]
+    condition = give_verdict(history, finals, Design(ARMS)).conditions[0]
     gap = condition.gaps[1]
     assert gap.moving.value == pytest.approx(2.0)  # running 95% - 93%
     assert gap.dropout.value == pytest.approx(-5.5)  # 93% - 98.5%
@@ -614,7 +619,7 @@ def test_a_best_study_is_chosen_and_measured_at_the_epoch_whose_weights_were_tes
     history.loc[better, ["val_accuracy", "accuracy"]] = [0.99, 0.91]
     last = (history["epoch"] == 10) & (history["arm"] == "no dropout")
     history.loc[last, "val_accuracy"] = 0.999  # of weights that were not tested
-    verdict = give_verdict(history, finals, ARMS, watches_test=False, protocol="best")
+    verdict = give_verdict(history, finals, Design(ARMS, tested_weights="best"))
     assert verdict.chosen == "dropout 0.5"
     assert verdict.conditions[0].gaps[1].printed.value == pytest.approx(-8)
     assert "each run at its epoch of lowest validation loss" in str(verdict)
@@ -637,11 +642,8 @@ def test_runs_of_a_network_that_has_not_begun_are_not_counted_with_another():
     rows = [(arm.name, *place[:2], seed, place[2]) for place in places for arm in ARMS for seed in range(6)]
     outcomes = pd.DataFrame(rows, columns=["arm", "hidden", "train_size", "seed", "status"])
     verdict = verdict_of(ARMS, {"no dropout": flat(6), "dropout 0.5": around(1, 6)}, outcomes=outcomes)
-    assert [[scores.failed for scores in condition.arms] for condition in verdict.conditions] == [
-        [0, 0],
-        [6, 6],
-    ]
-    assert "Hidden layers 4, 50,000 training examples: No run finished" in str(verdict)
+    assert [[scores.failed for scores in c.arms] for c in verdict.conditions] == [[0, 0], [6, 6]]
+    assert f"Hidden layers 4, 50,000 training examples: {Analysis.NOTHING}" in str(verdict)
 
 
 def test_networks_of_which_no_run_has_an_epoch_each_have_their_runs():
@@ -653,7 +655,7 @@ def test_networks_of_which_no_run_has_an_epoch_each_have_their_runs():
         (arm.name, hidden, 500, seed, status) for hidden, status in places for arm in ARMS for seed in (0, 1)
     ]
     outcomes = pd.DataFrame(rows, columns=["arm", "hidden", "train_size", "seed", "status"])
-    verdict = give_verdict(history, finals, ARMS, watches_test=False, outcomes=outcomes)
+    verdict = give_verdict(history, finals, Design(ARMS), outcomes=outcomes)
     assert [(condition.hidden, condition.train_size) for condition in verdict.conditions] == [
         ("512-512", 500),
         ("4", 500),

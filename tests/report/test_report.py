@@ -23,6 +23,7 @@ from dropstudy.report.vega import script
 from dropstudy.report.write import write_report
 from dropstudy.runtime.messages import STAND_IN
 from dropstudy.store.paths import FIGURE
+from expected import Analysis
 from notebook_runs import ARMS, finals_of, many_seeds, notebook_finals, notebook_history
 from sources import source_of, trained_at_once
 
@@ -102,7 +103,7 @@ def test_a_report_is_a_page_figures_tables_and_conclusion(tmp_path, asked):
     assert summary["test_accuracy"].to_list() == [0.9849, 0.9737]
     conclusion = (folder / "conclusion.txt").read_text(encoding="utf-8")
     assert STAND_IN in conclusion
-    assert "1 paired seed" in conclusion
+    assert Analysis.TOO_FEW.format(1) in conclusion
     assert STAND_IN in (folder / "figures/side_by_side.svg").read_text("utf-8")
     assert STAND_IN in (folder / "report.html").read_text("utf-8")
 

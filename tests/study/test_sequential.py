@@ -12,9 +12,8 @@ from scipy import stats as reference
 import made_up
 from dropstudy import Study
 from dropstudy.analysis.confirm import FIRST_FRESH
-from dropstudy.analysis.sequential import FEWEST, MOST, looks, more_seeds, until_decided
+from dropstudy.analysis.sequential import looks, more_seeds, until_decided
 from dropstudy.analysis.verdict.inference import arm_tests
-from dropstudy.analysis.verdict.rule import MOST_SEEDS, SEEDS
 from dropstudy.errors import InvalidArgument
 from dropstudy.report.sections.verdict import verdict as section
 from dropstudy.report.write import conclusion
@@ -22,6 +21,7 @@ from dropstudy.runtime import local
 from dropstudy.runtime.removal import remove_study
 from dropstudy.store.directory import confirmations
 from dropstudy.store.store import Store
+from expected import Analysis
 from verdicts import around, flat, rates, verdict_of
 
 BUDGET = 16
@@ -103,16 +103,15 @@ def test_it_stops_where_it_is_decided_and_says_each_look():
     assert seen[0] == 6
     assert 6 < seen[-1] < 40
     assert [line.split(" ")[0] for line in told] == [str(n) for n in seen]
-    assert "until this is decided" in str(verdict)
+    assert Analysis.UNTIL_DECIDED.format(40) in str(verdict)
     valid = verdict.conditions[0].comparisons[0].anytime
-    assert f"interval that holds at every look {valid.low:+.2f} to {valid.high:+.2f}" in verdict.headline
+    assert f"always-valid 95% interval {valid.low:+.2f} to {valid.high:+.2f}" in verdict.headline
     assert valid.low > 0
     with pytest.raises(InvalidArgument, match="max_seeds"):
         until_decided((0,), 5, look, told.append)
 
 
 def test_seeds_are_not_added_where_so_many_cannot_decide():
-    assert (FEWEST, MOST) == (SEEDS, MOST_SEEDS)
     told, seen = [], []
 
     def look(seeds):
@@ -181,7 +180,7 @@ def test_a_study_to_which_seeds_are_added_by_hand_allows_for_the_first_look(tmp_
     assert not study.verdict().anytime
     grown = small(tmp_path / "s", seeds=8).run()
     assert grown.verdict().anytime
-    assert "after a first look (6, then 8)" in str(grown.verdict())
+    assert Analysis.GROWN.format("6, then 8") in str(grown.verdict())
     # Fewer than a verdict takes are no look.
     assert not small(tmp_path / "t", seeds=2).run().verdict().anytime
     assert not small(tmp_path / "t", seeds=9).run().verdict().anytime
@@ -241,7 +240,7 @@ def test_a_confirmation_of_an_arm_that_is_no_longer_chosen_confirms_nothing(tmp_
     study.confirm()
     verdict = small(tmp_path / "s", rates=[0, 0.2, 0.5], seeds=6).run().verdict()
     assert verdict.chosen == "dropout 0.5"
-    assert "Not confirmed: the fresh seeds are of 'dropout 0.2'" in verdict.headline
+    assert Analysis.NOT_CHOSEN_NOW.format("dropout 0.2") in verdict.headline
     # To confirm once more trains the arm chosen now, in a folder of its own, and leaves the first one as it is.
     before = (tmp_path / "s" / "confirmation" / "study.db").stat().st_mtime_ns
     verdict = small(tmp_path / "s", rates=[0, 0.2, 0.5], seeds=6).confirm()
@@ -291,7 +290,7 @@ def test_the_margin_is_the_studys_and_one_chosen_after_looking_is_told_of(tmp_pa
     assert opened.spec.margin == 2
     verdict = opened.verdict()
     assert (verdict.margin, verdict.earlier_margins) == (2, (0.1,))
-    assert "changed after runs had finished, from 0.1 to 2 points" in str(verdict)
+    assert Analysis.MARGIN_CHANGED.format("0.1", "2") in str(verdict)
     (path,) = confirmations(tmp_path / "s")
     assert Study.open(path).verdict().margin == verdict.confirmations[0].margin == 2
     # Whoever says nothing of it leaves it as it is, and what is left open stays so until the study begins.
@@ -318,7 +317,7 @@ def test_what_was_not_chosen_is_not_confirmed(tmp_path, learning):
     with pytest.raises(InvalidArgument, match="chose the baseline"):
         study.confirm()
     watched = small(tmp_path / "t", rates=[0, 0.2, 0.5], seeds=6, validation_split="test").run()
-    with pytest.raises(InvalidArgument, match="watched the test set"):
+    with pytest.raises(InvalidArgument, match="evaluated the test set"):
         watched.confirm()
     with pytest.raises(InvalidArgument, match="fewer than 6 paired seeds"):
         small(tmp_path / "u", seeds=2).run().confirm()

@@ -37,6 +37,7 @@ from dropstudy.runtime.progress.lines import EpochLines
 from dropstudy.spec.study_file import read_spec
 from dropstudy.store import directory, locking
 from dropstudy.store.store import DATABASE, Store
+from expected import Analysis
 from sources import SMALL_STUDY
 from standin import AtOnce
 
@@ -193,8 +194,8 @@ def test_the_conclusion_of_one_seed_has_the_difference_and_no_verdict(finished):
     accuracies = finished.results().test_scores().set_index("arm")["test_accuracy"]
     points = 100 * (accuracies["dropout 0.5"] - accuracies["no dropout"])
     first = finished.verdict().sentences[0]
-    assert first.startswith("No verdict on dropout at rate 0.5 (drops 50%, keeps 50%): 1 paired seed")
-    assert f"So far test accuracy {points:+.2f} points." in first
+    assert first.startswith(Analysis.TOO_FEW.format(1))
+    assert f"'dropout 0.5' {points:+.2f} points against 'no dropout'" in first
 
 
 @pytest.mark.parametrize("arm", ARMS)
@@ -570,7 +571,7 @@ def test_a_study_without_a_finished_run_has_a_table_a_conclusion_and_a_report(qu
         unlucky.run(verbose=False)
     assert len(unlucky.results().history_frame()) == at * len(ARMS)
     assert unlucky.summary()["seeds"].tolist() == [0, 0]
-    assert "No run finished" in unlucky.verdict().sentences[0]
+    assert Analysis.NOTHING in unlucky.verdict().sentences[0]
     assert unlucky.report()
     with pytest.raises(StoreError, match="dropstudy run"):
         unlucky.results().weights()

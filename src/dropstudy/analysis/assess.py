@@ -1,4 +1,4 @@
-"""Assess a study: its verdict, and tests of its runs pair by pair, from its records."""
+"""Assess a study from its records: its verdict, and McNemar's test of its runs pair by pair."""
 
 from __future__ import annotations
 
@@ -8,19 +8,18 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from dropstudy.analysis.stats.mcnemar import mcnemar, right_answers
-from dropstudy.analysis.verdict import SEEDS, Verdict, give_verdict
+from dropstudy.analysis.verdict.build import give_verdict
+from dropstudy.analysis.verdict.rule import SEEDS
+from dropstudy.analysis.verdict.types import Design, Verdict
 from dropstudy.core.types import CONDITION
 from dropstudy.runtime.removal import removed_with_results
 from dropstudy.store.directory import EARLIER_MARGINS, SEED_COUNTS, UNTIL_DECIDED, margin_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
-    from numpy.typing import NDArray
-
+    from dropstudy.analysis.verdict.build import Predictions
     from dropstudy.core.types import Run, StudySpec
-
-    Predictions = Callable[[str, str, int, int], Mapping[str, NDArray[Any]] | None]
 
 
 def assess(
@@ -32,47 +31,49 @@ def assess(
     outcomes: pd.DataFrame,
     predictions: Predictions,
 ) -> Verdict:
-    """The verdict on a study.
+    """Verdict of a study.
 
     Args:
         spec: the study, with its margin.
-        metadata: what was recorded of it: how often it was looked at, and with which margins.
+        metadata: of the study: its seeds at each look, earlier margins, removed parts.
         history: all histories, as `Study.frame` gives them.
-        finals: every finished run's look at the test set, as `Study.finals` gives them.
-        outcomes: what became of every run, as `Study.outcomes` gives it.
-        predictions: the stored answers of a run by arm, hidden, train_size and seed; None where they cannot be had.
+        finals: final numbers of every finished run, as `Study.finals` gives them.
+        outcomes: status of every run, as `Study.outcomes` gives it.
+        predictions: of a run by arm, hidden, train_size and seed; None where they are missing.
     """
-    verdict = give_verdict(
-        history,
-        finals,
+    design = Design(
         spec.arms,
         watches_test=spec.watches_test,
         margin=margin_of(spec),
-        protocol="best" if spec.restore_best_weights or spec.patience else "final",
+        tested_weights="best" if spec.restore_best_weights or spec.patience else "final",
         looks=looks(metadata),
         most_seeds=metadata.get(UNTIL_DECIDED),
+    )
+    verdict = give_verdict(
+        history,
+        finals,
+        design,
         outcomes=outcomes,
         predictions=predictions,
         test_examples=metadata.get("n_test"),
     )
-    verdict = replace(verdict, sentences=(*verdict.sentences, *removed_with_results(metadata, spec)))
-    return _with_earlier_margins(verdict, tuple(metadata.get(EARLIER_MARGINS, ())))
+    earlier = tuple(metadata.get(EARLIER_MARGINS, ()))
+    sentences = (*verdict.sentences, *removed_with_results(metadata, spec), *_on_margins(earlier, verdict.margin))
+    return replace(verdict, sentences=sentences, earlier_margins=earlier)
 
 
-def _with_earlier_margins(verdict: Verdict, earlier: tuple[float, ...]) -> Verdict:
+def _on_margins(earlier: tuple[float, ...], margin: float) -> list[str]:
     if not earlier:
-        return verdict
-    told = (
-        f"The margin was changed after runs had finished, from {', then '.join(f'{m:g}' for m in earlier)} to "
-        f"{verdict.margin:g} points. A margin chosen after looking at results weakens a claim of equivalence."
-    )
-    return replace(verdict, sentences=(*verdict.sentences, told), earlier_margins=earlier)
+        return []
+    before = ", then ".join(f"{m:g}" for m in earlier)
+    change = f"The margin was changed after runs had finished, from {before} to {margin:g} points."
+    return [f"{change} A margin chosen after seeing results weakens a claim of equivalence."]
 
 
 def looks(metadata: Mapping[str, Any]) -> tuple[int, ...]:
-    """Numbers of seeds at which a verdict may have been looked at before more were added; empty where it was one look.
+    """Numbers of seeds at which a verdict may have been seen before more were added; empty for a single look.
 
-    A study that was to grow until decided was looked at from the start.
+    With `--until-decided` every number counts.
     """
     counts = [int(count) for count in metadata.get(SEED_COUNTS, []) if count >= SEEDS]
     return tuple(counts) if metadata.get(UNTIL_DECIDED) or len(counts) > 1 else ()

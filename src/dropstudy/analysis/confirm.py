@@ -1,8 +1,8 @@
 """Confirm the chosen arm on seeds that had no part in choosing it.
 
-Whichever arm looks best looks better than it is: luck is part of what it was chosen by (the winner's curse). So the
-chosen arm and the baseline are trained again, on fresh seeds, in a study of their own inside the first one's folder;
-its verdict is about one arm and nothing was chosen on it.
+The best of several arms looks better than it is, since luck helped to choose it (the winner's curse). So the chosen
+arm and the baseline are trained again on fresh seeds, in a study of their own inside the first one's folder; its
+verdict is about one arm, without a choice.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from dataclasses import replace
 from itertools import chain, count
 from typing import TYPE_CHECKING, NamedTuple
 
-from dropstudy.analysis.sequential import FEWEST, more_seeds
-from dropstudy.analysis.verdict import DECIDED
-from dropstudy.analysis.verdict.sentences import quoted, span
+from dropstudy.analysis.sequential import more_seeds
+from dropstudy.analysis.verdict.phrases import interval, quoted
+from dropstudy.analysis.verdict.rule import SEEDS
+from dropstudy.analysis.verdict.types import DECIDED
 from dropstudy.core.atomic import write_text
 from dropstudy.core.text import signed
 from dropstudy.errors import InvalidArgument
@@ -32,16 +33,16 @@ if TYPE_CHECKING:
 
 
 FIRST_FRESH = 1_000_000
-"""First seed of a confirmation: a study counts from 0, so that it does not grow into seeds that confirm it."""
+"""First seed of a confirmation. A study counts from 0, so that it does not grow into seeds that confirm it."""
 
 
 def prepare(folder: Path, spec: StudySpec, verdict: Verdict) -> list[Path]:
     """Write the studies that confirm a verdict, one for each condition with a chosen arm, unless they exist.
 
     Args:
-        folder: of the study that was decided.
-        spec: what it compares.
-        verdict: on it.
+        folder: of the study.
+        spec: of the study.
+        verdict: of the study.
 
     Returns:
         Their folders.
@@ -50,7 +51,7 @@ def prepare(folder: Path, spec: StudySpec, verdict: Verdict) -> list[Path]:
         InvalidArgument: there is nothing to confirm: nothing was or could be chosen, or the baseline was.
     """
     chosen = [
-        (condition, arm) for condition in verdict.conditions if (arm := _to_confirm(condition)) is not None
+        (condition, arm) for condition in verdict.conditions if (arm := to_confirm(condition)) is not None
     ]
     if not chosen:
         raise InvalidArgument(
@@ -72,7 +73,7 @@ def prepare(folder: Path, spec: StudySpec, verdict: Verdict) -> list[Path]:
 
 
 def _place(folder: Path, fresh: StudySpec, condition: ConditionVerdict, *, several: bool) -> Path:
-    """Folder of the study that has these arms at this condition already, else one that no other has."""
+    """Folder of the confirmation that has these arms at this condition already, else an unused one."""
     runs = {(arm, condition.hidden, condition.train_size) for arm in fresh.arms}
     for path in filter(begun, confirmations(folder)):
         with Store(path) as store:
@@ -85,46 +86,44 @@ def _place(folder: Path, fresh: StudySpec, condition: ConditionVerdict, *, sever
 
 
 def with_confirmations(first: Verdict, fresh: Sequence[Verdict]) -> Verdict:
-    """A verdict and, beside its estimates, those of the studies that confirm it; these alone are free of choice.
-
-    Its headline then says whether it was confirmed.
+    """A verdict with those of its confirmations; its headline then says whether it was confirmed.
 
     Args:
-        first: what the study shows.
-        fresh: what each study that confirms it shows.
+        first: of the study.
+        fresh: of each confirmation.
     """
-    conditions = [condition for verdict in fresh for condition in verdict.conditions if condition.comparisons]
-    now = {_at(s): _to_confirm(s) for s in first.conditions}
-    current = {_at(s) for s in conditions if s.comparisons[0].arm == now.get(_at(s))}
-    # Seeds of an arm that was chosen before have no word where there are seeds of the one chosen now.
-    told = [
-        _held_against(first, s)
-        for s in conditions
-        if _at(s) not in current or s.comparisons[0].arm == now[_at(s)]
+    confirming = [condition for verdict in fresh for condition in verdict.conditions if condition.comparisons]
+    chosen = {_place_of(condition): to_confirm(condition) for condition in first.conditions}
+    current = {_place_of(c) for c in confirming if c.comparisons[0].arm == chosen.get(_place_of(c))}
+    # The confirmation of an arm chosen earlier is not mentioned where there is one of the arm chosen now.
+    results = [
+        _result(first, c)
+        for c in confirming
+        if _place_of(c) not in current or c.comparisons[0].arm == chosen[_place_of(c)]
     ]
-    if not told:
+    if not results:
         return first
     if len(first.conditions) == 1:
-        summary = told[-1].short
+        summary = results[-1].short
     else:
-        counts = Counter(each.outcome for each in told)
-        parts = ", ".join(f"{outcome} in {count} of {len(told)}" for outcome, count in counts.items())
+        counts = Counter(result.outcome for result in results)
+        parts = ", ".join(f"{outcome} in {number} of {len(results)}" for outcome, number in counts.items())
         summary = f"On fresh seeds: {parts}."
     headline = f"{first.headline} {summary}"
-    sentences = (headline, *first.sentences[1:], *(each.sentence for each in told))
+    sentences = (headline, *first.sentences[1:], *(result.sentence for result in results))
     return replace(first, headline=headline, sentences=sentences, confirmations=tuple(fresh))
 
 
-def _at(condition: ConditionVerdict) -> tuple[str, int]:
+def _place_of(condition: ConditionVerdict) -> tuple[str, int]:
     return condition.hidden, condition.train_size
 
 
-class _Held(NamedTuple):
-    """A confirmation held against what it confirms.
+class _Result(NamedTuple):
+    """Result of a confirmation.
 
     Args:
-        outcome: "confirmed", "not confirmed", or what the fresh seeds say where there was nothing to confirm.
-        short: in a sentence for the headline.
+        outcome: "confirmed", "not confirmed", or the decision on fresh seeds where there was none to confirm.
+        short: a sentence for the headline.
         sentence: in full.
     """
 
@@ -133,39 +132,37 @@ class _Held(NamedTuple):
     sentence: str
 
 
-def _held_against(first: Verdict, fresh: ConditionVerdict) -> _Held:
+def _result(first: Verdict, fresh: ConditionVerdict) -> _Result:
     comparison = fresh.comparisons[0]
-    before = next((s for s in first.conditions if _at(s) == _at(fresh)), None)
+    before = next((s for s in first.conditions if _place_of(s) == _place_of(fresh)), None)
     earlier = [c for c in before.comparisons if c.arm == comparison.arm] if before else []
-    arm = quoted(comparison.arm)
-    if before is None or not earlier or _to_confirm(before) not in {comparison.arm, None}:
-        told = f"Not confirmed: the fresh seeds are of {arm}, which is no longer the arm that was chosen."
-        return _Held("not confirmed", told, f"{told} On them: {fresh.headline}")
+    if before is None or not earlier or to_confirm(before) not in {comparison.arm, None}:
+        short = f"Not confirmed: the fresh seeds are of {quoted(comparison.arm)}, which is no longer the chosen arm."
+        return _Result("not confirmed", short, f"{short} On them: {fresh.headline}")
     if fresh.decision == "too few seeds":
-        short = f"Not confirmed yet: {comparison.n} of the fresh seeds are done."
-        return _Held("not confirmed yet", short, f"Not confirmed yet: {fresh.headline}")
+        short = f"Not confirmed yet: {comparison.n} of {SEEDS} fresh seeds."
+        return _Result("not confirmed yet", short, f"On fresh seeds: {fresh.headline}")
     if earlier[0].decision not in DECIDED:
         outcome = "On"
     else:
         outcome = "Confirmed on" if earlier[0].decision == fresh.decision else "Not confirmed on"
     seeds = f"{outcome} {comparison.n} fresh seeds"
-    known = comparison.deciding.known
-    interval = f" ({span(comparison.deciding, first.margin)})" if known else ""
-    estimate = f"{signed(comparison.difference.value)} points{interval}"
+    ends = f" ({interval(comparison.deciding, first.margin)})" if comparison.deciding.known else ""
+    estimate = f"{signed(comparison.difference.value)} points{ends}"
     within = f" within ±{first.margin:g} points" if fresh.decision == "equivalent" else ""
     chosen = len(before.arms) > 2  # noqa: PLR2004 - baseline and one arm leave nothing to choose
-    curse = " by the seeds that it was chosen on; what was chosen tends to shrink" if chosen else ""
-    was = f"The study's own estimate is {signed(earlier[0].difference.value)} points{curse}."
-    return _Held(
+    curse = ", from the seeds that chose the arm; such estimates tend to be too large" if chosen else ""
+    own = f"The study's own estimate is {signed(earlier[0].difference.value)} points{curse}."
+    return _Result(
         outcome.removesuffix(" on").lower() if outcome != "On" else fresh.decision,
         f"{seeds}: {fresh.decision}{within}, {estimate}.",
-        f"{seeds}: {fresh.headline} {was}",
+        f"{seeds}: {fresh.headline} {own}",
     )
 
 
-def _to_confirm(condition: ConditionVerdict) -> str | None:
-    """The chosen arm; where there is only one beside the baseline, that one, chosen or not."""
-    enough = [c.arm for c in condition.comparisons if c.n >= FEWEST]
+def to_confirm(condition: ConditionVerdict) -> str | None:
+    """The chosen arm; with a single arm beside the baseline that one, chosen or not. None below `SEEDS` pairs."""
+    enough = [c.arm for c in condition.comparisons if c.n >= SEEDS]
     if len(condition.comparisons) == 1:
         return enough[0] if enough else None
     return condition.chosen if condition.chosen in enough else None
@@ -174,11 +171,10 @@ def _to_confirm(condition: ConditionVerdict) -> str | None:
 def _why_not(verdict: Verdict) -> str:
     if any(condition.chosen is not None for condition in verdict.conditions):
         return "one whose validation data chose the baseline"
-    if verdict.watches_test and not all(
-        condition.decision == "too few seeds" for condition in verdict.conditions
-    ):
-        return "one that watched the test set, so that nothing may be chosen"
-    return f"one with fewer than {FEWEST} paired seeds"
+    few = all(condition.decision == "too few seeds" for condition in verdict.conditions)
+    if verdict.watches_test and not few:
+        return "one that evaluated the test set every epoch, so that nothing may be chosen"
+    return f"one with fewer than {SEEDS} paired seeds"
 
 
 def _fresh(spec: StudySpec, condition: ConditionVerdict, arm: str) -> StudySpec:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from numbers import Integral
 from typing import TYPE_CHECKING
 
+from dropstudy.analysis.verdict.rule import MAX_SEEDS, SEEDS
 from dropstudy.errors import InvalidArgument
 
 if TYPE_CHECKING:
@@ -13,68 +15,89 @@ if TYPE_CHECKING:
     from dropstudy.analysis.verdict import Verdict
     from dropstudy.core.types import StudySpec
 
-MOST = 50
-"""Seeds at which a study gives up, unless somebody says otherwise."""
-
-FEWEST = 6
-"""Seeds that the first look waits for: below, no verdict is given (`rule.SEEDS`)."""
+__all__ = [
+    "MAX_SEEDS",
+    "checked_max_seeds",
+    "looks",
+    "more_seeds",
+    "out_of_reach",
+    "refuse_to_confirm",
+    "until_decided",
+]
 
 
 def until_decided(
     seeds: tuple[int, ...],
-    most: int,
+    max_seeds: int,
     look: Callable[[tuple[int, ...]], Verdict],
     notify: Callable[[str], None],
 ) -> Verdict:
-    """Train and look, with more seeds each time, until the verdict is decided or there are `most` seeds.
+    """Train and assess, with more seeds each time, until the verdict is decided or there are `max_seeds`.
 
-    It ends before, and says why, where so many seeds are not likely to decide it (`Verdict.out_of_reach`).
-
-    Looking again and again is allowed for: the verdict rests on always-valid intervals (`stats.anytime`), which need no
-    plan of the looks. So the numbers of seeds are chosen for the time that they take: a quarter more each time.
+    It ends early, with the reason, where `max_seeds` are unlikely to decide. The verdict rests on always-valid
+    intervals (`stats.anytime`), which allow any number of looks.
 
     Args:
-        seeds: that the study has, or begins with.
-        most: seeds to give up at.
-        look: trains what is missing for these seeds, and gives the verdict.
-        notify: called with what each look showed.
+        seeds: of the study so far.
+        max_seeds: limit.
+        look: trains what is missing for these seeds, and returns the verdict.
+        notify: called with a sentence on each look.
 
     Raises:
-        InvalidArgument: `most` is below the seeds that a verdict takes.
+        InvalidArgument: `max_seeds` is below the seeds that a verdict needs.
     """
-    most = checked_most(most)
+    max_seeds = checked_max_seeds(max_seeds)
     verdict = None
-    for count in looks(len(seeds), most):
+    for count in looks(len(seeds), max_seeds):
         seeds = more_seeds(seeds, count)
         verdict = look(seeds)
         notify(f"{len(seeds)} seeds: {verdict.headline}")
         if verdict.decided:
             return verdict
-        if len(seeds) < most and (why := verdict.out_of_reach(most)):
-            notify(f"No more seeds are added. {why}")
+        if len(seeds) < max_seeds and (why := out_of_reach(verdict, max_seeds)):
+            notify(f"No more seeds are added: {why}")
             return verdict
-    assert verdict is not None  # noqa: S101 - there is one look at least
-    notify(f"Not decided with {len(seeds)} seeds, the most that were allowed (--max-seeds).")
+    assert verdict is not None  # noqa: S101 - there is at least one look
+    notify(f"Undecided with {len(seeds)} seeds, the most allowed (--max-seeds).")
     return verdict
 
 
-def checked_most(seeds: object) -> int:
-    """Seeds to give up at, where they are enough for a verdict.
+def out_of_reach(verdict: Verdict, max_seeds: int) -> str:
+    """Reason why `max_seeds` are unlikely to decide a verdict, as the end of a sentence; empty where they may.
+
+    More seeds do not help where runs diverged. Else the number of seeds needed counts, at the lower end of its
+    interval.
+    """
+    comparisons = verdict.open_comparisons
+    decisions = {c.decision for c in comparisons}
+    if decisions == {"diverged"}:
+        return "runs diverged, and more seeds do not change that."
+    if decisions - {"undecided"} or any(c.all_equal for c in comparisons):
+        return ""
+    least = min((c.seeds_low for c in comparisons), default=0.0)
+    if least <= max_seeds:
+        return ""
+    count = f"at least {least:,.0f}" if isfinite(least) else "more than 10,000"
+    return f"a decision probably needs {count}, more than the {max_seeds} allowed (--max-seeds)."
+
+
+def checked_max_seeds(seeds: object) -> int:
+    """Check that a limit of seeds is enough for a verdict.
 
     Raises:
-        InvalidArgument: they are not, or no number of seeds.
+        InvalidArgument: it is not, or no whole number.
     """
-    if isinstance(seeds, bool) or not isinstance(seeds, Integral) or seeds < FEWEST:
+    if isinstance(seeds, bool) or not isinstance(seeds, Integral) or seeds < SEEDS:
         raise InvalidArgument(
             "max_seeds",
-            expected=f"a whole number of seeds from {FEWEST}, which a verdict takes",
+            expected=f"a whole number of seeds from {SEEDS}, which a verdict needs",
             received=repr(seeds),
         )
     return int(seeds)
 
 
 def refuse_to_confirm(spec: StudySpec, *, adds_seeds: bool) -> None:
-    """Refuse to confirm what cannot be confirmed, before it is trained.
+    """Refuse to confirm a study that cannot be confirmed, before it is trained.
 
     Args:
         spec: of the study.
@@ -88,28 +111,28 @@ def refuse_to_confirm(spec: StudySpec, *, adds_seeds: bool) -> None:
         raise InvalidArgument(
             "confirm",
             expected="validation data apart from the test set, to choose an arm on, or one arm beside the baseline",
-            received=f"{choices} arms beside the baseline, and the test set watched every epoch",
+            received=f"{choices} arms beside the baseline, and the test set evaluated every epoch",
             next_step="Hold out training examples: --validation-split 0.1.",
         )
-    if len(spec.seeds) < FEWEST and not adds_seeds:
+    if len(spec.seeds) < SEEDS and not adds_seeds:
         raise InvalidArgument(
             "confirm",
-            expected=f"a study of {FEWEST} seeds or more, which a verdict takes",
+            expected=f"a study of {SEEDS} seeds or more, which a verdict needs",
             received=f"{len(spec.seeds)}",
-            next_step=f"Add --seeds {FEWEST}, or --until-decided.",
+            next_step=f"Add --seeds {SEEDS}, or --until-decided.",
         )
 
 
-def looks(have: int, most: int) -> Iterator[int]:
-    """Numbers of seeds to look at: those that are there, six at least, then a quarter more each time, two at least."""
-    count = max(have, FEWEST)
+def looks(present: int, max_seeds: int) -> Iterator[int]:
+    """Numbers of seeds at each look: the present ones or the fewest, then a quarter more each time, at least two."""
+    count = max(present, SEEDS)
     yield count
-    while count < most:
-        count = min(most, count + max(2, count // 4))
+    while count < max_seeds:
+        count = min(max_seeds, count + max(2, count // 4))
         yield count
 
 
 def more_seeds(seeds: tuple[int, ...], count: int, *, unlike: tuple[int, ...] = ()) -> tuple[int, ...]:
-    """Return the number of seeds asked for: those given, then the lowest numbers above them and above `unlike`."""
+    """Extend seeds to `count`, by the lowest numbers above them and above `unlike`."""
     first = 1 + max((*seeds, *unlike), default=-1)
     return (*seeds, *range(first, first + count - len(seeds)))

@@ -204,10 +204,10 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
 
 def _most_seeds(given: int | None, *, until_decided: bool) -> int | None:
     """Largest number of seeds; None if no seeds are added."""
-    from dropstudy.analysis.sequential import MOST, checked_most
+    from dropstudy.analysis.sequential import MAX_SEEDS, checked_max_seeds
 
     if until_decided:
-        return MOST if given is None else checked_most(given)
+        return MAX_SEEDS if given is None else checked_max_seeds(given)
     if given is not None:
         raise InvalidArgument(
             "--max-seeds",

@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dropstudy.analysis.sequential import MOST, until_decided
+from dropstudy.analysis.sequential import MAX_SEEDS, until_decided
 from dropstudy.core.hardware import choose_device
 from dropstudy.errors import InvalidArgument, StoreError
 from dropstudy.runtime.dry_run import dry_run
@@ -115,7 +115,7 @@ class Study:
         about = f"<p>{escape(repr(self))}</p>"
         if directory.recorded(self.folder) is None:
             return about
-        from dropstudy.analysis.verdict.notebook import html  # noqa: PLC0415 - pandas is slow to import
+        from dropstudy.analysis.verdict.tables import html  # noqa: PLC0415 - pandas is slow to import
 
         snapshot = self.results().snapshot
         return about if snapshot.finals.empty else f"{about}\n{html(snapshot.verdict)}"
@@ -202,7 +202,7 @@ class Study:
             )
         return self
 
-    def run_until_decided(self, *, max_seeds: int = MOST, **how: Any) -> Verdict:
+    def run_until_decided(self, *, max_seeds: int = MAX_SEEDS, **how: Any) -> Verdict:
         """Train, look at the verdict, and add seeds until it is decided or there are `max_seeds`.
 
         The verdict then allows for this looking, and goes on to: its error stays at 5% however often one looks.

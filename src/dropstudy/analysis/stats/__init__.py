@@ -1,32 +1,15 @@
-"""Arrays in, numbers with intervals out. One idea a file; nothing here knows of files, colours or sentences."""
+"""Statistics: arrays and tables in, numbers with intervals out."""
 
-from dropstudy.analysis.stats.estimate import Estimate, unknown
-from dropstudy.analysis.stats.summaries import (
-    ArmSummary,
-    Comparison,
-    Mean,
-    by_condition,
-    compare,
-    compare_pair,
-    finished_history,
-    learning_curves,
-    mean_over_seeds,
-    paired_differences,
-    summarise,
-)
+from dropstudy.analysis.stats.estimate import Estimate, Mean, mean_over_seeds
+from dropstudy.analysis.stats.runs import finished_history, learning_curves
+from dropstudy.analysis.stats.summaries import ArmSummary, summarise
 
 __all__ = [
     "ArmSummary",
-    "Comparison",
     "Estimate",
     "Mean",
-    "by_condition",
-    "compare",
-    "compare_pair",
     "finished_history",
     "learning_curves",
     "mean_over_seeds",
-    "paired_differences",
     "summarise",
-    "unknown",
 ]

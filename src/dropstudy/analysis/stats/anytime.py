@@ -1,17 +1,15 @@
 """Always-valid inference for sequential testing: a t test and a confidence sequence.
 
-A test at 5% that is repeated each time seeds are added claims an effect far more often than in 5% of studies without
-one (Armitage, McPherson and Rowe 1969). What follows may be looked at after every seed, without a plan made
-beforehand and without an end.
+A 5% test repeated each time seeds are added finds an effect in far more than 5% of studies without one (Armitage,
+McPherson and Rowe 1969). This test and its intervals stay valid after every seed, without a planned number of looks.
 
-The evidence at n seeds is the ratio of two likelihoods of the t statistic: effect sizes mean / deviation spread
-normally around 0 with deviation `SPREAD`, against an effect of 0. As a likelihood ratio of what is invariant to the
-unit of measurement it is a nonnegative martingale of mean 1 where there is no effect and differences are normal,
-whatever their deviation; so it ever exceeds 1 / alpha in at most a share alpha of such studies (Ville 1939). Lai 1976;
-Wang and Ramdas 2025, "Anytime-valid t-tests and confidence sequences for Gaussian means with unknown variance",
-Sequential Analysis 44; Perez-Ortiz, Lardy, de Heide and Grunwald 2024, "E-statistics, group invariance and
-anytime-valid testing", Annals of Statistics 52. The closed form is that of Rouder et al. 2009 with the prior of Gonen
-et al. 2005.
+The evidence at n seeds is a likelihood ratio of the t statistic: effect sizes (mean / deviation) normal around 0 with
+deviation `SPREAD`, against an effect of 0. Without an effect, and with normal differences, it is a nonnegative
+martingale of mean 1, whatever their deviation; so it exceeds 1 / alpha, ever, in at most a share alpha of studies
+(Ville 1939). Lai 1976; Wang and Ramdas 2025, "Anytime-valid t-tests and confidence sequences for Gaussian means with
+unknown variance", Sequential Analysis 44; Perez-Ortiz, Lardy, de Heide and Grunwald 2024, "E-statistics, group
+invariance and anytime-valid testing", Annals of Statistics 52. The closed form is that of Rouder et al. 2009 with the
+prior of Gonen et al. 2005.
 """
 
 from __future__ import annotations
@@ -19,13 +17,15 @@ from __future__ import annotations
 from math import exp, inf, log, log1p, sqrt
 from typing import TYPE_CHECKING
 
-import numpy as np
 from scipy import stats
 
-from dropstudy.analysis.stats.estimate import Estimate, spread_out, unknown
+from dropstudy.analysis.stats.estimate import mean_interval, spread_out
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
+
+    from dropstudy.analysis.stats.estimate import Estimate
 
 SPREAD = 1.0
 """Prior scale of the standardised effect: evidence grows fastest for effects of this size."""
@@ -34,12 +34,11 @@ MOST_SEEDS = 10_000
 
 
 def evidence(differences: NDArray[np.float64]) -> float:
-    """Likelihood ratio for an effect against none; above 20 may be called an effect at 5%, whenever it is seen.
+    """Likelihood ratio for an effect against none; above 20 it shows an effect at 5%, at any look.
 
     (1 + n g)^(-1/2) [(1 + t^2 / v) / (1 + t^2 / (v (1 + n g)))]^(n / 2), v = n - 1, g = SPREAD^2.
 
-    Returns:
-        1 below two differences and where they are all equal: without a spread there is no t.
+    It is 1 below two differences and where they are all equal, since there is no t.
     """
     n = len(differences)
     if not spread_out(differences):
@@ -53,30 +52,26 @@ def evidence(differences: NDArray[np.float64]) -> float:
 def anytime(differences: NDArray[np.float64], level: float = 0.95) -> Estimate:
     """Mean difference with the interval of a confidence sequence: it covers at all n at once with that probability.
 
-    The means that `evidence` does not speak against: mean ± sqrt(v u / n) s with u = (A - 1) / (1 - A / (1 + n g)) and
-    A = ((1 + n g)^(1/2) / alpha)^(2 / n). With few seeds there is none, and the bounds are infinite.
+    The means whose `evidence` stays below 1 / alpha: mean ± sqrt(v u / n) s with u = (A - 1) / (1 - A / (1 + n g)) and
+    A = ((1 + n g)^(1/2) / alpha)^(2 / n). With few seeds the bounds are infinite.
     """
-    n, method = len(differences), "always-valid t"
-    if not spread_out(differences):
-        return unknown(n, method, value=float(differences.mean()) if n else np.nan, level=level)
-    mean, reach = float(differences.mean()), float(differences.std(ddof=1)) * _reach(n, 1 - level)
-    return Estimate(mean, mean - reach, mean + reach, n, method, level)
+    return mean_interval(differences, level, "always-valid t", lambda s, n: s * _half_width(n, 1 - level))
 
 
 def seeds_for(deviation: float, difference: float, *, level: float = 0.05, power: float = 0.8) -> float:
-    """About how many seeds it takes until the interval leaves out 0, of a true difference and with that power.
+    """Approximate number of seeds until the interval excludes 0, for a true difference, with that power.
 
-    The first n at which the interval's reach and the `power` quantile of the mean's noise stay below the difference
-    together; infinity where `MOST_SEEDS` are too few.
+    The first n at which half the interval plus the `power` quantile of the mean's noise is below the difference;
+    infinity where `MOST_SEEDS` are too few.
     """
     noise = float(stats.norm.ppf(power))
     for n in range(2, MOST_SEEDS):
-        if deviation * (_reach(n, level) + noise / sqrt(n)) <= abs(difference):
+        if deviation * (_half_width(n, level) + noise / sqrt(n)) <= abs(difference):
             return n
     return inf
 
 
-def _reach(n: int, alpha: float) -> float:
+def _half_width(n: int, alpha: float) -> float:
     """Half the width of the interval, in deviations."""
     spread = 1 + n * SPREAD**2
     a = (sqrt(spread) / alpha) ** (2 / n)

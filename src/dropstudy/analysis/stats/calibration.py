@@ -1,7 +1,7 @@
 """Calibration of a network's confidence: reliability bins and the expected calibration error.
 
-Confidence is the probability of the class that the network names. A network is calibrated where, of the examples
-answered with confidence p, a share p is answered correctly.
+Confidence is the probability of the predicted class. A network is calibrated where a share p of the examples predicted
+with confidence p is right.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ BINS = 15
 
 
 def reliability_bins(confidence: ArrayLike, right: ArrayLike, bins: int = BINS) -> pd.DataFrame:
-    """Mean confidence and accuracy of the examples in each bin of confidence, bins without examples left out.
+    """Mean confidence and accuracy in each bin of confidence that has examples.
 
     Args:
-        confidence: probability of the class named, (n,), in [0, 1].
-        right: whether the class named is the true one, (n,).
+        confidence: probability of the predicted class, (n,), in [0, 1].
+        right: whether it is the true one, (n,).
         bins: how many, of equal width, each without its lower end and with its upper.
 
     Returns:
@@ -45,8 +45,8 @@ def expected_calibration_error(confidence: ArrayLike, right: ArrayLike, bins: in
     """Mean over examples of |accuracy - confidence| of their bin, in [0, 1] (Naeini, Cooper, Hauskrecht 2015).
 
     Args:
-        confidence: probability of the class named, (n,), in [0, 1].
-        right: whether the class named is the true one, (n,).
+        confidence: probability of the predicted class, (n,), in [0, 1].
+        right: whether it is the true one, (n,).
         bins: how many, of equal width.
     """
     count, confidences, hits = _sums(confidence, right, bins)
@@ -78,17 +78,17 @@ def predictive_entropy(probabilities: ArrayLike) -> NDArray[np.float64]:
 
 
 def entropy_shares(entropy: ArrayLike, right: ArrayLike, *, classes: int, bins: int = 20) -> pd.DataFrame:
-    """Shares of the entropies of right and of wrong answers in bins of equal width.
+    """Histograms of the entropies of right and of wrong predictions, in bins of equal width.
 
     Args:
         entropy: (n,), in nats.
-        right: whether each answer is right, (n,).
+        right: whether each prediction is right, (n,).
         classes: their number, which bounds the entropy.
         bins: how many.
 
     Returns:
-        answer ("right" or "wrong"), entropy (the middle of a bin) and share (of the answers of that kind), a row for
-        each bin of a kind that has answers.
+        answer ("right" or "wrong"), entropy (middle of the bin) and share (of that kind), a row for each bin of each
+        kind that occurs.
     """
     values, hit = _flat(entropy, right)
     edges = np.linspace(0, np.log(classes), bins + 1)

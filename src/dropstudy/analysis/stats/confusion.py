@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def confusion(labels: ArrayLike, truth: ArrayLike, classes: int) -> NDArray[np.float64]:
-    """Examples of each class that are taken for each class, a mean over seeds, (classes true, classes predicted).
+    """Confusion matrix, a mean over seeds, (true classes, predicted classes).
 
     Args:
         labels: predicted classes, (seeds, n).
@@ -32,7 +32,7 @@ class Flip:
     Args:
         example: its row in the test set.
         truth: its class.
-        before: the first arm's answer: the true class where it is right in most seeds, else its most frequent mistake.
+        before: the first arm's prediction: the true class where most seeds are right, else the most frequent mistake.
         after: the second arm's, likewise.
         right_before: share of the first arm's seeds that are right.
         right_after: share of the second arm's seeds that are right.
@@ -47,7 +47,7 @@ class Flip:
 
 
 def flips(before: ArrayLike, after: ArrayLike, truth: ArrayLike) -> tuple[list[Flip], list[Flip]]:
-    """Examples that change sides between two arms, in most seeds each.
+    """Examples that one arm classifies correctly in most seeds and the other does not.
 
     Args:
         before: classes predicted by the first arm, (seeds, n).
@@ -56,7 +56,7 @@ def flips(before: ArrayLike, after: ArrayLike, truth: ArrayLike) -> tuple[list[F
 
     Returns:
         Those that the second arm gains (wrong in more than half of the first arm's seeds, right in more than half of
-        the second's) and those that it loses, each with the clearest first.
+        the second's) and those that it loses, each by size of the change.
     """
     first, second = (np.atleast_2d(np.asarray(labels, dtype=np.int64)) for labels in (before, after))
     true = np.asarray(truth, dtype=np.int64)
@@ -66,7 +66,7 @@ def flips(before: ArrayLike, after: ArrayLike, truth: ArrayLike) -> tuple[list[F
     gained = np.flatnonzero((right_first < half) & (right_second > half))
     lost = np.flatnonzero((right_first > half) & (right_second < half))
 
-    def told(rows: NDArray[np.int64]) -> list[Flip]:
+    def as_flips(rows: NDArray[np.int64]) -> list[Flip]:
         order = rows[np.argsort(-np.abs(change[rows]), kind="stable")]
         return [
             Flip(
@@ -80,13 +80,13 @@ def flips(before: ArrayLike, after: ArrayLike, truth: ArrayLike) -> tuple[list[F
             for row in order
         ]
 
-    return told(gained), told(lost)
+    return as_flips(gained), as_flips(lost)
 
 
 def _answer(labels: NDArray[np.int64], truth: int) -> int:
-    """The true class where most labels are right, else the wrong one named most often; of several the smallest.
+    """The true class where most labels are right, else the most frequent wrong one; of several the smallest.
 
-    The most frequent label of all may be the right one though most are wrong: 2, 2, 7, 3, 1 for a 2.
+    The most frequent label may be right although most are wrong: 2, 2, 7, 3, 1 for a 2.
     """
     wrong = labels[labels != truth]
     return truth if 2 * len(wrong) < len(labels) else int(np.bincount(wrong).argmax())

@@ -1,4 +1,4 @@
-"""The two noises of a test accuracy: other seeds on this test set, and other test examples from the same source."""
+"""Uncertainty of a test accuracy from both sources: other seeds, and other test examples from the same source."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _SEED = 20_070_901
 
 @dataclass(frozen=True)
 class NewData:
-    """A difference of accuracies that is to hold for other seeds and other examples; shares.
+    """A difference of accuracies for other seeds and other examples; shares.
 
     Args:
-        difference: mean, with an interval over both noises.
-        example_error: standard error of the mean from the choice of examples alone: deviation, over examples, of the
-            mean over seeds, by sqrt(examples).
+        difference: mean, with an interval over seeds and examples.
+        example_error: standard error from the choice of examples alone: deviation over examples of the mean over seeds,
+            divided by sqrt(examples).
     """
 
     difference: Estimate
@@ -37,19 +37,18 @@ class NewData:
 
 
 def unseen(examples: int, level: float = 0.95) -> float:
-    """Share of other examples that may behave as none of these did: 1 - ((1 - level) / 2)^(1 / examples).
+    """Largest share of other examples that may behave as none of these did: 1 - ((1 - level) / 2)^(1 / examples).
 
-    The upper end of Clopper and Pearson's interval (1934) at 0 of m: 0.088 at 40 examples, 0.0004 at 10,000. However
-    well two networks agree on a test set, on other examples their accuracies may differ by as much.
+    The upper end of Clopper and Pearson's interval (1934) at 0 of m: 0.088 at 40 examples, 0.0004 at 10,000. Two
+    networks that agree on the whole test set may still differ by as much on other examples.
     """
     return float(1 - ((1 - level) / 2) ** (1 / examples))
 
 
 def accuracy_interval(accuracy: float, examples: int, level: float = 0.95) -> tuple[float, float]:
-    """Ends of the interval of one accuracy for the choice of examples alone (Wilson 1927), by statsmodels; shares.
+    """Binomial interval of one accuracy for the choice of examples alone (Wilson 1927), by statsmodels; shares.
 
-    The binomial's: m examples drawn independently, each right with probability p. 98.5% on 10,000 examples is 98.2 to
-    98.7; all right on 10 is 72 to 100, where the plain standard error would be 0. Seeds add a noise of their own.
+    98.5% on 10,000 examples is 98.2 to 98.7; all right on 10 is 72 to 100, where the plain standard error would be 0.
 
     Args:
         accuracy: p, in [0, 1].
@@ -61,13 +60,12 @@ def accuracy_interval(accuracy: float, examples: int, level: float = 0.95) -> tu
 
 
 def crossed_bootstrap(arms: Sequence[NDArray[np.int8]], level: float = 0.95) -> list[NewData]:
-    """Resample seeds and, independently, test examples: every run met every example, so both repeat together.
+    """Resample seeds and, independently, test examples.
 
-    Owen 2007 ("The pigeonhole bootstrap", Annals of Applied Statistics 1): the variance found is that of the mean, plus
-    at most three times the part that belongs to single answers. Percentiles of resampled seeds are too narrow where
-    seeds are few and their noise is the larger one; so the interval is widened where needed to hold that of the paired
-    t over seeds alone, which is what a second noise can only add to. It also reaches `unseen` to both sides at least:
-    resampled examples know nothing of kinds that are not among them. All arms meet the same resampled examples.
+    Owen 2007 ("The pigeonhole bootstrap", Annals of Applied Statistics 1): the variance is that of the mean, plus at
+    most three times the part of single answers. Percentiles over few seeds are too narrow, so the interval contains
+    that of the paired t over seeds alone. It also reaches `unseen` to both sides at least, for kinds of examples that
+    are not in the test set. All arms share the resampled examples.
 
     Args:
         arms: for each arm (seeds, examples): 1 where only the arm was right, -1 where only the baseline was, else 0.

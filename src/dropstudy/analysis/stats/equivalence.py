@@ -1,4 +1,4 @@
-"""No difference that matters: two one-sided tests, and how many seeds a question takes."""
+"""Equivalence within a margin (TOST), and power: seeds needed, detectable difference."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ def tost(differences: NDArray[np.float64], margin: float) -> float:
 
 
 def seeds_needed(deviation: float, difference: float, *, level: float = 0.05, power: float = 0.8) -> float:
-    """Seeds with which a two-sided paired t test finds a true difference with that power; from noncentral t.
+    """Seeds that a two-sided paired t test needs to detect a true difference with that power; from noncentral t.
 
-    A deviation of 0.1 points takes 10 seeds for a difference of 0.1 and 34 for 0.05.
+    At a deviation of 0.1 points, a difference of 0.1 needs 10 seeds and one of 0.05 needs 34.
 
     Args:
         deviation: of the paired difference from seed to seed.
-        difference: to be found, not 0.
+        difference: the true one, not 0.
         level: of the test.
-        power: probability of finding it.
+        power: probability of detecting it.
 
     Returns:
         A whole number of 2 or more, or infinity where even `MOST_SEEDS` are too few.
@@ -61,18 +61,15 @@ def seeds_needed(deviation: float, difference: float, *, level: float = 0.05, po
 
 
 def deviation_interval(deviation: float, n: int, level: float = 0.95) -> tuple[float, float]:
-    """Bounds of a deviation estimated from n normal values: s sqrt((n - 1) / chi2), by both quantiles of chi2.
-
-    At n = 6 they are 0.62 and 2.45 times the estimate: a number of seeds that rests on it is as unsure.
-    """
+    """Interval of a deviation of n normal values: s sqrt((n - 1) / chi2); at n = 6, 0.62 to 2.45 times s."""
     tails = stats.chi2.ppf([(1 + level) / 2, (1 - level) / 2], n - 1)
     low, high = deviation * np.sqrt((n - 1) / tails)
     return float(low), float(high)
 
 
 def detectable(deviation: float, n: int, *, level: float = 0.05, power: float = 0.8) -> float:
-    """The smallest true difference that n seeds find with that power, in the unit of the deviation."""
-    if n < 2:  # noqa: PLR2004 - a deviation takes two
+    """The smallest true difference that n seeds detect with that power, in the unit of the deviation."""
+    if n < 2:  # noqa: PLR2004 - a deviation needs two
         return nan
     return deviation * float(
         optimize.brentq(lambda effect: _power(effect, n, level) - power, 1e-6, 1e3, xtol=1e-6)
@@ -82,5 +79,5 @@ def detectable(deviation: float, n: int, *, level: float = 0.05, power: float = 
 def _power(effect: float, n: int, level: float) -> float:
     """Power of the two-sided paired t test: P(|T| > c), T noncentral t (Cohen 1988, section 2.4)."""
     critical, shift = stats.t.ppf(1 - level / 2, n - 1), effect * sqrt(n)
-    # Far out in the tail that the difference leads away from, scipy gives NaN for what is nothing.
+    # Far out in the other tail scipy gives NaN for a probability of 0.
     return float(stats.nct.sf(critical, n - 1, shift) + np.nan_to_num(stats.nct.cdf(-critical, n - 1, shift)))

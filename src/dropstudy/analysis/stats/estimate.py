@@ -1,30 +1,32 @@
-"""Estimate: a value with its bounds, sample size and method."""
+"""Estimates: a value with its interval, and a mean with its deviation over seeds."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isfinite, nan
+from math import isfinite, nan, sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from collections.abc import Callable
+
+    from numpy.typing import ArrayLike, NDArray
 
 ROUNDING = 1e-9
-"""Values no further apart than this are one value and rounding, in points, nats or shares: far below one example."""
+"""Values no further apart than this are equal but for rounding, in points, nats or shares: far below one example."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number with the interval that says how sure it is.
+    """A number with its interval.
 
     Args:
         value: the estimate, not a number where n is 0.
         low: lower end of the interval, not a number where n does not allow one.
         high: its upper end.
-        n: what it rests on, most often seeds.
-        method: how the interval was made, in words.
+        n: sample size, most often seeds.
+        method: name of the interval.
         level: its coverage, for instance 0.95.
     """
 
@@ -54,21 +56,63 @@ class Estimate:
         """True where the whole interval lies strictly between -margin and margin."""
         return -margin < self.low and self.high < margin
 
-    def scaled(self, factor: float) -> Estimate:
-        """The same in other units; factor above 0."""
-        return Estimate(
-            factor * self.value, factor * self.low, factor * self.high, self.n, self.method, self.level
-        )
+
+@dataclass(frozen=True)
+class Mean:
+    """A mean over seeds.
+
+    Args:
+        value: the mean, not a number where n is 0.
+        sd: standard deviation over the seeds (divided by n - 1); None below two seeds.
+        n: seeds.
+    """
+
+    value: float
+    sd: float | None
+    n: int
+
+    @property
+    def known(self) -> bool:
+        """True where there is a value."""
+        return self.n > 0
+
+
+def mean_over_seeds(values: ArrayLike) -> Mean:
+    """Mean and standard deviation of one number per seed, (n,), of the finite ones alone."""
+    array = np.asarray(values, dtype=np.float64)
+    finite = array[np.isfinite(array)]
+    n = int(finite.size)
+    return Mean(float(finite.mean()) if n else nan, float(finite.std(ddof=1)) if n > 1 else None, n)
+
+
+def mean_interval(
+    values: NDArray[np.float64], level: float, method: str, half_width: Callable[[float, int], float]
+) -> Estimate:
+    """Mean ± half_width(deviation, n); no interval below two values and where all are equal.
+
+    Args:
+        values: (n,).
+        level: of the interval.
+        method: its name.
+        half_width: of the standard deviation and n.
+    """
+    n = len(values)
+    if not spread_out(values):
+        return unknown(n, method, value=float(values.mean()) if n else nan, level=level)
+    mean, reach = float(values.mean()), half_width(float(values.std(ddof=1)), n)
+    return Estimate(mean, mean - reach, mean + reach, n, method, level)
+
+
+def t_half_width(critical: float, deviation: float, n: int) -> float:
+    """Half the width of a t interval: critical s / sqrt(n)."""
+    return critical * deviation / sqrt(n)
 
 
 def unknown(n: int, method: str, *, value: float = nan, level: float = 0.95) -> Estimate:
-    """An estimate that has no interval, because n is too small for one."""
+    """An estimate without an interval."""
     return Estimate(value, nan, nan, n, method, level)
 
 
 def spread_out(values: NDArray[np.float64]) -> bool:
-    """True where values differ by more than rounding, so that they say how much another one may differ.
-
-    One value, and equal ones, give no interval: seeds that all agree carry no information about other seeds.
-    """
+    """True where values differ by more than rounding; equal ones do not say how much another one may differ."""
     return len(values) > 1 and float(np.ptp(values)) > ROUNDING

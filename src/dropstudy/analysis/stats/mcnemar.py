@@ -34,14 +34,14 @@ class McNemar:
 def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> McNemar:
     """McNemar's test (1947), exact binomial, of two runs' right answers, each (examples,).
 
-    It speaks of these two trained networks and of new examples; it knows nothing of other seeds.
+    It is about these two trained networks and new examples, not about other seeds.
     """
     counts = [
         [int((first & second).sum()), int((first & ~second).sum())],
         [int((~first & second).sum()), int((~first & ~second).sum())],
     ]
     result: Any = mcnemar_test(counts, exact=True)
-    # Where no example tells them apart, the test has nothing to go by.
+    # Without discordant examples the p value is 1 by definition.
     p = min(1.0, float(result.pvalue)) if counts[0][1] + counts[1][0] else 1.0
     return McNemar(counts[0][0], counts[0][1], counts[1][0], counts[1][1], p)
 
@@ -49,8 +49,7 @@ def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> McNemar:
 def right_answers(confidence: NDArray[np.floating], likelihood: NDArray[np.floating]) -> NDArray[np.bool_]:
     """Mask of right answers, from the probabilities of the answer and of the true class, each (examples,).
 
-    Right where the two are one number. Kept as float16, two classes that share the highest probability to three digits
-    look alike; that is an example in some hundred thousand.
+    Right where the two are equal. In float16 a wrong class may tie with the true one, in about one of 100,000 examples.
     """
     right: NDArray[np.bool_] = confidence == likelihood
     return right

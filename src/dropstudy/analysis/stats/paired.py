@@ -1,11 +1,13 @@
-"""One number a seed, the difference of two arms: its mean with an interval, its size, how often it is above 0.
+"""Paired differences, one per seed: mean with intervals, effect size, probability of improvement.
 
-All functions take differences, (n,), in any unit, and return Estimates in that unit unless they say otherwise.
+All functions take differences, (n,), in any unit, and return Estimates in that unit unless their docstring names
+another.
 """
 
 from __future__ import annotations
 
 import warnings
+from functools import partial
 from math import sqrt
 from typing import TYPE_CHECKING, Any
 
@@ -13,14 +15,14 @@ import numpy as np
 from scipy import optimize, stats
 from statsmodels.stats.proportion import proportion_confint
 
-from dropstudy.analysis.stats.estimate import Estimate, spread_out, unknown
+from dropstudy.analysis.stats.estimate import Estimate, mean_interval, spread_out, t_half_width, unknown
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 RESAMPLES = 20_000
 _SEED = 20_140_601
-"""Seed of every bootstrap here: the same differences give the same interval."""
+"""Seed of every bootstrap: equal differences give equal intervals."""
 _SURE = 1_000.0
 """Value of |t| above which the limit is right to 4 digits; scipy's noncentral t is NaN from 100,000 on."""
 
@@ -30,29 +32,24 @@ def paired_t(differences: NDArray[np.float64], level: float = 0.95) -> Estimate:
 
     Exact where differences are normal (Student 1908). Differences that are all equal give no interval.
     """
-    n, method = len(differences), "paired t"
-    if not spread_out(differences):
-        return unknown(n, method, value=float(differences.mean()) if n else np.nan, level=level)
-    mean = float(differences.mean())
-    reach = float(stats.t.ppf((1 + level) / 2, n - 1) * differences.std(ddof=1)) / sqrt(n)
-    return Estimate(mean, mean - reach, mean + reach, n, method, level)
+    critical = float(stats.t.ppf((1 + level) / 2, len(differences) - 1))
+    return mean_interval(differences, level, "paired t", partial(t_half_width, critical))
 
 
 def bca(differences: NDArray[np.float64], level: float = 0.95) -> Estimate:
     """Mean difference with a bootstrap interval: bias-corrected and accelerated, widened for few seeds.
 
-    BCa (Efron 1987, by `scipy.stats.bootstrap`) is too narrow on few values, as any percentile of resampled means
-    is: they spread as if the variance had been divided by n, and normal where Student's t is wider. The level asked
-    of it is therefore the one that makes a percentile interval of normal data as wide as Student's:
-    Phi(-sqrt(n / (n - 1)) t(n - 1)) in each tail (Hesterberg 2015, "What teachers should know about the
-    bootstrap", The American Statistician 69, section 5.3, "expanded percentile intervals").
+    BCa (Efron 1987, by `scipy.stats.bootstrap`) is too narrow on few values, as any percentile of resampled means is.
+    Its level is therefore the one that makes a percentile interval of normal data as wide as Student's:
+    Phi(-sqrt(n / (n - 1)) t(n - 1)) in each tail (Hesterberg 2015, "What teachers should know about the bootstrap",
+    The American Statistician 69, section 5.3, "expanded percentile intervals").
     """
     n, method = len(differences), "BCa bootstrap, expanded for few seeds"
     if not spread_out(differences):
         return unknown(n, method, value=float(differences.mean()) if n else np.nan, level=level)
     mean = float(differences.mean())
     tail = float(stats.norm.cdf(-sqrt(n / (n - 1)) * stats.t.ppf((1 + level) / 2, n - 1)))
-    # Data that BCa has no answer for, such as most pairs of seeds, get NaN, which `known` tells.
+    # BCa gives NaN for some data, such as most pairs of seeds; `known` is then False.
     with warnings.catch_warnings(), np.errstate(invalid="ignore", divide="ignore"):
         warnings.simplefilter("ignore", stats.DegenerateDataWarning)
         interval: Any = stats.bootstrap(
@@ -69,10 +66,9 @@ def bca(differences: NDArray[np.float64], level: float = 0.95) -> Estimate:
 def effect_size(differences: NDArray[np.float64], level: float = 0.95) -> Estimate:
     """Mean difference over its deviation from seed to seed (Cohen's d of paired data), no unit.
 
-    The interval is of the noncentrality that puts the observed t at its upper and lower quantile, over sqrt(n)
-    (Cumming and Finch 2001); exact where differences are normal. Where |t| is so large that the noise of the
-    mean is nothing beside that of the deviation, the noncentrality is |t| times a quantile of chi over sqrt(n - 1).
-    Differences that are all equal but for rounding have none.
+    The interval is that of the noncentrality whose quantiles are the observed t, over sqrt(n) (Cumming and Finch 2001);
+    exact where differences are normal. At very large |t| the noise of the mean is negligible beside that of the
+    deviation: the noncentrality is then |t| times a quantile of chi over sqrt(n - 1).
     """
     n, method = len(differences), "noncentral t"
     if not spread_out(differences):
@@ -84,9 +80,7 @@ def effect_size(differences: NDArray[np.float64], level: float = 0.95) -> Estima
     def noncentrality(quantile: float) -> float:
         if t > _SURE:
             return t * sqrt(float(stats.chi2.ppf(1 - quantile, n - 1)) / (n - 1))
-        start = float(stats.norm.ppf(1 - quantile)) * sqrt(
-            1 + t**2 / (2 * n)
-        )  # its approximate distance from t
+        start = float(stats.norm.ppf(1 - quantile)) * sqrt(1 + t**2 / (2 * n))  # approximate distance from t
         low, high = t + start - 1, t + start + 1
         while stats.nct.cdf(t, n - 1, low) < quantile:
             low -= high - low
@@ -102,9 +96,9 @@ def effect_size(differences: NDArray[np.float64], level: float = 0.95) -> Estima
 def improvement(differences: NDArray[np.float64], level: float = 0.95) -> Estimate:
     """Probability that the arm beats the baseline at a seed, ties counted as half: P(A > B) + P(A = B) / 2.
 
-    Bouthillier et al. 2021 ("Accounting for variance in machine learning benchmarks") ask for it. The interval is
-    Clopper and Pearson's (1934), which never covers less than it says; percentiles of resampled seeds, as that
-    paper has them, have no width at all where every seed agrees.
+    Recommended by Bouthillier et al. 2021 ("Accounting for variance in machine learning benchmarks"). The interval is
+    Clopper and Pearson's (1934), which never covers less than its level; that paper's percentiles of resampled seeds
+    have no width where every seed agrees.
     """
     n, method = len(differences), "Clopper-Pearson"
     if not n:

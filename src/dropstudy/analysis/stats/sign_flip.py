@@ -1,8 +1,8 @@
-"""The exact sign-flip test, for one arm and for several at once.
+"""Sign-flip test, exact up to 20 pairs, for one arm and for several at once.
 
-If an arm changes nothing, its runs and the baseline's could have been swapped at any seed, so each paired difference
-could as well have had the other sign (Fisher 1935). No shape of distribution is assumed but symmetry under that
-hypothesis. The smallest two-sided p is 2 / 2^n: 0.0625 at 5 pairs, 0.03125 at 6.
+If an arm changes nothing, its run and the baseline's could be swapped at any seed, so each paired difference could have
+the other sign (Fisher 1935). The only assumption is symmetry under that hypothesis. The smallest two-sided p is 2 /
+2^n: 0.0625 at 5 pairs, 0.03125 at 6.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MOST_EXACT = 20
-"""Pairs up to which all 2^n flips are gone through."""
+"""Most pairs with all 2^n flips enumerated."""
 
 SAMPLED = 131_072
 _CHUNK = 16_384
 _SEED = 19_350_101
 _TIE = 1e-9
-"""Relative; sums of the same differences in another order differ by rounding."""
+"""Relative rounding error of sums of the same differences in another order."""
 
 
 @dataclass(frozen=True)
@@ -36,36 +36,35 @@ class SignFlips:
     Args:
         p_values: two-sided, of each arm alone, (k,); not a number where its differences are all equal.
         adjusted: the same, adjusted for looking at k arms at once, (k,).
-        exact: true where all flips were gone through, false where they were sampled.
-        flips: how many.
+        exact: true where all flips were enumerated, false where they were sampled.
     """
 
     p_values: tuple[float, ...]
     adjusted: tuple[float, ...]
     exact: bool
-    flips: int
 
 
 def sign_flips(differences: NDArray[np.float64]) -> SignFlips:
     """Flip the sign of whole seeds, all arms of a seed together.
 
-    The statistic of an arm is |sum x| / sqrt(sum x^2), which orders flips as |t| does and compares across arms that
-    have different numbers of seeds. The adjusted p are Westfall and Young's (1993, algorithm 4.1, step-down maxT):
-    an arm's statistic against the largest, in each flip, of those of the arms that do not stand out more. Because
-    all arms of a seed flip together, what they have in common (baseline, batches, weights at the start) is allowed
-    for, and the probability of any false claim among the k arms stays below the level. Holm's correction knows only
-    the single p and cannot go below 2 k / 2^n.
+    The statistic of an arm is |sum x| / sqrt(sum x^2), which orders flips as |t| does and compares across arms with
+    different numbers of seeds. The adjusted p are Westfall and Young's (1993, algorithm 4.1, step-down maxT): each
+    arm's statistic against the largest, in each flip, of the arms with the same or a smaller one. All arms of a seed
+    flip together, which allows for what they share (baseline, batches, initial weights), and the probability of any
+    false claim among the k arms stays below the level. Holm's correction cannot go below 2 k / 2^n.
 
-    Above 20 pairs flips are sampled; the p then counts the observed one too, (b + 1) / (m + 1) (Phipson and Smyth
-    2010).
+    Above 20 pairs flips are sampled, and p = (b + 1) / (m + 1) (Phipson and Smyth 2010).
 
     Args:
         differences: (n, k), seeds by arms; NaN where an arm has no pair at a seed. Columns that do not vary have no p
-            and count for nothing: seeds that all agree do not say what another seed would do.
+            and do not count.
     """
     equal = np.array([not spread_out(column[~np.isnan(column)]) for column in differences.T])
     x = np.nan_to_num(differences[~np.isnan(differences).all(axis=1)], nan=0.0)
     n, k = x.shape
+    exact = n <= MOST_EXACT
+    if equal.all():
+        return SignFlips((np.nan,) * k, (np.nan,) * k, exact)
     x[:, equal] = 0.0
     length = np.sqrt((x**2).sum(axis=0))
     scaled = np.divide(x, length, out=np.zeros_like(x), where=length > 0)
@@ -73,11 +72,10 @@ def sign_flips(differences: NDArray[np.float64]) -> SignFlips:
     order = np.argsort(-observed, kind="stable")
     reached = observed * (1 - _TIE) - _TIE
 
-    exact = n <= MOST_EXACT
     alone, together, flips = np.zeros(k), np.zeros(k), 0
     for sums in _all_sums(scaled) if exact else _sampled_sums(scaled):
         statistics = np.abs(sums)
-        # Beside each arm the largest among itself and those that stand out less.
+        # For each arm, the largest statistic among itself and the arms ordered after it.
         largest = np.maximum.accumulate(statistics[:, order[::-1]], axis=1)[:, ::-1]
         alone += (statistics >= reached).sum(axis=0)
         together += (largest >= reached[order]).sum(axis=0)
@@ -87,13 +85,13 @@ def sign_flips(differences: NDArray[np.float64]) -> SignFlips:
     adjusted = np.empty(k)
     adjusted[order] = np.maximum.accumulate(together / flips)
     alone[equal] = adjusted[equal] = np.nan
-    return SignFlips(tuple((alone / flips).tolist()), tuple(adjusted.tolist()), exact, flips)
+    return SignFlips(tuple((alone / flips).tolist()), tuple(adjusted.tolist()), exact)
 
 
 def _all_sums(x: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]:
-    """Sums of x (n, k) under every flip, (some, k) at a time, but those that turn all signs round: the first stays.
+    """Sums of x (n, k) under every flip, in chunks (m, k); the first sign is fixed, since |sum| is the same without.
 
-    Each is a sum under a flip of the first seeds plus one under a flip of the others, so 2^n sums take 2^n additions.
+    Each is a sum over the first seeds plus one over the others, so 2^n sums take 2^n additions.
     """
     first, others = _flipped(x[1 : len(x) // 2]) + x[:1], _flipped(x[max(1, len(x) // 2) :])
     rows = max(1, _CHUNK // len(others))

@@ -1,4 +1,4 @@
-"""Statistics of a trained network's weights: their norms, and how many units an example activates."""
+"""Statistics of a trained network: norms of its weights, share of active units."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def unit_norms(kernel: ArrayLike) -> NDArray[np.float64]:
-    """Euclidean length of the weights into each unit, (out,); what a max-norm limit bounds.
+    """Euclidean norm of the weights into each unit, (out,), as a max-norm limit bounds it.
 
     Args:
         kernel: a dense layer's weights, (in, out).
@@ -25,7 +25,7 @@ def unit_norms(kernel: ArrayLike) -> NDArray[np.float64]:
 def active_shares(activations: Sequence[ArrayLike]) -> list[float]:
     """Share of a layer's units above zero, a mean over examples, for each hidden layer.
 
-    Srivastava et al. 2014, section 7.2, look at the same of single units: with dropout fewer of them are active.
+    Srivastava et al. 2014, section 7.2: with dropout fewer units are active.
 
     Args:
         activations: of each hidden layer, (n, units).
@@ -34,7 +34,7 @@ def active_shares(activations: Sequence[ArrayLike]) -> list[float]:
 
 
 def strongest_units(kernel: ArrayLike, count: int) -> NDArray[np.int64]:
-    """The units whose weights are longest, the longest first.
+    """Units with the largest norms, largest first.
 
     Args:
         kernel: a dense layer's weights, (in, out).

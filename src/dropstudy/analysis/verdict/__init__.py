@@ -1,29 +1,6 @@
-"""Verdict of a study: one defensible sentence, with all estimates behind it."""
+"""Verdict of a study: one sentence, with all estimates behind it. Only `build` and what it calls import scipy."""
 
-from dropstudy.analysis.verdict.build import give_verdict
-from dropstudy.analysis.verdict.rule import LEVEL, MARGIN, SEEDS
-from dropstudy.analysis.verdict.types import (
-    DECIDED,
-    ArmComparison,
-    ArmScores,
-    ConditionVerdict,
-    Decision,
-    Gap,
-    MetricDifference,
-    Verdict,
-)
+from dropstudy.analysis.verdict.rule import MAX_SEEDS, SEEDS
+from dropstudy.analysis.verdict.types import ConditionVerdict, Verdict
 
-__all__ = [
-    "DECIDED",
-    "LEVEL",
-    "MARGIN",
-    "SEEDS",
-    "ArmComparison",
-    "ArmScores",
-    "ConditionVerdict",
-    "Decision",
-    "Gap",
-    "MetricDifference",
-    "Verdict",
-    "give_verdict",
-]
+__all__ = ["MAX_SEEDS", "SEEDS", "ConditionVerdict", "Verdict"]

@@ -1,7 +1,4 @@
-"""The tests that decisions rest on, for all arms of a condition together: numbers in, decisions out.
-
-A simulation of the rule (benchmarks/verdict_rates.py) calls just this.
-"""
+"""Tests and decisions for all arms of a condition together: differences in, decisions out."""
 
 from __future__ import annotations
 
@@ -50,8 +47,8 @@ def arm_tests(
     Args:
         points: paired differences, (seeds, arms), NaN where an arm has no pair; each arm has one at least.
         margin: in the same unit.
-        always_valid: whether seeds were added until a decision.
-        limits: what keeps each arm from a verdict; nothing does where they are not given.
+        always_valid: whether the design is sequential.
+        limits: reasons against a verdict on each arm; none where they are not given.
     """
     columns = [column[~np.isnan(column)] for column in points.T]
     flips, tosts = sign_flips(points), [tost(x, margin) for x in columns]
@@ -88,8 +85,8 @@ def arm_tests(
 def holm(p_values: Sequence[float]) -> list[float]:
     """Holm's step-down correction (1979): the jth smallest of k times k - j + 1, never below the ones before it.
 
-    p that are not numbers stay so and count for nothing. (statsmodels' `multipletests` gives the same, and collects
-    garbage each time, which takes longer than all else here; a test holds the two together.)
+    NaN stay NaN and do not count. statsmodels' `multipletests` is equal (tested) and far slower, since it collects
+    garbage.
     """
     values = np.asarray(p_values, dtype=np.float64)
     order = np.argsort(values)[: int((~np.isnan(values)).sum())]  # NaN come last

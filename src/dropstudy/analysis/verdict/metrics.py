@@ -1,4 +1,4 @@
-"""Other metrics than accuracy, each arm against the baseline over the same seeds."""
+"""Metrics beside accuracy: each arm against the baseline over the same seeds."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from dropstudy.analysis.stats.paired import paired_t
 from dropstudy.analysis.verdict.types import MetricDifference
 
 if TYPE_CHECKING:
-    from dropstudy.analysis.verdict.pairs import ShapeTables
+    from dropstudy.analysis.verdict.pairs import PairedRuns
     from dropstudy.core.types import Arm
 
-# Name, column, unit, factor to that unit, which way is better. Log loss and Brier score lead: both are proper, they
-# are best for the probabilities that are right. The calibration error is not, and depends on its bins.
+# Name, column, unit, factor to that unit, better direction. Log loss and Brier score come first, since both are proper
+# scores. The calibration error is not, and depends on its bins.
 _METRICS: tuple[tuple[str, str, str, float, Literal["lower", "higher", "neither"]], ...] = (
     ("log loss", "test_loss", "nats", 1.0, "lower"),
     ("Brier score", "brier", "", 1.0, "lower"),
@@ -26,16 +26,16 @@ _METRICS: tuple[tuple[str, str, str, float, Literal["lower", "higher", "neither"
 )
 
 
-def metric_differences(tables: ShapeTables, arm: Arm) -> tuple[MetricDifference, ...]:
-    """Each metric that was measured: means of both arms over their shared seeds, and the difference.
+def metric_differences(runs: PairedRuns, arm: Arm) -> tuple[MetricDifference, ...]:
+    """Each measured metric: means of both arms over their shared seeds, and the difference.
 
-    Accuracy and error in percent, their differences in percentage points. Intervals are of one metric of one arm, with
-    no allowance for the others.
+    Accuracy and error in percent, their differences in percentage points. Intervals are not adjusted for several
+    metrics.
     """
-    seeds = tables.pairs(arm.name)
+    seeds = runs.pairs(arm.name)
     if not seeds:
         return ()
-    baseline, other = (tables.of(name).loc[seeds] for name in (tables.arms[0].name, arm.name))
+    baseline, other = (runs.of(name).loc[seeds] for name in (runs.arms[0].name, arm.name))
     found = []
     for metric, column, unit, factor, better in _METRICS:
         if column not in baseline:

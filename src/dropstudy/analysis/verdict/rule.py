@@ -1,6 +1,6 @@
 """Decision rule of the verdict, for one arm and for a condition's arms together.
 
-Its error rates are those that benchmarks/verdict_rates.py finds by simulation; docs/semantics.md has the table.
+Its error rates are those that benchmarks/verdict_rates.py finds by simulation; docs/verdict.md has the table.
 """
 
 from __future__ import annotations
@@ -8,19 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dropstudy.core.types import MARGIN
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from dropstudy.analysis.stats import Estimate
     from dropstudy.analysis.verdict.types import Decision
 
-__all__ = ["EQUIVALENCE", "LEVEL", "MARGIN", "MOST_SEEDS", "SEEDS", "Limits", "decide", "decide_together"]
-
 LEVEL = 0.05
-"""At most this share of studies without an effect says "helps" or "hurts" of any arm, and at most this share of
-studies with an effect of the margin or more says "equivalent" of an arm that has it."""
+"""Highest share of studies without an effect that say "helps" or "hurts" of any arm, and of studies with an effect of
+the margin or more that say "equivalent" of an arm that has it."""
 
 EQUIVALENCE = LEVEL / 2
 """Level of each of the two one-sided tests: half of LEVEL. So "equivalent" needs the 95% interval inside the
@@ -29,22 +25,22 @@ margin, not the 90% one.
 At 5%, with skewed differences and few seeds, nine in a hundred arms at the margin were called equivalent."""
 
 SEEDS = 6
-"""Below it no verdict: the exact sign-flip test's smallest two-sided p is 2 / 2^n, above 0.05 at 5 pairs."""
+"""Fewest seeds for a verdict: the exact sign-flip test's smallest two-sided p is 2 / 2^n, above 0.05 at 5 pairs."""
 
-MOST_SEEDS = 50
-"""Seeds at which adding more until a decision ends, unless somebody says otherwise (`sequential.MOST`)."""
+MAX_SEEDS = 50
+"""Default limit of seeds that are added until a decision."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Reasons that keep an arm from a verdict, whatever its differences are.
+    """Reasons against a verdict on an arm, whatever its differences are.
 
     Args:
-        diverged: seeds in which the arm or the baseline diverged. The others were not chosen by chance: they are those
-            in which both can be trained.
+        diverged: seeds in which the arm or the baseline diverged. The others are no random sample: both arms can be
+            trained in them.
         examples: in the test set; None where that is not known.
-        resolution: the least that a margin must be for so many examples to show that a difference lies within it, in
-            points; 0 where that is not known.
+        resolution: smallest margin within which this number of examples can show a difference to lie, in points; 0
+            where that is not known.
     """
 
     diverged: int = 0
@@ -55,20 +51,19 @@ class Limits:
 def decide(
     n: int, *, interval: Estimate, p_adjusted: float, tost_holm: float | None, limits: Limits, margin: float
 ) -> Decision:
-    """About one arm.
+    """Decision on one arm.
 
-    An arm is equivalent where its difference is shown to lie within the margin, even if it is shown not to be 0 as
-    well: whoever sets a margin says that less does not matter. It helps or hurts where the sign flips, adjusted for
-    all arms, say that there is a difference and the interval lies on one side of 0 as well. So no verdict contradicts
-    the interval printed beside it.
+    An arm is equivalent where its difference lies within the margin, even if it is also shown not to be 0: smaller
+    differences do not matter. It helps or hurts where the adjusted sign-flip test shows a difference and the interval
+    lies on one side of 0. So no verdict contradicts the interval printed beside it.
 
     Args:
         n: paired seeds.
-        interval: of the mean difference, for all arms of the condition: max-t, or the always-valid one where seeds were
-            added until a decision.
+        interval: of the mean difference, for all arms of the condition: max-t, or the always-valid one in a sequential
+            design.
         p_adjusted: of the sign flips, for all arms of the condition.
-        tost_holm: p of equivalence, for all arms of the condition; None where the always-valid interval is used.
-        limits: what keeps it from a verdict.
+        tost_holm: p of equivalence, for all arms of the condition; None in a sequential design.
+        limits: reasons against a verdict.
         margin: in points.
     """
     if limits.diverged:
@@ -86,11 +81,11 @@ def decide(
 
 
 def decide_together(decisions: Mapping[str, Decision], chosen: str | None) -> Decision:
-    """Decision on a condition: that of the arm that validation data chose; of all arms where they chose none.
+    """Decision on a condition: that of the arm that validation data chose, else of all arms together.
 
-    All arms together help where one does: the rule for an arm already allows for how many were tried. They hurt where
-    each does. As long as one may still help, it is undecided. Where validation data chose the baseline and an arm is
-    better on the test set, the two disagree: that is undecided, too, since nothing is chosen on the test set.
+    All arms together help where one does, since the rule for an arm is adjusted for the number of arms. They hurt where
+    each does, and are undecided while one may still help. Where validation data chose the baseline and an arm is
+    better on the test set, that is undecided too, since nothing is chosen on the test set.
 
     Args:
         decisions: of each arm but the baseline, by name.

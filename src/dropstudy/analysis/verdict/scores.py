@@ -1,4 +1,4 @@
-"""Scores of each arm and the steps of its gap: counts and means, no comparison yet."""
+"""Scores of each arm, its gap in steps, and the choice on validation data: no comparison yet."""
 
 from __future__ import annotations
 
@@ -7,67 +7,67 @@ from math import isfinite, sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
-from dropstudy.analysis.stats import mean_over_seeds
-from dropstudy.analysis.stats.estimate import ROUNDING
+from dropstudy.analysis.stats.estimate import ROUNDING, mean_over_seeds
+from dropstudy.analysis.verdict.rule import SEEDS
 from dropstudy.analysis.verdict.types import ArmScores, Gap
 
 if TYPE_CHECKING:
-    from dropstudy.analysis.verdict.pairs import ShapeTables
+    from dropstudy.analysis.verdict.pairs import PairedRuns
     from dropstudy.core.types import Arm
 
 
-def arm_scores(tables: ShapeTables, arm: Arm) -> ArmScores:
-    """An arm's finished runs, and how many others it has."""
-    runs = tables.of(arm.name)
-    others = [status for (name, _), status in tables.unfinished.items() if name == arm.name]
+def arm_scores(runs: PairedRuns, arm: Arm) -> ArmScores:
+    """Scores of an arm's finished runs, and counts of the others."""
+    finished = runs.of(arm.name)
+    others = [status for (name, _), status in runs.unfinished.items() if name == arm.name]
     return ArmScores(
         arm=arm.name,
         rate=arm.rate,
-        seeds=tuple(int(seed) for seed in runs.index),
-        test_accuracy=tuple(float(accuracy) for accuracy in runs["test_accuracy"]),
-        mean=mean_over_seeds(runs["test_accuracy"]),
-        val_accuracy=mean_over_seeds(runs["val_accuracy"]),
-        val_loss=mean_over_seeds(runs["val_loss"]),
+        seeds=tuple(int(seed) for seed in finished.index),
+        test_accuracy=tuple(float(accuracy) for accuracy in finished["test_accuracy"]),
+        mean=mean_over_seeds(finished["test_accuracy"]),
+        val_accuracy=mean_over_seeds(finished["val_accuracy"]),
+        val_loss=mean_over_seeds(finished["val_loss"]),
         diverged=others.count("diverged"),
         failed=others.count("failed"),
         missing=sum(status not in {"diverged", "failed"} for status in others),
-        still_falling=int(runs["still_falling"].sum()),
-        seconds=mean_over_seeds(runs["seconds"]).value,
-        epochs=mean_over_seeds(runs["epochs"]).value,
-        most_epochs=int(runs["epochs"].max()) if len(runs) else 0,
-        one_class=sum(name == arm.name for name, _ in tables.one_class),
+        still_falling=int(finished["still_falling"].sum()),
+        seconds=mean_over_seeds(finished["seconds"]).value,
+        epochs=mean_over_seeds(finished["epochs"]).value,
+        most_epochs=int(finished["epochs"].max()) if len(finished) else 0,
+        one_class=sum(name == arm.name for name, _ in runs.one_class),
     )
 
 
-def gap(tables: ShapeTables, arm: Arm) -> Gap:
-    """An arm's gap, from running training accuracy to test accuracy, in points."""
-    runs = tables.of(arm.name)
-    running, clean, test = runs["accuracy"], runs["clean_accuracy"], runs["test_accuracy"]
-    noisy = (
-        runs["noisy_accuracy"] if "noisy_accuracy" in runs and runs["noisy_accuracy"].notna().any() else None
-    )
+def gap(runs: PairedRuns, arm: Arm) -> Gap:
+    """Gap of an arm, from running training accuracy to test accuracy, in points."""
+    finished = runs.of(arm.name)
+    running, clean, test = finished["accuracy"], finished["clean_accuracy"], finished["test_accuracy"]
+    noisy = finished.get("noisy_accuracy", default=pd.Series(dtype=float))
+    measured = noisy.notna().any()
     return Gap(
         arm=arm.name,
-        n=len(runs),
-        printed=mean_over_seeds(100 * (running - runs["val_accuracy"])),
-        moving=None if noisy is None else mean_over_seeds(100 * (running - noisy)),
-        dropout=None if noisy is None else mean_over_seeds(100 * (noisy - clean)),
+        n=len(finished),
+        printed=mean_over_seeds(100 * (running - finished["val_accuracy"])),
+        moving=mean_over_seeds(100 * (running - noisy)) if measured else None,
+        dropout=mean_over_seeds(100 * (noisy - clean)) if measured else None,
         artefact=mean_over_seeds(100 * (running - clean)),
         true=mean_over_seeds(100 * (clean - test)),
-        validation=mean_over_seeds(100 * (test - runs["val_accuracy"])),
+        validation=mean_over_seeds(100 * (test - finished["val_accuracy"])),
     )
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Choice that validation data made.
+    """Choice of an arm on validation data.
 
     Args:
         arm: its name.
-        considered: how many arms it was chosen from.
+        considered: number of arms it was chosen from.
         second: name of the next best arm.
-        lead: over that, in points of validation accuracy; 0 where the loss settled it.
+        lead: over that, in points of validation accuracy; 0 where the loss broke a tie.
         sure: whether the lead is more than twice its standard error, paired by seed.
     """
 
@@ -78,38 +78,37 @@ class Choice:
     sure: bool
 
 
-def choose(scores: tuple[ArmScores, ...], tables: ShapeTables, seeds: int) -> Choice | None:
-    """The arm of highest mean validation accuracy over the seeds that all of them finished; loss settles a tie.
+def choose(scores: tuple[ArmScores, ...], runs: PairedRuns) -> Choice | None:
+    """The arm of highest mean validation accuracy over the seeds that all of them finished; loss breaks a tie.
 
     Accuracy and not loss, because the verdict is about accuracy: at the last epoch an overconfident network has the
-    worse loss and may have the better accuracy. Arms with fewer than `seeds` seeds are not in the choice, nor are those
-    that diverged in some, or whose validation accuracy is not a number. None where fewer than two arms or than `seeds`
-    seeds are left, where the baseline is not among them, and where loss does not settle a tie either.
+    worse loss and may have the better accuracy. Excluded are arms with fewer than `SEEDS` seeds, with diverged runs, or
+    whose validation accuracy is not a number. None where fewer than two arms or than `SEEDS` shared seeds remain,
+    where the baseline is excluded, and where loss does not break a tie either.
 
     Args:
         scores: of each arm, baseline first.
-        tables: of the same condition.
-        seeds: fewest that a choice may rest on.
+        runs: of the same condition.
     """
     candidates = [
         arm
         for arm in scores
-        if len(arm.seeds) >= seeds and not arm.diverged and isfinite(arm.val_accuracy.value)
+        if len(arm.seeds) >= SEEDS and not arm.diverged and isfinite(arm.val_accuracy.value)
     ]
     if len(candidates) < 2 or candidates[0] is not scores[0]:  # noqa: PLR2004 - one is no choice
         return None
-    shared = set.intersection(*(set(arm.seeds) for arm in candidates))
-    if len(shared) < seeds:
+    shared = sorted(set.intersection(*(set(arm.seeds) for arm in candidates)))
+    if len(shared) < SEEDS:
         return None
-    rows = [tables.of(arm.arm).loc[sorted(shared), ["val_accuracy", "val_loss"]] for arm in candidates]
+    rows = [runs.of(arm.arm).loc[shared, ["val_accuracy", "val_loss"]] for arm in candidates]
     means = [(float(row["val_accuracy"].mean()), -float(row["val_loss"].mean())) for row in rows]
     order = sorted(range(len(means)), key=lambda place: means[place], reverse=True)
     best = max(accuracy for accuracy, _ in means)
-    level = [place for place in order if best - means[place][0] <= ROUNDING]
-    first = max(level, key=lambda place: means[place][1])
-    second = next(place for place in (*level, *order) if place != first)
+    tied = [place for place in order if best - means[place][0] <= ROUNDING]
+    first = max(tied, key=lambda place: means[place][1])
+    second = next(place for place in (*tied, *order) if place != first)
     lead = means[first][0] - means[second][0]
-    if second in level:
+    if second in tied:
         lead = 0.0
         if not means[first][1] - means[second][1] > ROUNDING:
             return None

@@ -1,39 +1,40 @@
-"""The estimates behind a verdict as tables for the eye, one row an arm."""
+"""Estimates behind a verdict as printed tables, one row per arm, and as HTML for a notebook."""
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from dropstudy.analysis.verdict.sentences import probability, span
+from dropstudy.analysis.verdict.phrases import interval, probability
 from dropstudy.core.text import plain_name, rounded, signed
 
 if TYPE_CHECKING:
     from dropstudy.analysis.stats import Estimate, Mean
-    from dropstudy.analysis.verdict.types import ArmComparison, ConditionVerdict
+    from dropstudy.analysis.verdict.types import ArmComparison, ConditionVerdict, Verdict
 
 
 def comparison_cells(condition: ConditionVerdict) -> pd.DataFrame:
     """Each arm's difference from the baseline: test accuracy, percentage points.
 
-    Columns that no arm has anything in are left out: with one seed there are no intervals.
+    Empty columns are left out: with one seed there are no intervals.
     """
     cells = pd.DataFrame([_comparison_row(comparison) for comparison in condition.comparisons])
     return cells.loc[:, (cells != "-").any()]
 
 
 def gap_cells(condition: ConditionVerdict) -> pd.DataFrame:
-    """Each arm's gap as Keras prints it, taken apart; percentage points, means over seeds.
+    """Gap of each arm as Keras prints it, and its parts; percentage points, means over seeds.
 
-    From running training accuracy to the epoch's end with dropout on, then off, then to the test set.
+    From running training accuracy to the end of the epoch with dropout on, then off, then to the test set.
     """
-    taken_apart = any(gap.moving is not None for gap in condition.gaps)
+    measured = any(gap.moving is not None for gap in condition.gaps)
     watched = all(not gap.validation.known or gap.validation.value == 0 for gap in condition.gaps)
     rows = []
     for gap in condition.gaps:
         row = {"arm": plain_name(gap.arm), "gap as Keras prints it": _points(gap.printed)}
-        if taken_apart:
+        if measured:
             row |= {"moving weights": _points(gap.moving), "dropout on": _points(gap.dropout)}
         row |= {"artefact": _points(gap.artefact), "true gap": _points(gap.true)}
         if not watched:
@@ -48,7 +49,7 @@ def _comparison_row(comparison: ArmComparison) -> dict[str, str]:
         "arm": plain_name(comparison.arm),
         "decision": comparison.decision,
         "n": str(comparison.n),
-        "difference": _value(comparison.difference),
+        "difference": signed(comparison.difference.value) if comparison.n else "-",
         **_intervals(comparison),
         "new test data too": "-" if comparison.new_data is None else _span(comparison.new_data),
         "p": p if comparison.exact or p == "-" else f"{p} (sampled)",
@@ -60,9 +61,9 @@ def _comparison_row(comparison: ArmComparison) -> dict[str, str]:
 
 
 def _intervals(comparison: ArmComparison) -> dict[str, str]:
-    """The interval that decides first; the others labelled as what they are."""
+    """The interval that decides comes first."""
     alone, together = _span(comparison.difference), _span(comparison.simultaneous)
-    if comparison.deciding_label.startswith("interval"):
+    if comparison.deciding is comparison.anytime:
         return {
             "at every look": _span(comparison.deciding),
             "single look": alone,
@@ -71,12 +72,8 @@ def _intervals(comparison: ArmComparison) -> dict[str, str]:
     return {"all arms together": together, "95% interval": alone}
 
 
-def _value(estimate: Estimate) -> str:
-    return signed(estimate.value) if estimate.n else "-"
-
-
 def _span(estimate: Estimate) -> str:
-    return span(estimate) if estimate.known else "-"
+    return interval(estimate) if estimate.known else "-"
 
 
 def _share(estimate: Estimate) -> str:
@@ -89,3 +86,15 @@ def _share(estimate: Estimate) -> str:
 
 def _points(mean: Mean | None) -> str:
     return signed(mean.value) if mean is not None and mean.known else "-"
+
+
+def html(verdict: Verdict) -> str:
+    """The headline in bold, the remarks, and a table of comparisons for each condition."""
+    first, *others = verdict.sentences
+    parts = [f"<p><b>{escape(first)}</b></p>", *(f"<p>{escape(sentence)}</p>" for sentence in others)]
+    for condition in verdict.conditions:
+        if any(comparison.n for comparison in condition.comparisons):
+            where = f"{condition.hidden} on {condition.train_size:,}: " if len(verdict.conditions) > 1 else ""
+            title = f"{where}test accuracy against '{condition.baseline}', paired by seed, percentage points"
+            parts += [f"<p>{escape(title)}</p>", comparison_cells(condition).to_html(index=False, border=0)]
+    return "\n".join(parts)

@@ -9,8 +9,11 @@ from dataclasses import asdict, dataclass, field
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Literal
 
+from dropstudy.core.types import MARGIN
+
 if TYPE_CHECKING:
     from dropstudy.analysis.stats import Estimate, Mean
+    from dropstudy.core.types import Arm
 
 Decision = Literal[
     "helps",
@@ -24,8 +27,44 @@ Decision = Literal[
 ]
 DECIDED: frozenset[Decision] = frozenset({"helps", "hurts", "equivalent"})
 
-Protocol = Literal["final", "best"]
+TestedWeights = Literal["final", "best"]
 """Weights that are tested: those of the last epoch, or of each run's epoch of lowest validation loss."""
+
+
+@dataclass(frozen=True)
+class Design:
+    """Design of a study, as far as its verdict depends on it.
+
+    Args:
+        arms: baseline first.
+        watches_test: whether the test set was evaluated every epoch, so that nothing may be chosen on it.
+        margin: differences within ±margin do not matter, in points, above 0.
+        tested_weights: which weights were tested.
+        looks: numbers of seeds at which the verdict may have been seen before more were added. With any, decisions
+            rest on always-valid intervals.
+        most_seeds: limit of seeds where they are added until a decision; None where they are not.
+    """
+
+    arms: tuple[Arm, ...]
+    watches_test: bool = False
+    margin: float = MARGIN
+    tested_weights: TestedWeights = "final"
+    looks: tuple[int, ...] = ()
+    most_seeds: int | None = None
+
+    @property
+    def baseline(self) -> Arm:
+        """The arm that the others are compared with."""
+        return self.arms[0]
+
+    @property
+    def always_valid(self) -> bool:
+        """True where decisions rest on always-valid intervals."""
+        return bool(self.looks)
+
+    def arm(self, name: str) -> Arm:
+        """The arm of that name."""
+        return next(arm for arm in self.arms if arm.name == name)
 
 
 @dataclass(frozen=True)
@@ -36,19 +75,18 @@ class ArmScores:
         arm: the arm's name.
         rate: share of hidden units that it drops.
         seeds: that finished, ascending.
-        test_accuracy: theirs, seed by seed.
+        test_accuracy: seed by seed.
         mean: of these.
-        val_accuracy: mean over the seeds that finished, at the epoch whose weights were tested; what an arm is
-            chosen by.
+        val_accuracy: mean over seeds, of the tested weights; arms are chosen by it.
         val_loss: likewise, in nats.
-        diverged: runs whose loss was no longer finite.
+        diverged: runs whose loss became infinite or not a number.
         failed: runs that ended without a result for another cause.
-        missing: runs planned or under way.
+        missing: runs queued or running.
         still_falling: seeds whose validation loss was lowest at the very end of training.
         seconds: mean time of a run.
         epochs: mean epochs of a run.
         most_epochs: of the longest run.
-        one_class: finished runs whose answers on the test set are all one class, although the labels are not.
+        one_class: runs that predict one class for the whole test set, although the labels differ.
     """
 
     arm: str
@@ -69,13 +107,13 @@ class ArmScores:
 
     @property
     def planned(self) -> int:
-        """Runs, whatever became of them."""
+        """Runs, whatever their status."""
         return len(self.seeds) + self.diverged + self.failed + self.missing
 
     @property
-    def converged(self) -> bool:
-        """False where most runs were still getting better on validation data when they ended."""
-        return 2 * self.still_falling <= len(self.seeds)
+    def improving(self) -> bool:
+        """True where most runs were still improving on validation data when they ended."""
+        return 2 * self.still_falling > len(self.seeds)
 
 
 @dataclass(frozen=True)
@@ -103,43 +141,44 @@ class MetricDifference:
 class ArmComparison:
     """An arm against the baseline at one condition, paired by seed; test accuracy, percentage points.
 
+    Intervals, p values and effect size are unknown where the differences are all equal.
+
     Args:
         arm: the arm's name.
         rate: share of hidden units that it drops.
         baseline: the baseline's name.
         n: seeds that finished in both.
         seeds: which, ascending.
-        differences: theirs.
-        difference: mean with the 95% paired t interval, of this arm alone and for a single look. Like all intervals
-            here it is unknown where the differences are all equal.
-        bca: with a bootstrap interval.
-        simultaneous: with the interval that holds for all arms of the condition at once.
-        anytime: with the interval that holds for all arms at once and however often seeds were added and looked at.
-        deciding: the one of these that the decision rests on, which sentences, tables and charts show: `anytime` where
-            seeds were added until a decision, else `simultaneous`.
-        deciding_label: what that interval is, in words.
-        family: arms that p values and intervals allow for.
-        new_data: with an interval for other test examples from the same source, too; None without predictions.
+        differences: seed by seed.
+        difference: mean with the 95% paired t interval, of this arm alone and for a single look.
+        bca: mean with a bootstrap interval.
+        simultaneous: mean with the interval that holds for all arms of the condition at once.
+        anytime: mean with the interval that holds for all arms and at every look.
+        deciding: the one that the decision rests on, shown everywhere: `anytime` in a sequential design, else
+            `simultaneous`.
+        deciding_label: its name.
+        family: arms that p values and intervals are adjusted for.
+        new_data: mean with an interval for other test examples, too; None without predictions.
         example_error: standard error from the choice of test examples alone; None likewise.
         test_examples: in the test set; None where that is not known.
-        unseen: what a difference may be on other examples although none of these shows it (`stats.newdata.unseen`), in
-            points; None likewise.
+        unseen: difference that other examples may show although none of these does
+            (`stats.crossed_bootstrap.unseen`), in points; None likewise.
         diverged: seeds in which the arm or the baseline diverged.
         p_value: of the sign-flip test, two-sided.
-        exact: whether all flips were gone through, or a sample of them.
-        p_adjusted: for all arms of the condition (step-down max-t over the same flips); what the decision rests on.
+        exact: whether all flips were enumerated, or a sample of them.
+        p_adjusted: for all arms of the condition (step-down max-t over the same flips); the decision rests on it.
         p_holm: by Holm's correction, for comparison.
-        improvement: probability that the arm is the better one at a seed.
+        improvement: probability that the arm is better at a seed.
         effect_size: mean over deviation of the differences.
         tost_p: of two one-sided t tests that the true difference lies within ±margin.
-        tost_holm: Holm's, over the arms of the condition.
-        decision: about this arm.
-        sought: the difference that `seeds_needed` is for: the one observed, or the margin where that is larger.
-        seeds_needed: for 80% power at a true difference of `sought`, over the arms of the condition; infinite where no
-            study can, not a number where the differences are all equal.
-        seeds_low: likewise, at the lower end of the 95% interval of the deviation from seed to seed.
-        seeds_high: likewise, at its upper end.
-        detectable: smallest true difference found with 80% power with these n seeds.
+        tost_holm: the same by Holm's correction.
+        decision: on this arm.
+        sought: the difference that `seeds_needed` is for: the observed one, or the margin where that is larger.
+        seeds_needed: for 80% power at a true difference of `sought`, over the arms of the condition; infinite above
+            10,000, not a number where the differences are all equal.
+        seeds_low: the same at the lower end of the 95% interval of the deviation from seed to seed.
+        seeds_high: the same at its upper end.
+        detectable: smallest true difference detected with 80% power by these n seeds at a single look.
         metrics: other metrics.
     """
 
@@ -179,17 +218,17 @@ class ArmComparison:
 
     @property
     def all_equal(self) -> bool:
-        """True where all seeds gave the same difference, and so say nothing of other seeds."""
+        """True where all seeds gave the same difference, which shows nothing about other seeds."""
         return self.n > 1 and not self.difference.known
 
     @property
     def resolution(self) -> float:
-        """The least margin, in points, of which so many test examples can show that a difference lies within it."""
+        """Smallest margin, in points, within which this number of test examples can show a difference to lie."""
         return max(self.unseen or 0.0, self.example_error or 0.0)
 
     @property
-    def only_here(self) -> bool:
-        """True where the interval for other test examples, too, holds 0: the decision is about this test set."""
+    def this_test_set_only(self) -> bool:
+        """True where the interval for other test examples contains 0."""
         return self.new_data is not None and self.new_data.low <= 0 <= self.new_data.high
 
 
@@ -201,10 +240,9 @@ class Gap:
         arm: the arm's name.
         n: seeds.
         printed: the gap as Keras prints it: running training accuracy - validation accuracy.
-        moving: running accuracy - accuracy at the end of the epoch with dropout still on: what weights that move while
-            the mean is taken do. None where that accuracy was not measured.
-        dropout: accuracy at the end of the epoch with dropout on - with it off: what switching units off does. None
-            likewise.
+        moving: effect of weights that move during the epoch: running accuracy - accuracy at its end with dropout on.
+            None where that was not measured.
+        dropout: effect of dropout: accuracy at the end of the epoch with dropout on - with it off. None likewise.
         artefact: both together: running accuracy - clean accuracy.
         true: clean accuracy - test accuracy.
         validation: test accuracy - validation accuracy; 0 where they are the same data.
@@ -225,15 +263,15 @@ class ConditionVerdict:
     """Verdict of one condition: one network on one number of training examples.
 
     Args:
-        hidden: its hidden layers, such as "512-512"; empty where the tables do not say.
+        hidden: its hidden layers, such as "512-512"; empty where the tables have no conditions.
         train_size: examples trained on; 0 likewise.
-        baseline: name of the arm that the others are held against.
-        decision: about dropout at this condition.
+        baseline: name of the arm that the others are compared with.
+        decision: on this condition.
         chosen: the arm that validation data chose, the baseline included; None where nothing may be chosen.
         label: the decision in a few words, true of each arm.
         headline: the decision as one sentence.
-        sentences: the headline and what belongs beside it.
-        arms: what each arm reached, baseline first.
+        sentences: the headline and all remarks.
+        arms: scores of each arm, baseline first.
         comparisons: each other arm against the baseline.
         gaps: of each arm.
     """
@@ -251,10 +289,15 @@ class ConditionVerdict:
     gaps: tuple[Gap, ...]
 
     @property
-    def open_comparisons(self) -> tuple[ArmComparison, ...]:
-        """Those without a decision: that of the chosen arm, else all."""
-        told = [c for c in self.comparisons if c.arm == self.chosen] or self.comparisons
-        return tuple(c for c in told if c.decision not in DECIDED)
+    def subject(self) -> ArmComparison | None:
+        """The comparison that the decision is about: of the chosen arm, or of the only one."""
+        chosen = [c for c in self.comparisons if c.arm == self.chosen]
+        only = self.comparisons if len(self.comparisons) == 1 else ()
+        return next(iter((*chosen, *only)), None)
+
+    def scores(self, arm: str) -> ArmScores:
+        """Scores of the arm of that name."""
+        return next(scores for scores in self.arms if scores.arm == arm)
 
 
 @dataclass(frozen=True)
@@ -263,17 +306,17 @@ class Verdict:
 
     Args:
         decision: of its one condition, or of all where they agree.
-        chosen: likewise the arm that validation data chose.
+        chosen: the arm that validation data chose, likewise.
         label: the decision in a few words, true of each arm and condition.
         headline: the decision as one sentence.
-        sentences: all that a reader is told, in order.
+        sentences: the headline and all remarks, in order.
         margin: differences within ±margin do not matter, in points.
-        protocol: whose weights were tested.
-        watches_test: whether the test set was looked at every epoch, so that nothing may be chosen on it.
-        anytime: whether decisions rest on intervals that allow for looking while seeds are added.
+        tested_weights: which weights were tested.
+        watches_test: whether the test set was evaluated every epoch, so that nothing may be chosen on it.
+        anytime: whether decisions rest on always-valid intervals.
         conditions: one by one.
         confirmations: verdicts on fresh seeds, where the study was confirmed.
-        earlier_margins: that the study had before this one, when runs had finished already.
+        earlier_margins: margins that the study had before, when runs had finished already.
     """
 
     decision: Decision
@@ -282,7 +325,7 @@ class Verdict:
     headline: str
     sentences: tuple[str, ...]
     margin: float
-    protocol: Protocol
+    tested_weights: TestedWeights
     watches_test: bool
     anytime: bool
     conditions: tuple[ConditionVerdict, ...] = field(repr=False)
@@ -294,22 +337,15 @@ class Verdict:
         """True where every condition has its decision."""
         return bool(self.conditions) and all(condition.decision in DECIDED for condition in self.conditions)
 
-    def out_of_reach(self, most: int) -> str:
-        """Reason why even `most` seeds are unlikely to decide it, as a sentence; empty where they may.
-
-        Where runs diverged, other seeds do not take that back. Else the number of seeds needed counts, at the lower end
-        of what the spread from seed to seed may be.
-        """
-        open_conditions = [condition for condition in self.conditions if condition.decision not in DECIDED]
-        undecided = [c for condition in open_conditions for c in condition.open_comparisons]
-        if any(c.decision != "undecided" for c in undecided):
-            told = {c.decision for c in undecided}
-            return "Runs diverged, and more seeds do not change that." if told == {"diverged"} else ""
-        least = min((c.seeds_low for c in undecided if not c.all_equal), default=0.0)
-        if any(c.all_equal for c in undecided) or least <= most:
-            return ""
-        count = f"at least {least:,.0f} seeds" if isfinite(least) else "more than 10,000 seeds"
-        return f"This is likely to take {count}, more than the {most} allowed (--max-seeds)."
+    @property
+    def open_comparisons(self) -> list[ArmComparison]:
+        """Comparisons without a decision: of each open condition that of the chosen arm, else all."""
+        found = []
+        for condition in self.conditions:
+            if condition.decision not in DECIDED:
+                chosen = [c for c in condition.comparisons if c.arm == condition.chosen]
+                found += [c for c in chosen or condition.comparisons if c.decision not in DECIDED]
+        return found
 
     def __str__(self) -> str:
         return "\n".join(self.sentences)
@@ -318,12 +354,12 @@ class Verdict:
         return f"Verdict({self.decision!r}: {self.headline})"
 
     def _repr_html_(self) -> str:
-        from dropstudy.analysis.verdict.notebook import html  # noqa: PLC0415 - it shows records, and is above them
+        from dropstudy.analysis.verdict.tables import html  # noqa: PLC0415 - pandas is slow to import
 
         return html(self)
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it as dicts, lists, text and numbers, for JSON; what is not a finite number becomes None."""
+        """All of it as dicts, lists, text and numbers, for JSON; numbers that are not finite become None."""
         plain: dict[str, Any] = _plain(asdict(self))
         return plain
 

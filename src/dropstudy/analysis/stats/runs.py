@@ -1,0 +1,132 @@
+"""Tables of a study's runs: cut into conditions, one row per finished run, learning curves.
+
+Two tables come in. `history` is tidy, one row per arm, condition, seed and epoch, with the columns of `EpochMetrics`.
+`finals` has one row per finished run: arm, rate, condition, seed, test_loss, test_accuracy, brier. The condition is the
+columns hidden ("512-512") and train_size; tables without them are of one condition. A run that diverged or failed has
+no row in `finals`, or one that is not finite. Accuracies are shares in [0, 1].
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from dropstudy.core.types import CONDITION, METRICS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dropstudy.core.types import Arm
+
+
+def by_condition(
+    history: pd.DataFrame, finals: pd.DataFrame, planned: pd.DataFrame | None = None
+) -> list[tuple[tuple[str, int], pd.DataFrame, pd.DataFrame]]:
+    """Both tables cut into conditions: (hidden, train_size), history, finals.
+
+    Tables without these columns, or empty with nothing planned, are one condition, ("", 0).
+
+    Args:
+        history: one row per arm, condition, seed and epoch.
+        finals: one row per finished run.
+        planned: hidden and train_size of every planned run. It then gives the conditions and their order, those without
+            any record among them; else the history does.
+    """
+    source = history if planned is None else planned
+    if source.empty or not set(CONDITION) <= set(history.columns):
+        return [(("", 0), history, finals)]
+    conditions = source[list(CONDITION)].drop_duplicates().itertuples(index=False, name=None)
+    return [
+        ((hidden, size), _at(history, hidden, size), _at(finals, hidden, size)) for hidden, size in conditions
+    ]
+
+
+def _at(table: pd.DataFrame, hidden: str, train_size: int) -> pd.DataFrame:
+    rows: pd.DataFrame = table[(table["hidden"] == hidden) & (table["train_size"] == train_size)]
+    return rows
+
+
+def is_finite(finals: pd.DataFrame) -> pd.Series[bool]:
+    """Mask of the runs that finished with finite numbers; the loss of a diverged run is not finite."""
+    numbers = finals[["test_loss", "test_accuracy"]].to_numpy(dtype=np.float64)
+    return pd.Series(np.isfinite(numbers).all(axis=1), index=finals.index)
+
+
+def finished_runs(history: pd.DataFrame, finals: pd.DataFrame) -> pd.DataFrame:
+    """One row per finished run of a condition, by seed: its final numbers and the epoch whose weights were tested.
+
+    Args:
+        history: of one condition.
+        finals: of that condition. `epoch` is that of the tested weights, the last where the column is missing;
+            clean_accuracy of those weights replaces the history's, which may be of a sample.
+
+    Returns:
+        The columns of `finals`; accuracy, val_accuracy, val_loss and clean_accuracy of that epoch; error, true_gap
+        (clean_accuracy - test_accuracy) and artefact (accuracy - clean_accuracy); of the run epochs, seconds,
+        best_epoch, best_val_loss, last_val_loss and still_falling.
+    """
+    rows = history.sort_values("epoch", ignore_index=True)
+    runs = finals[is_finite(finals)].drop(columns=["rate", *CONDITION], errors="ignore").sort_values("seed")
+    runs = runs.merge(_endings(rows), on=["arm", "seed"], how="left")
+    runs["epoch"] = runs["epoch"].fillna(runs["epochs"]) if "epoch" in runs else runs["epochs"]
+    measured = rows[["arm", "seed", "epoch", "accuracy", "val_accuracy", "val_loss", "clean_accuracy"]]
+    runs = runs.merge(measured, on=["arm", "seed", "epoch"], how="left", suffixes=("", "_sampled"))
+    if "clean_accuracy_sampled" in runs:
+        runs["clean_accuracy"] = runs["clean_accuracy"].fillna(runs.pop("clean_accuracy_sampled"))
+    runs["error"] = 1 - runs["test_accuracy"]
+    runs["true_gap"] = runs["clean_accuracy"] - runs["test_accuracy"]
+    runs["artefact"] = runs["accuracy"] - runs["clean_accuracy"]
+    return runs
+
+
+def _endings(rows: pd.DataFrame) -> pd.DataFrame:
+    """Per run: epochs, seconds, first epoch of lowest validation loss, that loss, the last one, whether it was falling.
+
+    It was still falling where the lowest value lies in the last tenth of the epochs; a single epoch cannot tell.
+    """
+    run = ["arm", "seed"]
+    per_run = rows.groupby(run, sort=False)
+    endings = per_run.agg(epochs=("epoch", "max"), seconds=("seconds", "sum")).reset_index()
+    last = rows.loc[per_run["epoch"].idxmax(), [*run, "val_loss"]].rename(
+        columns={"val_loss": "last_val_loss"}
+    )
+    measured = rows[np.isfinite(rows["val_loss"].to_numpy(dtype=np.float64))]
+    best = measured.loc[measured.groupby(run, sort=False)["val_loss"].idxmin(), [*run, "epoch", "val_loss"]]
+    best = best.rename(columns={"epoch": "best_epoch", "val_loss": "best_val_loss"})
+    endings = endings.merge(last, on=run, how="left").merge(best, on=run, how="left")
+    tail = np.ceil(endings["epochs"] / 10)
+    endings["still_falling"] = (endings["epochs"] > 1) & (endings["best_epoch"] > endings["epochs"] - tail)
+    return endings
+
+
+def finished_history(history: pd.DataFrame, finals: pd.DataFrame, arms: Sequence[Arm]) -> pd.DataFrame:
+    """Rows of `history` that a chart averages: of each arm the finished runs, or all where none finished."""
+    finished, parts = finals[is_finite(finals)], []
+    for arm in arms:
+        rows = history[history["arm"] == arm.name]
+        done = rows["seed"].isin(finished.loc[finished["arm"] == arm.name, "seed"])
+        parts.append(rows[done] if done.any() else rows)
+    return pd.concat(parts, ignore_index=True) if parts else history.iloc[:0]
+
+
+def learning_curves(history: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.DataFrame:
+    """Mean and range over seeds of each metric at each epoch.
+
+    Args:
+        history: one row per arm, seed and epoch.
+        metrics: columns of it.
+
+    Returns:
+        Tidy: arm, metric, epoch, mean, low and high (the lowest and highest seed), n (seeds), of finite values alone.
+    """
+    tidy = history.melt(id_vars=["arm", "seed", "epoch"], value_vars=list(metrics), var_name="metric")
+    finite = tidy[np.isfinite(tidy["value"].to_numpy(dtype=np.float64))]
+    curves: pd.DataFrame = (
+        finite.groupby(["arm", "metric", "epoch"], sort=False)["value"]
+        .agg(mean="mean", low="min", high="max", n="count")
+        .reset_index()
+        .sort_values(["arm", "metric", "epoch"], ignore_index=True)
+    )
+    return curves

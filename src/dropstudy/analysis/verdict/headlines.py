@@ -1,0 +1,147 @@
+"""Headlines: the verdict on a condition, and on several conditions, in one sentence."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dropstudy.analysis.verdict import phrases
+from dropstudy.analysis.verdict.phrases import against, budget, capital, described, diverged, quoted
+from dropstudy.analysis.verdict.rule import SEEDS
+from dropstudy.core.text import counted, percent
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dropstudy.analysis.verdict.types import ArmComparison, ConditionVerdict, Decision, Design
+
+
+def condition_headline(condition: ConditionVerdict, design: Design) -> str:
+    """Headline of a condition; arms that diverged are always in it."""
+    arms, comparisons = [arm.name for arm in design.arms], condition.comparisons
+    subject, baseline_chosen = condition.subject, condition.chosen == condition.baseline
+    if not any(scores.seeds for scores in condition.arms):
+        headline = "Nothing to compare: no run has finished."
+    elif not comparisons:
+        mean = condition.arms[0].mean
+        reached = f"test accuracy {percent(mean.value)} ({counted(mean.n, 'seed')})"
+        headline = f"Nothing to compare: {quoted(arms[0])} is the only arm, {reached}."
+    elif subject is not None and subject.decision == "diverged":
+        headline = _no_verdict(condition, subject)
+        arms = [arm for arm in arms if arm not in {condition.baseline, subject.arm}]
+    elif subject is not None:
+        headline = _on_one_arm(condition, design, subject, baseline_chosen=baseline_chosen)
+    elif all(c.n < SEEDS for c in comparisons) and not diverged(condition, arms):
+        return _too_few(condition, design)
+    else:
+        headline = _on_all_arms(condition, design, baseline_chosen=baseline_chosen)
+    lost = diverged(condition, arms)
+    return f"{headline} {lost}." if lost else headline
+
+
+def _on_one_arm(
+    condition: ConditionVerdict, design: Design, comparison: ArmComparison, *, baseline_chosen: bool
+) -> str:
+    decision, baseline = comparison.decision, design.baseline
+    if decision == "too few seeds":
+        return _too_few(condition, design)
+    arm = described(design.arm(comparison.arm))
+    when = budget(condition.arms, design.tested_weights)
+    when += phrases.improving(condition, baseline.name, comparison.arm)
+    accuracy = f"test accuracy {phrases.difference(comparison)} points{against(baseline)}"
+    numbers = f"{accuracy} ({_evidence(comparison, design)})"
+    if decision == "equivalent":
+        none = f"{capital(arm)} makes no difference beyond ±{design.margin:g} points"
+        return f"{none}{against(baseline)}{when}: {numbers}."
+    if decision == "helps" and baseline_chosen:
+        return (
+            f"Undecided whether {arm} helps{when}: validation data chose {quoted(baseline.name)}, but on the test set "
+            f"the arm is better, {numbers}."
+        )
+    if decision in {"helps", "hurts"}:
+        examples = comparison.test_examples if comparison.this_test_set_only else None
+        where = f" on these {counted(examples, 'test example')}" if examples else ""
+        return f"{capital(arm)} {decision}{where}{when}: {numbers}."
+    return f"Undecided whether {arm} helps{against(baseline)}{when}: {numbers}."
+
+
+def _evidence(comparison: ArmComparison, design: Design) -> str:
+    """Interval, seeds and p value: the bracket after a difference."""
+    seeds = f"{comparison.n} paired seeds"
+    if comparison.all_equal:
+        return f"the same in all {seeds}, so no interval"
+    ends = phrases.interval(comparison.deciding, design.margin)
+    evidence = (
+        f"{comparison.deciding_label} {ends if comparison.deciding.known else 'not bounded yet'}, {seeds}"
+    )
+    if comparison.decision == "equivalent":
+        tost = f", TOST {phrases.p_value(comparison.tost_holm)}"
+        return evidence if design.always_valid else f"{evidence}{tost}"
+    evidence += f", {phrases.p_value(comparison.p_adjusted)}"
+    return f"{evidence} adjusted for {comparison.family} arms" if comparison.family > 1 else evidence
+
+
+def _no_verdict(condition: ConditionVerdict, comparison: ArmComparison) -> str:
+    lost = diverged(condition, (condition.baseline, comparison.arm))
+    rest = f" The other {counted(comparison.n, 'pair')} cannot decide alone." if comparison.n else ""
+    return f"No verdict: {lost}.{rest}"
+
+
+def _too_few(condition: ConditionVerdict, design: Design) -> str:
+    """Number of seeds, and the differences so far without a claim."""
+    n = max(c.n for c in condition.comparisons)
+    missing = f"No verdict yet: {n} of {SEEDS} seeds."
+    if not n:
+        return missing
+    versus = f"{phrases.differences(condition.comparisons)} points against {quoted(condition.baseline)}"
+    return f"{missing} Test accuracy so far{budget(condition.arms, design.tested_weights)}: {versus}."
+
+
+def _on_all_arms(condition: ConditionVerdict, design: Design, *, baseline_chosen: bool) -> str:
+    """Several arms of which none was chosen: which ones do what."""
+    leads: dict[Decision, str] = {
+        "helps": "Dropout helps" if all(map(phrases.is_dropout, design.arms)) else "Some arms help",
+        "hurts": "All arms hurt",
+        "equivalent": f"No arm beats the baseline by more than {design.margin:g} points",
+        "undecided": "Undecided whether any arm helps",
+        "too few seeds": "No verdict on all arms yet",
+        "diverged": "No verdict on all arms",
+    }
+    chosen = f"Validation data chose {quoted(condition.baseline)}"
+    names = [arm.name for arm in design.arms]
+    when = budget(condition.arms, design.tested_weights) + phrases.improving(condition, *names)
+    arms = phrases.by_decision(condition.comparisons, design.margin)
+    lead = chosen if baseline_chosen else leads[condition.decision]
+    return f"{lead}{when}. Test accuracy against {described(design.baseline)}: {arms}."
+
+
+def study_headline(conditions: Sequence[ConditionVerdict], design: Design) -> str:
+    """Headline of several conditions, by decision: "Dropout at rate 0.8 ... hurts in both training sizes."."""
+    networks, sizes = {each.hidden for each in conditions}, {each.train_size for each in conditions}
+    if len(networks) == 1:
+        what, names = "training sizes", [f"{each.train_size:,}" for each in conditions]
+    elif len(sizes) == 1:
+        what, names = "networks", [each.hidden for each in conditions]
+    else:
+        what = "networks and training sizes"
+        names = [f"{each.hidden} with {each.train_size:,}" for each in conditions]
+    every = "both" if len(conditions) == 2 else f"all {len(conditions)}"  # noqa: PLR2004 - both
+    parts: list[str] = []
+    for decision in dict.fromkeys(each.decision for each in conditions):
+        found = [name for each, name in zip(conditions, names, strict=True) if each.decision == decision]
+        where = f" ({', '.join(found)})" if len(found) <= phrases.MOST_LISTED else ""
+        count = every if len(found) == len(conditions) else f"{len(found)} of {len(conditions)}"
+        verb = "no verdict because runs diverged" if decision == "diverged" else decision
+        parts.append(f"{verb} in {count}{f' {what}' if not parts else ''}{where}")
+    when = budget([arm for each in conditions for arm in each.arms], design.tested_weights)
+    improving = sum(any(arm.seeds and arm.improving for arm in each.arms) for each in conditions)
+    when += f", with arms still improving in {improving} of {len(conditions)}" if improving else ""
+    lost = sum(arm.diverged for each in conditions for arm in each.arms)
+    ending = f"{when}." + (f" {counted(lost, 'run')} diverged." if lost else "")
+    subjects = {each.subject.arm if each.subject else None for each in conditions}
+    name = subjects.pop() if len(subjects) == 1 else None
+    if name is None:
+        return f"{capital(', '.join(parts))}{ending}"
+    colon = "" if conditions[0].decision in {"helps", "hurts"} else ":"
+    return (
+        f"{capital(described(design.arm(name)))}{colon} {', '.join(parts)}{against(design.baseline)}{ending}"
+    )

@@ -1,0 +1,109 @@
+"""Remarks on undecided arms: why, and the seeds or test examples that a decision needs."""
+
+from __future__ import annotations
+
+from math import isfinite, isnan
+from typing import TYPE_CHECKING
+
+from dropstudy.analysis.verdict.phrases import capital, p_value, quoted
+from dropstudy.analysis.verdict.rule import LEVEL, MAX_SEEDS
+from dropstudy.core.text import counted, rounded
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dropstudy.analysis.verdict.types import ArmComparison, ConditionVerdict, Design
+
+_MOST_EXPLAINED = 3
+
+
+def on_undecided_arms(condition: ConditionVerdict, design: Design) -> list[str]:
+    """A remark on each undecided arm that is explained; with its name where there are several arms."""
+    several = len(condition.comparisons) > 1
+    return [
+        f"{quoted(c.arm)}: {_remark(c, design)}" if several else capital(_remark(c, design))
+        for c in _explained(condition)
+    ]
+
+
+def _explained(condition: ConditionVerdict) -> Sequence[ArmComparison]:
+    """The undecided arms that are explained: the chosen one, else those nearest to a decision."""
+    undecided = [c for c in condition.comparisons if c.decision == "undecided"]
+    if condition.chosen in {c.arm for c in condition.comparisons}:
+        return [c for c in undecided if c.arm == condition.chosen]
+    return sorted(undecided, key=lambda c: (isnan(c.seeds_needed), c.seeds_needed))[:_MOST_EXPLAINED]
+
+
+def _remark(comparison: ArmComparison, design: Design) -> str:
+    margin = f"{design.margin:g} points"
+    if comparison.test_examples == 1:
+        return "1 test example shows nothing about others. More test examples are needed, not more seeds."
+    if comparison.all_equal:
+        return f"all {comparison.n} seeds give the same difference, which shows nothing about other seeds."
+    coarse = comparison.resolution > design.margin
+    if comparison.deciding.known and comparison.deciding.within(design.margin) and coarse:
+        few = "which is too small to show it for other examples"
+        return f"the difference is within ±{margin} on this test set, {few}."
+    why = _same_sign(comparison)
+    if coarse and comparison.sought <= design.margin:
+        need = f"the test set is too small for a margin of {margin}."
+    else:
+        need = f"{_seeds_needed(comparison, design)}{_advice(comparison, design)}"
+    return f"{why} {capital(need)}" if why else need
+
+
+def _same_sign(comparison: ArmComparison) -> str:
+    """Why seeds that all agree in sign do not decide; empty where they do not agree."""
+    better = all(difference > 0 for difference in comparison.differences)
+    if not better and not all(difference < 0 for difference in comparison.differences):
+        return ""
+    every = f"{'better' if better else 'worse'} in all {comparison.n} seeds"
+    if comparison.p_adjusted > LEVEL and comparison.family > 1:
+        return (
+            f"{every}, but {p_value(comparison.p_adjusted)} adjusted for {comparison.family} arms is above "
+            f"{LEVEL:g} ({p_value(comparison.p_value)} for this arm alone)."
+        )
+    return (
+        f"{every}, but the {comparison.deciding_label} contains 0."
+        if comparison.deciding.known
+        else f"{every}."
+    )
+
+
+def _seeds_needed(comparison: ArmComparison, design: Design) -> str:
+    """Seeds that a decision needs, with their uncertainty, and the difference that the present ones can detect."""
+    n, needed = comparison.n, comparison.seeds_needed
+    observed = comparison.sought > design.margin
+    size = f"the observed {rounded(comparison.sought)} points" if observed else f"{design.margin:g} points"
+    # The detectable difference is that of a single look.
+    now = "" if design.always_valid else f"; these {n} can detect {rounded(comparison.detectable)} points"
+    if not isfinite(needed):
+        return f"detecting {size} needs more than 10,000 seeds (80% power){now}."
+    high = f"{comparison.seeds_high:,.0f}" if isfinite(comparison.seeds_high) else "more than 10,000"
+    total = max(n + 1, round(needed))
+    return f"detecting {size} needs about {total:,} seeds ({comparison.seeds_low:,.0f} to {high}; 80% power){now}."
+
+
+def _advice(comparison: ArmComparison, design: Design) -> str:
+    """Whether adding seeds until a decision is likely to reach one."""
+    most = MAX_SEEDS if design.most_seeds is None else design.most_seeds
+    if comparison.seeds_low > most:
+        return f" `--until-decided` stops at {most} (--max-seeds)."
+    if design.always_valid:
+        return ""
+    unlikely = f"; {most} may not be enough (--max-seeds)" if comparison.seeds_needed > most else ""
+    return f" `--until-decided` adds seeds until a decision{unlikely}."
+
+
+def on_test_set_size(condition: ConditionVerdict, design: Design) -> str:
+    """Where the test set is too small to decide an arm; empty where it is large enough or its size is not known."""
+    coarse = [c for c in _explained(condition) if c.resolution > design.margin]
+    examples = coarse[0].test_examples if coarse else None
+    if not examples or examples == 1:
+        return ""
+    shift = rounded(max(c.resolution for c in coarse))
+    return (
+        f"{counted(examples, 'test example')} cannot show that a difference is within ±{design.margin:g} points: one "
+        f"example is worth {rounded(100 / examples)} points, and others may shift it by {shift}. Use more test "
+        "examples or a wider margin (--margin), not more seeds."
+    )

@@ -1,4 +1,4 @@
-"""Studies as tables, from the test accuracies that their runs are to have."""
+"""Studies as tables, from the test accuracies of their runs, and the verdicts on them."""
 
 from dataclasses import fields
 
@@ -9,7 +9,7 @@ from dropstudy.analysis.verdict.build import give_verdict
 from dropstudy.analysis.verdict.types import Design
 from dropstudy.core.types import Arm
 
-SHAPE = {"hidden": "512-512", "train_size": 50_000}
+CONDITION = {"hidden": "512-512", "train_size": 50_000}
 
 
 def rates(*values):
@@ -28,7 +28,7 @@ def tables(arms, accuracies, *, validation=None, epochs=10, falling=(), conditio
         falling: names of arms.
         condition: hidden and train_size.
     """
-    condition = SHAPE if condition is None else condition
+    condition = CONDITION if condition is None else condition
     history, finals = [], []
     for arm in arms:
         for seed, accuracy in accuracies[arm.name].items():
@@ -79,3 +79,40 @@ def verdict_of(arms, accuracies, *, outcomes=None, predictions=None, test_exampl
         predictions=predictions,
         test_examples=test_examples,
     )
+
+
+def two(points, n=10, **more):
+    """The verdict on one arm whose differences have this mean."""
+    return verdict_of(rates(0, 0.5), {"no dropout": flat(n), "dropout 0.5": around(points, n, **more)})
+
+
+def outcomes_of(arms, n, unfinished, conditions=(CONDITION,)):
+    """Status of n runs of each arm; those of `unfinished`, {(arm name, seed): status}, are not done."""
+    return pd.DataFrame(
+        {"arm": arm.name, **condition, "seed": seed, "status": unfinished.get((arm.name, seed), "done")}
+        for condition in conditions
+        for arm in arms
+        for seed in range(n)
+    )
+
+
+def predictions_of(wrong, examples=40, one_class=()):
+    """Predictions of runs, wrong for the examples `wrong(arm name, seed)`; `one_class` arms predict one class."""
+
+    def predictions(arm, _hidden, _size, seed):
+        right = np.ones(examples, bool)
+        right[list(wrong(arm, seed))] = False
+        labels = np.zeros(examples, np.uint8) if arm in one_class else np.arange(examples, dtype=np.uint8) % 2
+        return {
+            "confidence": np.full(examples, 0.9),
+            "likelihood": np.where(right, 0.9, 0.1),
+            "labels": labels,
+        }
+
+    return predictions
+
+
+def accuracies_of(wrong, examples, n=6):
+    """Accuracies that go with `predictions_of`."""
+    arms = rates(0, 0.5)
+    return {arm.name: {s: 1 - len(wrong(arm.name, s)) / examples for s in range(n)} for arm in arms}

@@ -1,17 +1,11 @@
-"""Confusion, examples that change sides, statistics of weights, and their charts: against scikit-learn and NumPy."""
-
-import base64
-import io
+"""Confusion, examples that change sides, statistics of weights: against scikit-learn and NumPy."""
 
 import numpy as np
 import pytest
-from PIL import Image
 from sklearn.metrics import confusion_matrix
 
 from dropstudy.analysis.stats.confusion import confusion, flips
 from dropstudy.analysis.stats.weights import active_shares, strongest_units, unit_norms
-from dropstudy.data.images import visible
-from dropstudy.report.sections.images import data_address, tiles
 
 
 def test_confusion_is_the_mean_of_scikit_learns():
@@ -28,15 +22,12 @@ def test_an_example_changes_sides_where_most_seeds_of_both_arms_say_so():
     gained, lost = flips(before, after, truth)
     assert [flip.example for flip in gained] == [0, 3]
     assert (gained[0].truth, gained[0].before, gained[0].after) == (0, 9, 0)
-    assert (gained[0].right_before, gained[0].right_after) == (0, 1)
     assert [(flip.example, flip.before, flip.after) for flip in lost] == [(1, 1, 7)]
     assert flips(before, before, truth) == ([], [])
-    assert flips(after, before, truth)[0] == [
-        type(lost[0])(1, 1, lost[0].after, lost[0].before, lost[0].right_after, lost[0].right_before)
-    ]
+    assert flips(after, before, truth)[0] == [type(lost[0])(1, 1, lost[0].after, lost[0].before)]
 
 
-def test_an_arm_that_is_wrong_in_most_seeds_is_told_by_its_most_frequent_mistake():
+def test_an_arm_that_is_wrong_in_most_seeds_has_its_most_frequent_mistake():
     mixed, right = [[2], [2], [7], [7], [1]], [[2], [2], [2], [7], [7]]
     gained, lost = flips(mixed, right, [2])
     assert (gained[0].before, gained[0].after) == (7, 2)
@@ -57,27 +48,3 @@ def test_norms_strongest_units_and_active_shares():
     assert strongest_units(kernel, 2).tolist() == [0, 2]
     assert len(strongest_units(kernel, 9)) == 3
     assert active_shares([np.array([[0.0, 2.0], [1.0, -1.0]])]) == [0.5]
-
-
-# --- pictures ---
-
-
-def opened(address):
-    kind, _, content = address.partition(",")
-    assert kind == "data:image/png;base64"
-    return np.asarray(Image.open(io.BytesIO(base64.b64decode(content))))
-
-
-def test_an_example_becomes_the_picture_that_it_is():
-    pixels = np.arange(12, dtype=np.uint8).reshape(3, 4)
-    assert np.array_equal(opened(data_address(visible(pixels, 255.0))), pixels)
-
-
-def test_tiles_have_zero_in_mid_grey_and_gaps_that_are_seen_through():
-    images = np.stack([np.zeros((2, 2)), np.array([[-4.0, 4.0], [0.0, 2.0]]), np.ones((2, 2))])
-    sheet = opened(data_address(tiles(images, columns=2)))
-    assert sheet.shape == (5, 5, 2)
-    assert set(sheet[0:2, 0:2, 0].ravel()) == {128}
-    assert sheet[0:2, 3:5, 0].tolist() == [[0, 255], [128, 191]]
-    assert sheet[:, 2, 1].max() == sheet[2, :, 1].max() == 0
-    assert sheet[3:, 3:, 1].max() == 0

@@ -61,6 +61,10 @@ def test_run_trains_prints_epochs_table_and_conclusion_and_writes_the_report(tra
         assert re.search(rf"^ *{arm} +{100 * accuracy:.2f}%", done.out, re.MULTILINE)
     assert (folder / "conclusion.txt").is_file()
     assert (folder / "figures").is_dir()
+    (proposed,) = re.findall(
+        r"^For a verdict: dropstudy (.+) \((?:about|less than) \d+ s\)$", done.out, re.MULTILINE
+    )
+    assert shlex.split(proposed) == ["run", str(folder), "--seeds", "6"]
 
 
 def test_show_prints_the_verdict_as_json_too(trained, call):

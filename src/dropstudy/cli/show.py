@@ -113,6 +113,27 @@ def print_result(now: Snapshot) -> None:
             echo(f"\n{where}The gap between training and evaluation, percentage points")
             typer.echo(tables.text(gap_cells(condition)))
     echo("\n" + "\n".join(filter(None, (now.left_out, str(now.verdict)))))
+    needed = verdict_command(now)
+    if needed:
+        echo(needed)
+
+
+def verdict_command(now: Snapshot) -> str | None:
+    """Command that trains the seeds a verdict still needs, with its approximate time.
+
+    None if the study has them, one arm alone, or no finished run to estimate a time from.
+    """
+    from dropstudy.analysis.verdict import SEEDS
+    from dropstudy.core.hardware import physical_cores
+    from dropstudy.runtime.progress.eta import about
+    from dropstudy.store.directory import command
+
+    seeds = set(now.spec.seeds)
+    times = [arm.seconds for condition in now.verdict.conditions for arm in condition.arms if arm.seeds]
+    if len(seeds) >= SEEDS or len(now.arms) == 1 or not times:
+        return None
+    seconds = len(set(range(SEEDS)) - seeds) * sum(times) / physical_cores()
+    return f"For a verdict: {command('run', now.folder)} --seeds {SEEDS} ({about(seconds)})"
 
 
 def export_command(now: Snapshot) -> str | None:

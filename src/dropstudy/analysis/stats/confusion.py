@@ -34,16 +34,12 @@ class Flip:
         truth: its class.
         before: the first arm's prediction: the true class where most seeds are right, else the most frequent mistake.
         after: the second arm's, likewise.
-        right_before: share of the first arm's seeds that are right.
-        right_after: share of the second arm's seeds that are right.
     """
 
     example: int
     truth: int
     before: int
     after: int
-    right_before: float
-    right_after: float
 
 
 def flips(before: ArrayLike, after: ArrayLike, truth: ArrayLike) -> tuple[list[Flip], list[Flip]]:
@@ -68,17 +64,8 @@ def flips(before: ArrayLike, after: ArrayLike, truth: ArrayLike) -> tuple[list[F
 
     def as_flips(rows: NDArray[np.int64]) -> list[Flip]:
         order = rows[np.argsort(-np.abs(change[rows]), kind="stable")]
-        return [
-            Flip(
-                int(row),
-                int(true[row]),
-                _answer(first[:, row], int(true[row])),
-                _answer(second[:, row], int(true[row])),
-                float(right_first[row]),
-                float(right_second[row]),
-            )
-            for row in order
-        ]
+        places = ((int(row), int(true[row])) for row in order)
+        return [Flip(row, y, _answer(first[:, row], y), _answer(second[:, row], y)) for row, y in places]
 
     return as_flips(gained), as_flips(lost)
 

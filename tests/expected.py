@@ -73,7 +73,7 @@ class Analysis:
         "others may shift it by {}. Use more test examples or a wider margin (--margin), not more seeds."
     )
     GAP = (
-        "Keras reports the training accuracy of 'dropout 0.5' {} test accuracy. Measured with dropout off it is {}: "
+        "Keras reports the training accuracy of '{}' {} test accuracy. Measured with dropout off it is {}: "
         "Keras' way of measuring changes it by {}."
     )
     GROWN = "Seeds were added after a first verdict ({}). Its intervals hold at every look"

@@ -236,8 +236,9 @@ def test_the_parts_of_the_gap_add_up():
     assert gap.true.value == pytest.approx(1.5)
     assert gap.printed.value == pytest.approx(gap.artefact.value + gap.true.value + gap.validation.value)
     assert Analysis.GAP.format(
-        "2.00 points below",
-        "1.50 points above",
+        "no dropout",
+        "3.00 points below",
+        "0.50 points above",
         "-3.50 points (+2.00 by weights that still move, -5.50 by dropout)",
     ) in str(verdict)
     cells = gap_cells(condition)

@@ -250,7 +250,7 @@ def test_a_report_that_was_not_written_is_written_by_the_next_run(call, tmp_path
 
 @pytest.mark.usefixtures("no_report")
 def test_a_study_that_cannot_be_confirmed_has_its_result_printed(call, tmp_path, monkeypatch):
-    monkeypatch.setattr("dropstudy.analysis.confirm._to_confirm", lambda _: None)
+    monkeypatch.setattr("dropstudy.analysis.confirm.to_confirm", lambda _: None)
     shown = call("run", *TINY, "--seeds", "6", "--out", tmp_path / "s", "--confirm")
     assert shown.is_error("confirm: expected a study whose validation data chose an arm")
     assert "Test accuracy against 'no dropout'" in shown.out

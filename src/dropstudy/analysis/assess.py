@@ -58,7 +58,11 @@ def assess(
         test_examples=metadata.get("n_test"),
     )
     earlier = tuple(metadata.get(EARLIER_MARGINS, ()))
-    sentences = (*verdict.sentences, *removed_with_results(metadata, spec), *_on_margins(earlier, verdict.margin))
+    sentences = (
+        *verdict.sentences,
+        *removed_with_results(metadata, spec),
+        *_on_margins(earlier, verdict.margin),
+    )
     return replace(verdict, sentences=sentences, earlier_margins=earlier)
 
 

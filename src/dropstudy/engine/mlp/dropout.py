@@ -36,14 +36,7 @@ def keep_scale(rate: ArrayLike) -> Array:
 
 
 def noise_factors(u: Array, rate: ArrayLike, noise: NoiseConfig, static: StaticConfig) -> Array:
-    """Factors of mean 1 and variance rate / (1 - rate), one for each uniform draw.
-
-    Args:
-        u: uniform in [0, 1), any shape.
-        rate: at this step.
-        noise: of the run.
-        static: of the group.
-    """
+    """Factors of mean 1 and variance rate / (1 - rate), one for each draw `u`, uniform in [0, 1)."""
     dropout = jnp.where(u >= rate, keep_scale(rate), 0)
     if not static.gaussian:
         return dropout
@@ -73,11 +66,6 @@ def schedule_scale(step: ArrayLike, noise: NoiseConfig, static: StaticConfig) ->
 
     `early` and `late`: Liu et al. 2023, "Dropout reduces underfitting". `curriculum`: Morerio et al. 2017, "Curriculum
     dropout", rate (1 - exp(-gamma t)) with gamma = 10 / steps. `ramp` is its linear relative.
-
-    Args:
-        step: from 0 over the whole run.
-        noise: of the run.
-        static: of the group.
     """
     if not static.scheduled:
         return jnp.ones((), jnp.float32)

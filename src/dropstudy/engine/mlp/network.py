@@ -11,6 +11,9 @@ kernels for CPUs do not support a transposed left side.
 The gradients are written out in place of automatic differentiation. After relu and dropout, `h > 0` is both the slope
 of relu and the dropout mask. So the backward pass needs no other array of the forward pass, and no random number is
 drawn or stored twice. tests/engine/test_network.py compares them with jax.grad and finite differences.
+
+In all functions `kernels` are `operands(params, static.compute)`, `x_BxI` are scaled examples, `traced` is the
+configuration of the run, `static` that of its group, and `step` counts from 0 over the whole run.
 """
 
 from __future__ import annotations
@@ -197,17 +200,7 @@ def noisy_forward(
     static: StaticConfig,
     step: ArrayLike,
 ) -> Forward:
-    """Forward pass of one batch with noise.
-
-    Args:
-        params: the network.
-        kernels: `operands(params, static.compute)`.
-        x_BxI: examples, already scaled.
-        rates: noise rates at this step.
-        traced: of the run.
-        static: of the group.
-        step: part of the key of the draws.
-    """
+    """Forward pass of one batch with noise of `rates`, whose draws are keyed by `step`."""
     products = static.products
     if static.input_noise:
         x_BxI = x_BxI * dropout.input_noise_factors(x_BxI.shape, rates.inputs, traced, static, step)
@@ -245,20 +238,9 @@ def loss_and_gradient_factors(
     static: StaticConfig,
     step: ArrayLike,
 ) -> tuple[BatchScore, tuple[GradientFactors, ...]]:
-    """Loss of one batch with noise, and the factors of its gradient.
+    """Scores of one batch with noise, and for each layer the factors of the mean loss's gradient.
 
-    Args:
-        params: the network.
-        kernels: `operands(params, static.compute)`.
-        x_BxI: examples, already scaled.
-        y_B: labels.
-        weight_B: 1 for an example, 0 for the padding of a short last batch.
-        traced: of the run.
-        static: of the group.
-        step: from 0 over the whole run.
-
-    Returns:
-        Summed cross-entropy and correct predictions; for each layer the factors of the mean loss's gradient.
+    `weight_B` is 1 for an example, 0 for the padding of a short last batch.
     """
     rates = dropout.rates_at(step, traced.noise, static)
     x_BxI, layers, z = noisy_forward(

@@ -107,16 +107,6 @@ def fused_adam(
 ) -> tuple[Params, Moments, tuple[Operands, ...]]:
     """Take one step of Adam by native kernels, which use a gradient while it is in the cache.
 
-    Args:
-        params: weights.
-        moments: from `start` or the last step.
-        operands: operands of this step's products.
-        factors: of the gradients.
-        step: from 0 over the whole run.
-        epoch: from 0.
-        traced: of the run.
-        static: of the group.
-
     Returns:
         Weights and moments after the step, and the operands of the next step's products.
     """

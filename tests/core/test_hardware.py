@@ -23,20 +23,14 @@ def machine(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("cpuinfo", "precision"), [(AMX, "bfloat16"), (OLD, "float32"), (None, "float32")])
-def test_auto_takes_bfloat16_where_the_cpu_multiplies_it(machine, cpuinfo, precision):
+def test_auto_is_bfloat16_where_the_cpu_multiplies_it(machine, cpuinfo, precision):
     machine(cpuinfo)
     assert hardware.choose_precision("auto", "cpu") == precision
     assert "bfloat16" in hardware.why_precision("cpu")
 
 
-def test_auto_stays_float32_until_bfloat16_is_shown_equal(machine, monkeypatch):
-    machine(AMX)
-    monkeypatch.setattr(hardware, "SHOWN_EQUAL", False)
-    assert hardware.choose_precision("auto", "cpu") == "float32"
-
-
 @pytest.mark.parametrize("asked", ["float32", "bfloat16"])
-def test_what_is_asked_for_is_taken(machine, asked):
+def test_a_requested_precision_is_used(machine, asked):
     machine(OLD)
     assert hardware.choose_precision(asked, "cpu") == asked
 
@@ -44,7 +38,7 @@ def test_what_is_asked_for_is_taken(machine, asked):
 def test_a_gpu_that_is_not_there_is_refused_with_the_reason_and_auto_takes_the_cpu(machine):
     machine(AMX)
     assert hardware.choose_device("auto") == "cpu"
-    with pytest.raises(InvalidArgument, match=r"device: expected an NVIDIA GPU.*no NVIDIA GPU.*--device cpu"):
+    with pytest.raises(InvalidArgument, match=r"device: expected an NVIDIA GPU.*no NVIDIA GPU.*Use cpu"):
         hardware.choose_device("gpu")
 
 

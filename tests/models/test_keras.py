@@ -117,7 +117,7 @@ from dropstudy.core.types import Arm
 from dropstudy.models.keras import save_keras, to_keras
 
 x = np.load(x)
-weights = unpack_weights(read_tensors(Path(weights))[0], None)
+weights = unpack_weights(read_tensors(Path(weights))[0], (16, 9, 3))
 made = to_keras(weights, arm=Arm("arm", 0.5, input_rate=0.2), activation="relu", name="net")
 save_keras(made, Path(mine))
 opened = keras.models.load_model(path)

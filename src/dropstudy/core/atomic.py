@@ -1,4 +1,4 @@
-"""Atomic writing of files: each is complete or absent. All files that dropstudy keeps are written here."""
+"""Atomic writing of files: a kill or a power cut leaves the old file or the new one, whole."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
 TEMPORARY_NAME = re.compile(r"\.dropstudy-[0-9a-f]{16}\.tmp(-journal)?")
-"""The whole name of an unfinished file. Only a kill leaves one behind; nothing ever reads it."""
+"""Full name of a temporary file. Only a kill leaves one behind; it is never read."""
 
 _SYNCS_AT_ONCE = 16
 
@@ -26,16 +26,16 @@ _NOT_FOR_FOLDERS = {errno.EACCES, errno.EPERM, errno.EINVAL, errno.ENOTSUP}
 
 
 def expand_home(path: str | Path) -> Path:
-    """A path with `~` as the home folder; as it is where there is none, or no such user, as shells have it."""
+    """A path with `~` expanded; unchanged where that user or home folder is unknown, as in shells."""
     return Path(os.path.expanduser(path))  # noqa: PTH111 - pathlib's own raises RuntimeError there
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file so that a kill at any point leaves the old one or the new one, whole and on disk.
+    """Write a file atomically, synced to disk.
 
     Args:
-        path: where; its folder is made if need be.
-        content: what.
+        path: the file; its folder is made if need be.
+        content: its content.
 
     Raises:
         StoreError: the disk is full, or the folder cannot be written; nothing is left behind.
@@ -44,16 +44,13 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_files(contents: Mapping[Path, bytes]) -> None:
-    """Write files as `write_bytes` does, many at the price of few: what the disk has to wait for, it waits for once.
-
-    Each file is the old one or the new one, whole and on disk; of several, a kill may leave some old and some new.
+    """Write several files atomically, each for itself, with their syncs in parallel.
 
     Args:
-        contents: what to write, by path; folders are made if need be.
+        contents: content by path; folders are made if need be.
 
     Raises:
-        StoreError: the disk is full, or a folder cannot be written. The unfinished files are gone; those that had
-            got their names stay.
+        StoreError: the disk is full, or a folder cannot be written. Files that were already renamed stay.
     """
     drafts: dict[Path, Path] = {}
     path = Path()
@@ -87,7 +84,7 @@ def write_files(contents: Mapping[Path, bytes]) -> None:
 
 
 def _write(path: Path, content: bytes) -> None:
-    # By the system's own calls, with no buffer between: what was not written is known to be missing.
+    # Unbuffered, so that an error shows here and not when a buffer is flushed later.
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
     try:
         left = memoryview(content)
@@ -98,7 +95,7 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def _sync_all(paths: Collection[Path]) -> None:
-    """Have the content of files on disk: several at once, since a journalling file system answers them together."""
+    """Sync files in parallel: a journalling file system commits them together."""
     if len(paths) == 1:
         _sync(*paths)
     elif paths:
@@ -121,16 +118,16 @@ def write_text(path: Path, text: str) -> None:
 
 
 def temporary_path(folder: Path) -> Path:
-    """A path in `folder` that no file has, for one that will get its name when it is complete."""
-    # Not made of the name to come, which may be as long as a name can be.
+    """A new path in `folder`, for a file that is renamed when it is complete."""
+    # Independent of the final name, which may already have the maximum length.
     return folder / f".dropstudy-{secrets.token_hex(8)}.tmp"
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder, and those above it, so that it survives a power cut.
+    """Make a folder and its parents, synced to disk.
 
     Raises:
-        OSError: it cannot be made.
+        OSError: the folder cannot be made.
     """
     if not folder.is_dir():
         make_folder(folder.parent)
@@ -139,7 +136,7 @@ def make_folder(folder: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make a rename in `folder` survive a power cut, where the system knows how to."""
+    """Sync a folder, so that renames in it survive a power cut, where the system supports it."""
     try:
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -147,6 +144,6 @@ def sync_folder(folder: Path) -> None:
         finally:
             os.close(descriptor)
     except OSError as error:
-        # Some systems open no folder as a file (Windows), or do not sync one (network file systems).
+        # Windows opens no folders, and some network file systems do not sync them.
         if error.errno not in _NOT_FOR_FOLDERS:
             raise

@@ -20,10 +20,6 @@ if TYPE_CHECKING:
 Device = Literal["cpu", "gpu"]
 DEVICES = ("auto", "cpu", "gpu")
 
-SHOWN_EQUAL = True
-"""Whether paired runs have shown that bfloat16 products change test accuracy by less than 0.05 points, the 95% interval
-included: benchmarks/precision.py, result in benchmarks/README.md."""
-
 _CPU_INFO = Path("/proc/cpuinfo")
 _NVIDIA = Path("/dev/nvidiactl")
 _CUDA_PLUGINS = ("jax_cuda13_plugin", "jax_cuda12_plugin")
@@ -33,40 +29,40 @@ _BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}
 
 
 def physical_cores() -> int:
-    """Cores that this process may use, hyper-threads counted once; containers and affinity respected."""
+    """Number of physical cores that this process may use, within its container and CPU affinity."""
     return int(loky.cpu_count(only_physical_cores=True))
 
 
-def choose_device(asked: str = "auto") -> Device:
-    """The device that training will use.
+def choose_device(requested: str = "auto") -> Device:
+    """Choose the device for training.
 
     Args:
-        asked: `cpu`, `gpu`, or `auto` for the GPU where there is one and jax can drive it, else the CPU.
+        requested: `cpu`, `gpu`, or `auto`: the GPU where jax can use one, else the CPU.
 
     Raises:
-        InvalidArgument: a GPU is asked for and there is none, or jax cannot drive it.
+        InvalidArgument: the device is unknown, or a GPU that jax cannot use.
     """
-    if asked not in DEVICES:
-        raise InvalidArgument("device", expected="auto, cpu or gpu", received=repr(asked))
+    if requested not in DEVICES:
+        raise InvalidArgument("device", expected="auto, cpu or gpu", received=repr(requested))
     obstacle = _gpu_obstacle()
-    if asked == "gpu" and obstacle is not None:
+    if requested == "gpu" and obstacle is not None:
         raise InvalidArgument(
             "device",
             expected="an NVIDIA GPU that jax can use",
             received=obstacle,
-            next_step="Use --device cpu, or leave it out.",
+            next_step="Use cpu, or auto.",
         )
-    return "cpu" if asked == "cpu" or obstacle is not None else "gpu"
+    return "cpu" if requested == "cpu" or obstacle is not None else "gpu"
 
 
 def why_device() -> str:
-    """Reason for the device that `auto` takes."""
+    """Reason for the device that `auto` chooses."""
     obstacle = _gpu_obstacle()
     return "an NVIDIA GPU is here and jax can use it" if obstacle is None else obstacle
 
 
 def native_bfloat16(device: Device) -> bool:
-    """Whether the device multiplies bfloat16 in hardware: x86 with AVX512-BF16 or AMX, NVIDIA from Ampere on."""
+    """True where the hardware multiplies bfloat16: x86 with AVX512-BF16 or AMX, NVIDIA since Ampere."""
     if device == "cpu":
         return bool(_BFLOAT16_FLAGS & _cpu_flags())
     try:
@@ -78,27 +74,28 @@ def native_bfloat16(device: Device) -> bool:
         return False
 
 
-def choose_precision(asked: Precision, device: Device) -> Literal["float32", "bfloat16"]:
-    """Precision that `auto` stands for on this machine; the others stay as they are."""
-    if asked != "auto":
-        return asked
-    return "bfloat16" if SHOWN_EQUAL and native_bfloat16(device) else "float32"
+def choose_precision(requested: Precision, device: Device) -> Literal["float32", "bfloat16"]:
+    """Precision of training: as requested, or for `auto` bfloat16 where the hardware multiplies it.
+
+    Paired runs show that bfloat16 changes test accuracy by less than 0.05 points: benchmarks/precision.py.
+    """
+    if requested != "auto":
+        return requested
+    return "bfloat16" if native_bfloat16(device) else "float32"
 
 
 def why_precision(device: Device) -> str:
-    """Reason for the precision that `auto` takes."""
-    if not native_bfloat16(device):
-        return f"this {device} has no bfloat16 instructions that we know of"
-    if SHOWN_EQUAL:
+    """Reason for the precision that `auto` chooses."""
+    if native_bfloat16(device):
         return f"this {device} multiplies bfloat16 in hardware; weights and sums stay float32"
-    return "bfloat16 products, faster here, are not yet shown to leave test accuracy within 0.05 points"
+    return f"this {device} has no known bfloat16 instructions"
 
 
 def _gpu_obstacle() -> str | None:
     """Reason why jax cannot use a GPU, or None."""
     platforms = os.environ.get("JAX_PLATFORMS", "")
     if platforms and not {"cuda", "gpu"} & set(platforms.split(",")):
-        return f"JAX_PLATFORMS={platforms}, which leaves GPUs out"
+        return f"JAX_PLATFORMS={platforms}, which excludes GPUs"
     if not _NVIDIA.exists():
         return "no NVIDIA GPU on this machine"
     if not any(find_spec(plugin) for plugin in _CUDA_PLUGINS):
@@ -112,16 +109,16 @@ def processor() -> str:
 
 
 def machine_key() -> str:
-    """A short key of what compiled code depends on: processor, its instruction sets, system and C library.
+    """Key of the processor, its instruction sets, the system and the C library, on which compiled code depends.
 
-    Home folders are shared by machines of several kinds, and code of one kind may kill a process on another.
+    Machines with different processors may share a home folder, and code compiled on one can crash on another.
     """
-    told = (*sorted(_cpu_flags()), processor(), platform.system(), platform.machine(), *platform.libc_ver())
-    return hashlib.sha256("\0".join(told).encode()).hexdigest()[:16]
+    parts = (*sorted(_cpu_flags()), processor(), platform.system(), platform.machine(), *platform.libc_ver())
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
 def _cpu_flags() -> set[str]:
-    """Instruction sets of the CPU, where the system tells."""
+    """Instruction sets of the CPU; empty where the system does not list them."""
     return set(_cpu_info("flags").split())
 
 

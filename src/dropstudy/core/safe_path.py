@@ -1,21 +1,21 @@
-"""Safe `sys.path`: without the folder that a command is started in.
+"""Safe `sys.path`: without the current folder and the folder of the script.
 
-Python puts that folder, or a script's, before its own library. A file `random.py` there would take the place of the
-library's. So processes that this package starts look in neither, as with Python's own option `-P`.
+Python searches them before its own library, so that a file `random.py` there would replace the library's. Processes
+that this package starts search neither, as with Python's option `-P`.
 """
 
-# `pathlib` would itself be looked for in the path that is put right here.
+# `pathlib` itself would be searched for in the unsafe path.
 import os
 import sys
 
 VARIABLE = "PYTHONSAFEPATH"
-"""Environment variable that has Python add neither folder. It does not change a path that a process is handed."""
+"""Environment variable that keeps Python from adding either folder. It does not change an inherited path."""
 
 
 def safe_path() -> list[str]:
-    """`sys.path` without the current folder and without the folder of the script that runs.
+    """`sys.path` without the current folder and the folder of the running script.
 
-    Where this package itself, or a library that it needs to start, lies in one of them, that folder comes last.
+    Where this package, or a library that it needs to start, lies in one of them, that folder comes last.
     """
     unsafe = {_real(os.curdir)}
     if script := getattr(sys.modules.get("__main__"), "__file__", None):

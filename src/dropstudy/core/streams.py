@@ -1,6 +1,6 @@
-"""Standard streams that are missing, closed or bare: a service, `pythonw`, `>&-`, an object that can only write.
+"""Standard streams: print to any, also to one that is missing, closed or has only `write`.
 
-Python leaves `sys.stdout` None where there is none, and libraries flush it all the same.
+Services, `pythonw` and `>&-` have no standard output: `sys.stdout` is None, and libraries flush it nevertheless.
 """
 
 from __future__ import annotations
@@ -22,21 +22,23 @@ if TYPE_CHECKING:
 _NAMES = ("stdout", "stderr")
 _DESCRIPTORS = 3
 _LAYOUT = "\n\t"
-"""Characters that lay text out and command nothing."""
+"""Control characters that are printed."""
 
-_METERS = "\r"
-"""Progress bars go back to the beginning of their line; they write to standard error alone."""
+_PROGRESS_BAR = "\r"
+"""Progress bars return to the start of their line. They write to standard error only."""
 
-_WIDTH = 80  # where a terminal does not say
+_WIDTH = 80
+"""Columns of a terminal of unknown width."""
+
 _COMMAND = "dropstudy [a-z]"
 
 
 def say(text: str, stream: Any = None) -> None:
-    """Print a line at once, as `paragraphs` has it; nothing where there is no stream for it.
+    """Print text and flush it, with wrapped paragraphs; print nothing where the stream is missing or closed.
 
     Args:
-        text: the line.
-        stream: anything with `write`; whatever `sys.stdout` is at the moment where it is None.
+        text: one or more lines.
+        stream: any object with `write`; None for the current `sys.stdout`.
     """
     stream = sys.stdout if stream is None else stream
     if stream is not None and not getattr(stream, "closed", False):
@@ -44,7 +46,7 @@ def say(text: str, stream: Any = None) -> None:
 
 
 def is_terminal(stream: Any = None) -> bool:
-    """True where a stream, or else `sys.stdout`, is a terminal."""
+    """True where a stream, by default `sys.stdout`, is a terminal."""
     stream = sys.stdout if stream is None else stream
     return not getattr(stream, "closed", True) and hasattr(stream, "isatty") and bool(stream.isatty())
 
@@ -52,43 +54,42 @@ def is_terminal(stream: Any = None) -> bool:
 def terminal_width(stream: Any = None) -> int:
     """Width of the terminal, in columns."""
     width = shutil.get_terminal_size((0, 0)).columns
-    if not width:  # standard output is none; another stream may be
+    if not width:  # standard output is no terminal, but another stream may be one
         with suppress(OSError, AttributeError, ValueError):
             width = os.get_terminal_size(stream.fileno()).columns
     return width or _WIDTH
 
 
-def wrap_paragraphs(words: str, stream: Any = None) -> str:
-    """Lines of text, each a paragraph, as wide as the terminal; as they are where there is none.
+def wrap_paragraphs(text: str, stream: Any = None) -> str:
+    """Wrap each line of text at the width of the terminal; where there is none, leave it as it is.
 
-    Lines break between words. A command at the end of a line is left whole, on a line of its own, so that it can be
-    copied: a quoted name in it may hold spaces.
+    A command at the end of a long line gets a line of its own, unbroken, so that it can be copied.
 
     Args:
-        words: the text.
-        stream: where it is going to be printed; `sys.stdout` where it is None.
+        text: the text.
+        stream: stream that it will be printed to; None for `sys.stdout`.
     """
-    return "\n".join(_lines(words, terminal_width(stream))) if is_terminal(stream) else words
+    return "\n".join(_lines(text, terminal_width(stream))) if is_terminal(stream) else text
 
 
-def _lines(words: str, width: int) -> Iterator[str]:
-    for line in words.splitlines():
+def _lines(text: str, width: int) -> Iterator[str]:
+    for line in text.splitlines():
         if len(line) <= width:
             yield line
             continue
-        said, command = re.fullmatch(rf"((?:.*: )?)({_COMMAND}.*)|(.*)", line).group(1, 2)  # type: ignore[union-attr]
-        text = line if command is None else said.rstrip()
-        if text:
-            yield textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)
+        sentence, command = re.fullmatch(rf"((?:.*: )?)({_COMMAND}.*)|(.*)", line).group(1, 2)  # type: ignore[union-attr]
+        prose = line if command is None else sentence.rstrip()
+        if prose:
+            yield textwrap.fill(prose, width, break_long_words=False, break_on_hyphens=False)
         if command is not None:
             yield command
 
 
 @contextmanager
 def escaped_streams() -> Iterator[None]:
-    """Have `sys.stdout` and `sys.stderr` show what commands a terminal as its escape: names come from anywhere."""
+    """Make `sys.stdout` and `sys.stderr` print terminal commands as escapes: names come from anywhere."""
     before = sys.stdout, sys.stderr
-    escaped: list[Any] = [_Escaped(sys.stdout, _LAYOUT), _Escaped(sys.stderr, _LAYOUT + _METERS)]
+    escaped: list[Any] = [_Escaped(sys.stdout, _LAYOUT), _Escaped(sys.stderr, _LAYOUT + _PROGRESS_BAR)]
     sys.stdout, sys.stderr = escaped
     try:
         yield
@@ -97,13 +98,13 @@ def escaped_streams() -> Iterator[None]:
 
 
 def raw_stream(stream: Any) -> Any:
-    """The stream for a program that commands the terminal itself, and has looked after what it shows."""
+    """Stream without escaping, for code that controls the terminal and escapes texts itself."""
     return stream.raw_stream if isinstance(stream, _Escaped) else stream
 
 
 @contextmanager
 def usable_streams() -> Iterator[None]:
-    """Have `sys.stdout` and `sys.stderr` take text and be flushed while in here, whatever they were before."""
+    """Make `sys.stdout` and `sys.stderr` accept text and flushes within this context, whatever they are."""
     before = {name: getattr(sys, name) for name in _NAMES}
     ours = {name: made for name, stream in before.items() if (made := _usable(stream)) is not stream}
     for name, made in ours.items():
@@ -117,22 +118,20 @@ def usable_streams() -> Iterator[None]:
 
 
 def reserve_descriptors() -> None:
-    """Let nothing but a stream have the descriptors 0, 1 and 2.
+    """Open the descriptors 0, 1 and 2 where they are closed.
 
-    Where one is closed, the next file that is opened would get its number, and with it whatever a library prints: the
-    study's database, for instance.
+    Else the next file that is opened, such as the study's database, would get one of them, and all that libraries print.
     """
     for descriptor in range(_DESCRIPTORS):
         try:
             os.fstat(descriptor)
         except OSError:
-            os.set_inheritable(
-                os.open(os.devnull, os.O_RDWR), True
-            )  # it gets the lowest free number: this one
+            opened = os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is this one
+            os.set_inheritable(opened, True)
 
 
 class _Escaped:
-    """A stream of text without commands to a terminal; all but writing is its inner stream's."""
+    """Stream that escapes terminal commands; all but `write` is the inner stream's."""
 
     def __init__(self, stream: Any, keep: str) -> None:
         self.raw_stream = stream
@@ -147,7 +146,7 @@ class _Escaped:
 
 
 class _Bare(io.TextIOBase):
-    """A stream around an object that has only `write`, or around nothing."""
+    """Stream around an object that has only `write`, or around None."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream

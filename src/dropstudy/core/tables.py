@@ -1,4 +1,4 @@
-"""Tables for the eye and for other programs."""
+"""Tables as plain text and as CSV."""
 
 from __future__ import annotations
 
@@ -22,22 +22,21 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _HEADING = 14
-"""Columns after which a heading goes on in a line below."""
+"""Characters in a line of a heading."""
 
 _FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
-"""First characters of formulas, in full width too."""
+"""First characters of spreadsheet formulas, their full-width forms included."""
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 
 _PIPE_WIDTH = 1000
-"""Columns where there is no terminal: a wide page; long headings are set in several lines."""
+"""Characters in a line where there is no terminal."""
 
 
 def text(frame: pd.DataFrame) -> str:
-    """A table as plain text; numbers are set to the right.
+    """A table as plain text.
 
-    Where the terminal is too narrow for all columns, those that do not fit follow in a table below, the first column
-    again before them.
+    Columns that the terminal is too narrow for follow in a second table, which repeats the first column.
     """
     width = _width()
     endless = Console(file=io.StringIO(), width=_PIPE_WIDTH)
@@ -62,7 +61,7 @@ def _width() -> int:
 def _table(frame: pd.DataFrame, columns: list[int], widest_name: int | None = None) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for number in columns:
-        # Folded, since names of arms tend to differ at the end.
+        # Folded and not cut: names of arms tend to differ at the end.
         first = number == 0
         table.add_column(
             Text(heading(str(frame.columns[number]))),
@@ -71,7 +70,7 @@ def _table(frame: pd.DataFrame, columns: list[int], widest_name: int | None = No
             max_width=widest_name if first else None,
         )
     for row in frame.itertuples(index=False):
-        # Text, so that an arm called "[red]" is printed and not obeyed.
+        # Text, so that an arm named "[red]" is no markup.
         table.add_row(*(Text(_cell(row[number])) for number in columns))
     return table
 
@@ -83,18 +82,16 @@ def _drawn(table: Table, width: int) -> str:
 
 
 def heading(name: str) -> str:
-    """A column's heading, in several lines where it is long."""
+    """Heading of a column, in several lines where it is long."""
     return textwrap.fill(name, _HEADING, break_long_words=False)
 
 
 def csv(frame: pd.DataFrame, digits: int | None = None) -> str:
-    """A table as CSV, whose texts no spreadsheet takes for a formula.
-
-    A text that begins as a formula does gets an apostrophe before it (OWASP, "CSV Injection"); a number does not.
+    """A table as CSV without spreadsheet formulas: texts that begin like one get an apostrophe (OWASP, "CSV Injection").
 
     Args:
         frame: the table.
-        digits: of each number; all where it is not given.
+        digits: significant digits of each number; None for all.
     """
     safe = frame.set_axis([_no_formula(name) for name in frame.columns], axis="columns")
     safe = safe.apply(lambda column: column if column.dtype.kind in "biuf" else column.map(_no_formula))
@@ -105,7 +102,7 @@ def csv(frame: pd.DataFrame, digits: int | None = None) -> str:
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
-    """A table as CSV, written whole or not at all."""
+    """Write a table as a CSV file, atomically."""
     write_text(path, csv(frame))
 
 

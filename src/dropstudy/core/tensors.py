@@ -1,9 +1,7 @@
-"""Weights and other arrays as safetensors files: written whole or not at all, read with suspicion.
+"""Weights and other arrays as safetensors files, written atomically and checked when they are read.
 
-A safetensors file is eight bytes with the length of a JSON header, the header, and the numbers. Reading one
-runs no code, whatever it holds.
-
-Format: https://huggingface.co/docs/safetensors
+A safetensors file is eight bytes with the length of a JSON header, the header, and the numbers. Reading one runs no
+code. Format: https://huggingface.co/docs/safetensors
 """
 
 from __future__ import annotations
@@ -12,6 +10,7 @@ import hashlib
 import json
 import os
 from contextlib import suppress
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -33,22 +32,20 @@ __all__ = ["pack_weights", "read_tensors", "to_bytes", "unpack_weights", "write_
 
 _METADATA = "__metadata__"
 _NAMES_SHOWN = 60
-_SMALL = 1 << 20  # bytes that are read whatever they are; plenty for a header
-_START_AGAIN = (
-    "Put a good copy in its place, or delete it and run the study again, which trains this run anew."
-)
+_SMALL = 1 << 20
+"""Bytes: smaller files are read unchecked, and no header is longer."""
+
+_START_AGAIN = "Restore a copy, or delete it and run the study again, which trains this run again."
 _OTHER_NETWORK = "The file is damaged or belongs to another network: export the weights again."
 
 
 def write_tensors(path: Path, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> str:
-    """Write arrays to a safetensors file that is either complete or not there.
-
-    The same arrays and metadata always give the same bytes.
+    """Write arrays to a safetensors file, atomically. The same arrays and metadata always give the same bytes.
 
     Args:
         path: the file; one that exists is replaced.
         arrays: arrays of any shape by name.
-        metadata: notes kept in the file's header.
+        metadata: texts by name, for the file's header.
 
     Returns:
         SHA-256 of the file, in hexadecimal.
@@ -62,7 +59,7 @@ def write_tensors(path: Path, arrays: Mapping[str, NDArray[Any]], metadata: Mapp
 
 
 def to_bytes(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> bytes:
-    """The content of a safetensors file; the same arrays and metadata always give the same bytes."""
+    """Content of a safetensors file; the same arrays and metadata always give the same bytes."""
     contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     return _with_sorted_metadata(safetensors.numpy.save(contiguous), metadata)
 
@@ -72,14 +69,14 @@ def read_tensors(path: Path, *, sha256: str | None = None) -> tuple[dict[str, ND
 
     Args:
         path: the file.
-        sha256: what `write_tensors` returned when it was written, if that is known.
+        sha256: digest that `write_tensors` returned, where it is known.
 
     Returns:
         The arrays by name, and the metadata.
 
     Raises:
-        DamagedFile: the content is not what was written, or no safetensors file at all.
-        StoreError: there is no such file, or it may not be read.
+        DamagedFile: the content is not what was written, or is no safetensors file.
+        StoreError: the file does not exist, or cannot be read.
     """
     content = _read(path)
     received = hashlib.sha256(content).hexdigest()
@@ -98,7 +95,7 @@ def read_tensors(path: Path, *, sha256: str | None = None) -> tuple[dict[str, ND
         raise DamagedFile(
             str(path),
             expected="a complete safetensors file",
-            received=f"{len(content)} bytes that are none ({_one_line(error)})",
+            received=f"{len(content)} other bytes ({_one_line(error)})",
             next_step=_START_AGAIN,
         ) from error
     return arrays, dict(header.get(_METADATA) or {})
@@ -113,60 +110,49 @@ def pack_weights(weights: Weights) -> dict[str, NDArray[np.float32]]:
     }
 
 
-def unpack_weights(arrays: Mapping[str, NDArray[Any]], widths: tuple[int, ...] | None) -> Weights:
-    """Make a network of named arrays, as `pack_weights` names them.
+def unpack_weights(arrays: Mapping[str, NDArray[Any]], widths: tuple[int, ...]) -> Weights:
+    """Network of named arrays, as `pack_weights` names them.
 
     Args:
         arrays: float32 arrays by name.
-        widths: units of every layer from the input to the output, for instance (784, 512, 512, 10), or None
-            to take whatever fits together.
+        widths: units of every layer from the input to the output, for instance (784, 512, 512, 10).
 
     Raises:
-        ModelError: a tensor is missing, left over, of another shape or type, or not finite; it is named.
+        ModelError: a tensor is missing, extra, of another shape or type, or not finite; it is named.
     """
-    if widths is None:
-        # As many layers as there are names of layers; a gap in the numbers shows as a missing tensor.
-        depth = max(1, len({name.partition("/")[0] for name in arrays if name.startswith("dense_")}))
-    else:
-        depth = len(widths) - 1
-    layers: list[Layer] = []
-    for number in range(depth):
-        shape: tuple[int | None, ...] = (layers[-1].bias.size if layers else None, None)
-        if widths is not None:
-            shape = widths[number : number + 2]
-        kernel = _tensor(arrays, f"dense_{number}/kernel", shape)
-        bias = _tensor(arrays, f"dense_{number}/bias", (kernel.shape[1],))
-        layers.append(Layer(kernel, bias))
-    weights = tuple(layers)
+    weights = tuple(
+        Layer(
+            _tensor(arrays, f"dense_{number}/kernel", (units_in, units_out)),
+            _tensor(arrays, f"dense_{number}/bias", (units_out,)),
+        )
+        for number, (units_in, units_out) in enumerate(pairwise(widths))
+    )
     extra = sorted(arrays.keys() - pack_weights(weights).keys())
     if extra:
         raise ModelError(
             f"tensor {_shown(extra[0])}",
-            expected=f"only kernel and bias of dense_0 to dense_{depth - 1}",
+            expected=f"only kernel and bias of dense_0 to dense_{len(weights) - 1}",
             received=f"{len(extra)} more" if len(extra) > 1 else "one more",
             next_step=_OTHER_NETWORK,
         )
     return weights
 
 
-def _tensor(
-    arrays: Mapping[str, NDArray[Any]], name: str, shape: tuple[int | None, ...]
-) -> NDArray[np.float32]:
-    """The array called `name`, once it is what a layer needs; None in `shape` is any width above 0."""
-    expected = f"finite float32 numbers of shape ({', '.join('any' if n is None else str(n) for n in shape)})"
+def _tensor(arrays: Mapping[str, NDArray[Any]], name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Array of a layer, checked: finite float32 numbers of a shape."""
 
     def refused(received: str) -> ModelError:
         return ModelError(
-            f"tensor {_shown(name)}", expected=expected, received=received, next_step=_OTHER_NETWORK
+            f"tensor {_shown(name)}",
+            expected=f"finite float32 numbers of shape ({', '.join(map(str, shape))})",
+            received=received,
+            next_step=_OTHER_NETWORK,
         )
 
     array = arrays.get(name)
     if array is None:
         raise refused("no such tensor")
-    fits = len(shape) == array.ndim and all(
-        have > 0 and want in (None, have) for want, have in zip(shape, array.shape, strict=True)
-    )
-    if not fits:
+    if array.shape != shape:
         raise refused(f"shape {array.shape}")
     if array.dtype != np.float32:
         raise refused(f"numbers of type {array.dtype}")
@@ -178,7 +164,7 @@ def _tensor(
 
 
 def _read(path: Path) -> bytes:
-    # Not a file: a pipe would block for ever, and a device might never end.
+    # Reading a pipe would block for ever, and a device may have no end.
     if path.exists() and not path.is_file():
         raise StoreError(str(path), expected="a safetensors file", received="something that is not a file")
     try:
@@ -196,11 +182,11 @@ def _read(path: Path) -> bytes:
 
 
 def _check_size(path: Path, file: BinaryIO, size: int) -> None:
-    """Refuse a file that has grown, or has no room in memory, before it is read."""
+    """Refuse a file that is larger than its header says, or than the free memory, before it is read."""
     if size <= _SMALL:
         return
     most = size
-    # A header that is none is told of once the file has been read.
+    # `read_tensors` reports an invalid header.
     with suppress(ValueError, TypeError, LookupError, AttributeError, RecursionError):
         length = int.from_bytes(file.read(8), "little")
         entries = json.loads(file.read(min(length, _SMALL)))
@@ -220,7 +206,7 @@ def _check_size(path: Path, file: BinaryIO, size: int) -> None:
 
 
 def _with_sorted_metadata(content: bytes, metadata: Mapping[str, str]) -> bytes:
-    """Put metadata into a safetensors file. The library's own order of them changes from call to call."""
+    """Add metadata to a safetensors file, sorted: the library's order changes from call to call."""
     header, numbers = _split(content)
     header = {_METADATA: dict(sorted(metadata.items())), **header} if metadata else header
     encoded = json.dumps(header, separators=(",", ":")).encode()
@@ -236,7 +222,7 @@ def _split(content: bytes) -> tuple[dict[str, Any], bytes]:
 
 
 def _shown(name: str) -> str:
-    """A name from a file, safe to print: control characters escaped, and not longer than a line."""
+    """A name from a file, printable and at most a line long."""
     text = ascii(name)
     return text if len(text) <= _NAMES_SHOWN else f"{text[:_NAMES_SHOWN]}..."
 

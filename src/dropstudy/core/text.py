@@ -1,4 +1,4 @@
-"""Names from files and arguments, counts and numbers, made fit for a line of text. Numbers are rounded here alone."""
+"""Names, counts and numbers as text. All numbers that readers see are rounded here."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _NOISE = 9
-"""Decimal places from which on a float is rounding: 100 * (0.98765 - 0.97) is 1.765."""
+"""Decimal places, after which a float's digits are rounding errors: 100 * (0.98765 - 0.97) is 1.765."""
 
 
 def plain_name(name: str, limit: int = 60) -> str:
     """A name as one line of at most `limit` characters, for titles and sentences.
 
-    Line breaks and characters that cannot be seen become a space; a name too long loses its middle, since
-    names of one study tend to differ at the end.
+    Line breaks and invisible characters become spaces. A long name loses its middle: names tend to differ at the end.
     """
     visible = "".join(" " if unicodedata.category(c).startswith("C") else c for c in name)
     line = " ".join(visible.split())
@@ -29,20 +28,20 @@ def plain_name(name: str, limit: int = 60) -> str:
 
 
 def visible_form(name: str) -> str:
-    """Form that look-alike names share: compatible letters are one (NFKC), invisible ones none."""
+    """Form that names share which look alike: with compatible letters unified (NFKC) and invisible ones removed."""
     letters = unicodedata.normalize("NFKC", name)
     return " ".join("".join(c for c in letters if unicodedata.category(c) != "Cf").split())
 
 
 def counted(count: int, what: str) -> str:
-    """Count with its noun: "1 run", "2 runs"."""
+    """A count with its noun: "1 run", "2 runs"."""
     return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
 def rounded(value: float, places: int = 2) -> str:
-    """A number for a reader, half away from zero: 1.765 is "1.77"; "-" where it is no finite number; never "-0.00".
+    """A number rounded half away from zero: 1.765 is "1.77"; never "-0.00"; "-" where it is not finite.
 
-    The decimal number is rounded, not the binary one next to it, so that one value reads the same everywhere.
+    The decimal number is rounded and not its binary approximation, so that a value reads the same everywhere.
     """
     if not isfinite(value):
         return "-"
@@ -55,8 +54,8 @@ def signed(points: float, *, unlike: Iterable[float] = ()) -> str:
 
     Args:
         points: a difference.
-        unlike: numbers that it must not look like where it is another one, for which it gets more digits: an interval
-            that ends at 0.0049 does not hold 0, and ends at "+0.005".
+        unlike: other numbers, which the text must differ from; it gets more digits where needed. An interval that ends
+            at 0.0049 excludes 0 and ends at "+0.005".
     """
     marks = [mark for mark in unlike if isfinite(points) and round(points - mark, _NOISE)]
     places = 2
@@ -74,6 +73,6 @@ def percent(share: float) -> str:
 
 
 def span(low: float, high: float, *, margin: float = 0.0) -> str:
-    """An interval's ends, "+0.08 to +0.18", with as many digits as it takes to see whether 0 and ±margin are inside."""
+    """Ends of an interval, "+0.08 to +0.18", with enough digits to see whether 0 and ±margin lie inside."""
     marks = (0.0, margin, -margin)
     return f"{signed(low, unlike=marks)} to {signed(high, unlike=marks)}"

@@ -120,7 +120,7 @@ def usable_streams() -> Iterator[None]:
 def reserve_descriptors() -> None:
     """Open the descriptors 0, 1 and 2 where they are closed.
 
-    Else the next file that is opened, such as the study's database, would get one of them, and all that libraries print.
+    Else the next file that is opened, such as the study's database, would get one of them and receive printed text.
     """
     for descriptor in range(_DESCRIPTORS):
         try:

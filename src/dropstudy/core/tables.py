@@ -87,7 +87,7 @@ def heading(name: str) -> str:
 
 
 def csv(frame: pd.DataFrame, digits: int | None = None) -> str:
-    """A table as CSV without spreadsheet formulas: texts that begin like one get an apostrophe (OWASP, "CSV Injection").
+    """A table as CSV. Texts that begin like a spreadsheet formula get an apostrophe (OWASP, "CSV Injection").
 
     Args:
         frame: the table.

@@ -23,7 +23,8 @@ from dropstudy.runtime import local, scheduler
 from dropstudy.runtime.workers import ExecutorPool
 from dropstudy.spec.study_file import read_spec
 from dropstudy.store import database
-from dropstudy.store import directory as study_folder
+from dropstudy.store.directory import check_data, merged_with_stored
+from dropstudy.store.record import record_study
 from dropstudy.store.store import Store
 from standin import DATA, AtOnce, Recorder, each_alone, make_run, make_runs, segment_of, split, train
 
@@ -78,10 +79,10 @@ def grow(folder):
 def begin_with(folder, **settings):
     """Prepare training as `Study.run` does, and return the specification."""
     asked = read_spec("notebook", {"rates": [0, 0.5], "hidden": [16], **settings})
-    spec = study_folder.agreed(folder, asked)
+    spec = merged_with_stored(folder, asked)
     dataset = stand_in_data()
-    study_folder.check_data(folder, dataset)
-    return study_folder.begin(folder, spec, dataset, "cpu")
+    check_data(folder, dataset)
+    return record_study(folder, spec, dataset, "cpu")
 
 
 @cache

@@ -12,7 +12,7 @@ from dropstudy.errors import InvalidArgument, StoreError, StudyLocked
 from dropstudy.runtime import removal
 from dropstudy.runtime.retention import disk_usage
 from dropstudy.store import store
-from dropstudy.store.directory import SEED_COUNTS, begun, metadata
+from dropstudy.store.directory import SEED_COUNTS, has_database, read_metadata
 from dropstudy.store.locking import lock
 from dropstudy.store.paths import StudyPaths
 from dropstudy.store.store import Store
@@ -138,7 +138,7 @@ def _killed(_):
 def test_the_verdict_says_what_was_taken_out_with_results_and_counts_it_as_a_look(make):
     study = make(seeds=8, hidden=[4], train_sizes=["all"])
     study.remove(seeds=[3], arms=["dropout 0.5"])
-    assert metadata(study.folder)[SEED_COUNTS] == [8, 7]
+    assert read_metadata(study.folder)[SEED_COUNTS] == [8, 7]
     verdict = study.verdict()
     assert verdict.anytime
     assert "Seeds were added and taken out after a first look (8, then 7)" in str(verdict)
@@ -178,7 +178,7 @@ def test_a_study_that_some_seed_could_not_go_on_with_is_refused_whatever_its_see
     asked = {"data": str(file), "batch_size": 32, "validation_split": 100, "hidden": [4], "seeds": [0, 3]}
     with pytest.raises(InvalidArgument, match="expected 114 examples or more, so that every class"):
         make(**asked, train_sizes=[113])
-    assert not begun(tmp_path / "study")
+    assert not has_database(tmp_path / "study")
     make(**asked, train_sizes=[114])
     grown = make(**asked | {"seeds": list(range(40))}, train_sizes=[114])
     assert len(grown.results().test_scores()) == 120

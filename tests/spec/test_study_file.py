@@ -11,7 +11,7 @@ from dropstudy.core.types import Arm, Optimizer
 from dropstudy.errors import InvalidArgument
 from dropstudy.spec import presets
 from dropstudy.spec.study_file import FIELDS, STUDY_FILE, is_study, parse_spec, read_spec, to_toml
-from dropstudy.store import directory
+from dropstudy.store.directory import existing_folder
 from study_specs import specs
 
 
@@ -127,9 +127,9 @@ def test_a_presets_name_is_the_preset_and_its_path_the_folder(tmp_path, monkeypa
     (tmp_path / "notebook" / STUDY_FILE).write_text(MINIMAL_FILE)
     monkeypatch.chdir(tmp_path)
     assert read_spec("notebook").name == "notebook"
-    assert directory.named("notebook") is None
+    assert existing_folder("notebook") is None
     assert read_spec("./notebook").name == "mine"
-    assert directory.named("./notebook") is not None
+    assert existing_folder("./notebook") is not None
 
 
 # --- flags over files ---

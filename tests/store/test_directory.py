@@ -7,7 +7,9 @@ from dropstudy.core import hardware
 from dropstudy.errors import DamagedFile, StoreError
 from dropstudy.spec import plan
 from dropstudy.spec.study_file import STUDY_FILE, is_study, read_spec
-from dropstudy.store import directory
+from dropstudy.store import record
+from dropstudy.store.directory import merged_with_stored, read_metadata
+from dropstudy.store.record import environment_changes
 from dropstudy.store.store import DATABASE, Store
 from file_systems import quick_folder
 from killing import begin, begin_with, grow, kill_everywhere
@@ -36,9 +38,9 @@ def test_a_study_killed_at_any_point_while_it_begins_or_grows_ends_as_if_it_neve
         assert any(point.endswith(f" {STUDY_FILE}") for point in points)
         for place, before in killed:
             if is_study(place):  # then the database says at least as much, and whoever looks is told so
-                assert directory.metadata(place)["fallback"] is True, before
+                assert read_metadata(place)["fallback"] is True, before
                 asked = read_spec(place / STUDY_FILE)
-                assert set(asked.arms) <= set(directory.agreed(place, asked).arms), before
+                assert set(asked.arms) <= set(merged_with_stored(place, asked).arms), before
             grow(place)
             assert what_it_says(place) == straight, before
             assert [path.name for path in place.iterdir() if path.name.endswith(".tmp")] == [], before
@@ -54,11 +56,11 @@ def test_a_kill_between_database_and_study_file_is_made_good_for_whoever_asks_ne
     (place / STUDY_FILE).write_text(before, encoding="utf-8")
     with Store(place, write=True) as store:
         store.record({"study_file_due": True})
-    spec = directory.agreed(place, read_spec(place / STUDY_FILE))
+    spec = merged_with_stored(place, read_spec(place / STUDY_FILE))
     assert [arm.rate for arm in spec.arms] == [0, 0.5, 0.8]
     begin_with(place, epochs=2)  # asks for less than there is
     assert (place / STUDY_FILE).read_text(encoding="utf-8") == after
-    assert directory.metadata(place)["study_file_due"] is False
+    assert read_metadata(place)["study_file_due"] is False
 
 
 def test_a_study_file_that_was_lost_is_written_again(place):
@@ -86,7 +88,7 @@ def test_a_study_whose_file_was_lost_is_still_read_by_its_folder(place, loop):
 
 def test_a_database_without_a_word_in_it_is_one_of_a_study_that_has_not_begun(place):
     Store(place, create=True).close()
-    assert directory.changes(place, "cpu") == []
+    assert environment_changes(place, "cpu") == []
     begin(place)
     with Store(place) as store:
         assert len(store.runs()) == 2
@@ -106,23 +108,23 @@ def test_damage_to_the_database_stops_a_study_before_it_begins_and_nothing_is_wr
 
 
 def test_in_the_same_surroundings_nothing_is_said(place):
-    assert directory.changes(place, "cpu") == []
+    assert environment_changes(place, "cpu") == []
     begin(place)
-    assert directory.changes(place, "cpu") == []
+    assert environment_changes(place, "cpu") == []
 
 
 def test_a_changed_library_device_or_processor_is_said_once_and_the_study_goes_on(place, monkeypatch):
     begin(place)
-    monkeypatch.setattr(directory, "version", lambda name: "99.0" if name == "jax" else "0.1.0")
-    monkeypatch.setattr(directory, "processor", lambda: "Abacus 9000")
-    (said,) = directory.changes(place, "gpu")
+    monkeypatch.setattr(record, "version", lambda name: "99.0" if name == "jax" else "0.1.0")
+    monkeypatch.setattr(record, "processor", lambda: "Abacus 9000")
+    (said,) = environment_changes(place, "gpu")
     for words in ("jax ", ", now 99.0", "device cpu, now gpu", f"{hardware.processor()}, now Abacus 9000"):
         assert words in said
     assert "dropstudy" not in said
     begin_with(place, epochs=2)
-    assert directory.changes(place, "cpu") == []  # said is said: that is where it was last run
-    assert directory.metadata(place)["jax"] != "99.0"  # what it began with stays on record
-    assert directory.metadata(place)["environment"]["jax"] == "99.0"
+    assert environment_changes(place, "cpu") == []  # said is said: that is where it was last run
+    assert read_metadata(place)["jax"] != "99.0"  # what it began with stays on record
+    assert read_metadata(place)["environment"]["jax"] == "99.0"
 
 
 def test_a_study_made_by_other_rules_is_shown_and_not_gone_on_with(place, monkeypatch):

@@ -8,7 +8,7 @@ from dropstudy.core.atomic import temporary_path
 from dropstudy.errors import StoreError
 from dropstudy.runtime import removal
 from dropstudy.spec.study_file import STUDY_FILE
-from dropstudy.store.directory import begun
+from dropstudy.store.directory import has_database
 from dropstudy.store.paths import FOLDERS, WRITTEN, StudyPaths
 from dropstudy.store.store import DATABASE, Store
 from file_systems import quick_folder
@@ -140,7 +140,7 @@ def test_a_study_does_not_begin_where_somebody_elses_files_are(tmp_path, name):
     with pytest.raises(StoreError, match=r"without files where a study keeps its own.*--out"):
         begin(tmp_path)
     assert files(tmp_path) == before
-    assert not begun(tmp_path)
+    assert not has_database(tmp_path)
 
 
 def test_a_study_goes_on_where_its_database_was_lost(tmp_path):
@@ -150,7 +150,7 @@ def test_a_study_goes_on_where_its_database_was_lost(tmp_path):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("ours")
     begin(tmp_path)
-    assert begun(tmp_path)
+    assert has_database(tmp_path)
 
 
 def test_sizes_are_those_of_the_files(folder):

@@ -8,7 +8,8 @@ import made_up
 from dropstudy import Study
 from dropstudy.errors import InvalidArgument
 from dropstudy.spec.study_file import read_spec
-from dropstudy.store import directory
+from dropstudy.store import record
+from dropstudy.store.directory import recorded_spec
 from dropstudy.store.store import Store
 from standin import AtOnce
 
@@ -100,7 +101,7 @@ def test_the_study_file_grows_with_the_study_and_keeps_its_notes(make):
     spec = read_spec(study.folder)
     assert spec.seeds == (0, 1, 2)
     assert [arm.name for arm in spec.arms] == ["no dropout", "dropout 0.5", "dropout 0.8"]
-    assert directory.recorded(study.folder) == spec
+    assert recorded_spec(study.folder) == spec
 
 
 def test_a_study_file_that_asks_for_more_is_a_request(make):
@@ -127,7 +128,7 @@ def test_growth_cut_short_between_its_steps_is_completed_by_the_next_run(make, m
         if written == "nothing":
             patch.setattr(Store, "begin", interrupt)
         else:
-            patch.setattr(directory, "write_text", interrupt)
+            patch.setattr(record, "write_text", interrupt)
         with pytest.raises(KeyboardInterrupt):
             make(seeds=4).run(executor=AtOnce(), verbose=False)
     straight = Study("notebook", out=study.folder.with_name("straight"), **SETTINGS, seeds=4)

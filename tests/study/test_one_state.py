@@ -29,7 +29,8 @@ from dropstudy.report.snapshot import read_snapshot
 from dropstudy.report.tables import shape_title, summary_table
 from dropstudy.report.write import conclusion
 from dropstudy.spec.study_file import parse_spec
-from dropstudy.store import directory
+from dropstudy.store.paths import CONFIRMATION
+from dropstudy.store.record import record_study, set_margin
 from dropstudy.store.store import Store
 
 EXAMPLES = int(os.environ.get("DROPSTUDY_EXAMPLES", "16"))
@@ -80,7 +81,7 @@ def studies(draw):
 
 def write_study(where, spec, data, study, draws):
     """A study whose runs ended as the drawn settings say."""
-    spec = directory.begin(where, spec, data, "cpu")
+    spec = record_study(where, spec, data, "cpu")
     with Store(where, write=True) as store:
         for run in store.runs():
             luck = draws.random()
@@ -140,9 +141,9 @@ def made(study):
                 train_sizes=spec.train_sizes[-1:],
                 seeds=seeds,
             )
-            write_study(inside / directory.CONFIRMATION, fresh, data, study, draws)
+            write_study(inside / CONFIRMATION, fresh, data, study, draws)
         if study["later margin"]:
-            directory.set_margin(inside, study["later margin"])
+            set_margin(inside, study["later margin"])
         yield inside
     finally:
         shutil.rmtree(where)

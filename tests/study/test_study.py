@@ -35,7 +35,8 @@ from dropstudy.runtime import run as running
 from dropstudy.runtime.messages import large_rate
 from dropstudy.runtime.progress.lines import EpochLines
 from dropstudy.spec.study_file import read_spec
-from dropstudy.store import directory, locking
+from dropstudy.store import locking
+from dropstudy.store.directory import command
 from dropstudy.store.store import DATABASE, Store
 from expected import Analysis
 from sources import SMALL_STUDY
@@ -623,7 +624,7 @@ def test_a_folder_may_bear_any_name_even_a_presets(tmp_path, monkeypatch, name):
     assert opened.spec == begun.spec
     assert opened.folder == Path(name)
     # What a shell makes of the command leads back to the study.
-    source = shlex.split(directory.command("run", begun.folder))[2]
+    source = shlex.split(command("run", begun.folder))[2]
     assert not source.startswith("-")
     assert Study(source).spec.arms == begun.spec.arms
 

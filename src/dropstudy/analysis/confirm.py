@@ -20,7 +20,7 @@ from dropstudy.core.atomic import write_text
 from dropstudy.core.text import signed
 from dropstudy.errors import InvalidArgument
 from dropstudy.spec.study_file import STUDY_FILE, to_toml
-from dropstudy.store.directory import begun, command, confirmations, recorded
+from dropstudy.store.directory import command, confirmations, has_database, recorded_spec
 from dropstudy.store.paths import CONFIRMATION, StudyPaths
 from dropstudy.store.store import Store
 
@@ -65,7 +65,7 @@ def prepare(folder: Path, spec: StudySpec, verdict: Verdict) -> list[Path]:
     for condition, arm in chosen:
         fresh = _fresh(spec, condition, arm)
         where = _place(folder, fresh, condition, several=len(verdict.conditions) > 1)
-        if recorded(where) is None:
+        if recorded_spec(where) is None:
             where.mkdir(parents=True, exist_ok=True)
             write_text(where / STUDY_FILE, to_toml(fresh))
         folders.append(where)
@@ -75,14 +75,14 @@ def prepare(folder: Path, spec: StudySpec, verdict: Verdict) -> list[Path]:
 def _place(folder: Path, fresh: StudySpec, condition: ConditionVerdict, *, several: bool) -> Path:
     """Folder of the confirmation that has these arms at this condition already, else an unused one."""
     runs = {(arm, condition.hidden, condition.train_size) for arm in fresh.arms}
-    for path in filter(begun, confirmations(folder)):
+    for path in filter(has_database, confirmations(folder)):
         with Store(path) as store:
             if {(run.arm, run.condition.layers, run.condition.train_size) for run in store.runs()} == runs:
                 return path
     name = f"{condition.hidden}-{condition.train_size}"
     first = folder / CONFIRMATION / name if several else folder / CONFIRMATION
     others = (folder / CONFIRMATION / f"{name}-{number}" for number in count(2))
-    return next(path for path in chain([first], others) if recorded(path) is None)
+    return next(path for path in chain([first], others) if recorded_spec(path) is None)
 
 
 def with_confirmations(first: Verdict, fresh: Sequence[Verdict]) -> Verdict:

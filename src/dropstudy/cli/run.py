@@ -243,9 +243,9 @@ def _written(now: Snapshot, files: int) -> list[str]:
 
 def _how_to_continue(study: Any, data_dir: Path | None, flags: str) -> str:
     from dropstudy.spec.merge import additions
-    from dropstudy.store.directory import command, recorded
+    from dropstudy.store.directory import command, recorded_spec
 
-    so_far = recorded(study.folder)
+    so_far = recorded_spec(study.folder)
     if so_far is None or additions(so_far, study.spec):
         return "Nothing was recorded. The same command starts again."
     data = "" if data_dir is None else f" --data-dir {shlex.quote(str(data_dir))}"

@@ -20,7 +20,7 @@ from dropstudy.data.load import load_dataset
 from dropstudy.engine.trainer import trainer_of
 from dropstudy.errors import DamagedFile, DropstudyError, StoreError
 from dropstudy.runtime.messages import STAND_IN
-from dropstudy.store import directory as folders
+from dropstudy.store.directory import FILE_DUE, command, confirmations, has_database, margin_of, spec_of
 from dropstudy.store.history import tidy
 from dropstudy.store.store import Store
 
@@ -125,7 +125,7 @@ class Snapshot:
     @property
     def margin(self) -> float:
         """Differences within ±this do not matter, in percentage points."""
-        return folders.margin_of(self.spec)
+        return margin_of(self.spec)
 
     @cached_property
     def verdict(self) -> Verdict:
@@ -294,10 +294,9 @@ class Snapshot:
         if not found:
             return None
         more = f" and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
-        command = folders.command("run", self.folder)
         return (
             f"Left out, with all that rests on it: {'; '.join(found[:MOST_NAMED])}{more}. "
-            f"To train such a run again, delete its damaged file, then: {command}"
+            f"To train such a run again, delete its damaged file, then: {command('run', self.folder)}"
         )
 
     @property
@@ -336,20 +335,20 @@ def read_snapshot(folder: Path, *, data_dir: Path | None = None, mc: int = 0) ->
         metadata, progress, histories = store.meta, tuple(store.progress()), store.history_rows()
         finals = {row["key"]: row for row in store.finals()}
         failures, files, digest = tuple(store.failures()), store.result_files(), store.digest
-    spec = folders.specification(metadata)
+    spec = spec_of(metadata)
     if spec is None:
         raise StoreError(
             str(folder),
             expected="a study that has begun",
             received="one that was stopped before anything was recorded",
-            next_step=f"Begin it with: {folders.command('run', folder)}",
+            next_step=f"Begin it with: {command('run', folder)}",
         )
-    confirmations = []
-    for path in folders.confirmations(folder):
-        if folders.begun(path):
+    confirming = []
+    for path in confirmations(folder):
+        if has_database(path):
             fresh = read_snapshot(path, data_dir=data_dir)
             # The margin is the study's, whatever its confirmation has recorded.
-            confirmations.append(replace(fresh, spec=replace(fresh.spec, margin=spec.margin)))
+            confirming.append(replace(fresh, spec=replace(fresh.spec, margin=spec.margin)))
     rows = [
         {
             **finals[run.key],
@@ -362,8 +361,8 @@ def read_snapshot(folder: Path, *, data_dir: Path | None = None, mc: int = 0) ->
         if run.key in finals
     ]
     more = [name for name in next(iter(rows), {}) if name not in COLUMNS]
-    known = {name: value for name, value in metadata.items() if name != folders.FILE_DUE}
-    state = [version("dropstudy"), known, digest, [fresh.state for fresh in confirmations]]
+    known = {name: value for name, value in metadata.items() if name != FILE_DUE}
+    state = [version("dropstudy"), known, digest, [fresh.state for fresh in confirming]]
     return Snapshot(
         folder,
         spec,
@@ -373,7 +372,7 @@ def read_snapshot(folder: Path, *, data_dir: Path | None = None, mc: int = 0) ->
         pd.DataFrame(rows, columns=[*COLUMNS, *more]),
         files,
         failures,
-        tuple(confirmations),
+        tuple(confirming),
         hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest(),
         data_dir,
         mc,

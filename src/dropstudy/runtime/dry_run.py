@@ -18,7 +18,8 @@ from dropstudy.runtime.run import rows_of
 from dropstudy.runtime.scheduling import makespan, max_started
 from dropstudy.runtime.workers import lanes_per_worker, open_pool
 from dropstudy.spec import splits
-from dropstudy.store import directory
+from dropstudy.store.directory import check_data, has_database, merged_with_stored, refuse_foreign
+from dropstudy.store.record import resolve
 from dropstudy.store.store import Store
 
 if TYPE_CHECKING:
@@ -168,11 +169,11 @@ def dry_run(
     Raises:
         DropstudyError: whatever `Study.run` would refuse before it trains.
     """
-    spec = directory.agreed(where, spec)
+    spec = merged_with_stored(where, spec)
     dataset = load_dataset(spec.data, data_dir=data_dir, scale=spec.scale)
-    directory.check_data(where, dataset)
-    directory.refuse_foreign(where)
-    spec, runs = directory.settled(spec, dataset, device)
+    check_data(where, dataset)
+    refuse_foreign(where)
+    spec, runs = resolve(spec, dataset, device)
     missing = tuple(run for run in runs if run.key not in _over(where))
     if not missing:
         return DryRun(spec, dataset, runs, (), (), 0, device, {}, 0.0)
@@ -198,7 +199,7 @@ def dry_run(
 
 def _over(where: Path) -> set[str]:
     """Keys of the runs that need no more training."""
-    if not directory.begun(where):
+    if not has_database(where):
         return set()
     with Store(where) as store:
         lost = {run.key for run in store.lost()}

@@ -12,7 +12,7 @@ from dropstudy.errors import InvalidArgument, StoreError
 from dropstudy.runtime.retention import drop_weights
 from dropstudy.spec import merge, splits
 from dropstudy.spec.study_file import STUDY_FILE
-from dropstudy.store import directory
+from dropstudy.store.directory import confirmations, has_database, holds_study, recorded_spec
 from dropstudy.store.locking import lock
 from dropstudy.store.paths import (
     CONFIRMATION,
@@ -25,6 +25,7 @@ from dropstudy.store.paths import (
     StudyPaths,
     entries,
 )
+from dropstudy.store.record import spec_metadata, write_study_file
 from dropstudy.store.store import Store
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def find_part(folder: Path, **asked: Sequence[Any] | None) -> Part:
         InvalidArgument: nothing is asked for, the study has no such thing, or it needs it.
         StoreError: nothing has been recorded there.
     """
-    stored = directory.recorded(folder)
+    stored = recorded_spec(folder)
     if stored is None:
         raise StoreError(
             str(folder), expected="a study whose runs are recorded", received="one that has not begun"
@@ -117,17 +118,17 @@ def remove_part(folder: Path, **asked: Sequence[Any] | None) -> Part:
         removed = find_part(folder, **asked)
         with Store(folder, write=True) as store:
             remaining = {(run.arm.name, run.condition) for run in set(store.runs()) - set(removed.runs)}
-            for path in filter(directory.begun, directory.confirmations(folder)):
+            for path in filter(has_database, confirmations(folder)):
                 with Store(path) as confirmation:
                     stale = not {(run.arm.name, run.condition) for run in confirmation.runs()} <= remaining
                 if stale:
                     remove_study(path)
             known = store.meta
             # The file first: a file that asks for less than the database has is harmless.
-            directory.write_study_file(folder, removed.remaining, known)
+            write_study_file(folder, removed.remaining, known)
             with_results = _with_results(known.get(REMOVED_PARTS, {}), removed, store)
             store.remove(
-                removed.runs, directory.said(removed.remaining, known) | {REMOVED_PARTS: with_results}
+                removed.runs, spec_metadata(removed.remaining, known) | {REMOVED_PARTS: with_results}
             )
     return removed
 
@@ -179,7 +180,7 @@ def remove_study(folder: Path) -> list[str]:
     """
     _require_study(folder)
     with lock(folder):
-        for path in directory.confirmations(folder):
+        for path in confirmations(folder):
             remove_study(path)
         _remove_folder(folder / CONFIRMATION)
         paths = StudyPaths(folder)
@@ -216,7 +217,7 @@ def _other_files(folder: Path, name: str) -> list[str]:
 
 
 def _require_study(folder: Path) -> None:
-    if not directory.is_there(folder):
+    if not holds_study(folder):
         raise StoreError(
             str(folder),
             expected=f"the folder of a study, with a {STUDY_FILE}",

@@ -18,8 +18,9 @@ from dropstudy.runtime.retention import KeepBest, drop_weights
 from dropstudy.runtime.scheduler import train_runs
 from dropstudy.runtime.workers import lanes_per_worker, open_pool
 from dropstudy.spec import merge, splits
-from dropstudy.store import directory
+from dropstudy.store.directory import check_data, command, merged_with_stored, recorded_spec
 from dropstudy.store.locking import lock
+from dropstudy.store.record import environment_changes, record_study
 from dropstudy.store.store import Store
 
 if TYPE_CHECKING:
@@ -55,12 +56,12 @@ def train_missing(
     with lock(where):
         if executor is None:
             check_semaphores()  # before anything is begun
-        spec = directory.agreed(where, spec)  # another process may have begun one meanwhile
+        spec = merged_with_stored(where, spec)  # another process may have begun one meanwhile
         dataset = load_dataset(spec.data, data_dir=data_dir, scale=spec.scale)
-        directory.check_data(where, dataset)
-        changes = directory.changes(where, device)
-        before = directory.recorded(where)
-        spec = directory.begin(where, spec, dataset, device)
+        check_data(where, dataset)
+        changes = environment_changes(where, device)
+        before = recorded_spec(where)
+        spec = record_study(where, spec, dataset, device)
         with Store(where, write=True) as store:
             store.restart(store.lost())
             runs = store.runs("planned", "running", "failed")
@@ -102,7 +103,7 @@ def _refuse_if_all_failed(where: Path, store: Store) -> None:
             expected="a run that finishes",
             received=f"none: all {len(statuses)} failed or diverged, the first as follows: {failures[0]}",
             next_step=f"The whole errors are in {where / 'tracebacks'}; "
-            f"once the cause is mended, this trains them again: {directory.command('run', where)}",
+            f"once the cause is mended, this trains them again: {command('run', where)}",
         )
 
 

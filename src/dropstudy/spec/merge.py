@@ -34,7 +34,7 @@ def grow(stored: StudySpec, asked: StudySpec) -> StudySpec:
 
     `precision = "auto"`, `scale = "auto"` and data left open agree with whatever the study has recorded. A file of data
     may have moved: the last word counts, and whether it holds what it did is known by its digest
-    (`directory.check_data`). An arm is known by its settings: asked for without a name of its own, it goes by the name
+    (`check_data`). An arm is known by its settings: asked for without a name of its own, it goes by the name
     that it has.
 
     Args:

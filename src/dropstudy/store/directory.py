@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import platform
 import shlex
-from dataclasses import asdict, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dropstudy.core.atomic import write_text
-from dropstudy.core.hardware import choose_precision, processor
 from dropstudy.core.text import plain_name
 from dropstudy.core.types import MARGIN
 from dropstudy.errors import InvalidArgument, StoreError
-from dropstudy.spec import merge, plan, presets, splits
-from dropstudy.spec.study_file import STUDY_FILE, is_study, parse_spec, parse_toml, read_spec, to_toml
-from dropstudy.store.locking import lock
+from dropstudy.spec import merge, plan, presets
+from dropstudy.spec.study_file import STUDY_FILE, is_study, parse_spec, parse_toml, read_spec
 from dropstudy.store.paths import CONFIRMATION, FIGURES, WRITTEN, StudyPaths, entries
 from dropstudy.store.store import DATABASE, Store
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dropstudy.core.hardware import Device
-    from dropstudy.core.types import Dataset, Run, StudySpec
+    from dropstudy.core.types import Dataset, StudySpec
 
 SEED_COUNTS = "seed_counts"
 """Fact: how many seeds the study was run with, each time that it was other than before."""
@@ -57,7 +50,7 @@ def confirmations(folder: Path) -> list[Path]:
     return [path for path in paths if is_study(path) and not path.is_symlink()]
 
 
-def begun(folder: Path) -> bool:
+def has_database(folder: Path) -> bool:
     """True where runs have been recorded."""
     try:
         return (folder / DATABASE).is_file()
@@ -65,27 +58,27 @@ def begun(folder: Path) -> bool:
         return False
 
 
-def is_there(folder: Path) -> bool:
+def holds_study(folder: Path) -> bool:
     """True where a folder holds a study: its file, or its database where the file was lost."""
-    return is_study(folder) or begun(folder)
+    return is_study(folder) or has_database(folder)
 
 
-def named(source: str | Path) -> Path | None:
+def existing_folder(source: str | Path) -> Path | None:
     """The folder that `source` names, if it is that of a study and not a preset's name."""
     folder = Path(source)
-    return folder if str(source) not in presets.names() and is_there(folder) else None
+    return folder if str(source) not in presets.names() and holds_study(folder) else None
 
 
-def source(asked: str | Path) -> str | Path | dict[str, Any]:
+def spec_source(asked: str | Path) -> str | Path | dict[str, Any]:
     """Specification as it was asked for; of a study whose file was lost, the fields that its database has."""
-    place = Path(asked).parent if Path(asked).name == STUDY_FILE else named(asked)
-    if place is None or is_study(place) or not begun(place):
+    place = Path(asked).parent if Path(asked).name == STUDY_FILE else existing_folder(asked)
+    if place is None or is_study(place) or not has_database(place):
         return asked
-    text = metadata(place).get("specification")
+    text = read_metadata(place).get("specification")
     return asked if text is None else parse_toml(text.encode())
 
 
-def metadata(folder: Path) -> dict[str, Any]:
+def read_metadata(folder: Path) -> dict[str, Any]:
     """Metadata recorded when the study began: data, its digest, scale and classes, versions.
 
     Raises:
@@ -95,7 +88,7 @@ def metadata(folder: Path) -> dict[str, Any]:
         return store.meta
 
 
-def agreed(folder: Path, asked: StudySpec) -> StudySpec:
+def merged_with_stored(folder: Path, asked: StudySpec) -> StudySpec:
     """The study that a folder holds with all that is asked for besides; what is asked for, if it holds none.
 
     Raises:
@@ -120,12 +113,12 @@ def margin_of(spec: StudySpec) -> float:
     return MARGIN if spec.margin is None else spec.margin
 
 
-def recorded(folder: Path) -> StudySpec | None:
+def recorded_spec(folder: Path) -> StudySpec | None:
     """The specification of the runs that have been recorded; None where none have."""
-    return specification(metadata(folder)) if begun(folder) else None
+    return spec_of(read_metadata(folder)) if has_database(folder) else None
 
 
-def specification(metadata: Mapping[str, Any]) -> StudySpec | None:
+def spec_of(metadata: Mapping[str, Any]) -> StudySpec | None:
     """The specification among recorded metadata; None where there is none yet."""
     text = metadata.get("specification")
     return None if text is None else parse_spec(parse_toml(text.encode()))
@@ -133,10 +126,10 @@ def specification(metadata: Mapping[str, Any]) -> StudySpec | None:
 
 def _stored(folder: Path) -> StudySpec | None:
     """The study that a folder holds. The database has the last word: its study file is written after it."""
-    began = recorded(folder)
+    began = recorded_spec(folder)
     if began is None:  # killed before anything was recorded
         return read_spec(folder / STUDY_FILE) if is_study(folder) else None
-    if is_study(folder) and not metadata(folder).get(FILE_DUE):
+    if is_study(folder) and not read_metadata(folder).get(FILE_DUE):
         stored = read_spec(folder / STUDY_FILE)
         if lines := merge.differences(began, stored):
             raise InvalidArgument(
@@ -155,9 +148,9 @@ def check_data(folder: Path, dataset: Dataset) -> None:
     Raises:
         StoreError: the content differs, or the study was made when the same specification gave other numbers.
     """
-    if not begun(folder):
+    if not has_database(folder):
         return
-    known = metadata(folder)
+    known = read_metadata(folder)
     if known and known.get("semantics", 1) != plan.SEMANTICS:
         raise StoreError(
             str(folder),
@@ -182,7 +175,7 @@ def refuse_foreign(folder: Path) -> None:
     Raises:
         StoreError: with their names.
     """
-    if begun(folder):
+    if has_database(folder):
         return
     found = StudyPaths(folder).foreign()
     if not is_study(folder):  # or else a report of it may be there, and it was the database that was lost
@@ -206,144 +199,3 @@ def _unlike(known: Mapping[str, Any], dataset: Dataset) -> str:
     seen = [(list(before["shape"]), before["low"], before["high"]), (list(now.shape), now.low, now.high)]
     words = [f"of shape {tuple(shape)} from {low:g} to {high:g}" for shape, low, high in seen]
     return f"; its examples are {words[1]}, the study's {words[0]}" if seen[0] != seen[1] else ""
-
-
-def settled(spec: StudySpec, dataset: Dataset, device: Device) -> tuple[StudySpec, tuple[Run, ...]]:
-    """Resolve a specification with these data and this device, and plan its runs.
-
-    Raises:
-        InvalidArgument: the data do not allow what it asks for.
-    """
-    precision = choose_precision(spec.precision, device)
-    spec = replace(
-        spec,
-        precision=precision,
-        data=dataset.name if spec.data is None else spec.data,
-        scale=dataset.scale,
-        margin=MARGIN if spec.margin is None else spec.margin,
-    )
-    runs = plan.plan_runs(spec, dataset, precision)
-    splits.check(spec, dataset.y_train, dataset.classes)
-    return spec, runs
-
-
-def begin(folder: Path, spec: StudySpec, dataset: Dataset, device: Device) -> StudySpec:
-    """Settle what the specification left open, and write down what the study is. Once begun, it stays so.
-
-    Returns:
-        The specification with nothing left open.
-
-    Raises:
-        InvalidArgument: the data do not allow what it asks for; nothing is written.
-        StoreError: the folder has files of somebody else where a study has its own; nothing is written.
-    """
-    refuse_foreign(folder)
-    spec, runs = settled(spec, dataset, device)
-    text = to_toml(spec)
-    known = {
-        "data": dataset.name,
-        "data_sha256": dataset.sha256,
-        "data_source": dataset.source,
-        "fallback": dataset.fallback,
-        "scale": dataset.scale,
-        "profile": asdict(dataset.profile),
-        "input_shape": dataset.input_shape,
-        "classes": dataset.classes,
-        "n_train": len(dataset.y_train),
-        "n_test": len(dataset.y_test),
-        "semantics": plan.SEMANTICS,
-        "dropstudy": version("dropstudy"),
-        "jax": version("jax"),
-        "python": platform.python_version(),
-    }
-    with Store(folder, create=True) as store:
-        before = store.meta
-        due = before.get("specification") != text or bool(before.get(FILE_DUE)) or not is_study(folder)
-        fresh = {"environment": environment(device), **said(spec, before), FILE_DUE: due}
-        fresh[EARLIER_MARGINS] = _earlier_margins(store, spec.margin)
-        store.begin(known | before | fresh, runs)
-        if due:  # a kill from here on is made good by whoever comes next, since the database says so
-            write_study_file(folder, spec, store.meta)
-            store.record({FILE_DUE: False})
-    for path in confirmations(folder):
-        set_margin(path, spec.margin)
-    return spec
-
-
-def said(spec: StudySpec, before: Mapping[str, Any]) -> dict[str, Any]:
-    """Facts that follow from a specification that takes the place of another one, or begins a study.
-
-    Args:
-        spec: what the study is from now on.
-        before: its metadata so far.
-    """
-    counts = before.get(SEED_COUNTS, [])
-    now = len(spec.seeds)
-    return {
-        "specification": to_toml(spec),
-        # Every number of seeds that it was run with: a verdict has to allow for being looked at more than once.
-        SEED_COUNTS: counts if counts[-1:] == [now] else [*counts, now],
-        FILE_DUE: False,
-    }
-
-
-def write_study_file(folder: Path, spec: StudySpec, known: Mapping[str, Any]) -> None:
-    """Write the study file, headed by some of the metadata for people."""
-    write_text(folder / STUDY_FILE, to_toml(spec, {name: known[name] for name in _NOTED}))
-
-
-def set_margin(folder: Path, margin: float | None) -> None:
-    """Record another margin for a study that has begun, and for those that confirm it; nothing where it has that one.
-
-    Raises:
-        StoreError: the folder cannot be written.
-        StudyLocked: another process runs the study.
-    """
-    spec = recorded(folder)
-    if spec is None or margin is None:
-        return
-    if spec.margin != margin:
-        spec = replace(spec, margin=margin)
-        with lock(folder), Store(folder, write=True) as store:
-            earlier = {EARLIER_MARGINS: _earlier_margins(store, margin)}
-            store.record(said(spec, store.meta) | earlier | {FILE_DUE: True})
-            write_study_file(folder, spec, store.meta)
-            store.record({FILE_DUE: False})
-    for path in confirmations(folder):
-        set_margin(path, margin)
-
-
-def _earlier_margins(store: Store, now: float | None) -> list[float]:
-    """Margins before the present one with which runs had finished: to choose another after looking weakens a claim."""
-    known = store.meta
-    before, earlier = specification(known), known.get(EARLIER_MARGINS, [])
-    changed = before is not None and margin_of(before) != now and store.runs("done")
-    return [*earlier, margin_of(before)] if before is not None and changed else earlier
-
-
-def environment(device: Device) -> dict[str, str]:
-    """Environment that a run's last digits may depend on besides its specification."""
-    return {
-        "dropstudy": version("dropstudy"),
-        "jax": version("jax"),
-        "Python": platform.python_version(),
-        "device": device,
-        "processor": processor(),
-    }
-
-
-def changes(folder: Path, device: Device) -> list[str]:
-    """Changes of the environment since the study in a folder was last run, in words; none for a new study."""
-    if not begun(folder):
-        return []
-    before, now = metadata(folder).get("environment", {}), environment(device)
-    changed = [
-        f"{name} {plain_name(before[name])}, now {now[name]}"
-        for name in now
-        if name in before and before[name] != now[name]
-    ]
-    said = (
-        f"This study was last run with {'; '.join(changed)}. It goes on; runs trained from here on may differ "
-        "in their last digits from what they would have been before."
-    )
-    return [said] if changed else []

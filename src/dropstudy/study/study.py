@@ -17,10 +17,17 @@ from dropstudy.runtime.removal import remove_part
 from dropstudy.runtime.run import train_missing
 from dropstudy.spec import merge
 from dropstudy.spec.study_file import STUDY_FILE, is_study, read_spec
-from dropstudy.store import directory
-from dropstudy.store.directory import is_there
+from dropstudy.store.directory import (
+    UNTIL_DECIDED,
+    existing_folder,
+    holds_study,
+    merged_with_stored,
+    recorded_spec,
+    spec_source,
+)
 from dropstudy.store.locking import lock
 from dropstudy.store.paths import refuse_too_long
+from dropstudy.store.record import set_margin
 from dropstudy.store.store import Store
 
 if TYPE_CHECKING:
@@ -78,11 +85,11 @@ class Study:
     ) -> None:
         if out is not None and not str(out).strip():
             raise InvalidArgument("out", expected="a folder such as studies/first", received=repr(out))
-        asked = read_spec(directory.source(spec), overrides)
-        self.folder = Path(out) if out is not None else directory.named(spec) or STUDIES / asked.name
+        asked = read_spec(spec_source(spec), overrides)
+        self.folder = Path(out) if out is not None else existing_folder(spec) or STUDIES / asked.name
         refuse_too_long(self.folder)
         self._data_dir = None if data_dir is None else Path(data_dir)
-        self.spec = directory.agreed(self.folder, asked)
+        self.spec = merged_with_stored(self.folder, asked)
         self.kept = merge.additions(asked, self.spec)
 
     @classmethod
@@ -96,7 +103,7 @@ class Study:
         Raises:
             StoreError: there is none in that folder.
         """
-        if not str(folder).strip() or not is_there(Path(folder)):
+        if not str(folder).strip() or not holds_study(Path(folder)):
             raise StoreError(
                 str(folder) or "''",
                 expected=f"the folder of a study, with a {STUDY_FILE}",
@@ -113,7 +120,7 @@ class Study:
     def _repr_html_(self) -> str:
         """HTML for a notebook: the study, and its verdict as far as it has results."""
         about = f"<p>{escape(repr(self))}</p>"
-        if directory.recorded(self.folder) is None:
+        if recorded_spec(self.folder) is None:
             return about
         from dropstudy.analysis.verdict.tables import html  # noqa: PLC0415 - pandas is slow to import
 
@@ -125,7 +132,7 @@ class Study:
     @property
     def finished(self) -> bool:
         """True where every run asked for is done or has diverged, and the results of those done exist."""
-        recorded = directory.recorded(self.folder)
+        recorded = recorded_spec(self.folder)
         if recorded is None or not is_study(self.folder):  # a study file that was lost is written again
             return False
         asked = replace(self.spec, margin=recorded.margin)  # which no run depends on
@@ -189,7 +196,7 @@ class Study:
         callback = with_display(callbacks, verbose=verbose)
         chosen = choose_device(device)
         if self.finished:  # another margin needs no training
-            directory.set_margin(self.folder, self.spec.margin)
+            set_margin(self.folder, self.spec.margin)
         else:
             self.spec = train_missing(
                 self.folder,
@@ -220,7 +227,7 @@ class Study:
             self.spec = replace(self.spec, seeds=seeds)
             self.run(callbacks=callback, verbose=False, **how)
             with lock(self.folder), Store(self.folder, write=True) as store:
-                store.record({directory.UNTIL_DECIDED: max_seeds})
+                store.record({UNTIL_DECIDED: max_seeds})
             return self.verdict()
 
         return until_decided(self.spec.seeds, max_seeds, look, callback.on_notice)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from dropstudy.report.page import html
 from dropstudy.report.sections import sections
-from dropstudy.store.directory import begun, confirmations
+from dropstudy.store.directory import confirmations, has_database
 from dropstudy.store.store import DATABASE
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class LivePage:
     def _stamp(self) -> str:
         """Last change of the study's databases, confirmations included; empty where they are missing."""
         try:
-            folders = [self._folder, *filter(begun, confirmations(self._folder))]
+            folders = [self._folder, *filter(has_database, confirmations(self._folder))]
             return "-".join(str((folder / DATABASE).stat().st_mtime_ns) for folder in folders)
         except OSError:
             return ""

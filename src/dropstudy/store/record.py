@@ -1,0 +1,180 @@
+"""Record what a study is: specification, data, environment."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import asdict, replace
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from dropstudy.core.atomic import write_text
+from dropstudy.core.hardware import choose_precision, processor
+from dropstudy.core.text import plain_name
+from dropstudy.core.types import MARGIN
+from dropstudy.spec import plan, splits
+from dropstudy.spec.study_file import STUDY_FILE, is_study, to_toml
+from dropstudy.store.directory import (
+    EARLIER_MARGINS,
+    FILE_DUE,
+    SEED_COUNTS,
+    confirmations,
+    has_database,
+    margin_of,
+    read_metadata,
+    recorded_spec,
+    refuse_foreign,
+    spec_of,
+)
+from dropstudy.store.locking import lock
+from dropstudy.store.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from dropstudy.core.hardware import Device
+    from dropstudy.core.types import Dataset, Run, StudySpec
+
+_NOTED = ("data_source", "data_sha256", "fallback", "dropstudy", "jax", "python")
+"""Metadata at the head of the study file."""
+
+
+def resolve(spec: StudySpec, dataset: Dataset, device: Device) -> tuple[StudySpec, tuple[Run, ...]]:
+    """Fill a specification's open fields from the data and the device, and plan its runs.
+
+    Raises:
+        InvalidArgument: the data do not fit the specification.
+    """
+    precision = choose_precision(spec.precision, device)
+    spec = replace(
+        spec,
+        precision=precision,
+        data=dataset.name if spec.data is None else spec.data,
+        scale=dataset.scale,
+        margin=MARGIN if spec.margin is None else spec.margin,
+    )
+    runs = plan.plan_runs(spec, dataset, precision)
+    splits.check(spec, dataset.y_train, dataset.classes)
+    return spec, runs
+
+
+def record_study(folder: Path, spec: StudySpec, dataset: Dataset, device: Device) -> StudySpec:
+    """Resolve a specification, and record it with its runs in the database, then in the study file.
+
+    Returns:
+        The resolved specification.
+
+    Raises:
+        InvalidArgument: the data do not fit the specification; nothing is written.
+        StoreError: the folder has foreign files where a study has its own; nothing is written.
+    """
+    refuse_foreign(folder)
+    spec, runs = resolve(spec, dataset, device)
+    text = to_toml(spec)
+    known = {
+        "data": dataset.name,
+        "data_sha256": dataset.sha256,
+        "data_source": dataset.source,
+        "fallback": dataset.fallback,
+        "scale": dataset.scale,
+        "profile": asdict(dataset.profile),
+        "input_shape": dataset.input_shape,
+        "classes": dataset.classes,
+        "n_train": len(dataset.y_train),
+        "n_test": len(dataset.y_test),
+        "semantics": plan.SEMANTICS,
+        "dropstudy": version("dropstudy"),
+        "jax": version("jax"),
+        "python": platform.python_version(),
+    }
+    with Store(folder, create=True) as store:
+        before = store.meta
+        due = before.get("specification") != text or bool(before.get(FILE_DUE)) or not is_study(folder)
+        fresh = {"environment": environment(device), **spec_metadata(spec, before), FILE_DUE: due}
+        fresh[EARLIER_MARGINS] = _earlier_margins(store, spec.margin)
+        store.begin(known | before | fresh, runs)
+        if due:  # after a kill from here on, the next command writes the file: the database says it is due
+            write_study_file(folder, spec, store.meta)
+            store.record({FILE_DUE: False})
+    for path in confirmations(folder):
+        set_margin(path, spec.margin)
+    return spec
+
+
+def spec_metadata(spec: StudySpec, before: Mapping[str, Any]) -> dict[str, Any]:
+    """Metadata to record with a new specification.
+
+    Args:
+        spec: the new specification.
+        before: the study's metadata so far.
+    """
+    counts = before.get(SEED_COUNTS, [])
+    now = len(spec.seeds)
+    return {
+        "specification": to_toml(spec),
+        # All numbers of seeds it was run with: a verdict has to allow for repeated looks.
+        SEED_COUNTS: counts if counts[-1:] == [now] else [*counts, now],
+        FILE_DUE: False,
+    }
+
+
+def write_study_file(folder: Path, spec: StudySpec, known: Mapping[str, Any]) -> None:
+    """Write the study file, with some of the metadata as comments at its head."""
+    write_text(folder / STUDY_FILE, to_toml(spec, {name: known[name] for name in _NOTED}))
+
+
+def set_margin(folder: Path, margin: float | None) -> None:
+    """Record a new margin for a study and its confirmations; does nothing if the margin is the same.
+
+    Raises:
+        StoreError: the folder cannot be written.
+        StudyLocked: another process runs the study.
+    """
+    spec = recorded_spec(folder)
+    if spec is None or margin is None:
+        return
+    if spec.margin != margin:
+        spec = replace(spec, margin=margin)
+        with lock(folder), Store(folder, write=True) as store:
+            earlier = {EARLIER_MARGINS: _earlier_margins(store, margin)}
+            store.record(spec_metadata(spec, store.meta) | earlier | {FILE_DUE: True})
+            write_study_file(folder, spec, store.meta)
+            store.record({FILE_DUE: False})
+    for path in confirmations(folder):
+        set_margin(path, margin)
+
+
+def _earlier_margins(store: Store, now: float | None) -> list[float]:
+    """Earlier margins under which runs had finished: choosing another after seeing results weakens a claim."""
+    known = store.meta
+    before, earlier = spec_of(known), known.get(EARLIER_MARGINS, [])
+    changed = before is not None and margin_of(before) != now and store.runs("done")
+    return [*earlier, margin_of(before)] if before is not None and changed else earlier
+
+
+def environment(device: Device) -> dict[str, str]:
+    """Versions and devices that a run's last digits may depend on."""
+    return {
+        "dropstudy": version("dropstudy"),
+        "jax": version("jax"),
+        "Python": platform.python_version(),
+        "device": device,
+        "processor": processor(),
+    }
+
+
+def environment_changes(folder: Path, device: Device) -> list[str]:
+    """Changes of the environment since the study was last run, as a sentence; none for a new study."""
+    if not has_database(folder):
+        return []
+    before, now = read_metadata(folder).get("environment", {}), environment(device)
+    changed = [
+        f"{name} {plain_name(before[name])}, now {now[name]}"
+        for name in now
+        if name in before and before[name] != now[name]
+    ]
+    said = (
+        f"This study was last run with {'; '.join(changed)}. It goes on; runs trained from here on may differ "
+        "in their last digits from what they would have been before."
+    )
+    return [said] if changed else []

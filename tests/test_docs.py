@@ -1,10 +1,13 @@
-"""Documents name files, folders, links and tests that exist."""
+"""Documents name files, folders, links, tests and commands that exist."""
 
 import ast
 import re
+import shlex
 from pathlib import Path
 
 import pytest
+
+from command_line import COMMANDS
 
 TESTS = Path(__file__).parent
 ROOT = TESTS.parent
@@ -79,3 +82,15 @@ def test_the_design_has_every_folder_of_the_package():
     tree = (DOCS / "design.md").read_text(encoding="utf-8")
     for folder in {path.parent for path in PACKAGE.rglob("*.py")} - {PACKAGE}:
         assert f"{folder.name}/" in tree, folder
+
+
+@pytest.mark.parametrize("page", DOCUMENTS, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_command_that_a_document_shows_can_be_parsed(page):
+    text = page.read_text(encoding="utf-8")
+    lines = [line.removeprefix("$ ") for line in text.splitlines()] + re.findall(r"`([^`\n]+)`", text)
+    for line in lines:
+        program, *words = (
+            shlex.split(line.split(" > ")[0], comments=True) if "dropstudy " in line[:10] else [""]
+        )
+        if program == "dropstudy" and words[0] in COMMANDS and words[1:] and not words[1].startswith("-"):
+            COMMANDS[words[0]].make_context(words[0], words[1:], resilient_parsing=False).close()

@@ -56,7 +56,7 @@ def test_the_grid_is_planned_and_nothing_is_written(make, tmp_path):
     assert "network: 64-4-4-10, 330 parameters" in text
     assert "training examples: 100, 1,437 of digits" in text
     assert "to train: 24 runs, 72 run-epochs, in 24 groups of one, 2 at a time" in text
-    assert text.count("measured: ") == dry_run.MOST_MEASURED
+    assert text.count("measured: ") == dry_run.MAX_MEASURED
     assert not (tmp_path / "study").exists()
 
 
@@ -65,7 +65,7 @@ def test_of_a_study_that_exists_only_what_is_missing_counts(make):
     before = {path: path.read_bytes() for path in make().folder.rglob("*") if path.is_file()}
     grown = make(seeds=5).dry_run(executor=AtOnce())
     assert len(grown.missing) == 6
-    assert "done already: 4 runs" in str(grown)
+    assert "already done: 4 runs" in str(grown)
     assert {path: path.read_bytes() for path in make().folder.rglob("*") if path.is_file()} == before
     nothing = make(seeds=2).dry_run(executor=AtOnce())
     assert nothing.seconds == 0
@@ -95,7 +95,7 @@ def test_the_disk_is_that_which_a_study_takes(make, keep):
 @pytest.mark.parametrize("restore_best_weights", [False, True])
 def test_the_disk_meanwhile_is_that_of_the_checkpoints(make, monkeypatch, restore_best_weights):
     study = make(validation_split=0.2, hidden=[256, 256], restore_best_weights=restore_best_weights)
-    said = study.dry_run(executor=AtOnce(), workers=1).disk_meanwhile
+    said = study.dry_run(executor=AtOnce(), workers=1).checkpoint_disk
     sizes = []
 
     def train(segment):
@@ -110,7 +110,7 @@ def test_the_disk_meanwhile_is_that_of_the_checkpoints(make, monkeypatch, restor
     assert said == pytest.approx(sum(sizes), rel=0.02)
 
 
-def test_what_a_study_refuses_its_rehearsal_refuses(make):
+def test_what_a_study_refuses_its_dry_run_refuses(make):
     with pytest.raises(InvalidArgument, match="1,437 training examples"):
         make(train_sizes=[5000]).dry_run(executor=AtOnce())
     with pytest.raises(InvalidArgument, match="whole number of 1 or more"):
@@ -120,7 +120,7 @@ def test_what_a_study_refuses_its_rehearsal_refuses(make):
 def test_a_run_costs_its_steps_the_ends_of_its_epochs_and_its_own_end():
     condition = Condition(64, (8,), 10, 100, 10)
     run = Run("key", Arm("a"), condition, 0, "relu", Optimizer(), 5, "test", "float32")
-    assert Cost(1.0, 10.0, 100.0).of(run) == 50 * 1 + 4 * 10 + 100
+    assert Cost(1.0, 10.0, 100.0).total(run) == 50 * 1 + 4 * 10 + 100
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Train the missing runs of a study: prepare its data, start its workers, open its store."""
+"""Train the missing runs of a study: load its data, open its store, start its workers."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 def train_missing(
-    where: Path,
+    folder: Path,
     spec: StudySpec,
     *,
     data_dir: Path | None,
@@ -48,28 +48,28 @@ def train_missing(
     executor: Executor | None,
     callback: Callback,
 ) -> StudySpec:
-    """Train every run that the study in a folder is missing, and keep it; arguments and errors as for `Study.run`.
+    """Train the missing runs of the study in a folder; arguments and errors as for `Study.run`.
 
     Returns:
-        The specification with nothing left open.
+        The complete specification.
     """
-    with lock(where):
+    with lock(folder):
         if executor is None:
-            check_semaphores()  # before anything is begun
-        spec = merged_with_stored(where, spec)  # another process may have begun one meanwhile
+            check_semaphores()  # before anything is written
+        spec = merged_with_stored(folder, spec)  # another process may have started one meanwhile
         dataset = load_dataset(spec.data, data_dir=data_dir, scale=spec.scale)
-        check_data(where, dataset)
-        changes = environment_changes(where, device)
-        before = recorded_spec(where)
-        spec = record_study(where, spec, dataset, device)
-        with Store(where, write=True) as store:
+        check_data(folder, dataset)
+        changes = environment_changes(folder, device)
+        before = recorded_spec(folder)
+        spec = record_study(folder, spec, dataset, device)
+        with Store(folder, write=True) as store:
             store.restart(store.lost())
             runs = store.runs("planned", "running", "failed")
             drop_weights(store, spec.keep_weights)
-            if runs:  # or else another process has finished them
+            if runs:  # else another process has finished them
                 fallback = store.meta["fallback"]
                 added = [] if before is None else merge.additions(before, spec)
-                lines = announcement(spec, dataset, runs, where, fallback=fallback, added=added)
+                lines = announcement(spec, dataset, runs, folder, fallback=fallback, added=added)
                 for line in (*lines, *changes):
                     callback.on_notice(line)
                 if spec.precision == "bfloat16" and not native_bfloat16(device):
@@ -91,34 +91,34 @@ def train_missing(
                         callback=callback,
                         keep_weights=spec.keep_weights != "none",
                     )
-                _refuse_if_all_failed(where, store)
+                _refuse_if_all_failed(folder, store)
     return spec
 
 
-def _refuse_if_all_failed(where: Path, store: Store) -> None:
+def _refuse_if_all_failed(folder: Path, store: Store) -> None:
     statuses, failures = list(store.status().values()), store.failures()
     if "failed" in statuses and len(failures) == len(statuses):
         raise RunsFailed(
-            str(where),
+            str(folder),
             expected="a run that finishes",
-            received=f"none: all {len(statuses)} failed or diverged, the first as follows: {failures[0]}",
-            next_step=f"The whole errors are in {where / 'tracebacks'}; "
-            f"once the cause is mended, this trains them again: {command('run', where)}",
+            received=f"none: all {len(statuses)} failed or diverged, the first one: {failures[0]}",
+            next_step=f"The full errors are in {folder / 'tracebacks'}; "
+            f"once the cause is removed, train them again with: {command('run', folder)}",
         )
 
 
 def rows_of(spec: StudySpec, dataset: Dataset) -> Split:
-    """The rows that each run trains on and those held out."""
+    """Function that gives the training and validation rows of a run."""
     labels = dataset.y_train
-    held_out = splits.validation_count(spec, len(labels))
+    n_validation = splits.validation_count(spec, len(labels))
 
     @lru_cache(maxsize=64)
-    def parted(seed: int) -> tuple[NDArray[np.int32], NDArray[np.int32] | None]:
-        return splits.split(labels, held_out, splits.FIXED_SEED if spec.fixed_validation else seed)
+    def split_rows(seed: int) -> tuple[NDArray[np.int32], NDArray[np.int32] | None]:
+        return splits.split(labels, n_validation, splits.FIXED_SEED if spec.fixed_validation else seed)
 
     def rows(run: Run) -> tuple[NDArray[np.int32], NDArray[np.int32] | None]:
-        train, held = parted(run.seed)
-        return splits.subset(labels, train, run.condition.train_size, run.seed), held
+        train, validation = split_rows(run.seed)
+        return splits.subset(labels, train, run.condition.train_size, run.seed), validation
 
     return rows
 

@@ -11,7 +11,7 @@ from dropstudy.data import cache, private
 from dropstudy.data.private import other_writers
 from dropstudy.engine.native import build
 from dropstudy.report import vega
-from dropstudy.runtime import local
+from dropstudy.runtime import process
 
 SOMEBODY = 54321  # a user of the machine who is not the one that runs the tests
 
@@ -106,7 +106,7 @@ def test_without_any_place_of_ones_own_workers_compile_for_themselves(own_cache,
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
     assert cache.code_folder("kernels") is None
     assert "no folder" in build.kernels().obstacle
-    environment = local._environment("cpu")
+    environment = process.environment("cpu")
     assert (environment["JAX_ENABLE_COMPILATION_CACHE"], environment[build.VARIABLE]) == ("False", "off")
 
 
@@ -149,15 +149,15 @@ def test_workers_load_no_library_and_no_programs_of_another_users(own_cache, mon
     monkeypatch.setattr("platform.system", lambda: "Linux")
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
     monkeypatch.setattr("shutil.which", lambda _: None)  # nothing can be made in its place
-    for name in (build.FOLDER, local._programs()):
+    for name in (build.FOLDER, process.programs_folder()):
         planted = cache.code_folder(name) / f"{build._digest()}.so"
         cache.store_code(planted, b"another user's code, and its digest beside it")
         for path in (planted, cache._digest_file(planted)):
             give_away(path)
-    environment = local._environment("cpu")
+    environment = process.environment("cpu")
     assert environment[build.VARIABLE] == "off"
     assert not environment["JAX_COMPILATION_CACHE_DIR"].startswith(str(own_cache))
-    assert "belongs to another user" in local.distrust()
+    assert "belongs to another user" in process.distrust()
 
 
 @as_superuser

@@ -23,7 +23,8 @@ from dropstudy.core.hardware import physical_cores
 from dropstudy.data.cache import code_folder
 from dropstudy.engine.native.build import VARIABLE
 from dropstudy.errors import StoreError
-from dropstudy.runtime.local import LocalWorkers, _programs
+from dropstudy.runtime.local import LocalWorkers
+from dropstudy.runtime.process import programs_folder
 from dropstudy.study.study import Study
 
 PATIENCE = 60  # seconds until a hang is called one
@@ -149,7 +150,7 @@ def test_a_worker_has_one_thread_a_shared_cache_and_no_device_but_the_processor(
     environment = worker_pool.submit(surroundings).result(timeout=PATIENCE)
     assert environment["OMP_NUM_THREADS"] == environment["NPROC"] == "1"
     assert environment["JAX_PLATFORMS"] == "cpu"
-    assert environment["JAX_COMPILATION_CACHE_DIR"] == str(code_folder(_programs()))
+    assert environment["JAX_COMPILATION_CACHE_DIR"] == str(code_folder(programs_folder()))
     assert environment["XLA_FLAGS"].split() == [
         "--xla_cpu_enable_fast_math=false",
         "--xla_cpu_multi_thread_eigen=false",
@@ -164,7 +165,7 @@ def test_a_worker_on_a_gpu_has_the_shared_cache_and_as_many_threads_as_it_likes(
     environment = workers.submit(surroundings).result(timeout=PATIENCE)
     workers.shutdown()
     assert environment["JAX_PLATFORMS"] == "cuda"
-    assert environment["JAX_COMPILATION_CACHE_DIR"] == str(code_folder(_programs()))
+    assert environment["JAX_COMPILATION_CACHE_DIR"] == str(code_folder(programs_folder()))
     assert "XLA_FLAGS" not in environment
 
 
@@ -181,7 +182,7 @@ def test_workers_are_of_the_loky_that_their_pool_is_of(worker_pool):
 
 def test_programs_are_kept_for_the_next_worker(worker_pool):
     worker_pool.submit(busy_share, 0.0).result(timeout=PATIENCE)
-    assert list(code_folder(_programs()).iterdir())
+    assert list(code_folder(programs_folder()).iterdir())
 
 
 @pytest.mark.slow
@@ -192,12 +193,12 @@ def test_damaged_programs_are_compiled_again_and_kept(tmp_path, monkeypatch):
     def trained():
         with LocalWorkers(1) as worker_pool:
             worker_pool.submit(busy_share, 0.0).result(timeout=PATIENCE)
-        programs = sorted(code_folder(_programs()).glob("*-cache"))
+        programs = sorted(code_folder(programs_folder()).glob("*-cache"))
         assert programs
         return {path.name: len(zlib.decompress(path.read_bytes())) for path in programs}
 
     sizes = trained()
-    for number, path in enumerate(sorted(code_folder(_programs()).glob("*-cache"))):
+    for number, path in enumerate(sorted(code_folder(programs_folder()).glob("*-cache"))):
         content = path.read_bytes()
         middle = len(content) // 2
         flipped = content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]

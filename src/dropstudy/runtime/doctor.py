@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from dropstudy.core.hardware import choose_device, choose_precision, physical_cores, why_device, why_precision
 from dropstudy.data.cache import cache_folder
 from dropstudy.engine.native.build import kernels
-from dropstudy.runtime.local import LocalWorkers, distrust
+from dropstudy.runtime.local import LocalWorkers
+from dropstudy.runtime.process import distrust
 
 if TYPE_CHECKING:
     from dropstudy.core.hardware import Device

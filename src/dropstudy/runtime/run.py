@@ -12,8 +12,8 @@ from dropstudy.data.load import load_dataset
 from dropstudy.engine.trainer import groups
 from dropstudy.errors import RunsFailed
 from dropstudy.runtime.events import CallbackList
-from dropstudy.runtime.local import check_semaphores, distrust
 from dropstudy.runtime.messages import announcement
+from dropstudy.runtime.process import check_semaphores, distrust
 from dropstudy.runtime.retention import KeepBest, drop_weights
 from dropstudy.runtime.scheduler import train_runs
 from dropstudy.runtime.workers import lanes_per_worker, open_pool

@@ -85,6 +85,12 @@ class Analysis:
 class Report:
     """Page, figures, tables."""
 
+    NO_EPOCH = "no epoch to draw"
+    ALL_ENDED = "All {} runs have ended."
+    FINISHED = "{} of {} runs finished"
+    FIRST_CONDITIONS = "This section shows the first {} of {} networks and training sizes."
+    CLEAR_EFFECT = "its effect exceeds the effect of another seed"
+
 
 class Study:
     """The Python API."""

@@ -17,6 +17,7 @@ from dropstudy.report import charts
 from dropstudy.report.charts.learning_curves import accuracy_axis, spread_labels
 from dropstudy.report.charts.render import draw, save
 from dropstudy.report.charts.theme import epoch_axis, rate_in_words
+from expected import Report
 from notebook_runs import ARMS, many_seeds, notebook_history
 
 HOSTILE = [
@@ -204,7 +205,7 @@ def test_no_history_at_all_is_an_empty_chart():
         ]
     )
     spec = charts.accuracy_curves(nothing, ARMS, watches_test=True).to_dict()
-    assert all("no epoch to draw" in words for words in heads_of(spec, panels_of(spec)).values())
+    assert all(Report.NO_EPOCH in words for words in heads_of(spec, panels_of(spec)).values())
 
 
 @pytest.mark.slow

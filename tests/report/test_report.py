@@ -23,7 +23,7 @@ from dropstudy.report.vega import script
 from dropstudy.report.write import write_report
 from dropstudy.runtime.messages import STAND_IN
 from dropstudy.store.paths import FIGURE
-from expected import Analysis
+from expected import Analysis, Report
 from notebook_runs import ARMS, finals_of, many_seeds, notebook_finals, notebook_history
 from sources import source_of, trained_at_once
 
@@ -174,7 +174,7 @@ def test_pictures_are_drawn_from_finished_runs_and_an_arm_without_any_is_there_b
     for figure in ("side_by_side", "test_data", "training_data"):
         svg = (tmp_path / f"figures/{figure}.svg").read_text("utf-8")
         assert "late" in svg
-        assert "no epoch to draw" in svg
+        assert Report.NO_EPOCH in svg
     assert set(pd.read_csv(tmp_path / "history.csv")["seed"]) == {0, 1}
 
 

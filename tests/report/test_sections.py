@@ -12,10 +12,12 @@ from dropstudy.core.types import Arm
 from dropstudy.errors import InvalidArgument
 from dropstudy.report.charts import DARK, arm_labels
 from dropstudy.report.charts.palette import RAMP, arm_colors
+from dropstudy.report.charts.render import FORMATS
 from dropstudy.report.sections import conditions, sections
 from dropstudy.report.sections.blocks import Pictures, Table, figures_of
 from dropstudy.report.snapshot import read_snapshot
 from dropstudy.report.vega import page_spec
+from expected import Report
 from sources import trained_at_once
 
 
@@ -89,7 +91,7 @@ def test_answers_trust_and_weights_are_looked_into_for_every_network_and_size(gr
     assert "reliability-3" in figures
     assert "reliability-4" not in figures
     for name in ("predictions", "calibration", "inside"):
-        assert "This section shows the first 3 of 4 networks" in fewer[name].paragraphs[-1]
+        assert Report.FIRST_CONDITIONS.format(3, 4) in fewer[name].paragraphs[-1]
         assert "This section shows" not in parts[name].paragraphs[-1]
 
 
@@ -112,7 +114,7 @@ def test_below_six_seeds_there_is_no_band_and_no_claim_from_lines(tmp_path, monk
     parts, figures = made(study)
     curve, difference = figures["rate-curve"], figures["difference"]
     assert curve.table["low"].notna().all() == difference.table["all_low"].notna().all() == (seeds == 6)
-    assert ("exceeds the effect of another seed" in parts["paired-seeds"].paragraphs[0]) == (seeds == 6)
+    assert (Report.CLEAR_EFFECT in parts["paired-seeds"].paragraphs[0]) == (seeds == 6)
     assert ("band" in curve.caption) == (seeds == 6)
     compared = study.verdict().conditions[0].comparisons
     for row, comparison in zip(difference.table.itertuples(), compared, strict=True):
@@ -170,8 +172,19 @@ def test_a_chart_shows_itself_in_a_notebook_as_a_picture_alone(grid):
         assert len(image.convert("RGB").getcolors(1 << 24)) > 20  # lines, points and words, not a blank
 
 
+def test_one_chart_is_saved_as_a_picture_and_all_as_the_report_writes_them(grid, tmp_path, monkeypatch):
+    path = grid.plot.gap(2).save(tmp_path / "gap.svg")
+    assert ">true gap<" in path.read_text("utf-8")
+    monkeypatch.setattr(
+        "dropstudy.report.figures.draw", lambda specs: [dict.fromkeys(FORMATS, b"drawn") for _ in specs]
+    )
+    written = {path.relative_to(tmp_path / "all").as_posix() for path in grid.plot.save(tmp_path / "all")}
+    assert written == {path.name for path in (tmp_path / "all").iterdir()}
+    assert {"gap-2.png", "gap-2.svg", "gap-2.pdf", "gap-2.csv", "payoff.csv"} <= written
+
+
 @pytest.mark.slow
-def test_the_pages_charts_have_no_colour_that_night_does_not_know(figures_of_grid):
+def test_the_charts_of_the_page_have_no_colour_without_a_dark_counterpart(figures_of_grid):
     for figure in figures_of_grid.values():
         spec = page_spec(figure)
         spec.pop("datasets")

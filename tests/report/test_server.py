@@ -20,6 +20,7 @@ from dropstudy.report.server import Addresses, connections, listen, make_server
 from dropstudy.report.server import live as live_module
 from dropstudy.report.server.live import LivePage
 from dropstudy.report.snapshot import read_snapshot
+from expected import Report
 from sources import trained_at_once
 
 TOKEN, TICKET = "the-token", "the-ticket"
@@ -76,8 +77,8 @@ def test_the_page_and_its_state_are_served(port):
     assert 'data-live="' in body
     state = json.loads(ask(port, f"{PAGE}state", host=f"localhost:{port}")[2])
     assert f'data-live="{state["version"]}"' in body
-    assert "All 4 runs have ended." in body
-    assert "4 of 4 runs finished" in body
+    assert Report.ALL_ENDED.format(4) in body
+    assert Report.FINISHED.format(4, 4) in body
 
 
 @pytest.mark.parametrize("host", ["example.com", "127.0.0.1.example.com", "localhost.evil", "", "0.0.0.0"])  # noqa: S104
@@ -162,8 +163,8 @@ def test_a_run_that_ends_while_the_page_is_made_is_nowhere_in_it(tmp_path, monke
     monkeypatch.setattr(live_module, "sections", meanwhile)
     page = live_page(study.folder).page()
     assert len(read_snapshot(study.folder).progress) == 4
-    assert "All 2 runs have ended." in page
-    assert "2 of 2 runs finished" in page
+    assert Report.ALL_ENDED.format(2) in page
+    assert Report.FINISHED.format(2, 2) in page
 
 
 @pytest.mark.slow
@@ -182,12 +183,12 @@ def test_the_page_in_the_browser_follows_the_study(tmp_path, monkeypatch):
         made_up.instead_of_workers(monkeypatch)
         settings = {"data": "digits", "hidden": [4], "epochs": 3, "rates": [0, 0.5], "validation_split": 300}
         Study("notebook", out=study.folder, seeds=3, **settings).run(verbose=False)
-        until(page, "document.getElementById('live').textContent === 'All 6 runs have ended.'")
+        until(page, f"document.getElementById('live').textContent === '{Report.ALL_ENDED.format(6)}'")
         draw_all(page)
         assert page.complaints == []
         assert page.locator("#figure-gap .numbers").get_attribute("open") is not None
         assert rows.count() == 6
-        assert page.locator(".about").inner_text().endswith("6 of 6 runs finished")
+        assert page.locator(".about").inner_text().endswith(Report.FINISHED.format(6, 6))
 
 
 @pytest.mark.slow

@@ -87,10 +87,9 @@ def test_the_design_has_every_folder_of_the_package():
 @pytest.mark.parametrize("page", DOCUMENTS, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_command_that_a_document_shows_can_be_parsed(page):
     text = page.read_text(encoding="utf-8")
-    lines = [line.removeprefix("$ ") for line in text.splitlines()] + re.findall(r"`([^`\n]+)`", text)
-    for line in lines:
-        program, *words = (
-            shlex.split(line.split(" > ")[0], comments=True) if "dropstudy " in line[:10] else [""]
-        )
-        if program == "dropstudy" and words[0] in COMMANDS and words[1:] and not words[1].startswith("-"):
+    blocks = "\n".join(re.findall(r"^```\n(.*?)^```", text, re.DOTALL | re.MULTILINE))
+    lines = re.findall(r"^(?:\$ )?dropstudy (.+)$", blocks, re.MULTILINE)
+    for line in lines + re.findall(r"`dropstudy ([^`\n]+)`", text):
+        words = shlex.split(line.split(" > ")[0], comments=True)
+        if words[0] in COMMANDS and words[1:] and not words[1].startswith("-"):
             COMMANDS[words[0]].make_context(words[0], words[1:], resilient_parsing=False).close()

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dropstudy.errors import DamagedFile, StoreError
-from dropstudy.store import database, ledger
+from dropstudy.store import ledger, migrations
 from dropstudy.store.store import DATABASE, Store
 from file_systems import quick_folder
 from standin import key_of, make_runs, segment_of, train, whole
@@ -149,7 +149,7 @@ def test_other_rows_have_another_digest(rows, data):
 def test_a_database_is_sealed_anew_when_it_is_brought_up_to_date(folder, tmp_path, monkeypatch):
     shutil.copy(folder / DATABASE, tmp_path / DATABASE)
     more = ("ALTER TABLE run ADD COLUMN note TEXT", "UPDATE meta SET value = '1.0' WHERE name = 'scale'")
-    monkeypatch.setattr(database, "MIGRATIONS", (*database.MIGRATIONS, *more))
+    monkeypatch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, more))
     Store(tmp_path, write=True).close()
     with Store(tmp_path) as store:
         assert store.meta == {**META, "scale": 1.0}

@@ -9,8 +9,7 @@ from __future__ import annotations
 import json
 import math
 from math import prod
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 from dropstudy.core.profile import is_profile
 from dropstudy.core.types import Arm, Condition, Optimizer, Run, Status
@@ -137,6 +136,13 @@ def _faults_of_end(row: Mapping[str, Any], run: Run) -> Iterator[str]:
         yield "an accuracy that is none"
 
 
+class _RecordedData(NamedTuple):
+    """Properties of the data that a run's key depends on."""
+
+    sha256: str
+    scale: float
+
+
 def _is_of(run: Run, spec: StudySpec, metadata: Mapping[str, Any]) -> bool:
     """Whether a run is one of the study, and its key that of its settings."""
     condition = Condition(
@@ -164,7 +170,7 @@ def _is_of(run: Run, spec: StudySpec, metadata: Mapping[str, Any]) -> bool:
         return False
     if metadata["semantics"] != plan.SEMANTICS:  # by other rules, of which this version knows nothing
         return True
-    data = SimpleNamespace(sha256=metadata["data_sha256"], scale=metadata["scale"])
+    data = _RecordedData(metadata["data_sha256"], metadata["scale"])
     return run.key == plan.run_key(spec, data, condition, run.arm, seed=run.seed, precision=run.precision)
 
 
@@ -222,6 +228,7 @@ _WHEN_BEGUN: dict[str, Callable[[object], bool]] = {
     "n_train": _is_count,
     "n_test": _is_count,
     "semantics": _is_count,
+    "profile": is_profile,
     "dropstudy": _is_text,
     "jax": _is_text,
     "python": _is_text,
@@ -235,7 +242,6 @@ _WHEN_BEGUN: dict[str, Callable[[object], bool]] = {
 _FACTS: dict[str, Callable[[Any], bool]] = {
     **_WHEN_BEGUN,
     "until_decided": _is_count,
-    "profile": is_profile,
     "earlier_margins": _list_of(_is_positive),
     "files_due": _list_of(lambda value: isinstance(value, str) and is_own(value)),
     "removed_parts": lambda value: isinstance(value, dict) and all(map(_list_of(_anything), value.values())),

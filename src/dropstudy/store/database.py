@@ -11,21 +11,17 @@ import os
 import shlex
 import sqlite3
 import time
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from dropstudy.core.atomic import make_folder, sync_folder, temporary_path
 from dropstudy.core.text import plain_name
 from dropstudy.errors import DamagedFile, StoreError
-from dropstudy.store import contents, ledger
-from dropstudy.store.migrations import MIGRATIONS
+from dropstudy.store import contents, ledger, migrations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-APPLICATION_ID = 0x64726F70
-"""'drop' in ASCII: tells a study's database from any other SQLite file."""
 
 _sound: dict[str, bytes] = {}
 """The digest of the last database that was read and found to be as it was written: one is read many times over."""
@@ -72,8 +68,8 @@ def connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
             with _damage_named(path):
                 _prepare(connection)
             _check(connection, path)
-            if _number(connection, "user_version") < len(MIGRATIONS):
-                _migrate(connection, path)
+            if migrations.number(connection, "user_version") < len(migrations.MIGRATIONS):
+                migrations.migrate(connection, path)
             _check_contents(connection, path)
         except BaseException:
             connection.close()
@@ -163,7 +159,7 @@ def _make(path: Path) -> None:
         make_folder(path.parent)
         with errors_named(path), closing(_connect(draft, "rwc")) as connection:
             _prepare(connection)
-            _migrate(connection, None)
+            migrations.migrate(connection)
         draft.replace(path)
         sync_folder(path.parent)
     except OSError as error:
@@ -174,13 +170,7 @@ def _make(path: Path) -> None:
             next_step="Choose another folder with --out.",
         ) from error
     finally:
-        _remove_draft(draft)
-
-
-def _remove_draft(draft: Path) -> None:
-    for leftover in (draft, draft.with_name(f"{draft.name}-journal")):
-        with suppress(OSError):
-            leftover.unlink(missing_ok=True)
+        migrations.remove_draft(draft)
 
 
 def _refuse_long(path: Path) -> None:
@@ -227,25 +217,21 @@ def _prepare(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA synchronous = EXTRA")
 
 
-def _number(connection: sqlite3.Connection, pragma: str) -> int:
-    return int(connection.execute(f"PRAGMA {pragma}").fetchone()[0])
-
-
 def _check(connection: sqlite3.Connection, path: Path) -> None:
     """Refuse a file that is no study's, was written by a newer version, or is not what was written."""
     with _damage_named(path):
-        if _number(connection, "application_id") != APPLICATION_ID:
+        if migrations.number(connection, "application_id") != migrations.APPLICATION_ID:
             raise StoreError(
                 str(path),
                 expected="the database of a study",
                 received="another SQLite database",
                 next_step="Choose another folder with --out.",
             )
-        version = _number(connection, "user_version")
-        if version > len(MIGRATIONS):
+        version = migrations.number(connection, "user_version")
+        if version > len(migrations.MIGRATIONS):
             raise StoreError(
                 str(path),
-                expected=f"schema version {len(MIGRATIONS)} or older",
+                expected=f"schema version {len(migrations.MIGRATIONS)} or older",
                 received=f"version {version}, written by a newer dropstudy",
                 next_step="Update dropstudy.",
             )
@@ -281,8 +267,8 @@ def _check_once(memory: sqlite3.Connection, path: Path) -> None:
         content = b""
     if not content or content != _sound.get("content"):
         _check(memory, path)
-        if _number(memory, "user_version") < len(MIGRATIONS):
-            _migrate(memory, None)
+        if migrations.number(memory, "user_version") < len(migrations.MIGRATIONS):
+            migrations.migrate(memory)
             content = b""  # the next copy is as old
         _check_contents(memory, path)
         _sound["content"] = content
@@ -293,21 +279,9 @@ def _first_wrong(connection: sqlite3.Connection, version: int) -> str | None:
     damage = str(connection.execute("PRAGMA integrity_check").fetchone()[0])
     if damage != "ok":
         return damage
-    if not version or _tables(connection) != _tables_of(version):
+    if not version or migrations.tables(connection) != migrations.tables_of_version(version):
         return f"other tables than those of schema version {version}"
     return ledger.first_wrong(connection)
-
-
-def _tables(connection: sqlite3.Connection) -> list[tuple[str, str, str | None]]:
-    return connection.execute("SELECT type, name, sql FROM sqlite_master ORDER BY type, name").fetchall()
-
-
-def _tables_of(version: int) -> list[tuple[str, str, str | None]]:
-    """Result of `_tables` for a new database of that version."""
-    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
-        for script in MIGRATIONS[:version]:
-            _execute(connection, script)
-        return _tables(connection)
 
 
 def _damaged(path: Path, received: str) -> DamagedFile:
@@ -317,51 +291,3 @@ def _damaged(path: Path, received: str) -> DamagedFile:
         received=plain_name(received, _SAID),
         next_step="Nothing was written to it. Restore it from a copy, or start a new study with --out.",
     )
-
-
-def _migrate(connection: sqlite3.Connection, path: Path | None) -> None:
-    """Bring a database to today's version; `path` is its file where there is one to back up."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        # Asked again now that nobody else can write: another process may have been first.
-        version = _number(connection, "user_version")
-        if path is not None and 0 < version < len(MIGRATIONS):
-            _back_up(path, path.with_suffix(f".v{version}.backup.db"))
-        for script in MIGRATIONS[version:]:
-            _execute(connection, script)
-        if version < len(MIGRATIONS):
-            ledger.seal_all(connection)
-        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-
-
-def _execute(connection: sqlite3.Connection, script: str) -> None:
-    for statement in _statements(script):
-        connection.execute(statement)
-
-
-def _back_up(path: Path, target: Path) -> None:
-    """Copy a database through SQLite: to open and close the file itself would release its locks."""
-    draft = temporary_path(path.parent)
-    try:
-        with closing(_connect(path)) as source, closing(_connect(draft, "rwc")) as backup:
-            source.backup(backup)
-        draft.replace(target)
-        sync_folder(path.parent)
-    finally:
-        _remove_draft(draft)
-
-
-def _statements(script: str) -> Iterator[str]:
-    """The statements of a script one by one, since `executescript` would end the transaction."""
-    statement = ""
-    for part in script.rstrip().rstrip(";").split(";"):
-        statement += f"{part};"
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""

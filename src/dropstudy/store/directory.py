@@ -151,11 +151,11 @@ def check_data(folder: Path, dataset: Dataset) -> None:
     if not has_database(folder):
         return
     known = read_metadata(folder)
-    if known and known.get("semantics", 1) != plan.SEMANTICS:
+    if known and known["semantics"] != plan.SEMANTICS:
         raise StoreError(
             str(folder),
             expected=f"a study made by version {plan.SEMANTICS} of the rules in docs/semantics.md",
-            received=f"one made by version {known.get('semantics', 1)}: new runs could not stand in one table with it",
+            received=f"one made by version {known['semantics']}: new runs could not stand in one table with it",
             next_step="It can be shown as it is. Make it anew with --out, or go on with the dropstudy that made it, "
             f"version {plain_name(known['dropstudy'])}.",
         )
@@ -193,9 +193,7 @@ def refuse_foreign(folder: Path) -> None:
 
 def _unlike(known: Mapping[str, Any], dataset: Dataset) -> str:
     """Describe how other data differ from those that a study began with, where that can be seen."""
-    before, now = known.get("profile"), dataset.profile
-    if before is None:
-        return ""
+    before, now = known["profile"], dataset.profile
     seen = [(list(before["shape"]), before["low"], before["high"]), (list(now.shape), now.low, now.high)]
     words = [f"of shape {tuple(shape)} from {low:g} to {high:g}" for shape, low, high in seen]
     return f"; its examples are {words[1]}, the study's {words[0]}" if seen[0] != seen[1] else ""

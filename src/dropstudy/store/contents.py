@@ -1,7 +1,7 @@
-"""Check the rows of a study's database: a study may come from anybody.
+"""Check the rows of a study's database: a study may come from an untrusted source.
 
-A row's digest shows that it was not changed by chance; whoever means to can make one. Keys and names of files become
-paths, so that each must have its exact form, and everything else what this program would have written.
+A row's digest detects damage, not intent. Keys and file names become paths, so each must have its exact form; all
+other values must be ones that dropstudy writes.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
     from dropstudy.core.types import StudySpec
 
-_NOT_OURS = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
+_INVALID = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
 """Errors from reading JSON or TOML that is invalid or has unexpected content."""
 
 
 def run_of(text: str) -> Run:
-    """The run whose specification the database has as JSON."""
+    """Read a run from its specification in JSON."""
     table = json.loads(text)
     condition = {**table["condition"], "hidden": tuple(table["condition"]["hidden"])}
     return Run(
@@ -43,23 +43,23 @@ def run_of(text: str) -> Run:
 
 
 def first_wrong(db: sqlite3.Connection) -> str | None:
-    """First fact or run that this program would not have written, in words, or None."""
+    """The first metadata or run that dropstudy does not write, for an error message, or None."""
     metadata: dict[str, Any] = {}
     for name, value in db.execute("SELECT name, value FROM meta"):
         try:
             metadata[name] = json.loads(value)
-            sound = _FACTS.get(name, _anything)(metadata[name])
-        except _NOT_OURS:
+            sound = _METADATA.get(name, _anything)(metadata[name])
+        except _INVALID:
             sound = False
         if not sound:
             return f"a fact '{name}' of another kind"
     spec = None
     if "specification" in metadata:
-        if missing := [name for name in _WHEN_BEGUN if name not in metadata]:
+        if missing := [name for name in _REQUIRED if name not in metadata]:
             return f"no fact '{missing[0]}'"
         try:
             spec = parse_spec(parse_toml(metadata["specification"].encode()))
-        except _NOT_OURS:
+        except _INVALID:
             return "a specification that is none"
     epochs = {key: found for key, *found in db.execute(_EPOCHS)}
     cursor = db.execute("SELECT * FROM run ORDER BY position")
@@ -77,7 +77,7 @@ _EPOCHS = "SELECT key, count(*), min(epoch), max(epoch) FROM history GROUP BY ke
 def _faults_of_run(
     row: Mapping[str, Any], epochs: list[int | None], spec: StudySpec | None, metadata: Mapping[str, Any]
 ) -> Iterator[str]:
-    """Faults in a row, in words; only the first can be relied on."""
+    """Faults of a row, for an error message; only the first is reliable."""
     key = row["key"]
     if not KEY.fullmatch(key):
         yield "a key that is none"
@@ -85,7 +85,7 @@ def _faults_of_run(
         run = run_of(row["specification"])
         named = (run.key, run.arm.name, run.seed) == (key, row["arm"], row["seed"])
         sound = named and (spec is None or _is_of(run, spec, metadata))
-    except _NOT_OURS:
+    except _INVALID:
         yield "a specification that is none"
         return
     if not sound:
@@ -94,7 +94,7 @@ def _faults_of_run(
 
 
 def _faults_of_progress(row: Mapping[str, Any], run: Run, epochs: list[int | None]) -> Iterator[str]:
-    """Faults in the progress of a run."""
+    """Faults of a run's progress."""
     done = row["epochs_done"]
     digests = (value for name, value in row.items() if name.endswith("sha256"))
     if not all(digest is None or KEY.fullmatch(digest) for digest in digests):
@@ -121,12 +121,12 @@ _CHECKPOINT: dict[str, set[bool]] = {
     "diverged": {False},
     "failed": {False, True},
 }
-"""Whether a run of a status has a checkpoint."""
-assert set(_CHECKPOINT) == set(get_args(Status))  # noqa: S101 - whoever adds a status is told here
+"""Whether a run has a checkpoint, by its status."""
+assert set(_CHECKPOINT) == set(get_args(Status))  # noqa: S101 - a new status needs an entry here
 
 
 def _faults_of_end(row: Mapping[str, Any], run: Run) -> Iterator[str]:
-    """Faults in the measurements of a finished run."""
+    """Faults of a finished run's measurements."""
     done, epoch = row["epochs_done"], row["epoch"]
     if done < run.epochs and not run.patience:
         yield f"an end after {done} of {run.epochs} epochs"
@@ -144,7 +144,7 @@ class _RecordedData(NamedTuple):
 
 
 def _is_of(run: Run, spec: StudySpec, metadata: Mapping[str, Any]) -> bool:
-    """Whether a run is one of the study, and its key that of its settings."""
+    """True where a run belongs to the study and its key is that of its settings."""
     condition = Condition(
         prod(metadata["input_shape"]),
         run.condition.hidden,
@@ -168,13 +168,13 @@ def _is_of(run: Run, spec: StudySpec, metadata: Mapping[str, Any]) -> bool:
     )
     if any(getattr(run, name) != getattr(spec, name) for name in like):
         return False
-    if metadata["semantics"] != plan.SEMANTICS:  # by other rules, of which this version knows nothing
+    if metadata["semantics"] != plan.SEMANTICS:  # keys of other rules cannot be computed here
         return True
     data = _RecordedData(metadata["data_sha256"], metadata["scale"])
     return run.key == plan.run_key(spec, data, condition, run.arm, seed=run.seed, precision=run.precision)
 
 
-# Facts
+# Metadata
 
 
 def _anything(_: object) -> bool:
@@ -217,7 +217,7 @@ def _are_texts_by_name(value: object) -> bool:
     return isinstance(value, dict) and all(map(_is_text, value.values()))
 
 
-_WHEN_BEGUN: dict[str, Callable[[object], bool]] = {
+_REQUIRED: dict[str, Callable[[object], bool]] = {
     "data": _is_text,
     "data_sha256": _is_digest,
     "data_source": _is_text,
@@ -237,10 +237,10 @@ _WHEN_BEGUN: dict[str, Callable[[object], bool]] = {
     "study_file_due": _is_switch,
     "seed_counts": _list_of(_is_count),
 }
-"""Facts that every study has that has begun, and what each must be."""
+"""Checks of the metadata that every study with recorded runs has."""
 
-_FACTS: dict[str, Callable[[Any], bool]] = {
-    **_WHEN_BEGUN,
+_METADATA: dict[str, Callable[[Any], bool]] = {
+    **_REQUIRED,
     "until_decided": _is_count,
     "earlier_margins": _list_of(_is_positive),
     "files_due": _list_of(lambda value: isinstance(value, str) and is_own(value)),

@@ -1,7 +1,6 @@
-"""The database of a study: opened, checked, brought up to date.
+"""Open a study's database: check it, migrate an older schema, refuse a newer one.
 
-A database says its version in `user_version`. An older one is backed up beside itself and migrated in one
-transaction; a newer one is refused. Whoever only reads gets a copy in memory.
+Readers get a copy in memory.
 """
 
 from __future__ import annotations
@@ -23,11 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_sound: dict[str, bytes] = {}
-"""The digest of the last database that was read and found to be as it was written: one is read many times over."""
+_checked: dict[str, bytes] = {}
+"""Digest of the last database that passed all checks: the same one is often read many times."""
 
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-_SURROUNDINGS = {
+_TRANSIENT = {
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_LOCKED,
     sqlite3.SQLITE_FULL,
@@ -37,31 +36,31 @@ _SURROUNDINGS = {
     sqlite3.SQLITE_PERM,
     sqlite3.SQLITE_NOMEM,
 }
-"""Errors that say nothing of what a database holds."""
+"""Errors of the environment, not of the database's content."""
 
-_SAID = 200  # characters of what SQLite says, or a row: it may hold anything
-_LONGEST = 480  # bytes; SQLite opens paths of 504, and a new database has a longer name until it is complete
-_SMALLEST = 512  # bytes; of a page of SQLite's
-_ROOM = 2**20  # bytes; what a transaction of a segment needs at most, with its journal
-_ONE_WAIT = 1.0  # seconds in which SQLite itself waits for another process; Ctrl-C waits with it
-_PATIENCE = 600.0  # seconds; nothing of ours holds the database for longer than some milliseconds
+_MAX_QUOTED = 200  # characters of a message of SQLite's or of a row: either may hold anything
+_MAX_PATH = 480  # bytes; SQLite opens paths of 504, and a new database has a longer name until it is complete
+_MIN_SIZE = 512  # bytes; the smallest page of SQLite
+_ROOM = 2**20  # bytes; the most that one transaction and its journal need
+_BUSY_TIMEOUT = 1.0  # seconds of SQLite's own wait for another process; Ctrl-C waits with it
+_TIMEOUT = 600.0  # seconds; dropstudy itself holds the database for milliseconds
 
 
 def connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
-    """Open a study's database to write to it, bringing an older one up to date.
+    """Open a study's database for writing, and migrate an older one.
 
     Args:
         path: the file.
-        create: make it if it does not exist.
+        create: create it if it does not exist.
 
     Raises:
         StoreError: it does not exist, is not a study's, or was written by a newer version.
-        DamagedFile: it is not what was written.
+        DamagedFile: it is not as written.
     """
     _refuse_long(path)
     if create and not path.is_file():
         _make(path)
-    _look(path)
+    _check_file(path)
     with errors_named(path):
         connection = _connect(path)
         try:
@@ -78,23 +77,22 @@ def connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
 
 
 def snapshot(path: Path) -> sqlite3.Connection:
-    """A study's database as it stands after its last commit: a copy in memory, brought up to date.
+    """Copy a study's database, as of its last commit, into memory, with the newest schema.
 
-    Whoever writes waits for the copy, which takes milliseconds, and not for what its reader then does with it.
-    The file is not written to.
+    Writers wait only for the copy, which takes milliseconds. The file is not written to.
 
     Raises:
         As `connect` does.
     """
-    _look(path)
-    until = time.monotonic() + _PATIENCE
+    _check_file(path)
+    until = time.monotonic() + _TIMEOUT
 
-    def still_patient(*_: int) -> None:
+    def check_timeout(*_: int) -> None:
         if time.monotonic() > until:
             raise StoreError(
                 str(path),
                 expected="a database that can be read",
-                received=f"one that another process has locked for {_PATIENCE:.0f} s",
+                received=f"one that another process has locked for {_TIMEOUT:.0f} s",
                 next_step="See whether that process was stopped half way, let it go on or end it, and try again.",
             )
 
@@ -102,7 +100,7 @@ def snapshot(path: Path) -> sqlite3.Connection:
         memory = sqlite3.connect(":memory:", isolation_level=None)
         try:
             with closing(_connect(path)) as source:
-                source.backup(memory, progress=still_patient, sleep=0.02)
+                source.backup(memory, progress=check_timeout, sleep=0.02)
             _check_once(memory, path)
             memory.execute("PRAGMA query_only = ON")
         except BaseException:
@@ -111,9 +109,9 @@ def snapshot(path: Path) -> sqlite3.Connection:
         return memory
 
 
-def patiently(connection: sqlite3.Connection, statement: str) -> None:
-    """Execute BEGIN or COMMIT, waiting for whoever reads: a stopped reader delays a study and does not end it."""
-    until = time.monotonic() + _PATIENCE
+def execute_waiting(connection: sqlite3.Connection, statement: str) -> None:
+    """Execute BEGIN or COMMIT and wait for readers: a suspended reader delays a study, it does not end it."""
+    until = time.monotonic() + _TIMEOUT
     while True:
         try:
             connection.execute(statement)
@@ -126,7 +124,7 @@ def patiently(connection: sqlite3.Connection, statement: str) -> None:
 
 @contextmanager
 def errors_named(path: Path) -> Iterator[None]:
-    """Say what SQLite's errors mean for the database at `path`, and what to do."""
+    """Translate SQLite's errors into errors that name the database and the next step."""
     try:
         yield
     except UnicodeDecodeError as error:  # of a text in it, or of SQLite's own message about that
@@ -139,21 +137,21 @@ def errors_named(path: Path) -> Iterator[None]:
             raise StoreError(
                 str(path),
                 expected=f"room for {_ROOM:,} bytes",
-                received=plain_name(str(error), _SAID),
+                received=plain_name(str(error), _MAX_QUOTED),
                 next_step="Free some space and run the same command again.",
             ) from error
         if isinstance(error, sqlite3.OperationalError) and code != sqlite3.SQLITE_ERROR:  # wrong SQL is a bug
             raise StoreError(
                 str(path),
                 expected="a database that can be read and written",
-                received=plain_name(str(error), _SAID),
+                received=plain_name(str(error), _MAX_QUOTED),
                 next_step="Check the folder and its permissions, and run the same command again.",
             ) from error
         raise
 
 
 def _make(path: Path) -> None:
-    """Make a new database under another name, so that one that bears `path` is always whole."""
+    """Create a database under a temporary name, so that a file at `path` is always complete."""
     draft = temporary_path(path.parent)
     try:
         make_folder(path.parent)
@@ -175,17 +173,17 @@ def _make(path: Path) -> None:
 
 def _refuse_long(path: Path) -> None:
     length = len(os.fsencode(os.path.realpath(path)))
-    if length > _LONGEST:
+    if length > _MAX_PATH:
         raise StoreError(
             str(path),
-            expected=f"a path of at most {_LONGEST} bytes, which is as much as SQLite opens",
+            expected=f"a path of at most {_MAX_PATH} bytes, which is as much as SQLite opens",
             received=f"one of {length}",
             next_step="Choose a folder with a shorter path.",
         )
 
 
-def _look(path: Path) -> None:
-    """Refuse what cannot be a database, before SQLite makes one of it."""
+def _check_file(path: Path) -> None:
+    """Refuse a file that cannot be a database, before SQLite creates one in it."""
     _refuse_long(path)
     if not path.is_file():
         raise StoreError(
@@ -195,8 +193,8 @@ def _look(path: Path) -> None:
             next_step=f"To make one there: dropstudy run --out {shlex.quote(str(path.parent))}",
         )
     size = path.stat().st_size
-    if size < _SMALLEST:
-        # SQLite would take it for a new database, and what was lost would go unnoticed.
+    if size < _MIN_SIZE:
+        # SQLite would take it for a new database, and the loss would go unnoticed.
         raise _damaged(path, f"a file of {size} bytes")
 
 
@@ -205,20 +203,19 @@ def _code(error: sqlite3.Error) -> int:
 
 
 def _connect(path: Path, mode: str = "rw") -> sqlite3.Connection:
-    # Autocommit: every transaction is begun and ended in so many words. A file that has gone is not made again.
+    # Autocommit: each transaction has its own BEGIN and COMMIT. Mode rw does not create a missing file.
     address = f"{path.absolute().as_uri()}?mode={mode}"
-    return sqlite3.connect(address, uri=True, isolation_level=None, timeout=_ONE_WAIT)
+    return sqlite3.connect(address, uri=True, isolation_level=None, timeout=_BUSY_TIMEOUT)
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA foreign_keys = ON")
-    # Rollback journal with full syncing, the folder's included: a commit is on disk before the files that it
-    # replaces are removed. Writes are few, so safety is cheap.
+    # EXTRA also syncs the folder: a commit is on disk before the files it replaces are removed.
     connection.execute("PRAGMA synchronous = EXTRA")
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:
-    """Refuse a file that is no study's, was written by a newer version, or is not what was written."""
+    """Refuse a database that is not a study's, has a newer schema, or is not as written."""
     with _damage_named(path):
         if migrations.number(connection, "application_id") != migrations.APPLICATION_ID:
             raise StoreError(
@@ -241,7 +238,7 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _check_contents(connection: sqlite3.Connection, path: Path) -> None:
-    """Refuse a database whose rows hold what a study's do not."""
+    """Refuse a database with rows that dropstudy does not write."""
     with _damage_named(path):
         wrong = contents.first_wrong(connection)
     if wrong is not None:
@@ -250,32 +247,32 @@ def _check_contents(connection: sqlite3.Connection, path: Path) -> None:
 
 @contextmanager
 def _damage_named(path: Path) -> Iterator[None]:
-    """While a database is checked, whatever it makes SQLite stumble over is damage."""
+    """Report any error of SQLite's as damage, while a database is checked."""
     try:
         yield
     except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter: text that is no text
-        if isinstance(error, sqlite3.Error) and _code(error) in _SURROUNDINGS:
+        if isinstance(error, sqlite3.Error) and _code(error) in _TRANSIENT:
             raise
         raise _damaged(path, str(error)) from error
 
 
 def _check_once(memory: sqlite3.Connection, path: Path) -> None:
-    """Check a copy and bring it up to date, unless the last one that was found sound has the same content."""
+    """Check and migrate a copy, unless the last one that passed has the same content."""
     try:
         content = hashlib.sha256(memory.serialize()).digest()
     except sqlite3.OperationalError:  # too damaged for that
         content = b""
-    if not content or content != _sound.get("content"):
+    if not content or content != _checked.get("content"):
         _check(memory, path)
         if migrations.number(memory, "user_version") < len(migrations.MIGRATIONS):
             migrations.migrate(memory)
             content = b""  # the next copy is as old
         _check_contents(memory, path)
-        _sound["content"] = content
+        _checked["content"] = content
 
 
 def _first_wrong(connection: sqlite3.Connection, version: int) -> str | None:
-    """First entry that is not as it was written, in words, or None."""
+    """The first entry that is not as written, for an error message, or None."""
     damage = str(connection.execute("PRAGMA integrity_check").fetchone()[0])
     if damage != "ok":
         return damage
@@ -288,6 +285,6 @@ def _damaged(path: Path, received: str) -> DamagedFile:
     return DamagedFile(
         str(path),
         expected="the database that was written",
-        received=plain_name(received, _SAID),
+        received=plain_name(received, _MAX_QUOTED),
         next_step="Nothing was written to it. Restore it from a copy, or start a new study with --out.",
     )

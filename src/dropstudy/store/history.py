@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class History:
-    """History as `keras.Model.fit` returns it, with the clean metrics beside Keras' own.
+    """History as `keras.Model.fit` returns it, plus the clean metrics.
 
     Attributes:
         epoch: epochs from 0, as Keras counts them here.

@@ -1,9 +1,8 @@
 """Digests of a study's database rows, so that a changed number is detected.
 
-SQLite keeps no checksums: its own check sees a page that makes no sense, not a number that became another. So every
-row of `meta` has the SHA-256 of its content, and every run has one over all that is recorded of it. A run's digest
-covers the digest of its history, which is checked when the history is read. A run's place in the order is left out:
-it may change, and nothing is lost where it is wrong.
+SQLite keeps no checksums: its `integrity_check` finds a malformed page, not an accuracy in which a bit flipped. So each
+row of `meta` has a SHA-256 of its content, and each run one of all its columns but its position. It covers the digest
+of the run's history, which is checked when the history is read.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ def history_digest(rows: Iterable[Sequence[float | None]]) -> str:
 
 
 def seal_meta(db: sqlite3.Connection) -> None:
-    """Write the digests of all metadata."""
+    """Update the digests of all metadata."""
     rows = db.execute("SELECT name, value FROM meta").fetchall()
     db.executemany(
         "UPDATE meta SET sha256 = ? WHERE name = ?", [(_digest(name, value), name) for name, value in rows]
@@ -45,7 +44,7 @@ def seal_meta(db: sqlite3.Connection) -> None:
 
 
 def seal_run(db: sqlite3.Connection, key: str) -> None:
-    """Write a run's digests, after its history or its row has changed."""
+    """Update a run's digests, after its history or its row has changed."""
     rows = history_rows(db, key)
     db.execute("UPDATE run SET history_sha256 = ? WHERE key = ?", (history_digest(rows), key))
     cursor = db.execute("SELECT * FROM run WHERE key = ?", (key,))
@@ -55,14 +54,14 @@ def seal_run(db: sqlite3.Connection, key: str) -> None:
 
 
 def seal_all(db: sqlite3.Connection) -> None:
-    """Write every digest anew, after a migration."""
+    """Update all digests, after a migration."""
     seal_meta(db)
     for (key,) in db.execute("SELECT key FROM run").fetchall():
         seal_run(db, key)
 
 
 def first_wrong(db: sqlite3.Connection) -> str | None:
-    """First fact or run that is not as it was written, in words, or None. Histories are checked when read."""
+    """The first metadata or run that is not as written, or None; histories are checked when read."""
     for name, value, sha256 in db.execute("SELECT name, value, sha256 FROM meta"):
         if _digest(name, value) != sha256:
             return f"another value of '{name}'"

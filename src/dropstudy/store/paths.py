@@ -1,12 +1,12 @@
-"""Paths of a study's files: flat folders with one file a run, which are quick to list and clean up.
+"""Paths of a study's files: flat folders with one file per run, quick to list and to clean up.
 
     weights/<key>.safetensors        of a finished run
     predictions/<key>.safetensors    of a finished run, for each test example
-    checkpoints/<key>-<digest>.safetensors   what a run that is under way goes on from
+    checkpoints/<key>-<digest>.safetensors   state of a running run
     tracebacks/<key>.txt             of a run that failed
 
-Only files whose whole name has this form, directly in these folders, are the study's. Whatever else lies there is
-somebody's: it is never removed. Nothing is removed through a link.
+Only files with such a name, directly in these folders, belong to the study. Other files are never removed, and nothing
+is removed through a link.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _OWN = dict(zip(FOLDERS, (_RESULT, _RESULT, _CHECKPOINT, re.compile(rf"{KEY.patt
 
 
 class StudyPaths:
-    """The places of files in a study's folder.
+    """Paths of the files in a study's folder.
 
     Args:
         folder: the study's.
@@ -76,7 +76,7 @@ class StudyPaths:
         return self.folder / "tracebacks" / f"{key}.txt"
 
     def present(self, what: str) -> set[str]:
-        """Keys of the runs whose `weights` or `predictions` are there."""
+        """Keys of the runs whose `weights` or `predictions` exist."""
         return {path.stem for path in self.own(what)}
 
     def own(self, kind: str) -> list[Path]:
@@ -94,10 +94,10 @@ class StudyPaths:
         yield from (path for path in self.own("checkpoints") if path.name not in checkpoints)
 
     def refuse_links(self) -> None:
-        """Refuse to write to a study one of whose own places is a link.
+        """Refuse to write to a study if one of its own files or folders is a link.
 
         Raises:
-            StoreError: with the first such place.
+            StoreError: with the first such link.
         """
         confirming = (f"{CONFIRMATION}/{name}" for name in entries(self.folder / CONFIRMATION))
         for name in (*FOLDERS, FIGURES, CONFIRMATION, *confirming, DATABASE, JOURNAL):
@@ -110,7 +110,7 @@ class StudyPaths:
                 )
 
     def foreign(self) -> list[str]:
-        """Names of what lies in the study's folders of runs, or in their place, and is not the study's."""
+        """Names of foreign files in the study's folders of runs, or in place of these folders."""
         found = []
         for kind in FOLDERS:
             place = self.folder / kind
@@ -132,13 +132,13 @@ class StudyPaths:
 
 
 def is_own(name: str) -> bool:
-    """Whether a path inside a study's folder, such as `weights/<key>.safetensors`, is one of a run's files."""
+    """True where a relative path, such as `weights/<key>.safetensors`, is that of a run's file."""
     kind, _, rest = name.partition("/")
     return kind in _OWN and _OWN[kind].fullmatch(rest) is not None
 
 
 def is_checkpoint_of(name: str, key: str) -> bool:
-    """Whether a name is one that a checkpoint of the run with that key may have."""
+    """True where a name is that of a checkpoint of the run with this key."""
     return _CHECKPOINT.fullmatch(name) is not None and name.startswith(key)
 
 
@@ -161,7 +161,7 @@ def refuse_too_long(path: Path) -> None:
 
 
 def entries(folder: Path) -> list[str]:
-    """Names of all that lies in a folder; of none, where it is a link, is not there or cannot be read."""
+    """Names of all entries of a folder; none for a link, a missing or an unreadable folder."""
     try:
         return [] if folder.is_symlink() else sorted(os.listdir(folder))  # noqa: PTH208 - names, not paths
     except OSError:
@@ -169,7 +169,7 @@ def entries(folder: Path) -> list[str]:
 
 
 def _files(folder: Path, form: re.Pattern[str]) -> Iterator[Path]:
-    """Regular files whose whole name has that form, and which are no links."""
+    """Regular files, no links, whose whole name has this form."""
     for name in entries(folder):
         if form.fullmatch(name):
             with suppress(OSError):  # removed meanwhile

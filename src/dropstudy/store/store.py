@@ -298,10 +298,10 @@ class Store(Records):
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with database.errors_named(self._layout.database):
             try:
-                database.patiently(self._db, "BEGIN IMMEDIATE")
+                database.execute_waiting(self._db, "BEGIN IMMEDIATE")
                 self._check_unchanged()
                 yield self._db
-                database.patiently(self._db, "COMMIT")
+                database.execute_waiting(self._db, "COMMIT")
             except BaseException:
                 if self._db.in_transaction:  # a full disk ends it by itself
                     self._db.execute("ROLLBACK")

@@ -76,6 +76,14 @@ def test_the_best_epoch_is_found_per_seed_and_the_first_of_equals_counts():
     assert summary.last_val_loss.value == pytest.approx(0.5 / 3)
 
 
+def test_a_summary_is_of_the_epoch_whose_weights_were_tested():
+    history = history_of([(0, 1, 0.7, 0.1, 0.8, 0.85), (0, 2, 0.9, 0.5, 0.6, 0.95)])
+    finals = scores("a", {0: 0.75}).assign(epoch=1)
+    (summary,) = stats.summarise(history, finals, [Arm("a")])
+    assert (summary.keras_accuracy.value, summary.val_accuracy.value, summary.last_epoch) == (0.7, 0.8, 2)
+    assert summary.true_gap.value == pytest.approx(0.85 - 0.75)
+
+
 def test_the_order_and_index_of_rows_do_not_matter():
     history = many_seeds(ARMS, 3)
     finals = finals_of(history, ARMS)

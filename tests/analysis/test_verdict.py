@@ -241,13 +241,12 @@ def test_a_best_study_is_chosen_and_measured_at_the_epoch_whose_weights_were_tes
 
 def test_runs_are_compared_pair_by_pair(tmp_path, monkeypatch):
     made_up.instead_of_workers(monkeypatch)
-    study = Study(
-        "notebook", out=tmp_path / "s", data="digits", rates=[0, 0.5], hidden=[4], epochs=1, seeds=2
-    ).run()
-    table = study.results().mcnemar()
+    small = {"data": "digits", "rates": [0, 0.5], "hidden": [4], "epochs": 1, "seeds": 2}
+    results = Study("notebook", out=tmp_path / "s", **small).run(verbose=False).results()
+    table = results.mcnemar()
     assert table["seed"].to_list() == [0, 1]
     counts = table[["both_right", "arm_only", "baseline_only", "both_wrong"]]
-    assert (counts.sum(axis=1) == study.metadata["n_test"]).all()
+    assert (counts.sum(axis=1) == results.snapshot.metadata["n_test"]).all()
     assert table["p_value"].between(0, 1).all()
 
 

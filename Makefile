@@ -6,18 +6,18 @@ READY := $(VENV)/.ready
 
 .PHONY: run test test-slow test-all coverage lint format bench clean
 
-run: $(READY)  ## Train the notebook's two networks and say what they show
+run: $(READY)  ## Train the notebook's two networks and print what they show
 	$(BIN)/dropstudy run notebook
 
 test: lint  ## Lint, types and the everyday tests; one test process for each core, one file of tests for each process
 	$(BIN)/pytest -n auto --dist loadfile -m "not slow"
 
-test-slow: $(READY)  ## The tests that take their time: kills, real browsers, whole studies
+test-slow: $(READY)  ## The slow tests: kills, real browsers, whole studies
 	$(BIN)/pytest -n auto --dist loadfile -m slow
 
 test-all: test test-slow  ## Everything, as CI runs it
 
-coverage: $(READY)  ## Which lines the tests reach; watching them makes the tests take a quarter longer
+coverage: $(READY)  ## Lines that the tests reach; takes a quarter longer than the tests
 	$(BIN)/pytest --cov --cov-report=term:skip-covered
 
 lint: $(READY)
@@ -30,7 +30,7 @@ format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(READY)  ## Slow, an hour or more: beside the peers, and what each part is worth
+bench: $(READY)  ## Benchmarks against the peers and of each optimisation: an hour or more
 	$(BIN)/pip install -q -c constraints.txt -e '.[peers]'
 	$(BIN)/python benchmarks/notebook_vs_keras.py
 	$(BIN)/python benchmarks/peers.py --json peers.json --chart peers.png

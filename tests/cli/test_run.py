@@ -105,9 +105,9 @@ def test_a_study_is_continued_by_its_command_and_settings_that_differ_are_refuse
     again = ("run", *TINY, "--rates", "0,0.8", "--out", folder)
     assert call(*again).code == 0
     assert call(*again, "--batch-size", "64").is_error(
-        "batch_size is 128 in the study, 64 was asked for", "--out"
+        "batch_size is 128 in the study, 64 was requested", "--out"
     )
-    assert call("run", folder, "--epochs", "3").is_error("epochs is 2 in the study, 3 was asked for")
+    assert call("run", folder, "--epochs", "3").is_error("epochs is 2 in the study, 3 was requested")
 
 
 def test_report_prints_the_files_that_it_wrote(trained, call, tmp_path):

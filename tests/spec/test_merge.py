@@ -143,7 +143,7 @@ def test_a_field_that_makes_runs_incomparable_is_refused_with_both_values(field)
     asked = parse(**{"restore_best_weights": stored.restore_best_weights, field: CHANGES[field]})
     (line,) = differences(stored, asked)
     assert (
-        line == f"{field} is {getattr(stored, field)!r} in the study, {getattr(asked, field)!r} was asked for"
+        line == f"{field} is {getattr(stored, field)!r} in the study, {getattr(asked, field)!r} was requested"
     )
     with pytest.raises(InvalidArgument) as refusal:
         grow(stored, asked)
@@ -159,7 +159,7 @@ def test_all_that_differs_is_named():
 def test_one_name_for_two_arms_and_two_names_for_one_are_refused():
     stored = parse(arms=[Arm("plain"), Arm("noisy", 0.5)])
     (line,) = differences(stored, parse(arms=[Arm("noisy", 0.5, l2=0.1)]))
-    assert line == "the arm 'noisy' is dropout 0.5 in the study, dropout 0.5, l2 0.1 was asked for"
+    assert line == "the arm 'noisy' is dropout 0.5 in the study, dropout 0.5, l2 0.1 was requested"
     (line,) = differences(stored, parse(arms=[Arm("loud", 0.5)]))
-    assert line == "the arm of dropout 0.5 is called 'noisy' in the study, 'loud' was asked for"
+    assert line == "the arm of dropout 0.5 is called 'noisy' in the study, 'loud' was requested"
     assert merge.differences(stored, parse(arms=[Arm("noisy", 0.5), Arm("loud", 0.75)])) == []

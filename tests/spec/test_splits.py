@@ -159,7 +159,7 @@ def test_a_class_that_validation_data_lack_is_named_with_its_count_and_what_to_d
     assert "with any seed, none of the 80 examples held out is of class 'c' (2 of 402 training" in said
     held = [splits.split(labels, 80, seed)[1] for seed in range(9)]
     assert not any(2 in labels[rows] for rows in held)
-    assert "--validation-split 201" in said
+    assert "validation_split = 201" in said
     assert splits.missing_classes(spec_of(validation_split=201), labels, "abc") == []
     assert splits.missing_classes(spec_of(validation_split="test"), labels, "abc") == []
 

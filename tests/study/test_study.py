@@ -307,7 +307,7 @@ def test_the_same_examples_of_another_type_go_on_with_a_study_and_other_units_ar
         StoreError, match=r"its examples are of shape \(8, 8\) from 0 to 1, the study's .* from 0 to 16"
     ):
         quick(data=shares, seeds=3).run()
-    with pytest.raises(InvalidArgument, match=r"scale is 16\.0 in the study, 255\.0 was asked for"):
+    with pytest.raises(InvalidArgument, match=r"scale is 16\.0 in the study, 255\.0 was requested"):
         quick(data=wide, scale=255)
 
 
@@ -366,11 +366,11 @@ def test_a_finished_study_loads_nothing_trains_nothing_prints_nothing_and_writes
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ({"epochs": 9}, "epochs is 3 in the study, 9 was asked for"),
-        ({"batch_size": 64, "seeds": 2}, "batch_size is 128 in the study, 64 was asked for"),
+        ({"epochs": 9}, "epochs is 3 in the study, 9 was requested"),
+        ({"batch_size": 64, "seeds": 2}, "batch_size is 128 in the study, 64 was requested"),
         (
             {"validation_split": 0.2, "activation": "tanh"},
-            "activation is 'relu' in the study, 'tanh' was asked for; valid",
+            "activation is 'relu' in the study, 'tanh' was requested; valid",
         ),
     ],
 )
@@ -387,7 +387,7 @@ def test_a_study_file_that_was_changed_afterwards_is_refused_with_what_changed(c
     file = copied / "study.toml"
     file.write_text(file.read_text().replace("epochs = 3", "epochs = 5"))
     for use in (Study.open, Study):
-        with pytest.raises(InvalidArgument, match="epochs is 3 in the study, 5 was asked for") as refusal:
+        with pytest.raises(InvalidArgument, match="epochs is 3 in the study, 5 was requested") as refusal:
             use(copied)
         assert refusal.value.subject == str(file)
 

@@ -1,4 +1,4 @@
-"""The records that pass from room to room: frozen, plain, free of behaviour.
+"""Records that are passed between rooms: frozen, without behaviour.
 
 Shapes: n examples, d features (the product of the input shape), c classes.
 """
@@ -32,7 +32,7 @@ OptimizerName = Literal["adam", "sgd"]
 KeepWeights = Literal["all", "best", "none"]
 
 MARGIN = 0.1
-"""Percentage points: differences within ±MARGIN are taken not to matter unless a study says otherwise."""
+"""Percentage points: default margin within which differences of test accuracy do not matter."""
 
 State = dict[str, "NDArray[np.generic]"]
 Status = Literal["planned", "running", "done", "diverged", "failed"]
@@ -50,11 +50,11 @@ class Dataset:
         y_test: test labels, (n,), int64.
         classes: one name per class.
         scale: the network sees `x / scale`, float32.
-        sha256: digest of the content, whatever file it came from.
-        source: where it came from, for people: a folder, an address, a library.
-        profile: what x_train looks like.
-        notes: what was found or converted while it was checked, a sentence each.
-        fallback: true where MNIST was wanted and could not be had, and this stands in for it.
+        sha256: digest of the content, independent of the file.
+        source: origin for readers: a folder, an address, a library.
+        profile: profile of x_train.
+        notes: sentences on what was found or converted when the data were checked.
+        fallback: true where this dataset replaces MNIST, which was not available.
     """
 
     name: str
@@ -90,16 +90,16 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Arm:
-    """One regularisation setting being compared. The first arm of a study is its baseline.
+    """Regularisation settings that a study compares. Its first arm is the baseline.
 
     Args:
-        name: its name in tables and charts; made of its settings where none is given.
+        name: name in tables and charts; by default made of the settings.
         rate: share of hidden units dropped, in [0, 1): 0.8 drops 80% and keeps 20%.
         input_rate: share of inputs dropped, in [0, 1).
         noise: `dropout`, or `gaussian` for factors of mean 1 and the variance of dropout, rate / (1 - rate).
         l2: weight of the sum of squared kernels in the loss, as Keras' `L2`; 0 for none.
         max_norm: longest vector of incoming weights of a hidden unit, as Keras' `MaxNorm`; 0 for no limit.
-        schedule: how the rates change while training: `constant`; `early`, on until the switch; `late`, on from
+        schedule: change of the rates during training: `constant`; `early`, on until the switch; `late`, on from
             the switch; `ramp`, rising linearly from 0 until the switch; `curriculum`, rising as 1 - exp(-10 t).
         switch: share of the training steps, in (0, 1], at which `early` ends, `late` begins and `ramp` arrives.
     """
@@ -139,7 +139,7 @@ class Optimizer:
 
 @dataclass(frozen=True)
 class Condition:
-    """Array shapes of a run, and with them its compiled program.
+    """A network and a training size: with the batch size, all array shapes of a run.
 
     Args:
         features: inputs of the network.
@@ -162,7 +162,7 @@ class Condition:
 
     @property
     def layers(self) -> str:
-        """The hidden layers as tables say them, for instance "512-512"."""
+        """The hidden layers in tables, for instance "512-512"."""
         return "-".join(map(str, self.hidden))
 
     @property
@@ -184,31 +184,31 @@ class Condition:
 
 @dataclass(frozen=True)
 class StudySpec:
-    """A study, resolved: what its study file says, with flags applied and nothing left open.
+    """Specification of a study: its study file with flags and defaults applied.
 
     Args:
-        name: the study's name, and its folder's unless one is given.
-        data: name of a dataset or path of a file; None for MNIST where it can be had, else the digits.
-        arms: the settings compared; the first is the baseline.
-        hidden: the networks compared, each by the units of its hidden layers.
+        name: name of the study, and of its folder unless one is given.
+        data: name of a dataset or path of a file; None for MNIST where it is available, else the digits.
+        arms: settings to compare; the first is the baseline.
+        hidden: networks to compare, each as the units of its hidden layers.
         activation: activation function of the hidden layers.
         optimizer: Adam or SGD, with its settings.
         batch_size: examples per step.
         epochs: passes over the training examples.
-        seeds: one replicate each.
+        seeds: seeds of the replicates.
         validation_split: `"test"` to watch the test set, else the share (below 1) or count of training examples
             held out.
         precision: precision of matrix products; `"auto"` is bfloat16 where the hardware has it, else float32.
-        train_sizes: examples trained on, by count, or `"all"` that validation leaves. A seed's smaller size is
-            contained in its larger ones; all are stratified by class.
+        train_sizes: numbers of training examples, or `"all"` that are not held out. A seed's larger sizes contain its
+            smaller ones; all are stratified by class.
         fixed_validation: hold out the same examples for every seed.
         keep_weights: runs whose weights stay on disk: `"all"`, the `"best"` of each arm and condition, or `"none"`.
-            Training does not depend on it.
+            No run depends on it.
         restore_best_weights: keep and test the weights of the epoch of lowest validation loss in place of the last
             epoch's, as Keras' EarlyStopping does.
         patience: epochs without a lower validation loss after which a run ends; 0 for never.
-        margin: differences of test accuracy within ±margin do not matter, in percentage points; None while it is left
-            open, for what the study has, or `MARGIN`. No part of what is trained.
+        margin: differences of test accuracy within ±margin percentage points do not matter; None for the study's own,
+            or `MARGIN`. No run depends on it.
         scale: the network sees `x / scale`; `"auto"` finds it from the values of the training data.
     """
 
@@ -233,13 +233,13 @@ class StudySpec:
 
     @property
     def watches_test(self) -> bool:
-        """True where the test set is looked at every epoch, so that nothing may be selected on it."""
+        """True where the test set is evaluated every epoch, so that nothing may be selected on it."""
         return self.validation_split == "test"
 
 
 @dataclass(frozen=True)
 class Run:
-    """One arm x shape x seed. Its key says what it is; where it is trained does not matter to it."""
+    """One arm x condition x seed. Its key identifies all that its numbers depend on (`spec.plan.run_key`)."""
 
     key: str
     arm: Arm
@@ -255,7 +255,7 @@ class Run:
 
     @property
     def steps(self) -> int:
-        """Optimiser steps of the whole run, if nothing ends it early."""
+        """Optimiser steps of the whole run, without early stopping."""
         return self.epochs * self.condition.steps
 
 
@@ -265,14 +265,14 @@ class EpochMetrics:
 
     Args:
         epoch: from 1.
-        loss: what Keras prints: running mean over the epoch, dropout on, weights moving.
+        loss: training loss as Keras reports it: running mean over the epoch, with dropout, while weights change.
         accuracy: likewise.
         val_loss: validation data at the end of the epoch, dropout off.
         val_accuracy: likewise.
         clean_loss: training data at the end of the epoch, dropout off. A fixed subset as large as the test
             set, at the last epoch all training examples.
         clean_accuracy: likewise.
-        seconds: wall time of the epoch, evaluation included. No part of a run's identity.
+        seconds: wall time of the epoch with its evaluation; ignored in comparisons.
     """
 
     epoch: int
@@ -286,22 +286,22 @@ class EpochMetrics:
 
 
 CONDITION = ("hidden", "train_size")
-"""Columns that identify a shape in a study's tables: hidden layers as text, and examples trained on."""
+"""Columns that identify a condition in tables: hidden layers as text, and number of training examples."""
 
 METRICS = tuple(f.name for f in fields(EpochMetrics) if f.name not in {"epoch", "seconds"})
 
 
 @dataclass(frozen=True, eq=False)
 class FinalMetrics:
-    """Final metrics of a run, measured once, at its end, in float32: the only evaluation on the test set.
+    """Final metrics of a run, measured in float32 at its end: the only evaluation on the test set.
 
     Args:
-        epoch: whose weights these are, from 1: the last, or with `restore_best_weights` that of lowest validation loss.
+        epoch: epoch of the weights, from 1: the last, or with `restore_best_weights` that of lowest validation loss.
         clean_loss: mean cross-entropy on all training examples, noise off, in nats.
         clean_accuracy: share of them classified correctly.
-        noisy_loss: the same with noise on, as in training, but with weights that stand still.
-        noisy_accuracy: likewise. What lies between Keras' running accuracy and this is the weights' moving; what lies
-            between this and `clean_accuracy` is the noise.
+        noisy_loss: the same with noise on, as in training, but with final weights.
+        noisy_accuracy: likewise. Keras' running accuracy differs from it because weights change during the epoch, and
+            `clean_accuracy` because of the noise.
         loss: mean cross-entropy on the test set, in nats.
         accuracy: share of test examples classified correctly.
         brier: mean over examples of the squared distance between probabilities and one-hot label, in [0, 2]
@@ -350,17 +350,16 @@ class DataReference:
 
 @dataclass(frozen=True, eq=False)
 class Segment:
-    """Some steps of a run: all that a worker needs to take them, wherever it is.
+    """Some steps of a run, with all that a worker needs to take them.
 
     Args:
-        run: what is trained.
+        run: the run.
         data: the dataset, by digest.
         train_index: rows of x_train to train on, (n,), int32.
         validation_index: rows of x_train held out, or None where the test set is watched.
-        state: weights, moments and whatever else training goes on from, by name, as the last segment left them; None
-            at the start.
+        state: arrays by name that training continues from, such as weights and moments; None at the start.
         done: optimiser steps taken already, over the whole run.
-        steps: how many to take, at most as many as the run has left. They may end inside an epoch.
+        steps: number of steps to take, at most as many as the run has left. They may end inside an epoch.
     """
 
     run: Run
@@ -378,12 +377,12 @@ class SegmentResult:
 
     Args:
         history: one row for each epoch that ended.
-        state: what the next segment goes on from; of a run that has ended, its network among it.
+        state: arrays that the next segment continues from; at the end of a run, with its network.
         done: optimiser steps taken, over the whole run.
         seconds: wall time.
-        final: the look at the test set, where the run has ended.
+        final: final metrics where the run has ended, else None.
         diverged: true where a loss became NaN or infinite; the run ends there.
-        device: what trained it, for people.
+        device: name of the device, for readers.
     """
 
     history: tuple[EpochMetrics, ...]

@@ -1,8 +1,7 @@
 """Merge a request into a stored study: it may add arms, seeds, networks and training sizes, nothing else.
 
-Runs of one table differ in what the study compares and in nothing else. So a study that exists can be asked for more,
-and trains what is missing; it keeps what it has where less is asked for; and what would make its runs incomparable
-is refused.
+Runs of one study differ only in what it compares. A request may extend it, and keeps all that it has; a request that
+would make runs incomparable is refused.
 """
 
 from __future__ import annotations
@@ -20,36 +19,35 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 LISTS = ("arms", "hidden", "train_sizes", "seeds")
-"""Fields that cross into the grid: what they list is added to."""
+"""Fields of the grid, which a request extends."""
 
 FREE = ("name", "keep_weights", "margin")
-"""Fields that no run depends on: the last word counts. A margin that is left open is no word."""
+"""Fields that no run depends on: a request replaces them. A margin of None replaces none."""
 
 FIXED = tuple(field.name for field in fields(StudySpec) if field.name not in {*LISTS, *FREE})
-"""Fields that make runs incomparable in one table."""
+"""Fields that must be equal, for runs to be comparable."""
 
 
 def grow(stored: StudySpec, asked: StudySpec) -> StudySpec:
-    """The study that has all of `stored`, and after it whatever else is asked for.
+    """Extend a stored study by a request.
 
-    `precision = "auto"`, `scale = "auto"` and data left open agree with whatever the study has recorded. A file of data
-    may have moved: the last word counts, and whether it holds what it did is known by its digest
-    (`check_data`). An arm is known by its settings: asked for without a name of its own, it goes by the name
-    that it has.
+    `precision = "auto"`, `scale = "auto"` and `data = None` match any recorded value. A data file may have moved: the
+    request's path is used, and `check_data` compares digests. Arms are identified by their settings, so that
+    a request without a name for an arm keeps the stored name.
 
     Args:
         stored: the study that exists.
-        asked: what is asked for.
+        asked: the request.
 
     Raises:
-        InvalidArgument: they cannot be one study; `received` says what differs, see `differences`.
+        InvalidArgument: they cannot be one study; `received` lists the `differences`.
     """
     if lines := differences(stored, asked):
         raise InvalidArgument(
             "study",
-            expected="runs that can stand in one table with those of the study that exists",
+            expected="runs that can be compared with those of the study",
             received="; ".join(lines),
-            next_step="Leave those arguments as the study has them, or make a new study with --out.",
+            next_step="Leave those arguments as the study has them, or start a new study in another folder (--out).",
         )
     arms = (*stored.arms, *_new_arms(stored, asked))
     grown: dict[str, Any] = {name: _union(getattr(stored, name), getattr(asked, name)) for name in LISTS}
@@ -62,29 +60,29 @@ def grow(stored: StudySpec, asked: StudySpec) -> StudySpec:
 
 def differences(stored: StudySpec, asked: StudySpec) -> list[str]:
     """Differences that keep a request from extending the study, one line a field."""
-    settled = replace(
+    resolved = replace(
         asked,
         data=stored.data if asked.data is None or _moved(stored, asked) else asked.data,
         precision=stored.precision if asked.precision == "auto" else asked.precision,
         scale=stored.scale if asked.scale == "auto" else asked.scale,
     )
     lines = [
-        f"{name} is {shown(old)} in the study, {shown(new)} was asked for"
+        f"{name} is {shown(old)} in the study, {shown(new)} was requested"
         for name in FIXED
-        if (old := getattr(stored, name)) != (new := getattr(settled, name))
+        if (old := getattr(stored, name)) != (new := getattr(resolved, name))
     ]
     return lines + _arms_misnamed(stored, asked)
 
 
 def shrink(stored: StudySpec, out: Mapping[str, Sequence[Any]]) -> StudySpec:
-    """The study without some of what it has.
+    """Remove arms, networks, training sizes or seeds from a study.
 
     Args:
         stored: the study that exists.
-        out: what is taken out, by field of `LISTS`; arms by name.
+        out: items to remove, by field of `LISTS`; arms by name.
 
     Raises:
-        InvalidArgument: the study has no such thing, or it is its baseline or the last of its kind.
+        InvalidArgument: the study does not have an item, or it is the baseline or the last of its list.
     """
     has = {name: getattr(stored, name) for name in LISTS} | {"arms": tuple(arm.name for arm in stored.arms)}
     for name, items in out.items():
@@ -97,7 +95,7 @@ def shrink(stored: StudySpec, out: Mapping[str, Sequence[Any]]) -> StudySpec:
                 name,
                 expected="arms other than the baseline, which all others are compared with",
                 received=shown(stored.arms[0].name),
-                next_step="Make a new study, with another first arm, in another folder (--out).",
+                next_step="Start a new study, with another first arm, in another folder (--out).",
             )
         if set(items) >= set(has[name]):
             raise InvalidArgument(
@@ -143,10 +141,10 @@ def _arms_misnamed(stored: StudySpec, asked: StudySpec) -> list[str]:
         settings = arm_name(arm)
         name = by_settings.get(settings, arm.name)
         if arm.name not in {name, settings}:
-            lines.append(f"the arm of {settings} is called {name!r} in the study, {arm.name!r} was asked for")
+            lines.append(f"the arm of {settings} is called {name!r} in the study, {arm.name!r} was requested")
         elif settings not in by_settings and arm.name in by_name:
             lines.append(
-                f"the arm {arm.name!r} is {by_name[arm.name]} in the study, {settings} was asked for"
+                f"the arm {arm.name!r} is {by_name[arm.name]} in the study, {settings} was requested"
             )
     return lines
 

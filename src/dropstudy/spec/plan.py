@@ -1,4 +1,4 @@
-"""Plan of a study: a specification and a dataset in, runs with keys out."""
+"""Plan of a study: the runs of a specification on a dataset, and their keys."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
     from dropstudy.core.types import Arm, Dataset, StudySpec
 
 SEMANTICS = 1
-"""Version of docs/semantics.md. Raised when the same specification would train to other numbers."""
+"""Version of docs/semantics.md: raised when a specification trains to other numbers than before."""
 
 
 def plan_runs(
     spec: StudySpec, dataset: Dataset, precision: Literal["float32", "bfloat16"]
 ) -> tuple[Run, ...]:
-    """Every arm x condition x seed of a study: a seed's conditions next to each other, and a condition's arms.
+    """Plan every seed x condition x arm of a study, in this order.
 
     Args:
         spec: the study.
         dataset: its data.
-        precision: what the study's precision became on this machine.
+        precision: precision of training; what `auto` is on this machine.
 
     Raises:
-        InvalidArgument: the batch or the validation data are larger than the data allow.
+        InvalidArgument: the data have too few examples for the batch size or the validation data.
     """
     return tuple(
         Run(
@@ -57,7 +57,7 @@ def conditions(spec: StudySpec, dataset: Dataset) -> tuple[Condition, ...]:
     """Every network x training size of a study.
 
     Raises:
-        InvalidArgument: the batch, the validation data or a training size are larger than the data allow.
+        InvalidArgument: the data have too few examples for the batch size, the validation data or a training size.
     """
     sizes = training_sizes(spec, len(dataset.y_train))
     if spec.batch_size > min(sizes):
@@ -66,7 +66,7 @@ def conditions(spec: StudySpec, dataset: Dataset) -> tuple[Condition, ...]:
             expected=f"at most the {min(sizes)} training examples of {dataset.name}"
             + (" that the smallest of train_sizes has" if len(sizes) > 1 else ""),
             received=str(spec.batch_size),
-            next_step=f"Use a smaller batch, for instance --batch-size {max(1, min(sizes) // 4)}.",
+            next_step=f"Use a smaller one, for instance batch_size = {max(1, min(sizes) // 4)}.",
         )
     return tuple(
         Condition(dataset.features, network, len(dataset.classes), size, spec.batch_size)
@@ -76,7 +76,7 @@ def conditions(spec: StudySpec, dataset: Dataset) -> tuple[Condition, ...]:
 
 
 class Data(Protocol):
-    """Properties of a dataset that a run's numbers depend on: a `Dataset`, or what is recorded of one."""
+    """Properties of a dataset that a run's numbers depend on: a `Dataset`, or its record in a study."""
 
     @property
     def sha256(self) -> str:
@@ -92,8 +92,7 @@ def run_key(
 ) -> str:
     """SHA-256 of a run's canonical specification: all that its numbers depend on, and nothing else.
 
-    The arm's name is left out, since calling it otherwise changes nothing, and so are host, path, worker and
-    device.
+    It excludes the arm's name, host, path, worker and device.
     """
     settings = asdict(arm)
     del settings["name"]
@@ -110,8 +109,8 @@ def run_key(
         "seed": seed,
         "precision": precision,
     }
-    # Names and values in here stay as they are when a field is renamed: another text is another key. What has its
-    # default is left out, so that a field can be added without new keys for the runs there are.
+    # The names and values of this text do not follow a field that is renamed: they would change every key. Fields that
+    # were added later are left out at their default, for the same reason.
     if spec.fixed_validation:
         canonical["validation_split"] = "fixed"
     if spec.restore_best_weights:

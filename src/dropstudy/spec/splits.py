@@ -1,4 +1,4 @@
-"""Split of the training examples into those to train on and those held out: counts, rows, nested subsets."""
+"""Split of the training examples into training and validation rows, and nested subsets of the former."""
 
 from __future__ import annotations
 
@@ -17,18 +17,20 @@ if TYPE_CHECKING:
     from dropstudy.core.types import StudySpec
 
 FIXED_SEED = 0
-"""Seed of the split that all seeds share of a study with `fixed_validation`."""
+"""Seed of the common split of a study with `fixed_validation`."""
 
-_NAMED = 3  # classes
+_NAMED = 3
+"""Classes that a message names."""
 
-_SUBSET = 0x5B5E7  # tells the draw of subsets from the other draws of a seed
+_SUBSET = 0x5B5E7
+"""Key of the draw of subsets, so that it differs from other draws of a seed."""
 
 
 def training_sizes(spec: StudySpec, n: int) -> tuple[int, ...]:
-    """Examples trained on, of n, for each of a study's training sizes.
+    """Number of training examples, of n, for each of a study's training sizes.
 
     Raises:
-        InvalidArgument: more are asked for than there are, or one size twice.
+        InvalidArgument: a size exceeds the available examples, or two sizes are equal.
     """
     available = n - validation_count(spec, n)
     sizes = tuple(available if size == "all" else size for size in spec.train_sizes)
@@ -38,12 +40,12 @@ def training_sizes(spec: StudySpec, n: int) -> tuple[int, ...]:
             "train_sizes",
             expected=f"at most the {available:,} training examples{held}",
             received=str(max(sizes)),
-            next_step='"all" stands for as many as there are.',
+            next_step='Use a smaller size, or "all".',
         )
     if len(set(sizes)) < len(sizes):
         raise InvalidArgument(
             "train_sizes",
-            expected="sizes that differ",
+            expected="different sizes",
             received=f'{available} and "all", which is the same here',
             next_step="Leave one of them out.",
         )
@@ -51,7 +53,7 @@ def training_sizes(spec: StudySpec, n: int) -> tuple[int, ...]:
 
 
 def validation_count(spec: StudySpec, n: int) -> int:
-    """Training examples held out for validation, of n; 0 where the study watches the test set."""
+    """Number of training examples held out, of n; 0 where the study watches the test set."""
     if spec.validation_split == "test":
         return 0
     share_or_count = spec.validation_split
@@ -66,9 +68,9 @@ def validation_count(spec: StudySpec, n: int) -> int:
 
 
 def check(spec: StudySpec, labels: NDArray[np.int64], classes: Sequence[str]) -> None:
-    """Refuse a study of which some seed, whichever it is, would train without a class.
+    """Refuse a study in which any seed could train without examples of a class.
 
-    No seed decides here, so that a study which is accepted can be given any other seed later.
+    The check is independent of the study's seeds, so that an accepted study can be given any other seed later.
 
     Args:
         spec: the study.
@@ -102,7 +104,7 @@ def check(spec: StudySpec, labels: NDArray[np.int64], classes: Sequence[str]) ->
         most = n - -(-n // int(counts[rarest]))
         raise InvalidArgument(
             "validation_split",
-            expected="training examples of every class, whichever rows a seed draws",
+            expected="training examples of every class with every seed",
             received=f"{held_out:,} of {n:,} held out, which may leave none of the {rare}",
             next_step=f"Hold out {most:,} or fewer.",
         )
@@ -110,14 +112,14 @@ def check(spec: StudySpec, labels: NDArray[np.int64], classes: Sequence[str]) ->
     if smallest < least and smallest < n - held_out:
         raise InvalidArgument(
             "train_sizes",
-            expected=f"{least:,} examples or more, so that every class is among them whichever rows a seed draws",
+            expected=f"{least:,} examples or more, so that they contain every class with every seed",
             received=f"{smallest}, of {n:,} with {rare}",
             next_step=f"Use {least:,} or more.",
         )
 
 
 def missing_classes(spec: StudySpec, labels: NDArray[np.int64], classes: Sequence[str]) -> list[str]:
-    """Classes that validation data have no example of, with some seeds or all, in a sentence; nothing for none.
+    """Sentence on classes without validation examples, with any or some seeds; empty where there are none.
 
     Arguments as for `check`.
     """
@@ -132,23 +134,23 @@ def missing_classes(spec: StudySpec, labels: NDArray[np.int64], classes: Sequenc
     when = "any seed" if np.all(low[rare] == counts[rare]) else "some seeds"
     enough = -(-n // int(counts[rare].min()))
     what = "a class" if rare.size == 1 else "classes"
-    said = (
+    sentence = (
         f"Validation data lack {what}: with {when}, none of the {held_out:,} examples held out is of class "
-        f"{', '.join(named)}. Validation accuracy says nothing of such a class. "
-        f"With {enough:,} held out (--validation-split {enough}) every class is there."
+        f"{', '.join(named)}. Validation accuracy does not measure it. "
+        f"With validation_split = {enough} every class has some."
     )
-    return [said]
+    return [sentence]
 
 
 def class_bounds(counts: NDArray[np.int64], held_out: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The fewest and the most training examples of each class that a split leaves, over all seeds.
+    """Smallest and largest number of training examples of each class that a split leaves, over all seeds.
 
     scikit-learn gives each class its share rounded down, and one more to those of largest remainder; where remainders
     are alike, the seed decides (the method of Hare and Hamilton: Balinski and Young 1982, Fair Representation).
 
     Args:
         counts: training examples of each class, (c,).
-        held_out: how many are held out.
+        held_out: number of examples held out.
 
     Returns:
         Two arrays, (c,) each.
@@ -164,9 +166,10 @@ def class_bounds(counts: NDArray[np.int64], held_out: int) -> tuple[NDArray[np.i
 
 
 def _least_size(low: NDArray[np.int64], high: NDArray[np.int64]) -> int:
-    """The smallest subset that has every class whatever the seed; see `subset` for the order.
+    """Size of the smallest subset that contains every class with every seed.
 
-    The first of the smallest class, of m, stands at 1/2m, and so many of each class stand there or before it.
+    In the order of `subset`, the first row of the smallest class, of m rows, has position 1/2m. Counted are the rows of
+    all classes up to it.
     """
     return int(((high + low.min()) // (2 * low.min())).sum())
 
@@ -174,17 +177,17 @@ def _least_size(low: NDArray[np.int64], high: NDArray[np.int64]) -> int:
 def split(
     labels: NDArray[np.int64], held_out: int, seed: int
 ) -> tuple[NDArray[np.int32], NDArray[np.int32] | None]:
-    """Rows to train on and rows held out, each in rising order; stratified, the same for every arm of a seed.
+    """Training rows and validation rows, each in rising order; stratified, and equal for all arms of a seed.
 
     Args:
         labels: of the training examples, (n,).
-        held_out: how many to hold out; 0 for none.
+        held_out: number of rows to hold out; 0 for none.
         seed: the run's.
     """
     rows = np.arange(len(labels), dtype=np.int32)
     if held_out == 0:
         return rows, None
-    # Imported here: scikit-learn takes most of a second, and who watches the test set needs none of it.
+    # Imported here: scikit-learn takes most of a second, and a study that watches the test set does not need it.
     from sklearn.model_selection import train_test_split  # noqa: PLC0415
 
     train, held = train_test_split(rows, test_size=held_out, stratify=labels, random_state=seed)
@@ -192,23 +195,22 @@ def split(
 
 
 def subset(labels: NDArray[np.int64], rows: NDArray[np.int32], size: int, seed: int) -> NDArray[np.int32]:
-    """Draw a number of a seed's training rows, in rising order: stratified, and nested.
+    """Draw training rows of a seed, in rising order: stratified, and nested.
 
-    Smaller sizes are contained in larger ones, whatever sizes a study has, so that a learning curve adds examples
-    and exchanges none. scikit-learn's stratified splits are not nested, so the order is our own: rows are shuffled
-    within each class, the j-th of a class of m stands at (j - 1/2) / m, and the first `size` are taken. That is the
-    method of Webster and Sainte-Lague: each class has its share to within rounding, and one more example never
-    takes another away (Balinski and Young 1982, Fair Representation).
+    Larger sizes contain smaller ones, so that along a learning curve examples are added and none exchanged.
+    scikit-learn's stratified splits are not nested. Here rows are shuffled within each class, the j-th of a class of m
+    gets position (j - 1/2) / m, and the first `size` are drawn. This is the method of Webster and Sainte-Lague: each
+    class has its share to within rounding, and a larger size removes no row (Balinski and Young 1982).
 
     Args:
         labels: of all training examples, (n,).
-        rows: those that may be trained on, (m,).
-        size: how many to take, from 1 to m.
+        rows: training rows, (m,).
+        size: number of rows to draw, from 1 to m.
         seed: the run's.
     """
     if size == len(rows):
         return np.sort(rows)
-    # RandomState, whose numbers are the same in every version of NumPy; a Generator's need not be.
+    # RandomState has the same numbers in every version of NumPy; a Generator may change.
     draw = np.random.RandomState([seed, _SUBSET])
     shuffled = draw.permutation(rows)
     place = np.empty(len(rows))

@@ -73,7 +73,7 @@ WRONG = [
     ("run --max-seeds 9", "--max-seeds: expected --until-decided beside it"),
     (
         "run --until-decided --max-seeds 5",
-        "a whole number of seeds from 6, which a verdict takes, received 5",
+        "max_seeds: expected a whole number of seeds from 6",
     ),
     ("show nowhere", "the folder of a study"),
     ("report nowhere", "nowhere"),

@@ -1,9 +1,9 @@
 """Does a study that is killed again and again end as if it never had been? Hundreds of kills, and what came of them.
 
-    python benchmarks/kills.py                    # 200 kills at random times, of the coordinator or a worker
+    python benchmarks/kills.py                    # 200 kills at random times, of the scheduler or a worker
     python benchmarks/kills.py --system-calls     # before every write, sync, rename and unlink, SQLite's own too
 
-Kills at random times: real workers train small networks; SIGKILL reaches the coordinator, or one of the workers, at
+Kills at random times: real workers train small networks; SIGKILL reaches the scheduler, or one of the workers, at
 random times, and the same study goes on, until it is finished and the next one begins. Each is compared, to the bit,
 with one that nobody touched. With --folder an interrupted benchmark goes on where it was.
 
@@ -154,7 +154,7 @@ def killed_once(folder: Path, draw: random.Random, counts: collections.Counter[s
             process.wait()
             if process.returncode == -signal.SIGKILL:
                 counts["kills"] += 1
-                counts["coordinator, " + now] += 1
+                counts["scheduler, " + now] += 1
                 return False
         return process.wait() == 0
     finally:

@@ -3,7 +3,7 @@
     python benchmarks/long_run.py
 
 Trains one run of a small network on the digits with batches of 1, a million steps in 696 epochs, by the command line,
-kills the command with SIGKILL once on its way, and goes on. Samples the memory of the coordinator and of its worker.
+kills the command with SIGKILL once on its way, and goes on. Samples the memory of the scheduler and of its worker.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def sizes(process: psutil.Process) -> tuple[float, float]:
 def train(
     folder: Path, epochs: int, kill_after: float | None
 ) -> tuple[list[tuple[float, float, float]], int]:
-    """Run the command; returns (seconds, coordinator, worker) once a second, and its exit code."""
+    """Run the command; returns (seconds, scheduler, worker) once a second, and its exit code."""
     arguments = ["notebook", "--data", "digits", "--rates", "0.5", "--hidden", "128,128", "--batch-size", "1"]
     command = [
         sys.executable,
@@ -94,7 +94,7 @@ def main() -> None:
             "three quarters": 3 * len(after) // 4,
         }
         cells = [["MiB", *(f"{name} of the way" for name in moments), "most, the report included"]]
-        for name, column in (("coordinator", 1), ("worker", 2)):
+        for name, column in (("scheduler", 1), ("worker", 2)):
             values = [after[at][column] for at in moments.values()]
             most = max(sample[column] for sample in after)
             cells.append([name, *(f"{value:.0f}" for value in (*values, most))])

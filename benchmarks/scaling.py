@@ -47,14 +47,14 @@ class Timing:
     Args:
         runs_per_minute: while all workers train.
         wall: seconds of the command.
-        coordinator: its largest resident set, in bytes.
+        scheduler: its largest resident set, in bytes.
         workers: the same of each worker.
         total: the largest sum of all of them at one time.
     """
 
     runs_per_minute: float
     wall: float
-    coordinator: int
+    scheduler: int
     workers: list[int]
     total: int
 
@@ -63,7 +63,7 @@ class Memory:
     """The largest resident sets of this process's descendants."""
 
     def __init__(self) -> None:
-        self.coordinator = 0
+        self.scheduler = 0
         self.workers: dict[int, int] = defaultdict(int)
         self.total = 0
 
@@ -79,7 +79,7 @@ class Memory:
                 continue
             total += size
             if parent == me.pid:
-                self.coordinator = max(self.coordinator, size)
+                self.scheduler = max(self.scheduler, size)
             elif "LokyProcess" in command:  # the others keep account of loky's semaphores
                 self.workers[process.pid] = max(self.workers[process.pid], size)
         self.total = max(self.total, total)
@@ -113,7 +113,7 @@ def train(workers: int, epochs: int) -> Timing:
     begun = min(workers, len(ends) - 1)
     per_second = (len(ends) - begun) / (ends[-1] - ends[begun - 1])
     return Timing(
-        60 * per_second / epochs, wall, memory.coordinator, list(memory.workers.values()), memory.total
+        60 * per_second / epochs, wall, memory.scheduler, list(memory.workers.values()), memory.total
     )
 
 
@@ -145,14 +145,14 @@ def main() -> None:
         "workers",
         "runs per minute",
         "wall, s",
-        "coordinator, MiB",
+        "scheduler, MiB",
         "each worker, MiB",
         "all at once, MiB",
     ]
     rows = [head_row]
     for workers, timings in taken.items():
         memory = (
-            [timing.coordinator for timing in timings],
+            [timing.scheduler for timing in timings],
             [size for timing in timings for size in timing.workers],
             [timing.total for timing in timings],
         )

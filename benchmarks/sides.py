@@ -153,7 +153,7 @@ def dropstudy(precision: str, path: str, epochs: int) -> None:
         """Tells of every epoch that is trained and stored."""
 
         def on_epoch_end(self, run: Any, metrics: Any) -> None:
-            """The coordinator calls it."""
+            """The scheduler calls it."""
             epoch(run.arm.name, metrics.val_accuracy, seconds=metrics.seconds, precision=run.precision)
 
     with tempfile.TemporaryDirectory() as folder:

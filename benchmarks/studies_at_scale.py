@@ -1,6 +1,6 @@
 """What does a study of 10,000 runs cost besides training: time a run, memory, disk, the wait for `show` or a resume?
 
-Training is replaced by a stand-in that answers at once, through the executor that `Study.run` takes; plan, coordinator,
+Training is replaced by a stand-in that answers at once, through the executor that `Study.run` takes; plan, scheduler,
 store, files and their syncs are the real ones. Each step is a process of its own, so that its memory is its own.
 
     python benchmarks/studies_at_scale.py

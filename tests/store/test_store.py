@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from dropstudy.core.atomic import temporary_path
 from dropstudy.core.tensors import read_tensors
 from dropstudy.errors import DamagedFile, StoreError
+from dropstudy.store.paths import StudyPaths
 from dropstudy.store.store import DATABASE, Store
 from file_systems import quick_folder, small_disk
 from killing import RUN, SEGMENTS, commits, kill_everywhere
@@ -298,10 +299,10 @@ def test_weights_that_are_dropped_go_and_nothing_else_does(store):
     other = make_run("other")
     store.begin({}, [RUN, other])
     store.commit([(RUN, whole(RUN)), (other, whole(other))])
-    before = store.sizes()
+    before = StudyPaths(store.folder).sizes()
     size = store.path("weights", RUN.key).stat().st_size
     store.drop_weights([RUN.key])
-    assert store.sizes() == {**before, "weights": before["weights"] - size}
+    assert StudyPaths(store.folder).sizes() == {**before, "weights": before["weights"] - size}
     assert store.lost() == ()
     assert store.status()[RUN.key] == "done"
     assert store.history(RUN.key) == whole(RUN).history

@@ -122,7 +122,7 @@ class StudyPaths:
         return found
 
     def sizes(self) -> dict[str, int]:
-        """Bytes on disk of the database and of each kind of file."""
+        """Bytes on disk: `database`, `weights`, `predictions`, `checkpoints`, `tracebacks`."""
         found = {"database": 0, **dict.fromkeys(FOLDERS, 0)}
         with suppress(OSError):
             found["database"] = self.database.stat().st_size

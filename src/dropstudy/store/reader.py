@@ -45,7 +45,7 @@ MEASURED = {
 }
 """Columns of a finished run's measurements, and the fields of `FinalMetrics` that they hold."""
 
-_CAUSE = 1000  # characters of the cause of a failure that are told
+_MAX_CAUSE = 1000  # characters shown of the cause of a failure
 
 _COLUMNS = ", ".join(f"history.{name}" for name in HISTORY)
 _TESTED = ", ".join(f"tested.{name}" for name in HISTORY)
@@ -74,23 +74,23 @@ class RunProgress:
 
 @dataclass(frozen=True)
 class ResultFiles:
-    """Files of finished runs, as one state of the database names them.
+    """Result files of finished runs, as named by one state of the database.
 
     Args:
         layout: where the files are.
-        rows: status of each run by key, and the digests of its files by kind; None where a file was not to be kept.
+        rows: status of each run by key, and the digests of its files by kind; None where it is not kept.
     """
 
     layout: StudyPaths
     rows: Mapping[str, tuple[Status, Mapping[str, str | None]]]
 
     def kept(self, what: str, key: str) -> bool:
-        """True where a run finished and its `weights` or `predictions` were to be kept."""
+        """True where a run is done and the study keeps its `weights` or `predictions`."""
         status, digests = self.rows[key]
         return status == "done" and digests[what] is not None
 
     def there(self, what: str, key: str) -> bool:
-        """True where they were, and have not been removed."""
+        """True where they are kept and their file exists."""
         return self.kept(what, key) and self.layout.result(what, key).is_file()
 
     def read(self, what: str, key: str) -> dict[str, NDArray[Any]]:
@@ -120,7 +120,7 @@ class ResultFiles:
 
 
 class Records:
-    """Everything that can be asked of a study.
+    """Reads a study's database and files.
 
     Args:
         db: its database.
@@ -135,19 +135,19 @@ class Records:
 
     @property
     def meta(self) -> dict[str, Any]:
-        """Facts recorded when the study began, by name."""
+        """Metadata of the study, by name."""
         return {name: json.loads(value) for name, value in self._ask("SELECT name, value FROM meta")}
 
     @property
     def digest(self) -> str:
-        """A digest of all that is recorded of all runs: another one after every commit."""
+        """Digest of the rows of all runs; it changes with every commit."""
         rows = self._ask("SELECT key, sha256 FROM run ORDER BY key")
         return hashlib.sha256(repr(rows).encode()).hexdigest()
 
     # Its runs
 
     def runs(self, *statuses: Status) -> tuple[Run, ...]:
-        """Runs in the order of the plan, all of them or those of some statuses."""
+        """Runs in the order of the plan: all, or those with one of the given statuses."""
         rows = self._ask("SELECT specification, status FROM run ORDER BY position, key")
         return tuple(run_of(text) for text, status in rows if not statuses or status in statuses)
 
@@ -193,38 +193,38 @@ class Records:
         return [dict(zip(names, row, strict=True)) for row in rows]
 
     def failures(self) -> list[str]:
-        """Runs that failed or diverged, in words, with the cause."""
+        """Runs that failed or diverged, one sentence each, with the cause."""
         rows = self._ask(
             "SELECT arm, seed, status, error FROM run WHERE status IN ('failed', 'diverged')"
             " ORDER BY position, key"
         )
         return [
-            f"'{plain_name(arm)}', seed {seed} {status}: {plain_name(cause or 'unknown', _CAUSE)}"
+            f"'{plain_name(arm)}', seed {seed} {status}: {plain_name(cause or 'unknown', _MAX_CAUSE)}"
             for arm, seed, status, cause in rows
         ]
 
     def history(self, key: str) -> tuple[EpochMetrics, ...]:
-        """Rows of a run, by epoch. SQLite knows no NaN: its NULL reads as one.
+        """History of a run, by epoch. SQLite has no NaN: NULL stands for it.
 
         Raises:
-            DamagedFile: they are not what was written.
+            DamagedFile: the rows are not as written.
         """
         rows = self._history_rows(" WHERE run.key = ?", key)
         return tuple(EpochMetrics(*row) for row in rows.get(key, ()))
 
     def histories(self) -> dict[str, tuple[EpochMetrics, ...]]:
-        """Rows of every run that has begun, by key, as `history` gives them; all at once is quicker than one by one."""
+        """Histories of all runs that have one, by key."""
         return {key: tuple(EpochMetrics(*row) for row in rows) for key, rows in self.history_rows().items()}
 
     def history_rows(self) -> dict[str, list[tuple[Any, ...]]]:
-        """Histories, as `histories`, each row a plain tuple in the order of the fields of `EpochMetrics`."""
+        """Histories as `histories` has them, each row a tuple in the order of the fields of `EpochMetrics`."""
         return self._history_rows("")
 
     def checkpoint(self, key: str) -> tuple[int, dict[str, NDArray[Any]] | None]:
         """Steps done and the state after them, None before the first.
 
         Raises:
-            DamagedFile: the checkpoint is gone or not what was written.
+            DamagedFile: the checkpoint is missing or not as written.
         """
         ((steps, name, digest),) = self._ask(
             "SELECT steps_done, checkpoint, checkpoint_sha256 FROM run WHERE key = ?", key
@@ -240,8 +240,8 @@ class Records:
         """The trained weights of a finished run, by tensor name.
 
         Raises:
-            DamagedFile: the file is not what was written.
-            StoreError: the run is not finished, its weights were not to be kept, or its file is gone.
+            DamagedFile: the file is not as written.
+            StoreError: the run is not finished, its weights are not kept, or its file is missing.
         """
         return self.result_files().read("weights", key)
 
@@ -254,7 +254,7 @@ class Records:
         return self.result_files().read("predictions", key)
 
     def result_files(self) -> ResultFiles:
-        """The files of all finished runs as the database names them now, to be read later without it."""
+        """Result files of all runs as the database names them now, to be read later without it."""
         columns = ", ".join(f"{what}_sha256" for what in RESULTS)
         rows = self._ask(f"SELECT key, status, {columns} FROM run")  # noqa: S608 - our own column names
         return ResultFiles(
@@ -266,12 +266,8 @@ class Records:
         """Path of a run's `weights`, `predictions` or `traceback`, which need not exist."""
         return self._layout.traceback(key) if what == "traceback" else self._layout.result(what, key)
 
-    def sizes(self) -> dict[str, int]:
-        """Bytes on disk: `database`, `weights`, `predictions`, `checkpoints`, `tracebacks`."""
-        return self._layout.sizes()
-
     def lost(self) -> tuple[Run, ...]:
-        """Finished runs whose predictions, or weights that were to be kept, are no longer there."""
+        """Finished runs whose predictions or kept weights are missing."""
         present = {what: self._layout.present(what) for what in RESULTS}
         rows = self._ask(
             "SELECT key, specification, weights_sha256, predictions_sha256 FROM run WHERE status = 'done'"
@@ -315,5 +311,5 @@ def _with_nan(row: Iterable[Any]) -> tuple[Any, ...]:
 
 
 def _epoch(metrics: Sequence[Any]) -> EpochMetrics | None:
-    """A row of a history, whose key the database has not given; None where there is no such row."""
+    """Metrics of an epoch from a row without its key; None for an outer join without a match."""
     return None if metrics[0] is None else EpochMetrics(*_with_nan(metrics))

@@ -58,12 +58,12 @@ class Store(Records):
 
     Args:
         folder: the study directory.
-        write: for the coordinator, who alone may. Else what is seen is the study as it is now: open it anew to see
-            what came later.
-        create: make the database if there is none; for a writer.
+        write: open for writing, as only the scheduler may. Without it the store shows the study as it is now: open it
+            again to see later results.
+        create: create the database if there is none; for a writer.
 
     Raises:
-        StoreError: there is no study, its database cannot be used, or a place to write to is a link.
+        StoreError: there is no study, its database cannot be used, or one of its own files or folders is a link.
     """
 
     def __init__(self, folder: Path, *, write: bool = False, create: bool = False) -> None:
@@ -123,13 +123,13 @@ class Store(Records):
     # What happens to them
 
     def commit(self, results: Iterable[tuple[Run, SegmentResult]], *, keep_weights: bool = True) -> None:
-        """Keep segments of as many runs: their files, then their rows, in one transaction.
+        """Commit one segment of each run: the files first, then the rows, in one transaction.
 
         The state of a finished run is reduced to its weights, or to nothing.
 
         Args:
-            results: what came of one segment of each run.
-            keep_weights: whether a finished run leaves its weights.
+            results: runs, each with the result of one segment.
+            keep_weights: keep the weights of finished runs.
 
         Raises:
             StoreError: the disk is full, or the study's folder is gone; what was committed before is intact.
@@ -152,14 +152,14 @@ class Store(Records):
                 _remove(path)
 
     def fail(self, run: Run, cause: str, traceback: str) -> None:
-        """Record that a run ended without a result, and why."""
+        """Record that a run failed, with its cause and traceback."""
         self._check_still_there()
         write_text(self._layout.traceback(run.key), traceback)
         with self._transaction():
             self._update(run.key, {"status": "failed", "error": cause})
 
     def restart(self, runs: Iterable[Run]) -> None:
-        """Forget what runs have done: for those whose checkpoint is damaged or whose results are gone."""
+        """Reset runs to planned: for a damaged checkpoint or missing results."""
         self._check_still_there()
         files: list[Path] = []
         with self._transaction() as db:
@@ -187,14 +187,14 @@ class Store(Records):
         return [*self._replaced(key), *results, self._layout.traceback(key)]
 
     def _remove_due(self) -> None:
-        """Remove the files of runs that are no longer there, where a kill left them."""
+        """Remove files of removed runs that a kill left behind."""
         if due := self.meta.get(_FILES_DUE):
             for name in due:
                 _remove(self.folder / name)
             self.record({_FILES_DUE: []})
 
     def drop_weights(self, keys: Iterable[str]) -> None:
-        """Remove the weights of finished runs. Histories, predictions and what was measured stay."""
+        """Remove the weights of finished runs. Histories, predictions and metrics stay."""
         self._check_still_there()
         keys = tuple(keys)
         with self._transaction():
@@ -254,7 +254,7 @@ class Store(Records):
         return columns | {"status": "done", **measured}
 
     def _replaced(self, key: str) -> list[Path]:
-        """Files of a run that go once its next state is committed."""
+        """Files of a run that its next commit replaces."""
         rows = self._ask("SELECT checkpoint, status FROM run WHERE key = ?", key)
         checkpoint, status = rows[0] if rows else (None, None)
         paths = [self._layout.traceback(key)] if status == "failed" else []
@@ -266,7 +266,7 @@ class Store(Records):
         ledger.seal_run(self._db, key)
 
     def _check_still_there(self) -> None:
-        """Or else the folder of a study that was moved or deleted would be made again, around nothing."""
+        """Refuse to write if the database was moved or deleted: the folder would be created again, without it."""
         now = _identity(self._layout.database)
         if now is None:
             raise StoreError(
@@ -309,7 +309,7 @@ class Store(Records):
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """Identity of a file, which differs when another one takes its name; None where there is none."""
+    """Device and inode of a file, which tell it from a later file of the same name; None where there is none."""
     try:
         found = path.stat()
     except OSError:
@@ -318,6 +318,6 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def _remove(path: Path) -> None:
-    if not path.parent.is_symlink():  # else it would be a file of somebody else's
-        with suppress(OSError):  # it is in nobody's way: nothing reads it
+    if not path.parent.is_symlink():  # behind a link lie foreign files
+        with suppress(OSError):  # a leftover does no harm: nothing reads it
             path.unlink()

@@ -55,14 +55,14 @@ class Study:
 
     Args:
         spec: name of a preset, path of a study file, or the folder of a study that exists.
-        out: the study's folder; `studies/<name>` where it is not given.
+        out: the study's folder; `studies/<name>` by default.
         data_dir: folder to look for named datasets in, before `$DROPSTUDY_DATA`.
         overrides: fields of the study file by name, for instance `epochs=5` or `rates=[0, 0.5]`.
 
     Attributes:
         folder: the study's.
-        spec: what it compares: what its folder has already, and what is asked for besides.
-        kept: what it has beyond what is asked for, one line a field; nothing is lost where less is asked for.
+        spec: the specification asked for, merged with that of the folder.
+        kept: what the folder has beyond what was asked for, one line per field; nothing of it is removed.
 
     Raises:
         InvalidArgument: a field cannot be used, or `out` holds a study whose runs could not stand in one table

@@ -176,9 +176,9 @@ def assert_finished(store, run):
         if name.startswith("weights/")
     }
     assert store.status()[run.key] == "done"
-    assert store.history(run.key) == result.history
-    assert same_tensors(store.weights(run.key), weights)
-    assert same_tensors(store.predictions(run.key), predictions)
+    assert store.histories().get(run.key, ()) == result.history
+    assert same_tensors(store.result_files().read("weights", run.key), weights)
+    assert same_tensors(store.result_files().read("predictions", run.key), predictions)
     (row,) = [row for row in store.finals() if row["key"] == run.key]
     assert (row["test_loss"], row["test_accuracy"], row["brier"]) == (final.loss, final.accuracy, final.brier)
     assert files_of(store.folder, run.key) == {

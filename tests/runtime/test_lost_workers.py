@@ -122,7 +122,9 @@ def test_after_so_many_times_that_run_alone_has_failed_with_its_cause(folder, mo
     troubled, *others = runs
     with Store(folder / "study") as store:
         assert store.status()[troubled.key] == "failed"
-        assert [row.epoch for row in store.history(troubled.key)] == [1]  # what was committed stays
+        assert [row.epoch for row in store.histories().get(troubled.key, ())] == [
+            1
+        ]  # what was committed stays
         (failure,) = store.failures()
         assert failure.startswith(f"'troubled', seed 0 failed: {cause}")
         assert store.path("traceback", troubled.key).read_text()

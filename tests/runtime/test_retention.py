@@ -65,7 +65,9 @@ def test_the_best_of_each_arm_keeps_its_weights_and_every_run_its_numbers(make):
     for arm, seed in best(study):
         assert study.results().weights(arm, seed)
     with Store(study.folder) as store:
-        assert all(len(store.predictions(run.key)["labels"]) == 360 for run in store.runs())
+        assert all(
+            len(store.result_files().read("predictions", run.key)["labels"]) == 360 for run in store.runs()
+        )
 
 
 @pytest.fixture
@@ -113,7 +115,7 @@ def test_none_leaves_no_weights_and_says_what_to_do_about_it(make):
     assert kept(study) == set()
     assert StudyPaths(study.folder).sizes()["weights"] == 0
     assert study.finished
-    with pytest.raises(StoreError, match="not to keep them") as refusal:
+    with pytest.raises(StoreError, match="does not store them") as refusal:
         study.results().weights()
     assert "--out" in refusal.value.next_step
 

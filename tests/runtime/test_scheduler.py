@@ -315,7 +315,7 @@ def test_a_failure_is_recorded_after_what_its_run_did_before(open_study, trainer
     recorder = go(store)
     assert len(slow_disk) >= 1
     assert store.status() == {run.key: "failed"}
-    assert [row.epoch for row in store.history(run.key)] == [1, 2, 3]
+    assert [row.epoch for row in store.histories().get(run.key, ())] == [1, 2, 3]
     assert [event[1] for event in recorder.ends] == ["failed"]
 
 
@@ -429,7 +429,7 @@ def test_a_failed_run_is_tried_again_by_the_next_call_from_where_it_was(trainer,
     store = open_study([run])
     go(store)
     assert store.status() == {run.key: "failed"}
-    assert len(store.history(run.key)) == 3
+    assert len(store.histories().get(run.key, ())) == 3
     trainer.trouble.clear()
     trainer.segments.clear()
     go(store)
@@ -460,7 +460,7 @@ def test_a_run_that_diverges_ends_there_with_its_history_and_the_others_go_on(tr
     store = open_study(runs)
     recorder = go(store)
     assert trainer.steps(lost)[-1] == (3, 2)
-    assert [row.epoch for row in store.history(lost.key)] == [1, 2, 3, 4]
+    assert [row.epoch for row in store.histories().get(lost.key, ())] == [1, 2, 3, 4]
     assert [epoch for key, epoch in recorder.epochs if key == lost.key] == [1, 2, 3, 4]
     assert (lost.key, "diverged", "the loss was no longer finite in epoch 4") in recorder.ends
     assert store.status()[lost.key] == "diverged"
@@ -490,7 +490,7 @@ def test_a_study_that_is_stopped_anywhere_goes_on_from_the_store(trainer, open_s
     store = open_study(runs)
     with pytest.raises(error):
         go(store, callback=Stop(after, error))
-    done = {run.key: len(store.history(run.key)) for run in runs}
+    done = {run.key: len(store.histories().get(run.key, ())) for run in runs}
     assert sum(done.values()) >= after
     store.close()
     trainer.segments.clear()
@@ -512,7 +512,7 @@ def test_a_run_with_a_damaged_checkpoint_starts_again_and_says_so(trainer, open_
     with pytest.raises(KeyboardInterrupt):
         go(store, callback=Stop(4))
     assert store.status() == {damaged.key: "running", other.key: "running"}
-    done = len(store.history(other.key))
+    done = len(store.histories().get(other.key, ()))
     (path,) = store.folder.glob(f"checkpoints/{damaged.key}-*")
     content = path.read_bytes()
     if damage == "gone":
@@ -547,7 +547,7 @@ def test_a_full_disk_stops_the_study_with_what_was_committed(tmp_path):
         (disk / "filler").unlink()
         with Store(folder, write=True) as store:
             store.begin(META, runs)  # sweeps
-            kept = sum(len(store.history(run.key)) for run in runs)
+            kept = sum(len(store.histories().get(run.key, ())) for run in runs)
             recorder = go(store)
             assert kept + len(recorder.epochs) == 18
             for run in runs:
@@ -580,7 +580,7 @@ def test_a_study_killed_at_any_point_ends_as_if_it_never_was(tmp_path):
         study(folder)
         with Store(folder) as store:
             for run in RUNS:
-                assert [row.epoch for row in store.history(run.key)] == [1, 2, 3, 4, 5], before
+                assert [row.epoch for row in store.histories().get(run.key, ())] == [1, 2, 3, 4, 5], before
                 assert_finished(store, run)
 
 

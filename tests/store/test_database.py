@@ -201,12 +201,12 @@ NEXT = ("ALTER TABLE run ADD COLUMN note TEXT", "CREATE TABLE more (x INTEGER) S
 def test_an_older_database_is_backed_up_and_migrated(path, monkeypatch):
     old = len(migrations.MIGRATIONS)
     with Store(path.parent) as store:
-        history = store.history(key_of("arm"))
+        history = store.histories().get(key_of("arm"), ())
     monkeypatch.setattr(
         migrations, "MIGRATIONS", (*migrations.MIGRATIONS, NEXT, ("INSERT INTO more VALUES (1)",))
     )
     with Store(path.parent, write=True) as store:
-        assert store.history(key_of("arm")) == history
+        assert store.histories().get(key_of("arm"), ()) == history
     assert version(path) == old + 2
     assert "more" in tables(path)
     backup = path.with_name(f"study.v{old}.backup.db")
@@ -215,7 +215,7 @@ def test_an_older_database_is_backed_up_and_migrated(path, monkeypatch):
     monkeypatch.undo()
     backup.rename(path)
     with Store(path.parent) as store:
-        assert store.history(key_of("arm")) == history
+        assert store.histories().get(key_of("arm"), ()) == history
 
 
 def test_a_database_of_today_is_not_backed_up(path):
@@ -234,7 +234,7 @@ def test_a_migration_that_fails_leaves_the_old_database(path, monkeypatch, broke
     assert path.read_bytes() == before
     monkeypatch.undo()
     with Store(path.parent) as store:
-        assert len(store.history(key_of("arm"))) == 5
+        assert len(store.histories().get(key_of("arm"), ())) == 5
     assert version(path) == old
 
 

@@ -135,7 +135,7 @@ def test_the_digest_of_a_history_is_that_of_its_columns_in_the_order_of_the_tabl
     """As `ledger` reads them, all columns, and as `recorded` asks for them, by name."""
     with Store(folder) as store:
         rows = ledger.history_rows(store._db, DONE.key)
-        assert [tuple(vars(row).values()) for row in store.history(DONE.key)] == rows
+        assert [tuple(vars(row).values()) for row in store.histories().get(DONE.key, ())] == rows
 
 
 @given(st.lists(st.tuples(st.integers(1, 9), st.none() | st.floats(allow_nan=False)), max_size=4), st.data())

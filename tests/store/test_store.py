@@ -100,7 +100,7 @@ def test_beginning_again_keeps_what_was_done_and_follows_the_new_order(store):
     store.begin({}, wanted)
     assert store.runs() == wanted
     assert store.status() == {RUN.key: "running", key_of("new"): "planned", key_of("newer"): "planned"}
-    assert len(store.history(RUN.key)) == 2
+    assert len(store.histories().get(RUN.key, ())) == 2
 
 
 def test_a_plan_that_cannot_be_recorded_is_not_recorded_in_part(store):
@@ -116,12 +116,12 @@ def test_a_segment_can_be_gone_on_with_from_the_store_alone(store):
     assert done == 2 * RUN.condition.steps
     assert same_tensors(state, result.state)
     assert store.status() == {RUN.key: "running"}
-    assert store.history(RUN.key) == result.history
+    assert store.histories().get(RUN.key, ()) == result.history
 
 
 def test_a_run_that_has_not_begun_has_no_progress(store):
     assert store.checkpoint(RUN.key) == (0, None)
-    assert store.history(RUN.key) == ()
+    assert store.histories().get(RUN.key, ()) == ()
 
 
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=5))
@@ -139,7 +139,7 @@ def test_a_finished_runs_history_has_the_seconds_that_are_no_part_of_its_identit
     result = whole(RUN)
     timed = tuple(replace(row, seconds=float(row.epoch)) for row in result.history)
     store.commit([(RUN, replace(result, history=timed))])
-    assert [row.seconds for row in store.history(RUN.key)] == [1.0, 2.0, 3.0, 4.0, 5.0]
+    assert [row.seconds for row in store.histories().get(RUN.key, ())] == [1.0, 2.0, 3.0, 4.0, 5.0]
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
@@ -148,7 +148,7 @@ def test_a_diverged_run_keeps_its_history_and_nothing_else(store, bad):
     result = train(segment_of(RUN, state=store.checkpoint(RUN.key)[1], first_epoch=2))
     lost = replace(result.history[0], loss=bad, clean_loss=float("-inf"))
     store.commit([(RUN, replace(result, history=(lost,), diverged=True))])
-    history = store.history(RUN.key)
+    history = store.histories().get(RUN.key, ())
     assert [row.epoch for row in history] == [1, 2, 3]
     assert not np.isfinite([history[2].loss, history[2].clean_loss]).any()
     assert history[2].accuracy == lost.accuracy
@@ -161,7 +161,7 @@ def test_a_diverged_run_keeps_its_history_and_nothing_else(store, bad):
 def test_a_run_that_diverges_in_its_first_segment_is_recorded(store):
     store.commit([(RUN, replace(train(segment_of(RUN)), diverged=True))])
     assert store.status() == {RUN.key: "diverged"}
-    assert len(store.history(RUN.key)) == 1
+    assert len(store.histories().get(RUN.key, ())) == 1
 
 
 def test_a_failed_run_keeps_its_traceback_and_goes_on_where_it_was(store):
@@ -198,7 +198,7 @@ def test_a_restarted_run_has_done_nothing(store):
     advance(store, RUN, 2)
     store.restart([RUN])
     assert store.checkpoint(RUN.key) == (0, None)
-    assert store.history(RUN.key) == ()
+    assert store.histories().get(RUN.key, ()) == ()
     assert store.status() == {RUN.key: "planned"}
     assert files_of(store.folder, RUN.key) == set()
     advance(store, RUN, 5)
@@ -249,7 +249,7 @@ def test_of_a_commit_all_is_kept_or_nothing(store):
     with pytest.raises(sqlite3.IntegrityError):
         store.commit([(runs[0], whole(runs[0])), (runs[1], again)])
     assert store.status() == {runs[0].key: "planned", runs[1].key: "running", RUN.key: "planned"}
-    assert store.history(runs[0].key) == ()
+    assert store.histories().get(runs[0].key, ()) == ()
     store.commit([(runs[0], whole(runs[0]))])
     assert_finished(store, runs[0])
 
@@ -264,20 +264,20 @@ def test_standings_say_how_far_every_run_is(store):
     assert [each.status for each in progress[:4]] == ["done", "running", "failed", "planned"]
     assert [each.epochs_done for each in progress[:4]] == [5, 2, 0, 0]
     assert [each.last for each in progress[:4]] == [
-        store.history(done.key)[4],
-        store.history(half.key)[1],
+        store.histories().get(done.key, ())[4],
+        store.histories().get(half.key, ())[1],
         None,
         None,
     ]
     assert [each.test_accuracy for each in progress[:4]] == [0.5, None, None, None]
 
 
-def test_all_histories_are_each_of_them(store):
+def test_only_runs_with_an_epoch_have_a_history(store):
     runs = make_runs("a", "b", "c")
+    half = train(segment_of(runs[0], epochs=2))
     store.begin({}, runs)
-    store.commit([(runs[2], whole(runs[2])), (runs[0], train(segment_of(runs[0], epochs=2)))])
-    assert store.histories() == {run.key: store.history(run.key) for run in (runs[0], runs[2])}
-    assert store.history(runs[1].key) == ()
+    store.commit([(runs[2], whole(runs[2])), (runs[0], half)])
+    assert store.histories() == {runs[0].key: half.history, runs[2].key: whole(runs[2]).history}
 
 
 # Space
@@ -289,10 +289,10 @@ def test_a_study_may_keep_no_weights(store):
     result = train(segment_of(RUN, state=state, first_epoch=2, epochs=3))
     store.commit([(RUN, result)], keep_weights=False)
     assert files_of(store.folder, RUN.key) == {f"predictions/{RUN.key}.safetensors"}
-    assert store.predictions(RUN.key)
+    assert store.result_files().read("predictions", RUN.key)
     assert store.lost() == ()
-    with pytest.raises(StoreError, match=r"not to keep them.*new study"):
-        store.weights(RUN.key)
+    with pytest.raises(StoreError, match=r"does not store them.*new study"):
+        store.result_files().read("weights", RUN.key)
 
 
 def test_weights_that_are_dropped_go_and_nothing_else_does(store):
@@ -305,9 +305,9 @@ def test_weights_that_are_dropped_go_and_nothing_else_does(store):
     assert StudyPaths(store.folder).sizes() == {**before, "weights": before["weights"] - size}
     assert store.lost() == ()
     assert store.status()[RUN.key] == "done"
-    assert store.history(RUN.key) == whole(RUN).history
-    with pytest.raises(StoreError, match="not to keep them"):
-        store.weights(RUN.key)
+    assert store.histories().get(RUN.key, ()) == whole(RUN).history
+    with pytest.raises(StoreError, match="does not store them"):
+        store.result_files().read("weights", RUN.key)
     assert_finished(store, other)
     store.drop_weights([RUN.key])  # again is no harm
     store.path("predictions", RUN.key).unlink()
@@ -336,7 +336,7 @@ def test_the_same_epochs_cannot_be_committed_twice(store):
     again = train(segment_of(RUN, epochs=2))
     with pytest.raises(sqlite3.IntegrityError):
         store.commit([(RUN, again)])
-    assert [row.epoch for row in store.history(RUN.key)] == [1, 2]
+    assert [row.epoch for row in store.histories().get(RUN.key, ())] == [1, 2]
     advance(store, RUN, 3)
     assert_finished(store, RUN)
 
@@ -344,7 +344,7 @@ def test_the_same_epochs_cannot_be_committed_twice(store):
 def test_a_history_needs_its_run(store):
     with pytest.raises(sqlite3.IntegrityError):
         store.commit([(make_run("unplanned"), whole(make_run("unplanned")))])
-    assert store.history(key_of("unplanned")) == ()
+    assert store.histories().get(key_of("unplanned"), ()) == ()
 
 
 @pytest.fixture(scope="module")
@@ -387,12 +387,12 @@ def test_a_kill_at_any_point_leaves_the_last_committed_segment(kills):
 def committed(store, states, before):
     """Epochs that the store has, once it is seen to be whole."""
     status = store.status().get(RUN.key)
-    epochs = [row.epoch for row in store.history(RUN.key)]
+    epochs = [row.epoch for row in store.histories().get(RUN.key, ())]
     assert epochs == list(range(1, len(epochs) + 1)), before
     if status == "done":
         assert len(epochs) == RUN.epochs, before
-        assert store.weights(RUN.key), before
-        assert store.predictions(RUN.key), before
+        assert store.result_files().read("weights", RUN.key), before
+        assert store.result_files().read("predictions", RUN.key), before
     elif status is not None:
         done, state = store.checkpoint(RUN.key)
         assert done == len(epochs) * RUN.condition.steps, before
@@ -487,9 +487,9 @@ def test_a_commit_that_fails_half_way_can_be_made_again(store, where):
     with pytest.raises(StoreError, match="interrupted"):
         store.commit([(RUN, result)])
     connection.set_trace_callback(None)
-    assert store.history(RUN.key) == ()
+    assert store.histories().get(RUN.key, ()) == ()
     store.commit([(RUN, result)])
-    assert store.history(RUN.key) == result.history
+    assert store.histories().get(RUN.key, ()) == result.history
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, ValueError])
@@ -510,7 +510,7 @@ def test_a_reader_sees_whole_segments_while_another_writes(store):
     for first, epochs in SEGMENTS:
         with Store(store.folder) as reader:
             advance(store, RUN, epochs)
-            assert len(reader.history(RUN.key)) == first
+            assert len(reader.histories().get(RUN.key, ())) == first
             assert reader.status()[RUN.key] == ("running" if first else "planned")
     with Store(store.folder) as reader:
         assert_finished(reader, RUN)
@@ -625,7 +625,7 @@ def test_a_full_disk_is_named_and_the_last_segment_stays(disk, room):
     (disk / "filler").unlink()
     with Store(study, write=True) as store:
         done, state = store.checkpoint(RUN.key)
-        assert len(store.history(RUN.key)) == done // RUN.condition.steps >= 1
+        assert len(store.histories().get(RUN.key, ())) == done // RUN.condition.steps >= 1
         if done == RUN.condition.steps:
             assert same_tensors(state, first.state)
         finish(store)
@@ -678,10 +678,12 @@ def test_an_older_database_put_in_the_place_of_a_live_one_is_found_and_loses_no_
     _, state = store.checkpoint(RUN.key)
     how(old, store.folder / DATABASE)
     last = train(segment_of(RUN, state=state, first_epoch=3, epochs=2))
-    with pytest.raises(StoreError, match=r"as this process left it.*replaced.*Run the same command again"):
+    with pytest.raises(
+        StoreError, match=r"as this process wrote it last.*replaced.*Run the same command again"
+    ):
         store.commit([(RUN, last)])
     with Store(store.folder, write=True) as anew:
-        assert [row.epoch for row in anew.history(RUN.key)] == [1]
+        assert [row.epoch for row in anew.histories().get(RUN.key, ())] == [1]
         assert anew.status()[RUN.key] == "running"
         with pytest.raises(DamagedFile, match="no such file"):  # its checkpoint is that of a later time
             anew.checkpoint(RUN.key)

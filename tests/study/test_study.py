@@ -215,7 +215,7 @@ def test_the_predictions_kept_for_each_test_example_are_kerass(finished, digits,
     probabilities = finished.model(arm).predict(network_input(digits), verbose=0)
     with Store(finished.folder) as store:
         (key,) = [run.key for run in store.runs() if run.arm.name == arm]
-        kept = store.predictions(key)
+        kept = store.result_files().read("predictions", key)
     assert np.array_equal(kept["labels"], probabilities.argmax(axis=1))
     assert kept["confidence"] == pytest.approx(probabilities.max(axis=1), abs=1e-3)
     assert kept["likelihood"] == pytest.approx(probabilities[np.arange(360), digits.y_test], abs=1e-3)

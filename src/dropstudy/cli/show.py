@@ -145,7 +145,7 @@ def export_command(now: Snapshot) -> str | None:
 
     for name in (now.verdict.chosen, now.arms[0].name):
         ours = [run for run in now.runs if run.arm.name == name]
-        there = [run for run in ours if now.files.there("weights", run.key)]
+        there = [run for run in ours if now.files.exists("weights", run.key)]
         if there:
             return f"{command('export', now.folder)} --arm {shlex.quote(there[0].arm.name)}{_place(there[0], ours)}"
     return None

@@ -260,7 +260,7 @@ class Snapshot:
             return self._read[place]
         found = None
         try:
-            if self.files.kept(what, run.key):
+            if self.files.has(what, run.key):
                 found = self.files.read(what, run.key)
         except StoreError as error:
             self._damage[place] = f"the {what} of {run.arm.name!r}, seed {run.seed} ({_damage(error)})"

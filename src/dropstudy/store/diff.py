@@ -14,48 +14,47 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
     from dropstudy.core.types import EpochMetrics, Run, Status
+    from dropstudy.store.reader import ResultFiles
 
-Sameness = Literal["equal", "unequal", "in one alone", "in neither"]
+Outcome = Literal["equal", "unequal", "in one alone", "in neither"]
 
 _NOT_COMPARED = {"key", "device"}
 
 
 @dataclass(frozen=True)
-class RunSameness:
+class RunDiff:
     """Comparison of a run in two studies, to the bit. Times and devices are not compared.
 
     Args:
-        run: which.
-        statuses: of it in either study; None where the study has no such run.
-        history: every metric of every epoch.
-        test: what the look at the test set measured.
-        predictions: the stored answer for each test example.
-        weights: every tensor of the trained network.
+        run: in either study.
+        statuses: of the run in each study; None where the study has no such run.
+        history: comparison of every metric of every epoch.
+        test: of the metrics on the test set.
+        predictions: of the stored predictions for each test example.
+        weights: of every tensor of the trained network.
     """
 
     run: Run
     statuses: tuple[Status | None, Status | None]
-    history: Sameness
-    test: Sameness
-    predictions: Sameness
-    weights: Sameness
+    history: Outcome
+    test: Outcome
+    predictions: Outcome
+    weights: Outcome
 
     @property
     def same(self) -> bool:
-        """True where both studies have the run, and nothing of it differs."""
+        """True where both studies have the run and all its parts are equal."""
         parts = (self.history, self.test, self.predictions, self.weights)
         return self.statuses[0] == self.statuses[1] and {"equal", "in neither"}.issuperset(parts)
 
 
-def compare(one: Path, other: Path) -> list[RunSameness]:
-    """Every run of two studies, those of the first in its order, then those that the second alone has.
+def compare(one: Path, other: Path) -> list[RunDiff]:
+    """Compare every run of two studies: those of the first in its order, then those of the second alone.
 
     Raises:
         StoreError: a folder holds no study.
-        DamagedFile: a file is not what was written.
+        DamagedFile: the content of a file is not what was written.
     """
     with Store(one) as first, Store(other) as second:
         stores = (first, second)
@@ -63,27 +62,28 @@ def compare(one: Path, other: Path) -> list[RunSameness]:
         statuses = [store.status() for store in stores]
         histories = [store.histories() for store in stores]
         finals = [{row["key"]: row for row in store.finals()} for store in stores]
+        files = [store.result_files() for store in stores]
         return [
-            RunSameness(
+            RunDiff(
                 run,
                 (statuses[0].get(key), statuses[1].get(key)),
-                _same(*(_numbers(each.get(key, ())) for each in histories)),
-                _same(*(_measured(each.get(key)) for each in finals)),
-                _same(*(_tensors(store, "predictions", key) for store in stores)),
-                _same(*(_tensors(store, "weights", key) for store in stores)),
+                _compare(*(_history(each.get(key, ())) for each in histories)),
+                _compare(*(_metrics(each.get(key)) for each in finals)),
+                _compare(*(_tensors(each, "predictions", key) for each in files)),
+                _compare(*(_tensors(each, "weights", key) for each in files)),
             )
             for key, run in runs.items()
         ]
 
 
-def _same(one: object, other: object) -> Sameness:
+def _compare(one: object, other: object) -> Outcome:
     if one is None or other is None:
         return "in neither" if one is other else "in one alone"
     return "equal" if one == other else "unequal"
 
 
-def _numbers(history: Iterable[EpochMetrics]) -> list[bytes] | None:
-    """Each epoch's metrics as bytes, so that NaN equals NaN; None where there is none."""
+def _history(history: Iterable[EpochMetrics]) -> list[bytes] | None:
+    """Each epoch's metrics as bytes, so that NaN equals NaN; None for no epoch."""
     rows = [
         struct.pack(f"<i{len(METRICS)}d", row.epoch, *(getattr(row, name) for name in METRICS))
         for row in history
@@ -91,17 +91,16 @@ def _numbers(history: Iterable[EpochMetrics]) -> list[bytes] | None:
     return rows or None
 
 
-def _measured(row: Mapping[str, Any] | None) -> list[tuple[str, str]] | None:
+def _metrics(row: Mapping[str, Any] | None) -> list[tuple[str, str]] | None:
     return None if row is None else [(name, repr(row[name])) for name in row if name not in _NOT_COMPARED]
 
 
-def _tensors(store: Store, what: str, key: str) -> dict[str, tuple[object, ...]] | None:
-    """Type, condition and bytes of each tensor; None where the run has left none."""
-    arrays: dict[str, NDArray[Any]]
+def _tensors(files: ResultFiles, what: str, key: str) -> dict[str, tuple[object, ...]] | None:
+    """Type, shape and bytes of each tensor; None where the run has none."""
     try:
-        arrays = store.weights(key) if what == "weights" else store.predictions(key)
+        arrays = files.read(what, key)
     except StoreError:
-        if store.path(what, key).exists():  # then it is damaged, or cannot be read
+        if files.paths.result(what, key).exists():  # it is damaged, or cannot be read
             raise
         return None
     return {name: (array.dtype.str, array.shape, array.tobytes()) for name, array in arrays.items()}

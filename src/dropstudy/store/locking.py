@@ -1,4 +1,4 @@
-"""Lock of a study's folder: one process writes at a time."""
+"""Lock a study's folder: one process writes at a time."""
 
 from __future__ import annotations
 
@@ -25,73 +25,76 @@ if TYPE_CHECKING:
 HOLDER = "study.holder"
 LOCK = "study.lock"
 
-_WAIT = 0.3  # seconds; another process may just be letting go of it
+_WAIT = 0.3  # seconds; another process may be about to release it
 _TRIES = 20
-_CLOCKS = 2.0  # seconds by which the clocks of a file system and of processes may differ
-_MOST = 300  # bytes of a holder's name that are read
+_CLOCK_SKEW = 2.0  # seconds between the clocks of a file system and of processes
+_MAX_BYTES = 300  # of the holder's file that are read
 
 
 @contextmanager
 def lock(folder: Path) -> Iterator[None]:
-    """Make the folder if need be, and keep other processes from running its study.
+    """Hold the lock of a study's folder, which is created if it does not exist.
 
-    Afterwards the lock is gone, and so is a folder that was made here and is empty.
+    On exit the lock is removed, and each folder that was created here and is empty.
 
     Raises:
-        StoreError: it cannot be written.
+        StoreError: the folder cannot be written.
         StudyLocked: another process runs the study.
     """
-    made: list[Path] = []
+    created: list[Path] = []
     try:
-        held = _acquired(folder, made)
-        left = [LOCK]
+        file_lock = _acquire(folder, created)
+        files = [LOCK]
         try:
-            _claim(folder)
-            left.insert(0, HOLDER)
+            _write_holder(folder)
+            files.insert(0, HOLDER)
             yield
         finally:
-            # Whoever has opened the lock meanwhile sees that it lost its name, and tries again.
-            for name in left:
+            # A process that has opened the lock meanwhile sees that its file is gone, and tries again.
+            for name in files:
                 with suppress(OSError):
                     (folder / name).unlink()
-            held.release()
+            file_lock.release()
     finally:
-        for path in made:
-            with suppress(OSError):  # there is something in it
+        for path in created:
+            with suppress(OSError):  # it is not empty
                 path.rmdir()
 
 
 def holder(folder: Path) -> str:
-    """Owner of the lock on a study's folder, in words such as "process 4711 on host"; empty where nobody does."""
-    said, written = _read(folder / HOLDER)
-    match = re.fullmatch(r"process (\d{1,9}) on (.+)", said)
+    """Process that runs the study in a folder, as text such as "process 4711 on host"; empty if none does."""
+    text, written_at = _read(folder / HOLDER)
+    match = re.fullmatch(r"process (\d{1,9}) on (.+)", text)
     if match is None or match[2] != socket.gethostname():
-        return said
-    return said if _lived(int(match[1]), written) else ""  # killed: the file stayed
+        return text
+    return text if _is_same_process(int(match[1]), written_at) else ""  # a killed process leaves the file
 
 
-def _acquired(folder: Path, made: list[Path]) -> filelock.BaseFileLock:
-    """The lock, held; the folders that were made for it are added to `made`, the innermost first."""
+def _acquire(folder: Path, created: list[Path]) -> filelock.BaseFileLock:
+    """Acquire the lock; folders that are created for it are added to `created`, the innermost first."""
     with _writable(folder):
-        for left in reversed(range(_TRIES)):
+        for tries_left in reversed(range(_TRIES)):
             missing = [path for path in (folder, *folder.parents) if not path.exists()]
-            made += [path for path in missing if path not in made]
-            held = filelock.FileLock(folder / LOCK)
+            created += [path for path in missing if path not in created]
+            file_lock = filelock.FileLock(folder / LOCK)
             try:
                 folder.mkdir(parents=True, exist_ok=True)
-                held.acquire(timeout=_WAIT, poll_interval=_WAIT / 10)
+                file_lock.acquire(timeout=_WAIT, poll_interval=_WAIT / 10)
             except filelock.Timeout as error:
                 raise _locked(folder, _read(folder / HOLDER)[0]) from error
-            except (FileNotFoundError, FileExistsError):  # whoever made the folder has just removed it again
-                if not left:
+            except (
+                FileNotFoundError,
+                FileExistsError,
+            ):  # the process that created the folder has just removed it
+                if not tries_left:
                     raise
             else:
                 break
-    return held
+    return file_lock
 
 
-def _claim(folder: Path) -> None:
-    """Say who runs the study, unless somebody does whose lock was deleted."""
+def _write_holder(folder: Path) -> None:
+    """Write this process as the holder; refuse if another one runs the study although its lock was deleted."""
     text = holder(folder)
     if text.endswith(f" on {socket.gethostname()}"):
         raise _locked(folder, text)
@@ -105,37 +108,37 @@ def _claim(folder: Path) -> None:
             draft.unlink(missing_ok=True)
 
 
-def _locked(folder: Path, who: str) -> StudyLocked:
+def _locked(folder: Path, owner: str) -> StudyLocked:
     return StudyLocked(
         str(folder),
-        expected="a study that nobody else runs",
-        received=f"one that {who or 'another process'} runs",
-        next_step=f"Wait for it. To look on: dropstudy show {shlex.quote(str(folder))}",
+        expected="a study that no other process runs",
+        received=f"one that {owner or 'another process'} runs",
+        next_step=f"Wait until it ends. To see its progress: dropstudy show {shlex.quote(str(folder))}",
     )
 
 
 def _read(path: Path) -> tuple[str, float]:
-    """Read a holder's file: its line and its time; empty for anything but a regular file."""
+    """Text of a holder's file and the time of its last change; empty if it is not a regular file."""
     try:
-        # Without waiting for whoever would write to a pipe, and never through a link.
+        # Without waiting for a writer if it is a pipe, and without following a link.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0))
         try:
             found = os.fstat(descriptor)
-            text = os.read(descriptor, _MOST) if S_ISREG(found.st_mode) else b""
+            text = os.read(descriptor, _MAX_BYTES) if S_ISREG(found.st_mode) else b""
         finally:
             os.close(descriptor)
-    except OSError:  # it goes before the lock does
+    except OSError:  # it is removed before the lock
         return "", 0.0
-    return plain_name(text.decode("utf-8", "replace"), _MOST) if text else "", found.st_mtime
+    return plain_name(text.decode("utf-8", "replace"), _MAX_BYTES) if text else "", found.st_mtime
 
 
-def _lived(process: int, when: float) -> bool:
-    """Whether a process lives, and lived then: else another one has its number now."""
+def _is_same_process(number: int, time: float) -> bool:
+    """True where a process of this number runs and ran at that time: numbers are reused."""
     try:
-        return psutil.Process(process).create_time() <= when + _CLOCKS
+        return psutil.Process(number).create_time() <= time + _CLOCK_SKEW
     except psutil.NoSuchProcess:
         return False
-    except psutil.Error:  # it lives, and more is not to be known
+    except psutil.Error:  # it runs, but its start cannot be read
         return True
 
 
@@ -144,12 +147,12 @@ def _writable(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        lost = isinstance(error, (FileNotFoundError, FileExistsError)) and folder.is_symlink()
-        lost = lost and not folder.exists()
+        broken = isinstance(error, (FileNotFoundError, FileExistsError)) and folder.is_symlink()
+        broken = broken and not folder.exists()
         raise StoreError(
             str(folder),
             expected="a folder that can be written",
-            received="a link that leads nowhere" if lost else error.strerror or str(error),
+            received="a broken link" if broken else error.strerror or str(error),
             next_step="Free some space, or choose another folder with --out."
             if error.errno in {errno.ENOSPC, errno.EDQUOT}
             else "Choose another folder with --out.",

@@ -1,4 +1,4 @@
-"""Check output paths that a user names: no file that a study or the command needs may be overwritten."""
+"""Check output paths that a user names: files of a study and inputs of the command are not overwritten."""
 
 from __future__ import annotations
 
@@ -12,36 +12,37 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _OWN = {*FOLDERS, *WRITTEN, CONFIRMATION, FIGURES}
-_OWN_BEGINNING = "study."
+_OWN_PREFIX = "study."
 
 
 def refuse_overwriting(out: Path, inputs: Iterable[str | Path] = (), *, kind: str = "") -> None:
-    """Refuse an output file that would take the place of a study's own file or of an input.
+    """Refuse an output file that would replace a study's own file or an input.
 
     Args:
         out: the file to be written.
-        inputs: files and folders that are read. Of a folder all files count but CSV, which none is read from.
-        kind: what the name of a file ends in that may be replaced; empty for any.
+        inputs: files and folders that are read. All files in a folder count as inputs, except CSV files, which are
+            never read.
+        kind: suffix that an existing file must have to be replaced; empty for any.
 
     Raises:
-        InvalidArgument: it would.
+        InvalidArgument: the file may not be replaced.
     """
     if out.exists() and not out.is_file():
-        raise _refusal(out, "something that is not a file")
+        raise _refusal(out, "not a file")
     if out.exists() and not out.name.lower().endswith(kind):
-        raise _refusal(out, f"a file of another kind than {kind}")
-    # A file is written beside its place and renamed: a link goes, what it leads to stays. Yet nobody means that.
+        raise _refusal(out, f"not a {kind} file")
+    # Writing replaces a link and leaves its target as it is. Both are checked: the user may mean either.
     for path in {out.parent.resolve() / out.name, out.resolve()}:
         for folder in path.parents:
             first = path.relative_to(folder).parts[0].casefold()
-            if (first in _OWN or first.startswith(_OWN_BEGINNING)) and (folder / DATABASE).exists():
+            if (first in _OWN or first.startswith(_OWN_PREFIX)) and (folder / DATABASE).exists():
                 raise _refusal(out, f"a file of the study in {folder}")
     for source in map(Path, inputs):
-        if _is_read(out, source):
+        if _is_input(out, source):
             raise _refusal(out, f"an input, {source}")
 
 
-def _is_read(out: Path, source: Path) -> bool:
+def _is_input(out: Path, source: Path) -> bool:
     if not out.exists() or not source.exists():
         return False
     if source.is_dir():

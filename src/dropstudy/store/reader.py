@@ -56,12 +56,12 @@ class RunProgress:
     """Progress of a run.
 
     Args:
-        run: which.
-        status: of it.
+        run: of the plan.
+        status: of the run.
         epochs_done: epochs committed.
-        last: the last of them, None before the first.
+        last: metrics of the last committed epoch, None before the first.
         test_accuracy: of a finished run, in [0, 1]; else None.
-        tested: of a finished run the epoch whose weights were kept and tested: the last, or the best; else None.
+        tested: metrics of the epoch whose weights a finished run has, the last or the best; else None.
     """
 
     run: Run
@@ -77,46 +77,46 @@ class ResultFiles:
     """Result files of finished runs, as named by one state of the database.
 
     Args:
-        layout: where the files are.
-        rows: status of each run by key, and the digests of its files by kind; None where it is not kept.
+        paths: of the files.
+        rows: status of each run by key, and the digests of its files by kind; None for a file that is not stored.
     """
 
-    layout: StudyPaths
+    paths: StudyPaths
     rows: Mapping[str, tuple[Status, Mapping[str, str | None]]]
 
-    def kept(self, what: str, key: str) -> bool:
-        """True where a run is done and the study keeps its `weights` or `predictions`."""
+    def has(self, what: str, key: str) -> bool:
+        """True where a run is done and the study stores its `weights` or `predictions`."""
         status, digests = self.rows[key]
         return status == "done" and digests[what] is not None
 
-    def there(self, what: str, key: str) -> bool:
-        """True where they are kept and their file exists."""
-        return self.kept(what, key) and self.layout.result(what, key).is_file()
+    def exists(self, what: str, key: str) -> bool:
+        """True where the study stores them and their file exists."""
+        return self.has(what, key) and self.paths.result(what, key).is_file()
 
     def read(self, what: str, key: str) -> dict[str, NDArray[Any]]:
         """The tensors of a run's `weights` or `predictions`, by name.
 
         Raises:
-            DamagedFile: the file is not what was written.
-            StoreError: the run has none, or its file is gone.
+            DamagedFile: the content of the file is not what was written.
+            StoreError: the run has none, or its file is missing.
         """
         status, digests = self.rows.get(key, ("planned", dict.fromkeys(RESULTS)))
-        digest, path = digests[what], self.layout.result(what, key)
+        digest, path = digests[what], self.paths.result(what, key)
         if status == "done" and digest is not None and path.is_file():
             return read_tensors(path, sha256=digest)[0]
-        received, next_step = "no such file", f"`{self._command()}` trains what is missing."
+        received, next_step = "no such file", f"To train missing runs: {self._command()}"
         if status == "diverged":
-            received = "none: this run diverged, and has no result"
-            next_step = "Take one that finished: `--arm` and `--seed` choose it."
+            received = "none: this run diverged and has no results"
+            next_step = "Choose a finished run with --arm and --seed."
         elif status == "done" and digest is None:
-            received = "none: this study was not to keep them"
+            received = "none: this study does not store them"
             next_step = "Train the run in a new study with --out that keeps weights."
         raise StoreError(
             str(path), expected=f"the {what} of a finished run", received=received, next_step=next_step
         )
 
     def _command(self) -> str:
-        return f"dropstudy run {shlex.quote(str(self.layout.folder))}"
+        return f"dropstudy run {shlex.quote(str(self.paths.folder))}"
 
 
 class Records:
@@ -124,18 +124,18 @@ class Records:
 
     Args:
         db: its database.
-        layout: where its files are.
+        paths: of its files.
     """
 
-    def __init__(self, db: sqlite3.Connection, layout: StudyPaths) -> None:
+    def __init__(self, db: sqlite3.Connection, paths: StudyPaths) -> None:
         self._db = db
-        self._layout = layout
+        self._paths = paths
 
     # The study
 
     @property
     def meta(self) -> dict[str, Any]:
-        """Metadata of the study, by name."""
+        """Metadata of the study by name."""
         return {name: json.loads(value) for name, value in self._ask("SELECT name, value FROM meta")}
 
     @property
@@ -185,7 +185,7 @@ class Records:
         return _epoch(rows[0]) if rows else None
 
     def finals(self) -> list[dict[str, Any]]:
-        """Key, arm, seed and measurements of every finished run, in the order of the plan; None for what has none."""
+        """Key, arm, seed and measurements of every finished run, in the order of the plan; None for a missing value."""
         names = ("key", "arm", "seed", *MEASURED, "device")
         rows = self._ask(
             f"SELECT {', '.join(names)} FROM run WHERE status = 'done' ORDER BY position, key"  # noqa: S608 - our own column names
@@ -203,72 +203,69 @@ class Records:
             for arm, seed, status, cause in rows
         ]
 
-    def history(self, key: str) -> tuple[EpochMetrics, ...]:
-        """History of a run, by epoch. SQLite has no NaN: NULL stands for it.
+    def histories(self) -> dict[str, tuple[EpochMetrics, ...]]:
+        """Histories of all runs that have one, by key.
 
         Raises:
-            DamagedFile: the rows are not as written.
+            DamagedFile: the rows of a run are not what was written.
         """
-        rows = self._history_rows(" WHERE run.key = ?", key)
-        return tuple(EpochMetrics(*row) for row in rows.get(key, ()))
-
-    def histories(self) -> dict[str, tuple[EpochMetrics, ...]]:
-        """Histories of all runs that have one, by key."""
         return {key: tuple(EpochMetrics(*row) for row in rows) for key, rows in self.history_rows().items()}
 
     def history_rows(self) -> dict[str, list[tuple[Any, ...]]]:
-        """Histories as `histories` has them, each row a tuple in the order of the fields of `EpochMetrics`."""
-        return self._history_rows("")
+        """Histories as in `histories`, each row a tuple in the order of the fields of `EpochMetrics`.
+
+        SQLite has no NaN: the database has NULL for it.
+        """
+        answer = self._ask(
+            f"SELECT run.key, arm, run.seed, history_sha256, {_COLUMNS} FROM run"  # noqa: S608 - our own column names
+            " LEFT JOIN history ON history.key = run.key ORDER BY run.key, history.epoch"
+        )
+        found: dict[str, list[tuple[Any, ...]]] = {}
+        for (key, arm, seed, digest), group in groupby(answer, itemgetter(0, 1, 2, 3)):
+            rows = [row[4:] for row in group if row[4] is not None]
+            if ledger.history_digest(rows) != digest:
+                raise DamagedFile(
+                    str(self._paths.database),
+                    expected=f"the history of '{plain_name(arm)}', seed {seed} that was written",
+                    received="other numbers",
+                    next_step="Restore it from a copy, or start a new study with --out.",
+                )
+            if rows:
+                found[key] = [_with_nan(row) if None in row else row for row in rows]
+        return found
 
     def checkpoint(self, key: str) -> tuple[int, dict[str, NDArray[Any]] | None]:
         """Steps done and the state after them, None before the first.
 
         Raises:
-            DamagedFile: the checkpoint is missing or not as written.
+            DamagedFile: the checkpoint is missing, or its content is not what was written.
         """
         ((steps, name, digest),) = self._ask(
             "SELECT steps_done, checkpoint, checkpoint_sha256 FROM run WHERE key = ?", key
         )
         if name is None:
             return 0, None
-        path = self._layout.checkpoint(name)
+        path = self._paths.checkpoint(name)
         if not path.exists():
             raise DamagedFile(str(path), expected="the checkpoint that was written", received="no such file")
         return steps, read_tensors(path, sha256=digest)[0]
 
-    def weights(self, key: str) -> dict[str, NDArray[Any]]:
-        """The trained weights of a finished run, by tensor name.
-
-        Raises:
-            DamagedFile: the file is not as written.
-            StoreError: the run is not finished, its weights are not kept, or its file is missing.
-        """
-        return self.result_files().read("weights", key)
-
-    def predictions(self, key: str) -> dict[str, NDArray[Any]]:
-        """`labels`, `confidence` and `likelihood` of a finished run per test example.
-
-        Raises:
-            As `weights` does.
-        """
-        return self.result_files().read("predictions", key)
-
     def result_files(self) -> ResultFiles:
-        """Result files of all runs as the database names them now, to be read later without it."""
+        """Result files of all runs in the present state of the database, which may be closed afterwards."""
         columns = ", ".join(f"{what}_sha256" for what in RESULTS)
         rows = self._ask(f"SELECT key, status, {columns} FROM run")  # noqa: S608 - our own column names
         return ResultFiles(
-            self._layout,
+            self._paths,
             {key: (status, dict(zip(RESULTS, digests, strict=True))) for key, status, *digests in rows},
         )
 
     def path(self, what: str, key: str) -> Path:
         """Path of a run's `weights`, `predictions` or `traceback`, which need not exist."""
-        return self._layout.traceback(key) if what == "traceback" else self._layout.result(what, key)
+        return self._paths.traceback(key) if what == "traceback" else self._paths.result(what, key)
 
     def lost(self) -> tuple[Run, ...]:
-        """Finished runs whose predictions or kept weights are missing."""
-        present = {what: self._layout.present(what) for what in RESULTS}
+        """Finished runs whose predictions or stored weights are missing."""
+        present = {what: self._paths.present(what) for what in RESULTS}
         rows = self._ask(
             "SELECT key, specification, weights_sha256, predictions_sha256 FROM run WHERE status = 'done'"
             " ORDER BY position, key"
@@ -282,28 +279,8 @@ class Records:
     # Inside
 
     def _ask(self, question: str, *values: object) -> list[Any]:
-        with errors_named(self._layout.database):
+        with errors_named(self._paths.database):
             return self._db.execute(question, values).fetchall()
-
-    def _history_rows(self, where: str, *values: str) -> dict[str, list[tuple[Any, ...]]]:
-        answer = self._ask(
-            f"SELECT run.key, arm, run.seed, history_sha256, {_COLUMNS} FROM run"  # noqa: S608 - our own column names
-            f" LEFT JOIN history ON history.key = run.key{where} ORDER BY run.key, history.epoch",
-            *values,
-        )
-        found: dict[str, list[tuple[Any, ...]]] = {}
-        for (key, arm, seed, digest), group in groupby(answer, itemgetter(0, 1, 2, 3)):
-            rows = [row[4:] for row in group if row[4] is not None]
-            if ledger.history_digest(rows) != digest:
-                raise DamagedFile(
-                    str(self._layout.database),
-                    expected=f"the history of '{plain_name(arm)}', seed {seed} that was written",
-                    received="other numbers",
-                    next_step="Restore it from a copy, or start a new study with --out.",
-                )
-            if rows:
-                found[key] = [_with_nan(row) if None in row else row for row in rows]
-        return found
 
 
 def _with_nan(row: Iterable[Any]) -> tuple[Any, ...]:

@@ -1,8 +1,8 @@
 """Store of a study: runs, histories, predictions and weights. The scheduler is the only writer.
 
 The order of writes is the same everywhere: the files first, complete and synced under their own names; then one
-transaction that names them; then the files that they replace go. A kill at any point leaves the last committed
-segment. Whoever only reads has a copy of the database in memory, as it stood after a commit.
+transaction that names them; then the files that they replace are removed. A kill at any point leaves the last
+committed segment. A reader has a copy of the database in memory, as it was after a commit.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ WEIGHTS = "weights/"
 """Prefix of the names of the weights in a state; the moments have others."""
 
 _FILES_DUE = "files_due"
-"""Fact: files of runs that were taken out of the study, which a kill may have left behind."""
+"""Name in the metadata: files of removed runs, which a kill may have left behind."""
 
 _NOT_DONE = {
     "status": "planned",
@@ -58,8 +58,8 @@ class Store(Records):
 
     Args:
         folder: the study directory.
-        write: open for writing, as only the scheduler may. Without it the store shows the study as it is now: open it
-            again to see later results.
+        write: open for writing, as only the scheduler may. Otherwise the store is a copy of the present state: open
+            it again to read later results.
         create: create the database if there is none; for a writer.
 
     Raises:
@@ -69,12 +69,12 @@ class Store(Records):
     def __init__(self, folder: Path, *, write: bool = False, create: bool = False) -> None:
         refuse_too_long(folder)
         self.folder = folder
-        layout = StudyPaths(folder)
-        path = layout.database
+        paths = StudyPaths(folder)
+        path = paths.database
         if write or create:
-            layout.refuse_links()
+            paths.refuse_links()
         db = database.connect(path, create=create) if write or create else database.snapshot(path)
-        super().__init__(db, layout)
+        super().__init__(db, paths)
         self._file = _identity(path)
         self._version = self._data_version()
 
@@ -88,12 +88,12 @@ class Store(Records):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    # What the study is
+    # The study
 
     def begin(self, meta: Mapping[str, Any], runs: Iterable[Run]) -> None:
-        """Record the study's metadata and its runs, in one transaction, and remove what kills have left behind.
+        """Record the study's metadata and its runs in one transaction, and remove files that a kill left behind.
 
-        Runs that are there already keep all but their place in the order; a fact replaces one of its name.
+        Existing runs stay as they are and move to their new position; metadata of an existing name are replaced.
         """
         places = dict(self._ask("SELECT key, position FROM run"))
         moved, new = [], []
@@ -112,15 +112,15 @@ class Store(Records):
                 ledger.seal_run(db, key)
         self._remove_due()
         named = {name for (name,) in self._ask("SELECT checkpoint FROM run WHERE checkpoint IS NOT NULL")}
-        for path in list(self._layout.strays(named)):
+        for path in list(self._paths.strays(named)):
             _remove(path)
 
     def record(self, meta: Mapping[str, Any]) -> None:
-        """Record metadata; each replaces one of its name."""
+        """Record metadata; an existing name is replaced."""
         with self._transaction() as db:
             self._put(db, meta)
 
-    # What happens to them
+    # Its runs
 
     def commit(self, results: Iterable[tuple[Run, SegmentResult]], *, keep_weights: bool = True) -> None:
         """Commit one segment of each run: the files first, then the rows, in one transaction.
@@ -154,7 +154,7 @@ class Store(Records):
     def fail(self, run: Run, cause: str, traceback: str) -> None:
         """Record that a run failed, with its cause and traceback."""
         self._check_still_there()
-        write_text(self._layout.traceback(run.key), traceback)
+        write_text(self._paths.traceback(run.key), traceback)
         with self._transaction():
             self._update(run.key, {"status": "failed", "error": cause})
 
@@ -165,7 +165,7 @@ class Store(Records):
         with self._transaction() as db:
             for run in runs:
                 files += self._replaced(run.key)
-                files += [self._layout.result(what, run.key) for what in RESULTS]
+                files += [self._paths.result(what, run.key) for what in RESULTS]
                 db.execute("DELETE FROM history WHERE key = ?", (run.key,))
                 self._update(run.key, _NOT_DONE)
         for path in files:
@@ -183,8 +183,8 @@ class Store(Records):
         self._remove_due()
 
     def _files(self, key: str) -> list[Path]:
-        results = [self._layout.result(what, key) for what in RESULTS]
-        return [*self._replaced(key), *results, self._layout.traceback(key)]
+        results = [self._paths.result(what, key) for what in RESULTS]
+        return [*self._replaced(key), *results, self._paths.traceback(key)]
 
     def _remove_due(self) -> None:
         """Remove files of removed runs that a kill left behind."""
@@ -201,7 +201,7 @@ class Store(Records):
             for key in keys:
                 self._update(key, {"weights_sha256": None})
         for key in keys:
-            _remove(self._layout.result("weights", key))
+            _remove(self._paths.result("weights", key))
 
     # Inside
 
@@ -232,7 +232,7 @@ class Store(Records):
             content = to_bytes(result.state, {"key": run.key, "step": str(result.done)})
             digest = hashlib.sha256(content).hexdigest()
             name = f"{run.key}-{digest[:16]}.safetensors"
-            contents[self._layout.checkpoint(name)] = content
+            contents[self._paths.checkpoint(name)] = content
             return columns | {"status": "running", "checkpoint": name, "checkpoint_sha256": digest}
         arrays: dict[str, dict[str, NDArray[Any]]] = {
             "predictions": {
@@ -248,7 +248,7 @@ class Store(Records):
         about = {"key": run.key, "arm": run.arm.name, "seed": str(run.seed)}
         for what, tensors in arrays.items():
             content = to_bytes(tensors, about)
-            contents[self._layout.result(what, run.key)] = content
+            contents[self._paths.result(what, run.key)] = content
             columns[f"{what}_sha256"] = hashlib.sha256(content).hexdigest()
         measured = {name: getattr(result.final, field) for name, field in MEASURED.items()}
         return columns | {"status": "done", **measured}
@@ -257,8 +257,8 @@ class Store(Records):
         """Files of a run that its next commit replaces."""
         rows = self._ask("SELECT checkpoint, status FROM run WHERE key = ?", key)
         checkpoint, status = rows[0] if rows else (None, None)
-        paths = [self._layout.traceback(key)] if status == "failed" else []
-        return paths if checkpoint is None else [*paths, self._layout.checkpoint(checkpoint)]
+        paths = [self._paths.traceback(key)] if status == "failed" else []
+        return paths if checkpoint is None else [*paths, self._paths.checkpoint(checkpoint)]
 
     def _update(self, key: str, columns: Mapping[str, Any]) -> None:
         settings = ", ".join(f"{name} = ?" for name in columns)
@@ -267,12 +267,12 @@ class Store(Records):
 
     def _check_still_there(self) -> None:
         """Refuse to write if the database was moved or deleted: the folder would be created again, without it."""
-        now = _identity(self._layout.database)
+        now = _identity(self._paths.database)
         if now is None:
             raise StoreError(
-                str(self._layout.database),
+                str(self._paths.database),
                 expected="the database of the study that is running",
-                received="no such file: it was moved or deleted meanwhile",
+                received="no such file: it was moved or deleted while the study ran",
                 next_step="Put the folder back and run the same command again.",
             )
         if now != self._file:
@@ -284,19 +284,19 @@ class Store(Records):
 
     def _replaced_meanwhile(self) -> StoreError:
         return StoreError(
-            str(self._layout.database),
-            expected="the database as this process left it",
-            received="another one: it was replaced, or written to, meanwhile",
-            next_step="Run the same command again: it goes on from what the database says now.",
+            str(self._paths.database),
+            expected="the database as this process wrote it last",
+            received="another one: it was replaced or changed while the study ran",
+            next_step="Run the same command again: it continues from the present state of the database.",
         )
 
     def _data_version(self) -> int:
-        """A number that changes when anybody but this connection changes the database."""
+        """A number that changes when another connection changes the database."""
         return int(self._ask("PRAGMA data_version")[0][0])
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with database.errors_named(self._layout.database):
+        with database.errors_named(self._paths.database):
             try:
                 database.execute_waiting(self._db, "BEGIN IMMEDIATE")
                 self._check_unchanged()
@@ -309,7 +309,7 @@ class Store(Records):
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """Device and inode of a file, which tell it from a later file of the same name; None where there is none."""
+    """Device and inode of a file, which identify it even if its name is reused; None if there is no such file."""
     try:
         found = path.stat()
     except OSError:

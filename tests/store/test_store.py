@@ -547,8 +547,14 @@ def half_done():
     ("path", "read"),
     [
         (f"checkpoints/{key_of('under way')}-*.safetensors", Store.checkpoint),
-        (f"weights/{key_of('done')}.safetensors", Store.weights),
-        (f"predictions/{key_of('done')}.safetensors", Store.predictions),
+        (
+            f"weights/{key_of('done')}.safetensors",
+            lambda store, key: store.result_files().read("weights", key),
+        ),
+        (
+            f"predictions/{key_of('done')}.safetensors",
+            lambda store, key: store.result_files().read("predictions", key),
+        ),
     ],
 )
 def test_damage_anywhere_in_a_file_is_found_and_named(half_done, path, read, place, damage):
@@ -585,13 +591,13 @@ def test_a_missing_checkpoint_is_named(store):
 @pytest.mark.parametrize("what", ["weights", "predictions"])
 def test_missing_results_are_named(store, what):
     with pytest.raises(StoreError, match=rf"{what}/{RUN.key}\.safetensors.*finished run"):
-        getattr(store, what)(RUN.key)
+        store.result_files().read(what, RUN.key)
     advance(store, RUN, 5)
     store.path(what, RUN.key).unlink()
     with pytest.raises(
         StoreError, match=rf"{what}/{RUN.key}\.safetensors.*no such file.*dropstudy run"
     ) as caught:
-        getattr(store, what)(RUN.key)
+        store.result_files().read(what, RUN.key)
     assert str(store.folder) in str(caught.value)
 
 

@@ -148,7 +148,7 @@ def test_another_kind_of_processor_has_a_library_of_its_own(monkeypatch):
 @pytest.mark.parametrize("content", [b"", b"\x7fELF, and no more"])
 def test_a_library_that_does_not_load_is_not_used(tmp_path, monkeypatch, content):
     (tmp_path / "library.so").write_bytes(content)
-    monkeypatch.setattr("dropstudy.runtime.local.kernels", lambda: build.Kernels(tmp_path / "library.so"))
+    monkeypatch.setattr("dropstudy.runtime.process.kernels", lambda: build.Kernels(tmp_path / "library.so"))
     assert worker_precisions() == ()
 
 

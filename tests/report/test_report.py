@@ -65,7 +65,6 @@ def test_cells_of_several_seeds_and_of_none():
     assert cells["best epoch"][0] == "4 (4 to 6)"
     none = pd.DataFrame([], columns=notebook_finals().columns)  # as untyped as an empty store gives it
     empty = report.summary_cells(stats.summarise(history, none, ARMS))
-    assert stats.compare(none, ARMS)[0].n == 0
     assert set(empty.iloc[0].to_list()[1:]) == {"-"}
 
 

@@ -141,7 +141,7 @@ def test_the_verdict_says_what_was_taken_out_with_results_and_counts_it_as_a_loo
     assert read_metadata(study.folder)[SEED_COUNTS] == [8, 7]
     verdict = study.verdict()
     assert verdict.anytime
-    assert "Seeds were added and taken out after a first look (8, then 7)" in str(verdict)
+    assert "Seeds were added and removed after a first verdict (8, then 7)" in str(verdict)
     assert "Removed from this study after training: arms 'dropout 0.5'; seeds 3." in str(verdict)
     again = make(seeds=8, hidden=[4], train_sizes=["all"])
     assert "Removed from" not in str(again.verdict())
@@ -176,7 +176,9 @@ def test_a_study_that_some_seed_could_not_go_on_with_is_refused_whatever_its_see
     images = draws.integers(0, 17, (1004, 8, 8)).astype(np.uint8)
     np.savez(file, x_train=images, y_train=labels, x_test=images[-104:], y_test=labels[-104:])
     asked = {"data": str(file), "batch_size": 32, "validation_split": 100, "hidden": [4], "seeds": [0, 3]}
-    with pytest.raises(InvalidArgument, match="expected 114 examples or more, so that every class"):
+    with pytest.raises(
+        InvalidArgument, match="expected 114 examples or more, so that they contain every class"
+    ):
         make(**asked, train_sizes=[113])
     assert not has_database(tmp_path / "study")
     make(**asked, train_sizes=[114])

@@ -11,6 +11,7 @@ from dropstudy.spec.study_file import read_spec
 from dropstudy.store import record
 from dropstudy.store.directory import recorded_spec
 from dropstudy.store.store import Store
+from expected import Analysis
 from standin import AtOnce
 
 SETTINGS = {"data": "digits", "hidden": [8], "epochs": 2, "rates": [0, 0.5], "batch_size": 64}
@@ -228,4 +229,4 @@ def test_a_conclusion_goes_shape_by_shape(grid):
     sentences = grid.verdict().sentences
     for title in ("Hidden layers 8, 100 training", "Hidden layers 4-4, 1,437 training"):
         assert sum(sentence.startswith(title) for sentence in sentences) == 1
-    assert sum("watched after every epoch" in sentence for sentence in sentences) == 1
+    assert sum(Analysis.WATCHED in sentence for sentence in sentences) == 1

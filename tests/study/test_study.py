@@ -30,8 +30,9 @@ from dropstudy.core.hardware import choose_precision
 from dropstudy.core.types import METRICS
 from dropstudy.errors import DataUnavailable, InvalidArgument, RunsFailed, StoreError, StudyLocked
 from dropstudy.report.stamp import is_current
-from dropstudy.runtime import local
+from dropstudy.runtime import local, workers
 from dropstudy.runtime import run as running
+from dropstudy.runtime.local import LocalWorkers
 from dropstudy.runtime.messages import large_rate
 from dropstudy.runtime.progress.lines import EpochLines
 from dropstudy.spec.study_file import read_spec
@@ -354,7 +355,7 @@ def test_a_finished_study_loads_nothing_trains_nothing_prints_nothing_and_writes
     finished, monkeypatch, capsys
 ):
     before = {path: path.stat().st_mtime_ns for path in finished.folder.rglob("*")}
-    monkeypatch.setattr(running, "LocalWorkers", NoWorker)
+    monkeypatch.setattr(workers, "LocalWorkers", NoWorker)
     monkeypatch.setattr(running, "load_dataset", None)
     again = Study("notebook", out=finished.folder, **SETTINGS)
     assert again.run(executor=NoWorker()) is again
@@ -495,11 +496,15 @@ def test_an_executor_stays_its_owners_whatever_happens(quick):
 def test_workers_of_our_own_are_killed_when_a_study_is_interrupted_and_when_it_is_done(quick, monkeypatch):
     ends = []
 
-    class Ours(AtOnce):
-        def shutdown(self, cancel_futures=False, **_):
+    class Ours(LocalWorkers):
+        def shutdown(self, wait=True, *, cancel_futures=False):
             ends.append(cancel_futures)
+            super().shutdown(wait, cancel_futures=cancel_futures)
 
-    monkeypatch.setattr(running, "LocalWorkers", lambda *_: Ours())
+        def submit(self, function, /, *args, **kwargs):
+            return AtOnce().submit(function, *args, **kwargs)
+
+    monkeypatch.setattr(workers, "LocalWorkers", Ours)
     with pytest.raises(KeyboardInterrupt):
         quick().run(callbacks=Interrupting(at=2), verbose=False)
     quick().run(verbose=False)

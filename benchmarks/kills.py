@@ -54,8 +54,8 @@ SCENARIO = f"""
 import sys
 from pathlib import Path
 sys.path.insert(0, {str(TESTS)!r})
-import killing
-killing.commits(Path(sys.argv[1]))
+import kill_points
+kill_points.commits(Path(sys.argv[1]))
 """
 
 

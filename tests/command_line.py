@@ -39,11 +39,11 @@ class Output(NamedTuple):
         return True
 
 
-def run_process(*words, cache=None):
-    """Run the command line in a process of its own."""
+def run_process(*words, program=PROGRAM, **environment):
+    """Run the command line to its end in a process of its own."""
     done = subprocess.run(  # noqa: S603 - our own program
-        [*PROGRAM, *map(str, words)],
-        env=_environment(cache),
+        [*program, *map(str, words)],
+        env=_environment(environment),
         check=False,
         capture_output=True,
         encoding="utf-8",
@@ -59,19 +59,16 @@ def run_script(script, **settings):
     ).stdout
 
 
-def _environment(cache=None):
-    return os.environ | {
-        "DROPSTUDY_CACHE": str(cache or os.environ["DROPSTUDY_CACHE"]),
-        "PYTHONIOENCODING": "utf-8",
-    }
+def _environment(variables):
+    return {**os.environ, "PYTHONIOENCODING": "utf-8", **variables}
 
 
 @contextmanager
-def started(*words, program=PROGRAM):
+def started(*words, program=PROGRAM, **environment):
     """Start the command line in a session of its own, as a terminal does; kill it if the test leaves it running."""
     with subprocess.Popen(  # noqa: S603 - our own program
         [*program, *map(str, words)],
-        env=_environment(),
+        env=_environment(environment),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         encoding="utf-8",

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-import made_up
+import random_results
 from dropstudy import Study
 from dropstudy.core.types import Condition, Run
 from dropstudy.report.snapshot import COLUMNS, Snapshot
@@ -84,7 +84,7 @@ def source_of(folder, history, finals, arms, *, watches_test=True, **metadata):
 
 def trained_at_once(monkeypatch, folder, **overrides):
     """A finished study of the digits whose numbers are made up."""
-    made_up.instead_of_workers(monkeypatch)
+    random_results.replace_workers(monkeypatch)
     settings = {
         "data": "digits",
         "hidden": [4],

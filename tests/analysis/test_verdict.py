@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import made_up
+import random_results
 from dropstudy import Study
 from dropstudy.analysis.sequential import out_of_reach
 from dropstudy.analysis.stats.calibration import expected_calibration_error
@@ -240,7 +240,7 @@ def test_a_best_study_is_chosen_and_measured_at_the_epoch_whose_weights_were_tes
 
 
 def test_runs_are_compared_pair_by_pair(tmp_path, monkeypatch):
-    made_up.instead_of_workers(monkeypatch)
+    random_results.replace_workers(monkeypatch)
     small = {"data": "digits", "rates": [0, 0.5], "hidden": [4], "epochs": 1, "seeds": 2}
     results = Study("notebook", out=tmp_path / "s", **small).run(verbose=False).results()
     table = results.mcnemar()

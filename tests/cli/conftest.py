@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-import made_up
+import random_results
 from command_line import TINY, Output, run_process
 from dropstudy import cli
 from dropstudy.study.results import Results
@@ -28,7 +28,7 @@ def call(monkeypatch, capsys):
 @pytest.fixture
 def made_up_training(monkeypatch, tmp_path):
     """Make training up, so that it takes no time; studies go to the test's own folder."""
-    made_up.instead_of_workers(monkeypatch)
+    random_results.replace_workers(monkeypatch)
     monkeypatch.chdir(tmp_path)
 
 
@@ -52,7 +52,7 @@ def trained(once, cache_folder):
             "1",
             "--out",
             folder / "größer & better",
-            cache=cache_folder,
+            DROPSTUDY_CACHE=str(cache_folder),
         )
         for name, text in zip(("code", "out", "err"), done, strict=True):
             (folder / name).write_text(str(text), encoding="utf-8")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import tomli_w
 
-import made_up
+import random_results
 from command_line import TINY
 from dropstudy import Study
 from dropstudy.errors import DataUnavailable
@@ -262,16 +262,16 @@ def test_a_study_that_cannot_be_confirmed_has_its_result_printed(call, tmp_path,
 def test_runs_that_fail_end_with_3_and_the_others_are_kept(call, monkeypatch):
     def fail(segment):
         if segment.run.arm.rate:
-            raise made_up.Mishap("no luck")
-        return made_up.train(segment)
+            raise random_results.WorkerError("no luck")
+        return random_results.train(segment)
 
     monkeypatch.setattr(local, "train", fail)
     for shown in (call("run", *TINY), call("show", STUDY)):
         assert shown.code == 3
         assert shown.err.count("\n") == 1
-        assert "'dropout 0.8', seed 0 failed: Mishap: no luck" in shown.err
+        assert "'dropout 0.8', seed 0 failed: WorkerError: no luck" in shown.err
         assert re.search(r"^ *no dropout +\d", shown.out, re.MULTILINE)
-    monkeypatch.setattr(local, "train", made_up.train)
+    monkeypatch.setattr(local, "train", random_results.train)
     again = call("run", *TINY)
     assert again.code == 0
     assert Cli.REPORT in again.out  # of now, not of the run that failed

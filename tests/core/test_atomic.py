@@ -20,7 +20,7 @@ def listing(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_a_file_has_the_bytes_given_and_stands_alone(tmp_path):
+def test_a_file_has_the_given_bytes_and_no_other_file_is_left(tmp_path):
     path = tmp_path / "new" / "folders" / "file.bin"
     write_bytes(path, b"\0\xff one")
     assert path.read_bytes() == b"\0\xff one"
@@ -30,7 +30,7 @@ def test_a_file_has_the_bytes_given_and_stands_alone(tmp_path):
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
-def test_text_is_written_as_utf_8_to_the_letter(tmp_path_factory, text):
+def test_text_is_written_as_utf_8_unchanged(tmp_path_factory, text):
     path = tmp_path_factory.getbasetemp() / "text.txt"
     write_text(path, text)
     assert path.read_bytes().decode("utf-8") == text
@@ -39,14 +39,14 @@ def test_text_is_written_as_utf_8_to_the_letter(tmp_path_factory, text):
 @pytest.mark.parametrize(
     "name", ["two words", "Übung 学習 🎲", "n" * 255, "é" * 127, "-rf", ".hidden", "a\nb", "'\"$x`;%s{}"]
 )
-def test_any_name_that_the_file_system_takes_can_be_written(tmp_path, name):
+def test_any_file_name_that_the_system_allows_can_be_written(tmp_path, name):
     folder = tmp_path / name
     write_bytes(folder / name, b"content")
     assert (folder / name).read_bytes() == b"content"
     assert listing(folder) == [name]
 
 
-def test_a_file_gets_the_rights_that_any_new_file_gets(tmp_path):
+def test_a_file_gets_the_permissions_of_any_new_file(tmp_path):
     (tmp_path / "usual").write_bytes(b"")
     write_bytes(tmp_path / "ours", b"")
     assert (tmp_path / "ours").stat().st_mode == (tmp_path / "usual").stat().st_mode
@@ -61,7 +61,7 @@ class Killed(BaseException):
 
 @pytest.mark.parametrize("failing", ["os.fsync", "os.replace"])
 @pytest.mark.parametrize("failure", [OSError(errno.EIO, "Input/output error"), KeyboardInterrupt(), Killed()])
-def test_a_write_that_fails_leaves_the_old_file_and_no_scrap(tmp_path, monkeypatch, failing, failure):
+def test_a_write_that_fails_leaves_the_old_file_and_no_temporary_one(tmp_path, monkeypatch, failing, failure):
     path = tmp_path / "figure.svg"
     write_bytes(path, b"old")
 
@@ -76,7 +76,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_scrap(tmp_path, monkeypat
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
-def test_no_room_is_said_with_the_path_and_the_bytes_needed(tmp_path, monkeypatch, number):
+def test_a_full_disk_is_reported_with_the_path_and_the_bytes_needed(tmp_path, monkeypatch, number):
     path = tmp_path / "file"
 
     def fail(_):
@@ -89,7 +89,7 @@ def test_no_room_is_said_with_the_path_and_the_bytes_needed(tmp_path, monkeypatc
     assert os.strerror(number) in str(caught.value)
 
 
-def test_a_full_disk_keeps_the_old_file_and_takes_a_small_one_again(tmp_path):
+def test_a_full_disk_keeps_the_old_file_and_small_files_still_fit(tmp_path):
     with small_disk(tmp_path / "disk", 64) as disk:
         path = disk / "file"
         write_bytes(path, b"old")
@@ -101,7 +101,7 @@ def test_a_full_disk_keeps_the_old_file_and_takes_a_small_one_again(tmp_path):
         assert path.stat().st_size == 20_000
 
 
-def test_a_disk_too_full_for_one_more_folder_is_named(tmp_path):
+def test_a_disk_too_full_for_a_folder_is_named(tmp_path):
     with small_disk(tmp_path / "disk", 8) as disk:
         (disk / "filler").write_bytes(bytes(8 * 1024))
         with pytest.raises(StoreError, match=re.escape(str(disk / "folder" / "file"))):
@@ -120,7 +120,7 @@ def folder_in_the_way(folder):
 
 
 @pytest.mark.parametrize("place", [file_in_the_way, folder_in_the_way, lambda folder: folder / ("n" * 256)])
-def test_a_place_that_cannot_be_written_is_named_and_left_as_it_was(tmp_path, place):
+def test_a_folder_that_cannot_be_written_is_named_and_unchanged(tmp_path, place):
     path = place(tmp_path)
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(StoreError, match=r"a place that can be written.*Check the path") as caught:
@@ -129,7 +129,7 @@ def test_a_place_that_cannot_be_written_is_named_and_left_as_it_was(tmp_path, pl
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_readers_see_the_old_file_or_the_new_one_and_never_half(tmp_path):
+def test_readers_see_the_old_file_or_the_new_one(tmp_path):
     path = tmp_path / "file"
     contents = {bytes([value]) * 200_000 for value in (1, 2)}
     write_bytes(path, bytes([1]) * 200_000)
@@ -205,7 +205,7 @@ def test_a_system_that_syncs_no_folders_can_still_be_written(tmp_path, monkeypat
     sync_folder(tmp_path)
 
 
-def test_a_folder_that_fails_to_sync_is_said(tmp_path, monkeypatch):
+def test_a_folder_that_cannot_be_synced_is_named(tmp_path, monkeypatch):
     def fail(*_):
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 

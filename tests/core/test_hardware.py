@@ -23,7 +23,7 @@ def machine(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("cpuinfo", "precision"), [(AMX, "bfloat16"), (OLD, "float32"), (None, "float32")])
-def test_auto_is_bfloat16_where_the_cpu_multiplies_it(machine, cpuinfo, precision):
+def test_auto_is_bfloat16_on_a_cpu_that_multiplies_it(machine, cpuinfo, precision):
     machine(cpuinfo)
     assert hardware.choose_precision("auto", "cpu") == precision
     assert "bfloat16" in hardware.why_precision("cpu")
@@ -35,14 +35,14 @@ def test_a_requested_precision_is_used(machine, asked):
     assert hardware.choose_precision(asked, "cpu") == asked
 
 
-def test_a_gpu_that_is_not_there_is_refused_with_the_reason_and_auto_takes_the_cpu(machine):
+def test_an_absent_gpu_is_refused_with_the_reason_and_auto_uses_the_cpu(machine):
     machine(AMX)
     assert hardware.choose_device("auto") == "cpu"
     with pytest.raises(InvalidArgument, match=r"device: expected an NVIDIA GPU.*no NVIDIA GPU.*Use cpu"):
         hardware.choose_device("gpu")
 
 
-def test_a_gpu_that_jax_cannot_drive_is_told_from_none(machine, tmp_path, monkeypatch):
+def test_a_gpu_that_jax_cannot_use_differs_from_none(machine, tmp_path, monkeypatch):
     machine(AMX)
     (tmp_path / "nvidiactl").touch()
     monkeypatch.setattr(hardware, "find_spec", lambda _: None)
@@ -71,6 +71,6 @@ def test_a_gpu_multiplies_bfloat16_from_ampere_on(tmp_path, monkeypatch, answer,
     assert hardware.native_bfloat16("gpu") == native
 
 
-def test_without_the_tool_a_gpu_is_not_taken_to_multiply_bfloat16(monkeypatch):
+def test_without_nvidia_smi_a_gpu_is_not_assumed_to_multiply_bfloat16(monkeypatch):
     monkeypatch.setattr(hardware, "_COMPUTE_CAPABILITY", ("/nonexistent/tool",))
     assert not hardware.native_bfloat16("gpu")

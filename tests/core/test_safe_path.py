@@ -67,13 +67,13 @@ assert "PYTHONSAFEPATH" not in os.environ
 """
 
 
-def test_neither_does_a_worker_of_a_script_in_that_folder(here):
+def test_a_worker_of_a_script_imports_nothing_of_the_current_folder(here):
     (here / "study.py").write_text(SCRIPT)
     said_by(here, "study.py")
     assert marks(here) == []
 
 
-def test_a_folder_that_this_package_itself_lies_in_comes_last(monkeypatch, tmp_path):
+def test_the_folder_of_this_package_comes_last(monkeypatch, tmp_path):
     import dropstudy  # noqa: PLC0415 - where it lies
 
     home = Path(dropstudy.__file__).parent.parent
@@ -82,7 +82,7 @@ def test_a_folder_that_this_package_itself_lies_in_comes_last(monkeypatch, tmp_p
     assert safe_path() == [str(tmp_path), os.path.realpath(home)]
 
 
-def test_a_current_folder_that_is_gone_is_none(monkeypatch, tmp_path):
+def test_a_deleted_current_folder_counts_as_none(monkeypatch, tmp_path):
     gone = tmp_path / "gone"
     gone.mkdir()
     monkeypatch.chdir(gone)

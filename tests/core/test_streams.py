@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 import dropstudy
-import made_up
+import random_results
 from dropstudy import Study
 from dropstudy.core import tables
 from dropstudy.core.streams import is_terminal, say, usable_streams, wrap_paragraphs
@@ -25,8 +25,8 @@ from dropstudy.runtime import local
 from dropstudy.runtime.messages import FALLBACK
 from dropstudy.runtime.progress.display import DefaultDisplay
 from dropstudy.runtime.workers import open_pool
+from fake_training import InlineExecutor
 from sources import SMALL_STUDY as SETTINGS
-from standin import AtOnce
 
 SOURCE = Path(dropstudy.__file__).parent
 
@@ -50,11 +50,11 @@ ODD = pytest.mark.parametrize("make", STREAMS.values(), ids=STREAMS)
 
 
 @ODD
-def test_lines_tables_and_screens_are_made_without_a_stream_to_rely_on(monkeypatch, tmp_path, make):
-    made_up.instead_of_workers(monkeypatch)
+def test_lines_tables_and_screens_work_without_streams(monkeypatch, tmp_path, make):
+    random_results.replace_workers(monkeypatch)
     stream = make()
     monkeypatch.setattr(sys, "stdout", stream)
-    study = Study("notebook", out=tmp_path, **SETTINGS, seeds=3).run(executor=AtOnce())
+    study = Study("notebook", out=tmp_path, **SETTINGS, seeds=3).run(executor=InlineExecutor())
     assert study.finished
     assert not is_terminal()
     assert "no dropout" in tables.text(study.summary())
@@ -72,13 +72,13 @@ def test_real_workers_start_whatever_the_streams_are(monkeypatch, make):
         assert pool.submit(os.getpid).result() != os.getpid()
 
 
-def test_streams_that_are_whole_stay_as_they_are_and_others_come_back():
+def test_working_streams_stay_and_others_are_restored():
     before = sys.stdout, sys.stderr
     with usable_streams():
         assert (sys.stdout, sys.stderr) == before
 
 
-def test_a_line_goes_where_it_is_meant_to():
+def test_a_line_goes_to_the_requested_stream():
     stream = io.StringIO()
     say("told", stream)
     DefaultDisplay(stream).on_notice("shown")
@@ -86,7 +86,7 @@ def test_a_line_goes_where_it_is_meant_to():
 
 
 @pytest.mark.parametrize("shut", [">&-", ">&- 2>&-", "<&- >&- 2>&-"])
-def test_a_process_whose_streams_are_closed_lets_no_file_take_their_numbers(tmp_path, shut):
+def test_closed_standard_streams_keep_their_descriptors_reserved(tmp_path, shut):
     """Else what a library prints would be written into the next file that was opened: the database, perhaps."""
     script = (
         "import os, sys; from dropstudy import cli; sys.argv = ['dropstudy', 'presets'];\n"
@@ -118,7 +118,7 @@ def test_paragraphs_are_as_wide_as_the_terminal_and_break_between_words(monkeypa
 
 
 @pytest.mark.parametrize("width", [40, 60, 80])
-def test_a_command_at_the_end_of_a_line_is_whole_on_a_line_of_its_own(monkeypatch, width):
+def test_a_command_at_the_end_of_a_line_gets_a_line_of_its_own(monkeypatch, width):
     monkeypatch.setattr(type(sys.stdout), "isatty", lambda _: True, raising=False)
     monkeypatch.setenv("COLUMNS", str(width))
     command = "dropstudy run 'studies/a folder  whose name has blanks' --until-decided --data-dir 'my data'"
@@ -166,7 +166,7 @@ def strings(path):
 
 
 @pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.py")), ids=lambda path: path.name)
-def test_a_command_that_is_proposed_can_be_copied(path):
+def test_a_proposed_command_can_be_copied(path):
     """It names the folder itself and no stand-in for one, and no mark of typesetting stands around it."""
     for text in strings(path):
         assert "`dropstudy" not in text
@@ -178,18 +178,18 @@ def test_a_command_that_is_proposed_can_be_copied(path):
 
 @pytest.mark.parametrize("diverging", [False, True])
 def test_a_study_of_which_every_run_failed_raises_with_the_first_cause(monkeypatch, tmp_path, diverging):
-    made_up.instead_of_workers(monkeypatch)
+    random_results.replace_workers(monkeypatch)
 
     def fails(segment):
         if diverging and segment.run.arm.rate:
-            return replace(made_up.train(segment), diverged=True, final=None)
-        raise made_up.Mishap("no such device")
+            return replace(random_results.train(segment), diverged=True, final=None)
+        raise random_results.WorkerError("no such device")
 
     monkeypatch.setattr(local, "train", fails)
     study = Study("notebook", out=tmp_path, **SETTINGS, seeds=2)
-    with pytest.raises(RunsFailed, match=r"all 4 failed or diverged.*Mishap: no such device") as error:
-        study.run(executor=AtOnce())
+    with pytest.raises(RunsFailed, match=r"all 4 failed or diverged.*WorkerError: no such device") as error:
+        study.run(executor=InlineExecutor())
     assert f"dropstudy run {tmp_path}" in error.value.next_step
     assert len(study.results().failures()) == 4
-    monkeypatch.setattr(local, "train", made_up.train)
-    assert study.run(executor=AtOnce()) is study
+    monkeypatch.setattr(local, "train", random_results.train)
+    assert study.run(executor=InlineExecutor()) is study

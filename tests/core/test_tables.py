@@ -39,7 +39,7 @@ def test_on_a_narrow_terminal_names_are_folded_and_nothing_is_lost(monkeypatch, 
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])
-def test_columns_that_do_not_fit_follow_below_with_no_number_broken(monkeypatch, width):
+def test_columns_that_do_not_fit_follow_below_without_breaking_numbers(monkeypatch, width):
     frame = pd.DataFrame(
         {"arm": ["no dropout", "dropout 0.5 " * 9]}
         | {f"column {number}": [f"{number}.25 to {number}.75", f"-{number}.5%"] for number in range(10)}
@@ -56,7 +56,7 @@ def test_columns_that_do_not_fit_follow_below_with_no_number_broken(monkeypatch,
     assert all(shown.count(f"-{number}.5%") == 1 for number in range(10))
 
 
-def test_numbers_stand_to_the_right():
+def test_numbers_are_aligned_to_the_right():
     lines = tables.text(pd.DataFrame({"name": ["a", "b"], "n": [7, 1234]})).splitlines()
     ends = {len(line) for line in lines if line.endswith(("7", "1234"))}
     assert len(ends) == 1
@@ -66,7 +66,7 @@ def test_a_table_without_rows_has_its_headings():
     assert tables.text(FRAME.iloc[:0]).split()[:3] == ["arm", "accuracy", "seed"]
 
 
-def test_csv_says_what_the_table_says(tmp_path):
+def test_csv_has_the_values_of_the_table(tmp_path):
     tables.write_csv(FRAME, tmp_path / "new" / "t.csv")
     with (tmp_path / "new" / "t.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))

@@ -95,7 +95,7 @@ def test_other_readers_of_safetensors_agree(weights_file):
         assert np.array_equal(file.get_tensor("dense_1/bias"), network(WIDTHS)[1].bias)
 
 
-def test_numbers_lie_on_multiples_of_eight_bytes(weights_file):
+def test_tensors_are_aligned_to_eight_bytes(weights_file):
     path, _ = weights_file
     assert int.from_bytes(path.read_bytes()[:8], "little") % 8 == 0
 
@@ -192,7 +192,7 @@ def entry(dtype="F32", shape=(1,), offsets=(0, 4)):
         raw({"a": 1}),
     ],
 )
-def test_wrong_headers_are_damage_told_in_one_line(tmp_path, content):
+def test_wrong_headers_are_damage_reported_in_one_line(tmp_path, content):
     path = tmp_path / "bad.safetensors"
     path.write_bytes(content)
     with pytest.raises(DamagedFile) as caught:
@@ -248,7 +248,7 @@ def test_any_header_is_read_or_refused(tmp_path, header, size):
         pass
 
 
-def test_a_missing_file_a_folder_and_a_pipe_are_told_apart_from_damage(tmp_path):
+def test_a_missing_file_a_folder_and_a_pipe_are_not_called_damage(tmp_path):
     import os  # noqa: PLC0415 - for mkfifo alone, which Windows lacks
 
     pipe = tmp_path / "pipe.safetensors"
@@ -294,7 +294,7 @@ def test_a_full_disk_is_named_with_the_bytes_needed_and_keeps_the_old_file(small
     assert read_tensors(path, sha256=digest)[0]["a"].tolist() == list(range(10))
 
 
-def test_a_place_that_cannot_be_written_is_named(tmp_path):
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     in_the_way = tmp_path / "file"
     in_the_way.write_text("not a folder")
     path = in_the_way / "weights.safetensors"

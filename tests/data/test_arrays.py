@@ -58,13 +58,13 @@ def read_only_cache(own_cache, tmp_path, monkeypatch):
     cache._temporary_folder.cache_clear()
 
 
-def test_a_cache_that_can_only_be_read_is_read(own_cache, read_only_cache):
+def test_a_read_only_cache_is_read(own_cache, read_only_cache):
     store_arrays(DATASET)
     read_only_cache()
     assert arrays_folder(store_arrays(DATASET)).parent.parent == own_cache
 
 
-def test_damaged_arrays_in_a_cache_that_can_only_be_read_give_way_to_good_ones(read_only_cache):
+def test_damaged_arrays_in_a_read_only_cache_are_replaced_in_another_folder(read_only_cache):
     damage = arrays_folder(store_arrays(DATASET)) / "x_train.npy"
     flip_last_byte(damage)
     read_only_cache()
@@ -82,7 +82,7 @@ def test_workers_find_arrays_in_a_temporary_folder(tmp_path, monkeypatch):
         workers.shutdown(cancel_futures=True)
 
 
-def test_arrays_that_no_cache_holds_are_named_with_the_folders(own_cache):
+def test_arrays_in_no_cache_are_named_with_the_folders_searched(own_cache):
     with pytest.raises(DataError, match="DROPSTUDY_CACHE") as caught:
         map_arrays(DataReference("0" * 64, 1.0))
     assert caught.value.subject == f"dataset {'0' * 64}"
@@ -104,7 +104,7 @@ def test_float_features_come_back_as_they_were():
     assert same(map_arrays(store_arrays(features)), features)
 
 
-def test_features_that_are_0_in_all_training_examples_are_told_from_the_others():
+def test_features_that_are_0_in_all_training_examples_are_marked():
     x_train = DATASET.x_train.copy()
     x_train[:, 0, :2] = 0
     x_train[1:, 2, 2] = 0  # once is not never
@@ -173,7 +173,7 @@ def test_a_damaged_array_is_written_again(damage, name):
     ]
 
 
-def test_who_has_mapped_the_arrays_keeps_them_when_they_are_written_again():
+def test_mapped_arrays_stay_valid_when_the_file_is_written_again():
     data = store_arrays(DATASET)
     mapped = map_arrays(data)
     (arrays_folder(data) / "y_test.npy").unlink()
@@ -181,7 +181,7 @@ def test_who_has_mapped_the_arrays_keeps_them_when_they_are_written_again():
     assert same(mapped, DATASET)
 
 
-def test_what_a_killed_process_left_is_swept(own_cache):
+def test_temporary_files_of_a_killed_process_are_removed(own_cache):
     for suffix in ("new", "old"):
         leftover = own_cache / "arrays" / f".{DATASET.sha256}.{suffix}"
         leftover.mkdir(parents=True)
@@ -209,7 +209,7 @@ def test_two_processes_at_once_give_one_valid_folder(own_cache):
     assert len([path for path in (own_cache / "arrays").iterdir() if path.name != ".lock"]) == 1
 
 
-def test_a_process_that_never_ends_its_writing_is_not_waited_for_for_ever(own_cache, monkeypatch):
+def test_waiting_for_a_process_that_writes_arrays_has_a_timeout(own_cache, monkeypatch):
     monkeypatch.setattr("dropstudy.data.arrays._TIMEOUT", 0.2)
     (own_cache / "arrays").mkdir(parents=True)
     with FileLock(own_cache / "arrays" / ".lock", is_singleton=False), pytest.raises(DataError) as caught:
@@ -218,7 +218,7 @@ def test_a_process_that_never_ends_its_writing_is_not_waited_for_for_ever(own_ca
     assert same(map_arrays(store_arrays(DATASET)), DATASET)
 
 
-def test_no_room_names_the_folder_and_the_bytes(own_cache):
+def test_a_full_disk_is_named_with_the_folder_and_the_bytes(own_cache):
     own_cache.mkdir()
     (own_cache / "arrays").write_text("a file where the folder should be")
     with pytest.raises(DataError, match="DROPSTUDY_CACHE") as caught:
@@ -239,7 +239,7 @@ def test_a_disk_that_fills_up_leaves_nothing_behind(own_cache, monkeypatch):
     assert [path.name for path in (own_cache / "arrays").iterdir()] == [".lock"]
 
 
-def test_a_worker_that_finds_no_array_says_which():
+def test_a_worker_names_the_array_that_is_missing():
     data = store_arrays(DATASET)
     (arrays_folder(data) / "x_test.npy").unlink()
     with pytest.raises(DataError) as caught:

@@ -23,24 +23,24 @@ def no_cache(tmp_path, monkeypatch):
     cache._temporary_folder.cache_clear()
 
 
-def test_the_cache_is_where_the_environment_says(own_cache):
+def test_the_environment_variable_names_the_cache(own_cache):
     assert cache.cache_folder() == own_cache
     assert own_cache.is_dir()
 
 
-def test_without_a_word_from_the_environment_it_is_the_users_own(tmp_path, monkeypatch):
+def test_the_default_cache_is_the_users(tmp_path, monkeypatch):
     monkeypatch.delenv("DROPSTUDY_CACHE")
     monkeypatch.setattr(cache, "user_cache_dir", lambda name: str(tmp_path / "users" / name))
     assert cache.cache_folder() == tmp_path / "users" / "dropstudy"
 
 
-def test_an_empty_variable_is_none(tmp_path, monkeypatch):
+def test_an_empty_variable_counts_as_unset(tmp_path, monkeypatch):
     monkeypatch.setenv("DROPSTUDY_CACHE", "")
     monkeypatch.setattr(cache, "user_cache_dir", lambda name: str(tmp_path / "users" / name))
     assert cache.cache_folder() == tmp_path / "users" / "dropstudy"
 
 
-def test_a_folder_that_cannot_be_written_gives_way_to_a_temporary_one(no_cache):
+def test_a_temporary_folder_replaces_a_cache_that_cannot_be_written(no_cache):
     folder = cache.cache_folder()
     assert folder.is_dir()
     assert folder.parent == no_cache.parent.parent

@@ -111,7 +111,7 @@ def test_given_names_and_scale_are_used():
     assert data.scale == 16.0
 
 
-def test_lists_are_arrays_too():
+def test_lists_are_accepted_as_arrays():
     data = dataset(x_train=[[0.0], [1.0]], y_train=[0, 1], x_test=[[2.0]], y_test=[[1]])
     assert data.x_train.shape == (2, 1)
 
@@ -233,7 +233,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_fault_24_labels_that_are_no_classes_are_named_with_their_place(fault):
+def test_fault_24_labels_that_are_no_classes_are_located(fault):
     subject, changed, *words = FAULTS[fault]
     line = refusal(subject, **changed)
     assert all(word in line for word in words), line
@@ -248,7 +248,7 @@ def test_fault_24_names_the_file(tmp_path):
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-def test_fault_27_nan_is_counted_and_placed(tmp_path, dtype):
+def test_fault_27_nan_is_counted_and_located(tmp_path, dtype):
     x_train = floats((14, 10), dtype)
     x_train[12, 5] = x_train[12, 6] = x_train[13, 0] = np.nan
     values = {"x_train": x_train, "y_train": np.arange(14) % 3, "x_test": floats((6, 10), dtype)}
@@ -257,7 +257,7 @@ def test_fault_27_nan_is_counted_and_placed(tmp_path, dtype):
         saved(tmp_path, **values)
 
 
-def test_fault_27_infinity_is_counted_and_placed():
+def test_fault_27_infinity_is_counted_and_located():
     x_test = floats((6, 4, 5))
     x_test[0, 0, 1], x_test[5, 3, 4], x_test[2, 0, 0] = np.inf, -np.inf, np.nan
     line = refusal("x_test", x_train=floats(), x_test=x_test)
@@ -272,7 +272,7 @@ def test_fault_27_floats_beyond_float32():
 
 @given(st.lists(st.floats(width=32), min_size=1, max_size=20))
 @settings(deadline=None)
-def test_fault_27_what_is_counted_is_what_is_there(values):
+def test_fault_27_every_non_finite_value_is_counted(values):
     finite = [bool(ok) for ok in np.isfinite(values)]
     if all(finite):
         np.testing.assert_array_equal(numbers(values, array="x", subject="x"), np.float32(values))
@@ -287,7 +287,7 @@ def test_fault_27_what_is_counted_is_what_is_there(values):
 # Sets that do not fit each other, or are none
 
 
-def test_shapes_of_training_and_test_examples_differ():
+def test_different_shapes_of_training_and_test_examples_are_refused():
     line = refusal("x_test", x_test=arrays()["x_test"].transpose(0, 2, 1))
     assert "expected examples of shape (4, 5), as in x_train, received examples of shape (5, 4)." in line
 
@@ -303,7 +303,7 @@ def test_training_and_test_examples_of_other_units_are_refused_with_both_ranges(
     assert "the same units" in line
 
 
-def test_tables_of_other_units_are_refused_and_those_with_an_outlier_are_not():
+def test_tables_in_other_units_are_refused_and_outliers_are_not():
     table = np.random.default_rng(0).normal(size=(12, 5)) * [1, 10, 100, 1000, 0.1]
     assert "times as large" in refusal("x_test", x_train=table, x_test=table[:6] / 40)
     outlier = table.copy()
@@ -311,7 +311,7 @@ def test_tables_of_other_units_are_refused_and_those_with_an_outlier_are_not():
     assert dataset(x_train=outlier, x_test=table[:6]).scale == 1
 
 
-def test_the_type_of_the_test_examples_alone_changes_nothing_but_a_note():
+def test_another_type_of_the_test_examples_only_adds_a_note():
     data = dataset(x_test=arrays()["x_test"].astype(float))
     assert data.sha256 == dataset().sha256
     assert any("x_test is stored as float64" in note for note in data.notes)
@@ -319,15 +319,15 @@ def test_the_type_of_the_test_examples_alone_changes_nothing_but_a_note():
 
 @pytest.mark.parametrize("shape", [(0, 4, 5), (12, 0), (12,), ()])
 @pytest.mark.parametrize("array", ["x_train", "x_test"])
-def test_empty_sets(array, shape):
+def test_empty_sets_are_refused(array, shape):
     assert f"array of shape {shape}." in refusal(array, **{array: np.zeros(shape)})
 
 
 @pytest.mark.parametrize("value", [["a"], [1j], [None], [[1, 2], [3]]])
-def test_examples_that_are_no_numbers(value):
+def test_examples_that_are_no_numbers_are_refused(value):
     assert "an array of integers or floats" in refusal("x_train", x_train=value)
 
 
 @pytest.mark.parametrize("scale", [0, -1, np.nan, np.inf])
-def test_scales_that_divide_into_nothing_good(scale):
+def test_invalid_scales_are_refused(scale):
     assert "a finite number above 0" in refusal("scale", scale=scale)

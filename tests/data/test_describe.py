@@ -67,7 +67,7 @@ def test_shapes_of_mnist_are_the_notebooks(mnist_folder, monkeypatch):
     ]
 
 
-def test_the_range_shown_is_the_range_there_is():
+def test_the_range_shown_is_that_of_the_data():
     assert shapes(features())[0] == "x_train: 6 x 2 x 2 float32 -> 6 x 4 float32 in [-2, 3]"
 
 
@@ -90,12 +90,12 @@ def test_where_names_all_places_in_the_order_of_search(own_cache):
     ]
 
 
-def test_where_nobody_asks_for_data_the_digits_are_the_last_resort():
+def test_without_a_request_the_digits_are_searched_last():
     assert where()[-2].startswith("  5. digits: inside scikit-learn, used where MNIST cannot be had")
     assert where()[:-2] == where("mnist")[:-1]
 
 
-def test_where_says_what_is_intact(tmp_path, monkeypatch, own_cache):
+def test_where_reports_intact_files(tmp_path, monkeypatch, own_cache):
     write_files(tmp_path / "mine", CONTENTS, packed=False)
     write_files(tmp_path / "theirs" / "mnist", CONTENTS)
     write_files(own_cache / "downloads" / "mnist", CONTENTS)
@@ -107,7 +107,7 @@ def test_where_says_what_is_intact(tmp_path, monkeypatch, own_cache):
     ]
 
 
-def test_where_says_what_is_missing_or_damaged(own_cache):
+def test_where_reports_missing_and_damaged_files(own_cache):
     folder = own_cache / "downloads" / "mnist"
     write_files(folder, CONTENTS)
     (folder / f"{IMAGES}.gz").write_bytes(gzip.compress(tiny_contents(seed=1)[IMAGES]))
@@ -118,7 +118,7 @@ def test_where_says_what_is_missing_or_damaged(own_cache):
     assert "no t10k-labels-idx1-ubyte" in line
 
 
-def test_where_says_that_a_folder_is_not_there(tmp_path):
+def test_where_reports_a_missing_folder(tmp_path):
     assert where("mnist", tmp_path / "none")[1] == f"  1. data_dir: {tmp_path / 'none'}: no such folder"
 
 

@@ -35,7 +35,7 @@ def kept(folder):
 
 
 @pytest.mark.parametrize("level", [0, 1, 9])
-def test_a_file_comes_as_the_mirror_packs_it(tmp_path, level):
+def test_a_file_is_stored_as_the_mirror_packs_it(tmp_path, level):
     with mirror(serves(CONTENTS, level=level)) as first, mirror(serves(CONTENTS)) as second:
         path = get(tmp_path / "new" / "folder", first, second)
         assert get(path.parent, first, second) == path  # not fetched again
@@ -45,7 +45,7 @@ def test_a_file_comes_as_the_mirror_packs_it(tmp_path, level):
     assert (first.asked, second.asked) == ([NAME], [])
 
 
-def test_a_mirror_that_does_not_pack_at_all_will_do(tmp_path):
+def test_a_mirror_with_unpacked_files_is_accepted(tmp_path):
     with mirror(sends(CONTENT)) as plain:
         assert get(tmp_path, plain).read_bytes() == CONTENT
 
@@ -71,7 +71,7 @@ BAD_MIRRORS = {
 
 
 @pytest.mark.parametrize(("answer", "words"), BAD_MIRRORS.values(), ids=BAD_MIRRORS)
-def test_a_bad_mirror_is_named_nothing_of_it_kept_and_the_next_asked(tmp_path, answer, words):
+def test_a_bad_mirror_is_named_and_the_next_one_asked(tmp_path, answer, words):
     with mirror(answer) as bad, pytest.raises(DataUnavailable) as caught:
         get(tmp_path, bad)
     assert f"{bad.url}{NAME}: " in caught.value.received
@@ -91,7 +91,7 @@ def test_the_mirror_that_gave_a_file_is_asked_first_for_the_next(tmp_path):
     assert good.asked == [f"{file.name}.gz" for file in FILES]
 
 
-def test_when_all_fail_the_error_says_where_why_and_what_to_do_by_hand(tmp_path):
+def test_when_all_mirrors_fail_the_error_names_causes_and_a_manual_step(tmp_path):
     nobody = closed_port()
     with mirror(says(404)) as bad, pytest.raises(DataUnavailable) as caught:
         fetch_all(FILES, tmp_path, mirrors=[nobody, bad.url], timeout=QUICK, progress=False)
@@ -106,7 +106,7 @@ def test_when_all_fail_the_error_says_where_why_and_what_to_do_by_hand(tmp_path)
     assert bad.asked == [NAME]  # no second file is tried once one cannot be had
 
 
-def test_a_file_put_there_by_hand_is_taken_packed_or_not(tmp_path):
+def test_a_file_copied_by_hand_is_used_packed_or_not(tmp_path):
     (tmp_path / FILE.name).write_bytes(CONTENT)
     assert get(tmp_path, closed_port()) == tmp_path / FILE.name
 
@@ -121,14 +121,14 @@ def test_a_damaged_file_is_fetched_again(tmp_path, damage):
     assert gzip.decompress(path.read_bytes()) == CONTENT
 
 
-def test_a_damaged_file_is_left_alone_while_no_better_one_can_be_had(tmp_path):
+def test_a_damaged_file_stays_until_a_better_one_is_fetched(tmp_path):
     (tmp_path / NAME).write_bytes(b"rubbish")
     with pytest.raises(DataUnavailable):
         get(tmp_path, closed_port())
     assert kept(tmp_path) == [NAME]
 
 
-def test_what_a_killed_process_left_does_no_harm(tmp_path):
+def test_files_of_a_killed_process_are_harmless(tmp_path):
     (tmp_path / f".{FILE.name}.part").write_bytes(b"half a file, longer than the whole one" * 100)
     with mirror(serves(CONTENTS)) as good:
         get(tmp_path, good)
@@ -155,7 +155,7 @@ def test_two_downloads_at_once_give_one_valid_file(tmp_path):
         assert gzip.decompress((tmp_path / f"{file.name}.gz").read_bytes()) == CONTENTS[file.name]
 
 
-def test_a_machine_without_network_is_not_kept_waiting(tmp_path, monkeypatch):
+def test_a_machine_without_network_fails_quickly(tmp_path, monkeypatch):
     # Name resolution knows no time-out: here it hangs until the test lets go.
     released = threading.Event()
 
@@ -190,7 +190,7 @@ def test_a_machine_without_network_is_not_kept_waiting(tmp_path, monkeypatch):
         (requests.ConnectionError("something\nelse"), "something else"),
     ],
 )
-def test_ways_to_fail_are_told_in_plain_words(tmp_path, monkeypatch, error, words):
+def test_download_errors_are_reported_in_plain_words(tmp_path, monkeypatch, error, words):
     def fails(*_args, **_kwargs):
         raise error
 
@@ -200,7 +200,7 @@ def test_ways_to_fail_are_told_in_plain_words(tmp_path, monkeypatch, error, word
     assert caught.value.received == f"https://example.invalid/{NAME}: {words}"
 
 
-def test_without_the_right_to_write_the_folder_is_named(tmp_path):
+def test_a_folder_without_write_permission_is_named(tmp_path):
     occupied = tmp_path / "a file"
     occupied.write_text("")
     with pytest.raises(DataError, match="the right to write") as caught:
@@ -210,7 +210,7 @@ def test_without_the_right_to_write_the_folder_is_named(tmp_path):
 
 
 @pytest.mark.parametrize(("terminal", "progress"), [(True, True), (False, True), (True, False)])
-def test_the_bar_is_drawn_on_a_terminal_where_it_is_wanted(tmp_path, monkeypatch, terminal, progress):
+def test_the_progress_bar_is_drawn_on_a_terminal_if_requested(tmp_path, monkeypatch, terminal, progress):
     screen = io.StringIO()
     screen.isatty = lambda: terminal
     monkeypatch.setattr(sys, "stderr", screen)

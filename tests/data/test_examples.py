@@ -92,20 +92,20 @@ def three(request, tmp_path):
     return path
 
 
-def test_arrays_of_pixels_whatever_the_files_name(three):
+def test_pixels_are_found_whatever_the_name_of_the_file(three):
     examples = read(three)
     np.testing.assert_array_equal(examples.x, PIXELS, strict=True)
     assert examples.names == tuple(f"{three.name}[{i}]" for i in range(3))
 
 
-def test_one_image(tmp_path):
+def test_a_file_may_hold_one_image(tmp_path):
     examples = read(png(tmp_path / "seven.png"))
     assert isinstance(examples, Examples)
     np.testing.assert_array_equal(examples.x, PIXELS[:1], strict=True)
     assert examples.names == ("seven.png",)
 
 
-def test_folder_of_images_by_name(tmp_path):
+def test_a_folder_of_images_is_read_in_order_of_names(tmp_path):
     for name, pixels in (("c.png", PIXELS[2]), ("a.png", PIXELS[0]), ("b.PNG", PIXELS[1])):
         png(tmp_path / name, pixels)
     (tmp_path / "notes.txt").write_text("left alone")
@@ -116,7 +116,7 @@ def test_folder_of_images_by_name(tmp_path):
 
 @pytest.mark.parametrize("input_shape", [(4, 5), (20,), (4, 5, 1)])
 @pytest.mark.parametrize("array", [PIXELS[0], PIXELS[0].ravel()])
-def test_a_single_example_without_its_n(tmp_path, array, input_shape):
+def test_a_single_example_may_lack_the_first_axis(tmp_path, array, input_shape):
     np.save(tmp_path / "one.npy", array.reshape(input_shape) if array.ndim > 1 else array)
     examples = read(tmp_path / "one.npy", input_shape=input_shape)
     np.testing.assert_array_equal(examples.x, PIXELS[:1].reshape(1, *input_shape), strict=True)
@@ -128,7 +128,7 @@ def test_image_for_networks_of_one_channel_input(tmp_path):
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA"])
-def test_images_of_every_8_bit_mode_become_grey_as_pillow_does_it(tmp_path, mode):
+def test_images_of_every_8_bit_mode_become_grey_as_in_pillow(tmp_path, mode):
     colours = np.random.default_rng(0).integers(0, 256, (4, 5, 3), dtype=np.uint8)
     Image.fromarray(colours).convert(mode).save(tmp_path / "colour.png")
     with Image.open(tmp_path / "colour.png") as image:
@@ -167,7 +167,7 @@ UNITS = {"bytes": 255.0, "digits": 16.0, "floats": 1.0, "16 bits": 65535.0}
 
 @pytest.mark.parametrize("theirs", UNITS.values(), ids=UNITS)
 @pytest.mark.parametrize("ours", UNITS.values(), ids=UNITS)
-def test_pixels_in_any_units_become_those_of_the_training_data_and_that_is_said(tmp_path, ours, theirs):
+def test_pixels_are_converted_to_the_units_of_the_training_data_with_a_notice(tmp_path, ours, theirs):
     shares = np.tile([0, 1, 5, 11, 15], (3, 4, 1)) / 15
     values = shares * theirs if theirs == 1 else np.round(shares * theirs)
     np.save(tmp_path / "some.npy", values)
@@ -201,7 +201,7 @@ def test_an_idx_file_for_a_network_of_floats_from_0_to_1(tmp_path):
         (PIXELS, None, "times as large"),
     ],
 )
-def test_other_units_are_refused_with_the_option_that_settles_them(tmp_path, values, white, why):
+def test_unknown_units_are_refused_with_the_option_to_use(tmp_path, values, white, why):
     np.save(tmp_path / "other.npy", values)
     line = refusal(tmp_path / "other.npy", white=white)
     assert why in line
@@ -215,7 +215,7 @@ def test_true_is_white(tmp_path):
     np.testing.assert_array_equal(read(tmp_path / "mask.npy", white=16.0).x, (PIXELS > 100) * 16.0)
 
 
-def test_images_have_no_place_among_features(tmp_path):
+def test_images_are_refused_for_tables(tmp_path):
     path = png(tmp_path / "seven.png")
     assert "black and white have no place" in refusal(path, white=None)
     np.testing.assert_allclose(read(path, white=None, how={"scale": 100.0}).x[0], PIXELS[0] / 100, rtol=1e-6)
@@ -241,7 +241,7 @@ BAR[1:3, 2] = 255
 
 
 @pytest.mark.parametrize("mode", ["LA", "RGBA", "PA"])
-def test_transparent_ground_becomes_the_background_of_the_training_data(tmp_path, mode):
+def test_a_transparent_background_becomes_that_of_the_training_data(tmp_path, mode):
     ink(None, 255).convert("RGBA" if mode == "PA" else mode).save(tmp_path / "bar.png")
     examples = read(tmp_path / "bar.png")
     np.testing.assert_array_equal(examples.x[0], BAR)
@@ -252,14 +252,14 @@ def test_transparent_ground_becomes_the_background_of_the_training_data(tmp_path
     assert light.x[0, 0, 0] == 128
 
 
-def test_dark_ink_on_transparent_ground_is_told_of_and_seen_with_invert(tmp_path):
+def test_dark_ink_on_a_transparent_background_gives_a_notice_and_invert_corrects_it(tmp_path):
     ink(None, 0).save(tmp_path / "bar.png")
     assert "one value only, the first bar.png" in read(tmp_path / "bar.png").notes[-1]
     assert "--invert" in read(tmp_path / "bar.png").notes[-1]
     np.testing.assert_array_equal(read(tmp_path / "bar.png", how={"invert": True}).x[0], BAR)
 
 
-def test_black_on_white_is_told_of_and_turned_by_invert(tmp_path):
+def test_black_on_white_gives_a_notice_and_invert_corrects_it(tmp_path):
     ink(255, 0).save(tmp_path / "bar.png")
     np.save(tmp_path / "bar.npy", np.array(ink(255, 0)))
     for name in ("bar.png", "bar.npy"):
@@ -272,7 +272,7 @@ def test_black_on_white_is_told_of_and_turned_by_invert(tmp_path):
         assert not any("--invert" in note for note in turned.notes)
 
 
-def test_images_of_another_size_are_resized_with_their_ratio_kept(tmp_path):
+def test_images_of_another_size_are_resized_without_distortion(tmp_path):
     png(tmp_path / "wide.png", np.full((8, 20), 255, np.uint8))
     examples = read(tmp_path / "wide.png")
     assert examples.x[0][:, 0].tolist() == [0, 255, 255, 0]
@@ -358,7 +358,7 @@ def test_fault_25_object_arrays_are_refused(tmp_path):
     assert "never unpickled" in refusal(tmp_path / "objects.npy")
 
 
-def test_fault_27_nan_is_counted_and_placed(tmp_path):
+def test_fault_27_nan_is_counted_and_located(tmp_path):
     values = PIXELS.astype(np.float64)
     values[2, 3, 1] = np.nan
     np.save(tmp_path / "holes.npy", values)
@@ -366,14 +366,14 @@ def test_fault_27_nan_is_counted_and_placed(tmp_path):
 
 
 @pytest.mark.parametrize("shape", [(3, 5, 4), (60,), (3, 2, 10), (3, 4, 5, 1), ()])
-def test_arrays_of_another_shape(tmp_path, shape):
+def test_arrays_of_another_shape_are_refused(tmp_path, shape):
     values = PIXELS.reshape(shape) if shape else np.uint8(7)
     np.save(tmp_path / "other.npy", values)
     line = refusal(tmp_path / "other.npy")
     assert f"shape (4, 5), or flat with 20 numbers each, received an array of shape {shape}" in line
 
 
-def test_empty_and_missing_files(tmp_path):
+def test_empty_and_missing_files_are_refused(tmp_path):
     (tmp_path / "empty").touch()
     assert "received an empty file" in refusal(tmp_path / "empty")
     assert "received no such file" in refusal(tmp_path / "missing.png")

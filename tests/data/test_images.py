@@ -26,7 +26,7 @@ def test_flat_examples_are_images_where_they_are_large_squares(features, side):
     assert images is None if side is None else np.array_equal(images, x.reshape(2, side, side, 1))
 
 
-def test_the_border_is_what_the_inside_is_not():
+def test_the_border_excludes_the_inside():
     images = np.arange(2 * 4 * 5).reshape(2, 4, 5, 1)
     inside = set(images[0, 1:-1, 1:-1].ravel())
     assert sorted(border(images)[0]) == sorted(set(images[0].ravel()) - inside)

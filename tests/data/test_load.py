@@ -49,7 +49,7 @@ def test_other_names_are_refused_with_the_nearest_known_one(wanted, suggestion):
     assert suggestion in caught.value.next_step
 
 
-def test_importing_the_room_is_cheap():
+def test_importing_the_package_is_cheap():
     program = "import sys, dropstudy.data.load; print(*sys.modules)"
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - our own interpreter

@@ -6,7 +6,7 @@ import tempfile
 
 import pytest
 
-import acting
+import fast_command
 from dropstudy.data import cache, private
 from dropstudy.data.private import other_writers
 from dropstudy.engine.native import build
@@ -55,7 +55,7 @@ FAULTS = [
 
 
 @pytest.mark.parametrize("old_mask", [0o000, 0o022])
-def test_what_is_made_is_for_this_user_alone_whatever_the_mask(own_cache, old_mask):
+def test_new_files_are_private_whatever_the_umask(own_cache, old_mask):
     before = os.umask(old_mask)
     try:
         folder = cache.code_folder("kernels")
@@ -71,7 +71,7 @@ def test_what_is_made_is_for_this_user_alone_whatever_the_mask(own_cache, old_ma
 
 @pytest.mark.parametrize("place", ["above", "above/cache", "above/cache/kernels", "above/cache/kernels/code"])
 @pytest.mark.parametrize(("fault", "said"), FAULTS)
-def test_no_code_is_taken_from_where_others_may_write(own_cache, tmp_path, place, fault, said):
+def test_no_code_is_loaded_from_where_others_may_write(own_cache, tmp_path, place, fault, said):
     cache.store_code(cache.code_folder("kernels") / "code", b"code")
     if place.endswith("code"):
         (own_cache / "kernels").chmod(0o755)  # or else nobody reaches the file
@@ -98,7 +98,7 @@ def test_no_link_is_followed_to_code(own_cache, tmp_path, place):
     assert "is a symbolic link" in cache.distrust("kernels")
 
 
-def test_without_any_place_of_ones_own_workers_compile_for_themselves(own_cache, tmp_path, monkeypatch):
+def test_workers_compile_for_themselves_without_a_private_folder(own_cache, tmp_path, monkeypatch):
     own_cache.parent.mkdir()
     for folder in (own_cache.parent, tmp_path / "temporary"):
         folder.chmod(0o777)
@@ -112,7 +112,7 @@ def test_without_any_place_of_ones_own_workers_compile_for_themselves(own_cache,
 
 @as_superuser
 @pytest.mark.parametrize(("mapped", "trusted"), [("0 0 4294967295", False), ("1000 1000 1", True)])
-def test_the_superuser_of_another_namespace_may_own_what_is_above(
+def test_the_superuser_of_another_namespace_may_own_the_folders_above(
     own_cache, tmp_path, monkeypatch, mapped, trusted
 ):
     """Where no number here is his, what is his seems to be nobody's."""
@@ -136,7 +136,7 @@ def test_a_cache_below_a_folder_with_the_sticky_bit_is_used(own_cache):
     assert cache.distrust("kernels") == ""
 
 
-def test_a_link_of_this_users_to_the_cache_is_followed_once(own_cache, tmp_path):
+def test_a_users_own_link_to_the_cache_is_followed_once(own_cache, tmp_path):
     (tmp_path / "real").mkdir()
     own_cache.parent.mkdir()
     own_cache.symlink_to(tmp_path / "real")
@@ -145,7 +145,7 @@ def test_a_link_of_this_users_to_the_cache_is_followed_once(own_cache, tmp_path)
 
 @pytest.mark.skipif(not build.SOURCES[0].exists(), reason="no kernels")
 @as_superuser
-def test_workers_load_no_library_and_no_programs_of_another_users(own_cache, monkeypatch):
+def test_workers_load_no_library_and_no_programs_of_another_user(own_cache, monkeypatch):
     monkeypatch.setattr("platform.system", lambda: "Linux")
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
     monkeypatch.setattr("shutil.which", lambda _: None)  # nothing can be made in its place
@@ -161,7 +161,7 @@ def test_workers_load_no_library_and_no_programs_of_another_users(own_cache, mon
 
 
 @as_superuser
-def test_a_page_has_no_script_of_another_users(own_cache, monkeypatch):
+def test_a_page_has_no_script_of_another_user(own_cache, monkeypatch):
     monkeypatch.setattr(vega, "apart", lambda *_: "drawn")
     vega.script.cache_clear()
     assert vega.script() == "drawn"
@@ -176,9 +176,9 @@ def test_a_page_has_no_script_of_another_users(own_cache, monkeypatch):
 
 
 @pytest.mark.slow
-def test_whoever_trains_is_told_once(own_cache, tmp_path):
+def test_an_unsafe_cache_is_reported_once(own_cache, tmp_path):
     cache.code_folder("kernels")
     own_cache.chmod(0o777)
-    done = acting.say("run", *acting.SETTINGS, "--out", tmp_path / "study")
-    assert done.returncode == 0, done.stderr
-    assert f"{done.stdout}{done.stderr}".count(f"other users may write to {own_cache}") == 1
+    done = fast_command.run("run", *fast_command.SETTINGS, "--out", tmp_path / "study")
+    assert done.code == 0, done.err
+    assert f"{done.out}{done.err}".count(f"other users may write to {own_cache}") == 1

@@ -62,12 +62,12 @@ def test_zeros_and_ones_are_not_divided(dtype):
     ],
     ids=["16 bits", "12 bits", "halves", "0 to 1", "-1 to 1", "flat", "beyond 16 bits"],
 )
-def test_scales_of_other_values(values, scale):
+def test_scales_are_chosen_by_the_values(values, scale):
     assert dataset(values).scale == scale
 
 
 @pytest.mark.parametrize("load", [load_wine, load_breast_cancer])
-def test_a_table_of_unlike_columns_is_left_alone_and_told_of(load):
+def test_a_table_of_different_columns_is_not_scaled_and_gives_a_notice(load):
     x, y = load(return_X_y=True)
     data = make_dataset(name="t", source="t", x_train=x, y_train=y, x_test=x[:50], y_test=y[:50])
     assert data.scale == 1
@@ -80,12 +80,12 @@ def test_a_table_of_unlike_columns_is_left_alone_and_told_of(load):
     assert len(data.notes) == 1
 
 
-def test_whole_numbers_of_unlike_columns_are_a_table_too():
+def test_whole_numbers_in_different_columns_are_a_table_too():
     ages_and_counts = np.stack([LABELS, 20 + LABELS * 30, LABELS % 2, LABELS * 100, 1 + LABELS % 2], axis=1)
     assert dataset(ages_and_counts).scale == 1
 
 
-def test_a_scale_that_is_given_is_taken_and_part_of_the_digest():
+def test_a_given_scale_is_used_and_part_of_the_digest():
     assert dataset(PIXELS, 16).scale == 16
     assert "divided by 16" in dataset(PIXELS, 16).notes[0]
     assert dataset(PIXELS, 16).sha256 != dataset(PIXELS).sha256

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from dropstudy.core.types import Arm, Condition, Optimizer, Run
 from dropstudy.engine.trainer import groups, trainer_of
-from standin import make_run, segment_of
+from fake_training import make_run, segment_of
 
 
 @given(

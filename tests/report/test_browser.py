@@ -5,7 +5,7 @@ import re
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-import made_up
+import random_results
 from browsers import draw_all, real_browser, watched_page
 from dropstudy import Study
 from dropstudy.core.text import signed
@@ -269,7 +269,7 @@ def test_a_study_of_which_nothing_finished_has_a_page_that_says_so(browser, tmp_
     def fail(segment):
         raise OSError(f"no room for {segment.run.key[:3]}")
 
-    made_up.instead_of_workers(monkeypatch)
+    random_results.replace_workers(monkeypatch)
     monkeypatch.setattr(local, "train", fail)
     study = Study("notebook", out=tmp_path / "x", data="digits", epochs=1)
     with pytest.raises(RunsFailed, match="no room for"):

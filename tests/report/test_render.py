@@ -3,14 +3,14 @@
 import io
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-import acting
+import fast_command
+from command_line import run_process
 from dropstudy.errors import DropstudyError, InvalidArgument
 from dropstudy.report.charts.render import FORMATS, apart, draw, save
 from dropstudy.store.store import Store
@@ -61,18 +61,10 @@ def test_a_process_that_dies_is_replaced_once_and_then_named_in_an_error(tmp_pat
 @pytest.mark.skipif(sys.platform != "linux", reason="bounds the address space as Linux does")
 def test_a_command_that_cannot_draw_ends_in_a_line_and_keeps_what_it_trained(tmp_path):
     """V8 wants more address space than this, and ends the process that asks."""
-    words = acting.command("run", *acting.SETTINGS, "--out", tmp_path / "study")
-    done = subprocess.run(  # noqa: S603 - our own
-        ["/bin/sh", "-c", 'ulimit -v 60000000; exec "$@"', "sh", *words],
-        env=acting.environment(figures=True),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 2, done.stderr
-    (line,) = done.stderr.splitlines()
-    assert line.startswith("Error: figures: expected a drawing library")
-    assert "Writing the report." in done.stdout
+    limited = ("/bin/sh", "-c", 'ulimit -v 60000000; exec "$@"', "sh", *fast_command.PROGRAM)
+    words = ("run", *fast_command.SETTINGS, "--out", tmp_path / "study")
+    output = run_process(*words, program=limited, **fast_command.environment(figures=True))
+    assert output.is_error("figures: expected a drawing library")
+    assert "Writing the report." in output.out
     with Store(tmp_path / "study") as store:
         assert set(store.status().values()) == {"done"}

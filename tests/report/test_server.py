@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
 
-import made_up
+import random_results
 from browsers import draw_all, real_browser, until, watched_page
 from dropstudy import Study
 from dropstudy.errors import InvalidArgument, StoreError
@@ -180,7 +180,7 @@ def test_the_page_in_the_browser_follows_the_study(tmp_path, monkeypatch):
         rows = page.locator("#runs tbody tr")
         assert rows.count() == 4
         page.locator("#figure-gap .numbers > summary").click()
-        made_up.instead_of_workers(monkeypatch)
+        random_results.replace_workers(monkeypatch)
         settings = {"data": "digits", "hidden": [4], "epochs": 3, "rates": [0, 0.5], "validation_split": 300}
         Study("notebook", out=study.folder, seeds=3, **settings).run(verbose=False)
         until(page, f"document.getElementById('live').textContent === '{Report.ALL_ENDED.format(6)}'")

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-import made_up
+import random_results
 from dropstudy import Study
 from dropstudy.core.tensors import to_bytes
 from dropstudy.core.types import Arm, Condition, Optimizer, Run, SegmentResult
@@ -14,8 +14,8 @@ from dropstudy.errors import InvalidArgument, RunsFailed
 from dropstudy.runtime import dry_run, local
 from dropstudy.runtime.dry_run import Cost
 from dropstudy.store.paths import StudyPaths
+from fake_training import InlineExecutor
 from small_runs import train_segment
-from standin import AtOnce
 
 SETTINGS = {"data": "digits", "hidden": [8], "epochs": 3, "rates": [0, 0.5], "batch_size": 64}
 STEP, EPOCH_END, RUN_END = 0.002, 0.02, 0.05  # seconds
@@ -24,7 +24,7 @@ STEP, EPOCH_END, RUN_END = 0.002, 0.02, 0.05  # seconds
 @pytest.fixture
 def make(monkeypatch, tmp_path):
     """Studies whose training is made up, and takes the times above."""
-    made_up.instead_of_workers(monkeypatch)
+    random_results.replace_workers(monkeypatch)
 
     def slow(segment):
         run = segment.run
@@ -47,7 +47,7 @@ def make(monkeypatch, tmp_path):
 
 def test_the_grid_is_planned_and_nothing_is_written(make, tmp_path):
     planned = make(seeds=3, hidden=[[8], [4, 4]], train_sizes=[100, "all"]).dry_run(
-        executor=AtOnce(), workers=2
+        executor=InlineExecutor(), workers=2
     )
     assert len(planned.runs) == len(planned.missing) == 2 * 2 * 2 * 3
     text = str(planned)
@@ -60,21 +60,21 @@ def test_the_grid_is_planned_and_nothing_is_written(make, tmp_path):
     assert not (tmp_path / "study").exists()
 
 
-def test_of_a_study_that_exists_only_what_is_missing_counts(make):
-    make(seeds=2).run(executor=AtOnce(), verbose=False)
+def test_only_missing_runs_of_an_existing_study_count(make):
+    make(seeds=2).run(executor=InlineExecutor(), verbose=False)
     before = {path: path.read_bytes() for path in make().folder.rglob("*") if path.is_file()}
-    grown = make(seeds=5).dry_run(executor=AtOnce())
+    grown = make(seeds=5).dry_run(executor=InlineExecutor())
     assert len(grown.missing) == 6
     assert "already done: 4 runs" in str(grown)
     assert {path: path.read_bytes() for path in make().folder.rglob("*") if path.is_file()} == before
-    nothing = make(seeds=2).dry_run(executor=AtOnce())
+    nothing = make(seeds=2).dry_run(executor=InlineExecutor())
     assert nothing.seconds == 0
     assert str(nothing).endswith("to train: nothing")
 
 
-def test_the_time_is_that_of_the_steps_and_of_what_is_measured_between_them(make):
+def test_the_time_includes_steps_and_the_measurements_between_them(make):
     make.time()
-    planned = make(seeds=4).dry_run(executor=AtOnce(), workers=1)
+    planned = make(seeds=4).dry_run(executor=InlineExecutor(), workers=1)
     steps = 23 * 3
     each = steps * STEP + 2 * EPOCH_END + RUN_END
     assert planned.seconds == pytest.approx(8 * each, rel=0.25)
@@ -85,34 +85,34 @@ def test_the_time_is_that_of_the_steps_and_of_what_is_measured_between_them(make
 
 
 @pytest.mark.parametrize("keep", ["all", "best", "none"])
-def test_the_disk_is_that_which_a_study_takes(make, keep):
+def test_the_estimated_disk_space_is_what_a_study_takes(make, keep):
     study = make(seeds=6, validation_split=0.2, keep_weights=keep, hidden=[256, 256])
-    said = study.dry_run(executor=AtOnce()).disk
-    study.run(executor=AtOnce(), verbose=False)
+    said = study.dry_run(executor=InlineExecutor()).disk
+    study.run(executor=InlineExecutor(), verbose=False)
     assert said == pytest.approx(sum(StudyPaths(study.folder).sizes().values()), rel=0.15)
 
 
 @pytest.mark.parametrize("restore_best_weights", [False, True])
-def test_the_disk_meanwhile_is_that_of_the_checkpoints(make, monkeypatch, restore_best_weights):
+def test_the_disk_space_during_training_includes_checkpoints(make, monkeypatch, restore_best_weights):
     study = make(validation_split=0.2, hidden=[256, 256], restore_best_weights=restore_best_weights)
-    said = study.dry_run(executor=AtOnce(), workers=1).checkpoint_disk
+    said = study.dry_run(executor=InlineExecutor(), workers=1).checkpoint_disk
     sizes = []
 
     def train(segment):
         result = train_segment(replace(segment, steps=1))
         sizes.append(len(to_bytes(result.state, {})))
-        raise made_up.Mishap
+        raise random_results.WorkerError
 
     monkeypatch.setattr(local, "train", train)
     with pytest.raises(RunsFailed):
-        study.run(executor=AtOnce(), verbose=False, workers=1)
+        study.run(executor=InlineExecutor(), verbose=False, workers=1)
     assert len(sizes) == 2  # runs, both under way at once
     assert said == pytest.approx(sum(sizes), rel=0.02)
 
 
-def test_what_a_study_refuses_its_dry_run_refuses(make):
+def test_a_dry_run_refuses_what_a_study_refuses(make):
     with pytest.raises(InvalidArgument, match="1,437 training examples"):
-        make(train_sizes=[5000]).dry_run(executor=AtOnce())
+        make(train_sizes=[5000]).dry_run(executor=InlineExecutor())
     with pytest.raises(InvalidArgument, match="whole number of 1 or more"):
         make().dry_run(workers=0)
 

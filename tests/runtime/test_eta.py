@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clockwork import Clockwork, train_on
 from dropstudy.core.types import Arm, Condition, EpochMetrics, Optimizer, Run, SegmentResult
 from dropstudy.runtime import scheduling
 from dropstudy.runtime.progress.eta import Eta, duration
 from dropstudy.store.reader import RunProgress
-from standin import Recorder, final_metrics, first_state, make_run
+from fake_training import Recorder, final_metrics, first_state, make_run
+from simulated_workers import SimulatedWorkers, train_on
 
 WITHIN = 0.20
 FINAL = final_metrics(make_run(), first_state(make_run()))
@@ -69,7 +69,7 @@ class Simulation(Recorder):
             spent += between if final else 0.0
             return SegmentResult(rows, {}, until, spent, final, diverged=False, device="")
 
-        worker_pool = Clockwork([start * (1 + 0.1 * number) for number in range(workers)])
+        worker_pool = SimulatedWorkers([start * (1 + 0.1 * number) for number in range(workers)])
         self.events = []
         self._now = lambda: worker_pool.now
         train_on(worker_pool, NoDisk(), runs, train, self)
@@ -120,7 +120,7 @@ def test_time_left_is_right_within_a_fifth_after_the_first_tenth(workers, second
     )  # what a worker has not told yet, nobody knows
 
 
-def test_large_networks_first_and_small_ones_after_them():
+def test_time_left_is_right_when_small_networks_follow_large_ones():
     runs = [run_of(number) for number in range(12)] + [run_of(number, SMALL) for number in range(12, 48)]
     # In truth a small network takes more than its parameters say: 0.45 of the time for 0.15 of the parameters.
     simulation = Simulation(runs, workers=2, seconds={LARGE: 2.0, SMALL: 0.9})
@@ -134,7 +134,7 @@ def test_large_networks_first_and_small_ones_after_them():
 TINY = Condition(64, (8,), 10, 1437, 128)
 
 
-def test_what_a_runs_end_takes_is_added_to_each_run_and_does_not_stretch_epochs():
+def test_the_end_of_a_run_is_counted_per_run_not_per_epoch():
     """Tiny runs that are mostly ends: nothing that is told of large ones before says how long those take."""
     runs = [run_of(number) for number in range(6)] + [run_of(number, TINY) for number in range(6, 66)]
     simulation = Simulation(runs, workers=2, seconds={LARGE: 2.0, TINY: 0.02}, between=0.3)
@@ -142,7 +142,7 @@ def test_what_a_runs_end_takes_is_added_to_each_run_and_does_not_stretch_epochs(
 
 
 @pytest.mark.parametrize("conditions", [(LARGE, TINY), (TINY, TINY)])
-def test_a_rate_is_shown_only_where_the_time_left_agrees_with_it(conditions):
+def test_a_speed_is_shown_only_where_it_agrees_with_the_time_left(conditions):
     first, second = conditions
     runs = [run_of(number, first) for number in range(6)] + [
         run_of(number, second) for number in range(6, 66)
@@ -158,19 +158,19 @@ def test_a_rate_is_shown_only_where_the_time_left_agrees_with_it(conditions):
     assert shown < len(simulation.events)
 
 
-def test_the_tail_counts_as_long_as_it_takes():
+def test_time_left_covers_one_run_that_outlasts_all_others():
     """A run that takes longer than all others together: its worker is the only one with something to do at the end."""
     runs = [run_of(0, epochs=30)] + [run_of(number, SMALL, epochs=30) for number in range(1, 4)]
     assert_right(Simulation(runs, workers=2, seconds={LARGE: 2.0, SMALL: 0.3}))
 
 
-def test_runs_that_stop_early_are_expected_to_once_some_have():
+def test_runs_are_expected_to_stop_early_once_some_have():
     runs = [run_of(number, epochs=40) for number in range(24)]
     simulation = Simulation(runs, workers=2, seconds={LARGE: 1.0}, lengths=dict.fromkeys(range(24), 10))
     assert_right(simulation, after=0.25)
 
 
-def test_what_was_trained_before_is_not_waited_for():
+def test_epochs_trained_earlier_do_not_count_as_remaining():
     runs = [run_of(number) for number in range(4)]
     progress = [
         RunProgress(runs[0], "done", 5, None, 0.9),
@@ -183,7 +183,7 @@ def test_what_was_trained_before_is_not_waited_for():
     assert eta.rate() is None
 
 
-def test_time_runs_down_between_epochs_and_epochs_to_come_take_theirs_however_late_one_is():
+def test_time_left_falls_between_epochs_but_not_below_that_of_later_epochs():
     now = [0.0]
     eta = Eta([RunProgress(run_of(0), "planned", 0, None, None)], 1, lambda: now[0])
     eta.on_epoch_end(run_of(0), row_of(1, 10.0))
@@ -200,7 +200,7 @@ def test_time_runs_down_between_epochs_and_epochs_to_come_take_theirs_however_la
     assert eta.seconds_left() == 0
 
 
-def test_an_epoch_that_was_compiled_first_says_nothing_of_the_others():
+def test_an_epoch_that_includes_compilation_is_not_extrapolated():
     """Where a run goes on too. A long one does, and the only one that a run has."""
     now = [0.0]
     eta = Eta([RunProgress(run_of(n), "planned", 0, None, None) for n in range(4)], 2, lambda: now[0])
@@ -217,7 +217,7 @@ def test_an_epoch_that_was_compiled_first_says_nothing_of_the_others():
         assert alone.seconds_left() is not None
 
 
-def test_run_epochs_a_second_are_those_of_all_workers_together():
+def test_run_epochs_per_second_count_all_workers():
     simulation = Simulation(
         [run_of(n) for n in range(40)], workers=4, seconds={LARGE: 2.0}, noise=0, between=0
     )
@@ -234,7 +234,7 @@ def test_run_epochs_a_second_are_those_of_all_workers_together():
         (86_399, "1 d"), (187_200, "2 d 4 h"),
     ],
 )  # fmt: skip
-def test_durations_are_said_as_people_say_them(seconds, words):
+def test_durations_have_one_or_two_familiar_units(seconds, words):
     assert duration(seconds) == words
 
 

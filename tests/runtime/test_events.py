@@ -2,12 +2,12 @@
 
 import pytest
 
-import made_up
+import random_results
 from dropstudy import Callback, Study
 from dropstudy.errors import InvalidArgument
 from dropstudy.runtime.progress.lines import EpochLines
+from fake_training import InlineExecutor
 from sources import SMALL_STUDY
-from standin import AtOnce
 
 
 class Recorder(Callback):
@@ -33,12 +33,12 @@ class Recorder(Callback):
 
 @pytest.fixture
 def make(monkeypatch, tmp_path):
-    made_up.instead_of_workers(monkeypatch)
+    random_results.replace_workers(monkeypatch)
     return lambda **settings: Study("notebook", out=tmp_path / "study", **{**SMALL_STUDY, **settings})
 
 
 def run(study, callbacks, **how):
-    return study.run(executor=AtOnce(), workers=1, callbacks=callbacks, **how)
+    return study.run(executor=InlineExecutor(), workers=1, callbacks=callbacks, **how)
 
 
 def test_callbacks_are_called_beside_the_display_and_one_needs_no_list(make, capsys):
@@ -71,7 +71,7 @@ def test_an_error_in_a_callback_stops_the_study_with_what_it_was_called_with_sto
 
 
 @pytest.mark.parametrize("callbacks", [Recorder, [Recorder], "Recorder", 3, [None]], ids=repr)
-def test_what_is_no_callback_is_refused_before_anything_is_trained(make, callbacks):
+def test_an_object_that_is_no_callback_is_refused_before_training(make, callbacks):
     with pytest.raises(InvalidArgument, match="callbacks"):
         run(make(), callbacks)
     assert not (make().folder / "study.db").exists()

@@ -5,13 +5,13 @@ from types import SimpleNamespace
 
 import pytest
 
-import made_up
+import random_results
 from dropstudy import Study
 from dropstudy.runtime.progress.display import DefaultDisplay
 from dropstudy.runtime.progress.inline import InlineTable, in_notebook
 from dropstudy.runtime.progress.lines import EpochLines
+from fake_training import InlineExecutor
 from sources import SMALL_STUDY as SETTINGS
-from standin import AtOnce
 
 
 class Notebook:
@@ -44,17 +44,15 @@ def notebook(monkeypatch):
 
 @pytest.fixture
 def make(monkeypatch, tmp_path):
-    made_up.instead_of_workers(monkeypatch)
+    random_results.replace_workers(monkeypatch)
     monkeypatch.setattr("dropstudy.runtime.scheduler.COMMIT_INTERVAL", 0.0)
     return lambda **settings: Study("notebook", out=tmp_path / "study", **{**SETTINGS, **settings})
 
 
 @pytest.mark.parametrize("seeds", [1, 8])
-def test_a_study_that_trains_has_one_output_that_is_brought_up_to_date(
-    notebook, make, capsys, monkeypatch, seeds
-):
+def test_a_study_that_trains_updates_one_output(notebook, make, capsys, monkeypatch, seeds):
     monkeypatch.setattr("dropstudy.runtime.progress.inline._UPDATE_INTERVAL", 0.0)
-    make(seeds=seeds).run(executor=AtOnce())
+    make(seeds=seeds).run(executor=InlineExecutor())
     (shown,) = notebook.outputs
     assert notebook.updates > 4 * seeds
     assert capsys.readouterr().out == ""
@@ -64,10 +62,10 @@ def test_a_study_that_trains_has_one_output_that_is_brought_up_to_date(
     assert "&#x27;" in shown._repr_html_() or "'" not in repr(shown)
 
 
-def test_while_it_trains_the_output_has_what_was_told_and_the_table(notebook, make):
+def test_the_output_has_notices_and_the_table_during_training(notebook, make):
     seen = []
 
-    class Looking(AtOnce):
+    class Looking(InlineExecutor):
         def submit(self, *what):
             seen.append(repr(notebook.outputs[-1]))
             return super().submit(*what)
@@ -79,7 +77,7 @@ def test_while_it_trains_the_output_has_what_was_told_and_the_table(notebook, ma
 
 
 @pytest.mark.usefixtures("notebook")
-def test_only_a_notebooks_kernel_is_one(monkeypatch):
+def test_only_a_notebook_kernel_counts_as_a_notebook(monkeypatch):
     assert in_notebook()
     assert isinstance(DefaultDisplay().callbacks[0], InlineTable)
     monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: None))
@@ -94,7 +92,7 @@ def test_a_verdict_and_a_study_show_their_sentences_and_a_table(make):
     study = make(seeds=6, arms=[{"rate": 0}, {"rate": 0.5, "name": "<b>bold</b>"}], rates=None)
     assert study._repr_html_().startswith("<p>Study(")
     assert "<table" not in study._repr_html_()
-    study.run(executor=AtOnce())
+    study.run(executor=InlineExecutor())
     verdict = study.verdict()
     shown = verdict._repr_html_()
     for sentence in verdict.sentences:

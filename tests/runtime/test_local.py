@@ -18,7 +18,8 @@ import pytest
 from loky.backend import fork_exec
 from loky.backend.context import LokyContext
 
-import acting
+import fast_command
+from command_line import run_process
 from dropstudy.core.hardware import physical_cores
 from dropstudy.data.cache import code_folder
 from dropstudy.engine.native.build import VARIABLE
@@ -159,7 +160,7 @@ def test_a_worker_has_one_thread_a_shared_cache_and_no_device_but_the_processor(
     assert "JAX_COMPILATION_CACHE_DIR" not in os.environ
 
 
-def test_a_worker_on_a_gpu_has_the_shared_cache_and_as_many_threads_as_it_likes(monkeypatch):
+def test_a_worker_on_a_gpu_has_the_shared_cache_and_no_limit_on_threads(monkeypatch):
     monkeypatch.delenv("XLA_FLAGS", raising=False)
     workers = LocalWorkers(1, "gpu")
     environment = workers.submit(surroundings).result(timeout=PATIENCE)
@@ -173,20 +174,20 @@ def test_a_worker_keeps_to_one_core(worker_pool):
     assert worker_pool.submit(busy_share, 1.0).result(timeout=PATIENCE) < 1.3
 
 
-def test_workers_are_of_the_loky_that_their_pool_is_of(worker_pool):
+def test_workers_use_the_loky_of_their_pool(worker_pool):
     """joblib, which scikit-learn brings in, has a loky of its own, and registers it under the same name."""
     importlib.import_module("joblib")
     pid = worker_pool.submit(os.getpid).result(timeout=PATIENCE)
     assert "loky.backend.popen_loky_posix" in psutil.Process(pid).cmdline()
 
 
-def test_programs_are_kept_for_the_next_worker(worker_pool):
+def test_compiled_programs_are_cached_for_the_next_worker(worker_pool):
     worker_pool.submit(busy_share, 0.0).result(timeout=PATIENCE)
     assert list(code_folder(programs_folder()).iterdir())
 
 
 @pytest.mark.slow
-def test_damaged_programs_are_compiled_again_and_kept(tmp_path, monkeypatch):
+def test_damaged_programs_are_compiled_and_cached_again(tmp_path, monkeypatch):
     monkeypatch.setenv("DROPSTUDY_CACHE", str(tmp_path))
     monkeypatch.setenv(VARIABLE, "off")  # or they would be compiled, too
 
@@ -206,7 +207,7 @@ def test_damaged_programs_are_compiled_again_and_kept(tmp_path, monkeypatch):
     assert trained().keys() == sizes.keys()
 
 
-def test_a_coordinator_imports_no_array_framework():
+def test_the_scheduler_imports_no_array_framework():
     rooms = "dropstudy.runtime.local, dropstudy.runtime.scheduler"
     code = f"import sys, {rooms}; print({{'jax', 'keras'}} & set(sys.modules))"
     done = subprocess.run(  # noqa: S603 - our own arguments
@@ -220,9 +221,7 @@ def test_there_is_at_least_one_core_and_no_more_than_this_process_may_use():
 
 
 @pytest.mark.parametrize("error", [errno.EROFS, errno.ENOSPC, errno.ENOENT, errno.EACCES])
-def test_a_place_for_semaphores_that_cannot_be_written_is_named_before_anything_is_begun(
-    tmp_path, monkeypatch, error
-):
+def test_a_folder_of_semaphores_that_cannot_be_written_is_named_before_training(tmp_path, monkeypatch, error):
     def lock(_):
         raise OSError(error, os.strerror(error))
 
@@ -241,7 +240,7 @@ MOUNTED = 'mount -t tmpfs -o size=4k{options} tmpfs /dev/shm && {{ {before}; exe
 
 @pytest.mark.skipif(not shutil.which("unshare"), reason="mounts where nobody else sees it")
 @pytest.mark.parametrize(
-    ("options", "before", "said"),
+    ("options", "before", "received"),
     [
         (",ro", "true", "received Read-only file system"),
         (
@@ -251,18 +250,14 @@ MOUNTED = 'mount -t tmpfs -o size=4k{options} tmpfs /dev/shm && {{ {before}; exe
         ),
     ],
 )
-def test_the_same_for_real(tmp_path, options, before, said):
-    command = ("run", *acting.SETTINGS, "--out", tmp_path / "study")
-    done = subprocess.run(  # noqa: S603 - our own
-        ["unshare", "--mount", "sh", "-c", MOUNTED.format(options=options, before=before), "sh",  # noqa: S607 - where it is differs
-         *acting.command(*command)],
-        env=acting.environment(), capture_output=True, text=True, timeout=PATIENCE, check=False,
-    )  # fmt: skip
-    if done.returncode in {1, 77}:
-        pytest.skip(f"not allowed to mount: {done.stderr}")
-    (line,) = done.stderr.splitlines()
-    assert (done.returncode, line.startswith("Error: /dev/shm: expected room")) == (2, True)
-    assert said in line
+def test_a_mounted_folder_of_semaphores_that_cannot_be_written_is_named(tmp_path, options, before, received):
+    script = MOUNTED.format(options=options, before=before)
+    mounted = ("unshare", "--mount", "sh", "-c", script, "sh", *fast_command.PROGRAM)
+    words = ("run", *fast_command.SETTINGS, "--out", tmp_path / "study")
+    output = run_process(*words, program=mounted, **fast_command.environment())
+    if output.code in {1, 77}:
+        pytest.skip(f"not allowed to mount: {output.err}")
+    assert output.is_error("Error: /dev/shm: expected room", received)
     assert not (tmp_path / "study" / "study.db").exists()
 
 
@@ -283,7 +278,7 @@ def test_a_worker_that_is_killed_fails_its_own_call_and_the_next_one_works(worke
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM])
-def test_whatever_kills_a_worker_the_call_says_so(worker_pool, number):
+def test_a_call_reports_that_its_worker_was_killed(worker_pool, number):
     assert isinstance(worker_pool.submit(die, number).exception(timeout=PATIENCE), BrokenExecutor)
     assert worker_pool.submit(os.getpid).result(timeout=PATIENCE) != os.getpid()
 
@@ -299,9 +294,7 @@ def test_a_worker_killed_while_it_is_sent_a_large_segment_fails_that_call_only(w
     assert worker_pool.submit(len, bytes(20_000_000)).result(timeout=PATIENCE) == 20_000_000
 
 
-def test_a_worker_that_is_killed_as_hung_fails_its_own_call_and_neither_the_other_nor_the_next(
-    worker_pool, tmp_path
-):
+def test_a_worker_killed_as_hung_fails_its_own_call_only(worker_pool, tmp_path):
     marks = [tmp_path / "hung", tmp_path / "other"]
     hung, other = (worker_pool.submit(stay_until_gone, mark) for mark in marks)
     until(lambda: all(mark.exists() for mark in marks))
@@ -318,7 +311,7 @@ def test_a_worker_that_is_killed_as_hung_fails_its_own_call_and_neither_the_othe
     assert worker_pool.submit(os.getpid).exception(timeout=PATIENCE) is None
 
 
-def test_a_worker_for_which_there_is_no_room_is_a_worker_that_was_lost(worker_pool, monkeypatch):
+def test_a_worker_that_cannot_be_started_counts_as_lost(worker_pool, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(fork_exec, "fork_exec", no_room)
         error = worker_pool.submit(os.getpid).exception(timeout=PATIENCE)
@@ -327,7 +320,7 @@ def test_a_worker_for_which_there_is_no_room_is_a_worker_that_was_lost(worker_po
     assert worker_pool.submit(os.getpid).exception(timeout=PATIENCE) is None
 
 
-def test_an_error_in_a_worker_comes_back_with_its_traceback_and_the_worker_lives(worker_pool):
+def test_an_error_in_a_worker_is_returned_with_its_traceback_and_the_worker_continues(worker_pool):
     pid = worker_pool.submit(os.getpid).result(timeout=PATIENCE)
     error = worker_pool.submit(raise_here).exception(timeout=PATIENCE)
     assert isinstance(error, LookupError)
@@ -335,7 +328,7 @@ def test_an_error_in_a_worker_comes_back_with_its_traceback_and_the_worker_lives
     assert worker_pool.submit(os.getpid).result(timeout=PATIENCE) == pid
 
 
-def test_the_terminals_ctrl_c_is_not_the_workers_business(worker_pool, tmp_path):
+def test_workers_ignore_ctrl_c(worker_pool, tmp_path):
     mark = tmp_path / "mark"
     call = worker_pool.submit(stay_until_gone, mark)
     until(mark.exists)
@@ -350,7 +343,7 @@ def test_the_terminals_ctrl_c_is_not_the_workers_business(worker_pool, tmp_path)
 # The end
 
 
-def test_an_orderly_end_finishes_what_was_submitted_and_leaves_no_process():
+def test_a_shutdown_finishes_submitted_calls_and_leaves_no_process():
     before = children()
     workers = LocalWorkers(2)
     calls = [workers.submit(pow, 2, number) for number in range(8)]
@@ -361,7 +354,7 @@ def test_an_orderly_end_finishes_what_was_submitted_and_leaves_no_process():
         workers.submit(pow, 2, 2)
 
 
-def test_a_worker_that_hangs_as_it_ends_does_not_hold_a_study():
+def test_a_worker_that_hangs_at_exit_does_not_delay_the_shutdown():
     with LocalWorkers(1) as workers:
         workers.submit(hang_at_the_end).result(timeout=PATIENCE)
         started, began = children(), time.monotonic()
@@ -369,7 +362,7 @@ def test_a_worker_that_hangs_as_it_ends_does_not_hold_a_study():
     assert_gone(started)
 
 
-def test_a_hard_end_kills_workers_at_work_and_starts_no_more(tmp_path):
+def test_a_shutdown_that_cancels_kills_busy_workers_and_starts_no_more(tmp_path):
     before = children()
     workers = LocalWorkers(2)
     marks = [tmp_path / str(number) for number in range(6)]
@@ -386,7 +379,7 @@ def test_a_hard_end_kills_workers_at_work_and_starts_no_more(tmp_path):
     assert children() == before
 
 
-def test_a_hard_end_while_workers_start_leaves_no_process(tmp_path):
+def test_a_shutdown_that_cancels_while_workers_start_leaves_no_process(tmp_path):
     """The race of a study that is interrupted in its first second."""
     before = children()
     for delay in (0, 0.001, 0.01, 0.05, 0.1):
@@ -400,7 +393,7 @@ def test_a_hard_end_while_workers_start_leaves_no_process(tmp_path):
         assert_gone(children() - before)
 
 
-def test_a_call_taken_up_just_before_the_end_starts_no_worker():
+def test_a_call_submitted_just_before_the_shutdown_starts_no_worker():
     before = children()
     workers = LocalWorkers(1)
     workers.shutdown(cancel_futures=True)
@@ -409,7 +402,7 @@ def test_a_call_taken_up_just_before_the_end_starts_no_worker():
     assert children() == before
 
 
-def test_workers_that_were_never_used_end_too():
+def test_unused_workers_end_too():
     LocalWorkers(2).shutdown()
     LocalWorkers(2).shutdown(wait=False, cancel_futures=True)
 
@@ -438,7 +431,7 @@ def start(tmp_path, rest):
 
 
 @pytest.mark.parametrize("at_work", [False, True], ids=["idle", "at work"])
-def test_workers_do_not_outlive_a_coordinator_that_is_killed(tmp_path, at_work):
+def test_workers_do_not_outlive_a_scheduler_that_is_killed(tmp_path, at_work):
     with start(
         tmp_path, f"{'workers.submit(time.sleep, 3600)' if at_work else ''}\ntime.sleep(3600)"
     ) as process:
@@ -483,7 +476,7 @@ workers.submit(answer).result()
 
 @pytest.mark.slow
 @pytest.mark.parametrize("end", ["shutdown()", "shutdown(cancel_futures=True)"])
-def test_workers_that_are_shut_down_leave_nothing_that_loky_warns_of(tmp_path, end):
+def test_a_shutdown_leaves_nothing_that_loky_warns_about(tmp_path, end):
     """However slowly the threads end that served them."""
     with start(tmp_path, f"{SLOW_END}workers.{end}\ntime.sleep(0.5)") as process:
         _, said = process.communicate(timeout=PATIENCE)
@@ -491,14 +484,14 @@ def test_workers_that_are_shut_down_leave_nothing_that_loky_warns_of(tmp_path, e
     assert said == ""
 
 
-def test_a_script_that_forgets_its_workers_ends_too(tmp_path):
+def test_a_script_that_does_not_shut_its_workers_down_ends_too(tmp_path):
     with start(tmp_path, "") as process:
         pid = int(process.stdout.readline())
         assert process.wait(timeout=PATIENCE) == 0
     until(lambda: not psutil.pid_exists(pid))
 
 
-def test_a_worker_that_grows_is_not_taken_for_one_that_leaks():
+def test_a_worker_that_needs_more_memory_is_not_restarted_as_leaking():
     with LocalWorkers(1) as worker_pool:
         first, *later = [worker_pool.submit(grow, size).result(timeout=PATIENCE) for size in (1, 400, 1)]
     assert later == [first, first]

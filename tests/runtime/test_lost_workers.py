@@ -18,8 +18,8 @@ from dropstudy.runtime.scheduler import MAX_ATTEMPTS, train_runs
 from dropstudy.runtime.watchdog import Timeouts
 from dropstudy.store.store import Store
 from expected import Runtime
+from fake_training import DATA, Recorder, assert_finished, groups_of_one, make_runs, split, train
 from file_systems import quick_folder
-from standin import DATA, Recorder, assert_finished, each_alone, make_runs, split, train
 
 OTHERS = ("well", "well too")
 
@@ -69,7 +69,7 @@ def study(folder, monkeypatch, trouble, *, times):
     try:
         with Store(folder / "study", create=True) as store:
             store.begin({}, runs)
-            train_runs(store, each_alone(runs), DATA, split, pool=worker_pool, callback=recorder)
+            train_runs(store, groups_of_one(runs), DATA, split, pool=worker_pool, callback=recorder)
     finally:
         worker_pool.shutdown(wait=True, cancel_futures=True)
     return runs, recorder, len(list(marks.iterdir()))
@@ -91,7 +91,7 @@ TROUBLES = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("trouble", TROUBLES)
-def test_a_segment_that_was_lost_is_given_again_and_the_run_ends_as_if_nothing_had_been(
+def test_a_lost_segment_is_repeated_and_the_run_ends_as_without_the_loss(
     folder, monkeypatch, trouble, request
 ):
     if trouble is hangs:
@@ -116,7 +116,7 @@ def test_a_segment_that_was_lost_is_given_again_and_the_run_ends_as_if_nothing_h
         (out_of_memory, f"its worker ran out of memory {MAX_ATTEMPTS} times"),
     ],
 )
-def test_after_so_many_times_that_run_alone_has_failed_with_its_cause(folder, monkeypatch, trouble, cause):
+def test_after_the_last_attempt_that_run_alone_fails_with_its_cause(folder, monkeypatch, trouble, cause):
     runs, _, met = study(folder, monkeypatch, trouble, times=100)
     assert met == MAX_ATTEMPTS
     troubled, *others = runs
@@ -136,7 +136,7 @@ def refuses():
     raise DropstudyError("a setting of the run", expected="something else", received="this")
 
 
-def test_a_function_that_raises_fails_its_run_at_once_and_the_traceback_is_kept(folder, monkeypatch):
+def test_a_function_that_raises_fails_its_run_at_once_and_its_traceback_is_stored(folder, monkeypatch):
     runs, recorder, met = study(folder, monkeypatch, refuses, times=100)
     assert met == 1
     assert not any("trying again" in text for text in recorder.notices)
@@ -161,7 +161,7 @@ if b"popen_loky_posix" in pathlib.Path("/proc/self/cmdline").read_bytes():
 
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="asks Linux which process this is")
 @pytest.mark.usefixtures("impatient")
-def test_a_worker_that_never_starts_is_told_of_then_ended_and_its_segment_given_again(folder, monkeypatch):
+def test_a_worker_that_never_starts_is_reported_then_killed_and_its_segment_repeated(folder, monkeypatch):
     mark = folder / "mark"
     (folder / "sitecustomize.py").write_text(NEVER_STARTS.format(mark=str(mark)))
     monkeypatch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import made_up
+import random_results
 from dropstudy import Study
 from dropstudy.errors import InvalidArgument, StoreError, StudyLocked
 from dropstudy.runtime import removal
@@ -16,7 +16,7 @@ from dropstudy.store.directory import SEED_COUNTS, has_database, read_metadata
 from dropstudy.store.locking import lock
 from dropstudy.store.paths import StudyPaths
 from dropstudy.store.store import Store
-from standin import AtOnce
+from fake_training import InlineExecutor
 
 SETTINGS = {
     "data": "digits",
@@ -32,11 +32,11 @@ SMALL = {"rates": [0, 0.5], "hidden": [8], "train_sizes": ["all"], "epochs": 2, 
 
 @pytest.fixture
 def make(monkeypatch, tmp_path):
-    made_up.instead_of_workers(monkeypatch)
+    random_results.replace_workers(monkeypatch)
 
     def study(**settings):
         made = Study("notebook", out=tmp_path / "study", **{**SETTINGS, **settings})
-        return made.run(executor=AtOnce(), verbose=False)
+        return made.run(executor=InlineExecutor(), verbose=False)
 
     return study
 
@@ -60,7 +60,7 @@ def files(study):
         ({"arms": "dropout 0.25"}, "arm", "dropout 0.25"),
     ],
 )
-def test_a_part_goes_with_its_runs_and_files_and_all_else_stays_as_it_was(make, out, column, gone):
+def test_a_removed_part_takes_its_runs_and_files_and_nothing_else(make, out, column, gone):
     study = make()
     before = study.results().test_scores()
     study.remove(**out)
@@ -75,7 +75,7 @@ def test_a_part_goes_with_its_runs_and_files_and_all_else_stays_as_it_was(make, 
         assert {run.key for run in store.runs()} == files(study)
 
 
-def test_what_was_taken_out_can_be_asked_for_again_and_is_trained_as_before(make):
+def test_a_removed_part_can_be_requested_again_and_trains_as_before(make):
     study = make()
     before = study.results().test_scores()
     study.remove(seeds=[1], arms=["dropout 0.5"])
@@ -103,21 +103,21 @@ def test_what_was_taken_out_can_be_asked_for_again_and_is_trained_as_before(make
         ({}, "received none of them"),
     ],
 )
-def test_what_is_not_there_and_what_a_study_cannot_do_without_is_refused(make, out, said):
+def test_removing_an_absent_or_a_required_part_is_refused(make, out, said):
     study = make()
     with pytest.raises(InvalidArgument, match=said):
         study.remove(**out)
     assert len(study.results().test_scores()) == 36
 
 
-def test_a_study_that_somebody_runs_keeps_all(make):
+def test_a_running_study_refuses_the_removal_of_a_part(make):
     study = make()
     with lock(study.folder), pytest.raises(StudyLocked):
         study.remove(seeds=[1])
     assert len(study.results().test_scores()) == 36
 
 
-def test_a_kill_after_the_transaction_is_made_good_by_whoever_comes_next(make, monkeypatch):
+def test_a_kill_after_the_transaction_is_repaired_by_the_next_command(make, monkeypatch):
     study = make()
     with monkeypatch.context() as patch:
         patch.setattr(store, "_remove", _killed)
@@ -135,7 +135,7 @@ def _killed(_):
     raise KeyboardInterrupt
 
 
-def test_the_verdict_says_what_was_taken_out_with_results_and_counts_it_as_a_look(make):
+def test_the_verdict_names_removed_results_and_counts_a_look(make):
     study = make(seeds=8, hidden=[4], train_sizes=["all"])
     study.remove(seeds=[3], arms=["dropout 0.5"])
     assert read_metadata(study.folder)[SEED_COUNTS] == [8, 7]
@@ -147,14 +147,14 @@ def test_the_verdict_says_what_was_taken_out_with_results_and_counts_it_as_a_loo
     assert "Removed from" not in str(again.verdict())
 
 
-def test_a_database_that_names_other_parts_has_its_verdict_all_the_same(make):
+def test_a_database_with_unknown_removed_parts_still_has_a_verdict(make):
     study = make()
     with Store(study.folder, write=True) as now:
         now.record({removal.REMOVED_PARTS: {"other": [1], "seeds": ["\x1b[31m", 9]}})
     assert r"after training: seeds '\x1b[31m', 9." in str(study.verdict())
 
 
-def test_what_confirmed_a_part_goes_with_it_and_what_confirmed_another_stays(make):
+def test_confirmations_of_a_removed_part_go_and_others_stay(make):
     study = make()
     for name in ("4-200", "6-200"):
         shutil.copytree(study.folder, study.folder.parent / name)
@@ -167,9 +167,7 @@ def test_what_confirmed_a_part_goes_with_it_and_what_confirmed_another_stays(mak
 # --- a study that is accepted can always go on ---
 
 
-def test_a_study_that_some_seed_could_not_go_on_with_is_refused_whatever_its_seeds_and_nothing_is_recorded(
-    make, tmp_path
-):
+def test_a_study_that_any_seed_could_not_continue_is_refused_and_nothing_is_recorded(make, tmp_path):
     """1,000 of one class and 4 of another: the smallest size that has both is not the same for all seeds."""
     draws = np.random.default_rng(0)
     file, labels = tmp_path / "rare.npz", np.repeat([0, 1], [1000, 4])
@@ -189,7 +187,7 @@ def test_a_study_that_some_seed_could_not_go_on_with_is_refused_whatever_its_see
 # --- a whole study ---
 
 
-def test_a_study_is_removed_with_all_that_it_wrote(make):
+def test_a_study_is_removed_with_everything_it_wrote(make):
     study = make(**SMALL)
     study.report()
     study.folder.joinpath("study.v1.backup.db").write_bytes(b"old")
@@ -198,7 +196,7 @@ def test_a_study_is_removed_with_all_that_it_wrote(make):
 
 
 @pytest.mark.parametrize("places", [["confirmation"], ["confirmation/8-1149", "confirmation/8-100"]])
-def test_the_studies_that_confirm_a_study_go_with_it(make, places):
+def test_confirmations_of_a_study_are_removed_with_it(make, places):
     study = make(**SMALL)
     for place in places:
         shutil.copytree(study.folder / "weights", study.folder / place / "weights")
@@ -208,7 +206,7 @@ def test_the_studies_that_confirm_a_study_go_with_it(make, places):
     assert not study.folder.exists()
 
 
-def test_what_lies_beside_a_confirmation_stays(make):
+def test_other_files_beside_a_confirmation_stay(make):
     study = make(**SMALL)
     inside = study.folder / "confirmation"
     inside.mkdir()
@@ -219,7 +217,7 @@ def test_what_lies_beside_a_confirmation_stays(make):
     assert [path.name for path in inside.iterdir()] == ["notes.txt"]
 
 
-def test_what_is_not_a_studys_stays_and_is_named(make, tmp_path):
+def test_foreign_files_stay_and_are_named(make, tmp_path):
     study = make(**SMALL)
     (study.folder / "notes.txt").write_text("mine")
     (tmp_path / "precious").mkdir()
@@ -233,7 +231,7 @@ def test_what_is_not_a_studys_stays_and_is_named(make, tmp_path):
 
 
 @pytest.mark.parametrize("remove", [removal.remove_study, removal.remove_weights])
-def test_a_folder_that_is_no_studys_is_not_touched(remove, tmp_path):
+def test_a_folder_without_a_study_is_not_touched(remove, tmp_path):
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights" / "other.safetensors").write_text("mine")
     with pytest.raises(StoreError, match="Nothing was removed"):
@@ -242,7 +240,7 @@ def test_a_folder_that_is_no_studys_is_not_touched(remove, tmp_path):
 
 
 @pytest.mark.parametrize("remove", [removal.remove_study, removal.remove_weights])
-def test_a_study_that_somebody_runs_is_not_touched(make, remove):
+def test_a_running_study_is_not_removed(make, remove):
     study = make(**SMALL)
     files = sorted(study.folder.rglob("*"))
     with lock(study.folder), pytest.raises(StudyLocked):
@@ -251,7 +249,7 @@ def test_a_study_that_somebody_runs_is_not_touched(make, remove):
 
 
 @pytest.mark.parametrize("cut", [2, 17, 18])
-def test_a_removal_that_was_cut_short_can_be_repeated(make, monkeypatch, cut):
+def test_an_interrupted_removal_can_be_repeated(make, monkeypatch, cut):
     study = make(**SMALL)
     removed, real = [], Path.unlink
 
@@ -268,7 +266,7 @@ def test_a_removal_that_was_cut_short_can_be_repeated(make, monkeypatch, cut):
     assert not study.folder.exists()
 
 
-def test_weights_alone_are_removed_and_the_numbers_stay(make):
+def test_removing_weights_leaves_the_metrics(make):
     study = make(**SMALL)
     finals = study.results().test_scores()
     removal.remove_weights(study.folder)

@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_status import row_of, run_of
 
-import made_up
+import random_results
 from dropstudy import Study
 from dropstudy.errors import StoreError
 from dropstudy.runtime import local, retention
 from dropstudy.store.paths import StudyPaths
 from dropstudy.store.reader import RunProgress
 from dropstudy.store.store import Store
-from standin import AtOnce
+from fake_training import InlineExecutor
 
 SETTINGS = {
     "data": "digits",
@@ -29,7 +29,7 @@ SETTINGS = {
 @pytest.fixture
 def make(monkeypatch, tmp_path):
     """Studies in one folder, whose training is made up and takes no time."""
-    made_up.instead_of_workers(monkeypatch)
+    random_results.replace_workers(monkeypatch)
 
     def study(**settings):
         return Study("notebook", out=tmp_path / "study", **{**SETTINGS, **settings})
@@ -38,7 +38,7 @@ def make(monkeypatch, tmp_path):
 
 
 def run(study, executor=None):
-    return study.run(executor=executor or AtOnce(), verbose=False)
+    return study.run(executor=executor or InlineExecutor(), verbose=False)
 
 
 def kept(study):
@@ -57,7 +57,7 @@ def best(study, epoch=2):
 # --- whose weights stay ---
 
 
-def test_the_best_of_each_arm_keeps_its_weights_and_every_run_its_numbers(make):
+def test_the_best_run_of_each_arm_keeps_weights_and_every_run_keeps_metrics(make):
     study = run(make(keep_weights="best"))
     assert kept(study) == best(study)
     assert len(study.results().test_scores()) == 8
@@ -75,7 +75,7 @@ def first_is_best(make, monkeypatch):
     """Studies whose runs test the weights of their first epoch, as `restore_best_weights` does where it is best."""
 
     def train(segment):
-        result = made_up.train(segment)
+        result = random_results.train(segment)
         return replace(result, final=replace(result.final, epoch=1)) if result.final else result
 
     monkeypatch.setattr(local, "train", train)
@@ -83,7 +83,7 @@ def first_is_best(make, monkeypatch):
 
 
 @pytest.mark.parametrize("killed", [False, True], ids=["while it trains", "with the next run"])
-def test_runs_are_judged_by_the_epoch_whose_weights_they_have(first_is_best, monkeypatch, killed):
+def test_runs_are_ranked_by_the_epoch_whose_weights_they_store(first_is_best, monkeypatch, killed):
     settings = {"keep_weights": "best", "restore_best_weights": True}
     study = first_is_best(**settings, seeds=8)
     with monkeypatch.context() as patch:
@@ -97,10 +97,10 @@ def test_runs_are_judged_by_the_epoch_whose_weights_they_have(first_is_best, mon
     assert best(study, epoch=1) != best(study, epoch=2)
 
 
-def test_at_no_time_do_more_weights_lie_there_than_have_to(make):
+def test_weights_are_removed_during_training_once_a_better_run_ends(make):
     most = []
 
-    class Counting(AtOnce):
+    class Counting(InlineExecutor):
         def submit(self, fn, group):
             most.append(len(list((study.folder / "weights").glob("*"))))
             return super().submit(fn, group)
@@ -110,7 +110,7 @@ def test_at_no_time_do_more_weights_lie_there_than_have_to(make):
     assert max(most) <= 2 + 4  # one of each arm, and what waits for the next commit
 
 
-def test_none_leaves_no_weights_and_says_what_to_do_about_it(make):
+def test_none_stores_no_weights_and_the_error_says_what_to_do(make):
     study = run(make(keep_weights="none"))
     assert kept(study) == set()
     assert StudyPaths(study.folder).sizes()["weights"] == 0
@@ -120,7 +120,7 @@ def test_none_leaves_no_weights_and_says_what_to_do_about_it(make):
     assert "--out" in refusal.value.next_step
 
 
-def test_a_finished_study_lets_weights_go_and_trains_nothing_again(make):
+def test_a_finished_study_drops_weights_without_training_again(make):
     study = run(make())
     assert len(kept(study)) == 8
     before = study.results().history_frame()
@@ -135,12 +135,12 @@ def test_a_finished_study_lets_weights_go_and_trains_nothing_again(make):
     assert study.results().history_frame().equals(before)
 
 
-class Nobody(AtOnce):
+class Nobody(InlineExecutor):
     def submit(self, *_, **__):
         raise AssertionError("something was trained")
 
 
-def test_weights_that_a_kill_left_behind_go_with_the_next_run(make, monkeypatch):
+def test_weights_left_by_a_kill_are_removed_by_the_next_command(make, monkeypatch):
     study = make(keep_weights="best")
     with monkeypatch.context() as patch:
         patch.setattr(retention.KeepBest, "on_run_end", lambda *_: None)  # as if killed before
@@ -153,7 +153,7 @@ def test_weights_that_a_kill_left_behind_go_with_the_next_run(make, monkeypatch)
 @given(
     st.lists(st.tuples(st.sampled_from(["a", "b"]), st.sampled_from(["done", "running"]), st.integers(0, 3)))
 )
-def test_of_runs_alike_the_first_is_kept_and_unfinished_ones_are_left_alone(parts):
+def test_the_first_of_equal_runs_keeps_its_weights_and_unfinished_runs_are_ignored(parts):
     progress = [
         RunProgress(
             run_of(seed, arm),
@@ -190,7 +190,7 @@ def test_sizes_are_those_of_the_files(make):
 
 
 @given(st.integers(0, 10**16))
-def test_bytes_are_told_within_half_a_percent(count):
+def test_sizes_are_printed_within_half_a_percent(count):
     number, unit = retention.format_bytes(count).split()
     factor = {"bytes": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}[unit]
     assert float(number) * factor == pytest.approx(count, rel=0.006)

@@ -25,16 +25,14 @@ from dropstudy.runtime.scheduler import MAX_ATTEMPTS, train_runs
 from dropstudy.runtime.scheduling import SEGMENT_SECONDS
 from dropstudy.runtime.workers import ExecutorPool
 from dropstudy.store.store import Store
-from file_systems import quick_folder, small_disk
-from killing import META, RUNS, kill_everywhere, study
-from standin import (
+from fake_training import (
     DATA,
     SECONDS,
-    AtOnce,
+    InlineExecutor,
     Recorder,
     assert_finished,
-    each_alone,
     first_epoch,
+    groups_of_one,
     make_run,
     make_runs,
     same_tensors,
@@ -42,6 +40,8 @@ from standin import (
     split,
     train,
 )
+from file_systems import quick_folder, small_disk
+from kill_points import META, RUNS, kill_at_every_point, study
 
 
 @pytest.fixture
@@ -98,9 +98,9 @@ def go(store, *, executor=None, callback=None, worker_count=1):
     """Train what is missing, as a study does; returns the recorder."""
     recorder = Recorder() if callback is None else callback
     runs = store.runs("planned", "running", "failed")
-    executor = AtOnce() if executor is None else executor
+    executor = InlineExecutor() if executor is None else executor
     train_runs(
-        store, each_alone(runs), DATA, split, pool=ExecutorPool(executor, worker_count), callback=recorder
+        store, groups_of_one(runs), DATA, split, pool=ExecutorPool(executor, worker_count), callback=recorder
     )
     return recorder
 
@@ -126,7 +126,7 @@ def test_segments_follow_one_another_to_the_last_epoch_and_not_beyond(trainer, o
 
 @given(epochs=st.integers(1, 12), seconds=st.floats(0, 40))
 @settings(deadline=None)
-def test_whatever_an_epoch_takes_each_is_trained_once(epochs, seconds):
+def test_each_epoch_is_trained_once_whatever_its_duration(epochs, seconds):
     trainer = Trainer()
     run = make_run(epochs=epochs)
 
@@ -151,7 +151,7 @@ def test_whatever_an_epoch_takes_each_is_trained_once(epochs, seconds):
         assert_finished(store, run)
 
 
-def test_an_epoch_longer_than_a_segment_is_told_of_while_it_lasts(trainer, open_study):
+def test_an_epoch_longer_than_a_segment_is_reported_while_it_trains(trainer, open_study):
     run = make_run(epochs=2)
     trainer.trouble[run.key] = lambda segment: replace(train(segment), seconds=100.0 * segment.steps)
     store = open_study([run])
@@ -165,7 +165,7 @@ def test_an_epoch_longer_than_a_segment_is_told_of_while_it_lasts(trainer, open_
 
 @pytest.mark.parametrize("worker_count", [1, 2, 100])
 @pytest.mark.parametrize("threads", [0, 1, 4])
-def test_every_run_ends_as_if_it_were_alone(open_study, worker_count, threads):
+def test_every_run_ends_as_if_trained_alone(open_study, worker_count, threads):
     runs = make_runs("a", "b", "c", seeds=(0, 1, 2), epochs=4)
     store = open_study(runs)
     if threads:
@@ -189,14 +189,19 @@ def test_each_run_gets_the_rows_of_its_seed(trainer, open_study):
         return split(run)[0], held_out + run.seed
 
     train_runs(
-        store, each_alone(runs), DATA, holding_out, pool=ExecutorPool(AtOnce(), 1), callback=Recorder()
+        store,
+        groups_of_one(runs),
+        DATA,
+        holding_out,
+        pool=ExecutorPool(InlineExecutor(), 1),
+        callback=Recorder(),
     )
     for segment in trainer.segments:
         assert np.array_equal(segment.train_index, split(segment.run)[0])
         assert np.array_equal(segment.validation_index, held_out + segment.run.seed)
 
 
-def test_no_worker_waits_for_the_disk(open_study, trainer, monkeypatch):
+def test_the_next_segment_is_dispatched_before_the_last_one_is_committed(open_study, trainer, monkeypatch):
     """What comes next, of this run or, at its end, of the next one, is handed out before the last one is written."""
     runs = make_runs(*"abcdef", epochs=4)
     store = open_study(runs)
@@ -220,7 +225,7 @@ def test_no_worker_waits_for_the_disk(open_study, trainer, monkeypatch):
     assert len(seen) > 2 * len(runs)
 
 
-def test_nothing_to_train_is_done_at_once(trainer, open_study):
+def test_a_study_without_runs_ends_at_once(trainer, open_study):
     store = open_study([])
     recorder = go(store)
     assert (trainer.segments, recorder.epochs, recorder.ends) == ([], [], [])
@@ -229,7 +234,7 @@ def test_nothing_to_train_is_done_at_once(trainer, open_study):
 # How much at once
 
 
-def test_runs_that_wait_or_have_ended_take_no_memory(open_study, monkeypatch):
+def test_queued_and_ended_runs_take_no_memory(open_study, monkeypatch):
     """Rows are drawn when a run begins and let go when it ends, however many runs there are."""
     monkeypatch.setattr(local, "train", train)
     runs = make_runs("a", seeds=range(40), epochs=3)
@@ -244,7 +249,12 @@ def test_runs_that_wait_or_have_ended_take_no_memory(open_study, monkeypatch):
         return rows, held_out
 
     train_runs(
-        store, each_alone(runs), DATA, watched_split, pool=ExecutorPool(AtOnce(), 2), callback=Recorder()
+        store,
+        groups_of_one(runs),
+        DATA,
+        watched_split,
+        pool=ExecutorPool(InlineExecutor(), 2),
+        callback=Recorder(),
     )
     assert len(alive) == len(runs)
     assert max(alive) <= 3 + 2  # and the one that ends, and the one before it, which a name still holds
@@ -269,7 +279,7 @@ def slow_disk(monkeypatch):
     return batches
 
 
-def test_results_that_come_faster_than_the_disk_are_committed_together(open_study, slow_disk):
+def test_results_faster_than_the_disk_are_committed_together(open_study, slow_disk):
     runs = make_runs("a", "b", seeds=range(20), epochs=6)
     store = open_study(runs)
     recorder = go(store, worker_count=2)
@@ -308,7 +318,7 @@ def test_a_result_waits_for_its_commit_half_a_second_at_most(open_study, slow_di
     assert told[5] - third > 1.4
 
 
-def test_a_failure_is_recorded_after_what_its_run_did_before(open_study, trainer, slow_disk):
+def test_a_failure_is_recorded_after_earlier_segments_of_its_run(open_study, trainer, slow_disk):
     run = make_run(epochs=6)
     trainer.trouble[run.key] = lambda segment: train(segment) if first_epoch(segment) < 3 else raises(segment)
     store = open_study([run])
@@ -319,7 +329,7 @@ def test_a_failure_is_recorded_after_what_its_run_did_before(open_study, trainer
     assert [event[1] for event in recorder.ends] == ["failed"]
 
 
-def test_too_many_results_do_not_wait(open_study, monkeypatch, slow_disk):
+def test_uncommitted_results_are_limited_in_size(open_study, monkeypatch, slow_disk):
     monkeypatch.setattr(scheduler, "_MAX_UNCOMMITTED", 1000)  # bytes; a state has 144
     store = open_study(make_runs("a", "b", seeds=range(20), epochs=6))
     go(store)
@@ -343,7 +353,7 @@ def dies(times):
 
 
 @pytest.mark.parametrize("deaths", range(MAX_ATTEMPTS))
-def test_a_segment_whose_worker_died_is_given_again(trainer, open_study, deaths):
+def test_a_segment_whose_worker_died_is_repeated(trainer, open_study, deaths):
     unlucky, other = runs = make_runs("unlucky", "other")
     trainer.trouble[unlucky.key] = dies(deaths)
     store = open_study(runs)
@@ -356,7 +366,7 @@ def test_a_segment_whose_worker_died_is_given_again(trainer, open_study, deaths)
 
 
 @pytest.mark.parametrize("name", ["first", "middle", "last"])
-def test_a_run_whose_worker_always_dies_is_failed_with_the_cause_and_the_others_go_on(
+def test_a_run_whose_worker_always_dies_fails_with_its_cause_and_the_others_continue(
     trainer, open_study, name
 ):
     runs = make_runs("first", "middle", "last")
@@ -373,7 +383,7 @@ def test_a_run_whose_worker_always_dies_is_failed_with_the_cause_and_the_others_
             assert_finished(store, run)
 
 
-def test_tries_are_counted_for_each_segment_anew(trainer, open_study):
+def test_attempts_are_counted_per_segment(trainer, open_study):
     """A long run may lose more workers than one segment may."""
     run = make_run(epochs=8)
     failed = Counter()
@@ -396,7 +406,7 @@ def raises(segment):
     raise ValueError(message)
 
 
-def test_a_function_that_raises_is_not_given_again_and_the_others_go_on(trainer, open_study):
+def test_a_function_that_raises_is_not_repeated_and_the_others_continue(trainer, open_study):
     wrong, *others = runs = make_runs("wrong", "b", "c")
     trainer.trouble[wrong.key] = raises
     store = open_study(runs)
@@ -413,7 +423,7 @@ def test_a_function_that_raises_is_not_given_again_and_the_others_go_on(trainer,
         assert_finished(store, run)
 
 
-def test_an_error_without_words_is_called_by_its_name(trainer, open_study):
+def test_an_error_without_a_message_is_reported_by_its_type(trainer, open_study):
     def fails(_):
         raise ZeroDivisionError
 
@@ -423,7 +433,7 @@ def test_an_error_without_words_is_called_by_its_name(trainer, open_study):
     assert go(store).ends == [(run.key, "failed", "ZeroDivisionError")]
 
 
-def test_a_failed_run_is_tried_again_by_the_next_call_from_where_it_was(trainer, open_study):
+def test_a_failed_run_is_resumed_by_the_next_call(trainer, open_study):
     run = make_run(epochs=6)
     trainer.trouble[run.key] = lambda segment: train(segment) if first_epoch(segment) < 3 else raises(segment)
     store = open_study([run])
@@ -446,7 +456,7 @@ def test_all_runs_may_fail(trainer, open_study):
     assert set(store.status().values()) == {"failed"}
 
 
-def test_a_run_that_diverges_ends_there_with_its_history_and_the_others_go_on(trainer, open_study):
+def test_a_run_that_diverges_ends_with_its_history_and_the_others_continue(trainer, open_study):
     lost, other = runs = make_runs("lost", "other", epochs=6)
 
     def diverges(segment):
@@ -485,7 +495,7 @@ class Stop(Recorder):
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, BrokenPipeError])
 @pytest.mark.parametrize("after", range(1, 24))
-def test_a_study_that_is_stopped_anywhere_goes_on_from_the_store(trainer, open_study, after, error):
+def test_a_study_stopped_after_any_epoch_resumes_from_the_store(trainer, open_study, after, error):
     runs = make_runs("a", "b", seeds=(0, 1), epochs=6)
     store = open_study(runs)
     with pytest.raises(error):
@@ -554,7 +564,7 @@ def test_a_full_disk_stops_the_study_with_what_was_committed(tmp_path):
                 assert_finished(store, run)
 
 
-def test_a_folder_that_vanishes_stops_the_study_and_is_not_made_again(open_study):
+def test_a_deleted_folder_stops_the_study_and_is_not_created_again(open_study):
     run = make_run(epochs=6)
     store = open_study([run])
 
@@ -572,9 +582,9 @@ def test_a_folder_that_vanishes_stops_the_study_and_is_not_made_again(open_study
 
 
 @pytest.mark.slow
-def test_a_study_killed_at_any_point_ends_as_if_it_never_was(tmp_path):
+def test_a_study_killed_at_any_point_ends_as_without_the_kill(tmp_path):
     """SIGKILL, really, before each thing that a study does to the disk."""
-    killed, _, survivor = kill_everywhere("study", tmp_path)
+    killed, _, survivor = kill_at_every_point("study", tmp_path)
     assert len(killed) > 100
     for folder, before in [*killed, (survivor, "the end")]:
         study(folder)
@@ -588,31 +598,31 @@ SCRIPT = """
 import sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-import standin
+import fake_training
 from dropstudy.runtime import local, scheduler
 from dropstudy.store.store import Store
 
 def slowly(given):
     time.sleep(0.04)
-    return tuple(map(standin.train, given))
+    return tuple(map(fake_training.train, given))
 
 local.train_group = slowly
-runs = standin.make_runs("a", "b", seeds=range(3), epochs=8)
+runs = fake_training.make_runs("a", "b", seeds=range(3), epochs=8)
 worker_pool = local.LocalWorkers(2)
 with Store(Path(sys.argv[2]), create=True) as store:
     store.begin({}, runs)
     print("begun", flush=True)
     todo = store.runs("planned", "running", "failed")
-    groups, recorder = standin.each_alone(todo), standin.Recorder()
+    groups, recorder = fake_training.groups_of_one(todo), fake_training.Recorder()
     scheduler.train_runs(
-        store, groups, standin.DATA, standin.split, pool=worker_pool, callback=recorder
+        store, groups, fake_training.DATA, fake_training.split, pool=worker_pool, callback=recorder
     )
 worker_pool.shutdown()
 """
 
 
 @pytest.mark.slow
-def test_a_study_killed_at_random_times_with_its_workers_at_work_ends_the_same(tmp_path, monkeypatch):
+def test_a_study_killed_at_random_times_while_workers_train_ends_the_same(tmp_path, monkeypatch):
     """One script, killed again and again and started again, without a guard for its main module."""
     monkeypatch.setenv(VARIABLE, "off")  # or each kill would leave a compiler at work
     script = tmp_path / "study.py"
@@ -658,11 +668,11 @@ def side_by_side(monkeypatch):
 
 def train_in(groups, store):
     recorder = Recorder()
-    train_runs(store, groups, DATA, split, pool=ExecutorPool(AtOnce(), 1), callback=recorder)
+    train_runs(store, groups, DATA, split, pool=ExecutorPool(InlineExecutor(), 1), callback=recorder)
     return recorder
 
 
-def test_runs_of_a_group_end_as_if_each_were_alone(open_study, side_by_side):
+def test_runs_of_a_group_end_as_if_trained_alone(open_study, side_by_side):
     runs = make_runs("a", "b", "c", epochs=5)
     store = open_study(runs)
     train_in([runs], store)
@@ -671,7 +681,7 @@ def test_runs_of_a_group_end_as_if_each_were_alone(open_study, side_by_side):
         assert_finished(store, run)
 
 
-def test_a_lane_that_ends_early_leaves_the_others_to_go_on(open_study, side_by_side, trainer):
+def test_the_other_lanes_continue_when_one_ends_early(open_study, side_by_side, trainer):
     runs = make_runs("a", "b", "c", epochs=5)
     store = open_study(runs)
     trainer.trouble[runs[1].key] = lambda segment: replace(train(segment), diverged=True, final=None)
@@ -683,7 +693,7 @@ def test_a_lane_that_ends_early_leaves_the_others_to_go_on(open_study, side_by_s
     assert_finished(store, runs[2])
 
 
-def test_a_group_that_does_not_fit_goes_on_in_halves(open_study, monkeypatch):
+def test_a_group_that_does_not_fit_is_trained_in_halves(open_study, monkeypatch):
     lanes = []
 
     def train_group(segments):
@@ -702,7 +712,7 @@ def test_a_group_that_does_not_fit_goes_on_in_halves(open_study, monkeypatch):
         assert_finished(store, run)
 
 
-def test_lanes_at_different_epochs_go_on_apart(open_study, side_by_side):
+def test_runs_at_different_epochs_are_trained_apart(open_study, side_by_side):
     runs = make_runs("ahead", "behind", epochs=6)
     store = open_study(runs)
     store.commit([(runs[0], train(segment_of(runs[0], epochs=2)))])
@@ -734,7 +744,7 @@ LANES = "abcdefgh"
     error=st.sampled_from([ValueError("no such loss"), RuntimeError("INTERNAL: XLA"), KeyError("w")]),
 )
 @settings(deadline=None, max_examples=15)
-def test_an_error_of_a_lane_is_that_lanes_alone_and_shown_at_once(troubled, error):
+def test_an_error_in_one_lane_is_shown_at_once_and_fails_that_lane_only(troubled, error):
     group = Group(troubled, error)
     runs = make_runs(*LANES, epochs=6)
     with (
@@ -765,7 +775,7 @@ def test_an_error_of_a_lane_is_that_lanes_alone_and_shown_at_once(troubled, erro
     )
 
 
-def test_a_group_that_raises_though_none_of_its_lanes_does_goes_on_lane_by_lane(open_study, monkeypatch):
+def test_a_group_that_raises_although_no_lane_does_is_trained_lane_by_lane(open_study, monkeypatch):
     group = Group(set("abc"), ValueError("these conditions do not fit"), alone=False)
     monkeypatch.setattr(local, "train_group", group)
     runs = make_runs(*"abc", epochs=6)
@@ -777,9 +787,7 @@ def test_a_group_that_raises_though_none_of_its_lanes_does_goes_on_lane_by_lane(
         assert_finished(store, run)
 
 
-def test_a_lane_by_itself_whose_worker_dies_is_given_again_and_the_others_wait_for_it(
-    open_study, monkeypatch
-):
+def test_a_single_lane_whose_worker_dies_is_repeated_before_the_others_continue(open_study, monkeypatch):
     group = Group({"b"}, ValueError("of this lane"))
     deaths = []
 

@@ -5,7 +5,6 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from clockwork import Clockwork, train_on
 from dropstudy.core.types import Arm, Condition, DataReference, Optimizer, Run, Segment, SegmentResult
 from dropstudy.runtime import scheduling
 from dropstudy.runtime.scheduling import (
@@ -20,9 +19,10 @@ from dropstudy.runtime.scheduling import (
     next_segments,
 )
 from dropstudy.store.store import Store
+from fake_training import SECONDS, Recorder, make_run, run_key, train
 from file_systems import quick_folder
-from killing import META
-from standin import SECONDS, Recorder, key_of, make_run, train
+from kill_points import META
+from simulated_workers import SimulatedWorkers, train_on
 
 DATA = DataReference("0" * 64, 255.0)
 
@@ -108,7 +108,7 @@ def test_a_segment_has_at_most_half_of_the_remaining_work_per_worker(share):
 def study(lengths, count):
     """Train runs of these epochs: seconds taken, keys in the order of segments, most runs in progress at once."""
     runs = tuple(make_run(f"run {number}", epochs=epochs) for number, epochs in enumerate(lengths))
-    workers, segments = Clockwork([0.0] * count), []
+    workers, segments = SimulatedWorkers([0.0] * count), []
 
     def logged(segment):
         segments.append(segment.run.key)
@@ -148,7 +148,7 @@ def test_four_runs_on_two_workers_take_as_long_as_two_runs():
 def test_runs_that_start_first_end_first():
     _, segments, started = study([12] * 10, 2)
     order = list(dict.fromkeys(segments))
-    assert order == [key_of(f"run {number}") for number in range(10)]
+    assert order == [run_key(f"run {number}") for number in range(10)]
     assert max(map(segments[::-1].index, order[6:])) < min(map(segments[::-1].index, order[:3]))
     assert started <= 4
 

@@ -91,12 +91,12 @@ def test_the_summary_counts_every_run_once(progress):
         (["done"] * 3, "3 of 3 runs are done."),
     ],
 )
-def test_how_far_a_study_is_in_one_sentence(statuses, sentence):
+def test_the_progress_of_a_study_is_one_sentence(statuses, sentence):
     assert status.summary([progress_of(run_of(n), status) for n, status in enumerate(statuses)]) == sentence
 
 
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=10))
-def test_accuracies_are_told_with_their_spread_over_seeds(accuracies):
+def test_accuracies_have_their_spread_over_seeds(accuracies):
     words = status.mean_accuracy(accuracies)
     value, sd = map(float, re.fullmatch(r"([\d.]+)% \(SD ([\d.]+)\)", words).groups())
     assert value == pytest.approx(100 * mean(accuracies), abs=0.0051)
@@ -108,7 +108,7 @@ def test_one_accuracy_has_no_spread_and_none_is_a_dash():
     assert status.mean_accuracy([]) == status.mean_accuracy([float("nan")]) == "-"
 
 
-def test_accuracies_on_the_test_set_are_called_that():
+def test_accuracies_on_the_test_set_are_labelled_as_such():
     for validation, heading in (("test", "test accuracy (watched)"), (0.1, "validation accuracy")):
         assert (
             status.accuracy_heading([progress_of(run_of(0, validation_split=validation), "done")]) == heading
@@ -195,7 +195,7 @@ def rows_of(shown):
     conditions=st.sampled_from([CONDITIONS, (CONDITIONS[0], Condition(784, (2048, 2048), 10, 60_000, 128))]),
     running=st.integers(0, 3),
 )
-def test_where_a_window_is_narrow_names_give_way_and_no_number_does(beginning, width, conditions, running):
+def test_a_narrow_window_shortens_names_and_no_number(beginning, width, conditions, running):
     names = [f"x{beginning}{end}" for end in ("0.2", "0.5")]
     table = LiveTable(Console(file=Terminal(), force_terminal=True, width=width, height=40))
     runs = [run_of(seed, arm, condition) for seed in range(4) for condition in conditions for arm in names]
@@ -218,7 +218,7 @@ def test_where_a_window_is_narrow_names_give_way_and_no_number_does(beginning, w
 
 
 @given(st.lists(st.sampled_from(STATUSES), min_size=1, max_size=30), st.integers(10, 20))
-def test_rows_at_work_come_into_view_first_and_stay_in_the_order_of_the_table(statuses, height):
+def test_running_rows_are_shown_first_in_the_order_of_the_table(statuses, height):
     table = LiveTable(Console(file=Terminal(), force_terminal=True, width=100, height=height))
     runs = [run_of(0, f"arm {number} of many") for number in range(len(statuses))]
     table.on_train_begin([progress_of(run, status) for run, status in zip(runs, statuses, strict=True)], 0)
@@ -235,7 +235,7 @@ def test_rows_at_work_come_into_view_first_and_stay_in_the_order_of_the_table(st
     assert len(shown.splitlines()) <= height
 
 
-def test_a_network_is_named_though_all_rows_in_view_are_of_one():
+def test_the_network_is_named_even_if_all_visible_rows_share_it():
     table = LiveTable(Console(file=Terminal(), force_terminal=True, width=100, height=12))
     runs = [run_of(0, f"arm {number}", condition) for condition in CONDITIONS for number in range(20)]
     table.on_train_begin([progress_of(run, "planned") for run in runs], 1)
@@ -245,7 +245,7 @@ def test_a_network_is_named_though_all_rows_in_view_are_of_one():
     assert "network" in shown
 
 
-def test_the_table_goes_when_training_is_over_and_a_line_stays(table):
+def test_a_line_replaces_the_table_when_training_ends(table):
     table.on_run_end(run_of(0), "done", "")
     table.on_train_end()
     last = table._console.file.getvalue().splitlines()[-1]
@@ -275,7 +275,7 @@ def test_runs_that_were_finished_before_do_not_make_a_grid(monkeypatch):
     assert isinstance(screen.callbacks[0], EpochLines)
 
 
-def test_lines_in_a_pipe_tell_how_far_a_grid_is_and_which_network_an_epoch_is_of():
+def test_lines_in_a_pipe_have_the_progress_of_a_grid_and_the_network_of_each_epoch():
     lines = EpochLines(io.StringIO())
     runs = [run_of(seed, condition=condition) for seed in range(2) for condition in CONDITIONS]
     lines.on_train_begin([progress_of(run, "planned") for run in runs], 1)

@@ -21,7 +21,7 @@ from dropstudy.runtime.watchdog import (
 )
 from dropstudy.runtime.workers import ExecutorPool
 from expected import Runtime
-from standin import make_run, segment_of
+from fake_training import make_run, segment_of
 
 SECONDS = st.floats(1e-3, 1e5)
 EPOCHS = st.integers(1, 1000)

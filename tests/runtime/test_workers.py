@@ -9,20 +9,20 @@ from dropstudy.errors import InvalidArgument
 from dropstudy.runtime import watchdog
 from dropstudy.runtime.local import LocalWorkers
 from dropstudy.runtime.workers import ExecutorPool, WorkerPool, first_answer, lanes_per_worker, open_pool
-from standin import AtOnce, make_run
+from fake_training import InlineExecutor, make_run
 
 
 class Killing(ExecutorPool):
     """Its calls never answer until they are killed."""
 
     def __init__(self):
-        super().__init__(AtOnce(), 1)
+        super().__init__(InlineExecutor(), 1)
 
     def kill(self, future):
         future.set_exception(BrokenExecutor())
 
 
-class Dying(AtOnce):
+class Dying(InlineExecutor):
     """Its worker dies in each call."""
 
     def submit(self, *_, **__):
@@ -45,7 +45,7 @@ def test_an_executor_becomes_a_pool_and_a_pool_stays_as_it_is():
 
 
 def test_a_gpu_has_one_worker():
-    with open_pool(AtOnce(), workers=8, device="gpu", runs=9) as pool:
+    with open_pool(InlineExecutor(), workers=8, device="gpu", runs=9) as pool:
         assert pool.count == 1
 
 
@@ -63,8 +63,8 @@ def test_a_first_worker_that_answers_or_dies_is_not_reported():
     notices = []
     future = Future()
     future.set_result(7)
-    assert first_answer(ExecutorPool(AtOnce(), 1), future, notices.append) == 7
-    assert first_answer(ExecutorPool(AtOnce(), 1), Dying().submit(), notices.append) is None
+    assert first_answer(ExecutorPool(InlineExecutor(), 1), future, notices.append) == 7
+    assert first_answer(ExecutorPool(InlineExecutor(), 1), Dying().submit(), notices.append) is None
     assert notices == []
 
 

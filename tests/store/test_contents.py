@@ -8,14 +8,14 @@ from contextlib import closing
 
 import pytest
 
-import made_up
+import random_results
 from dropstudy import Study
 from dropstudy.errors import DamagedFile, StoreError
 from dropstudy.spec.study_file import STUDY_FILE
 from dropstudy.store import ledger
 from dropstudy.store.contents import run_of
 from dropstudy.store.store import DATABASE, Store
-from standin import AtOnce
+from fake_training import InlineExecutor
 
 SETTINGS = {
     "data": "digits",
@@ -31,9 +31,9 @@ SETTINGS = {
 def original(tmp_path_factory):
     """A study whose training is made up: its file and its database."""
     with pytest.MonkeyPatch.context() as patch:
-        made_up.instead_of_workers(patch)
+        random_results.replace_workers(patch)
         folder = tmp_path_factory.mktemp("original") / "study"
-        Study("notebook", out=folder, **SETTINGS).run(executor=AtOnce(), verbose=False)
+        Study("notebook", out=folder, **SETTINGS).run(executor=InlineExecutor(), verbose=False)
     return folder
 
 
@@ -79,7 +79,7 @@ def assert_refused(folder, match="expected the database that was written"):
         Store(folder, write=True)
 
 
-def test_sealing_alone_changes_nothing(original, folder):
+def test_new_digests_alone_change_nothing(original, folder):
     change(folder, "UPDATE run SET position = position")
     assert look(folder)[4].equals(look(original)[4])
 
@@ -101,7 +101,7 @@ def test_a_key_that_is_a_path_is_refused(folder, place):
 @pytest.mark.parametrize(
     "place", ["../../victim", "{other}-0123456789abcdef.safetensors", "{key}.safetensors", ""]
 )
-def test_a_checkpoint_that_is_not_the_runs_own_is_refused(folder, place):
+def test_a_checkpoint_of_another_run_is_refused(folder, place):
     (key,), (other,) = ask(folder, "SELECT key FROM run LIMIT 2")
     name = place.format(key=key, other=other)
     change(
@@ -117,7 +117,7 @@ def test_a_checkpoint_that_is_not_the_runs_own_is_refused(folder, place):
 @pytest.mark.parametrize(
     "place", ["../../victim", "study.toml", "weights/mine.keras", f"weights/../{'a' * 64}.txt"]
 )
-def test_files_to_remove_that_are_not_a_runs_are_refused(folder, place):
+def test_a_removal_list_with_foreign_files_is_refused(folder, place):
     change(folder, "INSERT INTO meta VALUES ('files_due', ?, '')", json.dumps([place]))
     assert_refused(folder, "a fact 'files_due' of another kind")
 
@@ -230,7 +230,7 @@ def told_or_refused(folder, what):
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_other_values_well_sealed_are_refused_in_one_line_or_do_no_harm(folder, seed):
+def test_other_values_with_valid_digests_are_refused_in_one_line_or_harmless(folder, seed):
     draw = random.Random(seed)  # noqa: S311 - no secret
     told_or_refused(folder, one_spoilt(folder, draw))
 

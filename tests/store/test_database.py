@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from dropstudy.errors import DamagedFile, StoreError
 from dropstudy.store import database, migrations
 from dropstudy.store.store import DATABASE, Store
+from fake_training import complete_result, make_run, make_runs, run_key
 from file_systems import small_disk
-from standin import key_of, make_run, make_runs, whole
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def path(tmp_path):
     run = make_run()
     with Store(tmp_path, create=True) as store:
         store.begin({"data": "digits"}, [run])
-        store.commit([(run, whole(run))])
+        store.commit([(run, complete_result(run))])
     return tmp_path / DATABASE
 
 
@@ -94,7 +94,7 @@ def test_another_programs_database_is_refused(tmp_path, content):
 
 
 @pytest.mark.parametrize("size", [0, 1, 511])
-def test_a_file_cut_to_nothing_is_not_taken_for_a_new_database(path, size):
+def test_an_empty_file_is_not_mistaken_for_a_new_database(path, size):
     path.write_bytes(path.read_bytes()[:size])
     assert_refused(path, DamagedFile, f"a file of {size} bytes")
 
@@ -105,7 +105,7 @@ def test_a_file_that_is_no_database_is_refused(path, content):
     assert_refused(path, DamagedFile, "the database that was written")
 
 
-def test_a_folder_in_the_databases_place_is_refused(tmp_path):
+def test_a_folder_instead_of_the_database_is_refused(tmp_path):
     (tmp_path / DATABASE).mkdir()
     for create in (False, True):
         with pytest.raises(StoreError, match=DATABASE):
@@ -113,13 +113,13 @@ def test_a_folder_in_the_databases_place_is_refused(tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == [DATABASE]
 
 
-def test_a_place_that_cannot_be_written_is_named(tmp_path):
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StoreError, match=r"file/study\.db.*a place that can be written"):
         database.connect(tmp_path / "file" / DATABASE, create=True)
 
 
-def test_a_path_that_is_too_long_for_sqlite_is_refused_with_the_reason_and_nothing_is_made(tmp_path):
+def test_a_path_too_long_for_sqlite_is_refused_and_nothing_is_created(tmp_path):
     place = tmp_path
     while len(str(place)) < 600:
         place /= "n" * 50
@@ -145,7 +145,7 @@ def test_a_cut_database_is_refused_and_not_written_to(path, kept):
 
 @given(data=st.data())
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_rubbish_in_any_page_is_refused(tmp_path_factory, path, data):
+def test_random_bytes_in_any_page_are_refused(tmp_path_factory, path, data):
     folder = tmp_path_factory.mktemp("rubbish")
     content = bytearray(path.read_bytes())
     page = data.draw(st.integers(0, len(content) // 4096 - 1))
@@ -157,7 +157,7 @@ def test_rubbish_in_any_page_is_refused(tmp_path_factory, path, data):
 
 
 @pytest.mark.parametrize("put", [b"\xe5", b"\x1b", b"\n", b")", b"\x00"])
-def test_damage_to_the_words_of_the_schema_is_told_in_one_printable_line(path, put):
+def test_damage_to_the_schema_is_reported_in_one_printable_line(path, put):
     """SQLite's own message quotes them, in whatever encoding they are in now."""
     content = path.read_bytes()
     path.write_bytes(content.replace(b"CREATE TABLE meta (n", b"CREATE TABLE meta " + put + b"n"))
@@ -201,12 +201,12 @@ NEXT = ("ALTER TABLE run ADD COLUMN note TEXT", "CREATE TABLE more (x INTEGER) S
 def test_an_older_database_is_backed_up_and_migrated(path, monkeypatch):
     old = len(migrations.MIGRATIONS)
     with Store(path.parent) as store:
-        history = store.histories().get(key_of("arm"), ())
+        history = store.histories().get(run_key("arm"), ())
     monkeypatch.setattr(
         migrations, "MIGRATIONS", (*migrations.MIGRATIONS, NEXT, ("INSERT INTO more VALUES (1)",))
     )
     with Store(path.parent, write=True) as store:
-        assert store.histories().get(key_of("arm"), ()) == history
+        assert store.histories().get(run_key("arm"), ()) == history
     assert version(path) == old + 2
     assert "more" in tables(path)
     backup = path.with_name(f"study.v{old}.backup.db")
@@ -215,10 +215,10 @@ def test_an_older_database_is_backed_up_and_migrated(path, monkeypatch):
     monkeypatch.undo()
     backup.rename(path)
     with Store(path.parent) as store:
-        assert store.histories().get(key_of("arm"), ()) == history
+        assert store.histories().get(run_key("arm"), ()) == history
 
 
-def test_a_database_of_today_is_not_backed_up(path):
+def test_a_current_database_is_not_backed_up(path):
     before = contents(path.parent)
     Store(path.parent, write=True).close()
     assert contents(path.parent) == before
@@ -234,11 +234,11 @@ def test_a_migration_that_fails_leaves_the_old_database(path, monkeypatch, broke
     assert path.read_bytes() == before
     monkeypatch.undo()
     with Store(path.parent) as store:
-        assert len(store.histories().get(key_of("arm"), ())) == 5
+        assert len(store.histories().get(run_key("arm"), ())) == 5
     assert version(path) == old
 
 
-def test_of_two_that_open_an_older_database_one_migrates_it(path, monkeypatch):
+def test_one_of_two_processes_migrates_an_older_database(path, monkeypatch):
     """The second found it old before the first was done, and must not do it again."""
     monkeypatch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, NEXT))
     slow = sqlite3.connect(path, isolation_level=None)

@@ -11,8 +11,8 @@ from dropstudy import cli
 from dropstudy.errors import DamagedFile, StoreError
 from dropstudy.store.diff import compare
 from dropstudy.store.store import Store
+from fake_training import complete_result, make_runs, segment_of, train
 from file_systems import quick_folder
-from standin import make_runs, segment_of, train, whole
 
 RUNS = make_runs("no dropout", "dropout 0.5", seeds=(0, 1))
 
@@ -26,7 +26,7 @@ def make():
             folder = place / name
             with Store(folder, create=True) as store:
                 store.begin({}, runs)
-                store.commit([(run, change(run, whole(run))) for run in runs], **options)
+                store.commit([(run, change(run, complete_result(run))) for run in runs], **options)
             return folder
 
         yield make_
@@ -44,7 +44,7 @@ def parts(each):
 EQUAL = dict.fromkeys(("history", "test", "predictions", "weights"), "equal")
 
 
-def test_the_same_study_made_twice_is_the_same_whatever_it_took(make):
+def test_the_same_study_trained_twice_is_the_same_whatever_its_duration(make):
     def slower(_, result):
         rows = tuple(replace(row, seconds=row.seconds + 1) for row in result.history)
         return replace(result, history=rows, device="another")
@@ -58,7 +58,7 @@ def next_to(number):
     return float(np.nextafter(number, np.inf))
 
 
-RESULT = whole(RUNS[1])
+RESULT = complete_result(RUNS[1])
 TENSOR = "weights/dense_0/kernel"
 
 
@@ -82,7 +82,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("part", CHANGES)
-def test_one_bit_that_differs_is_found_where_it_is_and_nowhere_else(make, part):
+def test_one_different_bit_is_found_where_it_is_and_nowhere_else(make, part):
     folders = make("one"), make("other", change=only(RUNS[1], **CHANGES[part]))
     for one, other in (folders, folders[::-1]):
         compared = compare(one, other)
@@ -99,7 +99,7 @@ def test_nan_is_the_same_as_nan_and_not_as_a_number(make):
     assert not any(compare(folders[0], other)[0].same for other in folders[2:])
 
 
-def test_runs_that_one_study_alone_has_and_runs_that_are_not_done(make):
+def test_runs_in_one_study_only_and_unfinished_runs_differ(make):
     one, other = make("one", RUNS[:3]), make("other", RUNS[1:])
     assert [(each.run, each.same) for each in compare(one, other)] == [
         (RUNS[0], False),
@@ -122,7 +122,7 @@ def test_runs_that_one_study_alone_has_and_runs_that_are_not_done(make):
     assert compare(half_done, half_done)[1].same
 
 
-def test_weights_that_neither_study_was_to_keep_make_no_difference(make):
+def test_weights_that_neither_study_stores_make_no_difference(make):
     without = make("without", keep_weights=False), make("without too", keep_weights=False)
     for each in compare(*without):
         assert each.same

@@ -12,7 +12,7 @@ from dropstudy.store.directory import merged_with_stored, read_metadata
 from dropstudy.store.record import environment_changes
 from dropstudy.store.store import DATABASE, Store
 from file_systems import quick_folder
-from killing import begin, begin_with, grow, kill_everywhere
+from kill_points import begin, begin_with, grow, kill_at_every_point
 
 
 @pytest.fixture
@@ -28,10 +28,10 @@ def what_it_says(place):
 
 
 @pytest.mark.slow
-def test_a_study_killed_at_any_point_while_it_begins_or_grows_ends_as_if_it_never_was():
+def test_a_study_killed_at_any_point_of_its_creation_or_growth_ends_as_without_the_kill():
     """SIGKILL, really. What the study was begun with, data that stand in for others too, is not forgotten."""
     with quick_folder() as places:
-        killed, points, survivor = kill_everywhere("grow", places)
+        killed, points, survivor = kill_at_every_point("grow", places)
         straight = what_it_says(survivor)
         assert straight[0]["fallback"] is True
         assert "fallback: True" in straight[3]
@@ -46,7 +46,7 @@ def test_a_study_killed_at_any_point_while_it_begins_or_grows_ends_as_if_it_neve
             assert [path.name for path in place.iterdir() if path.name.endswith(".tmp")] == [], before
 
 
-def test_a_kill_between_database_and_study_file_is_made_good_for_whoever_asks_next(place):
+def test_a_kill_between_database_and_study_file_is_repaired_by_the_next_command(place):
     """The file is what it was before the study grew; the database has the runs."""
     begin(place)
     before = (place / STUDY_FILE).read_text(encoding="utf-8")
@@ -63,7 +63,7 @@ def test_a_kill_between_database_and_study_file_is_made_good_for_whoever_asks_ne
     assert read_metadata(place)["study_file_due"] is False
 
 
-def test_a_study_file_that_was_lost_is_written_again(place):
+def test_a_missing_study_file_is_written_again(place):
     begin(place)
     text = (place / STUDY_FILE).read_text(encoding="utf-8")
     (place / STUDY_FILE).unlink()
@@ -72,7 +72,7 @@ def test_a_study_file_that_was_lost_is_written_again(place):
 
 
 @pytest.mark.parametrize("loop", [False, True])
-def test_a_study_whose_file_was_lost_is_still_read_by_its_folder(place, loop):
+def test_a_study_without_its_file_is_read_from_its_folder(place, loop):
     begin(place)
     before = Study.open(place)
     (place / STUDY_FILE).unlink()
@@ -86,7 +86,7 @@ def test_a_study_whose_file_was_lost_is_still_read_by_its_folder(place, loop):
     assert is_study(place)
 
 
-def test_a_database_without_a_word_in_it_is_one_of_a_study_that_has_not_begun(place):
+def test_an_empty_database_is_that_of_a_new_study(place):
     Store(place, create=True).close()
     assert environment_changes(place, "cpu") == []
     begin(place)
@@ -94,7 +94,7 @@ def test_a_database_without_a_word_in_it_is_one_of_a_study_that_has_not_begun(pl
         assert len(store.runs()) == 2
 
 
-def test_damage_to_the_database_stops_a_study_before_it_begins_and_nothing_is_written(place):
+def test_a_damaged_database_stops_a_study_before_training_and_nothing_is_written(place):
     begin(place)
     content = (place / DATABASE).read_bytes()
     damaged = content[: len(content) // 2]
@@ -107,13 +107,13 @@ def test_damage_to_the_database_stops_a_study_before_it_begins_and_nothing_is_wr
 # Another machine, another version
 
 
-def test_in_the_same_surroundings_nothing_is_said(place):
+def test_the_same_environment_gives_no_notice(place):
     assert environment_changes(place, "cpu") == []
     begin(place)
     assert environment_changes(place, "cpu") == []
 
 
-def test_a_changed_library_device_or_processor_is_said_once_and_the_study_goes_on(place, monkeypatch):
+def test_a_changed_library_device_or_processor_is_reported_once_and_the_study_continues(place, monkeypatch):
     begin(place)
     monkeypatch.setattr(record, "version", lambda name: "99.0" if name == "jax" else "0.1.0")
     monkeypatch.setattr(record, "processor", lambda: "Abacus 9000")
@@ -127,7 +127,7 @@ def test_a_changed_library_device_or_processor_is_said_once_and_the_study_goes_o
     assert read_metadata(place)["environment"]["jax"] == "99.0"
 
 
-def test_a_study_made_by_other_rules_is_shown_and_not_gone_on_with(place, monkeypatch):
+def test_a_study_of_another_semantics_version_is_shown_but_not_continued(place, monkeypatch):
     begin(place)
     monkeypatch.setattr(plan, "SEMANTICS", plan.SEMANTICS + 1)
     with pytest.raises(StoreError, match=r"rules in docs/semantics.*made by version \d+.*--out"):

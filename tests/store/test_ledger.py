@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from dropstudy.errors import DamagedFile, StoreError
 from dropstudy.store import ledger, migrations
 from dropstudy.store.store import DATABASE, Store
+from fake_training import complete_result, make_runs, run_key, segment_of, train
 from file_systems import quick_folder
-from standin import key_of, make_runs, segment_of, train, whole
 
 DONE, UNDER_WAY, DIVERGED, FAILED, PLANNED = RUNS = make_runs(
     "done", "under way", "diverged", "failed", "planned"
@@ -34,7 +34,11 @@ def folder():
                 lost, history=(lost.history[0], replace(lost.history[1], loss=math.nan)), diverged=True
             )
             store.commit(
-                [(DONE, whole(DONE)), (UNDER_WAY, train(segment_of(UNDER_WAY, epochs=2))), (DIVERGED, lost)]
+                [
+                    (DONE, complete_result(DONE)),
+                    (UNDER_WAY, train(segment_of(UNDER_WAY, epochs=2))),
+                    (DIVERGED, lost),
+                ]
             )
             store.fail(FAILED, "ValueError: no", "Traceback")
         yield folder
@@ -81,20 +85,20 @@ def test_a_flipped_bit_anywhere_in_the_database_is_found_or_changes_nothing(fold
 
 
 COLUMNS = [
-    ("run", "test_accuracy", f"key = '{key_of('done')}'"),
-    ("run", "epochs_done", f"key = '{key_of('under way')}'"),
-    ("run", "status", f"key = '{key_of('planned')}'"),
-    ("run", "error", f"key = '{key_of('failed')}'"),
-    ("run", "specification", f"key = '{key_of('done')}'"),
+    ("run", "test_accuracy", f"key = '{run_key('done')}'"),
+    ("run", "epochs_done", f"key = '{run_key('under way')}'"),
+    ("run", "status", f"key = '{run_key('planned')}'"),
+    ("run", "error", f"key = '{run_key('failed')}'"),
+    ("run", "specification", f"key = '{run_key('done')}'"),
     ("meta", "value", "name = 'scale'"),
-    ("history", "val_accuracy", f"key = '{key_of('done')}' AND epoch = 3"),
-    ("history", "loss", f"key = '{key_of('diverged')}' AND epoch = 2"),
-    ("history", "seconds", f"key = '{key_of('under way')}' AND epoch = 1"),
+    ("history", "val_accuracy", f"key = '{run_key('done')}' AND epoch = 3"),
+    ("history", "loss", f"key = '{run_key('diverged')}' AND epoch = 2"),
+    ("history", "seconds", f"key = '{run_key('under way')}' AND epoch = 1"),
 ]
 
 
 @pytest.mark.parametrize(("table", "column", "where"), COLUMNS, ids=lambda value: value.split()[0])
-def test_a_value_that_is_another_is_named_with_its_run_or_fact(folder, tmp_path, table, column, where):
+def test_a_changed_value_is_named_with_its_run_or_metadata(folder, tmp_path, table, column, where):
     with (
         sqlite3.connect(tmp_path / DATABASE) as copy,
         closing(sqlite3.connect(folder / DATABASE)) as original,
@@ -119,7 +123,7 @@ def test_a_value_that_is_another_is_named_with_its_run_or_fact(folder, tmp_path,
         ("DELETE FROM history", 0),
     ],
 )
-def test_a_history_that_lost_rows_is_found(folder, tmp_path, change, found):
+def test_a_history_with_missing_rows_is_found(folder, tmp_path, change, found):
     with (
         sqlite3.connect(tmp_path / DATABASE) as copy,
         closing(sqlite3.connect(folder / DATABASE)) as original,
@@ -131,7 +135,7 @@ def test_a_history_that_lost_rows_is_found(folder, tmp_path, change, found):
         Store(tmp_path)
 
 
-def test_the_digest_of_a_history_is_that_of_its_columns_in_the_order_of_the_table(folder):
+def test_the_digest_of_a_history_covers_its_columns_in_table_order(folder):
     """As `ledger` reads them, all columns, and as `recorded` asks for them, by name."""
     with Store(folder) as store:
         rows = ledger.history_rows(store._db, DONE.key)
@@ -139,14 +143,14 @@ def test_the_digest_of_a_history_is_that_of_its_columns_in_the_order_of_the_tabl
 
 
 @given(st.lists(st.tuples(st.integers(1, 9), st.none() | st.floats(allow_nan=False)), max_size=4), st.data())
-def test_other_rows_have_another_digest(rows, data):
+def test_different_rows_have_different_digests(rows, data):
     digest = ledger.history_digest(rows)
     other = data.draw(st.permutations(rows)) if rows else [(1, 0.0)]
     assert (ledger.history_digest(other) == digest) == (repr(other) == repr(rows))
     assert ledger.history_digest([*rows, (10, None)]) != digest
 
 
-def test_a_database_is_sealed_anew_when_it_is_brought_up_to_date(folder, tmp_path, monkeypatch):
+def test_a_migrated_database_has_new_digests(folder, tmp_path, monkeypatch):
     shutil.copy(folder / DATABASE, tmp_path / DATABASE)
     more = ("ALTER TABLE run ADD COLUMN note TEXT", "UPDATE meta SET value = '1.0' WHERE name = 'scale'")
     monkeypatch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, more))

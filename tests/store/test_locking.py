@@ -27,14 +27,14 @@ def other():
         process.communicate(b"\n")
 
 
-def test_the_lock_leaves_nothing_behind_not_even_the_folders_that_it_made(place):
+def test_the_lock_removes_its_files_and_the_folders_it_created(place):
     with lock(place):
         assert {path.name for path in place.iterdir()} == {HOLDER, LOCK}
         assert holder(place) == f"process {os.getpid()} on {socket.gethostname()}"
     assert not place.parent.exists()
 
 
-def test_a_folder_that_was_there_or_has_something_in_it_stays(place):
+def test_an_existing_or_nonempty_folder_stays(place):
     place.parent.mkdir()
     with lock(place):
         (place / "file").touch()
@@ -45,14 +45,14 @@ def test_a_folder_that_was_there_or_has_something_in_it_stays(place):
     assert place.is_dir()
 
 
-def test_whoever_comes_second_is_told_who_runs_the_study(place):
+def test_a_second_process_is_refused_with_the_name_of_the_first(place):
     with lock(place):
         with pytest.raises(StudyLocked, match=f"process {os.getpid()} on"), lock(place):
             pass
         assert holder(place)
 
 
-def test_a_study_whose_lock_was_deleted_is_still_somebodys(place):
+def test_a_study_whose_lock_was_deleted_is_still_locked(place):
     with lock(place):
         (place / LOCK).unlink()
         with pytest.raises(StudyLocked, match=f"process {os.getpid()} on"), lock(place):
@@ -63,7 +63,7 @@ def test_a_study_whose_lock_was_deleted_is_still_somebodys(place):
 
 
 @pytest.mark.parametrize("lives", [True, False])
-def test_of_processes_of_one_number_the_one_that_lived_then_holds_the_lock(place, other, lives):
+def test_a_reused_process_number_does_not_hold_the_lock(place, other, lives):
     """A killed one leaves its name; another process may have its number now."""
     place.mkdir(parents=True)
     (place / HOLDER).write_text(f"process {other.pid} on {socket.gethostname()}")
@@ -79,7 +79,7 @@ def test_of_processes_of_one_number_the_one_that_lived_then_holds_the_lock(place
             pass
 
 
-def test_a_disk_that_is_full_when_the_lock_is_taken_is_named(place, monkeypatch):
+def test_a_full_disk_is_named_when_the_lock_is_acquired(place, monkeypatch):
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
@@ -105,9 +105,7 @@ def put_link(path, victim):
 
 
 @pytest.mark.parametrize("put", [put_fifo, put_bytes, put_link])
-def test_whatever_lies_where_the_holder_should_be_is_replaced_and_neither_waited_for_nor_followed(
-    place, tmp_path, put
-):
+def test_anything_at_the_path_of_the_holder_is_replaced_and_not_followed(place, tmp_path, put):
     place.mkdir(parents=True)
     victim = tmp_path / "victim"
     victim.write_text("mine")
@@ -118,7 +116,7 @@ def test_whatever_lies_where_the_holder_should_be_is_replaced_and_neither_waited
     assert victim.read_text() == "mine"
 
 
-def test_a_link_where_the_lock_should_be_is_not_followed(place, tmp_path):
+def test_a_link_at_the_path_of_the_lock_is_not_followed(place, tmp_path):
     place.mkdir(parents=True)
     victim = tmp_path / "victim"
     (place / LOCK).symlink_to(victim)
@@ -127,13 +125,13 @@ def test_a_link_where_the_lock_should_be_is_not_followed(place, tmp_path):
     assert not victim.exists()
 
 
-def test_a_folder_that_is_a_link_to_itself_leads_nowhere(tmp_path):
+def test_a_folder_that_links_to_itself_is_refused(tmp_path):
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     with pytest.raises(StoreError, match="a broken link"), lock(tmp_path / "loop"):
         pass
 
 
-def test_of_many_that_start_at_once_one_runs_and_the_others_are_told_so(place):
+def test_one_of_many_simultaneous_commands_runs_and_the_others_are_refused(place):
     """Each makes the folder if need be, and removes it; nobody takes that for a folder that cannot be written."""
     ran, told = [], []
 

@@ -11,9 +11,9 @@ from dropstudy.spec.study_file import STUDY_FILE
 from dropstudy.store.directory import has_database
 from dropstudy.store.paths import FOLDERS, WRITTEN, StudyPaths
 from dropstudy.store.store import DATABASE, Store
+from fake_training import complete_result, make_runs, run_key, segment_of, train
 from file_systems import quick_folder
-from killing import begin
-from standin import key_of, make_runs, segment_of, train, whole
+from kill_points import begin
 
 DONE, UNDER_WAY, FAILED = RUNS = make_runs("done", "under way", "failed")
 
@@ -23,7 +23,7 @@ def folder():
     with quick_folder() as folder:
         with Store(folder, create=True) as store:
             store.begin({}, RUNS)
-            store.commit([(DONE, whole(DONE)), (UNDER_WAY, train(segment_of(UNDER_WAY, epochs=2)))])
+            store.commit([(DONE, complete_result(DONE)), (UNDER_WAY, train(segment_of(UNDER_WAY, epochs=2)))])
             store.fail(FAILED, "ValueError: no", "Traceback")
         yield folder
 
@@ -33,7 +33,7 @@ def files(folder):
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-KEY = key_of("somebody else's")
+KEY = run_key("somebody else's")
 THEIRS = (
     "download.tmp",
     ".0123456789abcdef.tmp",
@@ -61,7 +61,7 @@ def put_theirs(folder):
     return {folder / name for name in THEIRS}
 
 
-def test_going_on_with_a_study_removes_what_a_kill_left_and_nothing_else(folder):
+def test_resuming_removes_files_left_by_a_kill_and_nothing_else(folder):
     theirs, before = put_theirs(folder), files(folder)
     scraps = [temporary_path(folder / name) for name in ("", *FOLDERS, "figures")]
     scraps.append(folder / "checkpoints" / f"{KEY}-0123456789abcdef.safetensors")
@@ -74,7 +74,7 @@ def test_going_on_with_a_study_removes_what_a_kill_left_and_nothing_else(folder)
     assert all(after[path] == before[path] for path in before if path.name != DATABASE)
 
 
-def test_a_study_in_a_folder_that_is_called_checkpoints_keeps_its_database(folder):
+def test_a_study_in_a_folder_named_checkpoints_keeps_its_database(folder):
     place = folder / "checkpoints" / "checkpoints"
     with Store(place, create=True) as store:
         store.begin({}, RUNS)
@@ -107,7 +107,7 @@ def test_nothing_is_written_or_removed_through_a_link(folder, tmp_path, name):
     assert files(victim) == before
 
 
-def test_a_file_that_is_a_link_goes_alone(folder, tmp_path):
+def test_removing_a_link_leaves_its_target(folder, tmp_path):
     victim = tmp_path / "victim.txt"
     victim.write_text("mine")
     names = (*WRITTEN, STUDY_FILE, "study.lock", "study.holder", "study.v1.backup.db", "figures/gap.png")
@@ -120,7 +120,7 @@ def test_a_file_that_is_a_link_goes_alone(folder, tmp_path):
     assert victim.read_text() == "mine"
 
 
-def test_a_removal_leaves_what_is_somebody_elses_and_names_it(folder):
+def test_a_removal_leaves_foreign_files_and_names_them(folder):
     (folder / STUDY_FILE).touch()
     theirs = put_theirs(folder)
     left = removal.remove_study(folder)
@@ -133,7 +133,7 @@ def test_a_removal_leaves_what_is_somebody_elses_and_names_it(folder):
 @pytest.mark.parametrize(
     "name", [*WRITTEN, "checkpoints/best.ckpt", "weights/mine.keras", "runs/a", "figures/a"]
 )
-def test_a_study_does_not_begin_where_somebody_elses_files_are(tmp_path, name):
+def test_a_study_is_not_created_among_foreign_files(tmp_path, name):
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text("mine")
     before = files(tmp_path)
@@ -143,7 +143,7 @@ def test_a_study_does_not_begin_where_somebody_elses_files_are(tmp_path, name):
     assert not has_database(tmp_path)
 
 
-def test_a_study_goes_on_where_its_database_was_lost(tmp_path):
+def test_a_study_is_created_again_where_its_database_is_missing(tmp_path):
     begin(tmp_path)
     (tmp_path / DATABASE).unlink()
     for name in (f"weights/{DONE.key}.safetensors", "report.html"):
@@ -161,6 +161,6 @@ def test_sizes_are_those_of_the_files(folder):
     assert sizes["tracebacks"] == len("Traceback")
 
 
-def test_a_folder_that_is_not_there_has_no_sizes(tmp_path):
+def test_a_missing_folder_has_no_sizes(tmp_path):
     assert set(StudyPaths(tmp_path / "nowhere").sizes().values()) == {0}
     assert list(StudyPaths(tmp_path / "nowhere").strays(())) == []

@@ -19,19 +19,19 @@ from dropstudy.core.tensors import read_tensors
 from dropstudy.errors import DamagedFile, StoreError
 from dropstudy.store.paths import StudyPaths
 from dropstudy.store.store import DATABASE, Store
-from file_systems import quick_folder, small_disk
-from killing import RUN, SEGMENTS, commits, kill_everywhere
-from standin import (
+from fake_training import (
     assert_finished,
+    complete_result,
     files_of,
-    key_of,
     make_run,
     make_runs,
+    run_key,
     same_tensors,
     segment_of,
     train,
-    whole,
 )
+from file_systems import quick_folder, small_disk
+from kill_points import RUN, SEGMENTS, commits, kill_at_every_point
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_runs_come_back_as_they_were_planned(store):
     assert set(store.status().values()) == {"planned"}
 
 
-def test_facts_come_back_and_later_ones_replace_earlier_ones(store):
+def test_metadata_come_back_and_later_values_replace_earlier_ones(store):
     store.begin({"classes": ["ä", "</script>"], "scale": 255.0, "fallback": True, "n": 3}, [])
     store.begin({"n": 4, "more": None}, [])
     assert store.meta == {
@@ -94,23 +94,23 @@ def test_facts_come_back_and_later_ones_replace_earlier_ones(store):
     }
 
 
-def test_beginning_again_keeps_what_was_done_and_follows_the_new_order(store):
+def test_a_second_plan_keeps_progress_and_sets_the_order(store):
     advance(store, RUN, 2)
     wanted = (make_run("new"), RUN, make_run("newer"))
     store.begin({}, wanted)
     assert store.runs() == wanted
-    assert store.status() == {RUN.key: "running", key_of("new"): "planned", key_of("newer"): "planned"}
+    assert store.status() == {RUN.key: "running", run_key("new"): "planned", run_key("newer"): "planned"}
     assert len(store.histories().get(RUN.key, ())) == 2
 
 
-def test_a_plan_that_cannot_be_recorded_is_not_recorded_in_part(store):
+def test_a_plan_is_recorded_completely_or_not_at_all(store):
     with pytest.raises(TypeError, match="not JSON serializable"):
         store.begin({"one": 1, "two": object()}, make_runs("new"))
     assert store.meta == {}
     assert store.runs() == (RUN,)
 
 
-def test_a_segment_can_be_gone_on_with_from_the_store_alone(store):
+def test_a_run_resumes_from_the_store_alone(store):
     result = advance(store, RUN, 2)
     done, state = store.checkpoint(RUN.key)
     assert done == 2 * RUN.condition.steps
@@ -119,14 +119,14 @@ def test_a_segment_can_be_gone_on_with_from_the_store_alone(store):
     assert store.histories().get(RUN.key, ()) == result.history
 
 
-def test_a_run_that_has_not_begun_has_no_progress(store):
+def test_a_planned_run_has_no_progress(store):
     assert store.checkpoint(RUN.key) == (0, None)
     assert store.histories().get(RUN.key, ()) == ()
 
 
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=5))
 @settings(deadline=None)
-def test_however_a_run_is_cut_into_segments_it_ends_the_same(lengths):
+def test_a_run_ends_the_same_however_it_is_cut_into_segments(lengths):
     run = make_run("cut", epochs=sum(lengths))
     with quick_folder() as folder, Store(folder, create=True) as store:
         store.begin({}, [run])
@@ -135,15 +135,15 @@ def test_however_a_run_is_cut_into_segments_it_ends_the_same(lengths):
         assert_finished(store, run)
 
 
-def test_a_finished_runs_history_has_the_seconds_that_are_no_part_of_its_identity(store):
-    result = whole(RUN)
+def test_the_seconds_of_a_finished_run_are_stored(store):
+    result = complete_result(RUN)
     timed = tuple(replace(row, seconds=float(row.epoch)) for row in result.history)
     store.commit([(RUN, replace(result, history=timed))])
     assert [row.seconds for row in store.histories().get(RUN.key, ())] == [1.0, 2.0, 3.0, 4.0, 5.0]
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_a_diverged_run_keeps_its_history_and_nothing_else(store, bad):
+def test_a_diverged_run_keeps_only_its_history(store, bad):
     advance(store, RUN, 2)
     result = train(segment_of(RUN, state=store.checkpoint(RUN.key)[1], first_epoch=2))
     lost = replace(result.history[0], loss=bad, clean_loss=float("-inf"))
@@ -164,7 +164,7 @@ def test_a_run_that_diverges_in_its_first_segment_is_recorded(store):
     assert len(store.histories().get(RUN.key, ())) == 1
 
 
-def test_a_failed_run_keeps_its_traceback_and_goes_on_where_it_was(store):
+def test_a_failed_run_stores_its_traceback_and_resumes(store):
     advance(store, RUN, 2)
     store.fail(RUN, "ValueError: no", "Traceback (most recent call last):\n  ü\n")
     assert store.status() == {RUN.key: "failed"}
@@ -183,7 +183,7 @@ def test_a_failed_run_keeps_its_traceback_and_goes_on_where_it_was(store):
     assert store._db.execute("SELECT error FROM run").fetchall() == [(None,)]
 
 
-def test_runs_can_be_asked_for_by_status(store):
+def test_runs_can_be_selected_by_status(store):
     others = make_runs("a", "b", "c")
     store.begin({}, (RUN, *others))
     advance(store, others[0], 5)
@@ -193,7 +193,7 @@ def test_runs_can_be_asked_for_by_status(store):
     assert store.runs("diverged") == ()
 
 
-def test_a_restarted_run_has_done_nothing(store):
+def test_a_restarted_run_has_no_progress(store):
     advance(store, RUN, 2)
     advance(store, RUN, 2)
     store.restart([RUN])
@@ -219,7 +219,7 @@ def test_any_folder_name_will_do(tmp_path, name):
 # Many at once
 
 
-def test_what_is_committed_together_is_as_if_each_were_alone(store):
+def test_results_committed_together_equal_separate_commits(store):
     runs = make_runs("a", "b", "c", "d")
     store.begin({}, runs)
     a, b, c, d = runs
@@ -228,7 +228,7 @@ def test_what_is_committed_together_is_as_if_each_were_alone(store):
     going_on = train(segment_of(b, state=state, first_epoch=2, epochs=3))
     store.commit(
         [
-            (a, whole(a)),
+            (a, complete_result(a)),
             (b, going_on),
             (c, train(segment_of(c, epochs=2))),
             (d, replace(train(segment_of(d, epochs=2)), diverged=True)),
@@ -241,23 +241,23 @@ def test_what_is_committed_together_is_as_if_each_were_alone(store):
     assert files_of(store.folder, c.key) == {f"checkpoints/{checkpoint(store, c).name}"}
 
 
-def test_of_a_commit_all_is_kept_or_nothing(store):
+def test_a_commit_stores_all_or_nothing(store):
     runs = make_runs("a", "b")
     store.begin({}, runs)
     store.commit([(runs[1], train(segment_of(runs[1], epochs=2)))])
     again = train(segment_of(runs[1], epochs=2))  # its epochs are there already
     with pytest.raises(sqlite3.IntegrityError):
-        store.commit([(runs[0], whole(runs[0])), (runs[1], again)])
+        store.commit([(runs[0], complete_result(runs[0])), (runs[1], again)])
     assert store.status() == {runs[0].key: "planned", runs[1].key: "running", RUN.key: "planned"}
     assert store.histories().get(runs[0].key, ()) == ()
-    store.commit([(runs[0], whole(runs[0]))])
+    store.commit([(runs[0], complete_result(runs[0]))])
     assert_finished(store, runs[0])
 
 
-def test_standings_say_how_far_every_run_is(store):
+def test_progress_has_the_status_and_epochs_of_every_run(store):
     done, half, failed, _ = runs = make_runs("done", "half", "failed", "planned")
     store.begin({}, (*runs, RUN))
-    store.commit([(done, whole(done)), (half, train(segment_of(half, epochs=2)))])
+    store.commit([(done, complete_result(done)), (half, train(segment_of(half, epochs=2)))])
     store.fail(failed, "why", "Traceback")
     progress = store.progress()
     assert [each.run for each in progress[:4]] == list(runs)
@@ -276,14 +276,14 @@ def test_only_runs_with_an_epoch_have_a_history(store):
     runs = make_runs("a", "b", "c")
     half = train(segment_of(runs[0], epochs=2))
     store.begin({}, runs)
-    store.commit([(runs[2], whole(runs[2])), (runs[0], half)])
-    assert store.histories() == {runs[0].key: half.history, runs[2].key: whole(runs[2]).history}
+    store.commit([(runs[2], complete_result(runs[2])), (runs[0], half)])
+    assert store.histories() == {runs[0].key: half.history, runs[2].key: complete_result(runs[2]).history}
 
 
 # Space
 
 
-def test_a_study_may_keep_no_weights(store):
+def test_a_study_may_store_no_weights(store):
     advance(store, RUN, 2)
     _, state = store.checkpoint(RUN.key)
     result = train(segment_of(RUN, state=state, first_epoch=2, epochs=3))
@@ -295,17 +295,17 @@ def test_a_study_may_keep_no_weights(store):
         store.result_files().read("weights", RUN.key)
 
 
-def test_weights_that_are_dropped_go_and_nothing_else_does(store):
+def test_dropping_weights_removes_nothing_else(store):
     other = make_run("other")
     store.begin({}, [RUN, other])
-    store.commit([(RUN, whole(RUN)), (other, whole(other))])
+    store.commit([(RUN, complete_result(RUN)), (other, complete_result(other))])
     before = StudyPaths(store.folder).sizes()
     size = store.path("weights", RUN.key).stat().st_size
     store.drop_weights([RUN.key])
     assert StudyPaths(store.folder).sizes() == {**before, "weights": before["weights"] - size}
     assert store.lost() == ()
     assert store.status()[RUN.key] == "done"
-    assert store.histories().get(RUN.key, ()) == whole(RUN).history
+    assert store.histories().get(RUN.key, ()) == complete_result(RUN).history
     with pytest.raises(StoreError, match="does not store them"):
         store.result_files().read("weights", RUN.key)
     assert_finished(store, other)
@@ -314,10 +314,10 @@ def test_weights_that_are_dropped_go_and_nothing_else_does(store):
     assert store.lost() == (RUN,)
 
 
-def test_lost_runs_are_those_whose_files_have_gone(store):
+def test_lost_runs_are_those_whose_files_are_missing(store):
     runs = make_runs("a", "b", "c")
     store.begin({}, runs)
-    store.commit([(run, whole(run)) for run in runs])
+    store.commit([(run, complete_result(run)) for run in runs])
     assert store.lost() == ()
     store.path("weights", runs[0].key).unlink()
     store.path("predictions", runs[2].key).unlink()
@@ -341,16 +341,16 @@ def test_the_same_epochs_cannot_be_committed_twice(store):
     assert_finished(store, RUN)
 
 
-def test_a_history_needs_its_run(store):
+def test_a_history_belongs_to_a_planned_run(store):
     with pytest.raises(sqlite3.IntegrityError):
-        store.commit([(make_run("unplanned"), whole(make_run("unplanned")))])
-    assert store.histories().get(key_of("unplanned"), ()) == ()
+        store.commit([(make_run("unplanned"), complete_result(make_run("unplanned")))])
+    assert store.histories().get(run_key("unplanned"), ()) == ()
 
 
 @pytest.fixture(scope="module")
 def kills():
     with quick_folder() as folder:
-        yield kill_everywhere("commits", folder)
+        yield kill_at_every_point("commits", folder)
 
 
 @pytest.mark.slow
@@ -400,7 +400,7 @@ def committed(store, states, before):
     return len(epochs)
 
 
-def test_files_are_on_disk_before_the_commit_that_names_them_and_old_ones_go_after_it(kills):
+def test_files_are_on_disk_before_the_commit_that_names_them_and_old_ones_are_removed_after_it(kills):
     _, points, _ = kills
     kinds = [point.split()[0] for point in points]
     commits = [number for number, point in enumerate(points) if point == "SQL COMMIT"]
@@ -453,11 +453,11 @@ with store._transaction() as db:
 
 
 @pytest.mark.parametrize("swept", [False, True])
-def test_a_checkpoint_that_no_commit_names_is_ignored_and_swept(store, swept):
+def test_a_checkpoint_that_no_commit_names_is_ignored_and_removed(store, swept):
     first = advance(store, RUN, 2)
     good = checkpoint(store)
     shutil.copy(good, good.with_name(f"{RUN.key}-0123456789abcdef.safetensors"))
-    (good.parent / f"{key_of('unplanned')}-fedcba9876543210.safetensors").write_bytes(b"half")
+    (good.parent / f"{run_key('unplanned')}-fedcba9876543210.safetensors").write_bytes(b"half")
     scraps = [temporary_path(folder) for folder in (good.parent, store.folder)]
     for scrap in scraps:
         scrap.write_bytes(b"half")
@@ -475,7 +475,7 @@ def test_a_checkpoint_that_no_commit_names_is_ignored_and_swept(store, swept):
 
 
 @pytest.mark.parametrize("where", ["INSERT", "UPDATE", "COMMIT"])
-def test_a_commit_that_fails_half_way_can_be_made_again(store, where):
+def test_an_interrupted_commit_can_be_repeated(store, where):
     result = train(segment_of(RUN, epochs=2))
 
     def interrupt(sql):
@@ -493,7 +493,7 @@ def test_a_commit_that_fails_half_way_can_be_made_again(store, where):
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, ValueError])
-def test_whatever_ends_a_transaction_takes_back_all_of_it(store, error):
+def test_an_exception_rolls_a_transaction_back(store, error):
     def half_done():
         with store._transaction() as db:
             db.execute("UPDATE run SET status = 'done'")
@@ -506,7 +506,7 @@ def test_whatever_ends_a_transaction_takes_back_all_of_it(store, error):
     assert_finished(store, RUN)
 
 
-def test_a_reader_sees_whole_segments_while_another_writes(store):
+def test_a_reader_sees_complete_segments_while_another_writes(store):
     for first, epochs in SEGMENTS:
         with Store(store.folder) as reader:
             advance(store, RUN, epochs)
@@ -546,13 +546,13 @@ def half_done():
 @pytest.mark.parametrize(
     ("path", "read"),
     [
-        (f"checkpoints/{key_of('under way')}-*.safetensors", Store.checkpoint),
+        (f"checkpoints/{run_key('under way')}-*.safetensors", Store.checkpoint),
         (
-            f"weights/{key_of('done')}.safetensors",
+            f"weights/{run_key('done')}.safetensors",
             lambda store, key: store.result_files().read("weights", key),
         ),
         (
-            f"predictions/{key_of('done')}.safetensors",
+            f"predictions/{run_key('done')}.safetensors",
             lambda store, key: store.result_files().read("predictions", key),
         ),
     ],
@@ -571,7 +571,7 @@ def test_damage_anywhere_in_a_file_is_found_and_named(half_done, path, read, pla
     assert str(path) in str(caught.value)
 
 
-def test_a_checkpoint_from_another_epoch_is_not_taken_for_this_one(store):
+def test_a_checkpoint_of_another_epoch_is_refused(store):
     advance(store, RUN, 1)
     earlier = checkpoint(store).read_bytes()
     advance(store, RUN, 1)
@@ -601,7 +601,7 @@ def test_missing_results_are_named(store, what):
     assert str(store.folder) in str(caught.value)
 
 
-def test_weights_say_in_the_file_whose_they_are(store):
+def test_a_weights_file_names_its_run(store):
     advance(store, RUN, 5)
     _, about = read_tensors(store.path("weights", RUN.key))
     assert about == {"key": RUN.key, "arm": "arm", "seed": "0"}
@@ -638,7 +638,7 @@ def test_a_full_disk_is_named_and_the_last_segment_stays(disk, room):
         assert_finished(store, RUN)
 
 
-def test_a_study_can_be_looked_at_on_a_disk_that_cannot_be_written(disk):
+def test_a_study_can_be_read_on_a_read_only_disk(disk):
     with Store(disk, create=True) as store:
         store.begin({"data": "digits"}, [RUN])
         advance(store, RUN, 5)
@@ -651,19 +651,19 @@ def test_a_study_can_be_looked_at_on_a_disk_that_cannot_be_written(disk):
 
 
 @pytest.mark.parametrize("act", ["commit", "fail", "restart"])
-def test_a_study_whose_folder_vanished_is_not_made_again(store, act):
+def test_a_deleted_study_is_not_created_again(store, act):
     advance(store, RUN, 1)
     shutil.rmtree(store.folder)
     with pytest.raises(StoreError, match=r"study\.db.*moved or deleted"):
         {
-            "commit": lambda: store.commit([(RUN, whole(RUN))]),
+            "commit": lambda: store.commit([(RUN, complete_result(RUN))]),
             "fail": lambda: store.fail(RUN, "why", "Traceback"),
             "restart": lambda: store.restart([RUN]),
         }[act]()
     assert not store.folder.exists()
 
 
-def test_what_is_recorded_of_a_run_can_be_read_without_dropstudy(store):
+def test_recorded_runs_can_be_read_without_dropstudy(store):
     advance(store, RUN, 5)
     row = store._db.execute("SELECT arm, seed, specification FROM run").fetchone()
     assert row[:2] == ("arm", 0)
@@ -676,7 +676,7 @@ def test_what_is_recorded_of_a_run_can_be_read_without_dropstudy(store):
 @pytest.mark.parametrize(
     "how", [shutil.copyfile, lambda old, place: old.replace(place)], ids=["copied", "moved"]
 )
-def test_an_older_database_put_in_the_place_of_a_live_one_is_found_and_loses_no_epoch(store, tmp_path, how):
+def test_replacing_an_open_database_by_an_older_one_is_found_and_loses_no_epoch(store, tmp_path, how):
     advance(store, RUN, 1)
     old = tmp_path / "old.db"
     shutil.copyfile(store.folder / DATABASE, old)

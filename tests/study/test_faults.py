@@ -10,9 +10,10 @@ import time
 
 import pytest
 
-from acting import SETTINGS, say, started, until
+from command_line import read_until
 from dropstudy.store.diff import compare
 from dropstudy.store.store import Store
+from fast_command import SETTINGS, run, started
 from file_systems import quick_folder, small_disk
 
 NAME = "Übung 学習 'a' \"b\" $HOME 🎲"
@@ -23,7 +24,7 @@ NAME = "Übung 学習 'a' \"b\" $HOME 🎲"
 def straight():
     """The study as it is when nothing happens to it."""
     with quick_folder() as place:
-        assert say("run", *SETTINGS, "--out", place / "straight").returncode == 0
+        assert run("run", *SETTINGS, "--out", place / "straight").code == 0
         yield place / "straight"
 
 
@@ -33,11 +34,11 @@ def place():
         yield folder / NAME
 
 
-def run_to_the_end(folder, **acts):
-    """The same command again, and what it said."""
-    said = say("run", *SETTINGS, "--out", folder, **acts)
-    assert said.returncode == 0, said.stderr
-    return said
+def run_to_the_end(folder, **options):
+    """Run the same command again; returns its output."""
+    output = run("run", *SETTINGS, "--out", folder, **options)
+    assert output.code == 0, output.err
+    return output
 
 
 def assert_same(folder, straight):
@@ -57,24 +58,22 @@ def study_file(folder):
     return (folder / "study.toml").read_text(encoding="utf-8")
 
 
-def one_line(said):
-    """The one line in which an error is told."""
-    assert said.returncode == 2, said
-    (line,) = said.stderr.splitlines()
-    assert line.startswith("Error: ")
-    return line
+def error_of(output):
+    """The error that a command printed, on one line."""
+    assert output.is_error()
+    return output.err.removesuffix("\n")
 
 
 # Killed
 
 
 @pytest.mark.slow
-def test_a_command_killed_at_random_times_ends_as_if_it_never_was(place, straight):
+def test_a_command_killed_at_random_times_ends_as_without_the_kills(place, straight):
     draw = random.Random(1)  # noqa: S311 - no secret
     kills = 0
     for _ in range(3):
         with started("run", *SETTINGS, "--out", place, seconds=0.1) as process:
-            until(process, "Starting.")
+            read_until(process, "Starting.")
             time.sleep(draw.uniform(0, 0.2))
             process.kill()
             kills += process.wait() == -signal.SIGKILL
@@ -87,7 +86,7 @@ def test_a_command_killed_at_random_times_ends_as_if_it_never_was(place, straigh
 @pytest.mark.slow
 def test_a_second_interrupt_ends_a_command_at_once_without_a_traceback(place, straight):
     with started("run", *SETTINGS, "--out", place, seconds=20) as process:
-        until(process, "Starting.")
+        read_until(process, "Starting.")
         time.sleep(0.2)
         began = time.monotonic()
         for _ in range(2):
@@ -105,22 +104,22 @@ def test_a_second_interrupt_ends_a_command_at_once_without_a_traceback(place, st
 
 
 @pytest.mark.slow
-def test_a_second_command_is_told_who_runs_the_study_and_the_first_is_not_disturbed(place, straight):
+def test_a_second_command_names_the_process_that_runs_the_study_and_does_not_disturb_it(place, straight):
     with started("run", *SETTINGS, "--out", place, seconds=0.5) as first:
-        until(first, "Starting.")
-        line = one_line(say("run", *SETTINGS, "--out", place))
+        read_until(first, "Starting.")
+        line = error_of(run("run", *SETTINGS, "--out", place))
         assert f"process {first.pid} on {os.uname().nodename}" in line
         assert str(place) in line
-        assert say("show", place).returncode == 0  # to look is allowed
+        assert run("show", place).code == 0  # to look is allowed
         first.communicate(timeout=60)
         assert first.returncode == 0
     assert_same(place, straight)
 
 
 @pytest.mark.slow
-def test_a_clock_that_jumps_by_hours_and_a_pause_lose_and_double_nothing(place, straight):
+def test_a_clock_that_jumps_and_a_pause_neither_lose_nor_duplicate_rows(place, straight):
     with started("run", *SETTINGS, "--out", place, seconds=0.1, clock=True) as process:
-        until(process, "Starting.")
+        read_until(process, "Starting.")
         os.killpg(process.pid, signal.SIGSTOP)
         time.sleep(1)
         os.killpg(process.pid, signal.SIGCONT)
@@ -137,10 +136,10 @@ def test_a_clock_that_jumps_by_hours_and_a_pause_lose_and_double_nothing(place, 
 
 
 @pytest.mark.slow
-def test_a_folder_that_vanishes_stops_the_command_which_says_so_and_makes_no_other(place, straight):
+def test_a_deleted_folder_stops_the_command_with_an_error_and_is_not_created_again(place, straight):
     elsewhere = place.with_name("elsewhere")
     with started("run", *SETTINGS, "--out", place, seconds=0.1) as process:
-        until(process, "Epoch 1/")
+        read_until(process, "Epoch 1/")
         place.rename(elsewhere)
         _, said = process.communicate(timeout=60)
     assert process.returncode == 2
@@ -154,14 +153,12 @@ def test_a_folder_that_vanishes_stops_the_command_which_says_so_and_makes_no_oth
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kibibytes", [60, 140])
-def test_a_disk_that_fills_up_stops_the_command_and_what_was_kept_is_gone_on_with(
-    tmp_path, straight, kibibytes
-):
+def test_a_full_disk_stops_the_command_and_stored_progress_is_resumed(tmp_path, straight, kibibytes):
     """The smaller, the earlier: in the study file, the database, a checkpoint or a finished run's files."""
     with small_disk(tmp_path / "disk", 1024) as disk:
         (disk / "filler").write_bytes(bytes((1024 - kibibytes) * 1024))
         folder = disk / "study"
-        line = one_line(say("run", *SETTINGS, "--out", folder))
+        line = error_of(run("run", *SETTINGS, "--out", folder))
         assert str(folder) in line
         assert "room for " in line or "No space left" in line
         assert "Free some space" in line
@@ -171,11 +168,11 @@ def test_a_disk_that_fills_up_stops_the_command_and_what_was_kept_is_gone_on_wit
 
 
 @pytest.mark.slow
-def test_a_report_for_which_there_is_no_room_leaves_the_study_as_it_was(tmp_path, straight):
+def test_a_report_on_a_full_disk_leaves_the_study_unchanged(tmp_path, straight):
     with small_disk(tmp_path / "disk", 1024) as disk:
         folder = shutil.copytree(straight, disk / "study")
         (disk / "filler").write_bytes(bytes(shutil.disk_usage(disk).free - 40 * 1024))
-        line = one_line(say("report", folder, figures=True))
+        line = error_of(run("report", folder, figures=True))
         assert "room for " in line
         assert str(folder) in line
         assert list(folder.rglob("*.tmp")) == []
@@ -186,7 +183,7 @@ def test_a_report_for_which_there_is_no_room_leaves_the_study_as_it_was(tmp_path
 
 
 @pytest.mark.slow
-def test_who_looks_on_sees_whole_states_and_the_study_is_not_disturbed(place, straight):
+def test_readers_see_complete_states_and_do_not_disturb_the_study(place, straight):
     seen, failures = [], []
 
     def look():
@@ -205,7 +202,7 @@ def test_who_looks_on_sees_whole_states_and_the_study_is_not_disturbed(place, st
             seen.append(sum(len(rows) for rows in histories.values()))
 
     with started("run", *SETTINGS, "--out", place, seconds=0.05) as first:
-        until(first, "Starting.")
+        read_until(first, "Starting.")
         lookers = [threading.Thread(target=look) for _ in range(2)]
         for looker in lookers:
             looker.start()
@@ -218,10 +215,10 @@ def test_who_looks_on_sees_whole_states_and_the_study_is_not_disturbed(place, st
     assert_same(place, straight)
 
 
-def test_a_reader_that_is_stopped_while_it_reads_delays_the_study_and_does_not_end_it(place, straight):
+def test_a_reader_suspended_while_reading_delays_the_study_and_does_not_end_it(place, straight):
     """It holds the database's shared lock, which is what SQLite's own tools do when they are stopped."""
     with started("run", *SETTINGS, "--out", place, seconds=0.05) as process:
-        until(process, "Starting.")
+        read_until(process, "Starting.")
         reader = sqlite3.connect(place / "study.db", isolation_level=None)
         reader.execute("BEGIN")
         before = reader.execute("SELECT count(*) FROM history").fetchone()

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import made_up
+import random_results
 from dropstudy import Study
 from dropstudy.errors import InvalidArgument
 from dropstudy.spec.study_file import read_spec
@@ -12,12 +12,12 @@ from dropstudy.store import record
 from dropstudy.store.directory import recorded_spec
 from dropstudy.store.store import Store
 from expected import Analysis
-from standin import AtOnce
+from fake_training import InlineExecutor
 
 SETTINGS = {"data": "digits", "hidden": [8], "epochs": 2, "rates": [0, 0.5], "batch_size": 64}
 
 
-class Watching(AtOnce):
+class Watching(InlineExecutor):
     """Remembers the segments that it is given."""
 
     def __init__(self):
@@ -39,7 +39,7 @@ class Watching(AtOnce):
 @pytest.fixture
 def make(monkeypatch, tmp_path):
     """Studies in one folder, whose training is made up and takes no time; more settings replace the usual ones."""
-    made_up.instead_of_workers(monkeypatch)
+    random_results.replace_workers(monkeypatch)
 
     def study(spec="notebook", **settings):
         return Study(spec, out=tmp_path / "grid", **{**SETTINGS, **settings})
@@ -105,7 +105,7 @@ def test_the_study_file_grows_with_the_study_and_keeps_its_notes(make):
     assert recorded_spec(study.folder) == spec
 
 
-def test_a_study_file_that_asks_for_more_is_a_request(make):
+def test_a_study_file_that_names_more_runs_is_a_request(make):
     study = make(seeds=2)
     trained_by(study)
     file = study.folder / "study.toml"
@@ -113,7 +113,7 @@ def test_a_study_file_that_asks_for_more_is_a_request(make):
     assert {seed for *_, seed in trained_by(Study(study.folder)).trained} == {7}
 
 
-def test_a_study_that_was_asked_for_more_is_not_finished_until_it_has_it(make):
+def test_a_study_that_grows_is_not_finished_until_the_new_runs_are(make):
     trained_by(make())
     assert make().finished
     grown = make(seeds=2)
@@ -122,7 +122,7 @@ def test_a_study_that_was_asked_for_more_is_not_finished_until_it_has_it(make):
 
 
 @pytest.mark.parametrize("written", ["nothing", "the database alone"])
-def test_growth_cut_short_between_its_steps_is_completed_by_the_next_run(make, monkeypatch, written):
+def test_interrupted_growth_is_completed_by_the_next_run(make, monkeypatch, written):
     study = make(seeds=2)
     trained_by(study)
     with monkeypatch.context() as patch:
@@ -131,7 +131,7 @@ def test_growth_cut_short_between_its_steps_is_completed_by_the_next_run(make, m
         else:
             patch.setattr(record, "write_text", interrupt)
         with pytest.raises(KeyboardInterrupt):
-            make(seeds=4).run(executor=AtOnce(), verbose=False)
+            make(seeds=4).run(executor=InlineExecutor(), verbose=False)
     straight = Study("notebook", out=study.folder.with_name("straight"), **SETTINGS, seeds=4)
     trained_by(straight)
     trained_by(make(seeds=4))
@@ -148,7 +148,7 @@ def test_growth_that_the_data_do_not_allow_changes_nothing(make):
     trained_by(study)
     before = {path: path.read_bytes() for path in study.folder.iterdir() if path.is_file()}
     with pytest.raises(InvalidArgument, match="1,437 training examples"):
-        make(train_sizes=[5000]).run(executor=AtOnce(), verbose=False)
+        make(train_sizes=[5000]).run(executor=InlineExecutor(), verbose=False)
     assert {path: path.read_bytes() for path in study.folder.iterdir() if path.is_file()} == before
     assert make().finished
 
@@ -156,7 +156,7 @@ def test_growth_that_the_data_do_not_allow_changes_nothing(make):
 # --- what is trained on ---
 
 
-def test_rows_of_a_smaller_size_are_among_those_of_a_larger_one_and_none_is_held_out(make):
+def test_smaller_training_sizes_are_subsets_of_larger_ones_without_validation_rows(make):
     watching = trained_by(make(train_sizes=[100, 400, "all"], validation_split=200, seeds=2))
     rows = {(s.run.seed, s.run.condition.train_size): s for s in watching.segments}
     for seed in (0, 1):
@@ -186,7 +186,7 @@ def grid(make):
     return study
 
 
-def test_tables_tell_the_shapes_apart(grid):
+def test_tables_have_columns_for_the_conditions(grid):
     frame, finals, summary = grid.results().history_frame(), grid.results().test_scores(), grid.summary()
     assert len(frame) == 2 * 4 * 3 * 2
     assert len(finals) == 2 * 4 * 3
@@ -202,7 +202,7 @@ def test_tables_tell_the_shapes_apart(grid):
         assert row.seeds == 3
 
 
-def test_one_run_is_named_by_arm_network_size_and_seed(grid):
+def test_a_run_is_selected_by_arm_network_size_and_seed(grid):
     small = grid.results().history_frame().query("arm == 'dropout 0.5' and train_size == 100 and seed == 2")
     for hidden, asked in (("4-4", [4, 4]), ("4-4", "4,4"), ("8", "8")):
         rows = small[small["hidden"] == hidden]
@@ -219,13 +219,13 @@ def test_one_run_is_named_by_arm_network_size_and_seed(grid):
         grid.history(train_size=3)
 
 
-def test_exported_networks_of_several_shapes_have_names_of_their_own(grid):
+def test_exported_networks_of_several_conditions_have_different_names(grid):
     paths = {grid.results().export(hidden=condition, file_format="safetensors") for condition in ("8", "4-4")}
     assert len(paths) == 2
     assert all(path.is_file() for path in paths)
 
 
-def test_a_conclusion_goes_shape_by_shape(grid):
+def test_a_verdict_has_a_section_per_condition(grid):
     sentences = grid.verdict().sentences
     for title in ("Hidden layers 8, 100 training", "Hidden layers 4-4, 1,437 training"):
         assert sum(sentence.startswith(title) for sentence in sentences) == 1

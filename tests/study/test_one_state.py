@@ -170,7 +170,7 @@ def one_line(text):
     suppress_health_check=list(HealthCheck),
 )
 @given(studies())
-def test_all_that_is_said_of_a_study_is_made_of_one_object(study):
+def test_every_output_of_a_study_uses_one_snapshot(study):
     with made(study) as where:
         now = read_snapshot(where)
         verdict = now.verdict

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as reference
 
-import made_up
+import random_results
 from dropstudy import Study
 from dropstudy.analysis.confirm import FIRST_FRESH
 from dropstudy.analysis.sequential import looks, more_seeds, until_decided
@@ -28,7 +28,7 @@ BUDGET = 16
 
 
 @given(st.integers(1, 60), st.integers(6, 200))
-def test_looks_rise_to_the_budget_and_no_further(have, most):
+def test_looks_grow_up_to_the_budget(have, most):
     counts = list(looks(have, most))
     assert counts[0] == max(have, 6)
     assert all(later > earlier for earlier, later in pairwise(counts))
@@ -85,7 +85,7 @@ def test_no_effect_is_called_equivalent_where_the_margin_is_wide():
     assert np.mean([decisions == {"equivalent"} for decisions in found]) > 0.9
 
 
-def test_it_stops_where_it_is_decided_and_says_each_look():
+def test_training_stops_once_decided_and_each_look_is_printed():
     arms, told, seen = rates(0, 0.5), [], []
 
     def look(seeds):
@@ -111,7 +111,7 @@ def test_it_stops_where_it_is_decided_and_says_each_look():
         until_decided((0,), 5, look, told.append)
 
 
-def test_seeds_are_not_added_where_so_many_cannot_decide():
+def test_seeds_are_not_added_if_the_budget_cannot_decide():
     told, seen = [], []
 
     def look(seeds):
@@ -128,7 +128,7 @@ def learned(effect):
     """Training whose test accuracy depends on the rate by `effect` and on the seed by chance."""
 
     def train(segment):
-        result = made_up.train(segment)
+        result = random_results.train(segment)
         if result.final is None:
             return result
         draws = np.random.default_rng([segment.run.seed, round(1e3 * segment.run.arm.rate)])
@@ -145,7 +145,7 @@ def learning(monkeypatch):
     """Let runs learn by a rule in place of training."""
 
     def start(effect):
-        made_up.instead_of_workers(monkeypatch)
+        random_results.replace_workers(monkeypatch)
         monkeypatch.setattr(local, "train", learned(effect))
 
     return start
@@ -157,7 +157,7 @@ def small(where, **more):
     return Study("notebook", out=where, data="digits", epochs=2, **settings)
 
 
-def test_a_study_grows_until_it_is_decided_and_remembers_that_it_was_looked_at(tmp_path, learning):
+def test_a_study_grows_until_decided_and_records_its_looks(tmp_path, learning):
     learning(effect=0.004)
     study = small(tmp_path / "s")
     verdict = study.run_until_decided(max_seeds=40)
@@ -215,7 +215,7 @@ def test_the_chosen_arm_is_confirmed_on_fresh_seeds(tmp_path, learning):
     assert not seeds & set(grown.spec.seeds)  # or else those that confirm would have a part in choosing
 
 
-def test_what_is_recorded_of_a_confirmation_is_in_all_that_is_told(tmp_path, learning):
+def test_every_output_has_the_recorded_confirmation(tmp_path, learning):
     learning(effect=0.01)
     study = small(tmp_path / "s", seeds=6, margin=0.01).run()
     before = study.results().snapshot
@@ -234,7 +234,7 @@ def test_what_is_recorded_of_a_confirmation_is_in_all_that_is_told(tmp_path, lea
     assert conclusion(now).count(verdict.headline) == 1
 
 
-def test_a_confirmation_of_an_arm_that_is_no_longer_chosen_confirms_nothing(tmp_path, learning):
+def test_a_confirmation_of_an_arm_no_longer_chosen_does_not_count(tmp_path, learning):
     learning(effect=0.01)
     study = small(tmp_path / "s", rates=[0, 0.2], seeds=6).run()
     study.confirm()
@@ -267,7 +267,7 @@ def test_a_second_network_is_confirmed_beside_a_first_one_that_was_alone(tmp_pat
     assert "On fresh seeds: confirmed in 2 of 2." in verdict.headline
 
 
-def test_a_margin_that_is_none_is_refused_before_any_training(tmp_path, learning):
+def test_an_invalid_margin_is_refused_before_training(tmp_path, learning):
     learning(effect=0.0)
     for margin in (0, -0.1, float("nan"), float("inf")):
         with pytest.raises(InvalidArgument, match=r"margin.*above 0"):
@@ -275,7 +275,7 @@ def test_a_margin_that_is_none_is_refused_before_any_training(tmp_path, learning
     assert not (tmp_path / "s").exists()
 
 
-def test_the_margin_is_the_studys_and_one_chosen_after_looking_is_told_of(tmp_path, learning):
+def test_the_margin_is_stored_and_a_later_change_is_reported(tmp_path, learning):
     learning(effect=0.0)
     study = small(tmp_path / "s", seeds=6, rates=[0, 0.2]).run()
     study.confirm()
@@ -311,7 +311,7 @@ def test_the_only_arm_is_confirmed_whether_it_was_chosen_or_the_baseline(
     assert "onfirmed on 6 fresh seeds" in verdict.headline
 
 
-def test_what_was_not_chosen_is_not_confirmed(tmp_path, learning):
+def test_an_arm_that_was_not_chosen_is_not_confirmed(tmp_path, learning):
     learning(effect=-0.01)
     study = small(tmp_path / "s", rates=[0, 0.2, 0.5], seeds=6).run()
     with pytest.raises(InvalidArgument, match="chose the baseline"):

@@ -24,7 +24,7 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 import dropstudy
-import made_up
+import random_results
 from dropstudy import Callback, Study
 from dropstudy.core.hardware import choose_precision
 from dropstudy.core.types import METRICS
@@ -40,8 +40,8 @@ from dropstudy.store import locking
 from dropstudy.store.directory import command
 from dropstudy.store.store import DATABASE, Store
 from expected import Analysis
+from fake_training import InlineExecutor
 from sources import SMALL_STUDY
-from standin import AtOnce
 
 ARMS = ("no dropout", "dropout 0.5")
 EPOCHS = 3
@@ -79,7 +79,7 @@ def copied(finished, tmp_path):
 @pytest.fixture
 def quick(monkeypatch, tmp_path):
     """Make studies whose training is made up and takes no time; further settings replace the usual ones."""
-    made_up.instead_of_workers(monkeypatch)
+    random_results.replace_workers(monkeypatch)
 
     def make(spec="notebook", *, out="made up", **settings):
         return Study(spec, out=tmp_path / out, **{**SETTINGS, **settings})
@@ -130,7 +130,7 @@ class Interrupting(Events):
 
 
 @pytest.mark.slow
-def test_a_history_has_keras_names_and_shape(finished, digits):
+def test_a_history_has_the_names_and_shape_of_keras(finished, digits):
     model = keras.Sequential([keras.Input((64,)), keras.layers.Dense(10, activation="softmax")])
     model.compile(loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     x, y = network_input(digits), digits.y_test
@@ -145,12 +145,12 @@ def test_a_history_has_keras_names_and_shape(finished, digits):
         assert [type(value) for value in values] == [float] * EPOCHS
 
 
-def test_the_baseline_and_the_first_seed_are_meant_where_none_is_named(finished):
+def test_baseline_and_first_seed_are_the_default(finished):
     assert finished.history().history == finished.history("no dropout", 0).history
     assert finished.history().history != finished.history("dropout 0.5").history
 
 
-def test_the_frame_is_tidy_and_says_what_the_histories_say(finished):
+def test_the_history_frame_is_tidy_and_equals_the_histories(finished):
     frame = finished.results().history_frame()
     assert list(frame.columns) == ["arm", "hidden", "train_size", "seed", "epoch", *METRICS, "seconds"]
     assert len(frame) == len(ARMS) * EPOCHS
@@ -161,21 +161,21 @@ def test_the_frame_is_tidy_and_says_what_the_histories_say(finished):
             assert rows[name].tolist() == finished.history(arm).history[name]
 
 
-def test_a_study_learns(finished):
+def test_training_lowers_the_loss(finished):
     for arm in ARMS:
         losses = finished.history(arm).history["clean_loss"]
         assert losses == sorted(losses, reverse=True)
         assert finished.history(arm).history["clean_accuracy"][-1] > 0.15  # ten classes: 0.1 is chance
 
 
-def test_where_the_test_set_is_watched_the_final_look_sees_what_was_watched_last(finished):
+def test_test_scores_equal_the_last_validation_on_the_test_set(finished):
     for _, final in finished.results().test_scores().iterrows():
         last = finished.results().history_frame().query("arm == @final.arm and epoch == @EPOCHS").iloc[0]
         assert final.test_accuracy == pytest.approx(last.val_accuracy, abs=1e-7)
         assert final.test_loss == pytest.approx(last.val_loss, rel=1e-5)
 
 
-def test_the_summary_is_made_of_the_last_epoch_and_its_gaps_add_up(finished):
+def test_the_summary_is_of_the_last_epoch_and_its_gaps_add_up(finished):
     summary = finished.summary().set_index("arm")
     last = finished.results().history_frame().query("epoch == @EPOCHS").set_index("arm")
     test = finished.results().test_scores().set_index("arm")["test_accuracy"]
@@ -201,7 +201,7 @@ def test_the_conclusion_of_one_seed_has_the_difference_and_no_verdict(finished):
 
 
 @pytest.mark.parametrize("arm", ARMS)
-def test_kerass_own_evaluation_of_a_trained_network_is_the_one_recorded(finished, digits, arm):
+def test_keras_evaluation_of_a_trained_network_equals_the_recorded_one(finished, digits, arm):
     model = finished.model(arm, seed=0)
     loss, accuracy = model.evaluate(network_input(digits), digits.y_test, verbose=0)
     recorded = finished.results().test_scores().set_index("arm").loc[arm]
@@ -212,7 +212,7 @@ def test_kerass_own_evaluation_of_a_trained_network_is_the_one_recorded(finished
 
 
 @pytest.mark.parametrize("arm", ARMS)
-def test_the_predictions_kept_for_each_test_example_are_kerass(finished, digits, arm):
+def test_stored_predictions_equal_those_of_keras(finished, digits, arm):
     probabilities = finished.model(arm).predict(network_input(digits), verbose=0)
     with Store(finished.folder) as store:
         (key,) = [run.key for run in store.runs() if run.arm.name == arm]
@@ -225,7 +225,7 @@ def test_the_predictions_kept_for_each_test_example_are_kerass(finished, digits,
     assert brier == pytest.approx(((probabilities - one_hot) ** 2).sum(axis=1).mean(), rel=1e-4)
 
 
-def test_a_network_exported_for_keras_predicts_what_the_study_predicts(finished, digits, tmp_path):
+def test_a_network_exported_for_keras_predicts_the_same(finished, digits, tmp_path):
     path = finished.results().export(arm="dropout 0.5", out=tmp_path / "network.keras")
     np.save(tmp_path / "digits.npy", digits.x_test)
     ours = finished.results().predict(tmp_path / "digits.npy", arm="dropout 0.5")
@@ -261,7 +261,9 @@ def test_a_picture_of_a_digit_is_classified_as_the_digit(finished, digits, tmp_p
     ).tolist() == pytest.approx([1])
 
 
-def test_examples_in_other_units_or_inverted_give_the_same_answers_and_a_warning(finished, digits, tmp_path):
+def test_examples_in_other_units_or_inverted_give_the_same_predictions_and_a_warning(
+    finished, digits, tmp_path
+):
     bytes_ = np.round(digits.x_test[:5] * (255 / 16)).astype(np.uint8)
     np.save(tmp_path / "own.npy", digits.x_test[:5])
     np.save(tmp_path / "bytes.npy", bytes_)
@@ -287,9 +289,7 @@ def test_examples_in_other_units_or_inverted_give_the_same_answers_and_a_warning
         finished.results().predict(tmp_path / "negative.npy")
 
 
-def test_the_same_examples_of_another_type_go_on_with_a_study_and_other_units_are_refused(
-    quick, digits, tmp_path
-):
+def test_examples_of_another_type_continue_a_study_and_other_units_are_refused(quick, digits, tmp_path):
     def saved(name, x_train, x_test):
         np.savez(
             tmp_path / name, x_train=x_train, x_test=x_test, y_train=digits.y_train, y_test=digits.y_test
@@ -312,7 +312,7 @@ def test_the_same_examples_of_another_type_go_on_with_a_study_and_other_units_ar
         quick(data=wide, scale=255)
 
 
-def test_what_is_not_in_the_study_is_refused_with_what_is(finished):
+def test_unknown_arms_seeds_and_formats_are_refused_with_the_valid_ones(finished):
     with pytest.raises(InvalidArgument, match=r"'no dropout', 'dropout 0\.5', received 'dropout'"):
         finished.history("dropout")
     with pytest.raises(InvalidArgument, match="one of 0, received 1"):
@@ -321,7 +321,7 @@ def test_what_is_not_in_the_study_is_refused_with_what_is(finished):
         finished.results().export(file_format="onnx")
 
 
-def test_every_epoch_is_printed_in_keras_form_with_the_numbers_of_the_history(trained):
+def test_every_epoch_is_printed_as_keras_does_with_the_numbers_of_the_history(trained):
     finished, screen = trained
     for arm in ARMS:
         for row in finished.results().history_frame().query("arm == @arm").itertuples():
@@ -339,7 +339,7 @@ def test_every_epoch_is_printed_in_keras_form_with_the_numbers_of_the_history(tr
     assert "Large dropout rate" not in screen  # 0.5 is not above a half
 
 
-def test_a_study_opened_again_says_the_same(finished):
+def test_a_study_opened_again_is_the_same(finished):
     again = Study.open(finished.folder)
     assert again.spec == finished.spec
     assert again.results().history_frame().equals(finished.results().history_frame())
@@ -375,7 +375,7 @@ def test_a_finished_study_loads_nothing_trains_nothing_prints_nothing_and_writes
         ),
     ],
 )
-def test_what_cannot_stand_in_one_table_is_refused_with_what_differs_and_both_ways_out(finished, more, said):
+def test_a_change_that_an_existing_study_does_not_allow_is_refused_with_two_next_steps(finished, more, said):
     with pytest.raises(InvalidArgument) as refusal:
         Study("notebook", out=finished.folder, **{**SETTINGS, **more})
     assert refusal.value.subject == str(finished.folder)
@@ -384,7 +384,7 @@ def test_what_cannot_stand_in_one_table_is_refused_with_what_differs_and_both_wa
     assert "--out" in refusal.value.next_step
 
 
-def test_a_study_file_that_was_changed_afterwards_is_refused_with_what_changed(copied):
+def test_a_study_file_changed_afterwards_is_refused_with_the_change(copied):
     file = copied / "study.toml"
     file.write_text(file.read_text().replace("epochs = 3", "epochs = 5"))
     for use in (Study.open, Study):
@@ -406,7 +406,7 @@ def test_a_missing_weights_file_is_named_with_the_command_that_trains_it_again(c
         Study.open(copied).model()
 
 
-def test_the_report_lies_in_the_folder_and_is_known_to_be_there(copied):
+def test_the_report_is_in_the_folder_and_is_current_until_runs_change(copied):
     opened = Study.open(copied)
     assert not is_current(opened.results().snapshot)
     paths = opened.report()
@@ -459,10 +459,10 @@ def test_mnist_is_learned(mnist_folder, tmp_path):
     assert mnist.results().test_scores()["test_accuracy"][0] > 0.85
 
 
-def test_rows_held_out_are_the_same_in_every_arm_of_a_seed_and_others_in_another_seed(quick):
+def test_validation_rows_are_shared_by_the_arms_of_a_seed_and_differ_between_seeds(quick):
     segments = []
 
-    class Watching(AtOnce):
+    class Watching(InlineExecutor):
         def submit(self, fn, group):
             segments.extend(group)
             return super().submit(fn, group)
@@ -479,8 +479,8 @@ def test_rows_held_out_are_the_same_in_every_arm_of_a_seed_and_others_in_another
         assert not set(train) & set(held)
 
 
-def test_an_executor_stays_its_owners_whatever_happens(quick):
-    class Mine(AtOnce):
+def test_a_given_executor_is_never_shut_down(quick):
+    class Mine(InlineExecutor):
         closed = False
 
         def shutdown(self, *_, **__):
@@ -493,7 +493,7 @@ def test_an_executor_stays_its_owners_whatever_happens(quick):
     assert not mine.closed
 
 
-def test_workers_of_our_own_are_killed_when_a_study_is_interrupted_and_when_it_is_done(quick, monkeypatch):
+def test_own_workers_are_shut_down_when_a_study_ends_or_is_interrupted(quick, monkeypatch):
     ends = []
 
     class Ours(LocalWorkers):
@@ -502,7 +502,7 @@ def test_workers_of_our_own_are_killed_when_a_study_is_interrupted_and_when_it_i
             super().shutdown(wait, cancel_futures=cancel_futures)
 
         def submit(self, function, /, *args, **kwargs):
-            return AtOnce().submit(function, *args, **kwargs)
+            return InlineExecutor().submit(function, *args, **kwargs)
 
     monkeypatch.setattr(workers, "LocalWorkers", Ours)
     with pytest.raises(KeyboardInterrupt):
@@ -512,7 +512,7 @@ def test_workers_of_our_own_are_killed_when_a_study_is_interrupted_and_when_it_i
 
 
 @pytest.mark.parametrize("at", range(1, 2 * EPOCHS + 1))
-def test_an_interrupted_study_goes_on_where_it_was_and_records_no_epoch_twice(quick, at):
+def test_an_interrupted_study_resumes_and_records_no_epoch_twice(quick, at):
     first, then = Interrupting(at), Events()
     with pytest.raises(KeyboardInterrupt):
         quick().run(callbacks=first, verbose=False)
@@ -525,7 +525,7 @@ def test_an_interrupted_study_goes_on_where_it_was_and_records_no_epoch_twice(qu
 
 
 @pytest.mark.parametrize("workers", [0, -1])
-def test_no_workers_at_all_are_refused(quick, workers):
+def test_zero_workers_are_refused(quick, workers):
     fresh = quick()
     with pytest.raises(InvalidArgument, match="1 or more") as refusal:
         fresh.run(workers=workers)
@@ -533,43 +533,45 @@ def test_no_workers_at_all_are_refused(quick, workers):
     assert not fresh.folder.exists()
 
 
-def test_a_run_that_fails_is_named_the_others_are_kept_and_it_is_tried_again(quick, monkeypatch):
+def test_a_failed_run_is_named_the_others_stay_and_it_is_tried_again(quick, monkeypatch):
     def fail(segment):
         if segment.run.arm.rate:
-            raise made_up.Mishap("no luck")
-        return made_up.train(segment)
+            raise random_results.WorkerError("no luck")
+        return random_results.train(segment)
 
     monkeypatch.setattr(local, "train", fail)
     events = Events()
     unlucky = quick().run(callbacks=events, verbose=False)
     assert not unlucky.finished
-    assert ("dropout 0.5", 0, "failed", "Mishap: no luck") in events.ends
-    assert unlucky.results().failures() == ["'dropout 0.5', seed 0 failed: Mishap: no luck"]
+    assert ("dropout 0.5", 0, "failed", "WorkerError: no luck") in events.ends
+    assert unlucky.results().failures() == ["'dropout 0.5', seed 0 failed: WorkerError: no luck"]
     assert unlucky.summary().set_index("arm")["seeds"].to_dict() == {"no dropout": 1, "dropout 0.5": 0}
     assert any("1 run of 'dropout 0.5' failed" in sentence for sentence in unlucky.verdict().sentences)
-    monkeypatch.setattr(local, "train", made_up.train)
+    monkeypatch.setattr(local, "train", random_results.train)
     again = Events()
     assert quick().run(callbacks=again, verbose=False).finished
     assert {arm for arm, _, _ in again.epochs} == {"dropout 0.5"}
     assert not quick().results().failures()
 
 
-def test_a_failure_is_printed_in_a_line(quick, monkeypatch, capsys):
+def test_a_failure_is_printed_on_a_line(quick, monkeypatch, capsys):
     def fail(_):
-        raise made_up.Mishap("no luck")
+        raise random_results.WorkerError("no luck")
 
     monkeypatch.setattr(local, "train", fail)
     with pytest.raises(RunsFailed):
         quick(rates=[0.2]).run(callbacks=EpochLines())
-    assert "'dropout 0.2', seed 0 failed: Mishap: no luck. Its history is kept" in capsys.readouterr().out
+    assert (
+        "'dropout 0.2', seed 0 failed: WorkerError: no luck. Its history is kept" in capsys.readouterr().out
+    )
 
 
 @pytest.mark.parametrize("at", [0, 1])
-def test_a_study_without_a_finished_run_has_a_table_a_conclusion_and_a_report(quick, monkeypatch, at):
+def test_a_study_without_a_finished_run_has_a_table_a_verdict_and_a_report(quick, monkeypatch, at):
     def fail(segment):
         if segment.done == at * segment.run.condition.steps:
-            raise made_up.Mishap
-        return made_up.train(segment)
+            raise random_results.WorkerError
+        return random_results.train(segment)
 
     monkeypatch.setattr(local, "train", fail)
     unlucky = quick()
@@ -585,7 +587,7 @@ def test_a_study_without_a_finished_run_has_a_table_a_conclusion_and_a_report(qu
 
 def test_a_run_that_diverged_is_not_tried_again(quick, monkeypatch):
     def diverge(segment):
-        result = made_up.train(segment)
+        result = random_results.train(segment)
         if not segment.run.arm.rate:
             return result
         rows = tuple(replace(row, loss=float("nan")) for row in result.history)
@@ -603,14 +605,14 @@ def test_a_run_that_diverged_is_not_tried_again(quick, monkeypatch):
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_study_without_a_folder_of_its_own_goes_to_studies(tmp_path, monkeypatch):
+def test_the_default_folder_of_a_study_is_in_studies(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     fresh = Study("notebook", name="größer [b]", **SETTINGS).run(verbose=False)
     assert fresh.folder == Path("studies/größer [b]")
     assert Study.open(fresh.folder).finished
 
 
-def test_the_study_file_says_what_was_settled_and_the_study_goes_on_with_it(quick):
+def test_the_study_file_records_resolved_settings_and_the_software(quick):
     fresh = quick(data="digits", precision="auto").run(verbose=False)
     written = read_spec(fresh.folder)
     assert written == fresh.spec
@@ -622,7 +624,7 @@ def test_the_study_file_says_what_was_settled_and_the_study_goes_on_with_it(quic
 
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("name", ["notebook", "-rates", "with space", "größer", "x" * 200])
-def test_a_folder_may_bear_any_name_even_a_presets(tmp_path, monkeypatch, name):
+def test_a_folder_may_have_any_name_even_that_of_a_preset(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     begun = Study("notebook", out=name, **SETTINGS).run(verbose=False)
     opened = Study.open(name)
@@ -691,7 +693,7 @@ def _quietly(*command):
         {"validation_split": 2000},
     ],
 )
-def test_what_the_data_do_not_allow_is_refused_and_nothing_is_begun(quick, wrong):
+def test_settings_that_the_data_do_not_allow_are_refused_before_the_study_is_created(quick, wrong):
     asked = quick(**wrong)
     with pytest.raises(InvalidArgument) as refusal:
         asked.run(executor=NoWorker(), verbose=False)
@@ -700,7 +702,7 @@ def test_what_the_data_do_not_allow_is_refused_and_nothing_is_begun(quick, wrong
     assert quick().run(verbose=False).finished  # the folder is free for what was meant
 
 
-def test_a_study_that_another_process_runs_is_left_alone(quick):
+def test_a_study_that_another_process_runs_is_refused(quick):
     waiting = quick()
     with (
         locking.lock(waiting.folder),
@@ -720,9 +722,9 @@ def test_a_lock_left_by_a_dead_process_is_taken_over(quick):
     assert asked.run(verbose=False).finished
 
 
-def test_a_study_begun_meanwhile_by_another_process_is_not_mixed_with(quick):
+def test_a_study_created_meanwhile_by_another_process_is_not_changed(quick):
     asked = quick(epochs=5)
-    quick(epochs=2).run(verbose=False, executor=AtOnce())
+    quick(epochs=2).run(verbose=False, executor=InlineExecutor())
     with Store(asked.folder) as store:
         keys = set(store.status())
     (asked.folder / DATABASE).rename(asked.folder / "elsewhere")  # so that it does not look finished
@@ -733,7 +735,7 @@ def test_a_study_begun_meanwhile_by_another_process_is_not_mixed_with(quick):
         assert set(store.status()) == keys
 
 
-def test_arms_whose_names_look_alike_in_a_file_name_have_files_of_their_own(quick):
+def test_arms_with_similar_names_have_different_files(quick):
     arms = [{"name": "a b", "rate": 0.1}, {"name": "a-b", "rate": 0.2}, {"name": "../a b", "rate": 0.3}]
     settings = {name: value for name, value in SETTINGS.items() if name != "rates"}
     alike = Study("notebook", out=quick().folder, arms=arms, **settings).run(verbose=False)
@@ -756,7 +758,7 @@ def own_data(path, seed):
     return str(path)
 
 
-def test_data_that_change_while_a_study_is_open_stop_it(quick, tmp_path):
+def test_data_that_change_stop_a_study(quick, tmp_path):
     path = own_data(tmp_path / "mine.npz", seed=0)
     settings = {"data": path, "batch_size": 8}
     with pytest.raises(KeyboardInterrupt):
@@ -802,7 +804,7 @@ def no_mnist(monkeypatch, tmp_path):
 
 
 @pytest.mark.usefixtures("no_mnist")
-def test_where_the_digits_stand_in_for_mnist_screen_study_and_report_say_so(quick):
+def test_screen_study_and_report_say_that_the_digits_replace_mnist(quick):
     events = Events()
     with pytest.raises(KeyboardInterrupt):
         quick(data=None).run(callbacks=Interrupting(at=1), verbose=False)
@@ -824,7 +826,7 @@ def test_where_the_digits_stand_in_for_mnist_screen_study_and_report_say_so(quic
 
 
 @pytest.mark.usefixtures("no_mnist")
-def test_mnist_by_name_never_becomes_the_digits(quick):
+def test_mnist_requested_by_name_is_never_replaced_by_the_digits(quick):
     asked = quick(data="mnist")
     with pytest.raises(DataUnavailable):
         asked.run(executor=NoWorker(), verbose=False)
@@ -843,18 +845,18 @@ def test_mnist_by_name_never_becomes_the_digits(quick):
         (2 / 3, "66.66666667%", "33.33333333%"),
     ],
 )
-def test_a_large_rate_is_told_as_what_it_drops_and_what_it_keeps(rate, dropped, kept):
+def test_a_large_rate_is_printed_with_the_shares_dropped_and_kept(rate, dropped, kept):
     assert f"(drops {dropped}, keeps {kept})" in large_rate(rate)
 
 
-def test_only_rates_above_a_half_are_called_large(quick):
+def test_only_rates_above_a_half_are_reported_as_large(quick):
     events = Events()
     quick(rates=[0, 0.5, 0.51, 0.8]).run(callbacks=events, verbose=False)
     assert [line.split()[3] for line in events.notices if line.startswith("Large")] == ["0.51", "0.8"]
 
 
 @pytest.mark.slow
-def test_arms_may_be_called_anything_on_one_line(quick, capsys):
+def test_arms_may_have_any_name_of_one_line(quick, capsys):
     names = ["[red]x[/red]", "<b>&amp;</b></script>", "дропаут 0,5 😀", "=1+1", "n" * 300]
     arms = [{"name": name, "rate": number / 10} for number, name in enumerate(names)]
     settings = {name: value for name, value in SETTINGS.items() if name != "rates"}
@@ -870,7 +872,7 @@ def test_arms_may_be_called_anything_on_one_line(quick, capsys):
 # --- the public face ---
 
 
-def test_the_public_names_are_there_and_others_are_told_which():
+def test_public_names_exist_and_unknown_ones_are_refused_with_them():
     for name in dropstudy.__all__:
         assert getattr(dropstudy, name) is not None
     assert dir(dropstudy) == sorted(dropstudy.__all__)
@@ -879,7 +881,7 @@ def test_the_public_names_are_there_and_others_are_told_which():
 
 
 @pytest.mark.slow
-def test_a_run_whose_weights_are_gone_is_trained_again_and_it_alone(copied):
+def test_only_the_run_whose_weights_are_missing_is_trained_again(copied):
     copy = Study(copied)
     before = load_file(
         copy.results().export(arm="dropout 0.5", file_format="safetensors", out=copied / "a.safetensors")

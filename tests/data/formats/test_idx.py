@@ -159,7 +159,7 @@ def test_fault_23_gzip_bomb(tmp_path):
     assert peak < 4 << 20
 
 
-def test_no_claim_beyond_what_deflate_can_pack_or_memory_should_hold():
+def test_sizes_beyond_deflate_or_memory_are_refused():
     honest = gzip.compress(bytes(10 << 20), compresslevel=9)
     assert 10 << 20 <= unpack_limit(len(honest)) <= 11 << 20
     assert unpack_limit(1 << 40) == 4 << 30

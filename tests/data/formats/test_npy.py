@@ -106,7 +106,7 @@ def test_round_trip(tmp_path_factory, array, fortran, compressed):
         np.testing.assert_array_equal(back, array.astype(back.dtype), strict=True)
 
 
-def test_only_the_keys_asked_for_in_that_order(tmp_path):
+def test_only_requested_keys_are_read_in_order(tmp_path):
     path = tmp_path / "data.npz"
     np.savez(path, a=X, b=X + 1, c=np.array(["left", "alone"]))
     assert npz_names(path) == ("a", "b", "c")
@@ -115,7 +115,7 @@ def test_only_the_keys_asked_for_in_that_order(tmp_path):
     np.testing.assert_array_equal(read["b"], X + 1)
 
 
-def test_members_that_are_no_arrays_are_no_keys(tmp_path):
+def test_members_that_are_no_arrays_are_not_listed(tmp_path):
     path = tmp_path / "data.npz"
     path.write_bytes(npz(x=X))
     with zipfile.ZipFile(path, "a") as archive:
@@ -123,7 +123,7 @@ def test_members_that_are_no_arrays_are_no_keys(tmp_path):
     assert npz_names(path) == ("x",)
 
 
-def test_files_of_python_2_are_read_without_a_word(tmp_path):
+def test_files_of_python_2_are_read_without_a_warning(tmp_path):
     """Python 2 wrote long integers into the header: (2L, 3L, 4L)."""
     header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (2L, 3L, 4L), }"
     header = header.ljust(117) + b"\n"
@@ -163,7 +163,7 @@ def test_fault_25_pickled_field_in_a_record(tmp_path):
     ],
     ids=["missing key", "no array", "bzip2", "lzma"],
 )
-def test_fault_25_archives_without_the_array_or_in_other_packing(tmp_path, content, words):
+def test_fault_25_archives_without_the_array_or_with_another_compression(tmp_path, content, words):
     line = npz_refusal(tmp_path, content)
     assert all(word in line for word in words), line
 
@@ -223,7 +223,7 @@ def test_fault_25_bomb_of_a_zip(tmp_path):
     assert "claims 2,147,483,648" in line
 
 
-def test_fault_25_entry_that_ends_before_its_claims(tmp_path):
+def test_fault_25_entry_shorter_than_its_header_says(tmp_path):
     """Header and directory both say 120 bytes of values; 96 are packed, and the checksum is theirs."""
     content = bytearray(zipped(npy(X, shape=(2, 3, 5)), zipfile.ZIP_DEFLATED))
     size = content.index(b"PK\x01\x02") + 24

@@ -26,7 +26,7 @@ def test_split_never_changes():
     assert Digits().load("auto").sha256 == "4fc079cc3ed310dc6baba3edd9c2199367416e82a1dc68e62f1a16ab7a615db9"
 
 
-def test_every_example_is_in_one_part():
+def test_every_example_is_in_one_part_of_the_split():
     digits, original = Digits().load("auto"), load_digits()
     together = np.concatenate([digits.x_train, digits.x_test]).reshape(1797, 64)
     labels = np.concatenate([digits.y_train, digits.y_test])
@@ -41,6 +41,6 @@ def test_split_keeps_the_share_of_every_class():
     np.testing.assert_allclose(test, (train + test) * 360 / 1797, atol=1)
 
 
-def test_importing_the_room_does_not_import_scikit_learn():
+def test_importing_the_module_does_not_import_scikit_learn():
     code = "import sys, dropstudy.data.sources.digits; assert 'sklearn' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)  # noqa: S603 - our own interpreter and code

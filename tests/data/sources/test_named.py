@@ -68,7 +68,7 @@ def test_the_digests_of_mnist_are_those_of_the_files(mnist_folder):
 
 
 @pytest.mark.mnist
-def test_mnist_itself(mnist_folder):
+def test_mnist_files_are_read(mnist_folder):
     mnist = load_dataset("mnist", data_dir=mnist_folder)
     assert (mnist.x_train.shape, mnist.x_test.shape) == ((60_000, 28, 28), (10_000, 28, 28))
     assert (mnist.x_train.dtype, mnist.scale, mnist.classes) == (np.uint8, 255.0, tuple("0123456789"))
@@ -83,7 +83,7 @@ def test_mnist_from_the_environment(mnist_folder, monkeypatch, name):
 
 
 @pytest.mark.mnist
-def test_mnist_is_not_taken_for_fashion_mnist(mnist_folder):
+def test_mnist_files_are_refused_as_fashion_mnist(mnist_folder):
     with pytest.raises(DataError) as caught:
         load_dataset("fashion_mnist", data_dir=mnist_folder / "mnist")
     assert f"which is {IMAGES} of mnist" in caught.value.received
@@ -93,7 +93,7 @@ def test_mnist_is_not_taken_for_fashion_mnist(mnist_folder):
 @pytest.mark.parametrize("name", [None, "mnist"])
 @pytest.mark.parametrize("packed", [True, False])
 @pytest.mark.parametrize("inner", ["mnist", "."])
-def test_files_in_a_data_folder_packed_or_not(tmp_path, name, packed, inner):
+def test_files_in_a_data_folder_may_be_packed(tmp_path, name, packed, inner):
     write_files(tmp_path / "data" / inner, CONTENTS, packed=packed)
     found = load_dataset(name, data_dir=tmp_path / "data")
     assert np.array_equal(found.x_train, expected_pixels(CONTENTS))
@@ -112,7 +112,7 @@ def test_files_in_a_data_folder_packed_or_not(tmp_path, name, packed, inner):
         ("Mnist", lambda name: name.partition("-idx")[0] + ".idx"),
     ],
 )
-def test_files_under_the_names_that_others_give_them(tmp_path, inner, rename):
+def test_files_may_have_the_names_that_other_sites_use(tmp_path, inner, rename):
     for name, content in CONTENTS.items():
         path = tmp_path / inner / rename(name)
         path.parent.mkdir(exist_ok=True)
@@ -122,7 +122,7 @@ def test_files_under_the_names_that_others_give_them(tmp_path, inner, rename):
 
 
 @pytest.mark.usefixtures("tiny")
-def test_a_link_to_a_file_that_is_gone_is_called_that(tmp_path):
+def test_a_broken_link_is_named(tmp_path):
     write_files(tmp_path, CONTENTS)
     (tmp_path / IMAGES).unlink(missing_ok=True)
     (tmp_path / f"{IMAGES}.gz").unlink(missing_ok=True)
@@ -157,7 +157,7 @@ def test_a_data_folder_comes_before_the_environments_and_that_before_the_cache(
 
 
 @pytest.mark.usefixtures("tiny")
-def test_a_folder_of_habit_that_holds_other_things_is_passed_over_and_one_named_now_refused(
+def test_foreign_files_in_the_environments_folder_are_ignored_and_in_a_named_folder_refused(
     tmp_path, own_cache, monkeypatch
 ):
     photographs = tmp_path / "photographs"
@@ -173,7 +173,7 @@ def test_a_folder_of_habit_that_holds_other_things_is_passed_over_and_one_named_
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
-def test_mirrors_are_asked_once_and_the_cache_serves_from_then_on(monkeypatch, own_cache, name):
+def test_mirrors_are_asked_once_and_then_the_cache_is_used(monkeypatch, own_cache, name):
     with mirror(serves(CONTENTS)) as good:
         entry = put_in_catalogue(monkeypatch, name, CONTENTS, [good.url])
         first = load_dataset(name, progress=False)
@@ -211,7 +211,7 @@ def test_other_content_in_a_data_folder_is_refused_and_named(tmp_path, name):
 
 @pytest.mark.usefixtures("tiny")
 @pytest.mark.parametrize("name", [None, "mnist"])
-def test_a_damaged_file_in_a_data_folder_is_no_reason_to_look_elsewhere(tmp_path, own_cache, name):
+def test_a_damaged_file_in_a_data_folder_is_refused(tmp_path, own_cache, name):
     write_files(own_cache / "downloads" / "mnist", CONTENTS)
     write_files(tmp_path, CONTENTS)
     (tmp_path / f"{IMAGES}.gz").write_bytes(gzip.compress(CONTENTS[IMAGES])[:-20])
@@ -231,7 +231,7 @@ def test_a_data_folder_with_some_of_the_files_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("name", [None, "mnist", "fashion_mnist"])
-def test_a_data_folder_that_is_not_there_is_refused(tmp_path, monkeypatch, name):
+def test_a_missing_data_folder_is_refused(tmp_path, monkeypatch, name):
     with pytest.raises(InvalidArgument) as caught:
         load_dataset(name, data_dir=tmp_path / "nowhere")
     assert caught.value.subject == "data_dir"
@@ -241,7 +241,7 @@ def test_a_data_folder_that_is_not_there_is_refused(tmp_path, monkeypatch, name)
     assert caught.value.subject == "DROPSTUDY_DATA"
 
 
-def test_files_that_are_right_but_make_no_dataset_are_refused(tmp_path, monkeypatch):
+def test_valid_files_that_make_no_dataset_are_refused(tmp_path, monkeypatch):
     one_class = {**CONTENTS, "train-labels-idx1-ubyte": idx_bytes(np.zeros(30, np.uint8))}
     put_in_catalogue(monkeypatch, "mnist", one_class)
     write_files(tmp_path, one_class)
@@ -253,7 +253,7 @@ def test_files_that_are_right_but_make_no_dataset_are_refused(tmp_path, monkeypa
 
 
 @pytest.mark.usefixtures("tiny")
-def test_nobody_asked_for_mnist_so_the_digits_stand_in_and_say_why():
+def test_the_digits_replace_mnist_only_by_default_and_say_why():
     digits = load_dataset()
     assert (digits.name, digits.fallback) == ("digits", True)
     assert "MNIST could not be had" in digits.source
@@ -261,7 +261,7 @@ def test_nobody_asked_for_mnist_so_the_digits_stand_in_and_say_why():
     assert digits.sha256 == load_dataset("digits").sha256
 
 
-def test_mirrors_that_answer_with_errors_are_no_mirrors(monkeypatch):
+def test_mirrors_that_answer_with_errors_count_as_unreachable(monkeypatch):
     with mirror(says(404)) as bad:
         put_in_catalogue(monkeypatch, "mnist", CONTENTS, [bad.url])
         assert load_dataset().fallback

@@ -26,14 +26,14 @@ DATA = DataReference("0" * 64, 255.0)
 SECONDS = 1.5  # of an epoch; two of them fit into a segment
 
 
-def key_of(name, seed=0):
+def run_key(name, seed=0):
     """The key of a run that `make_run` makes: of the form of real ones."""
     return hashlib.sha256(f"{name}-{seed}".encode()).hexdigest()
 
 
 def make_run(name="arm", *, seed=0, epochs=5, rate=0.0):
     return Run(
-        key=key_of(name, seed),
+        key=run_key(name, seed),
         arm=Arm(name, rate),
         condition=Condition(3, (2,), 2, 10, 5),
         seed=seed,
@@ -49,7 +49,7 @@ def make_runs(*names, seeds=(0,), epochs=5):
     return tuple(make_run(name, seed=seed, epochs=epochs) for seed in seeds for name in names)
 
 
-def each_alone(runs):
+def groups_of_one(runs):
     """Runs as groups of one."""
     return [(run,) for run in runs]
 
@@ -109,7 +109,7 @@ def final_metrics(run, state):
     )
 
 
-def whole(run):
+def complete_result(run):
     """All of a run in one segment: what any way of training it must end with."""
     return train(segment_of(run, epochs=run.epochs))
 
@@ -124,7 +124,7 @@ def first_epoch(segment):
     return segment.done / segment.run.condition.steps
 
 
-class AtOnce(Executor):
+class InlineExecutor(Executor):
     """Calls in the process and at the moment of submission."""
 
     def submit(self, fn, /, *args, **kwargs):
@@ -167,7 +167,7 @@ def same_tensors(one, other):
 
 def assert_finished(store, run):
     """The store has of `run` what training it in one go gives, to the bit, and no file besides."""
-    result = whole(run)
+    result = complete_result(run)
     final = result.final
     predictions = {"labels": final.labels, "confidence": final.confidence, "likelihood": final.likelihood}
     weights = {

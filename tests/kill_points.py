@@ -1,6 +1,6 @@
 """Kill a process for real, at each of the points where it touches the disk.
 
-As a script: `killing.py SCENARIO FOLDER` acts SCENARIO once for each of its points, each time in a process
+As a script: `kill_points.py SCENARIO FOLDER` acts SCENARIO once for each of its points, each time in a process
 and a folder of its own (FOLDER/0, FOLDER/1 and on), and sends that process SIGKILL just before the point. It
 prints the points as JSON. The processes are forked, which is quick, from one that has no other threads.
 """
@@ -26,7 +26,17 @@ from dropstudy.store import database
 from dropstudy.store.directory import check_data, merged_with_stored
 from dropstudy.store.record import record_study
 from dropstudy.store.store import Store
-from standin import DATA, AtOnce, Recorder, each_alone, make_run, make_runs, segment_of, split, train
+from fake_training import (
+    DATA,
+    InlineExecutor,
+    Recorder,
+    groups_of_one,
+    make_run,
+    make_runs,
+    segment_of,
+    split,
+    train,
+)
 
 RUN = make_run(epochs=5)
 SEGMENTS = ((0, 2), (2, 2), (4, 1))
@@ -61,7 +71,12 @@ def study(folder):
         store.begin(META, RUNS)
         runs = store.runs("planned", "running", "failed")
         scheduler.train_runs(
-            store, each_alone(runs), DATA, split, pool=ExecutorPool(AtOnce(), 1), callback=Recorder()
+            store,
+            groups_of_one(runs),
+            DATA,
+            split,
+            pool=ExecutorPool(InlineExecutor(), 1),
+            callback=Recorder(),
         )
 
 
@@ -80,13 +95,13 @@ def begin_with(folder, **settings):
     """Prepare training as `Study.run` does, and return the specification."""
     asked = read_spec("notebook", {"rates": [0, 0.5], "hidden": [16], **settings})
     spec = merged_with_stored(folder, asked)
-    dataset = stand_in_data()
+    dataset = fallback_data()
     check_data(folder, dataset)
     return record_study(folder, spec, dataset, "cpu")
 
 
 @cache
-def stand_in_data():
+def fallback_data():
     """The digits, in place of MNIST."""
     return replace(load_dataset("digits"), fallback=True)
 
@@ -94,7 +109,7 @@ def stand_in_data():
 SCENARIOS = {"commits": commits, "study": study, "grow": grow}
 
 
-def kill_everywhere(scenario, folder):
+def kill_at_every_point(scenario, folder):
     """Run this file as a script, and say where each of its processes died. The last one lived to the end."""
     done = subprocess.run(  # noqa: S603 - our own arguments
         [sys.executable, __file__, scenario, str(folder)],
@@ -164,7 +179,7 @@ def name_of(descriptor):
 
 def main(scenario, folder):
     local.train = train
-    stand_in_data()  # for all processes to come
+    fallback_data()  # for all processes to come
     scheduler.COMMIT_INTERVAL = 0  # or else how many commits there are would depend on how quick they are
     points = None
     fatal = 0

@@ -6,10 +6,10 @@ from unittest import mock
 from dropstudy.engine.trainer import groups
 from dropstudy.runtime import local, scheduler
 from dropstudy.runtime.workers import ExecutorPool
-from standin import DATA, split
+from fake_training import DATA, split
 
 
-class Clockwork(Executor):
+class SimulatedWorkers(Executor):
     """Takes segments in the order in which they come; a segment takes the seconds that its result says it took.
 
     Args:
@@ -45,7 +45,7 @@ class Clockwork(Executor):
 
 
 def train_on(workers, store, runs, train, recorder):
-    """Train runs one at a time on each of a clockwork's workers; each result is committed at once."""
+    """Train runs one at a time on each of a simulated_workers's workers; each result is committed at once."""
     with (
         mock.patch.object(local, "train", train),
         mock.patch.object(scheduler, "wait", workers.wait),

@@ -7,10 +7,10 @@ import numpy as np
 from dropstudy.core.types import METRICS, EpochMetrics, FinalMetrics, SegmentResult
 from dropstudy.data.arrays import map_arrays
 from dropstudy.runtime import local, workers
-from standin import AtOnce
+from fake_training import InlineExecutor
 
 
-class Mishap(Exception):
+class WorkerError(Exception):
     """Error that a worker raises in a test."""
 
 
@@ -34,12 +34,14 @@ def train(segment):
     return SegmentResult(history, state, until, 0.5 * len(history), final, diverged=False, device="made up")
 
 
-def instead_of_workers(monkeypatch):
+def replace_workers(monkeypatch):
     """Have every segment trained by `train`, or by whatever a test puts in the place of `local.train`."""
     monkeypatch.setattr(local, "train", train)
     monkeypatch.setattr(local, "train_group", lambda segments: tuple(map(local.train, segments)))
     monkeypatch.setattr(
-        workers, "LocalWorkers", lambda count, _device: nullcontext(workers.ExecutorPool(AtOnce(), count))
+        workers,
+        "LocalWorkers",
+        lambda count, _device: nullcontext(workers.ExecutorPool(InlineExecutor(), count)),
     )
 
 

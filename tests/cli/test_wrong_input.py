@@ -163,7 +163,7 @@ def test_an_error_of_the_program_keeps_its_traceback(monkeypatch):
         raise ZeroDivisionError
 
     monkeypatch.setattr(signal, "signal", lambda *_: None)
-    monkeypatch.setattr("dropstudy.runtime.doctor.lines", broken)
+    monkeypatch.setattr("dropstudy.runtime.doctor.machine_lines", broken)
     monkeypatch.setattr(sys, "argv", ["dropstudy", "doctor"])
     with pytest.raises(ZeroDivisionError):
         cli.main()

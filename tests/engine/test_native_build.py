@@ -163,6 +163,6 @@ def test_without_the_library_and_its_place_xla_does_the_work():
 def test_doctor_reports_a_worker_that_dies(monkeypatch):
     monkeypatch.setenv(VARIABLE, "off")
     monkeypatch.setattr(local, "worker_info", partial(os._exit, 1))
-    device, *_ = doctor.lines()
+    device, *_ = doctor.machine_lines()
     assert "but its worker failed (TerminatedWorkerError: " in device
     assert "\n" not in device

@@ -19,14 +19,14 @@ from hypothesis import strategies as st
 from dropstudy import Study
 from dropstudy.analysis.verdict import SEEDS
 from dropstudy.cli.show import export_command, show
-from dropstudy.core.text import signed, span
+from dropstudy.core.text import condition_title, signed, span
 from dropstudy.core.types import METRICS, EpochMetrics, FinalMetrics, SegmentResult
 from dropstudy.data.dataset import make_dataset
 from dropstudy.errors import RunsFailed
 from dropstudy.report.sections.runs import run_table
 from dropstudy.report.sections.verdict import verdict as section
 from dropstudy.report.snapshot import read_snapshot
-from dropstudy.report.tables import shape_title, summary_table
+from dropstudy.report.tables import summary_table
 from dropstudy.report.write import conclusion
 from dropstudy.spec.study_file import parse_spec
 from dropstudy.store.paths import CONFIRMATION
@@ -281,7 +281,7 @@ def hold_shapes(now):
     assert tuple(conditions) == now.conditions
     assert list(dict.fromkeys((s.hidden, s.train_size) for s in now.summaries)) == conditions
     if len(conditions) > 1:
-        assert all(shape_title(*condition) in str(now.verdict) for condition in conditions)
+        assert all(condition_title(*condition) in str(now.verdict) for condition in conditions)
     for condition in now.verdict.conditions:
         assert {scores.arm for scores in condition.arms} == {arm.name for arm in now.arms}
         rows = now.of_condition(now.outcomes, (condition.hidden, condition.train_size))

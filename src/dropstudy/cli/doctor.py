@@ -10,7 +10,7 @@ def doctor() -> None:
 
     Example: dropstudy doctor
     """
-    from dropstudy.runtime import doctor as checks
+    from dropstudy.runtime.doctor import machine_lines
 
-    for line in checks.lines():
+    for line in machine_lines():
         echo(line)

@@ -21,19 +21,19 @@ def presets(
 
     Example: dropstudy presets notebook > mine.toml
     """
-    from dropstudy.spec import presets as shipped
+    from dropstudy.spec.presets import names, text, title
 
     if schema:
         from dropstudy.spec.schema import schema_text
 
         typer.echo(schema_text(), nl=False)
     elif name is None:
-        for preset in shipped.names():
-            typer.echo(f"{preset}: {shipped.title(preset)}")
-    elif name in shipped.names():
-        typer.echo(shipped.text(name), nl=False)
+        for preset in names():
+            typer.echo(f"{preset}: {title(preset)}")
+    elif name in names():
+        typer.echo(text(name), nl=False)
     else:
-        raise InvalidArgument("NAME", expected=f"one of {', '.join(shipped.names())}", received=repr(name))
+        raise InvalidArgument("NAME", expected=f"one of {', '.join(names())}", received=repr(name))
 
 
 def data(

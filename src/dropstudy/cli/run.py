@@ -167,8 +167,8 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
         refuse_to_confirm(study.spec, adds_seeds=most is not None)
 
     say: Callable[[str], None] = _silent if quiet else echo
-    if study.kept:
-        say(f"The study has more than this command asks for, and keeps it: {'; '.join(study.kept)}.")
+    if study.unrequested:
+        say(f"The study has more than this command asks for, and keeps it: {'; '.join(study.unrequested)}.")
     if dry_run:
         echo(str(study.dry_run(workers=workers, device=device)))
         return
@@ -176,28 +176,28 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
         say(f"This study is finished; nothing to train. {study.folder}")
         if not (until_decided or confirm):
             study.run(workers=workers, device=device)  # records a new margin, if one is given
-            now = study.results().snapshot
-            if is_current(now):
+            snapshot = study.results().snapshot
+            if is_current(snapshot):
                 # The report's own sentences: to compute the verdict again takes longer than the rest of this command.
-                print_summaries(now)
-                echo("\n" + written_conclusion(now))
-                report_failures(now)
+                print_summaries(snapshot)
+                echo("\n" + written_conclusion(snapshot))
+                report_failures(snapshot)
                 return
     try:
         how: dict[str, Any] = {"workers": workers, "device": device, "verbose": not quiet}
         unconfirmed = _train(study, most=most, confirm=confirm, how=how)
         results = study.results()
-        now = results.snapshot
-        print_result(now)
-        if not is_current(now):
+        snapshot = results.snapshot
+        print_result(snapshot)
+        if not is_current(snapshot):
             say("\nWriting the report.")
             files = results.report()
-            say("\n".join(_written(now, len(files))))
+            say("\n".join(_written(snapshot, len(files))))
     except KeyboardInterrupt:
         flags = " --until-decided" * until_decided + " --confirm" * confirm
         echo(f"\nInterrupted. {_how_to_continue(study, data_dir, flags)}", err=True)
         raise typer.Exit(INTERRUPTED) from None
-    report_failures(now)
+    report_failures(snapshot)
     if unconfirmed is not None:
         raise unconfirmed
 
@@ -235,9 +235,9 @@ def _train(study: Any, *, most: int | None, confirm: bool, how: dict[str, Any]) 
 def _silent(_: str) -> None: ...
 
 
-def _written(now: Snapshot, files: int) -> list[str]:
-    page = f"{now.folder / 'report.html'} (open it in a browser; {files - 1} more files beside it)"
-    export = export_command(now)
+def _written(snapshot: Snapshot, files: int) -> list[str]:
+    page = f"{snapshot.folder / 'report.html'} (open it in a browser; {files - 1} more files beside it)"
+    export = export_command(snapshot)
     return [f"The report: {page}", *([f"Export a trained network: {export}"] if export else [])]
 
 

@@ -32,18 +32,18 @@ def show(
     from dropstudy.store.paths import StudyPaths
     from dropstudy.study.study import Study
 
-    now = Study.open(folder).results().snapshot
+    snapshot = Study.open(folder).results().snapshot
     if as_json:
-        typer.echo(json.dumps(now.verdict.to_dict() | {"left_out": now.left_out}, indent=1))
-        report_failures(now)
+        typer.echo(json.dumps(snapshot.verdict.to_dict() | {"left_out": snapshot.left_out}, indent=1))
+        report_failures(snapshot)
         return
-    print_progress(now)
-    if len(now.finals):
-        print_result(now)
+    print_progress(snapshot)
+    if len(snapshot.finals):
+        print_result(snapshot)
     if pairs:
-        print_pairs(now)
+        print_pairs(snapshot)
     echo(f"{disk_usage(StudyPaths(folder).sizes())}.")
-    report_failures(now)
+    report_failures(snapshot)
 
 
 def report(
@@ -74,7 +74,7 @@ def report(
         echo(results.snapshot.left_out, err=True)
 
 
-def print_progress(now: Snapshot) -> None:
+def print_progress(snapshot: Snapshot) -> None:
     """Print the progress of an unfinished study, and the process that runs it."""
     import pandas as pd
 
@@ -83,42 +83,42 @@ def print_progress(now: Snapshot) -> None:
     from dropstudy.store.directory import command
     from dropstudy.store.locking import holder
 
-    progress = now.progress
+    progress = snapshot.progress
     if all(each.status in {"done", "diverged"} for each in progress):
         return
     arms = status.by_arm(progress)
-    runner = holder(now.folder)
+    runner = holder(snapshot.folder)
     next_step = (
         f"{runner[0].upper()}{runner[1:]} runs it."
         if runner
-        else f"Continue with: {command('run', now.folder)}"
+        else f"Continue with: {command('run', snapshot.folder)}"
     )
     echo(f"{status.summary(progress)} {next_step}")
     typer.echo(tables.text(pd.DataFrame(status.columns(arms, status.accuracy_heading(progress)))))
 
 
-def print_result(now: Snapshot) -> None:
+def print_result(snapshot: Snapshot) -> None:
     """Print a study's table, its estimates and its verdict."""
     from dropstudy.analysis.verdict.tables import comparison_cells, gap_cells
     from dropstudy.core import tables
-    from dropstudy.report import shape_title
+    from dropstudy.core.text import condition_title
 
-    print_summaries(now)
-    for condition in now.verdict.conditions:
+    print_summaries(snapshot)
+    for condition in snapshot.verdict.conditions:
         if any(comparison.n for comparison in condition.comparisons):
-            title = shape_title(condition.hidden, condition.train_size)
-            where = f"{title}: " if len(now.verdict.conditions) > 1 else ""
+            title = condition_title(condition.hidden, condition.train_size)
+            where = f"{title}: " if len(snapshot.verdict.conditions) > 1 else ""
             echo(f"\n{where}Test accuracy against {condition.baseline!r}, paired by seed, percentage points")
             typer.echo(tables.text(comparison_cells(condition)))
             echo(f"\n{where}The gap between training and evaluation, percentage points")
             typer.echo(tables.text(gap_cells(condition)))
-    echo("\n" + "\n".join(filter(None, (now.left_out, str(now.verdict)))))
-    needed = verdict_command(now)
+    echo("\n" + "\n".join(filter(None, (snapshot.left_out, str(snapshot.verdict)))))
+    needed = verdict_command(snapshot)
     if needed:
         echo(needed)
 
 
-def verdict_command(now: Snapshot) -> str | None:
+def verdict_command(snapshot: Snapshot) -> str | None:
     """Command that trains the seeds a verdict still needs, with its approximate time.
 
     None if the study has them, one arm alone, or no finished run to estimate a time from.
@@ -128,26 +128,29 @@ def verdict_command(now: Snapshot) -> str | None:
     from dropstudy.runtime.progress.eta import about
     from dropstudy.store.directory import command
 
-    seeds = set(now.spec.seeds)
-    times = [arm.seconds for condition in now.verdict.conditions for arm in condition.arms if arm.seeds]
-    if len(seeds) >= SEEDS or len(now.arms) == 1 or not times:
+    seeds = set(snapshot.spec.seeds)
+    times = [arm.seconds for condition in snapshot.verdict.conditions for arm in condition.arms if arm.seeds]
+    if len(seeds) >= SEEDS or len(snapshot.arms) == 1 or not times:
         return None
     seconds = len(set(range(SEEDS)) - seeds) * sum(times) / physical_cores()
-    return f"For a verdict: {command('run', now.folder)} --seeds {SEEDS} ({about(seconds)})"
+    return f"For a verdict: {command('run', snapshot.folder)} --seeds {SEEDS} ({about(seconds)})"
 
 
-def export_command(now: Snapshot) -> str | None:
+def export_command(snapshot: Snapshot) -> str | None:
     """Command that exports a network of the chosen arm, or else of the baseline.
 
     None if neither has a finished run whose weights are on disk.
     """
     from dropstudy.store.directory import command
 
-    for name in (now.verdict.chosen, now.arms[0].name):
-        ours = [run for run in now.runs if run.arm.name == name]
-        there = [run for run in ours if now.files.exists("weights", run.key)]
-        if there:
-            return f"{command('export', now.folder)} --arm {shlex.quote(there[0].arm.name)}{_place(there[0], ours)}"
+    for name in (snapshot.verdict.chosen, snapshot.arms[0].name):
+        ours = [run for run in snapshot.runs if run.arm.name == name]
+        stored = [run for run in ours if snapshot.files.exists("weights", run.key)]
+        if stored:
+            run = stored[0]
+            return (
+                f"{command('export', snapshot.folder)} --arm {shlex.quote(run.arm.name)}{_place(run, ours)}"
+            )
     return None
 
 
@@ -169,39 +172,40 @@ def _coordinates(run: Run) -> dict[str, str]:
     }
 
 
-def print_pairs(now: Snapshot) -> None:
+def print_pairs(snapshot: Snapshot) -> None:
     """Print McNemar's test of each arm's run against the baseline's run of the same seed."""
     from dropstudy.core import tables
 
-    frame = now.mcnemar()
+    frame = snapshot.mcnemar()
     frame["p_value"] = [f"{p:.2g}" for p in frame["p_value"]]
     frame.columns = [name.replace("_", " ") for name in frame.columns]
     echo("\nPairs of runs: test examples that both, one or neither got right, and McNemar's exact p")
     typer.echo(tables.text(frame))
 
 
-def print_summaries(now: Snapshot) -> None:
+def print_summaries(snapshot: Snapshot) -> None:
     """Print the scores of each arm, for each condition."""
     from dropstudy.core import tables
-    from dropstudy.report import shape_title, summary_cells
+    from dropstudy.core.text import condition_title
+    from dropstudy.report import summary_cells
     from dropstudy.runtime.messages import FALLBACK
 
-    if now.metadata["fallback"]:
+    if snapshot.metadata["fallback"]:
         echo(FALLBACK)
-    summaries = now.summaries
+    summaries = snapshot.summaries
     conditions = list(dict.fromkeys((summary.hidden, summary.train_size) for summary in summaries))
     for condition in conditions:
-        typer.echo(f"\n{shape_title(*condition)}" if len(conditions) > 1 else "")
+        typer.echo(f"\n{condition_title(*condition)}" if len(conditions) > 1 else "")
         of_condition = [summary for summary in summaries if (summary.hidden, summary.train_size) == condition]
         typer.echo(tables.text(summary_cells(of_condition)))
 
 
-def report_failures(now: Snapshot) -> None:
+def report_failures(snapshot: Snapshot) -> None:
     """Raise the error for runs that failed or diverged, if there are any."""
-    if now.all_failures:
+    if snapshot.all_failures:
         raise RunsFailed(
-            str(now.folder),
+            str(snapshot.folder),
             expected="every run to finish",
-            received="; ".join(now.all_failures),
+            received="; ".join(snapshot.all_failures),
             next_step="The others are kept.",
         )

@@ -38,6 +38,11 @@ def counted(count: int, what: str) -> str:
     return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
+def condition_title(hidden: str, train_size: int) -> str:
+    """Heading of a condition: "Hidden layers 512-512, 60,000 training examples"."""
+    return f"Hidden layers {hidden}, {train_size:,} training examples"
+
+
 def rounded(value: float, places: int = 2) -> str:
     """A number rounded half away from zero: 1.765 is "1.77"; never "-0.00"; "-" where it is not finite.
 

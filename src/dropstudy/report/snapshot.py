@@ -1,4 +1,4 @@
-"""Snapshot of a study, read once: the source of all its outputs."""
+"""Snapshot of a study, read once: the source of all outputs."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ if TYPE_CHECKING:
 COLUMNS = ("key", "arm", "rate", *CONDITION, "seed", "test_loss", "test_accuracy", "brier", "device")
 """Columns of `Snapshot.finals`; more may follow."""
 
-MOST_NAMED = 3
-"""Damaged files that are named one by one."""
+MAX_NAMED = 3
+"""Damaged files that a message names."""
 
 
 @dataclass(frozen=True)
 class TestSet:
-    """The examples that every run was tested on.
+    """Test examples of a study.
 
     Args:
-        x: (n, *input_shape), as the dataset holds them: not yet divided by `scale`.
+        x: (n, *input_shape), as in the dataset: not divided by `scale`.
         y: labels, (n,).
         classes: one name per class.
-        scale: the network sees `x / scale`.
+        scale: divisor of the inputs: the network receives `x / scale`.
     """
 
     x: NDArray[np.generic]
@@ -67,21 +67,20 @@ class TestSet:
 class Snapshot:
     """A study at one moment.
 
-    Tables in the terminal, the page, CSV files, JSON and the conclusion are made from one of these, so that they cannot
-    differ.
+    Tables in the terminal, the page, CSV files, JSON and the conclusion are made from one snapshot, so that they agree.
 
     Args:
         folder: the study's folder.
-        spec: the study, as it was recorded.
-        metadata: what was recorded when it began, and since.
-        progress: how far every run is, in the order of the plan.
+        spec: specification of the study, as recorded.
+        metadata: recorded when the study was started, and since.
+        progress: of every run, in the order of the plan.
         history: tidy, one row per run and epoch.
         finals: one row per finished run, `COLUMNS` and others.
-        files: weights and predictions, read when they are asked for.
-        failures: runs that failed or diverged, in words.
-        confirmations: the studies on fresh seeds that confirm this one.
-        state: a digest of all that is recorded, and of the version that reads it.
-        data_dir: folder to look for the data in first.
+        files: weights and predictions, read on demand.
+        failures: runs that failed or diverged, a sentence each.
+        confirmations: studies on fresh seeds that confirm this one.
+        state: digest of everything recorded and of the version of dropstudy.
+        data_dir: folder to search first for the data.
         mc: networks to sample by Monte-Carlo dropout, 0 for none.
     """
 
@@ -100,7 +99,7 @@ class Snapshot:
     _read: dict[tuple[str, str], dict[str, NDArray[Any]] | None] = field(default_factory=dict, repr=False)
     _damage: dict[tuple[str, str], str] = field(default_factory=dict, repr=False)
 
-    # What is compared, and what came of it
+    # Plan and verdict
 
     @property
     def arms(self) -> tuple[Arm, ...]:
@@ -124,12 +123,12 @@ class Snapshot:
 
     @property
     def margin(self) -> float:
-        """Differences within ±this do not matter, in percentage points."""
+        """Equivalence margin, in percentage points."""
         return margin_of(self.spec)
 
     @cached_property
     def verdict(self) -> Verdict:
-        """Verdict of the study, with those of its confirmations beside it."""
+        """Verdict of the study, with those of its confirmations."""
         # scipy and statsmodels are slow to import, and not every command needs them.
         from dropstudy.analysis.assess import assess  # noqa: PLC0415
         from dropstudy.analysis.confirm import with_confirmations  # noqa: PLC0415
@@ -140,7 +139,7 @@ class Snapshot:
             self.history,
             self.finals,
             outcomes=self.outcomes,
-            predictions=self.answers,
+            predictions=self.predictions_of,
         )
         return with_confirmations(first, [fresh.verdict for fresh in self.confirmations])
 
@@ -160,16 +159,16 @@ class Snapshot:
         return next(s for s in self.verdict.conditions if (s.hidden, s.train_size) == condition)
 
     def featured(self, condition: tuple[str, int]) -> Arm | None:
-        """The arm to set beside the baseline, at a condition.
+        """The arm that figures compare with the baseline, at a condition.
 
-        The one chosen on validation data where that is not the baseline, else the one of highest mean; None where no
+        It is the arm chosen on validation data unless that is the baseline, else the arm of highest mean. None if no
         other arm shares a seed with the baseline.
         """
-        told = self.condition_verdict(condition)
-        compared = [c for c in told.comparisons if c.n]
+        verdict = self.condition_verdict(condition)
+        compared = [c for c in verdict.comparisons if c.n]
         if not compared:
             return None
-        chosen = [c for c in compared if c.arm == told.chosen]
+        chosen = [c for c in compared if c.arm == verdict.chosen]
         name = (chosen[0] if chosen else max(compared, key=lambda c: c.difference.value)).arm
         return next(arm for arm in self.arms if arm.name == name)
 
@@ -178,19 +177,19 @@ class Snapshot:
         from dropstudy.analysis.assess import pairs_of_runs  # noqa: PLC0415 - as above
 
         done = [each.run for each in self.progress if each.status == "done"]
-        return pairs_of_runs(done, self.arms[0].name, self.answers)
+        return pairs_of_runs(done, self.arms[0].name, self.predictions_of)
 
     @property
     def all_failures(self) -> list[str]:
-        """Runs that failed or diverged, in words; those of confirmations too."""
+        """Runs that failed or diverged, a sentence each; with those of confirmations."""
         fresh = [f"on fresh seeds, {line}" for study in self.confirmations for line in study.failures]
         return [*self.failures, *fresh]
 
     # Tables
 
     @cached_property
-    def drawn(self) -> pd.DataFrame:
-        """The history of the runs that may be averaged: of each arm and condition the finished ones."""
+    def finished_history(self) -> pd.DataFrame:
+        """History of the finished runs of each arm and condition: only these may be averaged."""
         parts = [
             stats.finished_history(
                 self.of_condition(self.history, s), self.of_condition(self.finals, s), self.arms
@@ -208,7 +207,7 @@ class Snapshot:
 
     @cached_property
     def test_set(self) -> TestSet | None:
-        """The test examples; None where the data cannot be had, or are no longer those that the study began with."""
+        """The test examples; None if the data are missing or differ from those that the study was started with."""
         try:
             dataset = load_dataset(self.spec.data, data_dir=self.data_dir, scale=self.metadata["scale"])
         except DropstudyError:
@@ -224,36 +223,38 @@ class Snapshot:
         return sorted(chosen, key=lambda run: run.seed)
 
     def predictions(self, runs: list[Run]) -> dict[str, NDArray[Any]] | None:
-        """`labels`, `confidence` and `likelihood` of runs, (runs, n) each; None where a run's are gone or damaged."""
+        """`labels`, `confidence` and `likelihood` of runs, (runs, n) each; None if a run's are missing or damaged."""
         read = [found for run in runs if (found := self._result("predictions", run)) is not None]
         if not read or len(read) < len(runs):
             return None
         return {name: np.stack([one[name] for one in read]) for name in read[0]}
 
-    def answers(self, arm: str, hidden: str, train_size: int, seed: int) -> dict[str, NDArray[Any]] | None:
-        """Predictions, as `predictions`, of one run, (n,) each."""
-        run = self._by_place.get((arm, hidden, train_size, seed))
+    def predictions_of(
+        self, arm: str, hidden: str, train_size: int, seed: int
+    ) -> dict[str, NDArray[Any]] | None:
+        """Predictions of one run as in `predictions`, (n,) each."""
+        run = self._runs_by_place.get((arm, hidden, train_size, seed))
         return None if run is None else self._result("predictions", run)
 
-    def networks(self, runs: list[Run], most: int) -> list[tuple[Run, Weights]]:
-        """The first `most` of some runs whose weights are there and whole, with these."""
+    def networks(self, runs: list[Run], limit: int) -> list[tuple[Run, Weights]]:
+        """The first `limit` of these runs whose weights are stored and undamaged, with the weights."""
         found: list[tuple[Run, Weights]] = []
         for run in runs:
-            if len(found) == most:
+            if len(found) == limit:
                 break
-            weights = self._result("weights", run)  # a study may keep those of a few runs, or of none
+            weights = self._result("weights", run)  # a study may store those of a few runs, or of none
             if weights is not None:
                 found.append((run, trainer_of(run.condition).layers(run.condition, weights)))
         return found
 
     @cached_property
-    def _by_place(self) -> dict[tuple[str, str, int, int], Run]:
+    def _runs_by_place(self) -> dict[tuple[str, str, int, int], Run]:
         return {(run.arm.name, *_condition(run), run.seed): run for run in self.runs}
 
     def _result(self, what: str, run: Run) -> dict[str, NDArray[Any]] | None:
-        """A run's weights, or its predictions, which are read once; None where they were not kept or cannot be used.
+        """Weights or predictions of a run; None if they are not stored or cannot be read.
 
-        What was to be there and is not is remembered, for `left_out`.
+        Predictions are read once. Missing and damaged files are recorded for `left_out`.
         """
         place = (what, run.key)
         if place in self._read:
@@ -282,31 +283,31 @@ class Snapshot:
             seed=run.seed,
         )
 
-    # In words
+    # Text
 
     @property
     def left_out(self) -> str | None:
-        """Files that are damaged or gone, so that what rests on them is left out; None where there are none.
+        """Sentence on damaged and missing files, whose results are left out; None if there are none.
 
-        As far as they were read: whatever is made from this is to be made before it asks.
+        Only files that were read are known: make all outputs before asking for this.
         """
         found = list(self._damage.values())
         if not found:
             return None
-        more = f" and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
+        more = f" and {len(found) - MAX_NAMED} more" if len(found) > MAX_NAMED else ""
         return (
-            f"Left out, with all that rests on it: {'; '.join(found[:MOST_NAMED])}{more}. "
+            f"Left out, with all that depends on it: {'; '.join(found[:MAX_NAMED])}{more}. "
             f"To train such a run again, delete its damaged file, then: {command('run', self.folder)}"
         )
 
     @property
     def fallback_note(self) -> str | None:
-        """A sentence that says which data stand in for those wanted; None where none do."""
+        """Sentence on the data used in place of MNIST; None if there was no need."""
         return STAND_IN if self.metadata["fallback"] else None
 
     @property
     def subtitle(self) -> str:
-        """The study and its data, for below the titles of figures."""
+        """Name of the study and its data, for the subtitle of figures."""
         line = f"{plain_name(self.spec.name)}, data: {plain_name(self.metadata['data'])}"
         return f"{line} ({plain_name(self.fallback_note, 90)})" if self.fallback_note else line
 
@@ -326,7 +327,7 @@ class Snapshot:
 
 
 def read_snapshot(folder: Path, *, data_dir: Path | None = None, mc: int = 0) -> Snapshot:
-    """A study as its folder holds it now; arguments as for `Snapshot`.
+    """Read a study's present state from its folder; arguments as for `Snapshot`.
 
     Raises:
         StoreError: there is no study, nothing has been recorded yet, or its database cannot be used.
@@ -339,15 +340,15 @@ def read_snapshot(folder: Path, *, data_dir: Path | None = None, mc: int = 0) ->
     if spec is None:
         raise StoreError(
             str(folder),
-            expected="a study that has begun",
-            received="one that was stopped before anything was recorded",
-            next_step=f"Begin it with: {command('run', folder)}",
+            expected="a study that was started",
+            received="one that stopped before anything was recorded",
+            next_step=f"Start it with: {command('run', folder)}",
         )
     confirming = []
     for path in confirmations(folder):
         if has_database(path):
             fresh = read_snapshot(path, data_dir=data_dir)
-            # The margin is the study's, whatever its confirmation has recorded.
+            # The margin of the study counts, not the one that its confirmation recorded.
             confirming.append(replace(fresh, spec=replace(fresh.spec, margin=spec.margin)))
     rows = [
         {
@@ -384,6 +385,6 @@ def _condition(run: Run) -> tuple[str, int]:
 
 
 def _damage(error: StoreError) -> str:
-    """Damage of a file, without its digests."""
-    what = "is not what was written" if isinstance(error, DamagedFile) else "is gone"
+    """Description of a damaged or missing file, without its digests."""
+    what = "is not what was written" if isinstance(error, DamagedFile) else "is missing"
     return f"{error.subject} {what}"

@@ -85,11 +85,6 @@ def summary_cells(summaries: Sequence[ArmSummary]) -> pd.DataFrame:
     )
 
 
-def shape_title(hidden: str, train_size: int) -> str:
-    """Heading of a condition: "Hidden layers 512-512, 60,000 training examples"."""
-    return f"Hidden layers {hidden}, {train_size:,} training examples"
-
-
 def file_stems(names: Sequence[str], limit: int = 40) -> list[str]:
     """Unique file name stem of each name: small ASCII letters, digits, dots and dashes.
 

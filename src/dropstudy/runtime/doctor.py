@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dropstudy.core.hardware import Device
 
 
-def lines() -> list[str]:
+def machine_lines() -> list[str]:
     """Device, precision, kernels, workers, versions and folders, one line each. Starts a worker to ask it."""
     chosen = choose_device()
     precisions: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""The folder of a study: which study it holds, and how one begins in it."""
+"""The folder of a study: find, check and merge the study that it holds."""
 
 from __future__ import annotations
 
@@ -20,23 +20,22 @@ if TYPE_CHECKING:
     from dropstudy.core.types import Dataset, StudySpec
 
 SEED_COUNTS = "seed_counts"
-"""Fact: how many seeds the study was run with, each time that it was other than before."""
+"""Name in the metadata: numbers of seeds that the study was run with, one for each change."""
 
 EARLIER_MARGINS = "earlier_margins"
-"""Fact: the margins that the study had before its present one, when runs had finished already."""
+"""Name in the metadata: margins that were replaced after runs had finished."""
 
 UNTIL_DECIDED = "until_decided"
-"""Fact: the most seeds that a study may have, to which seeds are added until its verdict is decided."""
+"""Name in the metadata: largest number of seeds of a study that adds seeds until its verdict is decided."""
 
 FILE_DUE = "study_file_due"
-"""Fact: the study file is not yet what the database says."""
+"""Name in the metadata: true while the study file is older than the database."""
 
-_NAMED = 3  # files of somebody else's, in a message
-_NOTED = ("data_source", "data_sha256", "fallback", "dropstudy", "jax", "python")
+_MAX_NAMED = 3  # foreign files that a message names
 
 
 def command(verb: str, folder: Path) -> str:
-    """A command for the study in a folder, for instance `dropstudy run studies/first`, fit for a shell."""
+    """A command for the study in a folder, quoted for a shell: `dropstudy run studies/first`."""
     text = str(folder)
     if text in presets.names() or text.startswith("-"):
         text = f"./{text}"
@@ -44,7 +43,7 @@ def command(verb: str, folder: Path) -> str:
 
 
 def confirmations(folder: Path) -> list[Path]:
-    """Folders of the studies that confirm the one in a folder, as far as there are any."""
+    """Folders of the studies that confirm the one in a folder."""
     inside = folder / CONFIRMATION
     paths = [inside, *(inside / name for name in entries(inside) if name != CONFIRMATION)]
     return [path for path in paths if is_study(path) and not path.is_symlink()]
@@ -54,7 +53,7 @@ def has_database(folder: Path) -> bool:
     """True where runs have been recorded."""
     try:
         return (folder / DATABASE).is_file()
-    except OSError:  # a name that is too long, a folder that may not be looked into
+    except OSError:  # a name that is too long, a folder that may not be read
         return False
 
 
@@ -64,13 +63,13 @@ def holds_study(folder: Path) -> bool:
 
 
 def existing_folder(source: str | Path) -> Path | None:
-    """The folder that `source` names, if it is that of a study and not a preset's name."""
+    """The folder `source` if it holds a study and is not the name of a preset; else None."""
     folder = Path(source)
     return folder if str(source) not in presets.names() and holds_study(folder) else None
 
 
 def spec_source(asked: str | Path) -> str | Path | dict[str, Any]:
-    """Specification as it was asked for; of a study whose file was lost, the fields that its database has."""
+    """The source as it was given, or the fields in the database if it is a study whose file was lost."""
     place = Path(asked).parent if Path(asked).name == STUDY_FILE else existing_folder(asked)
     if place is None or is_study(place) or not has_database(place):
         return asked
@@ -79,20 +78,20 @@ def spec_source(asked: str | Path) -> str | Path | dict[str, Any]:
 
 
 def read_metadata(folder: Path) -> dict[str, Any]:
-    """Metadata recorded when the study began: data, its digest, scale and classes, versions.
+    """Metadata recorded when the study was started: data, its digest, scale and classes, versions.
 
     Raises:
-        StoreError: no study has begun there.
+        StoreError: no study was started there.
     """
     with Store(folder) as store:
         return store.meta
 
 
 def merged_with_stored(folder: Path, asked: StudySpec) -> StudySpec:
-    """The study that a folder holds with all that is asked for besides; what is asked for, if it holds none.
+    """Specification of the study in a folder, extended by the one asked for; the latter alone if there is no study.
 
     Raises:
-        InvalidArgument: what is asked for, or what its file says, cannot stand in one table with the study's runs.
+        InvalidArgument: the runs asked for, or those of the study's file, cannot be compared with the study's runs.
     """
     stored = _stored(folder)
     if stored is None:
@@ -100,53 +99,53 @@ def merged_with_stored(folder: Path, asked: StudySpec) -> StudySpec:
     if lines := merge.differences(stored, asked):
         raise InvalidArgument(
             str(folder),
-            expected="runs that can stand in one table with those of the study that is there",
+            expected="runs that can be compared with those of the study in this folder",
             received="; ".join(lines),
             next_step="Choose another folder with --out. "
-            f"To go on with the study as it is: {command('run', folder)}",
+            f"To continue the study as it is: {command('run', folder)}",
         )
     return merge.grow(stored, asked)
 
 
 def margin_of(spec: StudySpec) -> float:
-    """Differences within ±this do not matter to a study, in percentage points."""
+    """Equivalence margin of a study, in percentage points."""
     return MARGIN if spec.margin is None else spec.margin
 
 
 def recorded_spec(folder: Path) -> StudySpec | None:
-    """The specification of the runs that have been recorded; None where none have."""
+    """Specification of the recorded runs; None if there are none."""
     return spec_of(read_metadata(folder)) if has_database(folder) else None
 
 
 def spec_of(metadata: Mapping[str, Any]) -> StudySpec | None:
-    """The specification among recorded metadata; None where there is none yet."""
+    """Specification in recorded metadata; None if there is none yet."""
     text = metadata.get("specification")
     return None if text is None else parse_spec(parse_toml(text.encode()))
 
 
 def _stored(folder: Path) -> StudySpec | None:
-    """The study that a folder holds. The database has the last word: its study file is written after it."""
-    began = recorded_spec(folder)
-    if began is None:  # killed before anything was recorded
+    """Specification of the study in a folder. The database takes precedence: the study file is written after it."""
+    recorded = recorded_spec(folder)
+    if recorded is None:  # killed before anything was recorded
         return read_spec(folder / STUDY_FILE) if is_study(folder) else None
     if is_study(folder) and not read_metadata(folder).get(FILE_DUE):
         stored = read_spec(folder / STUDY_FILE)
-        if lines := merge.differences(began, stored):
+        if lines := merge.differences(recorded, stored):
             raise InvalidArgument(
                 str(folder / STUDY_FILE),
-                expected="the study file as it was when the study began, or one that asks for more",
-                received=f"a changed one: {'; '.join(lines)}",
+                expected="the study file as it was when the study was started, or one with more runs",
+                received=f"a changed file: {'; '.join(lines)}",
                 next_step="Change it back, and run a copy of the changed file in another folder with --out.",
             )
-        return merge.grow(began, stored)
-    return began
+        return merge.grow(recorded, stored)
+    return recorded
 
 
 def check_data(folder: Path, dataset: Dataset) -> None:
-    """Refuse to go on with data other than those that the study began with, or by other rules.
+    """Refuse to continue with other data than the study was started with, or with another version of the rules.
 
     Raises:
-        StoreError: the content differs, or the study was made when the same specification gave other numbers.
+        StoreError: the content differs, or the same specification gave other numbers in the version of the study.
     """
     if not has_database(folder):
         return
@@ -155,45 +154,48 @@ def check_data(folder: Path, dataset: Dataset) -> None:
         raise StoreError(
             str(folder),
             expected=f"a study made by version {plan.SEMANTICS} of the rules in docs/semantics.md",
-            received=f"one made by version {known['semantics']}: new runs could not stand in one table with it",
-            next_step="It can be shown as it is. Make it anew with --out, or go on with the dropstudy that made it, "
-            f"version {plain_name(known['dropstudy'])}.",
+            received=f"one made by version {known['semantics']}, whose runs cannot be compared with new ones",
+            next_step="Start a new study with --out, or continue this one with the dropstudy that made it, "
+            f"version {plain_name(known['dropstudy'])}. It can still be shown.",
         )
     recorded = known.get("data_sha256", dataset.sha256)
     if recorded != dataset.sha256:
         raise StoreError(
             str(folder),
-            expected=f"the data that the study began with (SHA-256 {recorded[:12]}...)",
+            expected=f"the data that the study was started with (SHA-256 {recorded[:12]}...)",
             received=f"{dataset.source} with SHA-256 {dataset.sha256[:12]}...{_unlike(known, dataset)}",
             next_step="Restore the data, or start a new study with --out.",
         )
 
 
 def refuse_foreign(folder: Path) -> None:
-    """Refuse to begin a study in a folder that has files of somebody else where a study has its own.
+    """Refuse to start a study in a folder with foreign files under the names that a study uses.
 
     Raises:
-        StoreError: with their names.
+        StoreError: there are such files; it names them.
     """
     if has_database(folder):
         return
     found = StudyPaths(folder).foreign()
-    if not is_study(folder):  # or else a report of it may be there, and it was the database that was lost
+    if not is_study(folder):  # otherwise only the database was lost, and a report may be left
         found += [name for name in WRITTEN if (folder / name).exists()]
         found += [f"{name}/" for name in ("runs", FIGURES) if entries(folder / name)]
     if found:
-        more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+        more = f" and {len(found) - _MAX_NAMED} more" if len(found) > _MAX_NAMED else ""
         raise StoreError(
             str(folder),
-            expected="a folder without files where a study keeps its own",
-            received=f"{', '.join(map(plain_name, found[:_NAMED]))}{more}",
+            expected="a folder without files under the names that a study uses",
+            received=f"{', '.join(map(plain_name, found[:_MAX_NAMED]))}{more}",
             next_step="Choose another folder with --out.",
         )
 
 
 def _unlike(known: Mapping[str, Any], dataset: Dataset) -> str:
-    """Describe how other data differ from those that a study began with, where that can be seen."""
-    before, now = known["profile"], dataset.profile
-    seen = [(list(before["shape"]), before["low"], before["high"]), (list(now.shape), now.low, now.high)]
-    words = [f"of shape {tuple(shape)} from {low:g} to {high:g}" for shape, low, high in seen]
-    return f"; its examples are {words[1]}, the study's {words[0]}" if seen[0] != seen[1] else ""
+    """Describe a difference in shape or range from the data that a study was started with; empty if there is none."""
+    recorded, given = known["profile"], dataset.profile
+    ranges = [
+        (list(recorded["shape"]), recorded["low"], recorded["high"]),
+        (list(given.shape), given.low, given.high),
+    ]
+    words = [f"of shape {tuple(shape)} from {low:g} to {high:g}" for shape, low, high in ranges]
+    return f"; its examples are {words[1]}, the study's {words[0]}" if ranges[0] != ranges[1] else ""

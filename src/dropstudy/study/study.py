@@ -51,7 +51,7 @@ class Study:
     """A folder that holds a specification, its runs and their results.
 
     `results()` reads it. `verdict`, `summary`, `history`, `model`, `plot` and `report` are short for methods of its
-    `Results`; each reads the folder anew.
+    `Results`; each reads the folder again.
 
     Args:
         spec: name of a preset, path of a study file, or the folder of a study that exists.
@@ -62,11 +62,10 @@ class Study:
     Attributes:
         folder: the study's.
         spec: the specification asked for, merged with that of the folder.
-        kept: what the folder has beyond what was asked for, one line per field; nothing of it is removed.
+        unrequested: parts of the study in the folder that were not asked for, one line per field. They stay.
 
     Raises:
-        InvalidArgument: a field cannot be used, or `out` holds a study whose runs could not stand in one table
-            with those asked for.
+        InvalidArgument: a field is invalid, or `out` holds a study whose runs cannot be compared with those asked for.
         StoreError: the folder's path is longer than the file system allows.
 
     Example:
@@ -90,7 +89,7 @@ class Study:
         refuse_too_long(self.folder)
         self._data_dir = None if data_dir is None else Path(data_dir)
         self.spec = merged_with_stored(self.folder, asked)
-        self.kept = merge.additions(asked, self.spec)
+        self.unrequested = merge.additions(asked, self.spec)
 
     @classmethod
     def open(cls, folder: str | Path, *, data_dir: str | Path | None = None) -> Study:
@@ -188,7 +187,7 @@ class Study:
 
         Raises:
             DropstudyError: before any training, for whatever cannot be used.
-            StoreError: the disk is full or the folder is gone; what was kept before is intact.
+            StoreError: the disk is full or the folder is missing; what was committed before is intact.
             StudyLocked: another process runs this study.
             RunsFailed: every run failed; with some, they are named and `results().failures()` has them.
         """
@@ -210,9 +209,9 @@ class Study:
         return self
 
     def run_until_decided(self, *, max_seeds: int = MAX_SEEDS, **how: Any) -> Verdict:
-        """Train, look at the verdict, and add seeds until it is decided or there are `max_seeds`.
+        """Train and add seeds until the verdict is decided or there are `max_seeds`.
 
-        The verdict then allows for this looking, and goes on to: its error stays at 5% however often one looks.
+        The verdict is always-valid from then on: its error stays at 5% however often it is computed.
 
         Args:
             max_seeds: the most to train.
@@ -241,10 +240,10 @@ class Study:
         Raises:
             InvalidArgument: nothing was chosen, nothing may be, or the baseline was.
         """
-        from dropstudy.analysis import confirm as confirming  # noqa: PLC0415 - scipy is slow to import
+        from dropstudy.analysis import confirm  # noqa: PLC0415 - scipy is slow to import
 
         snapshot = self.results().snapshot
-        for where in confirming.prepare(self.folder, snapshot.spec, snapshot.verdict):
+        for where in confirm.prepare(self.folder, snapshot.spec, snapshot.verdict):
             fresh = Study(where / STUDY_FILE, out=where, data_dir=self._data_dir)
             fresh.run(**how)
         return self.verdict()
@@ -270,7 +269,7 @@ class Study:
             StudyLocked: a process runs the study.
         """
         removed = remove_part(self.folder, seeds=seeds, train_sizes=train_sizes, arms=arms, hidden=hidden)
-        self.spec, self.kept = removed.remaining, []
+        self.spec, self.unrequested = removed.remaining, []
         return self
 
     # Reading

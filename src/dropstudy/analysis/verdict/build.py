@@ -14,6 +14,7 @@ from dropstudy.analysis.verdict.remarks import remarks
 from dropstudy.analysis.verdict.rule import decide_together
 from dropstudy.analysis.verdict.scores import arm_scores, choose, gap
 from dropstudy.analysis.verdict.types import ConditionVerdict, Verdict
+from dropstudy.core.text import condition_title
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -108,11 +109,6 @@ def _condition_verdict(runs: PairedRuns, hidden: str, train_size: int, design: D
     return replace(numbers, label=condition_label(numbers, design), headline=headline, sentences=sentences)
 
 
-def condition_title(hidden: str, train_size: int) -> str:
-    """A condition as a heading: "Hidden layers 512-512, 60,000 training examples"."""
-    return f"Hidden layers {hidden}, {train_size:,} training examples"
-
-
 def _sentences(conditions: Sequence[ConditionVerdict], headline: str) -> list[str]:
     if len(conditions) == 1:
         return list(conditions[0].sentences)
@@ -120,7 +116,7 @@ def _sentences(conditions: Sequence[ConditionVerdict], headline: str) -> list[st
     for condition in conditions:
         first, *others = condition.sentences
         sentences += [f"{condition_title(condition.hidden, condition.train_size)}: {first}", *others]
-    return list(dict.fromkeys(sentences))  # a remark that holds for several is said once
+    return list(dict.fromkeys(sentences))  # a remark that holds for several appears once
 
 
 def _on_looks(design: Design) -> list[str]:

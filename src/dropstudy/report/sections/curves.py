@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def curves(snapshot: Snapshot) -> Section | None:
     """Accuracy and loss over epochs, then the notebook's two figures."""
-    if snapshot.drawn.empty:
+    if snapshot.finished_history.empty:
         return None
     blocks: list[Block] = [
         figure for condition in snapshot.conditions for figure in learning_curves(snapshot, condition)
@@ -39,7 +39,7 @@ def curves(snapshot: Snapshot) -> Section | None:
 
 def learning_curves(snapshot: Snapshot, condition: tuple[str, int]) -> list[Figure]:
     """Accuracy and loss of one condition."""
-    rows = snapshot.of_condition(snapshot.drawn, condition)
+    rows = snapshot.of_condition(snapshot.finished_history, condition)
     if rows.empty:
         return []
     table = stats.learning_curves(rows, METRICS)
@@ -68,7 +68,7 @@ def learning_curves(snapshot: Snapshot, condition: tuple[str, int]) -> list[Figu
 
 def notebook_figures(snapshot: Snapshot, condition: tuple[str, int]) -> list[Figure]:
     """The notebook's two figures of one condition."""
-    rows = snapshot.of_condition(snapshot.drawn, condition)
+    rows = snapshot.of_condition(snapshot.finished_history, condition)
     if rows.empty:
         return []
     watched = "test" if snapshot.spec.watches_test else "validation"

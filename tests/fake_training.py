@@ -1,4 +1,4 @@
-"""Training that takes no time: each epoch's numbers follow from the state before it, as in the real thing."""
+"""Training by a rule that takes no time: each epoch's numbers follow from the state before it, as in real training."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from dropstudy.core.types import (
 from dropstudy.runtime.events import Callback
 
 DATA = DataReference("0" * 64, 255.0)
-SECONDS = 1.5  # of an epoch; two of them fit into a segment
+SECONDS = 1.5  # per epoch; a segment has two epochs
 
 
 def run_key(name, seed=0):
-    """The key of a run that `make_run` makes: of the form of real ones."""
+    """Key of a run of `make_run`, in the form of real keys."""
     return hashlib.sha256(f"{name}-{seed}".encode()).hexdigest()
 
 
@@ -73,7 +73,7 @@ def first_state(run):
 
 
 def train(segment):
-    """Stand-in for `train_segment`: results from a rule in place of a gradient, step by step."""
+    """Replacement of `train_segment`: a rule in place of the gradient, step by step."""
     run, state = segment.run, segment.state
     state = first_state(run) if state is None else state
     history = []
@@ -89,7 +89,7 @@ def train(segment):
         history.append(EpochMetrics(epoch, **metrics, seconds=SECONDS))
     final = final_metrics(run, state) if until == run.steps else None
     seconds = SECONDS * segment.steps / run.condition.steps
-    return SegmentResult(tuple(history), state, until, seconds, final, diverged=False, device="stand-in")
+    return SegmentResult(tuple(history), state, until, seconds, final, diverged=False, device="none")
 
 
 def final_metrics(run, state):
@@ -110,7 +110,7 @@ def final_metrics(run, state):
 
 
 def complete_result(run):
-    """All of a run in one segment: what any way of training it must end with."""
+    """Result of a run trained in one segment; any other way of training it must give the same."""
     return train(segment_of(run, epochs=run.epochs))
 
 
@@ -120,12 +120,12 @@ def segment_of(run, *, state=None, first_epoch=0, epochs=1):
 
 
 def first_epoch(segment):
-    """Epochs done before a segment, in whole or in part."""
+    """Epochs done before a segment; may be a fraction."""
     return segment.done / segment.run.condition.steps
 
 
 class InlineExecutor(Executor):
-    """Calls in the process and at the moment of submission."""
+    """Runs each call at submission, in this process."""
 
     def submit(self, fn, /, *args, **kwargs):
         future = Future()
@@ -137,16 +137,16 @@ class InlineExecutor(Executor):
 
 
 class Recorder(Callback):
-    """Records what a callback is called with."""
+    """Records the calls of a callback."""
 
     def __init__(self):
-        self.epochs, self.insides, self.ends, self.notices = [], [], [], []
+        self.epochs, self.segments, self.ends, self.notices = [], [], [], []
 
     def on_epoch_end(self, run, row):
         self.epochs.append((run.key, row.epoch))
 
     def on_segment_end(self, run, done):
-        self.insides.append((run.key, done))
+        self.segments.append((run.key, done))
 
     def on_run_end(self, run, status, cause):
         self.ends.append((run.key, status, cause))
@@ -156,7 +156,7 @@ class Recorder(Callback):
 
 
 def same_tensors(one, other):
-    """Equal to the bit, types and names included."""
+    """True if names, types and bits are equal."""
     return one.keys() == other.keys() and all(
         one[name].dtype == other[name].dtype
         and one[name].shape == other[name].shape
@@ -166,7 +166,7 @@ def same_tensors(one, other):
 
 
 def assert_finished(store, run):
-    """The store has of `run` what training it in one go gives, to the bit, and no file besides."""
+    """Check that a run equals `complete_result` to the bit, and has no other files."""
     result = complete_result(run)
     final = result.final
     predictions = {"labels": final.labels, "confidence": final.confidence, "likelihood": final.likelihood}
@@ -188,7 +188,7 @@ def assert_finished(store, run):
 
 
 def files_of(folder, key):
-    """Every file that a study's folder has of a run."""
+    """Paths of all files of a run below a study's folder."""
     named = re.compile(rf"{re.escape(key)}(-[0-9a-f]{{16}})?(\.\w+)?")
     return {
         path.relative_to(folder).as_posix()

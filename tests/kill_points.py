@@ -1,8 +1,8 @@
-"""Kill a process for real, at each of the points where it touches the disk.
+"""Kill a process with SIGKILL before each of its actions on the disk.
 
-As a script: `kill_points.py SCENARIO FOLDER` acts SCENARIO once for each of its points, each time in a process
-and a folder of its own (FOLDER/0, FOLDER/1 and on), and sends that process SIGKILL just before the point. It
-prints the points as JSON. The processes are forked, which is quick, from one that has no other threads.
+As a script: `kill_points.py SCENARIO FOLDER` runs SCENARIO once per action, in a process and a folder of
+its own (FOLDER/0, FOLDER/1, ...), and kills that process just before the action. It prints the actions as JSON.
+Processes are forked, which is quick, from one that has no other threads.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ META = {"data": "digits", "classes": ["0", "1"]}
 
 
 class Killed(NamedTuple):
-    """A folder as a kill left it."""
+    """Folder of a killed process, and the action that it was killed before."""
 
     folder: Path
     before: str
 
 
 def commits(folder):
-    """Commit what RUN has not done yet, segment by segment."""
+    """Commit the missing segments of RUN, one by one."""
     with Store(folder, create=True) as store:
         store.begin(META, [RUN])
         done, state = store.checkpoint(RUN.key)
@@ -66,7 +66,7 @@ def commits(folder):
 
 
 def study(folder):
-    """Train what is missing of RUNS, as a study does. The caller sees to it that the stand-in trains them."""
+    """Train the missing part of RUNS, as a study does. The caller replaces `local.train`."""
     with Store(folder, create=True) as store:
         store.begin(META, RUNS)
         runs = store.runs("planned", "running", "failed")
@@ -80,18 +80,18 @@ def study(folder):
         )
 
 
-def begin(folder):
-    """Begin a study on data that stand in for others, as `Study.run` does."""
-    begin_with(folder, epochs=2)
+def create_study(folder):
+    """Create a study on fallback data, as `Study.run` does."""
+    prepare_study(folder, epochs=2)
 
 
-def grow(folder):
-    """Begin a study, and have it grow by a rate."""
-    begin_with(folder, epochs=2)
-    begin_with(folder, epochs=2, rates=[0, 0.5, 0.8])
+def grow_study(folder):
+    """Create a study, then add a rate to it."""
+    prepare_study(folder, epochs=2)
+    prepare_study(folder, epochs=2, rates=[0, 0.5, 0.8])
 
 
-def begin_with(folder, **settings):
+def prepare_study(folder, **settings):
     """Prepare training as `Study.run` does, and return the specification."""
     asked = read_spec("notebook", {"rates": [0, 0.5], "hidden": [16], **settings})
     spec = merged_with_stored(folder, asked)
@@ -102,15 +102,15 @@ def begin_with(folder, **settings):
 
 @cache
 def fallback_data():
-    """The digits, in place of MNIST."""
+    """Digits as the fallback of MNIST."""
     return replace(load_dataset("digits"), fallback=True)
 
 
-SCENARIOS = {"commits": commits, "study": study, "grow": grow}
+SCENARIOS = {"commits": commits, "study": study, "grow": grow_study}
 
 
 def kill_at_every_point(scenario, folder):
-    """Run this file as a script, and say where each of its processes died. The last one lived to the end."""
+    """Run this file as a script: killed folders, all actions, and the folder of the process that survived."""
     done = subprocess.run(  # noqa: S603 - our own arguments
         [sys.executable, __file__, scenario, str(folder)],
         capture_output=True,
@@ -124,7 +124,7 @@ def kill_at_every_point(scenario, folder):
 
 
 class _Points:
-    """Counts what a process does to the disk, and kills it before the action of a given number."""
+    """Counts the actions of a process on the disk, and kills it before the one of a given number."""
 
     def __init__(self, fatal):
         self.fatal = fatal
@@ -158,7 +158,7 @@ class _Points:
         return watched
 
     def _in_the_middle(self, function):
-        """Before each write, and again when half of it is done."""
+        """Reach a point before each write, and again after half of it."""
 
         def watched(descriptor, content):
             name = name_of(descriptor)
@@ -172,15 +172,15 @@ class _Points:
 
 
 def name_of(descriptor):
-    """Name of an open file or folder, where the system tells."""
+    """Name of an open file or folder; "?" on systems without /proc."""
     path = Path(f"/proc/self/fd/{descriptor}")
     return path.readlink().name if path.is_symlink() else "?"
 
 
 def main(scenario, folder):
     local.train = train
-    fallback_data()  # for all processes to come
-    scheduler.COMMIT_INTERVAL = 0  # or else how many commits there are would depend on how quick they are
+    fallback_data()  # cached for all forked processes
+    scheduler.COMMIT_INTERVAL = 0  # else the number of commits would depend on the speed of the disk
     points = None
     fatal = 0
     while points is None:
@@ -188,19 +188,19 @@ def main(scenario, folder):
         place.mkdir(parents=True)
         child = os.fork()
         if child == 0:
-            act(SCENARIOS[scenario], place, _Points(fatal))
+            run_child(SCENARIOS[scenario], place, _Points(fatal))
         _, status = os.waitpid(child, 0)
         if status == 0:
             points = json.loads((place / "points.json").read_text())
             (place / "points.json").unlink()
         elif os.waitstatus_to_exitcode(status) != -signal.SIGKILL:
-            sys.exit(f"died by itself before point {fatal}")
+            sys.exit(f"ended by itself before action {fatal}")
         fatal += 1
-    print(json.dumps(points))  # noqa: T201 - for the process that asked
+    print(json.dumps(points))  # noqa: T201 - read by kill_at_every_point
 
 
-def act(scenario, place, points):
-    """In the child: never returns."""
+def run_child(scenario, place, points):
+    """Run a scenario in the forked child; never returns."""
     status = 1
     try:
         points.watch()

@@ -1,4 +1,4 @@
-"""Training that takes no time, for studies of any condition: numbers drawn from the run's seed and rate."""
+"""Training with random results, for studies of any condition: numbers drawn from seed and rate of the run."""
 
 from contextlib import nullcontext
 
@@ -15,7 +15,7 @@ class WorkerError(Exception):
 
 
 def train(segment):
-    """As `local.train`, with made-up numbers in [0, 1] and weights of the right conditions."""
+    """Replacement of `local.train`: random metrics in [0, 1] and weights of the right shapes."""
     run = segment.run
     draws = np.random.default_rng([run.seed, round(run.arm.rate * 1e6), segment.done])
     until = segment.done + segment.steps
@@ -31,11 +31,11 @@ def train(segment):
         state[f"weights/dense_{layer}/kernel"] = draws.normal(size=(inputs, outputs)).astype(np.float32)
         state[f"weights/dense_{layer}/bias"] = np.zeros(outputs, np.float32)
     final = _final(segment, draws) if until == run.steps else None
-    return SegmentResult(history, state, until, 0.5 * len(history), final, diverged=False, device="made up")
+    return SegmentResult(history, state, until, 0.5 * len(history), final, diverged=False, device="none")
 
 
 def replace_workers(monkeypatch):
-    """Have every segment trained by `train`, or by whatever a test puts in the place of `local.train`."""
+    """Train every segment in this process by `train`, or by a replacement of `local.train`."""
     monkeypatch.setattr(local, "train", train)
     monkeypatch.setattr(local, "train_group", lambda segments: tuple(map(local.train, segments)))
     monkeypatch.setattr(

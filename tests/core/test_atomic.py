@@ -56,7 +56,7 @@ def test_a_file_gets_the_permissions_of_any_new_file(tmp_path):
 
 
 class Killed(BaseException):
-    """Stands for whatever is no Exception: Ctrl-C, a killed thread."""
+    """A BaseException such as Ctrl-C."""
 
 
 @pytest.mark.parametrize("failing", ["os.fsync", "os.replace"])

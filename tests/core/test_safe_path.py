@@ -1,4 +1,4 @@
-"""Nothing that lies in the folder in which a command is started is imported by processes of ours."""
+"""No process imports files of the current folder."""
 
 import os
 import subprocess
@@ -30,7 +30,7 @@ def here(tmp_path, monkeypatch):
     return folder
 
 
-def said_by(folder, *arguments):
+def output_of(folder, *arguments):
     done = subprocess.run(  # noqa: S603 - our own
         [sys.executable, *arguments], cwd=folder, capture_output=True, text=True, timeout=120, check=False
     )
@@ -44,7 +44,7 @@ def marks(folder):
 
 
 def test_a_command_and_its_worker_import_nothing_of_the_current_folder(here):
-    assert "device: " in said_by(here, "-m", "dropstudy", "doctor")
+    assert "device: " in output_of(here, "-m", "dropstudy", "doctor")
     assert marks(here) == []
 
 
@@ -69,7 +69,7 @@ assert "PYTHONSAFEPATH" not in os.environ
 
 def test_a_worker_of_a_script_imports_nothing_of_the_current_folder(here):
     (here / "study.py").write_text(SCRIPT)
-    said_by(here, "study.py")
+    output_of(here, "study.py")
     assert marks(here) == []
 
 

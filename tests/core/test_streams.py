@@ -1,4 +1,4 @@
-"""A study trains and is told of whatever its standard streams are: none, closed, or an object that can only write."""
+"""A study trains and prints with any standard streams: none, closed ones, or objects that only write."""
 
 import ast
 import fcntl
@@ -80,14 +80,14 @@ def test_working_streams_stay_and_others_are_restored():
 
 def test_a_line_goes_to_the_requested_stream():
     stream = io.StringIO()
-    say("told", stream)
+    say("printed", stream)
     DefaultDisplay(stream).on_notice("shown")
-    assert stream.getvalue() == "told\nshown\n"
+    assert stream.getvalue() == "printed\nshown\n"
 
 
-@pytest.mark.parametrize("shut", [">&-", ">&- 2>&-", "<&- >&- 2>&-"])
-def test_closed_standard_streams_keep_their_descriptors_reserved(tmp_path, shut):
-    """Else what a library prints would be written into the next file that was opened: the database, perhaps."""
+@pytest.mark.parametrize("closing", [">&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_closed_standard_streams_keep_their_descriptors_reserved(tmp_path, closing):
+    """Else output of a library could be written into the next opened file, such as the database."""
     script = (
         "import os, sys; from dropstudy import cli; sys.argv = ['dropstudy', 'presets'];\n"
         "try: cli.main()\n"
@@ -98,7 +98,7 @@ def test_closed_standard_streams_keep_their_descriptors_reserved(tmp_path, shut)
         "os.write(file, f'{code} {file > 2}'.encode())"
     )
     (tmp_path / "script.py").write_text(script)
-    command = f"exec {sys.executable} script.py {shut}"
+    command = f"exec {sys.executable} script.py {closing}"
     subprocess.run(["sh", "-c", command], cwd=tmp_path, check=True, timeout=60)  # noqa: S603, S607 - our own command
     assert (tmp_path / "file").read_text() in {"0 True", "None True"}
 
@@ -122,18 +122,18 @@ def test_a_command_at_the_end_of_a_line_gets_a_line_of_its_own(monkeypatch, widt
     monkeypatch.setattr(type(sys.stdout), "isatty", lambda _: True, raising=False)
     monkeypatch.setenv("COLUMNS", str(width))
     command = "dropstudy run 'studies/a folder  whose name has blanks' --until-decided --data-dir 'my data'"
-    told = f"Error: study: expected one, received none of them, which is too few. To go on: {command}"
-    *others, last = wrap_paragraphs(told).splitlines()
+    text = f"Error: study: expected one, received none of them, which is too few. To go on: {command}"
+    *others, last = wrap_paragraphs(text).splitlines()
     assert last == command
     assert max(map(len, others)) <= width
-    assert " ".join(others) + " " + last == told
-    for line in (*STUDY_TOLD, FALLBACK):
+    assert " ".join(others) + " " + last == text
+    for line in (*STUDY_LINES, FALLBACK):
         shown = wrap_paragraphs(line)
         assert " ".join(shown.split()) == " ".join(line.split())
         assert all(len(row) <= width or row.startswith("dropstudy ") for row in shown.splitlines())
 
 
-STUDY_TOLD = (
+STUDY_LINES = (
     "The study has more than this asks for, and keeps it: seeds + 3 to 19; arms + 'dropout 0.25', 'dropout 0.5'.",
     "12 of 24 runs are done, 2 running, 10 queued. Go on with: dropstudy run studies/notebook",
 )
@@ -167,7 +167,7 @@ def strings(path):
 
 @pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.py")), ids=lambda path: path.name)
 def test_a_proposed_command_can_be_copied(path):
-    """It names the folder itself and no stand-in for one, and no mark of typesetting stands around it."""
+    """It names the folder itself, without placeholder or typographic quotes."""
     for text in strings(path):
         assert "`dropstudy" not in text
         assert not re.search(r"dropstudy [a-z]+ .*\b(DIR|FOLDER|SPEC)\b", text)

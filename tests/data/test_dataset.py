@@ -140,7 +140,7 @@ def test_digest_is_that_of_the_content_not_of_the_file(tmp_path):
 
 
 def test_digest_never_changes():
-    """Runs are found again by it: whoever changes this number makes every stored study train anew."""
+    """Run keys contain it: another value makes every stored study train again."""
     assert dataset().sha256 == "196b00ac49c7d0757d2cbdbefc6a2a8c2934a7caf12ba5480d789ae3c1533a10"
 
 

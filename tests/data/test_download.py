@@ -92,11 +92,11 @@ def test_the_mirror_that_gave_a_file_is_asked_first_for_the_next(tmp_path):
 
 
 def test_when_all_mirrors_fail_the_error_names_causes_and_a_manual_step(tmp_path):
-    nobody = closed_port()
+    unreachable = closed_port()
     with mirror(says(404)) as bad, pytest.raises(DataUnavailable) as caught:
-        fetch_all(FILES, tmp_path, mirrors=[nobody, bad.url], timeout=QUICK, progress=False)
+        fetch_all(FILES, tmp_path, mirrors=[unreachable, bad.url], timeout=QUICK, progress=False)
     message = str(caught.value)
-    assert f"{nobody}{NAME}: connection refused" in message
+    assert f"{unreachable}{NAME}: connection refused" in message
     assert f"{bad.url}{NAME}: HTTP 404 Not Found" in message
     for file in FILES:
         assert f"{file.name}.gz (unpacked: SHA-256 {file.sha256})" in message

@@ -263,9 +263,9 @@ def test_black_on_white_gives_a_notice_and_invert_corrects_it(tmp_path):
     ink(255, 0).save(tmp_path / "bar.png")
     np.save(tmp_path / "bar.npy", np.array(ink(255, 0)))
     for name in ("bar.png", "bar.npy"):
-        told = read(tmp_path / name).notes
+        notes = read(tmp_path / name).notes
         assert (
-            "1 of 1 example shows a light background, the training data a dark one: add --invert" in told[-1]
+            "1 of 1 example shows a light background, the training data a dark one: add --invert" in notes[-1]
         )
         turned = read(tmp_path / name, how={"invert": True})
         np.testing.assert_array_equal(turned.x[0], BAR)

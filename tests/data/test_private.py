@@ -1,4 +1,4 @@
-"""Code is taken from the cache only where nobody but this user can have written it."""
+"""Code is loaded from the cache only if no other user can have written it."""
 
 import os
 import stat
@@ -13,7 +13,7 @@ from dropstudy.engine.native import build
 from dropstudy.report import vega
 from dropstudy.runtime import process
 
-SOMEBODY = 54321  # a user of the machine who is not the one that runs the tests
+OTHER_USER = 54321  # number of a user who does not run the tests
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="Windows keeps rights elsewhere")
 as_superuser = pytest.mark.skipif(
@@ -35,7 +35,7 @@ def own_cache(tmp_path, monkeypatch):
 
 
 def give_away(path):
-    os.chown(path, SOMEBODY, SOMEBODY)
+    os.chown(path, OTHER_USER, OTHER_USER)
 
 
 def open_to_all(path):
@@ -43,7 +43,7 @@ def open_to_all(path):
 
 
 def open_to_a_group(path):
-    os.chown(path, -1, SOMEBODY)
+    os.chown(path, -1, OTHER_USER)
     path.chmod(0o770)
 
 
@@ -70,17 +70,17 @@ def test_new_files_are_private_whatever_the_umask(own_cache, old_mask):
 
 
 @pytest.mark.parametrize("place", ["above", "above/cache", "above/cache/kernels", "above/cache/kernels/code"])
-@pytest.mark.parametrize(("fault", "said"), FAULTS)
-def test_no_code_is_loaded_from_where_others_may_write(own_cache, tmp_path, place, fault, said):
+@pytest.mark.parametrize(("fault", "message"), FAULTS)
+def test_no_code_is_loaded_from_where_others_may_write(own_cache, tmp_path, place, fault, message):
     cache.store_code(cache.code_folder("kernels") / "code", b"code")
     if place.endswith("code"):
-        (own_cache / "kernels").chmod(0o755)  # or else nobody reaches the file
+        (own_cache / "kernels").chmod(0o755)  # else the file cannot be reached
     fault(tmp_path / place)
     folder = cache.code_folder("kernels")
     assert folder.parent.parent == tmp_path / "temporary"
     assert list(folder.iterdir()) == []
     assert other_writers(folder) == ""
-    assert said in cache.distrust("kernels")
+    assert message in cache.distrust("kernels")
     assert str(tmp_path / place) in cache.distrust("kernels")
 
 
@@ -115,9 +115,9 @@ def test_workers_compile_for_themselves_without_a_private_folder(own_cache, tmp_
 def test_the_superuser_of_another_namespace_may_own_the_folders_above(
     own_cache, tmp_path, monkeypatch, mapped, trusted
 ):
-    """Where no number here is his, what is his seems to be nobody's."""
+    """His files belong to the overflow user where his number is not mapped."""
     (tmp_path / "uid_map").write_text(f"{mapped}\n")
-    (tmp_path / "overflowuid").write_text(f"{SOMEBODY}\n")
+    (tmp_path / "overflowuid").write_text(f"{OTHER_USER}\n")
     monkeypatch.setattr(private, "_UID_MAP", tmp_path / "uid_map")
     monkeypatch.setattr(private, "_OVERFLOW_UID", tmp_path / "overflowuid")
     private._hidden_superuser.cache_clear()
@@ -168,7 +168,7 @@ def test_a_page_has_no_script_of_another_user(own_cache, monkeypatch):
     (script,) = own_cache.glob("scripts/*.js")
     cache.store_code(script, b"stolen")
     vega.script.cache_clear()
-    assert vega.script() == "stolen"  # this user's own is taken as it is
+    assert vega.script() == "stolen"  # this user's own script is used
     give_away(script)
     vega.script.cache_clear()
     assert vega.script() == "drawn"

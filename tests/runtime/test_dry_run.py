@@ -23,7 +23,7 @@ STEP, EPOCH_END, RUN_END = 0.002, 0.02, 0.05  # seconds
 
 @pytest.fixture
 def make(monkeypatch, tmp_path):
-    """Studies whose training is made up, and takes the times above."""
+    """Make studies with random results that take the times above."""
     random_results.replace_workers(monkeypatch)
 
     def slow(segment):
@@ -34,9 +34,7 @@ def make(monkeypatch, tmp_path):
         )
         ended = segment.done + segment.steps == run.steps
         time.sleep(segment.steps * STEP + (last - first - ended) * EPOCH_END + ended * RUN_END)
-        return SegmentResult(
-            (), {}, segment.done + segment.steps, 0.0, None, diverged=False, device="made up"
-        )
+        return SegmentResult((), {}, segment.done + segment.steps, 0.0, None, diverged=False, device="none")
 
     def study(**settings):
         return Study("notebook", out=tmp_path / "study", **{**SETTINGS, **settings})
@@ -87,15 +85,15 @@ def test_the_time_includes_steps_and_the_measurements_between_them(make):
 @pytest.mark.parametrize("keep", ["all", "best", "none"])
 def test_the_estimated_disk_space_is_what_a_study_takes(make, keep):
     study = make(seeds=6, validation_split=0.2, keep_weights=keep, hidden=[256, 256])
-    said = study.dry_run(executor=InlineExecutor()).disk
+    estimated = study.dry_run(executor=InlineExecutor()).disk
     study.run(executor=InlineExecutor(), verbose=False)
-    assert said == pytest.approx(sum(StudyPaths(study.folder).sizes().values()), rel=0.15)
+    assert estimated == pytest.approx(sum(StudyPaths(study.folder).sizes().values()), rel=0.15)
 
 
 @pytest.mark.parametrize("restore_best_weights", [False, True])
 def test_the_disk_space_during_training_includes_checkpoints(make, monkeypatch, restore_best_weights):
     study = make(validation_split=0.2, hidden=[256, 256], restore_best_weights=restore_best_weights)
-    said = study.dry_run(executor=InlineExecutor(), workers=1).checkpoint_disk
+    estimated = study.dry_run(executor=InlineExecutor(), workers=1).checkpoint_disk
     sizes = []
 
     def train(segment):
@@ -107,7 +105,7 @@ def test_the_disk_space_during_training_includes_checkpoints(make, monkeypatch, 
     with pytest.raises(RunsFailed):
         study.run(executor=InlineExecutor(), verbose=False, workers=1)
     assert len(sizes) == 2  # runs, both under way at once
-    assert said == pytest.approx(sum(sizes), rel=0.02)
+    assert estimated == pytest.approx(sum(sizes), rel=0.02)
 
 
 def test_a_dry_run_refuses_what_a_study_refuses(make):

@@ -1,4 +1,4 @@
-"""The time left, held against simulated studies whose end is known."""
+"""Time left, compared with simulated studies whose end is known."""
 
 import random
 from functools import cache
@@ -29,7 +29,7 @@ def row_of(epoch, seconds):
 
 
 class NoDisk:
-    """In the place of a store: every run is at its beginning."""
+    """Store whose runs are all at their beginning."""
 
     def checkpoint(self, _):
         return 0, None
@@ -39,7 +39,7 @@ class NoDisk:
 
 
 class Simulation(Recorder):
-    """A study by the real coordinator on workers that spend no time.
+    """A study by the real scheduler on workers with a simulated clock.
 
     Args:
         runs: in the order of the plan.
@@ -87,8 +87,8 @@ class Simulation(Recorder):
         self.events.append((self._now(), run, None))
 
     def estimates(self):
-        """(share of run-epochs done, seconds said to be left, seconds that were left), after each event."""
-        told = 0
+        """(share of run-epochs done, estimated seconds left, actual seconds left) after each event."""
+        done = 0
         for now, events in groupby(self.events, key=lambda event: event[0]):
             self.now = now
             for _, run, row in events:
@@ -96,16 +96,16 @@ class Simulation(Recorder):
                     self.eta.on_run_end(run)
                 else:
                     self.eta.on_epoch_end(run, row)
-                    told += 1
-            yield told / self.total, self.eta.seconds_left(), self.end - self.now
+                    done += 1
+            yield done / self.total, self.eta.seconds_left(), self.end - self.now
 
 
 def assert_right(simulation, *, after=0.1, slack=3.0):
     seen = 0
-    for share, said, was in simulation.estimates():
+    for share, estimate, actual in simulation.estimates():
         if share >= after:
             seen += 1
-            assert said == pytest.approx(was, rel=WITHIN, abs=slack), f"at {share:.0%}"
+            assert estimate == pytest.approx(actual, rel=WITHIN, abs=slack), f"at {share:.0%}"
     assert seen > 3
 
 
@@ -117,7 +117,7 @@ def test_time_left_is_right_within_a_fifth_after_the_first_tenth(workers, second
     simulation = Simulation(runs, workers=workers, seconds={LARGE: seconds}, between=between)
     assert_right(
         simulation, slack=max(seconds, scheduling.SEGMENT_SECONDS) + between
-    )  # what a worker has not told yet, nobody knows
+    )  # progress that a worker has not reported is unknown
 
 
 def test_time_left_is_right_when_small_networks_follow_large_ones():
@@ -135,7 +135,7 @@ TINY = Condition(64, (8,), 10, 1437, 128)
 
 
 def test_the_end_of_a_run_is_counted_per_run_not_per_epoch():
-    """Tiny runs that are mostly ends: nothing that is told of large ones before says how long those take."""
+    """The end dominates tiny runs, and large runs before them do not show its duration."""
     runs = [run_of(number) for number in range(6)] + [run_of(number, TINY) for number in range(6, 66)]
     simulation = Simulation(runs, workers=2, seconds={LARGE: 2.0, TINY: 0.02}, between=0.3)
     assert_right(simulation, after=0.17, slack=1.5)
@@ -159,7 +159,7 @@ def test_a_speed_is_shown_only_where_it_agrees_with_the_time_left(conditions):
 
 
 def test_time_left_covers_one_run_that_outlasts_all_others():
-    """A run that takes longer than all others together: its worker is the only one with something to do at the end."""
+    """At the end only the worker of that run is busy."""
     runs = [run_of(0, epochs=30)] + [run_of(number, SMALL, epochs=30) for number in range(1, 4)]
     assert_right(Simulation(runs, workers=2, seconds={LARGE: 2.0, SMALL: 0.3}))
 
@@ -201,7 +201,7 @@ def test_time_left_falls_between_epochs_but_not_below_that_of_later_epochs():
 
 
 def test_an_epoch_that_includes_compilation_is_not_extrapolated():
-    """Where a run goes on too. A long one does, and the only one that a run has."""
+    """Also for a resumed run, a long epoch, and a run of one epoch."""
     now = [0.0]
     eta = Eta([RunProgress(run_of(n), "planned", 0, None, None) for n in range(4)], 2, lambda: now[0])
     for seconds, epoch in ((5.0, 1), (5.0, 2)):  # the second run goes on from its first epoch
@@ -243,8 +243,8 @@ def test_a_duration_is_never_zero_of_a_larger_unit_nor_sixty_of_a_smaller_one(se
     number, *rest = duration(seconds).split()
     units = {"s": 1, "min": 60, "h": 3600, "d": 86_400}
     words = duration(seconds).split()
-    said = sum(int(n) * units[unit] for n, unit in zip(words[::2], words[1::2], strict=True))
-    assert said == pytest.approx(seconds, rel=0.06, abs=0.6)
+    printed = sum(int(n) * units[unit] for n, unit in zip(words[::2], words[1::2], strict=True))
+    assert printed == pytest.approx(seconds, rel=0.06, abs=0.6)
     assert " 60 s" not in duration(seconds)
     assert seconds < 1 or int(number) > 0 or "s" in rest
     assert "60 min" not in duration(seconds)

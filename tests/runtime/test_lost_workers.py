@@ -49,21 +49,21 @@ def out_of_memory():
         resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
 
-def train_troubled(marks, trouble, times, segments):
-    """The stand-in, but for a run called "troubled": it meets with trouble in its second segment, so many times."""
+def train_with_fault(marks, fault, times, segments):
+    """Train by the rule, but let the run "faulty" meet a fault in its second segment, the first `times` times."""
     (segment,) = segments
-    if segment.run.arm.name == "troubled" and segment.done > 0 and len(list(marks.iterdir())) < times:
+    if segment.run.arm.name == "faulty" and segment.done > 0 and len(list(marks.iterdir())) < times:
         (marks / f"{time.monotonic_ns()}").touch()
-        trouble()
+        fault()
     return (train(segment),)
 
 
-def study(folder, monkeypatch, trouble, *, times):
-    """Train three runs, one of them troubled, with two real workers; the recorder and how often there was trouble."""
+def study(folder, monkeypatch, fault, *, times):
+    """Train three runs, one of them faulty, on two real workers; returns the recorder and the number of faults."""
     marks = folder / "marks"
     marks.mkdir()
-    monkeypatch.setattr(local, "train_group", partial(train_troubled, marks, trouble, times))
-    runs = make_runs("troubled", *OTHERS)
+    monkeypatch.setattr(local, "train_group", partial(train_with_fault, marks, fault, times))
+    runs = make_runs("faulty", *OTHERS)
     worker_pool = local.LocalWorkers(2)
     recorder = Recorder()
     try:
@@ -82,26 +82,24 @@ def impatient(monkeypatch):
     monkeypatch.setattr(watchdog, "CHECK_INTERVAL", 0.1)
 
 
-TROUBLES = {
-    killed: "A worker died while it trained 'troubled', seed 0; trying again.",
-    out_of_memory: "A worker ran out of memory while it trained 'troubled', seed 0; trying again.",
-    hangs: "A worker died while it trained 'troubled', seed 0 (silent for ",
+FAULTS = {
+    killed: "A worker died while it trained 'faulty', seed 0; trying again.",
+    out_of_memory: "A worker ran out of memory while it trained 'faulty', seed 0; trying again.",
+    hangs: "A worker died while it trained 'faulty', seed 0 (silent for ",
 }
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("trouble", TROUBLES)
-def test_a_lost_segment_is_repeated_and_the_run_ends_as_without_the_loss(
-    folder, monkeypatch, trouble, request
-):
-    if trouble is hangs:
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_lost_segment_is_repeated_and_the_run_ends_as_without_the_loss(folder, monkeypatch, fault, request):
+    if fault is hangs:
         request.getfixturevalue("impatient")
-    times = 1 if trouble is hangs else MAX_ATTEMPTS - 1
-    runs, recorder, met = study(folder, monkeypatch, trouble, times=times)
+    times = 1 if fault is hangs else MAX_ATTEMPTS - 1
+    runs, recorder, met = study(folder, monkeypatch, fault, times=times)
     assert met == times
     notices = [text for text in recorder.notices if "trying again" in text]  # on a slow machine others too
     assert len(notices) == times
-    assert all(text.startswith(TROUBLES[trouble]) for text in notices)
+    assert all(text.startswith(FAULTS[fault]) for text in notices)
     with Store(folder / "study") as store:
         for run in runs:
             assert_finished(store, run)
@@ -110,24 +108,22 @@ def test_a_lost_segment_is_repeated_and_the_run_ends_as_without_the_loss(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("trouble", "cause"),
+    ("fault", "cause"),
     [
         (killed, f"its worker died {MAX_ATTEMPTS} times"),
         (out_of_memory, f"its worker ran out of memory {MAX_ATTEMPTS} times"),
     ],
 )
-def test_after_the_last_attempt_that_run_alone_fails_with_its_cause(folder, monkeypatch, trouble, cause):
-    runs, _, met = study(folder, monkeypatch, trouble, times=100)
+def test_after_the_last_attempt_that_run_alone_fails_with_its_cause(folder, monkeypatch, fault, cause):
+    runs, _, met = study(folder, monkeypatch, fault, times=100)
     assert met == MAX_ATTEMPTS
-    troubled, *others = runs
+    faulty, *others = runs
     with Store(folder / "study") as store:
-        assert store.status()[troubled.key] == "failed"
-        assert [row.epoch for row in store.histories().get(troubled.key, ())] == [
-            1
-        ]  # what was committed stays
+        assert store.status()[faulty.key] == "failed"
+        assert [row.epoch for row in store.histories().get(faulty.key, ())] == [1]  # what was committed stays
         (failure,) = store.failures()
-        assert failure.startswith(f"'troubled', seed 0 failed: {cause}")
-        assert store.path("traceback", troubled.key).read_text()
+        assert failure.startswith(f"'faulty', seed 0 failed: {cause}")
+        assert store.path("traceback", faulty.key).read_text()
         for run in others:
             assert_finished(store, run)
 

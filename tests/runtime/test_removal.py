@@ -92,7 +92,7 @@ def test_a_removed_part_can_be_requested_again_and_trains_as_before(make):
 
 
 @pytest.mark.parametrize(
-    ("out", "said"),
+    ("out", "message"),
     [
         ({"seeds": [7]}, "seeds: expected what the study has: 0 to 2, received 7"),
         ({"seeds": [0, 1, 2]}, "fewer than the 3 that the study has"),
@@ -103,9 +103,9 @@ def test_a_removed_part_can_be_requested_again_and_trains_as_before(make):
         ({}, "received none of them"),
     ],
 )
-def test_removing_an_absent_or_a_required_part_is_refused(make, out, said):
+def test_removing_an_absent_or_a_required_part_is_refused(make, out, message):
     study = make()
-    with pytest.raises(InvalidArgument, match=said):
+    with pytest.raises(InvalidArgument, match=message):
         study.remove(**out)
     assert len(study.results().test_scores()) == 36
 

@@ -1,4 +1,4 @@
-"""The disk that a study takes: whose weights stay, and that a removal takes a study and nothing else."""
+"""Which runs keep their weights, and the size of a study on disk."""
 
 from dataclasses import replace
 
@@ -28,7 +28,7 @@ SETTINGS = {
 
 @pytest.fixture
 def make(monkeypatch, tmp_path):
-    """Studies in one folder, whose training is made up and takes no time."""
+    """Make studies in one folder, with random results."""
     random_results.replace_workers(monkeypatch)
 
     def study(**settings):
@@ -41,7 +41,7 @@ def run(study, executor=None):
     return study.run(executor=executor or InlineExecutor(), verbose=False)
 
 
-def kept(study):
+def stored_weights(study):
     """Arm and seed of the runs whose weights are on disk."""
     with Store(study.folder) as store:
         return {(run.arm.name, run.seed) for run in store.runs() if store.path("weights", run.key).exists()}
@@ -59,7 +59,7 @@ def best(study, epoch=2):
 
 def test_the_best_run_of_each_arm_keeps_weights_and_every_run_keeps_metrics(make):
     study = run(make(keep_weights="best"))
-    assert kept(study) == best(study)
+    assert stored_weights(study) == best(study)
     assert len(study.results().test_scores()) == 8
     assert study.finished
     for arm, seed in best(study):
@@ -91,9 +91,9 @@ def test_runs_are_ranked_by_the_epoch_whose_weights_they_store(first_is_best, mo
             patch.setattr(retention.KeepBest, "on_run_end", lambda *_: None)
         run(study)
     if killed:
-        assert len(kept(study)) == 16
+        assert len(stored_weights(study)) == 16
         study = run(first_is_best(**settings, seeds=9))
-    assert kept(study) == best(study, epoch=1)
+    assert stored_weights(study) == best(study, epoch=1)
     assert best(study, epoch=1) != best(study, epoch=2)
 
 
@@ -112,7 +112,7 @@ def test_weights_are_removed_during_training_once_a_better_run_ends(make):
 
 def test_none_stores_no_weights_and_the_error_says_what_to_do(make):
     study = run(make(keep_weights="none"))
-    assert kept(study) == set()
+    assert stored_weights(study) == set()
     assert StudyPaths(study.folder).sizes()["weights"] == 0
     assert study.finished
     with pytest.raises(StoreError, match="does not store them") as refusal:
@@ -122,20 +122,20 @@ def test_none_stores_no_weights_and_the_error_says_what_to_do(make):
 
 def test_a_finished_study_drops_weights_without_training_again(make):
     study = run(make())
-    assert len(kept(study)) == 8
+    assert len(stored_weights(study)) == 8
     before = study.results().history_frame()
     asked = make(keep_weights="best")
     assert not asked.finished
-    run(asked, Nobody())
-    assert kept(asked) == best(asked)
+    run(asked, NoExecutor())
+    assert stored_weights(asked) == best(asked)
     assert run(
-        make(keep_weights="all"), Nobody()
+        make(keep_weights="all"), NoExecutor()
     ).finished  # what is gone stays gone; nothing is trained for it
-    assert kept(study) == best(study)
+    assert stored_weights(study) == best(study)
     assert study.results().history_frame().equals(before)
 
 
-class Nobody(InlineExecutor):
+class NoExecutor(InlineExecutor):
     def submit(self, *_, **__):
         raise AssertionError("something was trained")
 
@@ -145,9 +145,9 @@ def test_weights_left_by_a_kill_are_removed_by_the_next_command(make, monkeypatc
     with monkeypatch.context() as patch:
         patch.setattr(retention.KeepBest, "on_run_end", lambda *_: None)  # as if killed before
         run(study)
-    assert len(kept(study)) == 8
+    assert len(stored_weights(study)) == 8
     run(make(keep_weights="best", seeds=5))
-    assert kept(make(keep_weights="best", seeds=5)) == best(study)
+    assert stored_weights(make(keep_weights="best", seeds=5)) == best(study)
 
 
 @given(

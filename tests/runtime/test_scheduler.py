@@ -1,4 +1,4 @@
-"""The coordinator: every run to its end, whatever becomes of workers, files and the coordinator itself."""
+"""Scheduler: every run reaches its end despite faults of workers, files and the scheduler itself."""
 
 import random
 import shutil
@@ -51,16 +51,16 @@ def tmp_path():
 
 
 class Trainer:
-    """In place of `engine.mlp.train.train_segment`: remembers the segments, and fails where it is told to."""
+    """Replacement of `local.train`: records the segments, and calls the fault of a run in place of training."""
 
     def __init__(self):
         self.segments = []
-        self.trouble = {}
+        self.faults = {}
 
     def __call__(self, segment):
         self.segments.append(segment)
-        trouble = self.trouble.get(segment.run.key)
-        return train(segment) if trouble is None else trouble(segment)
+        fault = self.faults.get(segment.run.key)
+        return train(segment) if fault is None else fault(segment)
 
     def steps(self, run):
         """First epoch and number of epochs of each segment of a run."""
@@ -80,7 +80,7 @@ def trainer(monkeypatch):
 
 @pytest.fixture
 def open_study(tmp_path):
-    """Opens a study of some runs, in the same folder each time."""
+    """Open a study of given runs, each time in the same folder."""
     opened = []
 
     def open_(runs):
@@ -94,7 +94,7 @@ def open_study(tmp_path):
         store.close()
 
 
-def go(store, *, executor=None, callback=None, worker_count=1):
+def train_missing(store, *, executor=None, callback=None, worker_count=1):
     """Train what is missing, as a study does; returns the recorder."""
     recorder = Recorder() if callback is None else callback
     runs = store.runs("planned", "running", "failed")
@@ -105,13 +105,13 @@ def go(store, *, executor=None, callback=None, worker_count=1):
     return recorder
 
 
-# The way of a run
+# Segments of a run
 
 
 def test_segments_follow_one_another_to_the_last_epoch_and_not_beyond(trainer, open_study):
     run = make_run(epochs=6)
     store = open_study([run])
-    go(store)
+    train_missing(store)
     per_segment = int(SEGMENT_SECONDS / SECONDS)
     assert per_segment == 2
     assert trainer.steps(run) == [(0, 1), (1, 2), (3, 2), (5, 1)]
@@ -134,7 +134,7 @@ def test_each_epoch_is_trained_once_whatever_its_duration(epochs, seconds):
         # An epoch's time, shared among its steps.
         return replace(train(segment), seconds=seconds * segment.steps / run.condition.steps)
 
-    trainer.trouble[run.key] = timed
+    trainer.faults[run.key] = timed
     with (
         pytest.MonkeyPatch.context() as patch,
         quick_folder() as folder,
@@ -142,7 +142,7 @@ def test_each_epoch_is_trained_once_whatever_its_duration(epochs, seconds):
     ):
         patch.setattr(local, "train", trainer)
         store.begin(META, [run])
-        recorder = go(store)
+        recorder = train_missing(store)
         assert recorder.epochs == [(run.key, epoch) for epoch in range(1, epochs + 1)]
         assert sum(length for _, length in trainer.steps(run)) == epochs
         a_step = 1 / run.condition.steps
@@ -153,12 +153,12 @@ def test_each_epoch_is_trained_once_whatever_its_duration(epochs, seconds):
 
 def test_an_epoch_longer_than_a_segment_is_reported_while_it_trains(trainer, open_study):
     run = make_run(epochs=2)
-    trainer.trouble[run.key] = lambda segment: replace(train(segment), seconds=100.0 * segment.steps)
+    trainer.faults[run.key] = lambda segment: replace(train(segment), seconds=100.0 * segment.steps)
     store = open_study([run])
-    recorder = go(store)
+    recorder = train_missing(store)
     # The first segment knows nothing of the pace; the second epoch is cut in two.
     assert trainer.steps(run) == [(0, 1), (1, 0.5), (1.5, 0.5)]
-    assert recorder.insides == [(run.key, 3)]
+    assert recorder.segments == [(run.key, 3)]
     assert recorder.epochs == [(run.key, 1), (run.key, 2)]
     assert_finished(store, run)
 
@@ -170,9 +170,9 @@ def test_every_run_ends_as_if_trained_alone(open_study, worker_count, threads):
     store = open_study(runs)
     if threads:
         with ThreadPoolExecutor(threads) as executor:
-            recorder = go(store, executor=executor, worker_count=worker_count)
+            recorder = train_missing(store, executor=executor, worker_count=worker_count)
     else:
-        recorder = go(store, worker_count=worker_count)
+        recorder = train_missing(store, worker_count=worker_count)
     for run in runs:
         assert_finished(store, run)
         assert [epoch for key, epoch in recorder.epochs if key == run.key] == [1, 2, 3, 4]
@@ -202,40 +202,40 @@ def test_each_run_gets_the_rows_of_its_seed(trainer, open_study):
 
 
 def test_the_next_segment_is_dispatched_before_the_last_one_is_committed(open_study, trainer, monkeypatch):
-    """What comes next, of this run or, at its end, of the next one, is handed out before the last one is written."""
+    """The next segment is one of the same run or, at its end, of the next run."""
     runs = make_runs(*"abcdef", epochs=4)
     store = open_study(runs)
     commit = store.commit
     seen = []
 
     def watched(results, **options):
-        handed_out = {(one.run.key, one.done) for one in trainer.segments}
-        begun = {key for key, _ in handed_out}
+        dispatched = {(one.run.key, one.done) for one in trainer.segments}
+        started = {key for key, _ in dispatched}
         for run, result in results:
             seen.append((run.key, result.done))
             if result.done < run.steps:
-                assert (run.key, result.done) in handed_out
+                assert (run.key, result.done) in dispatched
             else:
-                assert len(begun) >= min(len(runs), runs.index(run) + 3)  # two take turns
+                assert len(started) >= min(len(runs), runs.index(run) + 3)  # two take turns
         commit(results, **options)
 
     monkeypatch.setattr(store, "commit", watched)
-    go(store, worker_count=1)
+    train_missing(store, worker_count=1)
     assert {(run.key, run.steps) for run in runs} <= set(seen)
     assert len(seen) > 2 * len(runs)
 
 
 def test_a_study_without_runs_ends_at_once(trainer, open_study):
     store = open_study([])
-    recorder = go(store)
+    recorder = train_missing(store)
     assert (trainer.segments, recorder.epochs, recorder.ends) == ([], [], [])
 
 
-# How much at once
+# Memory
 
 
 def test_queued_and_ended_runs_take_no_memory(open_study, monkeypatch):
-    """Rows are drawn when a run begins and let go when it ends, however many runs there are."""
+    """Rows are drawn when a run starts and released when it ends."""
     monkeypatch.setattr(local, "train", train)
     runs = make_runs("a", seeds=range(40), epochs=3)
     store = open_study(runs)
@@ -260,12 +260,12 @@ def test_queued_and_ended_runs_take_no_memory(open_study, monkeypatch):
     assert max(alive) <= 3 + 2  # and the one that ends, and the one before it, which a name still holds
 
 
-# Where the disk is slower than the workers
+# A disk slower than the workers
 
 
 @pytest.fixture
 def slow_disk(monkeypatch):
-    """Every commit takes so long that all that comes meanwhile waits for the next one; what was committed, in order."""
+    """Slow every commit, so that later results share the next one; returns the batches in order."""
     monkeypatch.setattr(scheduler, "COMMIT_INTERVAL", 5)
     batches = []
     commit = Store.commit
@@ -282,7 +282,7 @@ def slow_disk(monkeypatch):
 def test_results_faster_than_the_disk_are_committed_together(open_study, slow_disk):
     runs = make_runs("a", "b", seeds=range(20), epochs=6)
     store = open_study(runs)
-    recorder = go(store, worker_count=2)
+    recorder = train_missing(store, worker_count=2)
     assert len(slow_disk) < len(runs) / 2
     assert max(len({run.key for run, _ in batch}) for batch in slow_disk) > 3
     assert all(len(batch) == len({run.key for run, _ in batch}) for batch in slow_disk)  # a run once in each
@@ -293,36 +293,36 @@ def test_results_faster_than_the_disk_are_committed_together(open_study, slow_di
 
 
 def test_a_result_waits_for_its_commit_half_a_second_at_most(open_study, slow_disk, monkeypatch):
-    """However long the last commit took, and though no other result comes."""
+    """Also after a long commit, and without further results."""
     monkeypatch.setattr(scheduler, "COMMIT_INTERVAL", 1e6)
     store = open_study(make_runs("a", epochs=5))
-    begun, told = [], {}
+    started, reported = [], {}
 
-    def takes_its_time(segments):
-        begun.append(time.monotonic())
-        time.sleep(1.5 if len(begun) == 3 else 0)
+    def slowly(segments):
+        started.append(time.monotonic())
+        time.sleep(1.5 if len(started) == 3 else 0)
         return tuple(map(train, segments))
 
     class Watch(Recorder):
         def on_epoch_end(self, _, row):
-            told[row.epoch] = time.monotonic()
+            reported[row.epoch] = time.monotonic()
 
-    monkeypatch.setattr(local, "train_group", takes_its_time)
+    monkeypatch.setattr(local, "train_group", slowly)
     with ThreadPoolExecutor(1) as executor:
-        go(store, executor=executor, callback=Watch(), worker_count=1)
-    assert sorted(told) == [1, 2, 3, 4, 5]
+        train_missing(store, executor=executor, callback=Watch(), worker_count=1)
+    assert sorted(reported) == [1, 2, 3, 4, 5]
     assert len(slow_disk) == 3
-    _, second, third = begun
-    assert told[1] - second < 0.4  # the first has nothing to wait for
-    assert 0.3 < told[2] - third < 1.2  # while the third segment trains
-    assert told[5] - third > 1.4
+    _, second, third = started
+    assert reported[1] - second < 0.4  # the first has nothing to wait for
+    assert 0.3 < reported[2] - third < 1.2  # while the third segment trains
+    assert reported[5] - third > 1.4
 
 
 def test_a_failure_is_recorded_after_earlier_segments_of_its_run(open_study, trainer, slow_disk):
     run = make_run(epochs=6)
-    trainer.trouble[run.key] = lambda segment: train(segment) if first_epoch(segment) < 3 else raises(segment)
+    trainer.faults[run.key] = lambda segment: train(segment) if first_epoch(segment) < 3 else raises(segment)
     store = open_study([run])
-    recorder = go(store)
+    recorder = train_missing(store)
     assert len(slow_disk) >= 1
     assert store.status() == {run.key: "failed"}
     assert [row.epoch for row in store.histories().get(run.key, ())] == [1, 2, 3]
@@ -332,7 +332,7 @@ def test_a_failure_is_recorded_after_earlier_segments_of_its_run(open_study, tra
 def test_uncommitted_results_are_limited_in_size(open_study, monkeypatch, slow_disk):
     monkeypatch.setattr(scheduler, "_MAX_UNCOMMITTED", 1000)  # bytes; a state has 144
     store = open_study(make_runs("a", "b", seeds=range(20), epochs=6))
-    go(store)
+    train_missing(store)
     assert max(len(batch) for batch in slow_disk) <= 1000 / 144 + 3
 
 
@@ -340,24 +340,24 @@ def test_uncommitted_results_are_limited_in_size(open_study, monkeypatch, slow_d
 
 
 def dies(times):
-    """A worker that dies the first `times` times that it is given the run."""
+    """Fault: the worker dies in the first `times` attempts."""
     left = Counter(lives=times)
 
-    def act(segment):
+    def fault(segment):
         if left["lives"]:
             left["lives"] -= 1
             raise BrokenExecutor("killed,\n  exit code -9")
         return train(segment)
 
-    return act
+    return fault
 
 
 @pytest.mark.parametrize("deaths", range(MAX_ATTEMPTS))
 def test_a_segment_whose_worker_died_is_repeated(trainer, open_study, deaths):
     unlucky, other = runs = make_runs("unlucky", "other")
-    trainer.trouble[unlucky.key] = dies(deaths)
+    trainer.faults[unlucky.key] = dies(deaths)
     store = open_study(runs)
-    recorder = go(store)
+    recorder = train_missing(store)
     assert_finished(store, unlucky)
     assert_finished(store, other)
     assert trainer.steps(unlucky)[: deaths + 1] == [(0, 1)] * (deaths + 1)
@@ -371,9 +371,9 @@ def test_a_run_whose_worker_always_dies_fails_with_its_cause_and_the_others_cont
 ):
     runs = make_runs("first", "middle", "last")
     (unlucky,) = (run for run in runs if run.arm.name == name)
-    trainer.trouble[unlucky.key] = dies(10**6)
+    trainer.faults[unlucky.key] = dies(10**6)
     store = open_study(runs)
-    recorder = go(store)
+    recorder = train_missing(store)
     assert trainer.steps(unlucky) == [(0, 1)] * MAX_ATTEMPTS
     cause = f"its worker died {MAX_ATTEMPTS} times: killed, exit code -9"
     assert (unlucky.key, "failed", cause) in recorder.ends
@@ -384,7 +384,7 @@ def test_a_run_whose_worker_always_dies_fails_with_its_cause_and_the_others_cont
 
 
 def test_attempts_are_counted_per_segment(trainer, open_study):
-    """A long run may lose more workers than one segment may."""
+    """A long run may lose more workers than one segment."""
     run = make_run(epochs=8)
     failed = Counter()
 
@@ -394,9 +394,9 @@ def test_attempts_are_counted_per_segment(trainer, open_study):
             raise BrokenExecutor
         return train(segment)
 
-    trainer.trouble[run.key] = dies_once_per_segment
+    trainer.faults[run.key] = dies_once_per_segment
     store = open_study([run])
-    recorder = go(store)
+    recorder = train_missing(store)
     assert_finished(store, run)
     assert len(recorder.notices) == (MAX_ATTEMPTS - 1) * len(failed) > MAX_ATTEMPTS
 
@@ -408,9 +408,9 @@ def raises(segment):
 
 def test_a_function_that_raises_is_not_repeated_and_the_others_continue(trainer, open_study):
     wrong, *others = runs = make_runs("wrong", "b", "c")
-    trainer.trouble[wrong.key] = raises
+    trainer.faults[wrong.key] = raises
     store = open_study(runs)
-    recorder = go(store)
+    recorder = train_missing(store)
     assert trainer.steps(wrong) == [(0, 1)]
     ((_, _, cause),) = [end for end in recorder.ends if end[1] == "failed"]
     assert cause.startswith("ValueError: no room at step 0, very very")
@@ -428,21 +428,21 @@ def test_an_error_without_a_message_is_reported_by_its_type(trainer, open_study)
         raise ZeroDivisionError
 
     run = make_run()
-    trainer.trouble[run.key] = fails
+    trainer.faults[run.key] = fails
     store = open_study([run])
-    assert go(store).ends == [(run.key, "failed", "ZeroDivisionError")]
+    assert train_missing(store).ends == [(run.key, "failed", "ZeroDivisionError")]
 
 
 def test_a_failed_run_is_resumed_by_the_next_call(trainer, open_study):
     run = make_run(epochs=6)
-    trainer.trouble[run.key] = lambda segment: train(segment) if first_epoch(segment) < 3 else raises(segment)
+    trainer.faults[run.key] = lambda segment: train(segment) if first_epoch(segment) < 3 else raises(segment)
     store = open_study([run])
-    go(store)
+    train_missing(store)
     assert store.status() == {run.key: "failed"}
     assert len(store.histories().get(run.key, ())) == 3
-    trainer.trouble.clear()
+    trainer.faults.clear()
     trainer.segments.clear()
-    go(store)
+    train_missing(store)
     assert trainer.steps(run)[0] == (3, 1)
     assert_finished(store, run)
     assert store.failures() == []
@@ -450,9 +450,9 @@ def test_a_failed_run_is_resumed_by_the_next_call(trainer, open_study):
 
 def test_all_runs_may_fail(trainer, open_study):
     runs = make_runs("a", "b", "c", "d")
-    trainer.trouble = dict.fromkeys((run.key for run in runs), raises)
+    trainer.faults = dict.fromkeys((run.key for run in runs), raises)
     store = open_study(runs)
-    assert len(go(store).ends) == len(runs)
+    assert len(train_missing(store).ends) == len(runs)
     assert set(store.status().values()) == {"failed"}
 
 
@@ -466,9 +466,9 @@ def test_a_run_that_diverges_ends_with_its_history_and_the_others_continue(train
         row = replace(result.history[0], loss=float("nan"))
         return replace(result, history=(row,), final=None, diverged=True)
 
-    trainer.trouble[lost.key] = diverges
+    trainer.faults[lost.key] = diverges
     store = open_study(runs)
-    recorder = go(store)
+    recorder = train_missing(store)
     assert trainer.steps(lost)[-1] == (3, 2)
     assert [row.epoch for row in store.histories().get(lost.key, ())] == [1, 2, 3, 4]
     assert [epoch for key, epoch in recorder.epochs if key == lost.key] == [1, 2, 3, 4]
@@ -477,11 +477,11 @@ def test_a_run_that_diverges_ends_with_its_history_and_the_others_continue(train
     assert_finished(store, other)
 
 
-# Going on
+# Resuming
 
 
 class Stop(Recorder):
-    """Ends the study at a given epoch, as Ctrl-C or a closed terminal would."""
+    """Raises an error after a number of epochs, as Ctrl-C or a closed terminal does."""
 
     def __init__(self, after, error=KeyboardInterrupt):
         super().__init__()
@@ -499,13 +499,13 @@ def test_a_study_stopped_after_any_epoch_resumes_from_the_store(trainer, open_st
     runs = make_runs("a", "b", seeds=(0, 1), epochs=6)
     store = open_study(runs)
     with pytest.raises(error):
-        go(store, callback=Stop(after, error))
+        train_missing(store, callback=Stop(after, error))
     done = {run.key: len(store.histories().get(run.key, ())) for run in runs}
     assert sum(done.values()) >= after
     store.close()
     trainer.segments.clear()
     store = open_study(runs)
-    recorder = go(store)
+    recorder = train_missing(store)
     for run in runs:
         assert_finished(store, run)
         if done[run.key] < run.epochs:
@@ -520,7 +520,7 @@ def test_a_run_with_a_damaged_checkpoint_starts_again_and_says_so(trainer, open_
     damaged, other = runs = make_runs("damaged", "other", epochs=6)
     store = open_study(runs)
     with pytest.raises(KeyboardInterrupt):
-        go(store, callback=Stop(4))
+        train_missing(store, callback=Stop(4))
     assert store.status() == {damaged.key: "running", other.key: "running"}
     done = len(store.histories().get(other.key, ()))
     (path,) = store.folder.glob(f"checkpoints/{damaged.key}-*")
@@ -532,7 +532,7 @@ def test_a_run_with_a_damaged_checkpoint_starts_again_and_says_so(trainer, open_
         rest = flipped + content[len(content) // 2 + 1 :] if damage == "flipped" else b""
         path.write_bytes(content[: len(content) // 2] + rest)
     trainer.segments.clear()
-    recorder = go(store)
+    recorder = train_missing(store)
     (notice,) = recorder.notices
     assert str(path) in notice
     assert "'damaged', seed 0 starts again" in notice
@@ -542,7 +542,7 @@ def test_a_run_with_a_damaged_checkpoint_starts_again_and_says_so(trainer, open_
     assert_finished(store, other)
 
 
-# When the store cannot be written
+# A store that cannot be written
 
 
 def test_a_full_disk_stops_the_study_with_what_was_committed(tmp_path):
@@ -553,12 +553,12 @@ def test_a_full_disk_stops_the_study_with_what_was_committed(tmp_path):
             store.begin(META, runs)
             (disk / "filler").write_bytes(bytes(shutil.disk_usage(disk).free - 24 * 1024))
             with ThreadPoolExecutor(2) as executor, pytest.raises(StoreError, match=r"room for [\d,]+ bytes"):
-                go(store, executor=executor, worker_count=2)
+                train_missing(store, executor=executor, worker_count=2)
         (disk / "filler").unlink()
         with Store(folder, write=True) as store:
             store.begin(META, runs)  # sweeps
             kept = sum(len(store.histories().get(run.key, ())) for run in runs)
-            recorder = go(store)
+            recorder = train_missing(store)
             assert kept + len(recorder.epochs) == 18
             for run in runs:
                 assert_finished(store, run)
@@ -574,16 +574,16 @@ def test_a_deleted_folder_stops_the_study_and_is_not_created_again(open_study):
                 shutil.rmtree(store.folder)
 
     with pytest.raises(StoreError, match="moved or deleted"):
-        go(store, callback=Vandal())
+        train_missing(store, callback=Vandal())
     assert not store.folder.exists()
 
 
-# When the coordinator is killed
+# A scheduler that is killed
 
 
 @pytest.mark.slow
 def test_a_study_killed_at_any_point_ends_as_without_the_kill(tmp_path):
-    """SIGKILL, really, before each thing that a study does to the disk."""
+    """SIGKILL before each action of a study on the disk."""
     killed, _, survivor = kill_at_every_point("study", tmp_path)
     assert len(killed) > 100
     for folder, before in [*killed, (survivor, "the end")]:
@@ -611,7 +611,7 @@ runs = fake_training.make_runs("a", "b", seeds=range(3), epochs=8)
 worker_pool = local.LocalWorkers(2)
 with Store(Path(sys.argv[2]), create=True) as store:
     store.begin({}, runs)
-    print("begun", flush=True)
+    print("started", flush=True)
     todo = store.runs("planned", "running", "failed")
     groups, recorder = fake_training.groups_of_one(todo), fake_training.Recorder()
     scheduler.train_runs(
@@ -623,7 +623,7 @@ worker_pool.shutdown()
 
 @pytest.mark.slow
 def test_a_study_killed_at_random_times_while_workers_train_ends_the_same(tmp_path, monkeypatch):
-    """One script, killed again and again and started again, without a guard for its main module."""
+    """A script without a main guard is killed and started again, several times."""
     monkeypatch.setenv(VARIABLE, "off")  # or each kill would leave a compiler at work
     script = tmp_path / "study.py"
     script.write_text(SCRIPT)
@@ -634,7 +634,7 @@ def test_a_study_killed_at_random_times_while_workers_train_ends_the_same(tmp_pa
     for _ in range(5):
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own
         with process:
-            assert process.stdout.readline() == "begun\n"
+            assert process.stdout.readline() == "started\n"
             time.sleep(draw.uniform(0.1, 0.7))
             left += psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
             process.kill()
@@ -655,7 +655,7 @@ def test_a_study_killed_at_random_times_while_workers_train_ends_the_same(tmp_pa
 
 @pytest.fixture
 def side_by_side(monkeypatch):
-    """Lets the stand-in train groups; remembers how many lanes each had."""
+    """Train groups by the rule; returns the number of lanes of each call."""
     lanes = []
 
     def train_group(segments):
@@ -684,7 +684,7 @@ def test_runs_of_a_group_end_as_if_trained_alone(open_study, side_by_side):
 def test_the_other_lanes_continue_when_one_ends_early(open_study, side_by_side, trainer):
     runs = make_runs("a", "b", "c", epochs=5)
     store = open_study(runs)
-    trainer.trouble[runs[1].key] = lambda segment: replace(train(segment), diverged=True, final=None)
+    trainer.faults[runs[1].key] = lambda segment: replace(train(segment), diverged=True, final=None)
     train_in([runs], store)
     assert side_by_side[0] == 3
     assert set(side_by_side[1:]) == {2}
@@ -723,15 +723,15 @@ def test_runs_at_different_epochs_are_trained_apart(open_study, side_by_side):
 
 
 class Group:
-    """In place of `train.train_group`: remembers who was side by side, and raises where somebody is in it."""
+    """Replacement of `local.train_group`: records the group sizes, and raises for groups with a faulty run."""
 
-    def __init__(self, troubled, error, *, alone=True):
-        self.sizes, self.troubled, self.error, self.alone = [], troubled, error, alone
+    def __init__(self, faulty, error, *, alone=True):
+        self.sizes, self.faulty, self.error, self.alone = [], faulty, error, alone
 
     def __call__(self, segments):
         self.sizes.append(len(segments))
         names = {segment.run.arm.name for segment in segments}
-        if names & self.troubled and (self.alone or len(segments) > 1):
+        if names & self.faulty and (self.alone or len(segments) > 1):
             raise self.error
         return tuple(train(segment) for segment in segments)
 
@@ -740,12 +740,12 @@ LANES = "abcdefgh"
 
 
 @given(
-    troubled=st.sets(st.sampled_from(LANES), min_size=1),
+    faulty=st.sets(st.sampled_from(LANES), min_size=1),
     error=st.sampled_from([ValueError("no such loss"), RuntimeError("INTERNAL: XLA"), KeyError("w")]),
 )
 @settings(deadline=None, max_examples=15)
-def test_an_error_in_one_lane_is_shown_at_once_and_fails_that_lane_only(troubled, error):
-    group = Group(troubled, error)
+def test_an_error_in_one_lane_is_shown_at_once_and_fails_that_lane_only(faulty, error):
+    group = Group(faulty, error)
     runs = make_runs(*LANES, epochs=6)
     with (
         pytest.MonkeyPatch.context() as patch,
@@ -758,11 +758,11 @@ def test_an_error_in_one_lane_is_shown_at_once_and_fails_that_lane_only(troubled
         (notice,) = recorder.notices
         assert f"8 runs side by side raised {type(error).__name__}: " in notice
         # Once by themselves, and those that are well side by side again.
-        well = len(LANES) - len(troubled)
+        well = len(LANES) - len(faulty)
         assert group.sizes[:9] == [8, *[1] * 8]
         assert set(group.sizes[9:]) == ({well} if well else set())
         for run in runs:
-            if run.arm.name in troubled:
+            if run.arm.name in faulty:
                 assert store.status()[run.key] == "failed"
                 assert (
                     f"raise self.error\n{type(error).__name__}"
@@ -771,7 +771,7 @@ def test_an_error_in_one_lane_is_shown_at_once_and_fails_that_lane_only(troubled
             else:
                 assert_finished(store, run)
     assert sorted(key for key, status, _ in recorder.ends if status == "failed") == sorted(
-        run.key for run in runs if run.arm.name in troubled
+        run.key for run in runs if run.arm.name in faulty
     )
 
 

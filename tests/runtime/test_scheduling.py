@@ -132,7 +132,7 @@ def study(lengths, count):
 @example(lengths=[24] + [3] * 12, count=4)
 @settings(max_examples=60, deadline=None)
 def test_a_study_takes_the_optimal_makespan_and_a_segment_at_most(lengths, count):
-    """The bound: McNaughton 1959; a segment of the stand-in is two epochs, within which no run is stopped."""
+    """The bound: McNaughton 1959; a segment of fake_training is two epochs, and no run is stopped within it."""
     seconds, _, started = study(lengths, count)
     optimal = makespan([SECONDS * epochs for epochs in lengths], count)
     assert optimal - 1e-6 <= seconds <= optimal + 2 * SECONDS + 1e-6

@@ -207,8 +207,8 @@ def test_a_narrow_window_shortens_names_and_no_number(beginning, width, conditio
     rows = rows_of(shown)
     assert max(map(cell_len, shown.splitlines())) <= width
     for row, arm in zip(rows, status.by_arm(progress), strict=True):
-        said = rf" {arm.hidden} +{arm.train_size:,}  x.*{arm.arm[-3:]} +{arm.done}/{arm.runs}\b(.*)"
-        rest = re.fullmatch(said, row)[1]
+        expected = rf" {arm.hidden} +{arm.train_size:,}  x.*{arm.arm[-3:]} +{arm.done}/{arm.runs}\b(.*)"
+        rest = re.fullmatch(expected, row)[1]
         assert status.mean_accuracy(arm.accuracies) in rest
         if width >= 80:
             assert re.match(rf" +{len(arm.running)} +{arm.failed} ", rest)
@@ -230,8 +230,8 @@ def test_running_rows_are_shown_first_in_the_order_of_the_table(statuses, height
     ranks = [rank.get(status, 1) for status in statuses]
     assert sorted(ranks[place] for place in places) == sorted(ranks)[: len(places)]
     hidden = len(statuses) - len(places)
-    told = re.search(r"^(\d+) more (?:row does|rows do) not fit into the window", shown, re.MULTILINE)
-    assert (int(told[1]) if told else 0) == hidden
+    hidden_rows = re.search(r"^(\d+) more (?:row does|rows do) not fit into the window", shown, re.MULTILINE)
+    assert (int(hidden_rows[1]) if hidden_rows else 0) == hidden
     assert len(shown.splitlines()) <= height
 
 

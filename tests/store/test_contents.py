@@ -1,4 +1,4 @@
-"""A study's database from somebody else: well sealed, and with other rows than this program would have written."""
+"""A foreign database: valid digests, and rows that this program would not have written."""
 
 import json
 import random
@@ -29,7 +29,7 @@ SETTINGS = {
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory):
-    """A study whose training is made up: its file and its database."""
+    """Study with random results: its file and its database."""
     with pytest.MonkeyPatch.context() as patch:
         random_results.replace_workers(patch)
         folder = tmp_path_factory.mktemp("original") / "study"
@@ -45,7 +45,7 @@ def folder(original, tmp_path):
 
 
 def change(folder, statement, *values):
-    """Change rows and seal them, as whoever means to can."""
+    """Change rows and write valid digests for them."""
     with closing(sqlite3.connect(folder / DATABASE, isolation_level=None)) as db:
         db.execute(statement, values)
         ledger.seal_all(db)
@@ -60,14 +60,14 @@ def look(folder):
     """All that the commands ask of a study."""
     study = Study.open(folder)
     results = study.results()
-    told = [study.finished, results.failures(), results.snapshot.progress, results.summary()]
-    told += [
+    shown = [study.finished, results.failures(), results.snapshot.progress, results.summary()]
+    shown += [
         results.snapshot.outcomes,
         results.verdict().sentences,
         results.history_frame(),
         results.test_scores(),
     ]
-    return told
+    return shown
 
 
 def assert_refused(folder, match="expected the database that was written"):
@@ -123,7 +123,7 @@ def test_a_removal_list_with_foreign_files_is_refused(folder, place):
 
 
 def test_a_run_under_another_runs_key_is_refused(folder):
-    """Its weights would be taken for those of other settings."""
+    """Its weights would be used as those of other settings."""
     (text,), *_ = ask(folder, "SELECT specification FROM run")
     run = json.loads(text)
     other = "0123456789abcdef" * 4
@@ -216,23 +216,23 @@ def one_spoilt(folder, draw):
     return column, value
 
 
-def told_or_refused(folder, what):
-    """Either what is told is fit for a terminal, or the file is refused in one printable line."""
+def shown_or_refused(folder, what):
+    """Check that the output is safe for a terminal, or that the file is refused in one printable line."""
     try:
-        told = look(folder)
+        shown = look(folder)
     except StoreError as error:
-        said = str(error)
-        fine = said.isprintable() and str(folder / DATABASE) in said
+        text = str(error)
+        fine = text.isprintable() and str(folder / DATABASE) in text
     else:
-        said = "".join(map(str, told))
-        fine = "\x1b" not in said
-    assert fine, (what, said)
+        text = "".join(map(str, shown))
+        fine = "\x1b" not in text
+    assert fine, (what, text)
 
 
 @pytest.mark.parametrize("seed", range(40))
 def test_other_values_with_valid_digests_are_refused_in_one_line_or_harmless(folder, seed):
     draw = random.Random(seed)  # noqa: S311 - no secret
-    told_or_refused(folder, one_spoilt(folder, draw))
+    shown_or_refused(folder, one_spoilt(folder, draw))
 
 
 def test_a_run_goes_to_json_and_back(original):

@@ -1,4 +1,4 @@
-"""The database: which files are taken for a study's, and how an older one becomes today's."""
+"""Database: which files are accepted, and how an older one is migrated."""
 
 import shutil
 import sqlite3
@@ -52,7 +52,7 @@ def assert_refused(path, error, match):
         assert str(path) not in [file.path for file in psutil.Process().open_files()]
 
 
-# What is taken for a study's database
+# Files that are accepted as a database
 
 
 def test_a_new_database_is_made_only_when_asked(tmp_path):

@@ -146,13 +146,13 @@ def test_a_folder_without_a_study_is_refused(make, tmp_path):
 
 def test_the_command_prints_a_line_a_run_and_ends_with_1_where_one_differs(make):
     one, same, other = make("one"), make("same"), make("other", change=only(RUNS[1], **CHANGES["weights"]))
-    said = CliRunner().invoke(cli.app, ["diff", str(one), str(same)])
-    assert said.exit_code == 0
-    assert said.stdout.endswith("4 of 4 runs are identical in both studies, to the bit.\n")
-    assert "unequal" not in said.stdout
-    said = CliRunner().invoke(cli.app, ["diff", str(one), str(other)])
-    assert said.exit_code == 1
-    (line,) = [line for line in said.stdout.splitlines() if "unequal" in line]
+    result = CliRunner().invoke(cli.app, ["diff", str(one), str(same)])
+    assert result.exit_code == 0
+    assert result.stdout.endswith("4 of 4 runs are identical in both studies, to the bit.\n")
+    assert "unequal" not in result.stdout
+    result = CliRunner().invoke(cli.app, ["diff", str(one), str(other)])
+    assert result.exit_code == 1
+    (line,) = [line for line in result.stdout.splitlines() if "unequal" in line]
     assert line.split()[:2] == ["dropout", "0.5"]
     assert line.split()[-1] == "unequal"
-    assert said.stdout.endswith("3 of 4 runs are identical in both studies, to the bit.\n")
+    assert result.stdout.endswith("3 of 4 runs are identical in both studies, to the bit.\n")

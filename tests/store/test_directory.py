@@ -12,7 +12,7 @@ from dropstudy.store.directory import merged_with_stored, read_metadata
 from dropstudy.store.record import environment_changes
 from dropstudy.store.store import DATABASE, Store
 from file_systems import quick_folder
-from kill_points import begin, begin_with, grow, kill_at_every_point
+from kill_points import create_study, grow_study, kill_at_every_point, prepare_study
 
 
 @pytest.fixture
@@ -22,14 +22,14 @@ def place():
 
 
 def what_it_says(place):
-    """All that a folder says of a study that has begun."""
+    """Everything that a folder records about a study."""
     with Store(place) as store:
         return store.meta, store.runs(), store.status(), (place / STUDY_FILE).read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
 def test_a_study_killed_at_any_point_of_its_creation_or_growth_ends_as_without_the_kill():
-    """SIGKILL, really. What the study was begun with, data that stand in for others too, is not forgotten."""
+    """SIGKILL before each action. The recorded settings stay, the data fallback too."""
     with quick_folder() as places:
         killed, points, survivor = kill_at_every_point("grow", places)
         straight = what_it_says(survivor)
@@ -41,16 +41,16 @@ def test_a_study_killed_at_any_point_of_its_creation_or_growth_ends_as_without_t
                 assert read_metadata(place)["fallback"] is True, before
                 asked = read_spec(place / STUDY_FILE)
                 assert set(asked.arms) <= set(merged_with_stored(place, asked).arms), before
-            grow(place)
+            grow_study(place)
             assert what_it_says(place) == straight, before
             assert [path.name for path in place.iterdir() if path.name.endswith(".tmp")] == [], before
 
 
 def test_a_kill_between_database_and_study_file_is_repaired_by_the_next_command(place):
     """The file is what it was before the study grew; the database has the runs."""
-    begin(place)
+    create_study(place)
     before = (place / STUDY_FILE).read_text(encoding="utf-8")
-    grow(place)
+    grow_study(place)
     after = (place / STUDY_FILE).read_text(encoding="utf-8")
     assert before != after
     (place / STUDY_FILE).write_text(before, encoding="utf-8")
@@ -58,22 +58,22 @@ def test_a_kill_between_database_and_study_file_is_repaired_by_the_next_command(
         store.record({"study_file_due": True})
     spec = merged_with_stored(place, read_spec(place / STUDY_FILE))
     assert [arm.rate for arm in spec.arms] == [0, 0.5, 0.8]
-    begin_with(place, epochs=2)  # asks for less than there is
+    prepare_study(place, epochs=2)  # asks for less than there is
     assert (place / STUDY_FILE).read_text(encoding="utf-8") == after
     assert read_metadata(place)["study_file_due"] is False
 
 
 def test_a_missing_study_file_is_written_again(place):
-    begin(place)
+    create_study(place)
     text = (place / STUDY_FILE).read_text(encoding="utf-8")
     (place / STUDY_FILE).unlink()
-    begin(place)
+    create_study(place)
     assert (place / STUDY_FILE).read_text(encoding="utf-8") == text
 
 
 @pytest.mark.parametrize("loop", [False, True])
 def test_a_study_without_its_file_is_read_from_its_folder(place, loop):
-    begin(place)
+    create_study(place)
     before = Study.open(place)
     (place / STUDY_FILE).unlink()
     if loop:
@@ -82,25 +82,25 @@ def test_a_study_without_its_file_is_read_from_its_folder(place, loop):
         assert (study.folder, study.spec) == (place, before.spec)
         assert not study.finished  # so that `run` writes the file again
     assert Study(place, epochs=2, rates=[0, 0.9]).spec.arms[-1].rate == 0.9
-    begin(place)
+    create_study(place)
     assert is_study(place)
 
 
 def test_an_empty_database_is_that_of_a_new_study(place):
     Store(place, create=True).close()
     assert environment_changes(place, "cpu") == []
-    begin(place)
+    create_study(place)
     with Store(place) as store:
         assert len(store.runs()) == 2
 
 
 def test_a_damaged_database_stops_a_study_before_training_and_nothing_is_written(place):
-    begin(place)
+    create_study(place)
     content = (place / DATABASE).read_bytes()
     damaged = content[: len(content) // 2]
     (place / DATABASE).write_bytes(damaged)
     with pytest.raises(DamagedFile, match=DATABASE):
-        begin(place)
+        create_study(place)
     assert (place / DATABASE).read_bytes() == damaged
 
 
@@ -109,28 +109,28 @@ def test_a_damaged_database_stops_a_study_before_training_and_nothing_is_written
 
 def test_the_same_environment_gives_no_notice(place):
     assert environment_changes(place, "cpu") == []
-    begin(place)
+    create_study(place)
     assert environment_changes(place, "cpu") == []
 
 
 def test_a_changed_library_device_or_processor_is_reported_once_and_the_study_continues(place, monkeypatch):
-    begin(place)
+    create_study(place)
     monkeypatch.setattr(record, "version", lambda name: "99.0" if name == "jax" else "0.1.0")
     monkeypatch.setattr(record, "processor", lambda: "Abacus 9000")
-    (said,) = environment_changes(place, "gpu")
+    (change,) = environment_changes(place, "gpu")
     for words in ("jax ", ", now 99.0", "device cpu, now gpu", f"{hardware.processor()}, now Abacus 9000"):
-        assert words in said
-    assert "dropstudy" not in said
-    begin_with(place, epochs=2)
-    assert environment_changes(place, "cpu") == []  # said is said: that is where it was last run
+        assert words in change
+    assert "dropstudy" not in change
+    prepare_study(place, epochs=2)
+    assert environment_changes(place, "cpu") == []  # reported once: the database records the last environment
     assert read_metadata(place)["jax"] != "99.0"  # what it began with stays on record
     assert read_metadata(place)["environment"]["jax"] == "99.0"
 
 
 def test_a_study_of_another_semantics_version_is_shown_but_not_continued(place, monkeypatch):
-    begin(place)
+    create_study(place)
     monkeypatch.setattr(plan, "SEMANTICS", plan.SEMANTICS + 1)
     with pytest.raises(StoreError, match=r"rules in docs/semantics.*made by version \d+.*--out"):
-        begin(place)
+        create_study(place)
     with Store(place) as store:
         assert len(store.runs()) == 2

@@ -1,4 +1,4 @@
-"""Lock of a study: one writer at a time, whatever lies where the lock's files should be."""
+"""Lock of a study: one writer at a time, whatever is at the paths of the lock's files."""
 
 import os
 import socket
@@ -88,7 +88,7 @@ def test_a_full_disk_is_named_when_the_lock_is_acquired(place, monkeypatch):
         pass
     monkeypatch.undo()
     assert not place.parent.exists()
-    with lock(place):  # nobody holds it
+    with lock(place):  # free
         assert (place / HOLDER).is_file()
 
 
@@ -132,8 +132,8 @@ def test_a_folder_that_links_to_itself_is_refused(tmp_path):
 
 
 def test_one_of_many_simultaneous_commands_runs_and_the_others_are_refused(place):
-    """Each makes the folder if need be, and removes it; nobody takes that for a folder that cannot be written."""
-    ran, told = [], []
+    """Each makes the folder if need be, and removes it; none reports a folder that cannot be written."""
+    ran, refused = [], []
 
     def start(_):
         for _ in range(8):
@@ -141,11 +141,11 @@ def test_one_of_many_simultaneous_commands_runs_and_the_others_are_refused(place
                 with lock(place):
                     ran.append(os.path.exists(place / HOLDER))  # noqa: PTH110 - quick
             except StudyLocked:
-                told.append(1)
+                refused.append(1)
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(start, range(4)))
-    assert len(ran) + len(told) == 32
+    assert len(ran) + len(refused) == 32
     assert ran
     assert all(ran)
     assert not Path(place).exists()

@@ -1,4 +1,4 @@
-"""Where files lie, and that no file of anybody else's is ever taken for the study's."""
+"""Paths of a study's files; foreign files are never removed or written."""
 
 import shutil
 
@@ -13,7 +13,7 @@ from dropstudy.store.paths import FOLDERS, WRITTEN, StudyPaths
 from dropstudy.store.store import DATABASE, Store
 from fake_training import complete_result, make_runs, run_key, segment_of, train
 from file_systems import quick_folder
-from kill_points import begin
+from kill_points import create_study
 
 DONE, UNDER_WAY, FAILED = RUNS = make_runs("done", "under way", "failed")
 
@@ -33,7 +33,7 @@ def files(folder):
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-KEY = run_key("somebody else's")
+KEY = run_key("foreign")
 THEIRS = (
     "download.tmp",
     ".0123456789abcdef.tmp",
@@ -138,18 +138,18 @@ def test_a_study_is_not_created_among_foreign_files(tmp_path, name):
     (tmp_path / name).write_text("mine")
     before = files(tmp_path)
     with pytest.raises(StoreError, match=r"without files under the names that a study uses.*--out"):
-        begin(tmp_path)
+        create_study(tmp_path)
     assert files(tmp_path) == before
     assert not has_database(tmp_path)
 
 
 def test_a_study_is_created_again_where_its_database_is_missing(tmp_path):
-    begin(tmp_path)
+    create_study(tmp_path)
     (tmp_path / DATABASE).unlink()
     for name in (f"weights/{DONE.key}.safetensors", "report.html"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("ours")
-    begin(tmp_path)
+    create_study(tmp_path)
     assert has_database(tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""Faults met by the whole command, in a process of its own. docs/faults.md lists all faults, and the test of each."""
+"""Faults of the complete command in a process of its own; docs/faults.md lists all faults and their tests."""
 
 import os
 import random
@@ -78,7 +78,7 @@ def test_a_command_killed_at_random_times_ends_as_without_the_kills(place, strai
             process.kill()
             kills += process.wait() == -signal.SIGKILL
     assert kills == 3
-    assert (place / "study.holder").exists()  # the lock that the dead one left is taken over
+    assert (place / "study.holder").exists()  # the lock of the killed process is replaced
     run_to_the_end(place)
     assert_same(place, straight)
 
@@ -92,10 +92,10 @@ def test_a_second_interrupt_ends_a_command_at_once_without_a_traceback(place, st
         for _ in range(2):
             process.send_signal(signal.SIGINT)
             time.sleep(0.3)
-        _, said = process.communicate(timeout=10)
+        _, errors = process.communicate(timeout=10)
         assert time.monotonic() - began < 10
     assert process.returncode == 130
-    assert "Traceback" not in said
+    assert "Traceback" not in errors
     run_to_the_end(place)
     assert_same(place, straight)
 
@@ -141,10 +141,12 @@ def test_a_deleted_folder_stops_the_command_with_an_error_and_is_not_created_aga
     with started("run", *SETTINGS, "--out", place, seconds=0.1) as process:
         read_until(process, "Epoch 1/")
         place.rename(elsewhere)
-        _, said = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=60)
     assert process.returncode == 2
-    assert said.startswith(f"Error: {place / 'study.db'}: expected the database of the study that is running")
-    assert "moved or deleted" in said
+    assert errors.startswith(
+        f"Error: {place / 'study.db'}: expected the database of the study that is running"
+    )
+    assert "moved or deleted" in errors
     assert not place.exists()
     elsewhere.rename(place)
     run_to_the_end(place)

@@ -38,7 +38,7 @@ class Watching(InlineExecutor):
 
 @pytest.fixture
 def make(monkeypatch, tmp_path):
-    """Studies in one folder, whose training is made up and takes no time; more settings replace the usual ones."""
+    """Make studies in one folder, with random results; settings replace the default ones."""
     random_results.replace_workers(monkeypatch)
 
     def study(spec="notebook", **settings):
@@ -176,7 +176,7 @@ def test_validation_examples_are_drawn_for_each_seed_or_once_for_all(make, fixed
     assert np.array_equal(held[0], held[1]) is fixed
 
 
-# --- what is said of it ---
+# --- results ---
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Random studies, written without training: all that is said of one is made of one object and says the same."""
+"""Random studies written without training: every output uses one snapshot, and all outputs agree."""
 
 import contextlib
 import io
@@ -46,7 +46,7 @@ def dataset(test):
     x = draws.integers(0, 256, (40 + test, 2), dtype=np.uint8)
     y = np.resize(np.arange(CLASSES), 40 + test)
     return make_dataset(
-        name="made up", x_train=x[:40], y_train=y[:40], x_test=x[40:], y_test=y[40:], source="nowhere"
+        name="none", x_train=x[:40], y_train=y[:40], x_test=x[40:], y_test=y[40:], source="nowhere"
     )
 
 
@@ -71,8 +71,8 @@ def studies(draw):
         "spec": {name: value for name, value in spec.items() if value is not None},
         "test": draw(st.sampled_from([1, 4, 40, 1000])),
         "answers": draw(st.sampled_from(["all right", "alike", "by arm", "by chance"])),
-        "mishaps": draw(st.sampled_from([0.0, 0.0, 0.2, 0.9, 1.0])),
-        "begun": draw(st.booleans()),
+        "faults": draw(st.sampled_from([0.0, 0.0, 0.2, 0.9, 1.0])),
+        "started": draw(st.booleans()),
         "later margin": draw(st.sampled_from([None, None, 0.3])),
         "fresh": draw(st.booleans()),
         "seed": draw(st.integers(0, 2**32 - 1)),
@@ -85,14 +85,14 @@ def write_study(where, spec, data, study, draws):
     with Store(where, write=True) as store:
         for run in store.runs():
             luck = draws.random()
-            if study["mishaps"] and not study["begun"] and run.condition.layers == "2":
+            if study["faults"] and not study["started"] and run.condition.layers == "2":
                 luck *= 2 / 3  # no run of this network has an epoch
-            if luck < study["mishaps"] / 3:
+            if luck < study["faults"] / 3:
                 continue
-            if luck < 2 * study["mishaps"] / 3:
+            if luck < 2 * study["faults"] / 3:
                 store.fail(run, "out of memory", "traceback")
                 continue
-            store.commit([(run, result_of(run, data, study, draws, diverges=luck < study["mishaps"]))])
+            store.commit([(run, result_of(run, data, study, draws, diverges=luck < study["faults"]))])
     return spec
 
 
@@ -119,7 +119,7 @@ def result_of(run, data, study, draws, *, diverges):
     state = {"weights/dense_0/kernel": np.zeros((2, 2), np.float32)}
     steps = run.condition.steps * (1 if diverges else EPOCHS)
     rows = history[:1] if diverges else history
-    return SegmentResult(rows, state, steps, 1.0, None if diverges else final, diverges, "made up")
+    return SegmentResult(rows, state, steps, 1.0, None if diverges else final, diverges, "none")
 
 
 @contextlib.contextmanager
@@ -175,7 +175,7 @@ def test_every_output_of_a_study_uses_one_snapshot(study):
         now = read_snapshot(where)
         verdict = now.verdict
         event(verdict.decision)
-        told = one_line(printed(where))
+        printed_text = one_line(printed(where))
         page = section(now)
         # The same object everywhere.
         assert Study.open(where).verdict().to_dict() == verdict.to_dict()
@@ -184,12 +184,12 @@ def test_every_output_of_a_study_uses_one_snapshot(study):
         text = conclusion(now)
         for sentence in verdict.sentences:
             assert sentence in text
-            assert one_line(sentence) in told or not len(now.finals)
+            assert one_line(sentence) in printed_text or not len(now.finals)
         assert page.verdict.headline == verdict.headline == verdict.sentences[0]
         assert {verdict.headline, *page.paragraphs} == set(verdict.sentences)
         margin = study["later margin"] or study["spec"].get("margin", 0.1)
         assert verdict.margin == now.margin == margin == Study.open(where).spec.margin
-        hold_numbers(now, page, told)
+        hold_numbers(now, page, printed_text)
         hold_sentences(now, [*verdict.sentences, text, page.verdict.certainty])
         hold_claims(now)
         hold_shapes(now)
@@ -197,7 +197,7 @@ def test_every_output_of_a_study_uses_one_snapshot(study):
         hold_export(now)
 
 
-def hold_numbers(now, page, told):
+def hold_numbers(now, page, printed_text):
     """Every difference and interval of the verdict is on the terminal and in the page's table, to the digit."""
     for number, condition in enumerate(now.verdict.conditions, start=1):
         ending = f"-{number}" if len(now.verdict.conditions) > 1 else ""
@@ -225,7 +225,7 @@ def hold_numbers(now, page, told):
                     deciding.low, deciding.high, margin=now.margin
                 )
         for comparison in compared:
-            assert signed(comparison.difference.value) in told
+            assert signed(comparison.difference.value) in printed_text
             if comparison.arm == condition.chosen and comparison.deciding.known and comparison.n >= SEEDS:
                 ends = span(comparison.deciding.low, comparison.deciding.high, margin=now.margin)
                 assert ends in condition.headline or condition.decision == "diverged"

@@ -86,7 +86,7 @@ def test_no_effect_is_called_equivalent_where_the_margin_is_wide():
 
 
 def test_training_stops_once_decided_and_each_look_is_printed():
-    arms, told, seen = rates(0, 0.5), [], []
+    arms, notices, seen = rates(0, 0.5), [], []
 
     def look(seeds):
         seen.append(len(seeds))
@@ -98,30 +98,30 @@ def test_training_stops_once_decided_and_each_look_is_printed():
         }
         return verdict_of(arms, accuracies, looks=tuple(seen), most_seeds=40)
 
-    verdict = until_decided((0,), 40, look, told.append)
+    verdict = until_decided((0,), 40, look, notices.append)
     assert verdict.decision == "helps"
     assert seen[0] == 6
     assert 6 < seen[-1] < 40
-    assert [line.split(" ")[0] for line in told] == [str(n) for n in seen]
+    assert [line.split(" ")[0] for line in notices] == [str(n) for n in seen]
     assert Analysis.UNTIL_DECIDED.format(40) in str(verdict)
     valid = verdict.conditions[0].comparisons[0].anytime
     assert f"always-valid 95% interval {valid.low:+.2f} to {valid.high:+.2f}" in verdict.headline
     assert valid.low > 0
     with pytest.raises(InvalidArgument, match="max_seeds"):
-        until_decided((0,), 5, look, told.append)
+        until_decided((0,), 5, look, notices.append)
 
 
 def test_seeds_are_not_added_if_the_budget_cannot_decide():
-    told, seen = [], []
+    notices, seen = [], []
 
     def look(seeds):
         seen.append(len(seeds))
         accuracies = {"no dropout": flat(len(seeds)), "dropout 0.5": around(0.05, len(seeds), spread=4)}
         return verdict_of(rates(0, 0.5), accuracies, looks=tuple(seen), most_seeds=40)
 
-    assert until_decided((0,), 40, look, told.append).decision == "undecided"
+    assert until_decided((0,), 40, look, notices.append).decision == "undecided"
     assert seen == [6]
-    assert "more than the 40 allowed (--max-seeds)" in told[-1]
+    assert "more than the 40 allowed (--max-seeds)" in notices[-1]
 
 
 def learned(effect):
@@ -206,8 +206,8 @@ def test_the_chosen_arm_is_confirmed_on_fresh_seeds(tmp_path, learning):
         f"({comparison.difference.low:+.2f} to {comparison.difference.high:+.2f})."
     )
     assert "Confirmed on 7 fresh seeds: Dropout at rate 0.5" in str(verdict)
-    told = {c.arm: c.difference.value for c in first.conditions[0].comparisons}
-    assert f"The study's own estimate is {told['dropout 0.5']:+.2f} points" in str(verdict)
+    estimates = {c.arm: c.difference.value for c in first.conditions[0].comparisons}
+    assert f"The study's own estimate is {estimates['dropout 0.5']:+.2f} points" in str(verdict)
     before = (path / "study.db").stat().st_mtime_ns
     study.confirm()  # nothing is missing
     assert (path / "study.db").stat().st_mtime_ns == before
@@ -246,8 +246,8 @@ def test_a_confirmation_of_an_arm_no_longer_chosen_does_not_count(tmp_path, lear
     verdict = small(tmp_path / "s", rates=[0, 0.2, 0.5], seeds=6).confirm()
     assert "Confirmed on 6 fresh seeds: helps" in verdict.headline
     assert "Not confirmed" not in str(verdict)
-    told = [confirmation.conditions[0].comparisons[0].arm for confirmation in verdict.confirmations]
-    assert told == ["dropout 0.2", "dropout 0.5"]
+    confirmed = [confirmation.conditions[0].comparisons[0].arm for confirmation in verdict.confirmations]
+    assert confirmed == ["dropout 0.2", "dropout 0.5"]
     places = confirmations(tmp_path / "s")
     times = [(path / "study.db").stat().st_mtime_ns for path in places]
     assert times[0] == before
@@ -293,7 +293,7 @@ def test_the_margin_is_stored_and_a_later_change_is_reported(tmp_path, learning)
     assert Analysis.MARGIN_CHANGED.format("0.1", "2") in str(verdict)
     (path,) = confirmations(tmp_path / "s")
     assert Study.open(path).verdict().margin == verdict.confirmations[0].margin == 2
-    # Whoever says nothing of it leaves it as it is, and what is left open stays so until the study begins.
+    # A request without a margin keeps the stored one; an open margin may be set until training.
     assert small(tmp_path / "s", seeds=7, rates=[0, 0.2]).run().verdict().margin == 2
     fresh = small(tmp_path / "t", margin=0.5).run()
     assert (fresh.verdict().margin, fresh.verdict().earlier_margins) == (0.5, ())

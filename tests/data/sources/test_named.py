@@ -34,7 +34,7 @@ def own_cache(tmp_path, monkeypatch):
 
 @pytest.fixture
 def tiny(monkeypatch):
-    """Let `mnist` mean a tiny dataset that nobody serves."""
+    """Let `mnist` be a tiny dataset without mirrors."""
     return put_in_catalogue(monkeypatch, "mnist", CONTENTS, [closed_port()])
 
 

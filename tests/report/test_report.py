@@ -281,7 +281,7 @@ def test_damaged_files_are_named_with_what_is_left_out_and_no_old_figure_stays(r
     assert not (folder / "confusion.png").exists()  # of answers that are no longer known
     show(reported)
     printed = " ".join(capsys.readouterr().out.split())
-    assert "Left out, with all that rests on it: the predictions of 'no dropout', seed 2" in printed
+    assert "Left out, with all that depends on it: the predictions of 'no dropout', seed 2" in printed
     # What it says to do about it helps.
     damaged[0].unlink()
     Study.open(reported).run(verbose=False)

@@ -6,6 +6,6 @@ from dropstudy.core.safe_path import safe_path
 
 sys.path[:] = safe_path()  # before anything else is imported
 
-from dropstudy.cli import main  # noqa: E402 - as just said
+from dropstudy.cli import main  # noqa: E402 - see above
 
 main()

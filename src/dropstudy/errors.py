@@ -1,14 +1,14 @@
 """Every error that dropstudy raises on purpose.
 
-    DropstudyError            exit code 2: a bad input, told in one line
+    DropstudyError            exit code 2: a bad input, explained in one line
     ├── InvalidArgument       a flag, a field of a study file or an argument in Python
     ├── DataError             a file of examples that cannot be used
     │   └── DataUnavailable   a named dataset that could not be found or fetched
     ├── StoreError            a study directory that cannot be read or written
     │   ├── StudyLocked       another process runs this study
-    │   └── DamagedFile       a file whose content is not what was written
+    │   └── DamagedFile       a file whose content differs from what was written
     ├── ModelError            weights or a model file that cannot be used
-    └── RunsFailed            exit code 3: some runs failed or diverged, the others are kept
+    └── RunsFailed            exit code 3: some runs failed or diverged, the others are finished
 
 Each is advice. It names the argument or file, what was expected, what was received and what to do next.
 """
@@ -37,7 +37,7 @@ def printable(text: str, keep: str = "") -> str:
     """A text as a terminal may show it: what commands the terminal or cannot be seen becomes its escape.
 
     Args:
-        text: whatever a file or an argument says.
+        text: of a file or an argument.
         keep: characters that stay as they are, for instance line breaks.
     """
     if text.isprintable():
@@ -55,8 +55,8 @@ class DropstudyError(Exception):
     Args:
         subject: the argument, field or file that is at fault.
         expected: what would have been right.
-        received: what was there instead.
-        next_step: one sentence that says what to do.
+        received: what was found instead.
+        next_step: one sentence on what to do.
     """
 
     exit_code = 2
@@ -113,6 +113,6 @@ class ModelError(DropstudyError):
 
 
 class RunsFailed(DropstudyError):
-    """Some runs failed or diverged; the others are finished and kept."""
+    """Some runs failed or diverged; the others are finished."""
 
     exit_code = 3

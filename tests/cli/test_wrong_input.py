@@ -78,7 +78,7 @@ WRONG = [
     ("show nowhere", "the folder of a study"),
     ("report nowhere", "nowhere"),
     ("predict nowhere x.png", "nowhere"),
-    ("export nowhere", "To make one there: dropstudy run --out nowhere"),
+    ("export nowhere", "To create one there: dropstudy run --out nowhere"),
     ("presets notebok", "notebook"),
     ("data minst", "mnist"),
 ]

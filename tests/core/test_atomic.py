@@ -123,7 +123,7 @@ def folder_in_the_way(folder):
 def test_a_folder_that_cannot_be_written_is_named_and_unchanged(tmp_path, place):
     path = place(tmp_path)
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(StoreError, match=r"a place that can be written.*Check the path") as caught:
+    with pytest.raises(StoreError, match=r"a folder that can be written.*Check the path") as caught:
         write_bytes(path, b"content")
     assert str(path) in str(caught.value)
     assert sorted(tmp_path.rglob("*")) == before

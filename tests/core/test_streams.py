@@ -153,7 +153,7 @@ def test_on_a_real_terminal_no_word_of_an_error_is_broken(tmp_path, width):
     rows = os.read(control, 10_000).decode().splitlines()
     assert rows[-1] == "dropstudy run --out 'a study that is not there'"
     assert all(len(row) <= width for row in rows[:-1])
-    assert " ".join(rows[:-1]).endswith("received no such file. To make one there:")
+    assert " ".join(rows[:-1]).endswith("received no such file. To create one there:")
 
 
 def strings(path):

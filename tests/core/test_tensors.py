@@ -154,7 +154,7 @@ def test_a_file_that_has_grown_is_refused_before_it_is_read(weights_file, monkey
         file.write(len(claim).to_bytes(8, "little") + claim)
         file.truncate(8 + len(claim) + 10**10)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=10**9))
-    with pytest.raises(DamagedFile, match="at most 1,000,000,000 bytes, for which there is memory"):
+    with pytest.raises(DamagedFile, match="at most 1,000,000,000 bytes, the free memory"):
         read_tensors(path)
 
 

@@ -81,17 +81,17 @@ def test_many_classes_are_counted_in_one_line():
 
 def test_where_names_all_places_in_the_order_of_search(own_cache):
     assert where("mnist") == [
-        "mnist is looked for in this order:",
+        "Search order for mnist:",
         "  1. data_dir: not given",
         "  2. DROPSTUDY_DATA: not given",
-        f"  3. cache: {own_cache / 'downloads' / 'mnist'}: nothing there",
+        f"  3. cache: {own_cache / 'downloads' / 'mnist'}: no files",
         f"  4. mirrors: {MIRROR}",
-        f"prepared for workers in {own_cache / 'arrays'}: 0 datasets, 0.0 MB",
+        f"arrays in the cache, {own_cache / 'arrays'}: 0 datasets, 0.0 MB",
     ]
 
 
 def test_without_a_request_the_digits_are_searched_last():
-    assert where()[-2].startswith("  5. digits: inside scikit-learn, used where MNIST cannot be had")
+    assert where()[-2].startswith("  5. digits: inside scikit-learn, used if MNIST is unavailable")
     assert where()[:-2] == where("mnist")[:-1]
 
 
@@ -124,15 +124,15 @@ def test_where_reports_a_missing_folder(tmp_path):
 
 def test_where_counts_the_arrays_that_are_prepared(own_cache):
     store_arrays(features())
-    assert where("mnist")[-1] == f"prepared for workers in {own_cache / 'arrays'}: 1 dataset, 0.0 MB"
+    assert where("mnist")[-1] == f"arrays in the cache, {own_cache / 'arrays'}: 1 dataset, 0.0 MB"
 
 
 def test_where_of_data_that_need_no_search(tmp_path):
-    assert where("digits") == ["digits: inside scikit-learn, always there"]
+    assert where("digits") == ["digits: inside scikit-learn, always available"]
     path = tmp_path / "x.npz"
     assert where(str(path)) == [f"{path}: no such file"]
     path.write_bytes(b"")
-    assert where(str(path)) == [f"{path}: there"]
+    assert where(str(path)) == [f"{path}: exists"]
 
 
 def test_where_refuses_unknown_names():

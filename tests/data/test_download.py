@@ -203,7 +203,7 @@ def test_download_errors_are_reported_in_plain_words(tmp_path, monkeypatch, erro
 def test_a_folder_without_write_permission_is_named(tmp_path):
     occupied = tmp_path / "a file"
     occupied.write_text("")
-    with pytest.raises(DataError, match="the right to write") as caught:
+    with pytest.raises(DataError, match="write permission") as caught:
         get(occupied, closed_port())
     assert caught.value.subject == str(occupied)
     assert "DROPSTUDY_CACHE" in caught.value.next_step

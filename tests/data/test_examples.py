@@ -217,7 +217,7 @@ def test_true_is_white(tmp_path):
 
 def test_images_are_refused_for_tables(tmp_path):
     path = png(tmp_path / "seven.png")
-    assert "black and white have no place" in refusal(path, white=None)
+    assert "black and white have no value" in refusal(path, white=None)
     np.testing.assert_allclose(read(path, white=None, how={"scale": 100.0}).x[0], PIXELS[0] / 100, rtol=1e-6)
     with pytest.raises(InvalidArgument, match="invert"):
         read(path, white=None, how={"invert": True})

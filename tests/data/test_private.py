@@ -66,7 +66,7 @@ def test_new_files_are_private_whatever_the_umask(own_cache, old_mask):
     assert [stat.S_IMODE(each.stat().st_mode) for each in made] == [0o700] * 3
     assert cache.code_folder("kernels") == folder  # the modes of files do not matter in there
     assert cache.is_intact(folder / "code")
-    assert cache.distrust("kernels") == ""
+    assert cache.ownership_fault("kernels") == ""
 
 
 @pytest.mark.parametrize("place", ["above", "above/cache", "above/cache/kernels", "above/cache/kernels/code"])
@@ -80,8 +80,8 @@ def test_no_code_is_loaded_from_where_others_may_write(own_cache, tmp_path, plac
     assert folder.parent.parent == tmp_path / "temporary"
     assert list(folder.iterdir()) == []
     assert other_writers(folder) == ""
-    assert message in cache.distrust("kernels")
-    assert str(tmp_path / place) in cache.distrust("kernels")
+    assert message in cache.ownership_fault("kernels")
+    assert str(tmp_path / place) in cache.ownership_fault("kernels")
 
 
 @pytest.mark.parametrize("place", ["above/cache/kernels", "above/cache/kernels/code"])
@@ -95,7 +95,7 @@ def test_no_link_is_followed_to_code(own_cache, tmp_path, place):
         link.rmdir()
     link.symlink_to(elsewhere if place.endswith("kernels") else elsewhere / "code")
     assert own_cache not in cache.code_folder("kernels").parents
-    assert "is a symbolic link" in cache.distrust("kernels")
+    assert "is a symbolic link" in cache.ownership_fault("kernels")
 
 
 def test_workers_compile_for_themselves_without_a_private_folder(own_cache, tmp_path, monkeypatch):
@@ -133,7 +133,7 @@ def test_a_cache_below_a_folder_with_the_sticky_bit_is_used(own_cache):
     own_cache.parent.mkdir()
     own_cache.parent.chmod(0o1777)  # as /tmp
     assert cache.code_folder("kernels") == own_cache / "kernels"
-    assert cache.distrust("kernels") == ""
+    assert cache.ownership_fault("kernels") == ""
 
 
 def test_a_users_own_link_to_the_cache_is_followed_once(own_cache, tmp_path):
@@ -157,7 +157,7 @@ def test_workers_load_no_library_and_no_programs_of_another_user(own_cache, monk
     environment = process.environment("cpu")
     assert environment[build.VARIABLE] == "off"
     assert not environment["JAX_COMPILATION_CACHE_DIR"].startswith(str(own_cache))
-    assert "belongs to another user" in process.distrust()
+    assert "belongs to another user" in process.cache_fault()
 
 
 @as_superuser

@@ -21,7 +21,7 @@ from dropstudy.report.snapshot import read_snapshot
 from dropstudy.report.stamp import STAMP, is_current, written_conclusion
 from dropstudy.report.vega import script
 from dropstudy.report.write import write_report
-from dropstudy.runtime.messages import STAND_IN
+from dropstudy.runtime.messages import REPLACED
 from dropstudy.store.paths import FIGURE
 from expected import Analysis, Report
 from notebook_runs import ARMS, finals_of, many_seeds, notebook_finals, notebook_history
@@ -101,10 +101,10 @@ def test_a_report_is_a_page_figures_tables_and_conclusion(tmp_path, asked):
     summary = pd.read_csv(folder / "summary.csv")
     assert summary["test_accuracy"].to_list() == [0.9849, 0.9737]
     conclusion = (folder / "conclusion.txt").read_text(encoding="utf-8")
-    assert STAND_IN in conclusion
+    assert REPLACED in conclusion
     assert Analysis.TOO_FEW.format(1) in conclusion
-    assert STAND_IN in (folder / "figures/side_by_side.svg").read_text("utf-8")
-    assert STAND_IN in (folder / "report.html").read_text("utf-8")
+    assert REPLACED in (folder / "figures/side_by_side.svg").read_text("utf-8")
+    assert REPLACED in (folder / "report.html").read_text("utf-8")
 
 
 def test_a_figures_csv_holds_what_the_figure_draws(tmp_path):

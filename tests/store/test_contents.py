@@ -95,7 +95,7 @@ def test_a_key_that_is_a_path_is_refused(folder, place):
     )
     change(folder, "UPDATE history SET key = ? WHERE key = ?", place, key)
     change(folder, "UPDATE run SET key = ? WHERE key = ?", place, key)
-    assert_refused(folder, "a key that is none in the row of")
+    assert_refused(folder, "an invalid key in the row of")
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_a_checkpoint_of_another_run_is_refused(folder, place):
         "0" * 64,
         key,
     )
-    assert_refused(folder, "a checkpoint that is not its own in the row of")
+    assert_refused(folder, "a checkpoint of another run in the row of")
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_a_checkpoint_of_another_run_is_refused(folder, place):
 )
 def test_a_removal_list_with_foreign_files_is_refused(folder, place):
     change(folder, "INSERT INTO meta VALUES ('files_due', ?, '')", json.dumps([place]))
-    assert_refused(folder, "a fact 'files_due' of another kind")
+    assert_refused(folder, "metadata 'files_due' of another kind")
 
 
 def test_a_run_under_another_runs_key_is_refused(folder):
@@ -135,7 +135,7 @@ def test_a_run_under_another_runs_key_is_refused(folder):
         json.dumps({**run, "key": other}),
         run["key"],
     )
-    assert_refused(folder, "not that of its key")
+    assert_refused(folder, "does not match the study or the key")
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,7 @@ def test_a_folder_instead_of_the_database_is_refused(tmp_path):
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(StoreError, match=r"file/study\.db.*a place that can be written"):
+    with pytest.raises(StoreError, match=r"file/study\.db.*a folder that can be written"):
         database.connect(tmp_path / "file" / DATABASE, create=True)
 
 

@@ -419,7 +419,7 @@ def test_the_report_is_in_the_folder_and_is_current_until_runs_change(copied):
     assert not is_current(opened.results().snapshot)
     assert all(path.is_file() and path.is_relative_to(copied) for path in paths)
     assert {path.suffix for path in paths} == {".html", ".png", ".svg", ".pdf", ".csv", ".txt"}
-    assert "stand in" not in (copied / "conclusion.txt").read_text()
+    assert "MNIST was not found" not in (copied / "conclusion.txt").read_text()
 
 
 # --- other ways to run ---
@@ -820,7 +820,7 @@ def test_screen_study_and_report_say_that_the_digits_replace_mnist(quick):
         assert each.spec.data == "digits"
         text = (each.folder / "study.toml").read_text()
         assert "fallback: True" in text
-        assert "MNIST could not be had: no network at all" in text
+        assert "MNIST is unavailable: no network at all" in text
     first.report()
     assert "MNIST was not found" in (first.folder / "conclusion.txt").read_text()
 

@@ -40,7 +40,7 @@ def until_decided(
     Args:
         seeds: of the study so far.
         max_seeds: limit.
-        look: trains what is missing for these seeds, and returns the verdict.
+        look: trains the missing runs of these seeds, and returns the verdict.
         notify: called with a sentence on each look.
 
     Raises:

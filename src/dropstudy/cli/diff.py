@@ -36,7 +36,7 @@ def diff(
             "hidden": each.run.condition.layers,
             "examples": each.run.condition.train_size,
             "seed": each.run.seed,
-            "status": " / ".join(dict.fromkeys(status or "not there" for status in each.statuses)),
+            "status": " / ".join(dict.fromkeys(status or "missing" for status in each.statuses)),
             "history": each.history,
             "test metrics": each.test,
             "predictions": each.predictions,

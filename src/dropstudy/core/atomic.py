@@ -75,7 +75,7 @@ def write_files(contents: Mapping[Path, bytes]) -> None:
         needed = sum(map(len, contents.values()))
         raise StoreError(
             str(path),
-            expected=f"room for {needed:,} bytes" if full else "a place that can be written",
+            expected=f"room for {needed:,} bytes" if full else "a folder that can be written",
             received=error.strerror or str(error),
             next_step="Free some space and run the same command again."
             if full

@@ -61,7 +61,7 @@ def terminal_width(stream: Any = None) -> int:
 
 
 def wrap_paragraphs(text: str, stream: Any = None) -> str:
-    """Wrap each line of text at the width of the terminal; where there is none, leave it as it is.
+    """Wrap each line of text at the width of the terminal; without a terminal, leave it as it is.
 
     A command at the end of a long line gets a line of its own, unbroken, so that it can be copied.
 

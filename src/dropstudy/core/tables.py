@@ -30,7 +30,7 @@ _FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 
 _PIPE_WIDTH = 1000
-"""Characters in a line where there is no terminal."""
+"""Characters in a line without a terminal."""
 
 
 def text(frame: pd.DataFrame) -> str:

@@ -166,7 +166,7 @@ def _tensor(arrays: Mapping[str, NDArray[Any]], name: str, shape: tuple[int, ...
 def _read(path: Path) -> bytes:
     # Reading a pipe would block for ever, and a device may have no end.
     if path.exists() and not path.is_file():
-        raise StoreError(str(path), expected="a safetensors file", received="something that is not a file")
+        raise StoreError(str(path), expected="a safetensors file", received="not a file")
     try:
         with path.open("rb") as file:
             _check_size(path, file, os.fstat(file.fileno()).st_size)
@@ -199,7 +199,7 @@ def _check_size(path: Path, file: BinaryIO, size: int) -> None:
             str(path),
             expected=f"at most {most:,} bytes, as its header says"
             if most <= free
-            else f"at most {free:,} bytes, for which there is memory",
+            else f"at most {free:,} bytes, the free memory",
             received=f"{size:,}",
             next_step=_START_AGAIN,
         )

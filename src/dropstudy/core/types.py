@@ -101,7 +101,7 @@ class Arm:
         max_norm: longest vector of incoming weights of a hidden unit, as Keras' `MaxNorm`; 0 for no limit.
         schedule: change of the rates during training: `constant`; `early`, on until the switch; `late`, on from
             the switch; `ramp`, rising linearly from 0 until the switch; `curriculum`, rising as 1 - exp(-10 t).
-        switch: share of the training steps, in (0, 1], at which `early` ends, `late` begins and `ramp` arrives.
+        switch: share of the training steps, in (0, 1], at which `early` ends, `late` starts and `ramp` is complete.
     """
 
     name: Text = ""
@@ -167,7 +167,7 @@ class Condition:
 
     @property
     def network(self) -> str:
-        """The network in words, for instance "784-512-512-10, 669,706 parameters"."""
+        """The network as text, for instance "784-512-512-10, 669,706 parameters"."""
         return f"{'-'.join(map(str, self.widths))}, {self.parameters:,} parameters"
 
     @property

@@ -29,7 +29,7 @@ def validate(subject: str, value: object, kind: Any) -> Any:
     Args:
         subject: name of the argument, for the error.
         value: any value; NumPy's numbers and sequences other than lists are accepted too.
-        kind: the type, or `type | None`; its description says in an error what was expected.
+        kind: the type, or `type | None`; its description is the expected value in an error.
 
     Raises:
         InvalidArgument: the value is of another type or out of bounds.

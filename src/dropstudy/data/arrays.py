@@ -77,9 +77,9 @@ def store_arrays(dataset: Dataset) -> DataReference:
         size = sum(array.nbytes for array in wanted)
         raise DataError(
             str(target),
-            expected=f"room for {size:,} bytes and the right to write",
+            expected=f"write permission and space for {size:,} bytes",
             received=error.strerror or str(error),
-            next_step="Make room, or name another folder with DROPSTUDY_CACHE.",
+            next_step="Free some space, or set DROPSTUDY_CACHE to another folder.",
         ) from error
     return reference
 
@@ -107,7 +107,7 @@ def arrays_folder(data: DataReference) -> Path:
             f"dataset {data.sha256}",
             expected=f"its arrays in {' or '.join(map(str, folders))}",
             received="no such folder",
-            next_step="Name with DROPSTUDY_CACHE one folder that this process and all workers can read and write.",
+            next_step="Set DROPSTUDY_CACHE to one folder that this process and all workers can read and write.",
         )
     return found
 
@@ -143,7 +143,7 @@ def _holds(folder: Path, wanted: Arrays) -> bool:
     except DataError:
         return False
     pairs = [(getattr(stored, name), getattr(wanted, name)) for name in Arrays._fields]
-    return all(there.dtype == here.dtype and np.array_equal(there, here) for there, here in pairs)
+    return all(stored.dtype == given.dtype and np.array_equal(stored, given) for stored, given in pairs)
 
 
 def _write(target: Path, arrays: Arrays) -> None:

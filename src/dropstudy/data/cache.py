@@ -5,7 +5,7 @@
     <cache>/kernels, programs, scripts code: compiled libraries, compiled programs, the script of pages
 
 Everything in it can be made again. Data are compared with their digests when they are read. Code is loaded only from
-folders and files that nobody but this user can have written.
+folders and files that only this user can write.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ __all__ = [
     "cache_folder",
     "cache_folders",
     "code_folder",
-    "distrust",
     "download_folders",
     "is_intact",
+    "ownership_fault",
     "store_code",
     "worker_environment",
 ]
 
-_SHARED = "DROPSTUDY_SHARED_CACHE"  # in workers: the folder that the process which started them writes to
+_SHARED = "DROPSTUDY_SHARED_CACHE"  # in workers: the cache folder of their parent process
 
 
 def cache_folder() -> Path:
@@ -55,14 +55,14 @@ def cache_folders() -> tuple[Path, ...]:
 
 
 def worker_environment() -> dict[str, str]:
-    """Environment variables with which worker processes find what this one writes, in a temporary folder too."""
+    """Environment variables by which workers find the cache of this process, also in a temporary folder."""
     return {_SHARED: str(cache_folder())}
 
 
 def code_folder(name: str) -> Path | None:
-    """Return a folder of the cache for code that only this user can have written to; made if it does not exist.
+    """Return a folder of the cache for code, which only this user can write; created if it does not exist.
 
-    If others can write to it, a temporary folder takes its place; None if they can there, too.
+    If others can write to it, a temporary folder is used instead; None if others can write to that too.
     """
     for parent in (cache_folder, _temporary_folder):
         with suppress(OSError):
@@ -73,8 +73,8 @@ def code_folder(name: str) -> Path | None:
     return None
 
 
-def distrust(*names: str) -> str:
-    """Say why the cache folder, or one of these folders for code in it, is not used; empty where all are used."""
+def ownership_fault(*names: str) -> str:
+    """Explain why the cache folder, or one of these folders for code in it, is not used; empty if all are."""
     preferred = _preferred_folder()
     found = ""
     with suppress(OSError):  # a folder does not exist yet
@@ -85,13 +85,13 @@ def distrust(*names: str) -> str:
     if not found:
         return ""
     return (
-        f"The cache is not used: {found}, and code is run from it. A temporary folder takes its place. Remove "
-        "what is not yours, have only yourself write there (chmod 700), or name another folder with DROPSTUDY_CACHE."
+        f"The cache is not used: {found}, and code is run from it. A temporary folder is used instead. Remove "
+        "files of other users and allow only yourself to write (chmod 700), or set DROPSTUDY_CACHE to another folder."
     )
 
 
 def store_code(path: Path, content: bytes) -> None:
-    """Write a file of code, with its digest in another file beside it; raises OSError where it cannot."""
+    """Write a file of code, with its digest in another file beside it; raises OSError on failure."""
     try:
         write_files({path: content, _digest_file(path): hashlib.sha256(content).hexdigest().encode()})
     except StoreError as error:
@@ -99,7 +99,7 @@ def store_code(path: Path, content: bytes) -> None:
 
 
 def is_intact(path: Path) -> bool:
-    """Compare a file of code with its digest; False where either is missing."""
+    """Compare a file of code with its digest; False if either is missing."""
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest().encode() == _digest_file(path).read_bytes()
     except OSError:
@@ -121,11 +121,11 @@ def _preferred_folder() -> Path:
         folder = expand_home(named or user_cache_dir("dropstudy"))
     except RuntimeError:  # a user without a home
         return _temporary_folder()
-    return folder.resolve()  # from here on no link leads elsewhere
+    return folder.resolve()  # without links
 
 
 def _writable(folder: Path) -> bool:
-    """Write a temporary file: permission bits say nothing about read-only file systems, nor about the superuser."""
+    """Try to write a temporary file: permission bits are no test of read-only file systems or of the superuser."""
     try:
         make_private(folder)
         with tempfile.TemporaryFile(dir=folder):
@@ -138,6 +138,8 @@ def _writable(folder: Path) -> bool:
 def _temporary_folder() -> Path:
     if shared := os.environ.get(_SHARED):
         return Path(shared)
-    folder = Path(tempfile.mkdtemp(prefix="dropstudy-"))  # a random name, which nobody else can create first
+    folder = Path(
+        tempfile.mkdtemp(prefix="dropstudy-")
+    )  # a random name, which no other user can create first
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder

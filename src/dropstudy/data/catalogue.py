@@ -1,7 +1,7 @@
 """The named datasets: their files, the digests of their content, and the mirrors that serve them.
 
 Every digest below is the SHA-256 of a file's UNPACKED content. Mirrors pack the same content differently, so
-the digest of a .gz file tells who packed it, not whether the data are right.
+the digest of a .gz file depends on the packer, not on the data alone.
 
 - MNIST: computed from the files themselves. The same digests are, for instance, in the Makefile of
   https://github.com/EntroMorphic/sstt, which verifies unpacked MNIST and Fashion-MNIST files with sha256sum.

@@ -50,10 +50,10 @@ def make_dataset(
         classes: one name per class; without it the classes are named `0`, `1` and so on, as many as the
             training labels (or one-hot columns) show.
         scale: the network sees `x / scale`; `auto` finds it from the values of x_train.
-        source: where the arrays came from, for people: a file, a folder, a library. Errors name it.
+        source: origin of the arrays for messages: a file, a folder, a library.
 
     Raises:
-        DataError: a study cannot use the arrays. It names the array and the place.
+        DataError: a study cannot use the arrays; it names the array and the element.
     """
     train = _examples(x_train, "x_train", source)
     test = _examples(x_test, "x_test", source)
@@ -65,7 +65,7 @@ def make_dataset(
     if stored[0] != stored[1]:
         notes = (
             *notes,
-            f"x_test is stored as {stored[1]} and x_train as {stored[0]}: equal numbers are taken as equal values.",
+            f"x_test is stored as {stored[1]} and x_train as {stored[0]}: equal numbers count as equal values.",
         )
     if profile.whole and all(_fit_bytes(x) for x in (train, test)):
         train, test = train.astype(np.uint8, copy=False), test.astype(np.uint8, copy=False)
@@ -111,7 +111,7 @@ def numbers(values: ArrayLike, *, array: str, subject: str) -> NDArray[np.uint8]
     original = _numeric(values, subject, "an array of integers or floats")
     if original.dtype == np.uint8:
         return np.asarray(original, dtype=np.uint8, order="C")
-    with np.errstate(over="ignore"):  # what overflows becomes infinite, and is reported below
+    with np.errstate(over="ignore"):  # overflow becomes infinity, which is reported below
         result = np.asarray(original, dtype=np.float32, order="C")
     if not np.isfinite(result).all():
         found = [_counted(np.isnan(result), "NaN", array), _counted(np.isinf(result), "infinite", array)]
@@ -153,14 +153,14 @@ def _check_units(profile: DataProfile, test: NDArray[Any], source: str) -> None:
     if factor != 1:
         raise DataError(
             f"x_test of {source}",
-            expected=f"numbers of the size of x_train, which reaches from {profile.low:g} to {profile.high:g}",
+            expected=f"numbers in the range of x_train, from {profile.low:g} to {profile.high:g}",
             received=f"numbers from {test.min():g} to {test.max():g}",
             next_step=advice,
         )
 
 
 def _fit_bytes(x: NDArray[Any]) -> bool:
-    """Tell examples whose values are all whole numbers from 0 to 255."""
+    """True where all values are whole numbers from 0 to 255."""
     return x.dtype == np.uint8 or bool(x.min() >= 0 and x.max() <= 255 and (x == np.floor(x)).all())  # noqa: PLR2004 - of a byte
 
 
@@ -204,7 +204,7 @@ def check_count(x_shape: tuple[int, ...], y_shape: tuple[int, ...], part: str, s
         x_shape: of the examples.
         y_shape: of their labels.
         part: `train` or `test`.
-        source: where the arrays came from.
+        source: origin of the arrays.
 
     Raises:
         DataError: they differ.
@@ -267,7 +267,7 @@ def _check_scale(scale: float, source: str) -> float:
             f"scale of {source}",
             expected="a finite number above 0",
             received=str(scale),
-            next_step="Leave it out to have it found, or use 255 for pixels of a byte and 1 for features.",
+            next_step="Leave it out: it is then inferred. Or use 255 for 8-bit pixels and 1 for features.",
         )
     return float(scale)
 
@@ -290,7 +290,7 @@ def _numeric(values: ArrayLike, subject: str, expected: str) -> NDArray[Any]:
 
 
 def _counted(wrong: NDArray[np.bool_], what: str, array: str) -> str:
-    """Count wrong values and name the place of the first: `3 NaN, first at x_train[12, 5]`; empty for none."""
+    """Count wrong values and name the index of the first: `3 NaN, first at x_train[12, 5]`; empty for none."""
     count = int(np.count_nonzero(wrong))
     if not count:
         return ""
@@ -299,7 +299,7 @@ def _counted(wrong: NDArray[np.bool_], what: str, array: str) -> str:
 
 
 def _content_sha256(arrays: tuple[NDArray[Any], ...], scale: float) -> str:
-    """Digest the content of a dataset, whatever file or machine it came from.
+    """Digest the content of a dataset, independent of file and machine.
 
     SHA-256 over a version line; then for x_train, y_train, x_test and y_test in this order a line with
     little-endian type and shape, and the values in C order, little-endian; then a line with the scale.

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 __all__ = ["shapes", "where"]
 
-_MOST_CLASSES_LISTED = 20
+_MAX_CLASSES_LISTED = 20
 
 
 def shapes(dataset: Dataset) -> list[str]:
     """List the shapes before and after flattening and one-hot encoding, the dataset's notes, and the class counts.
 
-    Labels are not really encoded one-hot: cross-entropy on whole-number labels is the same number. The shape is shown
-    because Keras users know it.
+    Labels are not encoded one-hot: cross-entropy of integer labels is the same number. The shape is shown because Keras
+    users know it.
     """
     return [
         _flattening("x_train", dataset.x_train, dataset),
@@ -42,8 +42,8 @@ def where(name: str | None = None, data_dir: Path | None = None) -> list[str]:
     """List the places that are searched for data, in order, and the state of the data in each.
 
     Args:
-        name: as `load_dataset` takes it: a dataset's name, a path, or None for MNIST with the fallback.
-        data_dir: as `load_dataset` takes it.
+        name: as for `load_dataset`: a dataset's name, a path, or None for MNIST with the fallback.
+        data_dir: as for `load_dataset`.
 
     Raises:
         InvalidArgument: there is no dataset of this name.
@@ -53,7 +53,7 @@ def where(name: str | None = None, data_dir: Path | None = None) -> list[str]:
     if len(lines) == 1:
         return lines
     numbered = [f"  {number}. {line}" for number, line in enumerate(lines, 1)]
-    return [f"{source.name} is looked for in this order:", *numbered, *_prepared()]
+    return [f"Search order for {source.name}:", *numbered, *_cached_arrays()]
 
 
 def _flattening(name: str, x: NDArray[np.generic], dataset: Dataset) -> str:
@@ -66,7 +66,7 @@ def _class_counts(dataset: Dataset) -> list[str]:
     train, test = (
         np.bincount(labels, minlength=len(dataset.classes)) for labels in (dataset.y_train, dataset.y_test)
     )
-    if len(dataset.classes) > _MOST_CLASSES_LISTED:
+    if len(dataset.classes) > _MAX_CLASSES_LISTED:
         counts = f"{train.min()} to {train.max()} training and {test.min()} to {test.max()} test examples"
         return [f"{len(dataset.classes)} classes, each with {counts}"]
     width = max(len("class"), *map(len, dataset.classes))
@@ -74,12 +74,12 @@ def _class_counts(dataset: Dataset) -> list[str]:
     return [f"{'class':{width}}  train   test", *(f"{c:{width}} {a:>6} {b:>6}" for c, a, b in rows)]
 
 
-def _prepared() -> list[str]:
-    """Count and size of the datasets in the cache as arrays for worker processes."""
+def _cached_arrays() -> list[str]:
+    """Number and size of the datasets whose arrays are in the cache, where workers read them."""
     lines = []
     for folder in cache.cache_folders():
         stored = list((folder / "arrays").glob("*/*.npy"))
         size = sum(path.stat().st_size for path in stored)
         datasets = counted(len({path.parent for path in stored}), "dataset")
-        lines.append(f"prepared for workers in {folder / 'arrays'}: {datasets}, {size / 1e6:.1f} MB")
+        lines.append(f"arrays in the cache, {folder / 'arrays'}: {datasets}, {size / 1e6:.1f} MB")
     return lines

@@ -1,4 +1,4 @@
-"""Downloads from public mirrors, asked in turn; only files with the right content are kept.
+"""Download from public mirrors, one after another; only files with the right content are stored.
 
 Slow to import (requests, tqdm), so it is imported only where something must be fetched.
 """
@@ -57,10 +57,10 @@ def fetch_all(
         progress: show a bar for each file, where standard error is a terminal.
 
     Returns:
-        The path of each file, packed as the mirror packs it, or as it was put there by hand.
+        The path of each file, packed as the mirror packs it, or as the user stored it.
 
     Raises:
-        DataUnavailable: no mirror gave a file. Lists the answer of each, and where to put the files by hand.
+        DataUnavailable: no mirror gave a file. It lists the error of each, and where to store the files by hand.
         DataError: no room, or no right to write.
     """
     try:
@@ -74,9 +74,9 @@ def fetch_all(
     except OSError as error:
         raise DataError(
             str(folder),
-            expected=f"room for {sum(file.size for file in files):,} bytes and the right to write",
+            expected=f"write permission and space for {sum(file.size for file in files):,} bytes",
             received=error.strerror or str(error),
-            next_step="Make room, or name another folder with DROPSTUDY_CACHE.",
+            next_step="Free some space, or set DROPSTUDY_CACHE to another folder.",
         ) from error
 
 
@@ -120,7 +120,7 @@ def _address(mirror: str, file: NamedFile) -> str:
 def _unreachable(urls: Sequence[str], seconds: float) -> dict[str, str]:
     """Ask all mirrors at once for an answer of any kind; return the reasons of those that gave none.
 
-    Without this, a machine without network would wait for each mirror in turn. Name resolution has no timeout at all:
+    Without this, a machine without network would wait for each mirror. Name resolution has no timeout at all:
     hence threads, which are abandoned when time is up.
     """
     answers: dict[str, str] = {}
@@ -208,5 +208,5 @@ def _unavailable(missing: Sequence[NamedFile], folder: Path, failures: dict[str,
         expected="a mirror that serves it",
         received="; ".join(f"{url}: {why}" for url, why in failures.items()) or "no mirror at all",
         next_step=f"Try again later, name a folder that holds the files with --data-dir or DROPSTUDY_DATA, "
-        f"or put them, packed or not, into {folder}: {wanted}.",
+        f"or store them, packed or not, in {folder}: {wanted}.",
     )

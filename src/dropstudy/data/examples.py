@@ -119,7 +119,7 @@ def _no_white(path: Path, profile: DataProfile) -> DataError:
     return DataError(
         str(path),
         expected=f"numbers from {profile.low:g} to {profile.high:g}, as the training data hold",
-        received="an image, whose black and white have no place there",
+        received="an image, whose black and white have no value in that range",
         next_step="Give the numbers as an .npy file, or set with --scale what its 0 to 255 are divided by.",
     )
 

@@ -1,4 +1,4 @@
-"""Datasets by name or path: the one place that chooses where data come from."""
+"""Datasets by name or path: choose the source of data."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def load_dataset(
     """Load a dataset by name or path, checked and ready for a study.
 
     The files of `mnist` and `fashion_mnist` are read from `data_dir`, the folder in `$DROPSTUDY_DATA`, the
-    cache or a mirror, the first that has them. Files that are there but damaged, or other than published, are
+    cache or a mirror, the first that has them. Files that are damaged, or differ from the published ones, are
     refused; only those in the cache are fetched again.
 
     Args:
         name_or_path: `mnist`, `fashion_mnist`, `digits`, or the path of an `.npz` file with `x_train`,
             `y_train`, `x_test` and `y_test`, as Keras has them. None means MNIST, or the digits with
-            `fallback=True` where MNIST cannot be had. `mnist` by name never falls back.
+            `fallback=True` if MNIST is unavailable. `mnist` by name never falls back.
         data_dir: a folder that holds `mnist/` or `fashion_mnist/`, or the four files themselves.
         scale: the network sees `x / scale`; `auto` finds it from the values of the training examples.
         progress: show a bar while files are fetched, where standard error is a terminal.

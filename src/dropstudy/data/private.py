@@ -1,4 +1,4 @@
-"""Check that only this user can have written a file: code is loaded from no other (as sshd's StrictModes)."""
+"""Check that only this user can write a file before code is loaded from it, as StrictModes of sshd."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ _ENTER = stat.S_IXGRP | stat.S_IXOTH
 
 
 def make_private(folder: Path) -> None:
-    """Make a folder, and missing folders above it, for this user alone; raises OSError where it cannot."""
+    """Create a folder, and missing folders above it, for this user alone; raises OSError on failure."""
     if not folder.is_dir():
         make_private(folder.parent)
         folder.mkdir(mode=0o700, exist_ok=True)
 
 
 def other_writers(path: Path) -> str:
-    """Say who besides this user and the superuser can change or replace a path; empty for nobody.
+    """Explain who besides this user and the superuser can change or replace a path; empty if no one can.
 
     Args:
-        path: absolute and resolved. The folders above it count: who can write to one can replace all below it,
-            unless it has the sticky bit, as /tmp.
+        path: absolute and resolved. The folders above it count: a user who can write to one can replace all
+            below it, unless it has the sticky bit, as /tmp.
 
     Raises:
         OSError: the path does not exist.
@@ -36,14 +36,14 @@ def other_writers(path: Path) -> str:
 
 
 def other_writers_inside(folder: Path) -> str:
-    """Say the same of a folder and the files in it."""
-    closed = not folder.stat().st_mode & _ENTER  # then the modes of its files do not matter
+    """Explain the same for a folder and the files in it."""
+    closed = not folder.stat().st_mode & _ENTER  # the modes of its files do not matter then
     entries = (_fault(entry, above=False, modes=not closed) for entry in sorted(folder.iterdir()))
     return other_writers(folder) or next(filter(None, entries), "")
 
 
 def _fault(path: Path, *, above: bool, modes: bool = True) -> str:
-    if not hasattr(os, "geteuid"):  # Windows has other rights, and gives each user private folders
+    if not hasattr(os, "geteuid"):  # Windows has other permissions, and gives each user private folders
         return ""
     status = path.lstat()
     if stat.S_ISLNK(status.st_mode):
@@ -58,7 +58,7 @@ def _fault(path: Path, *, above: bool, modes: bool = True) -> str:
 
 @cache
 def _hidden_superuser() -> tuple[int, ...]:
-    """Return the user id that stands for the superuser in a user namespace without one.
+    """Return the user id that represents the superuser in a user namespace without one.
 
     In containers that a plain user starts, on clusters for instance, `/` belongs to the user id for unknown users.
     """
@@ -71,7 +71,7 @@ def _hidden_superuser() -> tuple[int, ...]:
 
 @cache
 def _is_own_group(number: int) -> bool:
-    """Tell a group with this user's name and no other member, as many systems make one for each user."""
+    """True for a group with this user's name and no other member, as many systems create for each user."""
     import grp  # noqa: PLC0415 - Windows has neither
     import pwd  # noqa: PLC0415 - as above
 

@@ -1,6 +1,6 @@
 """Units of examples: found from the values of the training data; all later examples are converted to them.
 
-A network sees `x / scale`. Types say nothing about units: the same pixels come as uint8, int64 or float, from 0 to 255
+A network sees `x / scale`. Types do not give units: the same pixels come as uint8, int64 or float, from 0 to 255
 or divided already. So the values decide, by the rules in `docs/semantics.md`.
 """
 
@@ -121,7 +121,7 @@ def _white(values: _Values, shape: tuple[int, ...]) -> float | None:
 
 
 def _notes(profile: DataProfile, size: float, *, given: bool) -> tuple[str, ...]:
-    """Say what inputs are divided by and why, and warn of inputs too large or too small to train on."""
+    """Describe the divisor of the inputs and its reason, and warn of inputs too large or too small to train on."""
     how = f"divided by {profile.scale:g}" if profile.scale != 1 else "not divided"
     why = "as the study sets it" if given else "--scale sets another divisor"
     values = _range(profile.low, profile.high, whole=profile.whole)

@@ -38,7 +38,7 @@ def to_keras(weights: Weights, *, arm: Arm, activation: Activation, name: str) -
 
     Its input is (n, features) float32, already divided by the dataset's scale; its labels are integers. A
     rate of 0 gives a network without Dropout layers, as the notebook's plain one is. Gaussian noise, a penalty and a
-    limit on norms become Keras' own. Keras has no schedules: the full rate stands for one.
+    limit on norms become Keras' own. Keras has no schedules: the full rate replaces one.
 
     Args:
         weights: the network.

@@ -19,7 +19,7 @@ from dropstudy.data.images import image_shape
 from dropstudy.data.load import load_dataset
 from dropstudy.engine.trainer import trainer_of
 from dropstudy.errors import DamagedFile, DropstudyError, StoreError
-from dropstudy.runtime.messages import STAND_IN
+from dropstudy.runtime.messages import REPLACED
 from dropstudy.store.directory import FILE_DUE, command, confirmations, has_database, margin_of, spec_of
 from dropstudy.store.history import tidy
 from dropstudy.store.store import Store
@@ -303,7 +303,7 @@ class Snapshot:
     @property
     def fallback_note(self) -> str | None:
         """Sentence on the data used in place of MNIST; None if there was no need."""
-        return STAND_IN if self.metadata["fallback"] else None
+        return REPLACED if self.metadata["fallback"] else None
 
     @property
     def subtitle(self) -> str:

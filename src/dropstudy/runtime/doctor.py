@@ -11,7 +11,7 @@ from dropstudy.core.hardware import choose_device, choose_precision, physical_co
 from dropstudy.data.cache import cache_folder
 from dropstudy.engine.native.build import kernels
 from dropstudy.runtime.local import LocalWorkers
-from dropstudy.runtime.process import distrust
+from dropstudy.runtime.process import cache_fault
 
 if TYPE_CHECKING:
     from dropstudy.core.hardware import Device
@@ -38,7 +38,7 @@ def machine_lines() -> list[str]:
         f"python: {platform.python_version()} on {platform.system()} {platform.machine()}",
         "versions: " + ", ".join(f"{name} {version(name)}" for name in libraries),
         f"data: {data or 'DROPSTUDY_DATA is not set'}",
-        f"cache: {' '.join(filter(None, (str(cache_folder()), distrust())))}",
+        f"cache: {' '.join(filter(None, (str(cache_folder()), cache_fault())))}",
     ]
 
 

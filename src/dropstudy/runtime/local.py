@@ -1,6 +1,6 @@
-"""Local worker processes: one thread and one run each.
+"""Local worker processes, each with one thread and one run at a time.
 
-Each worker is a pool of one process, so that a worker that dies loses its own segment and no other.
+Each worker is a pool of one process, so that a worker that dies loses only its own segment.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ if TYPE_CHECKING:
     from dropstudy.core.hardware import Device
     from dropstudy.core.types import Run, Segment, SegmentResult
 
-_FEEDER_TIMEOUT = 5.0  # seconds for a thread that has been asked to end
+_FEEDER_TIMEOUT = 5.0  # seconds to wait for a thread that should end
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 def train(segment: Segment) -> SegmentResult:
-    """Train a segment in the calling process, which then imports the array framework."""
+    """Train a segment in this process, which then imports the array framework."""
     return trainer_of(segment.run.condition).train((segment,))[0]
 
 
 def train_group(segments: tuple[Segment, ...]) -> tuple[SegmentResult, ...]:
-    """Train segments of several runs side by side in the calling process.
+    """Train segments of several runs side by side in this process.
 
     Raises:
-        MemoryError: the device has no memory for them.
+        MemoryError: the device has too little memory for them.
     """
     if len(segments) == 1:
         return (train(segments[0]),)
@@ -56,7 +56,7 @@ class WorkerInfo:
 
     Args:
         device: readable name of its device.
-        kernel_precisions: precisions in which it uses kernels of our own.
+        kernel_precisions: precisions in which it uses the native kernels.
     """
 
     device: str
@@ -64,20 +64,20 @@ class WorkerInfo:
 
 
 def worker_info() -> WorkerInfo:
-    """Describe the calling process."""
+    """Describe hardware and code of this process."""
     return WorkerInfo(BUILT_IN.device_name(), tuple(BUILT_IN.native_precisions()))
 
 
 def lanes_that_fit(run: Run, data_bytes: int) -> int:
-    """Number of runs like this one that fit on the calling process's device side by side."""
+    """Number of runs like this one that fit side by side on the device of this process."""
     return trainer_of(run.condition).lanes_that_fit(run, data_bytes)
 
 
 class LocalWorkers(Executor):
     """Worker processes on this machine.
 
-    A worker that dies fails its call with BrokenExecutor; the next call starts a new one. Workers end with the
-    process that started them, also after a kill.
+    A worker that dies fails its call with BrokenExecutor; the next call starts a new one. Workers end with their
+    parent process, also after a kill.
 
     Args:
         count: number of processes.
@@ -109,7 +109,7 @@ class LocalWorkers(Executor):
     def kill(self, future: Future[Any]) -> None:
         """Kill the worker of a call, which then fails with BrokenExecutor."""
         for pool in tuple(self._pools_of.get(future, ())):
-            # As loky ends workers itself. Its public method, shutdown, would fail the call with another error.
+            # As loky itself ends workers. Its public method `shutdown` would fail the call with another error.
             for process in list(pool._processes.values()):  # noqa: SLF001 - loky has no public list of its workers
                 kill_process_tree(process)
 
@@ -120,11 +120,11 @@ class LocalWorkers(Executor):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Kill the workers: an orderly end takes half a second, or for ever where one hangs."""
+        """Kill the workers: an orderly shutdown takes half a second, or does not return if one hangs."""
         self.shutdown(wait=kind is None, cancel_futures=True)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """End the workers; with `cancel_futures` kill them at once."""
+        """Shut down the workers; with `cancel_futures` kill them at once."""
         self._threads.shutdown(wait=wait and not cancel_futures, cancel_futures=cancel_futures)
         if cancel_futures or wait:
             with self._lock:  # from here on no thread starts or ends a worker
@@ -139,11 +139,11 @@ class LocalWorkers(Executor):
         call_pools.append(pool)
         try:
             try:
-                answer = pool.submit(call)
-            except OSError as error:  # no memory for another process, or it died at its start
+                future = pool.submit(call)
+            except OSError as error:  # too little memory for another process, or it died at its start
                 message = f"a worker could not be started: {error}"
                 raise BrokenExecutor(message) from error
-            result: T = answer.result()
+            result: T = future.result()
         except BrokenExecutor:
             self._discard(pool)
             raise
@@ -169,11 +169,11 @@ class LocalWorkers(Executor):
                 self._mine.pool = loky.ProcessPoolExecutor(
                     max_workers=1,
                     timeout=None,
-                    # By name it could be that of joblib, which has its own loky.
+                    # By its name, the context could be that of joblib, which has its own loky.
                     context=LokyContext(),
                     env=environment(self._device),
                     initializer=exec,
-                    initargs=(START.format(path=safe_path(), coordinator=os.getpid()), {}),
+                    initargs=(START.format(path=safe_path(), parent=os.getpid()), {}),
                 )
                 self._pools.add(self._mine.pool)
         return self._mine.pool

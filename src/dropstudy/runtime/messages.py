@@ -18,11 +18,11 @@ LARGE_RATE = 0.5
 """Rates above are warned about."""
 
 FALLBACK = (
-    "MNIST was not found and could not be fetched when this study began: it uses the 8x8 digits that ship "
-    "with scikit-learn instead. Where MNIST is looked for: dropstudy data mnist. "
+    "MNIST was not found and could not be fetched when this study was started: it uses the 8x8 digits that ship "
+    "with scikit-learn instead. Where MNIST is searched for: dropstudy data mnist. "
     "Once it is there, the study with it: dropstudy run --data mnist --out studies/mnist"
 )
-STAND_IN = "MNIST was not found; the 8x8 digits of scikit-learn stand in"
+REPLACED = "MNIST was not found; the 8x8 digits of scikit-learn replace it"
 
 
 def announcement(
@@ -41,7 +41,7 @@ def announcement(
         dataset: its data.
         runs: runs to train, one or more.
         folder: the study's folder.
-        fallback: true if the data stand in for MNIST.
+        fallback: true if the data replace MNIST.
         added: additions to the study, from `merge.additions`.
     """
     lines = [FALLBACK] if fallback else []

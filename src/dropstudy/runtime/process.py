@@ -1,4 +1,4 @@
-"""Start of a worker process: its environment, its semaphores, and its end with the process that started it."""
+"""Start of a worker process: environment, semaphores, and end with the parent process."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from dropstudy.core.hardware import Device
 
-_CHECK_COORDINATOR = 1.0  # seconds between checks
+_PARENT_CHECK_INTERVAL = 1.0  # seconds between checks
 _SEMAPHORES = "/dev/shm" if sys.platform == "linux" else "semaphores"  # noqa: S108 - where Linux keeps them
 _ZSTD = b"\x28\xb5\x2f\xfd"  # first bytes of a file that is compressed by zstd: RFC 8878
 
@@ -36,7 +36,7 @@ START = """
 import sys
 sys.path[:] = {path!r}
 from dropstudy.runtime.process import prepare
-prepare({coordinator})
+prepare({parent})
 """
 
 _environment_lock = threading.Lock()
@@ -72,16 +72,16 @@ def check_semaphores() -> None:
     except (OSError, ImportError) as error:
         raise StoreError(
             _SEMAPHORES,
-            expected="room and the right to write, for the semaphores of worker processes",
+            expected="free space and write permission for the semaphores of worker processes",
             received=getattr(error, "strerror", None) or str(error),
             next_step="Mount it writable (mount -t tmpfs tmpfs /dev/shm; docker run --shm-size=64m), "
             "or remove files from it.",
         ) from error
 
 
-def distrust() -> str:
+def cache_fault() -> str:
     """Reason why workers load no code from the cache; empty if they do."""
-    return cache.distrust(FOLDER, programs_folder())
+    return cache.ownership_fault(FOLDER, programs_folder())
 
 
 def programs_folder() -> str:
@@ -148,22 +148,22 @@ def block_interrupts() -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 
 
-def prepare(coordinator: int) -> None:
-    """Prepare a new worker: ignore Ctrl-C, and end with the process that started it."""
-    # Ctrl-C reaches every process of the terminal; the coordinator alone handles it.
+def prepare(parent: int) -> None:
+    """Prepare a new worker: ignore Ctrl-C, and end with the parent process."""
+    # Ctrl-C reaches every process of the terminal; the process that started the worker handles it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     # Two workers may write one entry of the compilation cache at once; a reader of half of it compiles.
     warnings.filterwarnings("ignore", message="Error (reading|writing) persistent compilation cache")
-    threading.Thread(target=_end_with, args=(coordinator,), daemon=True).start()
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 
-def _end_with(coordinator: int) -> None:
-    """End this process once the one that started it has ended.
+def _end_with(parent: int) -> None:
+    """End this process when its parent has ended.
 
     PR_SET_PDEATHSIG of Linux waits for the thread that started it, not for the process.
     """
-    while os.getppid() == coordinator:
-        time.sleep(_CHECK_COORDINATOR)
+    while os.getppid() == parent:
+        time.sleep(_PARENT_CHECK_INTERVAL)
     os._exit(1)

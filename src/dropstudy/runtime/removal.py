@@ -68,13 +68,13 @@ def find_part(folder: Path, **asked: Sequence[Any] | None) -> Part:
         asked: seeds, training sizes (counts or "all"), arms (names) and networks (layer widths) by field.
 
     Raises:
-        InvalidArgument: nothing is asked for, the study has no such thing, or it needs it.
-        StoreError: nothing has been recorded there.
+        InvalidArgument: nothing was named, the study has no such part, or cannot do without it.
+        StoreError: nothing was recorded in the folder.
     """
     stored = recorded_spec(folder)
     if stored is None:
         raise StoreError(
-            str(folder), expected="a study whose runs are recorded", received="one that has not begun"
+            str(folder), expected="a study whose runs are recorded", received="one that was not started"
         )
     with Store(folder) as store:
         counts = splits.training_sizes(stored, store.meta["n_train"])
@@ -85,7 +85,7 @@ def find_part(folder: Path, **asked: Sequence[Any] | None) -> Part:
     if not items:
         raise InvalidArgument(
             "seeds",
-            expected="seeds, train_sizes, arms or hidden, to take out of the study",
+            expected="seeds, train_sizes, arms or hidden to remove from the study",
             received="none of them",
         )
     if "train_sizes" in items:

@@ -1,4 +1,4 @@
-"""Disk space: which weights of finished runs stay, and sizes in words."""
+"""Disk space: which weights of finished runs stay, and sizes as text."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class KeepBest(Callback):
 
 
 def format_bytes(count: int) -> str:
-    """A size in words: "812 bytes", "3.2 MB"; a kB is 1,000 bytes."""
+    """A size as text: "812 bytes", "3.2 MB"; a kB is 1,000 bytes."""
     number = float(count)
     for unit in _UNITS:
         if number < _KILO - 0.5 or unit == _UNITS[-1]:

@@ -13,7 +13,7 @@ from dropstudy.engine.trainer import groups
 from dropstudy.errors import RunsFailed
 from dropstudy.runtime.events import CallbackList
 from dropstudy.runtime.messages import announcement
-from dropstudy.runtime.process import check_semaphores, distrust
+from dropstudy.runtime.process import cache_fault, check_semaphores
 from dropstudy.runtime.retention import KeepBest, drop_weights
 from dropstudy.runtime.scheduler import train_runs
 from dropstudy.runtime.workers import lanes_per_worker, open_pool
@@ -74,7 +74,7 @@ def train_missing(
                     callback.on_notice(line)
                 if spec.precision == "bfloat16" and not native_bfloat16(device):
                     callback.on_notice(f"float32 is faster here: {why_precision(device)}.")
-                if executor is None and (why := distrust()):
+                if executor is None and (why := cache_fault()):
                     callback.on_notice(why)
                 if spec.keep_weights == "best":
                     callback = CallbackList([KeepBest(store), callback])

@@ -2,7 +2,7 @@
 
 The limit for a segment is many times the longest duration measured in this study for its condition. Before one is
 measured, it follows from the operations at a rate that every machine exceeds. Time counts by the monotonic clock, and
-only while this process itself runs: a study that was suspended, or whose disk stalled, has received nothing either.
+only while this process itself runs: while it was suspended, or its disk stalled, it received nothing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Worker pools: what the scheduler needs of whatever trains its segments."""
+"""Worker pools: the interface through which the scheduler trains segments."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class ExecutorPool:
         return self._executor.submit(function, *args, **kwargs)
 
     def kill(self, future: Future[Any]) -> None:
-        """Do nothing: an executor does not say which worker has a call."""
+        """Do nothing: an executor does not expose the worker of a call."""
 
     def probe(self) -> Future[WorkerInfo]:
         """Ask a worker for its device and precisions."""

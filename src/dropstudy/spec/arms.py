@@ -31,7 +31,7 @@ def parse_arms(value: object) -> tuple[Arm, ...]:
         arm = _record(Arm, item, where, f"{{}} ({where})", "{name = ..., rate = ...}")
         arms.append(replace(arm, name=arm.name or arm_name(arm)))
     refuse_duplicates("arms", "settings", map(arm_name, arms))
-    # Names that look alike are one name: nobody could tell them apart in tables and charts.
+    # Names that look alike count as one name: readers could not distinguish them in tables and charts.
     refuse_duplicates("arms", "name", [visible_form(arm.name) for arm in arms])
     return tuple(arms)
 

@@ -80,7 +80,7 @@ class StudyFields:
     Args:
         name: name of the study and of its folder; that of the file if left out.
         data: `mnist`, `fashion_mnist`, `digits` or the path of an .npz file; MNIST if left out, or the digits where
-            MNIST cannot be had.
+            MNIST is unavailable.
         rates: short form of `arms` that differ in their rate alone, such as [0, 0.5].
         hidden: units of each hidden layer, such as [512, 512], or several networks, such as [[512, 512], [1024]].
         seeds: number of seeds, or a list of them; each trains every arm once.

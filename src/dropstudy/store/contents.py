@@ -52,15 +52,15 @@ def first_wrong(db: sqlite3.Connection) -> str | None:
         except _INVALID:
             sound = False
         if not sound:
-            return f"a fact '{name}' of another kind"
+            return f"metadata '{name}' of another kind"
     spec = None
     if "specification" in metadata:
         if missing := [name for name in _REQUIRED if name not in metadata]:
-            return f"no fact '{missing[0]}'"
+            return f"no metadata '{missing[0]}'"
         try:
             spec = parse_spec(parse_toml(metadata["specification"].encode()))
         except _INVALID:
-            return "a specification that is none"
+            return "an invalid specification"
     epochs = {key: found for key, *found in db.execute(_EPOCHS)}
     cursor = db.execute("SELECT * FROM run ORDER BY position")
     names = [column[0] for column in cursor.description]
@@ -80,16 +80,16 @@ def _faults_of_run(
     """Faults of a row, for an error message; only the first is reliable."""
     key = row["key"]
     if not KEY.fullmatch(key):
-        yield "a key that is none"
+        yield "an invalid key"
     try:
         run = run_of(row["specification"])
         named = (run.key, run.arm.name, run.seed) == (key, row["arm"], row["seed"])
         sound = named and (spec is None or _is_of(run, spec, metadata))
     except _INVALID:
-        yield "a specification that is none"
+        yield "an invalid specification"
         return
     if not sound:
-        yield "a specification that is not the study's, or not that of its key"
+        yield "a specification that does not match the study or the key"
     yield from _faults_of_progress(row, run, epochs)
 
 
@@ -98,14 +98,14 @@ def _faults_of_progress(row: Mapping[str, Any], run: Run, epochs: list[int | Non
     done = row["epochs_done"]
     digests = (value for name, value in row.items() if name.endswith("sha256"))
     if not all(digest is None or KEY.fullmatch(digest) for digest in digests):
-        yield "a digest that is none"
+        yield "an invalid digest"
     checkpoint = row["checkpoint"]
     if checkpoint is not None and not is_checkpoint_of(checkpoint, run.key):
-        yield "a checkpoint that is not its own"
+        yield "a checkpoint of another run"
     if (checkpoint is None) != (row["checkpoint_sha256"] is None):
-        yield "half a checkpoint"
+        yield "a checkpoint without a digest, or a digest without one"
     if (checkpoint is not None) not in _CHECKPOINT.get(row["status"], ()):
-        yield "a status that does not fit"
+        yield "a status that contradicts the checkpoint"
     if not 0 <= row["steps_done"] <= run.steps or done != row["steps_done"] // run.condition.steps:
         yield "another number of steps"
     if epochs != ([done, 1, done] if done else [0, None, None]):
@@ -133,7 +133,7 @@ def _faults_of_end(row: Mapping[str, Any], run: Run) -> Iterator[str]:
     if row["predictions_sha256"] is None or epoch is None or not 1 <= epoch <= done:
         yield "an end without results"
     if not all(_is_share(row[name]) for name in ("clean_accuracy", "noisy_accuracy", "test_accuracy")):
-        yield "an accuracy that is none"
+        yield "an invalid accuracy"
 
 
 class _RecordedData(NamedTuple):

@@ -93,7 +93,7 @@ def snapshot(path: Path) -> sqlite3.Connection:
                 str(path),
                 expected="a database that can be read",
                 received=f"one that another process has locked for {_TIMEOUT:.0f} s",
-                next_step="See whether that process was stopped half way, let it go on or end it, and try again.",
+                next_step="If that process was paused, let it continue or end it; then try again.",
             )
 
     with errors_named(path):
@@ -163,7 +163,7 @@ def _make(path: Path) -> None:
     except OSError as error:
         raise StoreError(
             str(path),
-            expected="a place that can be written",
+            expected="a folder that can be written",
             received=error.strerror or str(error),
             next_step="Choose another folder with --out.",
         ) from error
@@ -176,7 +176,7 @@ def _refuse_long(path: Path) -> None:
     if length > _MAX_PATH:
         raise StoreError(
             str(path),
-            expected=f"a path of at most {_MAX_PATH} bytes, which is as much as SQLite opens",
+            expected=f"a path of at most {_MAX_PATH} bytes, the limit of SQLite",
             received=f"one of {length}",
             next_step="Choose a folder with a shorter path.",
         )
@@ -190,11 +190,11 @@ def _check_file(path: Path) -> None:
             str(path),
             expected="the database of a study",
             received="no such file",
-            next_step=f"To make one there: dropstudy run --out {shlex.quote(str(path.parent))}",
+            next_step=f"To create one there: dropstudy run --out {shlex.quote(str(path.parent))}",
         )
     size = path.stat().st_size
     if size < _MIN_SIZE:
-        # SQLite would take it for a new database, and the loss would go unnoticed.
+        # SQLite would create a new database, and the loss would not be noticed.
         raise _damaged(path, f"a file of {size} bytes")
 
 

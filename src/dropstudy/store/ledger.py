@@ -23,7 +23,7 @@ def history_digest(rows: Iterable[Sequence[float | None]]) -> str:
     """Digest of a run's history.
 
     Args:
-        rows: its rows by epoch, as the database gives them, the key left out. SQLite knows no NaN: NULL stands for it.
+        rows: its rows by epoch, as in the database, without the key. SQLite has no NaN: NULL represents it.
 
     Returns:
         SHA-256 in hexadecimal, of the numbers as little-endian doubles.

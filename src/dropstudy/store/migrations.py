@@ -88,7 +88,7 @@ def migrate(connection: sqlite3.Connection, path: Path | None = None) -> None:
     """Bring a database to the newest schema in one transaction, after a backup beside `path` if it is given."""
     connection.execute("BEGIN IMMEDIATE")
     try:
-        # Read now that nobody else can write: another process may have migrated it.
+        # Read again under the lock: another process may have migrated it.
         version = number(connection, "user_version")
         if path is not None and 0 < version < len(MIGRATIONS):
             _back_up(path, path.with_suffix(f".v{version}.backup.db"))

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 DATABASE = "study.db"
 JOURNAL = f"{DATABASE}-journal"
 RESULTS = ("weights", "predictions")
-"""Files that a finished run leaves."""
+"""Kinds of files of a finished run."""
 
 FOLDERS = (*RESULTS, "checkpoints", "tracebacks")
 FIGURES = "figures"
@@ -39,13 +39,13 @@ FIGURE = re.compile(
 """Names of a report's figures and of their numbers: no others are read or removed."""
 
 WRITTEN = ("history.csv", "runs.csv", "summary.csv", "conclusion.txt", "report.html", "report.stamp")
-"""Files that a report writes beside its figures."""
+"""Files that a report writes besides its figures."""
 
 CONFIRMATION = "confirmation"
-"""The folder inside a study's that holds the studies which confirm it, or the one that does."""
+"""Folder inside a study's folder that holds its confirmations, or is the only one."""
 
 KEY = re.compile("[0-9a-f]{64}")
-"""A run's key, whole."""
+"""Form of a run's key."""
 
 _RESULT = re.compile(rf"{KEY.pattern}\.safetensors")
 _CHECKPOINT = re.compile(rf"{KEY.pattern}-[0-9a-f]{{16}}\.safetensors")
@@ -105,12 +105,12 @@ class StudyPaths:
                 raise StoreError(
                     str(self.folder / name),
                     expected="a file or folder of the study's own",
-                    received="a link: what lies behind it is not the study's to write or remove",
-                    next_step="Replace the link by what it leads to, or choose another folder with --out.",
+                    received="a link: a study writes and removes nothing behind links",
+                    next_step="Replace the link by its target, or choose another folder with --out.",
                 )
 
     def foreign(self) -> list[str]:
-        """Names of foreign files in the study's folders of runs, or in place of these folders."""
+        """Names of foreign files in the folders of a study's runs, or in place of these folders."""
         found = []
         for kind in FOLDERS:
             place = self.folder / kind
@@ -172,7 +172,7 @@ def _files(folder: Path, form: re.Pattern[str]) -> Iterator[Path]:
     """Regular files, no links, whose whole name has this form."""
     for name in entries(folder):
         if form.fullmatch(name):
-            with suppress(OSError):  # removed meanwhile
+            with suppress(OSError):  # removed by another process
                 if S_ISREG((folder / name).lstat().st_mode):
                     yield folder / name
 
@@ -180,5 +180,5 @@ def _files(folder: Path, form: re.Pattern[str]) -> Iterator[Path]:
 def _size(path: Path) -> int:
     try:
         return path.stat().st_size
-    except OSError:  # removed meanwhile
+    except OSError:  # removed by another process
         return 0

@@ -1,4 +1,4 @@
-"""Record what a study is: specification, data, environment."""
+"""Record the specification, data and environment of a study."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def record_study(folder: Path, spec: StudySpec, dataset: Dataset, device: Device
 
     Raises:
         InvalidArgument: the data do not fit the specification; nothing is written.
-        StoreError: the folder has foreign files where a study has its own; nothing is written.
+        StoreError: the folder has foreign files under the names that a study uses; nothing is written.
     """
     refuse_foreign(folder)
     spec, runs = resolve(spec, dataset, device)
@@ -173,8 +173,8 @@ def environment_changes(folder: Path, device: Device) -> list[str]:
         for name in now
         if name in before and before[name] != now[name]
     ]
-    said = (
-        f"This study was last run with {'; '.join(changed)}. It goes on; runs trained from here on may differ "
+    sentence = (
+        f"This study was last run with {'; '.join(changed)}. It continues; runs trained from here on may differ "
         "in their last digits from what they would have been before."
     )
-    return [said] if changed else []
+    return [sentence] if changed else []

@@ -116,7 +116,7 @@ class Results:
         """Trained weights of a run.
 
         Raises:
-            StoreError: the run has no weights, or their file is gone.
+            StoreError: the run has no weights, or their file is missing.
             DamagedFile: the file is not as written.
         """
         return self._weights(self._run(arm, seed, hidden, train_size))
@@ -250,7 +250,7 @@ class Results:
     # Inside
 
     def _run(self, arm: str | None, seed: int | None, hidden: Network | None, train_size: int | None) -> Run:
-        """The first run that has these values; None stands for any."""
+        """The first run that has these values; None matches any."""
         if hidden is not None:
             hidden = hidden.replace(",", "-") if isinstance(hidden, str) else "-".join(map(str, hidden))
         wanted = {

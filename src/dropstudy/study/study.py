@@ -56,7 +56,7 @@ class Study:
     Args:
         spec: name of a preset, path of a study file, or the folder of a study that exists.
         out: the study's folder; `studies/<name>` by default.
-        data_dir: folder to look for named datasets in, before `$DROPSTUDY_DATA`.
+        data_dir: folder that is searched for named datasets before `$DROPSTUDY_DATA`.
         overrides: fields of the study file by name, for instance `epochs=5` or `rates=[0, 0.5]`.
 
     Attributes:
@@ -100,14 +100,14 @@ class Study:
             data_dir: as for `Study`.
 
         Raises:
-            StoreError: there is none in that folder.
+            StoreError: the folder holds no study.
         """
         if not str(folder).strip() or not holds_study(Path(folder)):
             raise StoreError(
                 str(folder) or "''",
                 expected=f"the folder of a study, with a {STUDY_FILE}",
                 received="no such file",
-                next_step=f"To make one there: dropstudy run --out {shlex.quote(str(folder))}",
+                next_step=f"To create one there: dropstudy run --out {shlex.quote(str(folder))}",
             )
         # By its file: a folder may bear the name of a preset.
         return cls(Path(folder) / STUDY_FILE, out=folder, data_dir=data_dir)
@@ -256,7 +256,7 @@ class Study:
         arms: Sequence[str] | None = None,
         hidden: Sequence[Sequence[int]] | None = None,
     ) -> Study:
-        """Take a part out of the study again, with its runs and their files. Nothing is asked.
+        """Remove a part of the study with its runs and their files, without confirmation.
 
         Args:
             seeds: which.

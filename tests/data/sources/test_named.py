@@ -249,14 +249,14 @@ def test_valid_files_that_make_no_dataset_are_refused(tmp_path, monkeypatch):
         load_dataset("mnist", data_dir=tmp_path)
 
 
-# When MNIST cannot be had
+# When MNIST is unavailable
 
 
 @pytest.mark.usefixtures("tiny")
 def test_the_digits_replace_mnist_only_by_default_and_say_why():
     digits = load_dataset()
     assert (digits.name, digits.fallback) == ("digits", True)
-    assert "MNIST could not be had" in digits.source
+    assert "MNIST is unavailable" in digits.source
     assert "connection refused" in digits.source
     assert digits.sha256 == load_dataset("digits").sha256
 

@@ -97,7 +97,7 @@ def _too_few(condition: ConditionVerdict, design: Design) -> str:
 
 
 def _on_all_arms(condition: ConditionVerdict, design: Design, *, baseline_chosen: bool) -> str:
-    """Several arms of which none was chosen: which ones do what."""
+    """Headline for several arms without a chosen one: the effect of each."""
     leads: dict[Decision, str] = {
         "helps": "Dropout helps" if all(map(phrases.is_dropout, design.arms)) else "Some arms help",
         "hurts": "All arms hurt",

@@ -7,7 +7,7 @@
     then       the values
 
 Format: Y. LeCun, C. Cortes, C. Burges, The MNIST database, http://yann.lecun.com/exdb/mnist.
-Files come packed with gzip or not; their first bytes say which, not their names.
+Files are packed with gzip or not: their first bytes decide, not their names.
 """
 
 from __future__ import annotations

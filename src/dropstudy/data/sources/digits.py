@@ -1,4 +1,4 @@
-"""The handwritten digits inside scikit-learn: always there, trained in seconds."""
+"""The handwritten digits inside scikit-learn: always available, trained in seconds."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Digits:
 
     def describe(self) -> list[str]:
         """List where the digits are."""
-        return ["digits: inside scikit-learn, always there"]
+        return ["digits: inside scikit-learn, always available"]
 
     def load(self, scale: Scale, *, progress: bool = False) -> Dataset:  # noqa: ARG002 - nothing is downloaded
         """Load and split the digits."""

@@ -56,9 +56,9 @@ class NamedFiles:
         return [*lines, f"mirrors: {', '.join(self.dataset.mirrors)}"]
 
     def load(self, scale: Scale, *, progress: bool) -> Dataset:
-        """Read the files where they are found first.
+        """Read the files from the first place that has them.
 
-        Files that are there but damaged, or other than published, are refused; only those in the cache are fetched
+        Files that are damaged, or differ from the published ones, are refused; only those in the cache are fetched
         again.
         """
         for origin, folder in self._user_folders().items():
@@ -68,17 +68,17 @@ class NamedFiles:
                 raise InvalidArgument(
                     origin,
                     expected="a folder",
-                    received=f"{folder}, which is not one",
+                    received=f"{folder}, which is not a folder",
                     next_step=f"Name a folder that holds {self.name}/, or leave it out.",
                 )
             if found := self._files_in(folder):
                 return self._read(found, scale)
-            if origin == "data_dir":  # given for this one command, so a slip more likely than a habit
+            if origin == "data_dir":  # given for this command alone, so a mistake is likely
                 raise InvalidArgument(
                     origin,
                     expected=f"a folder that holds {self.name}/ or its four IDX files",
                     received=f"{folder}, which holds neither",
-                    next_step="Correct it, or leave it out.",
+                    next_step="Name another folder, or leave it out.",
                 )
         folders = cache.download_folders(self.name)
         for folder in folders:
@@ -129,7 +129,7 @@ class NamedFiles:
         )
 
     def _state(self, folder: Path) -> str:
-        """Count of a dataset's files in a folder, and what is wrong with which."""
+        """Number of a dataset's files in a folder, and the fault of each one that is missing or damaged."""
         wrong = []
         for file in self.dataset.files:
             stored = stored_as(file, folder)
@@ -144,7 +144,7 @@ class NamedFiles:
         if not wrong:
             return f"{folder}: all {count} files, intact"
         if not any(stored_as(file, folder) for file in self.dataset.files):
-            return f"{folder}: nothing there"
+            return f"{folder}: no files"
         return f"{folder}: {count - len(wrong)} of {count} files intact; {'; '.join(wrong)}"
 
 
@@ -154,13 +154,13 @@ def _letters(name: str) -> str:
 
 @dataclass(frozen=True)
 class MnistOrDigits:
-    """MNIST, or the digits in its place where MNIST cannot be had: the data of studies that name none."""
+    """MNIST, or the digits if MNIST is unavailable: the data of studies that name none."""
 
     data_dir: Path | None = None
 
     @property
     def name(self) -> str:
-        """Name of the dataset that is wanted."""
+        """Name of the preferred dataset."""
         return self._mnist.name
 
     @property
@@ -169,7 +169,7 @@ class MnistOrDigits:
 
     def describe(self) -> list[str]:
         """List the places of MNIST, then the digits."""
-        last = "digits: inside scikit-learn, used where MNIST cannot be had and no data were asked for"
+        last = "digits: inside scikit-learn, used if MNIST is unavailable and no data were named"
         return [*self._mnist.describe(), last]
 
     def load(self, scale: Scale, *, progress: bool) -> Dataset:
@@ -178,5 +178,5 @@ class MnistOrDigits:
             return self._mnist.load(scale, progress=progress)
         except DataUnavailable as error:
             digits = Digits().load(scale)
-            reason = f"MNIST could not be had: {error.received}"
+            reason = f"MNIST is unavailable: {error.received}"
             return replace(digits, source=f"{digits.source}; {reason}", fallback=True)

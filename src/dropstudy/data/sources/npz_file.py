@@ -39,8 +39,8 @@ class NpzFile:
         return self.path.name
 
     def describe(self) -> list[str]:
-        """List the file, and whether it is there."""
-        return [f"{self.path}: {'there' if self.path.is_file() else 'no such file'}"]
+        """List the file, and whether it exists."""
+        return [f"{self.path}: {'exists' if self.path.is_file() else 'no such file'}"]
 
     def load(self, scale: Scale, *, progress: bool = False) -> Dataset:  # noqa: ARG002 - nothing is downloaded
         """Check the headers of the arrays, then read them."""

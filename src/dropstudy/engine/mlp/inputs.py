@@ -1,7 +1,7 @@
 """Examples on the device, without the inputs that are 0 in every training example.
 
 The gradient of a weight behind such an input is 0, so the weight never changes. Training skips these columns, which
-changes numbers only by the order of sums. For other data, where the inputs may not be 0, the weights are put back. All
+changes numbers only by the order of sums. For other data, where the inputs may not be 0, the weights are restored. All
 columns are trained if a penalty or constraint changes every weight, or if noise is drawn for each input.
 """
 

@@ -54,7 +54,7 @@ class Series:
 
 
 class SeriesEncodings(NamedTuple):
-    """Encodings that tell series apart by the column `metric`, without a legend."""
+    """Encodings that distinguish series by the column `metric`, without a legend."""
 
     color: alt.Color
     dash: alt.StrokeDash

@@ -195,10 +195,10 @@ def about(seconds: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A duration in words: "less than 1 s", "45 s", "2 min 30 s", "12 min", "3 h 20 min", "2 d 4 h"."""
+    """A duration as text: "less than 1 s", "45 s", "2 min 30 s", "12 min", "3 h 20 min", "2 d 4 h"."""
     if seconds <= _HALF_SECOND:
         return "less than 1 s"
-    if seconds < 90:  # noqa: PLR2004 - "75 s" says more than "1 min 20 s"
+    if seconds < 90:  # noqa: PLR2004 - "75 s" is more precise than "1 min 20 s"
         return f"{seconds:.0f} s"
     minutes, tens = divmod(round(seconds / 10), 6)
     if minutes < 10:  # noqa: PLR2004 - above, ten seconds are less than a twentieth of it

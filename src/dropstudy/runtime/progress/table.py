@@ -110,7 +110,7 @@ class LiveTable(Display):
         self._print(text)
 
     def renderable(self) -> RenderableType:
-        """The table as it is now."""
+        """The present table."""
         arms = by_arm(self._with_started())
         rows = self._visible_rows(arms)
         # From all arms, also those out of view, so that the columns do not depend on the window.
@@ -210,7 +210,7 @@ class LiveTable(Display):
 def _widths(cells: dict[str, list[str]], width: int) -> dict[str, int]:
     """Widths of the columns that fit; a column whose numbers would be cut off is left out.
 
-    Names of arms and current runs are shortened first, since their beginning still says something.
+    Names of arms and current runs are shortened first, since their start still identifies them.
     """
     full = {name: max(map(cell_len, (*heading(name).splitlines(), *cells[name]))) for name in cells}
     least = full | {

@@ -52,7 +52,7 @@ def die_always():
 
 def test_a_process_that_dies_is_replaced_once_and_then_named_in_an_error(tmp_path, capfd):
     assert apart(die_once, tmp_path / "mark") == "the second time"
-    with pytest.raises(DropstudyError, match=r"ended its process, twice.*What was trained is kept"):
+    with pytest.raises(DropstudyError, match=r"ended its process, twice.*All results are saved"):
         apart(die_always)
     assert capfd.readouterr().err == ""
 

@@ -562,7 +562,7 @@ def test_a_failure_is_printed_on_a_line(quick, monkeypatch, capsys):
     with pytest.raises(RunsFailed):
         quick(rates=[0.2]).run(callbacks=EpochLines())
     assert (
-        "'dropout 0.2', seed 0 failed: WorkerError: no luck. Its history is kept" in capsys.readouterr().out
+        "'dropout 0.2', seed 0 failed: WorkerError: no luck. Its history is saved" in capsys.readouterr().out
     )
 
 

@@ -104,7 +104,7 @@ def refuse_to_confirm(spec: StudySpec, *, adds_seeds: bool) -> None:
         adds_seeds: whether seeds are added until its verdict is decided.
 
     Raises:
-        InvalidArgument: it has too few seeds for a verdict, or several arms of which none may be chosen.
+        InvalidArgument: it has too few seeds for a verdict, or several arms and no validation data to choose one.
     """
     choices = len(spec.arms) - 1
     if spec.watches_test and choices > 1:

@@ -204,5 +204,5 @@ def _factor_of_pixels(white: float, values: _Values, shape: tuple[int, ...]) -> 
     if other is None or other <= white:
         return f"up to {values.high / white:.4g} times white"
     if other == 16 and values.high < 15:  # noqa: PLR2004 - one below the digits' white
-        return "too few levels to tell what white is"
+        return "too few levels to infer white"
     return white / other

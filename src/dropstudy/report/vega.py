@@ -33,7 +33,7 @@ _WORDS = {"domain", "title", "text", "subtitle", "description", "field", "sort"}
 def script() -> str:
     """Vega, Vega-Lite and Vega-Embed as one script for a page.
 
-    To bundle it takes more than a second, so the cache keeps it.
+    Bundling takes more than a second, so the result is cached.
     """
     folder = code_folder(FOLDER)
     path = folder / f"vega-{version('vl-convert-python')}.js" if folder else None

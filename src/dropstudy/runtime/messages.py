@@ -84,7 +84,7 @@ def large_rate(rate: float) -> str:
 
 def run_ended(run: Run, status: str, cause: str) -> str:
     """Outcome of a run that did not finish."""
-    return f"{run_name(run)} {status}: {cause}. Its history is kept; the other runs go on."
+    return f"{run_name(run)} {status}: {cause}. Its history is saved; the other runs continue."
 
 
 def run_name(run: Run) -> str:

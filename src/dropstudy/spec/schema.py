@@ -54,8 +54,8 @@ def _arguments(record: type) -> dict[str, str]:
 
 def _property(kind: dict[str, Any], text: str) -> dict[str, Any]:
     """A field with its description, and without null, which TOML lacks."""
-    kept = {**kind, "description": f"{text[:1].upper()}{text[1:]}"}
-    if (null := {"type": "null"}) in kept.get("anyOf", []):
-        (other,) = (each for each in kept.pop("anyOf") if each != null)
-        kept = {**other, **kept}
-    return {name: value for name, value in kept.items() if name != "default" or value not in {None, ""}}
+    shown = {**kind, "description": f"{text[:1].upper()}{text[1:]}"}
+    if (null := {"type": "null"}) in shown.get("anyOf", []):
+        (other,) = (each for each in shown.pop("anyOf") if each != null)
+        shown = {**other, **shown}
+    return {name: value for name, value in shown.items() if name != "default" or value not in {None, ""}}

@@ -33,7 +33,7 @@ _LARGEST_FILE = 1 << 18
 """Bytes: twice what 10,000 seeds of ten digits take."""
 
 _DEEP_KEY = re.compile(r"""(?:(?:(?<![\w-])[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){16}""")
-"""A key of many parts, a.b.c and on: its reader keeps each beginning of it, and memory grows with their square."""
+"""A key of many parts, a.b.c...: the reader stores each prefix, and memory grows with the square of their number."""
 
 
 def read_spec(

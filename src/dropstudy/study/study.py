@@ -145,7 +145,7 @@ class Study:
     def dry_run(
         self, *, workers: int | None = None, device: str = "auto", executor: Executor | None = None
     ) -> DryRun:
-        """Estimate what training takes: runs, parameters, disk, and time from a short measurement. Nothing is kept.
+        """Estimate what training takes: runs, parameters, disk, and time from a short measurement. Nothing is stored.
 
         Args:
             workers: as for `run`.
@@ -173,7 +173,7 @@ class Study:
         callbacks: Callback | Iterable[Callback] | None = None,
         verbose: bool = True,
     ) -> Study:
-        """Train what is missing, and keep it. A finished study returns at once.
+        """Train and store the missing runs. A finished study returns at once.
 
         Args:
             workers: local processes, one thread each; as many as physical cores where it is not given.

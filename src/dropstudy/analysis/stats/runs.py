@@ -84,7 +84,7 @@ def finished_runs(history: pd.DataFrame, finals: pd.DataFrame) -> pd.DataFrame:
 def _endings(rows: pd.DataFrame) -> pd.DataFrame:
     """Per run: epochs, seconds, first epoch of lowest validation loss, that loss, the last one, whether it was falling.
 
-    It was still falling where the lowest value lies in the last tenth of the epochs; a single epoch cannot tell.
+    It was still falling where the lowest value lies in the last tenth of the epochs; a single epoch is no evidence.
     """
     run = ["arm", "seed"]
     per_run = rows.groupby(run, sort=False)

@@ -29,7 +29,7 @@ class ArmSummary:
         rate: share of hidden units that it drops.
         hidden: the network's hidden layers, such as "512-512"; empty where the tables have no conditions.
         train_size: examples trained on; 0 likewise.
-        unfinished: runs that started and diverged, failed or go on; no mean includes them.
+        unfinished: runs that started and diverged, failed or continue; no mean includes them.
         test_accuracy: test data, measured once at the end.
         keras_accuracy: training accuracy as Keras prints it: running mean, dropout on, weights moving.
         val_accuracy: validation data.

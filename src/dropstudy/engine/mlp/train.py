@@ -107,7 +107,7 @@ class _Group:
         """Evaluate, and end runs that end here. A lane that ended earlier trains on, but nothing of it is recorded."""
         last = epoch + 1 == self.run.epochs
         params, activation = self.state.params, self.run.activation
-        # Weights are kept in float32, so the last epoch is evaluated in float32.
+        # Weights are stored in float32, so the last epoch is evaluated in float32.
         products = self.in_float32 if last else self.static.products
         clean_index = self.index if last else self.sample
         if last and not self.best:  # with `best`, another epoch's weights may be kept

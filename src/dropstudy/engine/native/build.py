@@ -1,4 +1,4 @@
-"""Build of the native kernels: compiled on the user's machine at first use, and kept in the cache.
+"""Build of the native kernels: compiled on the user's machine at first use, and stored in the cache.
 
 They replace XLA's kernels on processors with AVX-512 and its bfloat16 instructions; `kernels.cc` says how they are
 faster. Without a C++ compiler, or with `DROPSTUDY_KERNELS=off`, XLA's kernels do all the work. The results are the

@@ -74,7 +74,7 @@ def apart(call: Callable[..., T], *arguments: Any) -> T:
         "figures",
         expected="a drawing library (vl-convert) that works here",
         received="one that ended its process, twice",
-        next_step="What was trained is kept. Lift the limit on memory or address space (ulimit -v), "
+        next_step="All results are saved. Lift the limit on memory or address space (ulimit -v), "
         "if there is one, and run the same command again.",
     )
 

@@ -31,10 +31,10 @@ EXAMPLES = 2000
 
 def inside_the_network(snapshot: Snapshot) -> Section | None:
     """First-layer weights, active units and lengths of weights of each arm and condition."""
-    looked_into = snapshot.conditions[: conditions.MOST]
+    shown = snapshot.conditions[: conditions.MOST]
     arms = snapshot.arms[:MOST_ARMS]
-    seeds = max(1, min(MOST_SEEDS, MOST_NETWORKS // max(1, len(looked_into) * len(arms))))
-    blocks = [block for condition in looked_into for block in _blocks(snapshot, condition, arms, seeds)]
+    seeds = max(1, min(MOST_SEEDS, MOST_NETWORKS // max(1, len(shown) * len(arms))))
+    blocks = [block for condition in shown for block in _blocks(snapshot, condition, arms, seeds)]
     if not blocks:
         return None
     paragraph = (

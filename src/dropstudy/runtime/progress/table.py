@@ -159,7 +159,7 @@ class LiveTable(Display):
 
         Training reports no start of a run; runs start in the order of the plan, the longest first.
         """
-        progress = list(self._progress.values())  # a copy: the other thread goes on
+        progress = list(self._progress.values())  # a copy: the other thread changes it
         idle = self._workers - sum(map(is_running, progress))
         planned = [each for each in progress if each.status == "planned" and not each.epochs_done]
         planned.sort(key=lambda each: -epoch_cost(each.run.condition))

@@ -29,6 +29,8 @@ class Spec:
 class Data:
     """Datasets and the files they come from."""
 
+    FALLBACK = "MNIST was not found"
+
 
 class Engine:
     """Training."""
@@ -44,9 +46,22 @@ class Models:
 class Store:
     """A study's folder and database."""
 
+    CHANGED = "{} is {!r} in the study, {!r} was requested"
+    IDENTICAL = "{} of {} runs are identical in both studies, to the bit."
+    NO_WEIGHTS = "does not store them"
+    DELETED = "moved or deleted"
+    FREE_SPACE = "Free some space"
+
 
 class Runtime:
     """Scheduler, workers, progress."""
+
+    WORKER_DIED = "A worker died while it trained {}"
+    OUT_OF_MEMORY = "A worker ran out of memory while it trained {}"
+    TRYING_AGAIN = "trying again."
+    DIED_EACH_TIME = "its worker died {} times"
+    NO_MEMORY_EACH_TIME = "its worker ran out of memory {} times"
+    NOT_FINITE = "the loss was no longer finite in epoch {}"
 
     SILENT = "No result of {} for {} s."
     KILLED_AFTER = "A worker that is silent for {} s is killed and its segment repeated."

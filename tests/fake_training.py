@@ -155,6 +155,10 @@ class Recorder(Callback):
         self.notices.append(text)
 
 
+def history_of(store, run):
+    return store.histories().get(run.key, ())
+
+
 def same_tensors(one, other):
     """True if names, types and bits are equal."""
     return one.keys() == other.keys() and all(
@@ -176,7 +180,7 @@ def assert_finished(store, run):
         if name.startswith("weights/")
     }
     assert store.status()[run.key] == "done"
-    assert store.histories().get(run.key, ()) == result.history
+    assert history_of(store, run) == result.history
     assert same_tensors(store.result_files().read("weights", run.key), weights)
     assert same_tensors(store.result_files().read("predictions", run.key), predictions)
     (row,) = [row for row in store.finals() if row["key"] == run.key]

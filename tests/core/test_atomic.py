@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import expected
 from dropstudy.core import atomic
 from dropstudy.core.atomic import make_folder, sync_folder, write_bytes, write_text
 from dropstudy.errors import StoreError
@@ -83,7 +84,7 @@ def test_a_full_disk_is_reported_with_the_path_and_the_bytes_needed(tmp_path, mo
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr("os.fsync", fail)
-    with pytest.raises(StoreError, match=r"room for 12,345 bytes.*Free some space") as caught:
+    with pytest.raises(StoreError, match=f"room for 12,345 bytes.*{expected.Store.FREE_SPACE}") as caught:
         write_bytes(path, bytes(12_345))
     assert str(path) in str(caught.value)
     assert os.strerror(number) in str(caught.value)

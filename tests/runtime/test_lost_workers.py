@@ -18,7 +18,7 @@ from dropstudy.runtime.scheduler import MAX_ATTEMPTS, train_runs
 from dropstudy.runtime.watchdog import Timeouts
 from dropstudy.store.store import Store
 from expected import Runtime
-from fake_training import DATA, Recorder, assert_finished, groups_of_one, make_runs, split, train
+from fake_training import DATA, Recorder, assert_finished, groups_of_one, history_of, make_runs, split, train
 from file_systems import quick_folder
 
 OTHERS = ("well", "well too")
@@ -76,16 +76,17 @@ def study(folder, monkeypatch, fault, *, times):
 
 
 @pytest.fixture
-def impatient(monkeypatch):
+def short_timeouts(monkeypatch):
     """Seconds after which a worker counts as hung, with time for a slow machine to start one."""
     monkeypatch.setattr(Timeouts, "limit", lambda _, segments: 5.0 if segments[0].done else 30.0)
     monkeypatch.setattr(watchdog, "CHECK_INTERVAL", 0.1)
 
 
+FAULTY = "'faulty', seed 0"
 FAULTS = {
-    killed: "A worker died while it trained 'faulty', seed 0; trying again.",
-    out_of_memory: "A worker ran out of memory while it trained 'faulty', seed 0; trying again.",
-    hangs: "A worker died while it trained 'faulty', seed 0 (silent for ",
+    killed: f"{Runtime.WORKER_DIED.format(FAULTY)}; {Runtime.TRYING_AGAIN}",
+    out_of_memory: f"{Runtime.OUT_OF_MEMORY.format(FAULTY)}; {Runtime.TRYING_AGAIN}",
+    hangs: f"{Runtime.WORKER_DIED.format(FAULTY)} (silent for ",
 }
 
 
@@ -93,11 +94,13 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_lost_segment_is_repeated_and_the_run_ends_as_without_the_loss(folder, monkeypatch, fault, request):
     if fault is hangs:
-        request.getfixturevalue("impatient")
+        request.getfixturevalue("short_timeouts")
     times = 1 if fault is hangs else MAX_ATTEMPTS - 1
     runs, recorder, met = study(folder, monkeypatch, fault, times=times)
     assert met == times
-    notices = [text for text in recorder.notices if "trying again" in text]  # on a slow machine others too
+    notices = [
+        text for text in recorder.notices if Runtime.TRYING_AGAIN in text
+    ]  # on a slow machine others too
     assert len(notices) == times
     assert all(text.startswith(FAULTS[fault]) for text in notices)
     with Store(folder / "study") as store:
@@ -110,8 +113,8 @@ def test_a_lost_segment_is_repeated_and_the_run_ends_as_without_the_loss(folder,
 @pytest.mark.parametrize(
     ("fault", "cause"),
     [
-        (killed, f"its worker died {MAX_ATTEMPTS} times"),
-        (out_of_memory, f"its worker ran out of memory {MAX_ATTEMPTS} times"),
+        (killed, Runtime.DIED_EACH_TIME),
+        (out_of_memory, Runtime.NO_MEMORY_EACH_TIME),
     ],
 )
 def test_after_the_last_attempt_that_run_alone_fails_with_its_cause(folder, monkeypatch, fault, cause):
@@ -120,9 +123,9 @@ def test_after_the_last_attempt_that_run_alone_fails_with_its_cause(folder, monk
     faulty, *others = runs
     with Store(folder / "study") as store:
         assert store.status()[faulty.key] == "failed"
-        assert [row.epoch for row in store.histories().get(faulty.key, ())] == [1]  # what was committed stays
+        assert [row.epoch for row in history_of(store, faulty)] == [1]  # what was committed stays
         (failure,) = store.failures()
-        assert failure.startswith(f"'faulty', seed 0 failed: {cause}")
+        assert failure.startswith(f"{FAULTY} failed: {cause.format(MAX_ATTEMPTS)}")
         assert store.path("traceback", faulty.key).read_text()
         for run in others:
             assert_finished(store, run)
@@ -156,7 +159,7 @@ if b"popen_loky_posix" in pathlib.Path("/proc/self/cmdline").read_bytes():
 
 
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="asks Linux which process this is")
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("short_timeouts")
 def test_a_worker_that_never_starts_is_reported_then_killed_and_its_segment_repeated(folder, monkeypatch):
     mark = folder / "mark"
     (folder / "sitecustomize.py").write_text(NEVER_STARTS.format(mark=str(mark)))

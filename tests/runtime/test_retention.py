@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_status import row_of, run_of
 
+import expected
 import random_results
 from dropstudy import Study
 from dropstudy.errors import StoreError
@@ -115,7 +116,7 @@ def test_none_stores_no_weights_and_the_error_says_what_to_do(make):
     assert stored_weights(study) == set()
     assert StudyPaths(study.folder).sizes()["weights"] == 0
     assert study.finished
-    with pytest.raises(StoreError, match="does not store them") as refusal:
+    with pytest.raises(StoreError, match=expected.Store.NO_WEIGHTS) as refusal:
         study.results().weights()
     assert "--out" in refusal.value.next_step
 

@@ -17,6 +17,7 @@ from dropstudy.runtime.progress.display import DefaultDisplay
 from dropstudy.runtime.progress.lines import EpochLines
 from dropstudy.runtime.progress.table import LiveTable
 from dropstudy.store.reader import RunProgress
+from expected import Runtime
 
 STATUSES = ("planned", "running", "done", "diverged", "failed")
 CONDITIONS = (Condition(64, (8,), 10, 1437, 128), Condition(64, (4, 4), 10, 100, 64))
@@ -162,9 +163,9 @@ def test_the_table_follows_what_happens(table):
     assert re.search(r"plain +1/3 +1 +0 +1 +97\.00% +seed 2: first epoch", shown)
     assert re.search(r"\[red\] +0/3 +1 +0 +2 +- +seed 0: epoch 2/5, 96\.00%", shown)
     assert re.search(r"1 of 6 runs, [\d.]+ run-epochs/s, \d+ s left\. Ctrl-C", shown)
-    table.on_run_end(run_of(0, "[red]"), "diverged", "the loss was no longer finite in epoch 2")
+    table.on_run_end(run_of(0, "[red]"), "diverged", Runtime.NOT_FINITE.format(2))
     assert re.search(r"\[red\] +0/3 +0 +1 +2 ", drawn(table))
-    assert "'[red]', seed 0 diverged: the loss was no longer finite" in table._console.file.getvalue()
+    assert f"'[red]', seed 0 diverged: {Runtime.NOT_FINITE.format(2)}" in table._console.file.getvalue()
 
 
 @pytest.mark.parametrize(("width", "height"), [(120, 40), (80, 24), (40, 12), (20, 5)])

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+import expected
 from dropstudy import cli
 from dropstudy.errors import DamagedFile, StoreError
 from dropstudy.store.diff import compare
@@ -148,11 +149,11 @@ def test_the_command_prints_a_line_a_run_and_ends_with_1_where_one_differs(make)
     one, same, other = make("one"), make("same"), make("other", change=only(RUNS[1], **CHANGES["weights"]))
     result = CliRunner().invoke(cli.app, ["diff", str(one), str(same)])
     assert result.exit_code == 0
-    assert result.stdout.endswith("4 of 4 runs are identical in both studies, to the bit.\n")
+    assert result.stdout.endswith(f"{expected.Store.IDENTICAL.format(4, 4)}\n")
     assert "unequal" not in result.stdout
     result = CliRunner().invoke(cli.app, ["diff", str(one), str(other)])
     assert result.exit_code == 1
     (line,) = [line for line in result.stdout.splitlines() if "unequal" in line]
     assert line.split()[:2] == ["dropout", "0.5"]
     assert line.split()[-1] == "unequal"
-    assert result.stdout.endswith("3 of 4 runs are identical in both studies, to the bit.\n")
+    assert result.stdout.endswith(f"{expected.Store.IDENTICAL.format(3, 4)}\n")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import expected
 from dropstudy.errors import StoreError, StudyLocked
 from dropstudy.store.locking import HOLDER, LOCK, holder, lock
 
@@ -84,7 +85,10 @@ def test_a_full_disk_is_named_when_the_lock_is_acquired(place, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("pathlib.Path.open", full)
-    with pytest.raises(StoreError, match=r"No space left on device.*Free some space"), lock(place):
+    with (
+        pytest.raises(StoreError, match=f"No space left on device.*{expected.Store.FREE_SPACE}"),
+        lock(place),
+    ):
         pass
     monkeypatch.undo()
     assert not place.parent.exists()

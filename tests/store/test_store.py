@@ -1,4 +1,4 @@
-"""The store keeps what it was given, through kills, damage and full disks, and nothing twice."""
+"""Store: committed results survive kills, damage and full disks, and are recorded once."""
 
 import json
 import re
@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import expected
 from dropstudy.core.atomic import temporary_path
 from dropstudy.core.tensors import read_tensors
 from dropstudy.errors import DamagedFile, StoreError
@@ -23,6 +24,7 @@ from fake_training import (
     assert_finished,
     complete_result,
     files_of,
+    history_of,
     make_run,
     make_runs,
     run_key,
@@ -63,12 +65,12 @@ def finish(store):
 
 
 def checkpoint(store, run=RUN):
-    """The one checkpoint that a run has."""
+    """Path of the only checkpoint of a run."""
     (path,) = store.folder.glob(f"checkpoints/{run.key}-*")
     return path
 
 
-# What goes in comes out
+# Reading what was written
 
 
 def test_runs_come_back_as_they_were_planned(store):
@@ -100,7 +102,7 @@ def test_a_second_plan_keeps_progress_and_sets_the_order(store):
     store.begin({}, wanted)
     assert store.runs() == wanted
     assert store.status() == {RUN.key: "running", run_key("new"): "planned", run_key("newer"): "planned"}
-    assert len(store.histories().get(RUN.key, ())) == 2
+    assert len(history_of(store, RUN)) == 2
 
 
 def test_a_plan_is_recorded_completely_or_not_at_all(store):
@@ -116,12 +118,7 @@ def test_a_run_resumes_from_the_store_alone(store):
     assert done == 2 * RUN.condition.steps
     assert same_tensors(state, result.state)
     assert store.status() == {RUN.key: "running"}
-    assert store.histories().get(RUN.key, ()) == result.history
-
-
-def test_a_planned_run_has_no_progress(store):
-    assert store.checkpoint(RUN.key) == (0, None)
-    assert store.histories().get(RUN.key, ()) == ()
+    assert history_of(store, RUN) == result.history
 
 
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=5))
@@ -139,7 +136,7 @@ def test_the_seconds_of_a_finished_run_are_stored(store):
     result = complete_result(RUN)
     timed = tuple(replace(row, seconds=float(row.epoch)) for row in result.history)
     store.commit([(RUN, replace(result, history=timed))])
-    assert [row.seconds for row in store.histories().get(RUN.key, ())] == [1.0, 2.0, 3.0, 4.0, 5.0]
+    assert [row.seconds for row in history_of(store, RUN)] == [1.0, 2.0, 3.0, 4.0, 5.0]
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
@@ -148,12 +145,12 @@ def test_a_diverged_run_keeps_only_its_history(store, bad):
     result = train(segment_of(RUN, state=store.checkpoint(RUN.key)[1], first_epoch=2))
     lost = replace(result.history[0], loss=bad, clean_loss=float("-inf"))
     store.commit([(RUN, replace(result, history=(lost,), diverged=True))])
-    history = store.histories().get(RUN.key, ())
+    history = history_of(store, RUN)
     assert [row.epoch for row in history] == [1, 2, 3]
     assert not np.isfinite([history[2].loss, history[2].clean_loss]).any()
     assert history[2].accuracy == lost.accuracy
     assert store.status() == {RUN.key: "diverged"}
-    assert store.failures() == ["'arm', seed 0 diverged: the loss was no longer finite in epoch 3"]
+    assert store.failures() == [f"'arm', seed 0 diverged: {expected.Runtime.NOT_FINITE.format(3)}"]
     assert store.finals() == []
     assert files_of(store.folder, RUN.key) == set()
 
@@ -161,7 +158,7 @@ def test_a_diverged_run_keeps_only_its_history(store, bad):
 def test_a_run_that_diverges_in_its_first_segment_is_recorded(store):
     store.commit([(RUN, replace(train(segment_of(RUN)), diverged=True))])
     assert store.status() == {RUN.key: "diverged"}
-    assert len(store.histories().get(RUN.key, ())) == 1
+    assert len(history_of(store, RUN)) == 1
 
 
 def test_a_failed_run_stores_its_traceback_and_resumes(store):
@@ -193,12 +190,14 @@ def test_runs_can_be_selected_by_status(store):
     assert store.runs("diverged") == ()
 
 
-def test_a_restarted_run_has_no_progress(store):
+def test_a_planned_or_restarted_run_has_no_progress(store):
+    assert store.checkpoint(RUN.key) == (0, None)
+    assert history_of(store, RUN) == ()
     advance(store, RUN, 2)
     advance(store, RUN, 2)
     store.restart([RUN])
     assert store.checkpoint(RUN.key) == (0, None)
-    assert store.histories().get(RUN.key, ()) == ()
+    assert history_of(store, RUN) == ()
     assert store.status() == {RUN.key: "planned"}
     assert files_of(store.folder, RUN.key) == set()
     advance(store, RUN, 5)
@@ -216,7 +215,7 @@ def test_any_folder_name_will_do(tmp_path, name):
         assert_finished(store, run)
 
 
-# Many at once
+# Several runs in a commit
 
 
 def test_results_committed_together_equal_separate_commits(store):
@@ -249,9 +248,12 @@ def test_a_commit_stores_all_or_nothing(store):
     with pytest.raises(sqlite3.IntegrityError):
         store.commit([(runs[0], complete_result(runs[0])), (runs[1], again)])
     assert store.status() == {runs[0].key: "planned", runs[1].key: "running", RUN.key: "planned"}
-    assert store.histories().get(runs[0].key, ()) == ()
+    assert history_of(store, runs[0]) == ()
+    assert [row.epoch for row in history_of(store, runs[1])] == [1, 2]
     store.commit([(runs[0], complete_result(runs[0]))])
+    advance(store, runs[1], 3)
     assert_finished(store, runs[0])
+    assert_finished(store, runs[1])
 
 
 def test_progress_has_the_status_and_epochs_of_every_run(store):
@@ -264,8 +266,8 @@ def test_progress_has_the_status_and_epochs_of_every_run(store):
     assert [each.status for each in progress[:4]] == ["done", "running", "failed", "planned"]
     assert [each.epochs_done for each in progress[:4]] == [5, 2, 0, 0]
     assert [each.last for each in progress[:4]] == [
-        store.histories().get(done.key, ())[4],
-        store.histories().get(half.key, ())[1],
+        history_of(store, done)[4],
+        history_of(store, half)[1],
         None,
         None,
     ]
@@ -280,7 +282,7 @@ def test_only_runs_with_an_epoch_have_a_history(store):
     assert store.histories() == {runs[0].key: half.history, runs[2].key: complete_result(runs[2]).history}
 
 
-# Space
+# Weights
 
 
 def test_a_study_may_store_no_weights(store):
@@ -291,7 +293,7 @@ def test_a_study_may_store_no_weights(store):
     assert files_of(store.folder, RUN.key) == {f"predictions/{RUN.key}.safetensors"}
     assert store.result_files().read("predictions", RUN.key)
     assert store.lost() == ()
-    with pytest.raises(StoreError, match=r"does not store them.*new study"):
+    with pytest.raises(StoreError, match=f"{expected.Store.NO_WEIGHTS}.*new study"):
         store.result_files().read("weights", RUN.key)
 
 
@@ -305,8 +307,8 @@ def test_dropping_weights_removes_nothing_else(store):
     assert StudyPaths(store.folder).sizes() == {**before, "weights": before["weights"] - size}
     assert store.lost() == ()
     assert store.status()[RUN.key] == "done"
-    assert store.histories().get(RUN.key, ()) == complete_result(RUN).history
-    with pytest.raises(StoreError, match="does not store them"):
+    assert history_of(store, RUN) == complete_result(RUN).history
+    with pytest.raises(StoreError, match=expected.Store.NO_WEIGHTS):
         store.result_files().read("weights", RUN.key)
     assert_finished(store, other)
     store.drop_weights([RUN.key])  # again is no harm
@@ -328,17 +330,7 @@ def test_lost_runs_are_those_whose_files_are_missing(store):
     assert_finished(store, runs[1])
 
 
-# Nothing twice, nothing lost
-
-
-def test_the_same_epochs_cannot_be_committed_twice(store):
-    advance(store, RUN, 2)
-    again = train(segment_of(RUN, epochs=2))
-    with pytest.raises(sqlite3.IntegrityError):
-        store.commit([(RUN, again)])
-    assert [row.epoch for row in store.histories().get(RUN.key, ())] == [1, 2]
-    advance(store, RUN, 3)
-    assert_finished(store, RUN)
+# Kills and interruptions
 
 
 def test_a_history_belongs_to_a_planned_run(store):
@@ -355,7 +347,7 @@ def kills():
 
 @pytest.mark.slow
 def test_a_kill_at_any_point_leaves_the_last_committed_segment(kills):
-    """SIGKILL, really, before each thing that commits do to the disk; the rest is done over the ruins."""
+    """SIGKILL before each action of commits on the disk; then the rest is committed."""
     killed, points, survivor = kills
     with Store(survivor) as store:
         assert_finished(store, RUN)
@@ -385,9 +377,9 @@ def test_a_kill_at_any_point_leaves_the_last_committed_segment(kills):
 
 
 def committed(store, states, before):
-    """Epochs that the store has, once it is seen to be whole."""
+    """Check that a store is consistent; returns the number of its epochs."""
     status = store.status().get(RUN.key)
-    epochs = [row.epoch for row in store.histories().get(RUN.key, ())]
+    epochs = [row.epoch for row in history_of(store, RUN)]
     assert epochs == list(range(1, len(epochs) + 1)), before
     if status == "done":
         assert len(epochs) == RUN.epochs, before
@@ -452,22 +444,22 @@ with store._transaction() as db:
     assert b"half done" not in (tmp_path / DATABASE).read_bytes()
 
 
-@pytest.mark.parametrize("swept", [False, True])
-def test_a_checkpoint_that_no_commit_names_is_ignored_and_removed(store, swept):
+@pytest.mark.parametrize("clean", [False, True])
+def test_a_checkpoint_that_no_commit_names_is_ignored_and_removed(store, clean):
     first = advance(store, RUN, 2)
     good = checkpoint(store)
     shutil.copy(good, good.with_name(f"{RUN.key}-0123456789abcdef.safetensors"))
     (good.parent / f"{run_key('unplanned')}-fedcba9876543210.safetensors").write_bytes(b"half")
-    scraps = [temporary_path(folder) for folder in (good.parent, store.folder)]
-    for scrap in scraps:
-        scrap.write_bytes(b"half")
+    temporary = [temporary_path(folder) for folder in (good.parent, store.folder)]
+    for path in temporary:
+        path.write_bytes(b"half")
     done, state = store.checkpoint(RUN.key)
     assert done == 2 * RUN.condition.steps
     assert same_tensors(state, first.state)
-    if swept:
+    if clean:
         store.begin({}, [RUN])
         assert list(good.parent.iterdir()) == [good]
-        assert not any(scrap.exists() for scrap in scraps)
+        assert not any(path.exists() for path in temporary)
     advance(store, RUN, 1)
     advance(store, RUN, 2)
     store.begin({}, [RUN])
@@ -487,9 +479,9 @@ def test_an_interrupted_commit_can_be_repeated(store, where):
     with pytest.raises(StoreError, match="interrupted"):
         store.commit([(RUN, result)])
     connection.set_trace_callback(None)
-    assert store.histories().get(RUN.key, ()) == ()
+    assert history_of(store, RUN) == ()
     store.commit([(RUN, result)])
-    assert store.histories().get(RUN.key, ()) == result.history
+    assert history_of(store, RUN) == result.history
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, ValueError])
@@ -510,7 +502,7 @@ def test_a_reader_sees_complete_segments_while_another_writes(store):
     for first, epochs in SEGMENTS:
         with Store(store.folder) as reader:
             advance(store, RUN, epochs)
-            assert len(reader.histories().get(RUN.key, ())) == first
+            assert len(history_of(reader, RUN)) == first
             assert reader.status()[RUN.key] == ("running" if first else "planned")
     with Store(store.folder) as reader:
         assert_finished(reader, RUN)
@@ -532,12 +524,12 @@ def cut(path, place):
 
 @pytest.fixture(scope="module")
 def half_done():
-    """A study with a finished run and one that is under way."""
-    done, under_way = make_runs("done", "under way")
+    """Study with a finished and a running run."""
+    done, running = make_runs("done", "running")
     with quick_folder() as folder, Store(folder, create=True) as store:
-        store.begin({}, [done, under_way])
+        store.begin({}, [done, running])
         advance(store, done, done.epochs)
-        advance(store, under_way, 2)
+        advance(store, running, 2)
         yield store
 
 
@@ -546,7 +538,7 @@ def half_done():
 @pytest.mark.parametrize(
     ("path", "read"),
     [
-        (f"checkpoints/{run_key('under way')}-*.safetensors", Store.checkpoint),
+        (f"checkpoints/{run_key('running')}-*.safetensors", Store.checkpoint),
         (
             f"weights/{run_key('done')}.safetensors",
             lambda store, key: store.result_files().read("weights", key),
@@ -618,20 +610,22 @@ def disk(tmp_path):
 
 @pytest.mark.parametrize("room", range(0, 24, 4))
 def test_a_full_disk_is_named_and_the_last_segment_stays(disk, room):
-    """The less room there is, the earlier it ends: in the checkpoint, in the database or in its journal."""
+    """Free space decides which file fails: the checkpoint, the database or its journal."""
     study = disk / "study"
     with Store(study, create=True) as store:
         store.begin({}, [RUN])
         first = advance(store, RUN, 1)
         free = shutil.disk_usage(disk).free
         (disk / "filler").write_bytes(bytes(free - room * 1024))
-        with pytest.raises(StoreError, match=r"room for [\d,]+ bytes.*Free some space") as caught:
+        with pytest.raises(
+            StoreError, match=rf"room for [\d,]+ bytes.*{expected.Store.FREE_SPACE}"
+        ) as caught:
             finish(store)
         assert str(study) in str(caught.value)
     (disk / "filler").unlink()
     with Store(study, write=True) as store:
         done, state = store.checkpoint(RUN.key)
-        assert len(store.histories().get(RUN.key, ())) == done // RUN.condition.steps >= 1
+        assert len(history_of(store, RUN)) == done // RUN.condition.steps >= 1
         if done == RUN.condition.steps:
             assert same_tensors(state, first.state)
         finish(store)
@@ -654,7 +648,7 @@ def test_a_study_can_be_read_on_a_read_only_disk(disk):
 def test_a_deleted_study_is_not_created_again(store, act):
     advance(store, RUN, 1)
     shutil.rmtree(store.folder)
-    with pytest.raises(StoreError, match=r"study\.db.*moved or deleted"):
+    with pytest.raises(StoreError, match=rf"study\.db.*{expected.Store.DELETED}"):
         {
             "commit": lambda: store.commit([(RUN, complete_result(RUN))]),
             "fail": lambda: store.fail(RUN, "why", "Traceback"),
@@ -670,7 +664,7 @@ def test_recorded_runs_can_be_read_without_dropstudy(store):
     assert json.loads(row[2])["condition"]["hidden"] == [2]
 
 
-# Another database in the place of this one
+# A replaced database
 
 
 @pytest.mark.parametrize(
@@ -688,12 +682,12 @@ def test_replacing_an_open_database_by_an_older_one_is_found_and_loses_no_epoch(
         StoreError, match=r"as this process wrote it last.*replaced.*Run the same command again"
     ):
         store.commit([(RUN, last)])
-    with Store(store.folder, write=True) as anew:
-        assert [row.epoch for row in anew.histories().get(RUN.key, ())] == [1]
-        assert anew.status()[RUN.key] == "running"
+    with Store(store.folder, write=True) as reopened:
+        assert [row.epoch for row in history_of(reopened, RUN)] == [1]
+        assert reopened.status()[RUN.key] == "running"
         with pytest.raises(DamagedFile, match="no such file"):  # its checkpoint is that of a later time
-            anew.checkpoint(RUN.key)
-        anew.restart([RUN])
-        finish(anew)
-        anew.begin({}, [RUN])
-        assert_finished(anew, RUN)
+            reopened.checkpoint(RUN.key)
+        reopened.restart([RUN])
+        finish(reopened)
+        reopened.begin({}, [RUN])
+        assert_finished(reopened, RUN)

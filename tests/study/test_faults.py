@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+import expected
 from command_line import read_until
 from dropstudy.store.diff import compare
 from dropstudy.store.store import Store
@@ -146,7 +147,7 @@ def test_a_deleted_folder_stops_the_command_with_an_error_and_is_not_created_aga
     assert errors.startswith(
         f"Error: {place / 'study.db'}: expected the database of the study that is running"
     )
-    assert "moved or deleted" in errors
+    assert expected.Store.DELETED in errors
     assert not place.exists()
     elsewhere.rename(place)
     run_to_the_end(place)
@@ -163,7 +164,7 @@ def test_a_full_disk_stops_the_command_and_stored_progress_is_resumed(tmp_path, 
         line = error_of(run("run", *SETTINGS, "--out", folder))
         assert str(folder) in line
         assert "room for " in line or "No space left" in line
-        assert "Free some space" in line
+        assert expected.Store.FREE_SPACE in line
         (disk / "filler").unlink()
         run_to_the_end(folder)
         assert_same(folder, straight)

@@ -61,6 +61,7 @@ class Runtime:
     TRYING_AGAIN = "trying again."
     DIED_EACH_TIME = "its worker died {} times"
     NO_MEMORY_EACH_TIME = "its worker ran out of memory {} times"
+    NO_SEMAPHORES = "expected free space and write permission for the semaphores"
     NOT_FINITE = "the loss was no longer finite in epoch {}"
 
     SILENT = "No result of {} for {} s."

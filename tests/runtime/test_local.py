@@ -27,6 +27,7 @@ from dropstudy.errors import StoreError
 from dropstudy.runtime.local import LocalWorkers
 from dropstudy.runtime.process import programs_folder
 from dropstudy.study.study import Study
+from expected import Runtime
 
 TIMEOUT = 60  # seconds until a test counts as hung
 HERE = str(Path(__file__).parents[1])
@@ -257,7 +258,7 @@ def test_a_mounted_folder_of_semaphores_that_cannot_be_written_is_named(tmp_path
     output = run_process(*words, program=mounted, **fast_command.environment())
     if output.code in {1, 77}:
         pytest.skip(f"not allowed to mount: {output.err}")
-    assert output.is_error("Error: /dev/shm: expected room", received)
+    assert output.is_error(f"Error: /dev/shm: {Runtime.NO_SEMAPHORES}", received)
     assert not (tmp_path / "study" / "study.db").exists()
 
 

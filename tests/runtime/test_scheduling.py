@@ -169,7 +169,7 @@ def test_one_more_group_than_workers_is_dispatched(workers):
     assert next_group([], [], share=0.0, workers=workers, segment=0.0) is None
 
 
-def test_the_critical_group_goes_first_and_a_worker_is_kept_free_for_it():
+def test_the_critical_group_goes_first_and_has_a_free_worker():
     assert next_group([6.0, 14.5], [9.5], share=15.0, workers=2, segment=1.0) == 1
     assert next_group([6.0, 13.0], [11.0], share=15.0, workers=2, segment=1.0) == 0
     assert next_group([6.0], [14.5, 9.5], share=15.0, workers=2, segment=1.0) is None

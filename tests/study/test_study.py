@@ -715,7 +715,7 @@ def test_a_study_that_another_process_runs_is_refused(quick):
     assert not (waiting.folder / "study.holder").exists()
 
 
-def test_a_lock_left_by_a_dead_process_is_taken_over(quick):
+def test_a_lock_left_by_a_dead_process_is_replaced(quick):
     asked = quick()
     asked.folder.mkdir(parents=True)
     (asked.folder / "study.lock").touch()
@@ -845,7 +845,7 @@ def test_mnist_requested_by_name_is_never_replaced_by_the_digits(quick):
         (2 / 3, "66.66666667%", "33.33333333%"),
     ],
 )
-def test_a_large_rate_is_printed_with_the_shares_dropped_and_kept(rate, dropped, kept):
+def test_a_large_rate_is_printed_with_both_shares(rate, dropped, kept):
     assert f"(drops {dropped}, keeps {kept})" in large_rate(rate)
 
 

@@ -64,7 +64,7 @@ def test_content_says_whether_it_is_packed_and_names_do_not_matter(tmp_path, nam
     np.testing.assert_array_equal(open_idx(path).read(), IMAGES)
 
 
-def test_digest_is_that_of_the_unpacked_content_whoever_packed_it(tmp_path):
+def test_digest_is_that_of_the_unpacked_content(tmp_path):
     expected = hashlib.sha256(idx(IMAGES)).hexdigest()
     for level in (0, 1, 9):
         path = tmp_path / f"{level}.gz"

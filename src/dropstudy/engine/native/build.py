@@ -1,8 +1,7 @@
-"""Build of the native kernels: compiled on the user's machine at first use, and stored in the cache.
+"""Compile the training program (`mlp.cc`) on the user's machine, the first time it is wanted, and keep it in the cache.
 
-They replace XLA's kernels on processors with AVX-512 and its bfloat16 instructions; `kernels.cc` says how they are
-faster. Without a C++ compiler, or with `DROPSTUDY_KERNELS=off`, XLA's kernels do all the work. The results are the
-same up to the order of sums.
+Where there is no C++ compiler, or `DROPSTUDY_KERNELS=off`, XLA's programs do all the work: the same results up to the
+order of sums, later.
 """
 
 from __future__ import annotations
@@ -13,8 +12,6 @@ import platform
 import shutil
 import subprocess
 import tempfile
-from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,13 +23,16 @@ from dropstudy.data.cache import code_folder, is_intact, store_code
 VARIABLE = "DROPSTUDY_KERNELS"
 """Environment variable: `off`, or in a worker the library's path."""
 
+SOURCE = Path(__file__).parent / "mlp.cc"
+
+_COMPILERS = ("c++", "g++", "clang++")
+_FLAGS = ("-O3", "-std=c++17", "-shared", "-fPIC", "-w", "-fno-math-errno")
+_THIS_PROCESSOR = {"x86_64": "-march=native", "aarch64": "-mcpu=native", "arm64": "-mcpu=native"}
+"""Flag for all instructions of this machine's processor, by its architecture."""
+
 FOLDER = "kernels"
 """Folder of the cache, for libraries."""
 
-SOURCES = tuple(Path(__file__).parent / name for name in ("kernels.cc", "packing.h"))
-
-_COMPILERS = ("c++", "g++", "clang++")
-_FLAGS = ("-O3", "-std=c++17", "-shared", "-fPIC", "-w")
 _TIMEOUT = 120.0  # seconds; compiling takes about five
 
 
@@ -52,10 +52,8 @@ def kernels() -> Kernels:
     """Library for this machine's kind of processor, compiled if need be."""
     if os.environ.get(VARIABLE, "") == "off":
         return Kernels(None, f"switched off by {VARIABLE}")
-    if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
-        return Kernels(
-            None, f"written for Linux on x86_64, this is {platform.system()} on {platform.machine()}"
-        )
+    if platform.system() not in {"Linux", "Darwin"} or platform.machine() not in _THIS_PROCESSOR:
+        return Kernels(None, f"not tried on {platform.system()} with {platform.machine()} processors")
     folder = code_folder(FOLDER)
     if folder is None:
         return Kernels(None, "no folder for them that only this user can write to")
@@ -92,20 +90,16 @@ def _build(compiler: str, path: Path) -> str:
 def _compile(compiler: str, path: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         library = Path(folder, path.name)
-        command = (compiler, *_FLAGS, f"-I{_headers()}", "-o", str(library), str(SOURCES[0]))
+        command = (compiler, *_flags(), "-o", str(library), str(SOURCE))
         subprocess.run(command, check=True, capture_output=True, text=True, timeout=_TIMEOUT)  # noqa: S603 - ours
         store_code(path, library.read_bytes())
 
 
+def _flags() -> tuple[str, ...]:
+    return (*_FLAGS, _THIS_PROCESSOR[platform.machine()])
+
+
 def _digest() -> str:
-    """Digest of all that the library depends on: sources, jaxlib's headers and the machine's instructions."""
-    digest = hashlib.sha256(b"".join(source.read_bytes() for source in SOURCES))
-    digest.update("\0".join((*_FLAGS, version("jaxlib"), machine_key())).encode())
-    return digest.hexdigest()[:16]
-
-
-def _headers() -> Path:
-    """Folder of XLA's headers, as `jax.ffi.include_dir()` but without importing jax."""
-    jaxlib = find_spec("jaxlib")
-    places = jaxlib.submodule_search_locations if jaxlib else None
-    return Path(next(iter(places or ())), "include")
+    """Digest of all that the library depends on: source, flags and the machine's instructions."""
+    text = "\0".join((SOURCE.read_text(encoding="utf-8"), *_flags(), machine_key()))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

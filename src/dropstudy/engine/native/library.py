@@ -80,17 +80,26 @@ class OptimizerNumbers(Structure):
 class Running(Structure):
     """Sums over an epoch: loss, its rounding error (Kahan 1965), correct predictions."""
 
+    names = ("loss", "lost", "correct")
     _fields_ = (("loss", c_float), ("lost", c_float), ("correct", c_int32))
 
 
 class Scores(NamedTuple):
-    """Scores of examples, (n,) each: cross-entropy, predicted class, and probabilities where they were asked for."""
+    """Scores of examples, (n,) each.
+
+    Args:
+        loss: cross-entropy, in nats.
+        label: predicted class.
+        confidence: probability of the predicted class.
+        likelihood: probability of the true class.
+        brier: squared distance between probabilities and one-hot label.
+    """
 
     loss: NDArray[np.float32]
     label: NDArray[np.int32]
-    confidence: NDArray[np.float32] | None = None
-    likelihood: NDArray[np.float32] | None = None
-    brier: NDArray[np.float32] | None = None
+    confidence: NDArray[np.float32]
+    likelihood: NDArray[np.float32]
+    brier: NDArray[np.float32]
 
 
 class _Arrays(Structure):
@@ -189,7 +198,6 @@ class Library:
         *,
         batch_size: int,
         noise: Noise | None = None,
-        probabilities: bool = False,
     ) -> Scores:
         """Score examples.
 
@@ -199,15 +207,14 @@ class Library:
             rows: which of them.
             batch_size: examples scored at once.
             noise: of the first batch, none where it is not given; each batch has the next step's masks.
-            probabilities: whether to return them too.
 
         Raises:
             MemoryError: there is too little.
         """
         n = len(rows)
-        loss, label = np.empty(n, np.float32), np.empty(n, np.int32)
-        more = [np.empty(n, np.float32) for _ in range(3)] if probabilities else []
-        scores = Scores(loss, label, *more)
+        scores = Scores(
+            np.empty(n, np.float32), np.empty(n, np.int32), *(np.empty(n, np.float32) for _ in range(3))
+        )
         network, _widths = _network(layers)
         _check(
             self._calls.dropstudy_evaluate(
@@ -217,7 +224,9 @@ class Library:
         )  # fmt: skip
         return scores
 
-    def uniform(self, count: int, *, seed: int, purpose: int, when: int = 0, layer: int = 0) -> NDArray[np.float32]:
+    def uniform(
+        self, count: int, *, seed: int, purpose: int, when: int = 0, layer: int = 0
+    ) -> NDArray[np.float32]:
         """Uniform numbers in [0, 1), (count,), as `rng.uniform` under the key of these four."""
         out = np.empty(count, np.float32)
         key = (c_uint32(seed), c_uint32(purpose), c_uint32(when), c_uint32(layer))

@@ -380,7 +380,7 @@ struct Running {  // sums over an epoch, as engine/mlp/state.py
   int32_t correct;
 };
 
-struct Scores {  // of each example; the last three may be null
+struct Scores {  // of each example
   float* loss;
   int32_t* label;
   float *confidence, *likelihood, *brier;
@@ -635,7 +635,6 @@ int32_t dropstudy_evaluate(const Network* network, const Examples* data, const i
     for (int32_t b = 0; b < examples; b++) {
       const int32_t i = from + b, label = data->labels[rows[i]];
       const float* p = mlp.Score(b, label, scores->loss + i, scores->label + i);
-      if (!scores->brier) continue;
       scores->confidence[i] = *std::max_element(p, p + classes);
       scores->likelihood[i] = p[label];
       float sum = 0;

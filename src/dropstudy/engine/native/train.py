@@ -1,0 +1,283 @@
+"""Train one run with the compiled program: a pure function of its segment, as `engine.mlp.train`, in NumPy alone."""
+
+from __future__ import annotations
+
+import math
+import time
+from functools import lru_cache
+from itertools import pairwise
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from dropstudy.core.hardware import processor
+from dropstudy.core.types import METRICS, EpochMetrics, FinalMetrics, Segment, SegmentResult
+from dropstudy.data.arrays import map_arrays
+from dropstudy.engine.native.library import Examples, LayerArrays, Library, Noise, OptimizerNumbers, Running
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from dropstudy.core.types import DataReference, Run, State
+    from dropstudy.engine.native.library import Scores
+
+INIT, SHUFFLE, SAMPLE = 1, 2, 5  # as engine.mlp.rng.Purpose
+EVALUATION_ROWS = 1000  # as engine.mlp.programs: noise is drawn batch by batch
+BEYOND_TRAINING = 2**31  # likewise: steps whose noise no training draws
+CURRICULUM_SPEED = 10.0  # as engine.mlp.dropout
+
+
+def supports(run: Run) -> bool:
+    """True for what the program trains: relu with dropout, in float32."""
+    return run.activation == "relu" and run.arm.noise == "dropout" and run.precision == "float32"
+
+
+def train_segment(segment: Segment, library: Library) -> SegmentResult:
+    """Take the steps of one run."""
+    training = _Training(segment, library)
+    steps, done, until = segment.run.condition.steps, segment.done, segment.done + segment.steps
+    while done < until and not training.ended:
+        epoch, first = divmod(done, steps)
+        count = min(until - done, steps - first)
+        training.take(epoch, first, count)
+        done += count
+        if first + count == steps:
+            training.end_epoch(epoch)
+    return training.result(done)
+
+
+class _Training:
+    """A run in training. Its state has the names and layouts of a checkpoint (`engine.mlp.state`)."""
+
+    def __init__(self, segment: Segment, library: Library) -> None:
+        self.began = time.perf_counter()
+        self.run, self.library = segment.run, library
+        self.train, self.test = _examples(segment.data)
+        self.rows = np.ascontiguousarray(segment.train_index, np.int32)
+        self.held_out = segment.validation_index
+        given = _initial_state(self.run, library) if segment.state is None else segment.state
+        self.state: State = {name: np.array(array) for name, array in given.items()}
+        self.running = Running(*(given[f"running/{name}"].item() for name in Running.names))
+        self.epoch_began = self.began - float(given["running/seconds"])
+        self.history: list[EpochMetrics] = []
+        self.ended = False
+
+    def take(self, epoch: int, first: int, count: int) -> None:
+        """Take `count` steps of an epoch, of which `first` are done."""
+        run, first_step = self.run, epoch * self.run.condition.steps + first
+        steps = np.arange(first_step, first_step + count)
+        scale = schedule_scale(run, steps)
+        order = self.library.permutation(len(self.rows), seed=run.seed, purpose=SHUFFLE, when=epoch)
+        self.library.train(
+            self._layers("weights", "m", "v"),
+            self.train,
+            self.rows[order],
+            seed=run.seed,
+            batch_size=run.condition.batch_size,
+            first=first,
+            first_step=first_step,
+            learning_rates=learning_rates(run, epoch, steps),
+            hidden_rates=np.float32(run.arm.rate) * scale,
+            input_rates=np.float32(run.arm.input_rate) * scale,
+            optimizer=_optimizer(run),
+            running=self.running,
+        )
+
+    def end_epoch(self, epoch: int) -> None:
+        """Measure the epoch, and decide whether the run ends."""
+        run, last, n = self.run, epoch + 1 == self.run.epochs, len(self.rows)
+        validation = (
+            self._score(self.test, _all(self.test))
+            if self.held_out is None
+            else self._score(self.train, self.held_out)
+        )
+        clean = self._score(self.train, self.rows if last else self._sample())
+        metrics = (self.running.loss / n, self.running.correct / n, *validation, *clean)
+        self.running = Running()
+        seconds, self.epoch_began = time.perf_counter() - self.epoch_began, time.perf_counter()
+        row = EpochMetrics(epoch + 1, **dict(zip(METRICS, metrics, strict=True)), seconds=seconds)
+        self.history.append(row)
+        exhausted = False
+        if run.restore_best_weights:
+            if row.val_loss < float(self.state["best/loss"]):
+                self.state |= {f"best{name}": array.copy() for name, array in self._part("weights").items()}
+                self.state |= {"best/loss": np.array(row.val_loss), "best/epoch": np.array(row.epoch)}
+            exhausted = 0 < run.patience <= row.epoch - int(self.state["best/epoch"])
+        self.ended = last or exhausted or self.diverged
+
+    @property
+    def diverged(self) -> bool:
+        """True if the last epoch's loss is not finite."""
+        return bool(self.history) and not (
+            math.isfinite(self.history[-1].loss) and math.isfinite(self.history[-1].clean_loss)
+        )
+
+    def result(self, done: int) -> SegmentResult:
+        """Result of the segment, `done` steps from the start of the run."""
+        epoch_began = time.perf_counter() if done % self.run.condition.steps == 0 else self.epoch_began
+        epoch = self.run.epochs
+        if self.ended:
+            done = self.history[-1].epoch * self.run.condition.steps
+            if self.run.restore_best_weights:
+                epoch = int(self.state["best/epoch"])
+                self.state |= {f"weights{name}": array for name, array in self._part("best").items()}
+            self.state = {name: array for name, array in self.state.items() if not name.startswith("best/")}
+        for name in Running.names:
+            self.state[f"running/{name}"] = np.array(
+                getattr(self.running, name), self.state[f"running/{name}"].dtype
+            )
+        self.state["running/seconds"] = np.array(time.perf_counter() - epoch_began)
+        return SegmentResult(
+            history=tuple(self.history),
+            state=self.state,
+            done=done,
+            seconds=time.perf_counter() - self.began,
+            final=self._final(epoch) if self.ended and not self.diverged else None,
+            diverged=self.diverged,
+            device=device_name(),
+        )
+
+    def _final(self, epoch: int) -> FinalMetrics:
+        """Metrics of the final weights, which are those of `epoch`."""
+        run, y = self.run, self.test.y
+        clean = self._score(self.train, self.rows)
+        noisy = clean
+        if run.arm.rate or run.arm.input_rate:
+            scale = schedule_scale(run, np.array([epoch * run.condition.steps - 1]))[0]
+            noise = Noise(run.seed, BEYOND_TRAINING, run.arm.rate * scale, run.arm.input_rate * scale)
+            noisy = self._score(self.train, self.rows, noise)
+        test = self._evaluate(self.test, _all(self.test))
+        return FinalMetrics(
+            epoch=epoch,
+            clean_loss=clean[0],
+            clean_accuracy=clean[1],
+            noisy_loss=noisy[0],
+            noisy_accuracy=noisy[1],
+            loss=float(test.loss.mean(dtype=np.float64)),
+            accuracy=float((test.label == y).mean()),
+            brier=float(test.brier.mean(dtype=np.float64)),
+            labels=test.label.astype(np.uint8 if run.condition.classes <= 2**8 else np.uint16),
+            confidence=test.confidence.astype(np.float16),
+            likelihood=test.likelihood.astype(np.float16),
+        )
+
+    def _evaluate(self, data: Examples, rows: NDArray[np.int32], noise: Noise | None = None) -> Scores:
+        rows = np.ascontiguousarray(rows, np.int32)
+        return self.library.evaluate(
+            self._layers("weights"), data, rows, batch_size=EVALUATION_ROWS, noise=noise
+        )
+
+    def _score(
+        self, data: Examples, rows: NDArray[np.int32], noise: Noise | None = None
+    ) -> tuple[float, float]:
+        """Mean loss and accuracy on some rows."""
+        scores = self._evaluate(data, rows, noise)
+        return float(scores.loss.mean(dtype=np.float64)), float((scores.label == data.y[rows]).mean())
+
+    def _sample(self) -> NDArray[np.int32]:
+        """Training rows for the clean metrics of an epoch: as many as the test set has, the same in each epoch."""
+        order = self.library.permutation(len(self.rows), seed=self.run.seed, purpose=SAMPLE)
+        return self.rows[order[: len(self.test.y)]]
+
+    def _layers(self, *parts: str) -> list[LayerArrays]:
+        """Layers with the arrays of some parts of the state; a part that an optimiser lacks is left out."""
+        names = [part for part in parts if f"{part}/dense_0/kernel" in self.state]
+        kinds = [(part, kind) for part in names for kind in ("kernel", "bias")]
+        return [
+            LayerArrays(
+                *(
+                    cast("NDArray[np.float32]", self.state[f"{part}/dense_{number}/{kind}"])
+                    for part, kind in kinds
+                )
+            )
+            for number in range(len(self.run.condition.widths) - 1)
+        ]
+
+    def _part(self, part: str) -> State:
+        """Layers of a part of the state, by the names behind it."""
+        return {
+            name.removeprefix(part): array
+            for name, array in self.state.items()
+            if name.startswith(f"{part}/dense_")
+        }
+
+
+def learning_rates(run: Run, epoch: int, steps: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Step sizes, as in engine.mlp.optimizers: decayed by epoch; Adam's with its bias correction."""
+    optimizer = run.optimizer
+    rate = np.float32(optimizer.learning_rate) * np.float32(optimizer.decay) ** np.float32(epoch)
+    if optimizer.name != "adam":
+        return np.full(len(steps), rate, np.float32)
+    t = (steps + 1).astype(np.float32)
+    beta_1, beta_2 = np.float32(optimizer.beta_1), np.float32(optimizer.beta_2)
+    correction: NDArray[np.float32] = np.sqrt(1 - beta_2**t) / (1 - beta_1**t)
+    return rate * correction
+
+
+def schedule_scale(run: Run, steps: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Multiplier of the rates at some steps, in [0, 1], as engine.mlp.dropout has it."""
+    done = steps.astype(np.float32) / np.float32(run.steps)
+    switch = np.float32(run.arm.switch)
+    match run.arm.schedule:
+        case "constant":
+            scale = np.ones_like(done)
+        case "early":
+            scale = done < switch
+        case "late":
+            scale = done >= switch
+        case "ramp":
+            scale = np.minimum(done / switch, np.float32(1))
+        case "curriculum":
+            scale = 1 - np.exp(np.float32(-CURRICULUM_SPEED) * done)
+    return scale.astype(np.float32)
+
+
+def device_name() -> str:
+    """Readable name of the processor."""
+    return f"cpu ({processor()})"
+
+
+def _initial_state(run: Run, library: Library) -> State:
+    """State before the first step: Glorot-uniform kernels (Glorot and Bengio 2010), all else zeros."""
+    state: State = {}
+    for number, (units_in, units_out) in enumerate(pairwise(run.condition.widths)):
+        limit = np.float32((6.0 / (units_in + units_out)) ** 0.5)
+        u = library.uniform(units_in * units_out, seed=run.seed, purpose=INIT, layer=number)
+        kernel, bias = ((2 * u - 1) * limit).reshape(units_in, units_out), np.zeros(units_out, np.float32)
+        state |= {f"weights/dense_{number}/kernel": kernel, f"weights/dense_{number}/bias": bias}
+        for moment in ("m", "v")[: 2 if run.optimizer.name == "adam" else 1]:
+            state |= {
+                f"{moment}/dense_{number}/kernel": np.zeros_like(kernel),
+                f"{moment}/dense_{number}/bias": np.zeros_like(bias),
+            }
+    if run.restore_best_weights:
+        state |= {"best/loss": np.array(math.inf), "best/epoch": np.array(0)}
+    state |= {"running/loss": np.array(0, np.float32), "running/lost": np.array(0, np.float32)}
+    return state | {"running/correct": np.array(0, np.int32), "running/seconds": np.array(0.0)}
+
+
+def _optimizer(run: Run) -> OptimizerNumbers:
+    optimizer = run.optimizer
+    return OptimizerNumbers(
+        optimizer.name == "adam",
+        1 - optimizer.beta_1,  # in double precision, as in Keras
+        1 - optimizer.beta_2,
+        optimizer.epsilon,
+        optimizer.momentum,
+        run.arm.l2,
+        run.arm.max_norm,
+    )
+
+
+@lru_cache(maxsize=2)
+def _examples(data: DataReference) -> tuple[Examples, Examples]:
+    """Training and test examples."""
+    arrays = map_arrays(data)
+    return tuple(  # type: ignore[return-value] # of two
+        Examples(x.reshape(len(x), -1), y.astype(np.int32), data.scale)
+        for x, y in ((arrays.x_train, arrays.y_train), (arrays.x_test, arrays.y_test))
+    )
+
+
+def _all(data: Examples) -> NDArray[np.int32]:
+    return np.arange(len(data.y), dtype=np.int32)

@@ -25,7 +25,6 @@ from dropstudy.core.types import Segment
 from dropstudy.data.arrays import store_arrays
 from dropstudy.engine.mlp import dropout, inputs, network, optimizers, programs, rng, train
 from dropstudy.engine.mlp.state import State, add_batch
-from dropstudy.engine.native import ffi
 from dropstudy.spec.plan import plan_runs
 from dropstudy.spec.study_file import read_spec
 
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from dropstudy.engine.mlp.config import Products, StaticConfig, TracedConfig
+    from dropstudy.engine.mlp.config import StaticConfig, TracedConfig
     from dropstudy.engine.mlp.network import BatchScore, Params
     from dropstudy.engine.mlp.programs import Examples
 
@@ -84,11 +83,6 @@ def measure(name: str, precision: str, epochs: int, examples: int) -> Taken:
 
 def as_it_is() -> None:
     """The engine itself."""
-
-
-def xla_alone() -> None:
-    """Products, gradients and Adam by XLA's kernels, on all machines so where ours gain nothing."""
-    ffi.precisions = frozenset
 
 
 def masks_by_jax_random() -> None:
@@ -187,9 +181,9 @@ def keras_layout() -> None:
     def product(a: Array, b: Array, axes: tuple[int, int], static: StaticConfig) -> Array:
         return network.matmul(a, b, axes, static.compute)
 
-    def logits(params: Params, h_BxI: Array, products: Products, activation: str) -> Array:
+    def logits(params: Params, h_BxI: Array, compute: str, activation: str) -> Array:
         for layer, dense in enumerate(params):
-            z = network.matmul(h_BxI, dense.kernel_OxI, (1, 0), products.compute) + dense.bias_O
+            z = network.matmul(h_BxI, dense.kernel_OxI, (1, 0), compute) + dense.bias_O
             h_BxI = z if layer == len(params) - 1 else network.activated(z, activation)[0]
         return h_BxI.T
 
@@ -259,7 +253,7 @@ def metrics_by_another_pass() -> None:
         params: Params, kernels: Any, x: Array, y: Array, weight: Array, *, static: StaticConfig, **more: Any
     ) -> Any:
         factors = factors_of(params, kernels, x, y, weight, static=static, **more)[1]
-        logits = network.logits(params, x, static.products, static.activation)
+        logits = network.logits(params, x, static.compute, static.activation)
         return network.score(logits, y, weight), factors
 
     network.loss_and_gradient_factors = loss_and_gradient_factors

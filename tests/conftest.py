@@ -72,23 +72,18 @@ def mnist_folder() -> Path:
 
 
 @pytest.fixture
-def our_kernels(monkeypatch):
-    """Let this process train with kernels of our own, as the local workers do where they gain by them."""
-    from dropstudy.engine.native import ffi  # noqa: PLC0415 - jax, which most tests do without
-    from dropstudy.engine.native.build import VARIABLE, kernels  # noqa: PLC0415
+def compiled_program(monkeypatch):
+    """Let this process train with the compiled program, as the local workers do."""
+    from dropstudy.engine.native.build import VARIABLE, kernels  # noqa: PLC0415 - most tests do without
+    from dropstudy.engine.native.library import loaded_library  # noqa: PLC0415 - likewise
 
     monkeypatch.setenv(VARIABLE, str(kernels().path))
-    monkeypatch.setattr(ffi, "MIN_MULTIPLICATIONS", 0)
-    ffi.precisions.cache_clear()
-    if "float32" not in ffi.precisions():
-        pytest.skip(kernels().obstacle or "our kernels gain nothing on this processor")
-    yield
-    monkeypatch.undo()
-    ffi.precisions.cache_clear()
+    if not loaded_library():
+        pytest.skip(kernels().obstacle)
 
 
-@pytest.fixture(params=["XLA's kernels", "our kernels"])
-def either_kernels(request):
-    """Once with XLA's kernels and once with ours, where this machine runs them."""
-    if request.param == "our kernels":
-        request.getfixturevalue("our_kernels")
+@pytest.fixture(params=["XLA's programs", "the compiled program"])
+def either_program(request):
+    """Once with XLA's programs and once with the compiled one, where this machine has it."""
+    if request.param == "the compiled program":
+        request.getfixturevalue("compiled_program")

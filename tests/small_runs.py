@@ -6,7 +6,7 @@ import numpy as np
 
 from dropstudy.core.types import Arm, Condition, Optimizer, Run, Segment
 from dropstudy.data.arrays import store_arrays
-from dropstudy.engine.mlp.train import train_group
+from dropstudy.engine.trainer import BUILT_IN
 
 
 def run_on(
@@ -26,7 +26,7 @@ def segment_of(run, dataset, *, state=None, done=0, steps=None, validation=None)
 
 
 def train_segment(segment):
-    return train_group((segment,))[0]
+    return BUILT_IN.train((segment,))[0]
 
 
 def trained(result):

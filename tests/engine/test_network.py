@@ -9,7 +9,7 @@ import scipy.stats
 from dropstudy.core.types import Arm, Condition, Optimizer, Run
 from dropstudy.engine.mlp import dropout, network
 from dropstudy.engine.mlp import rng as draws
-from dropstudy.engine.mlp.config import Products, static_config, traced_config
+from dropstudy.engine.mlp.config import static_config, traced_config
 from dropstudy.engine.mlp.rng import Purpose
 
 WIDTHS = (784, 512, 512, 10)
@@ -133,7 +133,7 @@ def test_evaluation_is_the_plain_network():
     for dense in params[:-1]:
         h = np.maximum(h @ np.asarray(dense.kernel_OxI, np.float64).T + np.asarray(dense.bias_O), 0)
     expected = (h @ np.asarray(params[-1].kernel_OxI, np.float64).T + np.asarray(params[-1].bias_O)).T
-    assert np.allclose(network.logits(params, x, Products("float32"), "relu"), expected, rtol=1e-5, atol=1e-6)
+    assert np.allclose(network.logits(params, x, "float32", "relu"), expected, rtol=1e-5, atol=1e-6)
 
 
 def gradients_of(params, x, y, weight, *, step, **run):

@@ -20,7 +20,7 @@ from dropstudy.core.types import Arm, Condition, Optimizer, Run
 from dropstudy.data.arrays import arrays_folder, store_arrays
 from dropstudy.data.load import load_dataset
 from dropstudy.engine.mlp import programs, rng
-from dropstudy.engine.mlp.config import Products, stacked, static_config, traced_config
+from dropstudy.engine.mlp.config import stacked, static_config, traced_config
 from dropstudy.engine.mlp.inputs import train_examples
 from dropstudy.engine.mlp.rng import Purpose
 from dropstudy.engine.mlp.train import train_group
@@ -65,7 +65,7 @@ def distance(ours, theirs):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("either_kernels")
+@pytest.mark.usefixtures("either_program")
 def test_epochs_equal_those_of_keras(digits):
     run = run_on(digits, epochs=2)
     x = digits.x_train.reshape(len(digits.x_train), -1).astype("float32") / 16
@@ -105,6 +105,7 @@ def epoch_beside_keras(mnist, rows, hidden, seed, **changes):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("either_program")
 @pytest.mark.mnist
 def test_the_notebooks_network_walks_with_keras(mnist_folder):
     mnist = load_dataset("mnist", data_dir=mnist_folder)
@@ -125,7 +126,6 @@ def test_a_whole_epoch_of_mnist_equals_that_of_keras(mnist_folder):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("either_kernels")
 @pytest.mark.mnist
 def test_a_whole_epoch_of_the_notebooks_network_with_tanh_equals_that_of_keras(mnist_folder):
     # tanh is smooth, so the full network agrees to the end.
@@ -327,7 +327,7 @@ def test_evaluation_with_noise_shares_what_does_not_depend_on_it():
     data = programs.Examples(jnp.zeros((256, 784), jnp.uint8), jnp.zeros(256, jnp.int32), np.float32(255))
     static, rows = static_config([run]), jnp.arange(256)[None]
     given = start(run).params, data, rows
-    off = programs.evaluate.lower(*given, products=static.products, activation="relu")
+    off = programs.evaluate.lower(*given, compute=static.compute, activation="relu")
     both = programs.evaluate_with_noise.lower(
         *given, jnp.array([0]), stacked([traced_config(run)]), static=static
     )
@@ -442,9 +442,7 @@ def test_evaluation_ignores_padding(digits):
 
     def loss(first, end):
         rows = jnp.arange(first, end)[None]
-        return float(
-            programs.evaluate(params, data, rows, products=Products("float32"), activation="relu").loss[0]
-        )
+        return float(programs.evaluate(params, data, rows, compute="float32", activation="relu").loss[0])
 
     assert loss(0, 1437) == pytest.approx(loss(0, 700) + loss(700, 1437), rel=1e-5)
 

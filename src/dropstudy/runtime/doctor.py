@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 def machine_lines() -> list[str]:
-    """Device, precision, kernels, workers, versions and folders, one line each. Starts a worker to ask it."""
+    """Device, precision, program, workers, versions and folders, one line each. Starts a worker to ask it."""
     chosen = choose_device()
-    precisions: tuple[str, ...] = ()
+    compiled = False
     try:
         with LocalWorkers(1, chosen) as workers:
             info = workers.probe().result()
-        device, precisions = info.device, info.kernel_precisions
+        device, compiled = info.device, info.compiled
     except Exception as error:  # noqa: BLE001 - any error here is what the user looks for
         cause = " ".join(str(error).split())
         device = f"{chosen}, but its worker failed ({type(error).__name__}: {cause})"
@@ -33,7 +33,7 @@ def machine_lines() -> list[str]:
     return [
         f"device: {device}: {why_device()}",
         f"precision: {choose_precision('auto', chosen)}: {why_precision(chosen)}",
-        f"kernels: {_kernels(chosen, precisions)}",
+        f"program: {_program(chosen, compiled=compiled)}",
         f"workers: {physical_cores()}, one for each physical core, one thread each",
         f"python: {platform.python_version()} on {platform.system()} {platform.machine()}",
         "versions: " + ", ".join(f"{name} {version(name)}" for name in libraries),
@@ -42,10 +42,10 @@ def machine_lines() -> list[str]:
     ]
 
 
-def _kernels(device: Device, precisions: tuple[str, ...]) -> str:
-    """Name the kernels that multiply, and the reason."""
-    if precisions:
-        return f"our own for {' and '.join(precisions)} where runs train singly and are not tiny, XLA's for the rest"
+def _program(device: Device, *, compiled: bool) -> str:
+    """Name the program that trains, and the reason."""
+    if compiled:
+        return "compiled for this processor; skips zeros; XLA's for tanh, sigmoid and Gaussian noise"
     if device != "cpu":
-        return "XLA's; ours are for CPUs"
-    return f"XLA's: {kernels().obstacle or 'ours cannot be loaded here, or gain nothing on this processor'}"
+        return "XLA's; the compiled one is for CPUs"
+    return f"XLA's: {kernels().obstacle or 'the compiled one cannot be loaded here'}"

@@ -18,6 +18,7 @@ from loky.backend.context import LokyContext
 from loky.backend.utils import kill_process_tree
 
 from dropstudy.core.safe_path import safe_path
+from dropstudy.engine.native.library import loaded_library
 from dropstudy.engine.trainer import BUILT_IN, trainer_of
 from dropstudy.runtime.process import START, block_interrupts, check_semaphores, environment
 
@@ -56,16 +57,16 @@ class WorkerInfo:
 
     Args:
         device: readable name of its device.
-        kernel_precisions: precisions in which it uses the native kernels.
+        compiled: true if it trains with the compiled program (`engine/native`).
     """
 
     device: str
-    kernel_precisions: tuple[str, ...]
+    compiled: bool
 
 
 def worker_info() -> WorkerInfo:
     """Describe hardware and code of this process."""
-    return WorkerInfo(BUILT_IN.device_name(), tuple(BUILT_IN.native_precisions()))
+    return WorkerInfo(BUILT_IN.device_name(), loaded_library() is not None)
 
 
 def lanes_that_fit(run: Run, data_bytes: int) -> int:

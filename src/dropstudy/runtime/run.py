@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from dropstudy.core.hardware import native_bfloat16, why_precision
+from dropstudy.core.hardware import bfloat16_is_faster, why_precision
 from dropstudy.data.arrays import store_arrays
 from dropstudy.data.load import load_dataset
 from dropstudy.engine.trainer import groups
@@ -72,7 +72,7 @@ def train_missing(
                 lines = announcement(spec, dataset, runs, folder, fallback=fallback, added=added)
                 for line in (*lines, *changes):
                     callback.on_notice(line)
-                if spec.precision == "bfloat16" and not native_bfloat16(device):
+                if spec.precision == "bfloat16" and not bfloat16_is_faster(device):
                     callback.on_notice(f"float32 is faster here: {why_precision(device)}.")
                 if executor is None and (why := cache_fault()):
                     callback.on_notice(why)

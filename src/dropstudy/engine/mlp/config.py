@@ -13,7 +13,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from dropstudy.core.types import Activation, OptimizerName, Schedule
-from dropstudy.engine.native import ffi
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,18 +22,6 @@ if TYPE_CHECKING:
     from dropstudy.core.types import Run
 
 SCHEDULES = get_args(Schedule)
-
-
-class Products(NamedTuple):
-    """Options of matrix products.
-
-    Args:
-        compute: type of the operands; sums are float32.
-        native: use our own kernels.
-    """
-
-    compute: Literal["float32", "bfloat16"]
-    native: bool = False
 
 
 class StaticConfig(NamedTuple):
@@ -50,7 +37,6 @@ class StaticConfig(NamedTuple):
         scheduled: some run's noise rate changes during training.
         l2: some run has the L2 penalty.
         max_norm: some run has the max-norm constraint.
-        native: use our own kernels.
     """
 
     compute: Literal["float32", "bfloat16"]
@@ -62,17 +48,6 @@ class StaticConfig(NamedTuple):
     scheduled: bool = False
     l2: bool = False
     max_norm: bool = False
-    native: bool = False
-
-    @property
-    def products(self) -> Products:
-        """Options of its matrix products."""
-        return Products(self.compute, self.native)
-
-    @property
-    def fused(self) -> bool:
-        """True if one native kernel computes gradient and Adam; max-norm needs all weights of a unit at once."""
-        return self.native and self.optimizer == "adam" and not self.max_norm
 
     @property
     def relu_dropout(self) -> bool:
@@ -140,8 +115,6 @@ def static_config(runs: Sequence[Run]) -> StaticConfig:
         scheduled=any(arm.schedule != "constant" for arm in arms),
         l2=any(arm.l2 > 0 for arm in arms),
         max_norm=any(arm.max_norm > 0 for arm in arms),
-        native=len(runs) == 1
-        and ffi.is_faster(first.precision, first.condition.widths, first.condition.batch_size),
     )
 
 

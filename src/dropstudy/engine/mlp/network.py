@@ -26,12 +26,11 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from dropstudy.engine.mlp import dropout, rng
-from dropstudy.engine.native import ffi
 
 if TYPE_CHECKING:
     from jax.typing import ArrayLike, DTypeLike
 
-    from dropstudy.engine.mlp.config import Products, StaticConfig, TracedConfig
+    from dropstudy.engine.mlp.config import StaticConfig, TracedConfig
 
 KERAS_EPSILON = 1e-7
 """`keras.config.epsilon()`, which Keras adds to a divisor."""
@@ -121,11 +120,9 @@ def scaled(x: Array, scale: ArrayLike) -> Array:
     return x.astype(jnp.float32) / jnp.asarray(scale, jnp.float32)
 
 
-def load_rows(x: Array, rows: Array, scale: ArrayLike, products: Products) -> Array:
+def load_rows(x: Array, rows: Array, scale: ArrayLike, compute: DTypeLike) -> Array:
     """Some rows of the data as inputs of the network, (rows, features), in the products' type."""
-    if products.native and x.dtype == jnp.uint8:
-        return ffi.gather(x, rows, scale, products.compute)
-    return scaled(x[rows], scale).astype(products.compute)
+    return scaled(x[rows], scale).astype(compute)
 
 
 def matmul(a: Array, b: Array, axes: tuple[int, int], compute: DTypeLike) -> Array:
@@ -139,23 +136,16 @@ def matmul(a: Array, b: Array, axes: tuple[int, int], compute: DTypeLike) -> Arr
     )
 
 
-def product(left: Array, right: Array, axis: int, products: Products) -> Array:
-    """Product of a matrix over its second axis with another over `axis`; float32."""
-    if products.native:
-        return ffi.multiply(left.astype(products.compute), right.astype(products.compute), axis)
-    return matmul(left, right, (1, axis), products.compute)
-
-
 def examples_axis(layer: int) -> int:
     """Axis of the examples in a layer's inputs: the data are example-major, activations feature-major."""
     return 1 if layer else 0
 
 
-def logits(params: Params, x_BxI: Array, products: Products, activation: str) -> Array:
+def logits(params: Params, x_BxI: Array, compute: DTypeLike, activation: str) -> Array:
     """Forward pass without noise. Returns (classes, B), float32."""
     h = x_BxI
     for layer, dense in enumerate(params):
-        h = product(dense.kernel_OxI, h, 1 - examples_axis(layer), products) + dense.bias_O[:, None]
+        h = matmul(dense.kernel_OxI, h, (1, 1 - examples_axis(layer)), compute) + dense.bias_O[:, None]
         if layer < len(params) - 1:
             h = activated(h, activation)[0]
     return h
@@ -201,20 +191,20 @@ def noisy_forward(
     step: ArrayLike,
 ) -> Forward:
     """Forward pass of one batch with noise of `rates`, whose draws are keyed by `step`."""
-    products = static.products
+    compute = static.compute
     if static.input_noise:
         x_BxI = x_BxI * dropout.input_noise_factors(x_BxI.shape, rates.inputs, traced, static, step)
-    x_BxI = x_BxI.astype(products.compute)
+    x_BxI = x_BxI.astype(compute)
     layers: list[tuple[Array, Array | None]] = []
     forward = [
         dense.kernel_OxI if kernel.forward_OxI is None else kernel.forward_OxI
         for dense, kernel in zip(params, kernels, strict=True)
     ]
-    z = product(forward[0], x_BxI, 1 - examples_axis(0), products) + params[0].bias_O[:, None]
+    z = matmul(forward[0], x_BxI, (1, 1 - examples_axis(0)), compute) + params[0].bias_O[:, None]
     for layer in range(1, len(params)):
         h, slope = hidden_layer(z, layer - 1, rates.hidden, traced=traced, static=static, step=step)
-        layers.append((h.astype(products.compute), slope))
-        z = product(forward[layer], layers[-1][0], 1 - examples_axis(layer), products)
+        layers.append((h.astype(compute), slope))
+        z = matmul(forward[layer], layers[-1][0], (1, 1 - examples_axis(layer)), compute)
         z = z + params[layer].bias_O[:, None]
     return Forward(x_BxI, layers, z)
 
@@ -253,7 +243,7 @@ def loss_and_gradient_factors(
     for layer in range(len(params) - 1, 0, -1):
         (h_IxB, slope), transposed = layers[layer - 1], kernels[layer].backward_IxO
         factors.append(GradientFactors(delta, h_IxB))
-        delta = product(cast("Array", transposed), delta, 0, static.products)
+        delta = matmul(cast("Array", transposed), delta, (1, 0), static.compute)
         gate = jnp.where(h_IxB > 0, dropout.keep_scale(rates.hidden), 0) if slope is None else slope
         delta = delta * gate
     factors.append(GradientFactors(delta, x_BxI))

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
-from dropstudy.engine.mlp.network import Dense, Operands, examples_axis
-from dropstudy.engine.native import ffi
-
 if TYPE_CHECKING:
-    from dropstudy.engine.mlp.config import Hyperparameters, StaticConfig, TracedConfig
-    from dropstudy.engine.mlp.network import GradientFactors, Params
+    from dropstudy.engine.mlp.config import Hyperparameters
+    from dropstudy.engine.mlp.network import Params
 
 
 class Moments(NamedTuple):
@@ -92,46 +89,6 @@ def sgd(
     """M = momentum * m - lr * g; w += m. Keras' SGD without Nesterov (Polyak 1964)."""
     m = jax.tree.map(lambda m, g: m * hyper.momentum - g * learning_rate, moments.m, gradients)
     return jax.tree.map(jnp.add, params, m), Moments(m, None)
-
-
-def fused_adam(
-    params: Params,
-    moments: Moments,
-    operands: tuple[Operands, ...],
-    factors: tuple[GradientFactors, ...],
-    *,
-    step: Array,
-    epoch: Array,
-    traced: TracedConfig,
-    static: StaticConfig,
-) -> tuple[Params, Moments, tuple[Operands, ...]]:
-    """Take one step of Adam by native kernels, which use a gradient while it is in the cache.
-
-    Returns:
-        Weights and moments after the step, and the operands of the next step's products.
-    """
-    hyper = traced.optimizer
-    alpha = _alpha(step, epoch, hyper)
-    penalty = 2 * jnp.asarray(traced.l2)
-    numbers = [alpha, hyper.one_minus_beta_1, hyper.one_minus_beta_2, hyper.epsilon, penalty]
-    numbers_5 = jnp.stack(numbers).astype(jnp.float32)
-    kernels, biases, copies = [], [], []
-    layers = zip(params, moments.m, cast("Params", moments.v), operands, factors, strict=True)
-    for layer, (dense, m, v, copied, (delta_OxB, inputs)) in enumerate(layers):
-        updated = ffi.update(
-            delta_OxB.astype(static.compute),
-            inputs,
-            examples_axis(layer),
-            before=ffi.Layer(dense.kernel_OxI, m.kernel_OxI, v.kernel_OxI, *copied),
-            numbers=numbers_5,
-            after=(factors[layer - 1].delta_OxB,) if layer else (),
-        )
-        kernels.append(updated[:3])
-        biases.append(_adam(_Weights(dense.bias_O, m.bias_O, v.bias_O), delta_OxB.sum(axis=1), alpha, hyper))
-        copies.append(Operands(*updated[3:]))
-    by_part = zip(zip(*kernels, strict=True), zip(*biases, strict=True), strict=True)
-    w, m_new, v_new = (tuple(map(Dense, *part)) for part in by_part)
-    return w, Moments(m_new, v_new), tuple(copies)
 
 
 def _alpha(step: Array, epoch: Array, hyper: Hyperparameters) -> Array:

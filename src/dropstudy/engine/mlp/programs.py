@@ -21,9 +21,9 @@ from dropstudy.engine.mlp.state import State, add_batch, zero_sums
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jax.typing import ArrayLike
+    from jax.typing import ArrayLike, DTypeLike
 
-    from dropstudy.engine.mlp.config import Products, StaticConfig, TracedConfig
+    from dropstudy.engine.mlp.config import StaticConfig, TracedConfig
     from dropstudy.engine.mlp.network import BatchScore, Operands, Params
 
 T = TypeVar("T")
@@ -93,7 +93,7 @@ def train_steps(
     epoch, first = jnp.asarray(epoch, jnp.int32), jnp.asarray(first, jnp.int32)
     last = first + jnp.asarray(count, jnp.int32)
     # Noise on the inputs is multiplied in float32.
-    given = static.products._replace(compute="float32") if static.input_noise else static.products
+    given = "float32" if static.input_noise else static.compute
 
     def one(state: State, index: Array, traced: TracedConfig) -> State:
         order = rng.permutation(rng.derive(traced.seed, rng.Purpose.SHUFFLE, epoch), index.shape[0])
@@ -114,25 +114,13 @@ def train_steps(
                 static=static,
                 step=since_start,
             )
-            if static.fused:
-                params, moments, kernels = optimizers.fused_adam(
-                    params,
-                    moments,
-                    kernels,
-                    factors,
-                    step=since_start,
-                    epoch=epoch,
-                    traced=traced,
-                    static=static,
-                )
-            else:
-                gradients = network.gradients(params, factors, traced=traced, static=static)
-                params, moments = optimizers.update(
-                    params, moments, gradients, step=since_start, epoch=epoch, hyper=traced.optimizer
-                )
-                if static.max_norm:
-                    params = network.apply_max_norm(params, traced.max_norm)
-                kernels = network.operands(params, static.compute)
+            gradients = network.gradients(params, factors, traced=traced, static=static)
+            params, moments = optimizers.update(
+                params, moments, gradients, step=since_start, epoch=epoch, hyper=traced.optimizer
+            )
+            if static.max_norm:
+                params = network.apply_max_norm(params, traced.max_norm)
+            kernels = network.operands(params, static.compute)
             return State(params, moments, add_batch(running, sums)), kernels
 
         carry = (state, network.operands(state.params, static.compute))
@@ -142,16 +130,16 @@ def train_steps(
     return _over_lanes(one, state, index, traced)
 
 
-@partial(jax.jit, static_argnames=("products", "activation"))
+@partial(jax.jit, static_argnames=("compute", "activation"))
 def evaluate(
-    params: Params, data: Examples, index: Array, *, products: Products, activation: str
+    params: Params, data: Examples, index: Array, *, compute: DTypeLike, activation: str
 ) -> BatchScore:
     """Summed loss and correct predictions without noise, (lanes,), on the rows `index`, (lanes, n)."""
 
     def one(params: Params, index: Array) -> BatchScore:
         def batch(rows: Array, weight_B: Array, _: Array) -> BatchScore:
-            x_BxI = network.load_rows(data.x, rows, data.scale, products)
-            return network.score(network.logits(params, x_BxI, products, activation), data.y[rows], weight_B)
+            x_BxI = network.load_rows(data.x, rows, data.scale, compute)
+            return network.score(network.logits(params, x_BxI, compute, activation), data.y[rows], weight_B)
 
         sums: BatchScore = jax.tree.map(jnp.sum, _by_batch(batch, index))
         return sums
@@ -181,8 +169,8 @@ def evaluate_with_noise(
         kernels = network.operands(params, "float32")
 
         def batch(rows: Array, weight_B: Array, number: Array) -> tuple[BatchScore, ...]:
-            x_BxI = network.load_rows(data.x, rows, data.scale, in_float32.products)
-            clean_CxB = network.logits(params, x_BxI, in_float32.products, static.activation)
+            x_BxI = network.load_rows(data.x, rows, data.scale, in_float32.compute)
+            clean_CxB = network.logits(params, x_BxI, in_float32.compute, static.activation)
             noisy = network.noisy_forward(
                 params,
                 kernels,
@@ -213,16 +201,16 @@ def select(chosen: Array, params: Params, others: Params) -> Params:
     return _over_lanes(one, chosen, params, others)
 
 
-@partial(jax.jit, static_argnames=("products", "activation"))
-def predict(params: Params, data: Examples, *, products: Products, activation: str) -> Predictions:
+@partial(jax.jit, static_argnames=("compute", "activation"))
+def predict(params: Params, data: Examples, *, compute: DTypeLike, activation: str) -> Predictions:
     """Predictions of each lane's network for all rows, without noise."""
     n = data.x.shape[0]
 
     def one(params: Params) -> Predictions:
         def batch(rows: Array, _weight: Array, _number: Array) -> Predictions:
             y_B = data.y[rows]
-            x_BxI = network.load_rows(data.x, rows, data.scale, products)
-            logits_CxB = network.logits(params, x_BxI, products, activation)
+            x_BxI = network.load_rows(data.x, rows, data.scale, compute)
+            logits_CxB = network.logits(params, x_BxI, compute, activation)
             log_p_CxB = jax.nn.log_softmax(logits_CxB, axis=0)
             p_CxB = jnp.exp(log_p_CxB)
             one_hot_CxB = jax.nn.one_hot(y_B, p_CxB.shape[0], axis=0)

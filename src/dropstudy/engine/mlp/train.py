@@ -64,7 +64,6 @@ class _Group:
         runs = [segment.run for segment in segments]
         self.runs, self.run = runs, lead.run
         self.static = static_config(runs)
-        self.in_float32 = self.static.products._replace(compute="float32")
         self.traced = stacked([traced_config(run) for run in runs])
         self.train, used = train_examples(lead.data, skip_zero_inputs=can_skip_zero_inputs(self.static))
         self.test = test_examples(lead.data)
@@ -108,22 +107,18 @@ class _Group:
         last = epoch + 1 == self.run.epochs
         params, activation = self.state.params, self.run.activation
         # Weights are stored in float32, so the last epoch is evaluated in float32.
-        products = self.in_float32 if last else self.static.products
+        compute = "float32" if last else self.static.compute
         clean_index = self.index if last else self.sample
         if last and not self.best:  # with `best`, another epoch's weights may be kept
             self.last_scores = self._score_training(params, [epoch + 1] * len(self.ended))
             clean = self.last_scores[0]
         else:
-            clean = programs.evaluate(
-                params, self.train, clean_index, products=products, activation=activation
-            )
+            clean = programs.evaluate(params, self.train, clean_index, compute=compute, activation=activation)
         # Losses that are compared have one precision.
-        val_products = self.in_float32 if self.best else products
+        val_compute = "float32" if self.best else compute
         all_params = self.columns.scatter_params(params)
         val_data = (all_params, self.test) if self.watches_test else (params, self.train)
-        val = programs.evaluate(
-            *val_data, self.validation_index, products=val_products, activation=activation
-        )
+        val = programs.evaluate(*val_data, self.validation_index, compute=val_compute, activation=activation)
         running = (self.state.running.loss, self.state.running.correct)
         scores = ((running, self.index), (val, self.validation_index), (clean, clean_index))
         rows = np.concatenate([_means(score, index.shape[1]) for score, index in scores], axis=1)
@@ -179,7 +174,7 @@ class _Group:
         """Scores on all training examples without and with noise, of weights at the end of each lane's epoch."""
         if not any(run.arm.rate or run.arm.input_rate for run in self.runs):
             clean = programs.evaluate(
-                params, self.train, self.index, products=self.in_float32, activation=self.run.activation
+                params, self.train, self.index, compute="float32", activation=self.run.activation
             )
             return clean, clean
         last_steps = jnp.asarray(np.asarray(epochs, np.int32) * self.run.condition.steps - 1)
@@ -193,7 +188,7 @@ class _Group:
         epochs = self.best.epochs if self.best else [self.run.epochs] * len(self.ended)
         scores = self.last_scores or self._score_training(self.columns.gather_params(params), epochs)
         clean, noisy = (_means(score, self.index.shape[1]).tolist() for score in scores)
-        test = programs.predict(params, self.test, products=self.in_float32, activation=self.run.activation)
+        test = programs.predict(params, self.test, compute="float32", activation=self.run.activation)
         loss, brier = np.asarray(test.loss, np.float64), np.asarray(test.brier, np.float64)
         labels, y = np.asarray(test.label), np.asarray(self.test.y)
         return [

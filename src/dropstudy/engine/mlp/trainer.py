@@ -6,6 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 from dropstudy.core.tensors import unpack_weights
+from dropstudy.engine.native import train as native
+from dropstudy.engine.native.library import loaded_library
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
@@ -48,7 +50,9 @@ class MLPTrainer:
         return memory.lanes_that_fit(run, data_bytes)
 
     def train(self, segments: tuple[Segment, ...]) -> tuple[SegmentResult, ...]:
-        """Train and evaluate runs side by side."""
+        """Train and evaluate runs side by side; a run by itself with the compiled program where it serves."""
+        if len(segments) == 1 and (library := loaded_library()) and native.supports(segments[0].run):
+            return (native.train_segment(segments[0], library),)
         from dropstudy.engine.mlp import train  # noqa: PLC0415 - as above
 
         try:
@@ -64,12 +68,8 @@ class MLPTrainer:
 
     def device_name(self) -> str:
         """Readable name of the device that the calling process trains on."""
+        if loaded_library():
+            return native.device_name()
         from dropstudy.engine.mlp import train  # noqa: PLC0415 - as above
 
         return train.device_name()
-
-    def native_precisions(self) -> list[str]:
-        """Precisions in which the calling process has kernels of our own."""
-        from dropstudy.engine.native import ffi  # noqa: PLC0415 - as above
-
-        return sorted(ffi.precisions())

@@ -6,15 +6,19 @@ Layers are given as flat lists of arrays in Keras' layout: kernel (in, out) and 
 from __future__ import annotations
 
 import ctypes
+import os
 from ctypes import POINTER, Structure, byref, c_float, c_int32, c_uint32, c_void_p
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from dropstudy.engine.native.build import VARIABLE
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -239,6 +243,21 @@ class Library:
         key = (c_uint32(seed), c_uint32(purpose), c_uint32(when))
         _check(self._calls.dropstudy_permutation(*key, count, c_void_p(_address(out))))
         return out
+
+
+def loaded_library() -> Library | None:
+    """Library that the environment of this process names, as workers have it; None where XLA's programs do all."""
+    return _loaded(os.environ.get(VARIABLE, "off"))
+
+
+@lru_cache(maxsize=1)
+def _loaded(path: str) -> Library | None:
+    if not Path(path).is_file():
+        return None
+    try:
+        return Library(Path(path))
+    except OSError:  # damaged, or on a disk from which the system runs no code
+        return None
 
 
 def _network(layers: Sequence[LayerArrays]) -> tuple[_Network, NDArray[np.int32]]:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from dropstudy.engine.mlp.programs import Examples
 
 BATCH = 128
-AS_IT_IS, WITH_XLA = "as it is", "XLA's kernels alone"
+AS_IT_IS = "as it is"
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,6 @@ def measure(name: str, precision: str, epochs: int, examples: int) -> Taken:
     run = plan_runs(spec, dataset, precision)[-1]
     run = replace(run, condition=replace(run.condition, train_size=examples))
     rows = np.arange(examples, dtype=np.int32)
-    if name != AS_IT_IS:
-        xla_alone()
     VARIANTS[name]()
     segment = Segment(
         run, store_arrays(dataset), rows, None, None, done=0, steps=(epochs + 1) * run.condition.steps
@@ -352,7 +350,6 @@ def _none_carried(_params: Params, _compute: str) -> tuple[()]:
 
 VARIANTS: dict[str, Callable[[], None]] = {
     AS_IT_IS: as_it_is,
-    WITH_XLA: xla_alone,
     "masks by jax.random": masks_by_jax_random,
     "mask and gate kept apart": mask_of_its_own,
     "gradients by jax.grad": automatic_gradients,

@@ -6,9 +6,9 @@ Trains the notebook's dropout arm on one core, in the environment of dropstudy's
 at a time (`variants.py`), each in a worker of its own, in both precisions, in an order that rotates from round to
 round. An epoch includes its evaluation on the test set and on 10,000 training examples.
 
-The engine is that of XLA's programs, which train groups, on GPUs and all that the compiled program does not. A variant's
-ratio is its seconds over those of the engine in the same round: above 1 the thing gains; at 1 it gains nothing and
-should go. Nothing else should run on the machine meanwhile.
+The engine is XLA's programs, which train groups, on GPUs, and all that the compiled program does not train. A
+variant's ratio is its seconds over those of the engine in the same round: above 1 the thing gains; at 1 it gains
+nothing and should go. Nothing else should run on the machine meanwhile.
 """
 
 from __future__ import annotations

@@ -35,8 +35,8 @@ class Data:
 class Engine:
     """Training."""
 
-    NO_COMPILER = "no C++ compiler (c++, g++ or clang++) to compile them"
-    COMPILER_FAILED = "{compiler} could not compile them: "
+    NO_COMPILER = "no C++ compiler (c++, g++ or clang++) to compile it"
+    COMPILER_FAILED = "{compiler} could not compile it: "
 
 
 class Models:

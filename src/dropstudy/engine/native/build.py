@@ -13,12 +13,15 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from filelock import FileLock
 
 from dropstudy.core.hardware import machine_key
 from dropstudy.data.cache import code_folder, is_intact, store_code
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 VARIABLE = "DROPSTUDY_KERNELS"
 """Environment variable: `off`, or in a worker the library's path."""
@@ -48,21 +51,27 @@ class Kernels(NamedTuple):
     obstacle: str = ""
 
 
-def kernels() -> Kernels:
-    """Library for this machine's kind of processor, compiled if need be."""
+def kernels(notify: Callable[[str], None] = lambda _: None) -> Kernels:
+    """Library for this machine's kind of processor, compiled if need be.
+
+    Args:
+        notify: called before it is compiled.
+    """
     if os.environ.get(VARIABLE, "") == "off":
         return Kernels(None, f"switched off by {VARIABLE}")
     if platform.system() not in {"Linux", "Darwin"} or platform.machine() not in _THIS_PROCESSOR:
         return Kernels(None, f"not tried on {platform.system()} with {platform.machine()} processors")
     folder = code_folder(FOLDER)
     if folder is None:
-        return Kernels(None, "no folder for them that only this user can write to")
+        return Kernels(None, "no folder for it that only this user can write to")
     path = folder / f"{_digest()}.so"
     if is_intact(path):
         return Kernels(path)
     compiler = next(filter(None, map(shutil.which, _COMPILERS)), None)
     if compiler is None:
-        return Kernels(None, "no C++ compiler (c++, g++ or clang++) to compile them")
+        return Kernels(None, "no C++ compiler (c++, g++ or clang++) to compile it")
+    if (compiler, path) not in _failures:
+        notify("Compiling the training program for this processor: some 10 s, once.")
     obstacle = _build(compiler, path)
     return Kernels(None, obstacle) if obstacle else Kernels(path)
 
@@ -82,7 +91,7 @@ def _build(compiler: str, path: Path) -> str:
                 _compile(compiler, path)
     except (OSError, subprocess.SubprocessError) as error:
         lines = str(getattr(error, "stderr", "") or error).strip().splitlines()
-        obstacle = f"{compiler} could not compile them: {lines[0] if lines else 'it gives no reason'}"
+        obstacle = f"{compiler} could not compile it: {lines[0] if lines else 'it gives no reason'}"
         return _failures.setdefault((compiler, path), obstacle)
     return ""
 

@@ -143,7 +143,6 @@ def test_a_users_own_link_to_the_cache_is_followed_once(own_cache, tmp_path):
     assert cache.code_folder("kernels") == tmp_path / "real" / "kernels"
 
 
-@pytest.mark.skipif(not build.SOURCES[0].exists(), reason="no kernels")
 @as_superuser
 def test_workers_load_no_library_and_no_programs_of_another_user(own_cache, monkeypatch):
     monkeypatch.setattr("platform.system", lambda: "Linux")

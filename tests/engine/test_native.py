@@ -188,7 +188,19 @@ RUNS = {
 }
 
 
-@pytest.mark.parametrize("run", RUNS.values(), ids=RUNS)
+EVERY_DAY = {
+    "everything at once",
+    "early stopping",
+}  # XLA compiles a program for each run, which takes seconds
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        pytest.param(run, id=name, marks=() if name in EVERY_DAY else pytest.mark.slow)
+        for name, run in RUNS.items()
+    ],
+)
 def test_a_run_is_that_of_xla_up_to_the_order_of_sums(library, digits, run):
     # The test set is watched by the runs that need no validation data.
     segment = segment_of(run, digits, held_out=run.restore_best_weights)

@@ -10,10 +10,10 @@ run: $(READY)  ## Train the notebook's two networks and print what they show
 	$(BIN)/dropstudy run notebook
 
 test: lint  ## Lint, types and the everyday tests; one test process for each core, one file of tests for each process
-	$(BIN)/pytest -n auto --dist loadfile -m "not slow"
+	$(BIN)/pytest -n auto --dist worksteal -m "not slow"
 
 test-slow: $(READY)  ## The slow tests: kills, real browsers, whole studies
-	$(BIN)/pytest -n auto --dist loadfile -m slow
+	$(BIN)/pytest -n auto --dist worksteal -m slow
 
 test-all: test test-slow  ## Everything, as CI runs it
 

@@ -19,9 +19,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from common import ScriptWorkers
 from dropstudy.core.hardware import physical_cores
 from dropstudy.engine.mlp import network
-from dropstudy.runtime.local import LocalWorkers
 
 PRECISIONS = ("float32", "bfloat16")
 WIDTHS = (784, 512, 512, 10)
@@ -75,7 +75,7 @@ def epoch_flops() -> int:
 def measure(seconds: float = 0.4) -> dict[str, Arithmetic]:
     """Rate and time in each precision, every shape for `seconds` on all cores at once."""
     cores = physical_cores()
-    with LocalWorkers(cores) as worker_pool:
+    with ScriptWorkers(cores) as worker_pool:
         for limit in (0.0, seconds):  # the first time to import and compile, so that all begin as one
             futures = [worker_pool.submit(_rates, limit) for _ in range(cores)]
             taken: list[Rates] = [future.result() for future in futures]

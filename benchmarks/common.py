@@ -14,12 +14,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import cloudpickle
 import numpy as np
 
 from dropstudy.data.load import load_dataset
+from dropstudy.runtime.local import LocalWorkers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+    from concurrent.futures import Future
 
     from dropstudy.core.types import Dataset
 
@@ -28,6 +31,21 @@ PEER_PACKAGES = ("keras", "jax", "tensorflow-cpu", "torch", "scikit-learn")
 
 # Lines come as they are printed, so that they can be timed, and without TensorFlow's notes on its build.
 _ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONUNBUFFERED": "1"}
+
+
+_CALL = """(
+    __import__("sys").path.append(folder),
+    (lambda function, args, kwargs: function(*args, **kwargs))(*__import__("cloudpickle").loads(call)),
+)[1]"""
+
+
+class ScriptWorkers(LocalWorkers):
+    """Workers that find the modules of this folder: dropstudy's own search no script's folder."""
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Call a function of a script, or of a module in this folder, in a worker."""
+        names = {"folder": str(Path(__file__).parent), "call": cloudpickle.dumps((function, args, kwargs))}
+        return super().submit(eval, _CALL.strip(), names)
 
 
 @dataclass(frozen=True)

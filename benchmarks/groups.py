@@ -23,13 +23,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from common import head, mnist, spread, table, write_json
+from common import ScriptWorkers, head, mnist, spread, table, write_json
 from dropstudy.core.hardware import choose_device, choose_precision
 from dropstudy.data.arrays import store_arrays
 from dropstudy.engine.mlp import programs
 from dropstudy.engine.mlp.config import stacked, static_config, traced_config
 from dropstudy.engine.mlp.inputs import train_examples
-from dropstudy.runtime.local import LocalWorkers
 from dropstudy.spec.plan import plan_runs
 from dropstudy.spec.study_file import read_spec
 
@@ -96,7 +95,7 @@ def main() -> None:
     about = head(trains_on=device, precision=precision, steps=options.steps, n=options.repeats)
     taken: dict[int, Taken] = {}
     for lanes in sizes:
-        with LocalWorkers(1, device) as worker_pool:
+        with ScriptWorkers(1, device) as worker_pool:
             taken[lanes] = worker_pool.submit(
                 measure, lanes, precision, options.repeats, options.steps
             ).result()

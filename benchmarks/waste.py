@@ -19,8 +19,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from arithmetic import PRECISIONS
-from common import head, spread, table, write_json
-from dropstudy.runtime.local import LocalWorkers
+from common import ScriptWorkers, head, spread, table, write_json
 from variants import AS_IT_IS, VARIANTS, Taken, measure
 
 Rounds = list[dict[str, Taken]]
@@ -67,7 +66,7 @@ def main() -> None:
             by_name = {}
             start = number % len(names)
             for name in names[start:] + names[:start]:
-                with LocalWorkers(1) as worker_pool:
+                with ScriptWorkers(1) as worker_pool:
                     arguments = (name, precision, options.epochs, options.examples)
                     by_name[name] = worker_pool.submit(measure, *arguments).result()
                 middle = statistics.median(by_name[name].seconds)

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 PORTS = 2**16
-BACKLOG = 16
-"""Connections that the system holds ready: fewer than the descriptors that a process may have."""
+BACKLOG = 8
+"""Connections accepted at once, and held ready by the system: some processes may have only 64 descriptors."""
 NAMES = [HOST, "localhost"]
 """Hosts that a request may name."""
 _HEADERS = {

@@ -152,7 +152,7 @@ class DryRun:
             f"disk: about {format_bytes(self.disk)}, and {format_bytes(self.checkpoint_disk)} more while it runs",
             *(f"measured: {_describe_cost(condition, cost)}" for condition, cost in self.measured.items()),
             f"time: {about(self.seconds)}, if the machine does nothing else",
-            "plus: compilation, some seconds for each network and kind of arm, and the report",
+            "plus: some seconds for the start, where XLA compiles for each network too, and the report",
         ]
         return lines
 

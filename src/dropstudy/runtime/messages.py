@@ -59,7 +59,7 @@ def announcement(
         f"{networks(conditions)}; {counted(len(runs), 'run')} of {counted(spec.epochs, 'epoch')}, "
         f"precision {spec.precision}; study in {folder}"
     )
-    lines.append("Starting. The first epoch takes longer: it is compiled first.")
+    lines.append("Starting.")
     return lines
 
 

@@ -195,11 +195,7 @@ class LiveTable(Display):
         if rate is not None:
             parts.append(f"{rate:.2g} run-epochs/s" if rate < 1 else f"{rate:.1f} run-epochs/s")
         passed = duration(time.monotonic() - self._started_at)
-        parts.append(
-            f"{passed} so far, the first epoch takes longer: it is compiled first"
-            if left is None
-            else f"{duration(left)} left"
-        )
+        parts.append(f"{passed} so far, no epoch yet" if left is None else f"{duration(left)} left")
         return ", ".join(parts) + ". Ctrl-C stops; what is done is kept."
 
     def _print(self, text: str) -> None:

@@ -237,6 +237,25 @@ def test_a_run_is_the_same_to_the_bit_wherever_it_is_cut(library, digits, run):
     assert np.array_equal(final.likelihood, whole.final.likelihood)
 
 
+@pytest.mark.parametrize("steps", [5, 13])
+def test_one_program_continues_where_the_other_stopped(library, digits, steps):
+    run = RUNS["early stopping"]
+
+    def ours(segment):
+        return native.train_segment(segment, library)
+
+    def theirs(segment):
+        return train_group((segment,))[0]
+
+    ends = []
+    for first, then in ((ours, theirs), (theirs, ours)):
+        stopped = first(segment_of(run, digits, steps=steps))
+        ends.append(then(segment_of(run, digits, state=stopped.state, done=stopped.done)))
+    assert ends[0].final.epoch == ends[1].final.epoch
+    assert ends[0].final.loss == pytest.approx(ends[1].final.loss, abs=2e-3)
+    assert ends[0].state.keys() == ends[1].state.keys()
+
+
 def test_the_caller_keeps_its_state(library, digits):
     run = RUNS["the best weights"]
     state = native.train_segment(segment_of(run, digits, steps=20), library).state

@@ -100,7 +100,9 @@ class _Training:
         exhausted = False
         if run.restore_best_weights:
             if row.val_loss < float(self.state["best/loss"]):
-                self.state |= {f"best{name}": array.copy() for name, array in self._part("weights").items()}
+                self.state |= {
+                    f"best{name}": array.copy() for name, array in _part(self.state, "weights").items()
+                }
                 self.state |= {"best/loss": np.array(row.val_loss), "best/epoch": np.array(row.epoch)}
             exhausted = 0 < run.patience <= row.epoch - int(self.state["best/epoch"])
         self.ended = last or exhausted or self.diverged
@@ -120,7 +122,7 @@ class _Training:
             done = self.history[-1].epoch * self.run.condition.steps
             if self.run.restore_best_weights:
                 epoch = int(self.state["best/epoch"])
-                self.state |= {f"weights{name}": array for name, array in self._part("best").items()}
+                self.state |= {f"weights{name}": array for name, array in _part(self.state, "best").items()}
             self.state = {name: array for name, array in self.state.items() if not name.startswith("best/")}
         for name in Running.names:
             self.state[f"running/{name}"] = np.array(
@@ -193,13 +195,12 @@ class _Training:
             for number in range(len(self.run.condition.widths) - 1)
         ]
 
-    def _part(self, part: str) -> State:
-        """Layers of a part of the state, by the names behind it."""
-        return {
-            name.removeprefix(part): array
-            for name, array in self.state.items()
-            if name.startswith(f"{part}/dense_")
-        }
+
+def _part(state: State, part: str) -> State:
+    """Layers of a part of the state, by the names behind it."""
+    return {
+        name.removeprefix(part): array for name, array in state.items() if name.startswith(f"{part}/dense_")
+    }
 
 
 def learning_rates(run: Run, epoch: int, steps: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -251,6 +252,7 @@ def _initial_state(run: Run, library: Library) -> State:
                 f"{moment}/dense_{number}/bias": np.zeros_like(bias),
             }
     if run.restore_best_weights:
+        state |= {f"best{name}": array.copy() for name, array in _part(state, "weights").items()}
         state |= {"best/loss": np.array(math.inf), "best/epoch": np.array(0)}
     state |= {"running/loss": np.array(0, np.float32), "running/lost": np.array(0, np.float32)}
     return state | {"running/correct": np.array(0, np.int32), "running/seconds": np.array(0.0)}

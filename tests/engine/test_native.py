@@ -47,7 +47,7 @@ def values(draw, shape, density):
 def network(draw, widths, adam=True):
     layers = []
     for units_in, units_out in pairwise(widths):
-        kernel = draw.standard_normal((units_in, units_out)).astype(np.float32)
+        kernel = (draw.standard_normal((units_in, units_out)) / units_in**0.5).astype(np.float32)
         bias = draw.standard_normal(units_out).astype(np.float32)
         moments = [np.zeros_like(kernel), np.zeros_like(bias)]
         layers.append(LayerArrays(kernel, bias, *(np.copy(m) for m in moments * (2 if adam else 1))))
@@ -114,8 +114,9 @@ def test_a_step_of_sgd_is_that_of_the_gradient(library, *, widths, examples, den
     running = Running()
     step(library, layers, x, y, OptimizerNumbers(momentum=0.5, l2=l2), rate=0.25, running=running)
     activations, _ = forward(before, x)
-    p = scipy.special.softmax(activations[-1], axis=1)
-    assert running.loss == pytest.approx(-np.log(p[np.arange(examples), y]).sum(), rel=1e-3, abs=1e-3)
+    log_p = scipy.special.log_softmax(activations[-1], axis=1)
+    p = np.exp(log_p)
+    assert running.loss == pytest.approx(-log_p[np.arange(examples), y].sum(), rel=1e-3, abs=1e-3)
     delta = (p - np.eye(widths[-1])[y]) / examples
     for number in reversed(range(len(layers))):
         layer, after = before[number], layers[number]

@@ -17,6 +17,7 @@ from dropstudy.data.arrays import store_arrays
 from dropstudy.data.load import load_dataset
 from dropstudy.engine.mlp import dropout, rng
 from dropstudy.engine.mlp.config import static_config, traced_config
+from dropstudy.engine.mlp.rules import Purpose
 from dropstudy.engine.mlp.train import train_group
 from dropstudy.engine.native import train as native
 from dropstudy.engine.native.build import SOURCE, kernels
@@ -138,13 +139,11 @@ def step(library, layers, x, y, optimizer, *, rate, running, seed=0, hidden=0.0)
 
 @pytest.mark.parametrize("seed", [0, 7, 2**32 - 1])
 def test_draws_are_those_of_the_engine(library, seed):
-    key = rng.derive(seed, rng.Purpose.SHUFFLE, 3)
-    order = library.permutation(1001, seed=seed, purpose=native.SHUFFLE, when=3)
+    key = rng.derive(seed, Purpose.SHUFFLE, 3)
+    order = library.permutation(1001, seed=seed, purpose=Purpose.SHUFFLE, when=3)
     assert np.array_equal(order, rng.permutation(key, 1001))
-    u = library.uniform(999, seed=seed, purpose=native.INIT, layer=2)
-    assert np.array_equal(u, rng.uniform(rng.derive(seed, rng.Purpose.INIT, layer=2), (999,)))
-    purposes = (rng.Purpose.INIT, rng.Purpose.SHUFFLE, rng.Purpose.SAMPLE)
-    assert purposes == (native.INIT, native.SHUFFLE, native.SAMPLE)
+    u = library.uniform(999, seed=seed, purpose=Purpose.INIT, layer=2)
+    assert np.array_equal(u, rng.uniform(rng.derive(seed, Purpose.INIT, layer=2), (999,)))
 
 
 @pytest.mark.parametrize("schedule", ["constant", "early", "late", "ramp", "curriculum"])
@@ -292,7 +291,7 @@ def test_masks_are_nested_and_of_their_rate(library, rate):
     """Noise on the inputs of a network that hands them on: each is 0 or x / (1 - rate), where u >= rate."""
     n, features = 50, 70
     x, y = np.full((n, features), 2.0, np.float32), np.zeros(n, np.int32)
-    u = np.asarray(rng.uniform(rng.derive(9, rng.Purpose.INPUT_MASK, 4), (n, features)))
+    u = np.asarray(rng.uniform(rng.derive(9, Purpose.INPUT_MASK, 4), (n, features)))
     mask = np.where(u >= rate, 2 / (1 - np.float32(rate)), 0)
     layers = [LayerArrays(np.eye(features, dtype=np.float32), np.zeros(features, np.float32))]
     noise = Noise(seed=9, step=4, inputs=rate)

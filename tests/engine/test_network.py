@@ -7,10 +7,10 @@ import pytest
 import scipy.stats
 
 from dropstudy.core.types import Arm, Condition, Optimizer, Run
-from dropstudy.engine.mlp import dropout, network
+from dropstudy.engine.mlp import dropout, network, rules
 from dropstudy.engine.mlp import rng as draws
 from dropstudy.engine.mlp.config import static_config, traced_config
-from dropstudy.engine.mlp.rng import Purpose
+from dropstudy.engine.mlp.rules import Purpose
 
 WIDTHS = (784, 512, 512, 10)
 RATES = [0.0, 0.1, 0.5, 0.8, 0.99]
@@ -32,7 +32,7 @@ def test_the_notebooks_network_has_669706_parameters():
 def test_initial_kernels_fill_the_glorot_interval_evenly(layer, limit):
     dense = network.init(0, WIDTHS)[layer]
     kernel = np.asarray(dense.kernel_OxI)
-    assert network.glorot_limit(*WIDTHS[layer : layer + 2]) == pytest.approx(limit, abs=5e-6)
+    assert rules.glorot_limit(*WIDTHS[layer : layer + 2]) == pytest.approx(limit, abs=5e-6)
     assert np.abs(kernel).max() <= limit + 5e-6
     assert np.abs(kernel).max() > 0.99 * limit
     assert abs(kernel.mean()) < 5 * limit / np.sqrt(3 * kernel.size)

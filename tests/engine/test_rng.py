@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from dropstudy.engine.mlp import rng
-from dropstudy.engine.mlp.rng import Key, Purpose
+from dropstudy.engine.mlp.rng import Key
+from dropstudy.engine.mlp.rules import Purpose
 
 N = 200_000
 

@@ -22,7 +22,7 @@ from dropstudy.data.load import load_dataset
 from dropstudy.engine.mlp import programs, rng
 from dropstudy.engine.mlp.config import stacked, static_config, traced_config
 from dropstudy.engine.mlp.inputs import train_examples
-from dropstudy.engine.mlp.rng import Purpose
+from dropstudy.engine.mlp.rules import Purpose
 from dropstudy.engine.mlp.train import train_group
 from small_runs import run_on, segment_of, train_segment, trained
 

@@ -13,14 +13,12 @@ from jax import Array
 from jax.scipy.special import erfinv
 
 from dropstudy.engine.mlp import rng
+from dropstudy.engine.mlp.rules import CURRICULUM_SPEED, Purpose
 
 if TYPE_CHECKING:
     from jax.typing import ArrayLike
 
     from dropstudy.engine.mlp.config import NoiseConfig, StaticConfig, TracedConfig
-
-CURRICULUM_SPEED = 10.0
-"""Gamma times the number of steps in curriculum dropout, as its authors recommend."""
 
 
 class Rates(NamedTuple):
@@ -51,7 +49,7 @@ def input_noise_factors(
     shape: tuple[int, ...], rate: ArrayLike, traced: TracedConfig, static: StaticConfig, step: ArrayLike
 ) -> Array:
     """Factors on the inputs of a batch of `shape` (B, I)."""
-    key = rng.derive(traced.seed, rng.Purpose.INPUT_MASK, step)
+    key = rng.derive(traced.seed, Purpose.INPUT_MASK, step)
     return noise_factors(rng.uniform(key, shape), rate, traced.noise, static)
 
 

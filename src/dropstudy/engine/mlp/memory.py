@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import jax
 
-from dropstudy.engine.mlp.programs import EVALUATION_ROWS
+from dropstudy.engine.mlp.rules import EVALUATION_ROWS
 
 if TYPE_CHECKING:
     from dropstudy.core.types import Run

@@ -26,6 +26,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from dropstudy.engine.mlp import dropout, rng
+from dropstudy.engine.mlp.rules import Purpose, glorot_limit
 
 if TYPE_CHECKING:
     from jax.typing import ArrayLike, DTypeLike
@@ -91,16 +92,11 @@ class BatchScore(NamedTuple):
     correct: Array
 
 
-def glorot_limit(units_in: int, units_out: int) -> float:
-    """Half-width of the uniform distribution of initial kernels: sqrt(6 / (in + out)) (Glorot and Bengio 2010)."""
-    return float((6.0 / (units_in + units_out)) ** 0.5)
-
-
 def init(seed: ArrayLike, widths: tuple[int, ...]) -> Params:
     """Glorot-uniform kernels and zero biases for layers of `widths`, for instance (784, 512, 512, 10)."""
     layers = []
     for layer, (units_in, units_out) in enumerate(itertools.pairwise(widths)):
-        u_IxO = rng.uniform(rng.derive(seed, rng.Purpose.INIT, layer=layer), (units_in, units_out))
+        u_IxO = rng.uniform(rng.derive(seed, Purpose.INIT, layer=layer), (units_in, units_out))
         limit = jnp.float32(glorot_limit(units_in, units_out))
         layers.append(Dense(((2 * u_IxO - 1) * limit).T, jnp.zeros(units_out, jnp.float32)))
     return tuple(layers)
@@ -171,7 +167,7 @@ def hidden_layer(
         The layer's output h, and dh/dz; None if dh/dz follows from `h > 0` and the rate.
     """
     # Counted example by example, so that an example's mask does not depend on the size of its batch.
-    key = rng.derive(traced.seed, rng.Purpose.MASK, step, layer)
+    key = rng.derive(traced.seed, Purpose.MASK, step, layer)
     u_OxB = rng.uniform(key, z_OxB.shape, transposed=True)
     if static.relu_dropout:
         return jnp.where((u_OxB >= rate) & (z_OxB > 0), z_OxB * dropout.keep_scale(rate), 0), None

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from dropstudy.engine.mlp import dropout, network, optimizers, rng
+from dropstudy.engine.mlp.rules import AFTER_TRAINING, EVALUATION_ROWS, Purpose
 from dropstudy.engine.mlp.state import State, add_batch, zero_sums
 
 if TYPE_CHECKING:
@@ -27,12 +28,6 @@ if TYPE_CHECKING:
     from dropstudy.engine.mlp.network import BatchScore, Operands, Params
 
 T = TypeVar("T")
-
-EVALUATION_ROWS = 1000
-"""Examples per evaluation batch: large enough for the matrix products, small enough for a core's cache."""
-
-_AFTER_TRAINING = 2**31
-"""First step number that training, which counts in int32, never reaches."""
 
 
 class Examples(NamedTuple):
@@ -96,7 +91,7 @@ def train_steps(
     given = "float32" if static.input_noise else static.compute
 
     def one(state: State, index: Array, traced: TracedConfig) -> State:
-        order = rng.permutation(rng.derive(traced.seed, rng.Purpose.SHUFFLE, epoch), index.shape[0])
+        order = rng.permutation(rng.derive(traced.seed, Purpose.SHUFFLE, epoch), index.shape[0])
         batches, weights = _in_batches(index[order], static.batch_size)
 
         # Operands are carried from step to step. They are computed in the optimiser's pass, while the weights are in
@@ -178,7 +173,7 @@ def evaluate_with_noise(
                 rates=rates,
                 traced=traced,
                 static=in_float32,
-                step=jnp.uint32(_AFTER_TRAINING) + number,
+                step=jnp.uint32(AFTER_TRAINING) + number,
             )
             return tuple(
                 network.score(z_CxB, data.y[rows], weight_B) for z_CxB in (clean_CxB, noisy.logits_CxB)
@@ -232,7 +227,7 @@ def sample(seeds: Array, index: Array, *, count: int) -> Array:
     """Draw `count` rows of each lane's `index`, (lanes, n), without replacement: the same for all epochs and arms."""
 
     def one(seed: Array, index: Array) -> Array:
-        key = rng.derive(seed, rng.Purpose.SAMPLE)
+        key = rng.derive(seed, Purpose.SAMPLE)
         return index[rng.permutation(key, index.shape[0])[:count]]
 
     return _over_lanes(one, seeds, index)

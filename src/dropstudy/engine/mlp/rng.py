@@ -12,7 +12,6 @@ times as much.
 
 from __future__ import annotations
 
-from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 import jax.numpy as jnp
@@ -21,20 +20,11 @@ from jax import Array, lax
 if TYPE_CHECKING:
     from jax.typing import ArrayLike
 
+    from dropstudy.engine.mlp.rules import Purpose
+
 _ROTATIONS = (13, 15, 26, 6, 17, 29, 16, 24)
 _PARITY = 0x1BD11BDA
 _ROUNDS = 20
-
-
-class Purpose(IntEnum):
-    """Purpose of a draw. The numbers are part of a run's semantics and never change."""
-
-    SPLIT = 0
-    INIT = 1
-    SHUFFLE = 2
-    MASK = 3
-    INPUT_MASK = 4
-    SAMPLE = 5
 
 
 class Key(NamedTuple):

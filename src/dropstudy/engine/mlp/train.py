@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from dropstudy.engine.mlp import programs
 from dropstudy.engine.mlp.config import stacked, static_config, traced_config
 from dropstudy.engine.mlp.early_stopping import BestEpoch
 from dropstudy.engine.mlp.inputs import InputColumns, can_skip_zero_inputs, test_examples, train_examples
+from dropstudy.engine.mlp.rules import diverged, final_metrics, take_steps
 from dropstudy.engine.mlp.state import epoch_seconds, pack, reset_sums, unpack
 
 if TYPE_CHECKING:
@@ -37,16 +37,7 @@ def train_group(segments: tuple[Segment, ...]) -> tuple[SegmentResult, ...]:
         ends at its last epoch, when its patience is exhausted, or when its loss is not finite; the others continue.
     """
     group = _Group(segments)
-    lead, steps = segments[0], segments[0].run.condition.steps
-    done, until = lead.done, lead.done + lead.steps
-    while done < until and not all(group.ended):
-        epoch, first = divmod(done, steps)
-        count = min(until - done, steps - first)
-        group.train_steps(epoch, first, count)
-        done += count
-        if first + count == steps:
-            group.end_epoch(epoch)
-    return group.results(done)
+    return group.results(take_steps(group, segments[0]))
 
 
 def device_name() -> str:
@@ -88,6 +79,11 @@ class _Group:
         self.columns = InputColumns(used, jnp.copy(state.params[0].kernel_OxI))
         self.state = self.columns.gather(state)
         self.last_scores: tuple[BatchScore, BatchScore] | None = None
+
+    @property
+    def over(self) -> bool:
+        """True once every run has ended."""
+        return all(self.ended)
 
     def train_steps(self, epoch: int, first: int, count: int) -> None:
         """Take `count` steps of an epoch, after its `first` ones."""
@@ -133,7 +129,7 @@ class _Group:
             if not self.ended[lane]:
                 metrics = dict(zip(METRICS, row, strict=True))
                 self.histories[lane].append(EpochMetrics(epoch + 1, **metrics, seconds=seconds))
-                self.ended[lane] = last or exhausted[lane] or self._diverged(lane)
+                self.ended[lane] = last or exhausted[lane] or diverged(self.histories[lane])
 
     def results(self, done: int) -> tuple[SegmentResult, ...]:
         """Result of each run, `done` steps from its start."""
@@ -142,7 +138,7 @@ class _Group:
         state = self.columns.scatter(self.state)
         if self.best:
             state = state._replace(params=self.best.restore(state.params, self.ended))
-        finished = [ended and not self._diverged(lane) for lane, ended in enumerate(self.ended)]
+        finished = [ended and not diverged(self.histories[lane]) for lane, ended in enumerate(self.ended)]
         finals = self._final_metrics(state.params) if any(finished) else [None] * len(finished)
         results = []
         for lane, history in enumerate(self.histories):
@@ -158,17 +154,11 @@ class _Group:
                     done=history[-1].epoch * self.run.condition.steps if self.ended[lane] else done,
                     seconds=seconds,
                     final=finals[lane] if finished[lane] else None,
-                    diverged=self._diverged(lane),
+                    diverged=diverged(self.histories[lane]),
                     device=device_name(),
                 )
             )
         return tuple(results)
-
-    def _diverged(self, lane: int) -> bool:
-        history = self.histories[lane]
-        return bool(history) and not (
-            math.isfinite(history[-1].loss) and math.isfinite(history[-1].clean_loss)
-        )
 
     def _score_training(self, params: Params, epochs: list[int]) -> tuple[BatchScore, BatchScore]:
         """Scores on all training examples without and with noise, of weights at the end of each lane's epoch."""
@@ -189,22 +179,13 @@ class _Group:
         scores = self.last_scores or self._score_training(self.columns.gather_params(params), epochs)
         clean, noisy = (_means(score, self.index.shape[1]).tolist() for score in scores)
         test = programs.predict(params, self.test, compute="float32", activation=self.run.activation)
-        loss, brier = np.asarray(test.loss, np.float64), np.asarray(test.brier, np.float64)
-        labels, y = np.asarray(test.label), np.asarray(self.test.y)
+        tests = [
+            jax.tree.map(lambda values, lane=lane: np.asarray(values[lane]), test)
+            for lane in range(len(epochs))
+        ]
+        classes, y = self.run.condition.classes, np.asarray(self.test.y)
         return [
-            FinalMetrics(
-                epoch=epoch,
-                clean_loss=clean[lane][0],
-                clean_accuracy=clean[lane][1],
-                noisy_loss=noisy[lane][0],
-                noisy_accuracy=noisy[lane][1],
-                loss=float(loss[lane].mean()),
-                accuracy=float((labels[lane] == y).mean()),
-                brier=float(brier[lane].mean()),
-                labels=labels[lane].astype(np.uint8 if self.run.condition.classes <= 2**8 else np.uint16),
-                confidence=np.asarray(test.confidence[lane]).astype(np.float16),
-                likelihood=np.asarray(test.likelihood[lane]).astype(np.float16),
-            )
+            final_metrics(epoch, (clean[lane], noisy[lane]), tests[lane], y, classes)
             for lane, epoch in enumerate(epochs)
         ]
 

@@ -1,4 +1,4 @@
-"""The multilayer perceptron's Trainer. Methods that a worker calls import the array framework; this file does not."""
+"""The multilayer perceptron's Trainer. Methods for workers may import the array framework; this file does not."""
 
 from __future__ import annotations
 

@@ -84,8 +84,8 @@ class OptimizerNumbers(Structure):
 class Running(Structure):
     """Sums over an epoch: loss, its rounding error (Kahan 1965), correct predictions."""
 
-    names = ("loss", "lost", "correct")
     _fields_ = (("loss", c_float), ("lost", c_float), ("correct", c_int32))
+    names = tuple(name for name, _ in _fields_)
 
 
 class Scores(NamedTuple):

@@ -11,20 +11,25 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from dropstudy.core.hardware import processor
-from dropstudy.core.types import METRICS, EpochMetrics, FinalMetrics, Segment, SegmentResult
+from dropstudy.core.types import METRICS, EpochMetrics, Segment, SegmentResult
 from dropstudy.data.arrays import map_arrays
+from dropstudy.engine.mlp.rules import (
+    AFTER_TRAINING,
+    CURRICULUM_SPEED,
+    EVALUATION_ROWS,
+    Purpose,
+    diverged,
+    final_metrics,
+    glorot_limit,
+    take_steps,
+)
 from dropstudy.engine.native.library import Examples, LayerArrays, Library, Noise, OptimizerNumbers, Running
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from dropstudy.core.types import DataReference, Run, State
+    from dropstudy.core.types import DataReference, FinalMetrics, Run, State
     from dropstudy.engine.native.library import Scores
-
-INIT, SHUFFLE, SAMPLE = 1, 2, 5  # as engine.mlp.rng.Purpose
-EVALUATION_ROWS = 1000  # as engine.mlp.programs: noise is drawn batch by batch
-BEYOND_TRAINING = 2**31  # likewise: steps whose noise no training draws
-CURRICULUM_SPEED = 10.0  # as engine.mlp.dropout
 
 
 def supports(run: Run) -> bool:
@@ -35,15 +40,7 @@ def supports(run: Run) -> bool:
 def train_segment(segment: Segment, library: Library) -> SegmentResult:
     """Take the steps of one run."""
     training = _Training(segment, library)
-    steps, done, until = segment.run.condition.steps, segment.done, segment.done + segment.steps
-    while done < until and not training.ended:
-        epoch, first = divmod(done, steps)
-        count = min(until - done, steps - first)
-        training.take(epoch, first, count)
-        done += count
-        if first + count == steps:
-            training.end_epoch(epoch)
-    return training.result(done)
+    return training.result(take_steps(training, segment))
 
 
 class _Training:
@@ -60,14 +57,15 @@ class _Training:
         self.running = Running(*(given[f"running/{name}"].item() for name in Running.names))
         self.epoch_began = self.began - float(given["running/seconds"])
         self.history: list[EpochMetrics] = []
-        self.ended = False
+        self.over = False
+        self.last_score: tuple[float, float] | None = None
 
-    def take(self, epoch: int, first: int, count: int) -> None:
-        """Take `count` steps of an epoch, of which `first` are done."""
+    def train_steps(self, epoch: int, first: int, count: int) -> None:
+        """Take `count` steps of an epoch, after its `first` ones."""
         run, first_step = self.run, epoch * self.run.condition.steps + first
         steps = np.arange(first_step, first_step + count)
         scale = schedule_scale(run, steps)
-        order = self.library.permutation(len(self.rows), seed=run.seed, purpose=SHUFFLE, when=epoch)
+        order = self.library.permutation(len(self.rows), seed=run.seed, purpose=Purpose.SHUFFLE, when=epoch)
         self.library.train(
             self._layers("weights", "m", "v"),
             self.train,
@@ -92,6 +90,8 @@ class _Training:
             else self._score(self.train, self.held_out)
         )
         clean = self._score(self.train, self.rows if last else self._sample())
+        if last and not run.restore_best_weights:  # else another epoch's weights may be the final ones
+            self.last_score = clean
         metrics = (self.running.loss / n, self.running.correct / n, *validation, *clean)
         self.running = Running()
         seconds, self.epoch_began = time.perf_counter() - self.epoch_began, time.perf_counter()
@@ -105,20 +105,13 @@ class _Training:
                 }
                 self.state |= {"best/loss": np.array(row.val_loss), "best/epoch": np.array(row.epoch)}
             exhausted = 0 < run.patience <= row.epoch - int(self.state["best/epoch"])
-        self.ended = last or exhausted or self.diverged
-
-    @property
-    def diverged(self) -> bool:
-        """True if the last epoch's loss is not finite."""
-        return bool(self.history) and not (
-            math.isfinite(self.history[-1].loss) and math.isfinite(self.history[-1].clean_loss)
-        )
+        self.over = last or exhausted or diverged(self.history)
 
     def result(self, done: int) -> SegmentResult:
         """Result of the segment, `done` steps from the start of the run."""
         epoch_began = time.perf_counter() if done % self.run.condition.steps == 0 else self.epoch_began
         epoch = self.run.epochs
-        if self.ended:
+        if self.over:
             done = self.history[-1].epoch * self.run.condition.steps
             if self.run.restore_best_weights:
                 epoch = int(self.state["best/epoch"])
@@ -134,34 +127,22 @@ class _Training:
             state=self.state,
             done=done,
             seconds=time.perf_counter() - self.began,
-            final=self._final(epoch) if self.ended and not self.diverged else None,
-            diverged=self.diverged,
+            final=self._final(epoch) if self.over and not diverged(self.history) else None,
+            diverged=diverged(self.history),
             device=device_name(),
         )
 
     def _final(self, epoch: int) -> FinalMetrics:
         """Metrics of the final weights, which are those of `epoch`."""
-        run, y = self.run, self.test.y
-        clean = self._score(self.train, self.rows)
+        run = self.run
+        clean = self.last_score or self._score(self.train, self.rows)
         noisy = clean
         if run.arm.rate or run.arm.input_rate:
             scale = schedule_scale(run, np.array([epoch * run.condition.steps - 1]))[0]
-            noise = Noise(run.seed, BEYOND_TRAINING, run.arm.rate * scale, run.arm.input_rate * scale)
+            noise = Noise(run.seed, AFTER_TRAINING, run.arm.rate * scale, run.arm.input_rate * scale)
             noisy = self._score(self.train, self.rows, noise)
         test = self._evaluate(self.test, _all(self.test))
-        return FinalMetrics(
-            epoch=epoch,
-            clean_loss=clean[0],
-            clean_accuracy=clean[1],
-            noisy_loss=noisy[0],
-            noisy_accuracy=noisy[1],
-            loss=float(test.loss.mean(dtype=np.float64)),
-            accuracy=float((test.label == y).mean()),
-            brier=float(test.brier.mean(dtype=np.float64)),
-            labels=test.label.astype(np.uint8 if run.condition.classes <= 2**8 else np.uint16),
-            confidence=test.confidence.astype(np.float16),
-            likelihood=test.likelihood.astype(np.float16),
-        )
+        return final_metrics(epoch, (clean, noisy), test, self.test.y, run.condition.classes)
 
     def _evaluate(self, data: Examples, rows: NDArray[np.int32], noise: Noise | None = None) -> Scores:
         rows = np.ascontiguousarray(rows, np.int32)
@@ -178,7 +159,7 @@ class _Training:
 
     def _sample(self) -> NDArray[np.int32]:
         """Training rows for the clean metrics of an epoch: as many as the test set has, the same in each epoch."""
-        order = self.library.permutation(len(self.rows), seed=self.run.seed, purpose=SAMPLE)
+        order = self.library.permutation(len(self.rows), seed=self.run.seed, purpose=Purpose.SAMPLE)
         return self.rows[order[: len(self.test.y)]]
 
     def _layers(self, *parts: str) -> list[LayerArrays]:
@@ -239,11 +220,11 @@ def device_name() -> str:
 
 
 def _initial_state(run: Run, library: Library) -> State:
-    """State before the first step: Glorot-uniform kernels (Glorot and Bengio 2010), all else zeros."""
+    """State before the first step: Glorot-uniform kernels, all else zeros."""
     state: State = {}
     for number, (units_in, units_out) in enumerate(pairwise(run.condition.widths)):
-        limit = np.float32((6.0 / (units_in + units_out)) ** 0.5)
-        u = library.uniform(units_in * units_out, seed=run.seed, purpose=INIT, layer=number)
+        limit = np.float32(glorot_limit(units_in, units_out))
+        u = library.uniform(units_in * units_out, seed=run.seed, purpose=Purpose.INIT, layer=number)
         kernel, bias = ((2 * u - 1) * limit).reshape(units_in, units_out), np.zeros(units_out, np.float32)
         state |= {f"weights/dense_{number}/kernel": kernel, f"weights/dense_{number}/bias": bias}
         for moment in ("m", "v")[: 2 if run.optimizer.name == "adam" else 1]:

@@ -198,7 +198,8 @@ class StudySpec:
         seeds: seeds of the replicates.
         validation_split: `"test"` to watch the test set, else the share (below 1) or count of training examples
             held out.
-        precision: precision of matrix products; `"auto"` is bfloat16 where the hardware has it, else float32.
+        precision: precision of matrix products; `"auto"` is bfloat16 on GPUs that multiply it in hardware, else
+            float32.
         train_sizes: numbers of training examples, or `"all"` that are not held out. A seed's larger sizes contain its
             smaller ones; all are stratified by class.
         fixed_validation: hold out the same examples for every seed.

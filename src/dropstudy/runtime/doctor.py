@@ -20,20 +20,21 @@ if TYPE_CHECKING:
 def machine_lines() -> list[str]:
     """Device, precision, program, workers, versions and folders, one line each. Starts a worker to ask it."""
     chosen = choose_device()
-    compiled = False
     try:
         with LocalWorkers(1, chosen) as workers:
             info = workers.probe().result()
-        device, compiled = info.device, info.compiled
     except Exception as error:  # noqa: BLE001 - any error here is what the user looks for
         cause = " ".join(str(error).split())
         device = f"{chosen}, but its worker failed ({type(error).__name__}: {cause})"
+        program = "not known, since the worker failed"
+    else:
+        device, program = info.device, _program(chosen, compiled=info.compiled)
     libraries = ("dropstudy", "jax", "jaxlib", "keras", "numpy", "scikit-learn")
     data = os.environ.get("DROPSTUDY_DATA")
     return [
         f"device: {device}: {why_device()}",
         f"precision: {choose_precision('auto', chosen)}: {why_precision(chosen)}",
-        f"program: {_program(chosen, compiled=compiled)}",
+        f"program: {program}",
         f"workers: {physical_cores()}, one for each physical core, one thread each",
         f"python: {platform.python_version()} on {platform.system()} {platform.machine()}",
         "versions: " + ", ".join(f"{name} {version(name)}" for name in libraries),
@@ -45,7 +46,9 @@ def machine_lines() -> list[str]:
 def _program(device: Device, *, compiled: bool) -> str:
     """Name the program that trains, and the reason."""
     if compiled:
-        return "compiled for this processor; skips zeros; XLA's for tanh, sigmoid and Gaussian noise"
+        return (
+            "compiled for this processor; skips zeros; XLA's for bfloat16, tanh, sigmoid and Gaussian noise"
+        )
     if device != "cpu":
         return "XLA's; the compiled one is for CPUs"
     return f"XLA's: {kernels().obstacle or 'the compiled one cannot be loaded here'}"

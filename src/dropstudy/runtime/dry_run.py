@@ -152,7 +152,7 @@ class DryRun:
             f"disk: about {format_bytes(self.disk)}, and {format_bytes(self.checkpoint_disk)} more while it runs",
             *(f"measured: {_describe_cost(condition, cost)}" for condition, cost in self.measured.items()),
             f"time: {about(self.seconds)}, if the machine does nothing else",
-            "plus: some seconds for the start, where XLA compiles for each network too, and the report",
+            "plus: some seconds for the start and the report",
         ]
         return lines
 
@@ -176,7 +176,8 @@ def dry_run(
     check_data(folder, dataset)
     refuse_foreign(folder)
     spec, runs = resolve(spec, dataset, device)
-    missing = tuple(run for run in runs if run.key not in _finished_keys(folder))
+    finished = _finished_keys(folder)
+    missing = tuple(run for run in runs if run.key not in finished)
     if not missing:
         return DryRun(spec, dataset, runs, (), (), 0, device, {}, 0.0)
     with open_pool(executor, workers=worker_count, device=device, runs=len(missing)) as pool:

@@ -115,7 +115,7 @@ class LocalWorkers(Executor):
                 kill_process_tree(process)
 
     def probe(self) -> Future[WorkerInfo]:
-        """Ask a worker for its device and precisions."""
+        """Ask a worker for its device and program; see `WorkerInfo`."""
         return self.submit(worker_info)
 
     def __exit__(

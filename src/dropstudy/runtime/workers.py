@@ -51,7 +51,7 @@ class WorkerPool(Protocol):
         """Kill the worker of a call, which then fails with one of `lost_worker_errors`."""
 
     def probe(self) -> Future[WorkerInfo]:
-        """Ask a worker for its device and precisions."""
+        """Ask a worker for its device and program; see `WorkerInfo`."""
 
 
 class ExecutorPool:
@@ -77,7 +77,7 @@ class ExecutorPool:
         """Do nothing: an executor does not expose the worker of a call."""
 
     def probe(self) -> Future[WorkerInfo]:
-        """Ask a worker for its device and precisions."""
+        """Ask a worker for its device and program; see `WorkerInfo`."""
         return self.submit(worker_info)
 
 

@@ -70,9 +70,7 @@ def kernels(notify: Callable[[str], None] = lambda _: None) -> Kernels:
     compiler = next(filter(None, map(shutil.which, _COMPILERS)), None)
     if compiler is None:
         return Kernels(None, "no C++ compiler (c++, g++ or clang++) to compile it")
-    if (compiler, path) not in _failures:
-        notify("Compiling the training program for this processor: some 10 s, once.")
-    obstacle = _build(compiler, path)
+    obstacle = _build(compiler, path, notify)
     return Kernels(None, obstacle) if obstacle else Kernels(path)
 
 
@@ -80,10 +78,11 @@ _failures: dict[tuple[str, Path], str] = {}
 """Builds that failed, by compiler and path: a second attempt would take as long and fail too."""
 
 
-def _build(compiler: str, path: Path) -> str:
+def _build(compiler: str, path: Path, notify: Callable[[str], None]) -> str:
     """Compile the library, unless another process just has; return what prevented it, or nothing."""
     if obstacle := _failures.get((compiler, path)):
         return obstacle
+    notify("Compiling the training program for this processor: some 10 s, once.")
     try:
         # Studies that start at the same time compile it once.
         with FileLock(path.with_suffix(".lock"), timeout=_TIMEOUT):

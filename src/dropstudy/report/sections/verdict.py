@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from dropstudy.analysis.verdict import SEEDS
-from dropstudy.analysis.verdict.phrases import interval, probability
+from dropstudy.analysis.verdict.phrases import interval, p_value
 from dropstudy.core.text import plain_name, signed
 from dropstudy.report import charts
 from dropstudy.report.differences import differences, fresh_differences
@@ -70,7 +70,7 @@ def _certainty(snapshot: Snapshot) -> str:
     estimate, count = compared.deciding, compared.family
     return (
         f"{plain_name(arm.name)}: {signed(estimate.value)} points, {compared.deciding_label} "
-        f"{interval(estimate, snapshot.verdict.margin)}; {compared.n} seeds; p = {probability(compared.p_adjusted)}, "
+        f"{interval(estimate, snapshot.verdict.margin)}; {compared.n} seeds; {p_value(compared.p_adjusted)}, "
         f"adjusted for {'one arm' if count == 1 else f'{count} arms'}"
     )
 

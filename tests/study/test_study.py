@@ -37,7 +37,7 @@ from dropstudy.runtime.messages import large_rate
 from dropstudy.runtime.progress.lines import EpochLines
 from dropstudy.spec.study_file import read_spec
 from dropstudy.store import locking
-from dropstudy.store.directory import command
+from dropstudy.store.paths import command
 from dropstudy.store.store import DATABASE, Store
 from fake_training import InlineExecutor
 from sources import SMALL_STUDY

@@ -20,8 +20,8 @@ from dropstudy.core.atomic import write_text
 from dropstudy.core.text import signed
 from dropstudy.errors import InvalidArgument
 from dropstudy.spec.study_file import STUDY_FILE, to_toml
-from dropstudy.store.directory import command, confirmations, has_database, recorded_spec
-from dropstudy.store.paths import CONFIRMATION, StudyPaths
+from dropstudy.store.directory import confirmations, has_database, recorded_spec
+from dropstudy.store.paths import CONFIRMATION, StudyPaths, command
 from dropstudy.store.store import Store
 
 if TYPE_CHECKING:

@@ -243,7 +243,8 @@ def _written(snapshot: Snapshot, files: int) -> list[str]:
 
 def _how_to_continue(study: Any, data_dir: Path | None, flags: str) -> str:
     from dropstudy.spec.merge import additions
-    from dropstudy.store.directory import command, recorded_spec
+    from dropstudy.store.directory import recorded_spec
+    from dropstudy.store.paths import command
 
     so_far = recorded_spec(study.folder)
     if so_far is None or additions(so_far, study.spec):

@@ -80,8 +80,8 @@ def print_progress(snapshot: Snapshot) -> None:
 
     from dropstudy.core import tables
     from dropstudy.runtime.progress import status
-    from dropstudy.store.directory import command
     from dropstudy.store.locking import holder
+    from dropstudy.store.paths import command
 
     progress = snapshot.progress
     if all(each.status in {"done", "diverged"} for each in progress):
@@ -126,7 +126,7 @@ def verdict_command(snapshot: Snapshot) -> str | None:
     from dropstudy.analysis.verdict import SEEDS
     from dropstudy.core.hardware import physical_cores
     from dropstudy.runtime.progress.eta import about
-    from dropstudy.store.directory import command
+    from dropstudy.store.paths import command
 
     seeds = set(snapshot.spec.seeds)
     times = [arm.seconds for condition in snapshot.verdict.conditions for arm in condition.arms if arm.seeds]
@@ -141,7 +141,7 @@ def export_command(snapshot: Snapshot) -> str | None:
 
     None if neither has a finished run whose weights are on disk.
     """
-    from dropstudy.store.directory import command
+    from dropstudy.store.paths import command
 
     for name in (snapshot.verdict.chosen, snapshot.arms[0].name):
         ours = [run for run in snapshot.runs if run.arm.name == name]

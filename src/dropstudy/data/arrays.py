@@ -9,7 +9,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from dropstudy.core.types import DataReference
-from dropstudy.data.cache import cache_folder, cache_folders
+from dropstudy.data.cache import cache_folder, cache_folders, no_space
 from dropstudy.data.formats.files import reporting_damage
 from dropstudy.data.private import make_private, other_writers
 from dropstudy.errors import DataError
@@ -74,13 +74,7 @@ def store_arrays(dataset: Dataset) -> DataReference:
             next_step="If that process was paused, let it continue or end it; then try again.",
         ) from error
     except OSError as error:
-        size = sum(array.nbytes for array in wanted)
-        raise DataError(
-            str(target),
-            expected=f"write permission and space for {size:,} bytes",
-            received=error.strerror or str(error),
-            next_step="Free some space, or set DROPSTUDY_CACHE to another folder.",
-        ) from error
+        raise no_space(target, sum(array.nbytes for array in wanted), error) from error
     return reference
 
 

@@ -4,7 +4,8 @@
     <cache>/arrays/<sha256>/*.npy      arrays of a dataset, by the digest of its content
     <cache>/kernels, programs, scripts code: compiled libraries, compiled programs, the script of pages
 
-Everything in it can be made again. Data are compared with their digests when they are read. Code is loaded only from
+Everything in it can be made again. Downloads are compared with the published digests when they are read, and arrays
+with the dataset before workers map them. Code is loaded only from
 folders and files that only this user can write.
 """
 
@@ -23,7 +24,7 @@ from platformdirs import user_cache_dir
 
 from dropstudy.core.atomic import expand_home, write_files
 from dropstudy.data.private import make_private, other_writers, other_writers_inside
-from dropstudy.errors import StoreError
+from dropstudy.errors import DataError, StoreError
 
 __all__ = [
     "cache_folder",
@@ -31,6 +32,7 @@ __all__ = [
     "code_folder",
     "download_folders",
     "is_intact",
+    "no_space",
     "ownership_fault",
     "store_code",
     "worker_environment",
@@ -143,3 +145,13 @@ def _temporary_folder() -> Path:
     )  # a random name, which no other user can create first
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
+
+
+def no_space(path: Path, size: int, error: OSError) -> DataError:
+    """Error for a path in the cache to which `size` bytes cannot be written."""
+    return DataError(
+        str(path),
+        expected=f"write permission and space for {size:,} bytes",
+        received=error.strerror or str(error),
+        next_step="Free some space, or set DROPSTUDY_CACHE to another folder.",
+    )

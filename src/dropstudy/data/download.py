@@ -14,6 +14,7 @@ import requests
 from filelock import FileLock
 from tqdm import tqdm
 
+from dropstudy.data.cache import no_space
 from dropstudy.data.catalogue import read_named, stored_as
 from dropstudy.errors import DataError, DataUnavailable
 
@@ -72,12 +73,7 @@ def fetch_all(
                 _fetch_missing(missing, folder, mirrors, timeout, progress=progress)
             return [intact.get(file, folder / f"{file.name}.gz") for file in files]
     except OSError as error:
-        raise DataError(
-            str(folder),
-            expected=f"write permission and space for {sum(file.size for file in files):,} bytes",
-            received=error.strerror or str(error),
-            next_step="Free some space, or set DROPSTUDY_CACHE to another folder.",
-        ) from error
+        raise no_space(folder, sum(file.size for file in files), error) from error
 
 
 def _intact(file: NamedFile, folder: Path) -> Path | None:

@@ -29,8 +29,8 @@ __all__ = ["export", "save_keras", "to_keras"]
 _FORMATS = ("keras", "safetensors")
 _DTYPE = "float32"
 _BACKEND = "KERAS_BACKEND"
-_BACKENDS = {"jax": "jax", "tensorflow": "tensorflow", "torch": "torch", "openvino": "openvino"}
-"""Backends of Keras and the modules they need."""
+_BACKENDS = ("jax", "tensorflow", "torch", "openvino")
+"""Backends of Keras, each named like the module that it needs."""
 
 
 def to_keras(weights: Weights, *, arm: Arm, activation: Activation, name: str) -> keras.Model:
@@ -148,7 +148,7 @@ def export(
 def _import_keras() -> Any:
     # Only jax is sure to be installed. A backend that the user has chosen stays.
     chosen = os.environ[_BACKEND] = os.environ.get(_BACKEND) or "jax"
-    installed = [name for name, module in _BACKENDS.items() if find_spec(module) is not None]
+    installed = [name for name in _BACKENDS if find_spec(name) is not None]
     if "keras" not in sys.modules and chosen not in installed:  # Keras itself would raise a traceback
         unset = f"Unset it or set {_BACKEND}=jax"
         raise InvalidArgument(

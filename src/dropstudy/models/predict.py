@@ -1,4 +1,4 @@
-"""Predictions of trained networks: dropout off, float32, NumPy alone."""
+"""Predictions of trained networks: dropout off, float32, with NumPy and SciPy alone."""
 
 from __future__ import annotations
 

@@ -20,8 +20,9 @@ from dropstudy.data.load import load_dataset
 from dropstudy.engine.trainer import trainer_of
 from dropstudy.errors import DamagedFile, DropstudyError, StoreError
 from dropstudy.runtime.messages import REPLACED
-from dropstudy.store.directory import FILE_DUE, command, confirmations, has_database, margin_of, spec_of
+from dropstudy.store.directory import FILE_DUE, confirmations, has_database, margin_of, spec_of
 from dropstudy.store.history import tidy
+from dropstudy.store.paths import command
 from dropstudy.store.store import Store
 
 if TYPE_CHECKING:

@@ -19,8 +19,9 @@ from dropstudy.runtime.retention import KeepBest, drop_weights
 from dropstudy.runtime.scheduler import train_runs
 from dropstudy.runtime.workers import lanes_per_worker, open_pool
 from dropstudy.spec import merge, splits
-from dropstudy.store.directory import check_data, command, merged_with_stored, recorded_spec
+from dropstudy.store.directory import check_data, merged_with_stored, recorded_spec
 from dropstudy.store.locking import lock
+from dropstudy.store.paths import command
 from dropstudy.store.record import environment_changes, record_study
 from dropstudy.store.store import Store
 

@@ -53,7 +53,7 @@ Seeds = Annotated[
 ]
 Size = Count | Literal["all"]
 TrainSizes = Annotated[
-    Count | Literal["all"] | Annotated[list[Size], Meta(min_length=1)],
+    Size | Annotated[list[Size], Meta(min_length=1)],
     Meta(description=f'counts of training examples from 1 to {MAX_COUNT}, or "all"'),
 ]
 ValidationSplit = Annotated[

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ from dropstudy.core.types import MARGIN
 from dropstudy.errors import InvalidArgument, StoreError
 from dropstudy.spec import merge, plan, presets
 from dropstudy.spec.study_file import STUDY_FILE, is_study, parse_spec, parse_toml, read_spec
-from dropstudy.store.paths import CONFIRMATION, FIGURES, WRITTEN, StudyPaths, entries
+from dropstudy.store.paths import CONFIRMATION, FIGURES, WRITTEN, StudyPaths, command, entries
 from dropstudy.store.store import DATABASE, Store
 
 if TYPE_CHECKING:
@@ -32,14 +31,6 @@ FILE_DUE = "study_file_due"
 """Name in the metadata: true while the study file is older than the database."""
 
 _MAX_NAMED = 3  # foreign files that a message names
-
-
-def command(verb: str, folder: Path) -> str:
-    """A command for the study in a folder, quoted for a shell: `dropstudy run studies/first`."""
-    text = str(folder)
-    if text in presets.names() or text.startswith("-"):
-        text = f"./{text}"
-    return f"dropstudy {verb} {shlex.quote(text)}"
 
 
 def confirmations(folder: Path) -> list[Path]:
@@ -125,10 +116,11 @@ def spec_of(metadata: Mapping[str, Any]) -> StudySpec | None:
 
 def _stored(folder: Path) -> StudySpec | None:
     """Specification of the study in a folder. The database takes precedence: the study file is written after it."""
-    recorded = recorded_spec(folder)
+    known = read_metadata(folder) if has_database(folder) else {}
+    recorded = spec_of(known)
     if recorded is None:  # killed before anything was recorded
         return read_spec(folder / STUDY_FILE) if is_study(folder) else None
-    if is_study(folder) and not read_metadata(folder).get(FILE_DUE):
+    if is_study(folder) and not known.get(FILE_DUE):
         stored = read_spec(folder / STUDY_FILE)
         if lines := merge.differences(recorded, stored):
             raise InvalidArgument(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import shlex
 import socket
 from contextlib import contextmanager, suppress
 from stat import S_ISREG
@@ -17,6 +16,7 @@ import psutil
 from dropstudy.core.atomic import temporary_path
 from dropstudy.core.text import plain_name
 from dropstudy.errors import StoreError, StudyLocked
+from dropstudy.store.paths import command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,7 +113,7 @@ def _locked(folder: Path, owner: str) -> StudyLocked:
         str(folder),
         expected="a study that no other process runs",
         received=f"one that {owner or 'another process'} runs",
-        next_step=f"Wait until it ends. To see its progress: dropstudy show {shlex.quote(str(folder))}",
+        next_step=f"Wait until it ends. To see its progress: {command('show', folder)}",
     )
 
 

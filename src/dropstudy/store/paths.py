@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from contextlib import suppress
 from errno import ENAMETOOLONG
 from stat import S_ISREG
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from dropstudy.core.atomic import TEMPORARY_NAME
 from dropstudy.errors import StoreError
+from dropstudy.spec import presets
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -182,3 +184,11 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except OSError:  # removed by another process
         return 0
+
+
+def command(verb: str, folder: Path) -> str:
+    """A command for the study in a folder, quoted for a shell: `dropstudy run studies/first`."""
+    text = str(folder)
+    if text in presets.names() or text.startswith("-"):
+        text = f"./{text}"
+    return f"dropstudy {verb} {shlex.quote(text)}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shlex
 from dataclasses import dataclass, fields
 from itertools import groupby
 from operator import itemgetter
@@ -19,7 +18,7 @@ from dropstudy.errors import DamagedFile, StoreError
 from dropstudy.store import ledger
 from dropstudy.store.contents import run_of
 from dropstudy.store.database import errors_named
-from dropstudy.store.paths import RESULTS, StudyPaths
+from dropstudy.store.paths import RESULTS, StudyPaths, command
 
 if TYPE_CHECKING:
     import sqlite3
@@ -104,7 +103,7 @@ class ResultFiles:
         digest, path = digests[what], self.paths.result(what, key)
         if status == "done" and digest is not None and path.is_file():
             return read_tensors(path, sha256=digest)[0]
-        received, next_step = "no such file", f"To train missing runs: {self._command()}"
+        received, next_step = "no such file", f"To train missing runs: {command('run', self.paths.folder)}"
         if status == "diverged":
             received = "none: this run diverged and has no results"
             next_step = "Choose a finished run with --arm and --seed."
@@ -114,9 +113,6 @@ class ResultFiles:
         raise StoreError(
             str(path), expected=f"the {what} of a finished run", received=received, next_step=next_step
         )
-
-    def _command(self) -> str:
-        return f"dropstudy run {shlex.quote(str(self.paths.folder))}"
 
 
 class Records:

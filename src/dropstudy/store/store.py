@@ -19,7 +19,7 @@ from dropstudy.core.tensors import to_bytes
 from dropstudy.errors import StoreError
 from dropstudy.store import database, ledger
 from dropstudy.store.paths import DATABASE, RESULTS, StudyPaths, refuse_too_long
-from dropstudy.store.reader import HISTORY, MEASURED, Records, RunProgress
+from dropstudy.store.reader import HISTORY, MEASURED, Records
 
 if TYPE_CHECKING:
     import sqlite3
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from dropstudy.core.types import Run, SegmentResult
 
-__all__ = ["DATABASE", "RunProgress", "Store"]
+__all__ = ["DATABASE", "Store"]
 
 _columns = attrgetter(*HISTORY)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from dropstudy.report.sections.blocks import Code, Facts, Section
 from dropstudy.spec.study_file import STUDY_FILE, to_toml
-from dropstudy.store.directory import command
+from dropstudy.store.paths import command
 
 if TYPE_CHECKING:
     from dropstudy.report.snapshot import Snapshot

@@ -66,7 +66,6 @@ for _command in COMMANDS:
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _STOPPED = 130  # exit code
-_DECLINED = 1  # exit code
 _RETRY = 0.05  # seconds until an interrupt that came during an import is tried again
 _WARNING_FILTER = "ignore:resource_tracker"  # for the processes that this one starts
 _UsageError: Any = typer.BadParameter.__mro__[1]  # typer does not export it
@@ -139,9 +138,6 @@ def main() -> None:
         else:
             echo(_usage(error), err=True)
         sys.exit(error.exit_code)
-    except typer.Abort:
-        echo("Nothing was removed.", err=True)
-        sys.exit(_DECLINED)
     except DropstudyError as error:
         echo(f"Error: {error}", err=True)
         sys.exit(error.exit_code)

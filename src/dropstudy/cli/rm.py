@@ -13,6 +13,9 @@ from dropstudy.cli.output import echo
 from dropstudy.core.text import counted
 from dropstudy.errors import InvalidArgument
 
+DECLINED = 1
+"""Exit code where the question is answered with no."""
+
 
 def rm(  # noqa: PLR0917 - a command's flags, which typer reads off the signature
     folder: Folder,
@@ -89,4 +92,8 @@ def _confirm(what: str, *, yes: bool) -> None:
             received="neither",
             next_step=f"Add --yes to remove {what}.",
         )
-    typer.confirm(f"Remove {what}?", abort=True)
+    try:
+        typer.confirm(f"Remove {what}?", abort=True)
+    except typer.Abort:  # no, Ctrl-C or the end of input
+        echo("Nothing was removed.", err=True)
+        raise typer.Exit(DECLINED) from None

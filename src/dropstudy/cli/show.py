@@ -156,20 +156,14 @@ def export_command(snapshot: Snapshot) -> str | None:
 
 def _place(run: Run, runs: list[Run]) -> str:
     """Flags that select a run of its arm, without those that `export` does not need for it."""
+    from dropstudy.study.results import coordinates
+
     flags = ""
-    for flag, value in _coordinates(run).items():
-        if _coordinates(runs[0])[flag] != value:
-            flags += f" --{flag} {value}"
-        runs = [other for other in runs if _coordinates(other)[flag] == value]
+    for field, value in coordinates(run).items():
+        if coordinates(runs[0])[field] != value:
+            flags += f" --{field.replace('_', '-')} {value}"
+        runs = [other for other in runs if coordinates(other)[field] == value]
     return flags
-
-
-def _coordinates(run: Run) -> dict[str, str]:
-    return {
-        "hidden": run.condition.layers,
-        "train-size": str(run.condition.train_size),
-        "seed": str(run.seed),
-    }
 
 
 def print_pairs(snapshot: Snapshot) -> None:

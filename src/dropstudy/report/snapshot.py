@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from dropstudy.analysis import stats
+from dropstudy.analysis.stats.runs import at_condition
 from dropstudy.core.text import counted, plain_name
 from dropstudy.core.types import CONDITION
 from dropstudy.data.images import image_shape
@@ -201,8 +202,7 @@ class Snapshot:
 
     def of_condition(self, frame: pd.DataFrame, condition: tuple[str, int]) -> pd.DataFrame:
         """The rows of a table that belong to a condition."""
-        rows: pd.DataFrame = frame[(frame["hidden"] == condition[0]) & (frame["train_size"] == condition[1])]
-        return rows
+        return at_condition(frame, *condition)
 
     # Examples and networks
 

@@ -261,14 +261,14 @@ class Results:
         }
         runs = list(self.snapshot.runs)
         for field, value in wanted.items():
-            present = list(dict.fromkeys(_coordinates(run)[field] for run in runs))
+            present = list(dict.fromkeys(coordinates(run)[field] for run in runs))
             chosen = present[0] if value is None else value
             if chosen not in present:
                 shown = repr if field == "arm" else str
                 raise InvalidArgument(
                     field, expected=f"one of {', '.join(map(shown, present))}", received=shown(chosen)
                 )
-            runs = [run for run in runs if _coordinates(run)[field] == chosen]
+            runs = [run for run in runs if coordinates(run)[field] == chosen]
         return runs[0]
 
     def _weights(self, run: Run) -> Weights:
@@ -276,7 +276,8 @@ class Results:
         return trainer_of(run.condition).layers(run.condition, tensors)
 
 
-def _coordinates(run: Run) -> dict[str, str | int]:
+def coordinates(run: Run) -> dict[str, str | int]:
+    """Values that select a run, in the order in which `Results` applies them."""
     return {
         "arm": run.arm.name,
         "hidden": run.condition.layers,

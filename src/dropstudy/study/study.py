@@ -134,8 +134,8 @@ class Study:
         recorded = recorded_spec(self.folder)
         if recorded is None or not is_study(self.folder):  # a study file that was lost is written again
             return False
-        asked = replace(self.spec, margin=recorded.margin)  # which no run depends on
-        if replace(recorded, name=self.spec.name) != asked:  # more is asked for
+        # No run depends on name or margin.
+        if replace(recorded, name=self.spec.name, margin=self.spec.margin) != self.spec:  # more is asked for
             return False
         with Store(self.folder) as store:
             statuses = store.status().values()

@@ -39,11 +39,13 @@ def by_condition(
         return [(("", 0), history, finals)]
     conditions = source[list(CONDITION)].drop_duplicates().itertuples(index=False, name=None)
     return [
-        ((hidden, size), _at(history, hidden, size), _at(finals, hidden, size)) for hidden, size in conditions
+        ((hidden, size), at_condition(history, hidden, size), at_condition(finals, hidden, size))
+        for hidden, size in conditions
     ]
 
 
-def _at(table: pd.DataFrame, hidden: str, train_size: int) -> pd.DataFrame:
+def at_condition(table: pd.DataFrame, hidden: str, train_size: int) -> pd.DataFrame:
+    """The rows of a table that belong to a condition."""
     rows: pd.DataFrame = table[(table["hidden"] == hidden) & (table["train_size"] == train_size)]
     return rows
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from dropstudy.analysis.stats.runs import by_condition
+from dropstudy.analysis.stats.runs import at_condition, by_condition
 from dropstudy.analysis.verdict.comparison import compare_arms
 from dropstudy.analysis.verdict.headlines import condition_headline, study_headline
 from dropstudy.analysis.verdict.labels import condition_label, study_label
@@ -54,7 +54,7 @@ def give_verdict(
     for (hidden, train_size), rows, done in by_condition(history, finals, outcomes):
         planned = outcomes
         if outcomes is not None and hidden:
-            planned = outcomes[(outcomes["hidden"] == hidden) & (outcomes["train_size"] == train_size)]
+            planned = at_condition(outcomes, hidden, train_size)
         runs = pair_runs(
             rows,
             done,

@@ -124,12 +124,12 @@ def study_headline(conditions: Sequence[ConditionVerdict], design: Design) -> st
     else:
         what = "networks and training sizes"
         names = [f"{each.hidden} with {each.train_size:,}" for each in conditions]
-    every = "both" if len(conditions) == 2 else f"all {len(conditions)}"  # noqa: PLR2004 - both
     parts: list[str] = []
     for decision in dict.fromkeys(each.decision for each in conditions):
         found = [name for each, name in zip(conditions, names, strict=True) if each.decision == decision]
         where = f" ({', '.join(found)})" if len(found) <= phrases.MOST_LISTED else ""
-        count = every if len(found) == len(conditions) else f"{len(found)} of {len(conditions)}"
+        all_found = len(found) == len(conditions)
+        count = phrases.every(len(found)) if all_found else f"{len(found)} of {len(conditions)}"
         verb = "no verdict because runs diverged" if decision == "diverged" else decision
         parts.append(f"{verb} in {count}{f' {what}' if not parts else ''}{where}")
     when = budget([arm for each in conditions for arm in each.arms], design.tested_weights)

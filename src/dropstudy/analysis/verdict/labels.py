@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from dropstudy.analysis.verdict.phrases import is_dropout, quoted
+from dropstudy.analysis.verdict.phrases import capital, every, is_dropout, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -47,8 +47,7 @@ def condition_label(condition: ConditionVerdict, design: Design) -> str:
         return f"{quoted(condition.chosen)} {verb}"
     counts = Counter(compared.values())
     if len(counts) == 1:
-        every = "both" if len(compared) == 2 else f"all {len(compared)}"  # noqa: PLR2004 - both
-        parts = [f"{every} arms {_LABELS[next(iter(counts))][2]}"]
+        parts = [f"{every(len(compared))} arms {_LABELS[next(iter(counts))][2]}"]
     else:
         found = [
             (counts[each], _LABELS[each][1 if counts[each] == 1 else 2]) for each in _LABELS if counts[each]
@@ -60,7 +59,7 @@ def condition_label(condition: ConditionVerdict, design: Design) -> str:
         ]
     words = ", ".join(parts)
     chosen = condition.chosen
-    return f"{words[0].upper()}{words[1:]}" if chosen is None else f"{quoted(chosen)} was chosen; {words}"
+    return capital(words) if chosen is None else f"{quoted(chosen)} was chosen; {words}"
 
 
 def study_label(decision: Decision, labels: Iterable[str]) -> str:

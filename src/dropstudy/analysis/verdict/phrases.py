@@ -153,6 +153,11 @@ def listed(items: Sequence[str]) -> str:
     return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
 
 
+def every(count: int) -> str:
+    """All of several: "both", "all 3"."""
+    return "both" if count == 2 else f"all {count}"  # noqa: PLR2004 - both
+
+
 def capital(sentence: str) -> str:
     """A sentence with its first letter large."""
     return sentence[:1].upper() + sentence[1:]

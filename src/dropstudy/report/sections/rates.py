@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from dropstudy.analysis.verdict import SEEDS
 from dropstudy.report import charts
 from dropstudy.report.differences import differences
 from dropstudy.report.sections.blocks import Figure, Section
@@ -89,7 +90,7 @@ def payoff(snapshot: Snapshot) -> Figure | None:
         title="When dropout starts to pay",
         chart=charts.payoff(rows, snapshot.arms, baseline=baseline),
         caption="Above the line an arm classifies better than the baseline. Points are mean paired differences over "
-        "seeds, bands 95% intervals of each arm alone at a single look (paired t), from 6 seeds on.",
+        f"seeds, bands 95% intervals of each arm alone at a single look (paired t), from {SEEDS} seeds on.",
         table=rows[["hidden", "train_size", "arm", "n", "mean", "low", "high"]],
     )
 
@@ -100,7 +101,6 @@ def _band(errors: pd.DataFrame) -> pd.DataFrame:
     A rate with fewer seeds than a verdict needs has no band: two seeds may lie close by chance.
     """
     from dropstudy.analysis.stats.simultaneous import simultaneous  # noqa: PLC0415 - scipy is slow to import, others are not
-    from dropstudy.analysis.verdict import SEEDS  # noqa: PLC0415 - as above
 
     table = errors.pivot_table(index="seed", columns="rate", values="error")
     estimates = simultaneous(table.to_numpy(dtype=float))

@@ -6,6 +6,7 @@ import io
 import os
 import signal
 import sys
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -128,6 +129,22 @@ def _usage(error: Any) -> str:
 def main() -> None:
     """Run the command line. An error that the user can correct is one line and an exit code, no traceback."""
     _prepare_process()
+    try:
+        _main()
+    finally:
+        _flush_output()
+
+
+def _flush_output() -> None:
+    """Flush standard output; drop what is left where its reader has gone, or Python reports it when it exits."""
+    with suppress(AttributeError, ValueError):  # None, closed, or without a descriptor
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _main() -> None:
     try:
         with usable_streams(), escaped_streams():
             _check_current_folder()

@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 run: $(READY)  ## Train the notebook's two networks and print what they show
 	$(BIN)/dropstudy run notebook
 
-test: lint  ## Lint, types and the everyday tests; one test process for each core, one file of tests for each process
+test: lint  ## Lint, types and the everyday tests; one test process for each core
 	$(BIN)/pytest -n auto --dist worksteal -m "not slow"
 
 test-slow: $(READY)  ## The slow tests: kills, real browsers, whole studies

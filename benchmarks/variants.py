@@ -1,9 +1,8 @@
 """The engine with one thing switched off that it does to save time; waste.py measures what each is worth.
 
 Each variant replaces a piece of `dropstudy.engine` in this process, which is a worker that trains nothing else, and
-leaves all others as they are, but for kernels of our own: they do several things at once, so all variants but the
-engine itself leave the work to XLA's. All but those marked draw the same numbers and reach the same loss, up to the
-order of sums and the rounding of operands.
+leaves all others as they are. All but those marked draw the same numbers and reach the same loss, up to the order of
+sums and the rounding of operands.
 """
 
 # ruff: noqa: N803, N806 - shapes are said in names, as in the engine

@@ -1,4 +1,4 @@
-"""Shared fixtures: private folders, folders for all test processes, the real MNIST, compiled kernels."""
+"""Shared fixtures: private folders, folders for all test processes, the real MNIST, the compiled program."""
 
 import os
 import shutil

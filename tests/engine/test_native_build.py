@@ -1,4 +1,4 @@
-"""Native kernels are compiled once; where they cannot be compiled or loaded, XLA's kernels do the work."""
+"""The training program is compiled once; where it cannot be compiled or loaded, XLA's programs do the work."""
 
 import os
 import shutil

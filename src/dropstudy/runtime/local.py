@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 
 def train(segment: Segment) -> SegmentResult:
-    """Train a segment in this process, which then imports the array framework."""
+    """Train a segment in this process, which imports the array framework where XLA trains."""
     return trainer_of(segment.run.condition).train((segment,))[0]
 
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from dropstudy.core.hardware import bfloat16_is_faster, why_precision
 from dropstudy.data.arrays import store_arrays
 from dropstudy.data.load import load_dataset
-from dropstudy.engine.native.build import kernels
 from dropstudy.engine.trainer import groups
 from dropstudy.errors import RunsFailed
 from dropstudy.runtime.events import CallbackList
@@ -78,12 +77,12 @@ def train_missing(
                     callback.on_notice(f"float32 is faster here: {why_precision(device)}.")
                 if executor is None and (why := cache_fault()):
                     callback.on_notice(why)
-                if executor is None and device == "cpu":
-                    kernels(callback.on_notice)
                 if spec.keep_weights == "best":
                     callback = CallbackList([KeepBest(store), callback])
                 with (
-                    open_pool(executor, workers=workers, device=device, runs=len(runs)) as pool,
+                    open_pool(
+                        executor, workers=workers, device=device, runs=len(runs), notify=callback.on_notice
+                    ) as pool,
                     training(callback, store.progress(), pool.count),
                 ):
                     train_runs(

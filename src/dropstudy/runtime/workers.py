@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar, runtime_checkabl
 
 from dropstudy.core.hardware import physical_cores
 from dropstudy.core.streams import usable_streams
+from dropstudy.engine.native.build import kernels
 from dropstudy.engine.trainer import trainer_of
 from dropstudy.errors import InvalidArgument
 from dropstudy.runtime import watchdog
@@ -83,7 +84,12 @@ class ExecutorPool:
 
 @contextmanager
 def open_pool(
-    executor: Executor | WorkerPool | None, *, workers: int | None, device: Device, runs: int
+    executor: Executor | WorkerPool | None,
+    *,
+    workers: int | None,
+    device: Device,
+    runs: int,
+    notify: Callable[[str], None] = lambda _: None,
 ) -> Iterator[WorkerPool]:
     """Worker pool for some runs: new local processes, or the caller's executor.
 
@@ -92,9 +98,12 @@ def open_pool(
         workers: their number; the physical cores if None.
         device: device to train on; a GPU has one worker.
         runs: runs to train; more workers than runs are not started.
+        notify: called before the training program is compiled.
     """
     count = 1 if device == "gpu" else min(workers or physical_cores(), runs)
     if executor is None:
+        if device == "cpu":
+            kernels(notify)  # else the first worker's start compiles it, unannounced
         with usable_streams(), LocalWorkers(count, device) as pool:  # starting a process flushes the streams
             yield pool
     else:

@@ -26,7 +26,7 @@ _PRIOR_ENDS = 3
 _SAME_MOMENT = 0.1  # of an epoch's time: epochs reported within it come from one segment
 
 _LONG_EPOCH = 20.0
-"""Seconds from which a run's first epoch counts, although it includes compilation."""
+"""Seconds from which a run's first epoch counts, although it may include compilation."""
 
 _TOLERANCE, _MIN_TOLERANCE = 0.35, 3.0
 """Share of the time left, and seconds, by which a displayed rate may deviate from it."""

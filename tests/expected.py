@@ -92,6 +92,8 @@ class Analysis:
         "Keras reports the training accuracy of '{}' {} test accuracy. Measured with dropout off it is {}: "
         "Keras' way of measuring changes it by {}."
     )
+    UNKNOWN = "Not known yet: {} of 6 seeds."
+    NONE_MAY_BE_CHOSEN = "None may be chosen here: the test set was watched during training."
     GROWN = "Seeds were added after a first verdict ({}). Its intervals hold at every look"
     UNTIL_DECIDED = "Seeds are added until the verdict is decided, {} at most."
     NOT_CHOSEN_NOW = "Not confirmed: the fresh seeds are of '{}', which is no longer the chosen arm."

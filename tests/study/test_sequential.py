@@ -202,10 +202,13 @@ def test_the_chosen_arm_is_confirmed_on_fresh_seeds(tmp_path, learning):
     (comparison,) = fresh.conditions[0].comparisons
     assert comparison.seeds == tuple(range(FIRST_FRESH, FIRST_FRESH + 7))
     assert verdict.headline.endswith(
-        f"Confirmed on 7 fresh seeds: helps, {comparison.difference.value:+.2f} points "
+        f"Confirmed on 7 fresh seeds: helps, {comparison.difference.value:+.2f} percentage points "
         f"({comparison.difference.low:+.2f} to {comparison.difference.high:+.2f})."
     )
     assert "Confirmed on 7 fresh seeds: Dropout at rate 0.5" in str(verdict)
+    answer = study.results().snapshot.answer
+    assert "Confirmed on 7 fresh seeds" in answer.sure
+    assert not any("--confirm" in step.command for step in answer.steps)
     estimates = {c.arm: c.difference.value for c in first.conditions[0].comparisons}
     assert f"The study's own estimate is {estimates['dropout 0.5']:+.2f} points" in str(verdict)
     before = (path / "study.db").stat().st_mtime_ns

@@ -92,21 +92,13 @@ def with_confirmations(first: Verdict, fresh: Sequence[Verdict]) -> Verdict:
         first: of the study.
         fresh: of each confirmation.
     """
-    confirming = [condition for verdict in fresh for condition in verdict.conditions if condition.comparisons]
-    chosen = {_place_of(condition): to_confirm(condition) for condition in first.conditions}
-    current = {_place_of(c) for c in confirming if c.comparisons[0].arm == chosen.get(_place_of(c))}
-    # The confirmation of an arm chosen earlier is not mentioned where there is one of the arm chosen now.
-    results = [
-        _result(first, c)
-        for c in confirming
-        if _place_of(c) not in current or c.comparisons[0].arm == chosen[_place_of(c)]
-    ]
+    results = outcomes(first, fresh)
     if not results:
         return first
     if len(first.conditions) == 1:
         summary = results[-1].short
     else:
-        counts = Counter(result.outcome for result in results)
+        counts = Counter(result.name for result in results)
         parts = ", ".join(f"{outcome} in {number} of {len(results)}" for outcome, number in counts.items())
         summary = f"On fresh seeds: {parts}."
     headline = f"{first.headline} {summary}"
@@ -114,46 +106,59 @@ def with_confirmations(first: Verdict, fresh: Sequence[Verdict]) -> Verdict:
     return replace(first, headline=headline, sentences=sentences, confirmations=tuple(fresh))
 
 
+def outcomes(first: Verdict, fresh: Sequence[Verdict]) -> list[Outcome]:
+    """Outcome of each confirmation; arguments as for `with_confirmations`."""
+    confirming = [condition for verdict in fresh for condition in verdict.conditions if condition.comparisons]
+    chosen = {_place_of(condition): to_confirm(condition) for condition in first.conditions}
+    current = {_place_of(c) for c in confirming if c.comparisons[0].arm == chosen.get(_place_of(c))}
+    # The confirmation of an arm chosen earlier is not mentioned where there is one of the arm chosen now.
+    return [
+        _outcome(first, c)
+        for c in confirming
+        if _place_of(c) not in current or c.comparisons[0].arm == chosen[_place_of(c)]
+    ]
+
+
 def _place_of(condition: ConditionVerdict) -> tuple[str, int]:
     return condition.hidden, condition.train_size
 
 
-class _Result(NamedTuple):
-    """Result of a confirmation.
+class Outcome(NamedTuple):
+    """Outcome of a confirmation.
 
     Args:
-        outcome: "confirmed", "not confirmed", or the decision on fresh seeds where there was none to confirm.
+        name: "confirmed", "not confirmed", or the decision on fresh seeds where there was none to confirm.
         short: a sentence for the headline.
         sentence: in full.
     """
 
-    outcome: str
+    name: str
     short: str
     sentence: str
 
 
-def _result(first: Verdict, fresh: ConditionVerdict) -> _Result:
+def _outcome(first: Verdict, fresh: ConditionVerdict) -> Outcome:
     comparison = fresh.comparisons[0]
     before = next((s for s in first.conditions if _place_of(s) == _place_of(fresh)), None)
     earlier = [c for c in before.comparisons if c.arm == comparison.arm] if before else []
     if before is None or not earlier or to_confirm(before) not in {comparison.arm, None}:
         short = f"Not confirmed: the fresh seeds are of {quoted(comparison.arm)}, which is no longer the chosen arm."
-        return _Result("not confirmed", short, f"{short} On them: {fresh.headline}")
+        return Outcome("not confirmed yet", short, f"{short} On them: {fresh.headline}")
     if fresh.decision == "too few seeds":
         short = f"Not confirmed yet: {comparison.n} of {SEEDS} fresh seeds."
-        return _Result("not confirmed yet", short, f"On fresh seeds: {fresh.headline}")
+        return Outcome("not confirmed yet", short, f"On fresh seeds: {fresh.headline}")
     if earlier[0].decision not in DECIDED:
         outcome = "On"
     else:
         outcome = "Confirmed on" if earlier[0].decision == fresh.decision else "Not confirmed on"
     seeds = f"{outcome} {comparison.n} fresh seeds"
     ends = f" ({interval(comparison.deciding, first.margin)})" if comparison.deciding.known else ""
-    estimate = f"{signed(comparison.difference.value)} points{ends}"
+    estimate = f"{signed(comparison.difference.value)} percentage points{ends}"
     within = f" within ±{first.margin:g} points" if fresh.decision == "equivalent" else ""
     chosen = len(before.arms) > 2  # noqa: PLR2004 - baseline and one arm leave nothing to choose
     curse = ", from the seeds that chose the arm; such estimates tend to be too large" if chosen else ""
     own = f"The study's own estimate is {signed(earlier[0].difference.value)} points{curse}."
-    return _Result(
+    return Outcome(
         outcome.removesuffix(" on").lower() if outcome != "On" else fresh.decision,
         f"{seeds}: {fresh.decision}{within}, {estimate}.",
         f"{seeds}: {fresh.headline} {own}",

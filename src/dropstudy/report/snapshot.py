@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from dropstudy.analysis.answer import Answer
     from dropstudy.analysis.verdict import ConditionVerdict, Verdict
     from dropstudy.core.types import Arm, Run, Status, StudySpec, Weights
     from dropstudy.store.reader import ResultFiles, RunProgress
@@ -144,6 +145,13 @@ class Snapshot:
             predictions=self.predictions_of,
         )
         return with_confirmations(first, [fresh.verdict for fresh in self.confirmations])
+
+    @cached_property
+    def answer(self) -> Answer:
+        """Answer of the study in plain words."""
+        from dropstudy.analysis.answer import answer  # noqa: PLC0415 - as above
+
+        return answer(self.verdict, self.spec, self.folder, data_dir=self.data_dir)
 
     @cached_property
     def summaries(self) -> tuple[stats.ArmSummary, ...]:

@@ -97,6 +97,7 @@ def _condition_verdict(runs: PairedRuns, hidden: str, train_size: int, design: D
         baseline=design.baseline.name,
         decision=decide_together(decisions, chosen),
         chosen=chosen,
+        choice=choice,
         label="",
         headline="",
         sentences=(),
@@ -105,7 +106,7 @@ def _condition_verdict(runs: PairedRuns, hidden: str, train_size: int, design: D
         gaps=tuple(gap(runs, arm) for arm in design.arms),
     )
     headline = condition_headline(numbers, design)
-    sentences = (headline, *remarks(numbers, design, choice=choice, examples=runs.examples))
+    sentences = (headline, *remarks(numbers, design, examples=runs.examples))
     return replace(numbers, label=condition_label(numbers, design), headline=headline, sentences=sentences)
 
 

@@ -116,6 +116,27 @@ def _on_all_arms(condition: ConditionVerdict, design: Design, *, baseline_chosen
 
 def study_headline(conditions: Sequence[ConditionVerdict], design: Design) -> str:
     """Headline of several conditions, by decision: "Dropout at rate 0.8 ... hurts in both training sizes."."""
+    parts = by_condition(conditions)
+    when = budget([arm for each in conditions for arm in each.arms], design.tested_weights)
+    improving = sum(any(arm.seeds and arm.improving for arm in each.arms) for each in conditions)
+    when += f", with arms still improving in {improving} of {len(conditions)}" if improving else ""
+    lost = sum(arm.diverged for each in conditions for arm in each.arms)
+    ending = f"{when}." + (f" {counted(lost, 'run')} diverged." if lost else "")
+    subjects = {each.subject.arm if each.subject else None for each in conditions}
+    name = subjects.pop() if len(subjects) == 1 else None
+    if name is None:
+        return f"{capital(parts)}{ending}"
+    colon = "" if conditions[0].decision in {"helps", "hurts"} else ":"
+    return f"{capital(described(design.arm(name)))}{colon} {parts}{against(design.baseline)}{ending}"
+
+
+def by_condition(conditions: Sequence[ConditionVerdict], *, named: bool = True) -> str:
+    """Decisions on several conditions: "hurts in 1 of 2 networks (64), helps in 1 of 2 (512-512)".
+
+    Args:
+        conditions: all of them.
+        named: also name the conditions.
+    """
     networks, sizes = {each.hidden for each in conditions}, {each.train_size for each in conditions}
     if len(networks) == 1:
         what, names = "training sizes", [f"{each.train_size:,}" for each in conditions]
@@ -127,21 +148,9 @@ def study_headline(conditions: Sequence[ConditionVerdict], design: Design) -> st
     parts: list[str] = []
     for decision in dict.fromkeys(each.decision for each in conditions):
         found = [name for each, name in zip(conditions, names, strict=True) if each.decision == decision]
-        where = f" ({', '.join(found)})" if len(found) <= phrases.MOST_LISTED else ""
+        where = f" ({', '.join(found)})" if named and len(found) <= phrases.MOST_LISTED else ""
         all_found = len(found) == len(conditions)
         count = phrases.every(len(found)) if all_found else f"{len(found)} of {len(conditions)}"
         verb = "no verdict because runs diverged" if decision == "diverged" else decision
         parts.append(f"{verb} in {count}{f' {what}' if not parts else ''}{where}")
-    when = budget([arm for each in conditions for arm in each.arms], design.tested_weights)
-    improving = sum(any(arm.seeds and arm.improving for arm in each.arms) for each in conditions)
-    when += f", with arms still improving in {improving} of {len(conditions)}" if improving else ""
-    lost = sum(arm.diverged for each in conditions for arm in each.arms)
-    ending = f"{when}." + (f" {counted(lost, 'run')} diverged." if lost else "")
-    subjects = {each.subject.arm if each.subject else None for each in conditions}
-    name = subjects.pop() if len(subjects) == 1 else None
-    if name is None:
-        return f"{capital(', '.join(parts))}{ending}"
-    colon = "" if conditions[0].decision in {"helps", "hurts"} else ":"
-    return (
-        f"{capital(described(design.arm(name)))}{colon} {', '.join(parts)}{against(design.baseline)}{ending}"
-    )
+    return ", ".join(parts)

@@ -97,10 +97,10 @@ def difference(comparison: ArmComparison) -> str:
     return text.signed(comparison.difference.value, unlike=(0.0,) if decided else ())
 
 
-def differences(comparisons: Sequence[ArmComparison]) -> str:
-    """Mean difference of each arm, without a claim: "'dropout 0.2' +0.04, 'dropout 0.8' -0.87"."""
+def differences(comparisons: Sequence[ArmComparison], most: int = MOST_LISTED) -> str:
+    """Mean difference of each arm, without a claim: "'dropout 0.2' +0.04, 'dropout 0.8' -0.87"; of many, the ends."""
     known = sorted((c for c in comparisons if c.n), key=lambda c: c.difference.value)
-    if len(known) > MOST_LISTED:
+    if len(known) > most:
         return " to ".join(f"{quoted(c.arm)} {difference(c)}" for c in (known[0], known[-1]))
     return ", ".join(f"{quoted(c.arm)} {difference(c)}" for c in comparisons if c.n)
 

@@ -13,25 +13,21 @@ from dropstudy.analysis.verdict.undecided import on_test_set_size, on_undecided_
 from dropstudy.core.text import counted, percent, rounded, signed
 
 if TYPE_CHECKING:
-    from dropstudy.analysis.verdict.scores import Choice
     from dropstudy.analysis.verdict.types import ConditionVerdict, Design
 
 
-def remarks(
-    condition: ConditionVerdict, design: Design, *, choice: Choice | None, examples: int | None
-) -> list[str]:
+def remarks(condition: ConditionVerdict, design: Design, *, examples: int | None) -> list[str]:
     """All remarks on a condition, in order.
 
     Args:
         condition: with its numbers.
         design: of the study.
-        choice: made on validation data, where one was.
         examples: in the test set; None where that is not known.
     """
     found = [
         on_one_class(condition),
         on_watched_test_set(condition, design),
-        on_choice(choice, condition, design),
+        on_choice(condition, design),
         on_true_gap(condition),
         on_printed_gap(condition, design),
         on_one_accuracy(condition, examples),
@@ -43,8 +39,9 @@ def remarks(
     return [remark for remark in found if remark]
 
 
-def on_choice(choice: Choice | None, condition: ConditionVerdict, design: Design) -> str:
+def on_choice(condition: ConditionVerdict, design: Design) -> str:
     """Which arm validation data chose, by how much, and the decisions on the other arms."""
+    choice = condition.choice
     if choice is None:
         return ""
     if choice.lead:

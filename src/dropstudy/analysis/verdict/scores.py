@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import isfinite, sqrt
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ import pandas as pd
 
 from dropstudy.analysis.stats.estimate import ROUNDING, mean_over_seeds
 from dropstudy.analysis.verdict.rule import SEEDS
-from dropstudy.analysis.verdict.types import ArmScores, Gap
+from dropstudy.analysis.verdict.types import ArmScores, Choice, Gap
 
 if TYPE_CHECKING:
     from dropstudy.analysis.verdict.pairs import PairedRuns
@@ -57,25 +56,6 @@ def gap(runs: PairedRuns, arm: Arm) -> Gap:
         true=mean_over_seeds(100 * (clean - test)),
         validation=mean_over_seeds(100 * (test - finished["val_accuracy"])),
     )
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Choice of an arm on validation data.
-
-    Args:
-        arm: its name.
-        considered: number of arms it was chosen from.
-        second: name of the next best arm.
-        lead: over that, in points of validation accuracy; 0 where the loss broke a tie.
-        sure: whether the lead is more than twice its standard error, paired by seed.
-    """
-
-    arm: str
-    considered: int
-    second: str
-    lead: float
-    sure: bool
 
 
 def choose(scores: tuple[ArmScores, ...], runs: PairedRuns) -> Choice | None:

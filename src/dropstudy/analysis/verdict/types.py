@@ -259,6 +259,25 @@ class Gap:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """Choice of an arm on validation data.
+
+    Args:
+        arm: its name.
+        considered: number of arms it was chosen from.
+        second: name of the next best arm.
+        lead: over that, in points of validation accuracy; 0 where the loss broke a tie.
+        sure: whether the lead is more than twice its standard error, paired by seed.
+    """
+
+    arm: str
+    considered: int
+    second: str
+    lead: float
+    sure: bool
+
+
+@dataclass(frozen=True)
 class ConditionVerdict:
     """Verdict of one condition: one network on one number of training examples.
 
@@ -268,6 +287,7 @@ class ConditionVerdict:
         baseline: name of the arm that the others are compared with.
         decision: on this condition.
         chosen: the arm that validation data chose, the baseline included; None where nothing may be chosen.
+        choice: how it was chosen; None likewise.
         label: the decision in a few words, true of each arm.
         headline: the decision as one sentence.
         sentences: the headline and all remarks.
@@ -281,6 +301,7 @@ class ConditionVerdict:
     baseline: str
     decision: Decision
     chosen: str | None
+    choice: Choice | None
     label: str
     headline: str
     sentences: tuple[str, ...]

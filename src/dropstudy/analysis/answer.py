@@ -1,0 +1,363 @@
+"""Answer in plain words, for terminal, page and Jupyter: does dropout help, at which rate, how sure, what next.
+
+Each sentence has at most 20 words and claims no more than the verdict.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dropstudy.analysis.confirm import outcomes
+from dropstudy.analysis.next_steps import NextStep, next_steps
+from dropstudy.analysis.verdict import phrases
+from dropstudy.analysis.verdict.headlines import by_condition
+from dropstudy.analysis.verdict.phrases import against, capital, is_dropout, listed, quoted
+from dropstudy.analysis.verdict.rule import LEVEL, SEEDS
+from dropstudy.analysis.verdict.types import DECIDED
+from dropstudy.core.text import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from dropstudy.analysis.verdict import ConditionVerdict, Verdict
+    from dropstudy.analysis.verdict.types import ArmComparison, Decision
+    from dropstudy.core.types import Arm, StudySpec
+
+QUESTIONS = ("Does dropout help?", "At which rate?", "How sure can I be?")
+
+MOST_NAMED = 3
+"""Arms that a sentence names; more are counted."""
+
+_LEADS: dict[Decision, str] = {
+    "helps": "Yes",
+    "hurts": "No",
+    "equivalent": "No difference that matters",
+    "undecided": "Undecided",
+    "too few seeds": "Not known yet",
+    "diverged": "No verdict",
+    "nothing to compare": "Not known",
+    "depends on the condition": "It depends",
+}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Answer of a study; each text has one sentence or two.
+
+    Args:
+        helps: to the first of `QUESTIONS`.
+        rate: to the second.
+        sure: to the third.
+        cautions: reasons to trust it less, one sentence each.
+        steps: what to do next, the most useful first.
+    """
+
+    helps: str
+    rate: str
+    sure: str
+    cautions: tuple[str, ...]
+    steps: tuple[NextStep, ...]
+
+    @property
+    def lines(self) -> tuple[tuple[str, str], ...]:
+        """Each question with its answer."""
+        return tuple(zip(QUESTIONS, (self.helps, self.rate, self.sure), strict=True))
+
+
+def answer(verdict: Verdict, spec: StudySpec, folder: Path, *, data_dir: Path | None = None) -> Answer:
+    """Answer of a study.
+
+    Args:
+        verdict: of the study, with its confirmations.
+        spec: of the study.
+        folder: of the study.
+        data_dir: folder that was given for the data.
+    """
+    if len(verdict.conditions) == 1:
+        (condition,) = verdict.conditions
+        helps, sure = _helps(condition, spec, verdict.margin), _sure(condition, verdict)
+        rate = _rate(condition, spec)
+    else:
+        helps, rate = _helps_in_each(verdict, spec), _rate_of_each(verdict, spec)
+        sure = _sure_of_each(verdict)
+    if verdict.confirmations:
+        fresh = outcomes(verdict, verdict.confirmations)
+        if len(verdict.conditions) == 1 and fresh:
+            sure = f"{sure} {fresh[-1].short}"
+            if fresh[-1].name == "not confirmed":
+                helps = f"Doubtful: {verdict.label[0].lower()}{verdict.label[1:]}, but fresh seeds do not confirm it."
+    steps = next_steps(verdict, spec, folder, data_dir=data_dir)
+    return Answer(helps, rate, sure, tuple(_cautions(verdict)), steps)
+
+
+# Does dropout help?
+
+
+def _helps(condition: ConditionVerdict, spec: StudySpec, margin: float) -> str:  # noqa: PLR0911 - one for each case
+    if not any(scores.seeds for scores in condition.arms):
+        lost = phrases.diverged(condition, [arm.name for arm in spec.arms[:MOST_NAMED]])
+        return f"No verdict: {lost}." if lost else "Not known yet: no run has finished."
+    if not condition.comparisons:
+        return f"Not known: {quoted(condition.baseline)} is the only arm, so there is nothing to compare."
+    if all(c.decision == "too few seeds" for c in condition.comparisons):
+        n = max(c.n for c in condition.comparisons)
+        return f"Not known yet: {n} of {SEEDS} seeds.{_so_far(condition, spec)}"
+    if condition.decision == "diverged":
+        arms = [arm.arm for arm in condition.arms if arm.diverged]
+        named = phrases.diverged(condition, arms)
+        return f"No verdict: {named if len(arms) < MOST_NAMED else f'runs of {len(arms)} arms diverged'}."
+    subject = condition.subject
+    better = [c for c in condition.comparisons if c.decision == "helps"]
+    if condition.chosen == condition.baseline and better:
+        names = _group(better, condition, spec)
+        return f"Undecided. Validation data chose {quoted(condition.baseline)}, but {names} did better on the test set."
+    if subject is not None:
+        return _on_one_arm(condition, subject, spec)
+    return _on_all_arms(condition, spec, margin)
+
+
+def _so_far(condition: ConditionVerdict, spec: StudySpec) -> str:
+    """Differences without a claim."""
+    known = [c for c in condition.comparisons if c.n]
+    if not known:
+        return ""
+    if len(known) > 1:
+        return f" Test accuracy so far: {phrases.differences(known, most=MOST_NAMED)} percentage points."
+    return f" So far, {_difference(known[0], spec)}."
+
+
+def _difference(comparison: ArmComparison, spec: StudySpec) -> str:
+    """A difference as a clause: "test accuracy with dropout at rate 0.8 is 1.67 percentage points lower"."""
+    value = phrases.difference(comparison)
+    side = "higher" if value[0] == "+" else "lower"
+    size = "the same" if not float(value) else f"{value[1:]} percentage points {side}"
+    return f"test accuracy with {_named(_arm(spec, comparison.arm))} is {size}{against(spec.arms[0])}"
+
+
+def _on_one_arm(condition: ConditionVerdict, comparison: ArmComparison, spec: StudySpec) -> str:
+    lead = _LEADS[comparison.decision]
+    where = (
+        f", on these {comparison.test_examples:,} test examples" if _this_test_set_only(comparison) else ""
+    )
+    if comparison.decision in {"helps", "hurts"}:
+        verb = "raises" if comparison.decision == "helps" else "lowers"
+        size = phrases.difference(comparison)[1:]
+        arm = capital(_named(_arm(spec, comparison.arm)))
+        much = f"{size} percentage points{against(spec.arms[0])}{_epochs(condition)}"
+        return f"{lead}{where}. {arm} {verb} test accuracy by {much}."
+    return f"{lead}. {capital(_difference(comparison, spec))}{_epochs(condition)}."
+
+
+def _epochs(condition: ConditionVerdict) -> str:
+    epochs = max(arm.most_epochs for arm in condition.arms)
+    return f" after {counted(epochs, 'epoch')}" if epochs else ""
+
+
+def _on_all_arms(condition: ConditionVerdict, spec: StudySpec, margin: float) -> str:
+    found = {
+        decision: [c for c in condition.comparisons if c.decision == decision]
+        for decision in dict.fromkeys(c.decision for c in condition.comparisons)
+    }
+    lead, ours = _LEADS[condition.decision], found[condition.decision]
+    names, many = _group(ours, condition, spec), len(ours) > 1
+    if condition.decision in {"helps", "hurts"}:
+        verb = ("raise" if condition.decision == "helps" else "lower") + "s" * (not many)
+        return f"{lead}. {capital(names)} {verb} test accuracy by {_sizes(ours)} percentage points."
+    if condition.decision == "equivalent":
+        return f"No. No arm raises test accuracy by more than {margin:g} percentage points."
+    if condition.decision == "undecided":
+        worse = found.get("hurts", [])
+        rest = (
+            f" {capital(_group(worse, condition, spec))} {'hurt' if len(worse) > 1 else 'hurts'}."
+            if worse
+            else ""
+        )
+        return f"Undecided. {capital(names)} may help or hurt.{rest}"
+    return f"Not known yet: {names} {'have' if many else 'has'} fewer than {SEEDS} seeds."
+
+
+def _group(found: Sequence[ArmComparison], condition: ConditionVerdict, spec: StudySpec) -> str:
+    """Several arms in a few words: "rates 0.2 and 0.5", "'a' and 'b'", "all 5 arms", "5 of 9 arms"."""
+    arms = [_arm(spec, c.arm) for c in found]
+    if len(arms) > MOST_NAMED:
+        total = len(condition.comparisons)
+        return f"all {total} arms" if len(arms) == total else f"{len(arms)} of {total} arms"
+    if all(arm.rate and is_dropout(arm) for arm in arms):
+        return f"{'rate' if len(arms) == 1 else 'rates'} {listed([f'{arm.rate:g}' for arm in arms])}"
+    return listed([quoted(arm.name) for arm in arms])
+
+
+def _sizes(found: Sequence[ArmComparison]) -> str:
+    """Sizes of differences of one sign, or their range: "0.30 and 0.20", "0.20 to 1.00"."""
+    if len(found) <= MOST_NAMED:
+        return listed([phrases.difference(c)[1:] for c in found])
+    ordered = sorted(found, key=lambda c: abs(c.difference.value))
+    return " to ".join(phrases.difference(c)[1:] for c in (ordered[0], ordered[-1]))
+
+
+# At which rate?
+
+
+def _rate(condition: ConditionVerdict, spec: StudySpec) -> str:  # noqa: PLR0911 - one for each case
+    if not any(arm.seeds for arm in condition.arms):
+        return "Not known yet: no run has finished."
+    if not condition.comparisons:
+        return "Not known: a rate is judged by comparing it with another one."
+    if not any(arm.rate for arm in spec.arms):
+        return "No dropout rate was compared."
+    if len(condition.comparisons) == 1:
+        return _only_rate(_arm(spec, condition.comparisons[0].arm))
+    if condition.choice is not None:
+        return _chosen(condition, spec)
+    if spec.watches_test:
+        return "None may be chosen here: the test set was watched during training."
+    if condition.decision == "too few seeds":
+        return f"Not known yet: validation data choose a rate once there are {SEEDS} seeds."
+    return "Not known: validation data could not choose one."
+
+
+def _only_rate(arm: Arm) -> str:
+    if not is_dropout(arm):
+        return f"Only {quoted(arm.name)} was compared, at rate {arm.rate:g}."
+    return f"Only rate {arm.rate:g} was compared: it drops {100 * arm.rate:g}% of the units. Others were not tried."
+
+
+def _chosen(condition: ConditionVerdict, spec: StudySpec) -> str:
+    assert condition.choice is not None  # noqa: S101 - the caller's check
+    arm = _arm(spec, condition.choice.arm)
+    name = f"rate {arm.rate:g}" if is_dropout(arm) and arm.rate else quoted(arm.name)
+    sure = "" if condition.choice.sure else " Its lead is small: other seeds may choose another."
+    return f"Validation data chose {name} among {condition.choice.considered} arms.{sure}"
+
+
+def _helps_in_each(verdict: Verdict, spec: StudySpec) -> str:
+    """Decisions on several conditions."""
+    subjects = {condition.subject.arm if condition.subject else None for condition in verdict.conditions}
+    subject = subjects.pop() if len(subjects) == 1 else None
+    name = "The arms" if subject is None else capital(_named(_arm(spec, subject)))
+    return f"{_LEADS[verdict.decision]}. {name}: {by_condition(verdict.conditions, named=False)}."
+
+
+def _rate_of_each(verdict: Verdict, spec: StudySpec) -> str:
+    """Rates of several conditions."""
+    chosen = [condition.choice for condition in verdict.conditions]
+    if len(spec.arms) <= 2 or None in chosen:  # noqa: PLR2004 - baseline and one arm
+        return _rate(verdict.conditions[chosen.index(None) if None in chosen else 0], spec)
+    if verdict.chosen is not None:
+        return f"Validation data chose {quoted(verdict.chosen)} in {phrases.every(len(chosen))} cases."
+    return (
+        f"It depends: validation data chose {len({c.arm for c in chosen if c})} arms in {len(chosen)} cases."
+    )
+
+
+# How sure can I be?
+
+
+def _sure(condition: ConditionVerdict, verdict: Verdict) -> str:
+    enough = [c for c in condition.comparisons if c.n >= SEEDS]
+    if not any(arm.seeds for arm in condition.arms):
+        return "Not at all: no run has finished."
+    if not condition.comparisons:
+        return "Not at all: nothing was compared."
+    if condition.decision == "diverged":
+        return "Not at all: the seeds that finished are no fair sample."
+    if not enough:
+        alone = ", and one seed alone proves nothing" if max(c.n for c in condition.comparisons) == 1 else ""
+        return f"Not at all yet: a verdict needs {SEEDS} seeds{alone}."
+    subject = condition.subject
+    if subject is None:
+        return _sure_of_all(enough)
+    return _sure_of_one(subject, verdict.margin)
+
+
+def _sure_of_one(comparison: ArmComparison, margin: float) -> str:
+    decided = comparison.decision in DECIDED
+    if comparison.test_examples == 1:
+        return "Not at all: 1 test example shows nothing about others."
+    if comparison.all_equal:
+        return f"Not at all: all {comparison.n} seeds give the same difference, which shows nothing about others."
+    if not comparison.deciding.known:
+        return f"Not yet: {comparison.n} seeds are too few for an interval that holds at every look."
+    ends = phrases.interval(comparison.deciding, margin)
+    together = f"{comparison.family} arms together, " if comparison.family > 1 else ""
+    what = f"the difference is {ends} percentage points ({together}{comparison.n} seeds)"
+    if decided:
+        small = f" Differences within ±{margin:g} percentage points do not matter here (--margin)."
+        return f"With 95% confidence {what}.{small if comparison.decision == 'equivalent' else ''}"
+    why = ""
+    if comparison.resolution > margin and comparison.deciding.within(margin):
+        examples = counted(comparison.test_examples or 0, "test example")
+        why = f" {examples} are too few to show that it is within ±{margin:g}."
+    elif not comparison.deciding.low <= 0 <= comparison.deciding.high:
+        why = f" But {phrases.p_value(comparison.p_adjusted)} is above {LEVEL:g}."
+    return f"Not yet: with 95% confidence {what}.{why}"
+
+
+def _sure_of_all(enough: Sequence[ArmComparison]) -> str:
+    """Certainty of several arms, none of them chosen."""
+    low, high = min(c.n for c in enough), max(c.n for c in enough)
+    seeds = f"{low} seeds" if low == high else f"{low} to {high} seeds"
+    known = [c for c in enough if c.deciding.known]
+    if not known:
+        return f"Not yet: there are no intervals ({seeds})."
+    arms = (
+        f"all {enough[0].family} arms together" if enough[0].family > 1 else "the one arm with enough seeds"
+    )
+    return f"Each difference has a 95% interval that holds for {arms} ({seeds})."
+
+
+def _sure_of_each(verdict: Verdict) -> str:
+    enough = [c.n for condition in verdict.conditions for c in condition.comparisons if c.n >= SEEDS]
+    if not enough:
+        return f"Not at all yet: a verdict needs {SEEDS} seeds."
+    return "Each network and training size has its own 95% intervals."
+
+
+def _cautions(verdict: Verdict) -> list[str]:
+    """Reasons to trust the answer less."""
+    every = [scores for condition in verdict.conditions for scores in condition.arms]
+    planned, done = sum(arm.planned for arm in every), sum(len(arm.seeds) for arm in every)
+    cautions = []
+    if any(arm.missing or arm.failed for arm in every):
+        cautions.append(f"{done} of {counted(planned, 'run')} finished: the rest may change the answer.")
+    one_class = dict.fromkeys(arm.arm for arm in every if arm.one_class)
+    if one_class:
+        cautions.append(
+            f"Networks of {_several(list(one_class))} predict one class for everything: they learned nothing."
+        )
+    diverged = dict.fromkeys(arm.arm for arm in every if arm.diverged)
+    if diverged and verdict.decision != "diverged":
+        cautions.append(f"Runs of {_several(list(diverged))} diverged.")
+    for condition in verdict.conditions[: len(verdict.conditions) == 1]:
+        if condition.subject is not None and _this_test_set_only(condition.subject):
+            ends = phrases.interval(condition.subject.new_data) if condition.subject.new_data else ""
+            cautions.append(
+                f"On other test examples the difference may be {ends} percentage points (95% interval)."
+            )
+    late = dict.fromkeys(arm.arm for arm in every if arm.seeds and arm.improving)
+    if late:
+        cautions.append(
+            f"{capital(_several(list(late)))} still improved in the last epoch: more epochs may change the answer."
+        )
+    return cautions
+
+
+def _several(names: Sequence[str]) -> str:
+    return listed([quoted(name) for name in names]) if len(names) <= MOST_NAMED else f"{len(names)} arms"
+
+
+def _this_test_set_only(comparison: ArmComparison) -> bool:
+    return comparison.decision in {"helps", "hurts"} and comparison.this_test_set_only
+
+
+def _arm(spec: StudySpec, name: str) -> Arm:
+    return next(arm for arm in spec.arms if arm.name == name)
+
+
+def _named(arm: Arm) -> str:
+    """An arm as part of a sentence: "dropout at rate 0.5", "no dropout", or its quoted name."""
+    if not is_dropout(arm):
+        return quoted(arm.name)
+    return f"dropout at rate {arm.rate:g}" if arm.rate else "no dropout"

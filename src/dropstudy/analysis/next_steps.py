@@ -1,0 +1,138 @@
+"""Next steps of a study: the commands that answer what is open, with the time that they take."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from math import ceil, isfinite, isnan
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+from dropstudy.analysis.verdict.phrases import is_dropout
+from dropstudy.analysis.verdict.rule import MAX_SEEDS, SEEDS
+from dropstudy.core.hardware import physical_cores
+from dropstudy.runtime.progress.eta import about
+from dropstudy.store.paths import command
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dropstudy.analysis.verdict import Verdict
+    from dropstudy.core.types import StudySpec
+
+RATES = (0, 0.2, 0.5)
+"""Rates to compare with the one that was tried: none, a low and the usual one."""
+
+VALIDATION_SHARE = 0.2
+"""Share of the training examples that is held out to choose a rate."""
+
+
+@dataclass(frozen=True)
+class NextStep:
+    """A step to take next; `str()` gives it as a line that ends with the command.
+
+    Args:
+        purpose: what it is for: "For a verdict".
+        command: to copy; empty where there is none.
+        seconds: that it takes, about; None where that is not known.
+    """
+
+    purpose: str
+    command: str = ""
+    seconds: float | None = None
+
+    def __str__(self) -> str:
+        time = "" if self.seconds is None else f" ({about(self.seconds)})"
+        return f"{self.purpose}{time}: {self.command}" if self.command else f"{self.purpose}."
+
+
+def next_steps(  # noqa: PLR0911 - one for each case
+    verdict: Verdict, spec: StudySpec, folder: Path, *, data_dir: Path | None = None
+) -> tuple[NextStep, ...]:
+    """What to do next, the most useful first; arguments as for `answer`."""
+    data = "" if data_dir is None else f" --data-dir {shlex.quote(str(data_dir))}"
+    run = f"{command('run', folder)}{data}"
+    every = [scores for condition in verdict.conditions for scores in condition.arms]
+    open_runs = sum(arm.missing for arm in every)
+    if open_runs:
+        return (NextStep("To finish the study", run, _seconds(verdict, open_runs)),)
+    if failed := sum(arm.failed for arm in every):
+        return (NextStep("To train the failed runs again", run, _seconds(verdict, failed)),)
+    if len(spec.arms) == 1:
+        return _second_arm(verdict, spec, run)
+    choose = _choose_rate(verdict, spec, run, folder)
+    decisions = {condition.decision for condition in verdict.conditions}
+    if "diverged" in decisions or not any(arm.seeds for arm in every):
+        return (NextStep("Runs diverged: try a lower learning rate in a new study"),)
+    if "too few seeds" in decisions:
+        missing = len(set(range(SEEDS)) - set(spec.seeds)) * len(every)
+        return (NextStep("For a verdict", f"{run} --seeds {SEEDS}", _seconds(verdict, missing)), *choose)
+    if not verdict.decided:
+        return (_decide(verdict, spec, run), *choose)
+    to_confirm = verdict.chosen not in {None, spec.arms[0].name} and len(spec.arms) > 2  # noqa: PLR2004 - a choice
+    if to_confirm and not verdict.confirmations:
+        runs = 2 * len(spec.seeds) * len(verdict.conditions)
+        return (NextStep("To confirm it on fresh seeds", f"{run} --confirm", _seconds(verdict, runs)),)
+    return tuple(choose)
+
+
+def _seconds(verdict: Verdict, runs: int) -> float | None:
+    """Seconds of this many runs, from those of the study; None where none has finished."""
+    times = [
+        arm.seconds
+        for condition in verdict.conditions
+        for arm in condition.arms
+        if arm.seeds and isfinite(arm.seconds)
+    ]
+    return ceil(runs / physical_cores()) * fmean(times) if times else None
+
+
+def _second_arm(verdict: Verdict, spec: StudySpec, run: str) -> tuple[NextStep, ...]:
+    (arm,) = spec.arms
+    if not is_dropout(arm):
+        return (NextStep("Add an arm to compare it with (--arms)"),)
+    other = 0 if arm.rate else 0.5
+    seeds = max(SEEDS, len(spec.seeds))
+    runs = (2 * seeds - len(spec.seeds)) * len(verdict.conditions)
+    flags = f" --rates {arm.rate:g},{other:g} --seeds {seeds}"
+    return (NextStep("To compare it", f"{run}{flags}", _seconds(verdict, runs)),)
+
+
+def _decide(verdict: Verdict, spec: StudySpec, run: str) -> NextStep:
+    """More seeds, or why they do not help."""
+    comparisons = verdict.open_comparisons
+    if any(
+        c.test_examples == 1 or (c.resolution > verdict.margin and c.sought <= verdict.margin)
+        for c in comparisons
+    ):
+        return NextStep("To decide, use more test examples or a wider margin (--margin), not more seeds")
+    known = [c.seeds_needed for c in comparisons if not isnan(c.seeds_needed)]
+    needed = max(known, default=2.0 * len(spec.seeds))
+    if not isfinite(needed):
+        return NextStep("A decision needs more than 10,000 seeds: the difference is too small")
+    total = max(len(spec.seeds) + 1, round(needed))
+    most = f" --max-seeds {total}" if total > MAX_SEEDS else ""
+    runs = (total - len(spec.seeds)) * len(spec.arms) * len(verdict.conditions)
+    purpose = f"For a decision, about {total:,} seeds" if known else "For a decision"
+    return NextStep(purpose, f"{run} --until-decided{most}", _seconds(verdict, runs))
+
+
+def _choose_rate(verdict: Verdict, spec: StudySpec, run: str, folder: Path) -> list[NextStep]:
+    """A new study that holds out validation data and may choose a rate, where this one may not."""
+    single = len(spec.arms) == 2  # noqa: PLR2004 - baseline and one arm
+    if not all(map(is_dropout, spec.arms)) or not (single or spec.watches_test):
+        return []
+    rates = sorted({*RATES, *(arm.rate for arm in spec.arms)}) if single else [arm.rate for arm in spec.arms]
+    flags = f" --rates {','.join(f'{rate:g}' for rate in rates)}" if single else ""
+    seeds = max(SEEDS, len(spec.seeds))
+    flags += f" --seeds {seeds}" if seeds > len(spec.seeds) else ""
+    flags += f" --validation-split {VALIDATION_SHARE:g}" if spec.watches_test else ""
+    out = folder.with_name(f"{folder.name}-rates")
+    runs = len(rates) * seeds * len(verdict.conditions)
+    return [
+        NextStep(
+            "To find out which rate to use",
+            f"{run}{flags} --out {shlex.quote(str(out))}",
+            _seconds(verdict, runs),
+        )
+    ]

@@ -40,7 +40,18 @@ def train(
     folder: Path, epochs: int, kill_after: float | None
 ) -> tuple[list[tuple[float, float, float]], int]:
     """Run the command; returns (seconds, scheduler, worker) once a second, and its exit code."""
-    arguments = ["notebook", "--data", "digits", "--rates", "0.5", "--hidden", "128,128", "--batch-size", "1"]
+    arguments = [
+        "notebook",
+        "--data",
+        "digits",
+        "--rates",
+        "0.5",
+        "--hidden",
+        "128,128",
+        "--batch-size",
+        "1",
+        "--epoch-lines",
+    ]
     command = [
         sys.executable,
         "-m",

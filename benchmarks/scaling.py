@@ -106,7 +106,16 @@ def watching_memory() -> Iterator[Memory]:
 def train(workers: int, epochs: int) -> Timing:
     """Train the study in a fresh folder."""
     with tempfile.TemporaryDirectory() as folder, watching_memory() as memory:
-        study = ["notebook", "--data", "mnist", "--seeds", str(SEEDS), "--epochs", str(epochs)]
+        study = [
+            "notebook",
+            "--data",
+            "mnist",
+            "--seeds",
+            str(SEEDS),
+            "--epochs",
+            str(epochs),
+            "--epoch-lines",
+        ]
         out = ["--out", str(Path(folder) / "study"), "--workers", str(workers)]
         wall, lines = watched([sys.executable, "-m", "dropstudy", "run", *study, *out], {})
     ends = [at for at, text in lines if text.startswith("Epoch ")]

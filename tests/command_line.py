@@ -19,7 +19,7 @@ COMMANDS = dict(typer.main.get_command(cli.app).commands)
 TINY = ("--data", "digits", "--hidden", "16", "--epochs", "2")
 """Flags of a study that trains in a second."""
 
-LONG = ("--data", "digits", "--hidden", "16", "--rates", "0.1", "--epochs", "30000")
+LONG = ("--data", "digits", "--hidden", "16", "--rates", "0.1", "--epochs", "30000", "--epoch-lines")
 """Flags of a study that is still training when a test interrupts it."""
 
 

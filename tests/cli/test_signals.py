@@ -66,7 +66,7 @@ def test_an_interrupted_run_saves_its_progress_and_is_continued_by_the_proposed_
     assert 2 <= len(epochs) < 30000
     if stop == signal.SIGTERM:
         return
-    with started(*proposed[1:]) as process:
+    with started(*proposed[1:], "--epoch-lines") as process:
         printed = read_until(process, f"Epoch {len(epochs) + 1}/30000")
         os.killpg(process.pid, signal.SIGINT)
         process.communicate(timeout=60)

@@ -141,23 +141,6 @@ def test_the_end_of_a_run_is_counted_per_run_not_per_epoch():
     assert_right(simulation, after=0.17, slack=1.5)
 
 
-@pytest.mark.parametrize("conditions", [(LARGE, TINY), (TINY, TINY)])
-def test_a_speed_is_shown_only_where_it_agrees_with_the_time_left(conditions):
-    first, second = conditions
-    runs = [run_of(number, first) for number in range(6)] + [
-        run_of(number, second) for number in range(6, 66)
-    ]
-    simulation = Simulation(runs, workers=2, seconds={LARGE: 2.0, TINY: 0.5}, between=0.1)
-    shown = 0
-    for _, left, _ in simulation.estimates():
-        rate = simulation.eta.lasting_rate()
-        if rate is not None:
-            shown += 1
-            assert simulation.eta.epochs_left / rate == pytest.approx(left, rel=0.4, abs=3.0)
-    assert shown > (100 if first == second else 3)
-    assert shown < len(simulation.events)
-
-
 def test_time_left_covers_one_run_that_outlasts_all_others():
     """At the end only the worker of that run is busy."""
     runs = [run_of(0, epochs=30)] + [run_of(number, SMALL, epochs=30) for number in range(1, 4)]
@@ -180,7 +163,6 @@ def test_epochs_trained_earlier_do_not_count_as_remaining():
     eta = Eta(progress, 2)
     assert eta.epochs_left == 2 + 5 + 5
     assert eta.seconds_left() is None
-    assert eta.rate() is None
 
 
 def test_time_left_falls_between_epochs_but_not_below_that_of_later_epochs():
@@ -217,12 +199,29 @@ def test_an_epoch_that_includes_compilation_is_not_extrapolated():
         assert alone.seconds_left() is not None
 
 
-def test_run_epochs_per_second_count_all_workers():
-    simulation = Simulation(
-        [run_of(n) for n in range(40)], workers=4, seconds={LARGE: 2.0}, noise=0, between=0
-    )
-    list(simulation.estimates())
-    assert simulation.eta.rate() == pytest.approx(4 / 2.0, rel=0.05)
+def test_a_run_moves_on_between_reports_at_its_speed_and_not_for_ever():
+    now = [0.0]
+    run = run_of(0)
+    eta = Eta([RunProgress(run, "planned", 0, None, None)], 1, lambda: now[0])
+    assert eta.epochs_begun(run) == 0
+    now[0] = 3.0
+    eta.on_segment_end(run, run.condition.steps // 4)
+    assert eta.epochs_begun(run) == pytest.approx(0.25, abs=0.01)
+    now[0] = 6.0
+    eta.on_segment_end(run, run.condition.steps // 2)  # a quarter in 3 s
+    now[0] = 7.5
+    assert eta.epochs_begun(run) == eta.all_epochs_begun() == pytest.approx(0.625, abs=0.01)
+    eta.on_epoch_end(run, row_of(1, 10.0))
+    assert eta.epochs_begun(run) == 0
+    now[0] = 8.5
+    assert eta.epochs_begun(run) == pytest.approx(0.1)
+    now[0] = 1e6
+    assert 0.1 < eta.epochs_begun(run) < 1
+    eta.on_epoch_end(run, row_of(5, 0.1))
+    now[0] += 1
+    assert eta.epochs_begun(run) == 0  # it has no more
+    eta.on_run_end(run)
+    assert eta.epochs_begun(run) == eta.all_epochs_begun() == 0
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,11 @@
 """How far a study is, in numbers and words; and the live table that shows it."""
 
 import io
+import itertools
+import math
 import re
 import time
+from dataclasses import replace
 from statistics import mean, stdev
 
 import pytest
@@ -162,7 +165,7 @@ def test_the_table_follows_what_happens(table):
     shown = drawn(table)
     assert re.search(r"plain +1/3 +1 +0 +1 +97\.00% +seed 2: first epoch", shown)
     assert re.search(r"\[red\] +0/3 +1 +0 +2 +- +seed 0: epoch 2/5, 96\.00%", shown)
-    assert re.search(r"1 of 6 runs, [\d.]+ run-epochs/s, \d+ s left\. Ctrl-C", shown)
+    assert re.search(r"1 of 6 runs, less than 1 s so far, (less than )?\d+ s left\. Ctrl-C", shown)
     table.on_run_end(run_of(0, "[red]"), "diverged", Runtime.NOT_FINITE.format(2))
     assert re.search(r"\[red\] +0/3 +0 +1 +2 ", drawn(table))
     assert f"'[red]', seed 0 diverged: {Runtime.NOT_FINITE.format(2)}" in table._console.file.getvalue()
@@ -218,6 +221,60 @@ def test_a_narrow_window_shortens_names_and_no_number(beginning, width, conditio
         )  # of several runs as many are told as there is room for
 
 
+@pytest.mark.parametrize("width", [120, 80, 60, 40, 20])
+def test_arms_of_one_run_each_have_a_row_with_epochs_accuracies_and_a_bar(width):
+    table = LiveTable(Console(file=Terminal(), force_terminal=True, width=width, height=24))
+    runs = [run_of(0, arm) for arm in ("plain", "half", "last")]
+    table.on_train_begin([progress_of(run, "planned") for run in runs], 2)
+    waiting = drawn(table, width)
+    for epoch, accuracy in ((1, 0.5), (2, 0.9512)):
+        table.on_epoch_end(
+            runs[0], replace(row_of(epoch, accuracy, 1e9), accuracy=0.99, clean_accuracy=0.999)
+        )
+    table.on_segment_end(runs[1], runs[1].condition.steps // 2)
+    shown = drawn(table, width)
+    for epoch in range(3, 6):
+        table.on_epoch_end(runs[0], row_of(epoch, 0.96, 1e9))
+    table.on_run_end(runs[0], "done", "")
+    ended = drawn(table, width)
+    table.on_train_end()
+    for text in (waiting, shown, ended):
+        assert max(map(cell_len, text.splitlines())) <= width
+    if width < 40:
+        return
+    assert [row.split()[:2] for row in rows_of(shown)] == [
+        ["plain", "2.0/5"],
+        ["half", "0.5/5"],
+        ["last", "queued"],
+    ]
+    assert "95.12%" in rows_of(shown)[0]
+    assert rows_of(ended)[0].split()[1] == "5/5"
+    if width >= 80:
+        assert re.search(r"plain +2\.0/5 +99\.00% +99\.90% +95\.12% +━", shown)
+        bars = [row.count("━") + row.count("╸") for row in rows_of(shown)]
+        assert bars[0] > bars[1] >= bars[2] == 0
+        assert rows_of(ended)[0].count("━") > bars[0] * 2
+
+
+def test_a_bar_never_goes_back(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    table = LiveTable(Console(file=Terminal(), force_terminal=True, width=100, height=24))
+    run = run_of(0)
+    started = progress_of(run, "running")
+    table.on_train_begin([progress_of(run, "planned")], 1)
+    table._eta._clock = lambda: now[0]
+    table.on_epoch_end(run, row_of(1, 0.9, seconds=1.0))
+    shown = []
+    for later in (100.5, 102.0, 103.0):
+        now[0] = later
+        shown.append(table._epochs(replace(started, epochs_done=1)))
+    assert shown == pytest.approx([1.5, 3.0, 4.0])
+    table.on_epoch_end(run, row_of(2, 0.9, seconds=1.0))  # slower than was expected
+    assert table._epochs(replace(started, epochs_done=2)) == pytest.approx(4.0)
+    table.on_train_end()
+
+
 @given(st.lists(st.sampled_from(STATUSES), min_size=1, max_size=30), st.integers(10, 20))
 def test_running_rows_are_shown_first_in_the_order_of_the_table(statuses, height):
     table = LiveTable(Console(file=Terminal(), force_terminal=True, width=100, height=height))
@@ -253,11 +310,9 @@ def test_a_line_replaces_the_table_when_training_ends(table):
     assert "1 of 6 runs done; this took " in last
 
 
-@pytest.mark.parametrize(
-    ("stream", "runs", "live"),
-    [(Terminal, 3, True), (Terminal, 2, False), (io.StringIO, 30, False)],
-)
-def test_the_table_is_for_grids_on_a_terminal_and_epoch_lines_for_all_else(stream, runs, live, monkeypatch):
+@pytest.mark.parametrize("runs", [1, 30])
+@pytest.mark.parametrize(("stream", "live"), [(Terminal, True), (io.StringIO, False)])
+def test_the_table_is_for_terminals_and_lines_for_all_else(stream, runs, live, monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
     for variable in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
         monkeypatch.delenv(variable, raising=False)
@@ -267,22 +322,73 @@ def test_the_table_is_for_grids_on_a_terminal_and_epoch_lines_for_all_else(strea
     assert isinstance(screen.callbacks[0], LiveTable if live else EpochLines)
 
 
-def test_runs_that_were_finished_before_do_not_make_a_grid(monkeypatch):
-    monkeypatch.setenv("TERM", "xterm")
+def test_a_terminal_that_cannot_move_its_cursor_gets_lines(monkeypatch):
+    monkeypatch.setenv("TERM", "dumb")
     screen = DefaultDisplay(Terminal())
-    screen.on_train_begin(
-        [progress_of(run_of(seed), "planned" if seed == 9 else "done") for seed in range(10)], 2
-    )
+    screen.on_train_begin([progress_of(run_of(0), "planned")], 2)
     assert isinstance(screen.callbacks[0], EpochLines)
 
 
-def test_lines_in_a_pipe_have_the_progress_of_a_grid_and_the_network_of_each_epoch():
-    lines = EpochLines(io.StringIO())
-    runs = [run_of(seed, condition=condition) for seed in range(2) for condition in CONDITIONS]
+def train_in_a_pipe(runs, clock, *, limit=math.inf, seconds=0.1):
+    """Lines of a pipe while runs of 5 epochs train in turn, with the time of each."""
+    stream, at = io.StringIO(), []
+    lines = EpochLines(stream, limit=limit)
     lines.on_train_begin([progress_of(run, "planned") for run in runs], 1)
-    for epoch in range(1, 6):
-        lines.on_epoch_end(runs[1], row_of(epoch, 0.9))
-    lines.on_run_end(runs[1], "done", "")
-    text = lines._stream.getvalue()
-    assert "Epoch 5/5 [plain, 4-4 on 100, seed 0]\n2/2 - 0s - loss: 0.1000" in text
-    assert re.search(r"^1 of 4 runs are over, about \d+ s left\.$", text, re.MULTILINE)
+
+    def note():
+        at.extend([clock[0]] * (stream.getvalue().count("\n") - len(at)))
+
+    for run in runs:
+        for epoch in range(1, 6):
+            clock[0] += seconds
+            lines.on_epoch_end(run, row_of(epoch, 0.9, seconds))
+            note()
+        lines.on_run_end(run, "done", "")
+    lines.on_train_end()
+    note()
+    return list(zip(at, stream.getvalue().splitlines(), strict=True))
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    return now
+
+
+def test_lines_in_a_pipe_name_the_network_of_each_epoch_and_end_with_the_time(clock):
+    runs = [run_of(seed, condition=condition) for seed in range(2) for condition in CONDITIONS]
+    texts = [text for _, text in train_in_a_pipe(runs, clock, limit=20)]
+    assert len(texts) == 2 * 20 + 1
+    place = texts.index("Epoch 5/5 [plain, 4-4 on 100, seed 0]")
+    assert texts[place + 1].startswith("2/2 - 0s - loss: 0.1000 - accuracy: 0.9000 - val_loss: 0.2000")
+    assert texts[-1] == "4 of 4 runs done; this took 2 s."
+
+
+def test_a_long_study_in_a_pipe_has_a_line_after_the_first_epoch_each_minute_and_at_the_end(clock):
+    runs = [run_of(seed) for seed in range(200)]
+    lines = train_in_a_pipe(runs, clock, limit=999, seconds=0.7)
+    assert re.fullmatch(
+        r"0% done \(1 of 1,000 epochs, 0 of 200 runs\); 1 s so far, time left not known yet\.", lines[0][1]
+    )
+    apart = [later[0] - earlier[0] for earlier, later in itertools.pairwise(lines)]
+    assert len(lines) == 2 + 700 // 60
+    assert all(60 <= seconds < 61 for seconds in apart[:-1])
+    assert lines[-1][1] == "200 of 200 runs done; this took 12 min."
+    for _, text in lines[1:-1]:
+        percent, epochs, runs_done = map(
+            int,
+            re.fullmatch(
+                r"(\d+)% done \((\d+) of 1,000 epochs, (\d+) of 200 runs\); .+ left\.", text
+            ).groups(),
+        )
+        assert percent == pytest.approx(epochs / 10, abs=0.51)
+        assert runs_done == (epochs - 1) // 5
+
+
+def test_a_slow_study_in_a_pipe_has_its_progress_between_epoch_lines(clock):
+    texts = [text for _, text in train_in_a_pipe([run_of(0), run_of(1)], clock, limit=100, seconds=40)]
+    assert sum(text.startswith("Epoch ") for text in texts) == 10
+    minutes = [text for text in texts if "% done" in text]
+    assert len(minutes) == 5
+    assert minutes[0].startswith("20% done (2 of 10 epochs, 0 of 2 runs); 80 s so far, about 5 min")

@@ -130,6 +130,14 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
     confirm: Annotated[
         bool, typer.Option("--confirm", help="Train the chosen arm and the baseline again, on fresh seeds.")
     ] = False,
+    epoch_lines: Annotated[
+        bool,
+        typer.Option(
+            "--epoch-lines",
+            help="Print Keras' line for each epoch. Default: a live table on a terminal; elsewhere the lines, or "
+            "with more than 100 epochs in all a line each minute.",
+        ),
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print only the result.")] = False,
 ) -> None:
     """Train a study, or continue one, and print what it shows.
@@ -138,6 +146,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
     """
     from dropstudy.analysis.sequential import refuse_to_confirm
     from dropstudy.report.stamp import is_current, written_conclusion
+    from dropstudy.runtime.progress.lines import EpochLines
     from dropstudy.study.study import Study
 
     most = _most_seeds(max_seeds, until_decided=until_decided)
@@ -184,7 +193,13 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
                 report_failures(snapshot)
                 return
     try:
-        how: dict[str, Any] = {"workers": workers, "device": device, "verbose": not quiet}
+        display = EpochLines() if epoch_lines else None
+        how: dict[str, Any] = {
+            "workers": workers,
+            "device": device,
+            "callbacks": display,
+            "verbose": not quiet,
+        }
         unconfirmed = _train(study, most=most, confirm=confirm, how=how)
         results = study.results()
         snapshot = results.snapshot

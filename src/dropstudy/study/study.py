@@ -182,8 +182,8 @@ class Study:
                 stays the caller's, who shuts it down.
             callbacks: one `dropstudy.Callback` or several. An exception in one stops the study; all results it
                 was called with are stored.
-            verbose: show progress: a table on a terminal and in a notebook, Keras' epoch lines elsewhere. A
-                display among the callbacks replaces it.
+            verbose: show progress: a table on a terminal and in a notebook, Keras' epoch lines elsewhere, or a
+                line a minute with more than 100 epochs. A display among the callbacks replaces it.
 
         Raises:
             DropstudyError: before any training, for whatever cannot be used.

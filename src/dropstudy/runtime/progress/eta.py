@@ -1,13 +1,15 @@
-"""Speed and time left (ETA) of a running study, from the durations of its epochs."""
+"""Time left (ETA) of a running study, from the durations of its epochs."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections import defaultdict, deque
+from dataclasses import dataclass
 from statistics import fmean, median
 from typing import TYPE_CHECKING
 
+from dropstudy.core.text import counted
 from dropstudy.engine.trainer import trainer_of
 from dropstudy.runtime.scheduling import SEGMENT_SECONDS, makespan
 
@@ -28,11 +30,11 @@ _SAME_MOMENT = 0.1  # of an epoch's time: epochs reported within it come from on
 _LONG_EPOCH = 20.0
 """Seconds from which a run's first epoch counts, although it may include compilation."""
 
-_TOLERANCE, _MIN_TOLERANCE = 0.35, 3.0
-"""Share of the time left, and seconds, by which a displayed rate may deviate from it."""
+_SHORTEST_EPOCH, _SAME_REPORT = 1e-3, 0.1  # seconds
 
 _MAX_SAMPLES = 101  # latest epochs of a condition: enough for a median, and a machine may become slower
-_ENDED = {"done", "diverged"}
+ENDED = {"done", "diverged"}
+"""Statuses of runs that are not trained again."""
 
 
 def epoch_cost(condition: Condition) -> float:
@@ -44,6 +46,15 @@ def nearest(condition: Condition, measured: Iterable[Condition]) -> tuple[Condit
     """Measured condition of most similar cost, and the ratio of an epoch's cost of `condition` to its."""
     closest = min(measured, key=lambda other: abs(math.log(epoch_cost(condition) / epoch_cost(other))))
     return closest, epoch_cost(condition) / epoch_cost(closest)
+
+
+@dataclass(frozen=True)
+class _Position:
+    """Latest report of a run: its time, the epochs done, and epochs per second."""
+
+    at: float
+    epochs: float
+    speed: float
 
 
 class Eta:
@@ -66,14 +77,15 @@ class Eta:
     ) -> None:
         self._clock = clock
         self._workers = workers
-        self._unfinished = {p.run.key: (p.run, p.epochs_done) for p in progress if p.status not in _ENDED}
+        self._unfinished = {p.run.key: (p.run, p.epochs_done) for p in progress if p.status not in ENDED}
         self._epoch_samples: dict[Condition, list[float]] = defaultdict(list)
         self._run_lengths: dict[tuple[str, Condition], list[int]] = defaultdict(list)
         self._started: set[str] = set()  # runs with an epoch
         self._steady_since: float | None = None  # time at which every worker had reported an epoch
         self._updated_at = 0.0
         self._latest: deque[tuple[float, str]] = deque(maxlen=workers)  # time and run of the latest reports
-        self._epochs = self._ends = 0  # reported in the steady state
+        self._positions: dict[str, _Position] = {}
+        self._ends = 0  # of runs, reported in the steady state
         self._epoch_time = 0.0  # seconds of those epochs
         self._overhead = 0.0  # worker seconds beyond them, at the latest end of a run
         self._worker_time = 0.0  # seconds of all workers in the steady state
@@ -81,7 +93,7 @@ class Eta:
     @property
     def epochs_left(self) -> int:
         """Remaining run-epochs."""
-        return round(sum(self._length(run) - done for run, done in self._unfinished.values()))
+        return round(sum(self._length(run) - done for run, done in tuple(self._unfinished.values())))
 
     def on_epoch_end(self, run: Run, metrics: EpochMetrics) -> None:
         """Record an epoch."""
@@ -96,17 +108,28 @@ class Eta:
         self._started.add(run.key)
         if run.key in self._unfinished:
             self._unfinished[run.key] = (run, metrics.epoch)
+        self._positions[run.key] = _Position(now, metrics.epoch, 1 / max(metrics.seconds, _SHORTEST_EPOCH))
         if self._steady_since is not None:
             if now - self._steady_since >= same_moment:
-                self._epochs += 1
                 self._epoch_time += metrics.seconds
         elif len(self._started) >= self._busy:
             self._steady_since = now
             self._worker_time = self._busy * self._unreported(now)
 
+    def on_segment_end(self, run: Run, steps_done: int) -> None:
+        """Record steps within an epoch."""
+        now, epochs = self._clock(), steps_done / run.condition.steps
+        before = self._positions.get(run.key)
+        speed = 0.0
+        if before is not None:
+            apart = now - before.at
+            speed = (epochs - before.epochs) / apart if apart > _SAME_REPORT else before.speed
+        self._positions[run.key] = _Position(now, epochs, speed)
+
     def on_run_end(self, run: Run) -> None:
         """Record the end of a run."""
         self._update_time()
+        self._positions.pop(run.key, None)
         if self._steady_since is not None:
             self._ends += 1
             self._overhead = self._reported_time() - self._epoch_time
@@ -114,36 +137,34 @@ class Eta:
         if done:
             self._run_lengths[run.arm.name, run.condition].append(done)
 
-    def rate(self) -> float | None:
-        """Run-epochs per second; None before it is known."""
-        if self._steady_since is None or self._updated_at <= self._steady_since or not self._epochs:
-            return None
-        return self._epochs / (self._updated_at - self._steady_since)
+    def epochs_begun(self, run: Run) -> float:
+        """Epochs that a run has done since its last whole one: as reported, and since then at its latest speed."""
+        position = self._positions.get(run.key)
+        if position is None or run.key not in self._unfinished:
+            return 0.0
+        passed = min(self._clock() - position.at, SEGMENT_SECONDS)  # a hung run does not move on
+        epochs = min(position.epochs + passed * position.speed, run.epochs)
+        return max(0.0, epochs - self._unfinished[run.key][1])
+
+    def all_epochs_begun(self) -> float:
+        """`epochs_begun` of all runs together."""
+        return sum(self.epochs_begun(run) for run, _ in tuple(self._unfinished.values()))
 
     def seconds_left(self) -> float | None:
         """Seconds until all runs are trained; None before the first sample of an epoch."""
         if not self._epoch_samples:
             return None
-        each = [
-            (self._length(run) - done) * self._epoch_seconds(run.condition)
-            for run, done in self._unfinished.values()
-        ]
+        unfinished = tuple(self._unfinished.values())
+        each = [(self._length(run) - done) * self._epoch_seconds(run.condition) for run, done in unfinished]
         if self._overhead > 0:
             per_run = self._overhead / (self._ends + _PRIOR_ENDS)
             left = makespan([seconds + per_run for seconds in each], self._workers)
         else:
             left = makespan(each, self._workers) * self._scale()
         # A late segment shortens none of those after it.
-        epochs = (self._epoch_seconds(run.condition) for run, _ in self._unfinished.values())
+        epochs = (self._epoch_seconds(run.condition) for run, _ in unfinished)
         latest = SEGMENT_SECONDS + 2 * max(epochs, default=0.0)
         return max(0.0, left - min(self._unreported(self._clock()), latest))
-
-    def lasting_rate(self) -> float | None:
-        """Rate, where it agrees with the time left; None where runs of other conditions are queued."""
-        rate, left = self.rate(), self.seconds_left()
-        if rate is None or left is None:
-            return None
-        return rate if abs(self.epochs_left / rate - left) <= max(_TOLERANCE * left, _MIN_TOLERANCE) else None
 
     @property
     def _busy(self) -> int:
@@ -164,7 +185,7 @@ class Eta:
 
     def _scale(self) -> float:
         """Wall time per second of an epoch, on each worker; below 1 where runs train side by side."""
-        typical = fmean(median(samples) for samples in self._epoch_samples.values())
+        typical = fmean(median(samples) for samples in tuple(self._epoch_samples.values()))
         prior = _PRIOR_EPOCHS * self._workers * typical
         total = self._epoch_time + prior
         return (self._reported_time() + prior) / total if total else 1.0
@@ -176,7 +197,7 @@ class Eta:
     def _epoch_seconds(self, condition: Condition) -> float:
         if condition in self._epoch_samples:
             return median(self._epoch_samples[condition])
-        measured, ratio = nearest(condition, self._epoch_samples)
+        measured, ratio = nearest(condition, tuple(self._epoch_samples))
         return median(self._epoch_samples[measured]) * ratio
 
     def _length(self, run: Run) -> float:
@@ -192,6 +213,11 @@ _HALF_SECOND = 0.5  # rounded to 1 s
 def about(seconds: float) -> str:
     """An estimated duration: "about 45 s", "less than 1 s"."""
     return f"about {duration(seconds)}" if seconds > _HALF_SECOND else duration(seconds)
+
+
+def training_ended(done: int, runs: int, seconds: float) -> str:
+    """Sentence at the end of training: "2 of 2 runs done; this took 45 s."."""
+    return f"{done:,} of {counted(runs, 'run')} done; this took {duration(seconds)}."
 
 
 def duration(seconds: float) -> str:

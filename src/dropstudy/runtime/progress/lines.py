@@ -1,4 +1,4 @@
-"""Epoch lines in Keras' form, one for each epoch."""
+"""Epoch lines in Keras' form, and lines on the progress of a study, for pipes and logs."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import time
 from typing import TYPE_CHECKING, TextIO
 
 from dropstudy.core.streams import say
+from dropstudy.core.text import counted
 from dropstudy.runtime.events import Display
 from dropstudy.runtime.messages import run_ended
-from dropstudy.runtime.progress.eta import Eta, about
+from dropstudy.runtime.progress.eta import ENDED, Eta, about, duration, training_ended
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,66 +18,99 @@ if TYPE_CHECKING:
     from dropstudy.core.types import EpochMetrics, Run
     from dropstudy.store.reader import RunProgress
 
-_MIN_INTERVAL = 10.0  # seconds between lines within an epoch
-_FEW_RUNS = 2  # up to which the number of finished runs is not printed
+MAX_EPOCH_LINES = 100
+"""Epochs to train up to which a pipe gets a line for each."""
+
+_INTERVAL = 60.0  # seconds between lines on the progress
 
 
 class EpochLines(Display):
-    """Print each epoch as Keras does with verbose=2; plain text for terminals, notebooks and logs.
+    """Print each epoch as Keras does with verbose=2, and a line on the progress of the study each minute.
+
+    Plain text for terminals, notebooks and logs.
 
     Args:
         stream: text stream to print to; `sys.stdout` at the time of each line if None.
+        limit: with more epochs to train in all, only the progress is printed: after the first epoch, each minute and
+            at the end.
     """
 
-    def __init__(self, stream: TextIO | None = None) -> None:
+    def __init__(self, stream: TextIO | None = None, limit: float = math.inf) -> None:
         self._stream = stream
+        self._limit = limit
         self._eta = Eta((), 1)
-        self._runs = self._ended = 0
-        self._printed_at = -math.inf
+        self._each_epoch = True
+        self._runs = self._ended = self._done = self._epochs = 0
+        self._due_at = math.inf
+        self._started_at = 0.0
+        self._training = False
         self._several_conditions = False
 
     def on_train_begin(self, progress: Sequence[RunProgress], workers: int) -> None:
-        """Count the runs."""
+        """Count runs and epochs."""
         self._eta = Eta(progress, workers)
         self._runs = len(progress)
-        self._ended = sum(each.status in {"done", "diverged"} for each in progress)
+        self._ended = sum(each.status in ENDED for each in progress)
+        self._done = sum(each.status == "done" for each in progress)
+        self._epochs = sum(each.epochs_done for each in progress)
         self._several_conditions = len({each.run.condition for each in progress}) > 1
+        self._each_epoch = self._eta.epochs_left <= self._limit
+        self._started_at = time.monotonic()
+        self._due_at = self._started_at + (_INTERVAL if self._each_epoch else 0.0)
+        self._training = True
+
+    def on_train_end(self) -> None:
+        """Print how many runs are done, and the time that it took."""
+        if self._training:
+            self._training = False
+            self._print(training_ended(self._done, self._runs, time.monotonic() - self._started_at))
 
     def on_epoch_end(self, run: Run, metrics: EpochMetrics) -> None:
         """Print the epoch."""
         self._eta.on_epoch_end(run, metrics)
-        condition = f"{run.condition.layers} on {run.condition.train_size:,}, "
-        steps = run.condition.steps
-        self._print(
-            f"Epoch {metrics.epoch}/{run.epochs} "
-            f"[{run.arm.name}, {condition if self._several_conditions else ''}seed {run.seed}]\n"
-            f"{steps}/{steps} - {metrics.seconds:.0f}s - loss: {metrics.loss:.4f} - accuracy: {metrics.accuracy:.4f}"
-            f" - val_loss: {metrics.val_loss:.4f} - val_accuracy: {metrics.val_accuracy:.4f}"
-        )
+        self._epochs += 1
+        if self._each_epoch:
+            condition = f"{run.condition.layers} on {run.condition.train_size:,}, "
+            steps = run.condition.steps
+            self._print(
+                f"Epoch {metrics.epoch}/{run.epochs} "
+                f"[{run.arm.name}, {condition if self._several_conditions else ''}seed {run.seed}]\n"
+                f"{steps}/{steps} - {metrics.seconds:.0f}s - loss: {metrics.loss:.4f} - "
+                f"accuracy: {metrics.accuracy:.4f} - val_loss: {metrics.val_loss:.4f} - "
+                f"val_accuracy: {metrics.val_accuracy:.4f}"
+            )
+        self._print_if_due()
 
     def on_segment_end(self, run: Run, steps_done: int) -> None:
         """Print the progress within a long epoch."""
-        if time.monotonic() - self._printed_at >= _MIN_INTERVAL:
-            epochs, steps = divmod(steps_done, run.condition.steps)
-            self._print(
-                f"Epoch {epochs + 1}/{run.epochs} [{run.arm.name}, seed {run.seed}]: "
-                f"{steps:,} of {run.condition.steps:,} steps"
-            )
+        self._eta.on_segment_end(run, steps_done)
+        self._print_if_due()
 
     def on_run_end(self, run: Run, status: str, cause: str) -> None:
-        """Print the outcome of a run that did not finish, and the number of finished runs of a grid."""
+        """Print the outcome of a run that did not finish."""
         if status != "done":
             self._print(run_ended(run, status, cause))
         self._eta.on_run_end(run)
         self._ended += 1
-        left = self._eta.seconds_left()
-        if self._ended < self._runs and left is not None and self._runs > _FEW_RUNS:
-            self._print(f"{self._ended} of {self._runs} runs are over, {about(left)} left.")
+        self._done += status == "done"
 
     def on_notice(self, text: str) -> None:
         """Print it."""
         self._print(text)
 
+    def _print_if_due(self) -> None:
+        now = time.monotonic()
+        if now < self._due_at:
+            return
+        self._due_at = now + _INTERVAL
+        total = self._epochs + self._eta.epochs_left
+        share = (self._epochs + self._eta.all_epochs_begun()) / total
+        left = self._eta.seconds_left()
+        self._print(
+            f"{100 * share:.0f}% done ({self._epochs:,} of {counted(total, 'epoch')}, {self._ended:,} of "
+            f"{counted(self._runs, 'run')}); {duration(now - self._started_at)} so far, "
+            f"{'time left not known yet' if left is None else f'{about(left)} left'}."
+        )
+
     def _print(self, text: str) -> None:
-        self._printed_at = time.monotonic()
         say(text, self._stream)

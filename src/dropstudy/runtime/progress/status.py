@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from math import isfinite
+from functools import cached_property
+from math import floor, isfinite
 from statistics import mean, stdev
 from typing import TYPE_CHECKING
 
 from dropstudy.core.text import percent, plain_name, rounded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from dropstudy.store.reader import RunProgress
+
+KERAS, CLEAN = "Keras' running training accuracy", "clean training accuracy"
+"""Headings of the two training accuracies: as Keras prints it, and with dropout off at the end of the epoch."""
 
 
 @dataclass(frozen=True)
@@ -24,27 +28,43 @@ class ArmProgress:
         arm: the arm's name.
         hidden: the network's hidden layers, "512-512".
         train_size: training examples.
-        runs: number of runs.
-        done: number of finished runs.
-        failed: number of failed or diverged runs.
-        running: runs that are started and unfinished, in the order of the plan. Fewer may train at the moment, and
-            none after an interrupt.
-        accuracies: last validation accuracy of the finished runs, in [0, 1].
+        each: progress of every run, in the order of the plan.
     """
 
     arm: str
     hidden: str
     train_size: int
-    runs: int
-    done: int
-    failed: int
-    running: tuple[RunProgress, ...]
-    accuracies: tuple[float, ...]
+    each: tuple[RunProgress, ...]
+
+    @property
+    def runs(self) -> int:
+        """Number of runs."""
+        return len(self.each)
+
+    @cached_property
+    def done(self) -> int:
+        """Number of finished runs."""
+        return sum(each.status == "done" for each in self.each)
+
+    @cached_property
+    def failed(self) -> int:
+        """Number of failed or diverged runs."""
+        return sum(each.status in {"failed", "diverged"} for each in self.each)
+
+    @cached_property
+    def running(self) -> tuple[RunProgress, ...]:
+        """Runs that are started and unfinished. Fewer may train at the moment, and none after an interrupt."""
+        return tuple(filter(is_running, self.each))
 
     @property
     def queued(self) -> int:
         """Number of runs that are not started."""
         return self.runs - self.done - self.failed - len(self.running)
+
+    @property
+    def accuracies(self) -> tuple[float, ...]:
+        """Last validation accuracy of the finished runs, in [0, 1]."""
+        return tuple(each.last.val_accuracy for each in self.each if each.status == "done" and each.last)
 
 
 def by_arm(progress: Iterable[RunProgress]) -> tuple[ArmProgress, ...]:
@@ -55,16 +75,7 @@ def by_arm(progress: Iterable[RunProgress]) -> tuple[ArmProgress, ...]:
         arms = groups.setdefault((condition.layers, condition.train_size), {})
         arms.setdefault(each.run.arm.name, []).append(each)
     return tuple(
-        ArmProgress(
-            arm,
-            hidden,
-            train_size,
-            runs=len(runs),
-            done=sum(each.status == "done" for each in runs),
-            failed=sum(each.status in {"failed", "diverged"} for each in runs),
-            running=tuple(filter(is_running, runs)),
-            accuracies=tuple(each.last.val_accuracy for each in runs if each.status == "done" and each.last),
-        )
+        ArmProgress(arm, hidden, train_size, tuple(runs))
         for (hidden, train_size), arms in groups.items()
         for arm, runs in arms.items()
     )
@@ -98,14 +109,8 @@ def columns(arms: Sequence[ArmProgress], heading: str) -> dict[str, list[str]]:
         arms: its rows.
         heading: of the column of accuracies, see `accuracy_heading`.
     """
-    several = len({(arm.hidden, arm.train_size) for arm in arms}) > 1
-    conditions = {
-        "network": [arm.hidden for arm in arms],
-        "examples": [f"{arm.train_size:,}" for arm in arms],
-    }
     return {
-        **(conditions if several else {}),
-        "arm": [plain_name(arm.arm) for arm in arms],
+        **_names(arms),
         "done": [f"{arm.done}/{arm.runs}" for arm in arms],
         "running": [str(len(arm.running)) for arm in arms],
         "failed": [str(arm.failed) for arm in arms],
@@ -113,6 +118,48 @@ def columns(arms: Sequence[ArmProgress], heading: str) -> dict[str, list[str]]:
         heading: [mean_accuracy(arm.accuracies) for arm in arms],
         "current": ["; ".join(map(current, arm.running)) for arm in arms],
     }
+
+
+def epoch_columns(
+    arms: Sequence[ArmProgress], heading: str, epochs: Callable[[RunProgress], float]
+) -> dict[str, list[str]]:
+    """A table of arms that have one run each: its epochs, and the accuracies of its last epoch.
+
+    Args:
+        arms: its rows.
+        heading: of the column of evaluation accuracies, see `accuracy_heading`.
+        epochs: gives the epochs that a run has done, with a fraction.
+    """
+    last = [arm.each[0].last for arm in arms]
+    return {
+        **_names(arms),
+        "epochs": [_epochs(arm.each[0], epochs) for arm in arms],
+        KERAS: ["-" if each is None else _finite_percent(each.accuracy) for each in last],
+        CLEAN: ["-" if each is None else _finite_percent(each.clean_accuracy) for each in last],
+        heading: ["-" if each is None else _finite_percent(each.val_accuracy) for each in last],
+    }
+
+
+def _names(arms: Sequence[ArmProgress]) -> dict[str, list[str]]:
+    several = len({(arm.hidden, arm.train_size) for arm in arms}) > 1
+    conditions = {
+        "network": [arm.hidden for arm in arms],
+        "examples": [f"{arm.train_size:,}" for arm in arms],
+    }
+    return {**(conditions if several else {}), "arm": [plain_name(arm.arm) for arm in arms]}
+
+
+def _epochs(each: RunProgress, epochs: Callable[[RunProgress], float]) -> str:
+    """Epochs of a run: "12.4/20", "20/20" at its end, or the status of a run that has none."""
+    if each.status in {"failed", "diverged"}:
+        return each.status
+    if each.status == "done":
+        return f"{each.epochs_done}/{each.run.epochs}"
+    return f"{floor(10 * epochs(each)) / 10:.1f}/{each.run.epochs}" if is_running(each) else "queued"
+
+
+def _finite_percent(share: float) -> str:
+    return percent(share) if isfinite(share) else "-"
 
 
 def accuracy_heading(progress: Iterable[RunProgress]) -> str:

@@ -1,10 +1,10 @@
-"""Live table of a grid's arms on a terminal."""
+"""Live table of a study's arms on a terminal."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, cast
 
 from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
@@ -15,16 +15,24 @@ from rich.table import Table
 from rich.text import Text
 
 from dropstudy.core.streams import wrap_paragraphs
-from dropstudy.core.tables import heading
+from dropstudy.core.tables import heading as heading_lines
 from dropstudy.core.text import counted, plain_name
 from dropstudy.errors import printable
 from dropstudy.runtime.events import Display
 from dropstudy.runtime.messages import run_ended
-from dropstudy.runtime.progress.eta import Eta, duration, epoch_cost
-from dropstudy.runtime.progress.status import accuracy_heading, by_arm, columns, is_running
+from dropstudy.runtime.progress.eta import ENDED, Eta, duration, epoch_cost, training_ended
+from dropstudy.runtime.progress.status import (
+    CLEAN,
+    KERAS,
+    accuracy_heading,
+    by_arm,
+    columns,
+    epoch_columns,
+    is_running,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from rich.console import Console, RenderableType
 
@@ -43,12 +51,22 @@ _MAX_NAME_SHARE = 6
 _ONE_RUN = len("seed 0: epoch 100/300, 98.00%")
 """Least width of the column of current runs: one run."""
 
-_OPTIONAL = ("done", "running", "failed", "queued", "current")
+_PROGRESS = "progress"
+_LEAST = {"current": _ONE_RUN, _PROGRESS: 8}
+_LEFT = {"network", "arm", "current", _PROGRESS}
+
+_OPTIONAL = ("done", CLEAN, _PROGRESS, KERAS, "running", "failed", "queued", "current")
 """Columns left out of a narrow window, the last first."""
+
+_ELASTIC = ("arm", "current", _PROGRESS)
+"""Columns that take the room that is left, the first first."""
 
 
 class LiveTable(Display):
-    """Table of arms (done, running, failed, queued, accuracy, current runs), with a bar, speed and time left.
+    """Table of arms that is kept up to date, with the time left.
+
+    Arms of several runs: done, running, failed and queued, accuracy, current runs, one bar for all. Arms of one run:
+    its epochs with a bar, and the accuracies of its last epoch.
 
     Args:
         console: the terminal's.
@@ -59,8 +77,7 @@ class LiveTable(Display):
         self._live: Live | None = None
         self._progress: dict[str, RunProgress] = {}
         self._eta = Eta((), 1)
-        self._epoch_share: dict[str, float] = {}  # done of each run's current epoch
-        self._total_epochs = 0
+        self._epochs_shown: dict[str, float] = {}  # of each run: an estimate may be above the next report
         self._workers = 0
         self._training = False
         self._started_at = time.monotonic()
@@ -70,7 +87,6 @@ class LiveTable(Display):
         self._progress = {each.run.key: each for each in progress}
         self._eta = Eta(progress, workers)
         self._workers = workers
-        self._total_epochs = sum(each.run.epochs for each in progress)
         self._started_at = time.monotonic()
         self._training = True
         self._open()
@@ -82,25 +98,22 @@ class LiveTable(Display):
         self._training = False
         self._close()
         done = sum(each.status == "done" for each in self._progress.values())
-        passed = duration(time.monotonic() - self._started_at)
-        self._print(f"{done} of {counted(len(self._progress), 'run')} done; this took {passed}.")
+        self._print(training_ended(done, len(self._progress), time.monotonic() - self._started_at))
 
     def on_epoch_end(self, run: Run, metrics: EpochMetrics) -> None:
         """Update the run's row."""
         self._eta.on_epoch_end(run, metrics)
-        self._epoch_share.pop(run.key, None)
         before = self._progress[run.key]
         self._progress[run.key] = replace(before, status="running", epochs_done=metrics.epoch, last=metrics)
 
     def on_segment_end(self, run: Run, steps_done: int) -> None:
         """Move the bar on within a long epoch."""
-        self._epoch_share[run.key] = steps_done % run.condition.steps / run.condition.steps
+        self._eta.on_segment_end(run, steps_done)
         self._progress[run.key] = replace(self._progress[run.key], status="running")
 
     def on_run_end(self, run: Run, status: str, cause: str) -> None:
         """Update the run's row; print the outcome of a run that did not finish."""
         self._eta.on_run_end(run)
-        self._epoch_share.pop(run.key, None)
         self._progress[run.key] = replace(self._progress[run.key], status=cast("Status", status))
         if status != "done":
             self._print(run_ended(run, status, cause))
@@ -113,30 +126,40 @@ class LiveTable(Display):
         """The present table."""
         arms = by_arm(self._with_started())
         rows = self._visible_rows(arms)
+        single = all(arm.runs == 1 for arm in arms)
+        heading = accuracy_heading(self._progress.values())
         # From all arms, also those out of view, so that the columns do not depend on the window.
-        all_cells = columns(arms, accuracy_heading(self._progress.values()))
+        all_cells = epoch_columns(arms, heading, self._epochs) if single else columns(arms, heading)
         cells = {name: [texts[row] for row in rows] for name, texts in all_cells.items()}
+        if single:
+            cells[_PROGRESS] = [" " * _BAR_WIDTH for _ in rows]
         widths = _widths(cells, self._console.width)
-        cells["arm"] = [_short(name, widths["arm"]) for name in cells["arm"]]
+        shown: dict[str, list[RenderableType]] = {name: list(map(Text, cells[name])) for name in widths}
+        shown["arm"] = [Text(_short(name, widths["arm"])) for name in cells["arm"]]
+        if _PROGRESS in shown:
+            shown[_PROGRESS] = [self._bar([arms[row].each[0]], widths[_PROGRESS]) for row in rows]
         table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
         for name, width in widths.items():
-            justify: Literal["left", "right"] = "left" if name in {"network", "arm", "current"} else "right"
             table.add_column(
-                Text(heading(name)),
-                justify=justify,
+                Text(heading_lines(name)),
+                justify="left" if name in _LEFT else "right",
                 vertical="bottom",
                 overflow="ellipsis",
                 no_wrap=True,
                 width=width,
             )
-        for row, texts in zip(rows, zip(*(cells[name] for name in widths), strict=True), strict=True):
+        for row, texts in zip(rows, zip(*(shown[name] for name in widths), strict=True), strict=True):
             arm = arms[row]
             # Text, so that an arm called "[red]" is no markup.
-            table.add_row(*map(Text, texts), style="red" if arm.failed else "" if arm.running else "dim")
+            table.add_row(*texts, style="red" if arm.failed else "" if arm.running else "dim")
         hidden = len(arms) - len(rows)
         do = "does" if hidden == 1 else "do"
-        below = [Text(f"{counted(hidden, 'more row')} {do} not fit into the window")] if hidden else []
-        return Group(table, *below, self._bar(), Text(self._speed()))
+        below: list[RenderableType] = (
+            [Text(f"{counted(hidden, 'more row')} {do} not fit into the window")] if hidden else []
+        )
+        if _PROGRESS not in shown:
+            below.append(self._bar(self._progress.values(), min(_BAR_WIDTH, self._console.width)))
+        return Group(table, *below, Text(self._time(count_runs=not single)))
 
     def _open(self) -> None:
         self._live = Live(
@@ -175,28 +198,28 @@ class LiveTable(Display):
         )
         return sorted(by_priority[:room])
 
-    def _bar(self) -> RenderableType:
-        done = self._total_epochs - self._eta.epochs_left + sum(tuple(self._epoch_share.values()))
+    def _epochs(self, each: RunProgress) -> float:
+        """Epochs that a run has done, about."""
+        key, now = each.run.key, each.epochs_done + self._eta.epochs_begun(each.run)
+        self._epochs_shown[key] = max(self._epochs_shown.get(key, 0.0), now)
+        return self._epochs_shown[key]
+
+    def _bar(self, progress: Iterable[RunProgress], width: int) -> RenderableType:
+        done = total = 0.0
+        for each in tuple(progress):
+            done += self._epochs(each)
+            total += each.epochs_done if each.status in ENDED else each.run.epochs
+        bar = ProgressBar(total=max(total, 1), completed=done, width=width, complete_style="green")
         line = Table.grid()
-        line.add_row(
-            ProgressBar(
-                total=max(self._total_epochs, 1),
-                completed=done,
-                width=min(_BAR_WIDTH, self._console.width),
-                complete_style="green",
-            )
-        )
+        line.add_row(bar)
         return line
 
-    def _speed(self) -> str:
-        ended = sum(each.status in {"done", "failed", "diverged"} for each in self._progress.values())
-        parts = [f"{ended} of {len(self._progress)} runs"]
-        rate, left = self._eta.lasting_rate(), self._eta.seconds_left()
-        if rate is not None:
-            parts.append(f"{rate:.2g} run-epochs/s" if rate < 1 else f"{rate:.1f} run-epochs/s")
-        passed = duration(time.monotonic() - self._started_at)
-        parts.append(f"{passed} so far, no epoch yet" if left is None else f"{duration(left)} left")
-        return ", ".join(parts) + ". Ctrl-C stops; what is done is kept."
+    def _time(self, *, count_runs: bool) -> str:
+        ended = sum(each.status in {*ENDED, "failed"} for each in self._progress.values())
+        passed, left = duration(time.monotonic() - self._started_at), self._eta.seconds_left()
+        runs = f"{ended} of {len(self._progress)} runs, " if count_runs else ""
+        rest = "no epoch yet" if left is None else f"{duration(left)} left"
+        return f"{runs}{passed} so far, {rest}. Ctrl-C stops; what is done is kept."
 
     def _print(self, text: str) -> None:
         # Without wrapping: the terminal breaks long words, and copied text then has no line ends in them.
@@ -208,19 +231,20 @@ def _widths(cells: dict[str, list[str]], width: int) -> dict[str, int]:
 
     Names of arms and current runs are shortened first, since their start still identifies them.
     """
-    full = {name: max(map(cell_len, (*heading(name).splitlines(), *cells[name]))) for name in cells}
+    full = {name: max(map(cell_len, (*heading_lines(name).splitlines(), *cells[name]))) for name in cells}
     least = full | {
         "arm": min(full["arm"], max(_MIN_NAME_WIDTH, width // _MAX_NAME_SHARE)),
-        "current": min(full["current"], _ONE_RUN),
+        **{name: min(full[name], width) for name, width in _LEAST.items() if name in full},
     }
-    by_priority = ["arm", *(name for name in cells if name not in {"arm", *_OPTIONAL}), *_OPTIONAL]
+    required = [name for name in cells if name not in {"arm", *_OPTIONAL}]
+    by_priority = ["arm", *required, *(name for name in _OPTIONAL if name in cells)]
     room = max(width, least["arm"] + _PADDING)
     widths: dict[str, int] = {}
     for name in by_priority:
         if least[name] + _PADDING <= room:
             widths[name] = least[name]
             room -= least[name] + _PADDING
-    for name in ("arm", "current"):
+    for name in _ELASTIC:
         if name in widths:
             more = min(full[name] - least[name], room)
             widths[name] += more

@@ -109,6 +109,21 @@ class Report:
     FIRST_CONDITIONS = "This section shows the first {} of {} networks and training sizes."
     CLEAR_EFFECT = "its effect exceeds the effect of another seed"
 
+    PAIRED = "Each comparison has n = {} paired seeds."
+    T_INTERVAL = "95% intervals from Student's t"
+    TOGETHER = "95% intervals that hold for {} arms together"
+    ALWAYS_VALID = "always-valid 95% intervals"
+    ALL_FLIPS = "the exact sign-flip test with all {} flips (Fisher 1935)"
+    SAMPLED_FLIPS = "the sign-flip test with 131,072 random flips"
+    STEP_DOWN = "step-down max-t for {} arms"
+    TOST = "two one-sided t tests"
+    UNTIL = "Seeds were added until the verdict was decided, up to {}."
+    ADDED = "Seeds were added after a first verdict. The verdict was computed at {} seeds."
+    FRESH = "'{}' and the baseline were trained on {} fresh seeds"
+    NO_TEST = "No test was made: a decision takes 6 paired seeds."
+    WATCHED = "The test set was also evaluated after every epoch"
+    CHOSEN = "The arm with the highest mean validation accuracy was chosen."
+
 
 class Study:
     """The Python API."""

@@ -1,6 +1,7 @@
 """Training with random results, for studies of any condition: numbers drawn from seed and rate of the run."""
 
 from contextlib import nullcontext
+from dataclasses import replace
 
 import numpy as np
 
@@ -32,6 +33,22 @@ def train(segment):
         state[f"weights/dense_{layer}/bias"] = np.zeros(outputs, np.float32)
     final = _final(segment, draws) if until == run.steps else None
     return SegmentResult(history, state, until, 0.5 * len(history), final, diverged=False, device="none")
+
+
+def learned(effect):
+    """Training whose test accuracy depends on the rate by `effect` and on the seed by chance."""
+
+    def by_rule(segment):
+        result = train(segment)
+        if result.final is None:
+            return result
+        draws = np.random.default_rng([segment.run.seed, round(1e3 * segment.run.arm.rate)])
+        accuracy = 0.9 + effect * segment.run.arm.rate + 0.001 * draws.normal()
+        last = replace(result.history[-1], val_accuracy=accuracy)
+        final = replace(result.final, accuracy=accuracy)
+        return replace(result, history=(*result.history[:-1], last), final=final)
+
+    return by_rule
 
 
 def replace_workers(monkeypatch):

@@ -1,6 +1,5 @@
 """Seeds until a verdict is decided: the looks, the error under repeated looking, the whole command; and confirming."""
 
-from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -124,29 +123,13 @@ def test_seeds_are_not_added_if_the_budget_cannot_decide():
     assert "more than the 40 allowed (--max-seeds)" in notices[-1]
 
 
-def learned(effect):
-    """Training whose test accuracy depends on the rate by `effect` and on the seed by chance."""
-
-    def train(segment):
-        result = random_results.train(segment)
-        if result.final is None:
-            return result
-        draws = np.random.default_rng([segment.run.seed, round(1e3 * segment.run.arm.rate)])
-        accuracy = 0.9 + effect * segment.run.arm.rate + 0.001 * draws.normal()
-        last = replace(result.history[-1], val_accuracy=accuracy)
-        final = replace(result.final, accuracy=accuracy)
-        return replace(result, history=(*result.history[:-1], last), final=final)
-
-    return train
-
-
 @pytest.fixture
 def learning(monkeypatch):
     """Let runs learn by a rule in place of training."""
 
     def start(effect):
         random_results.replace_workers(monkeypatch)
-        monkeypatch.setattr(local, "train", learned(effect))
+        monkeypatch.setattr(local, "train", random_results.learned(effect))
 
     return start
 

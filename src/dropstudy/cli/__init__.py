@@ -21,6 +21,7 @@ from dropstudy.cli.output import echo
 from dropstudy.cli.rm import rm
 from dropstudy.cli.run import run
 from dropstudy.cli.show import report, show
+from dropstudy.cli.table import table
 from dropstudy.cli.view import view
 from dropstudy.core.streams import escaped_streams, reserve_descriptors, usable_streams
 from dropstudy.errors import DropstudyError, InvalidArgument, printable
@@ -28,7 +29,7 @@ from dropstudy.errors import DropstudyError, InvalidArgument, printable
 if TYPE_CHECKING:
     from types import FrameType
 
-COMMANDS = (run, show, report, view, predict, export, diff, rm, presets, data, doctor)
+COMMANDS = (run, show, report, table, view, predict, export, diff, rm, presets, data, doctor)
 """In the order of `dropstudy --help`."""
 
 app = typer.Typer(

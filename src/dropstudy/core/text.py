@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from decimal import ROUND_HALF_UP, Decimal
-from math import isfinite
+from math import floor, isfinite, log10
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -54,16 +54,26 @@ def rounded(value: float, places: int = 2) -> str:
     return f"{decimal + 0 if decimal else abs(decimal)}"
 
 
-def signed(points: float, *, unlike: Iterable[float] = ()) -> str:
+def decimals(uncertainty: float) -> int:
+    """Decimal places for a number with this uncertainty: two digits of it up to 354, else one (Particle Data Group).
+
+    0.0712 says that hundredths are uncertain: 2 places. 0.0212 says it of thousandths, in part: 3.
+    """
+    exponent = floor(log10(uncertainty))
+    two = uncertainty / 10**exponent < 3.55  # noqa: PLR2004 - the rule's own bound
+    return min(max(int(two) - exponent, 0), _NOISE)
+
+
+def signed(points: float, *, unlike: Iterable[float] = (), places: int = 2) -> str:
     """Points with their sign, "+0.13".
 
     Args:
         points: a difference.
         unlike: other numbers, which the text must differ from; it gets more digits where needed. An interval that ends
             at 0.0049 excludes 0 and ends at "+0.005".
+        places: decimal places.
     """
     marks = [mark for mark in unlike if isfinite(points) and round(points - mark, _NOISE)]
-    places = 2
     while places < _NOISE and any(
         Decimal(rounded(points, places)) == Decimal(rounded(mark, _NOISE)) for mark in marks
     ):
@@ -77,7 +87,7 @@ def percent(share: float) -> str:
     return f"{rounded(100 * share)}%"
 
 
-def span(low: float, high: float, *, margin: float = 0.0) -> str:
+def span(low: float, high: float, *, margin: float = 0.0, places: int = 2) -> str:
     """Ends of an interval, "+0.08 to +0.18", with enough digits to see whether 0 and ±margin lie inside."""
     marks = (0.0, margin, -margin)
-    return f"{signed(low, unlike=marks)} to {signed(high, unlike=marks)}"
+    return " to ".join(signed(end, unlike=marks, places=places) for end in (low, high))

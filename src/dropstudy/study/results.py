@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from dropstudy.analysis.verdict import Verdict
     from dropstudy.core.types import Run, Weights
+    from dropstudy.report.paper.table import ResultTable
     from dropstudy.report.plots import Plots
     from dropstudy.report.snapshot import Snapshot
 
@@ -59,6 +60,15 @@ class Results:
     def summary(self) -> pd.DataFrame:
         """One row per arm and condition: test accuracy, three training accuracies, the gaps between them."""
         return report.summary_table(self.snapshot.summaries)
+
+    def table(self) -> ResultTable:
+        """Table for a paper: mean, interval, p, effect size and decision of each arm and condition.
+
+        It shows itself in a notebook, has `to_latex()`, `to_markdown()` and `to_csv()`, and its numbers as `frame`.
+        """
+        from dropstudy.report.paper.table import result_table  # noqa: PLC0415 - as slow to import as the verdict
+
+        return result_table(self.snapshot)
 
     def history_frame(self) -> pd.DataFrame:
         """All histories as one tidy table: arm, hidden, train_size, seed, epoch, then the metrics."""

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from dropstudy.analysis.verdict import Verdict
+    from dropstudy.report.paper.table import ResultTable
     from dropstudy.report.plots import Plots
     from dropstudy.runtime.dry_run import DryRun
     from dropstudy.runtime.events import Callback
@@ -50,8 +51,8 @@ STUDIES = Path("studies")
 class Study:
     """A folder that holds a specification, its runs and their results.
 
-    `results()` reads it. `verdict`, `summary`, `history`, `model`, `plot` and `report` are short for methods of its
-    `Results`; each reads the folder again.
+    `results()` reads it. `verdict`, `summary`, `table`, `history`, `model`, `plot` and `report` are short for methods
+    of its `Results`; each reads the folder again.
 
     Args:
         spec: name of a preset, path of a study file, or the folder of a study that exists.
@@ -295,6 +296,10 @@ class Study:
     def summary(self) -> pd.DataFrame:
         """`Results.summary` of this moment."""
         return self.results().summary()
+
+    def table(self) -> ResultTable:
+        """`Results.table` of this moment."""
+        return self.results().table()
 
     def history(self, arm: str | None = None, seed: int | None = None, **condition: Any) -> History:
         """`Results.history` of this moment."""

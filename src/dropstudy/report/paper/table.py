@@ -1,0 +1,356 @@
+"""Table of a study's results in the form of a journal: LaTeX, Markdown, CSV, HTML."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from html import escape
+from math import nan
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from dropstudy.analysis.verdict.phrases import SMALLEST_P, listed, probability
+from dropstudy.core import tables
+from dropstudy.core.text import decimals, plain_name, rounded, signed, span
+from dropstudy.errors import InvalidArgument
+from dropstudy.report.paper.methods import methods
+from dropstudy.report.tables import file_stems
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from dropstudy.analysis.verdict.types import ArmComparison, ArmScores, ConditionVerdict, Verdict
+    from dropstudy.report.snapshot import Snapshot
+
+FORMATS = {"latex": ".tex", "markdown": ".md", "csv": ".csv"}
+"""Suffix of a file in each format."""
+
+DIGITS = 10
+"""Significant digits of a number in CSV."""
+
+_TABLE = r"""% \usepackage[T1]{{fontenc}} \usepackage{{booktabs,graphicx}}
+\begin{{table}}[htbp]
+\centering
+\caption{{{caption}}}
+\label{{tab:{label}}}
+\small\setlength{{\tabcolsep}}{{4pt}}
+\resizebox{{\ifdim\width>\linewidth\linewidth\else\width\fi}}{{!}}{{%
+{tabular}}}
+\par\medskip
+\parbox{{\linewidth}}{{\footnotesize {notes}}}
+\end{{table}}
+"""
+"""Table in LaTeX: scaled down only where it is wider than the text."""
+
+COLUMNS = (
+    "arm",
+    "rate",
+    "hidden",
+    "train_size",
+    "fresh_seeds",
+    "n",
+    "test_accuracy_percent",
+    "sd_points",
+    "pairs",
+    "difference_points",
+    "low_points",
+    "high_points",
+    "interval",
+    "family",
+    "p",
+    "p_adjusted",
+    "effect_size",
+    "effect_size_low",
+    "effect_size_high",
+    "decision",
+)
+"""Columns of the numbers, see `numbers`."""
+
+_LEFT = ("network", "arm", "decision")
+"""Columns of text."""
+
+_LATEX = str.maketrans(
+    {
+        **{mark: f"\\{mark}" for mark in "&%$#_{}"},
+        "\\": r"\textbackslash{}",
+        "^": r"\textasciicircum{}",
+        "~": r"\textasciitilde{}",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        "|": r"\textbar{}",
+        '"': r"\textquotedbl{}",
+        "±": r"$\pm$",
+    }
+)
+"""Characters with a meaning in LaTeX. pandas escapes only some of them, and no caption."""
+
+
+@dataclass(frozen=True, eq=False)
+class ResultTable:
+    """Results of a study, one row for each arm and condition, the baseline first; then those on fresh seeds.
+
+    It shows itself in a notebook; `str()` of it is Markdown.
+
+    Attributes:
+        frame: numbers, see `numbers`.
+        cells: the same as text, rounded, without empty columns; the columns' names are headings.
+        caption: what the table shows.
+        notes: what each column is, and what may not be concluded; a sentence each.
+        methods: sentences for the methods section of a paper.
+        label: name of the table in LaTeX.
+    """
+
+    frame: pd.DataFrame
+    cells: pd.DataFrame
+    caption: str
+    notes: tuple[str, ...]
+    methods: tuple[str, ...]
+    label: str
+
+    def to_latex(self) -> str:
+        """LaTeX: a `table` environment, as wide as the text at most. Its first line names the packages."""
+        cells = self.cells.map(_latex_cell)
+        cells = cells.rename(columns=lambda name: re.sub(r"\b([pnd])\b", r"$\1$", latex(name)))
+        columns = "".join("l" if name in _LEFT else "r" for name in self.cells)
+        tabular: str = cells.style.hide(axis="index").to_latex(
+            hrules=True, column_format=f"@{{}}{columns}@{{}}"
+        )
+        return _TABLE.format(
+            caption=latex(self.caption),
+            label=self.label,
+            tabular=tabular,
+            notes=latex(" ".join(self.notes)),
+        )
+
+    def to_markdown(self) -> str:
+        """Markdown: the caption, the table, the notes."""
+        cells = self.cells.map(_markdown)
+        widths = {name: max(3, len(str(name)), *cells[name].str.len()) for name in cells}
+        rows = [list(cells), *cells.to_numpy().tolist()]
+        lines = [
+            " | ".join(
+                cell.ljust(width) if name in _LEFT else cell.rjust(width)
+                for cell, (name, width) in zip(row, widths.items(), strict=True)
+            )
+            for row in rows
+        ]
+        rule = " | ".join(
+            f":{'-' * (n - 1)}" if name in _LEFT else f"{'-' * (n - 1)}:" for name, n in widths.items()
+        )
+        table = "\n".join(f"| {line} |" for line in (lines[0], rule, *lines[1:]))
+        return f"{_markdown(self.caption)}\n\n{table}\n\n{_markdown(' '.join(self.notes))}\n"
+
+    def to_csv(self) -> str:
+        """CSV of the numbers in `frame`, unrounded."""
+        return tables.csv(self.frame, DIGITS)
+
+    def text(self, file_format: str, *, methods: bool = False) -> str:
+        """Table, or the sentences for a methods section, in one of `FORMATS`.
+
+        Raises:
+            InvalidArgument: another format.
+        """
+        if file_format not in FORMATS:
+            raise InvalidArgument(
+                "format", expected=f"one of {', '.join(FORMATS)}", received=repr(file_format)
+            )
+        if methods:
+            text = " ".join(self.methods)
+            return f"{latex(text) if file_format == 'latex' else text}\n"
+        forms = {"latex": self.to_latex, "markdown": self.to_markdown, "csv": self.to_csv}
+        return forms[file_format]()
+
+    def __str__(self) -> str:
+        return self.to_markdown()
+
+    def _repr_html_(self) -> str:
+        table = self.cells.to_html(index=False, border=0)
+        return f"<p>{escape(self.caption)}</p>\n{table}\n<p><small>{escape(' '.join(self.notes))}</small></p>"
+
+
+def latex(text: str) -> str:
+    """A text in which LaTeX's special characters stand for themselves."""
+    return text.translate(_LATEX)
+
+
+def result_table(snapshot: Snapshot) -> ResultTable:
+    """Table of a study's results."""
+    verdict = snapshot.verdict
+    frame = numbers(verdict)
+    baseline = plain_name(snapshot.arms[0].name)
+    against = (
+        f", and its difference from the baseline ({baseline}) in percentage points"
+        if len(snapshot.arms) > 1
+        else ""
+    )
+    return ResultTable(
+        frame=frame,
+        cells=_cells(frame, verdict.margin),
+        caption=f"Test accuracy of each arm on {plain_name(snapshot.metadata['data'])}{against}.",
+        notes=tuple(_notes(snapshot, frame)),
+        methods=tuple(methods(snapshot)),
+        label=file_stems([snapshot.spec.name])[0],
+    )
+
+
+def numbers(verdict: Verdict) -> pd.DataFrame:
+    """All numbers of the table, one row for each arm and condition, those on fresh seeds last.
+
+    Returns:
+        arm, rate, hidden, train_size, fresh_seeds; n (finished seeds), test_accuracy_percent (mean) and sd_points;
+        pairs, difference_points (mean of arm - baseline), low_points and high_points (ends of the interval that
+        decides), interval (its name), family (arms that interval and p_adjusted allow for), p, p_adjusted,
+        effect_size, effect_size_low, effect_size_high, decision. Empty where a number is not known, and for the
+        baseline.
+    """
+    parts = [(verdict, False), *((confirmation, True) for confirmation in verdict.confirmations)]
+    rows = [
+        {**_scores(condition, scores), **_comparison(condition, scores), "fresh_seeds": fresh}
+        for part, fresh in parts
+        for condition in part.conditions
+        for scores in condition.arms
+    ]
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"pairs": "Int64", "family": "Int64"})
+
+
+def _scores(condition: ConditionVerdict, scores: ArmScores) -> dict[str, Any]:
+    return {
+        "arm": scores.arm,
+        "rate": scores.rate,
+        "hidden": condition.hidden,
+        "train_size": condition.train_size,
+        "n": scores.mean.n,
+        "test_accuracy_percent": 100 * scores.mean.value,
+        "sd_points": nan if scores.mean.sd is None else 100 * scores.mean.sd,
+    }
+
+
+def _comparison(condition: ConditionVerdict, scores: ArmScores) -> dict[str, Any]:
+    found = [comparison for comparison in condition.comparisons if comparison.arm == scores.arm]
+    if not found:
+        return {"decision": "baseline"}
+    (comparison,) = found
+    deciding, effect = comparison.deciding, comparison.effect_size
+    return {
+        "pairs": comparison.n,
+        "difference_points": comparison.difference.value,
+        "low_points": deciding.low if deciding.known else nan,
+        "high_points": deciding.high if deciding.known else nan,
+        "interval": comparison.deciding_label,
+        "family": comparison.family,
+        "p": comparison.p_value,
+        "p_adjusted": comparison.p_adjusted,
+        "effect_size": effect.value,
+        "effect_size_low": effect.low,
+        "effect_size_high": effect.high,
+        "decision": comparison.decision,
+    }
+
+
+def _cells(frame: pd.DataFrame, margin: float) -> pd.DataFrame:
+    """Numbers as text: each column rounded by its own uncertainty, columns without information left out.
+
+    Accuracies are rounded by the smallest standard deviation, differences by the narrowest interval.
+    """
+    accuracy = _places(frame["sd_points"])
+    difference = _places((frame["high_points"] - frame["low_points"]) / 2)
+    rows = []
+    for row in frame.fillna({"pairs": 0}).to_dict(orient="records"):
+        mean = rounded(row["test_accuracy_percent"], accuracy) if row["n"] else ""
+        ends = (row["low_points"], row["high_points"])
+        rows.append(
+            {
+                "network": row["hidden"],
+                "examples": f"{row['train_size']:,}",
+                "arm": f"{plain_name(row['arm'])}{' (fresh)' if row['fresh_seeds'] else ''}",
+                "accuracy, %": mean
+                if pd.isna(row["sd_points"])
+                else f"{mean} ({rounded(row['sd_points'], accuracy)})",
+                "n": str(row["n"]),
+                "pairs": str(row["pairs"]) if row["pairs"] else "",
+                "difference": signed(row["difference_points"], places=difference) if row["pairs"] else "",
+                "95% interval": "" if pd.isna(ends[0]) else span(*ends, margin=margin, places=difference),
+                "p": _p(row["p"]),
+                "adj. p": _p(row["p_adjusted"]),
+                "d": "" if pd.isna(row["effect_size"]) else rounded(row["effect_size"], 1),
+                "decision": row["decision"],
+            }
+        )
+    cells = pd.DataFrame(rows)
+    places = cells[["network", "examples"]]
+    cells[["network", "examples"]] = places.where(places.ne(places.shift()).any(axis=1), "", axis=0)
+    compared = frame[frame["pairs"] > 0]
+    left_out = {
+        *(name for name in places if len(set(places[name])) == 1),
+        *(name for name in cells if (cells[name] == "").all()),
+        *(["pairs"] if (compared["pairs"] == compared["n"]).all() else []),
+        *([] if (frame["family"] > 1).any() else ["adj. p"]),
+    }
+    return cells.drop(columns=left_out)
+
+
+def _places(uncertainties: pd.Series[float]) -> int:
+    """Decimal places by the smallest of some uncertainties; 2 where there is none."""
+    known = uncertainties[uncertainties > 0]
+    return decimals(float(known.min())) if len(known) else 2
+
+
+def _p(p: float) -> str:
+    return "" if pd.isna(p) else f"<{SMALLEST_P}" if p < SMALLEST_P else probability(p)
+
+
+def _latex_cell(text: str) -> str:
+    return re.sub(r"(?<![\w.])-(?=\d)", "$-$", latex(text))
+
+
+def _markdown(text: str) -> str:
+    return re.sub(r"([\\`*_\[\]<>|~])", r"\\\1", text)
+
+
+def _notes(snapshot: Snapshot, frame: pd.DataFrame) -> Iterator[str]:
+    """What each column is, and what may not be concluded."""
+    verdict = snapshot.verdict
+    own, fresh = _compared([verdict]), _compared(verdict.confirmations)
+    sd = " (standard deviation)" if frame["sd_points"].notna().any() else ""
+    yield f"Accuracy: mean{sd} over n seeds."
+    if any(c.n for c in own):
+        yield "Difference: an arm minus the baseline, paired by seed."
+    known = [c for c in (*own, *fresh) if c.deciding.known]
+    if known:
+        yield f"Interval: {_intervals(own)}{f'; on fresh seeds, {_intervals(fresh)}' if fresh else ''}. It decides."
+        yield from _tests(known, single_look=verdict.anytime)
+        yield f"Equivalent: the interval lies within ±{verdict.margin:g} points."
+        yield "Undecided does not mean that there is no difference."
+    if fresh:
+        yield "Fresh: on fresh seeds, which had no part in the choice of the arm."
+    if verdict.watches_test and own:
+        yield "The test set was evaluated after every epoch, so no rate and no epoch may be chosen on it."
+    unfinished = len(snapshot.runs) - len(snapshot.finals)
+    if unfinished:
+        yield f"{unfinished:,} of {len(snapshot.runs):,} runs diverged, failed or are not finished; they are left out."
+    if snapshot.fallback_note:
+        yield snapshot.fallback_note
+
+
+def _compared(verdicts: Iterable[Verdict]) -> list[ArmComparison]:
+    return [c for verdict in verdicts for condition in verdict.conditions for c in condition.comparisons]
+
+
+def _intervals(comparisons: Iterable[ArmComparison]) -> str:
+    """Names and methods of the intervals that decide."""
+    names = []
+    for c in comparisons:
+        alone = c.family == 1 and c.deciding is c.simultaneous
+        names.append(f"{c.deciding_label} ({c.difference.method if alone else c.deciding.method})")
+    return listed(list(dict.fromkeys(names)))
+
+
+def _tests(known: Iterable[ArmComparison], *, single_look: bool) -> Iterator[str]:
+    kinds = listed(sorted({"exact" if c.exact else "sampled" for c in known}))
+    yield f"p: {kinds} sign-flip test, two-sided{', valid for a single look' if single_look else ''}."
+    families = sorted({c.family for c in known if c.family > 1})
+    if families:
+        arms = listed([str(family) for family in families])
+        yield f"Adj. p: adjusted for {arms} arms together (step-down max-t)."
+    yield "d: mean over standard deviation of the paired differences."

@@ -1,8 +1,8 @@
 // Training and evaluation of a multilayer perceptron on one core that skip every factor of 0.
 //
 // A dropped unit, a unit that relu switched off and a black pixel are 0, and a product with 0 adds nothing. So the
-// inputs of each layer are kept as compressed rows (index and value of what is not 0): by example for the forward and
-// backward pass, by unit for the gradient of the weights. A step costs what is left to multiply.
+// inputs of each layer are kept without their zeros, as index and value of the others: by example for the forward pass,
+// by unit for the backward pass and the gradient of the weights. A step costs what is left to multiply.
 //
 // Weights and moments lie in panels of kPanel columns, so that the sums of a panel stay in registers and no stride is a
 // power of two. Vectors of fixed size serve AVX2, AVX-512 and NEON. Sums are float32. Their order depends on the data
@@ -21,6 +21,10 @@
 #include <utility>
 #include <vector>
 
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
 namespace {
 
 #if defined(__AVX512F__)
@@ -34,7 +38,41 @@ constexpr int kWide = kLanes == 4 ? 16 : 8;  // vectors of a panel: enough sums 
 constexpr int kPanel = kWide * kLanes;       // columns of a panel
 
 typedef float Vec __attribute__((vector_size(kLanes * 4)));
+typedef int32_t Mask __attribute__((vector_size(kLanes * 4)));
 typedef uint32_t Bits __attribute__((vector_size(kLanes * 4)));
+
+constexpr std::make_integer_sequence<int, kLanes> kEachLane;
+
+template <int... kLane>
+constexpr Bits Numbers(std::integer_sequence<int, kLane...>) {
+  return Bits{static_cast<uint32_t>(kLane)...};
+}
+
+// Counts numbers below 2^-126 as 0 while it lives, as XLA does. Moments of rare inputs fade to such numbers and stay
+// there, and most processors take a hundred times as long for them.
+class FlushDenormals {
+ public:
+  FlushDenormals() : before_(Get()) { Set(before_ | kFlush); }
+  ~FlushDenormals() { Set(before_); }
+
+ private:
+#if defined(__x86_64__)
+  typedef uint32_t Control;
+  static constexpr Control kFlush = 0x8040;
+  static Control Get() { return __builtin_ia32_stmxcsr(); }
+  static void Set(Control control) { __builtin_ia32_ldmxcsr(control); }
+#else
+  typedef uint64_t Control;
+  static constexpr Control kFlush = 1 << 24;
+  static Control Get() {
+    Control control;
+    asm volatile("mrs %0, fpcr" : "=r"(control));
+    return control;
+  }
+  static void Set(Control control) { asm volatile("msr fpcr, %0" : : "r"(control)); }
+#endif
+  const Control before_;
+};
 
 // ---- Random numbers -----------------------------------------------------------------------------------------------
 
@@ -77,61 +115,6 @@ uint32_t Draw(Key key, uint32_t place) {
 }
 
 enum Purpose : uint32_t { kMask = 3, kInputMask = 4 };
-
-// ---- Compressed rows ----------------------------------------------------------------------------------------------
-
-// Rows of a matrix without their zeros: row r has the entries begin[r] to begin[r + 1].
-struct Csr {
-  std::vector<int32_t> begin, index;
-  std::vector<float> value;
-
-  void Reserve(int rows, size_t entries) {
-    begin.resize(rows + 1);
-    begin[0] = 0;
-    if (index.size() < entries + kLanes) index.resize(entries + kLanes), value.resize(entries + kLanes);
-  }
-};
-
-void Transpose(const Csr& in, int rows, int columns, Csr& out) {
-  const int entries = in.begin[rows];
-  out.Reserve(columns, entries);
-  std::fill(out.begin.begin(), out.begin.end(), 0);
-  for (int k = 0; k < entries; k++) out.begin[in.index[k] + 1]++;
-  std::partial_sum(out.begin.begin(), out.begin.end(), out.begin.begin());
-  thread_local std::vector<int32_t> next;
-  next = out.begin;
-  for (int row = 0; row < rows; row++)
-    for (int k = in.begin[row]; k < in.begin[row + 1]; k++) {
-      const int at = next[in.index[k]]++;
-      out.index[at] = row;
-      out.value[at] = in.value[k];
-    }
-}
-
-// Dropout on `count` entries of a row whose first column is number `place` of the draws: an entry stays where its draw
-// is not below `rate`, times 1 / (1 - rate). Returns how many stay. Entries that are 0 already need no draw.
-int Drop(Key key, float rate, uint32_t place, int count, int32_t* index, float* value) {
-  const float gain = 1 / (1 - rate);
-  // A uniform number is a multiple of 2^-24, so whole numbers compare alike.
-  const uint32_t least = static_cast<uint32_t>(std::ceil(static_cast<double>(rate) * 0x1p24));
-  int left = 0;
-  for (int k = 0; k < count; k += kLanes) {
-    Bits y0, y1 = {};
-    std::memcpy(&y0, index + k, sizeof y0);
-    y0 += place;
-    Threefry(key, y0, y1);
-    y0 >>= 8;
-    uint32_t draws[kLanes];
-    std::memcpy(draws, &y0, sizeof y0);
-    const int lanes = std::min(kLanes, count - k);
-    for (int lane = 0; lane < lanes; lane++) {
-      index[left] = index[k + lane];
-      value[left] = value[k + lane] * gain;
-      left += draws[lane] >= least;
-    }
-  }
-  return left;
-}
 
 // ---- Panels -------------------------------------------------------------------------------------------------------
 
@@ -177,27 +160,175 @@ inline void WithWide(int wide, F&& f) {
   if constexpr (kW > 1) WithWide<kW - 1>(wide, f);
 }
 
+// ---- Rows without zeros -------------------------------------------------------------------------------------------
+
+// Write the lanes of `index` and `value` that are marked, in their order; returns how many. Writes up to kLanes places.
+#if defined(__AVX512F__)
+inline int Keep(Mask marked, Bits index, Vec value, int32_t* index_out, float* value_out) {
+  const __mmask16 mask = _mm512_test_epi32_mask((__m512i)marked, (__m512i)marked);
+  _mm512_storeu_si512(index_out, _mm512_maskz_compress_epi32(mask, (__m512i)index));
+  _mm512_storeu_ps(value_out, _mm512_maskz_compress_ps(mask, (__m512)value));
+  return __builtin_popcount(mask);
+}
+#elif defined(__AVX2__)
+struct Orders {  // of the lanes that each of 256 masks marks
+  uint32_t of[256][8];
+  constexpr Orders() : of() {
+    for (int mask = 0; mask < 256; mask++)
+      for (int lane = 0, left = 0; lane < 8; lane++)
+        if (mask >> lane & 1) of[mask][left++] = lane;
+  }
+};
+alignas(32) constexpr Orders kOrders;
+
+inline int Keep(Mask marked, Bits index, Vec value, int32_t* index_out, float* value_out) {
+  const int mask = _mm256_movemask_ps((__m256)marked);
+  const __m256i order = _mm256_load_si256(reinterpret_cast<const __m256i*>(kOrders.of[mask]));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(index_out), _mm256_permutevar8x32_epi32((__m256i)index, order));
+  _mm256_storeu_ps(value_out, _mm256_permutevar8x32_ps((__m256)value, order));
+  return __builtin_popcount(mask);
+}
+#else
+inline int Keep(Mask marked, Bits index, Vec value, int32_t* index_out, float* value_out) {
+  int left = 0;
+  for (int lane = 0; lane < kLanes; lane++) {
+    index_out[left] = static_cast<int32_t>(index[lane]);
+    value_out[left] = value[lane];
+    left -= marked[lane];
+  }
+  return left;
+}
+#endif
+
+// What is not 0 in the rows of a matrix, or in its columns.
+struct Sparse {
+  int stride;  // places of a row
+  std::vector<int32_t> count, index;
+  std::vector<float> value;
+
+  Sparse(int rows, int columns)
+      : stride(columns + kLanes), count(rows), index(static_cast<size_t>(rows) * stride), value(index.size()) {}
+
+  void Add(int row, Mask marked, Bits columns, Vec values) {
+    const size_t at = static_cast<size_t>(row) * stride + count[row];
+    count[row] += Keep(marked, columns, values, &index[at], &value[at]);
+  }
+  const int32_t* indices(int row) const { return &index[static_cast<size_t>(row) * stride]; }
+  const float* values(int row) const { return &value[static_cast<size_t>(row) * stride]; }
+};
+
+// Replace the rows of a sparse matrix by those of a dense one.
+void CompressRows(const Panels& at, const float* dense, int rows, Sparse& out) {
+  for (int r = 0; r < rows; r++) {
+    out.count[r] = 0;
+    Bits columns = Numbers(kEachLane);
+    for (int p = 0; p < at.count; p++) {
+      const Vec* row = reinterpret_cast<const Vec*>(dense + at.at(p, r));
+      for (int j = 0; j < at.wide(p); j++, columns += kLanes) out.Add(r, row[j] != 0, columns, row[j]);
+    }
+  }
+}
+
+// Lanes of two vectors, by their numbers from 0 to 2 * kLanes - 1.
+template <uint32_t... kLane>
+inline Vec Shuffle(Vec a, Vec b, std::integer_sequence<uint32_t, kLane...>) {
+#if defined(__clang__)
+  return __builtin_shufflevector(a, b, kLane...);
+#else
+  return __builtin_shuffle(a, b, Bits{kLane...});
+#endif
+}
+
+// Lane of two neighbours' lanes that a step of a transposition takes to `lane` of the first, or of the second.
+constexpr uint32_t SwapLane(int lane, int step, bool second) {
+  return second ? (lane & step ? kLanes + lane : lane + step) : (lane & step ? kLanes + lane - step : lane);
+}
+
+template <int kStep, int... kLane>
+inline void TransposeBy(Vec* v, std::integer_sequence<int, kLane...> lanes) {
+#pragma GCC unroll 16
+  for (int i = 0; i < kLanes; i++)
+    if (!(i & kStep)) {
+      const Vec a = v[i], b = v[i | kStep];
+      v[i] = Shuffle(a, b, std::integer_sequence<uint32_t, SwapLane(kLane, kStep, false)...>());
+      v[i | kStep] = Shuffle(a, b, std::integer_sequence<uint32_t, SwapLane(kLane, kStep, true)...>());
+    }
+  if constexpr (kStep * 2 < kLanes) TransposeBy<kStep * 2>(v, lanes);
+}
+
+// Transpose a tile of kLanes vectors.
+inline void Transpose(Vec* v) { TransposeBy<1>(v, kEachLane); }
+
+// Replace the rows of a sparse matrix by the columns of a dense one.
+void CompressColumns(const Panels& at, const float* dense, int rows, Sparse& out) {
+  std::fill(out.count.begin(), out.count.end(), 0);
+  for (int p = 0; p < at.count; p++)
+    for (int j = 0; j < at.wide(p); j++) {
+      const int first = p * kPanel + j * kLanes, columns = std::min(kLanes, at.columns - first);
+      for (int from = 0; from < rows; from += kLanes) {
+        Vec tile[kLanes];
+        for (int i = 0; i < kLanes; i++)
+          tile[i] = from + i < rows ? reinterpret_cast<const Vec*>(dense + at.at(p, from + i))[j] : Vec{};
+        Transpose(tile);
+        const Bits numbers = Numbers(kEachLane) + static_cast<uint32_t>(from);
+        for (int c = 0; c < columns; c++) out.Add(first + c, tile[c] != 0, numbers, tile[c]);
+      }
+    }
+}
+
+// Dropout on a row whose first column is number `place` of the draws: an entry stays where its draw is not below `rate`,
+// times 1 / (1 - rate). Entries that are 0 already need no draw.
+void Drop(Key key, float rate, uint32_t place, int row, Sparse& rows) {
+  const float gain = 1 / (1 - rate);
+  // A uniform number is a multiple of 2^-24, so whole numbers compare alike.
+  const uint32_t least = static_cast<uint32_t>(std::ceil(static_cast<double>(rate) * 0x1p24));
+  const int count = std::exchange(rows.count[row], 0);
+  for (int k = 0; k < count; k += kLanes) {
+    Bits columns, draws, unused = {};
+    Vec values;
+    std::memcpy(&columns, rows.indices(row) + k, sizeof columns);
+    std::memcpy(&values, rows.values(row) + k, sizeof values);
+    draws = columns + place;
+    Threefry(key, draws, unused);
+    const Mask stays = (draws >> 8) >= least;
+    rows.Add(row, stays & (Numbers(kEachLane) < static_cast<uint32_t>(count - k)), columns, values * gain);
+  }
+}
+
 // ---- Products -----------------------------------------------------------------------------------------------------
 
-// z = x w + bias.
-void Forward(const Csr& x, int examples, const Panels& w_at, const float* w, const float* bias, const Panels& z_at,
+// z = x w + bias. Examples take turns at a block of rows of w that stays in the first-level cache, unless the block would
+// hold few entries of an example.
+void Forward(const Sparse& x, int examples, const Panels& w_at, const float* w, const float* bias, const Panels& z_at,
              float* z) {
+  constexpr int kBlockBytes = 1 << 15, kFewEntries = 12;
+  const int entries = std::accumulate(x.count.begin(), x.count.begin() + examples, 0);
+  const int few = static_cast<int>(static_cast<int64_t>(kFewEntries) * examples * w_at.rows / std::max(entries, 1));
+  std::vector<int32_t> done(examples);
   for (int p = 0; p < w_at.count; p++)
     WithWide(w_at.wide(p), [&](auto wide) {
       constexpr int kW = wide;
       const Vec* panel = reinterpret_cast<const Vec*>(w + w_at.at(p));
-      const Vec* start = reinterpret_cast<const Vec*>(bias + p * kPanel);
-      Vec* out = reinterpret_cast<Vec*>(z + z_at.at(p));
-      for (int b = 0; b < examples; b++, out += kW) {
-        Vec sums[kW];
-        for (int j = 0; j < kW; j++) sums[j] = start[j];
-        for (int k = x.begin[b]; k < x.begin[b + 1]; k++) {
-          const float factor = x.value[k];
-          const Vec* row = panel + static_cast<size_t>(x.index[k]) * kW;
+      const int rows = std::max(kBlockBytes / static_cast<int>(kW * sizeof(Vec)), few);
+      std::fill(done.begin(), done.end(), 0);
+      for (int from = 0; from < w_at.rows; from += rows) {
+        Vec* out = reinterpret_cast<Vec*>(z + z_at.at(p));
+        for (int b = 0; b < examples; b++, out += kW) {
+          const Vec* start = from ? out : reinterpret_cast<const Vec*>(bias + p * kPanel);
+          const int32_t* index = x.indices(b);
+          const float* value = x.values(b);
+          Vec sums[kW];
+          for (int j = 0; j < kW; j++) sums[j] = start[j];
+          int k = done[b];
+          for (; k < x.count[b] && index[k] < from + rows; k++) {
+            const float factor = value[k];
+            const Vec* row = panel + static_cast<size_t>(index[k]) * kW;
 #pragma GCC unroll 16
-          for (int j = 0; j < kW; j++) sums[j] += factor * row[j];
+            for (int j = 0; j < kW; j++) sums[j] += factor * row[j];
+          }
+          done[b] = k;
+          for (int j = 0; j < kW; j++) out[j] = sums[j];
         }
-        for (int j = 0; j < kW; j++) out[j] = sums[j];
       }
     });
 }
@@ -212,13 +343,8 @@ constexpr uint32_t PairLane(int lane, bool groups, int odd) {
 
 template <bool kGroups, int... kLane>
 inline Vec AddPairs(Vec a, Vec b, std::integer_sequence<int, kLane...>) {
-#if defined(__clang__)
-  return __builtin_shufflevector(a, b, PairLane(kLane, kGroups, 0)...) +
-         __builtin_shufflevector(a, b, PairLane(kLane, kGroups, 1)...);
-#else
-  return __builtin_shuffle(a, b, Bits{PairLane(kLane, kGroups, 0)...}) +
-         __builtin_shuffle(a, b, Bits{PairLane(kLane, kGroups, 1)...});
-#endif
+  return Shuffle(a, b, std::integer_sequence<uint32_t, PairLane(kLane, kGroups, 0)...>()) +
+         Shuffle(a, b, std::integer_sequence<uint32_t, PairLane(kLane, kGroups, 1)...>());
 }
 
 // The sum of the lanes of each of kLanes vectors, in their order; overwrites them.
@@ -226,42 +352,10 @@ inline Vec SumLanes(Vec* v) {
 #pragma GCC unroll 4
   for (int left = kLanes / 2; left; left /= 2)
 #pragma GCC unroll 8
-    for (int i = 0; i < left; i++) {
-      constexpr std::make_integer_sequence<int, kLanes> lanes;
-      v[i] = left >= kLanes / 4 ? AddPairs<false>(v[2 * i], v[2 * i + 1], lanes)
-                                : AddPairs<true>(v[2 * i], v[2 * i + 1], lanes);
-    }
+    for (int i = 0; i < left; i++)
+      v[i] = left >= kLanes / 4 ? AddPairs<false>(v[2 * i], v[2 * i + 1], kEachLane)
+                                : AddPairs<true>(v[2 * i], v[2 * i + 1], kEachLane);
   return v[0];
-}
-
-// dL/dh for the entries of h alone: the product of an example's dL/dz with the unit's row of w.
-void Backward(const Csr& h, int examples, const Panels& w_at, const float* w, const Panels& z_at, const float* delta,
-              float* gradient) {
-  std::fill(gradient, gradient + h.begin[examples], 0.0f);
-  for (int p = 0; p < w_at.count; p++)
-    WithWide(w_at.wide(p), [&](auto wide) {
-      constexpr int kW = wide;
-      const Vec* panel = reinterpret_cast<const Vec*>(w + w_at.at(p));
-      const Vec* from = reinterpret_cast<const Vec*>(delta + z_at.at(p));
-      for (int b = 0; b < examples; b++, from += kW) {
-        Vec d[kW];
-        for (int j = 0; j < kW; j++) d[j] = from[j];
-        for (int k = h.begin[b]; k < h.begin[b + 1]; k += kLanes) {
-          const int lanes = std::min(kLanes, h.begin[b + 1] - k);
-          Vec products[kLanes];
-#pragma GCC unroll 16
-          for (int lane = 0; lane < kLanes; lane++) {
-            const Vec* row = panel + static_cast<size_t>(h.index[k + (lane < lanes ? lane : 0)]) * kW;
-            Vec even = d[0] * row[0], odd = {};
-#pragma GCC unroll 16
-            for (int j = 1; j < kW; j++) (j % 2 ? odd : even) += d[j] * row[j];
-            products[lane] = even + odd;
-          }
-          const Vec sums = SumLanes(products);
-          for (int lane = 0; lane < lanes; lane++) gradient[k + lane] += sums[lane];
-        }
-      }
-    });
 }
 
 // ---- Optimisers ---------------------------------------------------------------------------------------------------
@@ -291,31 +385,51 @@ inline void Step(const Optimizer& o, float rate, Vec g, Vec& w, Vec& m, Vec* v) 
 }
 
 // The gradient of a kernel, h' delta, and the optimiser's step with it: one row of a panel at a time, in registers.
-// A row whose inputs were 0 since its moments were 0 does not move.
-void Update(const Csr& by_unit, const Panels& w_at, const Panels& z_at, const float* delta, const Optimizer& o,
-            float rate, std::vector<char>& still, float* w, float* m, float* v) {
+// A row whose inputs were 0 since its moments were 0 does not move. With kBackward also dL/dh where h is not 0, the
+// product of an example's delta with the row before its step: by unit, (units, stride), added to what is there.
+template <bool kBackward>
+void Update(const Sparse& by_unit, const Panels& w_at, const Panels& z_at, const float* delta, const Optimizer& o,
+            float rate, std::vector<char>& still, float* w, float* m, float* v, float* gradient, int stride) {
   const float penalty = 2 * o.l2;
-  for (int i = 0; i < w_at.rows; i++) still[i] &= by_unit.begin[i] == by_unit.begin[i + 1] && penalty == 0;
+  for (int i = 0; i < w_at.rows; i++) still[i] &= !by_unit.count[i] && penalty == 0;
   for (int p = 0; p < w_at.count; p++)
     WithWide(w_at.wide(p), [&](auto wide) {
       constexpr int kW = wide;
       const Vec* from = reinterpret_cast<const Vec*>(delta + z_at.at(p));
-      Vec* ws = reinterpret_cast<Vec*>(w + w_at.at(p));
-      Vec* ms = reinterpret_cast<Vec*>(m + w_at.at(p));
-      Vec* vs = v ? reinterpret_cast<Vec*>(v + w_at.at(p)) : nullptr;
       for (int i = 0; i < w_at.rows; i++) {
         if (still[i]) continue;
+        Vec* wi = reinterpret_cast<Vec*>(w + w_at.at(p, i));
+        Vec* mi = reinterpret_cast<Vec*>(m + w_at.at(p, i));
+        Vec* vi = v ? reinterpret_cast<Vec*>(v + w_at.at(p, i)) : nullptr;
+        const int32_t* index = by_unit.indices(i);
+        const float* value = by_unit.values(i);
+        const int count = by_unit.count[i];
+        if constexpr (kBackward) {
+          Vec before[kW];
+          for (int j = 0; j < kW; j++) before[j] = wi[j];
+          for (int k = 0; k < count; k += kLanes) {
+            const int lanes = std::min(kLanes, count - k);
+            Vec products[kLanes];
+            for (int lane = 0; lane < lanes; lane++) {
+              const Vec* row = from + static_cast<size_t>(index[k + lane]) * kW;
+              Vec even = before[0] * row[0], odd = {};
+#pragma GCC unroll 16
+              for (int j = 1; j < kW; j++) (j % 2 ? odd : even) += before[j] * row[j];
+              products[lane] = even + odd;
+            }
+            const Vec sums = SumLanes(products);
+            for (int lane = 0; lane < lanes; lane++) gradient[i * stride + index[k + lane]] += sums[lane];
+          }
+        }
         Vec g[kW] = {};
-        for (int k = by_unit.begin[i]; k < by_unit.begin[i + 1]; k++) {
-          const float factor = by_unit.value[k];
-          const Vec* row = from + static_cast<size_t>(by_unit.index[k]) * kW;
+        for (int k = 0; k < count; k++) {
+          const float factor = value[k];
+          const Vec* row = from + static_cast<size_t>(index[k]) * kW;
 #pragma GCC unroll 16
           for (int j = 0; j < kW; j++) g[j] += factor * row[j];
         }
-        const size_t at = static_cast<size_t>(i) * kW;
 #pragma GCC unroll 16
-        for (int j = 0; j < kW; j++)
-          Step(o, rate, g[j] + penalty * ws[at + j], ws[at + j], ms[at + j], vs ? vs + at + j : nullptr);
+        for (int j = 0; j < kW; j++) Step(o, rate, g[j] + penalty * wi[j], wi[j], mi[j], vi ? vi + j : nullptr);
       }
     });
 }
@@ -394,9 +508,10 @@ namespace {
 struct Layer {
   Panels w_at, z_at;
   Memory w, bias, m, v, m_bias, v_bias, z;
-  Csr x, by_unit;           // the layer's input, by example and by unit
+  Sparse x, by_unit;        // the layer's input, by example and, for training, by unit
   std::vector<char> still;  // units whose weights have not moved: their input was 0, and their moments are
-  Layer(int in, int out, int examples) : w_at(in, out), z_at(examples, out), still(in) {}
+  Layer(int in, int out, int examples, bool training)
+      : w_at(in, out), z_at(examples, out), x(examples, in), by_unit(in, training ? examples : 0), still(in) {}
 
   void Load(const Arrays& a) {
     Copy(a.kernel, a.bias, w, bias);
@@ -434,9 +549,13 @@ struct Layer {
 
 class Mlp {
  public:
-  Mlp(const Network& network, const Examples& data, int batch_size) : data_(data), features_(network.widths[0]) {
+  Mlp(const Network& network, const Examples& data, int batch_size, bool training)
+      : data_(data),
+        inputs_at_(batch_size, network.widths[0]),
+        inputs_(Zeros(inputs_at_.size())),
+        stride_((batch_size / kLanes + 2) * kLanes) {
     for (int l = 0; l < network.layers; l++) {
-      layers_.emplace_back(network.widths[l], network.widths[l + 1], batch_size);
+      layers_.emplace_back(network.widths[l], network.widths[l + 1], batch_size, training);
       layers_.back().Load(network.arrays[l]);
     }
     logits_.resize(layers_.back().w_at.columns);
@@ -448,13 +567,18 @@ class Mlp {
 
   // The forward pass of a batch; the last layer's z then holds the logits.
   void Forward(const int32_t* rows, int examples, const Noise& noise) {
-    ReadInputs(rows, examples, noise);
+    ReadInputs(rows, examples);
     for (size_t l = 0; l < layers_.size(); l++) {
       Layer& layer = layers_[l];
+      CompressRows(InputAt(l), Input(l), examples, layer.x);
+      if (const float rate = Rate(l, noise); rate > 0) {
+        const Key key = l ? DeriveKey(noise.seed, kMask, noise.step, static_cast<uint32_t>(l - 1))
+                          : DeriveKey(noise.seed, kInputMask, noise.step, 0);
+        for (int b = 0; b < examples; b++)
+          Drop(key, rate, static_cast<uint32_t>(b) * static_cast<uint32_t>(layer.w_at.rows), b, layer.x);
+      }
       ::Forward(layer.x, examples, layer.w_at, layer.w.get(), layer.bias.get(), layer.z_at, layer.z.get());
-      if (l + 1 < layers_.size())
-        Activate(layer, examples, noise.hidden, DeriveKey(noise.seed, kMask, noise.step, static_cast<uint32_t>(l)),
-                 layers_[l + 1].x);
+      if (l + 1 < layers_.size()) Relu(layer, examples);
     }
   }
 
@@ -495,84 +619,71 @@ class Mlp {
     }
     for (int l = static_cast<int>(layers_.size()) - 1; l >= 0; l--) {
       Layer& layer = layers_[l];
-      const float* delta = layer.z.get();
-      if (l > 0) {
-        gradient_.resize(std::max<size_t>(gradient_.size(), layer.x.begin[examples]));
-        Backward(layer.x, examples, layer.w_at, layer.w.get(), layer.z_at, delta, gradient_.data());
-        Expand(layer.x, examples, 1 / (1 - noise.hidden), layers_[l - 1]);
-      }
-      Transpose(layer.x, examples, layer.w_at.rows, layer.by_unit);
-      Update(layer.by_unit, layer.w_at, layer.z_at, delta, o, rate, layer.still, layer.w.get(), layer.m.get(),
-             layer.v.get());
+      if (Rate(l, noise) > 0) Expand(layer.x, examples, InputAt(l), Input(l));
+      CompressColumns(InputAt(l), Input(l), examples, layer.by_unit);
+      gradient_.assign(static_cast<size_t>(layer.w_at.rows + kLanes) * stride_, 0);
+      const auto update = l ? Update<true> : Update<false>;
+      update(layer.by_unit, layer.w_at, layer.z_at, layer.z.get(), o, rate, layer.still, layer.w.get(), layer.m.get(),
+             layer.v.get(), gradient_.data(), stride_);
       UpdateBias(layer, examples, o, rate);
       if (o.max_norm > 0 && layers_.size() - l > 1) ApplyMaxNorm(layer.w_at, layer.w.get(), o.max_norm);
+      if (l > 0) PassBack(1 / (1 - noise.hidden), examples, layers_[l - 1]);
     }
     return {loss, correct};
   }
 
  private:
-  void ReadInputs(const int32_t* rows, int examples, const Noise& noise) {
-    Csr& x = layers_[0].x;
-    x.Reserve(examples, static_cast<size_t>(examples) * features_);
-    const Key key = DeriveKey(noise.seed, kInputMask, noise.step, 0);
-    int at = 0;
-    for (int b = 0; b < examples; b++) {
-      const int begin = at;
-      const size_t from = static_cast<size_t>(rows[b]) * features_;
-      if (data_.is_uint8) {
-        const uint8_t* row = static_cast<const uint8_t*>(data_.x) + from;
-        for (int i = 0; i < features_; i += 8) {
-          const int n = std::min(8, features_ - i);
-          uint64_t eight = 0;
-          std::memcpy(&eight, row + i, n);
-          if (!eight) continue;
-          for (int j = i; j < i + n; j++) at = Append(x, at, j, static_cast<float>(row[j]));
-        }
-      } else {
-        const float* row = static_cast<const float*>(data_.x) + from;
-        for (int i = 0; i < features_; i++) at = Append(x, at, i, row[i]);
-      }
-      if (noise.inputs > 0)
-        at = begin + Drop(key, noise.inputs, static_cast<uint32_t>(b) * features_, at - begin, &x.index[begin],
-                          &x.value[begin]);
-      x.begin[b + 1] = at;
-    }
-  }
+  float Rate(size_t l, const Noise& noise) const { return l ? noise.hidden : noise.inputs; }
+  const Panels& InputAt(size_t l) const { return l ? layers_[l - 1].z_at : inputs_at_; }
+  float* Input(size_t l) { return l ? layers_[l - 1].z.get() : inputs_.get(); }
 
-  int Append(Csr& x, int at, int column, float value) const {
-    x.index[at] = column;
-    x.value[at] = value / data_.scale;
-    return at + (value != 0);
-  }
-
-  // relu and dropout: what stays of z is the next layer's input.
-  void Activate(const Layer& layer, int examples, float rate, Key key, Csr& h) {
-    const int units = layer.w_at.columns;
-    h.Reserve(examples, static_cast<size_t>(examples) * units);
-    int at = 0;
-    for (int b = 0; b < examples; b++) {
-      const int begin = at;
-      for (int p = 0; p < layer.z_at.count; p++) {
-        const float* z = layer.z.get() + layer.z_at.at(p, b);
-        for (int c = 0; c < layer.z_at.used(p); c++) {
-          h.index[at] = p * kPanel + c;
-          h.value[at] = z[c];
-          at += !(z[c] <= 0);  // NaN stays, so that a run that diverges is seen
-        }
-      }
-      if (rate > 0)
-        at = begin + Drop(key, rate, static_cast<uint32_t>(b) * units, at - begin, &h.index[begin], &h.value[begin]);
-      h.begin[b + 1] = at;
-    }
-  }
-
-  // dL/dz of the layer below: the gradient of its entries times their slope, 0 elsewhere.
-  void Expand(const Csr& h, int examples, float slope, Layer& below) {
-    float* delta = below.z.get();
-    std::memset(delta, 0, below.z_at.size() * 4);
+  void ReadInputs(const int32_t* rows, int examples) {
+    const size_t features = inputs_at_.columns;
     for (int b = 0; b < examples; b++)
-      for (int k = h.begin[b]; k < h.begin[b + 1]; k++)
-        delta[below.z_at.at(h.index[k] / kPanel, b) + h.index[k] % kPanel] = gradient_[k] * slope;
+      for (int p = 0; p < inputs_at_.count; p++) {
+        const size_t from = rows[b] * features + p * kPanel;
+        float* to = inputs_.get() + inputs_at_.at(p, b);
+        const auto read = [&](const auto* x) {
+          for (int c = 0; c < inputs_at_.used(p); c++) to[c] = static_cast<float>(x[c]) / data_.scale;
+        };
+        if (data_.is_uint8)
+          read(static_cast<const uint8_t*>(data_.x) + from);
+        else
+          read(static_cast<const float*>(data_.x) + from);
+      }
+  }
+
+  static void Relu(Layer& layer, int examples) {
+    for (int p = 0; p < layer.z_at.count; p++) {
+      Vec* z = reinterpret_cast<Vec*>(layer.z.get() + layer.z_at.at(p));
+      for (int i = 0; i < examples * layer.z_at.wide(p); i++)
+        z[i] = z[i] <= 0 ? Vec{} : z[i];  // NaN stays, so that a run that diverges is seen
+    }
+  }
+
+  // The dense matrix with the rows of a sparse one.
+  static void Expand(const Sparse& x, int examples, const Panels& at, float* dense) {
+    for (int p = 0; p < at.count; p++)
+      std::memset(dense + at.at(p), 0, static_cast<size_t>(examples) * at.stride(p) * 4);
+    for (int b = 0; b < examples; b++)
+      for (int k = 0; k < x.count[b]; k++) {
+        const int column = x.indices(b)[k];
+        dense[at.at(column / kPanel, b) + column % kPanel] = x.values(b)[k];
+      }
+  }
+
+  // dL/dz of the layer below, from dL/dh: relu's and dropout's slope where h is not 0.
+  void PassBack(float slope, int examples, Layer& below) {
+    for (int p = 0; p < below.z_at.count; p++)
+      for (int j = 0; j < below.z_at.wide(p); j++)
+        for (int from = 0; from < examples; from += kLanes) {
+          Vec tile[kLanes];
+          for (int i = 0; i < kLanes; i++)
+            std::memcpy(&tile[i], &gradient_[(p * kPanel + j * kLanes + i) * stride_ + from], sizeof tile[i]);
+          Transpose(tile);
+          for (int i = 0; i < std::min(kLanes, examples - from); i++)
+            reinterpret_cast<Vec*>(below.z.get() + below.z_at.at(p, from + i))[j] = tile[i] * slope;
+        }
   }
 
   void UpdateBias(Layer& layer, int examples, const Optimizer& o, float rate) {
@@ -589,9 +700,12 @@ class Mlp {
   }
 
   const Examples& data_;
-  const int features_;
+  const Panels inputs_at_;
+  const Memory inputs_;
   std::vector<Layer> layers_;
-  std::vector<float> logits_, gradient_;
+  std::vector<float> logits_;
+  std::vector<float> gradient_;  // dL/dh of a layer's input: units, examples
+  const int stride_;             // of gradient_
 };
 
 }  // namespace
@@ -604,7 +718,8 @@ int32_t dropstudy_version() { return 1; }
 // Take some steps of an epoch; weights and moments are changed in place. Returns 0, or 1 where memory ran out.
 int32_t dropstudy_train(const Network* network, const Examples* data, const Epoch* epoch, const Optimizer* optimizer,
                         Running* running) try {
-  Mlp mlp(*network, *data, epoch->batch_size);
+  const FlushDenormals flush;
+  Mlp mlp(*network, *data, epoch->batch_size, true);
   for (int32_t s = 0; s < epoch->steps; s++) {
     const int32_t from = (epoch->first + s) * epoch->batch_size;
     const Noise noise = {epoch->seed, epoch->first_step + static_cast<uint32_t>(s), epoch->hidden_rates[s],
@@ -625,7 +740,8 @@ int32_t dropstudy_train(const Network* network, const Examples* data, const Epoc
 // Score `count` rows, a batch at a time: batch i has the noise of step `noise.step + i`. Returns as above.
 int32_t dropstudy_evaluate(const Network* network, const Examples* data, const int32_t* rows, int32_t count,
                            int32_t batch_size, const Noise* noise, const Scores* scores) try {
-  Mlp mlp(*network, *data, batch_size);
+  const FlushDenormals flush;
+  Mlp mlp(*network, *data, batch_size, false);
   const int classes = network->widths[network->layers];
   for (int32_t from = 0; from < count; from += batch_size) {
     const int32_t examples = std::min(batch_size, count - from);

@@ -18,6 +18,7 @@ def machine(tmp_path, monkeypatch):
         monkeypatch.setattr(hardware, "_CPU_INFO", path)
         monkeypatch.setattr(hardware, "_NVIDIA", tmp_path / "nvidiactl")
         monkeypatch.delenv("JAX_PLATFORMS", raising=False)
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
 
     return make
 
@@ -51,8 +52,17 @@ def test_a_gpu_that_jax_cannot_use_differs_from_none(machine, tmp_path, monkeypa
         hardware.choose_device("gpu")
     monkeypatch.setattr(hardware, "find_spec", lambda name: name)
     assert hardware.choose_device("auto") == "gpu"
-    monkeypatch.setenv("JAX_PLATFORMS", "cpu")
-    assert hardware.choose_device("auto") == "cpu"
+    for name, value in (
+        ("JAX_PLATFORMS", "cpu"),
+        ("CUDA_VISIBLE_DEVICES", ""),
+        ("CUDA_VISIBLE_DEVICES", "-1"),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setenv(name, value)
+            assert hardware.choose_device("auto") == "cpu"
+            assert name in hardware.why_device()
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    assert hardware.choose_device("auto") == "gpu"
 
 
 def test_an_unknown_device_is_refused():

@@ -24,6 +24,7 @@ from dropstudy.core.hardware import physical_cores
 from dropstudy.data.cache import code_folder
 from dropstudy.engine.native.build import VARIABLE
 from dropstudy.errors import StoreError
+from dropstudy.runtime import process
 from dropstudy.runtime.local import LocalWorkers
 from dropstudy.runtime.process import programs_folder
 from dropstudy.study.study import Study
@@ -163,12 +164,18 @@ def test_a_worker_has_one_thread_a_shared_cache_and_no_device_but_the_processor(
 
 def test_a_worker_on_a_gpu_has_the_shared_cache_and_no_limit_on_threads(monkeypatch):
     monkeypatch.delenv("XLA_FLAGS", raising=False)
+    monkeypatch.delenv("XLA_PYTHON_CLIENT_PREALLOCATE", raising=False)
+    monkeypatch.setenv(VARIABLE, "a library for the CPU")
     workers = LocalWorkers(1, "gpu")
     environment = workers.submit(environment_of_worker).result(timeout=TIMEOUT)
     workers.shutdown()
     assert environment["JAX_PLATFORMS"] == "cuda"
     assert environment["JAX_COMPILATION_CACHE_DIR"] == str(code_folder(programs_folder()))
     assert "XLA_FLAGS" not in environment
+    assert environment["XLA_PYTHON_CLIENT_PREALLOCATE"] == "false"
+    assert environment[VARIABLE] == "off"
+    monkeypatch.setenv("XLA_PYTHON_CLIENT_PREALLOCATE", "true")
+    assert process.environment("gpu")["XLA_PYTHON_CLIENT_PREALLOCATE"] == "true"
 
 
 def test_a_worker_keeps_to_one_core(worker_pool):

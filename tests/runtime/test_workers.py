@@ -22,12 +22,16 @@ class Killing(ExecutorPool):
         future.set_exception(BrokenExecutor())
 
 
-class Dying(InlineExecutor):
-    """Its worker dies in each call."""
+class Failing(InlineExecutor):
+    """Each of its calls fails with an error."""
+
+    def __init__(self, error):
+        super().__init__()
+        self.error = error
 
     def submit(self, *_, **__):
         future = Future()
-        future.set_exception(BrokenExecutor())
+        future.set_exception(self.error)
         return future
 
 
@@ -64,12 +68,22 @@ def test_a_first_worker_that_answers_or_dies_is_not_reported():
     future = Future()
     future.set_result(7)
     assert first_answer(ExecutorPool(InlineExecutor(), 1), future, notices.append) == 7
-    assert first_answer(ExecutorPool(InlineExecutor(), 1), Dying().submit(), notices.append) is None
+    dying = Failing(BrokenExecutor()).submit()
+    assert first_answer(ExecutorPool(InlineExecutor(), 1), dying, notices.append) is None
     assert notices == []
 
 
-def test_a_gpu_whose_worker_dies_is_refused():
-    run, dataset, pool = make_run("a"), load_dataset("digits"), ExecutorPool(Dying(), 1)
+@pytest.mark.parametrize(
+    ("error", "received"),
+    [
+        (BrokenExecutor(), "one whose worker died"),
+        (RuntimeError("Unable to initialize backend 'cuda':\nno device"), "RuntimeError Unable .* no device"),
+        (AssertionError(), "AssertionError"),  # jax without a plugin for CUDA
+    ],
+)
+def test_a_gpu_whose_worker_dies_or_cannot_use_it_is_refused(error, received):
+    run, dataset, pool = make_run("a"), load_dataset("digits"), ExecutorPool(Failing(error), 1)
     assert lanes_per_worker(pool, (run,), dataset, "cpu") == 1
-    with pytest.raises(InvalidArgument, match="device: expected a GPU that a worker can use"):
+    refusal = f"device: expected a GPU that a worker can use, received {received}.*--device cpu"
+    with pytest.raises(InvalidArgument, match=refusal):
         lanes_per_worker(pool, (run,), dataset, "gpu")

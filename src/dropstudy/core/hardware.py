@@ -99,6 +99,8 @@ def _gpu_obstacle() -> str | None:
     platforms = os.environ.get("JAX_PLATFORMS", "")
     if platforms and not {"cuda", "gpu"} & set(platforms.split(",")):
         return f"JAX_PLATFORMS={platforms}, which excludes GPUs"
+    if os.environ.get("CUDA_VISIBLE_DEVICES", "0") in {"", "-1"}:
+        return "CUDA_VISIBLE_DEVICES hides every GPU"
     if not _NVIDIA.exists():
         return "no NVIDIA GPU on this machine"
     if not any(find_spec(plugin) for plugin in _CUDA_PLUGINS):

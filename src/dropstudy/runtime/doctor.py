@@ -28,14 +28,20 @@ def machine_lines() -> list[str]:
         device = f"{chosen}, but its worker failed ({type(error).__name__}: {cause})"
         program = "not known, since the worker failed"
     else:
-        device, program = info.device, _program(chosen, compiled=info.compiled)
+        device = f"{info.device}: {why_device()}"
+        program = _program(chosen, compiled=info.compiled)
     libraries = ("dropstudy", "jax", "jaxlib", "keras", "numpy", "scikit-learn")
     data = os.environ.get("DROPSTUDY_DATA")
     return [
-        f"device: {device}: {why_device()}",
+        f"device: {device}",
         f"precision: {choose_precision('auto', chosen)}: {why_precision(chosen)}",
         f"program: {program}",
-        f"workers: {physical_cores()}, one for each physical core, one thread each",
+        "workers: "
+        + (
+            f"{physical_cores()}, one for each physical core, one thread each"
+            if chosen == "cpu"
+            else "1, which trains many runs side by side"
+        ),
         f"python: {platform.python_version()} on {platform.system()} {platform.machine()}",
         "versions: " + ", ".join(f"{name} {version(name)}" for name in libraries),
         f"data: {data or 'DROPSTUDY_DATA is not set'}",

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _PARENT_CHECK_INTERVAL = 1.0  # seconds between checks
 _SEMAPHORES = "/dev/shm" if sys.platform == "linux" else "semaphores"  # noqa: S108 - where Linux keeps them
+_PREALLOCATE = "XLA_PYTHON_CLIENT_PREALLOCATE"
 _ZSTD = b"\x28\xb5\x2f\xfd"  # first bytes of a file that is compressed by zstd: RFC 8878
 
 # loky passes on the module path, so that it is set before any import.
@@ -125,7 +126,14 @@ def environment(device: Device | None) -> dict[str, str]:
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
     }
     if device == "gpu":
-        return {**always, **programs, "JAX_PLATFORMS": "cuda"}
+        return {
+            **always,
+            **programs,
+            "JAX_PLATFORMS": "cuda",
+            # jax would take three quarters of the GPU's memory at its start, which other programs may need.
+            _PREALLOCATE: os.environ.get(_PREALLOCATE, "false"),
+            VARIABLE: "off",
+        }
     flags = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
     return {
         **always,

@@ -127,20 +127,24 @@ def lanes_per_worker(
         notify: called if the worker does not answer for long.
 
     Raises:
-        InvalidArgument: the worker died or never answered.
+        InvalidArgument: the worker died, never answered or cannot use the GPU.
     """
     if device == "cpu":
         return 1
     largest = max(runs, key=lambda run: trainer_of(run.condition).operations(run.condition))
     answer = pool.submit(lanes_that_fit, largest, dataset.x_train.nbytes + dataset.x_test.nbytes)
-    count = first_answer(pool, answer, notify)
+    cause, obstacle = None, "one whose worker died, or never answered and was killed"
+    try:
+        count = first_answer(pool, answer, notify)
+    except Exception as error:  # noqa: BLE001 - jax has no type of its own for a GPU that it cannot use
+        count, cause, obstacle = None, error, " ".join(f"{type(error).__name__} {error}".split())
     if count is None:
         raise InvalidArgument(
             "device",
             expected="a GPU that a worker can use",
-            received="one whose worker died, or never answered and was killed",
+            received=obstacle,
             next_step="See whether another process has the GPU (nvidia-smi), or use --device cpu.",
-        )
+        ) from cause
     return count
 
 

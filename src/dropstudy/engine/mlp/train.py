@@ -140,6 +140,9 @@ class _Group:
             state = state._replace(params=self.best.restore(state.params, self.ended))
         finished = [ended and not diverged(self.histories[lane]) for lane, ended in enumerate(self.ended)]
         finals = self._final_metrics(state.params) if any(finished) else [None] * len(finished)
+        state = jax.device_get(
+            state
+        )  # at once: a transfer of each lane's arrays would take as long each time
         results = []
         for lane, history in enumerate(self.histories):
             # The next segment continues the epoch's time.
@@ -178,11 +181,10 @@ class _Group:
         epochs = self.best.epochs if self.best else [self.run.epochs] * len(self.ended)
         scores = self.last_scores or self._score_training(self.columns.gather_params(params), epochs)
         clean, noisy = (_means(score, self.index.shape[1]).tolist() for score in scores)
-        test = programs.predict(params, self.test, compute="float32", activation=self.run.activation)
-        tests = [
-            jax.tree.map(lambda values, lane=lane: np.asarray(values[lane]), test)
-            for lane in range(len(epochs))
-        ]
+        test = jax.device_get(
+            programs.predict(params, self.test, compute="float32", activation=self.run.activation)
+        )
+        tests = [programs.Predictions(*(values[lane] for values in test)) for lane in range(len(epochs))]
         classes, y = self.run.condition.classes, np.asarray(self.test.y)
         return [
             final_metrics(epoch, (clean[lane], noisy[lane]), tests[lane], y, classes)

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 
 import numpy as np
 import pytest
@@ -162,9 +163,14 @@ def test_a_notebook_gets_each_chart_and_is_told_what_there_is(grid):
         charts.gap(9)
 
 
-def test_a_chart_shows_itself_in_a_notebook_as_a_picture_alone(grid):
-    bundle, about = grid.plot.rate_curve()._repr_mimebundle_(include=None, exclude=None)
-    assert set(bundle) == {"image/png", "text/plain"}  # no script that a network would have to bring
+def test_a_chart_shows_itself_in_a_notebook_without_a_network(grid):
+    chart = grid.plot.rate_curve()
+    bundle, about = chart._repr_mimebundle_(include=None, exclude=None)
+    # No HTML: its script would come from a network.
+    assert set(bundle) == {"application/vnd.vegalite.v6+json", "image/png", "text/plain"}
+    spec = json.loads(json.dumps(bundle["application/vnd.vegalite.v6+json"], allow_nan=False))
+    assert "url" not in str(spec.keys() | spec["datasets"].keys())
+    assert spec["title"]["text"] == chart.chart.title.text
     assert "rate-curve" in bundle["text/plain"]
     with Image.open(io.BytesIO(base64.b64decode(bundle["image/png"]))) as image:
         image.load()

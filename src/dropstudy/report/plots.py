@@ -7,6 +7,9 @@ import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from altair import VEGALITE_VERSION
+from altair.utils.mimebundle import spec_to_mimebundle
+
 from dropstudy.core.atomic import write_files
 from dropstudy.errors import InvalidArgument
 from dropstudy.report.charts.render import PIXELS_PER_POINT, draw, save
@@ -21,6 +24,7 @@ from dropstudy.report.sections.paired_seeds import paired_seeds
 from dropstudy.report.sections.predictions import predictions
 from dropstudy.report.sections.rates import rates
 from dropstudy.report.sections.verdict import verdict
+from dropstudy.report.vega import finite
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class Picture:
-    """A chart that shows itself in a notebook as a picture, which needs no network and no script.
+    """A chart that shows itself in a notebook without a network: interactive where the notebook can, else as a picture.
 
     Attributes:
         name: of the figure in the report.
@@ -44,12 +48,19 @@ class Picture:
     def __repr__(self) -> str:
         return f"Picture({self.name!r}), shown in a notebook; its Altair chart is `.chart`"
 
-    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, str], dict[str, dict[str, int]]]:
-        """Image for Jupyter: a PNG, shown at half its size in pixels, for dense screens and print."""
-        (drawn,) = draw([self.chart.to_dict(validate=False)], ["png"])
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, dict[str, int]]]:
+        """Vega-Lite for Jupyter, and a PNG, shown at half its size in pixels, for dense screens and print."""
+        spec = self.chart.to_dict(validate=False)
+        (drawn,) = draw([spec], ["png"])
         png = drawn["png"]
         width, height = (side // PIXELS_PER_POINT for side in struct.unpack(">II", png[16:24]))
-        data = {"image/png": base64.b64encode(png).decode(), "text/plain": repr(self)}
+        data = {
+            **spec_to_mimebundle(
+                finite(spec), format="vega-lite", mode="vega-lite", vegalite_version=VEGALITE_VERSION
+            ),
+            "image/png": base64.b64encode(png).decode(),
+            "text/plain": repr(self),
+        }
         return data, {"image/png": {"width": width, "height": height}}
 
     def save(self, path: str | Path) -> Path:

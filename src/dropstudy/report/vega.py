@@ -60,7 +60,7 @@ def page_spec(figure: Figure) -> dict[str, Any]:
 def specs_json(figures: Iterable[Figure]) -> str:
     """Specifications of figures by name, as JSON that cannot end the script element around it."""
     specs = {figure.name: page_spec(figure) for figure in figures}
-    text = json.dumps(_finite(specs), separators=(",", ":"), ensure_ascii=False)
+    text = json.dumps(finite(specs), separators=(",", ":"), ensure_ascii=False)
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
@@ -80,12 +80,12 @@ def _with_variables(value: Any) -> Any:
     return value
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
     """Replace NaN and infinities by None; keep seven digits of other floats."""
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: finite(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     if isinstance(value, float):
         return float(f"{value:.7g}") if value - value == 0 else None
     return value

@@ -86,11 +86,11 @@ _LATEX = str.maketrans(
 """Characters with a meaning in LaTeX. pandas escapes only some of them, and no caption."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ResultTable:
     """Results of a study, one row for each arm and condition, the baseline first; then those on fresh seeds.
 
-    It shows itself in a notebook; `str()` of it is Markdown.
+    It shows itself in a notebook, and as Markdown elsewhere.
 
     Attributes:
         frame: numbers, see `numbers`.
@@ -161,7 +161,7 @@ class ResultTable:
         forms = {"latex": self.to_latex, "markdown": self.to_markdown, "csv": self.to_csv}
         return forms[file_format]()
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return self.to_markdown()
 
     def _repr_html_(self) -> str:
@@ -249,28 +249,24 @@ def _comparison(condition: ConditionVerdict, scores: ArmScores) -> dict[str, Any
 
 
 def _cells(frame: pd.DataFrame, margin: float) -> pd.DataFrame:
-    """Numbers as text: each column rounded by its own uncertainty, columns without information left out.
-
-    Accuracies are rounded by the smallest standard deviation, differences by the narrowest interval.
-    """
-    accuracy = _places(frame["sd_points"])
-    difference = _places((frame["high_points"] - frame["low_points"]) / 2)
+    """Numbers as text, rounded by the smallest uncertainty; columns without information left out."""
+    half_widths = (frame["high_points"] - frame["low_points"]) / 2
+    places = _places(pd.concat([half_widths, frame["sd_points"]]))
     rows = []
     for row in frame.fillna({"pairs": 0}).to_dict(orient="records"):
-        mean = rounded(row["test_accuracy_percent"], accuracy) if row["n"] else ""
+        mean = rounded(row["test_accuracy_percent"], places) if row["n"] else ""
+        sd = "" if pd.isna(row["sd_points"]) else f" ({rounded(row['sd_points'], places)})"
         ends = (row["low_points"], row["high_points"])
         rows.append(
             {
                 "network": row["hidden"],
                 "examples": f"{row['train_size']:,}",
                 "arm": f"{plain_name(row['arm'])}{' (fresh)' if row['fresh_seeds'] else ''}",
-                "accuracy, %": mean
-                if pd.isna(row["sd_points"])
-                else f"{mean} ({rounded(row['sd_points'], accuracy)})",
+                "accuracy, %": f"{mean}{sd}",
                 "n": str(row["n"]),
                 "pairs": str(row["pairs"]) if row["pairs"] else "",
-                "difference": signed(row["difference_points"], places=difference) if row["pairs"] else "",
-                "95% interval": "" if pd.isna(ends[0]) else span(*ends, margin=margin, places=difference),
+                "difference": signed(row["difference_points"], places=places) if row["pairs"] else "",
+                "95% interval": "" if pd.isna(ends[0]) else span(*ends, margin=margin, places=places),
                 "p": _p(row["p"]),
                 "adj. p": _p(row["p_adjusted"]),
                 "d": "" if pd.isna(row["effect_size"]) else rounded(row["effect_size"], 1),
@@ -278,11 +274,11 @@ def _cells(frame: pd.DataFrame, margin: float) -> pd.DataFrame:
             }
         )
     cells = pd.DataFrame(rows)
-    places = cells[["network", "examples"]]
-    cells[["network", "examples"]] = places.where(places.ne(places.shift()).any(axis=1), "", axis=0)
+    where = cells[["network", "examples"]]
+    cells[["network", "examples"]] = where.where(where.ne(where.shift()).any(axis=1), "", axis=0)
     compared = frame[frame["pairs"] > 0]
     left_out = {
-        *(name for name in places if len(set(places[name])) == 1),
+        *(name for name in where if len(set(where[name])) == 1),
         *(name for name in cells if (cells[name] == "").all()),
         *(["pairs"] if (compared["pairs"] == compared["n"]).all() else []),
         *([] if (frame["family"] > 1).any() else ["adj. p"]),

@@ -35,7 +35,11 @@ class InlineTable(LiveTable):
     """Table of arms and notices, in one output of a notebook."""
 
     def __init__(self) -> None:
-        super().__init__(Console(file=io.StringIO(), width=_WIDTH, height=_HEIGHT, highlight=False))
+        # Else rich, which knows a notebook too, adds an empty output for each table.
+        console = Console(
+            file=io.StringIO(), width=_WIDTH, height=_HEIGHT, highlight=False, force_jupyter=False
+        )
+        super().__init__(console)
         self._notices: list[str] = []
         self._handle: Any = None
         self._updated_at = 0.0

@@ -8,7 +8,8 @@ import shlex
 import pytest
 
 import dropstudy
-from command_line import COMMANDS, run_script
+from command_line import COMMANDS, run_process, run_script
+from dropstudy.cli import groups
 from dropstudy.core.types import StudySpec
 from dropstudy.spec import presets
 from dropstudy.spec.schema import study_schema
@@ -16,7 +17,6 @@ from dropstudy.spec.study_file import FIELDS, SHORTHANDS, read_spec
 
 NO_FLAG = {
     "name": "--out names the folder, which is the purpose of a name",
-    "optimizer": "a table of settings, written in a file",
 }
 
 
@@ -38,6 +38,23 @@ def test_every_command_has_help_with_an_example_that_it_can_parse(call, name):
 def test_every_option_and_argument_has_help(name):
     for parameter in COMMANDS[name].params:
         assert parameter.help, f"{parameter.name} of {name} has no help"
+
+
+def test_the_help_of_run_has_its_options_in_groups_each_with_an_example_that_it_can_parse(call):
+    shown = call("run", "--help").out
+    sections = dict(re.findall(r"^(\w+):\n((?:  .*\n)+)", shown, re.MULTILINE))
+    assert list(sections) == ["Arguments", *groups.EXAMPLES]
+    for name, example in groups.EXAMPLES.items():
+        first, *rest = sections[name].splitlines()
+        assert first == f"  Example: {example}"
+        _, called, *words = shlex.split(example)
+        COMMANDS[called].make_context(called, list(words), resilient_parsing=False).close()
+        flags = set(re.findall(r"^  (--[\w-]+)", "\n".join(rest), re.MULTILINE))
+        assert flags & set(words), f"the example of {name} has none of its flags"
+    found = re.findall(r"^  (?:-h, )?(--[\w-]+)", shown, re.MULTILINE)
+    assert sorted(found) == sorted(
+        {"--help", *(p.opts[0] for p in COMMANDS["run"].params if p.param_type_name == "option")}
+    )
 
 
 def test_every_field_of_a_study_file_is_a_flag_of_the_same_name_or_has_a_reason():
@@ -83,6 +100,20 @@ def test_a_finished_study_is_shown_without_an_array_framework(trained):
     shown = run_script(script)
     assert "This study is finished" in shown
     assert shown.endswith("[]\n")
+
+
+def test_a_shell_completes_commands_and_flags(tmp_path):
+    def completed(line):
+        words = {"COMP_WORDS": line, "COMP_CWORD": str(len(line.split()) - 1)}
+        return run_process(_DROPSTUDY_COMPLETE="complete_bash", **words).out.split()
+
+    assert completed("dropstudy d") == ["diff", "data", "doctor"]
+    assert completed("dropstudy run --learn") == ["--learning-rate"]
+    home = {"HOME": str(tmp_path), "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    installed = run_process("--install-completion", "bash", **home)
+    assert installed.code == 0
+    assert "\x1b" not in repr(installed.out)
+    assert "complete_bash" in next(tmp_path.rglob("dropstudy.sh")).read_text()
 
 
 def test_the_version_is_that_of_the_package(call):

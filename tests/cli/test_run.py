@@ -12,7 +12,7 @@ import tomli_w
 import expected
 import random_results
 from command_line import TINY
-from dropstudy import Study
+from dropstudy import Optimizer, Study
 from dropstudy.errors import DataUnavailable
 from dropstudy.runtime import local
 from dropstudy.spec.study_file import read_spec
@@ -125,6 +125,7 @@ def test_report_prints_the_files_that_it_wrote(trained, call, tmp_path):
 def test_flags_are_the_fields_of_the_file(call):
     flags = (
         "--data digits --rates 0,0.25 --seeds 3,4 --hidden 8,9 --epochs 1 --batch-size 64 --validation-split 0.25"
+        " --optimizer sgd,momentum=0.9,decay=0.5 --learning-rate 0.25"
         " --precision bfloat16 --activation tanh --scale 8 --workers 1 --out flags --quiet"
     )
     assert call("run", *flags.split()).code == 0
@@ -133,6 +134,7 @@ def test_flags_are_the_fields_of_the_file(call):
     assert spec.seeds == (3, 4)
     assert spec.hidden == ((8, 9),)
     assert (spec.epochs, spec.batch_size, spec.validation_split) == (1, 64, 0.25)
+    assert spec.optimizer == Optimizer("sgd", learning_rate=0.25, momentum=0.9, decay=0.5)
     assert (spec.data, spec.precision, spec.activation, spec.scale) == ("digits", "bfloat16", "tanh", 8)
 
 
@@ -151,6 +153,21 @@ def test_a_flag_given_several_times_is_several_networks_and_several_arms(call):
         ("dropout 0.5, l2 0.001", 0.5, 0.001, "dropout"),
         ("mine", 0.5, 0, "gaussian"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("flags", "optimizer"),
+    [
+        ("--learning-rate 0.01", Optimizer(learning_rate=0.01)),
+        ("--optimizer sgd", Optimizer("sgd")),
+        ("--optimizer epsilon=1e-3,beta_1=0.5", Optimizer(epsilon=1e-3, beta_1=0.5)),
+        ("--optimizer adam,learning_rate=0.1,", Optimizer(learning_rate=0.1)),
+    ],
+)
+@pytest.mark.usefixtures("no_report")
+def test_settings_of_the_optimizer_that_are_not_given_keep_their_values(call, flags, optimizer):
+    assert call("run", *TINY, *flags.split(), "--quiet").code == 0
+    assert read_spec(STUDY).optimizer == optimizer
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,14 @@ WRONG = [
     ("run --arms rate=1", "rate (arm 1): expected a share of units from 0 to below 1"),
     ("run --arms rate=0 --rates 0", "either rates or arms"),
     ("run --precision float64", "precision"),
+    ("run --optimizer adm", "optimizer.name: expected 'adam' or 'sgd'"),
+    ("run --optimizer sgd,momentum", "settings with commas between, such as sgd,momentum=0.9"),
+    ("run --optimizer momentum=0.9,sgd", "--optimizer: expected adam or sgd"),
+    ("run --optimizer ''", "--optimizer: expected adam or sgd"),
+    ("run --optimizer sgd,momentun=0.9", "Did you mean 'momentum'?"),
+    ("run --learning-rate 0", "optimizer.learning_rate"),
+    ("run --learning-rate fast", "--learning-rate: expected a number, received 'fast'"),
+    ("run --optimizer adam,learning_rate=1 --learning-rate 2", "expected one learning rate"),
     ("run --data minst", "Did you mean 'mnist'"),
     ("run --data no.npz", "no.npz"),
     ("run --data digits --batch-size 2000", "at most the 1437 training examples"),
@@ -98,8 +106,13 @@ def test_a_wrong_input_is_one_line_and_nothing_is_recorded(call, line, part):
 @pytest.mark.parametrize(
     ("line", "part"),
     [
-        ("run --epoch 3", "--epochs"),
+        ("run --epoch 3", "Did you mean --epochs?"),
+        ("run --seed 3", "Did you mean --seeds?"),
+        ("run --rate 0.5", "Did you mean --rates?"),
+        ("run --optimzer sgd", "Did you mean --optimizer?"),
+        ("run --lr 0.1", "No such option: --lr. All"),
         ("frobnicate", "frobnicate"),
+        ("shwo", "Did you mean 'show'?"),
         ("show", "DIR"),
         ("run a b", "(b)"),
         ("show --json=3 x", "--json"),
@@ -108,7 +121,7 @@ def test_a_wrong_input_is_one_line_and_nothing_is_recorded(call, line, part):
 def test_a_command_line_that_cannot_be_parsed_is_one_line_that_names_the_help(call, line, part):
     wrong = call(*line.split())
     assert (wrong.code, wrong.out) == (2, "")
-    assert re.fullmatch(r"Error: .+\. All options: dropstudy( \w+)? --help\n", wrong.err)
+    assert re.fullmatch(r"Error: .+[.?] All options: dropstudy( \w+)? --help\n", wrong.err)
     assert part in wrong.err
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import io
 import os
 import signal
@@ -15,6 +16,7 @@ import typer
 
 from dropstudy.cli.diff import diff
 from dropstudy.cli.doctor import doctor
+from dropstudy.cli.groups import GroupedCommand
 from dropstudy.cli.info import data, presets
 from dropstudy.cli.models import export, predict
 from dropstudy.cli.output import echo
@@ -37,7 +39,6 @@ app = typer.Typer(
     help="Does dropout help my network, at which rate, and how sure can I be?",
     epilog="Start with: dropstudy run. It trains the Keras notebook's two networks and prints what they show.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={
@@ -63,7 +64,7 @@ def _program(
 
 
 for _command in COMMANDS:
-    app.command()(_command)
+    app.command(cls=GroupedCommand if _command is run else None)(_command)
 
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -123,8 +124,12 @@ def _usage(error: Any) -> str:
     if parameter is not None and error.message:  # the parsers' own words, in cli/options.py
         subject = parameter.opts[0] if parameter.param_type_name == "option" else parameter.metavar
         message = f"{subject}: {error.message.rstrip('.')}"
+    if hasattr(error, "possibilities"):  # of an unknown option; two dashes make any two short ones similar
+        names = [name.lstrip("-") for name in error.possibilities or ()]
+        near = difflib.get_close_matches(error.option_name.lstrip("-"), names, n=1)
+        message = f"{error.message}. Did you mean --{near[0]}?" if near else error.message
     command = error.ctx.command_path if error.ctx else app.info.name
-    return f"Error: {printable(message)}. All options: {command} --help"
+    return f"Error: {printable(message)}{'' if message.endswith('?') else '.'} All options: {command} --help"
 
 
 def main() -> None:
@@ -149,7 +154,8 @@ def _main() -> None:
     try:
         with usable_streams(), escaped_streams():
             _check_current_folder()
-            sys.exit(app(prog_name="dropstudy", standalone_mode=False))
+            colored = "--install-completion" not in sys.argv  # typer colours its words on that
+            sys.exit(app(prog_name="dropstudy", standalone_mode=False, color=colored))
     except _UsageError as error:
         if type(error).__name__ == "NoArgsIsHelpError":
             error.show()

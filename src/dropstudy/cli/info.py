@@ -12,7 +12,7 @@ from dropstudy.errors import InvalidArgument
 
 
 def presets(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Print this preset's file.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Print this preset's file.")] = None,
     schema: Annotated[
         bool, typer.Option("--schema", help="Print the JSON schema of study files, for an editor.")
     ] = False,
@@ -37,7 +37,7 @@ def presets(
 
 
 def data(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A dataset's name or file.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="A dataset's name or file.")] = None,
     data_dir: DataDir = None,
 ) -> None:
     """Print where data is searched for. With a name, print what is found and its shapes.

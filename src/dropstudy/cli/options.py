@@ -11,6 +11,9 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from dropstudy.cli.groups import DATA
+from dropstudy.errors import InvalidArgument
+
 
 def _refuse(expected: str, text: str, next_step: str = "", cause: Exception | None = None) -> NoReturn:
     raise typer.BadParameter(f"expected {expected}, received {text!r}. {next_step}".rstrip()) from cause
@@ -119,21 +122,55 @@ def _value(text: str) -> float | str:
         return text
 
 
+def optimizer(text: str) -> dict[str, Any]:
+    """Parse an optimizer by its name and settings, `sgd,momentum=0.9`; either may be left out."""
+    settings: dict[str, Any] = {}
+    for part in text.removesuffix(",").split(","):
+        name, equals, value = part.partition("=")
+        if equals:
+            settings[name.strip()] = _value(value.strip())
+        elif settings or not part.strip():
+            _refuse("adam or sgd, and settings with commas between, such as sgd,momentum=0.9", text)
+        else:
+            settings["name"] = part.strip()
+    return settings
+
+
+def with_learning_rate(settings: dict[str, Any] | None, learning_rate: float | None) -> dict[str, Any] | None:
+    """Settings of `--optimizer` with that of `--learning-rate`."""
+    if learning_rate is None:
+        return settings
+    if settings is not None and "learning_rate" in settings:
+        raise InvalidArgument(
+            "--learning-rate",
+            expected="one learning rate",
+            received="--learning-rate and learning_rate in --optimizer",
+            next_step="Leave one of them out.",
+        )
+    return {**(settings or {}), "learning_rate": learning_rate}
+
+
 def whole_option(help_text: str, **settings: Any) -> Any:
     """Option that takes a whole number."""
     return typer.Option(parser=whole, metavar="INTEGER", help=help_text, **settings)
 
 
-def number_option(help_text: str) -> Any:
+def number_option(help_text: str, **settings: Any) -> Any:
     """Option that takes a number."""
-    return typer.Option(parser=number, metavar="NUMBER", help=help_text)
+    return typer.Option(parser=number, metavar="NUMBER", help=help_text, **settings)
 
 
 Folder = Annotated[
     Path, typer.Argument(metavar="DIR", parser=folder, help="Folder of the study.", show_default=False)
 ]
 DataDir = Annotated[
-    Path | None, typer.Option(help="Folder to search for data, before $DROPSTUDY_DATA.", show_default=False)
+    Path | None,
+    typer.Option(
+        metavar="DIRECTORY",
+        help="Folder to search for data, before $DROPSTUDY_DATA.",
+        show_default=False,
+        rich_help_panel=DATA,
+    ),
 ]
 ArmName = Annotated[str | None, typer.Option(help="Name of the arm; default: the baseline.")]
 Seed = Annotated[int | None, whole_option("Seed of the run; default: the first.")]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dropstudy.cli import options
+from dropstudy.cli.groups import DATA, OUTPUT, STUDY, TRAINING, VERDICT
 from dropstudy.cli.options import DataDir
 from dropstudy.cli.output import echo
 from dropstudy.cli.show import export_command, print_result, print_summaries, report_failures
@@ -24,34 +25,25 @@ INTERRUPTED = 130
 
 def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signature
     spec: Annotated[
-        str, typer.Argument(metavar="[SPEC]", help="A preset, a study file or the folder of a study.")
+        str, typer.Argument(metavar="SPEC", help="A preset, a study file or the folder of a study.")
     ] = "notebook",
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            parser=options.folder, metavar="DIRECTORY", help="Folder of the study; default: studies/NAME."
-        ),
-    ] = None,
-    data: Annotated[str | None, typer.Option(help="mnist, fashion_mnist, digits or an .npz file.")] = None,
-    data_dir: DataDir = None,
-    scale: Annotated[
-        Any,
-        typer.Option(
-            parser=options.scale,
-            metavar="auto|NUMBER",
-            help="Number that inputs are divided by; default: found from the values.",
-        ),
-    ] = None,
+    # What is compared
     rates: Annotated[
         Any,
         typer.Option(
-            parser=options.rates, metavar="0,0.5", help="Dropout rates to compare; the first is the baseline."
+            parser=options.rates,
+            metavar="0,0.5",
+            help="Dropout rates to compare; the first is the baseline.",
+            rich_help_panel=STUDY,
         ),
     ] = None,
     seeds: Annotated[
         Any,
         typer.Option(
-            parser=options.seeds, metavar="6|3,4", help="Number of seeds, or a list of seeds (42, for one)."
+            parser=options.seeds,
+            metavar="6|3,4",
+            help="Number of seeds, or a list of seeds (42, for one).",
+            rich_help_panel=STUDY,
         ),
     ] = None,
     arms: Annotated[
@@ -61,6 +53,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
             metavar="SETTINGS",
             help="Settings of an arm: rate=0.5,max_norm=3. Once for each arm.",
             show_default=False,
+            rich_help_panel=STUDY,
         ),
     ] = None,
     hidden: Annotated[
@@ -70,75 +63,171 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
             metavar="512,512",
             help="Units of each hidden layer. Once for each network.",
             show_default=False,
+            rich_help_panel=STUDY,
+        ),
+    ] = None,
+    activation: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Activation of the hidden layers: relu, tanh or sigmoid.",
+            rich_help_panel=STUDY,
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            parser=options.folder,
+            metavar="DIRECTORY",
+            help="Folder of the study; default: studies/NAME.",
+            rich_help_panel=STUDY,
+        ),
+    ] = None,
+    # Data
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="mnist, fashion_mnist, digits or an .npz file.", rich_help_panel=DATA
+        ),
+    ] = None,
+    data_dir: DataDir = None,
+    scale: Annotated[
+        Any,
+        typer.Option(
+            parser=options.scale,
+            metavar="auto|NUMBER",
+            help="Number that inputs are divided by; default: found from the values.",
+            rich_help_panel=DATA,
         ),
     ] = None,
     train_sizes: Annotated[
         Any,
         typer.Option(
-            parser=options.sizes, metavar="1000,all", help="Numbers of training examples to compare."
+            parser=options.sizes,
+            metavar="1000,all",
+            help="Numbers of training examples to compare.",
+            rich_help_panel=DATA,
         ),
     ] = None,
-    activation: Annotated[
-        str | None, typer.Option(help="Activation of the hidden layers: relu, tanh or sigmoid.")
-    ] = None,
-    epochs: Annotated[int | None, options.whole_option("Passes over the training data.")] = None,
-    batch_size: Annotated[int | None, options.whole_option("Examples per step.")] = None,
     validation_split: Annotated[
         Any,
         typer.Option(
             parser=options.validation_split,
             metavar="test|SHARE|COUNT",
             help="Training examples held out for validation; or test, for the test set.",
+            rich_help_panel=DATA,
         ),
     ] = None,
     fixed_validation: Annotated[
-        bool | None, typer.Option(help="Hold out the same examples for every seed.", show_default=False)
-    ] = None,
-    precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")] = None,
-    restore_best_weights: Annotated[
         bool | None,
         typer.Option(
-            help="Test the epoch of lowest validation loss, not the last epoch.", show_default=False
+            help="Hold out the same examples for every seed.", show_default=False, rich_help_panel=DATA
+        ),
+    ] = None,
+    # Training
+    epochs: Annotated[
+        int | None, options.whole_option("Passes over the training data.", rich_help_panel=TRAINING)
+    ] = None,
+    batch_size: Annotated[
+        int | None, options.whole_option("Examples per step.", rich_help_panel=TRAINING)
+    ] = None,
+    optimizer: Annotated[
+        Any,
+        typer.Option(
+            parser=options.optimizer,
+            metavar="SETTINGS",
+            help="adam or sgd, with settings if needed: sgd,momentum=0.9 or adam,beta_1=0.9,beta_2=0.999,"
+            "epsilon=1e-7. decay=0.95 is a factor on the learning rate after each epoch.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = None,
+    learning_rate: Annotated[
+        float | None,
+        options.number_option(
+            "Learning rate of the optimizer in the first epoch; default: 0.001.", rich_help_panel=TRAINING
         ),
     ] = None,
     patience: Annotated[
-        int | None, options.whole_option("Stop after this many epochs without a lower validation loss.")
+        int | None,
+        options.whole_option(
+            "Stop after this many epochs without a lower validation loss.", rich_help_panel=TRAINING
+        ),
     ] = None,
-    keep_weights: Annotated[
-        str | None,
-        typer.Option(help="Weights that stay on disk: all, best (the best run of each arm) or none."),
+    restore_best_weights: Annotated[
+        bool | None,
+        typer.Option(
+            help="Test the epoch of lowest validation loss, not the last epoch.",
+            show_default=False,
+            rich_help_panel=TRAINING,
+        ),
     ] = None,
+    precision: Annotated[
+        str | None, typer.Option(metavar="NAME", help="auto, float32 or bfloat16.", rich_help_panel=TRAINING)
+    ] = None,
+    workers: Annotated[
+        int | None,
+        options.whole_option("Processes, one core each; default: all cores.", rich_help_panel=TRAINING),
+    ] = None,
+    device: Annotated[
+        str, typer.Option(metavar="NAME", help="auto, cpu or gpu.", rich_help_panel=TRAINING)
+    ] = "auto",
+    # Verdict
     margin: Annotated[
         float | None,
         options.number_option(
-            "Largest difference of test accuracy that does not matter, in percentage points; default: 0.1."
+            "Largest difference of test accuracy that does not matter, in percentage points; default: 0.1.",
+            rich_help_panel=VERDICT,
         ),
     ] = None,
-    workers: Annotated[
-        int | None, options.whole_option("Processes, one core each; default: all cores.")
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or gpu.")] = "auto",
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Estimate runs, disk and time; train and keep nothing.")
-    ] = False,
     until_decided: Annotated[
-        bool, typer.Option("--until-decided", help="Add seeds until the verdict is decided.")
+        bool,
+        typer.Option(
+            "--until-decided", help="Add seeds until the verdict is decided.", rich_help_panel=VERDICT
+        ),
     ] = False,
     max_seeds: Annotated[
-        int | None, options.whole_option("Largest number of seeds for --until-decided; default: 50.")
+        int | None,
+        options.whole_option(
+            "Largest number of seeds for --until-decided; default: 50.", rich_help_panel=VERDICT
+        ),
     ] = None,
     confirm: Annotated[
-        bool, typer.Option("--confirm", help="Train the chosen arm and the baseline again, on fresh seeds.")
+        bool,
+        typer.Option(
+            "--confirm",
+            help="Train the chosen arm and the baseline again, on fresh seeds.",
+            rich_help_panel=VERDICT,
+        ),
     ] = False,
+    # Output
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Estimate runs, disk and time; train and keep nothing.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = False,
+    keep_weights: Annotated[
+        str | None,
+        typer.Option(
+            metavar="all|best|none",
+            help="Weights that stay on disk: all, best (the best run of each arm) or none.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
     epoch_lines: Annotated[
         bool,
         typer.Option(
             "--epoch-lines",
             help="Print Keras' line for each epoch. Default: a live table on a terminal; elsewhere the lines, or "
             "with more than 100 epochs in all a line each minute.",
+            rich_help_panel=OUTPUT,
         ),
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print only the result.")] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", help="Print only the result.", rich_help_panel=OUTPUT)
+    ] = False,
 ) -> None:
     """Train a study, or continue one, and print what it shows.
 
@@ -164,6 +253,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
         activation=activation,
         epochs=epochs,
         batch_size=batch_size,
+        optimizer=options.with_learning_rate(optimizer, learning_rate),
         validation_split=validation_split,
         fixed_validation=fixed_validation,
         precision=precision,
@@ -193,7 +283,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
                 report_failures(snapshot)
                 return
     try:
-        display = EpochLines() if epoch_lines else None
+        display = EpochLines() if epoch_lines and not quiet else None
         how: dict[str, Any] = {
             "workers": workers,
             "device": device,

@@ -81,9 +81,9 @@ def _drawn(table: Table, width: int) -> str:
     return "\n".join(line.rstrip() for line in stream.getvalue().strip("\n").splitlines())
 
 
-def heading(name: str) -> str:
-    """Heading of a column, in several lines where it is long."""
-    return textwrap.fill(name, _HEADING, break_long_words=False)
+def heading(name: str, width: int = _HEADING) -> str:
+    """Heading of a column, in several lines where it is longer than `width`."""
+    return textwrap.fill(name, width, break_long_words=False)
 
 
 def csv(frame: pd.DataFrame, digits: int | None = None) -> str:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from dropstudy.store.reader import RunProgress
 
 _REFRESH_RATE = 4  # per second
-_OTHER_LINES = 9  # lines of the screen besides the rows: headings, bar, text
+_OTHER_LINES = 10  # lines of the screen besides the rows: headings, bar, text
 _PADDING = 2  # blanks of a column
 _BAR_WIDTH = 60
 _MIN_NAME_WIDTH = 8
@@ -50,6 +50,9 @@ _MAX_NAME_SHARE = 6
 
 _ONE_RUN = len("seed 0: epoch 100/300, 98.00%")
 """Least width of the column of current runs: one run."""
+
+_HEADING = 10
+"""Characters in a line of a heading, few so that bars have room."""
 
 _PROGRESS = "progress"
 _LEAST = {"current": _ONE_RUN, _PROGRESS: 8}
@@ -141,7 +144,7 @@ class LiveTable(Display):
         table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
         for name, width in widths.items():
             table.add_column(
-                Text(heading_lines(name)),
+                Text(heading_lines(name, _HEADING)),
                 justify="left" if name in _LEFT else "right",
                 vertical="bottom",
                 overflow="ellipsis",
@@ -231,7 +234,10 @@ def _widths(cells: dict[str, list[str]], width: int) -> dict[str, int]:
 
     Names of arms and current runs are shortened first, since their start still identifies them.
     """
-    full = {name: max(map(cell_len, (*heading_lines(name).splitlines(), *cells[name]))) for name in cells}
+    full = {
+        name: max(map(cell_len, (*heading_lines(name, _HEADING).splitlines(), *cells[name])))
+        for name in cells
+    }
     least = full | {
         "arm": min(full["arm"], max(_MIN_NAME_WIDTH, width // _MAX_NAME_SHARE)),
         **{name: min(full[name], width) for name, width in _LEAST.items() if name in full},

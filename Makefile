@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test test-slow test-all coverage lint format bench clean
+.PHONY: run test test-slow test-all coverage lint format wheel bench clean
 
 run: $(READY)  ## Train the notebook's two networks and print what they show
 	$(BIN)/dropstudy run notebook
@@ -29,6 +29,11 @@ lint: $(READY)
 format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+wheel: $(READY)  ## A wheel in dist/ for x86-64 Linux that carries the compiled training program
+	rm -rf build
+	HATCH_BUILD_HOOK_ENABLE_CUSTOM=true $(BIN)/python -m hatchling build -t wheel -d build
+	$(BIN)/auditwheel repair --only-plat --patcher none -w dist build/*.whl
 
 bench: $(READY)  ## Benchmarks against the peers and of each optimisation: an hour or more
 	$(BIN)/pip install -q -c constraints.txt -e '.[peers]'

@@ -74,8 +74,8 @@ def mnist_folder() -> Path:
 @pytest.fixture
 def compiled_program(monkeypatch):
     """Let this process train with the compiled program, as the local workers do."""
-    from dropstudy.engine.native.build import VARIABLE, kernels  # noqa: PLC0415 - most tests do without
-    from dropstudy.engine.native.library import loaded_library  # noqa: PLC0415 - likewise
+    from dropstudy.engine.native.build import kernels  # noqa: PLC0415 - most tests do without
+    from dropstudy.engine.native.library import VARIABLE, loaded_library  # noqa: PLC0415 - likewise
 
     monkeypatch.setenv(VARIABLE, str(kernels().path))
     if not loaded_library():

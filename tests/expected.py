@@ -37,6 +37,11 @@ class Engine:
 
     NO_COMPILER = "no C++ compiler (c++, g++ or clang++) to compile it"
     COMPILER_FAILED = "{compiler} could not compile it: "
+    CHECK_FAILED = "what {compiler} compiled does not work: "
+    NOT_LOADED = "the compiled one cannot be loaded ("
+    NOT_STORED = "it could not be stored: "
+    COMPILING = "Compiling the training program for this processor: some 10 s, "
+    CARRIED = "carried by the wheel, for {}"
 
 
 class Models:
@@ -59,6 +64,8 @@ class Runtime:
     WORKER_DIED = "A worker died while it trained {}"
     OUT_OF_MEMORY = "A worker ran out of memory while it trained {}"
     TRYING_AGAIN = "trying again."
+    WITHOUT_COMPILED = "DROPSTUDY_KERNELS=off trains with XLA's programs instead."
+    XLA_TRAINS = "XLA's programs train, which takes longer: {}."
     DIED_EACH_TIME = "its worker died {} times"
     NO_MEMORY_EACH_TIME = "its worker ran out of memory {} times"
     NO_SEMAPHORES = "expected free space and write permission for the semaphores"

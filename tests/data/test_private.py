@@ -10,6 +10,7 @@ import fast_command
 from dropstudy.data import cache, private
 from dropstudy.data.private import other_writers
 from dropstudy.engine.native import build
+from dropstudy.engine.native.library import VARIABLE
 from dropstudy.report import vega
 from dropstudy.runtime import process
 
@@ -107,7 +108,7 @@ def test_workers_compile_for_themselves_without_a_private_folder(own_cache, tmp_
     assert cache.code_folder("kernels") is None
     assert "no folder" in build.kernels().obstacle
     environment = process.environment("cpu")
-    assert (environment["JAX_ENABLE_COMPILATION_CACHE"], environment[build.VARIABLE]) == ("False", "off")
+    assert (environment["JAX_ENABLE_COMPILATION_CACHE"], environment[VARIABLE]) == ("False", "off")
 
 
 @as_superuser
@@ -151,10 +152,10 @@ def test_workers_load_no_library_and_no_programs_of_another_user(own_cache, monk
     for name in (build.FOLDER, process.programs_folder()):
         planted = cache.code_folder(name) / f"{build._digest()}.so"
         cache.store_code(planted, b"another user's code, and its digest beside it")
-        for path in (planted, cache._digest_file(planted)):
+        for path in (planted, cache.digest_file(planted)):
             give_away(path)
     environment = process.environment("cpu")
-    assert environment[build.VARIABLE] == "off"
+    assert environment[VARIABLE] == "off"
     assert not environment["JAX_COMPILATION_CACHE_DIR"].startswith(str(own_cache))
     assert "belongs to another user" in process.cache_fault()
 

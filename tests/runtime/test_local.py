@@ -22,7 +22,7 @@ import fast_command
 from command_line import run_process
 from dropstudy.core.hardware import physical_cores
 from dropstudy.data.cache import code_folder
-from dropstudy.engine.native.build import VARIABLE
+from dropstudy.engine.native.library import VARIABLE
 from dropstudy.errors import StoreError
 from dropstudy.runtime import process
 from dropstudy.runtime.local import LocalWorkers

@@ -34,6 +34,10 @@ def killed():
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def crashes():
+    os.kill(os.getpid(), signal.SIGILL)  # as code for another processor
+
+
 def hangs():
     os.kill(os.getpid(), signal.SIGSTOP)  # as where the system takes its memory, or a driver never answers
     time.sleep(3600)
@@ -84,7 +88,8 @@ def short_timeouts(monkeypatch):
 
 FAULTY = "'faulty', seed 0"
 FAULTS = {
-    killed: f"{Runtime.WORKER_DIED.format(FAULTY)}; {Runtime.TRYING_AGAIN}",
+    killed: f"{Runtime.WORKER_DIED.format(FAULTY)} (SIGKILL); {Runtime.TRYING_AGAIN}",
+    crashes: f"{Runtime.WORKER_DIED.format(FAULTY)} (SIGILL); {Runtime.TRYING_AGAIN} {Runtime.WITHOUT_COMPILED}",
     out_of_memory: f"{Runtime.OUT_OF_MEMORY.format(FAULTY)}; {Runtime.TRYING_AGAIN}",
     hangs: f"{Runtime.WORKER_DIED.format(FAULTY)} (silent for ",
 }

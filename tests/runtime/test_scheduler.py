@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import expected
-from dropstudy.engine.native.build import VARIABLE
+from dropstudy.engine.native.library import VARIABLE
 from dropstudy.errors import StoreError
 from dropstudy.runtime import local, scheduler
 from dropstudy.runtime.scheduler import MAX_ATTEMPTS, train_runs

@@ -12,5 +12,5 @@ def doctor() -> None:
     """
     from dropstudy.runtime.doctor import machine_lines
 
-    for line in machine_lines():
+    for line in machine_lines(notify=echo):
         echo(line)

@@ -118,13 +118,19 @@ def machine_key() -> str:
 
     Machines with different processors may share a home folder, and code compiled on one can crash on another.
     """
-    parts = (*sorted(_cpu_flags()), processor(), platform.system(), platform.machine(), *platform.libc_ver())
+    parts = (
+        *sorted(instructions()),
+        processor(),
+        platform.system(),
+        platform.machine(),
+        *platform.libc_ver(),
+    )
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
-def _cpu_flags() -> set[str]:
-    """Instruction sets of the CPU; empty where the system does not list them."""
-    return set(_cpu_info("flags").split())
+def instructions() -> frozenset[str]:
+    """Instruction sets of the CPU, as Linux names them; empty on other systems."""
+    return frozenset((_cpu_info("flags") or _cpu_info("Features")).split())
 
 
 def _cpu_info(name: str) -> str:

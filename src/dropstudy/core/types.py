@@ -384,6 +384,7 @@ class SegmentResult:
         final: final metrics where the run has ended, else None.
         diverged: true where a loss became NaN or infinite; the run ends there.
         device: name of the device, for readers.
+        notice: what the worker has to tell the user, in a line.
     """
 
     history: tuple[EpochMetrics, ...]
@@ -393,3 +394,4 @@ class SegmentResult:
     final: FinalMetrics | None
     diverged: bool
     device: str
+    notice: str = ""

@@ -30,8 +30,10 @@ __all__ = [
     "cache_folder",
     "cache_folders",
     "code_folder",
+    "digest_file",
     "download_folders",
     "is_intact",
+    "is_kept",
     "no_space",
     "ownership_fault",
     "store_code",
@@ -95,7 +97,7 @@ def ownership_fault(*names: str) -> str:
 def store_code(path: Path, content: bytes) -> None:
     """Write a file of code, with its digest in another file beside it; raises OSError on failure."""
     try:
-        write_files({path: content, _digest_file(path): hashlib.sha256(content).hexdigest().encode()})
+        write_files({path: content, digest_file(path): hashlib.sha256(content).hexdigest().encode()})
     except StoreError as error:
         raise OSError(str(error)) from error
 
@@ -103,12 +105,18 @@ def store_code(path: Path, content: bytes) -> None:
 def is_intact(path: Path) -> bool:
     """Compare a file of code with its digest; False if either is missing."""
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest().encode() == _digest_file(path).read_bytes()
+        return hashlib.sha256(path.read_bytes()).hexdigest().encode() == digest_file(path).read_bytes()
     except OSError:
         return False
 
 
-def _digest_file(path: Path) -> Path:
+def is_kept(path: Path) -> bool:
+    """True for a path in the cache, False for one in the temporary folder that replaces it."""
+    return _preferred_folder() in path.parents
+
+
+def digest_file(path: Path) -> Path:
+    """Path of the file with the digest of a file of code."""
     return path.with_name(f"{path.name}.sha256")
 
 

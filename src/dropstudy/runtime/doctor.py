@@ -9,17 +9,26 @@ from typing import TYPE_CHECKING
 
 from dropstudy.core.hardware import choose_device, choose_precision, physical_cores, why_device, why_precision
 from dropstudy.data.cache import cache_folder
-from dropstudy.engine.native.build import kernels
+from dropstudy.engine.native.build import carried_library, kernels
 from dropstudy.runtime.local import LocalWorkers
 from dropstudy.runtime.process import cache_fault
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from dropstudy.core.hardware import Device
+    from dropstudy.runtime.local import WorkerInfo
 
 
-def machine_lines() -> list[str]:
-    """Device, precision, program, workers, versions and folders, one line each. Starts a worker to ask it."""
+def machine_lines(notify: Callable[[str], None] = lambda _: None) -> list[str]:
+    """Device, precision, program, workers, versions and folders, one line each. Starts a worker to ask it.
+
+    Args:
+        notify: called before the training program is compiled.
+    """
     chosen = choose_device()
+    if chosen == "cpu":
+        kernels(notify)
     try:
         with LocalWorkers(1, chosen) as workers:
             info = workers.probe().result()
@@ -28,8 +37,7 @@ def machine_lines() -> list[str]:
         device = f"{chosen}, but its worker failed ({type(error).__name__}: {cause})"
         program = "not known, since the worker failed"
     else:
-        device = f"{info.device}: {why_device()}"
-        program = _program(chosen, compiled=info.compiled)
+        device, program = f"{info.device}: {why_device()}", _program(chosen, info)
     libraries = ("dropstudy", "jax", "jaxlib", "keras", "numpy", "scikit-learn")
     data = os.environ.get("DROPSTUDY_DATA")
     return [
@@ -49,12 +57,12 @@ def machine_lines() -> list[str]:
     ]
 
 
-def _program(device: Device, *, compiled: bool) -> str:
+def _program(device: Device, worker: WorkerInfo) -> str:
     """Name the program that trains, and the reason."""
-    if compiled:
-        return (
-            "compiled for this processor; skips zeros; XLA's for bfloat16, tanh, sigmoid and Gaussian noise"
-        )
+    if worker.compiled:
+        carried = carried_library()
+        origin = f"carried by the wheel, for {carried[0].name}" if carried else "compiled for this processor"
+        return f"{origin}; skips zeros; XLA's for bfloat16, tanh, sigmoid and Gaussian noise"
     if device != "cpu":
         return "XLA's; the compiled one is for CPUs"
-    return f"XLA's: {kernels().obstacle or 'the compiled one cannot be loaded here'}"
+    return f"XLA's: {worker.fault or kernels().obstacle}"

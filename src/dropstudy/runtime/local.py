@@ -18,7 +18,7 @@ from loky.backend.context import LokyContext
 from loky.backend.utils import kill_process_tree
 
 from dropstudy.core.safe_path import safe_path
-from dropstudy.engine.native.library import loaded_library
+from dropstudy.engine.native.library import load_fault, loaded_library
 from dropstudy.engine.trainer import BUILT_IN, trainer_of
 from dropstudy.runtime.process import START, block_interrupts, check_semaphores, environment
 
@@ -58,15 +58,17 @@ class WorkerInfo:
     Args:
         device: readable name of its device.
         compiled: true if it trains with the compiled program (`engine/native`).
+        fault: reason why that cannot be loaded; empty if it is, or if there is none.
     """
 
     device: str
     compiled: bool
+    fault: str
 
 
 def worker_info() -> WorkerInfo:
     """Describe hardware and code of this process."""
-    return WorkerInfo(BUILT_IN.device_name(), loaded_library() is not None)
+    return WorkerInfo(BUILT_IN.device_name(), loaded_library() is not None, load_fault())
 
 
 def lanes_that_fit(run: Run, data_bytes: int) -> int:

@@ -19,7 +19,8 @@ from loky.backend.context import LokyContext
 from dropstudy.core.hardware import machine_key
 from dropstudy.core.safe_path import VARIABLE as SAFE_PATH
 from dropstudy.data import cache
-from dropstudy.engine.native.build import FOLDER, VARIABLE, kernels
+from dropstudy.engine.native.build import FOLDER, kernels
+from dropstudy.engine.native.library import VARIABLE
 from dropstudy.errors import StoreError
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ Few groups are in progress at once, since each holds its weights and moments in 
 from __future__ import annotations
 
 import math
+import re
 import textwrap
 import time
 import traceback
@@ -20,6 +21,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from dropstudy.core.types import Segment
+from dropstudy.engine.native.library import VARIABLE
 from dropstudy.errors import DamagedFile
 from dropstudy.runtime import local, watchdog
 from dropstudy.runtime.messages import run_name
@@ -50,6 +52,7 @@ MAX_COMMIT_INTERVAL = 0.5
 """Seconds between commits at most: what a kill can lose besides the running segments."""
 
 _MAX_UNCOMMITTED = 2**28  # bytes of results
+_CRASHES = {"SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV"}  # as where compiled code is not for this processor
 _MAX_CAUSE = 300  # characters of an error's message that fit in a table; the traceback has them all
 
 
@@ -153,6 +156,8 @@ class _Scheduler:
     def __post_init__(self) -> None:
         self.watchdog = Watchdog(self.pool, self.timeouts)
         self.started = 0  # groups
+        self.notices = {""}
+        """What workers told the user."""
         self.queued_operations = sum(map(_group_operations, self.queued))
 
     def dispatch(self) -> None:
@@ -253,6 +258,9 @@ class _Scheduler:
         insort(self.ready, task, key=lambda task: task.group)
 
     def _on_success(self, task: _Task, results: tuple[SegmentResult, ...]) -> None:
+        for notice in {result.notice for result in results} - self.notices:
+            self.notices.add(notice)
+            self.callback.on_notice(notice)
         lanes = list(zip(task.segments, results, strict=True))
         unfinished = [(segment, result) for segment, result in lanes if not _finished(result)]
         if task.isolation:
@@ -288,20 +296,22 @@ class _Scheduler:
             return
         first, lanes = task.segments[0].run, len(task.segments)
         died = "ran out of memory" if isinstance(error, MemoryError) else "died"
-        hung = f" ({task.silence.hung})" if task.silence.hung else ""
+        found = task.silence.hung or _signal(error)
+        why = f" ({found})" if found else ""
         if lanes > 1:
             self.callback.on_notice(
-                f"A worker {died} while it trained {lanes} runs side by side{hung}; trying again in halves."
+                f"A worker {died} while it trained {lanes} runs side by side{why}; trying again in halves."
             )
             for half in (task.segments[: lanes // 2], task.segments[lanes // 2 :]):
                 self._add_ready(_Task(half, task.group))
         elif task.attempt < MAX_ATTEMPTS:
+            advice = f" {VARIABLE}=off trains with XLA's programs instead." if found in _CRASHES else ""
             self.callback.on_notice(
-                f"A worker {died} while it trained {run_name(first)}{hung}; trying again."
+                f"A worker {died} while it trained {run_name(first)}{why}; trying again.{advice}"
             )
             self._add_ready(_Task(task.segments, task.group, task.attempt + 1, task.isolation))
         else:
-            self._fail(task, f"its worker {died} {MAX_ATTEMPTS} times{hung}", error)
+            self._fail(task, f"its worker {died} {MAX_ATTEMPTS} times{why}", error)
 
     def _on_raise(self, task: _Task, error: Exception) -> None:
         lanes, name = len(task.segments), type(error).__name__
@@ -341,6 +351,12 @@ class _Scheduler:
 
 def _cause(what: str, error: Exception) -> str:
     return f"{what}: {textwrap.shorten(str(error), _MAX_CAUSE)}" if str(error) else what
+
+
+def _signal(error: Exception) -> str:
+    """Name of the signal that killed a worker, as in loky's message; empty if there is none."""
+    found = re.search(r"\bSIG[A-Z]+\b", str(error))
+    return found[0] if found else ""
 
 
 def _remaining(run: Run, done: int = 0) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import BrokenExecutor, wait
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar, runtime_checkable
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar, runtime_checkabl
 from dropstudy.core.hardware import physical_cores
 from dropstudy.core.streams import usable_streams
 from dropstudy.engine.native.build import kernels
+from dropstudy.engine.native.library import VARIABLE, why_xla
 from dropstudy.engine.trainer import trainer_of
 from dropstudy.errors import InvalidArgument
 from dropstudy.runtime import watchdog
@@ -98,12 +100,14 @@ def open_pool(
         workers: their number; the physical cores if None.
         device: device to train on; a GPU has one worker.
         runs: runs to train; more workers than runs are not started.
-        notify: called before the training program is compiled.
+        notify: called before the training program is compiled, and where there is none.
     """
     count = 1 if device == "gpu" else min(workers or physical_cores(), runs)
     if executor is None:
         if device == "cpu":
-            kernels(notify)  # else the first worker's start compiles it, unannounced
+            built = kernels(notify)  # else the first worker's start compiles it, unannounced
+            if built.obstacle and os.environ.get(VARIABLE) != "off":
+                notify(why_xla(built.obstacle))
         with usable_streams(), LocalWorkers(count, device) as pool:  # starting a process flushes the streams
             yield pool
     else:

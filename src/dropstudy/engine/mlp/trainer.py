@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dropstudy.core.tensors import unpack_weights
 from dropstudy.engine.native import train as native
-from dropstudy.engine.native.library import loaded_library
+from dropstudy.engine.native.library import load_fault, loaded_library, why_xla
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
@@ -56,11 +57,13 @@ class MLPTrainer:
         from dropstudy.engine.mlp import train  # noqa: PLC0415 - as above
 
         try:
-            return train.train_group(segments)
+            results = train.train_group(segments)
         except RuntimeError as error:
             if type(error).__name__ in _XLA_ERRORS and _OUT_OF_MEMORY.search(str(error)):
                 raise MemoryError(str(error)) from error
             raise
+        notice = why_xla(fault) if (fault := load_fault()) else ""
+        return tuple(replace(result, notice=notice) for result in results)
 
     def layers(self, condition: Condition, weights: Mapping[str, NDArray[np.generic]]) -> Weights:
         """Return the layers, kernel and bias each."""

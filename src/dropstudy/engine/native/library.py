@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from dropstudy.engine.native.build import VARIABLE
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+
+VARIABLE = "DROPSTUDY_KERNELS"
+"""Environment variable: `off`, or in a worker the library's path."""
 
 VERSION = 1
 """Number of the interface, as `dropstudy_version` in mlp.cc gives it."""
@@ -247,17 +248,27 @@ class Library:
 
 def loaded_library() -> Library | None:
     """Library that the environment of this process names, as workers have it; None where XLA's programs do all."""
-    return _loaded(os.environ.get(VARIABLE, "off"))
+    return _loaded(os.environ.get(VARIABLE, "off"))[0]
+
+
+def load_fault() -> str:
+    """Reason why that library cannot be loaded, as a phrase; empty if it can, or if none is named."""
+    return _loaded(os.environ.get(VARIABLE, "off"))[1]
+
+
+def why_xla(obstacle: str) -> str:
+    """Sentence for a user whose runs XLA's programs train."""
+    return f"XLA's programs train, which takes longer: {obstacle}."
 
 
 @lru_cache(maxsize=1)
-def _loaded(path: str) -> Library | None:
-    if not Path(path).is_file():
-        return None
+def _loaded(path: str) -> tuple[Library | None, str]:
+    if path == "off":
+        return None, ""
     try:
-        return Library(Path(path))
-    except OSError:  # damaged, or on a disk from which the system runs no code
-        return None
+        return Library(Path(path).resolve()), ""
+    except OSError as error:  # damaged, or on a disk from which the system runs no code
+        return None, f"the compiled one cannot be loaded ({error})"
 
 
 def _network(layers: Sequence[LayerArrays]) -> tuple[_Network, NDArray[np.int32]]:

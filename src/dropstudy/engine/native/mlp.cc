@@ -621,7 +621,7 @@ class Mlp {
       Layer& layer = layers_[l];
       if (Rate(l, noise) > 0) Expand(layer.x, examples, InputAt(l), Input(l));
       CompressColumns(InputAt(l), Input(l), examples, layer.by_unit);
-      gradient_.assign(static_cast<size_t>(layer.w_at.rows + kLanes) * stride_, 0);
+      if (l > 0) gradient_.assign(static_cast<size_t>(layer.w_at.rows + kLanes) * stride_, 0);
       const auto update = l ? Update<true> : Update<false>;
       update(layer.by_unit, layer.w_at, layer.z_at, layer.z.get(), o, rate, layer.still, layer.w.get(), layer.m.get(),
              layer.v.get(), gradient_.data(), stride_);

@@ -3,8 +3,8 @@
     python benchmarks/step_parts.py
     python benchmarks/step_parts.py --flags=-march=haswell      # without AVX-512, on a processor that has it
 
-Compiles a copy of mlp.cc that reads the thread's clock around each part of a step. Trains the notebook's network on MNIST for two
-epochs, and then times a hundred steps of 128 examples, several times: the median of each part, and of all of a step.
+Compiles a copy of mlp.cc that reads the thread's clock around each part of a step. Trains the notebook's network on
+MNIST for two epochs, and then times a hundred steps of 128 examples, several times.
 """
 
 from __future__ import annotations
@@ -83,15 +83,13 @@ def initial_layers() -> list[LayerArrays]:
     return layers
 
 
-def train(
-    library: Library, layers: list[LayerArrays], data: Examples, rate: float, first: int, steps: int
-) -> None:
-    """Take steps of an epoch with Adam."""
+def train(library: Library, layers: list[LayerArrays], data: Examples, *, rate: float, steps: int) -> None:
+    """Take the first steps of an epoch with Adam."""
     one = np.ones(steps, np.float32)
     adam = OptimizerNumbers(adam=1, gain_1=0.1, gain_2=0.001, epsilon=1e-7)
     order = np.random.default_rng(1).permutation(len(data.y)).astype(np.int32)
     library.train(
-        layers, data, order, seed=0, batch_size=BATCH, first=first, first_step=first,
+        layers, data, order, seed=0, batch_size=BATCH, first=0, first_step=0,
         learning_rates=1e-3 * one, hidden_rates=rate * one, input_rates=0 * one, optimizer=adam, running=Running(),
     )  # fmt: skip
 
@@ -104,11 +102,11 @@ def milliseconds(
     layers = initial_layers()
     epoch = len(data.y) // BATCH
     for _ in range(2):
-        train(library, layers, data, rate, 0, epoch)
+        train(library, layers, data, rate=rate, steps=epoch)
     taken: dict[str, list[float]] = {}
     for _ in range(repeats):
         ctypes.memset(parts, 0, ctypes.sizeof(parts))
-        train(library, layers, data, rate, 0, STEPS)
+        train(library, layers, data, rate=rate, steps=STEPS)
         for name, seconds in _named(parts):
             taken.setdefault(name, []).append(1e3 * seconds / STEPS)
     return taken
@@ -144,8 +142,7 @@ def main() -> None:
         library = Library(path)
         columns = [milliseconds(library, path, data, rate, options.repeats) for rate in rates]
     rows = [["ms a step", *(f"rate {rate:g}" for rate in rates)]]
-    for part in columns[0]:
-        rows.append([part, *(spread(column[part]).text() for column in columns)])
+    rows += [[part, *(spread(column[part]).text() for column in columns)] for part in columns[0]]
     rows.append(["all", *(spread(map(sum, zip(*column.values(), strict=True))).text() for column in columns)])
     print(table(rows))
 

@@ -18,6 +18,7 @@ from dropstudy.cli.diff import diff
 from dropstudy.cli.doctor import doctor
 from dropstudy.cli.groups import GroupedCommand
 from dropstudy.cli.info import data, presets
+from dropstudy.cli.list import list_
 from dropstudy.cli.models import export, predict
 from dropstudy.cli.output import echo
 from dropstudy.cli.rm import rm
@@ -31,7 +32,7 @@ from dropstudy.errors import DropstudyError, InvalidArgument, printable
 if TYPE_CHECKING:
     from types import FrameType
 
-COMMANDS = (run, show, report, table, view, predict, export, diff, rm, presets, data, doctor)
+COMMANDS = (run, list_, show, report, table, view, predict, export, diff, rm, presets, data, doctor)
 """In the order of `dropstudy --help`."""
 
 app = typer.Typer(
@@ -64,7 +65,7 @@ def _program(
 
 
 for _command in COMMANDS:
-    app.command(cls=GroupedCommand if _command is run else None)(_command)
+    app.command(_command.__name__.rstrip("_"), cls=GroupedCommand if _command is run else None)(_command)
 
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)

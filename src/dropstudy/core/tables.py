@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import textwrap
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
@@ -17,6 +18,7 @@ from dropstudy.core.streams import is_terminal, terminal_width
 from dropstudy.errors import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     import pandas as pd
@@ -33,39 +35,52 @@ _PIPE_WIDTH = 1000
 """Characters in a line without a terminal."""
 
 
-def text(frame: pd.DataFrame) -> str:
+def text(frame: pd.DataFrame, *, left: Collection[str] = (), gap: int = 3) -> str:
     """A table as plain text.
 
     Columns that the terminal is too narrow for follow in a second table, which repeats the first column.
+
+    Args:
+        frame: the table.
+        left: columns that are aligned to the left, as the first one is.
+        gap: blanks between columns, 2 or 3.
     """
     width = _width()
     endless = Console(file=io.StringIO(), width=_PIPE_WIDTH)
     every = list(range(frame.shape[1]))
-    whole = _table(frame, every)
+    made = partial(_table, frame, left=left, gap=gap)
+    whole = made(every)
     if endless.measure(whole).maximum <= width:
         return _drawn(whole, width)
     widest_name = width // 3
     parts = [every[:2]]
     for column in every[2:]:
-        if endless.measure(_table(frame, [*parts[-1], column], widest_name)).maximum <= width:
+        if endless.measure(made([*parts[-1], column], widest_name)).maximum <= width:
             parts[-1].append(column)
         else:
             parts.append([0, column])
-    return "\n".join(_drawn(_table(frame, columns, widest_name), width) for columns in parts)
+    return "\n".join(_drawn(made(columns, widest_name), width) for columns in parts)
 
 
 def _width() -> int:
     return terminal_width() if is_terminal() else _PIPE_WIDTH
 
 
-def _table(frame: pd.DataFrame, columns: list[int], widest_name: int | None = None) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+def _table(
+    frame: pd.DataFrame,
+    columns: list[int],
+    widest_name: int | None = None,
+    *,
+    left: Collection[str],
+    gap: int,
+) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, gap - 2))
     for number in columns:
         # Folded and not cut: names of arms tend to differ at the end.
         first = number == 0
         table.add_column(
             Text(heading(str(frame.columns[number]))),
-            justify="left" if first else "right",
+            justify="left" if first or frame.columns[number] in left else "right",
             overflow="fold",
             max_width=widest_name if first else None,
         )

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,8 +17,9 @@ from dropstudy.data.images import image_shape
 from dropstudy.data.load import load_dataset
 from dropstudy.engine.trainer import trainer_of
 from dropstudy.errors import DamagedFile, DropstudyError, StoreError
+from dropstudy.report.stamp import study_state
 from dropstudy.runtime.messages import REPLACED
-from dropstudy.store.directory import FILE_DUE, confirmations, has_database, margin_of, spec_of
+from dropstudy.store.directory import confirmations, has_database, margin_of, spec_of
 from dropstudy.store.history import tidy
 from dropstudy.store.paths import command
 from dropstudy.store.store import Store
@@ -82,7 +80,7 @@ class Snapshot:
         files: weights and predictions, read on demand.
         failures: runs that failed or diverged, a sentence each.
         confirmations: studies on fresh seeds that confirm this one.
-        state: digest of everything recorded and of the version of dropstudy.
+        state: digest of everything recorded.
         data_dir: folder to search first for the data.
         mc: networks to sample by Monte-Carlo dropout, 0 for none.
     """
@@ -371,8 +369,6 @@ def read_snapshot(folder: Path, *, data_dir: Path | None = None, mc: int = 0) ->
         if run.key in finals
     ]
     more = [name for name in next(iter(rows), {}) if name not in COLUMNS]
-    known = {name: value for name, value in metadata.items() if name != FILE_DUE}
-    state = [version("dropstudy"), known, digest, [fresh.state for fresh in confirming]]
     return Snapshot(
         folder,
         spec,
@@ -383,7 +379,7 @@ def read_snapshot(folder: Path, *, data_dir: Path | None = None, mc: int = 0) ->
         files,
         failures,
         tuple(confirming),
-        hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest(),
+        study_state(metadata, digest, [fresh.state for fresh in confirming]),
         data_dir,
         mc,
     )

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, get_args
 
+from dropstudy.analysis.verdict.types import Decision
 from dropstudy.core.atomic import write_text
+from dropstudy.store.directory import FILE_DUE
 from dropstudy.store.paths import FIGURE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from dropstudy.report.snapshot import Snapshot
@@ -32,16 +35,42 @@ def write_stamp(snapshot: Snapshot, folder: Path, files: Mapping[Path, bytes]) -
         files: contents of the report's files, by path.
     """
     digests = {path.relative_to(folder).as_posix(): _digest(content) for path, content in files.items()}
-    write_text(folder / STAMP, json.dumps({"state": snapshot.state, "files": digests}, indent=1))
+    stamp = {
+        "dropstudy": version("dropstudy"),
+        "state": snapshot.state,
+        "decision": snapshot.verdict.decision,
+        "files": digests,
+    }
+    write_text(folder / STAMP, json.dumps(stamp, indent=1))
 
 
 def is_current(snapshot: Snapshot) -> bool:
     """True where the report was made from the study's present state and its files are as written."""
     stamp = _read(snapshot.folder)
     files = stamp.get("files")
-    if stamp.get("state") != snapshot.state or not isinstance(files, dict) or not files:
+    same = (stamp.get("state"), stamp.get("dropstudy")) == (snapshot.state, version("dropstudy"))
+    if not same or not isinstance(files, dict) or not files:
         return False
     return all(_is_ours(name) and _is(snapshot.folder / name, digest) for name, digest in files.items())
+
+
+def reported_decision(folder: Path, state: str) -> str | None:
+    """Decision of the verdict in the report of a study; None if there is no report of this state."""
+    stamp = _read(folder)
+    decision = stamp.get("decision")
+    return decision if stamp.get("state") == state and decision in get_args(Decision) else None
+
+
+def study_state(metadata: Mapping[str, Any], digest: str, confirmations: Iterable[str]) -> str:
+    """Digest of everything recorded in a study.
+
+    Args:
+        metadata: of the study.
+        digest: of the rows of its runs.
+        confirmations: states of the studies that confirm it.
+    """
+    known = {name: value for name, value in metadata.items() if name != FILE_DUE}
+    return _digest(json.dumps([known, digest, list(confirmations)], sort_keys=True).encode())
 
 
 def written_conclusion(snapshot: Snapshot) -> str:

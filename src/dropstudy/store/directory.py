@@ -53,6 +53,19 @@ def holds_study(folder: Path) -> bool:
     return is_study(folder) or has_database(folder)
 
 
+def find_studies(folder: Path, depth: int = 3) -> list[Path]:
+    """Folders of studies: the folder itself if it holds one, else those below it, through no link.
+
+    Args:
+        folder: where to look.
+        depth: levels of folders to look into.
+    """
+    if holds_study(folder):
+        return [folder]
+    inside = [folder / name for name in entries(folder) if depth and not name.startswith(".")]
+    return [found for path in inside if path.is_dir() for found in find_studies(path, depth - 1)]
+
+
 def existing_folder(source: str | Path) -> Path | None:
     """The folder `source` if it holds a study and is not the name of a preset; else None."""
     folder = Path(source)

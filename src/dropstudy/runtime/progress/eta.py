@@ -64,10 +64,10 @@ class Eta:
     compilation; a condition without an epoch follows from the nearest one. Time between epochs (compilation, test set,
     disk) is added per run, as measured on those that ended. Before one ended, and where runs train side by side, all
     epochs are scaled by the wall time over the epochs' time. The rest is divided among the workers as the scheduler
-    does, so a long last run counts in full.
+    does, so a long last run counts in full. Before any epoch, the last epochs of runs that were trained earlier count.
 
     Args:
-        progress: of every run.
+        progress: of every run; runs that have ended may be other studies'.
         workers: runs that train at once.
         clock: seconds since any fixed time.
     """
@@ -77,8 +77,13 @@ class Eta:
     ) -> None:
         self._clock = clock
         self._workers = workers
+        progress = tuple(progress)
         self._unfinished = {p.run.key: (p.run, p.epochs_done) for p in progress if p.status not in ENDED}
         self._epoch_samples: dict[Condition, list[float]] = defaultdict(list)
+        self._earlier_samples: dict[Condition, list[float]] = defaultdict(list)
+        for each in progress:
+            if each.last is not None and (each.epochs_done > 1 or each.run.epochs == 1):
+                self._earlier_samples[each.run.condition].append(each.last.seconds)
         self._run_lengths: dict[tuple[str, Condition], list[int]] = defaultdict(list)
         self._started: set[str] = set()  # runs with an epoch
         self._steady_since: float | None = None  # time at which every worker had reported an epoch
@@ -152,7 +157,7 @@ class Eta:
 
     def seconds_left(self) -> float | None:
         """Seconds until all runs are trained; None before the first sample of an epoch."""
-        if not self._epoch_samples:
+        if not self._epoch_samples and not self._earlier_samples:
             return None
         unfinished = tuple(self._unfinished.values())
         each = [(self._length(run) - done) * self._epoch_seconds(run.condition) for run, done in unfinished]
@@ -185,6 +190,8 @@ class Eta:
 
     def _scale(self) -> float:
         """Wall time per second of an epoch, on each worker; below 1 where runs train side by side."""
+        if not self._epoch_samples:
+            return 1.0
         typical = fmean(median(samples) for samples in tuple(self._epoch_samples.values()))
         prior = _PRIOR_EPOCHS * self._workers * typical
         total = self._epoch_time + prior
@@ -195,10 +202,9 @@ class Eta:
         return max(0.0, self._worker_time - self._busy * self._unreported(self._updated_at))
 
     def _epoch_seconds(self, condition: Condition) -> float:
-        if condition in self._epoch_samples:
-            return median(self._epoch_samples[condition])
-        measured, ratio = nearest(condition, tuple(self._epoch_samples))
-        return median(self._epoch_samples[measured]) * ratio
+        samples = {**self._earlier_samples, **self._epoch_samples}
+        measured, ratio = (condition, 1.0) if condition in samples else nearest(condition, samples)
+        return median(samples[measured]) * ratio
 
     def _length(self, run: Run) -> float:
         """Expected epochs of a run: those requested, or the mean of similar runs that stopped early."""

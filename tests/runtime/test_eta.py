@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dropstudy.core.types import Arm, Condition, EpochMetrics, Optimizer, Run, SegmentResult
 from dropstudy.runtime import scheduling
-from dropstudy.runtime.progress.eta import Eta, duration
+from dropstudy.runtime.progress.eta import Eta, duration, epoch_cost
 from dropstudy.store.reader import RunProgress
 from fake_training import Recorder, final_metrics, first_state, make_run
 from simulated_workers import SimulatedWorkers, train_on
@@ -153,16 +153,31 @@ def test_runs_are_expected_to_stop_early_once_some_have():
     assert_right(simulation, after=0.25)
 
 
-def test_epochs_trained_earlier_do_not_count_as_remaining():
+def test_epochs_trained_earlier_do_not_count_as_remaining_but_tell_the_speed():
+    now = [0.0]
     runs = [run_of(number) for number in range(4)]
     progress = [
         RunProgress(runs[0], "done", 5, None, 0.9),
         RunProgress(runs[1], "running", 3, row_of(3, 2.0), None),
     ]
     progress += [RunProgress(run, "planned", 0, None, None) for run in runs[2:]]
-    eta = Eta(progress, 2)
+    eta = Eta(progress, 2, lambda: now[0])
     assert eta.epochs_left == 2 + 5 + 5
-    assert eta.seconds_left() is None
+    assert eta.seconds_left() == pytest.approx(2.0 * 12 / 2)
+    for epoch in (4, 5):  # this machine is slower
+        now[0] += 8.0
+        eta.on_epoch_end(runs[1], row_of(epoch, 8.0))
+    assert eta.seconds_left() == pytest.approx(8.0 * 10 / 2, rel=0.3)
+    assert Eta([progress[0], *progress[2:]], 2).seconds_left() is None
+
+
+def test_the_speed_of_another_condition_tells_that_of_an_untrained_one():
+    progress = [
+        RunProgress(run_of(0, SMALL), "done", 5, row_of(5, 1.0), 0.9),
+        RunProgress(run_of(1), "planned", 0, None, None),
+    ]
+    cost = epoch_cost(LARGE) / epoch_cost(SMALL)
+    assert Eta(progress, 1).seconds_left() == pytest.approx(5 * cost)
 
 
 def test_time_left_falls_between_epochs_but_not_below_that_of_later_epochs():

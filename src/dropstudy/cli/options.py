@@ -19,8 +19,9 @@ def _refuse(expected: str, text: str, next_step: str = "", cause: Exception | No
     raise typer.BadParameter(f"expected {expected}, received {text!r}. {next_step}".rstrip()) from cause
 
 
-def folder(text: str) -> Path:
+def folder(value: str | Path) -> Path:
     """Path of a study's folder. An empty text is refused: it comes from a shell variable that is not set."""
+    text = str(value)  # a default, which typer parses too, is a path already
     if not text.strip():
         _refuse("a path such as studies/notebook", text, "For the current folder, write '.'.")
     path = Path(text)

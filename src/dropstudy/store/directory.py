@@ -54,7 +54,7 @@ def holds_study(folder: Path) -> bool:
 
 
 def find_studies(folder: Path, depth: int = 3) -> list[Path]:
-    """Folders of studies: the folder itself if it holds one, else those below it, through no link.
+    """Folders of studies: the folder itself if it holds one, else those below it; links below it are not followed.
 
     Args:
         folder: where to look.
@@ -62,8 +62,9 @@ def find_studies(folder: Path, depth: int = 3) -> list[Path]:
     """
     if holds_study(folder):
         return [folder]
-    inside = [folder / name for name in entries(folder) if depth and not name.startswith(".")]
-    return [found for path in inside if path.is_dir() for found in find_studies(path, depth - 1)]
+    names = [name for name in entries(folder.resolve()) if depth and not name.startswith(".")]
+    inside = (path for path in map(folder.joinpath, names) if path.is_dir() and not path.is_symlink())
+    return [found for path in inside for found in find_studies(path, depth - 1)]
 
 
 def existing_folder(source: str | Path) -> Path | None:

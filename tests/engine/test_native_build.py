@@ -15,9 +15,9 @@ import psutil
 import pytest
 
 from command_line import TINY, run_process
-from dropstudy import Callback, Study
 from dropstudy.core import hardware
 from dropstudy.data import cache
+from dropstudy.data.load import load_dataset
 from dropstudy.engine.native import build, check
 from dropstudy.engine.native.build import CARRIED, SOURCE, Kernels, kernels
 from dropstudy.engine.native.check import check_fault
@@ -27,6 +27,7 @@ from dropstudy.runtime.local import LocalWorkers
 from dropstudy.runtime.workers import open_pool
 from expected import Engine, Runtime
 from file_systems import small_disk
+from small_runs import run_on, segment_of, train_segment
 
 COMPILER = shutil.which("c++")  # of this machine; tests put their own first
 can_be_compiled = pytest.mark.skipif(
@@ -449,17 +450,14 @@ def test_doctor_says_why_a_library_cannot_be_loaded(not_loaded):
     assert "\n" not in program
 
 
-@pytest.mark.slow
 @can_be_compiled
-def test_a_study_says_once_why_a_library_cannot_be_loaded(not_loaded, tmp_path):
-    notices = []
-    listener = Callback()
-    listener.on_notice = notices.append
-    study = Study(data="digits", hidden=[16], epochs=2, seeds=4, out=tmp_path / "study")
-    study.run(workers=2, callbacks=[listener], verbose=False)
-    (notice,) = (text for text in notices if Engine.NOT_LOADED in text)
-    assert not_loaded in notice
-    assert notice.startswith(Runtime.XLA_TRAINS.split("{}")[0])
+def test_a_worker_says_why_a_library_cannot_be_loaded(tmp_path, monkeypatch):
+    segment = segment_of(run_on(load_dataset("digits")), load_dataset("digits"), steps=1)
+    assert train_segment(segment).notice == ""
+    monkeypatch.setenv(VARIABLE, str(library_of(OTHER_VERSION, tmp_path / "library.so")))
+    notice = train_segment(segment).notice
+    assert notice == Runtime.XLA_TRAINS.format(load_fault())
+    assert "has interface 99, expected 1" in notice
 
 
 @pytest.mark.usefixtures("compiler")

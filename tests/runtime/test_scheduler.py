@@ -404,6 +404,13 @@ def test_attempts_are_counted_per_segment(trainer, open_study):
     assert len(recorder.notices) == (MAX_ATTEMPTS - 1) * len(failed) > MAX_ATTEMPTS
 
 
+def test_what_workers_tell_the_user_is_shown_once(trainer, open_study):
+    runs = make_runs("a", "b", epochs=6)
+    for run in runs:
+        trainer.faults[run.key] = lambda segment: replace(train(segment), notice="Slow today.")
+    assert train_missing(open_study(runs)).notices == ["Slow today."]
+
+
 def raises_after_3_epochs(segment):
     return train(segment) if first_epoch(segment) < 3 else raises(segment)
 

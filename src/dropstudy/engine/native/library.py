@@ -248,12 +248,12 @@ class Library:
 
 def loaded_library() -> Library | None:
     """Library that the environment of this process names, as workers have it; None where XLA's programs do all."""
-    return _loaded(os.environ.get(VARIABLE, "off"))[0]
+    return _loaded(os.environ.get(VARIABLE) or "off")[0]
 
 
 def load_fault() -> str:
     """Reason why that library cannot be loaded, as a phrase; empty if it can, or if none is named."""
-    return _loaded(os.environ.get(VARIABLE, "off"))[1]
+    return _loaded(os.environ.get(VARIABLE) or "off")[1]
 
 
 def why_xla(obstacle: str) -> str:

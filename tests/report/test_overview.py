@@ -38,6 +38,7 @@ def test_a_finished_study_has_the_decision_of_its_report_as_long_as_that_is_curr
     found = overview(study.folder)
     assert (found.state, found.runs, found.done, found.seconds_left) == ("finished", 12, 12, None)
     assert found.decision == study.verdict().decision
+    assert found.share == 1
     assert (found.data, found.networks) == ("digits", "4")
     assert abs(found.updated_at - time.time()) < 600
     Study(study.folder, seeds=7).run(verbose=False)
@@ -53,6 +54,7 @@ def test_a_study_that_was_interrupted_has_its_runs_and_the_time_of_the_others(st
     assert found.state == "interrupted"
     assert found.runs == 40
     assert 12 < found.done < 40
+    assert found.done / 40 <= found.share < 1
     with Store(study.folder) as store:
         seconds = {each.last.seconds for each in store.progress() if each.last}
     longest = 3 * max(seconds) * (40 - found.done)

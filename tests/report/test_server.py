@@ -3,11 +3,13 @@
 import http.client
 import json
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
@@ -16,8 +18,11 @@ import random_results
 from browsers import draw_all, real_browser, until, watched_page
 from dropstudy import Study
 from dropstudy.errors import InvalidArgument, StoreError
+from dropstudy.report.sections import sections
 from dropstudy.report.server import Addresses, connections, listen, make_server
+from dropstudy.report.server import index as index_module
 from dropstudy.report.server import live as live_module
+from dropstudy.report.server.index import Index
 from dropstudy.report.server.live import LivePage
 from dropstudy.report.snapshot import read_snapshot
 from expected import Report
@@ -34,9 +39,18 @@ def live_page(folder):
 
 @contextmanager
 def serving(folder):
-    """The port of a server for a study."""
+    """The port of a server for a study whose first page is made."""
+    live = live_page(folder)
+    live.page()
+    with serving_pages(live) as port:
+        yield port
+
+
+@contextmanager
+def serving_pages(live):
+    """The port of a server."""
     channel = listen(0)
-    server = make_server(live_page(folder), Addresses(TOKEN, TICKET))
+    server = make_server(live, Addresses(TOKEN, TICKET))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [channel]})
     thread.start()
     try:
@@ -132,8 +146,9 @@ def test_it_listens_to_this_machine_alone_and_says_when_a_port_is_taken():
 
 
 def test_a_study_that_is_gone_is_said_and_the_server_stays(tmp_path, monkeypatch):
+    monkeypatch.setattr(live_module, "WAIT", 60)
     study = trained_at_once(monkeypatch, tmp_path / "study", seeds=1)
-    with serving(study.folder) as port:
+    with serving_pages(live_page(study.folder)) as port:
         study.folder.rename(tmp_path / "elsewhere")
         status, _, body = ask(port)
         assert status == 503
@@ -154,17 +169,82 @@ def test_a_page_is_not_made_anew_more_often_than_it_is_worth(tmp_path, monkeypat
 
 def test_a_run_that_ends_while_the_page_is_made_is_nowhere_in_it(tmp_path, monkeypatch):
     study = trained_at_once(monkeypatch, tmp_path / "study", seeds=1)
-    sections = live_module.sections
 
     def meanwhile(source):
         trained_at_once(monkeypatch, study.folder, seeds=2)
         return sections(source)
 
-    monkeypatch.setattr(live_module, "sections", meanwhile)
+    monkeypatch.setattr("dropstudy.report.sections.sections", meanwhile)
     page = live_page(study.folder).page()
     assert len(read_snapshot(study.folder).progress) == 4
     assert Report.ALL_ENDED.format(2) in page
     assert Report.FINISHED.format(2, 2) in page
+
+
+def test_a_page_that_takes_long_is_announced_by_an_overview_and_comes_by_itself(study, monkeypatch):
+    go_on = threading.Event()
+
+    def read():
+        go_on.wait(60)
+        return read_snapshot(study.folder)
+
+    monkeypatch.setattr(live_module, "WAIT", 0.01)
+    live = LivePage(study.folder, read)
+    with serving_pages(live) as port:
+        for _ in range(2):
+            status, headers, body = ask(port)
+            assert status == 200
+            assert headers["content-type"].startswith("text/html")
+            assert 'http-equiv="refresh" content="1"' in body
+            assert ">4/4<" in body.replace("</progress>", ">")
+        go_on.set()
+        assert 'id="live"' in live.begin().result(60)
+        assert 'id="live"' in ask(port)[2]
+
+
+def test_the_first_page_is_tried_again_after_an_error(study):
+    sources = iter([StoreError("study", expected="a disk", received="none"), read_snapshot(study.folder)])
+
+    def read():
+        found = next(sources)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    live = LivePage(study.folder, read)
+    with pytest.raises(StoreError):
+        live.begin().result(60)
+    with serving_pages(live) as port:
+        assert ask(port)[0] == 503
+        assert ask(port)[0] == 200
+        live.begin().result(60)
+        assert ask(port)[0] == 200
+
+
+def test_a_folder_of_studies_has_a_page_with_all_and_the_page_of_each(study, tmp_path, monkeypatch):
+    monkeypatch.setattr(index_module, "REST", 0.0)
+    made = Index(tmp_path, live_page)
+    shutil.copytree(study.folder, tmp_path / "<one>")
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "study.db").write_text("no database" * 99)
+    with serving_pages(made) as port:
+        body = ask(port)[2]
+        assert 'href="0/">&lt;one&gt;</a>' in body
+        assert "unreadable" in body
+        assert 'href="1/"' not in body
+        (tmp_path / "a").mkdir()
+        shutil.copytree(study.folder, tmp_path / "a" / "late")
+        body = ask(port)[2]
+        assert 'href="0/">&lt;one&gt;</a>' in body  # an address stays that of its study
+        assert 'href="2/">a/late</a>' in body
+        made.part(0).page()
+        status, _, page = ask(port, f"{PAGE}0/")
+        assert status == 200
+        version = json.loads(ask(port, f"{PAGE}0/state")[2])["version"]
+        assert f'data-live="{version}"' in page
+        assert [ask(port, f"{PAGE}{path}")[0] for path in ("3/", "-1/", "3/state", "x/", "0/study.db")] == [
+            404
+        ] * 5
 
 
 @pytest.mark.slow
@@ -197,7 +277,9 @@ def test_the_command_serves_until_it_is_interrupted(study):
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603 - ours
         line = process.stdout.readline()
         port, token = re.match(r"http://127\.0\.0\.1:(\d+)/([\w-]{20,})/ shows", line).groups()
-        assert ask(port, f"/{token}/")[0] == 200
+        assert "being made" in ask(port, f"/{token}/")[2]
+        while "being made" in ask(port, f"/{token}/")[2]:
+            time.sleep(0.2)
         assert [ask(port, path)[0] for path in ("/", "/state", f"/{token}x/", f"/x/{token}/")] == [404] * 4
         process.send_signal(signal.SIGINT)
         _, complaints = process.communicate(timeout=120)

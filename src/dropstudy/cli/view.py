@@ -1,39 +1,65 @@
-"""Serve a study's page while the study runs: `dropstudy view`."""
+"""Serve pages of studies while they run: `dropstudy view`."""
 
 from __future__ import annotations
 
 import webbrowser
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dropstudy.cli.options import DataDir, Folder, whole_option
+from dropstudy.cli import options
+from dropstudy.cli.list import found_studies
+from dropstudy.cli.options import DataDir, whole_option
+
+if TYPE_CHECKING:
+    from dropstudy.report.snapshot import Snapshot
 
 
 def view(
-    folder: Folder,
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DIR",
+            parser=options.folder,
+            help="Folder of a study, or a folder with studies below it.",
+            show_default=False,
+        ),
+    ],
     port: Annotated[int, whole_option("Port to listen on; 0 for any free port.")] = 0,
     data_dir: DataDir = None,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the address.")] = False,
 ) -> None:
-    """Open a study's page in the browser. It is updated while the study runs; Ctrl-C ends it.
+    """Open the page of a study, or of all studies below a folder, in the browser.
+
+    It is updated while studies run; Ctrl-C ends it.
 
     Example: dropstudy view studies/notebook
     """
+    from dropstudy.report.overview import read_overview
     from dropstudy.report.server import Addresses, listen, make_server
+    from dropstudy.report.server.index import Index
     from dropstudy.report.server.live import LivePage
-    from dropstudy.report.snapshot import read_snapshot
-    from dropstudy.study.study import Study
 
-    Study.open(folder)  # refuses a folder that holds no study
-    live = LivePage(folder, lambda: read_snapshot(folder, data_dir=data_dir))
-    live.page()  # report what is wrong with the study before a port is opened
+    def page_of(study: Path) -> LivePage:
+        def read() -> Snapshot:
+            from dropstudy.report.snapshot import read_snapshot
+
+            return read_snapshot(study, data_dir=data_dir)
+
+        return LivePage(study, read)
+
+    alone = found_studies(folder) == [folder]
+    if alone:
+        read_overview(folder)  # report what is wrong with the study before a port is opened
+    live = page_of(folder) if alone else Index(folder, page_of)
     with listen(port) as channel:
         here, addresses = f"http://127.0.0.1:{channel.getsockname()[1]}", Addresses()
         typer.echo(
             f"{here}/{addresses.token}/ shows {folder} to users of this machine who have the address. "
             "Ctrl-C ends it."
         )
+        live.begin()
         if not no_browser:
             webbrowser.open(f"{here}/{addresses.ticket}")
         try:

@@ -11,7 +11,7 @@ from dropstudy.core.text import plain_name
 from dropstudy.errors import DropstudyError
 from dropstudy.report.stamp import reported_decision, study_state
 from dropstudy.runtime.progress.eta import ENDED, Eta, duration
-from dropstudy.store.directory import confirmations, has_database, spec_of
+from dropstudy.store.directory import confirmations, has_database, not_started, spec_of
 from dropstudy.store.locking import holder
 from dropstudy.store.paths import DATABASE
 from dropstudy.store.store import Store
@@ -38,6 +38,7 @@ class StudyOverview:
         networks: hidden layers of its networks.
         runs: number of its runs, with those of its confirmations.
         done: number of those that have ended and are not trained again.
+        share: part of all epochs that is done, in [0, 1].
         decision: of the verdict in its report; None if there is no report of its present state.
         updated_at: time of the last change, in seconds since 1970.
         seconds_left: to train the other runs; None if nothing is left, or before the first epoch.
@@ -50,6 +51,7 @@ class StudyOverview:
     networks: str = _NONE
     runs: int = 0
     done: int = 0
+    share: float = 0.0
     decision: str | None = None
     updated_at: float | None = None
     seconds_left: float | None = None
@@ -70,13 +72,22 @@ class StudyOverview:
 
 
 def overview(folder: Path) -> StudyOverview:
-    """Overview of the study in a folder; one that cannot be read is described as such."""
+    """Overview of the study in a folder; one that was not started or cannot be read is described as such."""
+    if not has_database(folder):
+        return StudyOverview(folder, "not started")
     try:
-        recorded = _recorded(folder) if has_database(folder) else None
+        return read_overview(folder)
     except (DropstudyError, OSError) as error:
         return StudyOverview(folder, "unreadable", problem=str(error))
-    if recorded is None or recorded.spec is None:
-        return StudyOverview(folder, "not started")
+
+
+def read_overview(folder: Path) -> StudyOverview:
+    """Overview of the study in a folder.
+
+    Raises:
+        StoreError: it was not started, or cannot be read.
+    """
+    recorded = _recorded(folder)
     progress = recorded.progress
     done = sum(each.status in ENDED for each in progress)
     networks = ["-".join(map(str, network)) for network in recorded.spec.hidden]
@@ -87,6 +98,7 @@ def overview(folder: Path) -> StudyOverview:
         networks=", ".join(networks) if len(networks) <= _MAX_NETWORKS else f"{len(networks)} networks",
         runs=len(progress),
         done=done,
+        share=_share(progress),
         decision=reported_decision(folder, recorded.state),
         updated_at=recorded.updated_at,
         seconds_left=Eta(progress, physical_cores()).seconds_left() if done < len(progress) else None,
@@ -103,7 +115,7 @@ def moment(seconds: float) -> str:
 class _Recorded(NamedTuple):
     """Records of a study and of its confirmations."""
 
-    spec: StudySpec | None
+    spec: StudySpec
     metadata: Mapping[str, Any]
     progress: list[RunProgress]
     state: str
@@ -114,9 +126,12 @@ class _Recorded(NamedTuple):
 def _recorded(folder: Path) -> _Recorded:
     with Store(folder) as store:
         metadata, progress, digest = store.meta, store.progress(), store.digest
+    spec = spec_of(metadata)
+    if spec is None:
+        raise not_started(folder)
     fresh = [_recorded(path) for path in confirmations(folder) if has_database(path)]
     return _Recorded(
-        spec_of(metadata),
+        spec,
         metadata,
         [*progress, *(each for study in fresh for each in study.progress)],
         study_state(metadata, digest, [study.state for study in fresh]),
@@ -133,3 +148,9 @@ def _state(recorded: _Recorded) -> str:
         return "interrupted"
     failed = statuses.count("failed")
     return f"{failed} failed" if failed else "finished"
+
+
+def _share(progress: list[RunProgress]) -> float:
+    done = sum(each.epochs_done for each in progress)
+    planned = sum(each.epochs_done if each.status in ENDED else each.run.epochs for each in progress)
+    return done / max(planned, 1)

@@ -19,7 +19,7 @@ from dropstudy.engine.trainer import trainer_of
 from dropstudy.errors import DamagedFile, DropstudyError, StoreError
 from dropstudy.report.stamp import study_state
 from dropstudy.runtime.messages import REPLACED
-from dropstudy.store.directory import confirmations, has_database, margin_of, spec_of
+from dropstudy.store.directory import confirmations, has_database, margin_of, not_started, spec_of
 from dropstudy.store.history import tidy
 from dropstudy.store.paths import command
 from dropstudy.store.store import Store
@@ -345,12 +345,7 @@ def read_snapshot(folder: Path, *, data_dir: Path | None = None, mc: int = 0) ->
         failures, files, digest = tuple(store.failures()), store.result_files(), store.digest
     spec = spec_of(metadata)
     if spec is None:
-        raise StoreError(
-            str(folder),
-            expected="a study that was started",
-            received="one that stopped before anything was recorded",
-            next_step=f"Start it with: {command('run', folder)}",
-        )
+        raise not_started(folder)
     confirming = []
     for path in confirmations(folder):
         if has_database(path):

@@ -62,7 +62,9 @@ def find_studies(folder: Path, depth: int = 3) -> list[Path]:
     """
     if holds_study(folder):
         return [folder]
-    names = [name for name in entries(folder.resolve()) if depth and not name.startswith(".")]
+    if not depth or not folder.is_dir():
+        return []
+    names = [name for name in entries(folder.resolve()) if not name.startswith(".")]
     inside = (path for path in map(folder.joinpath, names) if path.is_dir() and not path.is_symlink())
     return [found for path in inside for found in find_studies(path, depth - 1)]
 
@@ -145,6 +147,16 @@ def _stored(folder: Path) -> StudySpec | None:
             )
         return merge.grow(recorded, stored)
     return recorded
+
+
+def not_started(folder: Path) -> StoreError:
+    """Error for a study without recorded runs."""
+    return StoreError(
+        str(folder),
+        expected="a study that was started",
+        received="one that stopped before anything was recorded",
+        next_step=f"Start it with: {command('run', folder)}",
+    )
 
 
 def check_data(folder: Path, dataset: Dataset) -> None:

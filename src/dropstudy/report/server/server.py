@@ -1,4 +1,4 @@
-"""HTTP server of the page and the study's progress, for this machine alone. It writes nothing.
+"""HTTP server of the pages of studies, for this machine alone. It writes nothing.
 
 Every user of this machine can reach its ports, so the address holds a random token. No file is served by its path, so
 no path leads to another. A request that names another host is refused: a page from elsewhere could point its own name
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from dropstudy.report.server.index import Index
     from dropstudy.report.server.live import LivePage
 
 HOST = "127.0.0.1"
@@ -81,8 +82,8 @@ class Addresses:
     ticket: str = field(default_factory=_secret)
 
 
-def make_server(live: LivePage, addresses: Addresses) -> uvicorn.Server:
-    """Server of one study; its `run` takes the sockets of `listen`."""
+def make_server(live: LivePage | Index, addresses: Addresses) -> uvicorn.Server:
+    """Server of one study or of several; its `run` takes the sockets of `listen`."""
     config = uvicorn.Config(
         make_app(live, addresses),
         loop="asyncio",
@@ -98,19 +99,27 @@ def make_server(live: LivePage, addresses: Addresses) -> uvicorn.Server:
     return uvicorn.Server(config)
 
 
-def make_app(live: LivePage, addresses: Addresses) -> Starlette:
-    """Application that serves the page at `/TOKEN/` and its version at `/TOKEN/state`."""
+def make_app(live: LivePage | Index, addresses: Addresses) -> Starlette:
+    """Application that serves a page at `/TOKEN/` and its version at `/TOKEN/state`.
+
+    The pages of several studies are at `/TOKEN/0/`, `/TOKEN/1/` and so on.
+    """
     used = threading.Event()
 
-    def page(_: Request) -> Response:
-        return HTMLResponse(live.page(), headers=_HEADERS)
+    def asked(request: Request) -> LivePage | Index | None:
+        return live.part(request.path_params["number"]) if "number" in request.path_params else live
 
-    def state(_: Request) -> Response:
-        return JSONResponse({"version": live.version}, headers=_HEADERS)
+    def page(request: Request) -> Response:
+        found = asked(request)
+        return _missing() if found is None else HTMLResponse(found.page_soon(), headers=_HEADERS)
+
+    def state(request: Request) -> Response:
+        found = asked(request)
+        return _missing() if found is None else JSONResponse({"version": found.version}, headers=_HEADERS)
 
     def enter(_: Request) -> Response:
         if used.is_set():
-            return PlainTextResponse("Not Found", status_code=404, headers=_HEADERS)
+            return _missing()
         used.set()
         return RedirectResponse(f"/{addresses.token}/", status_code=303, headers=_HEADERS)
 
@@ -121,6 +130,8 @@ def make_app(live: LivePage, addresses: Addresses) -> Starlette:
         routes=[
             Route(f"/{addresses.token}/", page, methods=["GET"]),
             Route(f"/{addresses.token}/state", state, methods=["GET"]),
+            Route(f"/{addresses.token}/{{number:int}}/", page, methods=["GET"]),
+            Route(f"/{addresses.token}/{{number:int}}/state", state, methods=["GET"]),
             Route(f"/{addresses.ticket}", enter, methods=["GET"]),
         ],
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=NAMES, www_redirect=False)],
@@ -128,3 +139,7 @@ def make_app(live: LivePage, addresses: Addresses) -> Starlette:
     )
     app.router.redirect_slashes = False
     return app
+
+
+def _missing() -> Response:
+    return PlainTextResponse("Not Found", status_code=404, headers=_HEADERS)

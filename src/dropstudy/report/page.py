@@ -17,6 +17,7 @@ from markupsafe import Markup
 from dropstudy.core.text import plain_name, rounded
 from dropstudy.report.charts import palette
 from dropstudy.report.sections.blocks import Figure, Group, Table, figures_of
+from dropstudy.report.title import title
 from dropstudy.report.vega import script, specs_json
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ def html(snapshot: Snapshot, sections: Sequence[Section], *, live: str = "", pro
         progress: a line on the study's progress, where it is served.
     """
     return _template().render(
-        title=plain_name(snapshot.spec.name),
+        title=title(snapshot),
+        study=plain_name(snapshot.spec.name),
         about=snapshot.about,
         notes=[note for note in (snapshot.fallback_note, snapshot.left_out) if note],
         live=live,

@@ -320,11 +320,8 @@ class Snapshot:
 
     @property
     def about(self) -> str:
-        """The study in a line: data, network, arms, seeds, and how many runs have finished."""
-        units = list(dict.fromkeys(run.condition.layers for run in self.runs))
+        """The study in a line: arms, seeds, epochs, and how many runs have finished."""
         parts = (
-            plain_name(self.metadata["data"]),
-            f"hidden units {'; '.join(units[:4])}{' and others' if len(units) > 4 else ''}",  # noqa: PLR2004
             counted(len(self.arms), "arm"),
             counted(len({run.seed for run in self.runs}), "seed"),
             counted(self.spec.epochs, "epoch"),

@@ -35,8 +35,8 @@ RESULTS = ("weights", "predictions")
 FOLDERS = (*RESULTS, "checkpoints", "tracebacks")
 FIGURES = "figures"
 FIGURE = re.compile(
-    r"(?:accuracy|active-units|confusion|difference|entropy|gap|loss|losses|payoff|rate-curve|reliability|seeds|side_by_side"
-    r"|(?:test|training|validation)_data|weight-norms)(?:-[0-9]+)?\.(?:png|svg|pdf|csv)"
+    r"(?:accuracy|active-units|all-arms|confusion|difference|entropy|gap|loss|losses|payoff|rate-curve|reliability|seeds"
+    r"|side_by_side|(?:test|training|validation)_data|weight-norms)(?:-[0-9]+)?\.(?:png|svg|pdf|csv)"
 )
 """Names of a report's figures and of their numbers: no others are read or removed."""
 

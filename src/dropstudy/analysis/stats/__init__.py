@@ -1,7 +1,7 @@
 """Statistics: arrays and tables in, numbers with intervals out."""
 
 from dropstudy.analysis.stats.estimate import Estimate, Mean, mean_over_seeds
-from dropstudy.analysis.stats.runs import finished_history, learning_curves
+from dropstudy.analysis.stats.runs import finished_history, learning_curves, mean_curves
 from dropstudy.analysis.stats.summaries import ArmSummary, summarise
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "Mean",
     "finished_history",
     "learning_curves",
+    "mean_curves",
     "mean_over_seeds",
     "summarise",
 ]

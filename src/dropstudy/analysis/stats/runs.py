@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from dropstudy.analysis.stats.estimate import ROUNDING
 from dropstudy.core.types import CONDITION, METRICS
 
 if TYPE_CHECKING:
@@ -132,3 +133,26 @@ def learning_curves(history: pd.DataFrame, metrics: Sequence[str] = METRICS) -> 
         .sort_values(["arm", "metric", "epoch"], ignore_index=True)
     )
     return curves
+
+
+def mean_curves(history: pd.DataFrame, metric: str, *, fewest: int) -> pd.DataFrame:
+    """Mean over seeds of a metric at each epoch, with Student's 95% interval of the mean at that epoch alone.
+
+    Args:
+        history: one row per arm, seed and epoch.
+        metric: a column of it.
+        fewest: seeds below which there is no interval.
+
+    Returns:
+        Tidy: arm, epoch, mean, low, high, n, of finite values alone. Ends are NaN below `fewest` seeds and where all
+        seeds agree.
+    """
+    from scipy.stats import t  # noqa: PLC0415 - scipy is slow to import, and only the page needs it here
+
+    finite = history[np.isfinite(history[metric].to_numpy(dtype=np.float64))]
+    groups = finite.groupby(["arm", "epoch"], sort=False)[metric]
+    curves: pd.DataFrame = groups.agg(mean="mean", deviation="std", n="count").reset_index()
+    known = (curves["n"] >= max(2, fewest)) & (curves["deviation"] > ROUNDING)
+    spread = curves.pop("deviation").where(known) / np.sqrt(curves["n"])
+    reach = t.ppf(0.975, np.maximum(1, curves["n"] - 1)) * spread
+    return curves.assign(low=curves["mean"] - reach, high=curves["mean"] + reach)

@@ -1,5 +1,6 @@
 """One table in, one chart out: Vega-Lite through Altair, the same on screen, in print and as a file."""
 
+from dropstudy.report.charts.all_arms import all_arms
 from dropstudy.report.charts.by_layer import by_layer
 from dropstudy.report.charts.calibration import entropy, reliability
 from dropstudy.report.charts.confusion import MOST_CLASSES, confusion
@@ -17,6 +18,7 @@ __all__ = [
     "MOST_CLASSES",
     "Chart",
     "accuracy_curves",
+    "all_arms",
     "arm_labels",
     "by_layer",
     "confusion",

@@ -127,7 +127,7 @@ def accuracy_axis(curves: pd.DataFrame) -> ValueAxis:
         return ValueAxis(0, 100, [0, 20, 40, 60, 80, 100], title)
     lowest = min(float(curve["low"].quantile(0.1)) for _, curve in curves.groupby(["arm", "metric"]))
     steps = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20)
-    return ValueAxis(*_round_ends(lowest, float(curves["high"].max()), steps), title)
+    return ValueAxis(*round_ends(lowest, float(curves["high"].max()), steps), title)
 
 
 def loss_axis(curves: pd.DataFrame) -> ValueAxis:
@@ -137,11 +137,11 @@ def loss_axis(curves: pd.DataFrame) -> ValueAxis:
         return ValueAxis(0, 1, [0, 0.2, 0.4, 0.6, 0.8, 1], title)
     highest = max(float(curve["high"].quantile(0.9)) for _, curve in curves.groupby(["arm", "metric"]))
     steps = tuple(factor * 10.0**power for power in range(-4, 300) for factor in (1, 2, 5))
-    return ValueAxis(*_round_ends(0.0, max(highest, 1e-4), steps), title)
+    return ValueAxis(*round_ends(0.0, max(highest, 1e-4), steps), title)
 
 
-def _round_ends(lowest: float, highest: float, steps: Sequence[float]) -> tuple[float, float, list[float]]:
-    """Low end, high end and ticks."""
+def round_ends(lowest: float, highest: float, steps: Sequence[float]) -> tuple[float, float, list[float]]:
+    """Low end, high end and ticks of an axis: multiples of the smallest step that takes few of them."""
     step = next(step for step in steps if (highest - lowest) / step <= MOST_STEPS)
     first, last = floor(lowest / step + 1e-9), ceil(highest / step - 1e-9)
     if first == last:

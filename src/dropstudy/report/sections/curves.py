@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dropstudy.analysis import stats
+from dropstudy.analysis.verdict import SEEDS
 from dropstudy.core.types import METRICS
 from dropstudy.report import charts
 from dropstudy.report.sections import conditions
@@ -22,7 +23,10 @@ def curves(snapshot: Snapshot) -> Section | None:
     if snapshot.finished_history.empty:
         return None
     blocks: list[Block] = [
-        figure for condition in snapshot.conditions for figure in learning_curves(snapshot, condition)
+        figure
+        for make in (all_arms, learning_curves)
+        for condition in snapshot.conditions
+        for figure in make(snapshot, condition)
     ]
     notebook = [
         figure for condition in snapshot.conditions for figure in notebook_figures(snapshot, condition)
@@ -35,6 +39,29 @@ def curves(snapshot: Snapshot) -> Section | None:
         "Only the first two can be compared."
     )
     return Section("curves", "Learning curves", (paragraph,), tuple(blocks))
+
+
+def all_arms(snapshot: Snapshot, condition: tuple[str, int]) -> list[Figure]:
+    """Accuracy of all arms of one condition over each other, on test or validation data."""
+    rows = snapshot.of_condition(snapshot.finished_history, condition)
+    curves = stats.mean_curves(rows, "val_accuracy", fewest=SEEDS)
+    if curves.empty:
+        return []
+    labels = charts.arm_labels(snapshot.arms)
+    curves[["mean", "low", "high"]] *= 100
+    curves["arm"] = curves["arm"].map(labels)
+    measure = f"{'Test' if snapshot.spec.watches_test else 'Validation'} accuracy"
+    caption = "The axis begins near the best arm, so that a difference of 0.3 points can be seen."
+    if curves["low"].notna().any():
+        caption += " Bands are 95% intervals of each mean. The answer is surer, as it compares seed by seed."
+    figure = Figure(
+        name="all-arms",
+        title=f"{measure} of all arms",
+        chart=charts.all_arms(curves, snapshot.arms, measure=measure),
+        caption=caption,
+        table=curves,
+    )
+    return [conditions.of_condition(snapshot, condition, figure)]
 
 
 def learning_curves(snapshot: Snapshot, condition: tuple[str, int]) -> list[Figure]:

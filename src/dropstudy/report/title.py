@@ -1,0 +1,50 @@
+"""Title of a report: data, network and question, such as "Dropout on MNIST, 784-512-512-10: rates 0 and 0.8"."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dropstudy.analysis.verdict.phrases import MOST_LISTED, is_dropout, listed
+from dropstudy.core.text import counted, plain_name
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dropstudy.core.types import Arm
+    from dropstudy.report.snapshot import Snapshot
+
+DATA = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST"}
+"""Names of data as their makers write them."""
+
+MOST_NETWORKS = 2
+"""Networks or training sizes that a title names; more are counted."""
+
+
+def title(snapshot: Snapshot) -> str:
+    """Title of a study's page: what is compared, on which data and networks."""
+    conditions = [run.condition for run in snapshot.runs]
+    topic = "Dropout" if any(arm.rate or arm.input_rate for arm in snapshot.arms) else "Regularisation"
+    data = plain_name(DATA.get(snapshot.metadata["data"], snapshot.metadata["data"]))
+    sizes = list(dict.fromkeys(f"{condition.train_size:,}" for condition in conditions))
+    examples = f", {_few(sizes, 'training size', ' training examples')}" if len(sizes) > 1 else ""
+    networks = list(dict.fromkeys("-".join(map(str, condition.widths)) for condition in conditions))
+    where = ", ".join(filter(None, (f"{topic} on {data}", _few(networks, "network")))) + examples
+    return f"{where}: {_compared(snapshot.arms)}"
+
+
+def _few(names: Sequence[str], noun: str, ending: str = "") -> str:
+    return (
+        counted(len(names), noun) if len(names) > MOST_NETWORKS else listed([*names]) + ending * bool(names)
+    )
+
+
+def _compared(arms: Sequence[Arm]) -> str:
+    """What the arms are: their rates where they differ in nothing else."""
+    if all(map(is_dropout, arms)):
+        rates = [f"{arm.rate:g}" for arm in arms]
+        if len(rates) > MOST_LISTED:
+            return f"{len(rates)} rates from {min(rates, key=float)} to {max(rates, key=float)}"
+        return f"{'rate' if len(rates) == 1 else 'rates'} {listed(rates)}"
+    if len(arms) > MOST_LISTED:
+        return counted(len(arms), "arm")
+    return listed([plain_name(arm.name, 40) for arm in arms])

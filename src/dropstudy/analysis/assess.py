@@ -58,12 +58,13 @@ def assess(
         test_examples=metadata.get("n_test"),
     )
     earlier = tuple(metadata.get(EARLIER_MARGINS, ()))
-    sentences = (
-        *verdict.sentences,
-        *removed_with_results(metadata, spec),
-        *_on_margins(earlier, verdict.margin),
+    changes = (*removed_with_results(metadata, spec), *_on_margins(earlier, verdict.margin))
+    return replace(
+        verdict,
+        sentences=(*verdict.sentences, *changes),
+        earlier_margins=earlier,
+        disclosures=(*verdict.disclosures, *changes),
     )
-    return replace(verdict, sentences=sentences, earlier_margins=earlier)
 
 
 def _on_margins(earlier: tuple[float, ...], margin: float) -> list[str]:

@@ -96,6 +96,7 @@ def _table(table: Table) -> dict[str, Any]:
     ]
     return {
         "kind": "table",
+        "title": table.title,
         "caption": table.caption,
         "columns": columns,
         "rows": rows,
@@ -126,8 +127,9 @@ def _block(block: Block) -> dict[str, Any]:
     if isinstance(block, Group):
         return {"kind": kind, "title": block.title, "figures": [_block(figure) for figure in block.figures]}
     if isinstance(block, Figure):
-        short = len(block.table) <= MOST_NUMBERS
-        table = _table(Table("", block.table, {}, sortable=False)) if short else None
+        numbers = block.table if block.cells is None else block.cells
+        short = len(numbers) <= MOST_NUMBERS
+        table = _table(Table("", "", numbers, {}, sortable=False)) if short else None
         return {"kind": kind, **_fields(block), "table": table, "words": block.chart.description}
     return {"kind": kind, **_fields(block)}
 

@@ -23,7 +23,7 @@ from dropstudy.report.sections.inside_the_network import inside_the_network
 from dropstudy.report.sections.paired_seeds import paired_seeds
 from dropstudy.report.sections.predictions import predictions
 from dropstudy.report.sections.rates import rates
-from dropstudy.report.sections.verdict import verdict
+from dropstudy.report.sections.verdict import each_condition, verdict
 from dropstudy.report.vega import finite
 
 if TYPE_CHECKING:
@@ -104,7 +104,8 @@ class Plots:
 
     def difference(self, condition: int = 1) -> Picture:
         """Paired differences of test accuracy to the baseline, with intervals, zero and the margin."""
-        return self._chart(verdict, "difference", condition)
+        several = len(self._snapshot.conditions) > 1
+        return self._chart(each_condition if several else verdict, "difference", condition)
 
     def rate_curve(self) -> Picture:
         """Test error over the rate, for all conditions."""
@@ -113,6 +114,10 @@ class Plots:
     def payoff(self) -> Picture:
         """Gain of each arm, against the size of the training set."""
         return self._chart(rates, "payoff")
+
+    def all_arms(self, condition: int = 1) -> Picture:
+        """Test accuracy of all arms over the epochs, on one axis; validation accuracy where data were held out."""
+        return self._chart(curves, "all-arms", condition)
 
     def accuracy(self, condition: int = 1) -> Picture:
         """Learning curves of accuracy, arm beside arm."""

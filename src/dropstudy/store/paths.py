@@ -35,7 +35,7 @@ RESULTS = ("weights", "predictions")
 FOLDERS = (*RESULTS, "checkpoints", "tracebacks")
 FIGURES = "figures"
 FIGURE = re.compile(
-    r"(?:accuracy|active-units|all-arms|confusion|difference|entropy|gap|loss|losses|payoff|rate-curve|reliability|seeds"
+    r"(?:accuracy|active-units|all-arms|confusion|differences?|entropy|gap|loss|losses|payoff|rate-curve|reliability|seeds"
     r"|side_by_side|(?:test|training|validation)_data|weight-norms)(?:-[0-9]+)?\.(?:png|svg|pdf|csv)"
 )
 """Names of a report's figures and of their numbers: no others are read or removed."""

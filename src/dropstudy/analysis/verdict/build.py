@@ -67,17 +67,19 @@ def give_verdict(
     first, decisions = conditions[0], {condition.decision for condition in conditions}
     decision: Decision = first.decision if len(decisions) == 1 else "depends on the condition"
     headline = first.headline if len(conditions) == 1 else study_headline(conditions, design)
+    on_looks = _on_looks(design)
     return Verdict(
         decision=decision,
         chosen=first.chosen if len({condition.chosen for condition in conditions}) == 1 else None,
         label=study_label(decision, (condition.label for condition in conditions)),
         headline=headline,
-        sentences=(*_sentences(conditions, headline), *_on_looks(design)),
+        sentences=(*_sentences(conditions, headline), *on_looks),
         margin=design.margin,
         tested_weights=design.tested_weights,
         watches_test=design.watches_test,
         anytime=design.always_valid,
         conditions=tuple(conditions),
+        disclosures=tuple(on_looks),
     )
 
 

@@ -338,6 +338,7 @@ class Verdict:
         conditions: one by one.
         confirmations: verdicts on fresh seeds, where the study was confirmed.
         earlier_margins: margins that the study had before, when runs had finished already.
+        disclosures: those of `sentences` on what was changed after results may have been seen.
     """
 
     decision: Decision
@@ -352,6 +353,7 @@ class Verdict:
     conditions: tuple[ConditionVerdict, ...] = field(repr=False)
     confirmations: tuple[Verdict, ...] = field(default=(), repr=False)
     earlier_margins: tuple[float, ...] = ()
+    disclosures: tuple[str, ...] = ()
 
     @property
     def decided(self) -> bool:

@@ -1,4 +1,4 @@
-"""Chart of the verdict: each arm's paired difference to the baseline as an interval against zero and the margin."""
+"""Chart of the answer: each arm's paired difference to the baseline as an interval against zero and the margin."""
 
 from __future__ import annotations
 
@@ -6,113 +6,116 @@ from math import isfinite
 from typing import TYPE_CHECKING
 
 import altair as alt
+import numpy as np
 
 from dropstudy.core.text import signed, span
 from dropstudy.report.charts import palette, theme
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     import pandas as pd
 
-WIDTH, ROW = 400, 46
-NUMBERS = 150
-"""Pixels right of the plot, for the numbers."""
+WIDTH, ROW = 460, 58
+TEXT, DOTS = -17, 13
+"""Pixels of a row's words above its middle, and of its seeds below."""
+FAR = 4.0
+"""Rows that reach this many times as far from zero as the nearest one lie outside the axis."""
 
 
 def intervals(rows: pd.DataFrame, seeds: pd.DataFrame, *, margin: float, baseline: str) -> alt.LayerChart:
-    """Mean differences in percentage points with two intervals each, the seeds behind them, zero and the margin.
+    """Mean differences in percentage points with the interval that decides, the seeds behind them, zero and the margin.
 
     Args:
-        rows: a row for each comparison: arm (a label), mean, low, high (for this arm alone and a single look), all_low,
-            all_high (of the interval that decides), n; ends are empty where they are not known.
+        rows: a row for each comparison: arm (a label), mean, all_low, all_high (of the interval that decides), n; ends
+            are empty where they are not known.
         seeds: arm, seed, difference.
         margin: differences smaller than this, in points, count as none; 0 for no margin.
         baseline: label of the baseline.
     """
-    height = ROW * max(1, len(rows))
-    domain = _domain(
-        [*rows["mean"], *seeds["difference"], -margin, margin, 0.0], [*rows["low"], *rows["high"]]
+    numbers = rows[["mean", "all_low", "all_high"]].astype(float)
+    reach = numbers.abs().max(axis=1)
+    near = reach <= FAR * max(float(reach.min()), margin)
+    dots = seeds[seeds["arm"].isin(rows["arm"][near])]
+    ends = _domain(
+        [*numbers["mean"][near], *dots["difference"], -margin, margin, 0.0],
+        [*numbers["all_low"][near], *numbers["all_high"][near]],
     )
-    means = [signed(mean) for mean in rows["mean"]]
-    deciding = _spans(rows["all_low"], rows["all_high"], margin)
+    spans = [
+        span(low, high, margin=margin) if isfinite(low) and isfinite(high) else "-"
+        for low, high in zip(numbers["all_low"], numbers["all_high"], strict=True)
+    ]
+    means = [signed(mean) for mean in numbers["mean"]]
     frame = rows.assign(
-        text=[
-            mean if span == "-" else f"{mean}  ({span})" for mean, span in zip(means, deciding, strict=True)
-        ],
-        difference=means,
-        deciding=deciding,
-        alone=_spans(rows["low"], rows["high"], margin),
         # Intervals end with the axis: few seeds can make them many times as wide as all that was seen.
-        **{name: rows[name].clip(*domain) for name in ("low", "high", "all_low", "all_high")},
+        **numbers.clip(*ends),
+        side=np.select([near, numbers["mean"] < 0], ["within", "below"], "above"),
+        difference=means,
+        interval=spans,
+        text=[
+            mean if between == "-" else f"{mean}  ({between})"
+            for mean, between in zip(means, spans, strict=True)
+        ],
     )
-    dots = seeds.assign(text=[signed(points) for points in seeds["difference"]])
-    tooltip = theme.tooltip(
-        arm="arm",
-        difference="mean difference, points",
-        deciding="interval that decides",
-        alone="this arm alone, single look",
-        n="seeds",
+    height = ROW * max(1, len(rows))
+    scale = theme.exact_scale(*ends)
+    axis = alt.Axis(
+        title=f"Difference to {baseline} (percentage points)", labelExpr=theme.SIGNED, tickCount=6, grid=False
     )
-    scale = theme.exact_scale(*domain)
-    title = f"Test accuracy minus that of {baseline}, points"
-    axis = alt.Axis(title=title, labelExpr=theme.SIGNED, tickCount=6, grid=False)
 
     def x(field: str) -> alt.X:
         return alt.X(f"{field}:Q", scale=scale, axis=axis)
 
-    y = theme.arm_rows(rows["arm"], scale=alt.Scale(paddingInner=0))
+    y = alt.Y("arm:N", sort=[*rows["arm"]], scale=alt.Scale(paddingInner=0, paddingOuter=0), axis=None)
+    tooltip = theme.tooltip(
+        arm="arm", difference="mean difference, points", interval="interval that decides", n="seeds"
+    )
     base = alt.Chart(theme.inline_data(frame)).encode(y=y)
     ground = alt.Chart(theme.inline_data(frame.head(1).assign(zero=0, least=-margin, most=margin))).encode(
         y=alt.value(0), y2=alt.value(height)
     )
     blue = palette.BLUE
+    inside = base.transform_filter("datum.side == 'within'")
+    outside = base.transform_filter("datum.side != 'within'")
+    turned = alt.Angle("side:N", scale=alt.Scale(domain=["below", "above"], range=[-90, 90]), legend=None)
     layers = [
         *([ground.mark_rect(color=palette.MARGIN).encode(x=x("least"), x2="most:Q")] if margin else []),
         ground.mark_rule(color=palette.AXIS).encode(x=x("zero")),
-        alt.Chart(theme.inline_data(dots))
-        .mark_point(size=26, filled=True, opacity=0.45, color=palette.FAINT_INK, yOffset=11)
+        alt.Chart(theme.inline_data(dots.assign(text=[signed(points) for points in dots["difference"]])))
+        .mark_point(size=26, filled=True, opacity=0.5, color=palette.FAINT_INK, yOffset=DOTS)
         .encode(
             x=x("difference"), y=y, tooltip=theme.tooltip(arm="arm", seed="seed", text="difference, points")
         ),
-        *(
-            [base.mark_rule(strokeWidth=1.5, color=blue).encode(x=x("all_low"), x2="all_high:Q")]
-            if frame["all_low"].notna().any()
-            else []
-        ),
-        base.mark_rule(strokeWidth=5, color=blue, opacity=0.9).encode(
-            x=x("low"), x2="high:Q", tooltip=tooltip
-        ),
-        base.mark_point(
+        base.mark_rule(strokeWidth=4, color=blue).encode(x=x("all_low"), x2="all_high:Q", tooltip=tooltip),
+        inside.mark_point(
             size=90, filled=True, opacity=1, color=palette.PAPER, stroke=blue, strokeWidth=2
         ).encode(x=x("mean"), tooltip=tooltip),
-        alt.Chart(theme.inline_data(frame), name="wide")
-        .mark_text(align="left", fontSize=12, dx=14)
-        .encode(x=alt.value("width"), y=y, text="text:N"),
+        outside.mark_point(size=90, filled=True, opacity=1, color=blue, shape="triangle").encode(
+            x=x("mean"), angle=turned, tooltip=tooltip
+        ),
+        base.mark_text(align="left", fontSize=12, fontWeight="bold", yOffset=TEXT).encode(
+            x=alt.value(0), text="arm:N"
+        ),
     ]
+    if len(rows) > 1:  # the numbers of one alone are those of the answer beside it
+        layers.append(
+            base.mark_text(align="right", fontSize=12, yOffset=TEXT).encode(
+                x=alt.value("width"), text="text:N"
+            )
+        )
     words = "; ".join(f"{arm} {text}" for arm, text in zip(frame["arm"], frame["text"], strict=True))
     return theme.fitted(
         alt.LayerChart(layer=layers).properties(width=WIDTH, height=height),
         panel=WIDTH,
-        room=170 + NUMBERS,
-        spare=NUMBERS,
-        text=f"Difference in test accuracy of each arm to {baseline}, in points, mean and the interval that decides: "
+        room=30,
+        text=f"Difference in test accuracy to {baseline}, in percentage points, mean and the interval that decides: "
         f"{words}.",
     )
 
 
-def _spans(lows: Iterable[float], highs: Iterable[float], margin: float) -> list[str]:
-    """Intervals as text; a dash where one is not known."""
-    return [
-        span(low, high, margin=margin) if isfinite(low) and isfinite(high) else "-"
-        for low, high in zip(lows, highs, strict=True)
-    ]
-
-
 def _domain(values: Sequence[float], bounds: Sequence[float]) -> tuple[float, float]:
     """Ends of the axis: all values, and bounds that lie no further out than the values are wide."""
-    seen = [value for value in values if isfinite(value)]
-    low, high = min(seen), max(seen)
+    low, high = min(values), max(values)
     reach = high - low
     wide = [min(max(bound, low - reach), high + reach) for bound in bounds if isfinite(bound)]
     low, high = min(low, *wide, low), max(high, *wide, high)

@@ -15,7 +15,7 @@ from dropstudy.report.sections.predictions import predictions
 from dropstudy.report.sections.provenance import provenance
 from dropstudy.report.sections.rates import rates
 from dropstudy.report.sections.runs import all_runs
-from dropstudy.report.sections.verdict import verdict
+from dropstudy.report.sections.verdict import each_condition, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 SECTIONS: tuple[Callable[[Snapshot], Section | None], ...] = (
     verdict,
+    each_condition,
     rates,
     curves,
     gap,

@@ -24,6 +24,7 @@ class Figure:
         chart: the chart.
         caption: text below the chart.
         table: the numbers drawn, tidy.
+        cells: those numbers as the page shows them; `table` where left out.
         folded: whether the page shows it only on a click.
         always_a_file: whether every report writes it as files, not only one with all figures.
     """
@@ -33,6 +34,7 @@ class Figure:
     chart: Chart
     caption: str
     table: pd.DataFrame
+    cells: pd.DataFrame | None = None
     folded: bool = False
     always_a_file: bool = False
 
@@ -46,15 +48,17 @@ class Figure:
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """A table of text and numbers.
+    """A table of text and numbers, which the page shows on a click.
 
     Args:
+        title: what it holds.
         caption: text above it.
         frame: rows; the columns' names are the headings.
         forms: format specification of a column's numbers, as Python has it.
         sortable: whether a click on a heading sorts.
     """
 
+    title: str
     caption: str
     frame: pd.DataFrame
     forms: dict[str, str]
@@ -99,7 +103,13 @@ class Pictures:
 
 @dataclass(frozen=True)
 class Code:
-    """Text to copy: a command, a study file."""
+    """Text to copy: a command, a study file.
+
+    Args:
+        title: above it.
+        text: the text.
+        folded: whether the page shows it only on a click.
+    """
 
     title: str
     text: str
@@ -132,19 +142,19 @@ def figures_of(sections: Iterable[Section]) -> list[Figure]:
 
 
 @dataclass(frozen=True)
-class Headline:
-    """The verdict at the head of the page.
+class Head:
+    """Head of the page: the study's answer.
 
     Args:
-        decision: a word or two.
-        headline: a sentence.
-        certainty: the numbers behind it; empty where there are none.
+        lines: each question with its answer.
+        cautions: reasons to trust the answer less, one or two sentences each.
+        steps: what to do next: a text and a command, which may be empty.
         tone: `good`, `bad`, `even` or `open`, for its colour.
     """
 
-    decision: str
-    headline: str
-    certainty: str
+    lines: tuple[tuple[str, str], ...]
+    cautions: tuple[str, ...]
+    steps: tuple[tuple[str, str], ...]
     tone: str
 
 
@@ -155,13 +165,15 @@ class Section:
     Args:
         name: of its anchor.
         title: heading.
+        purpose: what it is for, in one sentence below the heading.
         paragraphs: text.
         blocks: figures, tables and others.
-        verdict: headline in place of the heading, in the first section.
+        head: the study's answer, in the first section.
     """
 
     name: str
     title: str
+    purpose: str
     paragraphs: tuple[str, ...] = ()
     blocks: tuple[Block, ...] = ()
-    verdict: Headline | None = None
+    head: Head | None = None

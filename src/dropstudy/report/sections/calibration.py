@@ -48,15 +48,17 @@ def calibration(snapshot: Snapshot) -> Section | None:
             scores.append(rows)
     if not scores:
         return None
-    paragraph = (
-        "A calibrated network is right as often as its confidence says. Log loss and Brier score (lower is better) "
-        "reward accuracy and calibration together. ECE is the mean distance between confidence and accuracy over "
-        f"{BINS} bins of confidence."
+    table = Table(
+        "Scores of each arm on the test set",
+        "Means over seeds. Log loss and Brier score reward accuracy and calibration together; lower is better. "
+        f"ECE is the mean distance between confidence and accuracy over {BINS} bins of confidence.",
+        _all_scores(scores),
+        FORMS,
     )
-    table = Table("Scores of each arm on the test set, means over seeds.", _all_scores(scores), FORMS)
     blocks: list[Block] = [*figures[:1], table, *figures[1:], *_entropies(snapshot, test)]
+    purpose = "Whether a network is right as often as its confidence says."
     return Section(
-        "calibration", "How far to trust it", (paragraph, *conditions.left_out(snapshot)), tuple(blocks)
+        "calibration", "How far to trust it", purpose, conditions.left_out(snapshot), tuple(blocks)
     )
 
 
@@ -99,8 +101,8 @@ def _reliability(snapshot: Snapshot, bins: pd.DataFrame) -> Figure:
         name="reliability",
         title="Reliability",
         chart=charts.reliability(bins, snapshot.arms),
-        caption="Above the dashed line a network is right more often than it says, below it less often. Bins hold "
-        f"the test examples of all seeds, {FEWEST_IN_A_BIN} or more; the larger the point, the more of them.",
+        caption="Above the dashed line a network is right more often than it says, below it less often. "
+        f"A point is a bin of {FEWEST_IN_A_BIN} or more test examples; the larger, the more of them.",
         table=bins,
     )
 
@@ -134,8 +136,9 @@ def _entropies(snapshot: Snapshot, test: TestSet) -> list[Figure]:
             name="entropy",
             title=f"Uncertainty under Monte-Carlo dropout{conditions.title_suffix(snapshot, condition)}",
             chart=charts.entropy(table),
-            caption=f"Entropy of the mean prediction of {snapshot.mc} networks sampled by dropout (Gal and Ghahramani "
-            "2016), first seed. Where wrong answers lie to the right of right ones, uncertainty warns of mistakes.",
+            caption=f"Entropy of the mean prediction of {snapshot.mc} networks sampled by dropout, first seed "
+            "(Gal and Ghahramani 2016). Where wrong answers lie to the right of right ones, uncertainty warns of "
+            "mistakes.",
             table=table[["arm", "answer", "entropy", "share"]],
         )
     ]

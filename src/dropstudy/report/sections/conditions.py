@@ -49,3 +49,10 @@ def left_out(snapshot: Snapshot) -> tuple[str, ...]:
     if count <= MOST:
         return ()
     return (f"This section shows the first {MOST} of {count} networks and training sizes.",)
+
+
+def short_words(snapshot: Snapshot, condition: tuple[str, int]) -> str:
+    """What distinguishes a condition from the others of its study, for instance `512-512, 1,000 examples`."""
+    networks, sizes = (len(set(values)) for values in zip(*snapshot.conditions, strict=True))
+    parts = [condition[0]] if networks > 1 else []
+    return ", ".join([*parts, f"{condition[1]:,} examples"] if sizes > 1 else parts)

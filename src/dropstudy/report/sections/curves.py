@@ -32,13 +32,8 @@ def curves(snapshot: Snapshot) -> Section | None:
         figure for condition in snapshot.conditions for figure in notebook_figures(snapshot, condition)
     ]
     blocks.append(Group("As the notebook drew it", tuple(notebook)))
-    seen = "test" if snapshot.spec.watches_test else "validation"
-    paragraph = (
-        f"Each epoch has three measures: {seen} data, training data measured cleanly (weights at the end of the epoch, "
-        "dropout off), and what Keras prints (mean over the epoch, dropout on, while the weights move). "
-        "Only the first two can be compared."
-    )
-    return Section("curves", "Learning curves", (paragraph,), tuple(blocks))
+    purpose = "How the arms learn, and whether more epochs may change their order."
+    return Section("curves", "Learning curves", purpose, blocks=tuple(blocks))
 
 
 def all_arms(snapshot: Snapshot, condition: tuple[str, int]) -> list[Figure]:
@@ -71,15 +66,18 @@ def learning_curves(snapshot: Snapshot, condition: tuple[str, int]) -> list[Figu
         return []
     table = stats.learning_curves(rows, METRICS)
     several_seeds = len(rows["seed"].unique()) > 1
-    caption = "Clean: on a fixed sample of the training data each epoch, on all of it at the last."
+    seen = "test" if snapshot.spec.watches_test else "validation"
+    caption = (
+        f"Compare only clean and {seen}: Keras measures with dropout on, while the weights move. "
+        "Clean is measured on a sample of the training data, and on all of it at the end."
+    )
     if several_seeds:
         caption += " Lines are means over seeds; bands reach from the lowest to the highest seed."
-    caption += " Numbers at the lines are those of the last epoch. Click a line of the key to see it alone."
     make = {"side_by_side": ("Accuracy", charts.accuracy_curves), "losses": ("Loss", charts.loss_curves)}
     figures = [
         Figure(
             name=name,
-            title=f"{title} while training",
+            title=f"{title} while training, arm by arm",
             chart=draw(
                 rows, snapshot.arms, watches_test=snapshot.spec.watches_test, subtitle=snapshot.subtitle
             ),

@@ -32,12 +32,8 @@ def gap(snapshot: Snapshot) -> Section | None:
         blocks.append(conditions.of_condition(snapshot, condition, figure))
     if not blocks:
         return None
-    paragraph = (
-        "Keras prints training accuracy as a mean over the epoch, with dropout on and while the weights move. Its "
-        "difference to test accuracy has two parts: the artefact of measuring, and the true gap. Only the true gap is "
-        "overfitting."
-    )
-    return Section("gap", "The gap, taken apart", (paragraph,), tuple(blocks))
+    purpose = "How much of the gap that Keras shows is overfitting, and how much is its way of measuring."
+    return Section("gap", "The gap, taken apart", purpose, blocks=tuple(blocks))
 
 
 def gap_rows(snapshot: Snapshot, condition: tuple[str, int]) -> pd.DataFrame:
@@ -73,11 +69,10 @@ def gap_rows(snapshot: Snapshot, condition: tuple[str, int]) -> pd.DataFrame:
 
 def _caption(rows: pd.DataFrame) -> str:
     text = (
-        "Upper step of an arm: running minus clean, the artefact of measuring, in points. Lower step: clean minus "
-        "test, the true gap. Means over seeds."
+        "Upper bar of an arm: from what Keras prints to clean accuracy, the artefact of measuring. "
+        "Lower bar: from clean to test accuracy, the true gap, which is overfitting. "
+        "Numbers are percentage points, means over seeds."
     )
     if rows["noisy"].notna().any():
-        text += (
-            " The diamond divides the upper step into two causes: moving weights before it, dropout after it."
-        )
+        text += " The diamond parts the upper bar: moving weights before it, dropout after it."
     return text

@@ -38,14 +38,13 @@ def inside_the_network(snapshot: Snapshot) -> Section | None:
     if not blocks:
         return None
     paragraph = (
-        "The paper that introduced dropout (Srivastava et al. 2014, section 7) found that features learned with it "
-        "look less like noise, and that fewer units are active for an example. These networks are "
-        f"{f'up to {seeds} seeds' if seeds > 1 else 'one seed'} of each arm"
+        "Dropout is known to make features look less like noise, and fewer units active (Srivastava et al. 2014). "
+        f"Here are {f'up to {seeds} seeds' if seeds > 1 else 'networks of one seed'} of each arm"
         f"{f', of the first {MOST_ARMS} arms' if len(snapshot.arms) > MOST_ARMS else ''}."
     )
-    return Section(
-        "inside", "Inside the networks", (paragraph, *conditions.left_out(snapshot)), tuple(blocks)
-    )
+    purpose = "What dropout changes in weights and hidden units."
+    paragraphs = (paragraph, *conditions.left_out(snapshot))
+    return Section("inside", "Inside the networks", purpose, paragraphs, tuple(blocks))
 
 
 def _blocks(snapshot: Snapshot, condition: tuple[str, int], arms: Sequence[Arm], seeds: int) -> list[Block]:
@@ -72,8 +71,8 @@ def _blocks(snapshot: Snapshot, condition: tuple[str, int], arms: Sequence[Arm],
             Pictures(
                 f"First-layer weights{conditions.title_suffix(snapshot, condition)}",
                 tuple(features),
-                f"The {UNITS} hidden units with the longest weights, first seed; each scaled by its own largest "
-                "weight: white excites, black inhibits, grey does neither.",
+                f"The {UNITS} hidden units with the longest weights, first seed, each scaled by its largest weight. "
+                "White excites, black inhibits, grey does neither.",
             )
         )
     for make, rows in ((_active_units, active), (_weight_norms, norms)):

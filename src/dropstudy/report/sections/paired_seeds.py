@@ -40,8 +40,7 @@ def paired_seeds(snapshot: Snapshot) -> Section | None:
             name="seeds",
             title="Seed by seed",
             chart=charts.paired_lines(pairs, baseline=labels[baseline]),
-            caption="Each line is a seed: its test accuracy with the baseline on the left, with the arm on the right. "
-            "Click an entry of the key to see its lines alone.",
+            caption="Each line is a seed: its test accuracy with the baseline on the left, with the arm on the right.",
             table=pairs.assign(hidden=condition[0], train_size=condition[1]),
         )
         blocks.append(conditions.of_condition(snapshot, condition, figure))
@@ -54,4 +53,5 @@ def paired_seeds(snapshot: Snapshot) -> Section | None:
         )
     else:
         paragraph += f" Fewer than {SEEDS} lines can all rise or all fall by chance."
-    return Section("paired-seeds", "Seeds, pair by pair", (paragraph,), tuple(blocks))
+    purpose = "Whether the effect of an arm exceeds that of chance."
+    return Section("paired-seeds", "Seeds, pair by pair", purpose, (paragraph,), tuple(blocks))

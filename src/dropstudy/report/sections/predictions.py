@@ -13,7 +13,6 @@ from dropstudy.data.images import visible
 from dropstudy.report import charts
 from dropstudy.report.sections import conditions
 from dropstudy.report.sections.blocks import Figure, Picture, Pictures, Section
-from dropstudy.report.sections.conditions import condition_words
 from dropstudy.report.sections.images import data_address
 
 if TYPE_CHECKING:
@@ -42,9 +41,9 @@ def predictions(snapshot: Snapshot) -> Section | None:
             blocks += compared[1]
     if not paragraphs:
         return None
-    return Section(
-        "predictions", "What changed for whom", (*paragraphs, *conditions.left_out(snapshot)), tuple(blocks)
-    )
+    purpose = "Which test examples and classes one arm gets right and the other wrong."
+    paragraphs += conditions.left_out(snapshot)
+    return Section("predictions", "What changed for whom", purpose, tuple(paragraphs), tuple(blocks))
 
 
 def _of_condition(
@@ -63,14 +62,15 @@ def _of_condition(
         return None
     before, after = read[0]["labels"], read[1]["labels"]
     gained, lost = flips(before, after, test.y)
-    place = f"{condition_words(condition)}: of" if len(snapshot.conditions) > 1 else "Of"
-    seeds = f"{len(before)} seeds" if len(before) == len(after) else f"{len(before)} and {len(after)} seeds"
+    place = f"{conditions.short_words(snapshot, condition)}: of" if len(snapshot.conditions) > 1 else "Of"
     paragraph = (
-        f"{place} {len(test.y):,} test examples, {names[1]} gets {len(gained):,} right in most of {seeds} that "
-        f"{names[0]} gets wrong in most, and {len(lost):,} wrong that {names[0]} gets right."
+        f"{place} {len(test.y):,} test examples, {names[1]} gains {len(gained):,} over {names[0]} and loses "
+        f"{len(lost):,}. "
+    )
+    paragraph += (
+        "What counts is how most seeds of an arm answer."
         if len(before) > 1
-        else f"{place} {len(test.y):,} test examples, {names[1]} gets {len(gained):,} right that {names[0]} gets "
-        f"wrong, and {len(lost):,} wrong that {names[0]} gets right. With one seed, most of that may be chance."
+        else "With one seed, most of that may be chance."
     )
     where = conditions.title_suffix(snapshot, condition)
     blocks: list[Block] = []
@@ -108,9 +108,7 @@ def _pictures(
     )
     shown = f"{len(pictures)} of {len(rows)}" if len(rows) > len(pictures) else f"All {len(rows)}"
     shown = f"{shown}, the clearest first." if len(rows) > 1 else "The only one."
-    caption = (
-        f"{shown} Arrow: from {names[0]} to {names[1]}; of the one that is wrong, its most frequent mistake."
-    )
+    caption = f"{shown} The arrow leads from {names[0]} to {names[1]}; a mistake is the most frequent one."
     return Pictures(title, pictures, caption, ink=channels == 1)
 
 
@@ -133,6 +131,6 @@ def _confusion(
         name="confusion",
         title="Which class is taken for which",
         chart=charts.confusion(cells, first=names[0], second=names[1]),
-        caption="Mistakes only, in test examples a run, means over seeds. Last table: fewer is blue, more orange.",
+        caption="Mistakes alone, examples a run, means over seeds. In the last table blue is fewer, orange more.",
         table=cells.rename(columns={"first": names[0], "second": names[1]}),
     )

@@ -37,10 +37,11 @@ def provenance(snapshot: Snapshot) -> Section:
     text = to_toml(snapshot.spec)
     blocks = (
         Facts(tuple(rows)),
-        Code("The study file", text),
+        Code("The study file", text, folded=True),
         Code("To make it again, from the study file", f"{command('run', Path(STUDY_FILE))} --out again"),
     )
-    return Section("provenance", "How it was made", (), blocks)
+    purpose = "What was used, and how to make this study again."
+    return Section("provenance", "How it was made", purpose, blocks=blocks)
 
 
 def _duration(seconds: float) -> str:

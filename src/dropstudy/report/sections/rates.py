@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from dropstudy.analysis.verdict import SEEDS
+from dropstudy.analysis.verdict.phrases import quoted
+from dropstudy.core.text import signed
 from dropstudy.report import charts
 from dropstudy.report.differences import differences
 from dropstudy.report.sections.blocks import Figure, Section
 from dropstudy.report.sections.conditions import condition_words
 
 if TYPE_CHECKING:
+    from dropstudy.analysis.verdict import ConditionVerdict
     from dropstudy.core.types import Arm
     from dropstudy.report.snapshot import Snapshot
 
@@ -27,11 +30,26 @@ def rates(snapshot: Snapshot) -> Section | None:
     blocks = [figure for figure in (rate_curve(snapshot), payoff(snapshot)) if figure is not None]
     if not blocks:
         return None
-    paragraph = (
-        "A rate is the share of hidden units dropped: 0.8 drops 80% and keeps 20%. The error is measured once, on the "
-        "test set at the end of a run."
-    )
-    return Section("rates", "Which rate", (paragraph,), tuple(blocks))
+    paragraphs = ["A rate is the share of hidden units dropped: 0.8 drops 80% and keeps 20%."]
+    if snapshot.spec.watches_test:
+        paragraphs.append(
+            "No rate is marked: the test set was watched during training, so it cannot choose one."
+        )
+    paragraphs += map(_lead, snapshot.verdict.conditions) if len(snapshot.conditions) == 1 else ()
+    purpose = "How many units to drop, judged by the error on test examples."
+    return Section("rates", "Which rate", purpose, tuple(filter(None, paragraphs)), tuple(blocks))
+
+
+def _lead(condition: ConditionVerdict) -> str:
+    """By how much validation data prefer the chosen arm; empty where nothing was chosen."""
+    choice = condition.choice
+    if choice is None:
+        return ""
+    if not choice.lead:
+        return f"{quoted(choice.arm)} and {quoted(choice.second)} are equal in validation accuracy; the loss decided."
+    points = signed(choice.lead, unlike=(0.0,)).lstrip("+")
+    ahead = f"{quoted(choice.arm)} is {points} percentage points ahead of {quoted(choice.second)}"
+    return f"In validation accuracy {ahead}."
 
 
 def rate_curve(snapshot: Snapshot) -> Figure | None:
@@ -63,7 +81,7 @@ def rate_curve(snapshot: Snapshot) -> Figure | None:
     if banded:
         caption += " The band holds for all rates of a curve at once, with 95% confidence (max-t)."
     if chosen:
-        caption += " The ringed rate is the one chosen on validation data."
+        caption += " The ring marks the rate that validation data chose."
     return Figure(
         name="rate-curve",
         title="Test error over the rate",
@@ -89,8 +107,8 @@ def payoff(snapshot: Snapshot) -> Figure | None:
         name="payoff",
         title="When dropout starts to pay",
         chart=charts.payoff(rows, snapshot.arms, baseline=baseline),
-        caption="Above the line an arm classifies better than the baseline. Points are mean paired differences over "
-        f"seeds, bands 95% intervals of each arm alone at a single look (paired t), from {SEEDS} seeds on.",
+        caption="Above the line an arm classifies better than the baseline. Points are mean differences, paired by "
+        f"seed. Bands are 95% intervals of each arm alone at a single look, from {SEEDS} seeds on.",
         table=rows[["hidden", "train_size", "arm", "n", "mean", "low", "high"]],
     )
 

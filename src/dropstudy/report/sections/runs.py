@@ -32,8 +32,9 @@ def all_runs(snapshot: Snapshot) -> Section:
     paragraphs += [f"{plain_name(failure, 400)}." for failure in snapshot.failures[:20]]
     if len(snapshot.failures) > 20:  # noqa: PLR2004 - as above
         paragraphs.append(f"And {len(snapshot.failures) - 20} more.")
-    table = Table("All runs. A click on a heading sorts.", frame, FORMS)
-    return Section("runs", "All runs", tuple(paragraphs), (table,) if len(frame) else ())
+    table = Table("Table of all runs", "A click on a heading sorts.", frame, FORMS)
+    purpose = "What became of every run, and its scores."
+    return Section("runs", "All runs", purpose, tuple(paragraphs), (table,) if len(frame) else ())
 
 
 def run_table(snapshot: Snapshot) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Section 1: the verdict, and the paired differences behind it."""
+"""Section 1: the answer and a picture of it. Section 2, where there are several conditions: each one's comparison."""
 
 from __future__ import annotations
 
@@ -7,91 +7,130 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from dropstudy.analysis.verdict import SEEDS
-from dropstudy.analysis.verdict.phrases import interval, p_value
-from dropstudy.core.text import plain_name, signed
+from dropstudy.analysis.verdict.tables import comparison_cells
+from dropstudy.core.text import rounded
 from dropstudy.report import charts
-from dropstudy.report.differences import differences, fresh_differences
+from dropstudy.report.differences import FRESH, differences, fresh_differences
 from dropstudy.report.sections import conditions
-from dropstudy.report.sections.blocks import Figure, Headline, Section
+from dropstudy.report.sections.blocks import Figure, Head, Section
+from dropstudy.runtime.progress.eta import about
 
 if TYPE_CHECKING:
+    from dropstudy.analysis.next_steps import NextStep
     from dropstudy.report.snapshot import Snapshot
 
 TONES = {"helps": "good", "hurts": "bad", "equivalent": "even"}
-"""Tone of the headline, by decision; `open` for all others."""
+"""Tone of the head, by decision; `open` for all others."""
+
+MOST_ROWS = 12
+"""Most conditions in the picture of the answer."""
 
 
 def verdict(snapshot: Snapshot) -> Section:
-    """Verdict, and the paired difference of each arm to the baseline in each condition."""
+    """Answer to the three questions, what to do next, and the differences behind it."""
+    answer, found = snapshot.answer, snapshot.verdict
+    head = Head(
+        lines=answer.lines,
+        cautions=(*answer.cautions, *found.disclosures),
+        steps=tuple(map(_step, answer.steps)),
+        tone=TONES.get(found.decision, "open"),
+    )
+    several = len(snapshot.conditions) > 1
+    picture = _of_all(snapshot) if several else _of_one(snapshot, snapshot.conditions[0])
+    blocks = () if picture is None else (picture,)
+    return Section("verdict", "The answer", "", blocks=blocks, head=head)
+
+
+def each_condition(snapshot: Snapshot) -> Section | None:
+    """Paired difference of each arm to the baseline in each of several conditions."""
+    if len(snapshot.conditions) == 1:
+        return None
+    figures = [(condition, _of_one(snapshot, condition)) for condition in snapshot.conditions]
+    blocks = tuple(
+        conditions.of_condition(snapshot, condition, figure)
+        for condition, figure in figures
+        if figure is not None
+    )
+    purpose = "All arms in each network and training size, against the baseline."
+    return Section("conditions", "One by one", purpose, blocks=blocks) if blocks else None
+
+
+def _step(step: NextStep) -> tuple[str, str]:
+    """What a step is for, with its time; and its command."""
+    if not step.command:
+        return f"{step.purpose}.", ""
+    time = "" if step.seconds is None else f" ({about(step.seconds)})"
+    return f"{step.purpose}{time}:", step.command
+
+
+def _of_one(snapshot: Snapshot, condition: tuple[str, int]) -> Figure | None:
+    """Difference of each arm at one condition; None where no seeds are paired."""
     labels = charts.arm_labels(snapshot.arms)
     baseline = labels[snapshot.arms[0].name]
-    blocks = []
-    for condition in snapshot.conditions:
-        tables = [differences(snapshot, condition), fresh_differences(snapshot, condition)]
-        rows, seeds = (
-            pd.concat([table for table in column if len(table)] or list(column), ignore_index=True)
-            for column in zip(*tables, strict=True)
-        )
-        if rows.empty:
-            continue
-        chart = charts.intervals(rows, seeds, margin=snapshot.verdict.margin, baseline=baseline)
-        figure = Figure(
-            name="difference",
-            title=f"Test accuracy against {baseline}",
-            chart=chart,
-            caption=_caption(
-                rows,
-                snapshot.verdict.margin,
-                label=_label(snapshot, condition),
-                fresh=bool(snapshot.confirmations),
-            ),
-            table=rows.assign(hidden=condition[0], train_size=condition[1]),
-        )
-        blocks.append(conditions.of_condition(snapshot, condition, figure))
-    found = snapshot.verdict
-    others = tuple(sentence for sentence in found.sentences if sentence != found.headline)
-    headline = Headline(found.label, found.headline, _certainty(snapshot), TONES.get(found.decision, "open"))
-    return Section("verdict", "Verdict", others, tuple(blocks), headline)
-
-
-def _certainty(snapshot: Snapshot) -> str:
-    """Numbers behind the decision on the featured arm; empty without an interval."""
-    if len(snapshot.conditions) != 1:
-        return ""
-    arm, condition = (
-        snapshot.featured(snapshot.conditions[0]),
-        snapshot.condition_verdict(snapshot.conditions[0]),
+    tables = [differences(snapshot, condition), fresh_differences(snapshot, condition)]
+    rows, seeds = (
+        pd.concat([table for table in column if len(table)] or list(column), ignore_index=True)
+        for column in zip(*tables, strict=True)
     )
-    if arm is None:
-        return ""
-    compared = next(c for c in condition.comparisons if c.arm == arm.name)
-    if compared.n < SEEDS or not compared.deciding.known:
-        return ""
-    estimate, count = compared.deciding, compared.family
-    return (
-        f"{plain_name(arm.name)}: {signed(estimate.value)} points, {compared.deciding_label} "
-        f"{interval(estimate, snapshot.verdict.margin)}; {compared.n} seeds; {p_value(compared.p_adjusted)}, "
-        f"adjusted for {'one arm' if count == 1 else f'{count} arms'}"
-    )
-
-
-def _label(snapshot: Snapshot, condition: tuple[str, int]) -> str:
-    """Name of the interval that decides at a condition."""
+    if rows.empty:
+        return None
     comparisons = snapshot.condition_verdict(condition).comparisons
-    labels = [c.deciding_label for c in comparisons if c.n >= SEEDS]
-    return labels[0] if labels else "95% interval"
+    cells = comparison_cells(snapshot.condition_verdict(condition)).assign(
+        **{
+            "seeds needed (80% power)": [rounded(c.seeds_needed, 0) for c in comparisons],
+            "detectable by these": [rounded(c.detectable) for c in comparisons],
+        }
+    )
+    return Figure(
+        name="difference",
+        title=f"Test accuracy against {baseline}",
+        chart=charts.intervals(rows, seeds, margin=snapshot.margin, baseline=baseline),
+        caption=_caption(snapshot, rows),
+        table=rows.assign(hidden=condition[0], train_size=condition[1]),
+        cells=cells.loc[:, (cells != "-").any()],
+    )
 
 
-def _caption(rows: pd.DataFrame, margin: float, *, label: str, fresh: bool) -> str:
-    parts = ["Circles are means over seeds of the paired difference, small dots below them are single seeds."]
-    if rows["low"].notna().any():
-        parts.append("Thick bars are 95% intervals of each arm alone at a single look (paired t).")
+def _of_all(snapshot: Snapshot) -> Figure | None:
+    """Difference of one arm at each of the conditions: the chosen arm, or the one of highest mean."""
+    labels = charts.arm_labels(snapshot.arms)
+    baseline = labels[snapshot.arms[0].name]
+    shown = {c: arm for c in snapshot.conditions[:MOST_ROWS] if (arm := snapshot.featured(c)) is not None}
+    if not shown:
+        return None
+    one = len({arm.name for arm in shown.values()}) == 1
+    parts = []
+    for condition, arm in shown.items():
+        rows, seeds = differences(snapshot, condition)
+        name = conditions.short_words(snapshot, condition) + ("" if one else f": {labels[arm.name]}")
+        parts.append([table[table["arm"] == labels[arm.name]].assign(arm=name) for table in (rows, seeds)])
+    rows, seeds = (pd.concat(column, ignore_index=True) for column in zip(*parts, strict=True))
+    what = labels[next(iter(shown.values())).name] if one else "the arm of highest mean"
+    more = len(snapshot.conditions) - len(shown)
+    return Figure(
+        name="differences",
+        title=f"Test accuracy of {what} against {baseline}",
+        chart=charts.intervals(rows, seeds, margin=snapshot.margin, baseline=baseline),
+        caption=_caption(snapshot, rows) + (f" {more} more are below." if more else ""),
+        table=rows,
+    )
+
+
+def _caption(snapshot: Snapshot, rows: pd.DataFrame) -> str:
+    labels = {
+        c.deciding_label for each in snapshot.verdict.conditions for c in each.comparisons if c.n >= SEEDS
+    }
     if rows["all_low"].notna().any():
-        parts.append(f"Thin bars and numbers are what decides: the {label}.")
+        name = labels.pop() if len(labels) == 1 else "interval that decides"
+        parts = [f"Circles are means over seeds, bars the {name}, dots single seeds."]
     else:
-        parts.append(f"There are no intervals below {SEEDS} seeds, nor where all seeds agree.")
-    if fresh:
+        parts = [
+            f"Circles are means over seeds, dots single seeds. From {SEEDS} seeds on there are intervals."
+        ]
+    if snapshot.margin:
+        parts.append(
+            f"On grey a difference is within ±{snapshot.margin:g} percentage points: too small to matter."
+        )
+    if rows["arm"].str.endswith(FRESH).any():
         parts.append("Fresh seeds had no part in choosing the arm.")
-    if margin:
-        parts.append(f"On the grey ground a difference is below the margin of {margin:g} points.")
     return " ".join(parts)

@@ -87,7 +87,17 @@ addEventListener("resize", () => {
   clearTimeout(resized);
   resized = setTimeout(() => document.querySelectorAll(".plot").forEach(again), 200);
 });
-addEventListener("beforeprint", () => document.querySelectorAll(".plot").forEach(draw));
+
+// Paper has no clicks: tables and code that are folded on the screen are printed.
+let unfolded = [];
+addEventListener("beforeprint", () => {
+  document.querySelectorAll(".plot").forEach((plot) => { if (plot.clientWidth) draw(plot); });
+  unfolded = [...document.querySelectorAll("details.printed:not([open])")];
+  for (const details of unfolded) details.open = true;
+});
+addEventListener("afterprint", () => {
+  for (const details of unfolded) details.open = false;
+});
 
 // --- tables ---
 
@@ -114,11 +124,17 @@ addEventListener("click", (event) => {
   if (button) sortBy(button);
 });
 
+// A table that is wider than its place says so.
+const sized = new ResizeObserver((entries) => {
+  for (const { target } of entries) target.previousElementSibling.hidden = target.scrollWidth <= target.clientWidth + 1;
+});
+
 // --- the page ---
 
 function begin(root) {
   specs = JSON.parse(root.getElementById("specs").textContent);
   document.querySelectorAll(".plot").forEach((place) => near.observe(place));
+  document.querySelectorAll(".wide").forEach((place) => sized.observe(place));
 }
 
 async function update(seen) {
@@ -133,7 +149,8 @@ async function update(seen) {
   document.querySelectorAll(".plot").forEach((plot) => plot.view?.finalize());
   // The line that tells how far the study is stays the same element, so that it is read out when it changes.
   document.getElementById("live").textContent = fresh.getElementById("live").textContent;
-  for (const part of [".about", "nav", "main"]) document.querySelector(part).replaceWith(document.adoptNode(fresh.querySelector(part)));
+  document.title = fresh.title;
+  for (const part of ["h1", ".about", "main"]) document.querySelector(part).replaceWith(document.adoptNode(fresh.querySelector(part)));
   document.querySelectorAll("details").forEach((details) => { details.open = open.has(place(details)); });
   begin(fresh);
   scrollTo({ top, behavior: "instant" });

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import altair as alt
+import numpy as np
 
 from dropstudy.core.text import rounded
 from dropstudy.report.charts import theme
@@ -82,12 +83,14 @@ def all_arms(curves: pd.DataFrame, arms: Sequence[Arm], *, measure: str) -> alt.
 
 
 def near_the_top(curves: pd.DataFrame, *, title: str) -> ValueAxis:
-    """Axis that shows the best arm's last epochs, and the others as far as `MOST_POINTS` allow."""
+    """Axis that shows the best arm's last epochs, and the other arms and the bands as far as `MOST_POINTS` allow."""
     late = curves[curves["epoch"] > LEFT_OUT * curves["epoch"].max()]
-    values = late[["mean", "low", "high"]]
-    high = float(values.max(axis=None))
-    lowest = max(float(values.min(axis=None)), high - MOST_POINTS)
-    return ValueAxis(*round_ends(lowest, high, (0.1, 0.2, 0.5, 1, 2)), title)
+    highest = float(late["mean"].max())
+    lowest = max(float(late["mean"].min()), highest - MOST_POINTS)
+    room = MOST_POINTS - (highest - lowest)
+    above = min(room / 2, max(0.0, float(np.fmax(late["high"].max(), highest)) - highest))
+    below = min(room - above, max(0.0, lowest - float(np.fmin(late["low"].min(), lowest))))
+    return ValueAxis(*round_ends(lowest - below, highest + above, (0.1, 0.2, 0.5, 1, 2)), title)
 
 
 def _line_ends(curves: pd.DataFrame, axis: ValueAxis) -> pd.DataFrame:

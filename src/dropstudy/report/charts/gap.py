@@ -22,8 +22,8 @@ STEP = 9
 _CLEAN, _KERAS, _TEST = measures("accuracy", watches_test=True)
 MEASURES = {"running": _KERAS, "noisy": replace(_KERAS, shape="diamond"), "clean": _CLEAN, "test": _TEST}
 NAMES = {
-    "running": "running, as Keras prints it",
-    "noisy": "weights at rest, dropout on",
+    "running": "as Keras prints it",
+    "noisy": "with dropout on",
     "clean": "clean: dropout off",
     "test": "test",
 }

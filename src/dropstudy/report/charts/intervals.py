@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 WIDTH, ROW = 460, 58
-TEXT, DOTS = -17, 13
-"""Pixels of a row's words above its middle, and of its seeds below."""
+TEXT, BELOW, DOTS = -19, 9, 14
+"""Pixels of a row's words above its middle; of its ground and of its seeds below."""
+GROUND = 38
+"""Height of the ground, which leaves the words free."""
 FAR = 4.0
 """Rows that reach this many times as far from zero as the nearest one lie outside the axis."""
 
@@ -57,7 +59,6 @@ def intervals(rows: pd.DataFrame, seeds: pd.DataFrame, *, margin: float, baselin
             for mean, between in zip(means, spans, strict=True)
         ],
     )
-    height = ROW * max(1, len(rows))
     scale = theme.exact_scale(*ends)
     axis = alt.Axis(
         title=f"Difference to {baseline} (percentage points)", labelExpr=theme.SIGNED, tickCount=6, grid=False
@@ -71,16 +72,16 @@ def intervals(rows: pd.DataFrame, seeds: pd.DataFrame, *, margin: float, baselin
         arm="arm", difference="mean difference, points", interval="interval that decides", n="seeds"
     )
     base = alt.Chart(theme.inline_data(frame)).encode(y=y)
-    ground = alt.Chart(theme.inline_data(frame.head(1).assign(zero=0, least=-margin, most=margin))).encode(
-        y=alt.value(0), y2=alt.value(height)
+    ground = alt.Chart(theme.inline_data(frame[["arm"]].assign(zero=0, least=-margin, most=margin))).encode(
+        y=y
     )
     blue = palette.BLUE
     inside = base.transform_filter("datum.side == 'within'")
     outside = base.transform_filter("datum.side != 'within'")
     turned = alt.Angle("side:N", scale=alt.Scale(domain=["below", "above"], range=[-90, 90]), legend=None)
     layers = [
-        *([ground.mark_rect(color=palette.MARGIN).encode(x=x("least"), x2="most:Q")] if margin else []),
-        ground.mark_rule(color=palette.AXIS).encode(x=x("zero")),
+        ground.mark_bar(color=palette.MARGIN, height=GROUND, yOffset=BELOW).encode(x=x("least"), x2="most:Q"),
+        ground.mark_tick(color=palette.AXIS, size=GROUND, yOffset=BELOW, thickness=1.5).encode(x=x("zero")),
         alt.Chart(theme.inline_data(dots.assign(text=[signed(points) for points in dots["difference"]])))
         .mark_point(size=26, filled=True, opacity=0.5, color=palette.FAINT_INK, yOffset=DOTS)
         .encode(
@@ -105,7 +106,7 @@ def intervals(rows: pd.DataFrame, seeds: pd.DataFrame, *, margin: float, baselin
         )
     words = "; ".join(f"{arm} {text}" for arm, text in zip(frame["arm"], frame["text"], strict=True))
     return theme.fitted(
-        alt.LayerChart(layer=layers).properties(width=WIDTH, height=height),
+        alt.LayerChart(layer=layers).properties(width=WIDTH, height=ROW * max(1, len(rows))),
         panel=WIDTH,
         room=30,
         text=f"Difference in test accuracy to {baseline}, in percentage points, mean and the interval that decides: "

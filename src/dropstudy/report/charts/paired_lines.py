@@ -68,8 +68,11 @@ def paired_lines(pairs: pd.DataFrame, *, baseline: str) -> alt.FacetChart:
         f"{arm}: higher in {(part > 0).sum()} of {len(part)} seeds"
         for arm, part in change.groupby(pairs["arm"], sort=False)
     )
+    chart = theme.facets(panel, "arm", *ends, order=pairs["arm"], columns=4)
+    # An axis for each arm: one that loses ten points would flatten all others.
+    independent: alt.FacetChart = chart.resolve_scale(y="independent")
     return theme.fitted(
-        theme.facets(panel, "arm", *ends, order=pairs["arm"], columns=4),
+        independent,
         panel=WIDTH,
         panels=pairs["arm"].nunique(),
         room=70,

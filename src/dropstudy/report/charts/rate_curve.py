@@ -137,8 +137,9 @@ def payoff(rows: pd.DataFrame, arms: Sequence[Arm], *, baseline: str) -> alt.Lay
     faded = theme.highlight(picked, 1, 0.08)
     color = theme.arm_color(arms, baseline=False)
     base = alt.Chart(theme.inline_data(rows)).encode(x=x, color=color, detail="hidden:N")
+    lines = base
     if len(set(rows["hidden"])) > 1:
-        base = base.encode(
+        lines = base.encode(
             strokeDash=alt.StrokeDash("hidden:N", sort=None, legend=alt.Legend(title="Units:"))
         )
     tooltip = theme.tooltip(
@@ -154,7 +155,7 @@ def payoff(rows: pd.DataFrame, arms: Sequence[Arm], *, baseline: str) -> alt.Lay
     layers = [
         zero.mark_rule(color=palette.AXIS).encode(y=y("zero")),
         base.mark_area().encode(y=y("low"), y2="high:Q", opacity=theme.highlight(picked, 0.12, 0)),
-        base.mark_line(strokeWidth=2).encode(y=y("mean"), opacity=faded),
+        lines.mark_line(strokeWidth=2).encode(y=y("mean"), opacity=faded),
         base.mark_point(filled=True, size=60)
         .encode(y=y("mean"), opacity=faded, tooltip=tooltip)
         .add_params(picked, theme.zoom("y")),

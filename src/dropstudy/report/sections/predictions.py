@@ -42,6 +42,12 @@ def predictions(snapshot: Snapshot) -> Section | None:
     if not paragraphs:
         return None
     purpose = "Which test examples and classes one arm gets right and the other wrong."
+    seeds = max(len(snapshot.finished(arm.name, c)) for arm in snapshot.arms for c in snapshot.conditions)
+    paragraphs.append(
+        "An arm counts as right where most of its seeds are."
+        if seeds > 1
+        else "With one seed, most of that may be chance."
+    )
     paragraphs += conditions.left_out(snapshot)
     return Section("predictions", "What changed for whom", purpose, tuple(paragraphs), tuple(blocks))
 
@@ -64,13 +70,8 @@ def _of_condition(
     gained, lost = flips(before, after, test.y)
     place = f"{conditions.short_words(snapshot, condition)}: of" if len(snapshot.conditions) > 1 else "Of"
     paragraph = (
-        f"{place} {len(test.y):,} test examples, {names[1]} gains {len(gained):,} over {names[0]} and loses "
-        f"{len(lost):,}. "
-    )
-    paragraph += (
-        "What counts is how most seeds of an arm answer."
-        if len(before) > 1
-        else "With one seed, most of that may be chance."
+        f"{place} {len(test.y):,} test examples, {names[1]} alone gets {len(gained):,} right, and {names[0]} alone "
+        f"{len(lost):,}."
     )
     where = conditions.title_suffix(snapshot, condition)
     blocks: list[Block] = []

@@ -100,6 +100,7 @@ class Analysis:
         "Keras' way of measuring changes it by {}."
     )
     UNKNOWN = "Not known yet: {} of 6 seeds."
+    ALONE = "'dropout 0.5' is the only arm, so there is nothing to compare"
     NONE_MAY_BE_CHOSEN = "None may be chosen here: the test set was watched during training."
     GROWN = "Seeds were added after a first verdict ({}). Its intervals hold at every look"
     UNTIL_DECIDED = "Seeds are added until the verdict is decided, {} at most."
@@ -111,6 +112,7 @@ class Report:
     """Page, figures, tables."""
 
     NO_EPOCH = "no epoch to draw"
+    DIVERGED = "'{}', seed {} diverged"
     ALL_ENDED = "All {} runs have ended."
     FINISHED = "{} of {} runs finished"
     FIRST_CONDITIONS = "This section shows the first {} of {} networks and training sizes."

@@ -5,6 +5,7 @@ from math import isnan, nan, sqrt
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -119,6 +120,25 @@ def test_curves_are_means_and_ranges_over_seeds_without_what_is_not_finite():
     assert (row.epoch, row.mean, row.low, row.high, row.n) == (1, pytest.approx(0.6), 0.5, 0.7, 2)
     assert len(curves[curves["metric"] == "val_loss"]) == 2
     assert stats.learning_curves(history.iloc[:0]).empty
+
+
+def test_curves_of_means_have_students_interval_where_there_are_enough_seeds_that_differ():
+    rng = np.random.default_rng(0)
+    values = rng.normal(0.9, 0.01, (6, 2))
+    history = pd.DataFrame(
+        [("a", seed, epoch + 1, values[seed, epoch]) for seed in range(6) for epoch in range(2)]
+        + [("b", seed, 1, 0.5) for seed in range(6)]
+        + [("c", seed, 1, rng.normal()) for seed in range(5)],
+        columns=["arm", "seed", "epoch", "accuracy"],
+    )
+    curves = stats.mean_curves(history, "accuracy", fewest=6).set_index(["arm", "epoch"])
+    for epoch in (1, 2):
+        one = values[:, epoch - 1]
+        ends = scipy.stats.t.interval(0.95, 5, one.mean(), scipy.stats.sem(one))
+        row = curves.loc["a", epoch]
+        assert row[["mean", "low", "high"]].to_list() == pytest.approx([one.mean(), *ends])
+    assert curves.loc["b", "mean"].item() == 0.5
+    assert curves.loc[["b", "c"], ["low", "high"]].isna().all(axis=None)  # all agree; a seed too few
 
 
 def test_charts_get_finished_runs_or_all_where_none_finished():

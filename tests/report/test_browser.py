@@ -1,6 +1,8 @@
 """The page in a real browser: offline, by mouse and by keyboard, by day and by night, wide and narrow."""
 
 import re
+import shutil
+import subprocess
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -17,6 +19,7 @@ from dropstudy.report.snapshot import read_snapshot
 from dropstudy.runtime import local
 from sources import trained_at_once
 
+GRID = {"hidden": [[4], [6, 5]], "train_sizes": [600, 900], "rates": [0, 0.2, 0.5]}
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]}}
 
@@ -73,9 +76,11 @@ def test_the_page_loads_without_a_network_and_draws_every_chart(browser, twelve)
         assert page.complaints == []
         assert [url for url in page.requests if not url.startswith(("file:", "data:"))] == []
         assert page.locator(".plot").count() == page.locator(".plot svg").count() > 8
-        assert page.locator("h1").inner_text() == "notebook"
+        assert (
+            page.title() == page.locator("h1").inner_text() == "Dropout on digits, 64-4-10: rates 0 and 0.5"
+        )
         titles = page.locator("section > h2").all_text_contents()
-        assert titles[0] == "Verdict"
+        assert titles[0] == "The answer"
         assert titles[-2:] == ["All runs", "How it was made"]
 
 
@@ -165,7 +170,7 @@ def test_hovering_shows_the_value_that_the_store_has(browser, twelve):
     differences = study.verdict().conditions[0].comparisons[0]
     with watched_page(browser, address) as page:
         draw_all(page)
-        page.locator("#figure-difference .mark-symbol.role-mark").last.locator("path").hover()
+        page.locator("#figure-difference .mark-symbol.role-mark path").last.hover()
         tip = page.locator("#vg-tooltip-element")
         tip.wait_for(state="visible")
         assert signed(differences.difference.value) in tip.inner_text()
@@ -176,6 +181,7 @@ def test_the_table_has_the_stores_numbers_and_sorts_both_ways(browser, twelve):
     address, study = twelve
     finals = study.results().test_scores()
     with watched_page(browser, address) as page:
+        page.locator("#runs summary").click()
         draw_all(page)  # or else a chart that is drawn on the way down moves the table from under the click
         table = page.locator("#runs table")
         rows = table.locator("tbody tr")
@@ -227,7 +233,58 @@ def test_paper_is_white_even_at_night_and_needs_no_navigation(browser, twelve):
         page.emulate_media(media="print", color_scheme="dark")
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
         assert page.locator("nav").is_hidden()
-        assert page.pdf().startswith(b"%PDF")
+
+
+PAPER = {"viewport": {"width": 700, "height": 1000}}
+"""A4 less margins of 12 mm, in pixels of a browser."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["twelve", "grid"])
+def test_paper_shows_all_tables_and_clips_nothing(browser, pages, name):
+    address, _ = pages(name, **(GRID if name == "grid" else {}))
+    with watched_page(browser, address) as page:
+        draw_all(page)
+        page.set_viewport_size(PAPER["viewport"])
+        page.emulate_media(media="print")
+        page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        draw_all(page)
+        assert page.locator("#runs td").last.is_visible()
+        wide = (
+            "all => all.filter((e) => e.getBoundingClientRect().right > innerWidth).map((e) => e.outerHTML)"
+        )
+        assert page.locator("svg, table, pre, img, p, li").evaluate_all(wide) == []
+        assert page.complaints == []
+        page.evaluate("dispatchEvent(new Event('afterprint'))")
+        assert not page.locator("#runs td").last.is_visible()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="no pdftotext: apt-get install poppler-utils")
+@pytest.mark.parametrize("name", ["twelve", "grid"])
+def test_no_printed_page_ends_with_a_heading(browser, pages, tmp_path, name):
+    address, _ = pages(name, **(GRID if name == "grid" else {}))
+    with watched_page(browser, address) as page:
+        draw_all(page)
+        heads = page.locator("h2, h3, summary, .purpose, section > p, .caption").all_text_contents()
+        margin = dict.fromkeys(("top", "right", "bottom", "left"), "12mm")
+        (tmp_path / "page.pdf").write_bytes(page.pdf(format="A4", margin=margin))
+    command = ["pdftotext", "-layout", tmp_path / "page.pdf", "-"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - our own file
+    ends = [text.strip().splitlines()[-1].strip() for text in done.stdout.split("\f") if text.strip()]
+    assert len(ends) > 3
+    assert [end for end in ends if any(head.strip().endswith(end) for head in heads)] == []
+
+
+def test_a_phone_is_told_of_a_table_that_scrolls_and_of_no_other(browser, pages):
+    address, _ = pages("twelve")
+    for width, scrolls in ((390, True), (1280, False)):
+        with watched_page(browser, address, viewport={"width": width, "height": 900}) as page:
+            page.locator("#runs summary").click()
+            page.wait_for_timeout(200)
+            assert page.locator("#runs .hint").is_visible() == scrolls
+            place = page.locator("#runs .wide")
+            assert place.evaluate("e => e.scrollWidth > e.clientWidth") == scrolls
 
 
 def test_names_that_are_html_stay_text(browser, tmp_path, monkeypatch):
@@ -241,7 +298,7 @@ def test_names_that_are_html_stay_text(browser, tmp_path, monkeypatch):
         assert page.dialogs == []
         assert page.complaints == []
         assert page.locator("img[src=x], b").count() == 0
-        assert page.locator("h1").inner_text() == HOSTILE.replace("</script>", "")
+        assert page.locator(".brand").inner_text() == f"dropstudy: {HOSTILE.replace('</script>', '')}"
         shown = " ".join(page.locator("#figure-reliability .role-legend-label").all_text_contents())
         assert "#222222" in shown
         assert "&lt;" not in shown

@@ -14,6 +14,7 @@ from dropstudy.analysis.stats import learning_curves
 from dropstudy.core.text import plain_name
 from dropstudy.core.types import Arm
 from dropstudy.report import charts
+from dropstudy.report.charts.all_arms import HEIGHT, near_the_top
 from dropstudy.report.charts.learning_curves import accuracy_axis, spread_labels
 from dropstudy.report.charts.render import draw, save
 from dropstudy.report.charts.theme import epoch_axis, rate_in_words
@@ -274,6 +275,56 @@ def test_the_accuracy_axis_has_round_ticks_and_holds_nine_tenths_of_each_curve(f
         assert 100 * max(values) <= axis.high
         below = sum(100 * value < axis.low - 1e-9 for value in values)
         assert below <= ceil(0.1 * (len(values) - 1))
+
+
+MEANS = st.lists(st.lists(st.floats(0, 100), min_size=1, max_size=30), min_size=1, max_size=6)
+
+
+@given(MEANS, st.floats(0, 30))
+def test_on_the_axis_of_all_arms_a_difference_of_0_3_points_can_be_seen(arms, band):
+    rows = [(f"{i}", epoch, mean) for i, means in enumerate(arms) for epoch, mean in enumerate(means, 1)]
+    curves = pd.DataFrame(rows, columns=["arm", "epoch", "mean"])
+    curves = curves.assign(low=curves["mean"] - band, high=curves["mean"] + band)
+    axis = near_the_top(curves, title="Test accuracy (%)")
+    assert 0.3 * HEIGHT / (axis.high - axis.low) >= 9  # pixels; a line has 2
+    late = curves[curves["epoch"] > 0.25 * curves["epoch"].max()]
+    assert axis.low <= late["mean"].max() <= axis.high
+    assert 2 <= len(axis.ticks) <= 12
+
+
+def test_all_arms_are_drawn_on_one_axis_by_name_and_one_below_it_is_marked():
+    arms = [Arm("no dropout"), Arm("dropout 0.2", 0.2), Arm("dropout 0.9", 0.9)]
+    rows = [
+        (arm.name, epoch, mean + epoch / 10, 6)
+        for arm, mean in zip(arms, (97, 97.3, 60), strict=True)
+        for epoch in (1, 2)
+    ]
+    curves = pd.DataFrame(rows, columns=["arm", "epoch", "mean", "n"]).assign(low=nan, high=nan)
+    chart = charts.all_arms(curves, arms, measure="Test accuracy")
+    spec = chart.to_dict()
+    assert not [layer for layer in spec["layer"] if layer["mark"]["type"] == "area"]  # no interval, no band
+    svg = svg_of(chart)
+    assert all(words in svg for words in ("no dropout 97.20", "dropout 0.2 97.50", "dropout 0.9 60.20 ↓"))
+    banded = charts.all_arms(
+        curves.assign(low=curves["mean"] - 0.1, high=curves["mean"] + 0.1), arms, measure="x"
+    )
+    assert [layer["mark"]["type"] for layer in banded.to_dict()["layer"]].count("area") == 1
+
+
+def test_an_arm_far_from_zero_does_not_squeeze_the_others():
+    rows = pd.DataFrame(
+        [("near", 6, 0.3, 0.1, 0.5), ("far", 6, -26.0, -30.0, -22.0)],
+        columns=["arm", "n", "mean", "all_low", "all_high"],
+    )
+    seeds = pd.DataFrame([("near", 0, 0.3), ("far", 0, -26.0)], columns=["arm", "seed", "difference"])
+    spec = charts.intervals(rows, seeds, margin=0.1, baseline="no dropout").to_dict()
+    low, high = spec["layer"][0]["encoding"]["x"]["scale"]["domain"]
+    assert -1 < low < -0.1
+    assert 0.5 < high < 1
+    drawn = next(data for data in spec["datasets"].values() if "side" in data[0])
+    assert [row["side"] for row in drawn] == ["within", "below"]
+    assert all(low <= row[end] <= high for row in drawn for end in ("mean", "all_low", "all_high"))
+    assert "-26.00  (-30.00 to -22.00)" in drawn[1]["text"]  # what is not drawn to scale is written
 
 
 @given(st.lists(st.floats(-50, 150), max_size=6))

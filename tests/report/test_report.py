@@ -85,7 +85,7 @@ def test_a_report_is_a_page_figures_tables_and_conclusion(tmp_path, asked):
     assert names[-1] == "conclusion.txt"
     drawn = {name.removeprefix("figures/").rpartition(".") for name in names if name.startswith("figures/")}
     assert {kind for _, _, kind in drawn} == {"png", "svg", "pdf", "csv"}
-    others = {"difference", "gap", "losses", "seeds"} if asked else set()
+    others = {"all-arms", "difference", "gap", "losses", "seeds"} if asked else set()
     assert {stem for stem, _, _ in drawn} == MAIN | others
     assert {name for name in names if "/" not in name} == {
         "report.html",

@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -196,6 +197,26 @@ def test_a_dry_run_prints_what_it_would_take_and_leaves_nothing(call, tmp_path):
     assert "3 arms x 1 network x 1 training size x 4 seeds = 12 runs of 2 epochs" in printed
     assert re.search(r"^time: (about \d+ (s|min)|less than 1 s)", printed, re.MULTILINE)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("no_report")
+def test_a_dry_run_has_a_first_estimate_on_a_terminal_alone_which_the_measured_one_replaces(
+    call, monkeypatch
+):
+    words = ("run", *TINY, "--seeds", "4", "--dry-run")
+    assert "being measured" not in call(*words).out
+    for name, value in (("TERM", "xterm"), ("COLUMNS", "200"), ("LINES", "30")):
+        monkeypatch.setenv(name, value)
+    for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(type(sys.stdout), "isatty", lambda _: True, raising=False)
+    shown = call(*words).out
+    first, _, last = shown.rpartition("being measured")
+    assert re.search(r"^time: (about|less than) ", first, re.MULTILINE)
+    clearing, _, measured = last.partition("arms: ")
+    assert clearing.count("\x1b[2K") == first[first.rindex("arms: ") :].count("\n") + 1
+    assert "measured: 16 on 1,437" in measured
+    assert "\x1b" not in measured
 
 
 @pytest.mark.usefixtures("no_report")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dropstudy.cli import options
+from dropstudy.cli.estimate import estimated
 from dropstudy.cli.groups import DATA, OUTPUT, STUDY, TRAINING, VERDICT
 from dropstudy.cli.options import DataDir
 from dropstudy.cli.output import echo
@@ -269,7 +270,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
     if study.unrequested:
         say(f"The study has more than this command asks for, and keeps it: {'; '.join(study.unrequested)}.")
     if dry_run:
-        echo(str(study.dry_run(workers=workers, device=device)))
+        echo(str(estimated(study, workers=workers, device=device)))
         return
     if study.finished:
         say(f"This study is finished; nothing to train. {study.folder}")

@@ -1,4 +1,7 @@
-"""Estimate the cost of a study: runs, parameters, disk space, and time from a short measurement."""
+"""Estimate the cost of a study: runs, parameters, disk space, and time from a short measurement.
+
+A first estimate of the time, without a measurement, comes at once.
+"""
 
 from __future__ import annotations
 
@@ -12,18 +15,19 @@ from dropstudy.data.arrays import store_arrays
 from dropstudy.data.load import load_dataset
 from dropstudy.engine import trainer
 from dropstudy.runtime import local
+from dropstudy.runtime.first_estimate import first_estimate
 from dropstudy.runtime.progress.eta import about, nearest
 from dropstudy.runtime.retention import format_bytes
 from dropstudy.runtime.run import rows_of
 from dropstudy.runtime.scheduling import makespan, max_started
-from dropstudy.runtime.workers import lanes_per_worker, open_pool
+from dropstudy.runtime.workers import lanes_per_worker, open_pool, workers_for
 from dropstudy.spec import splits
 from dropstudy.store.directory import check_data, has_database, merged_with_stored, refuse_foreign
 from dropstudy.store.record import resolve
 from dropstudy.store.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from concurrent.futures import Executor
     from pathlib import Path
 
@@ -78,8 +82,9 @@ class DryRun:
         groups: missing runs that train side by side.
         workers: groups that train at once.
         device: device to train on.
-        measured: cost of a group, by condition.
-        seconds: time to train all, with the start of the workers.
+        measured: cost of a group, by condition; empty in a first estimate.
+        seconds: time to train all, with the start of the workers; None if it is not known before a measurement.
+        basis: what the time rests on where it was not measured.
     """
 
     spec: StudySpec
@@ -90,7 +95,8 @@ class DryRun:
     workers: int
     device: Device
     measured: dict[Condition, Cost]
-    seconds: float
+    seconds: float | None
+    basis: str = ""
 
     @property
     def disk(self) -> int:
@@ -143,15 +149,20 @@ class DryRun:
             return [*lines, "to train: nothing"]
         lanes = max(map(len, self.groups))
         epochs = sum(run.epochs for run in self.missing)
+        grouped = f"in {counted(len(self.groups), 'group')} of {'one' if lanes == 1 else f'up to {lanes}'}, "
         lines += [
             (
-                f"to train: {counted(len(self.missing), 'run')}, {counted(epochs, 'run-epoch')}, in "
-                f"{counted(len(self.groups), 'group')} of {'one' if lanes == 1 else f'up to {lanes}'}, "
-                f"{self.workers} at a time, on {self.device} in {spec.precision}"
+                f"to train: {counted(len(self.missing), 'run')}, {counted(epochs, 'run-epoch')}, "
+                f"{grouped if self.measured else ''}{self.workers} at a time, on {self.device} in {spec.precision}"
             ),
             f"disk: about {format_bytes(self.disk)}, and {format_bytes(self.checkpoint_disk)} more while it runs",
             *(f"measured: {_describe_cost(condition, cost)}" for condition, cost in self.measured.items()),
-            f"time: {about(self.seconds)}, if the machine does nothing else",
+        ]
+        if not self.measured:
+            known = "" if self.seconds is None else f"{about(self.seconds)}, {self.basis}. "
+            return [*lines, f"time: {known}Some seconds of training are being measured."]
+        lines += [
+            f"time: {about(self.seconds or 0.0)}, if the machine does nothing else",
             "plus: some seconds for the start and the report",
         ]
         return lines
@@ -165,8 +176,18 @@ def dry_run(
     worker_count: int | None,
     device: Device,
     executor: Executor | None = None,
+    on_first: Callable[[DryRun], None] = lambda _: None,
 ) -> DryRun:
     """Plan the missing runs of the study in a folder, and measure some steps. Nothing is written to the folder.
+
+    Args:
+        folder: of the study.
+        spec: of the study.
+        data_dir: as for `Study`.
+        worker_count: as for `Study.run`, likewise the device and the executor.
+        device: to train on.
+        executor: trains the steps.
+        on_first: called with a first estimate before the measurement.
 
     Raises:
         DropstudyError: `Study.run` would refuse the study before it trains.
@@ -180,6 +201,10 @@ def dry_run(
     missing = tuple(run for run in runs if run.key not in finished)
     if not missing:
         return DryRun(spec, dataset, runs, (), (), 0, device, {}, 0.0)
+    count = workers_for(worker_count, device, len(missing))
+    seconds, basis = first_estimate(folder, missing, count, device) or (None, "")
+    alone = tuple((run,) for run in missing)
+    on_first(DryRun(spec, dataset, runs, missing, alone, count, device, {}, seconds, basis))
     with open_pool(executor, workers=worker_count, device=device, runs=len(missing)) as pool:
         started = time.perf_counter()
         groups = trainer.groups(missing, lanes_per_worker(pool, missing, dataset, device))

@@ -84,6 +84,11 @@ class ExecutorPool:
         return self.submit(worker_info)
 
 
+def workers_for(asked: int | None, device: Device, runs: int) -> int:
+    """Number of workers for some runs: those asked for or the physical cores, but one for a GPU."""
+    return 1 if device == "gpu" else min(asked or physical_cores(), runs)
+
+
 @contextmanager
 def open_pool(
     executor: Executor | WorkerPool | None,
@@ -102,7 +107,7 @@ def open_pool(
         runs: runs to train; more workers than runs are not started.
         notify: called before the training program is compiled, and where there is none.
     """
-    count = 1 if device == "gpu" else min(workers or physical_cores(), runs)
+    count = workers_for(workers, device, runs)
     if executor is None:
         if device == "cpu":
             built = kernels(notify)  # else the first worker's start compiles it, unannounced

@@ -31,7 +31,7 @@ from dropstudy.store.record import set_margin
 from dropstudy.store.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from concurrent.futures import Executor
 
     import keras
@@ -144,7 +144,12 @@ class Study:
             return ended and not store.lost()
 
     def dry_run(
-        self, *, workers: int | None = None, device: str = "auto", executor: Executor | None = None
+        self,
+        *,
+        workers: int | None = None,
+        device: str = "auto",
+        executor: Executor | None = None,
+        on_first: Callable[[DryRun], None] = lambda _: None,
     ) -> DryRun:
         """Estimate what training takes: runs, parameters, disk, and time from a short measurement. Nothing is stored.
 
@@ -152,6 +157,7 @@ class Study:
             workers: as for `run`.
             device: likewise.
             executor: likewise.
+            on_first: called with a first estimate before the measurement, which takes some seconds.
 
         Raises:
             DropstudyError: whatever `run` would refuse.
@@ -163,6 +169,7 @@ class Study:
             worker_count=_checked(workers),
             device=choose_device(device),
             executor=executor,
+            on_first=on_first,
         )
 
     def run(

@@ -172,7 +172,7 @@ def test_a_real_process_prints_errors_on_standard_error_and_ends_with_2():
 
 
 def test_an_error_of_the_program_keeps_its_traceback(monkeypatch):
-    def broken():
+    def broken(**_):
         raise ZeroDivisionError
 
     monkeypatch.setattr(signal, "signal", lambda *_: None)

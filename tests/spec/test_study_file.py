@@ -211,3 +211,11 @@ def test_the_notebook_preset_is_the_notebook():
     assert spec.watches_test
     assert spec.data is None
     assert not replace(spec, validation_split=0.1).watches_test
+
+
+def test_the_tune_preset_may_choose_a_rate():
+    spec = read_spec("tune")
+    assert not spec.watches_test
+    assert spec.arms[0].rate == 0
+    assert len(spec.arms) > 2
+    assert len(spec.seeds) >= 6  # a verdict's fewest

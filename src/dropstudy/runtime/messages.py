@@ -53,6 +53,11 @@ def announcement(
             "This study watches the test set every epoch (val_* is test data), as the notebook does: "
             "nothing may be selected on it."
         )
+        if len(spec.arms) > 2:  # noqa: PLR2004 - a baseline and a choice
+            lines.append(
+                "So it cannot choose among its rates. A new study with validation data can: "
+                "--validation-split 0.15, or dropstudy run tune."
+            )
     lines += splits.missing_classes(spec, dataset.y_train, dataset.classes)
     conditions = list(dict.fromkeys(run.condition for run in runs))
     lines.append(

@@ -112,7 +112,7 @@ def test_a_wrong_input_is_one_line_and_nothing_is_recorded(call, line, part):
         ("run --optimzer sgd", "Did you mean --optimizer?"),
         ("run --lr 0.1", "No such option: --lr. All"),
         ("frobnicate", "frobnicate"),
-        ("shwo", "Did you mean 'show'?"),
+        ("shwo", "Did you mean 'show'? All commands: dropstudy --help"),
         ("show", "DIR"),
         ("run a b", "(b)"),
         ("show --json=3 x", "--json"),
@@ -121,7 +121,7 @@ def test_a_wrong_input_is_one_line_and_nothing_is_recorded(call, line, part):
 def test_a_command_line_that_cannot_be_parsed_is_one_line_that_names_the_help(call, line, part):
     wrong = call(*line.split())
     assert (wrong.code, wrong.out) == (2, "")
-    assert re.fullmatch(r"Error: .+[.?] All options: dropstudy( \w+)? --help\n", wrong.err)
+    assert re.fullmatch(r"Error: .+[.?] All (?:options|commands): dropstudy( \w+)? --help\n", wrong.err)
     assert part in wrong.err
 
 

@@ -130,7 +130,8 @@ def _usage(error: Any) -> str:
         near = difflib.get_close_matches(error.option_name.lstrip("-"), names, n=1)
         message = f"{error.message}. Did you mean --{near[0]}?" if near else error.message
     command = error.ctx.command_path if error.ctx else app.info.name
-    return f"Error: {printable(message)}{'' if message.endswith('?') else '.'} All options: {command} --help"
+    listed = "commands" if "command" in message and command == app.info.name else "options"
+    return f"Error: {printable(message)}{'' if message.endswith('?') else '.'} All {listed}: {command} --help"
 
 
 def main() -> None:

@@ -30,7 +30,7 @@ _PROGRESS_BAR = "\r"
 _WIDTH = 80
 """Columns of a terminal of unknown width."""
 
-_COMMAND = "dropstudy [a-z]"
+_COMMAND = "dropstudy (?:[a-z]|--)"
 
 
 def say(text: str, stream: Any = None) -> None:

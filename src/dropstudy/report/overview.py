@@ -65,9 +65,9 @@ class StudyOverview:
             "runs": f"{self.done:,}/{self.runs:,}" if self.runs else _NONE,
             "time left": _NONE if self.seconds_left is None else duration(self.seconds_left),
             "verdict": self.decision or _NONE,
+            "updated": _NONE if self.updated_at is None else moment(self.updated_at),
             "data": self.data,
             "network": self.networks,
-            "updated": _NONE if self.updated_at is None else moment(self.updated_at),
         }
 
 

@@ -113,7 +113,7 @@ def columns(arms: Sequence[ArmProgress], heading: str) -> dict[str, list[str]]:
         **_names(arms),
         "done": [f"{arm.done}/{arm.runs}" for arm in arms],
         "running": [str(len(arm.running)) for arm in arms],
-        "failed": [str(arm.failed) for arm in arms],
+        **({"failed": [str(arm.failed) for arm in arms]} if any(arm.failed for arm in arms) else {}),
         "queued": [str(arm.queued) for arm in arms],
         heading: [mean_accuracy(arm.accuracies) for arm in arms],
         "current": ["; ".join(map(current, arm.running)) for arm in arms],

@@ -58,7 +58,7 @@ _PROGRESS = "progress"
 _LEAST = {"current": _ONE_RUN, _PROGRESS: 8}
 _LEFT = {"network", "arm", "current", _PROGRESS}
 
-_OPTIONAL = ("done", CLEAN, _PROGRESS, KERAS, "running", "failed", "queued", "current")
+_OPTIONAL = ("done", CLEAN, _PROGRESS, KERAS, "failed", "current", "running", "queued")
 """Columns left out of a narrow window, the last first."""
 
 _ELASTIC = ("arm", "current", _PROGRESS)
@@ -221,7 +221,7 @@ class LiveTable(Display):
         ended = sum(each.status in {*ENDED, "failed"} for each in self._progress.values())
         passed, left = duration(time.monotonic() - self._started_at), self._eta.seconds_left()
         runs = f"{ended} of {len(self._progress)} runs, " if count_runs else ""
-        rest = "no epoch yet" if left is None else f"{duration(left)} left"
+        rest = "time left not known yet" if left is None else f"{duration(left)} left"
         return f"{runs}{passed} so far, {rest}. Ctrl-C stops; what is done is kept."
 
     def _print(self, text: str) -> None:

@@ -47,7 +47,7 @@ def terminal(log: str) -> str:
 
 def notebook(study: Path, log: Path) -> None:
     """The figure of the notebook's study, and the end of what the terminal showed."""
-    shutil.copyfile(study / "figures" / "side_by_side.png", PICTURES / "side_by_side.png")
+    shutil.copyfile(study / "figures" / "accuracy.png", PICTURES / "side_by_side.png")
     with tempfile.TemporaryFile("w") as nowhere:
         console = Console(record=True, width=WIDTH, file=nowhere)
         console.print(Text(terminal(log.read_text(encoding="utf-8"))))

@@ -271,14 +271,14 @@ def test_a_very_long_name_takes_one_line_of_its_table(call, tmp_path):
 @pytest.mark.usefixtures("made_up_training")
 def test_a_report_that_was_not_written_is_written_by_the_next_run(call, tmp_path, monkeypatch):
     def full(*_, **__):
-        raise OSError(28, "No space left on device", "figures/side_by_side.png")
+        raise OSError(28, "No space left on device", "figures/accuracy.png")
 
     with monkeypatch.context() as patch:
         patch.setattr(Results, "report", full)
         failed = call("run", *TINY)
         assert failed.code == 2
         assert failed.err.count("\n") == 1
-        assert "No space left on device: 'figures/side_by_side.png'" in failed.err
+        assert "No space left on device: 'figures/accuracy.png'" in failed.err
     written = call("run", *TINY).out
     assert expected.Cli.FINISHED in written
     assert f"{expected.Cli.REPORT}{STUDY}/report.html" in written

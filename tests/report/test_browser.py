@@ -110,7 +110,7 @@ def test_the_key_of_the_learning_curves_isolates_a_line_in_every_panel(browser, 
     address, _ = twelve
     with watched_page(browser, address) as page:
         draw_all(page)
-        lines = page.locator("#figure-side_by_side .mark-line.role-mark path")
+        lines = page.locator("#figure-accuracy .mark-line.role-mark path")
 
         def strong():
             return lines.evaluate_all(
@@ -118,7 +118,7 @@ def test_the_key_of_the_learning_curves_isolates_a_line_in_every_panel(browser, 
             )
 
         assert strong() == [True] * 6
-        page.locator("#figure-side_by_side text", has_text="as Keras prints it").first.click()
+        page.locator("#figure-accuracy text", has_text="as Keras prints it").first.click()
         page.wait_for_timeout(200)
         assert sum(strong()) == 2
 
@@ -127,7 +127,7 @@ def test_the_wheel_with_ctrl_zooms_dragging_moves_and_a_double_click_goes_back(b
     address, _ = twelve
     with watched_page(browser, address) as page:
         draw_all(page)
-        plot = page.locator("#figure-side_by_side .plot")
+        plot = page.locator("#figure-accuracy .plot")
         plot.evaluate("plot => plot.scrollIntoView({ behavior: 'instant' })")
         dots = plot.locator(".mark-symbol.role-mark").first.locator("path")
 

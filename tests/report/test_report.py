@@ -72,7 +72,7 @@ def write(folder, history, finals, arms, *, figures=False, **changes):
     return write_report(source_of(folder, history, finals, arms, **changes), folder, figures=figures)
 
 
-MAIN = {"side_by_side", "test_data", "training_data"}
+MAIN = {"accuracy", "notebook-test", "notebook-training"}
 """Figures that every report writes."""
 
 
@@ -84,8 +84,8 @@ def test_a_report_is_a_page_figures_tables_and_conclusion(tmp_path, asked):
     assert names[0] == "report.html"
     assert names[-1] == "conclusion.txt"
     drawn = {name.removeprefix("figures/").rpartition(".") for name in names if name.startswith("figures/")}
-    assert {kind for _, _, kind in drawn} == {"png", "svg", "pdf", "csv"}
-    others = {"all-arms", "difference", "gap", "losses", "seeds"} if asked else set()
+    assert {kind for _, _, kind in drawn} == {"png", "svg", "pdf", "csv", "txt"}
+    others = {"all-arms", "difference", "gap", "loss", "seeds"} if asked else set()
     assert {stem for stem, _, _ in drawn} == MAIN | others
     assert {name for name in names if "/" not in name} == {
         "report.html",
@@ -103,7 +103,11 @@ def test_a_report_is_a_page_figures_tables_and_conclusion(tmp_path, asked):
     conclusion = (folder / "conclusion.txt").read_text(encoding="utf-8")
     assert REPLACED in conclusion
     assert Analysis.TOO_FEW.format(1) in conclusion
-    assert REPLACED in (folder / "figures/side_by_side.svg").read_text("utf-8")
+    assert REPLACED in (folder / "figures/accuracy.svg").read_text("utf-8")
+    assert "n = 1 seed for each arm." in (folder / "figures/accuracy.txt").read_text("utf-8")
+    runs = pd.read_csv(folder / "runs.csv")
+    assert {"arm", "hidden", "train_size", "test_accuracy"} <= set(runs) & set(summary)
+    assert runs["test_accuracy"].to_list() == [0.9849, 0.9737]
     assert REPLACED in (folder / "report.html").read_text("utf-8")
 
 
@@ -170,7 +174,7 @@ def test_pictures_are_drawn_from_finished_runs_and_an_arm_without_any_is_there_b
     monkeypatch.setattr(charts, "accuracy_curves", watch)
     write(tmp_path, history, finals, (*ARMS, Arm("late", 0.5)))
     assert seen == [{0}]
-    for figure in ("side_by_side", "test_data", "training_data"):
+    for figure in ("accuracy", "notebook-test", "notebook-training"):
         svg = (tmp_path / f"figures/{figure}.svg").read_text("utf-8")
         assert "late" in svg
         assert Report.NO_EPOCH in svg
@@ -240,13 +244,13 @@ def test_figures_that_a_report_does_not_write_are_removed_as_they_may_be_older(r
     study = Study.open(reported)
     assert is_current(read_snapshot(reported))
     names = {path.stem for path in (reported / "figures").iterdir()}
-    assert names > {"validation_data", "training_data", "side_by_side", "gap", "confusion"}
+    assert names > {"notebook-validation", "notebook-training", "accuracy", "gap", "confusion"}
     study.report()
     assert is_current(read_snapshot(reported))
     assert {path.stem for path in (reported / "figures").iterdir()} == {
-        "validation_data",
-        "training_data",
-        "side_by_side",
+        "notebook-validation",
+        "notebook-training",
+        "accuracy",
     }
 
 

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import re
 
 import numpy as np
 import pytest
@@ -14,10 +15,13 @@ from dropstudy.errors import InvalidArgument
 from dropstudy.report.charts import DARK, arm_labels
 from dropstudy.report.charts.palette import RAMP, arm_colors
 from dropstudy.report.charts.render import FORMATS
+from dropstudy.report.figures import caption
+from dropstudy.report.plots import Plots
 from dropstudy.report.sections import conditions, sections
 from dropstudy.report.sections.blocks import Pictures, Table, figures_of
 from dropstudy.report.snapshot import read_snapshot
 from dropstudy.report.vega import page_spec
+from dropstudy.store.paths import CHARTS, FIGURE
 from expected import Analysis, Report
 from sources import trained_at_once
 
@@ -72,8 +76,8 @@ def test_answers_trust_and_weights_are_looked_into_for_every_network_and_size(gr
         "reliability",
         "active-units",
         "weight-norms",
-        "validation_data",
-        "training_data",
+        "notebook-validation",
+        "notebook-training",
     ):
         titles = [figures[f"{name}-{number}"].title for number in range(1, 5)]
         assert len(set(titles)) == 4
@@ -179,6 +183,28 @@ def test_a_chart_shows_itself_in_a_notebook_without_a_network(grid):
         assert len(image.convert("RGB").getcolors(1 << 24)) > 20  # lines, points and words, not a blank
 
 
+@pytest.mark.slow
+def test_each_chart_has_one_name_in_its_files_and_in_python(grid, figures_of_grid):
+    methods = {name for name in dir(Plots) if not name.startswith("_")} - {"save"}
+    assert {
+        name.replace("-", "_").replace("notebook_validation", "notebook_test") for name in CHARTS
+    } == methods
+    assert {re.sub(r"-\d+$", "", name) for name in figures_of_grid} <= set(CHARTS)
+    assert grid.plot.notebook_test(2).name == "notebook-validation-2"
+
+
+@pytest.mark.slow
+def test_a_caption_says_what_is_drawn_the_interval_and_the_seeds(figures_of_grid):
+    for name, figure in figures_of_grid.items():
+        text = caption(figure, "mine, data: digits")
+        assert text.startswith(f"{figure.title}. ")
+        assert re.search(r"n = \d+( to \d+)? (paired )?seeds? for each arm\.", text), name
+        assert "Click" not in text
+        if {"low", "high"} <= set(figure.table) and figure.table["low"].notna().any():
+            assert re.search("(bars|[Bb]ands?) .*(95%|lowest to the highest)", text), name
+        assert text.endswith(f"\n\nAlt text: {figure.chart.description}\n")
+
+
 def test_one_chart_is_saved_as_a_picture_and_all_as_the_report_writes_them(grid, tmp_path, monkeypatch):
     path = grid.plot.gap(2).save(tmp_path / "gap.svg")
     assert ">true gap<" in path.read_text("utf-8")
@@ -187,7 +213,8 @@ def test_one_chart_is_saved_as_a_picture_and_all_as_the_report_writes_them(grid,
     )
     written = {path.relative_to(tmp_path / "all").as_posix() for path in grid.plot.save(tmp_path / "all")}
     assert written == {path.name for path in (tmp_path / "all").iterdir()}
-    assert {"gap-2.png", "gap-2.svg", "gap-2.pdf", "gap-2.csv", "payoff.csv"} <= written
+    assert {"gap-2.png", "gap-2.svg", "gap-2.pdf", "gap-2.csv", "gap-2.txt", "payoff.csv"} <= written
+    assert all(FIGURE.fullmatch(name) for name in written)
 
 
 @pytest.mark.slow

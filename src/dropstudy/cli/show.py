@@ -58,10 +58,12 @@ def report(
     ] = 0,
     figures: Annotated[
         bool,
-        typer.Option("--figures", help="Also write every figure of the page as PNG, SVG, PDF and CSV."),
+        typer.Option(
+            "--figures", help="Also write every figure of the page, with its numbers and its caption."
+        ),
     ] = False,
 ) -> None:
-    """Write a study's page, tables and main figures into its folder: HTML, CSV, PNG, SVG, PDF.
+    """Write a study's page, tables and main figures into its folder: HTML, CSV, PNG, SVG, PDF, TXT.
 
     Example: dropstudy report studies/notebook --figures
     """

@@ -1,4 +1,4 @@
-"""Figures as files: pictures (PNG, SVG, PDF) under their titles, and their numbers (CSV)."""
+"""Figures as files: pictures (PNG, SVG, PDF) under their titles, their numbers (CSV) and their captions (TXT)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,14 @@ def figure_files(figures: Sequence[Figure], subtitle: str, folder: Path) -> dict
     for figure, pictures in zip(figures, drawn, strict=True):
         files |= {folder / f"{figure.name}.{kind}": content for kind, content in pictures.items()}
         files[folder / f"{figure.name}.csv"] = csv(figure.table, DIGITS).encode("utf-8")
+        files[folder / f"{figure.name}.txt"] = caption(figure, subtitle).encode("utf-8")
     return files
+
+
+def caption(figure: Figure, subtitle: str) -> str:
+    """Caption for a paper: what is drawn, what its bands and bars are, how many seeds, the study; then the alt text."""
+    about = f"{plain_name(figure.title, 200)}. {figure.caption} {figure.sample} Study: {subtitle}."
+    return f"{about}\n\nAlt text: {figure.chart.description}\n"
 
 
 def titled(figure: Figure, subtitle: str) -> Chart:

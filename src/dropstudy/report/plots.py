@@ -92,7 +92,7 @@ class Plots:
         return f"Plots({self._snapshot.spec.name!r}: {', '.join(names)})"
 
     def save(self, folder: str | Path) -> list[Path]:
-        """Write all figures of the report as PNG, SVG and PDF, and their numbers as CSV.
+        """Write all figures of the report as PNG, SVG and PDF, their numbers as CSV, their captions as TXT.
 
         Raises:
             StoreError: the disk is full, or the folder cannot be written.
@@ -106,6 +106,10 @@ class Plots:
         """Paired differences of test accuracy to the baseline, with intervals, zero and the margin."""
         several = len(self._snapshot.conditions) > 1
         return self._chart(each_condition if several else verdict, "difference", condition)
+
+    def differences(self) -> Picture:
+        """The same for each of several conditions: the chosen arm, or all."""
+        return self._chart(verdict, "differences")
 
     def rate_curve(self) -> Picture:
         """Test error over the rate, for all conditions."""
@@ -121,11 +125,20 @@ class Plots:
 
     def accuracy(self, condition: int = 1) -> Picture:
         """Learning curves of accuracy, arm beside arm."""
-        return self._chart(curves, "side_by_side", condition)
+        return self._chart(curves, "accuracy", condition)
 
     def loss(self, condition: int = 1) -> Picture:
         """Learning curves of loss, arm beside arm."""
-        return self._chart(curves, "losses", condition)
+        return self._chart(curves, "loss", condition)
+
+    def notebook_test(self, condition: int = 1) -> Picture:
+        """Loss and accuracy on the test set, as the notebook drew them; or on validation data, where there are some."""
+        seen = "test" if self._snapshot.spec.watches_test else "validation"
+        return self._chart(curves, f"notebook-{seen}", condition)
+
+    def notebook_training(self, condition: int = 1) -> Picture:
+        """Loss and accuracy that Keras prints of training, as the notebook drew them."""
+        return self._chart(curves, "notebook-training", condition)
 
     def gap(self, condition: int = 1) -> Picture:
         """The gap between training and test accuracy, in two steps."""
@@ -142,6 +155,10 @@ class Plots:
     def reliability(self, condition: int = 1) -> Picture:
         """Accuracy over confidence."""
         return self._chart(calibration, "reliability", condition)
+
+    def entropy(self) -> Picture:
+        """Uncertainty of networks sampled by dropout, for results with `mc`."""
+        return self._chart(calibration, "entropy")
 
     def active_units(self, condition: int = 1) -> Picture:
         """Share of hidden units that an example activates."""

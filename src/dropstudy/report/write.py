@@ -28,7 +28,8 @@ def write_report(snapshot: Snapshot, folder: Path, *, figures: bool = False) -> 
     """Write page, figures, tables and conclusion of a study.
 
     `report.html` needs no other file. Beside it lie `history.csv`, `runs.csv`, `summary.csv` and `conclusion.txt`.
-    `figures/` has the accuracy curves and the notebook's figures as PNG, SVG and PDF, and their numbers as CSV.
+    `figures/` has the accuracy curves and the notebook's figures as PNG, SVG and PDF, their numbers as CSV, and their
+    captions as TXT.
     Figures of an earlier report that this one does not write are removed, as their numbers may be older.
 
     Args:

@@ -34,11 +34,29 @@ RESULTS = ("weights", "predictions")
 
 FOLDERS = (*RESULTS, "checkpoints", "tracebacks")
 FIGURES = "figures"
-FIGURE = re.compile(
-    r"(?:accuracy|active-units|all-arms|confusion|differences?|entropy|gap|loss|losses|payoff|rate-curve|reliability|seeds"
-    r"|side_by_side|(?:test|training|validation)_data|weight-norms)(?:-[0-9]+)?\.(?:png|svg|pdf|csv)"
+CHARTS = (
+    "accuracy",
+    "active-units",
+    "all-arms",
+    "confusion",
+    "difference",
+    "differences",
+    "entropy",
+    "gap",
+    "loss",
+    "notebook-test",
+    "notebook-training",
+    "notebook-validation",
+    "payoff",
+    "rate-curve",
+    "reliability",
+    "seeds",
+    "weight-norms",
 )
-"""Names of a report's figures and of their numbers: no others are read or removed."""
+"""Charts of a report, in its files' names and in `study.plot`."""
+
+FIGURE = re.compile(rf"(?:{'|'.join(CHARTS)})(?:-[0-9]+)?\.(?:png|svg|pdf|csv|txt)")
+"""Names of a figure's files, the number of its condition behind the chart's: no others are read or removed."""
 
 WRITTEN = ("history.csv", "runs.csv", "summary.csv", "conclusion.txt", "report.html", "report.stamp")
 """Files that a report writes besides its figures."""

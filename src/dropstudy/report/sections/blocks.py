@@ -24,6 +24,7 @@ class Figure:
         chart: the chart.
         caption: text below the chart.
         table: the numbers drawn, tidy.
+        sample: sentence on the seeds that it shows, for its caption in a file.
         cells: those numbers as the page shows them; `table` where left out.
         folded: whether the page shows it only on a click.
         always_a_file: whether every report writes it as files, not only one with all figures.
@@ -34,6 +35,7 @@ class Figure:
     chart: Chart
     caption: str
     table: pd.DataFrame
+    sample: str = ""
     cells: pd.DataFrame | None = None
     folded: bool = False
     always_a_file: bool = False

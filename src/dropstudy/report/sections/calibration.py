@@ -140,5 +140,6 @@ def _entropies(snapshot: Snapshot, test: TestSet) -> list[Figure]:
             "(Gal and Ghahramani 2016). Where wrong answers lie to the right of right ones, uncertainty warns of "
             "mistakes.",
             table=table[["arm", "answer", "entropy", "share"]],
+            sample=conditions.sample([1]),
         )
     ]

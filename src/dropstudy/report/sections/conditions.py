@@ -6,6 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from dropstudy.report.sections.blocks import Figure
     from dropstudy.report.snapshot import Snapshot
 
@@ -19,13 +21,25 @@ def condition_words(condition: tuple[str, int]) -> str:
 
 
 def of_condition(snapshot: Snapshot, condition: tuple[str, int], figure: Figure) -> Figure:
-    """Figure with the name and title of a condition, folded unless it is of the first."""
+    """Figure with the name and title of a condition, folded unless it is of the first.
+
+    Its sample are all finished seeds, unless it names another.
+    """
+    seeds = [len(snapshot.finished(arm.name, condition)) for arm in snapshot.arms]
     return replace(
         figure,
+        sample=figure.sample or sample(seeds),
         name=f"{figure.name}{name_suffix(snapshot, condition)}",
         title=f"{figure.title}{title_suffix(snapshot, condition)}",
         folded=figure.folded or folded(snapshot, condition),
     )
+
+
+def sample(counts: Iterable[int], of: str = "seed") -> str:
+    """Sentence on the number of seeds: "n = 5 to 6 seeds for each arm." Arms without any do not count."""
+    found = sorted({int(count) for count in counts} - {0}) or [0]
+    n = f"{found[0]} to {found[-1]}" if len(found) > 1 else str(found[0])
+    return f"n = {n} {of}{'' if found == [1] else 's'} for each arm."
 
 
 def name_suffix(snapshot: Snapshot, condition: tuple[str, int]) -> str:

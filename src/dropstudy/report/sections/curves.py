@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from dropstudy.report.snapshot import Snapshot
 
 
+_MEANS = " Lines are means over seeds; bands reach from the lowest to the highest seed."
+
+
 def curves(snapshot: Snapshot) -> Section | None:
     """Accuracy and loss over epochs, then the notebook's two figures."""
     if snapshot.finished_history.empty:
@@ -48,7 +51,9 @@ def all_arms(snapshot: Snapshot, condition: tuple[str, int]) -> list[Figure]:
     measure = f"{'Test' if snapshot.spec.watches_test else 'Validation'} accuracy"
     caption = "The axis begins near the best arm, so that a difference of 0.3 points can be seen."
     if curves["low"].notna().any():
-        caption += " Bands are 95% intervals of each mean. The answer is surer, as it compares seed by seed."
+        caption += (
+            " Bands are 95% t intervals of each mean. The answer is surer, as it compares seed by seed."
+        )
     figure = Figure(
         name="all-arms",
         title=f"{measure} of all arms",
@@ -72,8 +77,8 @@ def learning_curves(snapshot: Snapshot, condition: tuple[str, int]) -> list[Figu
         "Clean is measured on a sample of the training data, and on all of it at the end."
     )
     if several_seeds:
-        caption += " Lines are means over seeds; bands reach from the lowest to the highest seed."
-    make = {"side_by_side": ("Accuracy", charts.accuracy_curves), "losses": ("Loss", charts.loss_curves)}
+        caption += _MEANS
+    make = {"accuracy": ("Accuracy", charts.accuracy_curves), "loss": ("Loss", charts.loss_curves)}
     figures = [
         Figure(
             name=name,
@@ -83,8 +88,8 @@ def learning_curves(snapshot: Snapshot, condition: tuple[str, int]) -> list[Figu
             ),
             caption=caption,
             table=_of_quantity(table, title.lower()),
-            folded=name == "losses",
-            always_a_file=name == "side_by_side",
+            folded=name == "loss",
+            always_a_file=name == "accuracy",
         )
         for name, (title, draw) in make.items()
     ]
@@ -99,10 +104,11 @@ def notebook_figures(snapshot: Snapshot, condition: tuple[str, int]) -> list[Fig
     watched = "test" if snapshot.spec.watches_test else "validation"
     figures = [
         Figure(
-            name=f"{name}_data",
+            name=f"notebook-{name}",
             title=f"{name.title()} Data",
             chart=chart,
-            caption="Loss times 100 and accuracy in percent on one axis, as the notebook has them.",
+            caption="Loss times 100 and accuracy in percent on one axis, as the notebook has them."
+            + (_MEANS if len(rows["seed"].unique()) > 1 else ""),
             table=stats.learning_curves(rows, metrics),
             always_a_file=True,
         )

@@ -92,6 +92,7 @@ def _active_units(arms: Sequence[Arm], table: pd.DataFrame) -> Figure:
         caption=f"Share of a layer's units above zero, mean over up to {EXAMPLES:,} test examples. A point is "
         "a network.",
         table=table,
+        sample=conditions.sample(table.groupby("arm")["seed"].nunique()),
     )
 
 
@@ -103,6 +104,7 @@ def _weight_norms(arms: Sequence[Arm], table: pd.DataFrame) -> Figure:
         chart=charts.by_layer(table, arms, title="Length of a unit's weights", words=words),
         caption="Mean Euclidean length of the weights into a unit; a point is a network.",
         table=table,
+        sample=conditions.sample(table.groupby("arm")["seed"].nunique()),
     )
 
 

@@ -42,6 +42,7 @@ def paired_seeds(snapshot: Snapshot) -> Section | None:
             chart=charts.paired_lines(pairs, baseline=labels[baseline]),
             caption="Each line is a seed: its test accuracy with the baseline on the left, with the arm on the right.",
             table=pairs.assign(hidden=condition[0], train_size=condition[1]),
+            sample=conditions.sample(pairs["arm"].value_counts(), "paired seed"),
         )
         blocks.append(conditions.of_condition(snapshot, condition, figure))
     if not blocks:

@@ -14,7 +14,7 @@ from dropstudy.core.text import signed
 from dropstudy.report import charts
 from dropstudy.report.differences import differences
 from dropstudy.report.sections.blocks import Figure, Section
-from dropstudy.report.sections.conditions import condition_words
+from dropstudy.report.sections.conditions import condition_words, sample
 
 if TYPE_CHECKING:
     from dropstudy.analysis.verdict import ConditionVerdict
@@ -88,6 +88,7 @@ def rate_curve(snapshot: Snapshot) -> Figure | None:
         chart=charts.rate_curve(table, pd.concat(seeds, ignore_index=True), chosen=chosen),
         caption=caption,
         table=table[["hidden", "train_size", "rate", "mean", "low", "high", "n"]],
+        sample=sample(table["n"]),
     )
 
 
@@ -110,6 +111,7 @@ def payoff(snapshot: Snapshot) -> Figure | None:
         caption="Above the line an arm classifies better than the baseline. Points are mean differences, paired by "
         f"seed. Bands are 95% intervals of each arm alone at a single look, from {SEEDS} seeds on.",
         table=rows[["hidden", "train_size", "arm", "n", "mean", "low", "high"]],
+        sample=sample(rows["n"], "paired seed"),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import nan
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -12,6 +13,17 @@ from dropstudy.report.sections.blocks import Section, Table
 
 if TYPE_CHECKING:
     from dropstudy.report.snapshot import Snapshot
+
+_HEADINGS = {
+    "hidden": "units",
+    "train_size": "training examples",
+    "test_accuracy": "test accuracy, %",
+    "test_loss": "test loss",
+    "brier": "Brier",
+    "clean_accuracy": "clean training, %",
+    "keras_accuracy": "Keras' training, %",
+}
+_SHARES = ["test_accuracy", "clean_accuracy", "keras_accuracy"]
 
 FORMS = {
     "test accuracy, %": ".2f",
@@ -32,13 +44,15 @@ def all_runs(snapshot: Snapshot) -> Section:
     paragraphs += [f"{plain_name(failure, 400)}." for failure in snapshot.failures[:20]]
     if len(snapshot.failures) > 20:  # noqa: PLR2004 - as above
         paragraphs.append(f"And {len(snapshot.failures) - 20} more.")
-    table = Table("Table of all runs", "A click on a heading sorts.", frame, FORMS)
+    alike = [name for name in CONDITION if len(set(frame[name])) == 1]
+    shown = frame.assign(**100 * frame[_SHARES]).drop(columns=alike).rename(columns=_HEADINGS)
+    table = Table("Table of all runs", "A click on a heading sorts.", shown, FORMS)
     purpose = "What became of every run, and its scores."
     return Section("runs", "All runs", purpose, tuple(paragraphs), (table,) if len(frame) else ())
 
 
 def run_table(snapshot: Snapshot) -> pd.DataFrame:
-    """A row for each run: settings, status, scores. Accuracies in percent, losses in nats."""
+    """A row for each run: settings, status, scores. Accuracies are shares in [0, 1], losses in nats."""
     where = ["arm", *CONDITION, "seed"]
     last = snapshot.history.drop_duplicates(where, keep="last").set_index(where).to_dict(orient="index")
     seconds = snapshot.history.groupby(where)["seconds"].sum().to_dict()
@@ -46,24 +60,22 @@ def run_table(snapshot: Snapshot) -> pd.DataFrame:
     rows = []
     for run in snapshot.runs:
         place = (run.arm.name, run.condition.layers, run.condition.train_size, run.seed)
-        end, final = last.get(place), finals.get(run.key)
+        end, final = last.get(place, {}), finals.get(run.key, {})
         rows.append(
             {
                 "arm": plain_name(run.arm.name),
                 "rate": run.arm.rate,
-                "units": run.condition.layers,
-                "training examples": run.condition.train_size,
+                "hidden": run.condition.layers,
+                "train_size": run.condition.train_size,
                 "seed": run.seed,
                 "status": snapshot.status[run.key],
-                "epochs": 0 if end is None else int(end["epoch"]),
-                "test accuracy, %": None if final is None else 100 * final["test_accuracy"],
-                "test loss": None if final is None else final["test_loss"],
-                "Brier": None if final is None else final["brier"],
-                "clean training, %": None if end is None else 100 * end["clean_accuracy"],
-                "Keras' training, %": None if end is None else 100 * end["accuracy"],
+                "epochs": int(end.get("epoch", 0)),
+                "test_accuracy": final.get("test_accuracy", nan),
+                "test_loss": final.get("test_loss", nan),
+                "brier": final.get("brier", nan),
+                "clean_accuracy": end.get("clean_accuracy", nan),
+                "keras_accuracy": end.get("accuracy", nan),
                 "seconds": float(seconds.get(place, 0.0)),
             }
         )
-    frame = pd.DataFrame(rows)
-    alike = [c for c in ("units", "training examples") if len(set(frame.get(c, ()))) == 1]
-    return frame.drop(columns=alike)
+    return pd.DataFrame(rows)

@@ -87,6 +87,7 @@ def _of_one(snapshot: Snapshot, condition: tuple[str, int]) -> Figure | None:
         chart=charts.intervals(rows, seeds, margin=snapshot.margin, baseline=baseline),
         caption=_caption(snapshot, rows),
         table=rows.assign(hidden=condition[0], train_size=condition[1]),
+        sample=conditions.sample(rows["n"], "paired seed"),
         cells=cells.loc[:, (cells != "-").any()],
     )
 
@@ -111,8 +112,10 @@ def _of_all(snapshot: Snapshot) -> Figure | None:
         name="differences",
         title=f"Test accuracy of {what} against {baseline}",
         chart=charts.intervals(rows, seeds, margin=snapshot.margin, baseline=baseline),
-        caption=_caption(snapshot, rows) + (f" {more} more are below." if more else ""),
+        caption=_caption(snapshot, rows)
+        + (f" {more} more networks and sizes are not in this picture." if more else ""),
         table=rows,
+        sample=conditions.sample(rows["n"], "paired seed"),
     )
 
 

@@ -212,7 +212,14 @@ class LiveTable(Display):
         for each in tuple(progress):
             done += self._epochs(each)
             total += each.epochs_done if each.status in ENDED else each.run.epochs
-        bar = ProgressBar(total=max(total, 1), completed=done, width=width, complete_style="green")
+        bar = ProgressBar(
+            total=max(total, 1),
+            completed=done,
+            width=width,
+            style="bright_black",
+            complete_style="green",
+            finished_style="green",
+        )
         line = Table.grid()
         line.add_row(bar)
         return line

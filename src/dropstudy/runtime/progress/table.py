@@ -216,7 +216,7 @@ class LiveTable(Display):
             total=max(total, 1),
             completed=done,
             width=width,
-            style="bright_black",
+            style="dim bright_black",
             complete_style="green",
             finished_style="green",
         )

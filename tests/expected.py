@@ -101,7 +101,7 @@ class Analysis:
     )
     UNKNOWN = "Not known yet: {} of 6 seeds."
     ALONE = "'dropout 0.5' is the only arm, so there is nothing to compare"
-    NONE_MAY_BE_CHOSEN = "None may be chosen here: the test set was watched during training."
+    NO_RATE_MAY_BE_CHOSEN = "No rate may be chosen here: the test set was watched during training."
     GROWN = "Seeds were added after a first verdict ({}). Its intervals hold at every look"
     UNTIL_DECIDED = "Seeds are added until the verdict is decided, {} at most."
     NOT_CHOSEN_NOW = "Not confirmed: the fresh seeds are of '{}', which is no longer the chosen arm."
@@ -148,3 +148,6 @@ class Cli:
     CONTINUE = "Continue with: "
     REPORT = "The report: "
     EXPORT = "Export a trained network: "
+    WRITES = "Writing the report."
+    FOR_A_VERDICT = "For a verdict"
+    TO_FINISH = "To finish the study"

@@ -79,7 +79,7 @@ def test_no_rate_is_named_as_chosen_where_the_test_set_was_watched():
     assert watched.helps.startswith(
         "Yes. Rates 0.2 and 0.5 raise test accuracy by 0.30 and 0.20 percentage points"
     )
-    assert watched.rate == Analysis.NONE_MAY_BE_CHOSEN
+    assert watched.rate == Analysis.NO_RATE_MAY_BE_CHOSEN
     (step,) = watched.steps
     assert "--validation-split" in step.command
 
@@ -111,6 +111,7 @@ def test_what_has_not_finished_diverged_or_learned_nothing_is_told():
     )
     assert "19 of 20 runs finished" in " ".join(unfinished.cautions)
     assert unfinished.steps[0].command == "dropstudy run studies/notebook"
+    assert "--learning-rate 0.0001" in diverged.steps[0].command
     assert diverged.helps.startswith("No verdict: 'dropout 0.5' diverged in 1 of 10 seeds")
     history, finals = (
         rows.iloc[:0] for rows in tables(ARMS, {"no dropout": flat(1), "dropout 0.5": flat(1)})

@@ -14,6 +14,7 @@ import expected
 import random_results
 from command_line import TINY
 from dropstudy import Optimizer, Study
+from dropstudy.analysis.verdict import SEEDS
 from dropstudy.errors import DataUnavailable
 from dropstudy.runtime import local
 from dropstudy.spec.study_file import read_spec
@@ -49,56 +50,79 @@ def interrupt_at(number):
 # --- a study that was really trained ---
 
 
-def test_run_trains_prints_epochs_table_and_conclusion_and_writes_the_report(trained):
+def test_run_trains_prints_epochs_and_the_answer_and_writes_the_report(trained):
     folder, done = trained
     assert (done.code, done.err) == (0, "")
     assert done.out.count("Epoch 2/2 [") == 2
     assert done.out.count("Large dropout rate: 0.8 (drops 80%, keeps 20%)") == 1
     assert "if 80% was to be kept, the rate is 0.2" in done.out
-    opened = Study.open(folder)
-    for sentence in opened.verdict().sentences:
-        assert sentence in done.out
-    for arm, accuracy in opened.results().test_scores()[["arm", "test_accuracy"]].itertuples(index=False):
+    results = Study.open(folder).results()
+    for question, sentence in results.answer().lines:
+        assert f"{question} {sentence}" in done.out
+    for arm, accuracy in results.test_scores()[["arm", "test_accuracy"]].itertuples(index=False):
         assert re.search(rf"^ *{arm} +{100 * accuracy:.2f}%", done.out, re.MULTILINE)
     assert (folder / "conclusion.txt").is_file()
     assert (folder / "figures").is_dir()
+
+
+def test_the_end_of_a_run_has_the_answer_the_numbers_the_next_command_and_the_page_in_this_order(trained):
+    folder, done = trained
     (proposed,) = re.findall(
-        r"^For a verdict: dropstudy (.+) \((?:about|less than) \d+ s\)$", done.out, re.MULTILINE
+        rf"^{expected.Cli.FOR_A_VERDICT} \((?:about|less than) .+\): dropstudy (.+)$", done.out, re.MULTILINE
     )
     assert shlex.split(proposed) == ["run", str(folder), "--seeds", "6"]
+    told = ("Does dropout help?", "test accuracy  ", expected.Cli.FOR_A_VERDICT, expected.Cli.REPORT)
+    places = [done.out.index(words) for words in told]
+    assert places == sorted(places)
 
 
-def test_show_prints_the_verdict_as_json_too(trained, call):
-    verdict = json.loads(call("show", trained[0], "--json").out)
-    assert verdict["decision"] == "too few seeds"
-    assert verdict["sentences"] == list(Study.open(trained[0]).verdict().sentences)
-    assert verdict["margin"] == 0.1
+def test_one_seed_has_no_figure_that_says_nothing(trained):
+    """No p, no effect size, no interval, no column of dashes, no network to export."""
+    result = trained[1].out[trained[1].out.index("Does dropout help?") :]
+    assert not re.search(r"\bp\b|effect|interval|P\(better\)|nan", result)
+    assert not re.search(r" - *$", result, re.MULTILINE)
+    assert expected.Cli.EXPORT not in result
 
 
-def test_the_command_that_run_proposes_exports_a_network(trained, call, tmp_path):
-    folder, done = trained
-    (line,) = re.findall(rf"^{expected.Cli.EXPORT}dropstudy (.+)$", done.out, re.MULTILINE)
-    words = shlex.split(line)
-    assert words == ["export", str(folder), "--arm", "no dropout"]  # nothing was chosen
-    exported = call(*words, "--format", "safetensors", "--out", tmp_path / "w.safetensors")
-    assert exported.code == 0
-    assert (tmp_path / "w.safetensors").is_file()
+@pytest.mark.usefixtures("no_report")
+def test_the_commands_that_a_study_proposes_are_accepted(call):
+    """They are run: a verdict where there is one seed, then a study that may choose a rate."""
+    call("run", *TINY, "--rates", "0,0.8")
+    for step in Study.open(STUDY).results().answer().steps:
+        words = shlex.split(step.command)
+        assert call(*words[1:], "--quiet").code == 0
+    assert len(read_spec(STUDY).seeds) == 6
+    rates = read_spec(f"{STUDY}-rates")
+    assert [arm.rate for arm in rates.arms] == [0, 0.2, 0.5, 0.8]
+    assert (rates.watches_test, len(rates.seeds), rates.epochs) == (False, 6, 2)
 
 
-def test_run_on_a_finished_study_prints_its_result_again(trained, call):
+def test_show_prints_the_answer_and_the_verdict_as_json_too(trained, call):
+    found = json.loads(call("show", trained[0], "--json").out)
+    study = Study.open(trained[0])
+    assert found["decision"] == "too few seeds"
+    assert found["sentences"] == list(study.verdict().sentences)
+    assert found["margin"] == 0.1
+    assert found["answer"]["helps"] == study.answer().helps
+
+
+def test_show_prints_what_run_printed_and_all_tables_when_asked(trained, call):
     folder, done = trained
     again = call("run", folder)
     assert again.code == 0
     assert expected.Cli.FINISHED in again.out
-    *lines, disk = call("show", folder).out.splitlines(keepends=True)
-    assert re.fullmatch(r"[\d.]+ kB on disk: .*weights [\d.]+ kB.*\.\n", disk)
-    result = "".join(lines)
-    assert " arm " in result
-    assert result in done.out
-    table = result[: result.index("Test accuracy against")]
-    for shown in (again.out, call("run", folder, "--quiet").out):
-        assert table in shown
-        assert all(sentence in shown for sentence in Study.open(folder).verdict().sentences)
+    shown = call("show", folder).out
+    result = shown[: shown.index(expected.Cli.REPORT)].rstrip()
+    for printed in (done.out, again.out, call("run", folder, "--quiet").out):
+        assert result in printed
+    everything = call("show", folder, "--all").out
+    assert everything.startswith(result)
+    for sentence in Study.open(folder).verdict().sentences:
+        assert sentence in everything
+        assert sentence not in shown
+    for words in ("Keras' running", "P(better)", "moving weights"):
+        assert (words in everything, words in shown) == (True, False)
+    assert re.search(r"^[\d.]+ kB on disk: .*weights [\d.]+ kB.*\.$", everything, re.MULTILINE)
 
 
 def test_a_study_is_continued_by_its_command_and_settings_that_differ_are_refused(trained, call):
@@ -230,6 +254,10 @@ def test_quiet_prints_the_result_alone_but_never_hides_that_the_digits_stand_in(
     for shown in (call(*words), call(*words), call("show", STUDY)):
         assert expected.Data.FALLBACK in shown.out
         assert "Epoch" not in shown.out
+    # The digits train in seconds: as many seeds as a verdict needs, unless another number is asked for.
+    assert len(read_spec(STUDY).seeds) == SEEDS
+    assert call(*words, "--seeds", "2", "--out", "two").code == 0
+    assert len(read_spec("two").seeds) == 2
 
 
 # --- names of arms ---
@@ -250,8 +278,6 @@ def test_names_of_arms_are_printed_as_they_are(call, tmp_path):
     for name in HOSTILE:
         assert f"Epoch 1/1 [{name}, seed 0]" in shown.out
         assert re.search(rf"^ *{re.escape(name)}  ", shown.out, re.MULTILINE)
-    (proposed,) = [line for line in shown.out.splitlines() if line.startswith(expected.Cli.EXPORT)]
-    assert shlex.split(proposed)[-1] == HOSTILE[0]
 
 
 @pytest.mark.usefixtures("no_report")
@@ -281,9 +307,10 @@ def test_a_report_that_was_not_written_is_written_by_the_next_run(call, tmp_path
         assert "No space left on device: 'figures/accuracy.png'" in failed.err
     written = call("run", *TINY).out
     assert expected.Cli.FINISHED in written
+    assert expected.Cli.WRITES in written
     assert f"{expected.Cli.REPORT}{STUDY}/report.html" in written
     assert (tmp_path / STUDY / "conclusion.txt").is_file()
-    assert expected.Cli.REPORT not in call("run", *TINY).out
+    assert expected.Cli.WRITES not in call("run", *TINY).out
 
 
 @pytest.mark.usefixtures("no_report")
@@ -291,8 +318,7 @@ def test_a_study_that_cannot_be_confirmed_has_its_result_printed(call, tmp_path,
     monkeypatch.setattr("dropstudy.analysis.confirm.to_confirm", lambda _: None)
     shown = call("run", *TINY, "--seeds", "6", "--out", tmp_path / "s", "--confirm")
     assert shown.is_error("confirm: expected a study whose validation data chose an arm")
-    assert "Test accuracy against 'no dropout'" in shown.out
-    assert expected.Cli.REPORT in shown.out
+    assert "Does dropout help?" in shown.out
 
 
 @pytest.mark.slow
@@ -312,7 +338,7 @@ def test_runs_that_fail_end_with_3_and_the_others_are_kept(call, monkeypatch):
     monkeypatch.setattr(local, "train", random_results.train)
     again = call("run", *TINY)
     assert again.code == 0
-    assert expected.Cli.REPORT in again.out  # of now, not of the run that failed
+    assert expected.Cli.WRITES in again.out  # of now, not of the run that failed
 
 
 # --- growth, interruption, progress ---
@@ -324,8 +350,11 @@ def test_growth_is_announced_and_more_than_asked_for_is_kept(call):
     more = call("run", STUDY, "--seeds", "5", "--rates", "0,0.8,0.3").out
     assert "The study grows: arms + 'dropout 0.3'; seeds + 2 to 4." in more
     assert "11 runs of 2 epochs" in more
-    less = call("run", *TINY).out
+    less = call("run", *TINY, "--seeds", "1").out
     assert expected.Cli.MORE.format("arms + 'dropout 0.3'; seeds + 1 to 4") in less
+    assert (
+        expected.Cli.MORE.format("arms + 'dropout 0.3'") in call("run", *TINY).out
+    )  # no seeds are asked for
     assert expected.Cli.FINISHED in less
     assert expected.Cli.MORE.partition("{")[0] not in call("run", STUDY).out
     assert len(Study.open(STUDY).results().test_scores()) == 15
@@ -384,9 +413,8 @@ def test_show_prints_the_progress_of_an_interrupted_study(call, monkeypatch):
         patch.setattr(f"{SCREEN}.on_run_end", interrupt_at(3))
         assert call("run", *TINY, "--seeds", "3").code == 130
     shown = call("show", STUDY).out
-    assert re.search(
-        rf"^\d of 6 runs are done.* {expected.Cli.CONTINUE}dropstudy run {STUDY}$", shown, re.MULTILINE
-    )
+    assert re.search(r"^\d of 6 runs are done", shown, re.MULTILINE)
+    assert re.search(rf"^{expected.Cli.TO_FINISH}.*: dropstudy run {STUDY}$", shown, re.MULTILINE)
     assert re.search(r"no dropout +\d/3 ", shown)
     call("run", STUDY)
-    assert expected.Cli.CONTINUE not in call("show", STUDY).out
+    assert expected.Cli.TO_FINISH not in call("show", STUDY).out

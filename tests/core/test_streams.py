@@ -127,7 +127,7 @@ def test_a_command_at_the_end_of_a_line_gets_a_line_of_its_own(monkeypatch, widt
     assert last == command
     assert max(map(len, others)) <= width
     assert " ".join(others) + " " + last == text
-    for line in (*STUDY_LINES, FALLBACK):
+    for line in (*STUDY_LINES, *FALLBACK):
         shown = wrap_paragraphs(line)
         assert " ".join(shown.split()) == " ".join(line.split())
         assert all(len(row) <= width or row.startswith("dropstudy ") for row in shown.splitlines())

@@ -94,7 +94,7 @@ def test_a_page_of_replaced_data_and_a_diverged_run_says_so_in_short_sentences(t
 def test_where_no_rate_may_be_chosen_the_page_says_what_to_run(tmp_path, monkeypatch):
     snapshot = read_snapshot(trained_at_once(monkeypatch, tmp_path / "x", **WATCHED).folder)
     page = html(snapshot, sections(snapshot))
-    assert Analysis.NONE_MAY_BE_CHOSEN in page
+    assert Analysis.NO_RATE_MAY_BE_CHOSEN in page
     (head,) = [part.head for part in sections(snapshot) if part.head]
     (command,) = [command for _, command in head.steps if "--validation-split" in command]
     assert "--out" in command  # in a new study

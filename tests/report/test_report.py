@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+from dataclasses import replace
 from math import nan
 
 import pandas as pd
@@ -13,12 +14,13 @@ from hypothesis import strategies as st
 
 from dropstudy import Study, report
 from dropstudy.analysis import stats
-from dropstudy.cli.show import export_command, show
+from dropstudy.cli.result import export_command
+from dropstudy.cli.show import show
 from dropstudy.core.types import Arm
 from dropstudy.report import charts, figures
 from dropstudy.report.charts.render import FORMATS
 from dropstudy.report.snapshot import read_snapshot
-from dropstudy.report.stamp import STAMP, is_current, written_conclusion
+from dropstudy.report.stamp import STAMP, is_current
 from dropstudy.report.vega import script
 from dropstudy.report.write import write_report
 from dropstudy.runtime.messages import REPLACED
@@ -208,7 +210,7 @@ def change(path):
 def test_a_report_is_current_only_while_each_of_its_files_is_as_it_was_written(reported, name):
     now = read_snapshot(reported)
     assert is_current(now)
-    assert now.verdict.headline in written_conclusion(now)
+    assert now.verdict.headline in (reported / "conclusion.txt").read_text(encoding="utf-8")
     content = (reported / name).read_bytes()
     change(reported / name)
     assert not is_current(now)
@@ -294,14 +296,21 @@ def test_damaged_files_are_named_with_what_is_left_out_and_no_old_figure_stays(r
     assert now.left_out is None
 
 
-def test_a_network_is_offered_only_where_there_is_one(tmp_path, monkeypatch):
+def test_a_network_is_offered_only_where_it_is_the_one_to_use_and_there(tmp_path, monkeypatch):
     study = trained_at_once(monkeypatch, tmp_path / "s", rates=[0, 0.5], seeds=[3, 4], hidden=[[4], [5]])
+    assert export_command(study.results().snapshot) is None  # nothing is decided
     command = f"dropstudy export {tmp_path / 's'} --arm 'no dropout'"
-    assert export_command(study.results().snapshot) == command
+
+    def offered():
+        now = study.results().snapshot
+        now.__dict__["verdict"] = replace(now.verdict, decision="hurts")
+        return export_command(now)
+
+    assert offered() == command
     for run in study.results().snapshot.runs:
         if run.arm.name == "no dropout" and (run.condition.hidden, run.seed) != ((5,), 4):
             (study.folder / "weights" / f"{run.key}.safetensors").unlink()
-    assert export_command(study.results().snapshot) == f"{command} --hidden 5 --seed 4"
+    assert offered() == f"{command} --hidden 5 --seed 4"
     assert study.results().weights("no dropout", 4, hidden="5")
     shutil.rmtree(study.folder / "weights")
-    assert export_command(study.results().snapshot) is None
+    assert offered() is None

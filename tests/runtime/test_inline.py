@@ -88,7 +88,7 @@ def test_only_a_notebook_kernel_counts_as_a_notebook(monkeypatch):
     assert not in_notebook()
 
 
-def test_a_verdict_and_a_study_show_their_sentences_and_a_table(make):
+def test_a_study_shows_its_answer_and_a_verdict_its_sentences_each_with_a_table(make):
     study = make(seeds=6, arms=[{"rate": 0}, {"rate": 0.5, "name": "<b>bold</b>"}], rates=None)
     assert study._repr_html_().startswith("<p>Study(")
     assert "<table" not in study._repr_html_()
@@ -100,4 +100,10 @@ def test_a_verdict_and_a_study_show_their_sentences_and_a_table(make):
     assert shown.count("<table") == 1
     assert "<b>bold" not in shown
     assert repr(verdict) == f"Verdict({verdict.decision!r}: {verdict.headline})"
-    assert shown in study._repr_html_()
+    shown = study._repr_html_()
+    for question, sentence in study.answer().lines:
+        assert f"<b>{question}</b>" in shown
+        assert sentence.split("'")[0].replace("<", "&lt;") in shown
+    assert shown.count("<table") == 1
+    assert "<b>bold" not in shown
+    assert str(study.answer()).startswith("Does dropout help? ")

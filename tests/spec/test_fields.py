@@ -37,7 +37,7 @@ def test_a_field_that_is_left_out_has_kerass_default():
         optimizer=Optimizer(name="adam", learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7),
         batch_size=128,
         epochs=3,
-        seeds=(0,),
+        seeds=(),
         validation_split=0.1,
         precision="auto",
     )

@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import tempfile
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from dropstudy import Study
 from dropstudy.analysis.verdict import SEEDS
-from dropstudy.cli.show import export_command, show
+from dropstudy.cli.result import export_command
+from dropstudy.cli.show import show
 from dropstudy.core.text import condition_title, signed, span
 from dropstudy.core.types import METRICS, EpochMetrics, FinalMetrics, SegmentResult
 from dropstudy.data.dataset import make_dataset
@@ -175,22 +176,26 @@ def test_every_output_of_a_study_uses_one_snapshot(study):
         now = read_snapshot(where)
         verdict = now.verdict
         event(verdict.decision)
-        printed_text = one_line(printed(where))
+        printed_text = one_line(printed(where, everything=True))
         page = section(now)
         # The same object everywhere.
         assert Study.open(where).verdict().to_dict() == verdict.to_dict()
         machine = json.loads(printed(where, as_json=True))
-        assert machine == json.loads(json.dumps(verdict.to_dict() | {"left_out": None}))
+        answer = {"answer": asdict(now.answer)}
+        assert machine == json.loads(json.dumps(answer | verdict.to_dict() | {"left_out": None}))
         text = conclusion(now)
         for sentence in verdict.sentences:
             assert sentence in text
             assert one_line(sentence) in printed_text or not len(now.finals)
+        for _, sentence in now.answer.lines:
+            assert sentence in text
+            assert sentence in printed_text
         assert page.verdict.headline == verdict.headline == verdict.sentences[0]
         assert {verdict.headline, *page.paragraphs} == set(verdict.sentences)
         margin = study["later margin"] or study["spec"].get("margin", 0.1)
         assert verdict.margin == now.margin == margin == Study.open(where).spec.margin
         hold_numbers(now, page, printed_text)
-        hold_sentences(now, [*verdict.sentences, text, page.verdict.certainty])
+        hold_sentences(now, [*verdict.sentences, text, str(now.answer), page.verdict.certainty])
         hold_claims(now)
         hold_shapes(now)
         hold_tables(now)
@@ -311,9 +316,11 @@ def hold_tables(now):
 
 
 def hold_export(now):
-    """A network is offered only where there is one: of the chosen arm, or of the baseline."""
+    """A network is offered only of the arm to use: the one that helps, or the baseline where none does."""
     done = {each.run.arm.name for each in now.progress if each.status == "done"}
-    allowed = {now.verdict.chosen, now.arms[0].name} & done
     command = export_command(now)
-    assert (command is not None) == bool(allowed)
-    assert command is None or any(f"--arm '{arm}'" in command for arm in allowed)
+    better = now.arms[1].name if len(now.arms) == 2 else now.verdict.chosen
+    use = {"helps": better, "hurts": now.arms[0].name, "equivalent": now.arms[0].name}
+    name = use.get(now.verdict.decision)
+    assert (command is not None) == (name in done)
+    assert command is None or f"--arm '{name}'" in command

@@ -6,6 +6,7 @@ Each sentence has at most 20 words and claims no more than the verdict.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from html import escape
 from typing import TYPE_CHECKING
 
 from dropstudy.analysis.confirm import outcomes
@@ -64,6 +65,18 @@ class Answer:
     def lines(self) -> tuple[tuple[str, str], ...]:
         """Each question with its answer."""
         return tuple(zip(QUESTIONS, (self.helps, self.rate, self.sure), strict=True))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Cautions, then steps, one line each."""
+        return (*self.cautions, *map(str, self.steps))
+
+    def __str__(self) -> str:
+        return "\n".join((*(f"{question} {text}" for question, text in self.lines), *self.notes))
+
+    def _repr_html_(self) -> str:
+        rows = (f"<p><b>{escape(question)}</b> {escape(text)}</p>" for question, text in self.lines)
+        return "\n".join((*rows, *(f"<p>{escape(note)}</p>" for note in self.notes)))
 
 
 def answer(verdict: Verdict, spec: StudySpec, folder: Path, *, data_dir: Path | None = None) -> Answer:
@@ -212,7 +225,7 @@ def _rate(condition: ConditionVerdict, spec: StudySpec) -> str:  # noqa: PLR0911
     if condition.choice is not None:
         return _chosen(condition, spec)
     if spec.watches_test:
-        return "None may be chosen here: the test set was watched during training."
+        return "No rate may be chosen here: the test set was watched during training."
     if condition.decision == "too few seeds":
         return f"Not known yet: validation data choose a rate once there are {SEEDS} seeds."
     return "Not known: validation data could not choose one."
@@ -320,7 +333,7 @@ def _cautions(verdict: Verdict) -> list[str]:
     every = [scores for condition in verdict.conditions for scores in condition.arms]
     planned, done = sum(arm.planned for arm in every), sum(len(arm.seeds) for arm in every)
     cautions = []
-    if any(arm.missing or arm.failed for arm in every):
+    if done and any(arm.missing or arm.failed for arm in every):
         cautions.append(f"{done} of {counted(planned, 'run')} finished: the rest may change the answer.")
     one_class = dict.fromkeys(arm.arm for arm in every if arm.one_class)
     if one_class:

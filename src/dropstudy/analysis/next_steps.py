@@ -9,6 +9,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from dropstudy.analysis.verdict.phrases import is_dropout
+from dropstudy.analysis.verdict.remarks import longer
 from dropstudy.analysis.verdict.rule import MAX_SEEDS, SEEDS
 from dropstudy.core.hardware import physical_cores
 from dropstudy.runtime.progress.eta import about
@@ -23,8 +24,11 @@ if TYPE_CHECKING:
 RATES = (0, 0.2, 0.5)
 """Rates to compare with the one that was tried: none, a low and the usual one."""
 
-VALIDATION_SHARE = 0.2
+VALIDATION_SHARE = 0.15
 """Share of the training examples that is held out to choose a rate."""
+
+_SHORT = 45.0
+"""Seconds of training below which the start of the workers and the report take as long."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,7 @@ class NextStep:
     Args:
         purpose: what it is for: "For a verdict".
         command: to copy; empty where there is none.
-        seconds: that it takes, about; None where that is not known.
+        seconds: of training, about; None where that is not known.
     """
 
     purpose: str
@@ -42,8 +46,12 @@ class NextStep:
     seconds: float | None = None
 
     def __str__(self) -> str:
-        time = "" if self.seconds is None else f" ({about(self.seconds)})"
-        return f"{self.purpose}{time}: {self.command}" if self.command else f"{self.purpose}."
+        if not self.command:
+            return f"{self.purpose}."
+        if self.seconds is None:
+            return f"{self.purpose}: {self.command}"
+        time = "less than a minute" if self.seconds < _SHORT else about(self.seconds)
+        return f"{self.purpose} ({time}): {self.command}"
 
 
 def next_steps(  # noqa: PLR0911 - one for each case
@@ -63,7 +71,7 @@ def next_steps(  # noqa: PLR0911 - one for each case
     choose = _choose_rate(verdict, spec, run, folder)
     decisions = {condition.decision for condition in verdict.conditions}
     if "diverged" in decisions or not any(arm.seeds for arm in every):
-        return (NextStep("Runs diverged: try a lower learning rate in a new study"),)
+        return (_lower_learning_rate(verdict, spec, run, folder),)
     if "too few seeds" in decisions:
         missing = len(set(range(SEEDS)) - set(spec.seeds)) * len(every)
         return (NextStep("For a verdict", f"{run} --seeds {SEEDS}", _seconds(verdict, missing)), *choose)
@@ -73,7 +81,7 @@ def next_steps(  # noqa: PLR0911 - one for each case
     if to_confirm and not verdict.confirmations:
         runs = 2 * len(spec.seeds) * len(verdict.conditions)
         return (NextStep("To confirm it on fresh seeds", f"{run} --confirm", _seconds(verdict, runs)),)
-    return tuple(choose)
+    return (*_more_epochs(verdict, spec, run, folder), *choose)
 
 
 def _seconds(verdict: Verdict, runs: int) -> float | None:
@@ -115,6 +123,34 @@ def _decide(verdict: Verdict, spec: StudySpec, run: str) -> NextStep:
     runs = (total - len(spec.seeds)) * len(spec.arms) * len(verdict.conditions)
     purpose = f"For a decision, about {total:,} seeds" if known else "For a decision"
     return NextStep(purpose, f"{run} --until-decided{most}", _seconds(verdict, runs))
+
+
+def _more_epochs(verdict: Verdict, spec: StudySpec, run: str, folder: Path) -> list[NextStep]:
+    """A new study that trains longer, where networks were still improving."""
+    every = [scores for condition in verdict.conditions for scores in condition.arms]
+    if not any(arm.seeds and arm.improving for arm in every):
+        return []
+    epochs = longer(max(arm.most_epochs for arm in every))
+    seconds = _seconds(verdict, len(every) * len(spec.seeds))
+    factor = epochs / fmean(arm.epochs for arm in every if arm.seeds)
+    out = shlex.quote(str(folder.with_name(f"{folder.name}-{epochs}-epochs")))
+    return [
+        NextStep(
+            f"To see whether this holds after {epochs} epochs",
+            f"{run} --epochs {epochs} --out {out}",
+            None if seconds is None else factor * seconds,
+        )
+    ]
+
+
+def _lower_learning_rate(verdict: Verdict, spec: StudySpec, run: str, folder: Path) -> NextStep:
+    """A new study that is less likely to diverge."""
+    rate = f"{spec.optimizer.learning_rate / 10:g}"
+    out = shlex.quote(str(folder.with_name(f"{folder.name}-learning-rate-{rate}")))
+    runs = len(spec.arms) * len(spec.seeds) * len(verdict.conditions)
+    return NextStep(
+        "To try a lower learning rate", f"{run} --learning-rate {rate} --out {out}", _seconds(verdict, runs)
+    )
 
 
 def _choose_rate(verdict: Verdict, spec: StudySpec, run: str, folder: Path) -> list[NextStep]:

@@ -118,7 +118,7 @@ def refuse_to_confirm(spec: StudySpec, *, adds_seeds: bool) -> None:
         raise InvalidArgument(
             "confirm",
             expected=f"a study of {SEEDS} seeds or more, which a verdict needs",
-            received=f"{len(spec.seeds)}",
+            received=f"{len(spec.seeds) or 1}",
             next_step=f"Add --seeds {SEEDS}, or --until-decided.",
         )
 

@@ -13,13 +13,11 @@ from dropstudy.cli.estimate import estimated
 from dropstudy.cli.groups import DATA, OUTPUT, STUDY, TRAINING, VERDICT
 from dropstudy.cli.options import DataDir
 from dropstudy.cli.output import echo
-from dropstudy.cli.show import export_command, print_result, print_summaries, report_failures
 from dropstudy.errors import InvalidArgument
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dropstudy.report.snapshot import Snapshot
 
 INTERRUPTED = 130
 
@@ -235,7 +233,8 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
     Example: dropstudy run notebook --epochs 5 --out studies/quick
     """
     from dropstudy.analysis.sequential import refuse_to_confirm
-    from dropstudy.report.stamp import is_current, written_conclusion
+    from dropstudy.cli.result import print_answer, print_places, report_failures
+    from dropstudy.report.stamp import is_current
     from dropstudy.runtime.progress.lines import EpochLines
     from dropstudy.study.study import Study
 
@@ -274,15 +273,6 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
         return
     if study.finished:
         say(f"This study is finished; nothing to train. {study.folder}")
-        if not (until_decided or confirm):
-            study.run(workers=workers, device=device)  # records a new margin, if one is given
-            snapshot = study.results().snapshot
-            if is_current(snapshot):
-                # The report's own sentences: to compute the verdict again takes longer than the rest of this command.
-                print_summaries(snapshot)
-                echo("\n" + written_conclusion(snapshot))
-                report_failures(snapshot)
-                return
     try:
         display = EpochLines() if epoch_lines and not quiet else None
         how: dict[str, Any] = {
@@ -294,11 +284,12 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
         unconfirmed = _train(study, most=most, confirm=confirm, how=how)
         results = study.results()
         snapshot = results.snapshot
-        print_result(snapshot)
+        print_answer(snapshot)
         if not is_current(snapshot):
             say("\nWriting the report.")
-            files = results.report()
-            say("\n".join(_written(snapshot, len(files))))
+            results.report()
+        if not quiet:
+            print_places(snapshot)
     except KeyboardInterrupt:
         flags = " --until-decided" * until_decided + " --confirm" * confirm
         echo(f"\nInterrupted. {_how_to_continue(study, data_dir, flags)}", err=True)
@@ -339,12 +330,6 @@ def _train(study: Any, *, most: int | None, confirm: bool, how: dict[str, Any]) 
 
 
 def _silent(_: str) -> None: ...
-
-
-def _written(snapshot: Snapshot, files: int) -> list[str]:
-    page = f"{snapshot.folder / 'report.html'} (open it in a browser; {files - 1} more files beside it)"
-    export = export_command(snapshot)
-    return [f"The report: {page}", *([f"Export a trained network: {export}"] if export else [])]
 
 
 def _how_to_continue(study: Any, data_dir: Path | None, flags: str) -> str:

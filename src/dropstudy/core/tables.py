@@ -46,20 +46,29 @@ def text(frame: pd.DataFrame, *, left: Collection[str] = (), gap: int = 3) -> st
         gap: blanks between columns, 2 or 3.
     """
     width = _width()
-    endless = Console(file=io.StringIO(), width=_PIPE_WIDTH)
+    return "\n".join(_drawn(table, width) for table in tables(frame, width, left=left, gap=gap))
+
+
+def tables(frame: pd.DataFrame, width: int, *, left: Collection[str] = (), gap: int = 3) -> list[Table]:
+    """A table as one that fits a width, or as several that repeat the first column; arguments as for `text`."""
     every = list(range(frame.shape[1]))
     made = partial(_table, frame, left=left, gap=gap)
     whole = made(every)
-    if endless.measure(whole).maximum <= width:
-        return _drawn(whole, width)
+    if least_width(whole) <= width:
+        return [whole]
     widest_name = width // 3
     parts = [every[:2]]
     for column in every[2:]:
-        if endless.measure(made([*parts[-1], column], widest_name)).maximum <= width:
+        if least_width(made([*parts[-1], column], widest_name)) <= width:
             parts[-1].append(column)
         else:
             parts.append([0, column])
-    return "\n".join(_drawn(made(columns, widest_name), width) for columns in parts)
+    return [made(columns, widest_name) for columns in parts]
+
+
+def least_width(table: Table) -> int:
+    """Columns of a terminal that a table takes."""
+    return Console(file=io.StringIO(), width=_PIPE_WIDTH).measure(table).maximum
 
 
 def _width() -> int:
@@ -86,7 +95,7 @@ def _table(
         )
     for row in frame.itertuples(index=False):
         # Text, so that an arm named "[red]" is no markup.
-        table.add_row(*(Text(_cell(row[number])) for number in columns))
+        table.add_row(*(_cell(row[number]) for number in columns))
     return table
 
 
@@ -121,8 +130,10 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
     write_text(path, csv(frame))
 
 
-def _cell(value: object) -> str:
-    return f"{value:.4f}" if isinstance(value, float) else printable(str(value))
+def _cell(value: object) -> Text:
+    if isinstance(value, Text):
+        return value
+    return Text(f"{value:.4f}" if isinstance(value, float) else printable(str(value)))
 
 
 def _no_formula(value: object) -> object:

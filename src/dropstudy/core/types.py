@@ -195,7 +195,7 @@ class StudySpec:
         optimizer: Adam or SGD, with its settings.
         batch_size: examples per step.
         epochs: passes over the training examples.
-        seeds: seeds of the replicates.
+        seeds: seeds of the replicates; empty for one, or for those of a verdict where the digits stand in for MNIST.
         validation_split: `"test"` to watch the test set, else the share (below 1) or count of training examples
             held out.
         precision: precision of matrix products; `"auto"` is bfloat16 on GPUs that multiply it in hardware, else

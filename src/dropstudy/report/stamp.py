@@ -73,11 +73,6 @@ def study_state(metadata: Mapping[str, Any], digest: str, confirmations: Iterabl
     return _digest(json.dumps([known, digest, list(confirmations)], sort_keys=True).encode())
 
 
-def written_conclusion(snapshot: Snapshot) -> str:
-    """Conclusion from the file of a report that is current."""
-    return (snapshot.folder / "conclusion.txt").read_text(encoding="utf-8").rstrip("\n")
-
-
 def _read(folder: Path) -> dict[str, Any]:
     try:
         stamp = json.loads((folder / STAMP).read_text(encoding="utf-8"))

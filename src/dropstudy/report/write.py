@@ -67,7 +67,7 @@ def conclusion(snapshot: Snapshot) -> str:
     """Text of `conclusion.txt`."""
     heading = f"Study {plain_name(snapshot.spec.name)}, data: {plain_name(snapshot.metadata['data'])}"
     notes = [note for note in (snapshot.fallback_note, snapshot.left_out) if note]
-    return "\n\n".join([heading, *notes, *snapshot.verdict.sentences]) + "\n"
+    return "\n\n".join([heading, *notes, str(snapshot.answer), *snapshot.verdict.sentences]) + "\n"
 
 
 def _remove_old(figures: Path, files: Collection[Path]) -> None:

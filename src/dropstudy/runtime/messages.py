@@ -18,11 +18,11 @@ LARGE_RATE = 0.5
 """Rates above are warned about."""
 
 FALLBACK = (
-    "MNIST was not found and could not be fetched when this study was started: it uses the 8x8 digits that ship "
-    "with scikit-learn instead. Where MNIST is searched for: dropstudy data mnist. "
-    "Once it is there, the study with it: dropstudy run --data mnist --out studies/mnist"
+    "MNIST was not found. This study uses scikit-learn's 8x8 digits in its place: small images that train in seconds.",
+    "Where MNIST is searched for: dropstudy data mnist",
+    "Once it is there, a study of it: dropstudy run --data mnist --out studies/mnist",
 )
-REPLACED = "MNIST was not found; the 8x8 digits of scikit-learn replace it"
+REPLACED = "MNIST was not found: this is about the 8x8 digits of scikit-learn, not about MNIST"
 
 
 def announcement(
@@ -44,7 +44,7 @@ def announcement(
         fallback: true if the data replace MNIST.
         added: additions to the study, from `merge.additions`.
     """
-    lines = [FALLBACK] if fallback else []
+    lines = list(FALLBACK) if fallback else []
     lines += describe.shapes(dataset)
     lines += [f"The study grows: {'; '.join(added)}."] if added else []
     lines += [large_rate(arm.rate) for arm in spec.arms if arm.rate > LARGE_RATE]

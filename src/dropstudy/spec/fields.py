@@ -83,7 +83,8 @@ class StudyFields:
             MNIST is unavailable.
         rates: short form of `arms` that differ in their rate alone, such as [0, 0.5].
         hidden: units of each hidden layer, such as [512, 512], or several networks, such as [[512, 512], [1024]].
-        seeds: number of seeds, or a list of them; each trains every arm once.
+        seeds: number of seeds, or a list of them; each trains every arm once. 1 if left out, or 6 where the digits
+            stand in for MNIST.
         train_sizes: number of training examples, `"all"` for as many as validation leaves, or a list of such sizes.
         margin: differences of test accuracy within ±margin percentage points do not matter; 0.1 if left out.
     """
@@ -97,7 +98,7 @@ class StudyFields:
     optimizer: Optimizer = field(default_factory=Optimizer)
     batch_size: Count = 128
     epochs: Count
-    seeds: Seeds = 1
+    seeds: Seeds | None = None
     validation_split: ValidationSplit
     precision: Precision = "auto"
     train_sizes: TrainSizes = "all"

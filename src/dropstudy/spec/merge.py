@@ -119,7 +119,7 @@ def additions(stored: StudySpec, grown: StudySpec, sign: str = " + ") -> list[st
     )
     for name in LISTS[1:]:
         items = [item for item in getattr(grown, name) if item not in getattr(stored, name)]
-        if items:
+        if items and getattr(stored, name):  # seeds that were left open ask for no number
             lines.append(f"{name}{sign}{_listed(items)}")
     return lines
 

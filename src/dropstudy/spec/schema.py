@@ -56,6 +56,6 @@ def _property(kind: dict[str, Any], text: str) -> dict[str, Any]:
     """A field with its description, and without null, which TOML lacks."""
     shown = {**kind, "description": f"{text[:1].upper()}{text[1:]}"}
     if (null := {"type": "null"}) in shown.get("anyOf", []):
-        (other,) = (each for each in shown.pop("anyOf") if each != null)
-        shown = {**other, **shown}
+        others = [each for each in shown.pop("anyOf") if each != null]
+        shown = {**(others[0] if len(others) == 1 else {"anyOf": others}), **shown}
     return {name: value for name, value in shown.items() if name != "default" or value not in {None, ""}}

@@ -24,6 +24,7 @@ from dropstudy.store.reader import MEASURED
 if TYPE_CHECKING:
     import keras
 
+    from dropstudy.analysis.answer import Answer
     from dropstudy.analysis.verdict import Verdict
     from dropstudy.core.types import Run, Weights
     from dropstudy.report.paper.table import ResultTable
@@ -52,6 +53,10 @@ class Results:
     snapshot: Snapshot
 
     # Tables and claims
+
+    def answer(self) -> Answer:
+        """Answer in plain words: whether dropout helps, at which rate, how sure that is, and what to run next."""
+        return self.snapshot.answer
 
     def verdict(self) -> Verdict:
         """Verdict: whether dropout helps, hurts or makes no difference that matters, with its evidence."""

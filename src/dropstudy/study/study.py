@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     import keras
     import pandas as pd
 
+    from dropstudy.analysis.answer import Answer
     from dropstudy.analysis.verdict import Verdict
     from dropstudy.report.paper.table import ResultTable
     from dropstudy.report.plots import Plots
@@ -115,17 +116,20 @@ class Study:
 
     def __repr__(self) -> str:
         arms = ", ".join(repr(arm.name) for arm in self.spec.arms)
-        return f"Study({str(self.folder)!r}: {arms}; seeds {len(self.spec.seeds)}, epochs {self.spec.epochs})"
+        seeds = f"seeds {len(self.spec.seeds)}, " if self.spec.seeds else ""  # else left open
+        return f"Study({str(self.folder)!r}: {arms}; {seeds}epochs {self.spec.epochs})"
 
     def _repr_html_(self) -> str:
-        """HTML for a notebook: the study, and its verdict as far as it has results."""
+        """HTML for a notebook: the study, and its answer with the numbers behind it as far as it has results."""
         about = f"<p>{escape(repr(self))}</p>"
         if recorded_spec(self.folder) is None:
             return about
-        from dropstudy.analysis.verdict.tables import html  # noqa: PLC0415 - pandas is slow to import
+        from dropstudy.analysis.verdict.tables import answer_cells  # noqa: PLC0415 - pandas is slow to import
 
         snapshot = self.results().snapshot
-        return about if snapshot.finals.empty else f"{about}\n{html(snapshot.verdict)}"
+        cells, _ = answer_cells(snapshot.verdict)
+        table = "" if snapshot.finals.empty else cells.to_html(index=False, border=0)
+        return f"{about}\n{snapshot.answer._repr_html_()}\n{table}"
 
     # Training
 
@@ -295,6 +299,10 @@ class Study:
         from dropstudy.study.results import Results  # noqa: PLC0415 - as above
 
         return Results(read_snapshot(self.folder, data_dir=self._data_dir, mc=mc))
+
+    def answer(self) -> Answer:
+        """`Results.answer` of this moment."""
+        return self.results().answer()
 
     def verdict(self) -> Verdict:
         """`Results.verdict` of this moment."""

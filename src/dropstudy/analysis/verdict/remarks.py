@@ -158,7 +158,7 @@ def on_unfinished_runs(condition: ConditionVerdict) -> str:
 
 
 def on_convergence(condition: ConditionVerdict) -> str:
-    """Arms that were still improving when training ended, and a number of epochs to try: half as many again."""
+    """Arms that were still improving when training ended, and a number of epochs to try."""
     late = [arm for arm in condition.arms if arm.seeds and arm.improving]
     if not late:
         return ""
@@ -168,5 +168,10 @@ def on_convergence(condition: ConditionVerdict) -> str:
     epochs = max(arm.most_epochs for arm in late)
     return (
         f"Not converged: validation loss was still falling at the end in {names}. More epochs may change the verdict: "
-        f"try {ceil(epochs * 1.5)} instead of {epochs} in a new study."
+        f"try {longer(epochs)} instead of {epochs} in a new study."
     )
+
+
+def longer(epochs: int) -> int:
+    """Epochs to try where networks were still improving: half as many again."""
+    return ceil(epochs * 1.5)

@@ -8,11 +8,47 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from dropstudy.analysis.verdict.phrases import interval, probability
-from dropstudy.core.text import plain_name, rounded, signed
+from dropstudy.analysis.verdict.rule import SEEDS
+from dropstudy.core.text import percent, plain_name, rounded, signed
 
 if TYPE_CHECKING:
     from dropstudy.analysis.stats import Estimate, Mean
     from dropstudy.analysis.verdict.types import ArmComparison, ConditionVerdict, Verdict
+
+
+def answer_cells(verdict: Verdict) -> tuple[pd.DataFrame, list[ArmComparison | None]]:
+    """The few numbers that an answer rests on, a row for each arm, and the comparison of each row.
+
+    Columns and rows without information are left out: one network has no name, one seed no interval.
+    """
+    rows, compared = [], []
+    for condition in verdict.conditions:
+        found: dict[str, ArmComparison | None] = {c.arm: c for c in condition.comparisons}
+        for scores in condition.arms:
+            comparison = found.get(scores.arm)
+            known = comparison is not None and comparison.n >= SEEDS
+            rows.append(
+                {
+                    "arm": plain_name(scores.arm),
+                    "network": condition.hidden,
+                    "training examples": f"{condition.train_size:,}",
+                    "test accuracy": percent(scores.mean.value) if scores.seeds else "",
+                    "difference (points)": signed(comparison.difference.value)
+                    if comparison and comparison.n
+                    else "",
+                    "95% interval": _span(comparison.deciding) if comparison and known else "",
+                    "verdict": comparison.decision if comparison else "",
+                }
+            )
+            compared.append(comparison)
+    cells = pd.DataFrame(rows)
+    several = len(verdict.conditions) > 1
+    dull = {name for name in ("network", "training examples") if len(set(cells[name])) == 1}
+    if several:  # seven columns would not fit a terminal of 80
+        dull.add("95% interval")
+    elif len({each.decision for each in compared if each}) == 1:  # the answer has it
+        dull.add("verdict")
+    return cells[[name for name in cells if name not in dull and set(cells[name]) - {"", "-"}]], compared
 
 
 def comparison_cells(condition: ConditionVerdict) -> pd.DataFrame:

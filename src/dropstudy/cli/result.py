@@ -1,0 +1,238 @@
+"""Print the result of a study: the answer, one small table and the next command; or all tables."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from dropstudy.cli.output import echo
+from dropstudy.core.streams import is_terminal, raw_stream, terminal_width, wrap_paragraphs
+from dropstudy.errors import RunsFailed, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import pandas as pd
+
+    from dropstudy.analysis.verdict.types import ArmComparison
+    from dropstudy.core.types import Run
+    from dropstudy.report.snapshot import Snapshot
+
+_COLOURS = {"helps": "green", "hurts": "red", "equivalent": "cyan"}
+"""Colour of each decision; yellow for all others."""
+
+_MOST_ROWS = 24
+_MIN_BAR, _MAX_BAR = 15, 31  # columns
+_PADDING = 3  # columns before the bars
+_WORSE, _BETTER = "worse", "better"
+_MIN_GRID = 60  # columns, below which a question stands above its answer
+
+
+def print_answer(snapshot: Snapshot) -> None:
+    """Print the answer, the numbers that it rests on, and the command to run next."""
+    from dropstudy.analysis.verdict.tables import answer_cells
+    from dropstudy.store.locking import holder
+
+    answer = snapshot.answer
+    cautions = (*answer.cautions, *snapshot.verdict.disclosures, *filter(None, [snapshot.left_out]))
+    notes = [("Note:", caution) for caution in cautions]
+    if snapshot.fallback_note:
+        notes.insert(0, ("Note:", f"{snapshot.fallback_note}."))
+    typer.echo()
+    _print_lines((*answer.lines, *notes), _COLOURS.get(snapshot.verdict.decision, "yellow"))
+    cells, comparisons = answer_cells(snapshot.verdict)
+    if snapshot.finals.empty:
+        typer.echo()
+    else:
+        _print_table(cells[:_MOST_ROWS], comparisons[:_MOST_ROWS])
+        if len(cells) > _MOST_ROWS:
+            echo(f"{len(cells) - _MOST_ROWS} more rows are in the other tables (--all).")
+    if answer.steps and not holder(snapshot.folder):
+        _print_commands(map(str, answer.steps))
+
+
+def print_places(snapshot: Snapshot, *, everything: bool = False) -> None:
+    """Print where the page is, how a network is exported and where all tables are."""
+    from dropstudy.report.stamp import is_current
+    from dropstudy.store.paths import command
+
+    lines = []
+    if export := export_command(snapshot):
+        lines.append(f"Export a trained network: {export}")
+    if is_current(snapshot):
+        lines.append(f"The report: {snapshot.folder / 'report.html'} (open it in a browser)")
+    if not everything:
+        lines.append(f"All tables: {command('show', snapshot.folder)} --all")
+    typer.echo()
+    _print_commands(lines)
+
+
+def _print_commands(lines: Iterable[str]) -> None:
+    """Print lines that end with commands; on a terminal these stand out."""
+    if not is_terminal():
+        echo("\n".join(lines))
+        return
+    shown = Text(printable(wrap_paragraphs("\n".join(lines)), "\n"))
+    shown.highlight_regex("dropstudy [a-z].*", "bold")
+    _console().print(shown, soft_wrap=True)
+
+
+def _console() -> Console:
+    return Console(file=raw_stream(sys.stdout), width=terminal_width(), highlight=False)
+
+
+def _print_lines(lines: Sequence[tuple[str, str]], colour: str) -> None:
+    """Print questions with their answers, the first words of the first one in colour."""
+    if not is_terminal() or terminal_width() < _MIN_GRID:
+        echo("\n".join(f"{question} {text}" for question, text in lines))
+        return
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    for number, (question, text) in enumerate(lines):
+        shown = Text(printable(text))
+        if number == 0:
+            shown.stylize(f"bold {colour}", 0, text.find(".") + 1)
+        grid.add_row(Text(question, style="bold" if question.endswith("?") else "yellow"), shown)
+    _console().print(grid)
+
+
+def _print_table(cells: pd.DataFrame, comparisons: Sequence[ArmComparison | None]) -> None:
+    """Print a table; on a terminal with bars for the differences, as far as there is room."""
+    from dropstudy.core import tables
+
+    console = _console()
+    if not is_terminal() or console.options.ascii_only:
+        typer.echo(tables.text(cells))
+        return
+    room = console.width - sum(tables.least_width(part) for part in tables.tables(cells, 1000)) - _PADDING
+    bars = _bars(comparisons, min(room, _MAX_BAR)) if room >= _MIN_BAR else {}
+    cells = cells.assign(**bars)
+    for part in tables.tables(cells, console.width, left=bars):
+        console.print(part)
+
+
+def _bars(comparisons: Sequence[ArmComparison | None], width: int) -> dict[str, Any]:
+    """Differences with their intervals on a common axis, under a heading with the axis; none where all are 0."""
+    ends = [_ends(each) for each in comparisons if each is not None and each.n]
+    low, high = min((0.0, *(e[0] for e in ends))), max((0.0, *(e[2] for e in ends)))
+    if low == high:
+        return {}
+
+    def place(value: float) -> int:
+        return round((value - low) / (high - low) * (width - 1))
+
+    zero = place(0)
+    heading = f"{_WORSE if zero > len(_WORSE) else '':<{zero}}0"
+    rest = width - len(heading)
+    heading += f"{_BETTER if rest > len(_BETTER) else '':>{rest}}"
+    bars = []
+    for each in comparisons:
+        cells, style = [" "] * width, "dim"
+        if each is not None and each.n:
+            first, middle, last = map(place, _ends(each))
+            if first == last:
+                first, last = sorted((middle, zero))
+            cells[first : last + 1] = "─" * (last + 1 - first)
+            cells[middle], style = "●", _COLOURS.get(each.decision, "yellow")
+        if cells[zero] != "●":
+            cells[zero] = "│" if cells[zero] == " " else "┼"
+        bars.append(Text("".join(cells), style=style))
+    return {heading.replace(" ", "\u00a0"): bars}  # in one line
+
+
+def _ends(comparison: ArmComparison) -> tuple[float, float, float]:
+    """Lower end, difference and upper end; the difference alone where there is no interval."""
+    value, decides = comparison.difference.value, comparison.deciding
+    return (decides.low, value, decides.high) if decides.known else (value, value, value)
+
+
+def print_tables(snapshot: Snapshot) -> None:
+    """Print all tables of a study, and each sentence of its verdict."""
+    from dropstudy.analysis.verdict.tables import comparison_cells, gap_cells
+    from dropstudy.core import tables
+    from dropstudy.core.text import condition_title
+
+    _print_summaries(snapshot)
+    for condition in snapshot.verdict.conditions:
+        if any(comparison.n for comparison in condition.comparisons):
+            title = condition_title(condition.hidden, condition.train_size)
+            where = f"{title}: " if len(snapshot.verdict.conditions) > 1 else ""
+            echo(f"\n{where}Test accuracy against {condition.baseline!r}, paired by seed, percentage points")
+            typer.echo(tables.text(comparison_cells(condition)))
+            echo(f"\n{where}The gap between training and evaluation, percentage points")
+            typer.echo(tables.text(gap_cells(condition)))
+    echo(f"\n{snapshot.verdict}")
+
+
+def _print_summaries(snapshot: Snapshot) -> None:
+    """Print the scores of each arm, for each condition."""
+    from dropstudy.core import tables
+    from dropstudy.core.text import condition_title
+    from dropstudy.report import summary_cells
+
+    summaries = snapshot.summaries
+    conditions = list(dict.fromkeys((summary.hidden, summary.train_size) for summary in summaries))
+    for condition in conditions:
+        typer.echo(f"\n{condition_title(*condition)}" if len(conditions) > 1 else "")
+        of_condition = [summary for summary in summaries if (summary.hidden, summary.train_size) == condition]
+        typer.echo(tables.text(summary_cells(of_condition)))
+
+
+def print_pairs(snapshot: Snapshot) -> None:
+    """Print McNemar's test of each arm's run against the baseline's run of the same seed."""
+    from dropstudy.core import tables
+
+    frame = snapshot.mcnemar()
+    frame["p_value"] = [f"{p:.2g}" for p in frame["p_value"]]
+    frame.columns = [name.replace("_", " ") for name in frame.columns]
+    echo("\nPairs of runs: test examples that both, one or neither got right, and McNemar's exact p")
+    typer.echo(tables.text(frame))
+
+
+def export_command(snapshot: Snapshot) -> str | None:
+    """Command that exports a network of the arm to use: the one that helps, or the baseline where none does.
+
+    None where that is not decided, or no weights of the arm are on disk.
+    """
+    from dropstudy.store.paths import command
+
+    verdict, names = snapshot.verdict, [arm.name for arm in snapshot.arms]
+    name = None
+    if verdict.decision in {"hurts", "equivalent"}:
+        name = names[0]
+    elif verdict.decision == "helps":
+        name = names[1] if len(names) == 2 else verdict.chosen  # noqa: PLR2004 - the only arm besides the baseline
+    ours = [run for run in snapshot.runs if run.arm.name == name]
+    stored = [run for run in ours if snapshot.files.exists("weights", run.key)]
+    if not stored:
+        return None
+    run = stored[0]
+    return f"{command('export', snapshot.folder)} --arm {shlex.quote(run.arm.name)}{_place(run, ours)}"
+
+
+def _place(run: Run, runs: list[Run]) -> str:
+    """Flags that select a run of its arm, without those that `export` does not need for it."""
+    from dropstudy.study.results import coordinates
+
+    flags = ""
+    for field, value in coordinates(run).items():
+        if coordinates(runs[0])[field] != value:
+            flags += f" --{field.replace('_', '-')} {value}"
+        runs = [other for other in runs if coordinates(other)[field] == value]
+    return flags
+
+
+def report_failures(snapshot: Snapshot) -> None:
+    """Raise the error for runs that failed or diverged, if there are any."""
+    if snapshot.all_failures:
+        raise RunsFailed(
+            str(snapshot.folder),
+            expected="every run to finish",
+            received="; ".join(snapshot.all_failures),
+            next_step="The results of the others are saved.",
+        )

@@ -5,6 +5,7 @@ import shlex
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -72,6 +73,17 @@ def test_one_seed_answers_nothing_and_names_the_command_for_a_verdict_with_its_t
     assert flags[flags.index("--rates") + 1] == "0,0.2,0.5"
     assert "--validation-split" in flags
     assert flags[flags.index("--out") + 1] != str(FOLDER)
+
+
+def test_several_networks_are_answered_together():
+    arms, parts = rates(0, 0.2, 0.5), []
+    for hidden, points in (("64", -1), ("512", 0.1)):
+        others = {arm.name: around(points, spread=0.2) for arm in arms[1:]}
+        condition = {"hidden": hidden, "train_size": 1000}
+        parts.append(tables(arms, {"no dropout": flat(), **others}, condition=condition))
+    history, finals = (pd.concat(each, ignore_index=True) for each in zip(*parts, strict=True))
+    found = answer_to(give_verdict(history, finals, Design(arms, watches_test=True)), arms)
+    assert found.helps == "It depends. Dropout hurts in 1 of 2 networks, undecided in 1 of 2."
 
 
 def test_no_rate_is_named_as_chosen_where_the_test_set_was_watched():

@@ -249,8 +249,12 @@ def _helps_in_each(verdict: Verdict, spec: StudySpec) -> str:
     """Decisions on several conditions."""
     subjects = {condition.subject.arm if condition.subject else None for condition in verdict.conditions}
     subject = subjects.pop() if len(subjects) == 1 else None
-    name = "The arms" if subject is None else capital(_named(_arm(spec, subject)))
-    return f"{_LEADS[verdict.decision]}. {name}: {by_condition(verdict.conditions, named=False)}."
+    if subject is not None:
+        name = capital(_named(_arm(spec, subject)))
+    else:
+        name = "Dropout" if all(map(is_dropout, spec.arms)) else "Verdicts"
+    colon = "" if name != "Verdicts" and verdict.conditions[0].decision in {"helps", "hurts"} else ":"
+    return f"{_LEADS[verdict.decision]}. {name}{colon} {by_condition(verdict.conditions, named=False)}."
 
 
 def _rate_of_each(verdict: Verdict, spec: StudySpec) -> str:

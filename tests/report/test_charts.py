@@ -325,6 +325,10 @@ def test_an_arm_far_from_zero_does_not_squeeze_the_others():
     assert [row["side"] for row in drawn] == ["within", "below"]
     assert all(low <= row[end] <= high for row in drawn for end in ("mean", "all_low", "all_high"))
     assert "-26.00  (-30.00 to -22.00)" in drawn[1]["text"]  # what is not drawn to scale is written
+    unsure = rows.assign(mean=[0.3, -0.4], all_low=[0.1, -9.0], all_high=[0.5, 8.2])
+    spec = charts.intervals(unsure, seeds, margin=0.1, baseline="no dropout").to_dict()
+    drawn = next(data for data in spec["datasets"].values() if "side" in data[0])
+    assert [row["side"] for row in drawn] == ["within", "within"]  # a wide interval is not a far mean
 
 
 @given(st.lists(st.floats(-50, 150), max_size=6))

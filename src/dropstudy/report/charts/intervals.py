@@ -22,7 +22,7 @@ TEXT, BELOW, DOTS = -19, 9, 14
 GROUND = 38
 """Height of the ground, which leaves the words free."""
 FAR = 4.0
-"""Rows that reach this many times as far from zero as the nearest one lie outside the axis."""
+"""Means outside the axis lie this many times as far from zero as the nearest row reaches."""
 
 
 def intervals(rows: pd.DataFrame, seeds: pd.DataFrame, *, margin: float, baseline: str) -> alt.LayerChart:
@@ -37,7 +37,7 @@ def intervals(rows: pd.DataFrame, seeds: pd.DataFrame, *, margin: float, baselin
     """
     numbers = rows[["mean", "all_low", "all_high"]].astype(float)
     reach = numbers.abs().max(axis=1)
-    near = reach <= FAR * max(float(reach.min()), margin)
+    near = numbers["mean"].abs() <= FAR * max(float(reach.min()), margin)
     dots = seeds[seeds["arm"].isin(rows["arm"][near])]
     ends = _domain(
         [*numbers["mean"][near], *dots["difference"], -margin, margin, 0.0],

@@ -25,7 +25,7 @@ class Figure:
         caption: text below the chart.
         table: the numbers drawn, tidy.
         sample: sentence on the seeds that it shows, for its caption in a file.
-        cells: those numbers as the page shows them; `table` where left out.
+        cells: the numbers as the page shows and prints them; where left out, it shows `table` and prints none.
         folded: whether the page shows it only on a click.
         always_a_file: whether every report writes it as files, not only one with all figures.
     """

@@ -22,7 +22,7 @@ TEXT, BELOW, DOTS = -19, 9, 14
 GROUND = 38
 """Height of the ground, which leaves the words free."""
 FAR = 4.0
-"""Means outside the axis lie this many times as far from zero as the nearest row reaches."""
+"""A mean that is this many times as far from zero as the nearest row reaches lies outside the axis."""
 
 
 def intervals(rows: pd.DataFrame, seeds: pd.DataFrame, *, margin: float, baseline: str) -> alt.LayerChart:

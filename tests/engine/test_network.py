@@ -58,7 +58,8 @@ def hidden(z, *, step=0, layer=0, **arm):
 def test_dropout_gives_zero_or_x_over_keep_and_keeps_mean_and_variance(rate):
     h = np.asarray(hidden(jnp.ones((2000, 500), jnp.float32), rate=rate))
     scale = np.float32(1) / (np.float32(1) - np.float32(rate))
-    assert set(np.unique(h)) <= {np.float32(0), scale}
+    values = np.unique(h)  # what is kept has one value; a GPU may round the quotient otherwise
+    assert values == pytest.approx([0, scale] if rate else [scale], rel=1e-6)
     error = 5 / np.sqrt(h.size)
     variance = rate / (1 - rate)
     assert h.mean() == pytest.approx(1, abs=error * np.sqrt(variance) + 1e-6)

@@ -49,7 +49,7 @@ def make(monkeypatch, tmp_path):
 
 def trained_by(study):
     watching = Watching()
-    study.run(executor=watching, verbose=False)
+    study.run(executor=watching, device="cpu", verbose=False)
     assert study.finished
     return watching
 

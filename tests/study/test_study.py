@@ -481,7 +481,7 @@ def test_validation_rows_are_shared_by_the_arms_of_a_seed_and_differ_between_see
             segments.extend(group)
             return super().submit(fn, group)
 
-    quick(validation_split=100, seeds=[3, 8], epochs=1).run(executor=Watching(), verbose=False)
+    quick(validation_split=100, seeds=[3, 8], epochs=1).run(executor=Watching(), device="cpu", verbose=False)
     rows = {(s.run.seed, s.run.arm.name): (s.train_index, s.validation_index) for s in segments}
     assert len(rows) == 4
     for seed in (3, 8):

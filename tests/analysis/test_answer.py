@@ -133,6 +133,16 @@ def test_what_has_not_finished_diverged_or_learned_nothing_is_told():
     assert answer_to(nothing).helps == "Not known yet: no run has finished."
 
 
+def test_networks_that_still_improve_are_trained_longer_in_a_study_of_their_own():
+    accuracies = {"no dropout": flat(), "dropout 0.5": around(-1)}
+    verdict = verdict_of(ARMS, accuracies, falling={"dropout 0.5"})
+    for folder in (FOLDER, FOLDER.with_name("notebook-10-epochs")):
+        found = answer_to(verdict, folder=folder)
+        assert "'dropout 0.5' still improved" in found.cautions[0]
+        assert found.steps[0].command.endswith("--epochs 15 --out studies/notebook-15-epochs")
+    assert not any("--epochs" in step.command for step in of_one(-1).steps)
+
+
 def test_more_seeds_are_not_proposed_where_test_examples_are_missing():
     def none(*_):
         return ()

@@ -298,7 +298,7 @@ def _sure_of_one(comparison: ArmComparison, margin: float) -> str:
     if not comparison.deciding.known:
         return f"Not yet: {comparison.n} seeds are too few for an interval that holds at every look."
     ends = phrases.interval(comparison.deciding, margin)
-    together = f"{comparison.family} arms together, " if comparison.family > 1 else ""
+    together = f"{phrases.every(comparison.family)} arms together, " if comparison.family > 1 else ""
     what = f"the difference is {ends} percentage points ({together}{comparison.n} seeds)"
     if decided:
         small = f" Differences within ±{margin:g} percentage points do not matter here (--margin)."
@@ -320,7 +320,9 @@ def _sure_of_all(enough: Sequence[ArmComparison]) -> str:
     if not known:
         return f"Not yet: there are no intervals ({seeds})."
     arms = (
-        f"all {enough[0].family} arms together" if enough[0].family > 1 else "the one arm with enough seeds"
+        f"{phrases.every(enough[0].family)} arms together"
+        if enough[0].family > 1
+        else "the one arm with enough seeds"
     )
     return f"Each difference has a 95% interval that holds for {arms} ({seeds})."
 

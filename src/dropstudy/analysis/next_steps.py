@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from dataclasses import dataclass
 from math import ceil, isfinite, isnan
@@ -68,20 +69,23 @@ def next_steps(  # noqa: PLR0911 - one for each case
         return (NextStep("To train the failed runs again", run, _seconds(verdict, failed)),)
     if len(spec.arms) == 1:
         return _second_arm(verdict, spec, run)
-    choose = _choose_rate(verdict, spec, run, folder)
+    studies = (*_more_epochs(verdict, spec, run, folder), *_choose_rate(verdict, spec, run, folder))
     decisions = {condition.decision for condition in verdict.conditions}
     if "diverged" in decisions or not any(arm.seeds for arm in every):
         return (_lower_learning_rate(verdict, spec, run, folder),)
     if "too few seeds" in decisions:
         missing = len(set(range(SEEDS)) - set(spec.seeds)) * len(every)
-        return (NextStep("For a verdict", f"{run} --seeds {SEEDS}", _seconds(verdict, missing)), *choose)
+        return (
+            NextStep("For a verdict", f"{run} --seeds {SEEDS}", _seconds(verdict, missing)),
+            *studies[-1:],
+        )
     if not verdict.decided:
-        return (_decide(verdict, spec, run), *choose)
+        return (_decide(verdict, spec, run), *studies[:1])
     to_confirm = verdict.chosen not in {None, spec.arms[0].name} and len(spec.arms) > 2  # noqa: PLR2004 - a choice
     if to_confirm and not verdict.confirmations:
         runs = 2 * len(spec.seeds) * len(verdict.conditions)
         return (NextStep("To confirm it on fresh seeds", f"{run} --confirm", _seconds(verdict, runs)),)
-    return (*_more_epochs(verdict, spec, run, folder), *choose)
+    return studies
 
 
 def _seconds(verdict: Verdict, runs: int) -> float | None:
@@ -133,10 +137,11 @@ def _more_epochs(verdict: Verdict, spec: StudySpec, run: str, folder: Path) -> l
     epochs = longer(max(arm.most_epochs for arm in every))
     seconds = _seconds(verdict, len(every) * len(spec.seeds))
     factor = epochs / fmean(arm.epochs for arm in every if arm.seeds)
-    out = shlex.quote(str(folder.with_name(f"{folder.name}-{epochs}-epochs")))
+    name = re.sub(r"-\d+-epochs$", "", folder.name)
+    out = shlex.quote(str(folder.with_name(f"{name}-{epochs}-epochs")))
     return [
         NextStep(
-            f"To see whether this holds after {epochs} epochs",
+            f"To see the answer after {epochs} epochs",
             f"{run} --epochs {epochs} --out {out}",
             None if seconds is None else factor * seconds,
         )

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     import pandas as pd
-    from altair.typing import Optional
 
     from dropstudy.core.types import Arm
 
@@ -95,14 +94,13 @@ def arm_color(arms: Sequence[Arm], *, legend: bool = True, baseline: bool = True
     return alt.Color("arm:N", scale=scale, legend=alt.Undefined if legend else None)
 
 
-def arm_rows(labels: Iterable[str], *, scale: Optional[alt.Scale] = alt.Undefined, **axis: Any) -> alt.Y:
+def arm_rows(labels: Iterable[str], **axis: Any) -> alt.Y:
     """Rows of the column `arm` in the order of `labels`, with an axis of names alone."""
     axis = {"labelFontSize": 12, "labelLimit": 160, "labelPadding": 10} | axis
     return alt.Y(
         "arm:N",
         sort=list(labels),
         title=None,
-        scale=scale,
         axis=alt.Axis(domain=False, ticks=False, **axis),
     )
 

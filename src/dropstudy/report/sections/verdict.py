@@ -75,12 +75,10 @@ def _of_one(snapshot: Snapshot, condition: tuple[str, int]) -> Figure | None:
     if rows.empty:
         return None
     comparisons = snapshot.condition_verdict(condition).comparisons
-    cells = comparison_cells(snapshot.condition_verdict(condition)).assign(
-        **{
-            "seeds needed (80% power)": [rounded(c.seeds_needed, 0) for c in comparisons],
-            "detectable by these": [rounded(c.detectable) for c in comparisons],
-        }
-    )
+    power = {"seeds needed (80% power)": [rounded(c.seeds_needed, 0) for c in comparisons]}
+    if not snapshot.verdict.anytime:  # it is that of a single look
+        power["detectable by these"] = [rounded(c.detectable) for c in comparisons]
+    cells = comparison_cells(snapshot.condition_verdict(condition)).assign(**power)
     return Figure(
         name="difference",
         title=f"Test accuracy against {baseline}",
@@ -106,13 +104,14 @@ def _of_all(snapshot: Snapshot) -> Figure | None:
         name = conditions.short_words(snapshot, condition) + ("" if one else f": {labels[arm.name]}")
         parts.append([table[table["arm"] == labels[arm.name]].assign(arm=name) for table in (rows, seeds)])
     rows, seeds = (pd.concat(column, ignore_index=True) for column in zip(*parts, strict=True))
-    what = labels[next(iter(shown.values())).name] if one else "the arm of highest mean"
+    what = f"of {labels[next(iter(shown.values())).name]} " if one else ""
     more = len(snapshot.conditions) - len(shown)
     return Figure(
         name="differences",
-        title=f"Test accuracy of {what} against {baseline}",
+        title=f"Test accuracy {what}against {baseline}",
         chart=charts.intervals(rows, seeds, margin=snapshot.margin, baseline=baseline),
         caption=_caption(snapshot, rows)
+        + ("" if one else " The arm is the chosen one, or else the one of highest mean.")
         + (f" {more} more networks and sizes are not in this picture." if more else ""),
         table=rows,
         sample=conditions.sample(rows["n"], "paired seed"),

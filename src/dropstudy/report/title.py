@@ -19,6 +19,9 @@ DATA = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST"}
 MOST_NETWORKS = 2
 """Networks or training sizes that a title names; more are counted."""
 
+LONGEST_NAME = 24
+"""Letters of the longest name of an arm in a title."""
+
 
 def title(snapshot: Snapshot) -> str:
     """Title of a study's page: what is compared, on which data and networks."""
@@ -45,6 +48,7 @@ def _compared(arms: Sequence[Arm]) -> str:
         if len(rates) > MOST_LISTED:
             return f"{len(rates)} rates from {min(rates, key=float)} to {max(rates, key=float)}"
         return f"{'rate' if len(rates) == 1 else 'rates'} {listed(rates)}"
-    if len(arms) > MOST_LISTED:
+    names = [plain_name(arm.name) for arm in arms]
+    if len(arms) > MOST_LISTED or max(map(len, names)) > LONGEST_NAME:
         return counted(len(arms), "arm")
-    return listed([plain_name(arm.name, 40) for arm in arms])
+    return listed(names)

@@ -38,11 +38,12 @@ def intervals(rows: pd.DataFrame, seeds: pd.DataFrame, *, margin: float, baselin
     numbers = rows[["mean", "all_low", "all_high"]].astype(float)
     reach = numbers.abs().max(axis=1)
     near = numbers["mean"].abs() <= FAR * max(float(reach.min()), margin)
-    dots = seeds[seeds["arm"].isin(rows["arm"][near])]
+    close = seeds["arm"].isin(rows["arm"][near])
     ends = _domain(
-        [*numbers["mean"][near], *dots["difference"], -margin, margin, 0.0],
+        [*numbers["mean"][near], *seeds["difference"][close], -margin, margin, 0.0],
         [*numbers["all_low"][near], *numbers["all_high"][near]],
     )
+    dots = seeds[seeds["difference"].between(*ends)]
     spans = [
         span(low, high, margin=margin) if isfinite(low) and isfinite(high) else "-"
         for low, high in zip(numbers["all_low"], numbers["all_high"], strict=True)
@@ -51,7 +52,7 @@ def intervals(rows: pd.DataFrame, seeds: pd.DataFrame, *, margin: float, baselin
     frame = rows.assign(
         # Intervals end with the axis: few seeds can make them many times as wide as all that was seen.
         **numbers.clip(*ends),
-        side=np.select([near, numbers["mean"] < 0], ["within", "below"], "above"),
+        side=np.select([numbers["mean"] < ends[0], numbers["mean"] > ends[1]], ["below", "above"], "within"),
         difference=means,
         interval=spans,
         text=[

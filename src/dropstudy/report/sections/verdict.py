@@ -119,9 +119,9 @@ def _of_all(snapshot: Snapshot) -> Figure | None:
 
 
 def _caption(snapshot: Snapshot, rows: pd.DataFrame) -> str:
-    labels = {
-        c.deciding_label for each in snapshot.verdict.conditions for c in each.comparisons if c.n >= SEEDS
-    }
+    verdicts = (snapshot.verdict, *snapshot.verdict.confirmations)
+    found = [c for verdict in verdicts for each in verdict.conditions for c in each.comparisons]
+    labels = {c.deciding_label for c in found if c.n >= SEEDS}
     if rows["all_low"].notna().any():
         name = labels.pop() if len(labels) == 1 else "interval that decides"
         parts = [f"Circles are means over seeds, bars the {name}, dots single seeds."]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
-import struct
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from altair import VEGALITE_VERSION
 from altair.utils.mimebundle import spec_to_mimebundle
+from PIL import Image
 
 from dropstudy.core.atomic import write_files
 from dropstudy.errors import InvalidArgument
@@ -52,13 +53,16 @@ class Picture:
         """Vega-Lite for Jupyter, and a PNG, shown at half its size in pixels, for dense screens and print."""
         spec = self.chart.to_dict(validate=False)
         (drawn,) = draw([spec], ["png"])
-        png = drawn["png"]
-        width, height = (side // PIXELS_PER_POINT for side in struct.unpack(">II", png[16:24]))
+        with Image.open(BytesIO(drawn["png"])) as image:
+            width, height = (side // PIXELS_PER_POINT for side in image.size)
+            png = BytesIO()
+            # A palette: notebooks are stored with their outputs, and a chart has few colours on an opaque ground.
+            image.convert("RGB").quantize(256).save(png, "PNG", optimize=True)
         data = {
             **spec_to_mimebundle(
                 finite(spec), format="vega-lite", mode="vega-lite", vegalite_version=VEGALITE_VERSION
             ),
-            "image/png": base64.b64encode(png).decode(),
+            "image/png": base64.b64encode(png.getvalue()).decode(),
             "text/plain": repr(self),
         }
         return data, {"image/png": {"width": width, "height": height}}

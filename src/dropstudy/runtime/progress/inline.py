@@ -97,4 +97,4 @@ class _Output:
         return self._text
 
     def _repr_html_(self) -> str:
-        return f'<pre style="white-space: pre-wrap">{escape(self._text)}</pre>'
+        return f'<pre style="font-family: monospace; white-space: pre-wrap">{escape(self._text)}</pre>'

@@ -4,7 +4,7 @@ Twice: the trained network, exported and loaded by `keras.models.load_model`, mu
 test set as dropstudy recorded it. And a network of the same form, trained by `keras.Model.fit` for as many
 epochs, must come out about as good; its random numbers are others, so it differs by the noise of a seed.
 
-    python examples/notebook.py
+    dropstudy run notebook
     python examples/check_against_keras.py studies/notebook --arm "dropout 0.8"
 
 Exit code 0 where the exported network agrees, 1 where it does not.

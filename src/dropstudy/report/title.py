@@ -27,12 +27,17 @@ def title(snapshot: Snapshot) -> str:
     """Title of a study's page: what is compared, on which data and networks."""
     conditions = [run.condition for run in snapshot.runs]
     topic = "Dropout" if any(arm.rate or arm.input_rate for arm in snapshot.arms) else "Regularisation"
-    data = plain_name(DATA.get(snapshot.metadata["data"], snapshot.metadata["data"]))
+    data = data_name(snapshot)
     sizes = list(dict.fromkeys(f"{condition.train_size:,}" for condition in conditions))
     examples = f", {_few(sizes, 'training size', ' training examples')}" if len(sizes) > 1 else ""
     networks = list(dict.fromkeys("-".join(map(str, condition.widths)) for condition in conditions))
     where = ", ".join(filter(None, (f"{topic} on {data}", _few(networks, "network")))) + examples
     return f"{where}: {_compared(snapshot.arms)}"
+
+
+def data_name(snapshot: Snapshot) -> str:
+    """Name of a study's data in a sentence."""
+    return plain_name(DATA.get(snapshot.metadata["data"], snapshot.metadata["data"]))
 
 
 def _few(names: Sequence[str], noun: str, ending: str = "") -> str:

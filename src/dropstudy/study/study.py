@@ -129,7 +129,9 @@ class Study:
         snapshot = self.results().snapshot
         cells, _ = answer_cells(snapshot.verdict)
         table = "" if snapshot.finals.empty else cells.to_html(index=False, border=0)
-        return f"{about}\n{snapshot.answer._repr_html_()}\n{table}"
+        notes = (snapshot.fallback_note, *snapshot.verdict.disclosures, snapshot.left_out)
+        noted = (f"<p>{escape(note)}</p>" for note in notes if note)
+        return "\n".join((about, snapshot.answer._repr_html_(), table, *noted))
 
     # Training
 

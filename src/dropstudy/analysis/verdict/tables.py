@@ -125,12 +125,9 @@ def _points(mean: Mean | None) -> str:
 
 
 def html(verdict: Verdict) -> str:
-    """The headline in bold, the remarks, and a table of comparisons for each condition."""
-    first, *others = verdict.sentences
-    parts = [f"<p><b>{escape(first)}</b></p>", *(f"<p>{escape(sentence)}</p>" for sentence in others)]
-    for condition in verdict.conditions:
-        if any(comparison.n for comparison in condition.comparisons):
-            where = f"{condition.hidden} on {condition.train_size:,}: " if len(verdict.conditions) > 1 else ""
-            title = f"{where}test accuracy against '{condition.baseline}', paired by seed, percentage points"
-            parts += [f"<p>{escape(title)}</p>", comparison_cells(condition).to_html(index=False, border=0)]
-    return "\n".join(parts)
+    """The headline in bold, what must be disclosed with it, and the few numbers behind it."""
+    cells, _ = answer_cells(verdict)
+    table = cells.to_html(index=False, border=0) if "test accuracy" in cells else ""
+    disclosures = (f"<p>{escape(sentence)}</p>" for sentence in verdict.disclosures)
+    more = "<p><small>All sentences: <code>print(verdict)</code></small></p>"
+    return "\n".join((f"<p><b>{escape(verdict.headline)}</b></p>", *disclosures, table, more))

@@ -11,7 +11,8 @@ from dropstudy.analysis.assess import looks
 from dropstudy.analysis.stats.sign_flip import SAMPLED
 from dropstudy.analysis.verdict.phrases import described, is_dropout, listed, quoted
 from dropstudy.analysis.verdict.rule import EQUIVALENCE, LEVEL, SEEDS
-from dropstudy.core.text import counted, plain_name
+from dropstudy.core.text import counted
+from dropstudy.report.title import data_name
 from dropstudy.spec.arms import arm_name
 from dropstudy.spec.splits import validation_count
 from dropstudy.store.directory import UNTIL_DECIDED
@@ -45,7 +46,7 @@ def _training(snapshot: Snapshot) -> Iterator[str]:
     sizes = listed([f"{size:,}" for size in dict.fromkeys(size for _, size in snapshot.conditions)])
     yield (
         f"Fully connected networks with hidden layers {networks} ({spec.activation}) were trained on "
-        f"{plain_name(metadata['data'])} ({sizes} training examples, {metadata['n_test']:,} test examples)."
+        f"{data_name(snapshot)} ({sizes} training examples, {metadata['n_test']:,} test examples)."
     )
     optimizer = spec.optimizer
     decay = f", times {optimizer.decay:g} after each epoch" if optimizer.decay != 1 else ""

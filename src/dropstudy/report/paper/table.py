@@ -16,6 +16,7 @@ from dropstudy.core.text import decimals, plain_name, rounded, signed, span
 from dropstudy.errors import InvalidArgument
 from dropstudy.report.paper.methods import methods
 from dropstudy.report.tables import file_stems
+from dropstudy.report.title import data_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -187,7 +188,7 @@ def result_table(snapshot: Snapshot) -> ResultTable:
     return ResultTable(
         frame=frame,
         cells=_cells(frame, verdict.margin),
-        caption=f"Test accuracy of each arm on {plain_name(snapshot.metadata['data'])}{against}.",
+        caption=f"Test accuracy of each arm on {data_name(snapshot)}{against}.",
         notes=tuple(_notes(snapshot, frame)),
         methods=tuple(methods(snapshot)),
         label=file_stems([snapshot.spec.name])[0],

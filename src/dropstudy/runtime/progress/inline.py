@@ -97,4 +97,6 @@ class _Output:
         return self._text
 
     def _repr_html_(self) -> str:
-        return f'<pre style="font-family: monospace; white-space: pre-wrap">{escape(self._text)}</pre>'
+        # In full, since some pages that show notebooks reset it.
+        style = "font-family: monospace; white-space: pre-wrap; word-break: normal"
+        return f'<pre style="{style}">{escape(self._text)}</pre>'

@@ -80,7 +80,7 @@ def next_steps(  # noqa: PLR0911 - one for each case
             *studies[-1:],
         )
     if not verdict.decided:
-        return (_decide(verdict, spec, run), *studies[:1])
+        return (_decide(verdict, spec, run), *studies)
     to_confirm = verdict.chosen not in {None, spec.arms[0].name} and len(spec.arms) > 2  # noqa: PLR2004 - a choice
     if to_confirm and not verdict.confirmations:
         runs = 2 * len(spec.seeds) * len(verdict.conditions)

@@ -320,8 +320,11 @@ class Snapshot:
 
     @property
     def about(self) -> str:
-        """The study in a line: arms, seeds, epochs, and how many runs have finished."""
+        """The study in a line: training examples, arms, seeds, epochs, and how many runs have finished."""
+        sizes = [size for _, size in self.conditions]
+        size = f"{min(sizes):,} to {max(sizes):,}" if len(set(sizes)) > 1 else f"{max(sizes, default=0):,}"
         parts = (
+            f"{size} training examples",
             counted(len(self.arms), "arm"),
             counted(len({run.seed for run in self.runs}), "seed"),
             counted(self.spec.epochs, "epoch"),

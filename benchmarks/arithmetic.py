@@ -1,130 +1,134 @@
-"""How long an epoch's matrix products alone would take at the rate that this machine multiplies at.
+"""How fast does this machine multiply float32 matrices, and how long would an epoch's dense products take at that rate?
 
-The rate is that of the engine's own product (`network.matmul`) on the shapes of the notebook's network, in the
-environment of dropstudy's workers: one core to a process, as many processes at once as there are physical cores,
-because cores that work together share caches, memory and heat. Of the shapes the fastest counts, for all of the
-arithmetic. It is what XLA multiplies at, not the most that the hardware can do.
+    python benchmarks/arithmetic.py LIBRARY HIDDEN SECONDS CORE     (`measure` starts it)
+
+A process on each core, all at the same time, because cores that work together share caches, memory and heat. Each
+multiplies matrices of the network's shapes, by NumPy (OpenBLAS), XLA and PyTorch (MKL and oneDNN). The fastest shape of
+the fastest library counts for all of the arithmetic.
 """
 
 from __future__ import annotations
 
 import itertools
+import json
+import os
 import statistics
+import subprocess
+import sys
 import time
-from dataclasses import dataclass
-from functools import lru_cache
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
 
-import jax
-import jax.numpy as jnp
-import numpy as np
-from jax import lax
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
-from common import ScriptWorkers
-from dropstudy.core.hardware import physical_cores
-from dropstudy.engine.mlp import network
-
-PRECISIONS = ("float32", "bfloat16")
-WIDTHS = (784, 512, 512, 10)
-BATCH = 128
-TRAINED, EVALUATED = 60_000, 20_000
-
-# Left and right operand and the axes that are multiplied, as network.py multiplies them. The products of the last layer
-# are left out: at 10 units they are small and slow.
-PRODUCTS = {
-    "forward 512x784 . 784x128": ((512, 784), (128, 784), (1, 1)),
-    "forward 512x512 . 512x128": ((512, 512), (512, 128), (1, 0)),
-    "kernel gradient 512x128 . 128x784": ((512, 128), (128, 784), (1, 0)),
-    "kernel gradient 512x128 . 128x512": ((512, 128), (512, 128), (1, 1)),
-}
-_PRODUCTS_A_CALL = 32
-
-Rates = dict[str, dict[str, float]]
+INPUTS, CLASSES, BATCH = 784, 10, 128
+TRAINED, TESTED = 60_000, 10_000
 
 
-@dataclass(frozen=True)
-class Arithmetic:
-    """Measured speed of the machine's products, in one precision.
-
-    Args:
-        product: the fastest shape.
-        rate: of all cores together on it, in floating-point operations a second.
-        rates: of each shape.
-    """
-
-    product: str
-    rate: float
-    rates: dict[str, float]
-
-    @property
-    def seconds(self) -> float:
-        """Seconds of one run-epoch."""
-        return epoch_flops() / self.rate
-
-
-def epoch_flops() -> int:
+def epoch_flops(hidden: Sequence[int], examples: int = TRAINED) -> int:
     """Operations of a run-epoch's matrix products; a multiplication and an addition count as two.
 
-    60,000 examples forward and backward, the backward products being those for the kernels' gradients and for the
-    inputs of every layer but the first; then 20,000 examples forward: the test set and the clean training examples.
+    All examples forward and backward, the backward products being those for the kernels' gradients and for the inputs
+    of every layer but the first; then forward the test set and as many training examples.
     """
-    layers = [units_in * units_out for units_in, units_out in itertools.pairwise(WIDTHS)]
+    layers = [a * b for a, b in itertools.pairwise((INPUTS, *hidden, CLASSES))]
     forward, kernels, inputs = sum(layers), sum(layers), sum(layers[1:])
-    return 2 * (TRAINED * (forward + kernels + inputs) + EVALUATED * forward)
+    evaluated = TESTED + min(TESTED, examples)
+    return 2 * (examples * (forward + kernels + inputs) + evaluated * forward)
 
 
-def measure(seconds: float = 0.4) -> dict[str, Arithmetic]:
-    """Rate and time in each precision, every shape for `seconds` on all cores at once."""
-    cores = physical_cores()
-    with ScriptWorkers(cores) as worker_pool:
-        for limit in (0.0, seconds):  # the first time to import and compile, so that all begin as one
-            futures = [worker_pool.submit(_rates, limit) for _ in range(cores)]
-            taken: list[Rates] = [future.result() for future in futures]
-    together = {
-        precision: {name: sum(rates[precision][name] for rates in taken) for name in PRODUCTS}
-        for precision in PRECISIONS
+def measure(
+    cores: Sequence[int], hidden: Sequence[int], peer_python: str = sys.executable, seconds: float = 2.0
+) -> dict[str, dict[str, float]]:
+    """Operations a second of all cores together, by library that is installed and shape.
+
+    Args:
+        cores: numbers of those that multiply.
+        hidden: units of each hidden layer.
+        peer_python: has PyTorch.
+        seconds: for each library.
+    """
+    widths = "-".join(map(str, hidden))
+    measured = {}
+    for library in LIBRARIES:
+        python = peer_python if library == "torch" else sys.executable
+        command = [python, __file__, library, widths, str(seconds)]
+        processes = [
+            subprocess.Popen([*command, str(core)], stdout=subprocess.PIPE, text=True)  # noqa: S603 - ours
+            for core in cores
+        ]
+        taken: list[dict[str, float]] = [json.loads(process.communicate()[0]) for process in processes]
+        if taken[0]:
+            measured[library] = {shape: sum(one[shape] for one in taken) for shape in taken[0]}
+    return measured
+
+
+def rates(library: str, hidden: Sequence[int], seconds: float) -> dict[str, float]:
+    """Operations a second of each shape on this core, by the median call."""
+    import numpy as np  # noqa: PLC0415 - its threads begin on the cores that the process may use by now
+
+    shapes = {
+        shape
+        for units_in, units in itertools.pairwise((INPUTS, *hidden))
+        for shape in ((BATCH, units_in, units), (units_in, BATCH, units), (BATCH, units, units_in))
     }
-    return {
-        precision: Arithmetic(max(rates, key=lambda name: rates[name]), max(rates.values()), rates)
-        for precision, rates in together.items()
-    }
+    found = {}
+    for rows, inner, columns in sorted(shapes):
+        a, b = (
+            np.random.default_rng(0).standard_normal(shape, np.float32)
+            for shape in ((rows, inner), (inner, columns))
+        )
+        multiply = LIBRARIES[library](a, b)
+        multiply()
+        taken: list[float] = []
+        end = time.perf_counter() + seconds / len(shapes)
+        while not taken or time.perf_counter() < end:
+            start = time.perf_counter()
+            multiply()
+            taken.append(time.perf_counter() - start)
+        found[f"{rows}x{inner} . {inner}x{columns}"] = 2 * rows * inner * columns / statistics.median(taken)
+    return found
 
 
-def _rates(limit: float) -> Rates:
-    """In a worker: operations a second of each product, the median of the calls that fit in `limit` seconds."""
-    return {
-        precision: {name: _rate(precision, *product, limit) for name, product in PRODUCTS.items()}
-        for precision in PRECISIONS
-    }
+def by_numpy(a: Any, b: Any) -> Callable[[], object]:
+    """NumPy's product of two matrices."""
+    import numpy as np  # noqa: PLC0415 - as in `rates`
+
+    out = a @ b
+    return lambda: np.matmul(a, b, out=out)
 
 
-def _rate(
-    precision: str, left: tuple[int, int], right: tuple[int, int], axes: tuple[int, int], limit: float
-) -> float:
-    a, b = (np.random.default_rng(seed).standard_normal(shape) for seed, shape in enumerate((left, right)))
-    lefts = jnp.asarray(a, precision)
-    rights = jnp.asarray(np.stack([b] * _PRODUCTS_A_CALL), precision)
-    many = _compiled(precision, axes)
-    many(lefts, rights).block_until_ready()
-    taken: list[float] = []
-    end = time.perf_counter() + limit
-    while not taken or time.perf_counter() < end:
-        start = time.perf_counter()
-        many(lefts, rights).block_until_ready()
-        taken.append(time.perf_counter() - start)
-    flops = 2 * _PRODUCTS_A_CALL * left[0] * left[1] * right[1 - axes[1]]
-    return flops / statistics.median(taken)
+def by_jax(a: Any, b: Any) -> Callable[[], object]:
+    """XLA's."""
+    import jax  # noqa: PLC0415 - each process imports its own library
+
+    lefts, rights = jax.device_put(a), jax.device_put(b)
+    product = jax.jit(jax.numpy.matmul)
+    return lambda: product(lefts, rights).block_until_ready()
 
 
-@lru_cache
-def _compiled(precision: str, axes: tuple[int, int]) -> jax.stages.Wrapped:
-    @jax.jit
-    def many(left: jax.Array, rights: jax.Array) -> jax.Array:
-        """All products one after the other; the last one is what comes out."""
+def by_torch(a: Any, b: Any) -> Callable[[], object]:
+    """PyTorch's."""
+    import torch  # noqa: PLC0415 - each process imports its own library
 
-        def one(_: jax.Array, right: jax.Array) -> tuple[jax.Array, None]:
-            return network.matmul(left, right, axes, precision), None
+    left, right = torch.from_numpy(a), torch.from_numpy(b)
+    out = left @ right
+    return lambda: torch.mm(left, right, out=out)
 
-        shape = jax.eval_shape(lambda: one(left, rights[0])[0])
-        return lax.scan(one, jnp.zeros(shape.shape, shape.dtype), rights)[0]
 
-    return many
+LIBRARIES = {"numpy": by_numpy, "jax": by_jax, "torch": by_torch}
+
+
+def main() -> None:
+    """Measure one library on one core and print the rates."""
+    library, hidden, seconds, core = sys.argv[1:]
+    os.environ.pop("OPENBLAS_CORETYPE", None)  # it may name a slower processor
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {int(core)})
+    units = [int(width) for width in hidden.split("-")]
+    print(json.dumps(rates(library, units, float(seconds)) if find_spec(library) else {}))
+
+
+if __name__ == "__main__":
+    main()

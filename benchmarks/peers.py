@@ -1,79 +1,92 @@
-"""How long does a run-epoch of the notebook's networks take: dropstudy beside Keras, PyTorch and scikit-learn?
+"""How long does a run-epoch take: dropstudy beside Keras, PyTorch, scikit-learn and dense arithmetic alone?
 
     python benchmarks/peers.py --peer-python /path/to/python/with/the/peers
 
-Each side trains the notebook's two networks on MNIST in a process of its own (`sides.py`), as its users run it: the
-peers one network after the other on all cores, dropstudy both at once on a worker each. Every round runs every side
-once, in an order that rotates, and measures what the machine multiplies at (`arithmetic.py`).
+Each side trains a network for each rate on MNIST in a process of its own (`sides.py`). dropstudy trains as many at once
+as there are cores, one on each. Peers do it in two ways: one network after the other on all cores, or as dropstudy
+does ("a core each"). Every round runs every side once, in an order that rotates, and measures how fast the machine
+multiplies matrices (`arithmetic.py`).
 
     seconds per run-epoch   from the end of a network's first epoch to the end of its last, over the epochs in
-                            between, mean of the networks; divided by the networks that train at once. Looking at
-                            the test set after each epoch is part of it on every side.
+                            between, divided by the networks that train at once. Looking at the test set after each
+                            epoch is part of it; for dropstudy also all that it measures on training examples.
     start-up                the rest of the process's wall time: imports, data, building, compilation, and what the
-                            first epochs take beyond the others. dropstudy keeps compiled programs on disk, so only
-                            a first round can be cold.
+                            first epochs take beyond the others. dropstudy and PyTorch keep compiled programs on
+                            disk, so only a first round can be cold.
 
-dropstudy's last epoch measures all training examples in float32, where the others measure a sixth of them in the run's
-precision. The table counts that as any other time; the line below it and the ratio to the arithmetic give also
-what epochs take without the last. Nothing else should run on the machine meanwhile.
+Ratios and chart have the faster way of each system, network by network. Nothing else should run on the machine.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
-import statistics
 import sys
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import altair as alt
 import pandas as pd
 
-from arithmetic import TRAINED, Arithmetic, epoch_flops
+from arithmetic import TRAINED, epoch_flops
 from arithmetic import measure as measure_arithmetic
-from common import ARMS, PEER_PACKAGES, Spread, head, spread, table, versions, watched, write_json, write_npz
+from common import ARMS, PEER_PACKAGES, cores, head, spread, table, versions, watched, write_json, write_npz
 from dropstudy.core.hardware import physical_cores
 from dropstudy.report.charts import palette, theme
 from dropstudy.report.charts.render import save
+from sides import arm_name
 
-DEFAULT, FLOAT32 = "dropstudy-auto", "dropstudy-float32"
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+OURS = "dropstudy"
+DENSE = "dense arithmetic alone"
+BOTH = "the notebook's two"
 
 
 @dataclass(frozen=True)
 class Side:
-    """One system.
+    """One system, trained in one way.
 
     Args:
-        name: for people.
+        system: for people.
         program: what sides.py calls it.
-        backend: of Keras.
+        environment: variables of its process.
+        core_each: networks train at once, on a core each; else one after the other.
     """
 
-    name: str
+    system: str
     program: str
-    backend: str = ""
+    environment: dict[str, str] = field(default_factory=dict)
+    core_each: bool = False
 
     @property
-    def ours(self) -> bool:
-        """True for dropstudy."""
-        return self.program.startswith("dropstudy")
+    def name(self) -> str:
+        """System and way."""
+        return f"{self.system}, a core each" if self.core_each else self.system
 
-    @property
-    def at_once(self) -> int:
+    def at_once(self, networks: int) -> int:
         """Networks that train at the same time."""
-        return min(physical_cores(), len(ARMS)) if self.ours else 1
+        at_once = physical_cores() if self.program == OURS else len(cores()) if self.core_each else 1
+        return min(at_once, networks)
 
 
-SIDES = {
-    "keras-jax": Side("Keras on JAX", "keras", "jax"),
-    "keras-tensorflow": Side("Keras on TensorFlow", "keras", "tensorflow"),
-    "keras-torch": Side("Keras on PyTorch", "keras", "torch"),
+PEERS = {
+    "keras-jax": Side("Keras on JAX", "keras", {"KERAS_BACKEND": "jax"}),
+    "keras-tensorflow": Side("Keras on TensorFlow", "keras", {"KERAS_BACKEND": "tensorflow"}),
+    "keras-torch": Side("Keras on PyTorch", "keras", {"KERAS_BACKEND": "torch"}),
     "pytorch": Side("PyTorch eager, fused Adam", "pytorch"),
-    "scikit-learn": Side("scikit-learn (no dropout only)", "scikit-learn"),
-    FLOAT32: Side("dropstudy, float32", FLOAT32),
-    DEFAULT: Side("dropstudy, default precision", DEFAULT),
+    "pytorch-compile": Side("PyTorch, torch.compile", "pytorch-compile"),
+}
+SIDES = {
+    OURS: Side(OURS, OURS),
+    "dropstudy-xla": Side("dropstudy with XLA's programs", OURS, {"DROPSTUDY_KERNELS": "off"}),
+    **PEERS,
+    **{f"{name}-core-each": replace(side, core_each=True) for name, side in PEERS.items()},
+    "scikit-learn": Side("scikit-learn", "scikit-learn"),
 }
 
 
@@ -82,55 +95,39 @@ class Timing:
     """One process of one side.
 
     Args:
-        seconds: per run-epoch.
-        by_arm: the same of each network.
-        without_last: per run-epoch, the last epochs left out; None where they are like the others.
+        seconds: per run-epoch, of each network.
         start_up: seconds of the process that are not run-epochs.
         val_accuracy: of the last epochs: the sides do the same work only if these agree.
-        precision: of the matrix products, where the side says it.
     """
 
-    seconds: float
-    by_arm: dict[str, float]
-    without_last: float | None
+    seconds: dict[str, float]
     start_up: float
     val_accuracy: dict[str, float]
-    precision: str | None
 
 
 @dataclass(frozen=True)
 class Round:
-    """Every side once, and the machine's rates in the same minute."""
+    """Every side once, and in the same minute the machine's operations a second by library and shape."""
 
     timings: dict[str, Timing]
-    arithmetic: dict[str, Arithmetic]
+    arithmetic: dict[str, dict[str, float]]
 
 
-def train(side: Side, python: str, data: Path, epochs: int) -> Timing:
+def train(side: Side, python: str, data: Path, options: argparse.Namespace) -> Timing:
     """Train one side's networks and say what an epoch took."""
-    command = [python, str(Path(__file__).with_name("sides.py")), side.program, str(data), str(epochs)]
-    wall, lines = watched(command, {"KERAS_BACKEND": side.backend} if side.backend else {})
+    command = [python, str(Path(__file__).with_name("sides.py")), side.program, str(data)]
+    command += [str(options.epochs), "--hidden", options.hidden, "--rates", options.rates]
+    wall, lines = watched([*command, *(["--core-each"] if side.core_each else [])], side.environment)
     ends: dict[str, list[float]] = {}
-    rows: dict[str, dict[str, float | str]] = {}  # the last of each network
+    val_accuracy: dict[str, float] = {}
     for at, text in lines:
         if text.startswith("EPOCH "):
             row = json.loads(text.removeprefix("EPOCH "))
             ends.setdefault(row["arm"], []).append(at)
-            rows[row["arm"]] = row
-    by_arm = {arm: (at[-1] - at[0]) / (epochs - 1) / side.at_once for arm, at in ends.items()}
-    seconds = statistics.mean(by_arm.values())
-    without_last = None
-    if side.ours and epochs > 2:  # noqa: PLR2004 - the first, the last and one between
-        spans = [ends[arm][-1] - ends[arm][0] - float(row["seconds"]) for arm, row in rows.items()]
-        without_last = statistics.mean(spans) / (epochs - 2) / side.at_once
-    return Timing(
-        seconds=seconds,
-        by_arm=by_arm,
-        without_last=without_last,
-        start_up=wall - seconds * epochs * len(ends),
-        val_accuracy={arm: float(row["val_accuracy"]) for arm, row in rows.items()},
-        precision=next((str(row["precision"]) for row in rows.values() if "precision" in row), None),
-    )
+            val_accuracy[row["arm"]] = row["val_accuracy"]
+    at_once = side.at_once(len(ends))
+    seconds = {arm: (at[-1] - at[0]) / (options.epochs - 1) / at_once for arm, at in ends.items()}
+    return Timing(seconds, wall - options.epochs * sum(seconds.values()), val_accuracy)
 
 
 def rotated(names: list[str], by: int) -> list[str]:
@@ -139,130 +136,126 @@ def rotated(names: list[str], by: int) -> list[str]:
     return names[start:] + names[:start]
 
 
-def take(rounds: list[Round], side: str) -> list[Timing]:
-    """A side's timings, a round each."""
-    return [taken.timings[side] for taken in rounds]
+def seconds_of(rounds: list[Round], name: Callable[[Side], str]) -> pd.DataFrame:
+    """Seconds per run-epoch by arm and round, a column for each name; of sides with one name the least."""
+    rows = [
+        {"arm": arm, "round": number, "name": name(SIDES[side]), "seconds": seconds}
+        for number, taken in enumerate(rounds)
+        for side, timing in taken.timings.items()
+        for arm, seconds in timing.seconds.items()
+    ]
+    seconds = pd.DataFrame(rows).pivot_table("seconds", ["arm", "round"], "name", aggfunc="min", sort=False)
+    if set(ARMS) <= set(seconds.index.levels[0]):
+        both = sum(seconds.loc[arm] for arm in ARMS) / len(ARMS)
+        seconds = pd.concat([seconds, pd.concat({BOTH: both}, names=["arm"])])
+    return seconds
 
 
-def ratios(rounds: list[Round], side: str, to: str) -> Spread:
-    """How many times the other side's seconds this side takes; within each round, so that a slow minute slows both."""
-    pairs = zip(take(rounds, side), take(rounds, to), strict=True)
-    return spread(mine.seconds / other.seconds for mine, other in pairs)
+def cells(values: pd.DataFrame) -> pd.DataFrame:
+    """Median, lowest and highest of the rounds, a row for each name; "-" where something is missing."""
+    texts = values.groupby("arm", sort=False).agg(
+        lambda taken: "-" if taken.hasnans else spread(taken).text()
+    )
+    return texts.T
 
 
-def side_by_side(rounds: list[Round], names: list[str]) -> str:
-    """The table of all sides."""
-    ours = {
-        name: column for name, column in ((DEFAULT, "/ default"), (FLOAT32, "/ float32")) if name in names
-    }
-    rows = [["system", "s per run-epoch", *ARMS, "start-up, s", *ours.values(), "val accuracy"]]
-    for name in names:
-        timings = take(rounds, name)
-        by_arm = [
-            spread(t.by_arm[arm] for t in timings).text() if arm in timings[0].by_arm else "-" for arm in ARMS
-        ]
-        last = timings[-1].val_accuracy
-        accuracies = [f"{last[arm]:.4f}" for arm in ARMS if arm in last]
-        rows.append(
-            [
-                SIDES[name].name,
-                spread(t.seconds for t in timings).text(),
-                *by_arm,
-                spread(t.start_up for t in timings).text(1),
-                *(ratios(rounds, name, to).text() for to in ours),
-                " / ".join(accuracies),
-            ]
-        )
+def side_by_side(rounds: list[Round]) -> str:
+    """The table of seconds, a row for each side."""
+    seconds = cells(seconds_of(rounds, lambda side: side.name))
+    rows = [["seconds per run-epoch", *seconds.columns, "start-up, s", "val accuracy"]]
+    for key in rounds[0].timings:
+        timings, name = [taken.timings[key] for taken in rounds], SIDES[key].name
+        start_up = spread(timing.start_up for timing in timings).text(1)
+        accuracies = " / ".join(f"{value:.4f}" for value in timings[-1].val_accuracy.values())
+        rows.append([name, *seconds.loc[name], start_up, accuracies])
     return table(rows)
 
 
-def beside_arithmetic(rounds: list[Round], names: list[str]) -> list[str]:
-    """The arithmetic's own time, how it comes about, and how many times as long dropstudy takes."""
-    lines = [
-        f"The arithmetic of a run-epoch, {epoch_flops() / 1e9:.1f} GFLOP:",
-        "    2 (60,000 (forward + kernels' gradients + inputs' gradients) + 20,000 forward)",
-        "    forward = kernels' gradients = 784 512 + 512 512 + 512 10; inputs' gradients = 512 512 + 512 10",
-    ]
-    for precision in rounds[0].arithmetic:
-        measured = [taken.arithmetic[precision] for taken in rounds]
-        rate = spread(a.rate / 1e9 for a in measured).text(0)
-        fastest = " or ".join(sorted({a.product for a in measured}))
-        seconds = spread(a.seconds for a in measured).text()
-        lines.append(f"{precision}: {rate} GFLOP/s, all cores together ({fastest}); so {seconds} s")
-    for name in names:
-        timings = take(rounds, name)
-        used = timings[0].precision
-        if not SIDES[name].ours or used is None:
-            continue
-        own = [taken.arithmetic[used].seconds for taken in rounds]
-        all_epochs = spread(t.seconds / s for t, s in zip(timings, own, strict=True)).text()
-        line = f"{SIDES[name].name} ({used}): {all_epochs} times the arithmetic"
-        without_last = [t.without_last for t in timings if t.without_last is not None]
-        if len(without_last) == len(own):
-            ordinary = spread(t / s for t, s in zip(without_last, own, strict=True)).text()
-            line += f"; without the last epoch {spread(without_last).text()} s, {ordinary} times"
-        lines.append(line)
-    return lines
+def compared(seconds: pd.DataFrame) -> str:
+    """The table of ratios within each round, so that a slow minute slows both."""
+    ratios = cells(seconds.div(seconds[OURS], axis=0).drop(columns=OURS))
+    rows = [[f"times as long as {OURS}", *ratios.columns]]
+    return table(rows + [[str(name), *texts] for name, *texts in ratios.itertuples()])
 
 
-def draw(rounds: list[Round], names: list[str], device: str, epochs: int) -> alt.LayerChart:
-    """Seconds per run-epoch of each side: a bar to the median, a line from the fastest round to the slowest."""
-    rows = []
-    for name in names:
-        taken = spread(t.seconds for t in take(rounds, name))
-        values = {"median": taken.median, "low": taken.low, "high": taken.high}
-        rows.append({"side": SIDES[name].name, "ours": SIDES[name].ours, **values})
-    base = alt.Chart(theme.inline_data(pd.DataFrame(rows))).encode(
-        y=alt.Y(
-            "side:N",
-            sort=alt.EncodingSortField("median", order="descending"),
-            title=None,
-            axis=alt.Axis(labelLimit=0),
-        )
-    )
+def draw(seconds: pd.DataFrame, rates: dict[str, float], subtitle: list[str]) -> alt.LayerChart:
+    """Median seconds per run-epoch of each system over the rate; dropstudy in colour, the others grey."""
+    medians = seconds.groupby("arm").median().loc[list(rates)].rename(index=rates).rename_axis("rate")
+    rows = medians.reset_index().melt("rate", var_name="system", value_name="seconds").dropna()
+    rows["ours"] = rows["system"] == OURS
+    top = 1.05 * rows["seconds"].max()
+    ends = rows.loc[rows.groupby("system")["rate"].idxmax()].sort_values("seconds")
+    for below, row in itertools.pairwise(ends.index):  # labels keep a distance
+        ends.loc[row, "seconds"] = max(ends.loc[row, "seconds"], ends.loc[below, "seconds"] + top / 20)
     color = alt.condition("datum.ours", alt.value(palette.BLUE), alt.value(palette.AXIS))
-    seconds = alt.X("median:Q", title="Seconds per run-epoch", scale=alt.Scale(zero=True))
+    x = alt.X(
+        "rate:Q", title="Dropout rate", axis=alt.Axis(values=sorted(rates.values()), format="~g", grid=False)
+    )
+    y = alt.Y(
+        "seconds:Q",
+        title="Seconds per run-epoch",
+        scale=alt.Scale(domain=[0, top]),
+        axis=alt.Axis(tickCount=6, format="~g"),
+    )
+    base = alt.Chart(theme.inline_data(rows)).encode(x=x, y=y, detail="system:N", color=color)
     layers = [
-        base.mark_bar(height=16).encode(x=seconds, color=color),
-        base.mark_rule(color=palette.INK, strokeWidth=1.5).encode(x="low:Q", x2="high:Q"),
-        base.mark_text(align="left", dx=6, color=palette.INK).encode(
-            x="high:Q", text=alt.Text("median:Q", format=".2f")
+        base.mark_line().encode(strokeWidth=alt.condition("datum.ours", alt.value(3), alt.value(1.5))),
+        base.mark_point(filled=True, size=50, opacity=1),
+        alt.Chart(theme.inline_data(ends))
+        .mark_text(align="left", dx=10)
+        .encode(
+            x=x,
+            y=y,
+            text="system:N",
+            color=alt.condition("datum.ours", alt.value(palette.BLUE), alt.value(palette.INK)),
         ),
     ]
-    subtitle = [
-        f"Median of {len(rounds)} rounds, line from lowest to highest; {epochs} epochs of MNIST each",
-        device,
-    ]
-    chart = alt.LayerChart(layer=layers).properties(
-        width=460,
-        height=26 * len(rows),
-        title=alt.Title("The notebook's two networks: time of a run-epoch", subtitle=subtitle),
-        description="Seconds per run-epoch of each system, shorter is faster.",
-    )
-    return theme.themed(chart)
+    title = alt.Title("Time of an epoch of training over the dropout rate", subtitle=subtitle)
+    return theme.themed(alt.LayerChart(layer=layers).properties(width=400, height=340, title=title))
 
 
-def main() -> None:
-    """Run the rounds and print the table."""
+def save_chart(chart: alt.LayerChart, path: Path) -> None:
+    """Write `PATH_light.png` and `PATH_dark.png`."""
+    light = dark = json.dumps(chart.to_dict())
+    for color, counterpart in palette.DARK.items():
+        dark = dark.replace(color, counterpart)
+    for name, text in (("light", light), ("dark", dark)):
+        save(json.loads(text), path.with_name(f"{path.stem}_{name}.png"))
+
+
+def arguments() -> argparse.Namespace:
+    """Options of the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--repeats", type=int, default=5, help="rounds")
     parser.add_argument(
         "--examples", type=int, default=TRAINED, help="training examples; fewer to try it out"
     )
+    parser.add_argument("--rates", default="0,0.8", help="a network for each; a multiple of the cores")
+    parser.add_argument("--hidden", default="512-512", help="units of each hidden layer")
     parser.add_argument("--sides", default=",".join(SIDES), help="some of %(default)s")
     parser.add_argument("--peer-python", default=sys.executable, help="has the peers' packages")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every timing there")
-    parser.add_argument("--chart", type=Path, metavar="FILE", help="draw there, as PNG")
+    parser.add_argument("--chart", type=Path, metavar="NAME", help="draw NAME_light.png and NAME_dark.png")
     options = parser.parse_args()
-    names = options.sides.split(",")
-    if unknown := set(names) - set(SIDES):
+    if unknown := set(options.sides.split(",")) - set(SIDES):
         parser.error(f"--sides: expected some of {', '.join(SIDES)}, received {', '.join(sorted(unknown))}")
     if options.epochs < 2:  # noqa: PLR2004 - the first and the last
         parser.error("--epochs: expected 2 or more, since the first is start-up")
+    return options
 
-    about = head(
+
+def main() -> None:
+    """Run the rounds and print the tables."""
+    options = arguments()
+    names, rates = (
+        options.sides.split(","),
+        {arm_name(float(rate)): float(rate) for rate in options.rates.split(",")},
+    )
+    hidden = [int(units) for units in options.hidden.split("-")]
+    about: dict[str, Any] = head(
         peers=versions(*PEER_PACKAGES, python=options.peer_python),
+        hidden=options.hidden,
         examples=options.examples,
         epochs=options.epochs,
         n=options.repeats,
@@ -272,23 +265,39 @@ def main() -> None:
         data = Path(folder) / "mnist.npz"
         write_npz(data, options.examples)
         for number in range(options.repeats):
-            arithmetic = measure_arithmetic()
+            arithmetic = measure_arithmetic(cores(), hidden, options.peer_python)
             timings = {}
             for name in rotated(names, number):
-                python = sys.executable if SIDES[name].ours else options.peer_python
-                timings[name] = train(SIDES[name], python, data, options.epochs)
-                print(f"round {number + 1}  {name:18} {timings[name].seconds:6.2f} s", flush=True)
-            rounds.append(Round(timings, arithmetic))
+                python = sys.executable if SIDES[name].program == OURS else options.peer_python
+                timings[name] = train(SIDES[name], python, data, options)
+                seconds = "  ".join(f"{value:6.2f}" for value in timings[name].seconds.values())
+                print(f"round {number + 1}  {name:26} {seconds} s", flush=True)
+            rounds.append(Round({name: timings[name] for name in names}, arithmetic))
 
     write_json(options.json, about, rounds=[asdict(taken) for taken in rounds])
-    print(f"\nMedian (lowest to highest) of {options.repeats}; / is how many times dropstudy's seconds.\n")
-    print(side_by_side(rounds, names))
-    if options.examples == TRAINED:
-        print("", *beside_arithmetic(rounds, names), sep="\n")
+    print(f"\nMedian (lowest to highest) of {options.repeats}.\n\n{side_by_side(rounds)}\n")
+    fastest = seconds_of(rounds, lambda side: side.system)
+    flops = epoch_flops(hidden, options.examples)
+    for library in rounds[0].arithmetic:
+        speeds = [max(taken.arithmetic[library].values()) / 1e9 for taken in rounds]
+        print(f"{library} multiplies {spread(speeds).text(0)} GFLOP/s on all cores")
+    print(
+        f"Dense arithmetic: {flops / 1e9:.1f} GFLOP a run-epoch, at the rate of the fastest library and shape\n"
+    )
+    dense = pd.Series(
+        [flops / max(itertools.chain(*(v.values() for v in taken.arithmetic.values()))) for taken in rounds]
+    )
+    print(compared(fastest.assign(**{DENSE: dense.reindex(fastest.index, level="round")})), end="\n\n")
+    first, *others = rates
+    for arm in others:
+        ratio = spread(fastest.loc[arm, OURS] / fastest.loc[first, OURS])
+        print(f"{OURS}, {arm}: {ratio.text()} times as long as with {first}")
     if options.chart:
-        save(
-            draw(rounds, names, about["device"], options.epochs).to_dict(), options.chart.with_suffix(".png")
-        )
+        subtitle = [
+            f"MNIST, {options.hidden}; {options.epochs} epochs, median of {options.repeats} rounds, float32",
+            about["device"],
+        ]
+        save_chart(draw(fastest, rates, subtitle), options.chart)
 
 
 if __name__ == "__main__":

@@ -18,9 +18,10 @@ import statistics
 from dataclasses import asdict
 from pathlib import Path
 
-from arithmetic import PRECISIONS
 from common import ScriptWorkers, head, spread, table, write_json
 from variants import AS_IT_IS, VARIANTS, Taken, measure
+
+PRECISIONS = ("float32", "bfloat16")
 
 Rounds = list[dict[str, Taken]]
 

@@ -38,7 +38,7 @@ wheel: $(READY)  ## A wheel in dist/ for x86-64 Linux that carries the compiled 
 bench: $(READY)  ## Benchmarks against the peers and of each optimisation: an hour or more
 	$(BIN)/pip install -q -c constraints.txt -e '.[peers]'
 	$(BIN)/python benchmarks/notebook_vs_keras.py
-	$(BIN)/python benchmarks/peers.py --json peers.json --chart peers.png
+	$(BIN)/python benchmarks/peers.py --json peers.json --chart peers
 	$(BIN)/python benchmarks/waste.py
 	$(BIN)/python benchmarks/scaling.py
 	$(BIN)/python benchmarks/groups.py

@@ -10,9 +10,9 @@ multiplies matrices (`arithmetic.py`).
     seconds per run-epoch   from the end of a network's first epoch to the end of its last, over the epochs in
                             between, divided by the networks that train at once. Looking at the test set after each
                             epoch is part of it; for dropstudy also all that it measures on training examples.
-    start-up                the rest of the process's wall time: imports, data, building, compilation, and what the
-                            first epochs take beyond the others. dropstudy and PyTorch keep compiled programs on
-                            disk, so only a first round can be cold.
+    start-up                from the start of the process until a first network trains as fast: imports, data,
+                            building, compilation. dropstudy and PyTorch keep compiled programs on disk, so only a
+                            first round can be cold.
 
 Ratios and chart have the faster way of each system, network by network. Nothing else should run on the machine.
 """
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 OURS = "dropstudy"
-DENSE = "dense arithmetic alone"
 BOTH = "the notebook's two"
 
 
@@ -96,7 +95,7 @@ class Timing:
 
     Args:
         seconds: per run-epoch, of each network.
-        start_up: seconds of the process that are not run-epochs.
+        start_up: seconds until the first epoch's end, less what later ones take.
         val_accuracy: of the last epochs: the sides do the same work only if these agree.
     """
 
@@ -117,17 +116,21 @@ def train(side: Side, python: str, data: Path, options: argparse.Namespace) -> T
     """Train one side's networks and say what an epoch took."""
     command = [python, str(Path(__file__).with_name("sides.py")), side.program, str(data)]
     command += [str(options.epochs), "--hidden", options.hidden, "--rates", options.rates]
-    wall, lines = watched([*command, *(["--core-each"] if side.core_each else [])], side.environment)
-    ends: dict[str, list[float]] = {}
-    val_accuracy: dict[str, float] = {}
+    _, lines = watched([*command, *(["--core-each"] if side.core_each else [])], side.environment)
+    epochs: dict[str, list[tuple[float, float]]] = {
+        arm_name(float(rate)): [] for rate in options.rates.split(",")
+    }
     for at, text in lines:
         if text.startswith("EPOCH "):
             row = json.loads(text.removeprefix("EPOCH "))
-            ends.setdefault(row["arm"], []).append(at)
-            val_accuracy[row["arm"]] = row["val_accuracy"]
-    at_once = side.at_once(len(ends))
-    seconds = {arm: (at[-1] - at[0]) / (options.epochs - 1) / at_once for arm, at in ends.items()}
-    return Timing(seconds, wall - options.epochs * sum(seconds.values()), val_accuracy)
+            epochs[row["arm"]].append((at, row["val_accuracy"]))
+    epochs = {arm: rows for arm, rows in epochs.items() if rows}  # scikit-learn has no dropout
+    of_epoch = {arm: (rows[-1][0] - rows[0][0]) / (options.epochs - 1) for arm, rows in epochs.items()}
+    return Timing(
+        {arm: seconds / side.at_once(len(epochs)) for arm, seconds in of_epoch.items()},
+        min(rows[0][0] - of_epoch[arm] for arm, rows in epochs.items()),
+        {arm: rows[-1][1] for arm, rows in epochs.items()},
+    )
 
 
 def rotated(names: list[str], by: int) -> list[str]:
@@ -223,35 +226,58 @@ def save_chart(chart: alt.LayerChart, path: Path) -> None:
         save(json.loads(text), path.with_name(f"{path.stem}_{name}.png"))
 
 
+def report(rounds: list[Round], fastest: pd.DataFrame, flops: float) -> None:
+    """Print the tables."""
+    print(f"\nMedian (lowest to highest) of {len(rounds)}.\n\n{side_by_side(rounds)}\n")
+    speeds = pd.DataFrame(
+        [{name: max(rates.values()) for name, rates in taken.arithmetic.items()} for taken in rounds]
+    )
+    print(
+        f"Dense arithmetic of a run-epoch: {flops / 1e9:.1f} GFLOP. All cores together multiply, in GFLOP/s:"
+    )
+    print(
+        *(f"    {name} {spread(each / 1e9).text(0)}" for name, each in speeds.items()), sep="\n", end="\n\n"
+    )
+    dense = (flops / speeds.max(axis=1)).reindex(fastest.index, level="round")
+    print(compared(fastest.assign(**{"dense arithmetic alone": dense})), end="\n\n")
+    ours = fastest[OURS]
+    first, *others = dict.fromkeys(fastest.index.get_level_values("arm").drop(BOTH, errors="ignore"))
+    for arm in others:
+        print(f"{OURS}, {arm}: {spread(ours[arm] / ours[first]).text()} times as long as with {first}")
+
+
 def arguments() -> argparse.Namespace:
     """Options of the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--epochs", type=int, default=4)
-    parser.add_argument("--repeats", type=int, default=5, help="rounds")
+    parser.add_argument("--repeats", type=int, default=3, help="rounds")
     parser.add_argument(
         "--examples", type=int, default=TRAINED, help="training examples; fewer to try it out"
     )
     parser.add_argument("--rates", default="0,0.8", help="a network for each; a multiple of the cores")
     parser.add_argument("--hidden", default="512-512", help="units of each hidden layer")
-    parser.add_argument("--sides", default=",".join(SIDES), help="some of %(default)s")
+    parser.add_argument("--sides", default=",".join(SIDES), help=f"{OURS} and some of %(default)s")
     parser.add_argument("--peer-python", default=sys.executable, help="has the peers' packages")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every timing there")
     parser.add_argument("--chart", type=Path, metavar="NAME", help="draw NAME_light.png and NAME_dark.png")
     options = parser.parse_args()
-    if unknown := set(options.sides.split(",")) - set(SIDES):
+    names, at_once = options.sides.split(","), SIDES[OURS].at_once(options.rates.count(",") + 1)
+    if unknown := set(names) - set(SIDES):
         parser.error(f"--sides: expected some of {', '.join(SIDES)}, received {', '.join(sorted(unknown))}")
+    if (options.rates.count(",") + 1) % at_once:
+        parser.error(f"--rates: expected a multiple of {at_once}, as many as train at once")
     if options.epochs < 2:  # noqa: PLR2004 - the first and the last
         parser.error("--epochs: expected 2 or more, since the first is start-up")
     return options
 
 
 def main() -> None:
-    """Run the rounds and print the tables."""
+    """Run the rounds, print the tables, draw the chart."""
     options = arguments()
-    names, rates = (
-        options.sides.split(","),
-        {arm_name(float(rate)): float(rate) for rate in options.rates.split(",")},
-    )
+    rates = {arm_name(rate): rate for rate in map(float, options.rates.split(","))}
+    names = list(dict.fromkeys([OURS, *options.sides.split(",")]))
+    if ARMS[0] not in rates and "scikit-learn" in names:
+        names.remove("scikit-learn")  # it has no dropout
     hidden = [int(units) for units in options.hidden.split("-")]
     about: dict[str, Any] = head(
         peers=versions(*PEER_PACKAGES, python=options.peer_python),
@@ -275,29 +301,13 @@ def main() -> None:
             rounds.append(Round({name: timings[name] for name in names}, arithmetic))
 
     write_json(options.json, about, rounds=[asdict(taken) for taken in rounds])
-    print(f"\nMedian (lowest to highest) of {options.repeats}.\n\n{side_by_side(rounds)}\n")
     fastest = seconds_of(rounds, lambda side: side.system)
-    flops = epoch_flops(hidden, options.examples)
-    for library in rounds[0].arithmetic:
-        speeds = [max(taken.arithmetic[library].values()) / 1e9 for taken in rounds]
-        print(f"{library} multiplies {spread(speeds).text(0)} GFLOP/s on all cores")
-    print(
-        f"Dense arithmetic: {flops / 1e9:.1f} GFLOP a run-epoch, at the rate of the fastest library and shape\n"
-    )
-    dense = pd.Series(
-        [flops / max(itertools.chain(*(v.values() for v in taken.arithmetic.values()))) for taken in rounds]
-    )
-    print(compared(fastest.assign(**{DENSE: dense.reindex(fastest.index, level="round")})), end="\n\n")
-    first, *others = rates
-    for arm in others:
-        ratio = spread(fastest.loc[arm, OURS] / fastest.loc[first, OURS])
-        print(f"{OURS}, {arm}: {ratio.text()} times as long as with {first}")
+    report(rounds, fastest, epoch_flops(hidden, options.examples))
     if options.chart:
-        subtitle = [
-            f"MNIST, {options.hidden}; {options.epochs} epochs, median of {options.repeats} rounds, float32",
-            about["device"],
-        ]
-        save_chart(draw(fastest, rates, subtitle), options.chart)
+        subtitle = (
+            f"MNIST, {options.hidden}; {options.epochs} epochs, median of {options.repeats} rounds, float32"
+        )
+        save_chart(draw(fastest, rates, [subtitle, about["device"]]), options.chart)
 
 
 if __name__ == "__main__":

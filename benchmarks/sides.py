@@ -37,7 +37,11 @@ if TYPE_CHECKING:
     Arrays = dict[str, NDArray[Any]]
 
 BATCH = 128
-EVALUATION_BATCH = 1000  # for the peers: faster than 128
+KERAS_SETTINGS = {
+    "jax": {"jit_compile": True, "steps_per_execution": 32},
+    "tensorflow": {"jit_compile": True, "steps_per_execution": 32},
+    "torch": {"jit_compile": False},  # compiled it is slower; it takes one step per execution only
+}
 
 
 def begin() -> None:
@@ -113,16 +117,8 @@ def keras(path: str, epochs: int, hidden: list[int], rates: Iterable[float]) -> 
             epochs=epochs,
             verbose=0,
             validation_data=(data["x_test"], one_hot_test),
-            validation_batch_size=EVALUATION_BATCH,
             callbacks=[Watch(rate)],
         )
-
-
-KERAS_SETTINGS = {
-    "jax": {"jit_compile": True, "steps_per_execution": 1},
-    "tensorflow": {"jit_compile": True, "steps_per_execution": 32},
-    "torch": {"jit_compile": False, "steps_per_execution": 1},  # it takes no other number
-}
 
 
 def pytorch(
@@ -161,7 +157,7 @@ def pytorch(
                 correct += right
             model.eval()
             with torch.inference_mode():
-                batches = zip(x_test.split(EVALUATION_BATCH), y_test.split(EVALUATION_BATCH), strict=True)
+                batches = zip(x_test.split(BATCH), y_test.split(BATCH), strict=True)
                 right = sum(forward(x, y)[1] for x, y in batches)
             means = {"loss": float(loss_sum) / len(x_train), "accuracy": float(correct) / len(x_train)}
             epoch(rate, float(right) / len(x_test), **means)

@@ -1,7 +1,7 @@
-"""Make the pictures of the README and of these pages: from studies, what a terminal showed, and a report in a browser.
+"""Make the pictures of the README and of these pages: of a study on a terminal, and of a report in a browser.
 
-dropstudy run notebook 2>&1 | tee run.log
-python docs/make_pictures.py notebook studies/notebook run.log
+dropstudy run notebook --seeds 6
+python docs/make_pictures.py notebook studies/notebook
 
 dropstudy run notebook --rates 0,0.2,0.5,0.8 --seeds 6 --out studies/rates
 python docs/make_pictures.py report studies/rates
@@ -10,10 +10,15 @@ python docs/make_pictures.py report studies/rates
 from __future__ import annotations
 
 import io
+import os
+import pty
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
+import termios
+from contextlib import suppress
 from pathlib import Path
 
 import vl_convert
@@ -23,8 +28,7 @@ from rich.console import Console
 from rich.text import Text
 
 PICTURES = Path(__file__).parent / "pictures"
-WIDTH = 152
-LINES_OF_EPOCHS = 8
+WIDTH = 112
 SHOTS = (
     ("report_light", "light", 1000, ("header", "#verdict", "#rates")),
     ("report_dark", "dark", 1000, ("header", "#verdict", "#rates")),
@@ -35,22 +39,28 @@ SHOTS = (
 """Name, light, width in pixels, and the parts of the page that a picture shows."""
 
 
-def terminal(log: str) -> str:
-    """The first line that says how the run began, the last epochs, the table and the conclusion."""
-    lines = log.rstrip().splitlines()
-    first = next(i for i, line in enumerate(lines) if line.startswith("Epoch 1/"))
-    end = max(i for i, line in enumerate(lines) if re.match(r"\d+/\d+ - ", line)) + 1
-    return "\n".join(
-        ["$ dropstudy run notebook", *lines[first - 3 : first + 4], "...", *lines[end - LINES_OF_EPOCHS :]]
-    )
+def terminal(study: Path) -> str:
+    """What `dropstudy show` prints on a terminal, with its colours."""
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (40, WIDTH))
+    command = ["dropstudy", "show", str(study)]
+    environment = {**os.environ, "TERM": "xterm-256color"}
+    with subprocess.Popen(command, stdout=theirs, env=environment):  # noqa: S603 - our own program
+        os.close(theirs)
+        printed = b""
+        with suppress(OSError):  # how Linux says that the other end was closed
+            while part := os.read(ours, 1 << 16):
+                printed += part
+    shown = printed.decode().replace("\r\n", "\n").rstrip()
+    return f"$ {' '.join(command)}\n{shown}"
 
 
-def notebook(study: Path, log: Path) -> None:
-    """The figure of the notebook's study, and the end of what the terminal showed."""
+def notebook(study: Path) -> None:
+    """The figure of the notebook's study, and what the terminal shows of it."""
     shutil.copyfile(study / "figures" / "accuracy.png", PICTURES / "side_by_side.png")
     with tempfile.TemporaryFile("w") as nowhere:
         console = Console(record=True, width=WIDTH, file=nowhere)
-        console.print(Text(terminal(log.read_text(encoding="utf-8"))))
+        console.print(Text.from_ansi(terminal(study)))
         svg = console.export_svg(title="dropstudy")
     # A font of the machine in place of one from the network.
     svg = re.sub(r"@font-face \{.*?\}", "", svg, flags=re.DOTALL).replace("Fira Code", "DejaVu Sans Mono")
@@ -87,9 +97,8 @@ def write(name: str, png: bytes, *, colors: int) -> None:
 def main() -> None:
     """Write `docs/pictures/*.png`."""
     PICTURES.mkdir(exist_ok=True)
-    kind, *paths = sys.argv[1:]
-    make = {"notebook": notebook, "report": report}[kind]
-    make(*map(Path, paths))
+    kind, study = sys.argv[1:]
+    {"notebook": notebook, "report": report}[kind](Path(study))
 
 
 if __name__ == "__main__":

@@ -130,6 +130,7 @@ class Report:
     ADDED = "Seeds were added after a first verdict. The verdict was computed at {} seeds."
     FRESH = "'{}' and the baseline were trained on {} fresh seeds"
     NO_TEST = "No test was made: a decision takes 6 paired seeds."
+    ALL_EQUAL = "No test was made, since all seeds gave the same difference."
     WATCHED = "The test set was also evaluated after every epoch"
     CHOSEN = "The arm with the highest mean validation accuracy was chosen."
 

@@ -216,6 +216,28 @@ def test_arms_with_settings_of_their_own_are_described_by_them(tmp_path):
     assert "'limited' (dropout 0.5, max norm 3.0) was compared with no dropout." in table.methods
 
 
+def test_seeds_that_all_agree_have_neither_interval_nor_digits_of_rounding(tmp_path):
+    history = many_seeds(ARMS, 6)
+    accuracy = {"no dropout": 0.98, "dropout 0.8": 0.97}
+    finals = finals_of(history, ARMS)
+    table = result_table(
+        source_of(tmp_path, history, finals.assign(test_accuracy=finals["arm"].map(accuracy)), ARMS)
+    )
+    assert table.cells.to_numpy().tolist() == [
+        ["no dropout", "98.00 (0.00)", "6", "", "baseline"],
+        ["dropout 0.8", "97.00 (0.00)", "6", "-1.00", "undecided"],
+    ]
+    assert Report.ALL_EQUAL in table.methods
+
+
+def test_an_arm_alone_is_compared_with_nothing(tmp_path):
+    table = made_up(tmp_path, ARMS[:1])
+    assert list(table.cells) == ["arm", "accuracy, %", "n", "decision"]
+    assert not [
+        sentence for sentence in table.methods if "test was made" in sentence or "compared" in sentence
+    ]
+
+
 def test_runs_without_a_result_are_named(tmp_path):
     history = many_seeds(ARMS, 6)
     finals = finals_of(history, ARMS)

@@ -51,7 +51,7 @@ def rounded(value: float, places: int = 2) -> str:
     if not isfinite(value):
         return "-"
     decimal = Decimal(repr(round(float(value), _NOISE))).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
-    return f"{decimal + 0 if decimal else abs(decimal)}"
+    return f"{decimal or abs(decimal):f}"
 
 
 def decimals(uncertainty: float) -> int:

@@ -105,6 +105,8 @@ def _test_set(snapshot: Snapshot) -> Iterator[str]:
 
 def _inference(verdict: Verdict) -> Iterator[str]:
     compared = _comparisons(verdict)
+    if not compared:
+        return
     known = [c for c in compared if c.difference.known]
     if not known:
         equal = any(c.all_equal for c in compared)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from dropstudy.analysis.stats.estimate import ROUNDING
 from dropstudy.analysis.verdict.phrases import SMALLEST_P, listed, probability
 from dropstudy.core import tables
 from dropstudy.core.text import decimals, plain_name, rounded, signed, span
@@ -288,8 +289,8 @@ def _cells(frame: pd.DataFrame, margin: float) -> pd.DataFrame:
 
 
 def _places(uncertainties: pd.Series[float]) -> int:
-    """Decimal places by the smallest of some uncertainties; 2 where there is none."""
-    known = uncertainties[uncertainties > 0]
+    """Decimal places by the smallest of some uncertainties; 2 where there is none but rounding errors."""
+    known = uncertainties[uncertainties > ROUNDING]
     return decimals(float(known.min())) if len(known) else 2
 
 
@@ -318,6 +319,7 @@ def _notes(snapshot: Snapshot, frame: pd.DataFrame) -> Iterator[str]:
         yield f"Interval: {_intervals(own)}{f'; on fresh seeds, {_intervals(fresh)}' if fresh else ''}. It decides."
         yield from _tests(known, single_look=verdict.anytime)
         yield f"Equivalent: the interval lies within ±{verdict.margin:g} points."
+    if any(c.decision == "undecided" for c in (*own, *fresh)):
         yield "Undecided does not mean that there is no difference."
     if fresh:
         yield "Fresh: on fresh seeds, which had no part in the choice of the arm."

@@ -1,9 +1,10 @@
-"""Make the pictures of the README and of these pages: of a study on a terminal, and of a report in a browser.
+r"""Make the pictures of the README and of these pages: of a study on a terminal, and of a report in a browser.
 
 dropstudy run notebook --seeds 6
 python docs/make_pictures.py notebook studies/notebook
 
-dropstudy run notebook --rates 0,0.2,0.5,0.8 --seeds 6 --out studies/rates
+dropstudy run tune --train-sizes 2000 --hidden 256,256 --rates 0,0.2,0.5,0.8 --until-decided --confirm \
+    --out studies/rates
 python docs/make_pictures.py report studies/rates
 """
 

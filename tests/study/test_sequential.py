@@ -212,7 +212,8 @@ def test_every_output_has_the_recorded_confirmation(tmp_path, learning):
     now = study.results().snapshot
     assert now.state != before.state
     page = section(now)
-    assert page.verdict.headline == verdict.headline
+    assert page.head.lines == now.answer.lines
+    assert page.head.lines[0][1].startswith("Doubtful")
     (figure,) = page.blocks
     assert figure.table["arm"].to_list() == ["dropout 0.5", "dropout 0.5, fresh seeds"]
     fresh = verdict.confirmations[0].conditions[0].comparisons[0].difference

@@ -16,7 +16,10 @@ from dropstudy.report.sections.blocks import Figure, Head, Section
 from dropstudy.runtime.progress.eta import about
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from dropstudy.analysis.next_steps import NextStep
+    from dropstudy.analysis.verdict import Verdict
     from dropstudy.report.snapshot import Snapshot
 
 TONES = {"helps": "good", "hurts": "bad", "equivalent": "even"}
@@ -119,12 +122,10 @@ def _of_all(snapshot: Snapshot) -> Figure | None:
 
 
 def _caption(snapshot: Snapshot, rows: pd.DataFrame) -> str:
-    verdicts = (snapshot.verdict, *snapshot.verdict.confirmations)
-    found = [c for verdict in verdicts for each in verdict.conditions for c in each.comparisons]
-    labels = {c.deciding_label for c in found if c.n >= SEEDS}
+    own, fresh = _intervals([snapshot.verdict]), _intervals(snapshot.verdict.confirmations)
     if rows["all_low"].notna().any():
-        name = labels.pop() if len(labels) == 1 else "interval that decides"
-        parts = [f"Circles are means over seeds, bars the {name}, dots single seeds."]
+        also = f" (on fresh seeds, the {fresh})" if fresh and fresh != own else ""
+        parts = [f"Circles are means over seeds, bars the {own}{also}, dots single seeds."]
     else:
         parts = [
             f"Circles are means over seeds, dots single seeds. From {SEEDS} seeds on there are intervals."
@@ -136,3 +137,9 @@ def _caption(snapshot: Snapshot, rows: pd.DataFrame) -> str:
     if rows["arm"].str.endswith(FRESH).any():
         parts.append("Fresh seeds had no part in choosing the arm.")
     return " ".join(parts)
+
+
+def _intervals(verdicts: Iterable[Verdict]) -> str:
+    """Names of the intervals that decide; empty where none does."""
+    found = [c for verdict in verdicts for each in verdict.conditions for c in each.comparisons]
+    return " or ".join(dict.fromkeys(c.deciding_label for c in found if c.n >= SEEDS))

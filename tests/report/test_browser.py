@@ -20,6 +20,7 @@ from dropstudy.runtime import local
 from sources import trained_at_once
 
 GRID = {"hidden": [[4], [6, 5]], "train_sizes": [600, 900], "rates": [0, 0.2, 0.5]}
+TEN = {"rates": [i / 20 for i in range(10)]}
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]}}
 
@@ -261,12 +262,14 @@ def test_paper_shows_all_tables_and_clips_nothing(browser, pages, name):
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("pdftotext") is None, reason="no pdftotext: apt-get install poppler-utils")
-@pytest.mark.parametrize("name", ["twelve", "grid"])
+@pytest.mark.parametrize("name", ["twelve", "grid", "ten"])
 def test_no_printed_page_ends_with_a_heading(browser, pages, tmp_path, name):
-    address, _ = pages(name, **(GRID if name == "grid" else {}))
+    address, _ = pages(name, **{"twelve": {}, "grid": GRID, "ten": TEN}[name])
     with watched_page(browser, address) as page:
         draw_all(page)
-        heads = page.locator("h2, h3, summary, .purpose, section > p, .caption").all_text_contents()
+        heads = page.locator(
+            "h1, .about, h2, h3, summary, .purpose, section > p, .caption"
+        ).all_text_contents()
         margin = dict.fromkeys(("top", "right", "bottom", "left"), "12mm")
         (tmp_path / "page.pdf").write_bytes(page.pdf(format="A4", margin=margin))
     command = ["pdftotext", "-layout", tmp_path / "page.pdf", "-"]

@@ -93,7 +93,7 @@ def grow_study(folder):
 
 def prepare_study(folder, **settings):
     """Prepare training as `Study.run` does, and return the specification."""
-    asked = read_spec("notebook", {"rates": [0, 0.5], "hidden": [16], **settings})
+    asked = read_spec("notebook", {"rates": [0, 0.5], "hidden": [16], "seeds": 1, **settings})
     spec = merged_with_stored(folder, asked)
     dataset = fallback_data()
     check_data(folder, dataset)

@@ -75,6 +75,10 @@ def keras(path: str, epochs: int, hidden: list[int], rates: Iterable[float]) -> 
     from keras.layers import Activation, Dense, Dropout  # noqa: PLC0415
     from keras.utils import to_categorical  # noqa: PLC0415
 
+    if backend.backend() == "torch":
+        import torch  # noqa: PLC0415 - as above
+
+        torch.set_flush_denormal(True)  # as in `pytorch`
     data = load(path)
     one_hot_train, one_hot_test = to_categorical(data["y_train"], 10), to_categorical(data["y_test"], 10)
 
@@ -128,6 +132,7 @@ def pytorch(
     import torch  # noqa: PLC0415 - each side imports its own system
     from torch import nn  # noqa: PLC0415
 
+    torch.set_flush_denormal(True)  # as XLA and TensorFlow do; a step takes 11 to 15% less
     data = load(path)
     x_train, x_test = torch.from_numpy(data["x_train"]), torch.from_numpy(data["x_test"])
     y_train, y_test = (torch.from_numpy(data[name].astype(np.int64)) for name in ("y_train", "y_test"))

@@ -47,12 +47,17 @@ class NextStep:
     seconds: float | None = None
 
     def __str__(self) -> str:
+        return f"{self.lead} {self.command}".rstrip()
+
+    @property
+    def lead(self) -> str:
+        """What stands before the command: purpose and time."""
         if not self.command:
             return f"{self.purpose}."
         if self.seconds is None:
-            return f"{self.purpose}: {self.command}"
+            return f"{self.purpose}:"
         time = "less than a minute" if self.seconds < _SHORT else about(self.seconds)
-        return f"{self.purpose} ({time}): {self.command}"
+        return f"{self.purpose} ({time}):"
 
 
 def next_steps(  # noqa: PLR0911 - one for each case

@@ -13,12 +13,10 @@ from dropstudy.report import charts
 from dropstudy.report.differences import FRESH, differences, fresh_differences
 from dropstudy.report.sections import conditions
 from dropstudy.report.sections.blocks import Figure, Head, Section
-from dropstudy.runtime.progress.eta import about
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from dropstudy.analysis.next_steps import NextStep
     from dropstudy.analysis.verdict import Verdict
     from dropstudy.report.snapshot import Snapshot
 
@@ -35,7 +33,7 @@ def verdict(snapshot: Snapshot) -> Section:
     head = Head(
         lines=answer.lines,
         cautions=(*answer.cautions, *found.disclosures),
-        steps=tuple(map(_step, answer.steps)),
+        steps=tuple((step.lead, step.command) for step in answer.steps),
         tone=TONES.get(found.decision, "open"),
     )
     several = len(snapshot.conditions) > 1
@@ -56,14 +54,6 @@ def each_condition(snapshot: Snapshot) -> Section | None:
     )
     purpose = "All arms in each network and training size, against the baseline."
     return Section("conditions", "One by one", purpose, blocks=blocks) if blocks else None
-
-
-def _step(step: NextStep) -> tuple[str, str]:
-    """What a step is for, with its time; and its command."""
-    if not step.command:
-        return f"{step.purpose}.", ""
-    time = "" if step.seconds is None else f" ({about(step.seconds)})"
-    return f"{step.purpose}{time}:", step.command
 
 
 def _of_one(snapshot: Snapshot, condition: tuple[str, int]) -> Figure | None:

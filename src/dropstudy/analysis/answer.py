@@ -358,7 +358,7 @@ def _cautions(verdict: Verdict) -> list[str]:
     late = dict.fromkeys(arm.arm for arm in every if arm.seeds and arm.improving)
     if late:
         cautions.append(
-            f"{capital(_several(list(late)))} still improved in the last epoch: more epochs may change the answer."
+            f"The loss of {_several(list(late))} still fell in the last epoch: more epochs may change the answer."
         )
     return cautions
 

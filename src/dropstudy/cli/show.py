@@ -27,7 +27,9 @@ def show(
         bool, typer.Option("--json", help="Print the answer and the verdict as JSON.")
     ] = False,
 ) -> None:
-    """Print what a study shows: the answer, its numbers, and what to run next. While it runs, print its progress.
+    """Print a study's answer, its numbers, and what to run next.
+
+    While the study runs, its progress is printed.
 
     Example: dropstudy show studies/notebook --all
     """
@@ -75,7 +77,9 @@ def report(
         ),
     ] = False,
 ) -> None:
-    """Write a study's page, tables and main figures into its folder: HTML, CSV, PNG, SVG, PDF, TXT.
+    """Write a study's page, tables and main figures.
+
+    They go into its folder: HTML, CSV, PNG, SVG, PDF, TXT.
 
     Example: dropstudy report studies/notebook --figures
     """

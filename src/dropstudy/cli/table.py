@@ -27,7 +27,9 @@ def table(
     ] = False,
     out: Annotated[Path | None, typer.Option(help="Write to this file, print only its name.")] = None,
 ) -> None:
-    """Print a study's results as a table for a paper: means, intervals, p, effect sizes, decisions.
+    """Print a study's results as a table for a paper.
+
+    It has means, intervals, p values, effect sizes and decisions.
 
     Example: dropstudy table studies/notebook --format latex --out table.tex
     """

@@ -30,7 +30,9 @@ def view(
     data_dir: DataDir = None,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the address.")] = False,
 ) -> None:
-    """Open the page of a study, or of all studies below a folder, in the browser.
+    """Open the page of a study, or of a folder of them.
+
+    It opens in the browser.
 
     It is updated while studies run; Ctrl-C ends it.
 

@@ -69,7 +69,8 @@ def print_places(snapshot: Snapshot, *, everything: bool = False) -> None:
         lines.append(f"The report: {snapshot.folder / 'report.html'} (open it in a browser)")
     if not everything:
         lines.append(f"All tables: {command('show', snapshot.folder)} --all")
-    typer.echo()
+    if snapshot.answer.steps:  # else the table ends with a blank line
+        typer.echo()
     _print_commands(lines)
 
 

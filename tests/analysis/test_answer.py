@@ -138,7 +138,7 @@ def test_networks_that_still_improve_are_trained_longer_in_a_study_of_their_own(
     verdict = verdict_of(ARMS, accuracies, falling={"dropout 0.5"})
     for folder in (FOLDER, FOLDER.with_name("notebook-10-epochs")):
         found = answer_to(verdict, folder=folder)
-        assert "The loss of 'dropout 0.5' still fell" in found.cautions[0]
+        assert "Loss still fell at the end for 'dropout 0.5'" in found.cautions[0]
         assert found.steps[0].command.endswith("--epochs 15 --out studies/notebook-15-epochs")
     assert not any("--epochs" in step.command for step in of_one(-1).steps)
 

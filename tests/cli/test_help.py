@@ -93,7 +93,7 @@ def test_a_finished_study_is_shown_without_an_array_framework(trained):
         "import sys\n"
         "from dropstudy import cli\n"
         f"sys.argv = ['dropstudy', 'run', {str(trained[0])!r}]\n"
-        "slow = 'jax', 'keras', 'sklearn', 'scipy'\n"
+        "slow = 'jax', 'keras', 'sklearn'\n"
         "try:\n    cli.main()\n"
         "finally:\n    print([name for name in slow if name in sys.modules])\n"
     )

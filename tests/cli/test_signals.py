@@ -141,6 +141,6 @@ def test_on_a_terminal_a_grid_is_a_table_and_the_result_comes_after_it(tmp_path)
     assert "queued" in screen
     assert "Ctrl-C stops; what is done is kept." in screen
     assert "Epoch 1/2" not in screen
-    assert screen.rindex("artefact") > screen.rindex("queued")
+    assert screen.rindex("At which rate?") > screen.rindex("queued")
     assert "\x1b[?25h" in screen  # the cursor is back
     assert "6 of 6 runs done" in screen

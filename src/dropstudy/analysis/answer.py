@@ -358,7 +358,7 @@ def _cautions(verdict: Verdict) -> list[str]:
     late = dict.fromkeys(arm.arm for arm in every if arm.seeds and arm.improving)
     if late:
         cautions.append(
-            f"The loss of {_several(list(late))} still fell in the last epoch: more epochs may change the answer."
+            f"Loss still fell at the end for {_several(list(late))}: more epochs may change the answer."
         )
     return cautions
 

@@ -117,19 +117,23 @@ def train(side: Side, python: str, data: Path, options: argparse.Namespace) -> T
     command = [python, str(Path(__file__).with_name("sides.py")), side.program, str(data)]
     command += [str(options.epochs), "--hidden", options.hidden, "--rates", options.rates]
     _, lines = watched([*command, *(["--core-each"] if side.core_each else [])], side.environment)
-    epochs: dict[str, list[tuple[float, float]]] = {
+    epochs: dict[str, list[dict[str, float]]] = {
         arm_name(float(rate)): [] for rate in options.rates.split(",")
     }
     for at, text in lines:
         if text.startswith("EPOCH "):
             row = json.loads(text.removeprefix("EPOCH "))
-            epochs[row["arm"]].append((at, row["val_accuracy"]))
+            epochs[row["arm"]].append({"at": at, **row})
     epochs = {arm: rows for arm, rows in epochs.items() if rows}  # scikit-learn has no dropout
-    of_epoch = {arm: (rows[-1][0] - rows[0][0]) / (options.epochs - 1) for arm, rows in epochs.items()}
+    of_epoch = {}
+    for arm, (first, *others) in epochs.items():
+        # dropstudy tells of an epoch when it is stored, perhaps with the next one: its own clock says the least.
+        own_clock = sum(row.get("seconds", 0) for row in others)
+        of_epoch[arm] = max(others[-1]["at"] - first["at"], own_clock) / len(others)
     return Timing(
         {arm: seconds / side.at_once(len(epochs)) for arm, seconds in of_epoch.items()},
-        min(rows[0][0] - of_epoch[arm] for arm, rows in epochs.items()),
-        {arm: rows[-1][1] for arm, rows in epochs.items()},
+        min(rows[0]["at"] - of_epoch[arm] for arm, rows in epochs.items()),
+        {arm: rows[-1]["val_accuracy"] for arm, rows in epochs.items()},
     )
 
 
@@ -148,7 +152,7 @@ def seconds_of(rounds: list[Round], name: Callable[[Side], str]) -> pd.DataFrame
         for arm, seconds in timing.seconds.items()
     ]
     seconds = pd.DataFrame(rows).pivot_table("seconds", ["arm", "round"], "name", aggfunc="min", sort=False)
-    if set(ARMS) <= set(seconds.index.levels[0]):
+    if set(ARMS) <= set(seconds.index.get_level_values("arm")):
         both = sum(seconds.loc[arm] for arm in ARMS) / len(ARMS)
         seconds = pd.concat([seconds, pd.concat({BOTH: both}, names=["arm"])])
     return seconds

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     Arrays = dict[str, NDArray[Any]]
 
 BATCH = 128
-KERAS_SETTINGS = {
+KERAS_SETTINGS: dict[str, dict[str, Any]] = {
     "jax": {"jit_compile": True, "steps_per_execution": 32},
     "tensorflow": {"jit_compile": True, "steps_per_execution": 32},
     "torch": {"jit_compile": False},  # compiled it is slower; it takes one step per execution only
@@ -200,7 +200,7 @@ def dropstudy(path: str, epochs: int, hidden: list[int], rates: list[float]) -> 
 
         def on_epoch_end(self, run: Any, metrics: Any) -> None:
             """The scheduler calls it."""
-            epoch(run.arm.rate, metrics.val_accuracy)
+            epoch(run.arm.rate, metrics.val_accuracy, seconds=metrics.seconds)
 
     with tempfile.TemporaryDirectory() as folder:
         for first in range(0, len(rates), physical_cores()):

@@ -32,9 +32,7 @@ def view(
 ) -> None:
     """Open the page of a study, or of a folder of them.
 
-    It opens in the browser.
-
-    It is updated while studies run; Ctrl-C ends it.
+    It opens in the browser and is updated while studies run; Ctrl-C ends it.
 
     Example: dropstudy view studies/notebook
     """

@@ -98,11 +98,12 @@ def print_progress(snapshot: Snapshot) -> None:
 
     from dropstudy.analysis.verdict.phrases import capital
     from dropstudy.core import tables
+    from dropstudy.core.types import ENDED
     from dropstudy.runtime.progress import status
     from dropstudy.store.locking import holder
 
     progress = snapshot.progress
-    if all(each.status in {"done", "diverged"} for each in progress):
+    if all(each.status in ENDED for each in progress):
         return
     runner = holder(snapshot.folder)
     runs_it = f" {capital(runner)} runs it." if runner else ""

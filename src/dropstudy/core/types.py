@@ -36,6 +36,8 @@ MARGIN = 0.1
 
 State = dict[str, "NDArray[np.generic]"]
 Status = Literal["planned", "running", "done", "diverged", "failed"]
+ENDED: frozenset[Status] = frozenset({"done", "diverged"})
+"""Statuses of runs that are not trained again."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)

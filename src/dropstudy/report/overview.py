@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dropstudy.core.hardware import physical_cores
 from dropstudy.core.text import plain_name
+from dropstudy.core.types import ENDED
 from dropstudy.errors import DropstudyError
 from dropstudy.report.stamp import reported_decision, study_state
-from dropstudy.runtime.progress.eta import ENDED, Eta, duration
+from dropstudy.runtime.progress.eta import Eta, duration
 from dropstudy.store.directory import confirmations, has_database, not_started, spec_of
 from dropstudy.store.locking import holder
 from dropstudy.store.paths import DATABASE
@@ -152,5 +153,4 @@ def _state(recorded: _Recorded) -> str:
 
 def _share(progress: list[RunProgress]) -> float:
     done = sum(each.epochs_done for each in progress)
-    planned = sum(each.epochs_done if each.status in ENDED else each.run.epochs for each in progress)
-    return done / max(planned, 1)
+    return done / max(sum(each.epochs for each in progress), 1)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dropstudy.core.text import counted
-from dropstudy.core.types import Segment
+from dropstudy.core.types import ENDED, Segment
 from dropstudy.data.arrays import store_arrays
 from dropstudy.data.load import load_dataset
 from dropstudy.engine import trainer
@@ -231,7 +231,7 @@ def _finished_keys(folder: Path) -> set[str]:
         return set()
     with Store(folder) as store:
         lost = {run.key for run in store.lost()}
-        return {key for key, status in store.status().items() if status in {"done", "diverged"}} - lost
+        return {key for key, status in store.status().items() if status in ENDED} - lost
 
 
 def _measure(

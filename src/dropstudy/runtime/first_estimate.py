@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dropstudy.core.hardware import processor
+from dropstudy.core.types import ENDED
 from dropstudy.errors import DropstudyError
-from dropstudy.runtime.progress.eta import ENDED, Eta, epoch_cost
+from dropstudy.runtime.progress.eta import Eta, epoch_cost
 from dropstudy.runtime.scheduling import makespan
 from dropstudy.store.directory import find_studies, has_database
 from dropstudy.store.paths import DATABASE

@@ -13,7 +13,7 @@ import numpy as np
 
 from dropstudy.core.tensors import read_tensors
 from dropstudy.core.text import plain_name
-from dropstudy.core.types import EpochMetrics
+from dropstudy.core.types import ENDED, EpochMetrics
 from dropstudy.errors import DamagedFile, StoreError
 from dropstudy.store import ledger
 from dropstudy.store.contents import run_of
@@ -69,6 +69,11 @@ class RunProgress:
     last: EpochMetrics | None
     test_accuracy: float | None
     tested: EpochMetrics | None = None
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of the run in all: those that it took if it has ended, else those that it may take."""
+        return self.epochs_done if self.status in ENDED else self.run.epochs
 
 
 @dataclass(frozen=True)

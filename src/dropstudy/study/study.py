@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dropstudy.analysis.sequential import MAX_SEEDS, until_decided
 from dropstudy.core.hardware import choose_device
+from dropstudy.core.types import ENDED
 from dropstudy.errors import InvalidArgument, StoreError
 from dropstudy.runtime.dry_run import dry_run
 from dropstudy.runtime.progress.display import with_display
@@ -146,7 +147,7 @@ class Study:
             return False
         with Store(self.folder) as store:
             statuses = store.status().values()
-            ended = bool(statuses) and all(status in {"done", "diverged"} for status in statuses)
+            ended = bool(statuses) and all(status in ENDED for status in statuses)
             return ended and not store.lost()
 
     def dry_run(

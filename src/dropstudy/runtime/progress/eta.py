@@ -10,6 +10,7 @@ from statistics import fmean, median
 from typing import TYPE_CHECKING
 
 from dropstudy.core.text import counted
+from dropstudy.core.types import ENDED
 from dropstudy.engine.trainer import trainer_of
 from dropstudy.runtime.scheduling import SEGMENT_SECONDS, makespan
 
@@ -33,8 +34,6 @@ _LONG_EPOCH = 20.0
 _SHORTEST_EPOCH, _SAME_REPORT = 1e-3, 0.1  # seconds
 
 _MAX_SAMPLES = 101  # latest epochs of a condition: enough for a median, and a machine may become slower
-ENDED = {"done", "diverged"}
-"""Statuses of runs that are not trained again."""
 
 
 def epoch_cost(condition: Condition) -> float:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, TextIO
 
 from dropstudy.core.streams import say
 from dropstudy.core.text import counted
+from dropstudy.core.types import ENDED
 from dropstudy.runtime.events import Display
 from dropstudy.runtime.messages import run_ended
-from dropstudy.runtime.progress.eta import ENDED, Eta, about, duration, training_ended
+from dropstudy.runtime.progress.eta import Eta, about, duration, training_ended
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

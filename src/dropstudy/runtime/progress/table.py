@@ -17,10 +17,11 @@ from rich.text import Text
 from dropstudy.core.streams import wrap_paragraphs
 from dropstudy.core.tables import heading as heading_lines
 from dropstudy.core.text import counted, plain_name
+from dropstudy.core.types import ENDED
 from dropstudy.errors import printable
 from dropstudy.runtime.events import Display
 from dropstudy.runtime.messages import run_ended
-from dropstudy.runtime.progress.eta import ENDED, Eta, duration, epoch_cost, training_ended
+from dropstudy.runtime.progress.eta import Eta, duration, epoch_cost, training_ended
 from dropstudy.runtime.progress.status import (
     CLEAN,
     KERAS,
@@ -211,7 +212,7 @@ class LiveTable(Display):
         done = total = 0.0
         for each in tuple(progress):
             done += self._epochs(each)
-            total += each.epochs_done if each.status in ENDED else each.run.epochs
+            total += each.epochs
         bar = ProgressBar(
             total=max(total, 1),
             completed=done,

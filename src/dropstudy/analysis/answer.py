@@ -17,6 +17,7 @@ from dropstudy.analysis.verdict.phrases import against, capital, is_dropout, lis
 from dropstudy.analysis.verdict.rule import LEVEL, SEEDS
 from dropstudy.analysis.verdict.types import DECIDED
 from dropstudy.core.text import counted
+from dropstudy.spec.arms import has_choice
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -260,7 +261,7 @@ def _helps_in_each(verdict: Verdict, spec: StudySpec) -> str:
 def _rate_of_each(verdict: Verdict, spec: StudySpec) -> str:
     """Rates of several conditions."""
     chosen = [condition.choice for condition in verdict.conditions]
-    if len(spec.arms) <= 2 or None in chosen:  # noqa: PLR2004 - baseline and one arm
+    if not has_choice(spec.arms) or None in chosen:
         return _rate(verdict.conditions[chosen.index(None) if None in chosen else 0], spec)
     if verdict.chosen is not None:
         return f"Validation data chose {quoted(verdict.chosen)} in {phrases.every(len(chosen))} cases."

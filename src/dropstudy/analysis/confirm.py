@@ -19,6 +19,7 @@ from dropstudy.analysis.verdict.types import DECIDED
 from dropstudy.core.atomic import write_text
 from dropstudy.core.text import signed
 from dropstudy.errors import InvalidArgument
+from dropstudy.spec.arms import has_choice
 from dropstudy.spec.study_file import STUDY_FILE, to_toml
 from dropstudy.store.directory import confirmations, has_database, recorded_spec
 from dropstudy.store.paths import CONFIRMATION, StudyPaths, command
@@ -155,8 +156,11 @@ def _outcome(first: Verdict, fresh: ConditionVerdict) -> Outcome:
     ends = f" ({interval(comparison.deciding, first.margin)})" if comparison.deciding.known else ""
     estimate = f"{signed(comparison.difference.value)} percentage points{ends}"
     within = f" within ±{first.margin:g} points" if fresh.decision == "equivalent" else ""
-    chosen = len(before.arms) > 2  # noqa: PLR2004 - baseline and one arm leave nothing to choose
-    curse = ", from the seeds that chose the arm; such estimates tend to be too large" if chosen else ""
+    curse = (
+        ", from the seeds that chose the arm; such estimates tend to be too large"
+        if has_choice(before.arms)
+        else ""
+    )
     own = f"The study's own estimate is {signed(earlier[0].difference.value)} points{curse}."
     return Outcome(
         outcome.removesuffix(" on").lower() if outcome != "On" else fresh.decision,

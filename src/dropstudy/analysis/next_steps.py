@@ -14,6 +14,7 @@ from dropstudy.analysis.verdict.remarks import longer
 from dropstudy.analysis.verdict.rule import MAX_SEEDS, SEEDS
 from dropstudy.core.hardware import physical_cores
 from dropstudy.runtime.progress.eta import about
+from dropstudy.spec.arms import has_choice
 from dropstudy.store.paths import command
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def next_steps(  # noqa: PLR0911 - one for each case
         )
     if not verdict.decided:
         return (_decide(verdict, spec, run), *studies)
-    to_confirm = verdict.chosen not in {None, spec.arms[0].name} and len(spec.arms) > 2  # noqa: PLR2004 - a choice
+    to_confirm = has_choice(spec.arms) and verdict.chosen not in {None, spec.arms[0].name}
     if to_confirm and not verdict.confirmations:
         runs = 2 * len(spec.seeds) * len(verdict.conditions)
         return (NextStep("To confirm it on fresh seeds", f"{run} --confirm", _seconds(verdict, runs)),)
@@ -165,11 +166,13 @@ def _lower_learning_rate(verdict: Verdict, spec: StudySpec, run: str, folder: Pa
 
 def _choose_rate(verdict: Verdict, spec: StudySpec, run: str, folder: Path) -> list[NextStep]:
     """A new study that holds out validation data and may choose a rate, where this one may not."""
-    single = len(spec.arms) == 2  # noqa: PLR2004 - baseline and one arm
-    if not all(map(is_dropout, spec.arms)) or not (single or spec.watches_test):
+    if not all(map(is_dropout, spec.arms)) or (has_choice(spec.arms) and not spec.watches_test):
         return []
-    rates = sorted({*RATES, *(arm.rate for arm in spec.arms)}) if single else [arm.rate for arm in spec.arms]
-    flags = f" --rates {','.join(f'{rate:g}' for rate in rates)}" if single else ""
+    rates = [arm.rate for arm in spec.arms]
+    flags = ""
+    if not has_choice(spec.arms):
+        rates = sorted({*RATES, *rates})
+        flags = f" --rates {','.join(f'{rate:g}' for rate in rates)}"
     seeds = max(SEEDS, len(spec.seeds))
     flags += f" --seeds {seeds}" if seeds > len(spec.seeds) else ""
     flags += f" --validation-split {VALIDATION_SHARE:g}" if spec.watches_test else ""

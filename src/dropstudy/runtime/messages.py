@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from dropstudy.core.text import counted
 from dropstudy.data import describe
 from dropstudy.spec import splits
+from dropstudy.spec.arms import has_choice
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +54,7 @@ def announcement(
             "This study watches the test set every epoch (val_* is test data), as the notebook does: "
             "nothing may be selected on it."
         )
-        if len(spec.arms) > 2:  # noqa: PLR2004 - a baseline and a choice
+        if has_choice(spec.arms):
             lines.append(
                 "So it cannot choose among its rates. A new study with validation data can: "
                 "--validation-split 0.15, or dropstudy run tune."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, fields, replace
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from msgspec import Meta
 
@@ -11,6 +11,9 @@ from dropstudy.core.text import visible_form
 from dropstudy.core.types import Arm, Optimizer
 from dropstudy.core.validation import refuse_duplicates, refuse_unknown, shown, validate, validate_fields
 from dropstudy.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from collections.abc import Sized
 
 Record = TypeVar("Record", Arm, Optimizer)
 _Arms = Annotated[list[Any], Meta(min_length=1, description="a list of one or more arms")]
@@ -60,6 +63,11 @@ def arm_name(arm: Arm) -> str:
         if field.name not in implied and getattr(arm, field.name) != field.default
     ]
     return ", ".join(["no dropout" if arm.rate == 0 else f"{arm.noise} {arm.rate}", *others])
+
+
+def has_choice(arms: Sized) -> bool:
+    """True where there are several arms besides the baseline, so that one may be chosen."""
+    return len(arms) > 2  # noqa: PLR2004 - baseline and one arm
 
 
 def _record(kind: type[Record], value: object, where: str, subject: str, example: str) -> Record:

@@ -140,9 +140,8 @@ class _Group:
             state = state._replace(params=self.best.restore(state.params, self.ended))
         finished = [ended and not diverged(self.histories[lane]) for lane, ended in enumerate(self.ended)]
         finals = self._final_metrics(state.params) if any(finished) else [None] * len(finished)
-        state = jax.device_get(
-            state
-        )  # at once: a transfer of each lane's arrays would take as long each time
+        # At once: a transfer of each lane's arrays would take as long each time.
+        state = jax.device_get(state)
         results = []
         for lane, history in enumerate(self.histories):
             # The next segment continues the epoch's time.

@@ -35,6 +35,7 @@ from arithmetic import TRAINED, epoch_flops
 from arithmetic import measure as measure_arithmetic
 from common import ARMS, PEER_PACKAGES, cores, head, spread, table, versions, watched, write_json, write_npz
 from dropstudy.core.hardware import physical_cores
+from dropstudy.core.text import counted
 from dropstudy.report.charts import palette, theme
 from dropstudy.report.charts.render import save
 from sides import arm_name
@@ -308,9 +309,8 @@ def main() -> None:
     fastest = seconds_of(rounds, lambda side: side.system)
     report(rounds, fastest, epoch_flops(hidden, options.examples))
     if options.chart:
-        subtitle = (
-            f"MNIST, {options.hidden}; {options.epochs} epochs, median of {options.repeats} rounds, float32"
-        )
+        rounds_taken = counted(options.repeats, "round")
+        subtitle = f"MNIST, {options.hidden}; {options.epochs} epochs, median of {rounds_taken}, float32"
         save_chart(draw(fastest, rates, [subtitle, about["device"]]), options.chart)
 
 

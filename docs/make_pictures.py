@@ -57,8 +57,7 @@ def terminal(study: Path) -> str:
 
 
 def notebook(study: Path) -> None:
-    """The figure of the notebook's study, and what the terminal shows of it."""
-    shutil.copyfile(study / "figures" / "accuracy.png", PICTURES / "side_by_side.png")
+    """What a terminal shows of the notebook's study."""
     with tempfile.TemporaryFile("w") as nowhere:
         console = Console(record=True, width=WIDTH, file=nowhere)
         console.print(Text.from_ansi(terminal(study)))

@@ -51,9 +51,8 @@ def all_arms(snapshot: Snapshot, condition: tuple[str, int]) -> list[Figure]:
     measure = f"{'Test' if snapshot.spec.watches_test else 'Validation'} accuracy"
     caption = "The axis begins near the best arm, so that a difference of 0.3 points can be seen."
     if curves["low"].notna().any():
-        caption += (
-            " Bands are 95% t intervals of each mean. The answer is surer, as it compares seed by seed."
-        )
+        caption += " Bands are 95% t intervals of each mean."
+        caption += " The answer compares seed by seed, so it is surer than these bands."
     figure = Figure(
         name="all-arms",
         title=f"{measure} of all arms",

@@ -302,14 +302,14 @@ void Drop(Key key, float rate, uint32_t place, int row, Sparse& rows) {
 void Forward(const Sparse& x, int examples, const Panels& w_at, const float* w, const float* bias, const Panels& z_at,
              float* z) {
   constexpr int kBlockBytes = 1 << 15, kFewEntries = 12;
-  const int entries = std::accumulate(x.count.begin(), x.count.begin() + examples, 0);
-  const int few = static_cast<int>(static_cast<int64_t>(kFewEntries) * examples * w_at.rows / std::max(entries, 1));
+  const int64_t entries = std::accumulate(x.count.begin(), x.count.begin() + examples, int64_t{1});
+  const int64_t few = std::min<int64_t>(int64_t{kFewEntries} * examples * w_at.rows / entries, w_at.rows);
   std::vector<int32_t> done(examples);
   for (int p = 0; p < w_at.count; p++)
     WithWide(w_at.wide(p), [&](auto wide) {
       constexpr int kW = wide;
       const Vec* panel = reinterpret_cast<const Vec*>(w + w_at.at(p));
-      const int rows = std::max(kBlockBytes / static_cast<int>(kW * sizeof(Vec)), few);
+      const int rows = std::max(kBlockBytes / static_cast<int>(kW * sizeof(Vec)), static_cast<int>(few));
       std::fill(done.begin(), done.end(), 0);
       for (int from = 0; from < w_at.rows; from += rows) {
         Vec* out = reinterpret_cast<Vec*>(z + z_at.at(p));
@@ -389,7 +389,7 @@ inline void Step(const Optimizer& o, float rate, Vec g, Vec& w, Vec& m, Vec* v) 
 // product of an example's delta with the row before its step: by unit, (units, stride), added to what is there.
 template <bool kBackward>
 void Update(const Sparse& by_unit, const Panels& w_at, const Panels& z_at, const float* delta, const Optimizer& o,
-            float rate, std::vector<char>& still, float* w, float* m, float* v, float* gradient, int stride) {
+            float rate, std::vector<char>& still, float* w, float* m, float* v, float* gradient, size_t stride) {
   const float penalty = 2 * o.l2;
   for (int i = 0; i < w_at.rows; i++) still[i] &= !by_unit.count[i] && penalty == 0;
   for (int p = 0; p < w_at.count; p++)
@@ -705,7 +705,7 @@ class Mlp {
   std::vector<Layer> layers_;
   std::vector<float> logits_;
   std::vector<float> gradient_;  // dL/dh of a layer's input: units, examples
-  const int stride_;             // of gradient_
+  const size_t stride_;          // of gradient_
 };
 
 }  // namespace

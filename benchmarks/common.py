@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from concurrent.futures import Future
 
-    from dropstudy.core.types import Dataset
+    from dropstudy.core.dataset import Dataset
 
 ARMS = ("no dropout", "dropout 0.8")
 PEER_PACKAGES = ("keras", "jax", "tensorflow-cpu", "torch", "scikit-learn")

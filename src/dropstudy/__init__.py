@@ -10,7 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dropstudy.core.types import Arm, Dataset, Optimizer
+    from dropstudy.core.dataset import Dataset
+    from dropstudy.core.types import Arm, Optimizer
     from dropstudy.data.load import load_dataset
     from dropstudy.errors import DropstudyError
     from dropstudy.runtime.events import Callback
@@ -34,7 +35,7 @@ __all__ = [
 _HOMES = {
     "Arm": "core.types",
     "Callback": "runtime.events",
-    "Dataset": "core.types",
+    "Dataset": "core.dataset",
     "DropstudyError": "errors",
     "History": "store.history",
     "Optimizer": "core.types",

@@ -130,6 +130,12 @@ CHANGES = {
     "scale": 16.0,
     "restore_best_weights": True,
     "patience": 5,
+    "target": "species",
+    "test": "/data/test.csv",
+    "test_size": 0.25,
+    "group": "patient",
+    "drop": ("id",),
+    "image_size": (32, 48),
 }
 
 
@@ -140,7 +146,8 @@ def test_every_field_that_is_fixed_has_its_test():
 @pytest.mark.parametrize("field", CHANGES)
 def test_a_field_that_makes_runs_incomparable_is_refused_with_both_values(field):
     stored = parse(restore_best_weights=field == "patience")  # which patience asks for
-    asked = parse(**{"restore_best_weights": stored.restore_best_weights, field: CHANGES[field]})
+    change = list(CHANGES[field]) if isinstance(CHANGES[field], tuple) else CHANGES[field]  # as TOML has it
+    asked = parse(**{"restore_best_weights": stored.restore_best_weights, field: change})
     (line,) = differences(stored, asked)
     assert (
         line == f"{field} is {getattr(stored, field)!r} in the study, {getattr(asked, field)!r} was requested"

@@ -96,6 +96,25 @@ def scale(text: str) -> float | str:
         _refuse("auto or a number such as 255", text, cause=error)
 
 
+def columns(text: str) -> list[str]:
+    """Parse names of columns, `id,name`."""
+    return [part.strip() for part in text.removesuffix(",").split(",")]
+
+
+def share_or_count(text: str) -> float | int:
+    """Parse a share or a count of the examples."""
+    try:
+        return int(text) if text.lstrip("+-").isdecimal() else float(text)
+    except ValueError as error:
+        _refuse("a share such as 0.2 or a count such as 1000", text, cause=error)
+
+
+def image_size(text: str) -> int | list[int]:
+    """Parse a height and width in pixels, `32` or `32,48`."""
+    parsed = _parts(text, int, "pixels such as 32, or a height and width such as 32,48")
+    return parsed if "," in text else parsed[0]
+
+
 def validation_split(text: str) -> str | float | int:
     """Parse `test`, a share or a count of the training examples."""
     try:
@@ -169,6 +188,63 @@ DataDir = Annotated[
     typer.Option(
         metavar="DIRECTORY",
         help="Folder to search for data, before $DROPSTUDY_DATA.",
+        show_default=False,
+        rich_help_panel=DATA,
+    ),
+]
+Target = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN",
+        help="Column of a table with the labels.",
+        show_default=False,
+        rich_help_panel=DATA,
+    ),
+]
+TestFile = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PATH",
+        help="File with the test examples, where --data has those for training.",
+        show_default=False,
+        rich_help_panel=DATA,
+    ),
+]
+TestSize = Annotated[
+    Any,
+    typer.Option(
+        parser=share_or_count,
+        metavar="SHARE|COUNT",
+        help="Examples set aside for the test, where there is no test set; default: 0.2.",
+        show_default=False,
+        rich_help_panel=DATA,
+    ),
+]
+Group = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN",
+        help="Column such as a patient's number: equal values stay on one side of every split.",
+        show_default=False,
+        rich_help_panel=DATA,
+    ),
+]
+Drop = Annotated[
+    Any,
+    typer.Option(
+        parser=columns,
+        metavar="COLUMN,...",
+        help="Columns of a table to leave out.",
+        show_default=False,
+        rich_help_panel=DATA,
+    ),
+]
+ImageSize = Annotated[
+    Any,
+    typer.Option(
+        parser=image_size,
+        metavar="PIXELS|H,W",
+        help="Height and width that images are resized to.",
         show_default=False,
         rich_help_panel=DATA,
     ),

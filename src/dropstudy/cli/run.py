@@ -11,7 +11,7 @@ import typer
 from dropstudy.cli import options
 from dropstudy.cli.estimate import estimated
 from dropstudy.cli.groups import DATA, OUTPUT, STUDY, TRAINING, VERDICT
-from dropstudy.cli.options import DataDir
+from dropstudy.cli.options import DataDir, Drop, Group, ImageSize, Target, TestFile, TestSize
 from dropstudy.cli.output import echo
 from dropstudy.errors import InvalidArgument
 
@@ -86,9 +86,17 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
     data: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="mnist, fashion_mnist, digits or an .npz file.", rich_help_panel=DATA
+            metavar="NAME|PATH",
+            help="A dataset's name, a CSV, Parquet, .npz or .npy file, or a folder of images.",
+            rich_help_panel=DATA,
         ),
     ] = None,
+    target: Target = None,
+    test: TestFile = None,
+    test_size: TestSize = None,
+    group: Group = None,
+    drop: Drop = None,
+    image_size: ImageSize = None,
     data_dir: DataDir = None,
     scale: Annotated[
         Any,
@@ -244,6 +252,12 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
         out=out,
         data_dir=data_dir,
         data=data,
+        target=target,
+        test=test,
+        test_size=test_size,
+        group=group,
+        drop=drop,
+        image_size=image_size,
         scale=scale,
         rates=rates,
         seeds=seeds,

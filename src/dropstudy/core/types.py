@@ -6,7 +6,6 @@ Shapes: n examples, d features (the product of the input shape), c classes.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from math import prod
 from typing import TYPE_CHECKING, Literal
 
 from dropstudy.core.bounds import (  # noqa: TC001 - validation reads the types of Arm and Optimizer
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from dropstudy.core.profile import DataProfile
-
 Precision = Literal["auto", "float32", "bfloat16"]
 Activation = Literal["relu", "tanh", "sigmoid"]
 Noise = Literal["dropout", "gaussian"]
@@ -38,56 +35,6 @@ State = dict[str, "NDArray[np.generic]"]
 Status = Literal["planned", "running", "done", "diverged", "failed"]
 ENDED: frozenset[Status] = frozenset({"done", "diverged"})
 """Statuses of runs that are not trained again."""
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Dataset:
-    """Training and test examples with integer labels, as a study uses them.
-
-    Args:
-        name: `mnist`, `digits`, or the name of the file it was read from.
-        x_train: training examples, (n, *input_shape), uint8 or float32.
-        y_train: training labels, (n,), int64, from 0 to c - 1.
-        x_test: test examples, (n, *input_shape), of the type of x_train.
-        y_test: test labels, (n,), int64.
-        classes: one name per class.
-        scale: the network sees `x / scale`, float32.
-        sha256: digest of the content, independent of the file.
-        source: origin for readers: a folder, an address, a library.
-        profile: profile of x_train.
-        notes: sentences on what was found or converted when the data were checked.
-        fallback: true where this dataset replaces MNIST, which was not available.
-    """
-
-    name: str
-    x_train: NDArray[np.generic]
-    y_train: NDArray[np.int64]
-    x_test: NDArray[np.generic]
-    y_test: NDArray[np.int64]
-    classes: tuple[str, ...]
-    scale: float
-    sha256: str
-    source: str
-    profile: DataProfile
-    notes: tuple[str, ...] = ()
-    fallback: bool = False
-
-    @property
-    def input_shape(self) -> tuple[int, ...]:
-        """Shape of one example, for instance (28, 28)."""
-        return tuple(self.x_train.shape[1:])
-
-    def __repr__(self) -> str:
-        shape = " x ".join(map(str, self.input_shape))
-        return (
-            f"Dataset({self.name!r}: {len(self.y_train):,} training and {len(self.y_test):,} test examples of {shape}, "
-            f"{len(self.classes)} classes, from {self.source})"
-        )
-
-    @property
-    def features(self) -> int:
-        """Numbers in one example once flattened, for instance 784."""
-        return prod(self.input_shape)
 
 
 @dataclass(frozen=True)
@@ -190,7 +137,14 @@ class StudySpec:
 
     Args:
         name: name of the study, and of its folder unless one is given.
-        data: name of a dataset or path of a file; None for MNIST where it is available, else the digits.
+        data: name of a dataset or path of a file or folder; None for MNIST where it is available, else the digits.
+        target: column of a table that holds the labels.
+        test: file of the test examples, where `data` holds those for training alone.
+        test_size: share (below 1) or count of the examples set aside for the test, where there is no test set; None
+            for a fifth.
+        group: column of a table whose equal values belong together, such as a patient: on one side of every split.
+        drop: columns of a table that are left out.
+        image_size: height and width that images are resized to; None for images of one size.
         arms: settings to compare; the first is the baseline.
         hidden: networks to compare, each as the units of its hidden layers.
         activation: activation function of the hidden layers.
@@ -233,6 +187,12 @@ class StudySpec:
     patience: int = 0
     margin: float | None = None
     scale: float | Literal["auto"] = "auto"
+    target: str | None = None
+    test: str | None = None
+    test_size: float | int | None = None
+    group: str | None = None
+    drop: tuple[str, ...] = ()
+    image_size: tuple[int, int] | None = None
 
     @property
     def watches_test(self) -> bool:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from dropstudy.core.types import Dataset
+    from dropstudy.core.dataset import Dataset
 
 __all__ = ["Arrays", "arrays_folder", "map_arrays", "store_arrays"]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dropstudy.core.types import Dataset
+from dropstudy.core.dataset import Dataset
 from dropstudy.data.formats.npy import NUMERIC_KINDS
 from dropstudy.data.units import conversion, profile_of
 from dropstudy.errors import DataError

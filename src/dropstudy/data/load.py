@@ -3,22 +3,38 @@
 from __future__ import annotations
 
 import difflib
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from dropstudy.core.atomic import expand_home
 from dropstudy.data.catalogue import CATALOGUE
+from dropstudy.data.source import DataOptions
 from dropstudy.data.sources.digits import Digits
 from dropstudy.data.sources.named import MnistOrDigits, NamedFiles
 from dropstudy.data.sources.npz_file import ARRAYS, NpzFile
 from dropstudy.errors import InvalidArgument
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from dropstudy.core.types import Dataset
+    from dropstudy.core.dataset import Dataset
+    from dropstudy.core.types import StudySpec
     from dropstudy.data.source import DataSource, Scale
 
-__all__ = ["NAMES", "load_dataset", "source_of"]
+__all__ = ["NAMES", "dataset_of", "load_dataset", "source_of"]
+
+NO_OPTIONS = DataOptions()
+_TABLE = "a table"
+_MEANT_FOR = {
+    "target": _TABLE,
+    "test": "a file or folder without a test set",
+    "test_size": "data without a test set",
+    "group": _TABLE,
+    "drop": _TABLE,
+    "image_size": "a folder of images",
+}
+"""Data that an option applies to."""
 
 NAMES = (*CATALOGUE, "digits")
 """The datasets that have a name."""
@@ -30,6 +46,12 @@ def load_dataset(
     data_dir: Path | None = None,
     scale: Scale = "auto",
     progress: bool = True,
+    target: str | None = None,
+    test: str | Path | None = None,
+    test_size: float | None = None,
+    group: str | None = None,
+    drop: Sequence[str] = (),
+    image_size: tuple[int, int] | None = None,
 ) -> Dataset:
     """Load a dataset by name or path, checked and ready for a study.
 
@@ -44,6 +66,13 @@ def load_dataset(
         data_dir: a folder that holds `mnist/` or `fashion_mnist/`, or the four files themselves.
         scale: the network sees `x / scale`; `auto` finds it from the values of the training examples.
         progress: show a bar while files are fetched, where standard error is a terminal.
+        target: column of a table that holds the labels.
+        test: file of the test examples, where `name_or_path` holds those for training alone.
+        test_size: share (below 1) or count of the examples set aside for the test, where there is no test set; None
+            for a fifth.
+        group: column of a table whose equal values stay on one side of every split.
+        drop: columns of a table that are left out.
+        image_size: height and width that images are resized to.
 
     Returns:
         The dataset; for MNIST 60,000 training and 10,000 test examples of shape (28, 28).
@@ -57,10 +86,35 @@ def load_dataset(
         >>> load_dataset("digits").x_train.shape
         (1437, 8, 8)
     """
-    return source_of(name_or_path, data_dir).load(scale, progress=progress)
+    options = DataOptions(
+        target=target,
+        test=None if test is None else expand_home(str(test)),
+        test_size=test_size,
+        group=group,
+        drop=tuple(drop),
+        image_size=image_size,
+    )
+    source = source_of(name_or_path, data_dir, options)
+    for option, value in options.given.items():
+        if option not in source.accepts:
+            expected = f"data that {option} applies to: {_MEANT_FOR[option]}"
+            raise InvalidArgument(
+                option, expected=expected, received=f"{value!r} with {source.name}", next_step="Leave it out."
+            )
+    return source.load(scale, progress=progress)
 
 
-def source_of(name_or_path: str | Path | None, data_dir: Path | None = None) -> DataSource:
+def dataset_of(spec: StudySpec, *, data_dir: Path | None, scale: Scale | None = None) -> Dataset:
+    """Load the dataset of a study; `scale` replaces the specification's. Errors as of `load_dataset`."""
+    options = {field.name: getattr(spec, field.name) for field in fields(DataOptions)}
+    return load_dataset(spec.data, data_dir=data_dir, scale=scale or spec.scale, **options)
+
+
+def source_of(
+    name_or_path: str | Path | None,
+    data_dir: Path | None = None,
+    options: DataOptions = NO_OPTIONS,  # noqa: ARG001
+) -> DataSource:
     """Choose the source of data; arguments as for `load_dataset`.
 
     Raises:

@@ -14,7 +14,7 @@ from dropstudy.analysis.stats.runs import at_condition
 from dropstudy.core.text import counted, plain_name
 from dropstudy.core.types import CONDITION
 from dropstudy.data.images import image_shape
-from dropstudy.data.load import load_dataset
+from dropstudy.data.load import dataset_of
 from dropstudy.engine.trainer import trainer_of
 from dropstudy.errors import DamagedFile, DropstudyError, StoreError
 from dropstudy.report.stamp import study_state
@@ -216,7 +216,7 @@ class Snapshot:
     def test_set(self) -> TestSet | None:
         """The test examples; None if the data are missing or differ from those that the study was started with."""
         try:
-            dataset = load_dataset(self.spec.data, data_dir=self.data_dir, scale=self.metadata["scale"])
+            dataset = dataset_of(self.spec, data_dir=self.data_dir, scale=self.metadata["scale"])
         except DropstudyError:
             return None
         if dataset.sha256 != self.metadata["data_sha256"]:

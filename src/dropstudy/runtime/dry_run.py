@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from dropstudy.core.text import counted
 from dropstudy.core.types import ENDED, Segment
 from dropstudy.data.arrays import store_arrays
-from dropstudy.data.load import load_dataset
+from dropstudy.data.load import dataset_of
 from dropstudy.engine import trainer
 from dropstudy.runtime import local
 from dropstudy.runtime.first_estimate import first_estimate
@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from pathlib import Path
 
+    from dropstudy.core.dataset import Dataset
     from dropstudy.core.hardware import Device
-    from dropstudy.core.types import Condition, DataReference, Dataset, Run, StudySpec
+    from dropstudy.core.types import Condition, DataReference, Run, StudySpec
     from dropstudy.runtime.scheduler import Split
     from dropstudy.runtime.workers import WorkerPool
 
@@ -193,7 +194,7 @@ def dry_run(
         DropstudyError: `Study.run` would refuse the study before it trains.
     """
     spec = merged_with_stored(folder, spec)
-    dataset = load_dataset(spec.data, data_dir=data_dir, scale=spec.scale)
+    dataset = dataset_of(spec, data_dir=data_dir)
     check_data(folder, dataset)
     refuse_foreign(folder)
     spec, runs = resolve(spec, dataset, device)

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from dropstudy.core.types import Condition, Dataset, Run, StudySpec
+    from dropstudy.core.dataset import Dataset
+    from dropstudy.core.types import Condition, Run, StudySpec
 
 LARGE_RATE = 0.5
 """Rates above are warned about."""

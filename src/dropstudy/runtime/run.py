@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from dropstudy.core.hardware import bfloat16_is_faster, why_precision
 from dropstudy.data.arrays import store_arrays
-from dropstudy.data.load import load_dataset
+from dropstudy.data.load import dataset_of
 from dropstudy.engine.trainer import groups
 from dropstudy.errors import RunsFailed
 from dropstudy.runtime.events import CallbackList
@@ -32,8 +32,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from dropstudy.core.dataset import Dataset
     from dropstudy.core.hardware import Device
-    from dropstudy.core.types import Dataset, Run, StudySpec
+    from dropstudy.core.types import Run, StudySpec
     from dropstudy.runtime.events import Callback
     from dropstudy.runtime.scheduler import Split
     from dropstudy.store.reader import RunProgress
@@ -58,7 +59,7 @@ def train_missing(
         if executor is None:
             check_semaphores()  # before anything is written
         spec = merged_with_stored(folder, spec)  # another process may have started one meanwhile
-        dataset = load_dataset(spec.data, data_dir=data_dir, scale=spec.scale)
+        dataset = dataset_of(spec, data_dir=data_dir)
         check_data(folder, dataset)
         changes = environment_changes(folder, device)
         before = recorded_spec(folder)

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
     from typing import Any
 
+    from dropstudy.core.dataset import Dataset
     from dropstudy.core.hardware import Device
-    from dropstudy.core.types import Dataset, Run
+    from dropstudy.core.types import Run
 
 P = ParamSpec("P")
 T = TypeVar("T")

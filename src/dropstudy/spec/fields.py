@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import pathlib
+import re
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
@@ -27,7 +30,22 @@ Name = Annotated[
     ),
 ]
 Data = Annotated[
-    str, Meta(pattern=r"\S", description="a dataset's name such as mnist, or the path of an .npz file")
+    str,
+    Meta(
+        pattern=r"\S",
+        description="a dataset's name such as mnist, or the path of a file or a folder of images",
+    ),
+]
+Path = Annotated[str, Meta(pattern=r"\S", description="the path of a file or folder")]
+ColumnName = Annotated[str, Meta(min_length=1, description="the name of a column")]
+ColumnNames = Annotated[list[ColumnName], Meta(description="a list of names of columns")]
+TestSize = Annotated[
+    Annotated[float, Meta(gt=0, lt=1)] | Count,
+    Meta(description="a share of the examples below 1, or a count of them"),
+]
+ImageSize = Annotated[
+    Count | Annotated[list[Count], Meta(min_length=2, max_length=2)],
+    Meta(description="the height and width of images in pixels, such as 32 or [32, 48]"),
 ]
 Arms = Annotated[list[Arm], Meta(min_length=1, description="a list of one or more arms")]
 Rates = Annotated[
@@ -79,14 +97,15 @@ class StudyFields:
 
     Args:
         name: name of the study and of its folder; that of the file if left out.
-        data: `mnist`, `fashion_mnist`, `digits` or the path of an .npz file; MNIST if left out, or the digits where
-            MNIST is unavailable.
+        data: a dataset's name such as `mnist`, or the path of a file (CSV, Parquet, .npz, .npy) or of a folder of
+            images; MNIST if left out, or the digits where MNIST is unavailable.
         rates: short form of `arms` that differ in their rate alone, such as [0, 0.5].
         hidden: units of each hidden layer, such as [512, 512], or several networks, such as [[512, 512], [1024]].
         seeds: number of seeds, or a list of them; each trains every arm once. 1 if left out, or 6 where the digits
             stand in for MNIST.
         train_sizes: number of training examples, `"all"` for as many as validation leaves, or a list of such sizes.
         margin: differences of test accuracy within ±margin percentage points do not matter; 0.1 if left out.
+        image_size: height and width that images are resized to, such as 32 or [32, 48].
     """
 
     name: Name
@@ -108,8 +127,20 @@ class StudyFields:
     patience: Patience = 0
     margin: Margin | None = None
     scale: Scale = "auto"
+    target: ColumnName | None = None
+    test: Path | None = None
+    test_size: TestSize | None = None
+    group: ColumnName | None = None
+    drop: ColumnNames = field(default_factory=list)
+    image_size: ImageSize | None = None
+
+
+_NOT_PATHS = re.compile(r"(emnist/|openml:|arrays:)")
+"""Names of datasets that have a part after their first word."""
 
 
 def is_data_file(data: str) -> bool:
-    """True for the path of a file, False for the name of a dataset."""
-    return data.lower().endswith(".npz")
+    """True for the path of a file or folder, False for the name of a dataset."""
+    if _NOT_PATHS.match(data):
+        return False
+    return "." in data or "/" in data or os.sep in data or pathlib.Path(data).expanduser().exists()

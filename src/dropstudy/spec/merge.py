@@ -55,6 +55,7 @@ def grow(stored: StudySpec, asked: StudySpec) -> StudySpec:
     if asked.margin is None:
         grown["margin"] = stored.margin
     grown["data"] = asked.data if _moved(stored, asked) else stored.data
+    grown["test"] = asked.test or stored.test
     return replace(stored, **{**grown, "arms": arms})
 
 
@@ -63,6 +64,7 @@ def differences(stored: StudySpec, asked: StudySpec) -> list[str]:
     resolved = replace(
         asked,
         data=stored.data if asked.data is None or _moved(stored, asked) else asked.data,
+        test=stored.test if stored.test and asked.test else asked.test,
         precision=stored.precision if asked.precision == "auto" else asked.precision,
         scale=stored.scale if asked.scale == "auto" else asked.scale,
     )

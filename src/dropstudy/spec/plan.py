@@ -14,7 +14,8 @@ from dropstudy.spec.splits import training_sizes
 if TYPE_CHECKING:
     from typing import Literal
 
-    from dropstudy.core.types import Arm, Dataset, StudySpec
+    from dropstudy.core.dataset import Dataset
+    from dropstudy.core.types import Arm, StudySpec
 
 SEMANTICS = 1
 """Version of docs/semantics.md: raised when a specification trains to other numbers than before."""

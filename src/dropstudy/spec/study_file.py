@@ -87,6 +87,9 @@ def parse_spec(table: Mapping[str, Any], origin: str = "study file") -> StudySpe
             **{name: getattr(given, name) for name in FIELDS},
             **parsed,
             "data": _absolute(given.data),
+            "test": None if given.test is None else str(expand_home(given.test).resolve()),
+            "drop": tuple(given.drop),
+            "image_size": _height_and_width(given.image_size),
             "hidden": _networks(given.hidden),
             "seeds": tuple(given.seeds if isinstance(given.seeds, list) else range(given.seeds or 0)),
             "train_sizes": tuple(
@@ -106,7 +109,7 @@ def parse_spec(table: Mapping[str, Any], origin: str = "study file") -> StudySpe
 
 def to_toml(spec: StudySpec, recorded: Mapping[str, Any] | None = None) -> str:
     """The study file of a specification; `recorded` is written as a comment for people above it."""
-    table = {name: value for name, value in asdict(spec).items() if value is not None}
+    table = {name: value for name, value in asdict(spec).items() if value not in {None, ()}}
     if spec.seeds:
         table["seeds"] = list(spec.seeds)
     else:
@@ -193,6 +196,13 @@ def _with_arms(table: Mapping[str, Any]) -> dict[str, Any]:
 def _absolute(data: str | None) -> str | None:
     """A dataset's name, or the absolute path of a file: the study may be continued from another folder."""
     return str(expand_home(data).resolve()) if data is not None and is_data_file(data) else data
+
+
+def _height_and_width(size: int | list[int] | None) -> tuple[int, int] | None:
+    if size is None:
+        return None
+    height, width = (size, size) if isinstance(size, int) else size
+    return height, width
 
 
 def _networks(hidden: list[Any]) -> tuple[tuple[int, ...], ...]:

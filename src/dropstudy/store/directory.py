@@ -16,7 +16,8 @@ from dropstudy.store.store import DATABASE, Store
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dropstudy.core.types import Dataset, StudySpec
+    from dropstudy.core.dataset import Dataset
+    from dropstudy.core.types import StudySpec
 
 SEED_COUNTS = "seed_counts"
 """Name in the metadata: numbers of seeds that the study was run with, one for each change."""

@@ -32,8 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from dropstudy.core.dataset import Dataset
     from dropstudy.core.hardware import Device
-    from dropstudy.core.types import Dataset, Run, StudySpec
+    from dropstudy.core.types import Run, StudySpec
 
 STAND_IN_SEEDS = 6
 """Seeds of a study that names neither data nor seeds, where the digits stand in for MNIST: as many as a verdict needs.
@@ -87,6 +88,7 @@ def record_study(folder: Path, spec: StudySpec, dataset: Dataset, device: Device
         "classes": dataset.classes,
         "n_train": len(dataset.y_train),
         "n_test": len(dataset.y_test),
+        "data_notes": dataset.notes,
         "semantics": plan.SEMANTICS,
         "dropstudy": version("dropstudy"),
         "jax": version("jax"),

@@ -9,7 +9,7 @@ import numpy as np
 from dropstudy.data.dataset import make_dataset
 
 if TYPE_CHECKING:
-    from dropstudy.core.types import Dataset
+    from dropstudy.core.dataset import Dataset
     from dropstudy.data.source import Scale
 
 __all__ = ["Digits"]
@@ -26,6 +26,7 @@ class Digits:
     """
 
     name = "digits"
+    accepts: frozenset[str] = frozenset()
 
     def describe(self) -> list[str]:
         """List where the digits are."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from dropstudy.core.atomic import expand_home
 from dropstudy.data import cache
@@ -17,7 +17,7 @@ from dropstudy.errors import DataError, DataUnavailable, InvalidArgument
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from dropstudy.core.types import Dataset
+    from dropstudy.core.dataset import Dataset
     from dropstudy.data.source import Scale
 
 __all__ = ["MnistOrDigits", "NamedFiles"]
@@ -36,6 +36,7 @@ class NamedFiles:
 
     dataset: NamedDataset
     data_dir: Path | None = None
+    accepts: ClassVar[frozenset[str]] = frozenset()
 
     @property
     def name(self) -> str:
@@ -157,6 +158,7 @@ class MnistOrDigits:
     """MNIST, or the digits if MNIST is unavailable: the data of studies that name none."""
 
     data_dir: Path | None = None
+    accepts: ClassVar[frozenset[str]] = frozenset()
 
     @property
     def name(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import psutil
 
@@ -16,7 +16,7 @@ from dropstudy.errors import DataError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from dropstudy.core.types import Dataset
+    from dropstudy.core.dataset import Dataset
     from dropstudy.data.formats.files import StoredArray
     from dropstudy.data.source import Scale
 
@@ -32,6 +32,7 @@ class NpzFile:
     """The arrays of an `.npz` file."""
 
     path: Path
+    accepts: ClassVar[frozenset[str]] = frozenset()
 
     @property
     def name(self) -> str:

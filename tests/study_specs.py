@@ -18,7 +18,7 @@ from dropstudy.core.types import (
     StudySpec,
 )
 from dropstudy.spec.arms import arm_name
-from dropstudy.spec.fields import MAX_MARGIN, MAX_SEED
+from dropstudy.spec.fields import MAX_MARGIN, MAX_SEED, is_data_file
 
 ONE_LINE = st.text(st.characters(exclude_categories=["C", "Zl", "Zp"]), min_size=1, max_size=30).filter(
     str.strip
@@ -64,7 +64,7 @@ def specs(draw):
     patience = draw(st.integers(0, 3)) if held_out else 0
     return StudySpec(
         name=draw(ONE_LINE.filter(lambda text: not {"/", "\\"} & set(text) and text not in {".", ".."})),
-        data=draw(st.none() | ONE_LINE),
+        data=draw(st.none() | ONE_LINE.filter(lambda name: not is_data_file(name))),
         arms=tuple(replace(arm, name=name) for arm, name in zip(arms, names, strict=True)),
         hidden=draw(some(st.lists(COUNT, min_size=1, max_size=4).map(tuple), 3)),
         activation=draw(st.sampled_from(get_args(Activation))),

@@ -92,6 +92,10 @@ NO_PART_OF_A_KEY = {
     "patience": "only with restore_best_weights, see the test of both",
     "name": "a title",
     "data": "the digest of the content stands for it",
+    **dict.fromkeys(
+        ("target", "test", "test_size", "group", "drop", "image_size"),
+        "says which content is read, and the digest stands for it",
+    ),
     "arms": "each run has its own",
     "seeds": "each run has its own",
     "scale": "what it became with the data, which is in their digest too, stands for it",

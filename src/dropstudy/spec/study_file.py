@@ -109,7 +109,7 @@ def parse_spec(table: Mapping[str, Any], origin: str = "study file") -> StudySpe
 
 def to_toml(spec: StudySpec, recorded: Mapping[str, Any] | None = None) -> str:
     """The study file of a specification; `recorded` is written as a comment for people above it."""
-    table = {name: value for name, value in asdict(spec).items() if value not in {None, ()}}
+    table = {name: value for name, value in asdict(spec).items() if value is not None and value != ()}
     if spec.seeds:
         table["seeds"] = list(spec.seeds)
     else:

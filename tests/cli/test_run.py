@@ -366,7 +366,7 @@ def test_an_interrupt_before_anything_is_recorded_says_to_repeat_the_command(cal
     if STUDY in words:
         call("run", *TINY)
     with monkeypatch.context() as patch:
-        patch.setattr("dropstudy.runtime.run.load_dataset", interrupt)
+        patch.setattr("dropstudy.runtime.run.dataset_of", interrupt)
         stopped = call(*words)
         assert stopped.code == 130
         assert expected.Cli.NOTHING_RECORDED in stopped.err

@@ -368,7 +368,7 @@ def test_a_finished_study_loads_nothing_trains_nothing_prints_nothing_and_writes
 ):
     before = {path: path.stat().st_mtime_ns for path in finished.folder.rglob("*")}
     monkeypatch.setattr(workers, "LocalWorkers", NoWorker)
-    monkeypatch.setattr(running, "load_dataset", None)
+    monkeypatch.setattr(running, "dataset_of", None)
     again = Study("notebook", out=finished.folder, **SETTINGS)
     assert again.run(executor=NoWorker()) is again
     assert Study.open(finished.folder).run().finished

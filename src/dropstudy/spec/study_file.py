@@ -110,10 +110,6 @@ def parse_spec(table: Mapping[str, Any], origin: str = "study file") -> StudySpe
 def to_toml(spec: StudySpec, recorded: Mapping[str, Any] | None = None) -> str:
     """The study file of a specification; `recorded` is written as a comment for people above it."""
     table = {name: value for name, value in asdict(spec).items() if value is not None and value != ()}
-    if spec.seeds:
-        table["seeds"] = list(spec.seeds)
-    else:
-        del table["seeds"]
     networks = [list(network) for network in spec.hidden]
     table["hidden"] = networks[0] if len(networks) == 1 else networks
     table["train_sizes"] = list(spec.train_sizes)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pathlib
 import re
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
@@ -36,7 +35,7 @@ Data = Annotated[
         description="a dataset's name such as mnist, or the path of a file or a folder of images",
     ),
 ]
-Path = Annotated[str, Meta(pattern=r"\S", description="the path of a file or folder")]
+FilePath = Annotated[str, Meta(pattern=r"\S", description="the path of a file or folder")]
 ColumnName = Annotated[str, Meta(min_length=1, description="the name of a column")]
 ColumnNames = Annotated[list[ColumnName], Meta(description="a list of names of columns")]
 TestSize = Annotated[
@@ -128,7 +127,7 @@ class StudyFields:
     margin: Margin | None = None
     scale: Scale = "auto"
     target: ColumnName | None = None
-    test: Path | None = None
+    test: FilePath | None = None
     test_size: TestSize | None = None
     group: ColumnName | None = None
     drop: ColumnNames = field(default_factory=list)
@@ -143,4 +142,4 @@ def is_data_file(data: str) -> bool:
     """True for the path of a file or folder, False for the name of a dataset."""
     if _NOT_PATHS.match(data):
         return False
-    return "." in data or "/" in data or os.sep in data or pathlib.Path(data).expanduser().exists()
+    return "." in data or "/" in data or os.sep in data or os.path.exists(data)  # noqa: PTH110 - raises for no name

@@ -96,10 +96,11 @@ class Analysis:
         "others may shift it by {}. Use more test examples or a wider margin (--margin), not more seeds."
     )
     GAP = (
-        "Keras reports the training accuracy of '{}' {} test accuracy. Measured with dropout off it is {}: "
+        "Measured as Keras does, training accuracy of '{}' is {} test accuracy. Measured with dropout off it is {}: "
         "Keras' way of measuring changes it by {}."
     )
     UNKNOWN = "Not known yet: {} of 6 seeds."
+    ONE_SEED = "Not known yet: one seed cannot decide."
     ALONE = "'dropout 0.5' is the only arm, so there is nothing to compare"
     NO_RATE_MAY_BE_CHOSEN = "No rate may be chosen here: the test set was watched during training."
     GROWN = "Seeds were added after a first verdict ({}). Its intervals hold at every look"

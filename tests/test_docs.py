@@ -20,7 +20,7 @@ DOCUMENTS = [
 ]
 FILES = [
     f"/{path.relative_to(ROOT)}"
-    for folder in (PACKAGE, TESTS, ROOT / "benchmarks", ROOT / "examples")
+    for folder in (PACKAGE, TESTS, DOCS, ROOT / "benchmarks", ROOT / "examples")
     for path in folder.rglob("*.*")
 ]
 

@@ -14,7 +14,7 @@ from dropstudy.analysis.answer import QUESTIONS, answer
 from dropstudy.analysis.verdict.build import give_verdict
 from dropstudy.analysis.verdict.rule import SEEDS
 from dropstudy.analysis.verdict.types import Design
-from dropstudy.spec.study_file import parse_spec
+from dropstudy.spec.study_file import parse_spec, read_spec
 from expected import Analysis
 from verdicts import accuracies_of, around, flat, outcomes_of, predictions_of, rates, tables, verdict_of
 
@@ -64,15 +64,30 @@ def test_the_first_words_are_the_decision(points, spread, lead):
 def test_one_seed_answers_nothing_and_names_the_command_for_a_verdict_with_its_time(monkeypatch):
     monkeypatch.setattr("dropstudy.analysis.next_steps.physical_cores", lambda: 2)
     found = of_one(-1.67, 1)
-    assert found.helps.startswith(Analysis.UNKNOWN.format(1))
+    assert found.helps.startswith(Analysis.ONE_SEED)
     assert "1.67 percentage points lower" in found.helps
     first, second = found.steps
     assert first.command == "dropstudy run studies/notebook --seeds 6"
     assert first.seconds == pytest.approx(5 * 2 * 20 / 2)  # ten runs of ten epochs of 2 s, two at a time
     flags = shlex.split(second.command)  # a rate needs validation data, in a study of its own
-    assert flags[flags.index("--rates") + 1] == "0,0.2,0.5"
+    assert (
+        flags[flags.index("--rates") + 1] == "0,0.1,0.2,0.3,0.4,0.5"
+    )  # those of the preset that finds a rate
     assert "--validation-split" in flags
     assert flags[flags.index("--out") + 1] != str(FOLDER)
+
+
+def test_the_preset_that_finds_a_rate_is_proposed_where_it_trains_the_same_network_in_the_same_way():
+    verdict = verdict_of(ARMS, {"no dropout": flat(1), "dropout 0.5": around(-1, 1)}, watches_test=True)
+
+    def proposed(**settings):
+        spec = read_spec("notebook", {"seeds": 1, "data": "mnist", **settings})
+        return answer(verdict, replace(spec, arms=ARMS), FOLDER).steps[-1].command
+
+    assert proposed() == "dropstudy run tune"
+    assert proposed(data="fashion-mnist") == "dropstudy run tune --data fashion-mnist"
+    for change in ({"epochs": 10}, {"hidden": [64]}, {"optimizer": {"learning_rate": 0.01}}):
+        assert proposed(**change).startswith("dropstudy run studies/notebook --rates 0,0.1,0.2,0.3,0.4,0.5 ")
 
 
 def test_several_networks_are_answered_together():

@@ -243,7 +243,7 @@ def test_the_parts_of_the_gap_add_up():
     ) in str(verdict)
     cells = gap_cells(condition)
     assert list(cells.columns) == [
-        "arm", "gap as Keras prints it", "moving weights", "dropout on", "artefact", "true gap", "test - validation"
+        "arm", "gap as Keras measures it", "moving weights", "dropout on", "artefact", "true gap", "test - validation"
     ]  # fmt: skip
 
 

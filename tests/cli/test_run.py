@@ -120,7 +120,7 @@ def test_show_prints_what_run_printed_and_all_tables_when_asked(trained, call):
     for sentence in Study.open(folder).verdict().sentences:
         assert sentence in everything
         assert sentence not in shown
-    for words in ("Keras' running", "P(better)", "moving weights"):
+    for words in ("running training", "P(better)", "moving weights"):
         assert (words in everything, words in shown) == (True, False)
     assert re.search(r"^[\d.]+ kB on disk: .*weights [\d.]+ kB.*\.$", everything, re.MULTILINE)
 

@@ -6,7 +6,7 @@ import pytest
 from dropstudy.data.arrays import store_arrays
 from dropstudy.data.catalogue import CATALOGUE
 from dropstudy.data.dataset import make_dataset
-from dropstudy.data.describe import shapes, where
+from dropstudy.data.describe import class_counts, shapes, where
 from dropstudy.data.load import load_dataset
 from dropstudy.errors import InvalidArgument
 from mirror_server import put_in_catalogue, tiny_contents, write_files
@@ -53,6 +53,9 @@ def test_shapes_of_mnist_are_the_notebooks(mnist_folder, monkeypatch):
             "Inputs are divided by 255: x_train holds whole numbers from 0 to 255, stored as uint8 "
             "(--scale sets another divisor)."
         ),
+        "10 classes: 5,421 (class 5) to 6,742 (class 1) training examples each, 892 to 1,135 test examples",
+    ]
+    assert class_counts(load_dataset("mnist", data_dir=mnist_folder)) == [
         "class  train   test",
         "0       5923    980",
         "1       6742   1135",
@@ -72,11 +75,20 @@ def test_the_range_shown_is_that_of_the_data():
 
 
 def test_a_class_without_test_examples_is_counted_too():
-    assert shapes(features())[-3:] == ["0          2      1", "1          2      0", "2          2      0"]
+    assert class_counts(features())[-3:] == [
+        "0          2      1",
+        "1          2      0",
+        "2          2      0",
+    ]
 
 
-def test_many_classes_are_counted_in_one_line():
-    assert shapes(features(21))[-1] == "21 classes, each with 2 to 2 training and 0 to 1 test examples"
+def test_a_line_has_the_smallest_and_the_largest_class():
+    x = np.zeros((6, 2, 2), dtype=np.float32)
+    y = np.array([0, 1, 1, 1, 2, 2])
+    uneven = make_dataset(name="f", x_train=x, y_train=y, x_test=x[:1], y_test=y[:1], source="a test")
+    assert shapes(uneven)[-1] == (
+        "3 classes: 1 (class 0) to 3 (class 1) training examples each, 0 to 1 test examples"
+    )
 
 
 def test_where_names_all_places_in_the_order_of_search(own_cache):

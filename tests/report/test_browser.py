@@ -119,7 +119,7 @@ def test_the_key_of_the_learning_curves_isolates_a_line_in_every_panel(browser, 
             )
 
         assert strong() == [True] * 6
-        page.locator("#figure-accuracy text", has_text="as Keras prints it").first.click()
+        page.locator("#figure-accuracy text", has_text="as Keras measures it").first.click()
         page.wait_for_timeout(200)
         assert sum(strong()) == 2
 

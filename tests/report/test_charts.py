@@ -140,7 +140,7 @@ def test_the_three_lines_differ_in_color_dash_or_shape_and_each_is_explained():
     words = [row["text"] for row in rows_of(spec, key_of(spec))]
     assert [word.split(":")[0] for word in words] == [
         "Training accuracy measured cleanly",
-        "Training accuracy as Keras prints it",
+        "Training accuracy as Keras measures it",
         "Test accuracy",
     ]
     not_watched = charts.accuracy_curves(notebook_history(), ARMS, watches_test=False).to_dict()

@@ -117,7 +117,8 @@ def _helps(condition: ConditionVerdict, spec: StudySpec, margin: float) -> str: 
         return f"Not known: {quoted(condition.baseline)} is the only arm, so there is nothing to compare."
     if all(c.decision == "too few seeds" for c in condition.comparisons):
         n = max(c.n for c in condition.comparisons)
-        return f"Not known yet: {n} of {SEEDS} seeds.{_so_far(condition, spec)}"
+        why = "one seed cannot decide" if n == 1 else f"{n} of {SEEDS} seeds"
+        return f"Not known yet: {why}.{_so_far(condition, spec)}"
     if condition.decision == "diverged":
         arms = [arm.arm for arm in condition.arms if arm.diverged]
         named = phrases.diverged(condition, arms)
@@ -137,9 +138,12 @@ def _so_far(condition: ConditionVerdict, spec: StudySpec) -> str:
     known = [c for c in condition.comparisons if c.n]
     if not known:
         return ""
+    most = max(c.n for c in known)
     if len(known) > 1:
-        return f" Test accuracy so far: {phrases.differences(known, most=MOST_NAMED)} percentage points."
-    return f" So far, {_difference(known[0], spec)}."
+        where = "with this seed" if most == 1 else "so far"
+        return f" Test accuracy {where}: {phrases.differences(known, most=MOST_NAMED)} percentage points."
+    where = "With this seed" if most == 1 else "So far"
+    return f" {where}, {_difference(known[0], spec)}."
 
 
 def _difference(comparison: ArmComparison, spec: StudySpec) -> str:
@@ -282,8 +286,7 @@ def _sure(condition: ConditionVerdict, verdict: Verdict) -> str:
     if condition.decision == "diverged":
         return "Not at all: the seeds that finished are no fair sample."
     if not enough:
-        alone = ", and one seed alone proves nothing" if max(c.n for c in condition.comparisons) == 1 else ""
-        return f"Not at all yet: a verdict needs {SEEDS} seeds{alone}."
+        return f"Not at all yet: a verdict needs {SEEDS} seeds."
     subject = condition.subject
     if subject is None:
         return _sure_of_all(enough)

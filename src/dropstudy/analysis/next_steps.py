@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, isfinite, isnan
 from statistics import fmean
 from typing import TYPE_CHECKING
@@ -15,6 +15,8 @@ from dropstudy.analysis.verdict.rule import MAX_SEEDS, SEEDS
 from dropstudy.core.hardware import physical_cores
 from dropstudy.runtime.progress.eta import about
 from dropstudy.spec.arms import has_choice
+from dropstudy.spec.merge import differences
+from dropstudy.spec.study_file import read_spec
 from dropstudy.store.paths import command
 
 if TYPE_CHECKING:
@@ -23,11 +25,8 @@ if TYPE_CHECKING:
     from dropstudy.analysis.verdict import Verdict
     from dropstudy.core.types import StudySpec
 
-RATES = (0, 0.2, 0.5)
-"""Rates to compare with the one that was tried: none, a low and the usual one."""
-
-VALIDATION_SHARE = 0.15
-"""Share of the training examples that is held out to choose a rate."""
+TUNE = "tune"
+"""Preset that finds a rate; its rates, its seeds and its validation data are proposed for other networks too."""
 
 _SHORT = 45.0
 """Seconds of training below which the start of the workers and the report take as long."""
@@ -75,7 +74,7 @@ def next_steps(  # noqa: PLR0911 - one for each case
         return (NextStep("To train the failed runs again", run, _seconds(verdict, failed)),)
     if len(spec.arms) == 1:
         return _second_arm(verdict, spec, run)
-    studies = (*_more_epochs(verdict, spec, run, folder), *_choose_rate(verdict, spec, run, folder))
+    studies = (*_more_epochs(verdict, spec, run, folder), *_choose_rate(verdict, spec, run, folder, data))
     decisions = {condition.decision for condition in verdict.conditions}
     if "diverged" in decisions or not any(arm.seeds for arm in every):
         return (_lower_learning_rate(verdict, spec, run, folder),)
@@ -164,24 +163,35 @@ def _lower_learning_rate(verdict: Verdict, spec: StudySpec, run: str, folder: Pa
     )
 
 
-def _choose_rate(verdict: Verdict, spec: StudySpec, run: str, folder: Path) -> list[NextStep]:
-    """A new study that holds out validation data and may choose a rate, where this one may not."""
+def _choose_rate(verdict: Verdict, spec: StudySpec, run: str, folder: Path, data: str) -> list[NextStep]:
+    """A new study that holds out validation data and may choose a rate, where this one may not.
+
+    It is the preset where that trains this network in this way.
+    """
     if not all(map(is_dropout, spec.arms)) or (has_choice(spec.arms) and not spec.watches_test):
         return []
-    rates = [arm.rate for arm in spec.arms]
-    flags = ""
-    if not has_choice(spec.arms):
-        rates = sorted({*RATES, *rates})
-        flags = f" --rates {','.join(f'{rate:g}' for rate in rates)}"
-    seeds = max(SEEDS, len(spec.seeds))
-    flags += f" --seeds {seeds}" if seeds > len(spec.seeds) else ""
-    flags += f" --validation-split {VALIDATION_SHARE:g}" if spec.watches_test else ""
-    out = folder.with_name(f"{folder.name}-rates")
-    runs = len(rates) * seeds * len(verdict.conditions)
-    return [
-        NextStep(
-            "To find out which rate to use",
-            f"{run}{flags} --out {shlex.quote(str(out))}",
-            _seconds(verdict, runs),
-        )
-    ]
+    tune = read_spec(TUNE)
+    rates, seeds = [arm.rate for arm in spec.arms], max(len(tune.seeds), len(spec.seeds))
+    several = has_choice(spec.arms)
+    if not several and _trains_as(spec, tune):
+        rates = [arm.rate for arm in tune.arms]
+        named = "" if spec.data == "mnist" else f" --data {shlex.quote(str(spec.data))}"
+        more = f" --seeds {seeds}" if seeds > len(tune.seeds) else ""
+        proposed = f"dropstudy run {TUNE}{named}{data}{more}"
+    else:
+        if not several:
+            rates = sorted({*rates, *(arm.rate for arm in tune.arms)})
+        flags = "" if several else f" --rates {','.join(f'{rate:g}' for rate in rates)}"
+        flags += f" --seeds {seeds}" if seeds > len(spec.seeds) else ""
+        flags += f" --validation-split {tune.validation_split:g}" if spec.watches_test else ""
+        out = folder.with_name(f"{folder.name}-rates")
+        proposed = f"{run}{flags} --out {shlex.quote(str(out))}"
+    seconds = _seconds(verdict, len(rates) * seeds * len(verdict.conditions))
+    return [NextStep("To find out which rate to use", proposed, seconds)]
+
+
+def _trains_as(spec: StudySpec, other: StudySpec) -> bool:
+    """True if two studies train the same networks in the same way, on whichever data."""
+    asked = replace(other, data=None, validation_split=spec.validation_split)
+    same_grid = (spec.hidden, spec.train_sizes) == (other.hidden, other.train_sizes)
+    return same_grid and not differences(spec, asked)

@@ -40,7 +40,7 @@ def data(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="A dataset's name or file.")] = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Print where data is searched for. With a name, print what is found and its shapes.
+    """Print where data is searched for. With a name, print what is found, its shapes and its classes.
 
     Example: dropstudy data mnist
     """
@@ -50,5 +50,6 @@ def data(
     for line in describe.where(name, data_dir):
         echo(line)
     if name is not None:
-        for line in describe.shapes(load_dataset(name, data_dir=data_dir)):
+        dataset = load_dataset(name, data_dir=data_dir)
+        for line in (*describe.shapes(dataset), *describe.class_counts(dataset)):
             echo(line)

@@ -181,7 +181,7 @@ def _print_summaries(snapshot: Snapshot) -> None:
     for condition in conditions:
         typer.echo(f"\n{condition_title(*condition)}" if len(conditions) > 1 else "")
         of_condition = [summary for summary in summaries if (summary.hidden, summary.train_size) == condition]
-        typer.echo(tables.text(summary_cells(of_condition)))
+        typer.echo(tables.text(summary_cells(of_condition, watches_test=snapshot.spec.watches_test)))
 
 
 def print_pairs(snapshot: Snapshot) -> None:

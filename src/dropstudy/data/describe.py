@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dropstudy.core.text import counted
+from dropstudy.core.text import counted, plain_name
 from dropstudy.data import cache
 from dropstudy.data.load import source_of
 
@@ -17,13 +17,11 @@ if TYPE_CHECKING:
 
     from dropstudy.core.dataset import Dataset
 
-__all__ = ["shapes", "where"]
-
-_MAX_CLASSES_LISTED = 20
+__all__ = ["class_counts", "shapes", "where"]
 
 
 def shapes(dataset: Dataset) -> list[str]:
-    """List the shapes before and after flattening and one-hot encoding, the dataset's notes, and the class counts.
+    """List the shapes before and after flattening and one-hot encoding, the dataset's notes, and its classes in a line.
 
     Labels are not encoded one-hot: cross-entropy of integer labels is the same number. The shape is shown because Keras
     users know it.
@@ -34,8 +32,16 @@ def shapes(dataset: Dataset) -> list[str]:
         f"Shape before one-hot encoding: {dataset.y_train.shape}",
         f"Shape after one-hot encoding: {(len(dataset.y_train), len(dataset.classes))}",
         *dataset.notes,
-        *_class_counts(dataset),
+        _classes(dataset),
     ]
+
+
+def class_counts(dataset: Dataset) -> list[str]:
+    """Table of the examples of each class."""
+    train, test = _counts(dataset)
+    width = max(len("class"), *map(len, dataset.classes))
+    rows = zip(dataset.classes, train, test, strict=True)
+    return [f"{'class':{width}}  train   test", *(f"{c:{width}} {a:>6} {b:>6}" for c, a, b in rows)]
 
 
 def where(name: str | None = None, data_dir: Path | None = None) -> list[str]:
@@ -62,16 +68,24 @@ def _flattening(name: str, x: NDArray[np.generic], dataset: Dataset) -> str:
     return f"{name}: {before} {x.dtype} -> {after} float32 in [{low:g}, {high:g}]"
 
 
-def _class_counts(dataset: Dataset) -> list[str]:
-    train, test = (
-        np.bincount(labels, minlength=len(dataset.classes)) for labels in (dataset.y_train, dataset.y_test)
+def _classes(dataset: Dataset) -> str:
+    """The smallest and the largest class, so that classes of unequal size are seen."""
+    train, test = _counts(dataset)
+    few, many = int(train.argmin()), int(train.argmax())
+    return (
+        f"{len(dataset.classes)} classes: {train[few]:,} ({_class(dataset, few)}) to {train[many]:,} "
+        f"({_class(dataset, many)}) training examples each, {test.min():,} to {test.max():,} test examples"
     )
-    if len(dataset.classes) > _MAX_CLASSES_LISTED:
-        counts = f"{train.min()} to {train.max()} training and {test.min()} to {test.max()} test examples"
-        return [f"{len(dataset.classes)} classes, each with {counts}"]
-    width = max(len("class"), *map(len, dataset.classes))
-    rows = zip(dataset.classes, train, test, strict=True)
-    return [f"{'class':{width}}  train   test", *(f"{c:{width}} {a:>6} {b:>6}" for c, a, b in rows)]
+
+
+def _class(dataset: Dataset, number: int) -> str:
+    return f"class {plain_name(dataset.classes[number])}"
+
+
+def _counts(dataset: Dataset) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Training and test examples of each class."""
+    many = len(dataset.classes)
+    return np.bincount(dataset.y_train, minlength=many), np.bincount(dataset.y_test, minlength=many)
 
 
 def _cached_arrays() -> list[str]:

@@ -141,7 +141,7 @@ class Plots:
         return self._chart(curves, f"notebook-{seen}", condition)
 
     def notebook_training(self, condition: int = 1) -> Picture:
-        """Loss and accuracy that Keras prints of training, as the notebook drew them."""
+        """Loss and accuracy of training as Keras measures them, as the notebook drew them."""
         return self._chart(curves, "notebook-training", condition)
 
     def gap(self, condition: int = 1) -> Picture:

@@ -63,23 +63,25 @@ def summary_table(summaries: Sequence[ArmSummary]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def summary_cells(summaries: Sequence[ArmSummary]) -> pd.DataFrame:
+def summary_cells(summaries: Sequence[ArmSummary], *, watches_test: bool) -> pd.DataFrame:
     """Summaries as text, one row per arm; the columns' names are headings.
 
     With several seeds each mean is followed by its standard deviation over them.
 
     Args:
         summaries: as `stats.summarise` gives them.
+        watches_test: whether the validation data are the test set.
     """
+    lowest = f"epoch of lowest {'test' if watches_test else 'validation'} loss"
     return pd.DataFrame(
         {
             "arm": [plain_name(s.arm) for s in summaries],
             "test accuracy": [_percent_cell(s.test_accuracy) for s in summaries],
-            "Keras' running training accuracy": [_percent_cell(s.keras_accuracy) for s in summaries],
+            "running training accuracy": [_percent_cell(s.keras_accuracy) for s in summaries],
             "clean training accuracy": [_percent_cell(s.clean_accuracy) for s in summaries],
             "artefact (points)": [_points_cell(s.artefact) for s in summaries],
             "true gap (points)": [_points_cell(s.true_gap) for s in summaries],
-            "best epoch": [_best_epoch_cell(s) for s in summaries],
+            lowest: [_best_epoch_cell(s) for s in summaries],
             "last epoch": [str(s.last_epoch) if s.last_epoch else "-" for s in summaries],
         }
     )

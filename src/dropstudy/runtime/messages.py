@@ -58,7 +58,7 @@ def announcement(
         if has_choice(spec.arms):
             lines.append(
                 "So it cannot choose among its rates. A new study with validation data can: "
-                "--validation-split 0.15, or dropstudy run tune."
+                "--validation-split 0.15."
             )
     lines += splits.missing_classes(spec, dataset.y_train, dataset.classes)
     conditions = list(dict.fromkeys(run.condition for run in runs))

@@ -31,7 +31,7 @@ class ArmSummary:
         train_size: examples trained on; 0 likewise.
         unfinished: runs that started and diverged, failed or continue; no mean includes them.
         test_accuracy: test data, measured once at the end.
-        keras_accuracy: training accuracy as Keras prints it: running mean, dropout on, weights moving.
+        keras_accuracy: training accuracy as Keras measures it: running mean, dropout on, weights moving.
         val_accuracy: validation data.
         clean_accuracy: all training examples, dropout off.
         keras_gap: keras_accuracy - val_accuracy, the gap as the notebook read it.

@@ -104,7 +104,7 @@ def on_one_accuracy(condition: ConditionVerdict, examples: int | None) -> str:
 
 
 def on_printed_gap(condition: ConditionVerdict, design: Design) -> str:
-    """The gap that Keras prints, taken apart, for the arm where it misleads most.
+    """The gap as Keras measures it, taken apart, for the arm where it misleads most.
 
     That is the arm of the most negative printed gap; where none is negative, that of the largest artefact.
     """
@@ -117,7 +117,9 @@ def on_printed_gap(condition: ConditionVerdict, design: Design) -> str:
     parts = ""
     if gap.moving is not None and gap.dropout is not None:
         parts = f" ({signed(gap.moving.value)} by weights that still move, {signed(gap.dropout.value)} by dropout)"
-    reported = f"Keras reports the training accuracy of {quoted(gap.arm)} {_distance(gap.printed.value)}"
+    reported = (
+        f"Measured as Keras does, training accuracy of {quoted(gap.arm)} is {_distance(gap.printed.value)}"
+    )
     off = f"Measured with dropout off it is {_distance(gap.true.value)}"
     measuring = f"Keras' way of measuring changes it by {signed(gap.artefact.value)} points{parts}"
     if design.watches_test:

@@ -61,7 +61,7 @@ def comparison_cells(condition: ConditionVerdict) -> pd.DataFrame:
 
 
 def gap_cells(condition: ConditionVerdict) -> pd.DataFrame:
-    """Gap of each arm as Keras prints it, and its parts; percentage points, means over seeds.
+    """Gap of each arm as Keras measures it, and its parts; percentage points, means over seeds.
 
     From running training accuracy to the end of the epoch with dropout on, then off, then to the test set.
     """
@@ -69,7 +69,7 @@ def gap_cells(condition: ConditionVerdict) -> pd.DataFrame:
     watched = all(not gap.validation.known or gap.validation.value == 0 for gap in condition.gaps)
     rows = []
     for gap in condition.gaps:
-        row = {"arm": plain_name(gap.arm), "gap as Keras prints it": _points(gap.printed)}
+        row = {"arm": plain_name(gap.arm), "gap as Keras measures it": _points(gap.printed)}
         if measured:
             row |= {"moving weights": _points(gap.moving), "dropout on": _points(gap.dropout)}
         row |= {"artefact": _points(gap.artefact), "true gap": _points(gap.true)}
@@ -91,7 +91,7 @@ def _comparison_row(comparison: ArmComparison) -> dict[str, str]:
         "p": p if comparison.exact or p == "-" else f"{p} (sampled)",
         "p, all arms": probability(comparison.p_adjusted),
         "p, Holm": probability(comparison.p_holm),
-        "P(better)": _share(comparison.improvement),
+        "P(better)": _share(comparison.improvement) if comparison.n >= SEEDS else "-",
         "effect size": rounded(comparison.effect_size.value, 1),
     }
 

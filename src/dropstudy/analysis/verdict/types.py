@@ -239,7 +239,7 @@ class Gap:
     Args:
         arm: the arm's name.
         n: seeds.
-        printed: the gap as Keras prints it: running training accuracy - validation accuracy.
+        printed: the gap as Keras measures it: running training accuracy - validation accuracy.
         moving: effect of weights that move during the epoch: running accuracy - accuracy at its end with dropout on.
             None where that was not measured.
         dropout: effect of dropout: accuracy at the end of the epoch with dropout on - with it off. None likewise.

@@ -22,7 +22,7 @@ STEP = 9
 _CLEAN, _KERAS, _TEST = measures("accuracy", watches_test=True)
 MEASURES = {"running": _KERAS, "noisy": replace(_KERAS, shape="diamond"), "clean": _CLEAN, "test": _TEST}
 NAMES = {
-    "running": "as Keras prints it",
+    "running": "as Keras measures it",
     "noisy": "with dropout on",
     "clean": "clean: dropout off",
     "test": "test",
@@ -82,7 +82,7 @@ def gap(rows: pd.DataFrame) -> alt.LayerChart:
         panel=WIDTH,
         room=170 + COLUMNS[-1].right,
         spare=COLUMNS[-1].right,
-        text=f"Training accuracy as Keras prints it, measured cleanly, and test accuracy. {words}.",
+        text=f"Training accuracy as Keras measures it, measured cleanly, and test accuracy. {words}.",
     )
 
 

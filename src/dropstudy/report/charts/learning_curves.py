@@ -1,4 +1,4 @@
-"""Learning curves of each arm on one axis, accuracy or loss: as Keras prints it, measured cleanly, on test data.
+"""Learning curves of each arm on one axis, accuracy or loss: as Keras measures it, measured cleanly, on test data.
 
 The axis leaves out the worst tenth of each curve's epochs: the first epochs would flatten all others. A note says
 when points lie outside.
@@ -56,7 +56,7 @@ def measures(quantity: str, *, watches_test: bool) -> tuple[Series, Series, Seri
     short, watched = ("test", "Test") if watches_test else ("val.", "Validation")
     at_the_end = "end of the epoch, dropout off"
     clean = f"Training {quantity} measured cleanly: {at_the_end}"
-    running = f"Training {quantity} as Keras prints it: running mean over the epoch, dropout on"
+    running = f"Training {quantity} as Keras measures it: running mean over the epoch, dropout on"
     return (
         Series(f"clean_{quantity}", "clean", clean, palette.VERMILLION, shape="square"),
         Series(quantity, "Keras", running, palette.PURPLE, theme.DASHED, "triangle-up"),

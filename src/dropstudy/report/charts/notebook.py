@@ -39,7 +39,7 @@ def notebook_test(history: pd.DataFrame, arms: Sequence[Arm], *, watches_test: b
 
 
 def notebook_training(history: pd.DataFrame, arms: Sequence[Arm]) -> alt.FacetChart:
-    """Loss x 100 and accuracy on training data as Keras prints them: running means, dropout on.
+    """Loss x 100 and accuracy on training data as Keras measures them: running means, dropout on.
 
     Args:
         history: one row per arm, seed and epoch.

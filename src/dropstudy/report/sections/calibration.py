@@ -56,9 +56,13 @@ def calibration(snapshot: Snapshot) -> Section | None:
         FORMS,
     )
     blocks: list[Block] = [*figures[:1], table, *figures[1:], *_entropies(snapshot, test)]
-    purpose = "Whether a network is right as often as its confidence says."
+    purpose = "Calibration: whether a network is right as often as the probability that it predicts."
     return Section(
-        "calibration", "How far to trust it", purpose, conditions.left_out(snapshot), tuple(blocks)
+        "calibration",
+        "Are predicted probabilities right?",
+        purpose,
+        conditions.left_out(snapshot),
+        tuple(blocks),
     )
 
 

@@ -32,7 +32,7 @@ def gap(snapshot: Snapshot) -> Section | None:
         blocks.append(conditions.of_condition(snapshot, condition, figure))
     if not blocks:
         return None
-    purpose = "How much of the gap that Keras shows is overfitting, and how much is its way of measuring."
+    purpose = "How much of the gap between training and test is overfitting, and how much is Keras' way of measuring."
     return Section("gap", "The gap, taken apart", purpose, blocks=tuple(blocks))
 
 
@@ -69,7 +69,7 @@ def gap_rows(snapshot: Snapshot, condition: tuple[str, int]) -> pd.DataFrame:
 
 def _caption(rows: pd.DataFrame) -> str:
     text = (
-        "Upper bar of an arm: from what Keras prints to clean accuracy, the artefact of measuring. "
+        "Upper bar of an arm: from accuracy as Keras measures it to clean accuracy, the artefact of measuring. "
         "Lower bar: from clean to test accuracy, the true gap, which is overfitting. "
         "Numbers are percentage points, means over seeds."
     )

@@ -21,7 +21,7 @@ _HEADINGS = {
     "test_loss": "test loss",
     "brier": "Brier",
     "clean_accuracy": "clean training, %",
-    "keras_accuracy": "Keras' training, %",
+    "keras_accuracy": "running training, %",
 }
 _SHARES = ["test_accuracy", "clean_accuracy", "keras_accuracy"]
 
@@ -30,7 +30,7 @@ FORMS = {
     "test loss": ".4f",
     "Brier": ".4f",
     "clean training, %": ".2f",
-    "Keras' training, %": ".2f",
+    "running training, %": ".2f",
     "seconds": ".1f",
 }
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from dropstudy.store.reader import RunProgress
 
-KERAS, CLEAN = "Keras' running training accuracy", "clean training accuracy"
-"""Headings of the two training accuracies: as Keras prints it, and with dropout off at the end of the epoch."""
+KERAS, CLEAN = "running training accuracy", "clean training accuracy"
+"""Headings of the two training accuracies: as Keras measures it, and with dropout off at the end of the epoch."""
 
 
 @dataclass(frozen=True)

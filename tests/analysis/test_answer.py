@@ -182,7 +182,7 @@ def test_the_number_of_seeds_that_a_decision_needs_is_allowed_by_the_command():
     looks=st.sampled_from([(), (6, 9)]),
     falling=st.booleans(),
 )
-@settings(max_examples=100)
+@settings(max_examples=40)
 def test_any_study_is_answered_in_short_sentences(scores, watches_test, looks, falling):
     arms = rates(*(i / 10 for i in range(len(scores))))
     accuracies = {arm.name: accuracies for arm, accuracies in zip(arms, scores, strict=True)}

@@ -15,6 +15,7 @@ import random_results
 from command_line import TINY
 from dropstudy import Optimizer, Study
 from dropstudy.analysis.verdict import SEEDS
+from dropstudy.engine.native.library import VARIABLE
 from dropstudy.errors import DataUnavailable
 from dropstudy.runtime import local
 from dropstudy.spec.study_file import read_spec
@@ -251,6 +252,7 @@ def test_quiet_prints_the_result_alone_but_never_hides_that_the_digits_stand_in(
 
     monkeypatch.setattr("dropstudy.data.download.fetch_all", refuse)
     monkeypatch.setenv("DROPSTUDY_CACHE", str(tmp_path / "empty"))
+    monkeypatch.setenv(VARIABLE, "off")  # or the program would be compiled for this cache
     words = ("run", "--hidden", "16", "--epochs", "2", "--quiet")
     for shown in (call(*words), call(*words), call("show", STUDY)):
         assert expected.Data.FALLBACK in shown.out

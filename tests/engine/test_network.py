@@ -1,4 +1,5 @@
 import itertools
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -139,9 +140,14 @@ def test_evaluation_is_the_plain_network():
 
 def gradients_of(params, x, y, weight, *, step, **run):
     config = program(**run)
-    kernels = network.operands(params, config["static"].compute)
-    score, factors = network.loss_and_gradient_factors(params, kernels, x, y, weight, step=step, **config)
-    return score, network.gradients(params, factors, **config)
+
+    @jax.jit  # or each operation would be compiled for itself
+    def both(params, x, y, weight):
+        kernels = network.operands(params, config["static"].compute)
+        score, factors = network.loss_and_gradient_factors(params, kernels, x, y, weight, step=step, **config)
+        return score, network.gradients(params, factors, **config)
+
+    return both(params, x, y, weight)
 
 
 def mean_loss(params, x, y, *, step, activation="relu", **run):
@@ -180,7 +186,8 @@ def test_gradients_equal_automatic_differentiation(run, widths):
     params = network.init(4, (9, *widths, 3))
     x, y, weight = batch(rng, 12, 9, 3)
     sums, ours = gradients_of(params, x, y, weight, seed=4, step=11, **run)
-    loss, theirs = jax.value_and_grad(mean_loss)(params, x, y, seed=4, step=11, **run)
+    automatic = jax.jit(jax.value_and_grad(partial(mean_loss, seed=4, step=11, **run)))
+    loss, theirs = automatic(params, x, y)
     if "l2" not in run:  # what is recorded is the cross-entropy, without the penalty
         assert float(sums.loss) / 12 == pytest.approx(float(loss), rel=1e-6)
     for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
@@ -197,6 +204,7 @@ def test_gradients_equal_finite_differences(run):
     with jax.enable_x64(True):
         double = jax.tree.map(lambda a: np.asarray(a, np.float64), params)
         leaves, tree = jax.tree.flatten(double)
+        loss = jax.jit(partial(mean_loss, seed=5, step=2, **run))
         for number, gradient in enumerate(jax.tree.leaves(gradients)):
             place = tuple(rng.integers(0, n) for n in leaves[number].shape)
             values = []
@@ -204,9 +212,7 @@ def test_gradients_equal_finite_differences(run):
                 moved = [leaf.copy() for leaf in leaves]
                 moved[number][place] += step
                 wide = jnp.asarray(np.asarray(x), jnp.float64)
-                values.append(
-                    float(mean_loss(jax.tree.unflatten(tree, moved), wide, y, seed=5, step=2, **run))
-                )
+                values.append(float(loss(jax.tree.unflatten(tree, moved), wide, y)))
             slope = (values[0] - values[1]) / 2e-6
             assert float(gradient[place]) == pytest.approx(slope, rel=2e-4, abs=1e-7)
 

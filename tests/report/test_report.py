@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import random_results
 from dropstudy import Study, report
 from dropstudy.analysis import stats
 from dropstudy.cli.result import export_command
@@ -113,7 +114,8 @@ def test_a_report_is_a_page_figures_tables_and_conclusion(tmp_path, asked):
     assert REPLACED in (folder / "report.html").read_text("utf-8")
 
 
-def test_a_figures_csv_holds_what_the_figure_draws(tmp_path):
+def test_a_figures_csv_holds_what_the_figure_draws(tmp_path, monkeypatch):
+    monkeypatch.setattr(figures, "draw", draw_nothing)
     history = many_seeds(ARMS, 3)
     write(tmp_path, history, finals_of(history, ARMS), ARMS, figures=True)
     gap = pd.read_csv(tmp_path / "figures/gap.csv")
@@ -203,21 +205,18 @@ def change(path):
     path.write_bytes(path.read_bytes()[:-1] + b"?")
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "name", ["report.html", "conclusion.txt", "runs.csv", "figures/gap.csv", "figures/gap.png", STAMP]
-)
-def test_a_report_is_current_only_while_each_of_its_files_is_as_it_was_written(reported, name):
+def test_a_report_is_current_only_while_each_of_its_files_is_as_it_was_written(reported):
     now = read_snapshot(reported)
     assert is_current(now)
     assert now.verdict.headline in (reported / "conclusion.txt").read_text(encoding="utf-8")
-    content = (reported / name).read_bytes()
-    change(reported / name)
-    assert not is_current(now)
-    (reported / name).unlink()
-    assert not is_current(now)
-    (reported / name).write_bytes(content)
-    assert is_current(now)
+    for name in ("report.html", "conclusion.txt", "runs.csv", "figures/gap.csv", "figures/gap.png", STAMP):
+        content = (reported / name).read_bytes()
+        change(reported / name)
+        assert not is_current(now), name
+        (reported / name).unlink()
+        assert not is_current(now), name
+        (reported / name).write_bytes(content)
+        assert is_current(now), name
 
 
 def test_a_stamp_from_elsewhere_has_no_other_files_read(reported, tmp_path):
@@ -233,13 +232,27 @@ def test_a_stamp_from_elsewhere_has_no_other_files_read(reported, tmp_path):
         assert not is_current(now), text
 
 
-@pytest.fixture
-def reported(tmp_path, monkeypatch):
+def draw_nothing(specs):
+    return [dict.fromkeys(FORMATS, b"drawn") for _ in specs]
+
+
+@pytest.fixture(scope="module")
+def reported_once(tmp_path_factory, cache_folder):
     """The folder of a study whose report is written, with all figures; no picture has content."""
-    monkeypatch.setattr(figures, "draw", lambda specs: [dict.fromkeys(FORMATS, b"drawn") for _ in specs])
-    study = trained_at_once(monkeypatch, tmp_path / "s")
-    study.report(figures=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DROPSTUDY_CACHE", str(cache_folder))
+        patch.setattr(figures, "draw", draw_nothing)
+        study = trained_at_once(patch, tmp_path_factory.mktemp("reported") / "s")
+        study.report(figures=True)
     return study.folder
+
+
+@pytest.fixture
+def reported(reported_once, tmp_path, monkeypatch):
+    """A copy of that folder, which a test may damage."""
+    random_results.replace_workers(monkeypatch)
+    monkeypatch.setattr(figures, "draw", draw_nothing)
+    return shutil.copytree(reported_once, tmp_path / "s")
 
 
 def test_figures_that_a_report_does_not_write_are_removed_as_they_may_be_older(reported):

@@ -28,6 +28,7 @@ import random_results
 from dropstudy import Callback, Study
 from dropstudy.core.hardware import choose_precision
 from dropstudy.core.types import METRICS
+from dropstudy.engine.native.library import VARIABLE
 from dropstudy.errors import DataUnavailable, InvalidArgument, RunsFailed, StoreError, StudyLocked
 from dropstudy.report.stamp import is_current
 from dropstudy.runtime import local, workers
@@ -800,6 +801,7 @@ def no_mnist(monkeypatch, tmp_path):
         raise DataUnavailable("mnist", expected="a mirror that answers", received="no network\nat all")
 
     monkeypatch.setenv("DROPSTUDY_CACHE", str(tmp_path / "empty cache"))
+    monkeypatch.setenv(VARIABLE, "off")  # or the program would be compiled for this cache
     monkeypatch.setattr("dropstudy.data.download.fetch_all", refuse)
 
 

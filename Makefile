@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Test processes that may not store compiled modules compile them again and again.
+export PYTHONDONTWRITEBYTECODE =
 
 .PHONY: run test test-slow test-all coverage lint format wheel bench clean
 

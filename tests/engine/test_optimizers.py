@@ -1,4 +1,3 @@
-import jax
 import jax.numpy as jnp
 import keras
 import numpy as np
@@ -47,7 +46,6 @@ def test_optimizers_walk_with_keras_for_100_steps(optimizer):
     theirs_optimizer = keras_optimizer(optimizer)
     params = (Dense(*map(jnp.asarray, values)),)
     moments = optimizers.start(params, optimizer.name)
-    update = jax.jit(optimizers.update)
     for step in range(100):
         # Gradients over many orders of magnitude, some of them zero.
         gradients = [
@@ -55,7 +53,7 @@ def test_optimizers_walk_with_keras_for_100_steps(optimizer):
             for s in shapes
         ]
         theirs_optimizer.apply(gradients, variables)
-        params, moments = update(
+        params, moments = optimizers.update(
             params,
             moments,
             (Dense(*map(jnp.asarray, gradients)),),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from dropstudy.core.dataset import Dataset
 from dropstudy.data.formats.npy import NUMERIC_KINDS
+from dropstudy.data.labels import encode_labels
 from dropstudy.data.units import conversion, profile_of
 from dropstudy.errors import DataError
 
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["check_count", "make_dataset", "numbers"]
 
-_MAX_CLASSES = 65_536  # predicted labels are stored as uint16
-
 
 def make_dataset(
     *,
@@ -36,6 +36,7 @@ def make_dataset(
     classes: Sequence[str] | None = None,
     scale: Scale = "auto",
     source: str,
+    notes: Sequence[str] = (),
 ) -> Dataset:
     """Check examples and labels and convert them to the one form that studies use.
 
@@ -43,14 +44,13 @@ def make_dataset(
         name: of the dataset.
         x_train: training examples, (n, *input_shape). Whole numbers from 0 to 255 become uint8, whatever their type
             was, so that the same numbers are the same data; everything else becomes float32.
-        y_train: labels from 0 to c - 1: integers of shape (n,) or (n, 1), or one-hot rows (n, c), as Keras
-            users have them.
+        y_train: labels in any form that `encode_labels` knows: text, whole numbers, booleans, one-hot rows.
         x_test: test examples, (m, *input_shape), in the units of x_train.
-        y_test: as y_train, (m,), (m, 1) or (m, c).
-        classes: one name per class; without it the classes are named `0`, `1` and so on, as many as the
-            training labels (or one-hot columns) show.
+        y_test: as y_train.
+        classes: one name per class where labels are numbers from 0 to c - 1; without it the labels are the names.
         scale: the network sees `x / scale`; `auto` finds it from the values of x_train.
         source: origin of the arrays for messages: a file, a folder, a library.
+        notes: sentences on how the arrays were found.
 
     Raises:
         DataError: a study cannot use the arrays; it names the array and the element.
@@ -60,11 +60,11 @@ def make_dataset(
     _check_shapes(train, test, source)
     divisor = scale if scale == "auto" else _check_scale(scale, source)
     stored = [np.asarray(values).dtype for values in (x_train, x_test)]
-    profile, notes = profile_of(train, dtype=str(stored[0]), scale=divisor)
+    profile, found = profile_of(train, dtype=str(stored[0]), scale=divisor)
     _check_units(profile, test, source)
     if stored[0] != stored[1]:
-        notes = (
-            *notes,
+        found = (
+            *found,
             f"x_test is stored as {stored[1]} and x_train as {stored[0]}: equal numbers count as equal values.",
         )
     if profile.whole and all(_fit_bytes(x) for x in (train, test)):
@@ -72,28 +72,23 @@ def make_dataset(
     else:
         train, test = train.astype(np.float32, copy=False), test.astype(np.float32, copy=False)
 
-    train_labels, columns = _as_integers(y_train, "y_train", source)
-    test_labels, _ = _as_integers(y_test, "y_test", source)
-    check_count(train.shape, train_labels.shape, "train", source)
-    check_count(test.shape, test_labels.shape, "test", source)
-
-    y_train_int64 = _within(train_labels, len(classes or ()) or _MAX_CLASSES, "y_train", source)
-    names = tuple(classes or map(str, range(columns or int(y_train_int64.max()) + 1)))
-    _check_classes(y_train_int64, names, source)
-    y_test_int64 = _within(test_labels, len(names), "y_test", source)
+    labels = encode_labels(y_train, y_test, source=source, classes=classes)
+    check_count(train.shape, labels.train.shape, "train", source)
+    check_count(test.shape, labels.test.shape, "test", source)
+    arrays = (train, labels.train, test, labels.test)
 
     return Dataset(
         name=name,
         x_train=train,
-        y_train=y_train_int64,
+        y_train=labels.train,
         x_test=test,
-        y_test=y_test_int64,
-        classes=names,
+        y_test=labels.test,
+        classes=labels.classes,
         scale=profile.scale,
-        sha256=_content_sha256((train, y_train_int64, test, y_test_int64), profile.scale),
+        sha256=_content_sha256(arrays, profile.scale, labels.classes if labels.renamed else ()),
         source=source,
         profile=profile,
-        notes=notes,
+        notes=(*notes, *found),
     )
 
 
@@ -164,39 +159,6 @@ def _fit_bytes(x: NDArray[Any]) -> bool:
     return x.dtype == np.uint8 or bool(x.min() >= 0 and x.max() <= 255 and (x == np.floor(x)).all())  # noqa: PLR2004 - of a byte
 
 
-def _as_integers(values: ArrayLike, array: str, source: str) -> tuple[NDArray[Any], int | None]:
-    """Return labels (n,) of any numeric type, and the number of one-hot columns or None."""
-    subject = f"{array} of {source}"
-    labels = _numeric(values, subject, "labels that are whole numbers from 0")
-    match labels.shape:
-        case (_,):
-            return labels, None
-        case (_, 1):
-            return labels[:, 0], None
-        case (_, columns) if columns:
-            return _from_one_hot(labels, array, subject), columns
-    raise DataError(
-        subject,
-        expected="labels of shape (n,), or one-hot rows of shape (n, classes)",
-        received=f"an array of shape {labels.shape}",
-        next_step="Store one label per example.",
-    )
-
-
-def _from_one_hot(rows: NDArray[Any], array: str, subject: str) -> NDArray[Any]:
-    ones = rows == 1
-    wrong = (ones.sum(axis=1) != 1) | (~ones & (rows != 0)).any(axis=1)
-    if wrong.any():
-        raise DataError(
-            subject,
-            expected="one-hot rows: a single 1, and 0 elsewhere",
-            received=f"{_counted(wrong, 'other', array)}, of shape {rows.shape}",
-            next_step="Store whole-number labels of shape (n,), or rows as keras.utils.to_categorical makes.",
-        )
-    labels: NDArray[np.int64] = ones.argmax(axis=1)
-    return labels
-
-
 def check_count(x_shape: tuple[int, ...], y_shape: tuple[int, ...], part: str, source: str) -> None:
     """Refuse examples and labels that differ in number, by their shapes.
 
@@ -215,49 +177,6 @@ def check_count(x_shape: tuple[int, ...], y_shape: tuple[int, ...], part: str, s
             expected=f"{x_shape[0]:,} labels, one for each example of x_{part}",
             received=f"{y_shape[0]:,} labels",
             next_step="Check that examples and labels belong together.",
-        )
-
-
-def _within(labels: NDArray[Any], limit: int, array: str, source: str) -> NDArray[np.int64]:
-    """Refuse labels that are not whole numbers from 0 to limit - 1, NaN among them.
-
-    Labels are compared in their own type: casting first would turn 1.5 into 1 and 2**64 - 1 into -1.
-    """
-    right = (labels >= 0) & (labels < limit)
-    if labels.dtype.kind == "f":
-        right &= labels == np.floor(labels)
-    if not right.all():
-        first = labels[np.argmin(right)]
-        raise DataError(
-            f"{array} of {source}",
-            expected=f"labels that are whole numbers from 0 to {limit - 1}",
-            received=f"{_counted(~right, 'other', array)}: {first}",
-            next_step="Number the classes from 0 without gaps, the same way in training and test labels.",
-        )
-    return np.ascontiguousarray(labels, dtype=np.int64)
-
-
-def _check_classes(y_train: NDArray[np.int64], classes: tuple[str, ...], source: str) -> None:
-    counts = np.bincount(y_train, minlength=len(classes))
-    if np.count_nonzero(counts) == 1:
-        raise DataError(
-            f"y_train of {source}",
-            expected="examples of at least two classes",
-            received=f"only label {counts.argmax()}",
-            next_step="Check the labels: a classifier needs two classes or more.",
-        )
-    empty = np.flatnonzero(counts == 0)
-    if empty.size:
-        shown = ", ".join(f"{label} ({classes[label]!r})" for label in empty[:5])
-        more = f" and {empty.size - 5:,} more" if empty.size > 5 else ""  # noqa: PLR2004 - as many as shown
-        from_1 = empty.tolist() == [0]
-        raise DataError(
-            f"y_train of {source}",
-            expected=f"a training example of each of the {len(classes):,} classes",
-            received=f"none of class {shown}{more}" + (": labels from 1 on" if from_1 else ""),
-            next_step="Subtract 1 from the labels of training and test examples: they count from 0."
-            if from_1
-            else "Add examples, or number only the classes that occur.",
         )
 
 
@@ -298,12 +217,16 @@ def _counted(wrong: NDArray[np.bool_], what: str, array: str) -> str:
     return f"{count:,} {what}, first at {array}[{place}]"
 
 
-def _content_sha256(arrays: tuple[NDArray[Any], ...], scale: float) -> str:
+def _content_sha256(arrays: tuple[NDArray[Any], ...], scale: float, names: tuple[str, ...]) -> str:
     """Digest the content of a dataset, independent of file and machine.
 
     SHA-256 over a version line; then for x_train, y_train, x_test and y_test in this order a line with
     little-endian type and shape, and the values in C order, little-endian; then a line with the scale.
     Types are those of `make_dataset`'s result, so that (n, 1) labels digest as (n,) labels.
+
+    Labels that are not 0 to c - 1 end with a line of their names. They change no number of a run, but they are content:
+    a study of cats and dogs does not go on with a file in which the same rows are called otherwise, and show the old
+    names. Names that we give to numbers, as to MNIST's, are no content.
     """
     digest = hashlib.sha256(b"dropstudy dataset 1\n")
     for array in arrays:
@@ -311,4 +234,6 @@ def _content_sha256(arrays: tuple[NDArray[Any], ...], scale: float) -> str:
         digest.update(f"{portable.dtype.str} {portable.shape}\n".encode())
         digest.update(portable.data)
     digest.update(f"scale {scale!r}\n".encode())
+    if names:
+        digest.update(f"classes {json.dumps(names)}\n".encode())
     return digest.hexdigest()

@@ -210,7 +210,7 @@ def test_two_processes_at_once_give_one_valid_folder(own_cache):
 
 
 def test_waiting_for_a_process_that_writes_arrays_has_a_timeout(own_cache, monkeypatch):
-    monkeypatch.setattr("dropstudy.data.arrays._TIMEOUT", 0.2)
+    monkeypatch.setattr("dropstudy.data.cache._TIMEOUT", 0.2)
     (own_cache / "arrays").mkdir(parents=True)
     with FileLock(own_cache / "arrays" / ".lock", is_singleton=False), pytest.raises(DataError) as caught:
         store_arrays(DATASET)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from dropstudy.errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Iterable, Mapping
 
 TEMPORARY_NAME = re.compile(r"\.dropstudy-[0-9a-f]{16}\.tmp(-journal)?")
 """Full name of a temporary file. Only a kill leaves one behind; it is never read."""
@@ -60,7 +60,7 @@ def write_files(contents: Mapping[Path, bytes]) -> None:
                 make_folder(path.parent)
                 drafts[path] = temporary_path(path.parent)
                 _write(drafts[path], content)
-            _sync_all(drafts.values())
+            sync_files(drafts.values())
             for path, draft in drafts.items():
                 draft.replace(path)
         except BaseException:
@@ -94,8 +94,13 @@ def _write(path: Path, content: bytes) -> None:
         os.close(descriptor)
 
 
-def _sync_all(paths: Collection[Path]) -> None:
-    """Sync files in parallel: a journalling file system commits them together."""
+def sync_files(files: Iterable[Path]) -> None:
+    """Sync files in parallel: a journalling file system commits them together.
+
+    Raises:
+        OSError: a file cannot be synced.
+    """
+    paths = list(files)
     if len(paths) == 1:
         _sync(*paths)
     elif paths:

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from filelock import FileLock, Timeout
 
 from dropstudy.core.types import DataReference
-from dropstudy.data.cache import cache_folder, cache_folders, no_space
+from dropstudy.data.cache import cache_folder, cache_folders, write_folder
 from dropstudy.data.formats.files import reporting_damage
-from dropstudy.data.private import make_private, other_writers
+from dropstudy.data.private import other_writers
 from dropstudy.errors import DataError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from dropstudy.core.dataset import Dataset
 
-__all__ = ["Arrays", "arrays_folder", "map_arrays", "store_arrays"]
+__all__ = ["Arrays", "arrays_folder", "map_arrays", "save_arrays", "store_arrays"]
 
-_TIMEOUT = 120.0  # seconds for another process to write its arrays
 _VECTOR = 16  # float32 in a vector register of 64 bytes, a cache line
 
 
@@ -59,22 +57,13 @@ def store_arrays(dataset: Dataset) -> DataReference:
     for folder in cache_folders():
         if _holds(stored := folder / "arrays" / dataset.sha256, wanted) and not other_writers(stored):
             return reference
-    arrays = cache_folder() / "arrays"
-    target = arrays / dataset.sha256
-    try:
-        make_private(arrays)
-        with FileLock(arrays / ".lock", timeout=_TIMEOUT):
-            if not _holds(target, wanted):  # another process may have written it while this one waited
-                _write(target, wanted)
-    except Timeout as error:
-        raise DataError(
-            str(arrays / ".lock"),
-            expected="a lock that is held for some seconds",
-            received=f"one that another process has held for {_TIMEOUT:.0f} s",
-            next_step="If that process was paused, let it continue or end it; then try again.",
-        ) from error
-    except OSError as error:
-        raise no_space(target, sum(array.nbytes for array in wanted), error) from error
+    target = cache_folder() / "arrays" / dataset.sha256
+    write_folder(
+        target,
+        lambda folder: save_arrays(folder, wanted._asdict()),
+        is_whole=lambda: _holds(target, wanted),
+        size=sum(array.nbytes for array in wanted),
+    )
     return reference
 
 
@@ -104,6 +93,12 @@ def arrays_folder(data: DataReference) -> Path:
             next_step="Set DROPSTUDY_CACHE to one folder that this process and all workers can read and write.",
         )
     return found
+
+
+def save_arrays(folder: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write arrays by name, a file each, without pickles."""
+    for name, array in arrays.items():
+        np.save(folder / f"{name}.npy", array, allow_pickle=False)
 
 
 def _arrays(dataset: Dataset) -> Arrays:
@@ -138,20 +133,3 @@ def _holds(folder: Path, wanted: Arrays) -> bool:
         return False
     pairs = [(getattr(stored, name), getattr(wanted, name)) for name in Arrays._fields]
     return all(stored.dtype == given.dtype and np.array_equal(stored, given) for stored, given in pairs)
-
-
-def _write(target: Path, arrays: Arrays) -> None:
-    """Write to a temporary folder, then rename, so that the target is always whole. The caller holds the lock."""
-    new, old = target.with_name(f".{target.name}.new"), target.with_name(f".{target.name}.old")
-    for leftover in (new, old):  # of a process that was killed here
-        shutil.rmtree(leftover, ignore_errors=True)
-    new.mkdir()
-    try:
-        for name, array in arrays._asdict().items():
-            np.save(new / f"{name}.npy", array, allow_pickle=False)
-        if target.exists():  # damaged; processes that have mapped it keep their view
-            target.rename(old)
-        new.rename(target)
-    finally:
-        for leftover in (new, old):
-            shutil.rmtree(leftover, ignore_errors=True)

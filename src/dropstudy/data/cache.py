@@ -2,11 +2,12 @@
 
     <cache>/downloads/<name>/          files of named datasets, as mirrors pack them
     <cache>/arrays/<sha256>/*.npy      arrays of a dataset, by the digest of its content
+    <cache>/datasets/<sha256>/         datasets that were given as arrays or data frames, by the digest of their content
     <cache>/kernels, programs, scripts code: compiled libraries, compiled programs, the script of pages
 
-Everything in it can be made again. Downloads are compared with the published digests when they are read, and arrays
-with the dataset before workers map them. Code is loaded only from
-folders and files that only this user can write.
+Everything in it can be made again, datasets by whoever gave them. Downloads and datasets are compared with their
+digests when they are read, and arrays with the dataset before workers map them. Code is loaded only from folders and
+files that only this user can write.
 """
 
 from __future__ import annotations
@@ -19,12 +20,17 @@ import tempfile
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from filelock import FileLock, Timeout
 from platformdirs import user_cache_dir
 
-from dropstudy.core.atomic import expand_home, write_files
+from dropstudy.core.atomic import expand_home, sync_files, sync_folder, write_files
 from dropstudy.data.private import make_private, other_writers, other_writers_inside
 from dropstudy.errors import DataError, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = [
     "cache_folder",
@@ -38,9 +44,11 @@ __all__ = [
     "ownership_fault",
     "store_code",
     "worker_environment",
+    "write_folder",
 ]
 
 _SHARED = "DROPSTUDY_SHARED_CACHE"  # in workers: the cache folder of their parent process
+_TIMEOUT = 120.0  # seconds for another process to write a folder
 
 
 def cache_folder() -> Path:
@@ -123,6 +131,53 @@ def digest_file(path: Path) -> Path:
 def download_folders(name: str) -> list[Path]:
     """List the folders of a named dataset in the cache, best first; the last one can be written."""
     return [folder / "downloads" / name for folder in cache_folders()]
+
+
+def write_folder(
+    target: Path, write: Callable[[Path], None], *, is_whole: Callable[[], bool], size: int
+) -> None:
+    """Write a folder of the cache, so that it is always whole: under another name, synced, then renamed.
+
+    Several processes may call this at once.
+
+    Args:
+        target: the folder; what is in it is replaced.
+        write: writes the files into the folder that it is given.
+        is_whole: true where the target needs no writing, because another process has done it.
+        size: bytes that are needed, about, for the error.
+
+    Raises:
+        DataError: no room, no right to write, or another process that never finishes writing.
+    """
+    lock = target.parent / ".lock"
+    new, old = target.with_name(f".{target.name}.new"), target.with_name(f".{target.name}.old")
+    try:
+        make_private(target.parent)
+        with FileLock(lock, timeout=_TIMEOUT):
+            if is_whole():
+                return
+            for leftover in (new, old):  # of a process that was killed here
+                shutil.rmtree(leftover, ignore_errors=True)
+            new.mkdir()
+            try:
+                write(new)
+                sync_files(new.iterdir())
+                if target.exists():  # damaged; processes that have mapped it keep their view
+                    target.rename(old)
+                new.rename(target)
+                sync_folder(target.parent)
+            finally:
+                for leftover in (new, old):
+                    shutil.rmtree(leftover, ignore_errors=True)
+    except Timeout as error:
+        raise DataError(
+            str(lock),
+            expected="a lock that is held for some seconds",
+            received=f"one that another process has held for {_TIMEOUT:.0f} s",
+            next_step="If that process was paused, let it continue or end it; then try again.",
+        ) from error
+    except OSError as error:
+        raise no_space(target, size, error) from error
 
 
 def _preferred_folder() -> Path:

@@ -9,6 +9,7 @@ import numpy as np
 from dropstudy.core.text import counted, plain_name
 from dropstudy.data import cache
 from dropstudy.data.load import source_of
+from dropstudy.data.sources import kept
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,11 +90,17 @@ def _counts(dataset: Dataset) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 
 def _cached_arrays() -> list[str]:
-    """Number and size of the datasets whose arrays are in the cache, where workers read them."""
+    """Number and size of the datasets in the cache: those that workers read, and those that studies were given."""
     lines = []
     for folder in cache.cache_folders():
-        stored = list((folder / "arrays").glob("*/*.npy"))
-        size = sum(path.stat().st_size for path in stored)
-        datasets = counted(len({path.parent for path in stored}), "dataset")
-        lines.append(f"arrays in the cache, {folder / 'arrays'}: {datasets}, {size / 1e6:.1f} MB")
+        lines.append(_stored("arrays in the cache", folder / "arrays"))
+        if (folder / kept.FOLDER).is_dir():
+            lines.append(_stored("data from Python", folder / kept.FOLDER))
     return lines
+
+
+def _stored(what: str, folder: Path) -> str:
+    stored = list(folder.glob("*/*.npy"))
+    size = sum(path.stat().st_size for path in stored)
+    datasets = counted(len({path.parent for path in stored}), "dataset")
+    return f"{what}, {folder}: {datasets}, {size / 1e6:.1f} MB"

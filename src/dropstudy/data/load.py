@@ -10,6 +10,7 @@ from dropstudy.core.atomic import expand_home
 from dropstudy.data.catalogue import CATALOGUE
 from dropstudy.data.source import DataOptions
 from dropstudy.data.sources.digits import Digits
+from dropstudy.data.sources.kept import PREFIX, KeptDataset
 from dropstudy.data.sources.named import MnistOrDigits, NamedFiles
 from dropstudy.data.sources.npz_file import ARRAYS, NpzFile
 from dropstudy.errors import InvalidArgument
@@ -127,6 +128,8 @@ def source_of(
         return Digits()
     if wanted in CATALOGUE:
         return NamedFiles(CATALOGUE[wanted], data_dir)
+    if wanted.startswith(PREFIX):
+        return KeptDataset(wanted)
     if wanted.lower().endswith(".npz"):
         return NpzFile(expand_home(wanted))
     near = difflib.get_close_matches(wanted.lower().replace("-", "_"), NAMES, n=1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import replace
+from dataclasses import fields, replace
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from dropstudy.analysis.sequential import MAX_SEEDS, until_decided
 from dropstudy.core.hardware import choose_device
 from dropstudy.core.types import ENDED
+from dropstudy.data.source import DataOptions
+from dropstudy.data.sources.kept import keep, name_of
 from dropstudy.errors import InvalidArgument, StoreError
 from dropstudy.runtime.dry_run import dry_run
 from dropstudy.runtime.progress.display import with_display
@@ -32,7 +34,7 @@ from dropstudy.store.record import set_margin
 from dropstudy.store.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from concurrent.futures import Executor
 
     import keras
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 
     from dropstudy.analysis.answer import Answer
     from dropstudy.analysis.verdict import Verdict
+    from dropstudy.core.dataset import Dataset
     from dropstudy.report.paper.table import ResultTable
     from dropstudy.report.plots import Plots
     from dropstudy.runtime.dry_run import DryRun
@@ -60,6 +63,8 @@ class Study:
         spec: name of a preset, path of a study file, or the folder of a study that exists.
         out: the study's folder; `studies/<name>` by default.
         data_dir: folder that is searched for named datasets before `$DROPSTUDY_DATA`.
+        dataset: data in memory in place of `data`, from `dropstudy.dataset` or `dropstudy.load_dataset`. `run` keeps
+            a copy in the cache, where a study that is continued finds it by the digest of its content.
         overrides: fields of the study file by name, for instance `epochs=5` or `rates=[0, 0.5]`.
 
     Attributes:
@@ -83,10 +88,15 @@ class Study:
         *,
         out: str | Path | None = None,
         data_dir: str | Path | None = None,
+        dataset: Dataset | None = None,
         **overrides: Any,
     ) -> None:
         if out is not None and not str(out).strip():
             raise InvalidArgument("out", expected="a folder such as studies/first", received=repr(out))
+        self._dataset = dataset
+        if dataset is not None:
+            _refuse_data_fields(overrides)
+            overrides["data"] = name_of(dataset)
         asked = read_spec(spec_source(spec), overrides)
         self.folder = Path(out) if out is not None else existing_folder(spec) or STUDIES / asked.name
         refuse_too_long(self.folder)
@@ -209,6 +219,8 @@ class Study:
         workers = _checked(workers)
         callback = with_display(callbacks, verbose=verbose)
         chosen = choose_device(device)
+        if self._dataset is not None and (warning := keep(self._dataset)):
+            callback.on_notice(warning)
         if self.finished:  # another margin needs no training
             set_margin(self.folder, self.spec.margin)
         else:
@@ -335,6 +347,18 @@ class Study:
     def report(self, *, mc: int = 0, figures: bool = False) -> list[Path]:
         """`Results.report` of this moment; `mc` as for `results`."""
         return self.results(mc=mc).report(figures=figures)
+
+
+def _refuse_data_fields(overrides: Mapping[str, Any]) -> None:
+    """Refuse fields that say how data are read: a dataset has been read."""
+    for name in ("data", "scale", *(field.name for field in fields(DataOptions))):
+        if overrides.get(name) is not None:
+            raise InvalidArgument(
+                name,
+                expected="either dataset or the fields that say which data and how to read them",
+                received=f"dataset and {name}",
+                next_step=f"Leave {name} out, or give it where the dataset is made.",
+            )
 
 
 def _checked(workers: int | None) -> int | None:

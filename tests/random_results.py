@@ -66,7 +66,7 @@ def _final(segment, draws):
     n = len(map_arrays(segment.data).y_test)
     shares = draws.random(n).astype(np.float16)
     labels = draws.integers(0, segment.run.condition.classes, n).astype(np.uint8)
-    clean, noisy, accuracy = draws.random(3).tolist()
+    clean, noisy, *rest = draws.random(5).tolist()
     return FinalMetrics(
-        segment.run.epochs, 0.1, clean, 0.2, noisy, 0.5, accuracy, 0.25, labels, shares, shares
+        segment.run.epochs, 0.1, clean, 0.2, noisy, 0.5, *rest, 0.25, *rest[1:], labels, shares, shares
     )

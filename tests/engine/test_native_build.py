@@ -213,12 +213,12 @@ def test_an_interrupted_command_ends_its_compiler(compiler, tmp_path):
 CRASH = "int dropstudy_version() { __builtin_trap(); }"
 HANG = "int dropstudy_version() { for (volatile int i = 0;; i++); }"
 OTHER_VERSION = "int dropstudy_version() { return 99; }"
-NO_MORE = "int dropstudy_version() { return 1; }"
+NO_MORE = "int dropstudy_version() { return 2; }"
 NOTHING_DONE = f"{NO_MORE} int dropstudy_train() {{ return 0; }} void dropstudy_uniform() {{}}"
 BAD_LIBRARIES = {
     "crashes": (CRASH, "killed by SIG"),
     "hangs": (HANG, "not done within 2 s"),
-    "other version": (OTHER_VERSION, "has interface 99, expected 1"),
+    "other version": (OTHER_VERSION, "has interface 99, expected 2"),
     "lacks a function": (NO_MORE, "dropstudy_"),
     "wrong numbers": (NOTHING_DONE, "its numbers are wrong"),
 }
@@ -419,7 +419,7 @@ NOT_LOADED = {
     "empty": (lambda path: path.touch(), "file too short"),
     "damaged": (lambda path: path.write_bytes(b"\x7fELF, and no more"), "file too short"),
     "none": (lambda _: None, "No such file"),
-    "another version": (partial(library_of, OTHER_VERSION), "has interface 99, expected 1"),
+    "another version": (partial(library_of, OTHER_VERSION), "has interface 99, expected 2"),
 }
 
 
@@ -439,7 +439,7 @@ def not_loaded(tmp_path, monkeypatch):
     library_of(OTHER_VERSION, tmp_path / "library.so")
     for user in ("doctor", "process", "workers"):
         monkeypatch.setattr(f"dropstudy.runtime.{user}.kernels", lambda *_: Kernels(tmp_path / "library.so"))
-    return "has interface 99, expected 1"
+    return "has interface 99, expected 2"
 
 
 @can_be_compiled
@@ -457,7 +457,7 @@ def test_a_worker_says_why_a_library_cannot_be_loaded(tmp_path, monkeypatch):
     monkeypatch.setenv(VARIABLE, str(library_of(OTHER_VERSION, tmp_path / "library.so")))
     notice = train_segment(segment).notice
     assert notice == Runtime.XLA_TRAINS.format(load_fault())
-    assert "has interface 99, expected 1" in notice
+    assert "has interface 99, expected 2" in notice
 
 
 @pytest.mark.usefixtures("compiler")

@@ -116,7 +116,7 @@ def result_of(run, data, study, draws, *, diverges):
     )
     accuracy = float(right.mean())
     final = FinalMetrics(
-        EPOCHS, 0.1, 0.9, 0.2, 0.8, 0.5, accuracy, 0.25,
+        EPOCHS, 0.1, 0.9, 0.2, 0.8, 0.5, accuracy, accuracy, 0.75, 0.25, accuracy, 0.75,
         np.where(right, data.y_test, 1 - data.y_test).astype(np.uint8), sure, np.where(right, sure, 1 - sure),
     )  # fmt: skip
     state = {"weights/dense_0/kernel": np.zeros((2, 2), np.float32)}

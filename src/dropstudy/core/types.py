@@ -267,8 +267,13 @@ class FinalMetrics:
             `clean_accuracy` because of the noise.
         loss: mean cross-entropy on the test set, in nats.
         accuracy: share of test examples classified correctly.
+        balanced_accuracy: mean over the classes in the test set of the share of each classified correctly.
+        auc: area under the ROC curve on the test set, in [0, 1]: of class 1 where there are two, else the mean of each
+            class against all others. NaN where a single class is present.
         brier: mean over examples of the squared distance between probabilities and one-hot label, in [0, 2]
             (Brier 1950).
+        val_balanced_accuracy: on the validation data, which are the test set where that is watched.
+        val_auc: likewise.
         labels: predicted class per test example, (n,), uint8 or uint16.
         confidence: probability of the predicted class, (n,), float16.
         likelihood: probability of the true class, (n,), float16.
@@ -281,7 +286,11 @@ class FinalMetrics:
     noisy_accuracy: float
     loss: float
     accuracy: float
+    balanced_accuracy: float
+    auc: float
     brier: float
+    val_balanced_accuracy: float
+    val_auc: float
     labels: NDArray[np.unsignedinteger]
     confidence: NDArray[np.float16]
     likelihood: NDArray[np.float16]

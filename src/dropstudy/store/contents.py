@@ -125,6 +125,12 @@ _CHECKPOINT: dict[str, set[bool]] = {
 assert set(_CHECKPOINT) == set(get_args(Status))  # noqa: S101 - a new status needs an entry here
 
 
+_ACCURACIES = (
+    *(f"{data}_accuracy" for data in ("clean", "noisy", "test")),
+    *(f"{data}_balanced_accuracy" for data in ("test", "val")),
+)
+
+
 def _faults_of_end(row: Mapping[str, Any], run: Run) -> Iterator[str]:
     """Faults of a finished run's measurements."""
     done, epoch = row["epochs_done"], row["epoch"]
@@ -132,8 +138,10 @@ def _faults_of_end(row: Mapping[str, Any], run: Run) -> Iterator[str]:
         yield f"an end after {done} of {run.epochs} epochs"
     if row["predictions_sha256"] is None or epoch is None or not 1 <= epoch <= done:
         yield "an end without results"
-    if not all(_is_share(row[name]) for name in ("clean_accuracy", "noisy_accuracy", "test_accuracy")):
+    if not all(_is_share(row[name]) for name in _ACCURACIES):
         yield "an invalid accuracy"
+    if not all(row[name] is None or _is_share(row[name]) for name in ("test_auc", "val_auc")):
+        yield "an invalid area under the ROC curve"
 
 
 class _RecordedData(NamedTuple):

@@ -40,7 +40,11 @@ MEASURED = {
     "noisy_accuracy": "noisy_accuracy",
     "test_loss": "loss",
     "test_accuracy": "accuracy",
+    "test_balanced_accuracy": "balanced_accuracy",
+    "test_auc": "auc",
     "brier": "brier",
+    "val_balanced_accuracy": "val_balanced_accuracy",
+    "val_auc": "val_auc",
 }
 """Columns of a finished run's measurements, and the fields of `FinalMetrics` that they hold."""
 

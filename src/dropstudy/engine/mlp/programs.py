@@ -39,13 +39,14 @@ class Examples(NamedTuple):
 
 
 class Predictions(NamedTuple):
-    """Predictions and scores for each example, (lanes, n) each; see `FinalMetrics`."""
+    """Predictions and scores for each example, (lanes, n) each; see `FinalMetrics`. Probabilities: (lanes, n, c)."""
 
     loss: Array
     label: Array
     confidence: Array
     likelihood: Array
     brier: Array
+    probabilities: Array
 
 
 @partial(jax.jit, static_argnames=("widths", "optimizer"))
@@ -197,11 +198,15 @@ def select(chosen: Array, params: Params, others: Params) -> Params:
 
 
 @partial(jax.jit, static_argnames=("compute", "activation"))
-def predict(params: Params, data: Examples, *, compute: DTypeLike, activation: str) -> Predictions:
-    """Predictions of each lane's network for all rows, without noise."""
-    n = data.x.shape[0]
+def predict(
+    params: Params, data: Examples, index: Array | None = None, *, compute: DTypeLike, activation: str
+) -> Predictions:
+    """Predictions of each lane's network without noise, for its rows of `index`, (lanes, n), else for all rows."""
 
-    def one(params: Params) -> Predictions:
+    def one(params: Params, index: Array | None) -> Predictions:
+        index = jnp.arange(data.x.shape[0]) if index is None else index
+        n = index.shape[0]
+
         def batch(rows: Array, _weight: Array, _number: Array) -> Predictions:
             y_B = data.y[rows]
             x_BxI = network.load_rows(data.x, rows, data.scale, compute)
@@ -215,11 +220,13 @@ def predict(params: Params, data: Examples, *, compute: DTypeLike, activation: s
                 confidence=p_CxB.max(axis=0),
                 likelihood=jnp.take_along_axis(p_CxB, y_B[None, :], axis=0)[0],
                 brier=jnp.square(p_CxB - one_hot_CxB).sum(axis=0),
+                probabilities=p_CxB.T,
             )
 
-        return Predictions(*(values.reshape(-1)[:n] for values in _by_batch(batch, jnp.arange(n))))
+        found = _by_batch(batch, index)
+        return Predictions(*(values.reshape(-1, *values.shape[2:])[:n] for values in found))
 
-    return _over_lanes(one, params)
+    return _over_lanes(one, params, index)
 
 
 @partial(jax.jit, static_argnames="count")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from dropstudy.core.types import FinalMetrics
+from dropstudy.engine.class_scores import auc, balanced_accuracy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,7 +74,11 @@ def diverged(history: Sequence[EpochMetrics]) -> bool:
 
 
 def final_metrics(
-    epoch: int, training: Sequence[Sequence[float]], test: Any, y: NDArray[np.int32], classes: int
+    epoch: int,
+    training: Sequence[Sequence[float]],
+    test: tuple[Any, NDArray[np.int32]],
+    validation: tuple[Any, NDArray[np.int32]] | None,
+    classes: int,
 ) -> FinalMetrics:
     """Metrics of a run at its end.
 
@@ -81,24 +86,35 @@ def final_metrics(
         epoch: whose weights these are, from 1.
         training: mean loss and accuracy on all training examples, noise off and noise on.
         test: predictions and scores of each test example, (n,) each: `loss`, `label`, `confidence`, `likelihood`,
-            `brier`.
-        y: labels of the test examples, (n,).
+            `brier`; `probabilities`, (n, c); and the labels, (n,).
+        validation: the same of each validation example; None where the test set is watched.
         classes: their number.
     """
     clean, noisy = training
+    scores, y = test
+    balanced, area = _class_scores(scores, y)
+    val_balanced, val_area = (balanced, area) if validation is None else _class_scores(*validation)
     return FinalMetrics(
         epoch=epoch,
         clean_loss=clean[0],
         clean_accuracy=clean[1],
         noisy_loss=noisy[0],
         noisy_accuracy=noisy[1],
-        loss=float(np.asarray(test.loss, np.float64).mean()),
-        accuracy=float((test.label == y).mean()),
-        brier=float(np.asarray(test.brier, np.float64).mean()),
-        labels=test.label.astype(np.uint8 if classes <= 2**8 else np.uint16),
-        confidence=test.confidence.astype(np.float16),
-        likelihood=test.likelihood.astype(np.float16),
+        loss=float(np.asarray(scores.loss, np.float64).mean()),
+        accuracy=float((scores.label == y).mean()),
+        balanced_accuracy=balanced,
+        auc=area,
+        brier=float(np.asarray(scores.brier, np.float64).mean()),
+        val_balanced_accuracy=val_balanced,
+        val_auc=val_area,
+        labels=scores.label.astype(np.uint8 if classes <= 2**8 else np.uint16),
+        confidence=scores.confidence.astype(np.float16),
+        likelihood=scores.likelihood.astype(np.float16),
     )
+
+
+def _class_scores(scores: Any, y: NDArray[np.int32]) -> tuple[float, float]:
+    return balanced_accuracy(scores.label, y), auc(scores.probabilities, y)
 
 
 def glorot_limit(units_in: int, units_out: int) -> float:

@@ -180,15 +180,35 @@ class _Group:
         epochs = self.best.epochs if self.best else [self.run.epochs] * len(self.ended)
         scores = self.last_scores or self._score_training(self.columns.gather_params(params), epochs)
         clean, noisy = (_means(score, self.index.shape[1]).tolist() for score in scores)
-        test = jax.device_get(
-            programs.predict(params, self.test, compute="float32", activation=self.run.activation)
-        )
-        tests = [programs.Predictions(*(values[lane] for values in test)) for lane in range(len(epochs))]
-        classes, y = self.run.condition.classes, np.asarray(self.test.y)
+        test = self._predictions(params, self.test, None)
+        validation: list[_Answers] | list[None] = [None] * len(epochs)
+        if not self.watches_test:
+            validation = self._predictions(
+                self.columns.gather_params(params), self.train, self.validation_index
+            )
         return [
-            final_metrics(epoch, (clean[lane], noisy[lane]), tests[lane], y, classes)
+            final_metrics(
+                epoch, (clean[lane], noisy[lane]), test[lane], validation[lane], self.run.condition.classes
+            )
             for lane, epoch in enumerate(epochs)
         ]
+
+    def _predictions(self, params: Params, data: programs.Examples, index: jax.Array | None) -> list[_Answers]:
+        """Each lane's predictions for its rows of `index`, or for all rows, and their labels."""
+        found = jax.device_get(
+            programs.predict(params, data, index, compute="float32", activation=self.run.activation)
+        )
+        labels = np.asarray(data.y)
+        return [
+            (
+                programs.Predictions(*(values[lane] for values in found)),
+                labels if index is None else labels[np.asarray(index[lane])],
+            )
+            for lane in range(len(self.runs))
+        ]
+
+
+_Answers = tuple[programs.Predictions, "NDArray[np.int32]"]
 
 
 def _rows(indices: list[NDArray[np.int32]]) -> jax.Array:

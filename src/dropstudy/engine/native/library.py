@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 VARIABLE = "DROPSTUDY_KERNELS"
 """Environment variable: `off`, or in a worker the library's path."""
 
-VERSION = 1
+VERSION = 2
 """Number of the interface, as `dropstudy_version` in mlp.cc gives it."""
 
 
@@ -90,7 +90,7 @@ class Running(Structure):
 
 
 class Scores(NamedTuple):
-    """Scores of examples, (n,) each.
+    """Scores of examples, (n,) each where nothing else is said.
 
     Args:
         loss: cross-entropy, in nats.
@@ -98,6 +98,7 @@ class Scores(NamedTuple):
         confidence: probability of the predicted class.
         likelihood: probability of the true class.
         brier: squared distance between probabilities and one-hot label.
+        probabilities: of each class, (n, c); None where they were not asked for.
     """
 
     loss: NDArray[np.float32]
@@ -105,6 +106,7 @@ class Scores(NamedTuple):
     confidence: NDArray[np.float32]
     likelihood: NDArray[np.float32]
     brier: NDArray[np.float32]
+    probabilities: NDArray[np.float32] | None
 
 
 class _Arrays(Structure):
@@ -203,6 +205,7 @@ class Library:
         *,
         batch_size: int,
         noise: Noise | None = None,
+        probabilities: bool = False,
     ) -> Scores:
         """Score examples.
 
@@ -212,13 +215,17 @@ class Library:
             rows: which of them.
             batch_size: examples scored at once.
             noise: of the first batch, none where it is not given; each batch has the next step's masks.
+            probabilities: also give those of each class.
 
         Raises:
             MemoryError: there is too little.
         """
         n = len(rows)
         scores = Scores(
-            np.empty(n, np.float32), np.empty(n, np.int32), *(np.empty(n, np.float32) for _ in range(3))
+            np.empty(n, np.float32),
+            np.empty(n, np.int32),
+            *(np.empty(n, np.float32) for _ in range(3)),
+            np.empty((n, layers[-1].bias.shape[0]), np.float32) if probabilities else None,
         )
         network, _widths = _network(layers)
         _check(

@@ -498,6 +498,7 @@ struct Scores {  // of each example
   float* loss;
   int32_t* label;
   float *confidence, *likelihood, *brier;
+  float* probabilities;  // of each class, or null
 };
 }
 
@@ -713,7 +714,7 @@ class Mlp {
 extern "C" {
 
 // Number that changes with this interface; the caller compares it.
-int32_t dropstudy_version() { return 1; }
+int32_t dropstudy_version() { return 2; }
 
 // Take some steps of an epoch; weights and moments are changed in place. Returns 0, or 1 where memory ran out.
 int32_t dropstudy_train(const Network* network, const Examples* data, const Epoch* epoch, const Optimizer* optimizer,
@@ -756,6 +757,8 @@ int32_t dropstudy_evaluate(const Network* network, const Examples* data, const i
       float sum = 0;
       for (int c = 0; c < classes; c++) sum += (p[c] - (c == label)) * (p[c] - (c == label));
       scores->brier[i] = sum;
+      if (scores->probabilities)
+        std::copy(p, p + classes, scores->probabilities + static_cast<size_t>(i) * classes);
     }
   }
   return 0;

@@ -141,13 +141,29 @@ class _Training:
             scale = schedule_scale(run, np.array([epoch * run.condition.steps - 1]))[0]
             noise = Noise(run.seed, AFTER_TRAINING, run.arm.rate * scale, run.arm.input_rate * scale)
             noisy = self._score(self.train, self.rows, noise)
-        test = self._evaluate(self.test, _all(self.test))
-        return final_metrics(epoch, (clean, noisy), test, self.test.y, run.condition.classes)
+        test = (self._evaluate(self.test, _all(self.test), probabilities=True), self.test.y)
+        validation = None
+        if self.held_out is not None:
+            held_out = self._evaluate(self.train, self.held_out, probabilities=True)
+            validation = (held_out, self.train.y[self.held_out])
+        return final_metrics(epoch, (clean, noisy), test, validation, run.condition.classes)
 
-    def _evaluate(self, data: Examples, rows: NDArray[np.int32], noise: Noise | None = None) -> Scores:
+    def _evaluate(
+        self,
+        data: Examples,
+        rows: NDArray[np.int32],
+        noise: Noise | None = None,
+        *,
+        probabilities: bool = False,
+    ) -> Scores:
         rows = np.ascontiguousarray(rows, np.int32)
         return self.library.evaluate(
-            self._layers("weights"), data, rows, batch_size=EVALUATION_ROWS, noise=noise
+            self._layers("weights"),
+            data,
+            rows,
+            batch_size=EVALUATION_ROWS,
+            noise=noise,
+            probabilities=probabilities,
         )
 
     def _score(

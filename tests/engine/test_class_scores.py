@@ -10,9 +10,9 @@ from dropstudy.engine.class_scores import auc, balanced_accuracy
 
 
 @st.composite
-def predictions(draw, classes=st.integers(2, 6)):
+def predictions(draw):
     """Labels and float32 probabilities, with ties, of imbalanced classes that are all present."""
-    count, seed = draw(classes), draw(st.integers(0, 2**32 - 1))
+    count, seed = draw(st.integers(2, 6)), draw(st.integers(0, 2**32 - 1))
     n = draw(st.integers(count, 60))
     draws = np.random.default_rng(seed)
     y = np.concatenate([np.arange(count), draws.choice(count, n - count, p=draws.dirichlet(np.ones(count)))])

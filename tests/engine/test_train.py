@@ -14,7 +14,7 @@ import pytest
 import scipy.special
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import accuracy_score, log_loss
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss, roc_auc_score
 
 from dropstudy.core.types import Arm, Condition, Optimizer, Run
 from dropstudy.data.arrays import arrays_folder, store_arrays
@@ -419,13 +419,28 @@ def test_val_metrics_are_those_of_the_held_out_rows(digits):
 
 
 def test_final_metrics_agree_with_scikit_learn(digits):
-    run = run_on(digits, epochs=2)
-    result = train_segment(segment_of(run, digits))
+    held = np.arange(1000, 1437, dtype=np.int32)
+    run = run_on(digits, rows=1000, epochs=2)
+    segment = replace(segment_of(run, digits, validation=held), train_index=np.arange(1000, dtype=np.int32))
+    result = train_segment(segment)
     model = keras_network(run)
     model.set_weights(trained(result))
-    logits = model.predict(digits.x_test.reshape(-1, 64).astype("float32") / 16, verbose=0)
-    p = scipy.special.softmax(logits.astype(np.float64), axis=1)
-    final = result.final
+
+    def probabilities(x):
+        logits = model.predict(x.reshape(-1, 64).astype("float32") / 16, verbose=0)
+        return scipy.special.softmax(logits.astype(np.float64), axis=1)
+
+    final, p = result.final, probabilities(digits.x_test)
+    for y, ours, found in (
+        (digits.y_test, p, (final.balanced_accuracy, final.auc)),
+        (
+            digits.y_train[held],
+            probabilities(digits.x_train[held]),
+            (final.val_balanced_accuracy, final.val_auc),
+        ),
+    ):
+        assert found[0] == pytest.approx(balanced_accuracy_score(y, ours.argmax(1)), abs=1e-7)
+        assert found[1] == pytest.approx(roc_auc_score(y, ours, multi_class="ovr"), abs=1e-5)
     assert final.accuracy == pytest.approx(accuracy_score(digits.y_test, p.argmax(1)), abs=1e-7)
     assert final.loss == pytest.approx(log_loss(digits.y_test, p, labels=range(10)), rel=1e-4)
     one_hot = np.eye(10)[digits.y_test]

@@ -19,6 +19,8 @@ _METRICS: tuple[tuple[str, str, str, float, Literal["lower", "higher", "neither"
     ("log loss", "test_loss", "nats", 1.0, "lower"),
     ("Brier score", "brier", "", 1.0, "lower"),
     ("accuracy", "test_accuracy", "points", 100.0, "higher"),
+    ("balanced accuracy", "test_balanced_accuracy", "points", 100.0, "higher"),
+    ("AUC", "test_auc", "", 1.0, "higher"),
     ("error", "error", "points", 100.0, "lower"),
     ("ECE, 15 equal-width bins", "ece", "points", 100.0, "lower"),
     ("true gap", "true_gap", "points", 100.0, "lower"),

@@ -193,7 +193,9 @@ class _Group:
             for lane, epoch in enumerate(epochs)
         ]
 
-    def _predictions(self, params: Params, data: programs.Examples, index: jax.Array | None) -> list[_Answers]:
+    def _predictions(
+        self, params: Params, data: programs.Examples, index: jax.Array | None
+    ) -> list[_Answers]:
         """Each lane's predictions for its rows of `index`, or for all rows, and their labels."""
         found = jax.device_get(
             programs.predict(params, data, index, compute="float32", activation=self.run.activation)

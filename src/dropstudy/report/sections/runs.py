@@ -18,16 +18,20 @@ _HEADINGS = {
     "hidden": "units",
     "train_size": "training examples",
     "test_accuracy": "test accuracy, %",
-    "test_loss": "test loss",
+    "test_balanced_accuracy": "balanced, %",
+    "test_auc": "AUC",
+    "test_loss": "log loss",
     "brier": "Brier",
     "clean_accuracy": "clean training, %",
     "keras_accuracy": "running training, %",
 }
-_SHARES = ["test_accuracy", "clean_accuracy", "keras_accuracy"]
+_SHARES = ["test_accuracy", "test_balanced_accuracy", "clean_accuracy", "keras_accuracy"]
 
 FORMS = {
     "test accuracy, %": ".2f",
-    "test loss": ".4f",
+    "balanced, %": ".2f",
+    "AUC": ".4f",
+    "log loss": ".4f",
     "Brier": ".4f",
     "clean training, %": ".2f",
     "running training, %": ".2f",
@@ -71,6 +75,8 @@ def run_table(snapshot: Snapshot) -> pd.DataFrame:
                 "status": snapshot.status[run.key],
                 "epochs": int(end.get("epoch", 0)),
                 "test_accuracy": final.get("test_accuracy", nan),
+                "test_balanced_accuracy": final.get("test_balanced_accuracy", nan),
+                "test_auc": final.get("test_auc", nan),
                 "test_loss": final.get("test_loss", nan),
                 "brier": final.get("brier", nan),
                 "clean_accuracy": end.get("clean_accuracy", nan),

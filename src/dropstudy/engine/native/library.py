@@ -221,12 +221,9 @@ class Library:
             MemoryError: there is too little.
         """
         n = len(rows)
-        scores = Scores(
-            np.empty(n, np.float32),
-            np.empty(n, np.int32),
-            *(np.empty(n, np.float32) for _ in range(3)),
-            np.empty((n, layers[-1].bias.shape[0]), np.float32) if probabilities else None,
-        )
+        loss, confidence, likelihood, brier = (np.empty(n, np.float32) for _ in range(4))
+        each = np.empty((n, layers[-1].bias.shape[0]), np.float32) if probabilities else None
+        scores = Scores(loss, np.empty(n, np.int32), confidence, likelihood, brier, each)
         network, _widths = _network(layers)
         _check(
             self._calls.dropstudy_evaluate(

@@ -150,6 +150,7 @@ class Cli:
     CONTINUE = "Continue with: "
     REPORT = "The report: "
     EXPORT = "Export a trained network: "
+    NOTHING_TO_CONFIRM = "Nothing to confirm: validation data chose the baseline."
     WRITES = "Writing the report."
     FOR_A_VERDICT = "For a verdict"
     TO_FINISH = "To finish the study"

@@ -117,4 +117,7 @@ def test_no_verdict_claims_more_than_its_fields(data, margin, watches_test, look
     assert ("Dropout helps" not in (verdict.label, verdict.headline[:13])) or verdict.decision == "helps"
     lost = {arm.arm for arm in condition.arms if arm.diverged}
     assert all(f"'{arm}' diverged" in verdict.headline for arm in lost)
-    comparison_cells(condition)
+    cells = comparison_cells(condition)
+    assert (cells != "-").any().all()
+    if len(condition.comparisons) == 1:  # one arm is all arms together
+        assert not {"p, all arms", "p, Holm", "all arms together", "single look, all arms"} & set(cells)

@@ -10,7 +10,7 @@ import pytest
 import dropstudy
 from command_line import COMMANDS, run_process, run_script
 from dropstudy.cli import groups
-from dropstudy.core.types import StudySpec
+from dropstudy.core.types import MARGIN, StudySpec
 from dropstudy.spec import presets
 from dropstudy.spec.schema import study_schema
 from dropstudy.spec.study_file import FIELDS, SHORTHANDS, read_spec
@@ -55,6 +55,39 @@ def test_the_help_of_run_has_its_options_in_groups_each_with_an_example_that_it_
     assert sorted(found) == sorted(
         {"--help", *(p.opts[0] for p in COMMANDS["run"].params if p.param_type_name == "option")}
     )
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_has_no_notation_of_types_and_fits_a_terminal_of_80(call, name):
+    shown = call(name, "--help").out
+    assert not re.search(r"<|\{|\[(required|default)", shown)
+    assert max(map(len, shown.splitlines())) <= 80
+
+
+def test_run_states_the_defaults_of_the_presets():
+    flags = {parameter.name: parameter for parameter in COMMANDS["run"].params}
+    stated = {}
+    for preset in presets.names():
+        spec = read_spec(preset)
+        values = {field: getattr(spec, field) for field in FIELDS}
+        values |= {"rates": [arm.rate for arm in spec.arms], "optimizer": spec.optimizer.name}
+        values |= {"seeds": len(spec.seeds) or 1, "margin": MARGIN, "data": "mnist"}  # left open
+        for field in set(flags) & set(values):
+            default = re.search(r"[Dd]efault: ([^\s(;]+?)(?:,? |;|\.$|$)(.*)", flags[field].help or "")
+            if default:
+                other = re.search(rf"\({preset}.*: (\S+)\)", default[2])
+                stated.setdefault(field, []).append((other or default)[1])
+                assert stated[field][-1] == words(values[field]), (field, preset)
+    assert len(stated) >= 15
+
+
+def words(value):
+    """A value as it is written on the command line."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (list, tuple)):
+        return ",".join(map(words, value if not isinstance(value[0], tuple) else value[0]))
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def test_every_field_of_a_study_file_is_a_flag_of_the_same_name_or_has_a_reason():
@@ -123,6 +156,7 @@ def test_the_version_is_that_of_the_package(call):
 def test_presets_lists_all_and_prints_one_that_can_be_run(call, tmp_path):
     assert [line.split(":")[0] for line in call("presets").out.splitlines()] == list(presets.names())
     for name in presets.names():
+        assert max(map(len, presets.text(name).splitlines())) <= 80
         (tmp_path / "mine.toml").write_text(call("presets", name).out)
         assert read_spec(tmp_path / "mine.toml") == read_spec(name)
 

@@ -324,6 +324,16 @@ def test_a_study_that_cannot_be_confirmed_has_its_result_printed(call, tmp_path,
     assert "Does dropout help?" in shown.out
 
 
+@pytest.mark.usefixtures("no_report")
+def test_a_baseline_that_validation_data_chose_leaves_nothing_to_confirm(call, tmp_path, monkeypatch):
+    monkeypatch.setattr("dropstudy.analysis.confirm.to_confirm", lambda _: None)
+    shown = call(
+        "run", *TINY, "--seeds", "6", "--validation-split", "0.2", "--out", tmp_path / "s", "--confirm"
+    )
+    assert (shown.code, shown.err) == (0, "")
+    assert shown.out.endswith(f"{expected.Cli.NOTHING_TO_CONFIRM}\n")
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("made_up_training")
 def test_runs_that_fail_end_with_3_and_the_others_are_kept(call, monkeypatch):

@@ -6,6 +6,7 @@ import io
 import os
 import pty
 import re
+import shlex
 import struct
 import subprocess
 import sys
@@ -117,20 +118,50 @@ def test_paragraphs_are_as_wide_as_the_terminal_and_break_between_words(monkeypa
     assert shown.splitlines()[-3:] == ["", "  short", "x" * 100]
 
 
+def shell_words(command):
+    """Words of a command as a shell reads them."""
+    shown = subprocess.check_output(["sh", "-c", f"printf '%s\\n' {command}"], encoding="utf-8")  # noqa: S603, S607 - our own command
+    return shown.splitlines()
+
+
 @pytest.mark.parametrize("width", [40, 60, 80])
 def test_a_command_at_the_end_of_a_line_gets_a_line_of_its_own(monkeypatch, width):
     monkeypatch.setattr(type(sys.stdout), "isatty", lambda _: True, raising=False)
     monkeypatch.setenv("COLUMNS", str(width))
-    command = "dropstudy run 'studies/a folder  whose name has blanks' --until-decided --data-dir 'my data'"
+    command = (
+        "dropstudy run 'studies/a  --folder' --until-decided --data-dir 'my data' --max-seeds 30 --seeds 9"
+    )
     text = f"Error: study: expected one, received none of them, which is too few. To go on: {command}"
-    *others, last = wrap_paragraphs(text).splitlines()
-    assert last == command
-    assert max(map(len, others)) <= width
-    assert " ".join(others) + " " + last == text
+    shown = wrap_paragraphs(text)
+    prose, shown_command = shown[: shown.index("\ndropstudy")], shown[shown.index("dropstudy") :]
+    assert " ".join(prose.split()) == text.removesuffix(f" {command}")
+    assert shell_words(shown_command) == shell_words(command)
+    assert max(map(len, shown.splitlines())) <= width
     for line in (*STUDY_LINES, *FALLBACK):
         shown = wrap_paragraphs(line)
-        assert " ".join(shown.split()) == " ".join(line.split())
+        assert " ".join(shown.replace("\\\n", "").split()) == " ".join(line.split())
         assert all(len(row) <= width or row.startswith("dropstudy ") for row in shown.splitlines())
+
+
+@pytest.mark.parametrize("width", range(20, 60))
+def test_a_number_stays_with_its_unit_and_an_item_is_indented(monkeypatch, width):
+    monkeypatch.setattr(type(sys.stdout), "isatty", lambda _: True, raising=False)
+    monkeypatch.setenv("COLUMNS", str(width))
+    bound = ("38 ms", "2 s", "4.85 MB", "6 seeds", "dropout 0.5", "rate 0.8")
+    shown = wrap_paragraphs(f"  4. measured: {', '.join(bound)} and not more than all of these")
+    assert all(each in shown for each in bound)
+    first, *others = shown.splitlines()
+    assert first.startswith("  4. measured")
+    assert all(re.match(r" {5}\S", line) for line in others)
+    assert max(map(len, shown.splitlines())) <= width
+
+
+def test_a_command_with_both_kinds_of_quotes_is_not_broken(monkeypatch):
+    monkeypatch.setattr(type(sys.stdout), "isatty", lambda _: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "40")
+    folder = shlex.quote("it's --out x")
+    command = f"dropstudy run {folder} --until-decided --max-seeds 30 --data mnist"
+    assert wrap_paragraphs(f"Go on: {command}").splitlines() == ["Go on:", command]
 
 
 STUDY_LINES = (
@@ -151,9 +182,10 @@ def test_on_a_real_terminal_no_word_of_an_error_is_broken(tmp_path, width):
         assert it.wait(60) == 2
     os.close(terminal_end)
     rows = os.read(control, 10_000).decode().splitlines()
-    assert rows[-1] == "dropstudy run --out 'a study that is not there'"
-    assert all(len(row) <= width for row in rows[:-1])
-    assert " ".join(rows[:-1]).endswith("received no such file. To create one there:")
+    assert all(len(row) <= width for row in rows)
+    first = next(number for number, row in enumerate(rows) if row.startswith("dropstudy "))
+    assert shell_words("\n".join(rows[first:])) == ["dropstudy", "run", "--out", "a study that is not there"]
+    assert " ".join(rows[:first]).endswith("received no such file. To create one there:")
 
 
 def strings(path):

@@ -117,6 +117,8 @@ def test_the_notebooks_one_seed_has_no_column_without_information(tmp_path):
 
 def test_markdown_and_html_show_the_cells_whatever_arms_are_called(tmp_path):
     table = made_up(tmp_path, (Arm("no dropout"), Arm(EVIL, 0.8)))
+    lines = table.to_markdown().splitlines()
+    assert max(len(line) for line in lines if not line.startswith("|")) <= 80
     page = MarkdownIt("commonmark").enable("table").render(table.to_markdown())
     for html in (page, table._repr_html_()):
         shown = [unescape(cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", html)]

@@ -276,7 +276,7 @@ def test_the_command_serves_until_it_is_interrupted(study):
     command = [sys.executable, "-m", "dropstudy", "view", str(study.folder), "--no-browser"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603 - ours
         line = process.stdout.readline()
-        port, token = re.match(r"http://127\.0\.0\.1:(\d+)/([\w-]{20,})/ shows", line).groups()
+        port, token = re.match(r"http://127\.0\.0\.1:(\d+)/([\w-]{20,})/$", line).groups()
         assert "being made" in ask(port, f"/{token}/")[2]
         while "being made" in ask(port, f"/{token}/")[2]:
             time.sleep(0.2)

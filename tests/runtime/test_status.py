@@ -96,7 +96,9 @@ def test_the_summary_counts_every_run_once(progress):
     ],
 )
 def test_the_progress_of_a_study_is_one_sentence(statuses, sentence):
-    assert status.summary([progress_of(run_of(n), status) for n, status in enumerate(statuses)]) == sentence
+    progress = [progress_of(run_of(n), status) for n, status in enumerate(statuses)]
+    assert status.summary(progress) == sentence
+    assert status.summary(progress, "interrupted") == sentence.replace("running", "interrupted")
 
 
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=10))

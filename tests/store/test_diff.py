@@ -145,15 +145,16 @@ def test_a_folder_without_a_study_is_refused(make, tmp_path):
         compare(make("one"), tmp_path)
 
 
-def test_the_command_prints_a_line_a_run_and_ends_with_1_where_one_differs(make):
+def test_the_command_prints_a_line_a_run_that_differs_and_ends_with_1(make):
     one, same, other = make("one"), make("same"), make("other", change=only(RUNS[1], **CHANGES["weights"]))
     result = CliRunner().invoke(cli.app, ["diff", str(one), str(same)])
     assert result.exit_code == 0
-    assert result.stdout.endswith(f"{expected.Store.IDENTICAL.format(4, 4)}\n")
-    assert "unequal" not in result.stdout
+    assert result.stdout == f"{expected.Store.IDENTICAL.format(4, 4)}\n"
     result = CliRunner().invoke(cli.app, ["diff", str(one), str(other)])
     assert result.exit_code == 1
-    (line,) = [line for line in result.stdout.splitlines() if "unequal" in line]
+    (line,) = [
+        line for line in result.stdout.splitlines() if line.startswith((" no dropout", " dropout 0.5"))
+    ]
     assert line.split()[:2] == ["dropout", "0.5"]
-    assert line.split()[-1] == "unequal"
+    assert line.endswith("weights unequal")
     assert result.stdout.endswith(f"{expected.Store.IDENTICAL.format(3, 4)}\n")

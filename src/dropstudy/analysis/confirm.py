@@ -177,8 +177,14 @@ def to_confirm(condition: ConditionVerdict) -> str | None:
     return condition.chosen if condition.chosen in enough else None
 
 
+def baseline_chosen(verdict: Verdict) -> bool:
+    """Whether no arm can be confirmed because validation data chose the baseline."""
+    chosen = [condition for condition in verdict.conditions if condition.chosen is not None]
+    return bool(chosen) and all(to_confirm(condition) is None for condition in chosen)
+
+
 def _why_not(verdict: Verdict) -> str:
-    if any(condition.chosen is not None for condition in verdict.conditions):
+    if baseline_chosen(verdict):
         return "one whose validation data chose the baseline"
     few = all(condition.decision == "too few seeds" for condition in verdict.conditions)
     if verdict.watches_test and not few:

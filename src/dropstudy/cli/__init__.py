@@ -16,7 +16,7 @@ import typer
 
 from dropstudy.cli.diff import diff
 from dropstudy.cli.doctor import doctor
-from dropstudy.cli.groups import GroupedCommand
+from dropstudy.cli.groups import GroupedCommand, PlainCommand
 from dropstudy.cli.info import data, presets
 from dropstudy.cli.list import list_
 from dropstudy.cli.models import export, predict
@@ -65,7 +65,9 @@ def _program(
 
 
 for _command in COMMANDS:
-    app.command(_command.__name__.rstrip("_"), cls=GroupedCommand if _command is run else None)(_command)
+    app.command(_command.__name__.rstrip("_"), cls=GroupedCommand if _command is run else PlainCommand)(
+        _command
+    )
 
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)

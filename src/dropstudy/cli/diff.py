@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dropstudy.cli.options import Folder, folder
+
+if TYPE_CHECKING:
+    from dropstudy.store.diff import RunDiff
 
 DIFFERENT = 1
 """Exit code where a run differs."""
@@ -20,7 +23,9 @@ def diff(
         typer.Argument(metavar="DIR2", parser=folder, help="Folder of the other study.", show_default=False),
     ],
 ) -> None:
-    """Compare each run of two studies, to the bit. The exit code is 1 if one differs.
+    """Compare each run of two studies, to the bit, and list those that differ.
+
+    The exit code is 1 if one differs.
 
     Example: dropstudy diff studies/here studies/there
     """
@@ -36,17 +41,30 @@ def diff(
             "hidden": each.run.condition.layers,
             "examples": each.run.condition.train_size,
             "seed": each.run.seed,
-            "status": " / ".join(dict.fromkeys(status or "missing" for status in each.statuses)),
-            "history": each.history,
-            "test metrics": each.test,
-            "predictions": each.predictions,
-            "weights": each.weights,
+            "difference": _difference(each),
         }
         for each in compared
+        if not each.same
     ]
     if rows:
-        typer.echo(tables.text(pd.DataFrame(rows)))
+        typer.echo(tables.text(pd.DataFrame(rows), left=("difference",)))
     same = sum(each.same for each in compared)
     typer.echo(f"{same} of {len(compared)} runs are identical in both studies, to the bit.")
     if same < len(compared):
         raise typer.Exit(DIFFERENT)
+
+
+def _difference(run: RunDiff) -> str:
+    """What differs in a run: "only in DIR", or its parts."""
+    for status, place in zip(run.statuses, ("DIR2", "DIR"), strict=True):
+        if status is None:
+            return f"only in {place}"
+    parts = {
+        "history": run.history,
+        "test metrics": run.test,
+        "predictions": run.predictions,
+        "weights": run.weights,
+    }
+    found = [f"{name} {outcome}" for name, outcome in parts.items() if outcome not in {"equal", "in neither"}]
+    statuses = dict.fromkeys(map(str, run.statuses))
+    return ", ".join((*([" / ".join(statuses)] if len(statuses) > 1 else []), *found))

@@ -1,7 +1,8 @@
-"""Help of a command with many options: in groups, each with an example."""
+"""Help of commands; the options of one with many are in groups, each with an example."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from typer.core import TyperCommand
@@ -18,19 +19,43 @@ EXAMPLES = {
 """Groups of options, in their order, and an example of each."""
 
 
-class GroupedCommand(TyperCommand):
+class PlainCommand(TyperCommand):
+    """Command whose help names arguments and defaults in words, without typer's notation of types and brackets."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Pieces of the usage line; a required argument has no braces."""
+        return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write arguments, then options."""
+        for name, records in self._records(ctx, "Options").items():
+            with formatter.section(name):
+                formatter.write_dl(records)
+
+    def _records(self, ctx: Any, *groups: str) -> dict[str, list[tuple[str, str]]]:
+        """Name and text of each argument, and of each option by its group; those of no group are in the last one."""
+        parts: dict[str, list[tuple[str, str]]] = {"Arguments": [], **{name: [] for name in groups}}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is None:
+                continue
+            name, text = record
+            text = text.removesuffix("  [required]")
+            text = re.sub(r"\.  \[default: (.*)\]$", r"; default: \1.", text)
+            if parameter.param_type_name == "argument":
+                parts["Arguments"].append((name.split(" <")[0], text))
+            else:
+                panel = getattr(parameter, "rich_help_panel", None)
+                parts[panel if panel in parts else groups[-1]].append((name, text))
+        return {name: records for name, records in parts.items() if records}
+
+
+class GroupedCommand(PlainCommand):
     """Command whose help has its options in the groups of `EXAMPLES`, by their `rich_help_panel`."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write arguments and options; options of no group, such as --help, are in the last one."""
-        parts: dict[str, list[tuple[str, str]]] = {"Arguments": [], **{name: [] for name in EXAMPLES}}
-        for parameter in self.get_params(ctx):
-            panel = getattr(parameter, "rich_help_panel", None) or OUTPUT
-            name = "Arguments" if parameter.param_type_name == "argument" else panel
-            record = parameter.get_help_record(ctx)
-            if record is not None:
-                parts[name].append(record)
-        for name, records in parts.items():
+        for name, records in self._records(ctx, *EXAMPLES).items():
             with formatter.section(name):
                 if name in EXAMPLES:
                     formatter.write_text(f"Example: {EXAMPLES[name]}")

@@ -29,7 +29,7 @@ def presets(
         typer.echo(schema_text(), nl=False)
     elif name is None:
         for preset in names():
-            typer.echo(f"{preset}: {title(preset)}")
+            echo(f"{preset}: {title(preset)}")
     elif name in names():
         typer.echo(text(name), nl=False)
     else:

@@ -27,13 +27,15 @@ def list_(
     import pandas as pd
 
     from dropstudy.core import tables
-    from dropstudy.report.overview import overview
+    from dropstudy.report.overview import NOTHING, overview
     from dropstudy.store.paths import command
 
     studies = [overview(path) for path in found_studies(folder)]
     names = [str(study.folder.relative_to(folder)) for study in studies]
     rows = [{"study": name, **study.cells} for name, study in zip(names, studies, strict=True)]
-    typer.echo(tables.text(pd.DataFrame(rows), left=("state", "verdict", "data", "network"), gap=2))
+    cells = pd.DataFrame(rows)
+    cells = cells.loc[:, (cells != NOTHING).any()]  # no time left where all studies are finished
+    typer.echo(tables.text(cells, left=("state", "verdict", "data", "network"), gap=2))
     for study in studies:
         if study.problem:
             echo(f"{study.folder} cannot be read: {study.problem}")

@@ -32,7 +32,9 @@ def predict(  # noqa: PLR0917 - a command's flags, which typer reads off the sig
     invert: Annotated[
         bool, typer.Option("--invert", help="Invert brightness, for digits that are black on white.")
     ] = False,
-    out: Annotated[Path | None, typer.Option(help="Write CSV to this file, print no table.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write CSV to this file, print no table.")
+    ] = None,
 ) -> None:
     """Classify examples with a trained network. Prints labels and probabilities.
 
@@ -72,13 +74,15 @@ def export(  # noqa: PLR0917 - as above
     train_size: TrainSize = None,
     file_format: Annotated[
         str,
-        typer.Option("--format", metavar="[keras|safetensors]", help="A file for Keras, or plain tensors."),
+        typer.Option("--format", metavar="keras|safetensors", help="A file for Keras, or plain tensors."),
     ] = "keras",
-    out: Annotated[Path | None, typer.Option(help="The file; default: named after the arm.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The file; default: named after the arm.")
+    ] = None,
 ) -> None:
     """Write a trained network to a file. Keras and other programs can load it.
 
-    Example: dropstudy export studies/notebook --arm "dropout 0.8" --format keras
+    Example: dropstudy export studies/notebook --arm "dropout 0.8"
     """
     from dropstudy.study.study import Study
 

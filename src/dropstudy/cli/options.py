@@ -249,9 +249,10 @@ ImageSize = Annotated[
         rich_help_panel=DATA,
     ),
 ]
-ArmName = Annotated[str | None, typer.Option(help="Name of the arm; default: the baseline.")]
+ArmName = Annotated[str | None, typer.Option(metavar="NAME", help="Name of the arm; default: the baseline.")]
 Seed = Annotated[int | None, whole_option("Seed of the run; default: the first.")]
 Hidden = Annotated[
-    str | None, typer.Option(help="Hidden layers of the network, 512,512; default: the first network.")
+    str | None,
+    typer.Option(metavar="512,512", help="Hidden layers of the network; default: the first network."),
 ]
 TrainSize = Annotated[int | None, whole_option("Number of training examples; default: the first size.")]

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dropstudy.cli.output import echo
-from dropstudy.core.streams import is_terminal, raw_stream, terminal_width, wrap_paragraphs
+from dropstudy.core.streams import fill, is_terminal, raw_stream, terminal_width, wrap_paragraphs
 from dropstudy.errors import RunsFailed, printable
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ _MOST_ROWS = 24
 _MIN_BAR, _MAX_BAR = 15, 31  # columns
 _PADDING = 3  # columns before the bars
 _WORSE, _BETTER = "worse", "better"
+_GRID_PADDING = 2
 _MIN_GRID = 60  # columns, below which a question stands above its answer
 
 
@@ -80,7 +81,7 @@ def _print_commands(lines: Iterable[str]) -> None:
         echo("\n".join(lines))
         return
     shown = Text(printable(wrap_paragraphs("\n".join(lines)), "\n"))
-    shown.highlight_regex("dropstudy [a-z].*", "bold")
+    shown.highlight_regex(r"dropstudy [a-z](.*\\\n)*.*", "bold")
     _console().print(shown, soft_wrap=True)
 
 
@@ -93,9 +94,10 @@ def _print_lines(lines: Sequence[tuple[str, str]], colour: str) -> None:
     if not is_terminal() or terminal_width() < _MIN_GRID:
         echo("\n".join(f"{question} {text}" for question, text in lines))
         return
-    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid = Table.grid(padding=(0, _GRID_PADDING, 0, 0))
+    room = terminal_width() - max(len(question) for question, _ in lines) - _GRID_PADDING
     for number, (question, text) in enumerate(lines):
-        shown = Text(printable(text))
+        shown = Text(fill(printable(text), room))
         if number == 0:
             shown.stylize(f"bold {colour}", 0, text.find(".") + 1)
         grid.add_row(Text(question, style="bold" if question.endswith("?") else "yellow"), shown)
@@ -163,11 +165,11 @@ def print_tables(snapshot: Snapshot) -> None:
         if any(comparison.n for comparison in condition.comparisons):
             title = condition_title(condition.hidden, condition.train_size)
             where = f"{title}: " if len(snapshot.verdict.conditions) > 1 else ""
-            echo(f"\n{where}Test accuracy against {condition.baseline!r}, paired by seed, percentage points")
+            echo(f"{where}Test accuracy against {condition.baseline!r}, paired by seed, percentage points")
             typer.echo(tables.text(comparison_cells(condition)))
-            echo(f"\n{where}The gap between training and evaluation, percentage points")
+            echo(f"{where}The gap between training and evaluation, percentage points")
             typer.echo(tables.text(gap_cells(condition)))
-    echo(f"\n{snapshot.verdict}")
+    echo(f"{snapshot.verdict}")
 
 
 def _print_summaries(snapshot: Snapshot) -> None:
@@ -178,8 +180,11 @@ def _print_summaries(snapshot: Snapshot) -> None:
 
     summaries = snapshot.summaries
     conditions = list(dict.fromkeys((summary.hidden, summary.train_size) for summary in summaries))
+    if len(conditions) > 1:
+        typer.echo()
     for condition in conditions:
-        typer.echo(f"\n{condition_title(*condition)}" if len(conditions) > 1 else "")
+        if len(conditions) > 1:
+            typer.echo(condition_title(*condition))
         of_condition = [summary for summary in summaries if (summary.hidden, summary.train_size) == condition]
         typer.echo(tables.text(summary_cells(of_condition, watches_test=snapshot.spec.watches_test)))
 

@@ -30,7 +30,9 @@ def rm(  # noqa: PLR0917 - a command's flags, which typer reads off the signatur
     ] = None,
     arms: Annotated[
         list[str] | None,
-        typer.Option(help="Remove only the arm of this name. Once for each arm.", show_default=False),
+        typer.Option(
+            metavar="NAME", help="Remove only the arm of this name. Once for each arm.", show_default=False
+        ),
     ] = None,
     hidden: Annotated[
         list[Any] | None,

@@ -32,7 +32,8 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
         typer.Option(
             parser=options.rates,
             metavar="0,0.5",
-            help="Dropout rates to compare; the first is the baseline.",
+            help="Dropout rates to compare; the first is the baseline. "
+            "Default: 0,0.8 (tune: 0,0.1,0.2,0.3,0.4,0.5).",
             rich_help_panel=STUDY,
         ),
     ] = None,
@@ -41,7 +42,8 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
         typer.Option(
             parser=options.seeds,
             metavar="6|3,4",
-            help="Number of seeds, or a list of seeds (42, for one).",
+            help="Number of seeds, or a list of seeds (42, for one); default: 1 "
+            "(tune, and digits in place of MNIST: 6).",
             rich_help_panel=STUDY,
         ),
     ] = None,
@@ -60,7 +62,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
         typer.Option(
             parser=options.layers,
             metavar="512,512",
-            help="Units of each hidden layer. Once for each network.",
+            help="Units of each hidden layer. Once for each network; default: 512,512.",
             show_default=False,
             rich_help_panel=STUDY,
         ),
@@ -69,7 +71,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Activation of the hidden layers: relu, tanh or sigmoid.",
+            help="Activation of the hidden layers: relu, tanh or sigmoid; default: relu.",
             rich_help_panel=STUDY,
         ),
     ] = None,
@@ -87,7 +89,8 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
         str | None,
         typer.Option(
             metavar="NAME|PATH",
-            help="A dataset's name, a CSV, Parquet, .npz or .npy file, or a folder of images.",
+            help="A dataset's name, a CSV, Parquet, .npz or .npy file, or a folder of images; "
+            "default: mnist, or digits where it is not found.",
             rich_help_panel=DATA,
         ),
     ] = None,
@@ -103,7 +106,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
         typer.Option(
             parser=options.scale,
             metavar="auto|NUMBER",
-            help="Number that inputs are divided by; default: found from the values.",
+            help="Number that inputs are divided by; default: auto, found from the values.",
             rich_help_panel=DATA,
         ),
     ] = None,
@@ -112,7 +115,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
         typer.Option(
             parser=options.sizes,
             metavar="1000,all",
-            help="Numbers of training examples to compare.",
+            help="Numbers of training examples to compare; default: all.",
             rich_help_panel=DATA,
         ),
     ] = None,
@@ -121,22 +124,26 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
         typer.Option(
             parser=options.validation_split,
             metavar="test|SHARE|COUNT",
-            help="Training examples held out for validation; or test, for the test set.",
+            help="Training examples held out for validation; or test, for the test set; "
+            "default: test (tune: 0.15).",
             rich_help_panel=DATA,
         ),
     ] = None,
     fixed_validation: Annotated[
         bool | None,
         typer.Option(
-            help="Hold out the same examples for every seed.", show_default=False, rich_help_panel=DATA
+            help="Hold out the same examples for every seed; default: no.",
+            show_default=False,
+            rich_help_panel=DATA,
         ),
     ] = None,
     # Training
     epochs: Annotated[
-        int | None, options.whole_option("Passes over the training data.", rich_help_panel=TRAINING)
+        int | None,
+        options.whole_option("Passes over the training data; default: 20.", rich_help_panel=TRAINING),
     ] = None,
     batch_size: Annotated[
-        int | None, options.whole_option("Examples per step.", rich_help_panel=TRAINING)
+        int | None, options.whole_option("Examples per step; default: 128.", rich_help_panel=TRAINING)
     ] = None,
     optimizer: Annotated[
         Any,
@@ -144,7 +151,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
             parser=options.optimizer,
             metavar="SETTINGS",
             help="adam or sgd, with settings if needed: sgd,momentum=0.9 or adam,beta_1=0.9,beta_2=0.999,"
-            "epsilon=1e-7. decay=0.95 is a factor on the learning rate after each epoch.",
+            "epsilon=1e-7. decay=0.95 is a factor on the learning rate after each epoch. Default: adam.",
             rich_help_panel=TRAINING,
         ),
     ] = None,
@@ -157,19 +164,23 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
     patience: Annotated[
         int | None,
         options.whole_option(
-            "Stop after this many epochs without a lower validation loss.", rich_help_panel=TRAINING
+            "Stop after this many epochs without a lower validation loss; default: 0, which never stops.",
+            rich_help_panel=TRAINING,
         ),
     ] = None,
     restore_best_weights: Annotated[
         bool | None,
         typer.Option(
-            help="Test the epoch of lowest validation loss, not the last epoch.",
+            help="Test the epoch of lowest validation loss, not the last epoch; default: no.",
             show_default=False,
             rich_help_panel=TRAINING,
         ),
     ] = None,
     precision: Annotated[
-        str | None, typer.Option(metavar="NAME", help="auto, float32 or bfloat16.", rich_help_panel=TRAINING)
+        str | None,
+        typer.Option(
+            metavar="NAME", help="auto, float32 or bfloat16; default: auto.", rich_help_panel=TRAINING
+        ),
     ] = None,
     workers: Annotated[
         int | None,
@@ -219,7 +230,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
         str | None,
         typer.Option(
             metavar="all|best|none",
-            help="Weights that stay on disk: all, best (the best run of each arm) or none.",
+            help="Weights that stay on disk: all, best (the best run of each arm) or none; default: all.",
             rich_help_panel=OUTPUT,
         ),
     ] = None,
@@ -238,8 +249,11 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
 ) -> None:
     """Train a study, or continue one, and print what it shows.
 
+    Defaults are those of the presets; a study file and a study's folder have their own.
+
     Example: dropstudy run notebook --epochs 5 --out studies/quick
     """
+    from dropstudy.analysis.confirm import baseline_chosen
     from dropstudy.analysis.sequential import refuse_to_confirm
     from dropstudy.cli.result import print_answer, print_places, report_failures
     from dropstudy.report.stamp import is_current
@@ -309,8 +323,11 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
         echo(f"\nInterrupted. {_how_to_continue(study, data_dir, flags)}", err=True)
         raise typer.Exit(INTERRUPTED) from None
     report_failures(snapshot)
-    if unconfirmed is not None:
+    if unconfirmed is None:
+        return
+    if not baseline_chosen(snapshot.verdict):
         raise unconfirmed
+    say("Nothing to confirm: validation data chose the baseline.")
 
 
 def _most_seeds(given: int | None, *, until_decided: bool) -> int | None:

@@ -106,7 +106,8 @@ def print_progress(snapshot: Snapshot) -> None:
     if all(each.status in ENDED for each in progress):
         return
     runner = holder(snapshot.folder)
-    runs_it = f" {capital(runner)} runs it." if runner else ""
-    echo(f"{status.summary(progress)}{runs_it}")
-    arms = status.by_arm(progress)
-    typer.echo(tables.text(pd.DataFrame(status.columns(arms, status.accuracy_heading(progress)))))
+    runs_it, begun = (f" {capital(runner)} runs it.", "running") if runner else ("", "interrupted")
+    echo(f"{status.summary(progress, begun)}{runs_it}")
+    cells = pd.DataFrame(status.columns(status.by_arm(progress), status.accuracy_heading(progress)))
+    cells = cells.rename(columns={"running": begun})
+    typer.echo(tables.text(cells, left=("current",)))

@@ -17,7 +17,7 @@ def table(
         str | None,
         typer.Option(
             "--format",
-            metavar="[latex|markdown|csv]",
+            metavar="latex|markdown|csv",
             help="Form of the table; default: that of --out (.tex, .md, .csv), else markdown.",
             show_default=False,
         ),
@@ -25,7 +25,9 @@ def table(
     methods: Annotated[
         bool, typer.Option("--methods", help="Print sentences for the methods section instead.")
     ] = False,
-    out: Annotated[Path | None, typer.Option(help="Write to this file, print only its name.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write to this file, print only its name.")
+    ] = None,
 ) -> None:
     """Print a study's results as a table for a paper.
 

@@ -11,6 +11,7 @@ import typer
 from dropstudy.cli import options
 from dropstudy.cli.list import found_studies
 from dropstudy.cli.options import DataDir, whole_option
+from dropstudy.cli.output import echo
 
 if TYPE_CHECKING:
     from dropstudy.report.snapshot import Snapshot
@@ -55,10 +56,8 @@ def view(
     live = page_of(folder) if alone else Index(folder, page_of)
     with listen(port) as channel:
         here, addresses = f"http://127.0.0.1:{channel.getsockname()[1]}", Addresses()
-        typer.echo(
-            f"{here}/{addresses.token}/ shows {folder} to users of this machine who have the address. "
-            "Ctrl-C ends it."
-        )
+        echo(f"{here}/{addresses.token}/")
+        echo(f"It shows {folder} to users of this machine who have the address. Ctrl-C ends it.")
         live.begin()
         if not no_browser:
             webbrowser.open(f"{here}/{addresses.ticket}")

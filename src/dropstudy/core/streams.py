@@ -30,6 +30,11 @@ _PROGRESS_BAR = "\r"
 _WIDTH = 80
 """Columns of a terminal of unknown width."""
 
+_UNIT = "(?:ms|s|min|h|d|kB|MB|GB|points|seeds?|epochs?|runs?)"
+_NO_BREAK = "\u00a0"
+_CONTINUED = " \\"
+"""End of a line of a command that goes on in the next line."""
+
 _COMMAND = "dropstudy (?:[a-z]|--)"
 
 
@@ -63,13 +68,40 @@ def terminal_width(stream: Any = None) -> int:
 def wrap_paragraphs(text: str, stream: Any = None) -> str:
     """Wrap each line of text at the width of the terminal; without a terminal, leave it as it is.
 
-    A command at the end of a long line gets a line of its own, unbroken, so that it can be copied.
+    A command at the end of a long line begins on a line of its own. One that is longer than a line is broken before
+    its flags with a backslash, so that it can be copied. A number stays with its unit.
 
     Args:
         text: the text.
         stream: stream that it will be printed to; None for `sys.stdout`.
     """
     return "\n".join(_lines(text, terminal_width(stream))) if is_terminal(stream) else text
+
+
+def fill(text: str, width: int) -> str:
+    """Wrap a paragraph at a width, between words; later lines are indented as far as the first one's text."""
+    begin = re.match(r"\s*(?:\d+\. )?", text)
+    indent = " " * (begin.end() if begin and text.startswith(" ") else 0)
+    bound = re.sub(rf"(?<=\d) (?={_UNIT}\b)|(?<=\bdropout) (?=\d)|(?<=\brate) (?=\d)", _NO_BREAK, text)
+    lines = textwrap.fill(
+        bound, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+    return lines.replace(_NO_BREAK, " ")
+
+
+def _broken(command: str, width: int) -> str:
+    """A command in lines that end with a backslash; in one where quotes make that unsafe."""
+    if len(command) <= width or '"' in command:
+        return command
+    first, *flags = re.split(r" (?=--)(?=(?:[^']*'[^']*')*[^']*$)", command)
+    lines = [first]
+    for flag in flags:
+        joined = f"{lines[-1]} {flag}"
+        if len(joined) <= width - len(_CONTINUED):
+            lines[-1] = joined
+        else:
+            lines.append(f"    {flag}")
+    return f"{_CONTINUED}\n".join(lines)
 
 
 def _lines(text: str, width: int) -> Iterator[str]:
@@ -80,9 +112,9 @@ def _lines(text: str, width: int) -> Iterator[str]:
         sentence, command = re.fullmatch(rf"((?:.*: )?)({_COMMAND}.*)|(.*)", line).group(1, 2)  # type: ignore[union-attr]
         prose = line if command is None else sentence.rstrip()
         if prose:
-            yield textwrap.fill(prose, width, break_long_words=False, break_on_hyphens=False)
+            yield fill(prose, width)
         if command is not None:
-            yield command
+            yield _broken(command, width)
 
 
 @contextmanager

@@ -46,7 +46,8 @@ def text(frame: pd.DataFrame, *, left: Collection[str] = (), gap: int = 3) -> st
         gap: blanks between columns, 2 or 3.
     """
     width = _width()
-    return "\n".join(_drawn(table, width) for table in tables(frame, width, left=left, gap=gap))
+    first, *others = (_drawn(table, width) for table in tables(frame, width, left=left, gap=gap))
+    return "\n".join((first, *(part.removeprefix("\n") for part in others)))
 
 
 def tables(frame: pd.DataFrame, width: int, *, left: Collection[str] = (), gap: int = 3) -> list[Table]:

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from dropstudy.core.types import StudySpec
     from dropstudy.store.reader import RunProgress
 
-_NONE = "-"
+NOTHING = "-"
+"""Text of a cell without content."""
+
 _MAX_NETWORKS, _MAX_NAME = 2, 20
 
 
@@ -48,8 +50,8 @@ class StudyOverview:
 
     folder: Path
     state: str
-    data: str = _NONE
-    networks: str = _NONE
+    data: str = NOTHING
+    networks: str = NOTHING
     runs: int = 0
     done: int = 0
     share: float = 0.0
@@ -63,10 +65,10 @@ class StudyOverview:
         """Texts for a table, by column."""
         return {
             "state": self.state,
-            "runs": f"{self.done:,}/{self.runs:,}" if self.runs else _NONE,
-            "time left": _NONE if self.seconds_left is None else duration(self.seconds_left),
-            "verdict": self.decision or _NONE,
-            "updated": _NONE if self.updated_at is None else moment(self.updated_at),
+            "runs": f"{self.done:,}/{self.runs:,}" if self.runs else NOTHING,
+            "time left": NOTHING if self.seconds_left is None else duration(self.seconds_left),
+            "verdict": self.decision or NOTHING,
+            "updated": NOTHING if self.updated_at is None else moment(self.updated_at),
             "data": self.data,
             "network": self.networks,
         }

@@ -54,7 +54,8 @@ def answer_cells(verdict: Verdict) -> tuple[pd.DataFrame, list[ArmComparison | N
 def comparison_cells(condition: ConditionVerdict) -> pd.DataFrame:
     """Each arm's difference from the baseline: test accuracy, percentage points.
 
-    Empty columns are left out: with one seed there are no intervals.
+    Empty columns are left out: with one seed there are no intervals. So are numbers for all arms together where there
+    is one arm besides the baseline: they are those of this arm.
     """
     cells = pd.DataFrame([_comparison_row(comparison) for comparison in condition.comparisons])
     return cells.loc[:, (cells != "-").any()]
@@ -80,7 +81,7 @@ def gap_cells(condition: ConditionVerdict) -> pd.DataFrame:
 
 
 def _comparison_row(comparison: ArmComparison) -> dict[str, str]:
-    p = probability(comparison.p_value)
+    p, several = probability(comparison.p_value), comparison.family > 1
     return {
         "arm": plain_name(comparison.arm),
         "decision": comparison.decision,
@@ -89,8 +90,8 @@ def _comparison_row(comparison: ArmComparison) -> dict[str, str]:
         **_intervals(comparison),
         "new test data too": "-" if comparison.new_data is None else _span(comparison.new_data),
         "p": p if comparison.exact or p == "-" else f"{p} (sampled)",
-        "p, all arms": probability(comparison.p_adjusted),
-        "p, Holm": probability(comparison.p_holm),
+        "p, all arms": probability(comparison.p_adjusted) if several else "-",
+        "p, Holm": probability(comparison.p_holm) if several else "-",
         "P(better)": _share(comparison.improvement) if comparison.n >= SEEDS else "-",
         "effect size": rounded(comparison.effect_size.value, 1),
     }
@@ -98,7 +99,8 @@ def _comparison_row(comparison: ArmComparison) -> dict[str, str]:
 
 def _intervals(comparison: ArmComparison) -> dict[str, str]:
     """The interval that decides comes first."""
-    alone, together = _span(comparison.difference), _span(comparison.simultaneous)
+    alone = _span(comparison.difference)
+    together = _span(comparison.simultaneous) if comparison.family > 1 else "-"
     if comparison.deciding is comparison.anytime:
         return {
             "at every look": _span(comparison.deciding),

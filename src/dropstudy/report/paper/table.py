@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from dataclasses import dataclass
 from html import escape
 from math import nan
@@ -69,6 +70,9 @@ COLUMNS = (
 )
 """Columns of the numbers, see `numbers`."""
 
+_WIDTH = 80
+"""Characters in a line of text."""
+
 _LEFT = ("network", "arm", "decision")
 """Columns of text."""
 
@@ -119,10 +123,10 @@ class ResultTable:
             hrules=True, column_format=f"@{{}}{columns}@{{}}"
         )
         return _TABLE.format(
-            caption=latex(self.caption),
+            caption=_wrapped(latex(self.caption)),
             label=self.label,
             tabular=tabular,
-            notes=latex(" ".join(self.notes)),
+            notes=_wrapped(latex(" ".join(self.notes))),
         )
 
     def to_markdown(self) -> str:
@@ -141,7 +145,8 @@ class ResultTable:
             f":{'-' * (n - 1)}" if name in _LEFT else f"{'-' * (n - 1)}:" for name, n in widths.items()
         )
         table = "\n".join(f"| {line} |" for line in (lines[0], rule, *lines[1:]))
-        return f"{_markdown(self.caption)}\n\n{table}\n\n{_markdown(' '.join(self.notes))}\n"
+        caption, notes = (_wrapped(_markdown(text)) for text in (self.caption, " ".join(self.notes)))
+        return f"{caption}\n\n{table}\n\n{notes}\n"
 
     def to_csv(self) -> str:
         """CSV of the numbers in `frame`, unrounded."""
@@ -300,6 +305,11 @@ def _p(p: float) -> str:
 
 def _latex_cell(text: str) -> str:
     return re.sub(r"(?<![\w.])-(?=\d)", "$-$", latex(text))
+
+
+def _wrapped(text: str) -> str:
+    """A paragraph in lines that a terminal and an editor show whole; both formats join them."""
+    return textwrap.fill(text, _WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
 def _markdown(text: str) -> str:

@@ -86,19 +86,17 @@ def is_running(each: RunProgress) -> bool:
     return each.status == "running" or (each.status == "planned" and each.epochs_done > 0)
 
 
-def summary(progress: Sequence[RunProgress]) -> str:
-    """One sentence, such as "12 of 24 runs are done, 2 running, 10 queued."."""
+def summary(progress: Sequence[RunProgress], begun: str = "running") -> str:
+    """One sentence, such as "12 of 24 runs are done, 2 running, 10 queued."; `begun` names unfinished runs."""
     counts = Counter(
-        "running" if is_running(each) else "queued" if each.status == "planned" else each.status
+        begun if is_running(each) else "queued" if each.status == "planned" else each.status
         for each in progress
     )
     done, total = counts["done"], len(progress)
     parts = [
         f"{done} of {total} {'run' if total == 1 else 'runs'} {'is' if done == 1 or total == 1 else 'are'} done"
     ]
-    parts += [
-        f"{counts[name]} {name}" for name in ("running", "queued", "failed", "diverged") if counts[name]
-    ]
+    parts += [f"{counts[name]} {name}" for name in (begun, "queued", "failed", "diverged") if counts[name]]
     return ", ".join(parts) + "."
 
 

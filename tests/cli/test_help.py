@@ -11,6 +11,7 @@ import dropstudy
 from command_line import COMMANDS, run_process, run_script
 from dropstudy.cli import groups
 from dropstudy.core.types import MARGIN, StudySpec
+from dropstudy.data.holdout import DEFAULT_TEST_SIZE
 from dropstudy.spec import presets
 from dropstudy.spec.schema import study_schema
 from dropstudy.spec.study_file import FIELDS, SHORTHANDS, read_spec
@@ -71,7 +72,8 @@ def test_run_states_the_defaults_of_the_presets():
         spec = read_spec(preset)
         values = {field: getattr(spec, field) for field in FIELDS}
         values |= {"rates": [arm.rate for arm in spec.arms], "optimizer": spec.optimizer.name}
-        values |= {"seeds": len(spec.seeds) or 1, "margin": MARGIN, "data": "mnist"}  # left open
+        left_open = {"margin": MARGIN, "data": "mnist", "test_size": DEFAULT_TEST_SIZE}
+        values |= {"seeds": len(spec.seeds) or 1, **left_open}
         for field in set(flags) & set(values):
             default = re.search(r"[Dd]efault: ([^\s(;]+?)(?:,? |;|\.$|$)(.*)", flags[field].help or "")
             if default:

@@ -99,7 +99,7 @@ def test_when_all_mirrors_fail_the_error_names_causes_and_a_manual_step(tmp_path
     assert f"{unreachable}{NAME}: connection refused" in message
     assert f"{bad.url}{NAME}: HTTP 404 Not Found" in message
     for file in FILES:
-        assert f"{file.name}.gz (unpacked: SHA-256 {file.sha256})" in message
+        assert f"{file.name}.gz (unpacked: SHA-256 {file.digest})" in message
     assert str(tmp_path) in message
     assert "--data-dir" in message
     assert "\n" not in message
@@ -129,7 +129,7 @@ def test_a_damaged_file_stays_until_a_better_one_is_fetched(tmp_path):
 
 
 def test_files_of_a_killed_process_are_harmless(tmp_path):
-    (tmp_path / f".{FILE.name}.part").write_bytes(b"half a file, longer than the whole one" * 100)
+    (tmp_path / f".{NAME}.part").write_bytes(b"half a file, longer than the whole one" * 100)
     with mirror(serves(CONTENTS)) as good:
         get(tmp_path, good)
     assert kept(tmp_path) == [NAME]

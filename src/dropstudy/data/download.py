@@ -5,26 +5,30 @@ Slow to import (requests, tqdm), so it is imported only where something must be 
 
 from __future__ import annotations
 
+import shutil
+import tarfile
 import threading
 import time
+import zipfile
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 import requests
 from filelock import FileLock
 from tqdm import tqdm
 
 from dropstudy.data.cache import no_space
-from dropstudy.data.catalogue import read_named, stored_as
+from dropstudy.data.published import check_archive, named, read_named, stored_as
 from dropstudy.errors import DataError, DataUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Iterator, Sequence
 
-    from dropstudy.data.catalogue import NamedFile
+    from dropstudy.data.catalogue import Archive, NamedFile
 
-__all__ = ["fetch_all"]
+__all__ = ["fetch_all", "fetch_archive"]
 
 _TIMEOUT = (4.0, 20.0)
 """Seconds until a mirror must have answered, and seconds without data after that."""
@@ -34,6 +38,22 @@ _CHUNK = 1 << 16
 
 class _RefusedError(Exception):
     """One mirror cannot give one file; the message says why."""
+
+
+class _Wanted(NamedTuple):
+    """A file as mirrors serve it.
+
+    Args:
+        name: its name, which is added to a mirror's address.
+        size: bytes that it has at most.
+        check: raises a DataError if a path holds another file or a damaged one.
+        known: its digest, for users.
+    """
+
+    name: str
+    size: int
+    check: Callable[[Path], object]
+    known: str
 
 
 def fetch_all(
@@ -68,7 +88,7 @@ def fetch_all(
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / ".lock"):
             intact = {file: path for file in files if (path := _intact(file, folder))}
-            missing = [file for file in files if file not in intact]
+            missing = [_packed(file) for file in files if file not in intact]
             if missing:
                 _fetch_missing(missing, folder, mirrors, timeout, progress=progress)
             return [intact.get(file, folder / f"{file.name}.gz") for file in files]
@@ -76,16 +96,94 @@ def fetch_all(
         raise no_space(folder, sum(file.size for file in files), error) from error
 
 
+def fetch_archive(
+    archive: Archive,
+    files: Sequence[NamedFile],
+    folder: Path,
+    *,
+    members: Sequence[NamedFile],
+    mirrors: Sequence[str],
+    timeout: tuple[float, float] = _TIMEOUT,
+    progress: bool = True,
+) -> None:
+    """Fetch an archive, unless a folder holds the files intact, and store the files that are in it.
+
+    The archive is unpacked once it is verified, and removed; one that the user stored in the folder is used and stays.
+
+    Args:
+        archive: the archive.
+        files: the files that are wanted.
+        folder: theirs; made if it does not exist.
+        members: all files to store, those of other datasets in the archive among them.
+        mirrors: as of `fetch_all`.
+        timeout: as of `fetch_all`.
+        progress: as of `fetch_all`.
+
+    Raises:
+        DataUnavailable: no mirror gave the archive.
+        DataError: no room, or no right to write, or the user stored another archive in the folder.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / ".lock"):
+            if all(_intact(file, folder) for file in files):  # another process fetched them
+                return
+            wanted = _Wanted(
+                archive.name, archive.size, partial(check_archive, archive), named(archive.digest)
+            )
+            path = folder / archive.name
+            own = not path.is_file()
+            if own:
+                _fetch_missing([wanted], folder, mirrors, timeout, progress=progress)
+            else:
+                check_archive(archive, path)
+            _unpack(path, members, folder)
+            if own:
+                path.unlink()
+    except OSError as error:
+        raise no_space(folder, 2 * archive.size, error) from error
+
+
+def _unpack(archive: Path, files: Sequence[NamedFile], folder: Path) -> None:
+    """Store the files of a verified archive in a folder, under their own names whatever the archive's folders are."""
+    names = {file.name for file in files}
+    for name, stream in _members(archive):
+        if name.removesuffix(".gz") in names:
+            part = folder / f".{name}.part"
+            with part.open("wb") as out:
+                shutil.copyfileobj(stream, out)
+            part.replace(folder / name)
+
+
+def _members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
+    if archive.suffix == ".zip":
+        with zipfile.ZipFile(archive) as unzipped:
+            for name in unzipped.namelist():
+                with unzipped.open(name) as stream:
+                    yield PurePosixPath(name).name, stream
+    else:
+        with tarfile.open(archive) as tape:
+            for member in tape:
+                if (content := tape.extractfile(member)) is not None:  # None of a folder
+                    yield PurePosixPath(member.name).name, content
+
+
 def _intact(file: NamedFile, folder: Path) -> Path | None:
     for path in stored_as(file, folder):
         with suppress(DataError):
-            read_named(file, path)
+            read_named(file, path, pinned=True)
             return path
     return None
 
 
+def _packed(file: NamedFile) -> _Wanted:
+    known = named(file.packed) if file.packed else f"unpacked: {named(file.digest)}"
+    # gzip adds less than a chunk to what it cannot shrink.
+    return _Wanted(f"{file.name}.gz", file.size + _CHUNK, partial(read_named, file, pinned=True), known)
+
+
 def _fetch_missing(
-    missing: Sequence[NamedFile],
+    missing: Sequence[_Wanted],
     folder: Path,
     mirrors: Sequence[str],
     timeout: tuple[float, float],
@@ -109,8 +207,8 @@ def _fetch_missing(
             raise _unavailable(missing[number:], folder, failures)
 
 
-def _address(mirror: str, file: NamedFile) -> str:
-    return f"{mirror}{file.name}.gz"
+def _address(mirror: str, file: _Wanted) -> str:
+    return f"{mirror}{file.name}"
 
 
 def _unreachable(urls: Sequence[str], seconds: float) -> dict[str, str]:
@@ -139,9 +237,7 @@ def _unreachable(urls: Sequence[str], seconds: float) -> dict[str, str]:
     return {url: reason for url, reason in reasons.items() if reason}
 
 
-def _download(
-    file: NamedFile, url: str, folder: Path, timeout: tuple[float, float], *, progress: bool
-) -> None:
+def _download(file: _Wanted, url: str, folder: Path, timeout: tuple[float, float], *, progress: bool) -> None:
     """Fetch to a temporary name, check the content, then rename. The caller holds the folder's lock."""
     part = folder / f".{file.name}.part"  # one that a killed process left is overwritten
     try:
@@ -151,8 +247,8 @@ def _download(
         ) as response:
             response.raise_for_status()
             _save(response, part, file, progress=progress)
-        read_named(file, part)
-        part.replace(folder / f"{file.name}.gz")
+        file.check(part)
+        part.replace(folder / file.name)
     except DataError as error:
         raise _RefusedError(f"a wrong or damaged file ({error.received})") from error
     except (requests.RequestException, ValueError) as error:
@@ -161,9 +257,8 @@ def _download(
         part.unlink(missing_ok=True)
 
 
-def _save(response: requests.Response, part: Path, file: NamedFile, *, progress: bool) -> None:
+def _save(response: requests.Response, part: Path, file: _Wanted, *, progress: bool) -> None:
     """Write an answer to a file, with a progress bar; stop a mirror that sends more than the file."""
-    most = file.size + _CHUNK  # gzip adds less than a chunk to what it cannot shrink
     total = int(response.headers.get("Content-Length", 0))
     # tqdm takes None as "only on a terminal".
     with (
@@ -175,7 +270,7 @@ def _save(response: requests.Response, part: Path, file: NamedFile, *, progress:
         for chunk in response.iter_content(_CHUNK):
             out.write(chunk)
             bar.update(len(chunk))
-            if out.tell() > most:
+            if out.tell() > file.size:
                 raise _RefusedError("more bytes than the file has")
 
 
@@ -197,12 +292,12 @@ def _explain(error: Exception, timeout: tuple[float, float]) -> str:
     return next((meaning for applies, meaning in meanings if applies), words)
 
 
-def _unavailable(missing: Sequence[NamedFile], folder: Path, failures: dict[str, str]) -> DataUnavailable:
-    wanted = ", ".join(f"{file.name}.gz (unpacked: SHA-256 {file.sha256})" for file in missing)
+def _unavailable(missing: Sequence[_Wanted], folder: Path, failures: dict[str, str]) -> DataUnavailable:
+    wanted = ", ".join(f"{file.name} ({file.known})" for file in missing)
     return DataUnavailable(
-        f"{missing[0].name}.gz",
+        missing[0].name,
         expected="a mirror that serves it",
         received="; ".join(f"{url}: {why}" for url, why in failures.items()) or "no mirror at all",
         next_step=f"Try again later, name a folder that holds the files with --data-dir or DROPSTUDY_DATA, "
-        f"or store them, packed or not, in {folder}: {wanted}.",
+        f"or store in {folder}: {wanted}.",
     )

@@ -13,7 +13,17 @@ if TYPE_CHECKING:
     from dropstudy.core.types import Arm
     from dropstudy.report.snapshot import Snapshot
 
-DATA = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST"}
+DATA = {
+    "mnist": "MNIST",
+    "fashion_mnist": "Fashion-MNIST",
+    "kmnist": "Kuzushiji-MNIST",
+    "qmnist": "QMNIST",
+    "cifar10": "CIFAR-10",
+    **{
+        f"emnist/{split}": f"EMNIST {split}"
+        for split in ("balanced", "letters", "digits", "mnist", "byclass", "bymerge")
+    },
+}
 """Names of data as their makers write them."""
 
 MOST_NETWORKS = 2

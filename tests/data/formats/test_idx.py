@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from dropstudy.data.formats.files import unpack_limit
-from dropstudy.data.formats.idx import idx_sha256, open_idx
+from dropstudy.data.formats.idx import idx_digest, open_idx
 from dropstudy.errors import DataError
 
 FUZZ = settings(max_examples=200, deadline=None)
@@ -69,14 +69,14 @@ def test_digest_is_that_of_the_unpacked_content(tmp_path):
     for level in (0, 1, 9):
         path = tmp_path / f"{level}.gz"
         path.write_bytes(gzip.compress(idx(IMAGES), compresslevel=level))
-        assert idx_sha256(open_idx(path).read()) == expected
-    assert idx_sha256(IMAGES.copy(order="F")) == expected
+        assert idx_digest(open_idx(path).read()) == expected
+    assert idx_digest(IMAGES.copy(order="F")) == expected
 
 
 def test_digest_differs_with_shape_and_value():
     changed = IMAGES.copy()
     changed[-1, -1, -1] ^= 1
-    assert len({idx_sha256(IMAGES), idx_sha256(changed), idx_sha256(IMAGES.reshape(3, 20))}) == 3
+    assert len({idx_digest(IMAGES), idx_digest(changed), idx_digest(IMAGES.reshape(3, 20))}) == 3
 
 
 # FAULTS 23

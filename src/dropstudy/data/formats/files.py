@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
+import os
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from dropstudy.errors import DataError
 
@@ -15,8 +17,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["StoredArray", "open_file", "read_at_most", "reporting_damage", "unpack_limit"]
+__all__ = ["StoredArray", "open_file", "open_unpacked", "read_at_most", "reporting_damage", "unpack_limit"]
 
+_GZIP_MAGIC = b"\x1f\x8b"
 _CHUNK = 1 << 20
 _DEFLATE_RATIO = 1032  # no deflate stream unpacks to more than this times its size: zlib.net/zlib_tech.html
 _UNPACKED_CAP = 4 << 30  # 4 GiB: beyond any data that suits this package, below what stops a machine
@@ -58,6 +61,25 @@ def open_file(path: Path, kind: str) -> BinaryIO:
     raise DataError(
         str(path), expected=kind, received=received, next_step="Check the path and who may read it."
     )
+
+
+@contextmanager
+def open_unpacked(path: Path, kind: str) -> Iterator[tuple[BinaryIO, int]]:
+    """Open the unpacked content of a file, packed with gzip or not, with the most bytes that it can hold.
+
+    Args:
+        path: the file. Its first bytes say whether it is packed, not its name.
+        kind: as of `open_file`.
+    """
+    with open_file(path, kind) as file:
+        size = os.fstat(file.fileno()).st_size
+        packed = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
+        file.seek(0)
+        if not packed:
+            yield file, size
+            return
+        with gzip.GzipFile(fileobj=file) as unpacked:
+            yield cast("BinaryIO", unpacked), unpack_limit(size)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """IDX, the format of MNIST and its relatives: a short big-endian header, then the values in C order.
 
     byte 0-1   zero
-    byte 2     type of the values; 0x08, unsigned byte, is the one read here
+    byte 2     type of the values; 0x08, unsigned byte, and 0x0C, integer of 4 bytes, are read here
     byte 3     rank r
     then       r sizes, four bytes each
     then       the values
@@ -12,77 +12,73 @@ Files are packed with gzip or not: their first bytes decide, not their names.
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import os
 import struct
-from contextlib import contextmanager
 from functools import partial
 from math import prod
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from dropstudy.data.formats.files import StoredArray, open_file, read_at_most, reporting_damage, unpack_limit
+from dropstudy.data.formats.files import StoredArray, open_unpacked, read_at_most, reporting_damage
 from dropstudy.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-__all__ = ["idx_sha256", "open_idx"]
+__all__ = ["idx_digest", "open_idx"]
 
 _KIND = "an IDX file"
-_GZIP_MAGIC = b"\x1f\x8b"
-_UBYTE = 0x08
-_OTHER_TYPES = {0x09: "int8", 0x0B: "int16", 0x0C: "int32", 0x0D: "float32", 0x0E: "float64"}
+_TYPES = {
+    0x08: "unsigned bytes",
+    0x09: "int8",
+    0x0B: "int16",
+    0x0C: "int32",
+    0x0D: "float32",
+    0x0E: "float64",
+}
+_UBYTE = np.dtype(np.uint8)
 _MAX_RANK = 4
 _GET_AGAIN = "The file is damaged or cut: get it again."
 
 
-def open_idx(path: Path) -> StoredArray:
-    """Open an IDX file of unsigned bytes, packed with gzip or not, of rank 1 to 4.
+def open_idx(path: Path, dtype: np.dtype[Any] = _UBYTE) -> StoredArray:
+    """Open an IDX file, packed with gzip or not, of rank 1 to 4.
+
+    Args:
+        path: the file.
+        dtype: type of its values, uint8 or int32.
 
     Raises:
         DataError: here or by `read`: the file is missing, not IDX, of another type, shorter or longer than its header
             says.
     """
-    with _unpacked(path) as (stream, most):
-        shape = _read_header(stream, most, str(path))
-    return StoredArray(shape, np.dtype(np.uint8), partial(_read_values, path))
+    with open_unpacked(path, _KIND) as (stream, most):
+        shape = _read_header(stream, most, str(path), dtype)
+    return StoredArray(shape, dtype, partial(_read_values, path, dtype))
 
 
-def idx_sha256(array: NDArray[np.uint8]) -> str:
-    """Return the SHA-256 of the unpacked IDX file that holds this array, in hexadecimal.
+def idx_digest(array: NDArray[Any], algorithm: str = "sha256") -> str:
+    """Return the digest of the unpacked IDX file that holds this array of uint8 or int32, in hexadecimal.
 
     Mirrors pack the same content differently; this digest is the same for all of them.
     """
-    digest = hashlib.sha256(bytes((0, 0, _UBYTE, array.ndim)))
+    digest = hashlib.new(algorithm, bytes((0, 0, _code(array.dtype), array.ndim)))
     digest.update(struct.pack(f">{array.ndim}I", *array.shape))
-    digest.update(np.ascontiguousarray(array).data)
+    digest.update(np.ascontiguousarray(array, dtype=array.dtype.newbyteorder(">")).data)
     return digest.hexdigest()
 
 
-@contextmanager
-def _unpacked(path: Path) -> Iterator[tuple[BinaryIO, int]]:
-    """Open the unpacked content of a file, with the most bytes that it can hold."""
-    with open_file(path, _KIND) as file:
-        size = os.fstat(file.fileno()).st_size
-        packed = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
-        file.seek(0)
-        if not packed:
-            yield file, size
-            return
-        with gzip.GzipFile(fileobj=file) as unpacked:
-            yield cast("BinaryIO", unpacked), unpack_limit(size)
+def _code(dtype: np.dtype[Any]) -> int:
+    return 0x08 if dtype == _UBYTE else 0x0C
 
 
-def _read_values(path: Path) -> NDArray[np.uint8]:
-    with _unpacked(path) as (stream, most):
-        shape = _read_header(stream, most, str(path))
-        size = prod(shape)
+def _read_values(path: Path, dtype: np.dtype[Any]) -> NDArray[Any]:
+    with open_unpacked(path, _KIND) as (stream, most):
+        shape = _read_header(stream, most, str(path), dtype)
+        size = prod(shape) * dtype.itemsize
         with reporting_damage(str(path), _KIND):
             # One byte more than the header claims shows whether the file ends there, and bounds a gzip bomb.
             # It also makes gzip compare its checksum, at the end of the file.
@@ -90,18 +86,20 @@ def _read_values(path: Path) -> NDArray[np.uint8]:
     if len(values) != size:
         raise DataError(
             str(path),
-            expected=_claim(shape),
+            expected=_claim(shape, dtype),
             received="more" if len(values) > size else f"{len(values):,}",
             next_step=_GET_AGAIN,
         )
-    return np.frombuffer(values, dtype=np.uint8).reshape(shape)
+    stored = np.frombuffer(values, dtype=dtype.newbyteorder(">")).reshape(shape)
+    return stored.astype(dtype, copy=False)
 
 
-def _claim(shape: tuple[int, ...]) -> str:
-    return f"{prod(shape):,} bytes of values, {' x '.join(map(str, shape))}, as its header says"
+def _claim(shape: tuple[int, ...], dtype: np.dtype[Any]) -> str:
+    size = prod(shape) * dtype.itemsize
+    return f"{size:,} bytes of values, {' x '.join(map(str, shape))}, as its header says"
 
 
-def _read_header(stream: BinaryIO, most: int, name: str) -> tuple[int, ...]:
+def _read_header(stream: BinaryIO, most: int, name: str, dtype: np.dtype[Any]) -> tuple[int, ...]:
     """Read the shape. `most` bytes are what the stream can hold: a larger claim is refused unread."""
     with reporting_damage(name, _KIND):
         magic = bytes(read_at_most(stream, 4))
@@ -114,11 +112,12 @@ def _read_header(stream: BinaryIO, most: int, name: str) -> tuple[int, ...]:
             next_step="A download that failed often leaves a web page in place of the file: get it again.",
         )
     kind, rank = magic[2:]
-    if kind != _UBYTE:
+    wanted = _code(dtype)
+    if kind != wanted:
         raise DataError(
             name,
-            expected="values of type 0x08, unsigned bytes",
-            received=f"type 0x{kind:02X}, {_OTHER_TYPES.get(kind, 'which IDX does not have')}",
+            expected=f"values of type 0x{wanted:02X}, {_TYPES[wanted]}",
+            received=f"type 0x{kind:02X}, {_TYPES.get(kind, 'which IDX does not have')}",
             next_step="Store features of other types in an .npz file.",
         )
     if not 1 <= rank <= _MAX_RANK:
@@ -138,6 +137,8 @@ def _read_header(stream: BinaryIO, most: int, name: str) -> tuple[int, ...]:
             name, expected="sizes of at least 1", received=f"the shape {shape}", next_step=_GET_AGAIN
         )
     room = most - 4 - len(sizes)
-    if prod(shape) > room:
-        raise DataError(name, expected=_claim(shape), received=f"at most {room:,}", next_step=_GET_AGAIN)
+    if prod(shape) * dtype.itemsize > room:
+        raise DataError(
+            name, expected=_claim(shape, dtype), received=f"at most {room:,}", next_step=_GET_AGAIN
+        )
     return shape

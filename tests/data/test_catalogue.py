@@ -30,7 +30,7 @@ def test_entries_are_complete(name):
     classes, train, test = COUNTS[name]
     assert entry.name == name
     assert len(set(entry.classes)) == len(entry.classes) == classes
-    assert f"{train:,} + {test:,} " in entry.about
+    assert f": {train:,} + {test:,}, " in entry.about
     assert entry.mirrors
     assert all(re.fullmatch("https?://.*/", address) for address in entry.mirrors)
     if entry.balanced:

@@ -6,8 +6,8 @@ import pytest
 from dropstudy.data.arrays import store_arrays
 from dropstudy.data.catalogue import CATALOGUE
 from dropstudy.data.dataset import make_dataset
-from dropstudy.data.describe import class_counts, shapes, where
-from dropstudy.data.load import load_dataset
+from dropstudy.data.describe import class_counts, names, shapes, where
+from dropstudy.data.load import NAMES, load_dataset
 from dropstudy.errors import InvalidArgument
 from mirror_server import put_in_catalogue, tiny_contents, write_files
 
@@ -145,6 +145,12 @@ def test_where_of_data_that_need_no_search(tmp_path):
     assert where(str(path)) == [f"{path}: no such file"]
     path.write_bytes(b"")
     assert where(str(path)) == [f"{path}: exists"]
+
+
+def test_all_names_are_listed_within_80_columns():
+    lines = names()
+    assert [line.split()[0] for line in lines[1:]] == list(NAMES)
+    assert max(map(len, lines)) <= 80
 
 
 def test_where_refuses_unknown_names():

@@ -9,7 +9,7 @@ import pytest
 
 from dropstudy.core.types import Arm, Optimizer, StudySpec
 from dropstudy.errors import InvalidArgument
-from dropstudy.spec.fields import MAX_SEED, MAX_SEEDS
+from dropstudy.spec.fields import MAX_SEED, MAX_SEEDS, is_data_file
 from dropstudy.spec.study_file import parse_spec
 from expected import Spec
 
@@ -193,3 +193,21 @@ def test_patience_without_the_best_weights_is_refused():
 def test_a_study_watches_its_test_set_where_it_holds_nothing_out():
     assert parse(validation_split="test").watches_test
     assert not replace(parse(validation_split="test"), validation_split=0.1).watches_test
+
+
+@pytest.mark.parametrize(
+    ("data", "is_file"),
+    [
+        ("mnist", False),
+        ("emnist/letters", False),
+        ("openml:credit-g", False),
+        ("openml:31", False),
+        ("breast-cancer", False),
+        ("mine.npz", True),
+        ("emnist/letters.csv", True),
+        ("photos/emnist/letters", True),
+        ("./mnist", True),
+    ],
+)
+def test_names_of_data_with_a_slash_or_a_colon_are_no_paths(data, is_file):
+    assert is_data_file(data) == is_file

@@ -40,13 +40,16 @@ def data(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="A dataset's name or file.")] = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Print where data is searched for. With a name, print what is found, its shapes and its classes.
+    """List the datasets by name and where data is searched for. With a name, print what is found, shapes and classes.
 
     Example: dropstudy data mnist
     """
     from dropstudy.data import describe
     from dropstudy.data.load import load_dataset
 
+    if name is None:
+        for line in describe.names():
+            echo(line)
     for line in describe.where(name, data_dir):
         echo(line)
     if name is not None:

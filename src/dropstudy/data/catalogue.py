@@ -109,7 +109,7 @@ class NamedDataset:
 
     Args:
         name: its name.
-        about: what it holds, in a line.
+        about: what it holds, in a line: training and test examples, height and width.
         classes: one name per class.
         files: the files.
         mirrors: addresses to which `<file>.gz` or the archive's name is added, ending in `/`, in the order of
@@ -162,7 +162,7 @@ def _like_mnist(*digests: str) -> tuple[NamedFile, ...]:
 
 _MNIST = NamedDataset(
     name="mnist",
-    about="handwritten digits, 60,000 + 10,000 grey images, 28 x 28",
+    about="handwritten digits: 60,000 + 10,000, 28 x 28",
     classes=tuple(digits),
     files=_like_mnist(
         "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
@@ -179,7 +179,7 @@ _MNIST = NamedDataset(
 
 _FASHION_MNIST = NamedDataset(
     name="fashion_mnist",
-    about="pieces of clothing, 60,000 + 10,000 grey images, 28 x 28",
+    about="pieces of clothing: 60,000 + 10,000, 28 x 28",
     classes=(
         "T-shirt/top",
         "Trouser",
@@ -215,7 +215,7 @@ _KMNIST_PACKED = (
 
 _KMNIST = NamedDataset(
     name="kmnist",
-    about="handwritten hiragana, 60,000 + 10,000 grey images, 28 x 28",
+    about="handwritten hiragana: 60,000 + 10,000, 28 x 28",
     classes=("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
     files=tuple(
         NamedFile(name, size, packed=packed)
@@ -230,7 +230,7 @@ _KMNIST = NamedDataset(
 
 _QMNIST = NamedDataset(
     name="qmnist",
-    about="MNIST made again with all test digits, 60,000 + 60,000 grey images, 28 x 28",
+    about="MNIST with all test digits: 60,000 + 60,000, 28 x 28",
     classes=tuple(digits),
     files=(
         NamedFile(
@@ -262,7 +262,7 @@ _CIFAR_MD5 = {
 
 _CIFAR_10 = NamedDataset(
     name="cifar10",
-    about="animals and vehicles, 50,000 + 10,000 colour images, 32 x 32",
+    about="animals and vehicles: 50,000 + 10,000, 32 x 32",
     classes=(
         "airplane",
         "automobile",
@@ -299,7 +299,7 @@ def _emnist(
     counts = {"train": train, "test": test}
     return NamedDataset(
         name=f"emnist/{split}",
-        about=f"{about}, {train:,} + {test:,} grey images, 28 x 28",
+        about=f"{about}: {train:,} + {test:,}, 28 x 28",
         classes=tuple(classes),
         files=tuple(
             NamedFile(f"emnist-{split}-{part}-{content}", size(count))

@@ -8,7 +8,7 @@ import numpy as np
 
 from dropstudy.core.text import counted, plain_name
 from dropstudy.data import cache
-from dropstudy.data.load import source_of
+from dropstudy.data.load import ABOUT, source_of
 from dropstudy.data.sources import kept
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from dropstudy.core.dataset import Dataset
 
-__all__ = ["class_counts", "shapes", "where"]
+__all__ = ["class_counts", "names", "shapes", "where"]
 
 
 def shapes(dataset: Dataset) -> list[str]:
@@ -43,6 +43,15 @@ def class_counts(dataset: Dataset) -> list[str]:
     width = max(len("class"), *map(len, dataset.classes))
     rows = zip(dataset.classes, train, test, strict=True)
     return [f"{'class':{width}}  train   test", *(f"{c:{width}} {a:>6} {b:>6}" for c, a, b in rows)]
+
+
+def names() -> list[str]:
+    """List the datasets that have a name, with what each one holds."""
+    width = max(map(len, ABOUT))
+    return [
+        "Datasets by name (training + test examples):",
+        *(f"  {name:{width}}  {about}" for name, about in ABOUT.items()),
+    ]
 
 
 def where(name: str | None = None, data_dir: Path | None = None) -> list[str]:

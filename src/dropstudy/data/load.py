@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from dropstudy.core.types import StudySpec
     from dropstudy.data.source import DataSource, Scale
 
-__all__ = ["NAMES", "dataset_of", "load_dataset", "source_of"]
+__all__ = ["ABOUT", "NAMES", "dataset_of", "load_dataset", "source_of"]
 
 NO_OPTIONS = DataOptions()
 _TABLE = "a table"
@@ -37,8 +38,13 @@ _MEANT_FOR = {
 }
 """Data that an option applies to."""
 
-NAMES = (*CATALOGUE, "digits")
-"""The datasets that have a name."""
+ABOUT = {
+    **{name: dataset.about for name, dataset in CATALOGUE.items()},
+    Digits.name: Digits.about,
+}
+"""The datasets that have a name, and what each one holds."""
+
+NAMES = tuple(ABOUT)
 
 
 def load_dataset(
@@ -56,15 +62,15 @@ def load_dataset(
 ) -> Dataset:
     """Load a dataset by name or path, checked and ready for a study.
 
-    The files of `mnist` and `fashion_mnist` are read from `data_dir`, the folder in `$DROPSTUDY_DATA`, the
+    The files of `mnist` and other named datasets are read from `data_dir`, the folder in `$DROPSTUDY_DATA`, the
     cache or a mirror, the first that has them. Files that are damaged, or differ from the published ones, are
     refused; only those in the cache are fetched again.
 
     Args:
-        name_or_path: `mnist`, `fashion_mnist`, `digits`, or the path of an `.npz` file with `x_train`,
-            `y_train`, `x_test` and `y_test`, as Keras has them. None means MNIST, or the digits with
-            `fallback=True` if MNIST is unavailable. `mnist` by name never falls back.
-        data_dir: a folder that holds `mnist/` or `fashion_mnist/`, or the four files themselves.
+        name_or_path: a name, such as `mnist` or `emnist/letters` (`dropstudy data` lists them), or the path of an
+            `.npz` file with `x_train`, `y_train`, `x_test` and `y_test`, as Keras has them. None means MNIST, or the
+            digits with `fallback=True` if MNIST is unavailable. `mnist` by name never falls back.
+        data_dir: a folder that holds a folder of the dataset's name, such as `mnist/`, or the files themselves.
         scale: the network sees `x / scale`; `auto` finds it from the values of the training examples.
         progress: show a bar while files are fetched, where standard error is a terminal.
         target: column of a table that holds the labels.
@@ -132,10 +138,20 @@ def source_of(
         return KeptDataset(wanted)
     if wanted.lower().endswith(".npz"):
         return NpzFile(expand_home(wanted))
-    near = difflib.get_close_matches(wanted.lower().replace("-", "_"), NAMES, n=1)
+    near = _near(wanted)
     raise InvalidArgument(
         "data",
         expected=f"{', '.join(NAMES)}, or the path of an .npz file with {', '.join(ARRAYS)}",
         received=repr(wanted),
-        next_step=f"Did you mean '{near[0]}'?" if near else "Convert other files with numpy.savez.",
+        next_step=f"Did you mean {' or '.join(map(repr, near))}?"
+        if near
+        else "Convert other files with numpy.savez.",
     )
+
+
+def _near(wanted: str) -> list[str]:
+    """List the names that may be meant: the nearest one, or those that have the word before their `/`."""
+    by_word = [name for name in NAMES if name.partition("/")[0] == wanted.lower() != name]
+    plain = {re.sub("[^a-z0-9]", "", name): name for name in NAMES}
+    found = difflib.get_close_matches(re.sub("[^a-z0-9]", "", wanted.lower()), plain, n=1)
+    return by_word or [plain[name] for name in found]

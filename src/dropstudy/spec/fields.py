@@ -134,7 +134,7 @@ class StudyFields:
     image_size: ImageSize | None = None
 
 
-_NOT_PATHS = re.compile(r"(emnist/|openml:|arrays:)")
+_NOT_PATHS = re.compile(r"emnist/\w*$|openml:|arrays:")
 """Names of datasets that have a part after their first word."""
 
 

@@ -26,6 +26,7 @@ class Digits:
     """
 
     name = "digits"
+    about = "handwritten digits inside scikit-learn: 1,437 + 360, 8 x 8"
     accepts: frozenset[str] = frozenset()
 
     def describe(self) -> list[str]:

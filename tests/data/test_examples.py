@@ -114,6 +114,17 @@ def test_a_folder_of_images_is_read_in_order_of_names(tmp_path):
     assert examples.names == ("a.png", "b.PNG", "c.png")
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_images_with_channels_first_are_those_with_channels_last(tmp_path, channels):
+    images = np.stack([PIXELS[:2]] * channels, axis=-1) // (1 + np.arange(channels, dtype=np.uint8))
+    np.save(tmp_path / "many.npy", np.moveaxis(images, -1, 1))
+    np.save(tmp_path / "one.npy", np.moveaxis(images[0], -1, 0))
+    for name, expected in (("many.npy", images), ("one.npy", images[:1])):
+        examples = read(tmp_path / name, (4, 5, channels))
+        np.testing.assert_array_equal(examples.x, expected, strict=True)
+        assert any("channels first" in note for note in examples.notes)
+
+
 @pytest.mark.parametrize("input_shape", [(4, 5), (20,), (4, 5, 1)])
 @pytest.mark.parametrize("array", [PIXELS[0], PIXELS[0].ravel()])
 def test_a_single_example_may_lack_the_first_axis(tmp_path, array, input_shape):

@@ -5,7 +5,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dropstudy.data.labels import encode_labels
@@ -43,6 +43,7 @@ def decoded(labels):
 # Laws
 
 
+@settings(max_examples=30, deadline=None)
 @given(labelled(TEXT))
 def test_names_of_codes_are_the_text_given_in_every_container(labels):
     train, test, classes = labels
@@ -64,6 +65,7 @@ def test_names_of_codes_are_the_text_given_in_every_container(labels):
         assert found.renamed
 
 
+@settings(max_examples=30, deadline=None)
 @given(labelled(WHOLE))
 def test_numbers_are_ordered_by_value_whatever_their_type(labels):
     train, test, classes = labels
@@ -75,6 +77,7 @@ def test_numbers_are_ordered_by_value_whatever_their_type(labels):
             assert found.renamed == (classes != list(range(len(classes))))
 
 
+@settings(max_examples=30, deadline=None)
 @given(labelled(st.integers(0, 12)), st.sampled_from([bool, np.uint8, np.float16, np.float64, object]))
 def test_one_hot_rows_are_the_numbers_of_their_columns(labels, dtype):
     train, test, _ = labels
@@ -84,6 +87,7 @@ def test_one_hot_rows_are_the_numbers_of_their_columns(labels, dtype):
     assert one_hot[2:] == numbers[2:]
 
 
+@settings(max_examples=30, deadline=None)
 @given(labelled(st.booleans()))
 def test_booleans_are_false_then_true(labels):
     train, test, _ = labels
@@ -92,16 +96,18 @@ def test_booleans_are_false_then_true(labels):
     assert (found.train.tolist(), found.test.tolist(), found.renamed) == (train, test, False)
 
 
+@settings(max_examples=30, deadline=None)
 @given(labelled(TEXT), st.data())
 def test_missing_labels_are_counted_and_placed(labels, data):
     train, _, _ = labels
     places = data.draw(st.sets(st.integers(0, len(train) - 1), min_size=1))
     for place in places:
         train[place] = data.draw(st.sampled_from([None, np.nan, pd.NA, pd.NaT, "", "  "]))
-    for container in (list, pd.Series):
+    for container in (list, lambda labels: pd.Series(labels, dtype=object)):
         assert f"{len(places)} missing, first at y_train[{min(places)}]." in refusal(container(train))
 
 
+@settings(max_examples=30, deadline=None)
 @given(labelled(WHOLE), st.data())
 def test_classes_of_the_test_set_alone_are_named_and_placed(labels, data):
     train, test, classes = labels

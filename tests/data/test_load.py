@@ -5,9 +5,9 @@ import pytest
 
 from dropstudy.data.catalogue import CATALOGUE
 from dropstudy.data.load import NAMES, load_dataset, source_of
+from dropstudy.data.sources.array_files import ArrayFiles
 from dropstudy.data.sources.digits import Digits
 from dropstudy.data.sources.named import MnistOrDigits, NamedFiles
-from dropstudy.data.sources.npz_file import NpzFile
 from dropstudy.errors import InvalidArgument
 
 
@@ -17,8 +17,8 @@ from dropstudy.errors import InvalidArgument
         ("digits", Digits),
         *((name, NamedFiles) for name in CATALOGUE),
         (None, MnistOrDigits),
-        ("mine.npz", NpzFile),
-        ("MINE.NPZ", NpzFile),
+        ("mine.npz", ArrayFiles),
+        ("MINE.NPZ", ArrayFiles),
     ],
 )
 def test_each_name_or_path_leads_to_its_source(wanted, source):

@@ -11,6 +11,8 @@ import numpy as np
 
 from dropstudy.core.dataset import Dataset
 from dropstudy.data.formats.npy import NUMERIC_KINDS
+from dropstudy.data.holdout import hold_out
+from dropstudy.data.images import channels_last
 from dropstudy.data.labels import encode_labels
 from dropstudy.data.units import conversion, profile_of
 from dropstudy.errors import DataError
@@ -23,7 +25,10 @@ if TYPE_CHECKING:
     from dropstudy.core.profile import DataProfile
     from dropstudy.data.source import Scale
 
-__all__ = ["check_count", "make_dataset", "numbers"]
+__all__ = ["ARRAYS", "check_count", "make_dataset", "numbers"]
+
+ARRAYS = ("x_train", "y_train", "x_test", "y_test")
+"""The arrays of a dataset."""
 
 
 def make_dataset(
@@ -31,11 +36,14 @@ def make_dataset(
     name: str,
     x_train: ArrayLike,
     y_train: ArrayLike,
-    x_test: ArrayLike,
-    y_test: ArrayLike,
+    x_test: ArrayLike | None = None,
+    y_test: ArrayLike | None = None,
+    test_size: float | None = None,
     classes: Sequence[str] | None = None,
     scale: Scale = "auto",
     source: str,
+    test_source: str | None = None,
+    names: Sequence[str] = ARRAYS,
     notes: Sequence[str] = (),
 ) -> Dataset:
     """Check examples and labels and convert them to the one form that studies use.
@@ -43,38 +51,62 @@ def make_dataset(
     Args:
         name: of the dataset.
         x_train: training examples, (n, *input_shape). Whole numbers from 0 to 255 become uint8, whatever their type
-            was, so that the same numbers are the same data; everything else becomes float32.
+            was, so that the same numbers are the same data; everything else becomes float32. Images with channels first
+            become images with channels last.
         y_train: labels in any form that `encode_labels` knows: text, whole numbers, booleans, one-hot rows.
-        x_test: test examples, (m, *input_shape), in the units of x_train.
+        x_test: test examples, (m, *input_shape), in the units of x_train. Without it and y_test some training examples
+            are set aside for the test (`hold_out`).
         y_test: as y_train.
+        test_size: share (below 1) or count of the examples to set aside; None for a fifth.
         classes: one name per class where labels are numbers from 0 to c - 1; without it the labels are the names.
         scale: the network sees `x / scale`; `auto` finds it from the values of x_train.
         source: origin of the arrays for messages: a file, a folder, a library.
+        test_source: origin of the test examples where it is another.
+        names: of the four arrays for messages, where they are others; or of two where there is no test set.
         notes: sentences on how the arrays were found.
 
     Raises:
         DataError: a study cannot use the arrays; it names the array and the element.
     """
-    train = _examples(x_train, "x_train", source)
-    test = _examples(x_test, "x_test", source)
-    _check_shapes(train, test, source)
+    if (x_test is None) != (y_test is None):
+        raise DataError(
+            test_source or source,
+            expected=f"{ARRAYS[2]} and {ARRAYS[3]}, or neither",
+            received=f"{ARRAYS[3 if x_test is None else 2]} alone",
+            next_step="Give the test set's examples and labels, or leave both out.",
+        )
+    names = (*names, *ARRAYS[len(names) :])
+    sources = (source, test_source or source)
+    train, found = _examples(x_train, names[0], source)
+    labels = encode_labels(
+        y_train, y_test, source=source, test_source=test_source, names=(names[1], names[3]), classes=classes
+    )
+    check_count(train.shape, labels.train.shape, names=names[:2], source=source)
+    if x_test is None:
+        rows, test_rows, note = hold_out(labels.train, test_size, source=source)
+        train, test = train[rows], train[test_rows]
+        labels = labels._replace(train=labels.train[rows], test=labels.train[test_rows])
+        notes = (*notes, note)
+    else:
+        test, more = _examples(x_test, names[2], sources[1])
+        found = (*found, *more)
+        check_count(test.shape, labels.test.shape, names=names[2:], source=sources[1])
+        _check_shapes(train, test, names, sources[1])
     divisor = scale if scale == "auto" else _check_scale(scale, source)
-    stored = [np.asarray(values).dtype for values in (x_train, x_test)]
-    profile, found = profile_of(train, dtype=str(stored[0]), scale=divisor)
-    _check_units(profile, test, source)
+    stored = [np.asarray(x).dtype for x in (x_train, x_train if x_test is None else x_test)]
+    profile, more = profile_of(train, dtype=str(stored[0]), scale=divisor)
+    found = (*found, *more)
+    if x_test is not None:  # those set aside are in the same units
+        _check_units(profile, test, names, sources[1])
     if stored[0] != stored[1]:
-        found = (
-            *found,
-            f"x_test is stored as {stored[1]} and x_train as {stored[0]}: equal numbers count as equal values.",
+        found += (
+            f"{names[2]} is stored as {stored[1]} and {names[0]} as {stored[0]}: equal numbers count as equal values.",
         )
     if profile.whole and all(_fit_bytes(x) for x in (train, test)):
         train, test = train.astype(np.uint8, copy=False), test.astype(np.uint8, copy=False)
     else:
         train, test = train.astype(np.float32, copy=False), test.astype(np.float32, copy=False)
 
-    labels = encode_labels(y_train, y_test, source=source, classes=classes)
-    check_count(train.shape, labels.train.shape, "train", source)
-    check_count(test.shape, labels.test.shape, "test", source)
     arrays = (train, labels.train, test, labels.test)
 
     return Dataset(
@@ -119,7 +151,8 @@ def numbers(values: ArrayLike, *, array: str, subject: str) -> NDArray[np.uint8]
     return result
 
 
-def _examples(values: ArrayLike, array: str, source: str) -> NDArray[np.uint8] | NDArray[np.float32]:
+def _examples(values: ArrayLike, array: str, source: str) -> tuple[NDArray[Any], tuple[str, ...]]:
+    """Return examples, images among them with channels last, and a note where they had them first."""
     examples = numbers(values, array=array, subject=f"{array} of {source}")
     if examples.ndim < 2 or examples.size == 0:  # noqa: PLR2004 - examples, and numbers within each
         raise DataError(
@@ -128,27 +161,32 @@ def _examples(values: ArrayLike, array: str, source: str) -> NDArray[np.uint8] |
             received=f"an array of shape {examples.shape}",
             next_step="Check which array was stored under this name.",
         )
-    return examples
+    images = channels_last(examples)
+    if images is None:
+        return examples, ()
+    note = f"{array} holds images of shape {examples.shape[1:]}, channels first: read as {images.shape[1:]}."
+    return images, (note,)
 
 
-def _check_shapes(train: NDArray[Any], test: NDArray[Any], source: str) -> None:
+def _check_shapes(train: NDArray[Any], test: NDArray[Any], names: Sequence[str], source: str) -> None:
     if train.shape[1:] != test.shape[1:]:
         raise DataError(
-            f"x_test of {source}",
-            expected=f"examples of shape {train.shape[1:]}, as in x_train",
+            f"{names[2]} of {source}",
+            expected=f"examples of shape {train.shape[1:]}, as in {names[0]}",
             received=f"examples of shape {test.shape[1:]}",
             next_step="Give both sets the same shape.",
         )
 
 
-def _check_units(profile: DataProfile, test: NDArray[Any], source: str) -> None:
+def _check_units(profile: DataProfile, test: NDArray[Any], names: Sequence[str], source: str) -> None:
     """Refuse test examples in other units: every result on the test set would be wrong."""
     advice = "Give both sets the same units: multiply or divide one of them, and save the file again."
-    factor, _ = conversion(profile, test, subject=f"x_test of {source}", next_step=advice)
+    subject = f"{names[2]} of {source}"
+    factor, _ = conversion(profile, test, subject=subject, next_step=advice)
     if factor != 1:
         raise DataError(
-            f"x_test of {source}",
-            expected=f"numbers in the range of x_train, from {profile.low:g} to {profile.high:g}",
+            subject,
+            expected=f"numbers in the range of {names[0]}, from {profile.low:g} to {profile.high:g}",
             received=f"numbers from {test.min():g} to {test.max():g}",
             next_step=advice,
         )
@@ -159,13 +197,15 @@ def _fit_bytes(x: NDArray[Any]) -> bool:
     return x.dtype == np.uint8 or bool(x.min() >= 0 and x.max() <= 255 and (x == np.floor(x)).all())  # noqa: PLR2004 - of a byte
 
 
-def check_count(x_shape: tuple[int, ...], y_shape: tuple[int, ...], part: str, source: str) -> None:
+def check_count(
+    x_shape: tuple[int, ...], y_shape: tuple[int, ...], *, names: Sequence[str], source: str
+) -> None:
     """Refuse examples and labels that differ in number, by their shapes.
 
     Args:
         x_shape: of the examples.
         y_shape: of their labels.
-        part: `train` or `test`.
+        names: of the examples and of the labels.
         source: origin of the arrays.
 
     Raises:
@@ -173,8 +213,8 @@ def check_count(x_shape: tuple[int, ...], y_shape: tuple[int, ...], part: str, s
     """
     if x_shape and y_shape and x_shape[0] != y_shape[0]:
         raise DataError(
-            f"y_{part} of {source}",
-            expected=f"{x_shape[0]:,} labels, one for each example of x_{part}",
+            f"{names[1]} of {source}",
+            expected=f"{x_shape[0]:,} labels, one for each example of {names[0]}",
             received=f"{y_shape[0]:,} labels",
             next_step="Check that examples and labels belong together.",
         )

@@ -71,7 +71,8 @@ def read_examples(
         invert: swap light and dark first.
 
     Returns:
-        One or more examples. Arrays may be (n, *input_shape), flat (n, d), or one example without the n.
+        One or more examples. Arrays may be (n, *input_shape), flat (n, d), or one example without the n; images may
+        have channels first.
 
     Raises:
         InvalidArgument: `scale` is no number above 0, or `invert` is set where no value is white.
@@ -126,7 +127,9 @@ def _no_white(path: Path, profile: DataProfile) -> DataError:
 
 def _from_array(path: Path, profile: DataProfile, scale: float | None, *, invert: bool) -> Examples:
     stored = _open_array(path)
-    shape = _batch_shape(stored.shape, profile.shape, path)
+    first = profile.shape[-1:] + profile.shape[:-1]
+    swapped = len(first) == 3 and stored.shape[-3:] == first != profile.shape  # noqa: PLR2004 - of an image in colour
+    shape = _batch_shape(stored.shape[:-3] + profile.shape if swapped else stored.shape, profile.shape, path)
     needed = prod(shape) * max(stored.dtype.itemsize, 4)
     if needed > _MOST_BYTES:
         raise DataError(
@@ -135,13 +138,16 @@ def _from_array(path: Path, profile: DataProfile, scale: float | None, *, invert
             received=f"{shape[0]:,} examples, {needed:,} bytes",
             next_step="Split the file.",
         )
-    x = numbers(stored.read(), array=path.name, subject=str(path)).reshape(shape)
+    values = numbers(stored.read(), array=path.name, subject=str(path))
+    x = (np.moveaxis(values, -3, -1) if swapped else values).reshape(shape)
     notes: list[str] = []
     if scale is None:
         boolean = stored.dtype.kind == "b"
         factor, notes = conversion(profile, x, boolean=boolean, subject=str(path), next_step=_SET_SCALE)
     else:
         factor = profile.scale / scale
+    if swapped:
+        notes.append(f"{path.name} holds images of shape {first}, channels first: read as {profile.shape}.")
     x = _times(x, factor)
     if invert and profile.white is not None:
         x = (np.float32(profile.white) - x.astype(np.float32)).astype(np.float32)

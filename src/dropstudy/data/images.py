@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["FLAT_IMAGE", "as_images", "border", "image_shape", "square_shape", "visible"]
+__all__ = ["FLAT_IMAGE", "as_images", "border", "channels_last", "image_shape", "square_shape", "visible"]
 
 FLAT_IMAGE = 64
 """Features from which on flat examples can be images; fewer are the columns of a table."""
@@ -33,6 +33,17 @@ def square_shape(input_shape: Sequence[int]) -> tuple[int, int, int] | None:
     match tuple(input_shape):
         case (features,) if isqrt(features) ** 2 == features:
             return isqrt(features), isqrt(features), 1
+    return None
+
+
+def channels_last(x: NDArray[Any]) -> NDArray[Any] | None:
+    """Return images (n, 1 or 3, rows, columns) as (n, rows, columns, 1 or 3); None for examples of other shapes.
+
+    Images of up to 3 rows or columns could be meant either way, and stay as they are.
+    """
+    match x.shape:
+        case (_, 1 | 3, rows, columns) if min(rows, columns) > 3:  # noqa: PLR2004 - the most channels
+            return np.ascontiguousarray(np.moveaxis(x, 1, -1))
     return None
 
 

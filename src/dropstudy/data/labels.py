@@ -45,6 +45,7 @@ def encode_labels(
     test: Any = None,
     *,
     source: str,
+    test_source: str | None = None,
     names: tuple[str, str] = ("y_train", "y_test"),
     place: Callable[[str, int], str] = "{}[{}]".format,
     classes: Sequence[str] | None = None,
@@ -59,6 +60,7 @@ def encode_labels(
             array, list, or column of a data frame; (n, 1) counts as (n,).
         test: likewise of the test examples; None for no test set.
         source: origin of the labels for messages: a file.
+        test_source: origin of the test labels where it is another.
         names: of the two sets of labels for messages.
         place: place of a label for messages, given one of `names` and its position.
         classes: names of the classes, where the labels are numbers from 0 to c - 1.
@@ -67,10 +69,10 @@ def encode_labels(
         DataError: labels are missing or of mixed types, measure a quantity, name one class only, or more than 65,536;
             or a test label is none of the training labels.
     """
-    where = [_Where(name, source, place) for name in names]
-    training = _read(train, where[0])
-    nothing = _Part(training.unique[:0], training.codes[:0], where[1])
-    testing = nothing if test is None else _read(test, where[1])
+    training = _read(train, _Where(names[0], source, place))
+    where = _Where(names[1], test_source or source, place)
+    nothing = _Part(training.unique[:0], training.codes[:0], where)
+    testing = nothing if test is None else _read(test, where)
     _check_several(training)
     if classes is not None:
         codes = [_numbered(part, len(classes)) for part in (training, testing)]

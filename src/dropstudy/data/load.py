@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from dropstudy.core.atomic import expand_home
 from dropstudy.data.catalogue import CATALOGUE
 from dropstudy.data.source import DataOptions
+from dropstudy.data.sources.array_files import ArrayFiles, holds_arrays
 from dropstudy.data.sources.digits import Digits
 from dropstudy.data.sources.kept import PREFIX, KeptDataset
 from dropstudy.data.sources.named import MnistOrDigits, NamedFiles
-from dropstudy.data.sources.npz_file import ARRAYS, NpzFile
 from dropstudy.errors import InvalidArgument
 
 if TYPE_CHECKING:
@@ -68,8 +68,9 @@ def load_dataset(
 
     Args:
         name_or_path: a name, such as `mnist` or `emnist/letters` (`dropstudy data` lists them), or the path of an
-            `.npz` file with `x_train`, `y_train`, `x_test` and `y_test`, as Keras has them. None means MNIST, or the
-            digits with `fallback=True` if MNIST is unavailable. `mnist` by name never falls back.
+            `.npz` file with `x_train`, `y_train`, `x_test` and `y_test`, or of a folder with `.npy` files of these
+            names. None means MNIST, or the digits with `fallback=True` if MNIST is unavailable. `mnist` by name never
+            falls back.
         data_dir: a folder that holds a folder of the dataset's name, such as `mnist/`, or the files themselves.
         scale: the network sees `x / scale`; `auto` finds it from the values of the training examples.
         progress: show a bar while files are fetched, where standard error is a terminal.
@@ -120,7 +121,7 @@ def dataset_of(spec: StudySpec, *, data_dir: Path | None, scale: Scale | None = 
 def source_of(
     name_or_path: str | Path | None,
     data_dir: Path | None = None,
-    options: DataOptions = NO_OPTIONS,  # noqa: ARG001
+    options: DataOptions = NO_OPTIONS,
 ) -> DataSource:
     """Choose the source of data; arguments as for `load_dataset`.
 
@@ -136,12 +137,12 @@ def source_of(
         return NamedFiles(CATALOGUE[wanted], data_dir)
     if wanted.startswith(PREFIX):
         return KeptDataset(wanted)
-    if wanted.lower().endswith(".npz"):
-        return NpzFile(expand_home(wanted))
+    if wanted and holds_arrays(path := expand_home(wanted)):
+        return ArrayFiles(path, options)
     near = _near(wanted)
     raise InvalidArgument(
         "data",
-        expected=f"{', '.join(NAMES)}, or the path of an .npz file with {', '.join(ARRAYS)}",
+        expected=f"{', '.join(NAMES)}, or the path of an .npz file, an .npy file or a folder of .npy files",
         received=repr(wanted),
         next_step=f"Did you mean {' or '.join(map(repr, near))}?"
         if near

@@ -20,13 +20,15 @@ from dropstudy.errors import DataError
 FUZZ = settings(max_examples=200, deadline=None)
 X = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
 
-numeric = st.one_of(
+plain = st.one_of(
     hnp.boolean_dtypes(),
     hnp.integer_dtypes(endianness="?"),
     hnp.unsigned_integer_dtypes(endianness="?"),
     hnp.floating_dtypes(endianness="?"),
+    hnp.unicode_string_dtypes(endianness="?", max_len=4),
+    hnp.byte_string_dtypes(endianness="?", max_len=4),
 )
-arrays = hnp.arrays(numeric, hnp.array_shapes(min_dims=0, max_dims=4, max_side=4))
+arrays = hnp.arrays(plain, hnp.array_shapes(min_dims=0, max_dims=4, max_side=4))
 
 
 def npy(array, **header):
@@ -247,12 +249,17 @@ def test_fault_25_truncated(tmp_path, keep):
 
 @pytest.mark.parametrize(
     "array",
-    [np.array(["a", "b"]), np.array([b"a"]), np.array([1j]), np.zeros(2, "M8[s]"), np.zeros(2, "i4,f4")],
+    [np.array([1j]), np.zeros(2, "M8[s]"), np.zeros(2, "i4,f4"), np.zeros(2, "V4")],
     ids=lambda array: array.dtype.str,
 )
 def test_fault_25_types_that_are_no_plain_numbers(tmp_path, array):
     assert f"values of type {array.dtype}" in npy_refusal(tmp_path, npy(array))
     assert "plain numbers" in npz_refusal(tmp_path, npz(x=array))
+
+
+def test_fault_25_text_that_is_no_unicode(tmp_path):
+    content = npy(np.array(["ab"])).replace(b"b\0\0\0", b"\0\0\x11\0")
+    assert "a character beyond U+10FFFF" in npy_refusal(tmp_path, content)
 
 
 @pytest.mark.parametrize("version", [(2, 0), (3, 0)])

@@ -253,7 +253,25 @@ def test_shapes_that_are_not_clearly_channels_first_stay(tmp_path, shape):
     assert data.input_shape == shape[1:]
 
 
+@pytest.mark.parametrize("dtype", ["U", ">U", "S"])
+def test_labels_may_be_text(tmp_path, dtype):
+    y = np.array(["ant", "bee", "caf\u00e9" if "U" in dtype else "cat"] * 4, dtype)
+    y = y.astype(y.dtype.newbyteorder(">")) if dtype == ">U" else y
+    path = saved(tmp_path / "text.npz", y_train=y, y_test=y[:6])
+    data = load_dataset(path)
+    assert data.classes == ("ant", "bee", "caf\u00e9" if "U" in dtype else "cat")
+    assert data.y_test.tolist() == [0, 1, 2] * 2
+
+
 # Faults
+
+
+def test_examples_that_are_text_are_refused(tmp_path):
+    path = saved(tmp_path / "text.npz", x_train=np.full((12, 5), "1.5"))
+    with pytest.raises(
+        DataError, match=r"x_train of .*text\.npz: expected an array of integers or floats, .*<U3"
+    ):
+        load_dataset(path)
 
 
 def test_fault_24_counts_and_classes_name_the_file_and_the_array(tmp_path):

@@ -1,8 +1,8 @@
 """NumPy's own files: `.npy`, one array, and `.npz`, a zip archive of them.
 
 `numpy.load` allocates what a header claims, whatever the file holds, and raises many kinds of exception at a damaged
-file. Here sizes are compared first, only plain numbers are read, nothing is unpickled, and every error names the
-file and the array.
+file. Here sizes are compared first, only plain numbers and text are read, nothing is unpickled, and every error
+names the file and the array.
 
 Format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 """
@@ -36,6 +36,8 @@ T = TypeVar("T")
 NUMERIC_KINDS = "buif"
 """NumPy's letters for boolean, unsigned, signed and floating."""
 
+_TEXT_KINDS = "US"
+_LAST_CODE_POINT = 0x10FFFF
 _MAX_RANK = 32
 _LONGEST_HEADER = 10_000  # as NumPy has it
 _ARRAY = "an array in NumPy's format"
@@ -48,7 +50,7 @@ def open_npy(path: Path) -> StoredArray:
 
     Raises:
         DataError: here or by `read`: the file is missing, damaged, shorter or longer than its header says, or holds
-            anything but booleans, integers or floats.
+            anything but booleans, integers, floats or text.
     """
 
     def read(decode: Callable[[BinaryIO, int, str], T]) -> T:
@@ -139,13 +141,13 @@ def _read_member(
 def _read_header(stream: BinaryIO, size: int, subject: str) -> tuple[tuple[int, ...], np.dtype[Any], bool]:
     """Read shape, type and order of the array that fills a stream of `size` bytes."""
     shape, fortran_order, dtype = _parse_header(stream, subject)
-    if dtype.kind not in NUMERIC_KINDS:
+    if dtype.kind not in NUMERIC_KINDS + _TEXT_KINDS or not dtype.itemsize:
         pickled = dtype.hasobject
         raise DataError(
             subject,
-            expected="an array of integers or floats",
+            expected="an array of integers or floats, or labels as text",
             received=f"values of type {dtype}" + (", which are never unpickled" if pickled else ""),
-            next_step="Store plain numbers, all examples of one shape.",
+            next_step="Store plain numbers, all examples of one shape, and labels of text with .astype(str).",
         )
     if len(shape) > _MAX_RANK or any(length < 0 for length in shape):
         raise DataError(
@@ -188,7 +190,15 @@ def _read_array(stream: BinaryIO, size: int, subject: str) -> NDArray[Any]:
         )
     array = np.frombuffer(values, dtype).reshape(shape[::-1] if fortran_order else shape)
     ordered = array.T if fortran_order else array
-    return np.asarray(ordered, dtype=dtype.newbyteorder("="), order="C")
+    native = np.asarray(ordered, dtype=dtype.newbyteorder("="), order="C")
+    if dtype.kind == "U" and native.reshape(-1).view(np.uint32).max() > _LAST_CODE_POINT:
+        raise DataError(
+            subject,
+            expected="text in Unicode",
+            received=f"a character beyond U+{_LAST_CODE_POINT:X}",
+            next_step=_WRITE_AGAIN,
+        )
+    return native
 
 
 def _parse_header(stream: BinaryIO, subject: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:

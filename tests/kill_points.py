@@ -27,7 +27,7 @@ from dropstudy.store.directory import check_data, merged_with_stored
 from dropstudy.store.record import record_study
 from dropstudy.store.store import Store
 from fake_training import (
-    DATA,
+    FakeInputs,
     InlineExecutor,
     Recorder,
     groups_of_one,
@@ -73,8 +73,7 @@ def study(folder):
         scheduler.train_runs(
             store,
             groups_of_one(runs),
-            DATA,
-            split,
+            FakeInputs(split),
             pool=ExecutorPool(InlineExecutor(), 1),
             callback=Recorder(),
         )

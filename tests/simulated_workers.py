@@ -6,7 +6,7 @@ from unittest import mock
 from dropstudy.engine.trainer import groups
 from dropstudy.runtime import local, scheduler
 from dropstudy.runtime.workers import ExecutorPool
-from fake_training import DATA, split
+from fake_training import FakeInputs, split
 
 
 class SimulatedWorkers(Executor):
@@ -54,8 +54,7 @@ def train_on(workers, store, runs, train, recorder):
         scheduler.train_runs(
             store,
             groups(runs, 1),
-            DATA,
-            split,
+            FakeInputs(split),
             pool=ExecutorPool(workers, len(workers.free_at)),
             callback=recorder,
         )

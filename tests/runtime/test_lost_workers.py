@@ -18,7 +18,16 @@ from dropstudy.runtime.scheduler import MAX_ATTEMPTS, train_runs
 from dropstudy.runtime.watchdog import Timeouts
 from dropstudy.store.store import Store
 from expected import Runtime
-from fake_training import DATA, Recorder, assert_finished, groups_of_one, history_of, make_runs, split, train
+from fake_training import (
+    FakeInputs,
+    Recorder,
+    assert_finished,
+    groups_of_one,
+    history_of,
+    make_runs,
+    split,
+    train,
+)
 from file_systems import quick_folder
 
 OTHERS = ("well", "well too")
@@ -73,7 +82,7 @@ def study(folder, monkeypatch, fault, *, times):
     try:
         with Store(folder / "study", create=True) as store:
             store.begin({}, runs)
-            train_runs(store, groups_of_one(runs), DATA, split, pool=worker_pool, callback=recorder)
+            train_runs(store, groups_of_one(runs), FakeInputs(split), pool=worker_pool, callback=recorder)
     finally:
         worker_pool.shutdown(wait=True, cancel_futures=True)
     return runs, recorder, len(list(marks.iterdir()))

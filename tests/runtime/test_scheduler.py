@@ -30,6 +30,7 @@ from expected import Runtime
 from fake_training import (
     DATA,
     SECONDS,
+    FakeInputs,
     InlineExecutor,
     Recorder,
     assert_finished,
@@ -103,7 +104,11 @@ def train_missing(store, *, executor=None, callback=None, worker_count=1):
     runs = store.runs("planned", "running", "failed")
     executor = InlineExecutor() if executor is None else executor
     train_runs(
-        store, groups_of_one(runs), DATA, split, pool=ExecutorPool(executor, worker_count), callback=recorder
+        store,
+        groups_of_one(runs),
+        FakeInputs(split),
+        pool=ExecutorPool(executor, worker_count),
+        callback=recorder,
     )
     return recorder
 
@@ -194,8 +199,7 @@ def test_each_run_gets_the_rows_of_its_seed(trainer, open_study):
     train_runs(
         store,
         groups_of_one(runs),
-        DATA,
-        holding_out,
+        FakeInputs(holding_out),
         pool=ExecutorPool(InlineExecutor(), 1),
         callback=Recorder(),
     )
@@ -254,8 +258,7 @@ def test_queued_and_ended_runs_take_no_memory(open_study, monkeypatch):
     train_runs(
         store,
         groups_of_one(runs),
-        DATA,
-        watched_split,
+        FakeInputs(watched_split),
         pool=ExecutorPool(InlineExecutor(), 2),
         callback=Recorder(),
     )
@@ -621,7 +624,7 @@ with Store(Path(sys.argv[2]), create=True) as store:
     todo = store.runs("planned", "running", "failed")
     groups, recorder = fake_training.groups_of_one(todo), fake_training.Recorder()
     scheduler.train_runs(
-        store, groups, fake_training.DATA, fake_training.split, pool=worker_pool, callback=recorder
+        store, groups, fake_training.FakeInputs(fake_training.split), pool=worker_pool, callback=recorder
     )
 worker_pool.shutdown()
 """
@@ -674,7 +677,7 @@ def side_by_side(monkeypatch):
 
 def train_in(groups, store):
     recorder = Recorder()
-    train_runs(store, groups, DATA, split, pool=ExecutorPool(InlineExecutor(), 1), callback=recorder)
+    train_runs(store, groups, FakeInputs(split), pool=ExecutorPool(InlineExecutor(), 1), callback=recorder)
     return recorder
 
 

@@ -19,7 +19,9 @@ def predict(  # noqa: PLR0917 - a command's flags, which typer reads off the sig
     source: Annotated[
         Path,
         typer.Argument(
-            metavar="INPUT", help="A PNG, a folder of PNGs, .npy, .npz or IDX.", show_default=False
+            metavar="INPUT",
+            help="A PNG, a folder of PNGs, .npy, .npz or IDX; or a table, CSV or Parquet.",
+            show_default=False,
         ),
     ],
     arm: ArmName = None,

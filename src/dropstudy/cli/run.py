@@ -24,8 +24,13 @@ INTERRUPTED = 130
 
 def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signature
     spec: Annotated[
-        str, typer.Argument(metavar="SPEC", help="A preset, a study file or the folder of a study.")
-    ] = "notebook",
+        str | None,
+        typer.Argument(
+            metavar="SPEC",
+            help="A preset, a study file or the folder of a study; default: notebook, or table with --target.",
+            show_default=False,
+        ),
+    ] = None,
     # What is compared
     rates: Annotated[
         Any,

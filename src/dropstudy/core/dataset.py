@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Literal
 
+import msgspec
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -56,6 +58,14 @@ class Table:
     def features(self) -> int:
         """Number of inputs of a network."""
         return sum(column.features for column in self.columns)
+
+
+def table_from(value: object) -> Table | None:
+    """Table of the form that `asdict` and JSON give it; None where the value is no such table."""
+    try:
+        return msgspec.convert(value, Table)
+    except msgspec.ValidationError:
+        return None
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["pack_weights", "read_tensors", "to_bytes", "unpack_weights", "write_tensors"]
+__all__ = ["PREPROCESSING", "pack_weights", "read_tensors", "to_bytes", "unpack_weights", "write_tensors"]
+
+PREPROCESSING = "preprocessing/"
+"""Prefix of the names of arrays that belong to the inputs, not to the network."""
 
 _METADATA = "__metadata__"
 _NAMES_SHOWN = 60
@@ -114,7 +117,7 @@ def unpack_weights(arrays: Mapping[str, NDArray[Any]], widths: tuple[int, ...]) 
     """Network of named arrays, as `pack_weights` names them.
 
     Args:
-        arrays: float32 arrays by name.
+        arrays: float32 arrays by name; those of the preprocessing are ignored.
         widths: units of every layer from the input to the output, for instance (784, 512, 512, 10).
 
     Raises:
@@ -127,7 +130,8 @@ def unpack_weights(arrays: Mapping[str, NDArray[Any]], widths: tuple[int, ...]) 
         )
         for number, (units_in, units_out) in enumerate(pairwise(widths))
     )
-    extra = sorted(arrays.keys() - pack_weights(weights).keys())
+    others = {name for name in arrays if not name.startswith(PREPROCESSING)}
+    extra = sorted(others - pack_weights(weights).keys())
     if extra:
         raise ModelError(
             f"tensor {_shown(extra[0])}",

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import platform
+import shutil
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import psutil
 
 from dropstudy.core.types import DataReference
 from dropstudy.data.cache import cache_folder, cache_folders, write_folder
@@ -13,14 +20,14 @@ from dropstudy.data.private import other_writers
 from dropstudy.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from dropstudy.core.dataset import Dataset
 
-__all__ = ["Arrays", "arrays_folder", "map_arrays", "save_arrays", "store_arrays"]
+__all__ = ["Arrays", "arrays_folder", "map_arrays", "save_arrays", "store_arrays", "store_briefly"]
 
 _VECTOR = 16  # float32 in a vector register of 64 bytes, a cache line
 
@@ -65,6 +72,20 @@ def store_arrays(dataset: Dataset) -> DataReference:
         size=sum(array.nbytes for array in wanted),
     )
     return reference
+
+
+def store_briefly(dataset: Dataset) -> tuple[DataReference, Callable[[], None]]:
+    """Write arrays that only this process and its workers need; also return a function that removes them.
+
+    Arrays that killed processes left on this machine are removed first. Errors as of `store_arrays`.
+    """
+    machine = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+    for folder in (cache_folder() / "arrays").glob(f"*-{machine}-*"):
+        if not psutil.pid_exists(int(folder.name.rpartition("-")[2])):
+            shutil.rmtree(folder, ignore_errors=True)
+    own = f"{dataset.sha256}-{machine}-{os.getpid()}"
+    reference = store_arrays(replace(dataset, sha256=own))
+    return reference, partial(shutil.rmtree, arrays_folder(reference), ignore_errors=True)
 
 
 def map_arrays(data: DataReference) -> Arrays:

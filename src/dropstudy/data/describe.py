@@ -27,6 +27,9 @@ def shapes(dataset: Dataset) -> list[str]:
     Labels are not encoded one-hot: cross-entropy of integer labels is the same number. The shape is shown because Keras
     users know it.
     """
+    if dataset.table is not None:
+        many = f"{len(dataset.y_train):,} training rows, {len(dataset.y_test):,} test rows"
+        return [f"{many}; labels are column {dataset.table.target!r}", *dataset.notes, _classes(dataset)]
     return [
         _flattening("x_train", dataset.x_train, dataset),
         _flattening("x_test", dataset.x_test, dataset),

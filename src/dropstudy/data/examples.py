@@ -10,23 +10,28 @@ import numpy as np
 
 from dropstudy.core.text import counted
 from dropstudy.data.dataset import numbers
+from dropstudy.data.formats.csv_parquet import read_table
 from dropstudy.data.formats.files import open_file, reporting_damage
 from dropstudy.data.formats.idx import open_idx
 from dropstudy.data.formats.npy import npz_names, open_npy, open_npz
 from dropstudy.data.formats.png import BYTE, read_images
 from dropstudy.data.images import as_images, border
+from dropstudy.data.preprocessing import from_tensors, transform
+from dropstudy.data.table import checked_rows
 from dropstudy.data.units import conversion
 from dropstudy.errors import DataError, InvalidArgument
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from dropstudy.core.dataset import Table
     from dropstudy.core.profile import DataProfile
     from dropstudy.data.formats.files import StoredArray
 
-__all__ = ["Examples", "read_examples"]
+__all__ = ["Examples", "read_examples", "read_rows"]
 
 _PNG, _NPY, _ZIP, _GZIP, _IDX = b"\x89PNG", b"\x93NUMPY", b"PK", b"\x1f\x8b", b"\0\0"
 _NPZ_NAMES = ("x", "x_test")
@@ -97,6 +102,23 @@ def read_examples(
         names = tuple(image.name for image in images)
         return _with_warnings(_times(pixels, factor), names, notes, profile)
     return _from_array(path, profile, scale, invert=invert)
+
+
+def read_rows(path: Path, table: Table, tensors: Mapping[str, NDArray[Any]]) -> Examples:
+    """Read the rows of a CSV or Parquet file, and prepare them as those of training were.
+
+    Args:
+        path: the file.
+        table: columns of the study.
+        tensors: what is stored with the weights of a run, with its preprocessing.
+
+    Raises:
+        DataError: no table, a column is missing, or a cell is no number.
+        ModelError: the preprocessing does not belong to the columns.
+    """
+    stored = read_table(path)
+    x = transform(table, from_tensors(tensors, table), checked_rows(table, stored, str(path)))
+    return Examples(x, tuple(f"{path.name}[{number}]" for number in range(len(x))), stored.notes)
 
 
 def _images_in(path: Path) -> list[Path] | None:

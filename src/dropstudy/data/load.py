@@ -14,6 +14,7 @@ from dropstudy.data.sources.array_files import ArrayFiles, holds_arrays
 from dropstudy.data.sources.digits import Digits
 from dropstudy.data.sources.kept import PREFIX, KeptDataset
 from dropstudy.data.sources.named import MnistOrDigits, NamedFiles
+from dropstudy.data.sources.table_file import SUFFIXES, TableFile
 from dropstudy.errors import InvalidArgument
 
 if TYPE_CHECKING:
@@ -137,6 +138,8 @@ def source_of(
         return NamedFiles(CATALOGUE[wanted], data_dir)
     if wanted.startswith(PREFIX):
         return KeptDataset(wanted)
+    if wanted.lower().endswith(SUFFIXES):
+        return TableFile(expand_home(wanted), options)
     if wanted and holds_arrays(path := expand_home(wanted)):
         return ArrayFiles(path, options)
     near = _near(wanted)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from dropstudy.engine.mlp.trainer import MLPTrainer
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Mapping
+    from collections.abc import Callable, Hashable, Iterable, Mapping
 
     import numpy as np
     from numpy.typing import NDArray
@@ -78,11 +78,19 @@ def trainer_of(_condition: Condition) -> Trainer:
     return BUILT_IN
 
 
-def groups(runs: Iterable[Run], lanes: int) -> list[tuple[Run, ...]]:
-    """Split runs into groups that train side by side, of at most `lanes` runs, the longest first."""
+def groups(
+    runs: Iterable[Run], lanes: int, shared: Callable[[Run], Hashable] = lambda _: None
+) -> list[tuple[Run, ...]]:
+    """Split runs into groups that train side by side, of at most `lanes` runs, the longest first.
+
+    Args:
+        runs: to train.
+        lanes: most runs of a group.
+        shared: returns an equal value for runs that have the same arrays: only these may share a group.
+    """
     families: dict[Hashable, list[Run]] = {}
     for run in runs:
-        families.setdefault(trainer_of(run.condition).program(run), []).append(run)
+        families.setdefault((trainer_of(run.condition).program(run), shared(run)), []).append(run)
     made = [
         tuple(family[first : first + lanes])
         for family in families.values()

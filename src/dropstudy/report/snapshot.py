@@ -15,6 +15,7 @@ from dropstudy.core.text import counted, plain_name
 from dropstudy.core.types import CONDITION
 from dropstudy.data.images import image_shape
 from dropstudy.data.load import dataset_of
+from dropstudy.data.preprocessing import from_tensors, transform
 from dropstudy.engine.trainer import trainer_of
 from dropstudy.errors import DamagedFile, DropstudyError, StoreError
 from dropstudy.report.stamp import study_state
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from dropstudy.analysis.answer import Answer
     from dropstudy.analysis.verdict import ConditionVerdict, Verdict
+    from dropstudy.core.dataset import Table
     from dropstudy.core.types import Arm, Run, Status, StudySpec, Weights
     from dropstudy.store.reader import ResultFiles, RunProgress
 
@@ -51,17 +53,19 @@ class TestSet:
         y: labels, (n,).
         classes: one name per class.
         scale: divisor of the inputs: the network receives `x / scale`.
+        table: columns of x where they are those of a table, else None.
     """
 
     x: NDArray[np.generic]
     y: NDArray[np.int64]
     classes: tuple[str, ...]
     scale: float
+    table: Table | None
 
     @property
     def image_shape(self) -> tuple[int, int, int] | None:
         """Rows, columns and channels where the examples are images, else None."""
-        return image_shape(self.x.shape[1:])
+        return None if self.table else image_shape(self.x.shape[1:])
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,7 +225,14 @@ class Snapshot:
             return None
         if dataset.sha256 != self.metadata["data_sha256"]:
             return None
-        return TestSet(dataset.x_test, dataset.y_test, dataset.classes, dataset.scale)
+        return TestSet(dataset.x_test, dataset.y_test, dataset.classes, dataset.scale, dataset.table)
+
+    def test_inputs(self, run: Run, test: TestSet, most: int | None = None) -> NDArray[Any]:
+        """Test examples as the network of a run receives them, except for `scale`: the first `most`, or all."""
+        x, tensors = test.x[:most], self._result("weights", run)
+        if test.table is None or tensors is None:
+            return x
+        return transform(test.table, from_tensors(tensors, test.table), x)
 
     def finished(self, arm: str, condition: tuple[str, int]) -> list[Run]:
         """An arm's finished runs of a condition, by seed."""
@@ -282,7 +293,7 @@ class Snapshot:
 
         return sampled_probabilities(
             weights,
-            test.x,
+            self.test_inputs(run, test),
             arm=run.arm,
             activation=run.activation,
             scale=test.scale,

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING
 
 from dropstudy.core.text import counted
 from dropstudy.core.types import ENDED, Segment
-from dropstudy.data.arrays import store_arrays
 from dropstudy.data.load import dataset_of
 from dropstudy.engine import trainer
 from dropstudy.runtime import local
 from dropstudy.runtime.first_estimate import first_estimate
+from dropstudy.runtime.inputs import RunInputs
 from dropstudy.runtime.progress.eta import about, nearest
 from dropstudy.runtime.retention import format_bytes
-from dropstudy.runtime.run import rows_of
 from dropstudy.runtime.scheduling import makespan, max_started
 from dropstudy.runtime.workers import lanes_per_worker, open_pool, workers_for
 from dropstudy.spec import splits
@@ -33,8 +32,8 @@ if TYPE_CHECKING:
 
     from dropstudy.core.dataset import Dataset
     from dropstudy.core.hardware import Device
-    from dropstudy.core.types import Condition, DataReference, Run, StudySpec
-    from dropstudy.runtime.scheduler import Split
+    from dropstudy.core.types import Condition, Run, StudySpec
+    from dropstudy.runtime.inputs import Inputs
     from dropstudy.runtime.workers import WorkerPool
 
 MAX_MEASURED = 3
@@ -206,12 +205,15 @@ def dry_run(
     seconds, basis = first_estimate(folder, missing, count, device) or (None, "")
     alone = tuple((run,) for run in missing)
     on_first(DryRun(spec, dataset, runs, missing, alone, count, device, {}, seconds, basis))
-    with open_pool(executor, workers=worker_count, device=device, runs=len(missing)) as pool:
+    with (
+        RunInputs(spec, dataset) as inputs,
+        open_pool(executor, workers=worker_count, device=device, runs=len(missing)) as pool,
+    ):
         started = time.perf_counter()
-        groups = trainer.groups(missing, lanes_per_worker(pool, missing, dataset, device))
+        groups = trainer.groups(missing, lanes_per_worker(pool, missing, dataset, device), inputs.shared)
         _results([pool.probe() for _ in range(pool.count)])
         start = time.perf_counter() - started
-        measured = _measure(groups, store_arrays(dataset), rows_of(spec, dataset), pool)
+        measured = _measure(groups, inputs, pool)
     costs = [_group_seconds(group, measured) for group in groups]
     return DryRun(
         spec,
@@ -235,9 +237,7 @@ def _finished_keys(folder: Path) -> set[str]:
         return {key for key, status in store.status().items() if status in ENDED} - lost
 
 
-def _measure(
-    groups: Sequence[tuple[Run, ...]], data: DataReference, rows: Split, pool: WorkerPool
-) -> dict[Condition, Cost]:
+def _measure(groups: Sequence[tuple[Run, ...]], inputs: Inputs, pool: WorkerPool) -> dict[Condition, Cost]:
     """Measure the costliest conditions, with all workers busy at once as in a study."""
     largest: dict[Condition, tuple[Run, ...]] = {}
     for group in groups:  # the longest first
@@ -246,7 +246,14 @@ def _measure(
     for condition, group in list(largest.items())[:MAX_MEASURED]:
         # Two epochs or more, so that there is an end of an epoch that is not the end of the run.
         lead = tuple(
-            Segment(replace(run, epochs=max(2, run.epochs)), data, *rows(run), state=None, done=0, steps=1)
+            Segment(
+                replace(run, epochs=max(2, run.epochs)),
+                inputs.data(run),
+                *inputs.rows(run),
+                state=None,
+                done=0,
+                steps=1,
+            )
             for run in group
         )
 

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from dropstudy.core.hardware import bfloat16_is_faster, why_precision
-from dropstudy.data.arrays import store_arrays
 from dropstudy.data.load import dataset_of
 from dropstudy.engine.trainer import groups
 from dropstudy.errors import RunsFailed
 from dropstudy.runtime.events import CallbackList
+from dropstudy.runtime.inputs import RunInputs
 from dropstudy.runtime.messages import announcement
 from dropstudy.runtime.process import cache_fault, check_semaphores
 from dropstudy.runtime.retention import KeepBest, drop_weights
 from dropstudy.runtime.scheduler import train_runs
 from dropstudy.runtime.workers import lanes_per_worker, open_pool
-from dropstudy.spec import merge, splits
+from dropstudy.spec import merge
 from dropstudy.store.directory import check_data, merged_with_stored, recorded_spec
 from dropstudy.store.locking import lock
 from dropstudy.store.paths import command
@@ -29,14 +28,9 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from pathlib import Path
 
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from dropstudy.core.dataset import Dataset
     from dropstudy.core.hardware import Device
-    from dropstudy.core.types import Run, StudySpec
+    from dropstudy.core.types import StudySpec
     from dropstudy.runtime.events import Callback
-    from dropstudy.runtime.scheduler import Split
     from dropstudy.store.reader import RunProgress
 
 
@@ -81,6 +75,7 @@ def train_missing(
                 if spec.keep_weights == "best":
                     callback = CallbackList([KeepBest(store), callback])
                 with (
+                    RunInputs(spec, dataset) as inputs,
                     open_pool(
                         executor, workers=workers, device=device, runs=len(runs), notify=callback.on_notice
                     ) as pool,
@@ -88,9 +83,12 @@ def train_missing(
                 ):
                     train_runs(
                         store,
-                        groups(runs, lanes_per_worker(pool, runs, dataset, device, callback.on_notice)),
-                        store_arrays(dataset),
-                        rows_of(spec, dataset),
+                        groups(
+                            runs,
+                            lanes_per_worker(pool, runs, dataset, device, callback.on_notice),
+                            inputs.shared,
+                        ),
+                        inputs,
                         pool=pool,
                         callback=callback,
                         keep_weights=spec.keep_weights != "none",
@@ -109,22 +107,6 @@ def _refuse_if_all_failed(folder: Path, store: Store) -> None:
             next_step=f"The full errors are in {folder / 'tracebacks'}; "
             f"once the cause is removed, train them again with: {command('run', folder)}",
         )
-
-
-def rows_of(spec: StudySpec, dataset: Dataset) -> Split:
-    """Function that gives the training and validation rows of a run."""
-    labels = dataset.y_train
-    n_validation = splits.validation_count(spec, len(labels))
-
-    @lru_cache(maxsize=64)
-    def split_rows(seed: int) -> tuple[NDArray[np.int32], NDArray[np.int32] | None]:
-        return splits.split(labels, n_validation, splits.FIXED_SEED if spec.fixed_validation else seed)
-
-    def rows(run: Run) -> tuple[NDArray[np.int32], NDArray[np.int32] | None]:
-        train, validation = split_rows(run.seed)
-        return splits.subset(labels, train, run.condition.train_size, run.seed), validation
-
-    return rows
 
 
 @contextmanager

@@ -29,18 +29,15 @@ from dropstudy.runtime.scheduling import first_steps, next_group, next_segments,
 from dropstudy.runtime.watchdog import Silence, Timeouts, Watchdog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
     from concurrent.futures import Future
 
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from dropstudy.core.types import DataReference, Run, SegmentResult
+    from dropstudy.core.types import Run, SegmentResult
     from dropstudy.runtime.events import Callback
+    from dropstudy.runtime.inputs import Inputs
     from dropstudy.runtime.workers import WorkerPool
     from dropstudy.store.store import Store
 
-    Split = Callable[[Run], tuple[NDArray[np.int32], NDArray[np.int32] | None]]
 
 MAX_ATTEMPTS = 3
 """Attempts at a segment before its run has failed."""
@@ -59,8 +56,7 @@ _MAX_CAUSE = 300  # characters of an error's message that fit in a table; the tr
 def train_runs(
     store: Store,
     groups: Iterable[tuple[Run, ...]],
-    data: DataReference,
-    split: Split,
+    inputs: Inputs,
     *,
     pool: WorkerPool,
     callback: Callback,
@@ -71,13 +67,12 @@ def train_runs(
     Args:
         store: of the study.
         groups: runs to train, the longest first. The runs of a group train side by side in one program.
-        data: dataset to train on.
-        split: training and validation rows of a run.
+        inputs: rows and arrays of each run.
         pool: workers that train the segments.
         callback: called after each epoch, segment and run.
         keep_weights: store the weights of finished runs.
     """
-    scheduler = _Scheduler(store, deque(groups), data, split, pool, callback, keep_weights)
+    scheduler = _Scheduler(store, deque(groups), inputs, pool, callback, keep_weights)
     scheduler.dispatch()
     while scheduler.running:
         done, _ = wait(scheduler.running, timeout=scheduler.seconds_to_wait(), return_when=FIRST_COMPLETED)
@@ -138,8 +133,7 @@ class _Scheduler:
 
     store: Store
     queued: deque[tuple[Run, ...]]
-    data: DataReference
-    split: Split
+    inputs: Inputs
     pool: WorkerPool
     callback: Callback
     keep_weights: bool
@@ -193,7 +187,7 @@ class _Scheduler:
             return
         started = time.monotonic()
         results, self.uncommitted, self.uncommitted_bytes = list(self.uncommitted.values()), {}, 0
-        self.store.commit(results, keep_weights=self.keep_weights)
+        self.store.commit(results, keep_weights=self.keep_weights, preprocessing=self.inputs.preprocessing)
         ended = time.monotonic()
         self.commit_at = ended + min(COMMIT_INTERVAL * (ended - started), MAX_COMMIT_INTERVAL)
         for run, result in results:
@@ -251,8 +245,9 @@ class _Scheduler:
             self.callback.on_notice(f"{error} {run_name(run)} starts again.")
             self.store.restart([run])
             done, state = 0, None
-        train_index, validation_index = self.split(run)
-        return Segment(run, self.data, train_index, validation_index, state, done, first_steps(run, done))
+        train_index, validation_index = self.inputs.rows(run)
+        data = self.inputs.data(run)
+        return Segment(run, data, train_index, validation_index, state, done, first_steps(run, done))
 
     def _add_ready(self, task: _Task) -> None:
         insort(self.ready, task, key=lambda task: task.group)

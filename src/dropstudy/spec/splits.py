@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -67,20 +68,30 @@ def validation_count(spec: StudySpec, n: int) -> int:
     return count
 
 
-def check(spec: StudySpec, labels: NDArray[np.int64], classes: Sequence[str]) -> None:
+def check(
+    spec: StudySpec,
+    labels: NDArray[np.int64],
+    classes: Sequence[str],
+    groups: NDArray[np.int64] | None = None,
+) -> None:
     """Refuse a study in which any seed could train without examples of a class.
 
-    The check is independent of the study's seeds, so that an accepted study can be given any other seed later.
+    The check is independent of the study's seeds, so that an accepted study can be given any other seed later. With
+    groups this is not known in advance: the seeds of the study are checked.
 
     Args:
         spec: the study.
         labels: of the training examples, (n,), from 0 to c - 1.
         classes: their names, (c,).
+        groups: as for `split`.
 
     Raises:
         InvalidArgument: too few examples are held out or left, or a training size is too small.
     """
     n, held_out = len(labels), validation_count(spec, len(labels))
+    if groups is not None:
+        _check_groups(spec, labels, classes, groups)
+        return
     counts = np.bincount(labels, minlength=len(classes))
     low, high = class_bounds(counts, held_out)
     present = np.flatnonzero(counts)
@@ -116,6 +127,23 @@ def check(spec: StudySpec, labels: NDArray[np.int64], classes: Sequence[str]) ->
             received=f"{smallest}, of {n:,} with {rare}",
             next_step=f"Use {least:,} or more.",
         )
+
+
+def _check_groups(
+    spec: StudySpec, labels: NDArray[np.int64], classes: Sequence[str], groups: NDArray[np.int64]
+) -> None:
+    held_out, smallest = validation_count(spec, len(labels)), min(training_sizes(spec, len(labels)))
+    for seed in spec.seeds:
+        train, _ = split(labels, held_out, FIXED_SEED if spec.fixed_validation else seed, groups)
+        kept = subset(labels, train, smallest, seed)
+        absent = np.setdiff1d(labels, labels[kept])
+        if absent.size:
+            raise InvalidArgument(
+                "validation_split",
+                expected="training examples of every class with every seed",
+                received=f"none of class {classes[absent[0]]!r} with seed {seed}",
+                next_step="Hold out less, use larger train_sizes, or leave seed and group out.",
+            )
 
 
 def missing_classes(spec: StudySpec, labels: NDArray[np.int64], classes: Sequence[str]) -> list[str]:
@@ -175,14 +203,21 @@ def _least_size(low: NDArray[np.int64], high: NDArray[np.int64]) -> int:
 
 
 def split(
-    labels: NDArray[np.int64], held_out: int, seed: int
+    labels: NDArray[np.int64], held_out: int, seed: int, groups: NDArray[np.int64] | None = None
 ) -> tuple[NDArray[np.int32], NDArray[np.int32] | None]:
     """Training rows and validation rows, each in rising order; stratified, and equal for all arms of a seed.
+
+    With groups, whole groups are held out, with at most `held_out` rows; the training rows are then at least as many
+    as without.
 
     Args:
         labels: of the training examples, (n,).
         held_out: number of rows to hold out; 0 for none.
         seed: the run's.
+        groups: number of the group of each row, (n,); None for rows that are independent.
+
+    Raises:
+        InvalidArgument: there are too few groups to hold out so few rows.
     """
     rows = np.arange(len(labels), dtype=np.int32)
     if held_out == 0:
@@ -190,8 +225,40 @@ def split(
     # Imported here: scikit-learn takes most of a second, and a study that watches the test set does not need it.
     from sklearn.model_selection import train_test_split  # noqa: PLC0415
 
+    if groups is not None:
+        return _split_groups(labels, held_out, seed, groups)
     train, held = train_test_split(rows, test_size=held_out, stratify=labels, random_state=seed)
     return np.sort(train), np.sort(held)
+
+
+def _split_groups(
+    labels: NDArray[np.int64], held_out: int, seed: int, groups: NDArray[np.int64]
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Hold out the largest of scikit-learn's folds that has at most the wanted number of rows.
+
+    The folds have that many rows on average or fewer, so that one of them has.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold  # noqa: PLC0415 - as in `split`
+
+    rows = np.arange(len(labels), dtype=np.int32)
+    count, number = -(-len(labels) // held_out), len(np.unique(groups))
+    folds: list[NDArray[np.int32]] = []
+    if 2 <= count <= number:  # noqa: PLR2004 - one on each side
+        with (
+            warnings.catch_warnings()
+        ):  # fewer rows of a class than folds: `check` decides whether that matters
+            warnings.simplefilter("ignore", UserWarning)
+            splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
+            folds = [held.astype(np.int32) for _, held in splitter.split(rows, labels, groups)]
+    held = max((fold for fold in folds if len(fold) <= held_out), key=len, default=rows[:0])
+    if not held.size:
+        raise InvalidArgument(
+            "validation_split",
+            expected="rows enough to hold out a whole group",
+            received=f"{held_out:,} of {len(labels):,} rows, in {counted(number, 'group')}",
+            next_step="Hold out more.",
+        )
+    return np.setdiff1d(rows, held), np.sort(held)
 
 
 def subset(labels: NDArray[np.int64], rows: NDArray[np.int32], size: int, seed: int) -> NDArray[np.int32]:

@@ -11,6 +11,7 @@ import math
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
+from dropstudy.core.dataset import table_from
 from dropstudy.core.profile import is_profile
 from dropstudy.core.types import Arm, Condition, Optimizer, Run, Status
 from dropstudy.spec import plan
@@ -237,6 +238,8 @@ _REQUIRED: dict[str, Callable[[object], bool]] = {
     "n_test": _is_count,
     "semantics": _is_count,
     "profile": is_profile,
+    "data_notes": _list_of(_is_text),
+    "table": lambda value: value is None or table_from(value) is not None,
     "dropstudy": _is_text,
     "jax": _is_text,
     "python": _is_text,

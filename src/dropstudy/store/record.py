@@ -60,7 +60,7 @@ def resolve(spec: StudySpec, dataset: Dataset, device: Device) -> tuple[StudySpe
         margin=MARGIN if spec.margin is None else spec.margin,
     )
     runs = plan.plan_runs(spec, dataset, precision)
-    splits.check(spec, dataset.y_train, dataset.classes)
+    splits.check(spec, dataset.y_train, dataset.classes, dataset.groups)
     return spec, runs
 
 
@@ -89,6 +89,7 @@ def record_study(folder: Path, spec: StudySpec, dataset: Dataset, device: Device
         "n_train": len(dataset.y_train),
         "n_test": len(dataset.y_test),
         "data_notes": dataset.notes,
+        "table": None if dataset.table is None else asdict(dataset.table),
         "semantics": plan.SEMANTICS,
         "dropstudy": version("dropstudy"),
         "jax": version("jax"),

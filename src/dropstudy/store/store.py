@@ -23,7 +23,7 @@ from dropstudy.store.reader import HISTORY, MEASURED, Records
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -122,7 +122,13 @@ class Store(Records):
 
     # Its runs
 
-    def commit(self, results: Iterable[tuple[Run, SegmentResult]], *, keep_weights: bool = True) -> None:
+    def commit(
+        self,
+        results: Iterable[tuple[Run, SegmentResult]],
+        *,
+        keep_weights: bool = True,
+        preprocessing: Callable[[Run], Mapping[str, NDArray[Any]]] = lambda _: {},
+    ) -> None:
         """Commit one segment of each run: the files first, then the rows, in one transaction.
 
         The state of a finished run is reduced to its weights, or to nothing.
@@ -130,6 +136,7 @@ class Store(Records):
         Args:
             results: runs, each with the result of one segment.
             keep_weights: keep the weights of finished runs.
+            preprocessing: arrays to keep beside the weights of a run: what its network needs for other rows.
 
         Raises:
             StoreError: the disk is full, or the study's folder is gone; what was committed before is intact.
@@ -139,7 +146,7 @@ class Store(Records):
         columns: dict[str, dict[str, Any]] = {}
         rows: list[tuple[Any, ...]] = []
         for run, result in results:
-            columns[run.key] = self._outcome(run, result, contents, keep_weights=keep_weights)
+            columns[run.key] = self._outcome(run, result, contents, preprocessing if keep_weights else None)
             rows += [(run.key, *_columns(row)) for row in result.history]
         write_files(contents)
         with self._transaction() as db:
@@ -211,7 +218,11 @@ class Store(Records):
         ledger.seal_meta(db)
 
     def _outcome(
-        self, run: Run, result: SegmentResult, contents: dict[Path, bytes], *, keep_weights: bool
+        self,
+        run: Run,
+        result: SegmentResult,
+        contents: dict[Path, bytes],
+        preprocessing: Callable[[Run], Mapping[str, NDArray[Any]]] | None,
     ) -> dict[str, Any]:
         """A run's columns after a segment; the files that they name are added to `contents`."""
         done = result.done // run.condition.steps
@@ -239,12 +250,12 @@ class Store(Records):
                 name: getattr(result.final, name) for name in ("labels", "confidence", "likelihood")
             }
         }
-        if keep_weights:
+        if preprocessing is not None:  # weights are kept
             arrays["weights"] = {
                 name.removeprefix(WEIGHTS): array
                 for name, array in result.state.items()
                 if name.startswith(WEIGHTS)
-            }
+            } | dict(preprocessing(run))
         about = {"key": run.key, "arm": run.arm.name, "seed": str(run.seed)}
         for what, tensors in arrays.items():
             content = to_bytes(tensors, about)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from dropstudy import report
+from dropstudy.core.dataset import table_from
 from dropstudy.core.profile import DataProfile
 from dropstudy.core.streams import usable_streams
 from dropstudy.core.types import CONDITION
@@ -169,7 +170,8 @@ class Results:
         Values are compared with the range of the training data, and converted to it where their units are clear.
 
         Args:
-            source: a PNG, a folder of PNGs, .npy, .npz or IDX.
+            source: a PNG, a folder of PNGs, .npy, .npz or IDX; a CSV or Parquet file where the study's data are a
+                table: with its columns, as they were in training.
             arm: of the run to use.
             seed: of the run to use.
             hidden: of the run to use.
@@ -181,16 +183,19 @@ class Results:
         Raises:
             DataError: the file cannot be used, or its examples have another shape or range than the training data.
         """
-        from dropstudy.data.examples import read_examples  # noqa: PLC0415 - as above
+        from dropstudy.data.examples import read_examples, read_rows  # noqa: PLC0415 - as above
         from dropstudy.models.predict import predict  # noqa: PLC0415 - as above
 
         metadata = self.snapshot.metadata
         run = self._run(arm, seed, hidden, train_size)
-        profile = DataProfile(**metadata["profile"] | {"shape": tuple(metadata["profile"]["shape"])})
-        examples = read_examples(Path(source), profile, scale=scale, invert=invert)
+        weights = self._weights(run)
+        if (table := table_from(metadata["table"])) is not None:
+            examples = read_rows(Path(source), table, self.snapshot.files.read("weights", run.key))
+        else:
+            profile = DataProfile(**metadata["profile"] | {"shape": tuple(metadata["profile"]["shape"])})
+            examples = read_examples(Path(source), profile, scale=scale, invert=invert)
         for note in examples.notes:
             notify(note)
-        weights = self._weights(run)
         probabilities = predict(weights, examples.x, activation=run.activation, scale=metadata["scale"])
         labels = [metadata["classes"][number] for number in probabilities.argmax(axis=1)]
         columns = {f"p({name})": probabilities[:, number] for number, name in enumerate(metadata["classes"])}

@@ -18,7 +18,8 @@ from dropstudy.runtime.dry_run import dry_run
 from dropstudy.runtime.progress.display import with_display
 from dropstudy.runtime.removal import remove_part
 from dropstudy.runtime.run import train_missing
-from dropstudy.spec import merge
+from dropstudy.spec import merge, presets
+from dropstudy.spec.fields import is_data_file
 from dropstudy.spec.study_file import STUDY_FILE, is_study, read_spec
 from dropstudy.store.directory import (
     UNTIL_DECIDED,
@@ -60,7 +61,8 @@ class Study:
     of its `Results`; each reads the folder again.
 
     Args:
-        spec: name of a preset, path of a study file, or the folder of a study that exists.
+        spec: name of a preset, path of a study file, or the folder of a study that exists; by default the preset
+            `notebook`, or `table` where a target is given.
         out: the study's folder; `studies/<name>` by default.
         data_dir: folder that is searched for named datasets before `$DROPSTUDY_DATA`.
         dataset: data in memory in place of `data`, from `dropstudy.dataset` or `dropstudy.load_dataset`. `run` keeps
@@ -84,7 +86,7 @@ class Study:
 
     def __init__(
         self,
-        spec: str | Path = "notebook",
+        spec: str | Path | None = None,
         *,
         out: str | Path | None = None,
         data_dir: str | Path | None = None,
@@ -97,6 +99,11 @@ class Study:
         if dataset is not None:
             _refuse_data_fields(overrides)
             overrides["data"] = name_of(dataset)
+        if spec is None:
+            spec = presets.default(overrides.get("data"), overrides.get("target"), dataset)
+            # Else the studies of two files would be one folder's.
+            if overrides.get("data") is not None and is_data_file(str(overrides["data"])):
+                overrides.setdefault("name", Path(str(overrides["data"])).stem)
         asked = read_spec(spec_source(spec), overrides)
         self.folder = Path(out) if out is not None else existing_folder(spec) or STUDIES / asked.name
         refuse_too_long(self.folder)

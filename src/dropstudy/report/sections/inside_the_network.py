@@ -16,7 +16,7 @@ from dropstudy.report.sections.images import data_address, tiles
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dropstudy.core.types import Activation, Arm, Weights
+    from dropstudy.core.types import Arm, Run, Weights
     from dropstudy.report.sections.blocks import Block
     from dropstudy.report.snapshot import Snapshot
 
@@ -61,7 +61,7 @@ def _blocks(snapshot: Snapshot, condition: tuple[str, int], arms: Sequence[Arm],
             ]
             active += [
                 {**about, "layer": f"hidden layer {i}", "value": 100 * share}
-                for i, share in enumerate(_active(snapshot, weights, run.activation), start=1)
+                for i, share in enumerate(_active(snapshot, weights, run), start=1)
             ]
             if number == 0 and not conditions.folded(snapshot, condition):
                 features += _features(snapshot, weights, labels[arm.name])
@@ -108,14 +108,15 @@ def _weight_norms(arms: Sequence[Arm], table: pd.DataFrame) -> Figure:
     )
 
 
-def _active(snapshot: Snapshot, weights: Weights, activation: Activation) -> list[float]:
+def _active(snapshot: Snapshot, weights: Weights, run: Run) -> list[float]:
     """Shares of active units; none for activations that have no zero to be above."""
     test = snapshot.test_set
-    if test is None or activation != "relu":
+    if test is None or run.activation != "relu":
         return []
     from dropstudy.models.predict import hidden_activations  # noqa: PLC0415 - few sections need a network
 
-    layers = hidden_activations(weights, test.x[:EXAMPLES], activation=activation, scale=test.scale)
+    inputs = snapshot.test_inputs(run, test, EXAMPLES)
+    layers = hidden_activations(weights, inputs, activation=run.activation, scale=test.scale)
     return active_shares(layers)
 
 

@@ -1,0 +1,219 @@
+"""Columns of a table: their kinds, and the cells that no network can use, named by line."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from dropstudy.core.dataset import Column
+from dropstudy.core.text import counted
+from dropstudy.data.preprocessing import is_rare
+from dropstudy.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+__all__ = ["Place", "as_numbers", "as_text", "check_columns", "check_numbers", "column_of", "listed"]
+
+_LARGEST = 1e100  # squares of larger numbers overflow
+_MOST_CATEGORIES = 1000
+_FEW = 20  # as many distinct values are categories in every table
+_ROWS_A_CATEGORY = 10  # a text column with fewer rows for each of its values tells rows apart, not kinds
+_NEARLY_NUMBERS = 0.5  # share of cells that are numbers from which the others are mistakes, not categories
+_NAMED = 5  # columns that a message names
+_DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T]\d{1,2}:\d{2}.*)?|\d{1,2}:\d{2}(:\d{2})?")
+_DECIMAL_COMMA = re.compile(r"[-+]?(\d{1,3}(\.\d{3})+|\d+),\d+")
+
+
+class Place(NamedTuple):
+    """A table of the user: its rows, its name for messages, and the line of its first row, or None for no file."""
+
+    frame: pd.DataFrame
+    source: str
+    first_line: int | None
+
+    def where(self, position: int) -> str:
+        """Place of a row for people: a line of the file, or the label of the row."""
+        if self.first_line is None:
+            return f"row {self.frame.index[position]}"
+        return f"line {self.first_line + position}"
+
+
+def check_columns(
+    train: Place, test: Place | None, target: str | None, group: str | None, drop: Sequence[str]
+) -> str:
+    """Refuse names that a table does not have, once or at all. Returns the target."""
+    names = [str(name) for name in train.frame.columns]
+    train.frame.columns = pd.Index(names)
+    if target is None:
+        raise DataError(
+            train.source,
+            expected="the name of the column with the labels, as target",
+            received=f"none; its columns are {listed(names)}",
+            next_step=f"For instance: --target {_likely_target(train.frame)}" if names else "Check the file.",
+        )
+    if twice := train.frame.columns[train.frame.columns.duplicated()].tolist():
+        raise DataError(
+            train.source,
+            expected="a name for each column that no other has",
+            received=f"more than one column {twice[0]!r}",
+            next_step="Rename one of them in the file.",
+        )
+    for argument, wanted in (("target", target), ("group", group), *(("drop", name) for name in drop)):
+        if wanted is not None and wanted not in names:
+            near = difflib.get_close_matches(wanted, names, n=1)
+            raise DataError(
+                f"{argument} of {train.source}",
+                expected=f"one of its columns: {listed(names)}",
+                received=repr(wanted),
+                next_step=f"Did you mean {near[0]!r}?" if near else "Check the spelling.",
+            )
+    if target in {group, *drop}:
+        raise DataError(
+            f"target of {train.source}",
+            expected="a column that is neither dropped nor the group",
+            received=repr(target),
+            next_step="Name another column.",
+        )
+    if not len(train.frame) or (test is not None and not len(test.frame)):
+        empty = train if not len(train.frame) or test is None else test
+        raise DataError(empty.source, expected="rows", received="a header alone", next_step="Check the file.")
+    if test is not None:
+        test.frame.columns = pd.Index([str(name) for name in test.frame.columns])
+        missing = [name for name in names if name not in {*test.frame.columns, *drop}]
+        if missing:
+            raise DataError(
+                test.source,
+                expected=f"the columns of {train.source}",
+                received=f"a table without {listed(missing)}",
+                next_step="Give both files the same columns, or leave these out with drop.",
+            )
+    return target
+
+
+def _likely_target(frame: pd.DataFrame) -> str:
+    """The first column of few values, for a message."""
+    likely = (name for name in frame.columns if 1 < frame[name].nunique() <= _FEW)
+    return str(next(likely, frame.columns[-1]))
+
+
+def column_of(train: Place, test: Place, name: str, rows: NDArray[np.intp]) -> Column | None:
+    """Describe a column by its training rows; None where these have one value, or none."""
+    values = train.frame[name]
+    if pd.api.types.is_numeric_dtype(values.dtype) or _are_numbers(train, name):
+        for place in {id(p): p for p in (train, test)}.values():
+            check_numbers(place, name)
+        numbers = as_numbers(values)[rows]
+        present = numbers[~np.isnan(numbers)]
+        if not present.size or (present.min() == present.max() and present.size == numbers.size):
+            return None
+        return Column(name, "number", missing=present.size < numbers.size)
+    _check_text(train, name)
+    used = values.iloc[rows]
+    counts = as_text(used.dropna()).value_counts()
+    absent = int(used.isna().sum())
+    if len(counts) + (absent > 0) < 2:  # noqa: PLR2004 - values that differ
+        return None
+    categories = tuple(sorted(counts.index))
+    each = counts.loc[list(categories)].to_numpy()
+    inputs = tuple(np.asarray(categories, object)[~is_rare(each, len(rows))])
+    return Column(name, "category", categories, inputs, missing=absent > 0)
+
+
+def _are_numbers(place: Place, name: str) -> bool:
+    """True for a column of text that is one of numbers; refuses one that nearly is, at its first other cell."""
+    values = place.frame[name]
+    if not (pd.api.types.is_object_dtype(values.dtype) or pd.api.types.is_string_dtype(values.dtype)):
+        return False
+    present = values.dropna()
+    if present.empty:
+        return True
+    wrong = pd.to_numeric(present, errors="coerce").isna().to_numpy()
+    if not wrong.any():
+        return True
+    if wrong.mean() > _NEARLY_NUMBERS:
+        return False
+    position = int(np.flatnonzero(values.notna().to_numpy())[wrong.argmax()])
+    raise DataError(
+        f"column {name!r} of {place.source}",
+        expected=f"numbers, as {np.count_nonzero(~wrong):,} of its {len(wrong):,} cells are",
+        received=f"{str(values.iloc[position])!r} in {place.where(position)}",
+        next_step=f"Correct the cell or leave it empty; or leave the column out: --drop {name}",
+    )
+
+
+def check_numbers(place: Place, name: str) -> None:
+    """Refuse a cell of a number column that is text, infinite or too large, and name its line."""
+    values = place.frame[name]
+    numbers = as_numbers(values)
+    wrong = np.abs(numbers) > _LARGEST
+    text = ~pd.isna(values).to_numpy() & np.isnan(numbers)
+    if (wrong | text).any():
+        position = int((wrong | text).argmax())
+        raise DataError(
+            f"column {name!r} of {place.source}",
+            expected=f"finite numbers below {_LARGEST:g}",
+            received=f"{values.iloc[position]} in {place.where(position)}, "
+            f"the first of {counted(int((wrong | text).sum()), 'such cell')}",
+            next_step=f"Leave such cells empty, or leave the column out: --drop {name}",
+        )
+
+
+def _check_text(place: Place, name: str) -> None:
+    """Refuse dates, numbers with decimal commas, and text that tells rows apart."""
+    values = place.frame[name]
+    out = f"leave the column out: --drop {name}"
+    if pd.api.types.is_datetime64_any_dtype(values.dtype) or pd.api.types.is_timedelta64_dtype(values.dtype):
+        raise DataError(
+            f"column {name!r} of {place.source}",
+            expected="numbers or categories",
+            received=f"dates or times, such as {values.dropna().iloc[0]}",
+            next_step=f"Turn them into numbers, such as the year or the days since a start, or {out}",
+        )
+    present = as_text(values.dropna())
+    distinct = present.unique()
+    shown = str(distinct[0]) if len(distinct) else ""
+    for form, what, advice in (
+        (_DATE, "dates or times", "Turn them into numbers, such as the year or the days since a start"),
+        (_DECIMAL_COMMA, "numbers with a comma for the decimal point", "Write them with a point"),
+    ):
+        if len(distinct) and all(form.fullmatch(value.strip()) for value in distinct[:_MOST_CATEGORIES]):
+            raise DataError(
+                f"column {name!r} of {place.source}",
+                expected="numbers or categories",
+                received=f"{what}, such as {shown!r}",
+                next_step=f"{advice}, or {out}",
+            )
+    most = max(_FEW, min(_MOST_CATEGORIES, len(present) // _ROWS_A_CATEGORY))
+    if len(distinct) > most:
+        raise DataError(
+            f"column {name!r} of {place.source}",
+            expected=f"at most {most:,} different texts in {len(present):,} rows",
+            received=f"{len(distinct):,}, such as {shown!r}",
+            next_step=f"A name or a free text has no use for a network: {out}",
+        )
+
+
+def as_numbers(values: pd.Series[Any]) -> NDArray[np.float64]:
+    """Return a column's numbers, (n,); NaN where there is none."""
+    numbers: NDArray[np.float64] = pd.to_numeric(values, errors="coerce").to_numpy(
+        np.float64, na_value=np.nan
+    )
+    return numbers
+
+
+def as_text(values: pd.Series[Any]) -> pd.Series[str]:
+    """Return a column's values as text: whole numbers, booleans and texts alike."""
+    return values.astype("object").map(str)
+
+
+def listed(names: Sequence[str]) -> str:
+    """List the names of some columns, and the number of the others."""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"{', '.join(repr(str(name)) for name in names[:_NAMED])}{more}"

@@ -1,0 +1,280 @@
+"""Datasets from tables: which columns a network sees, and the rows as numbers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from math import isqrt
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from dropstudy.core.dataset import Dataset, Table
+from dropstudy.core.profile import DataProfile
+from dropstudy.core.text import counted
+from dropstudy.data.columns import Place, as_numbers, as_text, check_columns, check_numbers, column_of, listed
+from dropstudy.data.dataset import make_dataset
+from dropstudy.data.holdout import hold_out
+from dropstudy.data.labels import encode_labels
+from dropstudy.data.preprocessing import RECIPE, UNSEEN
+from dropstudy.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from dropstudy.data.formats.csv_parquet import StoredTable
+    from dropstudy.data.source import Scale
+
+__all__ = ["checked_rows", "raw_rows", "table_dataset"]
+
+_LEAST_PIXELS, _LEAST_WHITE, _WHITE = 64, 16, 255
+
+
+def table_dataset(
+    frame: pd.DataFrame,
+    *,
+    name: str,
+    target: str | None,
+    test_frame: pd.DataFrame | None = None,
+    test_size: float | None = None,
+    group: str | None = None,
+    drop: Sequence[str] = (),
+    source: str,
+    scale: Scale = "auto",
+    first_line: int | None = None,
+    notes: Sequence[str] = (),
+) -> Dataset:
+    """Make a dataset of a table. What is fitted to its columns is fitted later, for each run (`preprocessing`).
+
+    Columns of numbers stay numbers. Columns of text are categories. Constant columns are left out. A table of nothing
+    but whole numbers from 0 to at most 255 in a square number of columns is one of images.
+
+    Args:
+        frame: rows for training, and for the test where there is no `test_frame`.
+        name: of the dataset.
+        target: column with the labels.
+        test_frame: rows of the test, with the same columns.
+        test_size: share or count of the rows set aside for the test, where there is no `test_frame`.
+        group: column whose equal values stay on one side of every split; the network does not see it.
+        drop: columns to leave out.
+        source: origin of the rows for messages: a file.
+        scale: divisor of a table of images; tables of other columns are standardised.
+        first_line: line of the first row in a CSV file, for messages.
+        notes: sentences on how the rows were read.
+
+    Raises:
+        DataError: a column is missing, or cannot be used; it is named, with the first wrong cell.
+    """
+    train = Place(frame, source, first_line)
+    test = None if test_frame is None else Place(test_frame, f"the test rows of {name}", first_line)
+    target = check_columns(train, test, target, group, drop)
+    left_out = [column for column in (group, *drop) if column is not None]
+    kept = [column for column in frame.columns if column not in {target, *left_out}]
+    if test is None:
+        # Only to split by class: the split's rows are encoded again below.
+        codes = encode_labels(frame[target].to_numpy(), None, source=f"column {target!r} of {source}").train
+        groups = None if group is None else _group_numbers(train, group)
+        rows, test_rows, note = hold_out(codes, test_size, source=source, groups=groups)
+        notes = (*notes, note)
+        if groups is not None:
+            groups = groups[rows]
+    else:
+        rows, test_rows, groups = np.arange(len(frame)), np.arange(len(test.frame)), None
+        if group is not None:
+            groups = _group_numbers(train, group)
+            _refuse_shared_groups(train, test, group)
+    test = test or train
+    labels = encode_labels(
+        frame[target].to_numpy()[rows],
+        test.frame[target].to_numpy()[test_rows],
+        source=f"column {target!r} of {source}",
+    )
+    if (side := _image_side(frame, kept)) and groups is None:
+        return make_dataset(
+            name=name,
+            x_train=_pixels(frame, kept, rows, side),
+            y_train=labels.train,
+            x_test=_pixels(test.frame, kept, test_rows, side),
+            y_test=labels.test,
+            classes=labels.classes,
+            scale=scale,
+            source=source,
+            notes=(*notes, f"Its {len(kept)} columns are read as the pixels of images, {side} x {side}."),
+        )
+    columns, constant = [], []
+    for column in kept:
+        found = column_of(train, test, column, rows)
+        if found is None:
+            constant.append(column)
+        else:
+            columns.append(found)
+    if not columns:
+        raise DataError(
+            source,
+            expected=f"a column beside {target!r} whose values differ between rows",
+            received=f"{counted(len(constant), 'column')} of one value each",
+            next_step="Check the file, and which columns are dropped.",
+        )
+    if constant:
+        notes = (*notes, f"Left out, since all training rows have one value: {listed(constant)}.")
+    table = Table(tuple(columns), target)
+    x_train, x_test = raw_rows(table, frame, rows), raw_rows(table, test.frame, test_rows)
+    return Dataset(
+        name=name,
+        x_train=x_train,
+        y_train=labels.train,
+        x_test=x_test,
+        y_test=labels.test,
+        classes=labels.classes,
+        scale=1.0,
+        sha256=_sha256(table, labels.classes, x_train, labels.train, x_test, labels.test, groups),
+        source=source,
+        profile=_profile(table, x_train),
+        notes=(*notes, *_notes(table)),
+        table=table,
+        groups=groups,
+    )
+
+
+def raw_rows(table: Table, frame: pd.DataFrame, rows: NDArray[np.intp] | None = None) -> NDArray[np.float64]:
+    """Rows of a table as numbers, (n, columns): codes for categories, NaN for missing cells.
+
+    Args:
+        table: the columns.
+        frame: a table that has them; other columns are ignored.
+        rows: positions of the wanted rows; None for all.
+    """
+    places = np.arange(len(frame)) if rows is None else rows
+    x = np.empty((len(places), len(table.columns)))
+    for number, column in enumerate(table.columns):
+        values = frame[column.name]
+        if column.kind == "number":
+            x[:, number] = as_numbers(values)[places]
+        else:
+            codes = pd.Index(column.categories).get_indexer(pd.Index(as_text(values)))
+            absent = values.isna().to_numpy()
+            x[:, number] = np.where(absent, np.nan, np.where(codes < 0, UNSEEN, codes))[places]
+    return x
+
+
+def checked_rows(table: Table, stored: StoredTable, source: str) -> NDArray[np.float64]:
+    """Rows of another file, as `raw_rows`, to classify.
+
+    Raises:
+        DataError: a column is missing, or a cell of a number column is no number.
+    """
+    place = Place(stored.frame, source, stored.first_line)
+    missing = [column.name for column in table.columns if column.name not in place.frame.columns]
+    if missing:
+        raise DataError(
+            source,
+            expected="the columns that the network was trained on",
+            received=f"a table without {listed(missing)}",
+            next_step="Give the columns the names that they had in training.",
+        )
+    for column in table.columns:
+        if column.kind == "number":
+            check_numbers(place, column.name)
+    return raw_rows(table, place.frame)
+
+
+# Groups, images, digest
+
+
+def _group_numbers(place: Place, group: str) -> NDArray[np.int64]:
+    codes, _ = pd.factorize(place.frame[group])
+    if (codes < 0).any():
+        raise DataError(
+            f"column {group!r} of {place.source}",
+            expected="a group for each row",
+            received=f"an empty cell in {place.where(int((codes < 0).argmax()))}",
+            next_step="Fill it in: rows without a group could stand on both sides of a split.",
+        )
+    return codes.astype(np.int64)
+
+
+def _refuse_shared_groups(train: Place, test: Place, group: str) -> None:
+    shared = pd.Index(train.frame[group].unique()).intersection(pd.Index(test.frame[group].unique()))
+    if len(shared):
+        raise DataError(
+            f"column {group!r} of {test.source}",
+            expected="groups that the training rows do not have",
+            received=f"{counted(len(shared), 'group')} in both, such as {shared.tolist()[0]!r}",
+            next_step="Give each group to one file, or leave the test file out: rows are then set aside by group.",
+        )
+
+
+def _image_side(frame: pd.DataFrame, kept: Sequence[str]) -> int:
+    """Height and width of the images whose pixels the columns are; 0 where they are not."""
+    side = isqrt(len(kept))
+    if side * side != len(kept) or len(kept) < _LEAST_PIXELS:
+        return 0
+    kinds = {frame[name].dtype.kind for name in kept}
+    if not kinds <= set("iuf"):
+        return 0
+    values = frame[list(kept)].to_numpy()
+    whole = bool((values == np.floor(values)).all())  # false with a missing cell
+    low, high = float(values.min()), float(values.max())
+    # Pixels share their range; in a table some columns stay far below the largest one.
+    bright = np.count_nonzero(values.max(axis=0) * 2 >= high)
+    return side if whole and low == 0 and _LEAST_WHITE <= high <= _WHITE and bright * 2 >= len(kept) else 0
+
+
+def _pixels(frame: pd.DataFrame, kept: Sequence[str], rows: NDArray[np.intp], side: int) -> NDArray[Any]:
+    values = frame[list(kept)].to_numpy()[rows]
+    return values.reshape(len(rows), side, side)
+
+
+def _profile(table: Table, x: NDArray[np.float64]) -> DataProfile:
+    """Profile of rows: tables are compared column by column, so that only its shape has a use."""
+    size = np.abs(x[~np.isnan(x)])
+    return DataProfile(
+        dtype="table",
+        shape=(table.features,),
+        low=float(-size.max()),
+        high=float(size.max()),
+        whole=False,
+        typical=float(np.median(size)),
+        scale=1.0,
+        white=None,
+        background=None,
+        background_share=None,
+    )
+
+
+def _notes(table: Table) -> list[str]:
+    numbers = [column for column in table.columns if column.kind == "number"]
+    texts = [column for column in table.columns if column.kind == "category"]
+    missing = [column.name for column in table.columns if column.missing]
+    parts = []
+    if numbers:
+        parts.append(f"{counted(len(numbers), 'number column')} standardised")
+    if texts:
+        parts.append(f"{counted(len(texts), 'category column')} one-hot")
+    lines = [f"{', '.join(parts)}: {counted(table.features, 'input')}, fitted on each run's training rows."]
+    if missing:
+        lines.append(
+            f"Cells are missing in {listed(missing)}: numbers get the median, categories one of their own, and an "
+            "input says so."
+        )
+    return lines
+
+
+def _sha256(table: Table, classes: Sequence[str], *arrays: NDArray[Any] | None) -> str:
+    """Digest the content of a table: columns, classes, rows, labels and groups, independent of file and machine."""
+    about = {
+        "columns": [asdict(column) for column in table.columns],
+        "classes": list(classes),
+        "recipe": RECIPE,
+    }
+    digest = hashlib.sha256(b"dropstudy table 1\n" + json.dumps(about, sort_keys=True).encode() + b"\n")
+    for array in arrays:
+        if array is not None:
+            portable = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+            digest.update(f"{portable.dtype.str} {portable.shape}\n".encode())
+            digest.update(portable.data)
+    return digest.hexdigest()

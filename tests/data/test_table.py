@@ -1,0 +1,160 @@
+"""Tables become datasets: which columns, in which form, and what is refused by name."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
+
+from dropstudy.data.table import table_dataset
+from dropstudy.errors import DataError
+
+RNG = np.random.default_rng(0)
+ROWS = 120
+
+
+def frame(**columns):
+    """Two classes of 60 rows, a number and a category column, and others."""
+    kind = np.repeat(["cat", "dog"], ROWS // 2)
+    base = {
+        "size": RNG.normal(size=ROWS),
+        "colour": np.tile(["red", "blue", "green"], ROWS // 3),
+        "kind": kind,
+    }
+    return pd.DataFrame(base | columns)
+
+
+def made(table, **options):
+    return table_dataset(table, **{"name": "pets.csv", "target": "kind", "source": "pets.csv", **options})
+
+
+def refused(table, **options):
+    with pytest.raises(DataError) as error:
+        made(table, **options)
+    return str(error.value)
+
+
+def column(dataset, name):
+    return next(c for c in dataset.table.columns if c.name == name)
+
+
+def test_numbers_stay_numbers_and_text_becomes_codes():
+    table = frame()
+    dataset = made(table, test_size=0.25)
+    assert dataset.classes == ("cat", "dog")
+    assert len(dataset.y_train) == 90
+    assert len(dataset.y_test) == 30
+    assert column(dataset, "size").kind == "number"
+    assert column(dataset, "colour").categories == ("blue", "green", "red")
+    x = np.vstack([dataset.x_train, dataset.x_test])
+    assert_array_equal(np.sort(x[:, 0]), np.sort(table["size"]))
+    assert set(x[:, 1]) == {0, 1, 2}
+    assert any("the same for all seeds" in note for note in dataset.notes)
+
+
+def test_constant_columns_are_left_out_and_named():
+    dataset = made(frame(planet="Earth", zero=0, nothing=np.nan))
+    assert [c.name for c in dataset.table.columns] == ["size", "colour"]
+    assert any("'planet', 'zero', 'nothing'" in note for note in dataset.notes)
+
+
+def test_missing_cells_are_known():
+    dataset = made(frame(age=[np.nan, *range(1, ROWS)], race=[None, *["poodle", "siam"] * 59, "siam"]))
+    assert column(dataset, "age").missing or column(dataset, "race").missing or np.isnan(dataset.x_test).any()
+
+
+def test_text_of_numbers_is_numbers_and_whole_columns_of_booleans_too():
+    dataset = made(frame(age=[str(n) for n in range(ROWS)], male=RNG.integers(0, 2, ROWS).astype(bool)))
+    assert column(dataset, "age").kind == column(dataset, "male").kind == "number"
+
+
+def test_rare_categories_share_an_input():
+    names = ["common"] * 117 + ["odd", "rare", "seldom"]
+    dataset = made(frame(place=RNG.permutation(names)), test_frame=frame(place="common"))
+    assert column(dataset, "place").inputs == ("common",)
+    assert column(dataset, "place").features == 2
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        ({"born": pd.date_range("2000-01-01", periods=ROWS)}, "dates or times, such as 2000-01-01"),
+        ({"born": [f"2000-01-{n % 28 + 1:02}" for n in range(ROWS)]}, "dates or times, such as '2000-01-01'"),
+        ({"born": [f"{n % 28 + 1}.1.2000" for n in range(ROWS)]}, "dates or times, such as '1.1.2000'"),
+        ({"weight": [f"{n},5" for n in range(ROWS)]}, "a comma for the decimal point, such as '0,5'"),
+        ({"name": [f"name {n}" for n in range(ROWS)]}, "120, such as 'name 0'"),
+        ({"age": [*map(str, range(ROWS - 1)), "old"]}, "'old' in row 119"),
+        ({"age": [*range(ROWS - 1), np.inf]}, "inf in row 119"),
+        ({"age": [*range(ROWS - 1), 1e200]}, "1e+200 in row 119"),
+    ],
+)
+def test_columns_without_use_are_refused_with_the_flag_that_leaves_them_out(columns, words):
+    (name,) = columns
+    message = refused(frame(**columns))
+    assert f"column {name!r} of pets.csv" in message
+    assert words in message
+    assert f"--drop {name}" in message or "Write them with a point" in message
+    assert made(frame(**columns), drop=[name])
+
+
+def test_places_in_a_file_are_lines():
+    message = refused(frame(age=["one", *map(str, range(ROWS - 1))]), first_line=2)
+    assert "'one' in line 2" in message
+
+
+def test_names_that_the_table_lacks_are_refused_with_the_nearest():
+    assert "Did you mean 'kind'?" in refused(frame(), target="kinds")
+    assert "Did you mean 'size'?" in refused(frame(), drop=["siz"])
+    assert "its columns are 'size', 'colour', 'kind'" in refused(frame(), target=None)
+    assert "neither dropped nor the group" in refused(frame(), drop=["kind"])
+    twice = pd.concat([frame(), frame()[["size"]]], axis=1)
+    assert "more than one column 'size'" in refused(twice)
+    assert "a header alone" in refused(frame().iloc[:0])
+    assert "without 'colour'" in refused(frame(), test_frame=frame().drop(columns="colour"))
+    assert "a column beside 'kind'" in refused(frame()[["kind"]].assign(one=1))
+
+
+def test_a_group_stays_on_one_side():
+    table = frame(patient=np.tile(np.arange(20), 6))
+    dataset = made(table, group="patient")
+    assert [c.name for c in dataset.table.columns] == ["size", "colour"]
+    sizes = table.groupby("patient")["size"].apply(set)
+    test = set(dataset.x_test[:, 0])
+    assert all(values <= test or not values & test for values in sizes)
+    assert len(set(dataset.groups)) == 20 - sum(values <= test for values in sizes)
+
+
+def test_groups_in_both_files_and_rows_without_one_are_refused():
+    table = frame(patient=np.tile(np.arange(20), 6))
+    assert "20 groups in both, such as 0" in refused(table, test_frame=table, group="patient")
+    empty = table.assign(patient=[np.nan, *table["patient"][1:]])
+    assert "an empty cell in row 0" in refused(empty, group="patient")
+
+
+def test_a_table_of_pixels_is_one_of_images():
+    pixels = RNG.integers(0, 256, (ROWS, 64))
+    pixels[:, 0] = 0  # a border, which is constant
+    columns = {f"pixel{n}": pixels[:, n] for n in range(64)}
+    dataset = table_dataset(
+        pd.DataFrame({"label": np.tile([0, 1, 2], ROWS // 3), **columns}),
+        name="digits.csv",
+        target="label",
+        source="digits.csv",
+    )
+    assert dataset.table is None
+    assert dataset.x_train.shape[1:] == (8, 8)
+    assert dataset.x_train.dtype == np.uint8
+    assert dataset.scale == 255
+    assert any("pixels of images, 8 x 8" in note for note in dataset.notes)
+
+
+@given(st.permutations(range(ROWS)), st.integers(0, 2**32 - 1))
+def test_the_digest_is_that_of_what_is_read(order, seed):
+    """Equal tables have one digest; another cell, order of rows or name of a class gives another."""
+    table = frame(age=np.random.default_rng(seed).normal(size=ROWS))
+    assert made(table.copy()).sha256 == made(table).sha256
+    other = table.iloc[list(order)].reset_index(drop=True)
+    assert (made(other).sha256 == made(table).sha256) == other.equals(table)
+    renamed = table.assign(kind=table["kind"].replace("dog", "wolf"))
+    assert made(renamed).sha256 != made(table).sha256

@@ -39,7 +39,7 @@ def test_each_name_or_path_leads_to_its_source(wanted, source):
         ("emnist-letters", "Did you mean 'emnist/letters'?"),
         ("emnist", "Did you mean 'emnist/balanced' or 'emnist/letters' or "),
         ("emnist/leters", "Did you mean 'emnist/letters'?"),
-        ("data.csv", "numpy.savez"),
+        ("data.xlsx", "numpy.savez"),
         ("", "numpy.savez"),
     ],
 )
@@ -50,6 +50,22 @@ def test_other_names_are_refused_with_the_nearest_known_one(wanted, suggestion):
     assert caught.value.received == repr(wanted)
     assert all(name in caught.value.expected for name in (*NAMES, ".npz"))
     assert suggestion in caught.value.next_step
+
+
+def test_tables_are_read_by_the_end_of_their_name(tmp_path):
+    path = tmp_path / "PETS.CSV"
+    path.write_text("size,kind\n" + "1,cat\n2,dog\n" * 10)
+    assert load_dataset(path, target="kind").classes == ("cat", "dog")
+
+
+@pytest.mark.parametrize(
+    ("options", "subject"),
+    [({"target": "kind"}, "target"), ({"image_size": (8, 8)}, "image_size"), ({"drop": ["a"]}, "drop")],
+)
+def test_options_that_the_data_have_no_use_for_are_refused(options, subject):
+    with pytest.raises(InvalidArgument, match=r"with digits.*Leave it out") as caught:
+        load_dataset("digits", **options)
+    assert caught.value.subject == subject
 
 
 def test_importing_the_package_is_cheap():

@@ -145,7 +145,8 @@ def source_of(
     near = _near(wanted)
     raise InvalidArgument(
         "data",
-        expected=f"{', '.join(NAMES)}, or the path of an .npz file, an .npy file or a folder of .npy files",
+        expected=f"{', '.join(NAMES)}, or the path of a {', '.join(SUFFIXES)} file, an .npz file, an .npy file or a "
+        "folder of .npy files",
         received=repr(wanted),
         next_step=f"Did you mean {' or '.join(map(repr, near))}?"
         if near

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from dropstudy.data.formats.csv_parquet import SUFFIXES, read_table
-from dropstudy.data.table import table_dataset
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,6 +41,8 @@ class TableFile:
 
     def load(self, scale: Scale, *, progress: bool = False) -> Dataset:  # noqa: ARG002 - nothing is downloaded
         """Read the file, and that of the test rows if there is one."""
+        from dropstudy.data.table import table_dataset  # noqa: PLC0415 - pandas is slow to import
+
         train = read_table(self.path)
         test = None if self.options.test is None else read_table(self.options.test)
         return table_dataset(

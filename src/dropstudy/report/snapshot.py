@@ -13,11 +13,8 @@ from dropstudy.analysis import stats
 from dropstudy.analysis.stats.runs import at_condition
 from dropstudy.core.text import counted, plain_name
 from dropstudy.core.types import CONDITION
-from dropstudy.data.images import image_shape
-from dropstudy.data.load import dataset_of
-from dropstudy.data.preprocessing import from_tensors, transform
 from dropstudy.engine.trainer import trainer_of
-from dropstudy.errors import DamagedFile, DropstudyError, StoreError
+from dropstudy.errors import DamagedFile, StoreError
 from dropstudy.report.stamp import study_state
 from dropstudy.runtime.messages import REPLACED
 from dropstudy.store.directory import confirmations, has_database, margin_of, not_started, spec_of
@@ -33,7 +30,6 @@ if TYPE_CHECKING:
 
     from dropstudy.analysis.answer import Answer
     from dropstudy.analysis.verdict import ConditionVerdict, Verdict
-    from dropstudy.core.dataset import Table
     from dropstudy.core.types import Arm, Run, Status, StudySpec, Weights
     from dropstudy.store.reader import ResultFiles, RunProgress
 
@@ -42,30 +38,6 @@ COLUMNS = ("key", "arm", "rate", *CONDITION, "seed", "test_loss", "test_accuracy
 
 MAX_NAMED = 3
 """Damaged files that a message names."""
-
-
-@dataclass(frozen=True)
-class TestSet:
-    """Test examples of a study.
-
-    Args:
-        x: (n, *input_shape), as in the dataset: not divided by `scale`.
-        y: labels, (n,).
-        classes: one name per class.
-        scale: divisor of the inputs: the network receives `x / scale`.
-        table: columns of x where they are those of a table, else None.
-    """
-
-    x: NDArray[np.generic]
-    y: NDArray[np.int64]
-    classes: tuple[str, ...]
-    scale: float
-    table: Table | None
-
-    @property
-    def image_shape(self) -> tuple[int, int, int] | None:
-        """Rows, columns and channels where the examples are images, else None."""
-        return None if self.table else image_shape(self.x.shape[1:])
 
 
 @dataclass(frozen=True, eq=False)
@@ -219,20 +191,11 @@ class Snapshot:
     @cached_property
     def test_set(self) -> TestSet | None:
         """The test examples; None if the data are missing or differ from those that the study was started with."""
-        try:
-            dataset = dataset_of(self.spec, data_dir=self.data_dir, scale=self.metadata["scale"])
-        except DropstudyError:
-            return None
-        if dataset.sha256 != self.metadata["data_sha256"]:
-            return None
-        return TestSet(dataset.x_test, dataset.y_test, dataset.classes, dataset.scale, dataset.table)
+        return read_test_set(self.spec, self.metadata, self.data_dir)
 
     def test_inputs(self, run: Run, test: TestSet, most: int | None = None) -> NDArray[Any]:
         """Test examples as the network of a run receives them, except for `scale`: the first `most`, or all."""
-        x, tensors = test.x[:most], self._result("weights", run)
-        if test.table is None or tensors is None:
-            return x
-        return transform(test.table, from_tensors(tensors, test.table), x)
+        return test.inputs(self._result("weights", run) or {}, most)
 
     def finished(self, arm: str, condition: tuple[str, int]) -> list[Run]:
         """An arm's finished runs of a condition, by seed."""

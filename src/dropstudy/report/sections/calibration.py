@@ -21,7 +21,8 @@ from dropstudy.report.sections.blocks import Figure, Section, Table
 
 if TYPE_CHECKING:
     from dropstudy.report.sections.blocks import Block
-    from dropstudy.report.snapshot import Snapshot, TestSet
+    from dropstudy.report.snapshot import Snapshot
+    from dropstudy.report.test_set import TestSet
 
 
 FORMS = {

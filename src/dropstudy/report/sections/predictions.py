@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from dropstudy.analysis.stats.confusion import Flip
     from dropstudy.report.sections.blocks import Block
-    from dropstudy.report.snapshot import Snapshot, TestSet
+    from dropstudy.report.snapshot import Snapshot
+    from dropstudy.report.test_set import TestSet
 
 MOST_PICTURES = 24
 SIDE = 72

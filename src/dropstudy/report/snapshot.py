@@ -16,6 +16,7 @@ from dropstudy.core.types import CONDITION
 from dropstudy.engine.trainer import trainer_of
 from dropstudy.errors import DamagedFile, StoreError
 from dropstudy.report.stamp import study_state
+from dropstudy.report.test_set import TestSet, read_test_set
 from dropstudy.runtime.messages import REPLACED
 from dropstudy.store.directory import confirmations, has_database, margin_of, not_started, spec_of
 from dropstudy.store.history import tidy

@@ -175,8 +175,10 @@ def _from_objects(array: NDArray[Any], where: _Where, expected: str) -> NDArray[
     """Return objects as an array of numbers, or of text."""
     import pandas as pd  # noqa: PLC0415 - slow to import, and most labels are numbers
 
-    blank = np.fromiter((isinstance(label, str | bytes) and not label.strip() for label in array), bool)
-    _refuse_missing(pd.isna(array) | blank, where)
+    absent = np.asarray(pd.isna(array))
+    if absent.any():
+        blank = [isinstance(label, str | bytes) and not label.strip() for label in array]
+        _refuse_missing(absent | blank, where)
     types = list(map(type, array))
     kinds: dict[str, int] = {}  # with the position of the first
     for one in dict.fromkeys(types):
@@ -185,13 +187,9 @@ def _from_objects(array: NDArray[Any], where: _Where, expected: str) -> NDArray[
         found = (f"{kind} ({array[i]!r} at {where.place(where.name, i)})" for kind, i in kinds.items())
         raise where.error(expected=f"{expected}, all of one type", received=" and ".join(found))
     match next(iter(kinds), "text"):
-        case "text":
-            return _encodable(array, where, expected)
-        case "bytes":
-            try:
-                return np.array([label.decode() for label in array], dtype=object)
-            except UnicodeDecodeError:
-                raise where.error(expected=expected, received="bytes that are not UTF-8") from None
+        case "text" | "bytes":
+            codes, unique = pd.factorize(array)
+            return _text(unique, codes, where, expected)
         case "numbers" | "booleans":
             numbers = np.array(array.tolist())
             if numbers.dtype.kind in NUMERIC_KINDS:
@@ -211,12 +209,19 @@ def _kind(one: type) -> str:
     return "numbers" if issubclass(one, Real) else f"values of type {one.__name__}"
 
 
-def _encodable(array: NDArray[Any], where: _Where, expected: str) -> NDArray[Any]:
-    """Refuse text that no file can hold: half a surrogate pair, as undecodable file names have it."""
-    halves = np.fromiter((any("\ud800" <= c <= "\udfff" for c in set(label)) for label in array), bool)
+def _text(unique: NDArray[Any], codes: NDArray[Any], where: _Where, expected: str) -> NDArray[Any]:
+    """Return labels as text, given the different ones. Refuse those that are blank or that no file can hold."""
+    try:
+        texts = [label.decode() if isinstance(label, bytes) else label for label in unique]
+    except UnicodeDecodeError:
+        raise where.error(expected=expected, received="bytes that are not UTF-8") from None
+    _refuse_missing(np.array([not text.strip() for text in texts])[codes], where)
+    # Half a surrogate pair, as names of files have it where they are not UTF-8.
+    halves = np.array([any("\ud800" <= c <= "\udfff" for c in text) for text in texts])[codes]
     if halves.any():
         raise where.error(expected=expected, received=where.counted(halves, "that are not valid Unicode"))
-    return array
+    labels: NDArray[Any] = np.array(texts, dtype=object)[codes]
+    return labels
 
 
 def _refuse_missing(missing: NDArray[np.bool_], where: _Where) -> None:

@@ -6,8 +6,10 @@ import pytest
 from dropstudy.data.catalogue import CATALOGUE
 from dropstudy.data.load import NAMES, load_dataset, source_of
 from dropstudy.data.sources.array_files import ArrayFiles
+from dropstudy.data.sources.bundled import BundledTable
 from dropstudy.data.sources.digits import Digits
 from dropstudy.data.sources.named import MnistOrDigits, NamedFiles
+from dropstudy.data.sources.openml import OpenMLTable
 from dropstudy.errors import InvalidArgument
 
 
@@ -16,6 +18,10 @@ from dropstudy.errors import InvalidArgument
     [
         ("digits", Digits),
         *((name, NamedFiles) for name in CATALOGUE),
+        ("wine", BundledTable),
+        ("breast-cancer", BundledTable),
+        ("openml:credit-g", OpenMLTable),
+        ("openml:31", OpenMLTable),
         (None, MnistOrDigits),
         ("mine.npz", ArrayFiles),
         ("MINE.NPZ", ArrayFiles),
@@ -35,6 +41,7 @@ def test_each_name_or_path_leads_to_its_source(wanted, source):
         ("MNIST", "Did you mean 'mnist'?"),
         ("fashion-mnist", "Did you mean 'fashion_mnist'?"),
         ("digit", "Did you mean 'digits'?"),
+        ("breast_cancer", "Did you mean 'breast-cancer'?"),
         ("CIFAR-10", "Did you mean 'cifar10'?"),
         ("emnist-letters", "Did you mean 'emnist/letters'?"),
         ("emnist", "Did you mean 'emnist/balanced' or 'emnist/letters' or "),

@@ -11,9 +11,11 @@ from dropstudy.core.atomic import expand_home
 from dropstudy.data.catalogue import CATALOGUE
 from dropstudy.data.source import DataOptions
 from dropstudy.data.sources.array_files import ArrayFiles, holds_arrays
+from dropstudy.data.sources.bundled import BUNDLED, BundledTable
 from dropstudy.data.sources.digits import Digits
 from dropstudy.data.sources.kept import PREFIX, KeptDataset
 from dropstudy.data.sources.named import MnistOrDigits, NamedFiles
+from dropstudy.data.sources.openml import OPENML, OpenMLTable
 from dropstudy.data.sources.table_file import SUFFIXES, TableFile
 from dropstudy.errors import InvalidArgument
 
@@ -42,6 +44,8 @@ _MEANT_FOR = {
 ABOUT = {
     **{name: dataset.about for name, dataset in CATALOGUE.items()},
     Digits.name: Digits.about,
+    **BUNDLED,
+    f"{OPENML}NAME": "a table of openml.org, such as openml:credit-g or openml:31",
 }
 """The datasets that have a name, and what each one holds."""
 
@@ -132,12 +136,8 @@ def source_of(
     if name_or_path is None:
         return MnistOrDigits(data_dir)
     wanted = str(name_or_path)
-    if wanted == Digits.name:
-        return Digits()
-    if wanted in CATALOGUE:
-        return NamedFiles(CATALOGUE[wanted], data_dir)
-    if wanted.startswith(PREFIX):
-        return KeptDataset(wanted)
+    if named := _named(wanted, data_dir, options):
+        return named
     if wanted.lower().endswith(SUFFIXES):
         return TableFile(expand_home(wanted), options)
     if wanted and holds_arrays(path := expand_home(wanted)):
@@ -152,6 +152,21 @@ def source_of(
         if near
         else "Convert other files with numpy.savez.",
     )
+
+
+def _named(wanted: str, data_dir: Path | None, options: DataOptions) -> DataSource | None:
+    """Source of data by their name; None for other data."""
+    if wanted == Digits.name:
+        return Digits()
+    if wanted in BUNDLED:
+        return BundledTable(wanted, options)
+    if wanted in CATALOGUE:
+        return NamedFiles(CATALOGUE[wanted], data_dir)
+    if wanted.startswith(OPENML):
+        return OpenMLTable(wanted, options)
+    if wanted.startswith(PREFIX):
+        return KeptDataset(wanted)
+    return None
 
 
 def _near(wanted: str) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import partial
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -75,7 +76,7 @@ def read_named(file: NamedFile, path: Path, *, pinned: bool = False) -> NDArray[
     """
     if file.name.endswith(".bin"):
         array = read_records(path, file.size // CIFAR_RECORD, CIFAR_RECORD)
-        found = hashlib.new(_library_name(file.digest), array.data).hexdigest()
+        found = hashlib.new(_library_name(file.digest), array.data, usedforsecurity=False).hexdigest()
     else:
         array = _read_idx(file, path)
         found = idx_digest(array, _library_name(file.digest))
@@ -136,7 +137,8 @@ def _library_name(digest: str) -> str:
 
 def _file_digest(path: Path, like: str) -> str:
     with path.open("rb") as file:
-        return hashlib.file_digest(file, _library_name(like)).hexdigest()
+        start = partial(hashlib.new, _library_name(like), usedforsecurity=False)
+        return hashlib.file_digest(file, start).hexdigest()
 
 
 def _known_as(digest: str) -> str:

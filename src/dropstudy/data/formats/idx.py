@@ -65,7 +65,7 @@ def idx_digest(array: NDArray[Any], algorithm: str = "sha256") -> str:
 
     Mirrors pack the same content differently; this digest is the same for all of them.
     """
-    digest = hashlib.new(algorithm, bytes((0, 0, _code(array.dtype), array.ndim)))
+    digest = hashlib.new(algorithm, bytes((0, 0, _code(array.dtype), array.ndim)), usedforsecurity=False)
     digest.update(struct.pack(f">{array.ndim}I", *array.shape))
     digest.update(np.ascontiguousarray(array, dtype=array.dtype.newbyteorder(">")).data)
     return digest.hexdigest()

@@ -1,6 +1,8 @@
 """Relatives of MNIST and CIFAR-10: forms of their own, archives, contents without a published digest."""
 
+import errno
 import gzip
+import os
 
 import numpy as np
 import pytest
@@ -274,6 +276,24 @@ def test_an_archive_that_the_user_stored_in_the_cache_is_used_and_stays(monkeypa
     path.write_bytes(content)
     assert load_dataset("cifar10").x_train.shape == (50, 32, 32, 3)
     assert path.read_bytes() == content
+
+
+def test_fault_13_no_room_to_unpack_an_archive_is_named(monkeypatch, own_cache):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    content = tiny_archive(monkeypatch, ["cifar10"])
+    with mirror(sends(content)) as good:
+        tiny_entry(monkeypatch, "cifar10", mirrors=[good.url], archive=CATALOGUE["cifar10"].archive)
+        with monkeypatch.context() as patched:
+            patched.setattr("shutil.copyfileobj", full)
+            with pytest.raises(
+                DataError, match=f"space for {2 * len(content):,} bytes.*No space left"
+            ) as caught:
+                load_dataset("cifar10", progress=False)
+        assert caught.value.subject == str(own_cache / "downloads" / "cifar10")
+        assert load_dataset("cifar10", progress=False).name == "cifar10"
+    assert good.asked == ["cifar-10-binary.tar.gz"]  # what was fetched before is used
 
 
 @pytest.mark.parametrize("name", ["kmnist", "qmnist"])

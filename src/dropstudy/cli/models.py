@@ -20,7 +20,7 @@ def predict(  # noqa: PLR0917 - a command's flags, which typer reads off the sig
         Path,
         typer.Argument(
             metavar="INPUT",
-            help="A PNG, a folder of PNGs, .npy, .npz or IDX; or a table, CSV or Parquet.",
+            help="An image, a folder of images, .npy, .npz or IDX; or a table, CSV or Parquet.",
             show_default=False,
         ),
     ],

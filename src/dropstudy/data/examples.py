@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -13,9 +13,10 @@ from dropstudy.data.dataset import numbers
 from dropstudy.data.formats.csv_parquet import read_table
 from dropstudy.data.formats.files import open_file, reporting_damage
 from dropstudy.data.formats.idx import open_idx
+from dropstudy.data.formats.image_file import BYTE, DEEP, IMAGE_STARTS, IMAGE_SUFFIXES, Form
 from dropstudy.data.formats.npy import npz_names, open_npy, open_npz
-from dropstudy.data.formats.png import BYTE, read_images
-from dropstudy.data.images import as_images, border
+from dropstudy.data.image_files import is_hidden, natural, read_headers, read_images
+from dropstudy.data.images import CLEAR, as_images, border, image_shape, square_shape
 from dropstudy.data.preprocessing import from_tensors, transform
 from dropstudy.data.table import checked_rows
 from dropstudy.data.units import conversion
@@ -33,10 +34,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Examples", "read_examples", "read_rows"]
 
-_PNG, _NPY, _ZIP, _GZIP, _IDX = b"\x89PNG", b"\x93NUMPY", b"PK", b"\x1f\x8b", b"\0\0"
+_NPY, _ZIP, _GZIP, _IDX = b"\x93NUMPY", b"PK", b"\x1f\x8b", b"\0\0"
 _NPZ_NAMES = ("x", "x_test")
 _MOST_BYTES = 1 << 29  # of examples as float32, in one file; classifying them takes several times as much
-_CLEAR = 0.5  # share of the border that one value must have to count as the background
 _SET_SCALE = (
     "Set --scale S, so that the network sees INPUT / S, or convert the file to the training data's units."
 )
@@ -60,14 +60,15 @@ class Examples:
 def read_examples(
     path: Path, profile: DataProfile, *, scale: float | None = None, invert: bool = False
 ) -> Examples:
-    """Read examples from a PNG image, a folder of them (by name), or an `.npy`, `.npz` or IDX file.
+    """Read examples from an image, a folder of images (by name, 2 before 10), or an `.npy`, `.npz` or IDX file.
 
-    A file's first bytes identify it, not its name. Of a folder the files named `*.png` are read. Of an `.npz` the
-    array `x` is read, else `x_test`, else its only one.
+    A file's first bytes identify it, not its name. Of a folder the files named `*.png`, `*.jpg` and so on are read. Of
+    an `.npz` the array `x` is read, else `x_test`, else its only one.
 
     Units:
-        An image's black is 0 and its white is that of the training data. Arrays are compared with the range of the
-        training data: pixels from 0 to 255, 0 to 1 and other ranges of pixels are converted to it, with a note.
+        An image's black is 0 and its white is that of the training data; one of 16 bits holds the numbers of training
+        data that have more than 8. Arrays are compared with the range of the training data: pixels from 0 to 255,
+        0 to 1 and other ranges of pixels are converted to it, with a note.
 
     Args:
         path: the file or folder.
@@ -95,12 +96,7 @@ def read_examples(
         )
     images = _images_in(path)
     if images is not None:
-        pixels, notes = read_images(images, profile, invert=invert)
-        if scale is None and profile.white is None:
-            raise _no_white(path, profile)
-        factor = profile.white / BYTE if scale is None and profile.white else profile.scale / (scale or 1.0)
-        names = tuple(image.name for image in images)
-        return _with_warnings(_times(pixels, factor), names, notes, profile)
+        return _from_images(path, images, profile, scale, invert=invert)
     return _from_array(path, profile, scale, invert=invert)
 
 
@@ -125,17 +121,51 @@ def _images_in(path: Path) -> list[Path] | None:
     """List the images of a path; None for a file of another kind."""
     if not path.is_dir():
         with open_file(path, "an image, a folder of images, an .npy, .npz or IDX file") as file:
-            return [path] if file.read(len(_PNG)) == _PNG else None
-    with reporting_damage(str(path), "a folder of PNG images"):
-        files = sorted(file for file in path.iterdir() if file.suffix.lower() == ".png")
+            return [path] if file.read(8).startswith(IMAGE_STARTS) else None
+    with reporting_damage(str(path), "a folder of images"):
+        files = [file for file in path.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES]
+        files = [file for file in files if not is_hidden(file) and not file.is_dir()]
     if not files:
         raise DataError(
             str(path),
-            expected="a folder of PNG images",
-            received="one without a file named *.png",
+            expected="a folder of images",
+            received=f"one without a file named {', '.join(f'*{suffix}' for suffix in IMAGE_SUFFIXES)}",
             next_step="Name the folder that holds the images itself, or save them as PNG.",
         )
-    return files
+    return sorted(files, key=lambda file: natural(file.name))
+
+
+def _from_images(
+    path: Path, images: list[Path], profile: DataProfile, scale: float | None, *, invert: bool
+) -> Examples:
+    """Bring images to the size, the colours, the background and the units of the training data."""
+    shape = image_shape(profile.shape) or square_shape(profile.shape)
+    if shape is None:
+        raise DataError(
+            str(images[0]),
+            expected=f"examples of shape {profile.shape}, which no image has",
+            received="an image",
+            next_step="Give the numbers as an .npy file.",
+        )
+    if scale is None and profile.white is None:
+        raise _no_white(path, profile)
+    _check_bytes(path, (len(images), *profile.shape), 4)
+    headers = read_headers(images, progress=True)
+    height, width, channels = shape
+    colour, ours = channels == 3, profile.white or 0.0  # noqa: PLR2004 - red, green and blue
+    deep = headers[0].deep
+    mode: Literal["L", "RGB", "I;16"] = "I;16" if deep else "RGB" if colour else "L"
+    white = BYTE if not deep else ours if ours > BYTE else DEEP
+    background = 0.0
+    if profile.background is not None and profile.white is not None:
+        background = white * min(max(profile.background / profile.white, 0.0), 1.0)
+    form = Form(width, height, mode, background, white, invert)
+    stored, notes = read_images(images, headers, form, subject=str(path), progress=True)
+    factor = ours / white if scale is None else profile.scale / scale
+    # Grey of 16 bits for a network that takes colours.
+    pixels = np.stack([stored] * channels, axis=-1).astype(np.float32) if deep else stored
+    x = _times(pixels.reshape(-1, *profile.shape), factor)
+    return _with_warnings(x, tuple(image.name for image in images), notes, profile)
 
 
 def _no_white(path: Path, profile: DataProfile) -> DataError:
@@ -152,14 +182,7 @@ def _from_array(path: Path, profile: DataProfile, scale: float | None, *, invert
     first = profile.shape[-1:] + profile.shape[:-1]
     swapped = len(first) == 3 and stored.shape[-3:] == first != profile.shape  # noqa: PLR2004 - of an image in colour
     shape = _batch_shape(stored.shape[:-3] + profile.shape if swapped else stored.shape, profile.shape, path)
-    needed = prod(shape) * max(stored.dtype.itemsize, 4)
-    if needed > _MOST_BYTES:
-        raise DataError(
-            str(path),
-            expected=f"at most {_MOST_BYTES:,} bytes of examples at once",
-            received=f"{shape[0]:,} examples, {needed:,} bytes",
-            next_step="Split the file.",
-        )
+    _check_bytes(path, shape, max(stored.dtype.itemsize, 4))
     values = numbers(stored.read(), array=path.name, subject=str(path))
     x = (np.moveaxis(values, -3, -1) if swapped else values).reshape(shape)
     notes: list[str] = []
@@ -174,6 +197,17 @@ def _from_array(path: Path, profile: DataProfile, scale: float | None, *, invert
     if invert and profile.white is not None:
         x = (np.float32(profile.white) - x.astype(np.float32)).astype(np.float32)
     return _with_warnings(x, tuple(f"{path.name}[{i}]" for i in range(len(x))), notes, profile)
+
+
+def _check_bytes(path: Path, shape: tuple[int, ...], itemsize: int) -> None:
+    needed = prod(shape) * itemsize
+    if needed > _MOST_BYTES:
+        raise DataError(
+            str(path),
+            expected=f"at most {_MOST_BYTES:,} bytes of examples at once",
+            received=f"{shape[0]:,} examples, {needed:,} bytes",
+            next_step=f"Split the {'folder' if path.is_dir() else 'file'}.",
+        )
 
 
 def _times(x: NDArray[Any], factor: float) -> NDArray[Any]:
@@ -209,7 +243,7 @@ def _inverted(x: NDArray[Any], profile: DataProfile) -> NDArray[np.bool_]:
     """Mask of the images whose background is the other end of the scale than that of the training data."""
     images, white, background = as_images(x), profile.white, profile.background
     none = np.zeros(len(x), bool)
-    if images is None or white is None or background is None or (profile.background_share or 0) < _CLEAR:
+    if images is None or white is None or background is None or (profile.background_share or 0) < CLEAR:
         return none
     other_end = white - background
     if abs(other_end - background) <= white / 2:
@@ -237,9 +271,9 @@ def _open_array(path: Path) -> StoredArray:
         return open_idx(path)
     raise DataError(
         str(path),
-        expected="a PNG image, an .npy, .npz or IDX file",
+        expected="an image, an .npy, .npz or IDX file",
         received=f"a file that starts with {start!r}" if start else "an empty file",
-        next_step="Save pictures as PNG and numbers with numpy.save.",
+        next_step="Save images as PNG and numbers with numpy.save.",
     )
 
 

@@ -12,10 +12,22 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["FLAT_IMAGE", "as_images", "border", "channels_last", "image_shape", "square_shape", "visible"]
+__all__ = [
+    "CLEAR",
+    "FLAT_IMAGE",
+    "as_images",
+    "border",
+    "channels_last",
+    "image_shape",
+    "square_shape",
+    "visible",
+]
 
 FLAT_IMAGE = 64
 """Features from which on flat examples can be images; fewer are the columns of a table."""
+
+CLEAR = 0.5
+"""Share of the border that one value must have to count as the background."""
 
 
 def image_shape(input_shape: Sequence[int]) -> tuple[int, int, int] | None:

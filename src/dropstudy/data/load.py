@@ -73,9 +73,9 @@ def load_dataset(
 
     Args:
         name_or_path: a name, such as `mnist` or `emnist/letters` (`dropstudy data` lists them), or the path of an
-            `.npz` file with `x_train`, `y_train`, `x_test` and `y_test`, or of a folder with `.npy` files of these
-            names. None means MNIST, or the digits with `fallback=True` if MNIST is unavailable. `mnist` by name never
-            falls back.
+            `.npz` file with `x_train`, `y_train`, `x_test` and `y_test`, of a folder with `.npy` files of these
+            names, or of a folder of images: one folder for each class, or `train` and `test` with such folders. None
+            means MNIST, or the digits with `fallback=True` if MNIST is unavailable. `mnist` by name never falls back.
         data_dir: a folder that holds a folder of the dataset's name, such as `mnist/`, or the files themselves.
         scale: the network sees `x / scale`; `auto` finds it from the values of the training examples.
         progress: show a bar while files are fetched, where standard error is a terminal.
@@ -142,11 +142,16 @@ def source_of(
         return TableFile(expand_home(wanted), options)
     if wanted and holds_arrays(path := expand_home(wanted)):
         return ArrayFiles(path, options)
+    if wanted and expand_home(wanted).is_dir():
+        # Imported here, because Pillow is slow to import, and few data are images.
+        from dropstudy.data.sources.image_folder import ImageFolder  # noqa: PLC0415
+
+        return ImageFolder(expand_home(wanted), options)
     near = _near(wanted)
     raise InvalidArgument(
         "data",
-        expected=f"{', '.join(NAMES)}, or the path of a {', '.join(SUFFIXES)} file, an .npz file, an .npy file or a "
-        "folder of .npy files",
+        expected=f"{', '.join(NAMES)}, or the path of a {', '.join(SUFFIXES)} file, an .npz file, an .npy file, a "
+        "folder of .npy files or a folder of images",
         received=repr(wanted),
         next_step=f"Did you mean {' or '.join(map(repr, near))}?"
         if near

@@ -170,7 +170,7 @@ class Results:
         Values are compared with the range of the training data, and converted to it where their units are clear.
 
         Args:
-            source: a PNG, a folder of PNGs, .npy, .npz or IDX; a CSV or Parquet file where the study's data are a
+            source: an image, a folder of images, .npy, .npz or IDX; a CSV or Parquet file where the study's data are a
                 table: with its columns, as they were in training.
             arm: of the run to use.
             seed: of the run to use.

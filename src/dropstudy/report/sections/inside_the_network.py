@@ -25,6 +25,8 @@ MOST_SEEDS, MOST_ARMS, MOST_NETWORKS = 3, 12, 36
 UNITS, COLUMNS = 32, 8
 TILE = 50
 """Pixels of the page for the longer side of one unit's weights."""
+IN_GREY = "White excites, black inhibits, grey does neither."
+IN_COLOUR = "Each of red, green and blue excites where it is bright, and inhibits where it is dark."
 EXAMPLES = 2000
 """Test examples on which activations are measured."""
 
@@ -72,7 +74,7 @@ def _blocks(snapshot: Snapshot, condition: tuple[str, int], arms: Sequence[Arm],
                 f"First-layer weights{conditions.title_suffix(snapshot, condition)}",
                 tuple(features),
                 f"The {UNITS} hidden units with the longest weights, first seed, each scaled by its largest weight. "
-                "White excites, black inhibits, grey does neither.",
+                f"{IN_COLOUR if list(snapshot.metadata['input_shape'])[2:] == [3] else IN_GREY}",
             )
         )
     for make, rows in ((_active_units, active), (_weight_norms, norms)):
@@ -122,18 +124,18 @@ def _active(snapshot: Snapshot, weights: Weights, run: Run) -> list[float]:
 
 def _features(snapshot: Snapshot, weights: Weights, label: str) -> list[Picture]:
     shape = image_shape(snapshot.metadata["input_shape"])
-    if shape is None or shape[2] != 1:
+    if shape is None:
         return []
-    height, width, _ = shape
     kernel = weights[0].kernel
     units = strongest_units(kernel, UNITS)
-    sheet = tiles(kernel[:, units].T.reshape(-1, height, width), COLUMNS)
-    zoom = TILE / max(height, width)
+    sheet = tiles(kernel[:, units].T.reshape(-1, *shape), COLUMNS)
+    zoom = TILE / max(shape[:2])
+    width, height = round(sheet.shape[1] * zoom), round(sheet.shape[0] * zoom)
     return [
         Picture(
-            data_address(sheet),
-            round(sheet.shape[1] * zoom),
-            round(sheet.shape[0] * zoom),
+            data_address(sheet, width, height),
+            width,
+            height,
             f"First-layer weights of {len(units)} hidden units of {label}.",
             (label,),
         )

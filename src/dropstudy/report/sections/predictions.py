@@ -9,7 +9,7 @@ import pandas as pd
 
 from dropstudy.analysis.stats.confusion import confusion, flips
 from dropstudy.core.text import plain_name
-from dropstudy.data.images import visible
+from dropstudy.data.images import CLEAR, visible
 from dropstudy.report import charts
 from dropstudy.report.sections import conditions
 from dropstudy.report.sections.blocks import Figure, Picture, Pictures, Section
@@ -82,7 +82,7 @@ def _of_condition(
             f"Right with {names[0]}, wrong with {names[1]}{where}",
         )
         blocks += [
-            _pictures(title, rows, test, test.image_shape, names)
+            _pictures(title, rows, test, test.image_shape, names, ink=_is_ink(snapshot, test.image_shape))
             for title, rows in zip(titles, (gained, lost), strict=True)
             if rows
         ]
@@ -92,16 +92,22 @@ def _of_condition(
 
 
 def _pictures(
-    title: str, rows: list[Flip], test: TestSet, shape: tuple[int, int, int], names: tuple[str, str]
+    title: str,
+    rows: list[Flip],
+    test: TestSet,
+    shape: tuple[int, int, int],
+    names: tuple[str, str],
+    *,
+    ink: bool,
 ) -> Pictures:
     classes = [plain_name(name, 14) for name in test.classes]
-    height, width, channels = shape
-    scale = SIDE / max(height, width)
+    scale = SIDE / max(shape[:2])
+    height, width = (max(1, round(side * scale)) for side in shape[:2])
     pictures = tuple(
         Picture(
-            data_address(visible(test.x[flip.example], test.scale)),
-            round(width * scale),
-            round(height * scale),
+            data_address(visible(test.x[flip.example], test.scale), width, height),
+            width,
+            height,
             f"Test example {flip.example}, true class {classes[flip.truth]}: {names[0]} says {classes[flip.before]}, "
             f"{names[1]} says {classes[flip.after]}.",
             (f"is {classes[flip.truth]}", f"{classes[flip.before]} → {classes[flip.after]}"),
@@ -111,7 +117,15 @@ def _pictures(
     shown = f"{len(pictures)} of {len(rows)}" if len(rows) > len(pictures) else f"All {len(rows)}"
     shown = f"{shown}, the clearest first." if len(rows) > 1 else "The only one."
     caption = f"{shown} The arrow leads from {names[0]} to {names[1]}; a mistake is the most frequent one."
-    return Pictures(title, pictures, caption, ink=channels == 1)
+    return Pictures(title, pictures, caption, ink=ink)
+
+
+def _is_ink(snapshot: Snapshot, shape: tuple[int, int, int]) -> bool:
+    """True for grey on a dark background, as of MNIST; a photograph in negative would be hard to recognise."""
+    profile = snapshot.metadata["profile"]
+    background, white = profile["background"], profile["white"] or profile["scale"]
+    plain = background is not None and profile["background_share"] >= CLEAR
+    return shape[2] == 1 and plain and 2 * background < white
 
 
 def _confusion(

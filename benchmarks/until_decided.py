@@ -21,7 +21,7 @@ from dropstudy.analysis.sequential import MAX_SEEDS, looks
 from dropstudy.analysis.stats.anytime import anytime
 from dropstudy.analysis.verdict.inference import arm_tests
 from dropstudy.analysis.verdict.rule import LEVEL, SEEDS
-from dropstudy.core.types import MARGIN
+from dropstudy.core.metrics import ACCURACY
 from simulated import differences, share
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def main() -> None:
     )
     for case in options.cases:
         arms, effect, shape = CASES[case]
-        for margin in (NOTHING, MARGIN):
+        for margin in (NOTHING, ACCURACY.margin):
             rng = np.random.default_rng(case)
             ends = []
             for _ in range(options.studies):

@@ -106,6 +106,7 @@ class Analysis:
     GROWN = "Seeds were added after a first verdict ({}). Its intervals hold at every look"
     UNTIL_DECIDED = "Seeds are added until the verdict is decided, {} at most."
     NOT_CHOSEN_NOW = "Not confirmed: the fresh seeds are of '{}', which is no longer the chosen arm."
+    METRIC_CHANGED = "The metric was changed after runs had finished, from {} to {}."
     MARGIN_CHANGED = "The margin was changed after runs had finished, from {} to {} points."
 
 

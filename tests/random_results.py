@@ -36,7 +36,7 @@ def train(segment):
 
 
 def learned(effect):
-    """Training whose test accuracy depends on the rate by `effect` and on the seed by chance."""
+    """Training whose test accuracy depends on the rate by `effect`, AUC by as much the other way; both by chance."""
 
     def by_rule(segment):
         result = train(segment)
@@ -45,7 +45,8 @@ def learned(effect):
         draws = np.random.default_rng([segment.run.seed, round(1e3 * segment.run.arm.rate)])
         accuracy = 0.9 + effect * segment.run.arm.rate + 0.001 * draws.normal()
         last = replace(result.history[-1], val_accuracy=accuracy)
-        final = replace(result.final, accuracy=accuracy)
+        auc = 0.9 - effect * segment.run.arm.rate + 0.001 * draws.normal()
+        final = replace(result.final, accuracy=accuracy, auc=auc, val_auc=auc)
         return replace(result, history=(*result.history[:-1], last), final=final)
 
     return by_rule

@@ -6,6 +6,7 @@ from typing import get_args
 from hypothesis import strategies as st
 
 from dropstudy.core.bounds import MAX_COUNT
+from dropstudy.core.metrics import METRICS
 from dropstudy.core.types import (
     Activation,
     Arm,
@@ -18,7 +19,7 @@ from dropstudy.core.types import (
     StudySpec,
 )
 from dropstudy.spec.arms import arm_name
-from dropstudy.spec.fields import MAX_MARGIN, MAX_SEED, is_data_file
+from dropstudy.spec.fields import MAX_SEED, is_data_file
 
 ONE_LINE = st.text(st.characters(exclude_categories=["C", "Zl", "Zp"]), min_size=1, max_size=30).filter(
     str.strip
@@ -81,6 +82,7 @@ def specs(draw):
         ),
         restore_best_weights=bool(patience) or (held_out and draw(st.booleans())),
         patience=patience,
-        margin=draw(st.none() | st.floats(0, MAX_MARGIN, exclude_min=True)),
+        metric=(metric := draw(st.none() | st.sampled_from(sorted(METRICS)))),
+        margin=draw(st.none() | st.floats(0, METRICS[metric or "accuracy"].most, exclude_min=True)),
         scale=draw(st.just("auto") | POSITIVE),
     )

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from dropstudy.analysis.verdict.build import give_verdict
-from dropstudy.analysis.verdict.types import Design
+from dropstudy.analysis.verdict.design import Design
 from dropstudy.core.types import Arm
 
 CONDITION = {"hidden": "512-512", "train_size": 50_000}

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from dropstudy.analysis.answer import QUESTIONS, answer
 from dropstudy.analysis.verdict.build import give_verdict
+from dropstudy.analysis.verdict.design import Design
 from dropstudy.analysis.verdict.rule import SEEDS
-from dropstudy.analysis.verdict.types import Design
 from dropstudy.spec.study_file import parse_spec, read_spec
 from expected import Analysis
 from verdicts import accuracies_of, around, flat, outcomes_of, predictions_of, rates, tables, verdict_of

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dropstudy.analysis.verdict.build import give_verdict
+from dropstudy.analysis.verdict.design import Design
 from dropstudy.analysis.verdict.rule import SEEDS
 from dropstudy.analysis.verdict.tables import comparison_cells, gap_cells
-from dropstudy.analysis.verdict.types import Design
 from dropstudy.core.text import rounded, span
 from dropstudy.core.types import Arm
 from expected import Analysis

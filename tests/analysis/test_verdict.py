@@ -13,8 +13,8 @@ from dropstudy import Study
 from dropstudy.analysis.sequential import out_of_reach
 from dropstudy.analysis.stats.calibration import expected_calibration_error
 from dropstudy.analysis.verdict.build import give_verdict
+from dropstudy.analysis.verdict.design import Design
 from dropstudy.analysis.verdict.tables import comparison_cells
-from dropstudy.analysis.verdict.types import Design
 from expected import Analysis
 from verdicts import accuracies_of, around, flat, outcomes_of, predictions_of, rates, tables, two, verdict_of
 

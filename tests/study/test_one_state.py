@@ -33,7 +33,7 @@ from dropstudy.report.tables import summary_table
 from dropstudy.report.write import conclusion
 from dropstudy.spec.study_file import parse_spec
 from dropstudy.store.paths import CONFIRMATION
-from dropstudy.store.record import record_study, set_margin
+from dropstudy.store.record import record_study, set_rule
 from dropstudy.store.store import Store
 
 EXAMPLES = int(os.environ.get("DROPSTUDY_EXAMPLES", "16"))
@@ -146,7 +146,7 @@ def made(study):
             )
             write_study(inside / CONFIRMATION, fresh, data, study, draws)
         if study["later margin"]:
-            set_margin(inside, study["later margin"])
+            set_rule(inside, replace(spec, margin=study["later margin"]))
         yield inside
     finally:
         shutil.rmtree(where)

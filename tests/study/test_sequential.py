@@ -286,6 +286,37 @@ def test_the_margin_is_stored_and_a_later_change_is_reported(tmp_path, learning)
     assert (fresh.verdict().margin, fresh.verdict().earlier_margins) == (0.5, ())
 
 
+def test_another_metric_trains_nothing_and_is_disclosed(tmp_path, learning):
+    """Accuracy rises with the rate and AUC falls, so that the two metrics decide differently."""
+    learning(effect=0.01)
+    study = small(tmp_path / "s", seeds=6, rates=[0, 0.5]).run()
+    study.confirm()
+    first = study.verdict()
+    assert (first.metric, first.decision, first.earlier_metrics) == ("accuracy", "helps", ())
+    times = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")}
+    study = small(tmp_path / "s", seeds=6, rates=[0, 0.5], metric="auc").run()
+    verdict = study.verdict()
+    assert (verdict.metric, verdict.decision, verdict.margin) == ("auc", "hurts", 0.001)
+    assert (verdict.earlier_metrics, verdict.earlier_margins) == (("accuracy",), ())
+    assert Analysis.METRIC_CHANGED.format("accuracy", "AUC") in verdict.disclosures[0]
+    assert [fresh.metric for fresh in verdict.confirmations] == ["auc"]
+    # A request without a metric keeps it; back again, all that was tried is told.
+    assert small(tmp_path / "s", seeds=6, rates=[0, 0.5]).run().verdict().metric == "auc"
+    back = small(tmp_path / "s", seeds=6, rates=[0, 0.5], metric="accuracy", margin=0.2).run().verdict()
+    assert back.decision == "helps"
+    assert (back.earlier_metrics, back.earlier_margins) == (("accuracy", "auc"), (0.1,))
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")} == times
+
+
+def test_a_metric_is_recorded_before_training_without_a_disclosure(tmp_path, learning):
+    learning(effect=0.01)
+    study = small(tmp_path / "s", seeds=6, rates=[0, 0.5], metric="auc").run()
+    assert (study.verdict().decision, study.verdict().disclosures) == ("hurts", ())
+    assert Study.open(tmp_path / "s").spec.metric == "auc"
+    with pytest.raises(InvalidArgument, match=r"margin: expected at most 0.5 for the metric auc, received 1"):
+        small(tmp_path / "s", seeds=6, rates=[0, 0.5], margin=1)
+
+
 @pytest.mark.parametrize("effect", [0.01, -0.01])
 @pytest.mark.parametrize("validation", ["test", 0.2])
 def test_the_only_arm_is_confirmed_whether_it_was_chosen_or_the_baseline(

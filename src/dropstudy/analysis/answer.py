@@ -141,7 +141,9 @@ def _so_far(condition: ConditionVerdict, spec: StudySpec) -> str:
     most = max(c.n for c in known)
     if len(known) > 1:
         where = "with this seed" if most == 1 else "so far"
-        return f" Test accuracy {where}: {phrases.differences(known, most=MOST_NAMED)} percentage points."
+        metric = condition.measure
+        sizes = metric.amount(phrases.differences(known, most=MOST_NAMED))
+        return f" {capital(metric.on_test)} {where}: {sizes}."
     where = "With this seed" if most == 1 else "So far"
     return f" {where}, {_difference(known[0], spec)}."
 
@@ -150,8 +152,9 @@ def _difference(comparison: ArmComparison, spec: StudySpec) -> str:
     """A difference as a clause: "test accuracy with dropout at rate 0.8 is 1.67 percentage points lower"."""
     value = phrases.difference(comparison)
     side = "higher" if value[0] == "+" else "lower"
-    size = "the same" if not float(value) else f"{value[1:]} percentage points {side}"
-    return f"test accuracy with {_named(_arm(spec, comparison.arm))} is {size}{against(spec.arms[0])}"
+    metric = comparison.measure
+    size = "the same" if not float(value) else f"{metric.amount(value[1:])} {side}"
+    return f"{metric.on_test} with {_named(_arm(spec, comparison.arm))} is {size}{against(spec.arms[0])}"
 
 
 def _on_one_arm(condition: ConditionVerdict, comparison: ArmComparison, spec: StudySpec) -> str:
@@ -160,11 +163,12 @@ def _on_one_arm(condition: ConditionVerdict, comparison: ArmComparison, spec: St
         f", on these {comparison.test_examples:,} test examples" if _this_test_set_only(comparison) else ""
     )
     if comparison.decision in {"helps", "hurts"}:
-        verb = "raises" if comparison.decision == "helps" else "lowers"
-        size = phrases.difference(comparison)[1:]
+        metric = comparison.measure
+        verb = metric.verb(helps=comparison.decision == "helps")
+        size = metric.amount(phrases.difference(comparison)[1:])
         arm = capital(_named(_arm(spec, comparison.arm)))
-        much = f"{size} percentage points{against(spec.arms[0])}{_epochs(condition)}"
-        return f"{lead}{where}. {arm} {verb} test accuracy by {much}."
+        much = f"{size}{against(spec.arms[0])}{_epochs(condition)}"
+        return f"{lead}{where}. {arm} {verb}s {metric.on_test} by {much}."
     return f"{lead}. {capital(_difference(comparison, spec))}{_epochs(condition)}."
 
 
@@ -178,13 +182,13 @@ def _on_all_arms(condition: ConditionVerdict, spec: StudySpec, margin: float) ->
         decision: [c for c in condition.comparisons if c.decision == decision]
         for decision in dict.fromkeys(c.decision for c in condition.comparisons)
     }
-    lead, ours = _LEADS[condition.decision], found[condition.decision]
+    lead, ours, metric = _LEADS[condition.decision], found[condition.decision], condition.measure
     names, many = _group(ours, condition, spec), len(ours) > 1
     if condition.decision in {"helps", "hurts"}:
-        verb = ("raise" if condition.decision == "helps" else "lower") + "s" * (not many)
-        return f"{lead}. {capital(names)} {verb} test accuracy by {_sizes(ours)} percentage points."
+        verb = metric.verb(helps=condition.decision == "helps") + "s" * (not many)
+        return f"{lead}. {capital(names)} {verb} {metric.on_test} by {metric.amount(_sizes(ours))}."
     if condition.decision == "equivalent":
-        return f"No. No arm raises test accuracy by more than {margin:g} percentage points."
+        return f"No. No arm {metric.verb(helps=True)}s {metric.on_test} by more than {metric.amount(f'{margin:g}')}."
     if condition.decision == "undecided":
         worse = found.get("hurts", [])
         rest = (
@@ -301,11 +305,12 @@ def _sure_of_one(comparison: ArmComparison, margin: float) -> str:
         return f"Not at all: all {comparison.n} seeds give the same difference, which shows nothing about others."
     if not comparison.deciding.known:
         return f"Not yet: {comparison.n} seeds are too few for an interval that holds at every look."
-    ends = phrases.interval(comparison.deciding, margin)
+    metric = comparison.measure
+    ends = metric.amount(phrases.interval(comparison.deciding, metric, margin))
     together = f"{phrases.every(comparison.family)} arms together, " if comparison.family > 1 else ""
-    what = f"the difference is {ends} percentage points ({together}{comparison.n} seeds)"
+    what = f"the difference is {ends} ({together}{comparison.n} seeds)"
     if decided:
-        small = f" Differences within ±{margin:g} percentage points do not matter here (--margin)."
+        small = f" Differences within ±{metric.amount(f'{margin:g}')} do not matter here (--margin)."
         return f"With 95% confidence {what}.{small if comparison.decision == 'equivalent' else ''}"
     why = ""
     if comparison.resolution > margin and comparison.deciding.within(margin):
@@ -355,10 +360,12 @@ def _cautions(verdict: Verdict) -> list[str]:
         cautions.append(f"Runs of {_several(list(diverged))} diverged.")
     for condition in verdict.conditions[: len(verdict.conditions) == 1]:
         if condition.subject is not None and _this_test_set_only(condition.subject):
-            ends = phrases.interval(condition.subject.new_data) if condition.subject.new_data else ""
+            beyond, metric = condition.subject.new_data, condition.measure
+            ends = phrases.interval(beyond, metric) if beyond else ""
             cautions.append(
-                f"On other test examples the difference may be {ends} percentage points (95% interval)."
+                f"On other test examples the difference may be {metric.amount(ends)} (95% interval)."
             )
+    cautions += filter(None, [verdict.hint])
     late = dict.fromkeys(arm.arm for arm in every if arm.seeds and arm.improving)
     if late:
         cautions.append(

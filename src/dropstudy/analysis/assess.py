@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import astuple, replace
-from typing import TYPE_CHECKING, Any
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pandas as pd
 
 from dropstudy.analysis.stats.mcnemar import mcnemar, right_answers
 from dropstudy.analysis.verdict.build import give_verdict
+from dropstudy.analysis.verdict.design import Design
 from dropstudy.analysis.verdict.rule import SEEDS
-from dropstudy.analysis.verdict.types import Design, Verdict
+from dropstudy.core.metrics import METRICS, imbalance_hint, margin_of, metric_of
 from dropstudy.core.types import CONDITION
 from dropstudy.runtime.removal import removed_with_results
-from dropstudy.store.directory import EARLIER_MARGINS, SEED_COUNTS, UNTIL_DECIDED, margin_of
+from dropstudy.store.directory import EARLIER_RULES, SEED_COUNTS, UNTIL_DECIDED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from dropstudy.analysis.verdict.build import Predictions
-    from dropstudy.core.types import Run, StudySpec
+    from dropstudy.analysis.verdict.types import Verdict
+    from dropstudy.core.types import MetricName, Run, StudySpec
+
+T = TypeVar("T")
 
 
 def assess(
@@ -35,7 +40,7 @@ def assess(
 
     Args:
         spec: the study, with its margin.
-        metadata: of the study: its seeds at each look, earlier margins, removed parts.
+        metadata: of the study: its seeds at each look, earlier metrics and margins, removed parts.
         history: all histories, as `Study.frame` gives them.
         finals: final numbers of every finished run, as `Study.finals` gives them.
         outcomes: status of every run, as `Study.outcomes` gives it.
@@ -44,6 +49,7 @@ def assess(
     design = Design(
         spec.arms,
         watches_test=spec.watches_test,
+        metric=metric_of(spec).name,
         margin=margin_of(spec),
         tested_weights="best" if spec.restore_best_weights or spec.patience else "final",
         looks=looks(metadata),
@@ -57,21 +63,44 @@ def assess(
         predictions=predictions,
         test_examples=metadata.get("n_test"),
     )
-    earlier = tuple(metadata.get(EARLIER_MARGINS, ()))
-    changes = (*removed_with_results(metadata, spec), *_on_margins(earlier, verdict.margin))
+    rules = [*map(tuple, metadata.get(EARLIER_RULES, ())), (verdict.metric, verdict.margin)]
+    metrics = _earlier([metric for metric, _ in rules])
+    margins = _earlier([margin for metric, margin in rules if metric == verdict.metric])
+    changes = (
+        *removed_with_results(metadata, spec),
+        *_on_metrics(metrics, verdict),
+        *_on_margins(margins, verdict),
+    )
+    hint = imbalance_hint(metadata.get("class_counts") or [1, 1], metadata["classes"], verdict.measure)
     return replace(
         verdict,
-        sentences=(*verdict.sentences, *changes),
-        earlier_margins=earlier,
+        sentences=(*verdict.sentences, *filter(None, [hint]), *changes),
+        hint=hint,
+        earlier_margins=margins,
+        earlier_metrics=metrics,
         disclosures=(*verdict.disclosures, *changes),
     )
 
 
-def _on_margins(earlier: tuple[float, ...], margin: float) -> list[str]:
+def _earlier(values: Sequence[T]) -> tuple[T, ...]:
+    """Values before the last one, in order: each once where it stayed, none where nothing ever changed."""
+    return tuple(value for value, _ in groupby(values))[:-1]
+
+
+def _on_metrics(earlier: tuple[MetricName, ...], verdict: Verdict) -> list[str]:
+    if not earlier:
+        return []
+    before = ", then ".join(METRICS[name].title for name in earlier)
+    change = f"The metric was changed after runs had finished, from {before} to {verdict.measure.title}."
+    return [f"{change} A metric chosen after seeing results weakens any claim."]
+
+
+def _on_margins(earlier: tuple[float, ...], verdict: Verdict) -> list[str]:
     if not earlier:
         return []
     before = ", then ".join(f"{m:g}" for m in earlier)
-    change = f"The margin was changed after runs had finished, from {before} to {margin:g} points."
+    now = verdict.measure.brief(f"{verdict.margin:g}")
+    change = f"The margin was changed after runs had finished, from {before} to {now}."
     return [f"{change} A margin chosen after seeing results weakens a claim of equivalence."]
 
 

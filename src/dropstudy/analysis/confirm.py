@@ -153,15 +153,17 @@ def _outcome(first: Verdict, fresh: ConditionVerdict) -> Outcome:
     else:
         outcome = "Confirmed on" if earlier[0].decision == fresh.decision else "Not confirmed on"
     seeds = f"{outcome} {comparison.n} fresh seeds"
-    ends = f" ({interval(comparison.deciding, first.margin)})" if comparison.deciding.known else ""
-    estimate = f"{signed(comparison.difference.value)} percentage points{ends}"
-    within = f" within ±{first.margin:g} points" if fresh.decision == "equivalent" else ""
+    metric = first.measure
+    ends = f" ({interval(comparison.deciding, metric, first.margin)})" if comparison.deciding.known else ""
+    estimate = f"{metric.amount(signed(comparison.difference.value, places=metric.places))}{ends}"
+    within = f" within ±{metric.brief(f'{first.margin:g}')}" if fresh.decision == "equivalent" else ""
     curse = (
         ", from the seeds that chose the arm; such estimates tend to be too large"
         if has_choice(before.arms)
         else ""
     )
-    own = f"The study's own estimate is {signed(earlier[0].difference.value)} points{curse}."
+    before_it = metric.brief(signed(earlier[0].difference.value, places=metric.places))
+    own = f"The study's own estimate is {before_it}{curse}."
     return Outcome(
         outcome.removesuffix(" on").lower() if outcome != "On" else fresh.decision,
         f"{seeds}: {fresh.decision}{within}, {estimate}.",

@@ -130,9 +130,11 @@ def _bars(comparisons: Sequence[ArmComparison | None], width: int) -> dict[str, 
         return round((value - low) / (high - low) * (width - 1))
 
     zero = place(0)
-    heading = f"{_WORSE if zero > len(_WORSE) else '':<{zero}}0"
+    higher = all(each.measure.better == "higher" for each in comparisons if each is not None)
+    left, right = (_WORSE, _BETTER) if higher else (_BETTER, _WORSE)
+    heading = f"{left if zero > len(left) else '':<{zero}}0"
     rest = width - len(heading)
-    heading += f"{_BETTER if rest > len(_BETTER) else '':>{rest}}"
+    heading += f"{right if rest > len(right) else '':>{rest}}"
     bars = []
     for each in comparisons:
         cells, style = [" "] * width, "dim"
@@ -165,9 +167,11 @@ def print_tables(snapshot: Snapshot) -> None:
         if any(comparison.n for comparison in condition.comparisons):
             title = condition_title(condition.hidden, condition.train_size)
             where = f"{title}: " if len(snapshot.verdict.conditions) > 1 else ""
-            echo(f"{where}Test accuracy against {condition.baseline!r}, paired by seed, percentage points")
+            metric = condition.measure
+            measured = f"{metric.subject} against {condition.baseline!r}, paired by seed"
+            echo(f"{where}{measured}{f', {metric.unit}' if metric.unit else ''}")
             typer.echo(tables.text(comparison_cells(condition)))
-            echo(f"{where}The gap between training and evaluation, percentage points")
+            echo(f"{where}The gap between training and test accuracy, percentage points")
             typer.echo(tables.text(gap_cells(condition)))
     echo(f"{snapshot.verdict}")
 
@@ -176,7 +180,7 @@ def _print_summaries(snapshot: Snapshot) -> None:
     """Print the scores of each arm, for each condition."""
     from dropstudy.core import tables
     from dropstudy.core.text import condition_title
-    from dropstudy.report import summary_cells
+    from dropstudy.report import metric_cells, summary_cells
 
     summaries = snapshot.summaries
     conditions = list(dict.fromkeys((summary.hidden, summary.train_size) for summary in summaries))
@@ -187,6 +191,7 @@ def _print_summaries(snapshot: Snapshot) -> None:
             typer.echo(condition_title(*condition))
         of_condition = [summary for summary in summaries if (summary.hidden, summary.train_size) == condition]
         typer.echo(tables.text(summary_cells(of_condition, watches_test=snapshot.spec.watches_test)))
+        typer.echo(tables.text(metric_cells(of_condition)))
 
 
 def print_pairs(snapshot: Snapshot) -> None:

@@ -195,10 +195,19 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
         str, typer.Option(metavar="NAME", help="auto, cpu or gpu.", rich_help_panel=TRAINING)
     ] = "auto",
     # Verdict
+    metric: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="What choice and verdict rest on: accuracy (default), balanced-accuracy, log-loss or auc.",
+            rich_help_panel=VERDICT,
+        ),
+    ] = None,
     margin: Annotated[
         float | None,
         options.number_option(
-            "Largest difference of test accuracy that does not matter, in percentage points; default: 0.1.",
+            "Largest difference of the metric that does not matter; default: 0.1 percentage points of accuracy, 0.005 "
+            "nats of log loss, 0.001 of AUC.",
             rich_help_panel=VERDICT,
         ),
     ] = None,
@@ -293,6 +302,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
         restore_best_weights=restore_best_weights,
         patience=patience,
         keep_weights=keep_weights,
+        metric=metric,
         margin=margin,
     )
     if confirm:

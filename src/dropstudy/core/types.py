@@ -27,9 +27,7 @@ Noise = Literal["dropout", "gaussian"]
 Schedule = Literal["constant", "early", "late", "ramp", "curriculum"]
 OptimizerName = Literal["adam", "sgd"]
 KeepWeights = Literal["all", "best", "none"]
-
-MARGIN = 0.1
-"""Percentage points: default margin within which differences of test accuracy do not matter."""
+MetricName = Literal["accuracy", "balanced-accuracy", "log-loss", "auc"]
 
 State = dict[str, "NDArray[np.generic]"]
 Status = Literal["planned", "running", "done", "diverged", "failed"]
@@ -164,8 +162,10 @@ class StudySpec:
         restore_best_weights: keep and test the weights of the epoch of lowest validation loss in place of the last
             epoch's, as Keras' EarlyStopping does.
         patience: epochs without a lower validation loss after which a run ends; 0 for never.
-        margin: differences of test accuracy within ±margin percentage points do not matter; None for the study's own,
-            or `MARGIN`. No run depends on it.
+        metric: what the choice of an arm and the verdict rest on; None for the study's own, or `accuracy`. No run
+            depends on it.
+        margin: differences of the metric within ±margin do not matter: percentage points of accuracies, nats of
+            `log-loss`, `auc` as it is. None for the study's own, or `Metric.margin`. No run depends on it.
         scale: the network sees `x / scale`; `"auto"` finds it from the values of the training data.
     """
 
@@ -185,6 +185,7 @@ class StudySpec:
     keep_weights: KeepWeights = "all"
     restore_best_weights: bool = False
     patience: int = 0
+    metric: MetricName | None = None
     margin: float | None = None
     scale: float | Literal["auto"] = "auto"
     target: str | None = None

@@ -33,7 +33,7 @@ def fresh_differences(snapshot: Snapshot, condition: tuple[str, int]) -> tuple[p
 
 
 def differences(snapshot: Snapshot, condition: tuple[str, int]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Test accuracy of each arm minus that of the baseline, paired by seed, in points, as the verdict has them.
+    """The metric of each arm minus that of the baseline, paired by seed, in its unit, as the verdict has them.
 
     Returns:
         A row for each arm that shares a seed with the baseline: arm (a label), n, mean, low and high (of this arm alone

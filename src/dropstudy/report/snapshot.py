@@ -11,6 +11,7 @@ import pandas as pd
 
 from dropstudy.analysis import stats
 from dropstudy.analysis.stats.runs import at_condition
+from dropstudy.core.metrics import margin_of, metric_of
 from dropstudy.core.text import counted, plain_name
 from dropstudy.core.types import CONDITION
 from dropstudy.engine.trainer import trainer_of
@@ -18,7 +19,7 @@ from dropstudy.errors import DamagedFile, StoreError
 from dropstudy.report.stamp import study_state
 from dropstudy.report.test_set import TestSet, read_test_set
 from dropstudy.runtime.messages import REPLACED
-from dropstudy.store.directory import confirmations, has_database, margin_of, not_started, spec_of
+from dropstudy.store.directory import confirmations, has_database, not_started, spec_of
 from dropstudy.store.history import tidy
 from dropstudy.store.paths import command
 from dropstudy.store.store import Store
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from dropstudy.analysis.answer import Answer
     from dropstudy.analysis.verdict import ConditionVerdict, Verdict
+    from dropstudy.core.metrics import Metric
     from dropstudy.core.types import Arm, Run, Status, StudySpec, Weights
     from dropstudy.store.reader import ResultFiles, RunProgress
 
@@ -100,8 +102,13 @@ class Snapshot:
         return tuple(dict.fromkeys(_condition(run) for run in self.runs))
 
     @property
+    def metric(self) -> Metric:
+        """What the study judges its arms by."""
+        return metric_of(self.spec)
+
+    @property
     def margin(self) -> float:
-        """Equivalence margin, in percentage points."""
+        """Equivalence margin, in the unit of the metric."""
         return margin_of(self.spec)
 
     @cached_property
@@ -146,7 +153,7 @@ class Snapshot:
     def featured(self, condition: tuple[str, int]) -> Arm | None:
         """The arm that figures compare with the baseline, at a condition.
 
-        It is the arm chosen on validation data unless that is the baseline, else the arm of highest mean. None if no
+        It is the arm chosen on validation data unless that is the baseline, else the arm of the best mean. None if no
         other arm shares a seed with the baseline.
         """
         verdict = self.condition_verdict(condition)
@@ -154,7 +161,7 @@ class Snapshot:
         if not compared:
             return None
         chosen = [c for c in compared if c.arm == verdict.chosen]
-        name = (chosen[0] if chosen else max(compared, key=lambda c: c.difference.value)).arm
+        name = (chosen[0] if chosen else max(compared, key=lambda c: c.gain)).arm
         return next(arm for arm in self.arms if arm.name == name)
 
     def mcnemar(self) -> pd.DataFrame:
@@ -325,8 +332,10 @@ def read_snapshot(folder: Path, *, data_dir: Path | None = None, mc: int = 0) ->
     for path in confirmations(folder):
         if has_database(path):
             fresh = read_snapshot(path, data_dir=data_dir)
-            # The margin of the study counts, not the one that its confirmation recorded.
-            confirming.append(replace(fresh, spec=replace(fresh.spec, margin=spec.margin)))
+            # The metric and margin of the study count, not those that its confirmation recorded.
+            confirming.append(
+                replace(fresh, spec=replace(fresh.spec, metric=spec.metric, margin=spec.margin))
+            )
     rows = [
         {
             **finals[run.key],

@@ -11,16 +11,21 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from dropstudy.core.metrics import METRICS
 from dropstudy.core.text import percent, plain_name, rounded, signed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dropstudy.analysis.stats import ArmSummary, Mean
+    from dropstudy.core.metrics import Metric
 
 
 _MEANS = (
     "test_accuracy",
+    "test_balanced_accuracy",
+    "test_loss",
+    "test_auc",
     "keras_accuracy",
     "val_accuracy",
     "clean_accuracy",
@@ -37,9 +42,10 @@ def summary_table(summaries: Sequence[ArmSummary]) -> pd.DataFrame:
         summaries: as `stats.summarise` gives them.
 
     Returns:
-        arm, rate, hidden, train_size, seeds, unfinished, then test_accuracy, keras_accuracy, val_accuracy,
-        clean_accuracy, keras_gap, artefact and true_gap as shares, each followed by its deviation over seeds (`_sd`),
-        then best_epoch (median over seeds), best_val_loss, last_epoch, last_val_loss (means, in nats).
+        arm, rate, hidden, train_size, seeds, unfinished, then test_accuracy, test_balanced_accuracy, test_loss (nats),
+        test_auc, keras_accuracy, val_accuracy, clean_accuracy, keras_gap, artefact and true_gap as shares, each
+        followed by its deviation over seeds (`_sd`), then best_epoch (median over seeds), best_val_loss, last_epoch,
+        last_val_loss (means, in nats).
     """
     rows = []
     for summary in summaries:
@@ -87,6 +93,15 @@ def summary_cells(summaries: Sequence[ArmSummary], *, watches_test: bool) -> pd.
     )
 
 
+def metric_cells(summaries: Sequence[ArmSummary]) -> pd.DataFrame:
+    """Every metric on the test set as text, one row per arm, as `summary_cells`."""
+    columns = {
+        metric.on_test: [_metric_cell(getattr(s, metric.column), metric) for s in summaries]
+        for metric in METRICS.values()
+    }
+    return pd.DataFrame({"arm": [plain_name(s.arm) for s in summaries], **columns})
+
+
 def file_stems(names: Sequence[str], limit: int = 40) -> list[str]:
     """Unique file name stem of each name: small ASCII letters, digits, dots and dashes.
 
@@ -108,6 +123,13 @@ def file_stems(names: Sequence[str], limit: int = 40) -> list[str]:
 
 def _percent_cell(mean: Mean) -> str:
     return f"{percent(mean.value)}{_sd_cell(mean)}" if mean.known else "-"
+
+
+def _metric_cell(mean: Mean, metric: Metric) -> str:
+    if not mean.known:
+        return "-"
+    sd = "" if mean.sd is None else f" (SD {rounded(metric.factor * mean.sd, metric.places)})"
+    return f"{metric.value(mean.value)}{sd}"
 
 
 def _points_cell(mean: Mean) -> str:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from dropstudy.core.metrics import imbalance_hint, metric_of
 from dropstudy.core.text import counted
 from dropstudy.data import describe
 from dropstudy.spec import splits
@@ -50,6 +53,8 @@ def announcement(
     lines += describe.shapes(dataset)
     lines += [f"The study grows: {'; '.join(added)}."] if added else []
     lines += [large_rate(arm.rate) for arm in spec.arms if arm.rate > LARGE_RATE]
+    counts = np.bincount(dataset.y_train, minlength=len(dataset.classes)).tolist()
+    lines += filter(None, [imbalance_hint(counts, dataset.classes, metric_of(spec))])
     if spec.watches_test:
         lines.append(
             "This study watches the test set every epoch (val_* is test data), as the notebook does: "

@@ -11,15 +11,14 @@ from msgspec import Meta
 
 # Read at run time, for validation and for the JSON schema.
 from dropstudy.core.bounds import MAX_COUNT, RATE_HINT, Count, Positive, Rate
-from dropstudy.core.types import Activation, Arm, KeepWeights, Optimizer, Precision
+from dropstudy.core.metrics import METRICS
+from dropstudy.core.types import Activation, Arm, KeepWeights, MetricName, Optimizer, Precision
 
 MAX_SEED = 2**32 - 1
 MAX_SEEDS = 10_000
 """More than any study trains: a larger count is a seed that was meant as one, as in `--seeds 20240101`."""
 
-MAX_MARGIN = 50.0
-"""Points: from guessing one of two classes to a network that is always right. No difference between two useful
-networks is larger, and with a larger margin every one of them would be equivalent."""
+MAX_MARGIN = max(metric.most for metric in METRICS.values())
 
 Name = Annotated[
     str,
@@ -84,7 +83,7 @@ Scale = Annotated[
 Patience = Annotated[int, Meta(ge=0, le=MAX_COUNT, description="a number of epochs, 0 for never")]
 Margin = Annotated[
     float,
-    Meta(gt=0, le=MAX_MARGIN, description=f"points of test accuracy above 0 and at most {MAX_MARGIN:g}"),
+    Meta(gt=0, le=MAX_MARGIN, description=f"a difference of the metric above 0 and at most {MAX_MARGIN:g}"),
 ]
 
 
@@ -103,7 +102,9 @@ class StudyFields:
         seeds: number of seeds, or a list of them; each trains every arm once. 1 if left out, or 6 where the digits
             stand in for MNIST.
         train_sizes: number of training examples, `"all"` for as many as validation leaves, or a list of such sizes.
-        margin: differences of test accuracy within ±margin percentage points do not matter; 0.1 if left out.
+        metric: what the choice of an arm and the verdict rest on; `accuracy` if left out.
+        margin: differences of the metric within ±margin do not matter. 0.1 percentage points of either accuracy, 0.005
+            nats of `log-loss` or 0.001 of `auc` if left out.
         image_size: height and width that images are resized to, such as 32 or [32, 48].
     """
 
@@ -124,6 +125,7 @@ class StudyFields:
     keep_weights: KeepWeights = "all"
     restore_best_weights: bool | None = None
     patience: Patience = 0
+    metric: MetricName | None = None
     margin: Margin | None = None
     scale: Scale = "auto"
     target: ColumnName | None = None

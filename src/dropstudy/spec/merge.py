@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
+from dropstudy.core.metrics import check_margin, metric_of
 from dropstudy.core.types import Arm, StudySpec
 from dropstudy.core.validation import shown
 from dropstudy.errors import InvalidArgument
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 LISTS = ("arms", "hidden", "train_sizes", "seeds")
 """Fields of the grid, which a request extends."""
 
-FREE = ("name", "keep_weights", "margin")
-"""Fields that no run depends on: a request replaces them. A margin of None replaces none."""
+FREE = ("name", "keep_weights", "metric", "margin")
+"""Fields that no run depends on: a request replaces them. A metric or margin of None replaces none."""
 
 FIXED = tuple(field.name for field in fields(StudySpec) if field.name not in {*LISTS, *FREE})
 """Fields that must be equal, for runs to be comparable."""
@@ -40,7 +41,8 @@ def grow(stored: StudySpec, asked: StudySpec) -> StudySpec:
         asked: the request.
 
     Raises:
-        InvalidArgument: they cannot be one study; `received` lists the `differences`.
+        InvalidArgument: they cannot be one study; `received` lists the `differences`. Or the margin asked for is too
+            large for the study's metric.
     """
     if lines := differences(stored, asked):
         raise InvalidArgument(
@@ -52,11 +54,16 @@ def grow(stored: StudySpec, asked: StudySpec) -> StudySpec:
     arms = (*stored.arms, *_new_arms(stored, asked))
     grown: dict[str, Any] = {name: _union(getattr(stored, name), getattr(asked, name)) for name in LISTS}
     grown |= {name: getattr(asked, name) for name in FREE}
-    if asked.margin is None:
-        grown["margin"] = stored.margin
+    if asked.metric is None:
+        grown["metric"] = stored.metric
+    elif asked.margin is None and metric_of(asked) is not metric_of(stored):
+        grown["margin"] = metric_of(asked).margin  # the stored one is of another metric
+    grown["margin"] = grown["margin"] or stored.margin
     grown["data"] = asked.data if _moved(stored, asked) else stored.data
     grown["test"] = asked.test or stored.test
-    return replace(stored, **{**grown, "arms": arms})
+    study = replace(stored, **{**grown, "arms": arms})
+    check_margin(study)
+    return study
 
 
 def differences(stored: StudySpec, asked: StudySpec) -> list[str]:

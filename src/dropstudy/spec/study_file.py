@@ -17,6 +17,7 @@ from typing import Any
 import tomli_w
 
 from dropstudy.core.atomic import expand_home
+from dropstudy.core.metrics import ACCURACY, check_margin
 from dropstudy.core.types import Arm, StudySpec
 from dropstudy.core.validation import one_line, refuse_duplicates, refuse_unknown, validate, validate_fields
 from dropstudy.errors import InvalidArgument
@@ -56,6 +57,11 @@ def read_spec(
         table = {name: value for name, value in table.items() if name not in {"rates", "arms"}}
     if isinstance(given.get("optimizer"), dict) and isinstance(table.get("optimizer"), dict):
         given["optimizer"] = {**table["optimizer"], **given["optimizer"]}
+    if given.get("metric", "") not in {
+        "",
+        table.get("metric", ACCURACY.name),
+    }:  # the file's margin is of another
+        table = {name: value for name, value in table.items() if name != "margin"}
     unnamed = {} if isinstance(source, Mapping) else {"name": Path(source).stem}
     return parse_spec({**unnamed, **table, **given}, origin)
 
@@ -104,6 +110,7 @@ def parse_spec(table: Mapping[str, Any], origin: str = "study file") -> StudySpe
     refuse_duplicates("seeds", "value", spec.seeds)
     refuse_duplicates("train_sizes", "size", spec.train_sizes)
     _check_validation(spec)
+    check_margin(spec)
     return spec
 
 

@@ -12,6 +12,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 from dropstudy.core.dataset import table_from
+from dropstudy.core.metrics import METRICS
 from dropstudy.core.profile import is_profile
 from dropstudy.core.types import Arm, Condition, Optimizer, Run, Status
 from dropstudy.spec import plan
@@ -218,6 +219,14 @@ def _is_share(value: object) -> bool:
     return isinstance(value, (int, float)) and 0 <= value <= 1
 
 
+def _is_rule(value: object) -> bool:
+    """True for a pair of a metric's name and a margin."""
+    match value:
+        case [str() as metric, margin]:
+            return metric in METRICS and _is_positive(margin)
+    return False
+
+
 def _list_of(holds: Callable[[object], bool]) -> Callable[[object], bool]:
     return lambda value: isinstance(value, list) and all(map(holds, value))
 
@@ -253,7 +262,8 @@ _REQUIRED: dict[str, Callable[[object], bool]] = {
 _METADATA: dict[str, Callable[[Any], bool]] = {
     **_REQUIRED,
     "until_decided": _is_count,
-    "earlier_margins": _list_of(_is_positive),
+    "class_counts": _list_of(_is_size),
+    "earlier_rules": _list_of(_is_rule),
     "files_due": _list_of(lambda value: isinstance(value, str) and is_own(value)),
     "removed_parts": lambda value: isinstance(value, dict) and all(map(_list_of(_anything), value.values())),
 }

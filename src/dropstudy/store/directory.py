@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dropstudy.core.text import plain_name
-from dropstudy.core.types import MARGIN
 from dropstudy.errors import InvalidArgument, StoreError
 from dropstudy.spec import merge, plan, presets
 from dropstudy.spec.study_file import STUDY_FILE, is_study, parse_spec, parse_toml, read_spec
@@ -22,8 +21,8 @@ if TYPE_CHECKING:
 SEED_COUNTS = "seed_counts"
 """Name in the metadata: numbers of seeds that the study was run with, one for each change."""
 
-EARLIER_MARGINS = "earlier_margins"
-"""Name in the metadata: margins that were replaced after runs had finished."""
+EARLIER_RULES = "earlier_rules"
+"""Name in the metadata: pairs of a metric's name and a margin that were replaced after runs had finished."""
 
 UNTIL_DECIDED = "until_decided"
 """Name in the metadata: largest number of seeds of a study that adds seeds until its verdict is decided."""
@@ -113,11 +112,6 @@ def merged_with_stored(folder: Path, asked: StudySpec) -> StudySpec:
             f"To continue the study as it is: {command('run', folder)}",
         )
     return merge.grow(stored, asked)
-
-
-def margin_of(spec: StudySpec) -> float:
-    """Equivalence margin of a study, in percentage points."""
-    return MARGIN if spec.margin is None else spec.margin
 
 
 def recorded_spec(folder: Path) -> StudySpec | None:

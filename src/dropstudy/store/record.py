@@ -7,19 +7,21 @@ from dataclasses import asdict, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from dropstudy.core.atomic import write_text
 from dropstudy.core.hardware import choose_precision, processor
+from dropstudy.core.metrics import METRICS, margin_of, metric_of
 from dropstudy.core.text import plain_name
-from dropstudy.core.types import MARGIN
+from dropstudy.errors import InvalidArgument
 from dropstudy.spec import plan, splits
 from dropstudy.spec.study_file import STUDY_FILE, is_study, to_toml
 from dropstudy.store.directory import (
-    EARLIER_MARGINS,
+    EARLIER_RULES,
     FILE_DUE,
     SEED_COUNTS,
     confirmations,
     has_database,
-    margin_of,
     read_metadata,
     recorded_spec,
     refuse_foreign,
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 
     from dropstudy.core.dataset import Dataset
     from dropstudy.core.hardware import Device
-    from dropstudy.core.types import Run, StudySpec
+    from dropstudy.core.types import MetricName, Run, StudySpec
 
 STAND_IN_SEEDS = 6
 """Seeds of a study that names neither data nor seeds, where the digits stand in for MNIST: as many as a verdict needs.
@@ -50,6 +52,8 @@ def resolve(spec: StudySpec, dataset: Dataset, device: Device) -> tuple[StudySpe
     Raises:
         InvalidArgument: the data do not fit the specification.
     """
+    if metric_of(spec) is METRICS["auc"] and len(set(dataset.y_test.tolist())) < 2:  # noqa: PLR2004 - two are ranked
+        raise no_auc()
     precision = choose_precision(spec.precision, device)
     spec = replace(
         spec,
@@ -57,7 +61,8 @@ def resolve(spec: StudySpec, dataset: Dataset, device: Device) -> tuple[StudySpe
         data=dataset.name if spec.data is None else spec.data,
         scale=dataset.scale,
         seeds=spec.seeds or tuple(range(STAND_IN_SEEDS if dataset.fallback else 1)),
-        margin=MARGIN if spec.margin is None else spec.margin,
+        metric=metric_of(spec).name,
+        margin=margin_of(spec),
     )
     runs = plan.plan_runs(spec, dataset, precision)
     splits.check(spec, dataset.y_train, dataset.classes, dataset.groups)
@@ -87,6 +92,7 @@ def record_study(folder: Path, spec: StudySpec, dataset: Dataset, device: Device
         "input_shape": dataset.input_shape,
         "classes": dataset.classes,
         "n_train": len(dataset.y_train),
+        "class_counts": np.bincount(dataset.y_train, minlength=len(dataset.classes)).tolist(),
         "n_test": len(dataset.y_test),
         "data_notes": dataset.notes,
         "table": None if dataset.table is None else asdict(dataset.table),
@@ -99,13 +105,13 @@ def record_study(folder: Path, spec: StudySpec, dataset: Dataset, device: Device
         before = store.meta
         due = before.get("specification") != text or bool(before.get(FILE_DUE)) or not is_study(folder)
         fresh = {"environment": environment(device), **spec_metadata(spec, before), FILE_DUE: due}
-        fresh[EARLIER_MARGINS] = _earlier_margins(store, spec.margin)
+        fresh[EARLIER_RULES] = _earlier_rules(store, spec)
         store.begin(known | before | fresh, runs)
         if due:  # after a kill from here on, the next command writes the file: the database says it is due
             write_study_file(folder, spec, store.meta)
             store.record({FILE_DUE: False})
     for path in confirmations(folder):
-        set_margin(path, spec.margin)
+        set_rule(path, spec)
     return spec
 
 
@@ -131,33 +137,53 @@ def write_study_file(folder: Path, spec: StudySpec, known: Mapping[str, Any]) ->
     write_text(folder / STUDY_FILE, to_toml(spec, {name: known[name] for name in _NOTED}))
 
 
-def set_margin(folder: Path, margin: float | None) -> None:
-    """Record a new margin for a study and its confirmations; does nothing if the margin is the same.
+def set_rule(folder: Path, asked: StudySpec) -> None:
+    """Record a new metric and margin for a study and its confirmations; does nothing if they are the same.
+
+    Args:
+        folder: of the study.
+        asked: specification with the metric and margin.
 
     Raises:
         StoreError: the folder cannot be written.
         StudyLocked: another process runs the study.
     """
     spec = recorded_spec(folder)
-    if spec is None or margin is None:
+    if spec is None:
         return
-    if spec.margin != margin:
-        spec = replace(spec, margin=margin)
+    if (spec.metric, spec.margin) != _rule(asked):
+        metric, margin = _rule(asked)
+        spec = replace(spec, metric=metric, margin=margin)
         with lock(folder), Store(folder, write=True) as store:
-            earlier = {EARLIER_MARGINS: _earlier_margins(store, margin)}
+            if any(row[metric_of(spec).column] is None for row in store.finals()):
+                raise no_auc()
+            earlier = {EARLIER_RULES: _earlier_rules(store, spec)}
             store.record(spec_metadata(spec, store.meta) | earlier | {FILE_DUE: True})
             write_study_file(folder, spec, store.meta)
             store.record({FILE_DUE: False})
     for path in confirmations(folder):
-        set_margin(path, margin)
+        set_rule(path, spec)
 
 
-def _earlier_margins(store: Store, now: float | None) -> list[float]:
-    """Earlier margins under which runs had finished: choosing another after seeing results weakens a claim."""
+def _earlier_rules(store: Store, now: StudySpec) -> list[list[str | float]]:
+    """Earlier metrics and margins under which runs had finished: others chosen after seeing results weaken a claim."""
     known = store.meta
-    before, earlier = spec_of(known), known.get(EARLIER_MARGINS, [])
-    changed = before is not None and margin_of(before) != now and store.runs("done")
-    return [*earlier, margin_of(before)] if before is not None and changed else earlier
+    before, earlier = spec_of(known), known.get(EARLIER_RULES, [])
+    changed = before is not None and _rule(before) != _rule(now) and store.runs("done")
+    return [*earlier, list(_rule(before))] if before is not None and changed else earlier
+
+
+def _rule(spec: StudySpec) -> tuple[MetricName, float]:
+    return metric_of(spec).name, margin_of(spec)
+
+
+def no_auc() -> InvalidArgument:
+    """Error for a test set without an AUC."""
+    return InvalidArgument(
+        "metric",
+        expected="accuracy, balanced-accuracy or log-loss for this test set, which has a single class",
+        received="'auc', which ranks the examples of one class against others",
+    )
 
 
 def environment(device: Device) -> dict[str, str]:

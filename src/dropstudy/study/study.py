@@ -31,7 +31,7 @@ from dropstudy.store.directory import (
 )
 from dropstudy.store.locking import lock
 from dropstudy.store.paths import refuse_too_long
-from dropstudy.store.record import set_margin
+from dropstudy.store.record import set_rule
 from dropstudy.store.store import Store
 
 if TYPE_CHECKING:
@@ -159,8 +159,9 @@ class Study:
         recorded = recorded_spec(self.folder)
         if recorded is None or not is_study(self.folder):  # a study file that was lost is written again
             return False
-        # No run depends on name or margin.
-        if replace(recorded, name=self.spec.name, margin=self.spec.margin) != self.spec:  # more is asked for
+        # No run depends on these.
+        same = {name: getattr(self.spec, name) for name in ("name", "metric", "margin")}
+        if replace(recorded, **same) != self.spec:  # more is asked for
             return False
         with Store(self.folder) as store:
             statuses = store.status().values()
@@ -228,8 +229,8 @@ class Study:
         chosen = choose_device(device)
         if self._dataset is not None and (warning := keep(self._dataset)):
             callback.on_notice(warning)
-        if self.finished:  # another margin needs no training
-            set_margin(self.folder, self.spec.margin)
+        if self.finished:  # another metric or margin needs no training
+            set_rule(self.folder, self.spec)
         else:
             self.spec = train_missing(
                 self.folder,

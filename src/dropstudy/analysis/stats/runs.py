@@ -14,7 +14,9 @@ import numpy as np
 import pandas as pd
 
 from dropstudy.analysis.stats.estimate import ROUNDING
-from dropstudy.core.types import CONDITION, METRICS
+from dropstudy.core.metrics import METRICS
+from dropstudy.core.types import CONDITION
+from dropstudy.core.types import METRICS as EPOCH_METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,9 +68,10 @@ def finished_runs(history: pd.DataFrame, finals: pd.DataFrame) -> pd.DataFrame:
             clean_accuracy of those weights replaces the history's, which may be of a sample.
 
     Returns:
-        The columns of `finals`; accuracy, val_accuracy, val_loss and clean_accuracy of that epoch; error, true_gap
-        (clean_accuracy - test_accuracy) and artefact (accuracy - clean_accuracy); of the run epochs, seconds,
-        best_epoch, best_val_loss, last_val_loss and still_falling.
+        The columns of `finals`, and those of every metric, NaN where they were not measured; accuracy, val_accuracy,
+        val_loss and clean_accuracy of that epoch; error, true_gap (clean_accuracy - test_accuracy) and artefact
+        (accuracy - clean_accuracy); of the run epochs, seconds, best_epoch, best_val_loss, last_val_loss and
+        still_falling.
     """
     rows = history.sort_values("epoch", ignore_index=True)
     runs = finals[is_finite(finals)].drop(columns=["rate", *CONDITION], errors="ignore").sort_values("seed")
@@ -78,6 +81,9 @@ def finished_runs(history: pd.DataFrame, finals: pd.DataFrame) -> pd.DataFrame:
     runs = runs.merge(measured, on=["arm", "seed", "epoch"], how="left", suffixes=("", "_sampled"))
     if "clean_accuracy_sampled" in runs:
         runs["clean_accuracy"] = runs["clean_accuracy"].fillna(runs.pop("clean_accuracy_sampled"))
+    for column in (name for metric in METRICS.values() for name in (metric.column, metric.validation)):
+        if column not in runs:
+            runs[column] = np.nan
     runs["error"] = 1 - runs["test_accuracy"]
     runs["true_gap"] = runs["clean_accuracy"] - runs["test_accuracy"]
     runs["artefact"] = runs["accuracy"] - runs["clean_accuracy"]
@@ -114,7 +120,7 @@ def finished_history(history: pd.DataFrame, finals: pd.DataFrame, arms: Sequence
     return pd.concat(parts, ignore_index=True) if parts else history.iloc[:0]
 
 
-def learning_curves(history: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.DataFrame:
+def learning_curves(history: pd.DataFrame, metrics: Sequence[str] = EPOCH_METRICS) -> pd.DataFrame:
     """Mean and range over seeds of each metric at each epoch.
 
     Args:

@@ -31,6 +31,9 @@ class ArmSummary:
         train_size: examples trained on; 0 likewise.
         unfinished: runs that started and diverged, failed or continue; no mean includes them.
         test_accuracy: test data, measured once at the end.
+        test_balanced_accuracy: likewise, the mean recall of the classes.
+        test_loss: likewise, the log loss in nats.
+        test_auc: likewise, the area under the ROC curve.
         keras_accuracy: training accuracy as Keras measures it: running mean, dropout on, weights moving.
         val_accuracy: validation data.
         clean_accuracy: all training examples, dropout off.
@@ -50,6 +53,9 @@ class ArmSummary:
     train_size: int
     unfinished: int
     test_accuracy: Mean
+    test_balanced_accuracy: Mean
+    test_loss: Mean
+    test_auc: Mean
     keras_accuracy: Mean
     val_accuracy: Mean
     clean_accuracy: Mean
@@ -100,6 +106,9 @@ def _summary(runs: pd.DataFrame, arm: Arm, condition: tuple[str, int], started: 
         train_size=condition[1],
         unfinished=started - len(runs),
         test_accuracy=mean_over_seeds(runs["test_accuracy"]),
+        test_balanced_accuracy=mean_over_seeds(runs["test_balanced_accuracy"]),
+        test_loss=mean_over_seeds(runs["test_loss"]),
+        test_auc=mean_over_seeds(runs["test_auc"]),
         keras_accuracy=mean_over_seeds(runs["accuracy"]),
         val_accuracy=mean_over_seeds(runs["val_accuracy"]),
         clean_accuracy=mean_over_seeds(runs["clean_accuracy"]),

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from dropstudy.analysis.verdict.design import Design
     from dropstudy.analysis.verdict.pairs import PairedRuns
-    from dropstudy.analysis.verdict.types import Decision, Design
+    from dropstudy.analysis.verdict.types import Decision
 
     Predictions = Callable[[str, str, int, int], Mapping[str, NDArray[Any]] | None]
 
@@ -74,6 +75,7 @@ def give_verdict(
         label=study_label(decision, (condition.label for condition in conditions)),
         headline=headline,
         sentences=(*_sentences(conditions, headline), *on_looks),
+        metric=design.metric,
         margin=design.margin,
         tested_weights=design.tested_weights,
         watches_test=design.watches_test,
@@ -88,9 +90,10 @@ def _at(predictions: Predictions, hidden: str, train_size: int) -> Callable[[str
 
 
 def _condition_verdict(runs: PairedRuns, hidden: str, train_size: int, design: Design) -> ConditionVerdict:
-    scores = tuple(arm_scores(runs, arm) for arm in design.arms)
-    comparisons = compare_arms(runs, margin=design.margin, always_valid=design.always_valid)
-    choice = None if design.watches_test else choose(scores, runs)
+    metric = design.measure
+    scores = tuple(arm_scores(runs, arm, metric) for arm in design.arms)
+    comparisons = compare_arms(runs, metric=metric, margin=design.margin, always_valid=design.always_valid)
+    choice = None if design.watches_test else choose(scores, runs, metric)
     chosen = None if choice is None else choice.arm
     decisions = {c.arm: c.decision for c in comparisons} if any(arm.seeds for arm in scores) else {}
     numbers = ConditionVerdict(
@@ -106,6 +109,7 @@ def _condition_verdict(runs: PairedRuns, hidden: str, train_size: int, design: D
         arms=scores,
         comparisons=comparisons,
         gaps=tuple(gap(runs, arm) for arm in design.arms),
+        metric=metric.name,
     )
     headline = condition_headline(numbers, design)
     sentences = (headline, *remarks(numbers, design, examples=runs.examples))

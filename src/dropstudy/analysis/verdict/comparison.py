@@ -17,21 +17,26 @@ from dropstudy.analysis.verdict.inference import arm_tests
 from dropstudy.analysis.verdict.metrics import metric_differences
 from dropstudy.analysis.verdict.rule import LEVEL, SEEDS, Limits
 from dropstudy.analysis.verdict.types import ArmComparison
+from dropstudy.core.metrics import ACCURACY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from dropstudy.analysis.stats.crossed_bootstrap import NewData
     from dropstudy.analysis.verdict.pairs import PairedRuns
+    from dropstudy.core.metrics import Metric
     from dropstudy.core.types import Arm
 
 
-def compare_arms(runs: PairedRuns, *, margin: float, always_valid: bool) -> tuple[ArmComparison, ...]:
+def compare_arms(
+    runs: PairedRuns, *, metric: Metric, margin: float, always_valid: bool
+) -> tuple[ArmComparison, ...]:
     """Every arm but the baseline, in their order; corrections are over the arms with enough seeds for a decision.
 
     Args:
         runs: of the condition.
-        margin: in points.
+        metric: that they are judged by.
+        margin: in its unit.
         always_valid: whether decisions rest on always-valid intervals.
     """
     others = runs.arms[1:]
@@ -40,19 +45,22 @@ def compare_arms(runs: PairedRuns, *, margin: float, always_valid: bool) -> tupl
     compared = {
         comparison.arm: comparison
         for family in families
-        for comparison in _compare_family(runs, family, margin=margin, always_valid=always_valid)
+        for comparison in _compare_family(
+            runs, family, metric=metric, margin=margin, always_valid=always_valid
+        )
     }
     return tuple(compared[arm.name] for arm in others)
 
 
 def _compare_family(
-    runs: PairedRuns, family: Sequence[Arm], *, margin: float, always_valid: bool
+    runs: PairedRuns, family: Sequence[Arm], *, metric: Metric, margin: float, always_valid: bool
 ) -> Iterator[ArmComparison]:
-    seeds, shares = runs.differences("test_accuracy", family)
-    points, baseline = 100 * shares, runs.arms[0].name
-    new_data = _new_data(runs, family)
-    limits = [_limits(runs, arm, new_data.get(arm.name)) for arm in family]
-    tested = arm_tests(points, margin=margin, always_valid=always_valid, limits=limits)
+    seeds, stored = runs.differences(metric.column, family)
+    points, baseline = metric.factor * stored, runs.arms[0].name
+    # Resampling examples takes a score of each: other metrics have none.
+    new_data = _new_data(runs, family) if metric is ACCURACY else {}
+    limits = [_limits(runs, arm, new_data.get(arm.name), metric) for arm in family]
+    tested = arm_tests(points, margin=margin, always_valid=always_valid, limits=limits, sign=metric.sign)
     together = simultaneous(points) if always_valid else [tests.deciding for tests in tested]
     for place, (arm, column, tests) in enumerate(zip(family, points.T, tested, strict=True)):
         shared = ~np.isnan(column)
@@ -75,9 +83,9 @@ def _compare_family(
             new_data=None if beyond is None else _both_sources(beyond.difference, tests.difference),
             example_error=None if beyond is None else 100 * beyond.example_error,
             test_examples=runs.examples,
-            unseen=_unseen(runs),
+            unseen=_unseen(runs, metric),
             diverged=limits[place].diverged,
-            improvement=paired.improvement(x),
+            improvement=paired.improvement(metric.sign * x),
             effect_size=paired.effect_size(x),
             sought=sought,
             seeds_needed=needed,
@@ -85,6 +93,7 @@ def _compare_family(
             seeds_high=high,
             detectable=nan if isnan(deviation) else detectable(deviation, len(x), level=level),
             metrics=metric_differences(runs, arm),
+            metric=metric.name,
             **vars(tests),
         )
 
@@ -118,14 +127,15 @@ def _label(family: int, *, always_valid: bool) -> str:
     return f"always-valid 95% interval{arms}" if always_valid else f"95% interval{arms}"
 
 
-def _unseen(runs: PairedRuns) -> float | None:
-    return None if runs.examples is None else 100 * unseen(runs.examples)
+def _unseen(runs: PairedRuns, metric: Metric) -> float | None:
+    """Difference that unseen kinds of examples may make, each worth an answer, a pair of answers or a nat."""
+    return None if runs.examples is None else metric.factor * unseen(runs.examples)
 
 
-def _limits(runs: PairedRuns, arm: Arm, beyond: NewData | None) -> Limits:
+def _limits(runs: PairedRuns, arm: Arm, beyond: NewData | None, metric: Metric) -> Limits:
     error = 0.0 if beyond is None or not isfinite(beyond.example_error) else 100 * beyond.example_error
     diverged = runs.diverged(arm.name, runs.arms[0].name)
-    return Limits(diverged, runs.examples, max(_unseen(runs) or 0.0, error))
+    return Limits(diverged, runs.examples, max(_unseen(runs, metric) or 0.0, error))
 
 
 def _new_data(runs: PairedRuns, family: Sequence[Arm]) -> dict[str, NewData]:

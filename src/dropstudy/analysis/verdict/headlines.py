@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from dropstudy.analysis.verdict import phrases
 from dropstudy.analysis.verdict.phrases import against, budget, capital, described, diverged, quoted
 from dropstudy.analysis.verdict.rule import SEEDS
-from dropstudy.core.text import counted, percent
+from dropstudy.core.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dropstudy.analysis.verdict.types import ArmComparison, ConditionVerdict, Decision, Design
+    from dropstudy.analysis.verdict.design import Design
+    from dropstudy.analysis.verdict.types import ArmComparison, ConditionVerdict, Decision
 
 
 def condition_headline(condition: ConditionVerdict, design: Design) -> str:
@@ -23,7 +24,7 @@ def condition_headline(condition: ConditionVerdict, design: Design) -> str:
         headline = "Nothing to compare: no run has finished."
     elif not comparisons:
         mean = condition.arms[0].mean
-        reached = f"test accuracy {percent(mean.value)} ({counted(mean.n, 'seed')})"
+        reached = f"{design.measure.on_test} {design.measure.value(mean.value)} ({counted(mean.n, 'seed')})"
         headline = f"Nothing to compare: {quoted(arms[0])} is the only arm, {reached}."
     elif subject is not None and subject.decision == "diverged":
         headline = _no_verdict(condition, subject)
@@ -47,10 +48,10 @@ def _on_one_arm(
     arm = described(design.arm(comparison.arm))
     when = budget(condition.arms, design.tested_weights)
     when += phrases.improving(condition, baseline.name, comparison.arm)
-    accuracy = f"test accuracy {phrases.difference(comparison)} points{against(baseline)}"
-    numbers = f"{accuracy} ({_evidence(comparison, design)})"
+    size = design.measure.brief(phrases.difference(comparison))
+    numbers = f"{design.measure.on_test} {size}{against(baseline)} ({_evidence(comparison, design)})"
     if decision == "equivalent":
-        none = f"{capital(arm)} makes no difference beyond ±{design.margin:g} points"
+        none = f"{capital(arm)} makes no difference beyond {design.around_zero}"
         return f"{none}{against(baseline)}{when}: {numbers}."
     if decision == "helps" and baseline_chosen:
         return (
@@ -69,7 +70,7 @@ def _evidence(comparison: ArmComparison, design: Design) -> str:
     seeds = f"{comparison.n} paired seeds"
     if comparison.all_equal:
         return f"the same in all {seeds}, so no interval"
-    ends = phrases.interval(comparison.deciding, design.margin)
+    ends = phrases.interval(comparison.deciding, design.measure, design.margin)
     evidence = (
         f"{comparison.deciding_label} {ends if comparison.deciding.known else 'not bounded yet'}, {seeds}"
     )
@@ -92,8 +93,9 @@ def _too_few(condition: ConditionVerdict, design: Design) -> str:
     missing = f"No verdict yet: {n} of {SEEDS} seeds."
     if not n:
         return missing
-    versus = f"{phrases.differences(condition.comparisons)} points against {quoted(condition.baseline)}"
-    return f"{missing} Test accuracy so far{budget(condition.arms, design.tested_weights)}: {versus}."
+    sizes = design.measure.brief(phrases.differences(condition.comparisons))
+    when = budget(condition.arms, design.tested_weights)
+    return f"{missing} {capital(design.measure.on_test)} so far{when}: {sizes} against {quoted(condition.baseline)}."
 
 
 def _on_all_arms(condition: ConditionVerdict, design: Design, *, baseline_chosen: bool) -> str:
@@ -101,7 +103,7 @@ def _on_all_arms(condition: ConditionVerdict, design: Design, *, baseline_chosen
     leads: dict[Decision, str] = {
         "helps": "Dropout helps" if all(map(phrases.is_dropout, design.arms)) else "Some arms help",
         "hurts": "All arms hurt",
-        "equivalent": f"No arm beats the baseline by more than {design.margin:g} points",
+        "equivalent": f"No arm beats the baseline by more than {design.around_zero[1:]}",
         "undecided": "Undecided whether any arm helps",
         "too few seeds": "No verdict on all arms yet",
         "diverged": "No verdict on all arms",
@@ -111,7 +113,8 @@ def _on_all_arms(condition: ConditionVerdict, design: Design, *, baseline_chosen
     when = budget(condition.arms, design.tested_weights) + phrases.improving(condition, *names)
     arms = phrases.by_decision(condition.comparisons, design.margin)
     lead = chosen if baseline_chosen else leads[condition.decision]
-    return f"{lead}{when}. Test accuracy against {described(design.baseline)}: {arms}."
+    measured = capital(design.measure.on_test)
+    return f"{lead}{when}. {measured} against {described(design.baseline)}: {arms}."
 
 
 def study_headline(conditions: Sequence[ConditionVerdict], design: Design) -> str:

@@ -40,7 +40,12 @@ class ArmTests:
 
 
 def arm_tests(
-    points: NDArray[np.float64], *, margin: float, always_valid: bool, limits: Sequence[Limits] = ()
+    points: NDArray[np.float64],
+    *,
+    margin: float,
+    always_valid: bool,
+    limits: Sequence[Limits] = (),
+    sign: int = 1,
 ) -> list[ArmTests]:
     """Every arm of a family against the baseline.
 
@@ -49,6 +54,7 @@ def arm_tests(
         margin: in the same unit.
         always_valid: whether the design is sequential.
         limits: reasons against a verdict on each arm; none where they are not given.
+        sign: 1 where a difference above 0 is better, -1 where one below 0 is.
     """
     columns = [column[~np.isnan(column)] for column in points.T]
     flips, tosts = sign_flips(points), [tost(x, margin) for x in columns]
@@ -64,6 +70,7 @@ def arm_tests(
             tost_holm=None if always_valid else tosts_holm[place],
             limits=limits[place] if limits else Limits(),
             margin=margin,
+            sign=sign,
         )
         found.append(
             ArmTests(

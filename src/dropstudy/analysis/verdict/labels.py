@@ -10,7 +10,8 @@ from dropstudy.analysis.verdict.phrases import capital, every, is_dropout, quote
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from dropstudy.analysis.verdict.types import ConditionVerdict, Decision, Design
+    from dropstudy.analysis.verdict.design import Design
+    from dropstudy.analysis.verdict.types import ConditionVerdict, Decision
 
 # Label of a whole condition, and verbs for one arm and for several.
 _LABELS: dict[Decision, tuple[str, str, str]] = {

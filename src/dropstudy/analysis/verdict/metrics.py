@@ -1,4 +1,4 @@
-"""Metrics beside accuracy: each arm against the baseline over the same seeds."""
+"""All metrics: each arm against the baseline over the same seeds."""
 
 from __future__ import annotations
 
@@ -8,19 +8,26 @@ import numpy as np
 
 from dropstudy.analysis.stats.paired import paired_t
 from dropstudy.analysis.verdict.types import MetricDifference
+from dropstudy.core.metrics import METRICS
 
 if TYPE_CHECKING:
     from dropstudy.analysis.verdict.pairs import PairedRuns
-    from dropstudy.core.types import Arm
+    from dropstudy.core.types import Arm, MetricName
+
+_Row = tuple[str, str, str, float, Literal["lower", "higher", "neither"]]
+
+
+def _judged(*names: MetricName) -> tuple[_Row, ...]:
+    found = (METRICS[name] for name in names)
+    return tuple((m.title, m.column, m.short, m.factor, m.better) for m in found)
+
 
 # Name, column, unit, factor to that unit, better direction. Log loss and Brier score come first, since both are proper
 # scores. The calibration error is not, and depends on its bins.
-_METRICS: tuple[tuple[str, str, str, float, Literal["lower", "higher", "neither"]], ...] = (
-    ("log loss", "test_loss", "nats", 1.0, "lower"),
+_METRICS: tuple[_Row, ...] = (
+    *_judged("log-loss"),
     ("Brier score", "brier", "", 1.0, "lower"),
-    ("accuracy", "test_accuracy", "points", 100.0, "higher"),
-    ("balanced accuracy", "test_balanced_accuracy", "points", 100.0, "higher"),
-    ("AUC", "test_auc", "", 1.0, "higher"),
+    *_judged("accuracy", "balanced-accuracy", "auc"),
     ("error", "error", "points", 100.0, "lower"),
     ("ECE, 15 equal-width bins", "ece", "points", 100.0, "lower"),
     ("true gap", "true_gap", "points", 100.0, "lower"),
@@ -40,8 +47,6 @@ def metric_differences(runs: PairedRuns, arm: Arm) -> tuple[MetricDifference, ..
     baseline, other = (runs.of(name).loc[seeds] for name in (runs.arms[0].name, arm.name))
     found = []
     for metric, column, unit, factor, better in _METRICS:
-        if column not in baseline:
-            continue
         ours = factor * other[column].to_numpy(dtype=np.float64)
         theirs = factor * baseline[column].to_numpy(dtype=np.float64)
         both = np.isfinite(ours) & np.isfinite(theirs)

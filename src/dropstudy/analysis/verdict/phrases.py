@@ -12,13 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from dropstudy.analysis.stats import Estimate
-    from dropstudy.analysis.verdict.types import (
-        ArmComparison,
-        ArmScores,
-        ConditionVerdict,
-        Decision,
-        TestedWeights,
-    )
+    from dropstudy.analysis.verdict.design import TestedWeights
+    from dropstudy.analysis.verdict.types import ArmComparison, ArmScores, Choice, ConditionVerdict, Decision
+    from dropstudy.core.metrics import Metric
 
 MOST_LISTED = 6
 """Arms or conditions that are listed one by one; of more, the ends of the range are."""
@@ -74,9 +70,9 @@ def diverged(condition: ConditionVerdict, arms: Iterable[str]) -> str:
     return listed([f"{quoted(s.arm)} diverged in {count}" for s, count in zip(lost, counts, strict=True)])
 
 
-def interval(estimate: Estimate, margin: float = 0.0) -> str:
-    """Ends of an interval, "+0.08 to +0.18"."""
-    return text.span(estimate.low, estimate.high, margin=margin)
+def interval(estimate: Estimate, metric: Metric, margin: float = 0.0) -> str:
+    """Ends of an interval of a metric's difference, "+0.08 to +0.18"."""
+    return text.span(estimate.low, estimate.high, margin=margin, places=metric.places)
 
 
 def probability(p: float) -> str:
@@ -94,7 +90,8 @@ def p_value(p: float) -> str:
 def difference(comparison: ArmComparison) -> str:
     """A mean difference; where its sign was decided, with enough digits to show it."""
     decided = comparison.decision in {"helps", "hurts"}
-    return text.signed(comparison.difference.value, unlike=(0.0,) if decided else ())
+    places = comparison.measure.places
+    return text.signed(comparison.difference.value, unlike=(0.0,) if decided else (), places=places)
 
 
 def differences(comparisons: Sequence[ArmComparison], most: int = MOST_LISTED) -> str:
@@ -121,8 +118,10 @@ def by_decision(comparisons: Sequence[ArmComparison], margin: float) -> str:
         if found:
             by = decision in {"helps", "hurts"}
             size = _sizes(found, absolute=by)
-            points = f"by {size} points" if by else f"({size} points)"
-            parts.append(f"{_names(found)} {one if len(found) == 1 else many} {points}")
+            size = found[0].measure.brief(size)
+            parts.append(
+                f"{_names(found)} {one if len(found) == 1 else many} {f'by {size}' if by else f'({size})'}"
+            )
     return "; ".join(parts)
 
 
@@ -161,3 +160,10 @@ def every(count: int) -> str:
 def capital(sentence: str) -> str:
     """A sentence with its first letter large."""
     return sentence[:1].upper() + sentence[1:]
+
+
+def lead(choice: Choice, metric: Metric) -> str:
+    """By how much validation data prefer an arm: "0.13 points of validation accuracy ahead"."""
+    size = text.signed(choice.lead, unlike=(0.0,), places=metric.places).lstrip("+")
+    unit = f"{metric.short} of " if metric.short else "of "
+    return f"{size} {unit}{metric.on_validation} ahead"

@@ -10,10 +10,12 @@ from dropstudy.analysis.verdict import phrases
 from dropstudy.analysis.verdict.phrases import listed, quoted
 from dropstudy.analysis.verdict.rule import SEEDS
 from dropstudy.analysis.verdict.undecided import on_test_set_size, on_undecided_arms
+from dropstudy.core.metrics import ACCURACY
 from dropstudy.core.text import counted, percent, rounded, signed
 
 if TYPE_CHECKING:
-    from dropstudy.analysis.verdict.types import ConditionVerdict, Design
+    from dropstudy.analysis.verdict.design import Design
+    from dropstudy.analysis.verdict.types import ConditionVerdict
 
 
 def remarks(condition: ConditionVerdict, design: Design, *, examples: int | None) -> list[str]:
@@ -31,6 +33,7 @@ def remarks(condition: ConditionVerdict, design: Design, *, examples: int | None
         on_true_gap(condition),
         on_printed_gap(condition, design),
         on_one_accuracy(condition, examples),
+        on_these_examples(condition, examples),
         *on_undecided_arms(condition, design),
         on_test_set_size(condition, design),
         on_unfinished_runs(condition),
@@ -45,10 +48,10 @@ def on_choice(condition: ConditionVerdict, design: Design) -> str:
     if choice is None:
         return ""
     if choice.lead:
-        points = signed(choice.lead, unlike=(0.0,)).lstrip("+")
-        by = f"{points} points of validation accuracy ahead of {quoted(choice.second)}"
+        by = f"{phrases.lead(choice, condition.measure)} of {quoted(choice.second)}"
     else:
-        by = f"equal to {quoted(choice.second)} in validation accuracy, with the lower validation loss"
+        measured = condition.measure.on_validation
+        by = f"equal to {quoted(choice.second)} in {measured}, with the lower validation loss"
     unsure = "" if choice.sure or not choice.lead else "; other seeds may choose another arm"
     epoch = "" if design.tested_weights == "final" else " (each run at its epoch of lowest validation loss)"
     chosen = (
@@ -57,7 +60,8 @@ def on_choice(condition: ConditionVerdict, design: Design) -> str:
     others = [c for c in condition.comparisons if c.arm != choice.arm]
     if choice.arm == condition.baseline or not others:
         return chosen
-    return f"{chosen} Test accuracy of the others: {phrases.by_decision(others, design.margin)}."
+    rest = phrases.by_decision(others, design.margin)
+    return f"{chosen} {phrases.capital(design.measure.on_test)} of the others: {rest}."
 
 
 def on_watched_test_set(condition: ConditionVerdict, design: Design) -> str:
@@ -66,14 +70,15 @@ def on_watched_test_set(condition: ConditionVerdict, design: Design) -> str:
         return ""
     warning = "The test set was evaluated after every epoch, so no rate and no epoch may be chosen on it"
     known = [c for c in condition.comparisons if c.n >= SEEDS and c.deciding.known]
-    order = sorted(known, key=lambda c: -c.difference.value)
+    order = sorted(known, key=lambda c: -c.gain)
     if len(order) < 2:  # noqa: PLR2004 - one has no order
         return f"{warning}: hold out validation data (--validation-split)."
     ranking = ", ".join(
-        f"{quoted(c.arm)} {signed(c.difference.value)} ({phrases.interval(c.deciding, design.margin)})"
+        f"{quoted(c.arm)} {signed(c.difference.value, places=design.measure.places)} "
+        f"({phrases.interval(c.deciding, design.measure, design.margin)})"
         for c in order
     )
-    return f"{warning}. In order, with the {order[0].deciding_label}: {ranking} points."
+    return f"{warning}. In order, with the {order[0].deciding_label}: {design.measure.brief(ranking)}."
 
 
 def on_one_class(condition: ConditionVerdict) -> str:
@@ -94,13 +99,29 @@ def on_one_class(condition: ConditionVerdict) -> str:
 def on_one_accuracy(condition: ConditionVerdict, examples: int | None) -> str:
     """Interval of the baseline's accuracy, where there are too few seeds for a paired one."""
     baseline = condition.arms[0]
-    if condition.decision != "too few seeds" or not examples or not baseline.seeds:
+    if (
+        condition.measure is not ACCURACY
+        or condition.decision != "too few seeds"
+        or not examples
+        or not baseline.seeds
+    ):
         return ""
     low, high = accuracy_interval(baseline.mean.value, examples)
     return (
         f"On other test examples, {percent(baseline.mean.value)} on these {examples:,} may be {percent(low)} to "
         f"{percent(high)} (95% interval); another seed changes it as well."
     )
+
+
+def on_these_examples(condition: ConditionVerdict, examples: int | None) -> str:
+    """What the intervals of a metric other than accuracy leave out."""
+    if (
+        condition.measure is ACCURACY
+        or not examples
+        or not any(c.deciding.known for c in condition.comparisons)
+    ):
+        return ""
+    return f"Intervals of {condition.measure.title} allow for other seeds, on these {examples:,} test examples alone."
 
 
 def on_printed_gap(condition: ConditionVerdict, design: Design) -> str:

@@ -39,7 +39,7 @@ class Limits:
         diverged: seeds in which the arm or the baseline diverged. The others are no random sample: both arms can be
             trained in them.
         examples: in the test set; None where that is not known.
-        resolution: smallest margin within which this number of examples can show a difference to lie, in points; 0
+        resolution: smallest margin within which this number of examples can show a difference to lie, in its unit; 0
             where that is not known.
     """
 
@@ -49,7 +49,14 @@ class Limits:
 
 
 def decide(
-    n: int, *, interval: Estimate, p_adjusted: float, tost_holm: float | None, limits: Limits, margin: float
+    n: int,
+    *,
+    interval: Estimate,
+    p_adjusted: float,
+    tost_holm: float | None,
+    limits: Limits,
+    margin: float,
+    sign: int = 1,
 ) -> Decision:
     """Decision on one arm.
 
@@ -64,7 +71,8 @@ def decide(
         p_adjusted: of the sign flips, for all arms of the condition.
         tost_holm: p of equivalence, for all arms of the condition; None in a sequential design.
         limits: reasons against a verdict.
-        margin: in points.
+        margin: in the unit of the differences.
+        sign: 1 where a difference above 0 is better, -1 where one below 0 is.
     """
     if limits.diverged:
         return "diverged"
@@ -76,7 +84,7 @@ def decide(
         shown = (tost_holm is None or tost_holm <= EQUIVALENCE) and limits.resolution <= margin
         return "equivalent" if shown else "undecided"
     if p_adjusted <= LEVEL and (interval.above_zero or interval.below_zero):
-        return "helps" if interval.above_zero else "hurts"
+        return "helps" if interval.above_zero == (sign > 0) else "hurts"
     return "undecided"
 
 

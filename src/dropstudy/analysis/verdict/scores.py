@@ -11,14 +11,16 @@ import pandas as pd
 from dropstudy.analysis.stats.estimate import ROUNDING, mean_over_seeds
 from dropstudy.analysis.verdict.rule import SEEDS
 from dropstudy.analysis.verdict.types import ArmScores, Choice, Gap
+from dropstudy.core.metrics import METRICS
 
 if TYPE_CHECKING:
     from dropstudy.analysis.verdict.pairs import PairedRuns
+    from dropstudy.core.metrics import Metric
     from dropstudy.core.types import Arm
 
 
-def arm_scores(runs: PairedRuns, arm: Arm) -> ArmScores:
-    """Scores of an arm's finished runs, and counts of the others."""
+def arm_scores(runs: PairedRuns, arm: Arm, metric: Metric) -> ArmScores:
+    """Scores of an arm's finished runs by a metric, and counts of the others."""
     finished = runs.of(arm.name)
     others = [status for (name, _), status in runs.unfinished.items() if name == arm.name]
     return ArmScores(
@@ -26,8 +28,9 @@ def arm_scores(runs: PairedRuns, arm: Arm) -> ArmScores:
         rate=arm.rate,
         seeds=tuple(int(seed) for seed in finished.index),
         test_accuracy=tuple(float(accuracy) for accuracy in finished["test_accuracy"]),
-        mean=mean_over_seeds(finished["test_accuracy"]),
-        val_accuracy=mean_over_seeds(finished["val_accuracy"]),
+        mean=mean_over_seeds(finished[metric.column]),
+        means={name: mean_over_seeds(finished[each.column]).value for name, each in METRICS.items()},
+        validation=mean_over_seeds(finished[metric.validation]),
         val_loss=mean_over_seeds(finished["val_loss"]),
         diverged=others.count("diverged"),
         failed=others.count("failed"),
@@ -58,32 +61,37 @@ def gap(runs: PairedRuns, arm: Arm) -> Gap:
     )
 
 
-def choose(scores: tuple[ArmScores, ...], runs: PairedRuns) -> Choice | None:
-    """The arm of highest mean validation accuracy over the seeds that all of them finished; loss breaks a tie.
+def choose(scores: tuple[ArmScores, ...], runs: PairedRuns, metric: Metric) -> Choice | None:
+    """The arm of the best mean on the validation data over the seeds that all of them finished; loss breaks a tie.
 
-    Accuracy and not loss, because the verdict is about accuracy: at the last epoch an overconfident network has the
-    worse loss and may have the better accuracy. Excluded are arms with fewer than `SEEDS` seeds, with diverged runs, or
-    whose validation accuracy is not a number. None where fewer than two arms or than `SEEDS` shared seeds remain,
-    where the baseline is excluded, and where loss does not break a tie either.
+    By the metric that the verdict is about: at the last epoch an overconfident network has the worse loss and may have
+    the better accuracy. Excluded are arms with fewer than `SEEDS` seeds, with diverged runs, or whose mean is not a
+    number. None where fewer than two arms or than `SEEDS` shared seeds remain, where the baseline is excluded, and
+    where loss does not break a tie either.
 
     Args:
         scores: of each arm, baseline first.
         runs: of the same condition.
+        metric: to choose by.
     """
     candidates = [
         arm
         for arm in scores
-        if len(arm.seeds) >= SEEDS and not arm.diverged and isfinite(arm.val_accuracy.value)
+        if len(arm.seeds) >= SEEDS and not arm.diverged and isfinite(arm.validation.value)
     ]
     if len(candidates) < 2 or candidates[0] is not scores[0]:  # noqa: PLR2004 - one is no choice
         return None
     shared = sorted(set.intersection(*(set(arm.seeds) for arm in candidates)))
     if len(shared) < SEEDS:
         return None
-    rows = [runs.of(arm.arm).loc[shared, ["val_accuracy", "val_loss"]] for arm in candidates]
-    means = [(float(row["val_accuracy"].mean()), -float(row["val_loss"].mean())) for row in rows]
+    finished = [runs.of(arm.arm).loc[shared] for arm in candidates]
+    values = [metric.sign * rows[metric.validation] for rows in finished]
+    means = [
+        (float(better.mean()), -float(rows["val_loss"].mean()))
+        for better, rows in zip(values, finished, strict=True)
+    ]
     order = sorted(range(len(means)), key=lambda place: means[place], reverse=True)
-    best = max(accuracy for accuracy, _ in means)
+    best = max(mean for mean, _ in means)
     tied = [place for place in order if best - means[place][0] <= ROUNDING]
     first = max(tied, key=lambda place: means[place][1])
     second = next(place for place in (*tied, *order) if place != first)
@@ -92,8 +100,8 @@ def choose(scores: tuple[ArmScores, ...], runs: PairedRuns) -> Choice | None:
         lead = 0.0
         if not means[first][1] - means[second][1] > ROUNDING:
             return None
-    each = (rows[first]["val_accuracy"] - rows[second]["val_accuracy"]).to_numpy(dtype=np.float64)
+    each = (values[first] - values[second]).to_numpy(dtype=np.float64)
     error = float(each.std(ddof=1)) / sqrt(len(each))
     return Choice(
-        candidates[first].arm, len(candidates), candidates[second].arm, 100 * lead, lead > 2 * error
+        candidates[first].arm, len(candidates), candidates[second].arm, metric.factor * lead, lead > 2 * error
     )

@@ -9,11 +9,12 @@ import pandas as pd
 
 from dropstudy.analysis.verdict.phrases import interval, probability
 from dropstudy.analysis.verdict.rule import SEEDS
-from dropstudy.core.text import percent, plain_name, rounded, signed
+from dropstudy.core.text import plain_name, rounded, signed
 
 if TYPE_CHECKING:
     from dropstudy.analysis.stats import Estimate, Mean
     from dropstudy.analysis.verdict.types import ArmComparison, ConditionVerdict, Verdict
+    from dropstudy.core.metrics import Metric
 
 
 def answer_cells(verdict: Verdict) -> tuple[pd.DataFrame, list[ArmComparison | None]]:
@@ -21,6 +22,8 @@ def answer_cells(verdict: Verdict) -> tuple[pd.DataFrame, list[ArmComparison | N
 
     Columns and rows without information are left out: one network has no name, one seed no interval.
     """
+    metric = verdict.measure
+    unit = f" ({metric.short})" if metric.short else ""
     rows, compared = [], []
     for condition in verdict.conditions:
         found: dict[str, ArmComparison | None] = {c.arm: c for c in condition.comparisons}
@@ -32,11 +35,11 @@ def answer_cells(verdict: Verdict) -> tuple[pd.DataFrame, list[ArmComparison | N
                     "arm": plain_name(scores.arm),
                     "network": condition.hidden,
                     "training examples": f"{condition.train_size:,}",
-                    "test accuracy": percent(scores.mean.value) if scores.seeds else "",
-                    "difference (points)": signed(comparison.difference.value)
+                    metric.on_test: metric.value(scores.mean.value) if scores.seeds else "",
+                    f"difference{unit}": signed(comparison.difference.value, places=metric.places)
                     if comparison and comparison.n
                     else "",
-                    "95% interval": _span(comparison.deciding) if comparison and known else "",
+                    "95% interval": _span(comparison.deciding, metric) if comparison and known else "",
                     "verdict": comparison.decision if comparison else "",
                 }
             )
@@ -52,7 +55,7 @@ def answer_cells(verdict: Verdict) -> tuple[pd.DataFrame, list[ArmComparison | N
 
 
 def comparison_cells(condition: ConditionVerdict) -> pd.DataFrame:
-    """Each arm's difference from the baseline: test accuracy, percentage points.
+    """Each arm's difference from the baseline, in the unit of the metric.
 
     Empty columns are left out: with one seed there are no intervals. So are numbers for all arms together where there
     is one arm besides the baseline: they are those of this arm.
@@ -81,14 +84,14 @@ def gap_cells(condition: ConditionVerdict) -> pd.DataFrame:
 
 
 def _comparison_row(comparison: ArmComparison) -> dict[str, str]:
-    p, several = probability(comparison.p_value), comparison.family > 1
+    p, several, metric = probability(comparison.p_value), comparison.family > 1, comparison.measure
     return {
         "arm": plain_name(comparison.arm),
         "decision": comparison.decision,
         "n": str(comparison.n),
-        "difference": signed(comparison.difference.value) if comparison.n else "-",
+        "difference": signed(comparison.difference.value, places=metric.places) if comparison.n else "-",
         **_intervals(comparison),
-        "new test data too": "-" if comparison.new_data is None else _span(comparison.new_data),
+        "new test data too": "-" if comparison.new_data is None else _span(comparison.new_data, metric),
         "p": p if comparison.exact or p == "-" else f"{p} (sampled)",
         "p, all arms": probability(comparison.p_adjusted) if several else "-",
         "p, Holm": probability(comparison.p_holm) if several else "-",
@@ -99,19 +102,20 @@ def _comparison_row(comparison: ArmComparison) -> dict[str, str]:
 
 def _intervals(comparison: ArmComparison) -> dict[str, str]:
     """The interval that decides comes first."""
-    alone = _span(comparison.difference)
-    together = _span(comparison.simultaneous) if comparison.family > 1 else "-"
+    metric = comparison.measure
+    alone = _span(comparison.difference, metric)
+    together = _span(comparison.simultaneous, metric) if comparison.family > 1 else "-"
     if comparison.deciding is comparison.anytime:
         return {
-            "at every look": _span(comparison.deciding),
+            "at every look": _span(comparison.deciding, metric),
             "single look": alone,
             "single look, all arms": together,
         }
     return {"all arms together": together, "95% interval": alone}
 
 
-def _span(estimate: Estimate) -> str:
-    return interval(estimate) if estimate.known else "-"
+def _span(estimate: Estimate, metric: Metric) -> str:
+    return interval(estimate, metric) if estimate.known else "-"
 
 
 def _share(estimate: Estimate) -> str:
@@ -129,7 +133,7 @@ def _points(mean: Mean | None) -> str:
 def html(verdict: Verdict) -> str:
     """The headline in bold, what must be disclosed with it, and the few numbers behind it."""
     cells, _ = answer_cells(verdict)
-    table = cells.to_html(index=False, border=0) if "test accuracy" in cells else ""
+    table = cells.to_html(index=False, border=0) if verdict.measure.on_test in cells else ""
     disclosures = (f"<p>{escape(sentence)}</p>" for sentence in verdict.disclosures)
     more = "<p><small>All sentences: <code>print(verdict)</code></small></p>"
     return "\n".join((f"<p><b>{escape(verdict.headline)}</b></p>", *disclosures, table, more))

@@ -1,6 +1,6 @@
 """Records of a verdict, frozen: from the whole study down to one arm at one condition.
 
-Differences of accuracies are in percentage points, an arm minus the baseline; accuracies are shares in [0, 1].
+Differences are in the unit of the study's metric, an arm minus the baseline; values are as they are stored (`Metric`).
 """
 
 from __future__ import annotations
@@ -9,11 +9,14 @@ from dataclasses import asdict, dataclass, field
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Literal
 
-from dropstudy.core.types import MARGIN
+from dropstudy.core.metrics import ACCURACY, METRICS, Metric
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from dropstudy.analysis.stats import Estimate, Mean
-    from dropstudy.core.types import Arm
+    from dropstudy.analysis.verdict.design import TestedWeights
+    from dropstudy.core.types import MetricName
 
 Decision = Literal[
     "helps",
@@ -27,45 +30,6 @@ Decision = Literal[
 ]
 DECIDED: frozenset[Decision] = frozenset({"helps", "hurts", "equivalent"})
 
-TestedWeights = Literal["final", "best"]
-"""Weights that are tested: those of the last epoch, or of each run's epoch of lowest validation loss."""
-
-
-@dataclass(frozen=True)
-class Design:
-    """Design of a study, as far as its verdict depends on it.
-
-    Args:
-        arms: baseline first.
-        watches_test: whether the test set was evaluated every epoch, so that nothing may be chosen on it.
-        margin: differences within ±margin do not matter, in points, above 0.
-        tested_weights: which weights were tested.
-        looks: numbers of seeds at which the verdict may have been seen before more were added. With any, decisions
-            rest on always-valid intervals.
-        most_seeds: limit of seeds where they are added until a decision; None where they are not.
-    """
-
-    arms: tuple[Arm, ...]
-    watches_test: bool = False
-    margin: float = MARGIN
-    tested_weights: TestedWeights = "final"
-    looks: tuple[int, ...] = ()
-    most_seeds: int | None = None
-
-    @property
-    def baseline(self) -> Arm:
-        """The arm that the others are compared with."""
-        return self.arms[0]
-
-    @property
-    def always_valid(self) -> bool:
-        """True where decisions rest on always-valid intervals."""
-        return bool(self.looks)
-
-    def arm(self, name: str) -> Arm:
-        """The arm of that name."""
-        return next(arm for arm in self.arms if arm.name == name)
-
 
 @dataclass(frozen=True)
 class ArmScores:
@@ -76,8 +40,10 @@ class ArmScores:
         rate: share of hidden units that it drops.
         seeds: that finished, ascending.
         test_accuracy: seed by seed.
-        mean: of these.
-        val_accuracy: mean over seeds, of the tested weights; arms are chosen by it.
+        mean: of the study's metric on the test set.
+        means: of each metric on the test set, by name; NaN where it was not measured.
+        validation: mean over seeds of the study's metric on the validation data, of the tested weights; arms are chosen
+            by it.
         val_loss: likewise, in nats.
         diverged: runs whose loss became infinite or not a number.
         failed: runs that ended without a result for another cause.
@@ -94,7 +60,8 @@ class ArmScores:
     seeds: tuple[int, ...]
     test_accuracy: tuple[float, ...]
     mean: Mean
-    val_accuracy: Mean
+    means: Mapping[MetricName, float]
+    validation: Mean
     val_loss: Mean
     diverged: int
     failed: int
@@ -179,7 +146,8 @@ class ArmComparison:
         seeds_low: the same at the lower end of the 95% interval of the deviation from seed to seed.
         seeds_high: the same at its upper end.
         detectable: smallest true difference detected with 80% power by these n seeds at a single look.
-        metrics: other metrics.
+        metrics: each measured metric.
+        metric: name of the one that all of these are about.
     """
 
     arm: str
@@ -215,6 +183,17 @@ class ArmComparison:
     seeds_high: float
     detectable: float
     metrics: tuple[MetricDifference, ...] = ()
+    metric: MetricName = ACCURACY.name
+
+    @property
+    def measure(self) -> Metric:
+        """The study's metric."""
+        return METRICS[self.metric]
+
+    @property
+    def gain(self) -> float:
+        """The mean difference, above 0 where the arm is the better one."""
+        return self.measure.sign * self.difference.value
 
     @property
     def all_equal(self) -> bool:
@@ -266,7 +245,8 @@ class Choice:
         arm: its name.
         considered: number of arms it was chosen from.
         second: name of the next best arm.
-        lead: over that, in points of validation accuracy; 0 where the loss broke a tie.
+        lead: by which it is better than that on the validation data, in the unit of the metric; 0 where the loss broke
+            a tie.
         sure: whether the lead is more than twice its standard error, paired by seed.
     """
 
@@ -294,6 +274,7 @@ class ConditionVerdict:
         arms: scores of each arm, baseline first.
         comparisons: each other arm against the baseline.
         gaps: of each arm.
+        metric: name of the study's metric.
     """
 
     hidden: str
@@ -308,6 +289,12 @@ class ConditionVerdict:
     arms: tuple[ArmScores, ...]
     comparisons: tuple[ArmComparison, ...]
     gaps: tuple[Gap, ...]
+    metric: MetricName = ACCURACY.name
+
+    @property
+    def measure(self) -> Metric:
+        """The study's metric."""
+        return METRICS[self.metric]
 
     @property
     def subject(self) -> ArmComparison | None:
@@ -331,14 +318,17 @@ class Verdict:
         label: the decision in a few words, true of each arm and condition.
         headline: the decision as one sentence.
         sentences: the headline and all remarks, in order.
-        margin: differences within ±margin do not matter, in points.
+        margin: differences within ±margin do not matter, in the unit of the metric.
         tested_weights: which weights were tested.
         watches_test: whether the test set was evaluated every epoch, so that nothing may be chosen on it.
         anytime: whether decisions rest on always-valid intervals.
         conditions: one by one.
         confirmations: verdicts on fresh seeds, where the study was confirmed.
-        earlier_margins: margins that the study had before, when runs had finished already.
+        earlier_margins: margins of its metric that the study had before, when runs had finished already.
+        earlier_metrics: names of metrics that it had before, likewise.
+        metric: name of its metric.
         disclosures: those of `sentences` on what was changed after results may have been seen.
+        hint: sentences on metrics that fit the data better; empty where none does.
     """
 
     decision: Decision
@@ -353,7 +343,15 @@ class Verdict:
     conditions: tuple[ConditionVerdict, ...] = field(repr=False)
     confirmations: tuple[Verdict, ...] = field(default=(), repr=False)
     earlier_margins: tuple[float, ...] = ()
+    earlier_metrics: tuple[MetricName, ...] = ()
     disclosures: tuple[str, ...] = ()
+    metric: MetricName = ACCURACY.name
+    hint: str = ""
+
+    @property
+    def measure(self) -> Metric:
+        """The metric that the verdict is about."""
+        return METRICS[self.metric]
 
     @property
     def decided(self) -> bool:

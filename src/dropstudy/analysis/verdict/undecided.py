@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from dropstudy.analysis.verdict.phrases import capital, p_value, quoted
 from dropstudy.analysis.verdict.rule import LEVEL, MAX_SEEDS
+from dropstudy.core.metrics import ACCURACY
 from dropstudy.core.text import counted, rounded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dropstudy.analysis.verdict.types import ArmComparison, ConditionVerdict, Design
+    from dropstudy.analysis.verdict.design import Design
+    from dropstudy.analysis.verdict.types import ArmComparison, ConditionVerdict
 
 _MOST_EXPLAINED = 3
 
@@ -35,7 +37,7 @@ def _explained(condition: ConditionVerdict) -> Sequence[ArmComparison]:
 
 
 def _remark(comparison: ArmComparison, design: Design) -> str:
-    margin = f"{design.margin:g} points"
+    margin = design.around_zero[1:]
     if comparison.test_examples == 1:
         return "1 test example shows nothing about others. More test examples are needed, not more seeds."
     if comparison.all_equal:
@@ -54,8 +56,9 @@ def _remark(comparison: ArmComparison, design: Design) -> str:
 
 def _same_sign(comparison: ArmComparison) -> str:
     """Why seeds that all agree in sign do not decide; empty where they do not agree."""
-    better = all(difference > 0 for difference in comparison.differences)
-    if not better and not all(difference < 0 for difference in comparison.differences):
+    gains = [comparison.measure.sign * difference for difference in comparison.differences]
+    better = all(gain > 0 for gain in gains)
+    if not better and not all(gain < 0 for gain in gains):
         return ""
     every = f"{'better' if better else 'worse'} in all {comparison.n} seeds"
     if comparison.p_adjusted > LEVEL and comparison.family > 1:
@@ -74,9 +77,12 @@ def _seeds_needed(comparison: ArmComparison, design: Design) -> str:
     """Seeds that a decision needs, with their uncertainty, and the difference that the present ones can detect."""
     n, needed = comparison.n, comparison.seeds_needed
     observed = comparison.sought > design.margin
-    size = f"the observed {rounded(comparison.sought)} points" if observed else f"{design.margin:g} points"
+    metric = design.measure
+    seen = metric.brief(rounded(comparison.sought, metric.places))
+    size = f"the observed {seen}" if observed else design.around_zero[1:]
     # The detectable difference is that of a single look.
-    now = "" if design.always_valid else f"; these {n} can detect {rounded(comparison.detectable)} points"
+    detects = metric.brief(rounded(comparison.detectable, metric.places))
+    now = "" if design.always_valid else f"; these {n} can detect {detects}"
     if not isfinite(needed):
         return f"detecting {size} needs more than 10,000 seeds (80% power){now}."
     high = f"{comparison.seeds_high:,.0f}" if isfinite(comparison.seeds_high) else "more than 10,000"
@@ -101,9 +107,11 @@ def on_test_set_size(condition: ConditionVerdict, design: Design) -> str:
     examples = coarse[0].test_examples if coarse else None
     if not examples or examples == 1:
         return ""
-    shift = rounded(max(c.resolution for c in coarse))
+    shift = rounded(max(c.resolution for c in coarse), design.measure.places)
+    worth = (
+        f"one example is worth {rounded(100 / examples)} points, and " if design.measure is ACCURACY else ""
+    )
     return (
-        f"{counted(examples, 'test example')} cannot show that a difference is within ±{design.margin:g} points: one "
-        f"example is worth {rounded(100 / examples)} points, and others may shift it by {shift}. Use more test "
-        "examples or a wider margin (--margin), not more seeds."
+        f"{counted(examples, 'test example')} cannot show that a difference is within {design.around_zero}: {worth}"
+        f"others may shift it by {shift}. Use more test examples or a wider margin (--margin), not more seeds."
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import altair as alt
 import numpy as np
 
+from dropstudy.core.metrics import ACCURACY
 from dropstudy.core.text import signed, span
 from dropstudy.report.charts import palette, theme
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pandas as pd
+
+    from dropstudy.core.metrics import Metric
 
 WIDTH, ROW = 460, 58
 TEXT, BELOW, DOTS = -19, 9, 14
@@ -25,14 +28,17 @@ FAR = 4.0
 """A mean that is this many times as far from zero as the nearest row reaches lies outside the axis."""
 
 
-def intervals(rows: pd.DataFrame, seeds: pd.DataFrame, *, margin: float, baseline: str) -> alt.LayerChart:
-    """Mean differences in percentage points with the interval that decides, the seeds behind them, zero and the margin.
+def intervals(
+    rows: pd.DataFrame, seeds: pd.DataFrame, *, metric: Metric = ACCURACY, margin: float, baseline: str
+) -> alt.LayerChart:
+    """Mean differences of a metric with the interval that decides, the seeds behind them, zero and the margin.
 
     Args:
         rows: a row for each comparison: arm (a label), mean, all_low, all_high (of the interval that decides), n; ends
             are empty where they are not known.
         seeds: arm, seed, difference.
-        margin: differences smaller than this, in points, count as none; 0 for no margin.
+        metric: that arms are judged by; differences are in its unit.
+        margin: differences smaller than this count as none; 0 for no margin.
         baseline: label of the baseline.
     """
     numbers = rows[["mean", "all_low", "all_high"]].astype(float)
@@ -44,11 +50,13 @@ def intervals(rows: pd.DataFrame, seeds: pd.DataFrame, *, margin: float, baselin
         [*numbers["all_low"][near], *numbers["all_high"][near]],
     )
     dots = seeds[seeds["difference"].between(*ends)]
+    dots = dots.assign(text=[signed(value, places=metric.places) for value in dots["difference"]])
     spans = [
-        span(low, high, margin=margin) if isfinite(low) and isfinite(high) else "-"
+        span(low, high, margin=margin, places=metric.places) if isfinite(low) and isfinite(high) else "-"
         for low, high in zip(numbers["all_low"], numbers["all_high"], strict=True)
     ]
-    means = [signed(mean) for mean in numbers["mean"]]
+    means = [signed(mean, places=metric.places) for mean in numbers["mean"]]
+    unit = f", {metric.short}" if metric.short else ""
     frame = rows.assign(
         # Intervals end with the axis: few seeds can make them many times as wide as all that was seen.
         **numbers.clip(*ends),
@@ -62,7 +70,10 @@ def intervals(rows: pd.DataFrame, seeds: pd.DataFrame, *, margin: float, baselin
     )
     scale = theme.exact_scale(*ends)
     axis = alt.Axis(
-        title=f"Difference to {baseline} (percentage points)", labelExpr=theme.SIGNED, tickCount=6, grid=False
+        title=f"Difference to {baseline}{f' ({metric.unit})' if metric.unit else ''}",
+        labelExpr=theme.SIGNED,
+        tickCount=6,
+        grid=False,
     )
 
     def x(field: str) -> alt.X:
@@ -70,7 +81,7 @@ def intervals(rows: pd.DataFrame, seeds: pd.DataFrame, *, margin: float, baselin
 
     y = alt.Y("arm:N", sort=[*rows["arm"]], scale=alt.Scale(paddingInner=0, paddingOuter=0), axis=None)
     tooltip = theme.tooltip(
-        arm="arm", difference="mean difference, points", interval="interval that decides", n="seeds"
+        arm="arm", difference=f"mean difference{unit}", interval="interval that decides", n="seeds"
     )
     base = alt.Chart(theme.inline_data(frame)).encode(y=y)
     ground = alt.Chart(theme.inline_data(frame[["arm"]].assign(zero=0, least=-margin, most=margin))).encode(
@@ -83,10 +94,10 @@ def intervals(rows: pd.DataFrame, seeds: pd.DataFrame, *, margin: float, baselin
     layers = [
         ground.mark_bar(color=palette.MARGIN, height=GROUND, yOffset=BELOW).encode(x=x("least"), x2="most:Q"),
         ground.mark_tick(color=palette.AXIS, size=GROUND, yOffset=BELOW, thickness=1.5).encode(x=x("zero")),
-        alt.Chart(theme.inline_data(dots.assign(text=[signed(points) for points in dots["difference"]])))
+        alt.Chart(theme.inline_data(dots))
         .mark_point(size=26, filled=True, opacity=0.5, color=palette.FAINT_INK, yOffset=DOTS)
         .encode(
-            x=x("difference"), y=y, tooltip=theme.tooltip(arm="arm", seed="seed", text="difference, points")
+            x=x("difference"), y=y, tooltip=theme.tooltip(arm="arm", seed="seed", text=f"difference{unit}")
         ),
         base.mark_rule(strokeWidth=4, color=blue).encode(x=x("all_low"), x2="all_high:Q", tooltip=tooltip),
         inside.mark_point(
@@ -110,8 +121,8 @@ def intervals(rows: pd.DataFrame, seeds: pd.DataFrame, *, margin: float, baselin
         alt.LayerChart(layer=layers).properties(width=WIDTH, height=ROW * max(1, len(rows))),
         panel=WIDTH,
         room=30,
-        text=f"Difference in test accuracy to {baseline}, in percentage points, mean and the interval that decides: "
-        f"{words}.",
+        text=f"Difference in {metric.on_test} to {baseline}{f', in {metric.unit}' if metric.unit else ''}, mean and "
+        f"the interval that decides: {words}.",
     )
 
 

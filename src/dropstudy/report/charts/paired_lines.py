@@ -1,4 +1,4 @@
-"""Chart of paired seeds: each a line from the baseline's test accuracy to an arm's."""
+"""Chart of paired seeds: each a line from the baseline's value of the metric to an arm's."""
 
 from __future__ import annotations
 
@@ -6,30 +6,35 @@ from typing import TYPE_CHECKING
 
 import altair as alt
 
+from dropstudy.core.metrics import ACCURACY
 from dropstudy.core.text import rounded, signed
 from dropstudy.report.charts import palette, theme
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from dropstudy.core.metrics import Metric
+
 WIDTH, HEIGHT = 150, 230
 
 
-def paired_lines(pairs: pd.DataFrame, *, baseline: str) -> alt.FacetChart:
+def paired_lines(pairs: pd.DataFrame, *, metric: Metric = ACCURACY, baseline: str) -> alt.FacetChart:
     """A panel for each arm, a line for each seed.
 
     Args:
-        pairs: arm (a label), seed, before and after: test accuracies of baseline and arm in percent.
+        pairs: arm (a label), seed, before and after: of baseline and arm, in percent or the metric's unit.
+        metric: that arms are judged by.
         baseline: label of the baseline.
     """
     change = pairs["after"] - pairs["before"]
     higher, lower, equal = f"higher than {baseline}", f"lower than {baseline}", f"as {baseline}"
-    colors = {higher: palette.BETTER, lower: palette.WORSE, equal: palette.AXIS}
+    good, bad = (higher, lower) if metric.better == "higher" else (lower, higher)
+    colors = {good: palette.BETTER, bad: palette.WORSE, equal: palette.AXIS}
     lines = pairs.assign(
         direction=[higher if c > 0 else lower if c < 0 else equal for c in change],
-        text_before=[rounded(accuracy) for accuracy in pairs["before"]],
-        text_after=[rounded(accuracy) for accuracy in pairs["after"]],
-        text_change=[signed(points) for points in change],
+        text_before=[rounded(value, metric.places) for value in pairs["before"]],
+        text_after=[rounded(value, metric.places) for value in pairs["after"]],
+        text_change=[signed(value, places=metric.places) for value in change],
     )
     present = [name for name in colors if (lines["direction"] == name).any()]
     picked = theme.legend_selection("direction")
@@ -41,9 +46,9 @@ def paired_lines(pairs: pd.DataFrame, *, baseline: str) -> alt.FacetChart:
             axis=alt.Axis(title=None, labelAngle=0, domain=False, ticks=False, grid=True),
         ),
         y=alt.Y(
-            "accuracy:Q",
+            "value:Q",
             scale=alt.Scale(zero=False),
-            axis=alt.Axis(title="Test accuracy (%)", tickCount=6, grid=False),
+            axis=alt.Axis(title=metric.heading, tickCount=6, grid=False),
         ),
         color=alt.Color(
             "direction:N", scale=alt.Scale(domain=present, range=[colors[name] for name in present])
@@ -55,14 +60,14 @@ def paired_lines(pairs: pd.DataFrame, *, baseline: str) -> alt.FacetChart:
             seed="seed",
             text_before=baseline,
             text_after="arm",
-            text_change="difference, points",
+            text_change=f"difference, {metric.short}" if metric.short else "difference",
         ),
     )
     layers = [base.mark_line(strokeWidth=1.6), base.mark_point(filled=True, size=44).add_params(picked)]
     panel = alt.LayerChart(layer=layers).properties(width=WIDTH, height=HEIGHT)
     ends = (
-        lines.assign(side="baseline", accuracy=pairs["before"]),
-        lines.assign(side="arm", accuracy=pairs["after"]),
+        lines.assign(side="baseline", value=pairs["before"]),
+        lines.assign(side="arm", value=pairs["after"]),
     )
     words = "; ".join(
         f"{arm}: higher in {(part > 0).sum()} of {len(part)} seeds"
@@ -76,5 +81,5 @@ def paired_lines(pairs: pd.DataFrame, *, baseline: str) -> alt.FacetChart:
         panel=WIDTH,
         panels=pairs["arm"].nunique(),
         room=70,
-        text=f"Test accuracy of each seed with {baseline} and with each arm. {words}.",
+        text=f"{metric.subject} of each seed with {baseline} and with each arm. {words}.",
     )

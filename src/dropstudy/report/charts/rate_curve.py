@@ -8,12 +8,14 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from dropstudy.core.metrics import ACCURACY
 from dropstudy.core.text import rounded, signed
 from dropstudy.report.charts import palette, theme
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from dropstudy.core.metrics import Metric
     from dropstudy.core.types import Arm
 
 WIDE, NARROW = 560, 250
@@ -21,14 +23,19 @@ MOST_COLUMNS = 3
 
 
 def rate_curve(
-    means: pd.DataFrame, seeds: pd.DataFrame, *, chosen: dict[str, float] | None = None
+    means: pd.DataFrame,
+    seeds: pd.DataFrame,
+    *,
+    metric: Metric = ACCURACY,
+    chosen: dict[str, float] | None = None,
 ) -> alt.FacetChart | alt.LayerChart:
-    """Test error in percent over the rate, a panel for each condition: means with a band, and every seed.
+    """The metric over the rate, a panel for each condition: means with a band, and every seed.
 
     Args:
-        means: condition, rate, mean, low, high, n; errors in percent, the band simultaneous over a condition's rates;
-            low and high are empty where there is no band.
-        seeds: condition, rate, seed, error.
+        means: condition, rate, mean, low, high, n, in percent or the metric's unit; the band is simultaneous over a
+            condition's rates; low and high are empty where there is no band.
+        seeds: condition, rate, seed, value.
+        metric: that arms are judged by; of accuracy the error is shown.
         chosen: the rate chosen on validation data, by condition; None where none may be chosen.
     """
     chosen = chosen or {}
@@ -36,8 +43,10 @@ def rate_curve(
     table = pd.concat(
         [means.assign(kind="mean", chosen=ringed), seeds.assign(kind="seed")], ignore_index=True
     )
-    for column in ("mean", "low", "high", "error"):
-        table[f"text_{column}"] = [rounded(value) for value in table[column]]
+    what, unit = ("test error", "%") if metric is ACCURACY else (metric.on_test, metric.axis_unit)
+    of, named = f", {unit}" if unit else "", f"{what[:1].upper()}{what[1:]}{f' ({unit})' if unit else ''}"
+    for column in ("mean", "low", "high", "value"):
+        table[f"text_{column}"] = [rounded(value, metric.places) for value in table[column]]
     conditions = list(dict.fromkeys(means["condition"]))
     several = len(conditions) > 1
     rates = sorted(set(means["rate"]))
@@ -49,8 +58,8 @@ def rate_curve(
     )
 
     def y(field: str) -> alt.Y:
-        scale = alt.Scale(domain=_domain(table), zero=False, nice=True)
-        return alt.Y(f"{field}:Q", scale=scale, axis=alt.Axis(title="Test error (%)", tickCount=6))
+        scale = alt.Scale(domain=_domain(table, 1.0 if unit == "" else 100.0), zero=False, nice=True)
+        return alt.Y(f"{field}:Q", scale=scale, axis=alt.Axis(title=named, tickCount=6))
 
     rate = ("rate", ".3~g")
     base = alt.Chart().encode(x=x)
@@ -61,13 +70,13 @@ def rate_curve(
         ),
         base.transform_filter("datum.kind == 'seed'")
         .mark_point(filled=True, size=28, opacity=0.35, color=palette.FAINT_INK, clip=True)
-        .encode(y=y("error"), tooltip=theme.tooltip(rate=rate, seed="seed", text_error="test error, %"))
+        .encode(y=y("value"), tooltip=theme.tooltip(rate=rate, seed="seed", text_value=f"{what}{of}"))
         .add_params(theme.zoom("x", "y")),
         mean.mark_line(strokeWidth=2, color=palette.BLUE, clip=True).encode(y=y("mean")),
         mean.mark_point(filled=True, size=64, opacity=1, color=palette.BLUE, clip=True).encode(
             y=y("mean"),
             tooltip=theme.tooltip(
-                rate=rate, text_mean="mean test error, %", text_low="band from", text_high="to", n="seeds"
+                rate=rate, text_mean=f"mean {what}{of}", text_low="band from", text_high="to", n="seeds"
             ),
         ),
     ]
@@ -82,10 +91,13 @@ def rate_curve(
             )
     words = "; ".join(
         (f"{condition}, " if several else "")
-        + ", ".join(f"rate {r:.3g} {rounded(m)}" for r, m in zip(part["rate"], part["mean"], strict=True))
+        + ", ".join(
+            f"rate {r:.3g} {rounded(m, metric.places)}"
+            for r, m in zip(part["rate"], part["mean"], strict=True)
+        )
         for condition, part in means.groupby("condition", sort=False)
     )
-    text = f"Mean test error in percent over the rate: {words}."
+    text = f"Mean {what}{of} over the rate: {words}."
     layered = alt.LayerChart(layer=layers)
     if not several:
         whole = layered.properties(width=WIDE, height=300, data=theme.inline_data(table))
@@ -95,27 +107,33 @@ def rate_curve(
     return theme.fitted(chart, panel=NARROW, panels=len(conditions), room=70, text=text)
 
 
-def _domain(table: pd.DataFrame) -> list[float]:
-    """Ends of the axis: all points, and the band as far as it is no wider than they are and an error can be."""
-    points = table[["mean", "error"]].to_numpy(dtype=float)
+def _domain(table: pd.DataFrame, most: float) -> list[float]:
+    """Ends of the axis: all points, and the band as far as it is no wider than they are and a value can be."""
+    points = table[["mean", "value"]].to_numpy(dtype=float)
     low, high = float(np.nanmin(points)), float(np.nanmax(points))
     room = high - low or 1.0
     # fmin and fmax ignore a band that is not there.
     band_low, band_high = float(np.fmin(low, table["low"].min())), float(np.fmax(high, table["high"].max()))
-    return [min(low, max(0.0, low - room, band_low)), max(high, min(100.0, high + room, band_high))]
+    return [min(low, max(0.0, low - room, band_low)), max(high, min(most, high + room, band_high))]
 
 
-def payoff(rows: pd.DataFrame, arms: Sequence[Arm], *, baseline: str) -> alt.LayerChart:
-    """Gain of each arm over the baseline, in points, against the number of training examples.
+def payoff(
+    rows: pd.DataFrame, arms: Sequence[Arm], *, metric: Metric = ACCURACY, baseline: str
+) -> alt.LayerChart:
+    """Gain of each arm over the baseline against the number of training examples.
 
     Args:
-        rows: hidden, arm (a label), train_size, mean, low, high, n; paired differences in points.
+        rows: hidden, arm (a label), train_size, mean, low, high, n; paired differences in the metric's unit.
         arms: the study's arms, for their colours.
+        metric: that they are judged by.
         baseline: label of the baseline.
     """
     sizes = sorted(set(rows["train_size"]))
     rows = rows.assign(
-        **{f"text_{end}": [signed(value) for value in rows[end]] for end in ("mean", "low", "high")}
+        **{
+            f"text_{end}": [signed(value, places=metric.places) for value in rows[end]]
+            for end in ("mean", "low", "high")
+        }
     )
     x = alt.X(
         "train_size:Q",
@@ -128,7 +146,8 @@ def payoff(rows: pd.DataFrame, arms: Sequence[Arm], *, baseline: str) -> alt.Lay
             labelOverlap="greedy",
         ),
     )
-    title = f"Test accuracy minus that of {baseline}, points"
+    unit = f", {metric.short}" if metric.short else ""
+    title = f"{metric.subject} minus that of {baseline}{unit}"
 
     def y(field: str) -> alt.Y:
         return alt.Y(f"{field}:Q", axis=alt.Axis(title=title, labelExpr=theme.SIGNED, tickCount=6))
@@ -146,7 +165,7 @@ def payoff(rows: pd.DataFrame, arms: Sequence[Arm], *, baseline: str) -> alt.Lay
         arm="arm",
         hidden="hidden layers",
         train_size=("training examples", ","),
-        text_mean="difference, points",
+        text_mean=f"difference{unit}",
         text_low="interval from",
         text_high="to",
         n="seeds",
@@ -161,5 +180,5 @@ def payoff(rows: pd.DataFrame, arms: Sequence[Arm], *, baseline: str) -> alt.Lay
         .add_params(picked, theme.zoom("y")),
     ]
     chart = alt.LayerChart(layer=layers).properties(width=WIDE, height=300)
-    text = f"Gain of each arm over {baseline} in points of test accuracy, for {len(sizes)} sizes of the training set."
+    text = f"{title}, for {len(sizes)} sizes of the training set."
     return theme.fitted(chart, panel=WIDE, room=80, text=text)

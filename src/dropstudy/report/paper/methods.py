@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from dropstudy.analysis.assess import looks
 from dropstudy.analysis.stats.sign_flip import SAMPLED
-from dropstudy.analysis.verdict.phrases import described, is_dropout, listed, quoted
+from dropstudy.analysis.verdict.phrases import capital, described, is_dropout, listed, quoted
 from dropstudy.analysis.verdict.rule import EQUIVALENCE, LEVEL, SEEDS
+from dropstudy.core.metrics import METRICS
 from dropstudy.core.text import counted
 from dropstudy.report.title import data_name
 from dropstudy.spec.arms import arm_name
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from dropstudy.analysis.verdict.types import ArmComparison, Verdict
+    from dropstudy.core.metrics import Metric
     from dropstudy.core.types import Arm
     from dropstudy.report.snapshot import Snapshot
 
@@ -89,18 +91,31 @@ def _named(arm: Arm) -> str:
 
 def _test_set(snapshot: Snapshot) -> Iterator[str]:
     spec = snapshot.spec
+    yield from _metric(snapshot.metric)
     best = spec.restore_best_weights or spec.patience
     weights = "with the weights of the epoch of lowest validation loss" if best else "after the last epoch"
     if spec.watches_test:
-        yield f"Test accuracy was measured {weights}."
+        yield f"{capital(snapshot.metric.on_test)} was measured {weights}."
         yield "The test set was also evaluated after every epoch; no rate and no epoch were chosen on it."
         return
-    yield f"Test accuracy was measured once, {weights}."
+    yield f"{capital(snapshot.metric.on_test)} was measured once, {weights}."
     count = validation_count(spec, snapshot.metadata["n_train"])
     drawn = "the same for all seeds" if spec.fixed_validation else "drawn for each seed"
     yield f"The validation data are {count:,} training examples that were held out, {drawn}."
     if any(condition.chosen is not None for condition in snapshot.verdict.conditions):
-        yield "The arm with the highest mean validation accuracy was chosen."
+        metric = snapshot.metric
+        best_mean = f"{'highest' if metric.better == 'higher' else 'lowest'} mean {metric.on_validation}"
+        yield f"The arm with the {best_mean} was chosen."
+
+
+def _metric(metric: Metric) -> Iterator[str]:
+    """What a metric that is not accuracy is."""
+    if metric.name == "balanced-accuracy":
+        yield "Balanced accuracy is the mean recall of the classes."
+    elif metric.name == "auc":
+        yield "AUC is the area under the ROC curve; of several classes, the mean of each against all others."
+    elif metric.name == "log-loss":
+        yield "Log loss is the mean cross-entropy in nats."
 
 
 def _inference(verdict: Verdict) -> Iterator[str]:
@@ -130,15 +145,15 @@ def _inference(verdict: Verdict) -> Iterator[str]:
     holm = ", with Holm's correction (Holm 1979)" if several else ""
     tost = f" and two one-sided t tests at level {EQUIVALENCE:g} agreed (Schuirmann 1987){holm}"
     yield (
-        f"It was said to be equivalent to the baseline if the interval lay within ±{verdict.margin:g} percentage "
-        f"points{'' if verdict.anytime else tost}."
+        f"It was said to be equivalent to the baseline if the interval lay within "
+        f"±{verdict.measure.amount(f'{verdict.margin:g}')}{'' if verdict.anytime else tost}."
     )
     yield "That also took enough test examples to resolve the margin (Clopper and Pearson 1934)."
     yield "All other comparisons are undecided."
 
 
 def _intervals(known: Sequence[ArmComparison], *, always_valid: bool) -> str:
-    subject = "Mean paired differences in test accuracy have"
+    subject = f"Mean paired differences in {known[0].measure.on_test} have"
     family = max(c.family for c in known)
     if always_valid:
         together = f" for {family} arms together, at level {LEVEL:g}/{family} each" if family > 1 else ""
@@ -190,6 +205,9 @@ def _confirmations(verdict: Verdict) -> Iterator[str]:
 
 
 def _margins(verdict: Verdict) -> Iterator[str]:
+    if verdict.earlier_metrics:
+        metrics = ", then ".join(METRICS[name].title for name in verdict.earlier_metrics)
+        yield f"The metric was changed after runs had finished: it was {metrics} before."
     if verdict.earlier_margins:
         before = ", then ".join(f"±{margin:g}" for margin in verdict.earlier_margins)
         yield f"The margin was changed after runs had finished: it was {before} before."

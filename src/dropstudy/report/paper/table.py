@@ -14,6 +14,7 @@ import pandas as pd
 from dropstudy.analysis.stats.estimate import ROUNDING
 from dropstudy.analysis.verdict.phrases import SMALLEST_P, listed, probability
 from dropstudy.core import tables
+from dropstudy.core.metrics import METRICS
 from dropstudy.core.text import decimals, plain_name, rounded, signed, span
 from dropstudy.errors import InvalidArgument
 from dropstudy.report.paper.methods import methods
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from dropstudy.analysis.verdict.types import ArmComparison, ArmScores, ConditionVerdict, Verdict
+    from dropstudy.core.metrics import Metric
+    from dropstudy.core.types import MetricName
     from dropstudy.report.snapshot import Snapshot
 
 FORMATS = {"latex": ".tex", "markdown": ".md", "csv": ".csv"}
@@ -46,6 +49,17 @@ _TABLE = r"""% \usepackage[T1]{{fontenc}} \usepackage{{booktabs,graphicx}}
 """
 """Table in LaTeX: scaled down only where it is wider than the text."""
 
+_MEANS: dict[MetricName, str] = {
+    "accuracy": "test_accuracy_percent",
+    "balanced-accuracy": "test_balanced_accuracy_percent",
+    "log-loss": "test_log_loss_nats",
+    "auc": "test_auc",
+}
+"""Columns of the means, by metric."""
+
+_IN_UNIT = ("sd", "difference", "low", "high")
+"""Columns in the unit of the study's metric; `numbers` adds it to their names."""
+
 COLUMNS = (
     "arm",
     "rate",
@@ -53,12 +67,13 @@ COLUMNS = (
     "train_size",
     "fresh_seeds",
     "n",
-    "test_accuracy_percent",
-    "sd_points",
+    *_MEANS.values(),
+    "metric",
+    "sd",
     "pairs",
-    "difference_points",
-    "low_points",
-    "high_points",
+    "difference",
+    "low",
+    "high",
     "interval",
     "family",
     "p",
@@ -183,19 +198,16 @@ def latex(text: str) -> str:
 
 def result_table(snapshot: Snapshot) -> ResultTable:
     """Table of a study's results."""
-    verdict = snapshot.verdict
-    frame = numbers(verdict)
+    verdict, metric = snapshot.verdict, snapshot.metric
+    rows = _rows(verdict)
     baseline = plain_name(snapshot.arms[0].name)
-    against = (
-        f", and its difference from the baseline ({baseline}) in percentage points"
-        if len(snapshot.arms) > 1
-        else ""
-    )
+    unit = f" in {metric.unit}" if metric.unit else ""
+    against = f", and its difference from the baseline ({baseline}){unit}" if len(snapshot.arms) > 1 else ""
     return ResultTable(
-        frame=frame,
-        cells=_cells(frame, verdict.margin),
-        caption=f"Test accuracy of each arm on {data_name(snapshot)}{against}.",
-        notes=tuple(_notes(snapshot, frame)),
+        frame=_with_units(rows, metric),
+        cells=_cells(rows, metric, verdict.margin),
+        caption=f"{metric.subject} of each arm on {data_name(snapshot)}{against}.",
+        notes=tuple(_notes(snapshot, rows)),
         methods=tuple(methods(snapshot)),
         label=file_stems([snapshot.spec.name])[0],
     )
@@ -205,12 +217,21 @@ def numbers(verdict: Verdict) -> pd.DataFrame:
     """All numbers of the table, one row for each arm and condition, those on fresh seeds last.
 
     Returns:
-        arm, rate, hidden, train_size, fresh_seeds; n (finished seeds), test_accuracy_percent (mean) and sd_points;
-        pairs, difference_points (mean of arm - baseline), low_points and high_points (ends of the interval that
-        decides), interval (its name), family (arms that interval and p_adjusted allow for), p, p_adjusted,
-        effect_size, effect_size_low, effect_size_high, decision. Empty where a number is not known, and for the
-        baseline.
+        arm, rate, hidden, train_size, fresh_seeds; n (finished seeds), test_accuracy_percent,
+        test_balanced_accuracy_percent, test_log_loss_nats and test_auc (means); metric (the study's), then of it sd;
+        pairs, difference (mean of arm - baseline), low and high (ends of the interval that decides); interval (its
+        name), family (arms that interval and p_adjusted allow for), p, p_adjusted, effect_size, effect_size_low,
+        effect_size_high, decision. The unit of the metric is part of the names: sd_points, sd_nats, of AUC sd. Empty
+        where a number is not known, and for the baseline.
     """
+    return _with_units(_rows(verdict), verdict.measure)
+
+
+def _with_units(rows: pd.DataFrame, metric: Metric) -> pd.DataFrame:
+    return rows.rename(columns={name: f"{name}_{metric.short}".strip("_") for name in _IN_UNIT})
+
+
+def _rows(verdict: Verdict) -> pd.DataFrame:
     parts = [(verdict, False), *((confirmation, True) for confirmation in verdict.confirmations)]
     rows = [
         {**_scores(condition, scores), **_comparison(condition, scores), "fresh_seeds": fresh}
@@ -228,8 +249,9 @@ def _scores(condition: ConditionVerdict, scores: ArmScores) -> dict[str, Any]:
         "hidden": condition.hidden,
         "train_size": condition.train_size,
         "n": scores.mean.n,
-        "test_accuracy_percent": 100 * scores.mean.value,
-        "sd_points": nan if scores.mean.sd is None else 100 * scores.mean.sd,
+        **{column: METRICS[name].factor * scores.means[name] for name, column in _MEANS.items()},
+        "metric": condition.metric,
+        "sd": nan if scores.mean.sd is None else condition.measure.factor * scores.mean.sd,
     }
 
 
@@ -241,9 +263,9 @@ def _comparison(condition: ConditionVerdict, scores: ArmScores) -> dict[str, Any
     deciding, effect = comparison.deciding, comparison.effect_size
     return {
         "pairs": comparison.n,
-        "difference_points": comparison.difference.value,
-        "low_points": deciding.low if deciding.known else nan,
-        "high_points": deciding.high if deciding.known else nan,
+        "difference": comparison.difference.value,
+        "low": deciding.low if deciding.known else nan,
+        "high": deciding.high if deciding.known else nan,
         "interval": comparison.deciding_label,
         "family": comparison.family,
         "p": comparison.p_value,
@@ -255,24 +277,25 @@ def _comparison(condition: ConditionVerdict, scores: ArmScores) -> dict[str, Any
     }
 
 
-def _cells(frame: pd.DataFrame, margin: float) -> pd.DataFrame:
+def _cells(frame: pd.DataFrame, metric: Metric, margin: float) -> pd.DataFrame:
     """Numbers as text, rounded by the smallest uncertainty; columns without information left out."""
-    half_widths = (frame["high_points"] - frame["low_points"]) / 2
-    places = _places(pd.concat([half_widths, frame["sd_points"]]))
+    half_widths = (frame["high"] - frame["low"]) / 2
+    places = _places(pd.concat([half_widths, frame["sd"]]), metric.places)
+    heading = f"{metric.title}, {metric.axis_unit}" if metric.axis_unit else metric.title
     rows = []
     for row in frame.fillna({"pairs": 0}).to_dict(orient="records"):
-        mean = rounded(row["test_accuracy_percent"], places) if row["n"] else ""
-        sd = "" if pd.isna(row["sd_points"]) else f" ({rounded(row['sd_points'], places)})"
-        ends = (row["low_points"], row["high_points"])
+        mean = rounded(row[_MEANS[metric.name]], places) if row["n"] else ""
+        sd = "" if pd.isna(row["sd"]) else f" ({rounded(row['sd'], places)})"
+        ends = (row["low"], row["high"])
         rows.append(
             {
                 "network": row["hidden"],
                 "examples": f"{row['train_size']:,}",
                 "arm": f"{plain_name(row['arm'])}{' (fresh)' if row['fresh_seeds'] else ''}",
-                "accuracy, %": f"{mean}{sd}",
+                heading: f"{mean}{sd}",
                 "n": str(row["n"]),
                 "pairs": str(row["pairs"]) if row["pairs"] else "",
-                "difference": signed(row["difference_points"], places=places) if row["pairs"] else "",
+                "difference": signed(row["difference"], places=places) if row["pairs"] else "",
                 "95% interval": "" if pd.isna(ends[0]) else span(*ends, margin=margin, places=places),
                 "p": _p(row["p"]),
                 "adj. p": _p(row["p_adjusted"]),
@@ -293,10 +316,10 @@ def _cells(frame: pd.DataFrame, margin: float) -> pd.DataFrame:
     return cells.drop(columns=left_out)
 
 
-def _places(uncertainties: pd.Series[float]) -> int:
-    """Decimal places by the smallest of some uncertainties; 2 where there is none but rounding errors."""
+def _places(uncertainties: pd.Series[float], usual: int) -> int:
+    """Decimal places by the smallest of some uncertainties; the usual ones where there is none but rounding errors."""
     known = uncertainties[uncertainties > ROUNDING]
-    return decimals(float(known.min())) if len(known) else 2
+    return decimals(float(known.min())) if len(known) else usual
 
 
 def _p(p: float) -> str:
@@ -320,15 +343,18 @@ def _notes(snapshot: Snapshot, frame: pd.DataFrame) -> Iterator[str]:
     """What each column is, and what may not be concluded."""
     verdict = snapshot.verdict
     own, fresh = _compared([verdict]), _compared(verdict.confirmations)
-    sd = " (standard deviation)" if frame["sd_points"].notna().any() else ""
-    yield f"Accuracy: mean{sd} over n seeds."
+    sd = " (standard deviation)" if frame["sd"].notna().any() else ""
+    metric = verdict.measure
+    yield f"{metric.title[:1].upper()}{metric.title[1:]}: mean{sd} over n seeds."
+    if metric.better == "lower" and any(c.n for c in own):
+        yield "Lower is better."
     if any(c.n for c in own):
         yield "Difference: an arm minus the baseline, paired by seed."
     known = [c for c in (*own, *fresh) if c.deciding.known]
     if known:
         yield f"Interval: {_intervals(own)}{f'; on fresh seeds, {_intervals(fresh)}' if fresh else ''}. It decides."
         yield from _tests(known, single_look=verdict.anytime)
-        yield f"Equivalent: the interval lies within ±{verdict.margin:g} points."
+        yield f"Equivalent: the interval lies within ±{metric.brief(f'{verdict.margin:g}')}."
     if any(c.decision == "undecided" for c in (*own, *fresh)):
         yield "Undecided does not mean that there is no difference."
     if fresh:

@@ -31,6 +31,8 @@ FORMS = {
     "ECE, points": ".2f",
     "mean confidence, %": ".2f",
     "test accuracy, %": ".2f",
+    "balanced, %": ".2f",
+    "AUC": ".4f",
 }
 FEWEST_IN_A_BIN = 10
 """Fewest test examples of a bin that is drawn: the accuracy of fewer is chance."""
@@ -96,6 +98,8 @@ def _measured(
                 "ECE, points": 100 * stats.mean_over_seeds(errors).value,
                 "mean confidence, %": 100 * float(read["confidence"].mean(dtype=np.float64)),
                 "test accuracy, %": 100 * float(right.mean()),
+                "balanced, %": 100 * stats.mean_over_seeds(finals["test_balanced_accuracy"]).value,
+                "AUC": stats.mean_over_seeds(finals["test_auc"]).value,
             }
         )
     return pd.concat(bins, ignore_index=True) if bins else pd.DataFrame(), pd.DataFrame(rows)

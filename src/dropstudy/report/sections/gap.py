@@ -44,7 +44,7 @@ def gap_rows(snapshot: Snapshot, condition: tuple[str, int]) -> pd.DataFrame:
     """
     verdict = snapshot.condition_verdict(condition)
     labels = charts.arm_labels(snapshot.arms)
-    tests = {scores.arm: 100 * scores.mean.value for scores in verdict.arms}
+    tests = {scores.arm: 100 * scores.means["accuracy"] for scores in verdict.arms}
     rows = []
     for part in verdict.gaps:
         if not part.artefact.known or not part.true.known:

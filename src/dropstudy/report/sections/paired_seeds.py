@@ -1,4 +1,4 @@
-"""Section 5: test accuracy of each seed with the baseline and with an arm."""
+"""Section 5: the metric of each seed with the baseline and with an arm."""
 
 from __future__ import annotations
 
@@ -18,19 +18,17 @@ if TYPE_CHECKING:
 def paired_seeds(snapshot: Snapshot) -> Section | None:
     """Paired lines: a line for each seed, a panel for each arm."""
     labels = charts.arm_labels(snapshot.arms)
-    baseline = snapshot.arms[0].name
+    baseline, metric = snapshot.arms[0].name, snapshot.metric
     blocks, fewest = [], SEEDS
     for condition in snapshot.conditions:
         finals = snapshot.of_condition(snapshot.finals, condition)
-        accuracies = finals.pivot_table(index="seed", columns="arm", values="test_accuracy") * 100
-        if baseline not in accuracies:
+        values = finals.pivot_table(index="seed", columns="arm", values=metric.column) * metric.factor
+        if baseline not in values:
             continue
         parts = [
-            pd.DataFrame(
-                {"arm": labels[arm.name], "before": accuracies[baseline], "after": accuracies[arm.name]}
-            )
+            pd.DataFrame({"arm": labels[arm.name], "before": values[baseline], "after": values[arm.name]})
             for arm in snapshot.arms[1:]
-            if arm.name in accuracies
+            if arm.name in values
         ]
         pairs = pd.concat(parts).dropna().reset_index() if parts else pd.DataFrame()
         if pairs.empty:
@@ -39,8 +37,9 @@ def paired_seeds(snapshot: Snapshot) -> Section | None:
         figure = Figure(
             name="seeds",
             title="Seed by seed",
-            chart=charts.paired_lines(pairs, baseline=labels[baseline]),
-            caption="Each line is a seed: its test accuracy with the baseline on the left, with the arm on the right.",
+            chart=charts.paired_lines(pairs, metric=metric, baseline=labels[baseline]),
+            caption=f"Each line is a seed: its {metric.on_test} with the baseline on the left, with the arm on the "
+            "right.",
             table=pairs.assign(hidden=condition[0], train_size=condition[1]),
             sample=conditions.sample(pairs["arm"].value_counts(), "paired seed"),
         )

@@ -1,4 +1,4 @@
-"""Section 2: test error over the rate, and the gain over the size of the training set."""
+"""Section 2: test error or another metric over the rate, and the gain over the size of the training set."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from dropstudy.analysis.verdict import SEEDS
-from dropstudy.analysis.verdict.phrases import quoted
-from dropstudy.core.text import signed
+from dropstudy.analysis.verdict.phrases import capital, lead, quoted
+from dropstudy.core.metrics import ACCURACY
 from dropstudy.report import charts
 from dropstudy.report.differences import differences
 from dropstudy.report.sections.blocks import Figure, Section
@@ -18,6 +18,7 @@ from dropstudy.report.sections.conditions import condition_words, sample
 
 if TYPE_CHECKING:
     from dropstudy.analysis.verdict import ConditionVerdict
+    from dropstudy.core.metrics import Metric
     from dropstudy.core.types import Arm
     from dropstudy.report.snapshot import Snapshot
 
@@ -36,7 +37,7 @@ def rates(snapshot: Snapshot) -> Section | None:
             "No rate is marked: the test set was watched during training, so it cannot choose one."
         )
     paragraphs += map(_lead, snapshot.verdict.conditions) if len(snapshot.conditions) == 1 else ()
-    purpose = "How many units to drop, judged by the error on test examples."
+    purpose = f"How many units to drop, judged by {_measured(snapshot.metric)} on test examples."
     return Section("rates", "Which rate", purpose, tuple(filter(None, paragraphs)), tuple(blocks))
 
 
@@ -46,15 +47,14 @@ def _lead(condition: ConditionVerdict) -> str:
     if choice is None:
         return ""
     if not choice.lead:
-        return f"{quoted(choice.arm)} and {quoted(choice.second)} are equal in validation accuracy; the loss decided."
-    points = signed(choice.lead, unlike=(0.0,)).lstrip("+")
-    ahead = f"{quoted(choice.arm)} is {points} percentage points ahead of {quoted(choice.second)}"
-    return f"In validation accuracy {ahead}."
+        where = condition.measure.on_validation
+        return f"{quoted(choice.arm)} and {quoted(choice.second)} are equal in {where}; the loss decided."
+    return f"{quoted(choice.arm)} is {lead(choice, condition.measure)} of {quoted(choice.second)}."
 
 
 def rate_curve(snapshot: Snapshot) -> Figure | None:
     """Test error over the rate, of the arms that differ from the baseline in the rate alone."""
-    family = rate_family(snapshot.arms)
+    family, metric = rate_family(snapshot.arms), snapshot.metric
     means, seeds = [], []
     several = len(snapshot.conditions) > 1
     for condition in snapshot.conditions:
@@ -63,7 +63,7 @@ def rate_curve(snapshot: Snapshot) -> Figure | None:
         if rows["rate"].nunique() < FEWEST_RATES:
             continue
         errors = rows.assign(
-            error=100 * (1 - rows["test_accuracy"]),
+            value=metric.factor * (1 - rows[metric.column] if metric is ACCURACY else rows[metric.column]),
             condition=condition_words(condition) if several else "all",
         )
         means.append(
@@ -71,7 +71,7 @@ def rate_curve(snapshot: Snapshot) -> Figure | None:
                 condition=errors["condition"].iloc[0], hidden=condition[0], train_size=condition[1]
             )
         )
-        seeds.append(errors[["condition", "rate", "seed", "error"]])
+        seeds.append(errors[["condition", "rate", "seed", "value"]])
     if not means:
         return None
     table = pd.concat(means, ignore_index=True)
@@ -84,12 +84,19 @@ def rate_curve(snapshot: Snapshot) -> Figure | None:
         caption += " The ring marks the rate that validation data chose."
     return Figure(
         name="rate-curve",
-        title="Test error over the rate",
-        chart=charts.rate_curve(table, pd.concat(seeds, ignore_index=True), chosen=chosen),
+        title="Test error over the rate"
+        if metric is ACCURACY
+        else f"{capital(metric.on_test)} over the rate",
+        chart=charts.rate_curve(table, pd.concat(seeds, ignore_index=True), metric=metric, chosen=chosen),
         caption=caption,
         table=table[["hidden", "train_size", "rate", "mean", "low", "high", "n"]],
         sample=sample(table["n"]),
     )
+
+
+def _measured(metric: Metric) -> str:
+    """What the curve shows: the error in place of accuracy, else the metric."""
+    return "error" if metric is ACCURACY else metric.title
 
 
 def payoff(snapshot: Snapshot) -> Figure | None:
@@ -104,11 +111,12 @@ def payoff(snapshot: Snapshot) -> Figure | None:
     if rows.empty:
         return None
     baseline = charts.arm_labels(snapshot.arms)[snapshot.arms[0].name]
+    side = "Above" if snapshot.metric.better == "higher" else "Below"
     return Figure(
         name="payoff",
         title="When dropout starts to pay",
-        chart=charts.payoff(rows, snapshot.arms, baseline=baseline),
-        caption="Above the line an arm classifies better than the baseline. Points are mean differences, paired by "
+        chart=charts.payoff(rows, snapshot.arms, metric=snapshot.metric, baseline=baseline),
+        caption=f"{side} the line an arm classifies better than the baseline. Points are mean differences, paired by "
         f"seed. Bands are 95% intervals of each arm alone at a single look, from {SEEDS} seeds on.",
         table=rows[["hidden", "train_size", "arm", "n", "mean", "low", "high"]],
         sample=sample(rows["n"], "paired seed"),
@@ -122,7 +130,7 @@ def _band(errors: pd.DataFrame) -> pd.DataFrame:
     """
     from dropstudy.analysis.stats.simultaneous import simultaneous  # noqa: PLC0415 - scipy is slow to import, others are not
 
-    table = errors.pivot_table(index="seed", columns="rate", values="error")
+    table = errors.pivot_table(index="seed", columns="rate", values="value")
     estimates = simultaneous(table.to_numpy(dtype=float))
     rows = [
         (rate, e.n, e.value, *((e.low, e.high) if e.n >= SEEDS else (nan, nan)))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from dropstudy.analysis.verdict import SEEDS
+from dropstudy.analysis.verdict.phrases import capital
 from dropstudy.analysis.verdict.tables import comparison_cells
 from dropstudy.core.text import rounded
 from dropstudy.report import charts
@@ -70,12 +71,15 @@ def _of_one(snapshot: Snapshot, condition: tuple[str, int]) -> Figure | None:
     comparisons = snapshot.condition_verdict(condition).comparisons
     power = {"seeds needed (80% power)": [rounded(c.seeds_needed, 0) for c in comparisons]}
     if not snapshot.verdict.anytime:  # it is that of a single look
-        power["detectable by these"] = [rounded(c.detectable) for c in comparisons]
+        places = snapshot.metric.places
+        power["detectable by these"] = [rounded(c.detectable, places) for c in comparisons]
     cells = comparison_cells(snapshot.condition_verdict(condition)).assign(**power)
     return Figure(
         name="difference",
-        title=f"Test accuracy against {baseline}",
-        chart=charts.intervals(rows, seeds, margin=snapshot.margin, baseline=baseline),
+        title=f"{capital(snapshot.metric.on_test)} against {baseline}",
+        chart=charts.intervals(
+            rows, seeds, metric=snapshot.metric, margin=snapshot.margin, baseline=baseline
+        ),
         caption=_caption(snapshot, rows),
         table=rows.assign(hidden=condition[0], train_size=condition[1]),
         sample=conditions.sample(rows["n"], "paired seed"),
@@ -101,10 +105,12 @@ def _of_all(snapshot: Snapshot) -> Figure | None:
     more = len(snapshot.conditions) - len(shown)
     return Figure(
         name="differences",
-        title=f"Test accuracy {what}against {baseline}",
-        chart=charts.intervals(rows, seeds, margin=snapshot.margin, baseline=baseline),
+        title=f"{capital(snapshot.metric.on_test)} {what}against {baseline}",
+        chart=charts.intervals(
+            rows, seeds, metric=snapshot.metric, margin=snapshot.margin, baseline=baseline
+        ),
         caption=_caption(snapshot, rows)
-        + ("" if one else " The arm is the chosen one, or else the one of highest mean.")
+        + ("" if one else " The arm is the chosen one, or else the one of the best mean.")
         + (f" {more} more networks and sizes are not in this picture." if more else ""),
         table=rows,
         sample=conditions.sample(rows["n"], "paired seed"),
@@ -121,9 +127,10 @@ def _caption(snapshot: Snapshot, rows: pd.DataFrame) -> str:
             f"Circles are means over seeds, dots single seeds. From {SEEDS} seeds on there are intervals."
         ]
     if snapshot.margin:
-        parts.append(
-            f"On grey a difference is within ±{snapshot.margin:g} percentage points: too small to matter."
-        )
+        within = snapshot.metric.amount(f"{snapshot.margin:g}")
+        parts.append(f"On grey a difference is within ±{within}: too small to matter.")
+        if snapshot.metric.better == "lower":
+            parts.append("Left of 0 is better.")
     if rows["arm"].str.endswith(FRESH).any():
         parts.append("Fresh seeds had no part in choosing the arm.")
     return " ".join(parts)

@@ -143,7 +143,7 @@ def _so_far(condition: ConditionVerdict, spec: StudySpec) -> str:
         where = "with this seed" if most == 1 else "so far"
         metric = condition.measure
         sizes = metric.amount(phrases.differences(known, most=MOST_NAMED))
-        return f" {capital(metric.on_test)} {where}: {sizes}."
+        return f" {metric.subject} {where}: {sizes}."
     where = "With this seed" if most == 1 else "So far"
     return f" {where}, {_difference(known[0], spec)}."
 

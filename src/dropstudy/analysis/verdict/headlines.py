@@ -95,7 +95,7 @@ def _too_few(condition: ConditionVerdict, design: Design) -> str:
         return missing
     sizes = design.measure.brief(phrases.differences(condition.comparisons))
     when = budget(condition.arms, design.tested_weights)
-    return f"{missing} {capital(design.measure.on_test)} so far{when}: {sizes} against {quoted(condition.baseline)}."
+    return f"{missing} {design.measure.subject} so far{when}: {sizes} against {quoted(condition.baseline)}."
 
 
 def _on_all_arms(condition: ConditionVerdict, design: Design, *, baseline_chosen: bool) -> str:
@@ -113,7 +113,7 @@ def _on_all_arms(condition: ConditionVerdict, design: Design, *, baseline_chosen
     when = budget(condition.arms, design.tested_weights) + phrases.improving(condition, *names)
     arms = phrases.by_decision(condition.comparisons, design.margin)
     lead = chosen if baseline_chosen else leads[condition.decision]
-    measured = capital(design.measure.on_test)
+    measured = design.measure.subject
     return f"{lead}{when}. {measured} against {described(design.baseline)}: {arms}."
 
 

@@ -61,7 +61,7 @@ def on_choice(condition: ConditionVerdict, design: Design) -> str:
     if choice.arm == condition.baseline or not others:
         return chosen
     rest = phrases.by_decision(others, design.margin)
-    return f"{chosen} {phrases.capital(design.measure.on_test)} of the others: {rest}."
+    return f"{chosen} {design.measure.subject} of the others: {rest}."
 
 
 def on_watched_test_set(condition: ConditionVerdict, design: Design) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from dropstudy.analysis.assess import looks
 from dropstudy.analysis.stats.sign_flip import SAMPLED
-from dropstudy.analysis.verdict.phrases import capital, described, is_dropout, listed, quoted
+from dropstudy.analysis.verdict.phrases import described, is_dropout, listed, quoted
 from dropstudy.analysis.verdict.rule import EQUIVALENCE, LEVEL, SEEDS
 from dropstudy.core.metrics import METRICS
 from dropstudy.core.text import counted
@@ -95,10 +95,10 @@ def _test_set(snapshot: Snapshot) -> Iterator[str]:
     best = spec.restore_best_weights or spec.patience
     weights = "with the weights of the epoch of lowest validation loss" if best else "after the last epoch"
     if spec.watches_test:
-        yield f"{capital(snapshot.metric.on_test)} was measured {weights}."
+        yield f"{snapshot.metric.subject} was measured {weights}."
         yield "The test set was also evaluated after every epoch; no rate and no epoch were chosen on it."
         return
-    yield f"{capital(snapshot.metric.on_test)} was measured once, {weights}."
+    yield f"{snapshot.metric.subject} was measured once, {weights}."
     count = validation_count(spec, snapshot.metadata["n_train"])
     drawn = "the same for all seeds" if spec.fixed_validation else "drawn for each seed"
     yield f"The validation data are {count:,} training examples that were held out, {drawn}."

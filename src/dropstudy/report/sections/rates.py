@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from dropstudy.analysis.verdict import SEEDS
-from dropstudy.analysis.verdict.phrases import capital, lead, quoted
+from dropstudy.analysis.verdict.phrases import lead, quoted
 from dropstudy.core.metrics import ACCURACY
 from dropstudy.report import charts
 from dropstudy.report.differences import differences
@@ -84,9 +84,7 @@ def rate_curve(snapshot: Snapshot) -> Figure | None:
         caption += " The ring marks the rate that validation data chose."
     return Figure(
         name="rate-curve",
-        title="Test error over the rate"
-        if metric is ACCURACY
-        else f"{capital(metric.on_test)} over the rate",
+        title="Test error over the rate" if metric is ACCURACY else f"{metric.subject} over the rate",
         chart=charts.rate_curve(table, pd.concat(seeds, ignore_index=True), metric=metric, chosen=chosen),
         caption=caption,
         table=table[["hidden", "train_size", "rate", "mean", "low", "high", "n"]],

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from dropstudy.analysis.verdict import SEEDS
-from dropstudy.analysis.verdict.phrases import capital
 from dropstudy.analysis.verdict.tables import comparison_cells
 from dropstudy.core.text import rounded
 from dropstudy.report import charts
@@ -76,7 +75,7 @@ def _of_one(snapshot: Snapshot, condition: tuple[str, int]) -> Figure | None:
     cells = comparison_cells(snapshot.condition_verdict(condition)).assign(**power)
     return Figure(
         name="difference",
-        title=f"{capital(snapshot.metric.on_test)} against {baseline}",
+        title=f"{snapshot.metric.subject} against {baseline}",
         chart=charts.intervals(
             rows, seeds, metric=snapshot.metric, margin=snapshot.margin, baseline=baseline
         ),
@@ -105,7 +104,7 @@ def _of_all(snapshot: Snapshot) -> Figure | None:
     more = len(snapshot.conditions) - len(shown)
     return Figure(
         name="differences",
-        title=f"{capital(snapshot.metric.on_test)} {what}against {baseline}",
+        title=f"{snapshot.metric.subject} {what}against {baseline}",
         chart=charts.intervals(
             rows, seeds, metric=snapshot.metric, margin=snapshot.margin, baseline=baseline
         ),

@@ -10,7 +10,8 @@ import pytest
 import dropstudy
 from command_line import COMMANDS, run_process, run_script
 from dropstudy.cli import groups
-from dropstudy.core.types import MARGIN, StudySpec
+from dropstudy.core.metrics import ACCURACY
+from dropstudy.core.types import StudySpec
 from dropstudy.data.holdout import DEFAULT_TEST_SIZE
 from dropstudy.spec import presets
 from dropstudy.spec.schema import study_schema
@@ -72,7 +73,12 @@ def test_run_states_the_defaults_of_the_presets():
         spec = read_spec(preset)
         values = {field: getattr(spec, field) for field in FIELDS}
         values |= {"rates": [arm.rate for arm in spec.arms], "optimizer": spec.optimizer.name}
-        left_open = {"margin": MARGIN, "data": "mnist", "test_size": DEFAULT_TEST_SIZE}
+        left_open = {
+            "metric": ACCURACY.name,
+            "margin": ACCURACY.margin,
+            "data": "mnist",
+            "test_size": DEFAULT_TEST_SIZE,
+        }
         values |= {"seeds": len(spec.seeds) or 1, **left_open}
         for field in set(flags) & set(values):
             default = re.search(r"[Dd]efault: ([^\s(;]+?)(?:,? |;|\.$|$)(.*)", flags[field].help or "")

@@ -199,7 +199,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
         str | None,
         typer.Option(
             metavar="NAME",
-            help="What choice and verdict rest on: accuracy (default), balanced-accuracy, log-loss or auc.",
+            help="What choice and verdict rest on: accuracy, balanced-accuracy, log-loss or auc; default: accuracy.",
             rich_help_panel=VERDICT,
         ),
     ] = None,

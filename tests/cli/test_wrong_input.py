@@ -131,6 +131,8 @@ def test_a_command_line_that_cannot_be_parsed_is_one_line_that_names_the_help(ca
         "run --data digits --dry-run --out {}",
         "run --data digits --out {}",
         "run --data {}.npz --dry-run",
+        "run --data {}.npy --dry-run",
+        "run --data {} --dry-run",
         "run --data mnist --data-dir {} --dry-run",
         "run {}",
         *(f"{command} {{}}" for command in ("show", "report", "view", "rm", "export")),

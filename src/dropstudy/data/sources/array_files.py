@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from math import prod
@@ -37,7 +38,7 @@ _WRITE = "Write it with numpy.savez(file, x_train=..., y_train=..., x_test=..., 
 
 def holds_arrays(path: Path) -> bool:
     """True for an `.npz` or `.npy` file, whether it exists or not, and for a folder with `.npy` files in it."""
-    return path.suffix.lower() in {".npz", ".npy"} or (path.is_dir() and bool(_npy_files(path)))
+    return path.suffix.lower() in {".npz", ".npy"} or (_is_folder(path) and bool(_npy_files(path)))
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ class _Files:
         if path.suffix.lower() == ".npy":
             open_file(path, "an .npy file").close()
             path, given = path.parent, path.stem
-        names = tuple(_npy_files(path)) if path.is_dir() else npz_names(path)
+        names = tuple(_npy_files(path)) if _is_folder(path) else npz_names(path)
         usual: dict[str, list[str]] = {}
         for name in names:
             if standard := _standard(name):
@@ -169,7 +170,7 @@ class _Files:
         return picked
 
     def open(self, picked: dict[str, str]) -> list[StoredArray]:
-        if self.path.is_dir():
+        if _is_folder(self.path):
             files = _npy_files(self.path)
             return [open_npy(files[name]) for name in picked.values()]
         return list(open_npz(self.path, list(picked.values())).values())
@@ -177,7 +178,7 @@ class _Files:
     def notes(self, picked: dict[str, str]) -> list[str]:
         """Say which arrays are used where their names leave room for doubt, and which are not."""
         notes = []
-        place, end = (self.path.resolve().name, ".npy") if self.path.is_dir() else (self.path.name, "")
+        place, end = (self.path.resolve().name, ".npy") if _is_folder(self.path) else (self.path.name, "")
         if end or any(usual != name for usual, name in picked.items()):
             taken = ", ".join(f"{name}{end} as {usual}" for usual, name in picked.items())
             notes.append(f"Of {place} are read: {taken}.")
@@ -199,6 +200,10 @@ def _standard(name: str) -> str | None:
     if not part:
         return kind
     return f"{kind}_{'train' if part.startswith('train') else 'test' if part.startswith('test') else 'val'}"
+
+
+def _is_folder(path: Path) -> bool:
+    return os.path.isdir(path)  # noqa: PTH112 - false for a name that is too long, where Path.is_dir raises
 
 
 def _npy_files(folder: Path) -> dict[str, Path]:

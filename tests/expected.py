@@ -30,6 +30,7 @@ class Data:
     """Datasets and the files they come from."""
 
     FALLBACK = "MNIST was not found"
+    LEAK = "{} a training example: {} with the same label, {} with another."
 
 
 class Engine:

@@ -46,7 +46,7 @@ def table():
     return replace(
         examples(n=4),
         x_train=x,
-        x_test=x[:2],
+        x_test=np.add(x[::2], [0.25, 0]),
         y_test=np.array([0, 1]),
         table=Table(columns, "species"),
         groups=np.array([0, 0, 1, 1]),

@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from dropstudy.core.dataset import Dataset
     from dropstudy.core.types import Arm, Optimizer
     from dropstudy.data.load import load_dataset
+    from dropstudy.data.memory import dataset
     from dropstudy.errors import DropstudyError
     from dropstudy.runtime.events import Callback
     from dropstudy.store.history import History
+    from dropstudy.study.compare import compare
     from dropstudy.study.study import Study
 
 __version__ = "0.1.0"
@@ -29,6 +31,8 @@ __all__ = [
     "Optimizer",
     "Study",
     "__version__",
+    "compare",
+    "dataset",
     "load_dataset",
 ]
 
@@ -40,6 +44,8 @@ _HOMES = {
     "History": "store.history",
     "Optimizer": "core.types",
     "Study": "study.study",
+    "compare": "study.compare",
+    "dataset": "data.memory",
     "load_dataset": "data.load",
 }
 

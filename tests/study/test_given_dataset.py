@@ -8,13 +8,13 @@ import tempfile
 import numpy as np
 import pytest
 
+import random_results
 from dropstudy import Callback, Study
 from dropstudy.data import cache
 from dropstudy.data.dataset import make_dataset
 from dropstudy.data.load import load_dataset
 from dropstudy.data.sources import kept
 from dropstudy.errors import DataError, InvalidArgument
-from fake_training import InlineExecutor
 
 FIELDS = {
     "rates": [0, 0.5],
@@ -28,6 +28,8 @@ FIELDS = {
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path, monkeypatch):
+    random_results.replace_workers(monkeypatch)
+    monkeypatch.setenv("DROPSTUDY_KERNELS", "off")  # not compiled anew for each cache
     folder = tmp_path / "cache"
     monkeypatch.setenv("DROPSTUDY_CACHE", str(folder))
     monkeypatch.chdir(tmp_path)
@@ -48,7 +50,7 @@ def images(seed=0):
 
 def trained(dataset, out, **fields):
     study = Study("tune", dataset=dataset, out=out, **{**FIELDS, **fields})
-    return study.run(executor=InlineExecutor(), verbose=False)
+    return study.run(verbose=False)
 
 
 def forget():
@@ -63,7 +65,7 @@ def test_a_study_of_a_dataset_in_memory_is_continued_by_its_folder_alone(tmp_pat
     assert again.finished
     grown = Study(tmp_path / "study", seeds=2)
     assert not grown.finished
-    grown.run(executor=InlineExecutor(), verbose=False)
+    grown.run(verbose=False)
     assert len(grown.results().test_scores()) == 4
     assert study.spec.data == grown.spec.data
 
@@ -80,12 +82,12 @@ def test_lost_data_are_named_with_the_way_out_and_given_again(tmp_path, own_cach
     forget()
     shutil.rmtree(own_cache / "datasets")
     with pytest.raises(DataError, match=r"Call dropstudy\.compare again with the same arrays") as caught:
-        Study(tmp_path / "study", seeds=2).run(executor=InlineExecutor(), verbose=False)
+        Study(tmp_path / "study", seeds=2).run(verbose=False)
     assert "\n" not in str(caught.value)
     assert len(Study.open(tmp_path / "study").results().test_scores()) == 2  # what is trained is shown
     trained(images(), tmp_path / "study")  # nothing is missing, and the data are kept again
     forget()
-    Study(tmp_path / "study", seeds=2).run(executor=InlineExecutor(), verbose=False)
+    Study(tmp_path / "study", seeds=2).run(verbose=False)
     assert len(Study.open(tmp_path / "study").results().test_scores()) == 4
 
 
@@ -98,7 +100,7 @@ def test_other_data_are_refused_and_nothing_is_lost(tmp_path):
 
 def test_a_dry_run_keeps_no_data(tmp_path, own_cache):
     study = Study("tune", dataset=images(), out=tmp_path / "study", **FIELDS)
-    study.dry_run(executor=InlineExecutor())
+    study.dry_run()
     assert not (own_cache / "datasets").exists()
 
 
@@ -123,7 +125,7 @@ def test_a_cache_that_cannot_be_written_is_told_of_and_trains(tmp_path, monkeypa
 
     try:
         study = Study("tune", dataset=images(), out=tmp_path / "study", **FIELDS)
-        study.run(executor=InlineExecutor(), verbose=False, callbacks=Notices())
+        study.run(verbose=False, callbacks=Notices())
     finally:
         cache._temporary_folder.cache_clear()
     assert study.finished

@@ -1,0 +1,159 @@
+"""A study of data in memory in one call: `compare(x_train, y_train)` or `compare(frame, target="species")`."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+from dropstudy.core.dataset import Dataset
+from dropstudy.data.memory import dataset
+from dropstudy.data.sources.kept import name_of
+from dropstudy.errors import InvalidArgument
+from dropstudy.spec.study_file import read_spec, to_toml
+from dropstudy.study.study import STUDIES, Study
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from concurrent.futures import Executor
+
+    from narwhals.typing import IntoFrame
+    from numpy.typing import ArrayLike
+
+    from dropstudy.core.types import StudySpec
+    from dropstudy.runtime.events import Callback
+
+__all__ = ["compare"]
+
+_FLAT = 2  # dimensions of examples that are rows of a table
+_LETTERS = 8  # of a digest that tells studies apart
+
+
+@overload
+def compare(
+    x_train: ArrayLike,
+    y_train: ArrayLike,
+    x_test: ArrayLike | None = None,
+    y_test: ArrayLike | None = None,
+    *,
+    rates: Sequence[float] | None = None,
+    seeds: int | Sequence[int] | None = None,
+    out: str | Path | None = None,
+    test_size: float | None = None,
+    **fields: Any,
+) -> Study: ...
+
+
+@overload
+def compare(
+    x_train: IntoFrame,
+    *,
+    target: str,
+    rates: Sequence[float] | None = None,
+    seeds: int | Sequence[int] | None = None,
+    out: str | Path | None = None,
+    test: IntoFrame | None = None,
+    test_size: float | None = None,
+    group: str | None = None,
+    drop: Sequence[str] = (),
+    **fields: Any,
+) -> Study: ...
+
+
+@overload
+def compare(
+    x_train: Dataset,
+    *,
+    rates: Sequence[float] | None = None,
+    seeds: int | Sequence[int] | None = None,
+    out: str | Path | None = None,
+    **fields: Any,
+) -> Study: ...
+
+
+def compare(
+    x_train: Any,
+    y_train: Any = None,
+    x_test: Any = None,
+    y_test: Any = None,
+    *,
+    rates: Sequence[float] | None = None,
+    seeds: int | Sequence[int] | None = None,
+    out: str | Path | None = None,
+    spec: str | Path | None = None,
+    name: str | None = None,
+    workers: int | None = None,
+    device: str = "auto",
+    executor: Executor | None = None,
+    callbacks: Callback | Iterable[Callback] | None = None,
+    verbose: bool = True,
+    **fields: Any,
+) -> Study:
+    """Compare dropout rates on data in memory: train what is missing, and return the study, which shows its answer.
+
+    A part of the training examples is held out for validation and chooses the rate; the test set is used once. The
+    same call again finishes at once, and more rates or seeds train only what is missing. Other data or other settings
+    get a folder of their own.
+
+    Args:
+        x_train: training examples, (n, ...): an array, nested lists, a tensor on the CPU; or a data frame of pandas,
+            polars or whatever else narwhals reads; or a `Dataset`.
+        y_train: label of each example; left out where `target` names the column of a frame.
+        x_test: test examples; without them a fifth of the training examples is set aside (`test_size`).
+        y_test: label of each test example.
+        rates: dropout rates, the share dropped; those of the preset by default.
+        seeds: number of seeds or a list of them; those of the preset by default.
+        out: the study's folder; `studies/compare-<digest>` by default, or `studies/<name>`.
+        spec: preset or study file with the other settings; by default `tune` for images and `table` for rows.
+        name: of the study and of its data.
+        workers: as for `Study.run`; likewise `device`, `executor`, `callbacks`, `verbose`.
+        device: see there.
+        executor: see there.
+        callbacks: see there.
+        verbose: see there.
+        fields: `target`, `test`, `test_size`, `group`, `drop`, `classes`, `scale` as for `dropstudy.dataset`; else
+            fields of the study file by name, such as `hidden=[256, 256]` or `epochs=30`.
+
+    Raises:
+        DropstudyError: before any training, for whatever cannot be used; else as for `Study.run`.
+
+    Example:
+        >>> compare(x_train, y_train, x_test, y_test, rates=[0, 0.2, 0.5], seeds=10)  # doctest: +SKIP
+        >>> compare(penguins, target="species")  # doctest: +SKIP
+    """
+    given = {option: fields.pop(option) for option in _DATA_OPTIONS if option in fields}
+    arrays = (y_train, x_test, y_test)
+    if not isinstance(x_train, Dataset):
+        data = dataset(x_train, *arrays, name=name, **given)
+    elif given or any(array is not None for array in arrays):
+        raise InvalidArgument(
+            next(iter(given), "y_train"),
+            expected="a Dataset alone, which has labels and test set",
+            received="more arguments about data",
+            next_step="Give them where the dataset is made.",
+        )
+    else:
+        data = x_train
+    overrides = {**fields, "rates": rates, "seeds": seeds}
+    preset = spec or _preset(data)
+    if out is None:
+        asked = read_spec(preset, {**overrides, "data": name_of(data)})
+        out = STUDIES / (name or f"compare-{_digest(asked)}")
+    overrides["name"] = name or Path(out).resolve().name
+    study = Study(preset, out=out, dataset=data, **overrides)
+    return study.run(workers=workers, device=device, executor=executor, callbacks=callbacks, verbose=verbose)
+
+
+_DATA_OPTIONS = ("target", "test", "test_size", "group", "drop", "classes", "scale")
+"""Arguments of `dataset`; the others are fields of the study."""
+
+
+def _preset(data: Dataset) -> str:
+    return "tune" if data.table is None and data.x_train.ndim > _FLAT else "table"
+
+
+def _digest(asked: StudySpec) -> str:
+    """Digest of what the runs of a study share: a study grows by rates and seeds alone."""
+    shared = replace(asked, name="", arms=(), seeds=(), margin=None, keep_weights="all")
+    return hashlib.sha256(to_toml(shared).encode()).hexdigest()[:_LETTERS]

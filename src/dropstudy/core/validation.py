@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from numbers import Integral, Real
+from pathlib import PurePath
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
@@ -28,7 +29,7 @@ def validate(subject: str, value: object, kind: Any) -> Any:
 
     Args:
         subject: name of the argument, for the error.
-        value: any value; NumPy's numbers and sequences other than lists are accepted too.
+        value: any value; NumPy's numbers, paths, and sequences other than lists are accepted too.
         kind: the type, or `type | None`; its description is the expected value in an error.
 
     Raises:
@@ -108,7 +109,9 @@ def one_line(text: str) -> str:
 
 
 def _plain(value: object) -> Any:
-    """A number as Python's own, a sequence as a list, and anything else as it is."""
+    """A number as Python's own, a path as text, a sequence as a list, and anything else as it is."""
+    if isinstance(value, PurePath):
+        return str(value)
     if isinstance(value, Integral) and not isinstance(value, bool):
         return int(value)
     if isinstance(value, Real) and not isinstance(value, Integral):

@@ -79,7 +79,7 @@ def test_rare_categories_share_an_input():
 @pytest.mark.parametrize(
     ("columns", "words"),
     [
-        ({"born": pd.date_range("2000-01-01", periods=ROWS)}, "dates or times, such as 2000-01-01"),
+        ({"born": pd.date_range("2000-01-01", periods=ROWS)}, "dates or times, such as '2000-01-01"),
         ({"born": [f"2000-01-{n % 28 + 1:02}" for n in range(ROWS)]}, "dates or times, such as '2000-01-01'"),
         ({"born": [f"{n % 28 + 1}.1.2000" for n in range(ROWS)]}, "dates or times, such as '1.1.2000'"),
         ({"weight": [f"{n},5" for n in range(ROWS)]}, "a comma for the decimal point, such as '0,5'"),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Place", "as_numbers", "as_text", "check_columns", "check_numbers", "column_of", "listed"]
+__all__ = ["Place", "as_numbers", "cells", "check_columns", "check_numbers", "column_of", "listed"]
 
 _LARGEST = 1e100  # squares of larger numbers overflow
 _MOST_CATEGORIES = 1000
@@ -105,45 +105,49 @@ def _likely_target(frame: pd.DataFrame) -> str:
 
 def column_of(train: Place, test: Place, name: str, rows: NDArray[np.intp]) -> Column | None:
     """Describe a column by its training rows; None where these have one value, or none."""
-    values = train.frame[name]
-    if pd.api.types.is_numeric_dtype(values.dtype) or _are_numbers(train, name):
+    if is_number_column(train, name):
         for place in {id(p): p for p in (train, test)}.values():
             check_numbers(place, name)
-        numbers = as_numbers(values)[rows]
+        numbers = as_numbers(train.frame[name])[rows]
         present = numbers[~np.isnan(numbers)]
         if not present.size or (present.min() == present.max() and present.size == numbers.size):
             return None
         return Column(name, "number", missing=present.size < numbers.size)
-    _check_text(train, name)
-    used = values.iloc[rows]
-    counts = as_text(used.dropna()).value_counts()
-    absent = int(used.isna().sum())
-    if len(counts) + (absent > 0) < 2:  # noqa: PLR2004 - values that differ
+    codes, texts = cells(train.frame[name])
+    _check_text(train, name, texts, int(np.count_nonzero(codes >= 0)))
+    used = codes[rows]
+    counts = np.bincount(used[used >= 0], minlength=len(texts))
+    absent = int(np.count_nonzero(used < 0))
+    order = sorted(np.flatnonzero(counts).tolist(), key=texts.__getitem__)
+    if len(order) + (absent > 0) < 2:  # noqa: PLR2004 - values that differ
         return None
-    categories = tuple(sorted(counts.index))
-    each = counts.loc[list(categories)].to_numpy()
-    inputs = tuple(np.asarray(categories, object)[~is_rare(each, len(rows))])
+    rare = is_rare(counts[order], len(rows))
+    categories = tuple(texts[place] for place in order)
+    inputs = tuple(name for name, few in zip(categories, rare, strict=True) if not few)
     return Column(name, "category", categories, inputs, missing=absent > 0)
 
 
-def _are_numbers(place: Place, name: str) -> bool:
-    """True for a column of text that is one of numbers; refuses one that nearly is, at its first other cell."""
+def is_number_column(place: Place, name: str) -> bool:
+    """True for a column of numbers, also where they are text; refuses one that nearly is, at its first other cell."""
     values = place.frame[name]
-    if not (pd.api.types.is_object_dtype(values.dtype) or pd.api.types.is_string_dtype(values.dtype)):
-        return False
-    present = values.dropna()
-    if present.empty:
+    if pd.api.types.is_numeric_dtype(values.dtype):
         return True
-    wrong = pd.to_numeric(present, errors="coerce").isna().to_numpy()
-    if not wrong.any():
-        return True
-    if wrong.mean() > _NEARLY_NUMBERS:
+    kind = values.dtype.categories.dtype if isinstance(values.dtype, pd.CategoricalDtype) else values.dtype
+    if not (pd.api.types.is_object_dtype(kind) or pd.api.types.is_string_dtype(kind)):
         return False
-    position = int(np.flatnonzero(values.notna().to_numpy())[wrong.argmax()])
+    codes, texts = cells(values)
+    counts = np.bincount(codes[codes >= 0], minlength=len(texts))
+    wrong = np.isnan(as_numbers(pd.Series(texts, dtype=object)))
+    many = int(counts[wrong].sum())
+    if not many:
+        return True
+    if many > _NEARLY_NUMBERS * counts.sum():
+        return False
+    position = int((wrong[codes] & (codes >= 0)).argmax())
     raise DataError(
         f"column {name!r} of {place.source}",
-        expected=f"numbers, as {np.count_nonzero(~wrong):,} of its {len(wrong):,} cells are",
-        received=f"{str(values.iloc[position])!r} in {place.where(position)}",
+        expected=f"numbers, as {counts.sum() - many:,} of its {counts.sum():,} cells are",
+        received=f"{texts[codes[position]]!r} in {place.where(position)}",
         next_step=f"Correct the cell or leave it empty; or leave the column out: --drop {name}",
     )
 
@@ -153,7 +157,7 @@ def check_numbers(place: Place, name: str) -> None:
     values = place.frame[name]
     numbers = as_numbers(values)
     wrong = np.abs(numbers) > _LARGEST
-    text = ~pd.isna(values).to_numpy() & np.isnan(numbers)
+    text = np.isnan(numbers) & ~values.isna().to_numpy()
     if (wrong | text).any():
         position = int((wrong | text).argmax())
         raise DataError(
@@ -165,52 +169,53 @@ def check_numbers(place: Place, name: str) -> None:
         )
 
 
-def _check_text(place: Place, name: str) -> None:
+def _check_text(place: Place, name: str, texts: Sequence[str], present: int) -> None:
     """Refuse dates, numbers with decimal commas, and text that tells rows apart."""
-    values = place.frame[name]
+    kind = place.frame[name].dtype
     out = f"leave the column out: --drop {name}"
-    if pd.api.types.is_datetime64_any_dtype(values.dtype) or pd.api.types.is_timedelta64_dtype(values.dtype):
-        raise DataError(
-            f"column {name!r} of {place.source}",
-            expected="numbers or categories",
-            received=f"dates or times, such as {values.dropna().iloc[0]}",
-            next_step=f"Turn them into numbers, such as the year or the days since a start, or {out}",
-        )
-    present = as_text(values.dropna())
-    distinct = present.unique()
-    shown = str(distinct[0]) if len(distinct) else ""
+    times = pd.api.types.is_datetime64_any_dtype(kind) or pd.api.types.is_timedelta64_dtype(kind)
     for form, what, advice in (
         (_DATE, "dates or times", "Turn them into numbers, such as the year or the days since a start"),
         (_DECIMAL_COMMA, "numbers with a comma for the decimal point", "Write them with a point"),
     ):
-        if len(distinct) and all(form.fullmatch(value.strip()) for value in distinct[:_MOST_CATEGORIES]):
+        if texts and (times or all(form.fullmatch(text.strip()) for text in texts[:_MOST_CATEGORIES])):
             raise DataError(
                 f"column {name!r} of {place.source}",
                 expected="numbers or categories",
-                received=f"{what}, such as {shown!r}",
+                received=f"{what}, such as {texts[0]!r}",
                 next_step=f"{advice}, or {out}",
             )
-    most = max(_FEW, min(_MOST_CATEGORIES, len(present) // _ROWS_A_CATEGORY))
-    if len(distinct) > most:
+    most = max(_FEW, min(_MOST_CATEGORIES, present // _ROWS_A_CATEGORY))
+    if len(texts) > most:
         raise DataError(
             f"column {name!r} of {place.source}",
-            expected=f"at most {most:,} different texts in {len(present):,} rows",
-            received=f"{len(distinct):,}, such as {shown!r}",
+            expected=f"at most {most:,} different texts in {present:,} rows",
+            received=f"{len(texts):,}, such as {texts[0]!r}",
             next_step=f"A name or a free text has no use for a network: {out}",
         )
 
 
 def as_numbers(values: pd.Series[Any]) -> NDArray[np.float64]:
     """Return a column's numbers, (n,); NaN where there is none."""
-    numbers: NDArray[np.float64] = pd.to_numeric(values, errors="coerce").to_numpy(
-        np.float64, na_value=np.nan
-    )
-    return numbers
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        codes, texts = cells(values)
+        return np.append(as_numbers(pd.Series(texts, dtype=object)), np.nan)[codes]
+    numbers = pd.to_numeric(values, errors="coerce")
+    found: NDArray[np.float64] = numbers.to_numpy(np.float64, na_value=np.nan)
+    return found
 
 
-def as_text(values: pd.Series[Any]) -> pd.Series[str]:
-    """Return a column's values as text: whole numbers, booleans and texts alike."""
-    return values.astype("object").map(str)
+def cells(values: pd.Series[Any]) -> tuple[NDArray[np.intp], list[str]]:
+    """Return a column as codes, (n,), -1 for a missing cell, and the different values as text."""
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        codes, found = values.cat.codes.to_numpy(np.intp), values.cat.categories
+    else:
+        codes, found = pd.factorize(values)
+    texts = [str(value) for value in found]
+    if len(set(texts)) < len(texts):  # the number 1 and the text "1"
+        again, unique = pd.factorize(pd.Series(texts, dtype=object))
+        return np.where(codes < 0, -1, again[codes]), [str(text) for text in unique]
+    return codes, texts
 
 
 def listed(names: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ import pandas as pd
 from dropstudy.core.dataset import Dataset, Table
 from dropstudy.core.profile import DataProfile
 from dropstudy.core.text import counted
-from dropstudy.data.columns import Place, as_numbers, as_text, check_columns, check_numbers, column_of, listed
+from dropstudy.data.columns import Place, as_numbers, cells, check_columns, check_numbers, column_of, listed
 from dropstudy.data.dataset import make_dataset
 from dropstudy.data.holdout import hold_out
 from dropstudy.data.labels import encode_labels
@@ -74,32 +74,27 @@ def table_dataset(
     target = check_columns(train, test, target, group, drop)
     left_out = [column for column in (group, *drop) if column is not None]
     kept = [column for column in frame.columns if column not in {target, *left_out}]
+    groups = None if group is None else _group_numbers(train, group)
+    subject = f"column {target!r} of {source}"
     if test is None:
-        # Only to split by class: the split's rows are encoded again below.
-        codes = encode_labels(frame[target].to_numpy(), None, source=f"column {target!r} of {source}").train
-        groups = None if group is None else _group_numbers(train, group)
-        rows, test_rows, note = hold_out(codes, test_size, source=source, groups=groups)
-        notes = (*notes, note)
-        if groups is not None:
-            groups = groups[rows]
+        labels = encode_labels(frame[target].to_numpy(), source=subject)
+        rows, test_rows, note = hold_out(labels.train, test_size, source=source, groups=groups)
+        y_train, y_test, notes = labels.train[rows], labels.train[test_rows], (*notes, note)
+        groups = None if groups is None else groups[rows]
     else:
-        rows, test_rows, groups = np.arange(len(frame)), np.arange(len(test.frame)), None
+        rows, test_rows = np.arange(len(frame)), np.arange(len(test.frame))
+        labels = encode_labels(frame[target].to_numpy(), test.frame[target].to_numpy(), source=subject)
+        y_train, y_test = labels.train, labels.test
         if group is not None:
-            groups = _group_numbers(train, group)
             _refuse_shared_groups(train, test, group)
     test = test or train
-    labels = encode_labels(
-        frame[target].to_numpy()[rows],
-        test.frame[target].to_numpy()[test_rows],
-        source=f"column {target!r} of {source}",
-    )
     if (side := _image_side(frame, kept)) and groups is None:
         return make_dataset(
             name=name,
             x_train=_pixels(frame, kept, rows, side),
-            y_train=labels.train,
+            y_train=y_train,
             x_test=_pixels(test.frame, kept, test_rows, side),
-            y_test=labels.test,
+            y_test=y_test,
             classes=labels.classes,
             scale=scale,
             source=source,
@@ -122,18 +117,19 @@ def table_dataset(
     if constant:
         notes = (*notes, f"Left out, since all training rows have one value: {listed(constant)}.")
     table = Table(tuple(columns), target)
-    x_train, x_test = raw_rows(table, frame, rows), raw_rows(table, test.frame, test_rows)
+    x_train = raw_rows(table, frame, rows)
+    x_test = raw_rows(table, test.frame, test_rows)
     return Dataset(
         name=name,
         x_train=x_train,
-        y_train=labels.train,
+        y_train=y_train,
         x_test=x_test,
-        y_test=labels.test,
+        y_test=y_test,
         classes=labels.classes,
         scale=1.0,
-        sha256=_sha256(table, labels.classes, x_train, labels.train, x_test, labels.test, groups),
+        sha256=_sha256(table, labels.classes, x_train, y_train, x_test, y_test, groups),
         source=source,
-        profile=_profile(table, x_train),
+        profile=_profile(table),
         notes=(*notes, *_notes(table)),
         table=table,
         groups=groups,
@@ -143,21 +139,23 @@ def table_dataset(
 def raw_rows(table: Table, frame: pd.DataFrame, rows: NDArray[np.intp] | None = None) -> NDArray[np.float64]:
     """Rows of a table as numbers, (n, columns): codes for categories, NaN for missing cells.
 
+    Columns lie one after the other in memory, since all that follows takes them one at a time.
+
     Args:
         table: the columns.
         frame: a table that has them; other columns are ignored.
         rows: positions of the wanted rows; None for all.
     """
-    places = np.arange(len(frame)) if rows is None else rows
-    x = np.empty((len(places), len(table.columns)))
+    x = np.empty((len(frame) if rows is None else len(rows), len(table.columns)), order="F")
     for number, column in enumerate(table.columns):
-        values = frame[column.name]
         if column.kind == "number":
-            x[:, number] = as_numbers(values)[places]
+            values = as_numbers(frame[column.name])
         else:
-            codes = pd.Index(column.categories).get_indexer(pd.Index(as_text(values)))
-            absent = values.isna().to_numpy()
-            x[:, number] = np.where(absent, np.nan, np.where(codes < 0, UNSEEN, codes))[places]
+            codes, texts = cells(frame[column.name])
+            known = pd.Index(column.categories).get_indexer(pd.Index(texts, dtype=object)).astype(float)
+            known[known < 0] = UNSEEN
+            values = np.append(known, np.nan)[codes]  # the last one, -1, is that of missing cells
+        x[:, number] = values if rows is None else values[rows]
     return x
 
 
@@ -229,16 +227,15 @@ def _pixels(frame: pd.DataFrame, kept: Sequence[str], rows: NDArray[np.intp], si
     return values.reshape(len(rows), side, side)
 
 
-def _profile(table: Table, x: NDArray[np.float64]) -> DataProfile:
-    """Profile of rows: tables are compared column by column, so that only its shape has a use."""
-    size = np.abs(x[~np.isnan(x)])
+def _profile(table: Table) -> DataProfile:
+    """Profile of a table, whose columns have no common units: its inputs are standardised, and never converted."""
     return DataProfile(
         dtype="table",
         shape=(table.features,),
-        low=float(-size.max()),
-        high=float(size.max()),
+        low=-1.0,
+        high=1.0,
         whole=False,
-        typical=float(np.median(size)),
+        typical=1.0,
         scale=1.0,
         white=None,
         background=None,
@@ -274,7 +271,7 @@ def _sha256(table: Table, classes: Sequence[str], *arrays: NDArray[Any] | None) 
     digest = hashlib.sha256(b"dropstudy table 1\n" + json.dumps(about, sort_keys=True).encode() + b"\n")
     for array in arrays:
         if array is not None:
-            portable = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+            portable = np.ascontiguousarray(array.T, dtype=array.dtype.newbyteorder("<"))
             digest.update(f"{portable.dtype.str} {portable.shape}\n".encode())
             digest.update(portable.data)
     return digest.hexdigest()

@@ -48,7 +48,7 @@ def test_a_table_is_the_same_however_it_is_written(tmp_path, options, note):
     path = tmp_path / ("data.csv.gz" if "compression" in options else "data.csv")
     FRAME.to_csv(path, index=False, **options)
     stored = read_table(path)
-    assert_frame_equal(stored.frame, FRAME, check_dtype=False)
+    assert_frame_equal(stored.frame.astype(FRAME.dtypes), FRAME)
     assert any(note in said for said in stored.notes) if note else not stored.notes
 
 

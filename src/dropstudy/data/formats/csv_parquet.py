@@ -32,6 +32,7 @@ _DELIMITER_NAMES = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 _MOST_COLUMNS = 20_000
 _LONGEST_HEADER = 1 << 22  # bytes
 _SAMPLE = 1 << 16  # characters in which decimal commas are looked for
+_MOST_CODED = 1000  # different values of a column
 _MEMORY = 3  # most times its size that a table takes while it is read
 _MISSING = ["", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "-NaN", "-nan", "NULL", "null", "None", "<NA>"]
 """Cells that count as missing; pandas' list without the rarest."""
@@ -124,6 +125,8 @@ def _read_csv(path: Path, *, packed: bool) -> StoredTable:
                 convert_options=arrow.ConvertOptions(
                     null_values=missing,
                     strings_can_be_null=True,
+                    auto_dict_encode=True,  # text as codes, where it has few different values
+                    auto_dict_max_cardinality=_MOST_CODED,
                     decimal_point="," if comma else ".",
                 ),
             )

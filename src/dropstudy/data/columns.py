@@ -215,7 +215,7 @@ def cells(values: pd.Series[Any]) -> tuple[NDArray[np.intp], list[str]]:
     if len(set(texts)) < len(texts):  # the number 1 and the text "1"
         again, unique = pd.factorize(pd.Series(texts, dtype=object))
         return np.where(codes < 0, -1, again[codes]), [str(text) for text in unique]
-    return codes, texts
+    return codes.astype(np.intp, copy=False), texts
 
 
 def listed(names: Sequence[str]) -> str:

@@ -75,15 +75,22 @@ def table_dataset(
     left_out = [column for column in (group, *drop) if column is not None]
     kept = [column for column in frame.columns if column not in {target, *left_out}]
     groups = None if group is None else _group_numbers(train, group)
-    subject = f"column {target!r} of {source}"
+    raw, names = frame[target].to_numpy(), (f"column {target!r}",) * 2
     if test is None:
-        labels = encode_labels(frame[target].to_numpy(), source=subject)
+        labels = encode_labels(raw, source=source, names=names, place=lambda _, row: train.where(row))
         rows, test_rows, note = hold_out(labels.train, test_size, source=source, groups=groups)
         y_train, y_test, notes = labels.train[rows], labels.train[test_rows], (*notes, note)
         groups = None if groups is None else groups[rows]
     else:
         rows, test_rows = np.arange(len(frame)), np.arange(len(test.frame))
-        labels = encode_labels(frame[target].to_numpy(), test.frame[target].to_numpy(), source=subject)
+        labels = encode_labels(
+            raw,
+            test.frame[target].to_numpy(),
+            source=source,
+            test_source=test.source,
+            names=names,
+            place=lambda _, row: train.where(row),
+        )
         y_train, y_test = labels.train, labels.test
         if group is not None:
             _refuse_shared_groups(train, test, group)
@@ -92,10 +99,9 @@ def table_dataset(
         return make_dataset(
             name=name,
             x_train=_pixels(frame, kept, rows, side),
-            y_train=y_train,
+            y_train=raw[rows],
             x_test=_pixels(test.frame, kept, test_rows, side),
-            y_test=y_test,
-            classes=labels.classes,
+            y_test=test.frame[target].to_numpy()[test_rows],
             scale=scale,
             source=source,
             notes=(*notes, f"Its {len(kept)} columns are read as the pixels of images, {side} x {side}."),

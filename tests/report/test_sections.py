@@ -131,6 +131,39 @@ def test_below_six_seeds_there_is_no_band_and_no_claim_from_lines(tmp_path, monk
             assert told in repr(difference.chart.to_dict())
 
 
+def images_in(folder, colour, background):
+    """Noise on a plain border, in the folders of two classes."""
+    pixels = np.random.default_rng(0).integers(0, 256, (80, 8, 8, 3), dtype=np.uint8)
+    pixels[:, [0, -1]] = pixels[:, :, [0, -1]] = background
+    for number, image in enumerate(pixels):
+        path = folder / "ab"[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image if colour else image[..., 0]).save(path)
+    return str(folder)
+
+
+@pytest.mark.parametrize(
+    ("colour", "background", "ink"), [(True, 0, False), (False, 0, True), (False, 255, False)]
+)
+def test_images_keep_their_colours_and_only_those_on_a_dark_background_are_inverted(
+    tmp_path, monkeypatch, colour, background, ink
+):
+    data = images_in(tmp_path / "pets", colour, background)
+    study = trained_at_once(
+        monkeypatch, tmp_path / "x", data=data, validation_split=16, seeds=2, batch_size=16
+    )
+    parts, _ = made(study)
+    pictures = {
+        name: block for name, part in parts.items() for block in part.blocks if isinstance(block, Pictures)
+    }
+    assert pictures["predictions"].ink == ink
+    assert not pictures["inside"].ink
+    for name, mode in (("predictions", "RGB" if colour else "L"), ("inside", "RGBA" if colour else "LA")):
+        content = pictures[name].pictures[0].source.partition(",")[2]
+        with Image.open(io.BytesIO(base64.b64decode(content))) as image:
+            assert image.mode == mode
+
+
 def test_a_table_without_images_has_all_else(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(300, 5)).astype(np.float32), np.arange(300) % 3

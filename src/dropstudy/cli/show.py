@@ -55,6 +55,8 @@ def show(
     if pairs:
         print_pairs(snapshot)
     if everything:
+        for note in snapshot.metadata["data_notes"]:
+            echo(note)
         echo(f"{disk_usage(StudyPaths(folder).sizes())}.")
     print_places(snapshot, everything=everything)
     report_failures(snapshot)

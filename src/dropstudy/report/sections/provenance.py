@@ -25,6 +25,7 @@ def provenance(snapshot: Snapshot) -> Section:
             "Examples",
             f"{metadata['n_train']:,} training, {metadata['n_test']:,} test; {len(metadata['classes'])} classes",
         ),
+        ("How the data were read", " ".join(metadata["data_notes"]) or "as they are"),
         (
             "Versions",
             f"dropstudy {metadata['dropstudy']}, jax {metadata['jax']}, Python {metadata['python']}",

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dropstudy.cli.options import DataDir
+from dropstudy.cli.options import DataDir, Drop, Group, ImageSize, Target, TestFile, TestSize
 from dropstudy.cli.output import echo
-from dropstudy.errors import InvalidArgument
+from dropstudy.errors import DataUnavailable, InvalidArgument
+
+if TYPE_CHECKING:
+    from dropstudy.core.dataset import Dataset
 
 
 def presets(
@@ -36,23 +40,71 @@ def presets(
         raise InvalidArgument("NAME", expected=f"one of {', '.join(names())}", received=repr(name))
 
 
-def data(
-    name: Annotated[str | None, typer.Argument(metavar="NAME", help="A dataset's name or file.")] = None,
+def data(  # noqa: PLR0917 - a command's flags, which typer reads off the signature
+    path: Annotated[
+        str | None,
+        typer.Argument(metavar="PATH", help="A dataset's name, a file or a folder, as for run --data."),
+    ] = None,
+    target: Target = None,
+    test: TestFile = None,
+    test_size: TestSize = None,
+    group: Group = None,
+    drop: Drop = None,
+    image_size: ImageSize = None,
     data_dir: DataDir = None,
+    pictures: Annotated[
+        Path | None, typer.Option(metavar="FILE.png", help="Write some images of each class to this file.")
+    ] = None,
 ) -> None:
-    """List the datasets by name and where data is searched for. With a name, print what is found, shapes and classes.
+    """Show what is understood of data, and train nothing: rows, classes, columns, leaks. Without PATH, list all names.
 
-    Example: dropstudy data mnist
+    Example: dropstudy data train.csv --target species
     """
     from dropstudy.data import describe
-    from dropstudy.data.load import load_dataset
 
-    if name is None:
-        for line in describe.names():
+    if path is None:
+        for line in (*describe.names(), *describe.where(data_dir=data_dir)):
             echo(line)
-    for line in describe.where(name, data_dir):
+        return
+    fields = {
+        "data": path,
+        "target": target,
+        "test": test,
+        "test_size": test_size,
+        "group": group,
+        "drop": drop,
+        "image_size": image_size,
+    }
+    dataset = _described({name: value for name, value in fields.items() if value is not None}, data_dir)
+    if pictures is not None:
+        from dropstudy.cli.pictures import write_sheet
+
+        write_sheet(dataset, pictures, source=path)
+
+
+def _described(fields: dict[str, Any], data_dir: Path | None) -> Dataset:
+    """Load data, as `run` does with these fields, and print an overview of them."""
+    from dropstudy.cli.pictures import print_some
+    from dropstudy.data import describe
+    from dropstudy.data.formats.csv_parquet import read_table
+    from dropstudy.data.load import dataset_of, source_of
+    from dropstudy.data.overview import columns_of, overview
+    from dropstudy.data.sources.table_file import TableFile
+    from dropstudy.spec.study_file import read_spec
+
+    spec = read_spec("notebook", fields)
+    source = source_of(spec.data)
+    if spec.target is None and isinstance(source, TableFile):
+        typer.echo(f"{columns_of(read_table(source.path).frame)}\n")
+    try:
+        dataset = dataset_of(spec, data_dir=data_dir)
+    except DataUnavailable:
+        for line in describe.where(fields["data"], data_dir):
+            echo(line)
+        raise
+    echo("\n\n".join(overview(dataset)))
+    typer.echo()
+    print_some(dataset)
+    for line in describe.where(fields["data"], data_dir):
         echo(line)
-    if name is not None:
-        dataset = load_dataset(name, data_dir=data_dir)
-        for line in (*describe.shapes(dataset), *describe.class_counts(dataset)):
-            echo(line)
+    return dataset

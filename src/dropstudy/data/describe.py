@@ -18,34 +18,29 @@ if TYPE_CHECKING:
 
     from dropstudy.core.dataset import Dataset
 
-__all__ = ["class_counts", "names", "shapes", "where"]
+__all__ = ["array_shapes", "names", "shapes", "where"]
 
 
 def shapes(dataset: Dataset) -> list[str]:
-    """List the shapes before and after flattening and one-hot encoding, the dataset's notes, and its classes in a line.
+    """List the shapes of a dataset, its notes, and its classes in a line, as they are told before training."""
+    if dataset.table is not None:
+        many = f"{len(dataset.y_train):,} training rows, {len(dataset.y_test):,} test rows"
+        return [f"{many}; labels are column {dataset.table.target!r}", *dataset.notes, _classes(dataset)]
+    return [*array_shapes(dataset), *dataset.notes, _classes(dataset)]
+
+
+def array_shapes(dataset: Dataset) -> list[str]:
+    """List the shapes of arrays before and after flattening and one-hot encoding.
 
     Labels are not encoded one-hot: cross-entropy of integer labels is the same number. The shape is shown because Keras
     users know it.
     """
-    if dataset.table is not None:
-        many = f"{len(dataset.y_train):,} training rows, {len(dataset.y_test):,} test rows"
-        return [f"{many}; labels are column {dataset.table.target!r}", *dataset.notes, _classes(dataset)]
     return [
         _flattening("x_train", dataset.x_train, dataset),
         _flattening("x_test", dataset.x_test, dataset),
         f"Shape before one-hot encoding: {dataset.y_train.shape}",
         f"Shape after one-hot encoding: {(len(dataset.y_train), len(dataset.classes))}",
-        *dataset.notes,
-        _classes(dataset),
     ]
-
-
-def class_counts(dataset: Dataset) -> list[str]:
-    """Table of the examples of each class."""
-    train, test = _counts(dataset)
-    width = max(len("class"), *map(len, dataset.classes))
-    rows = zip(dataset.classes, train, test, strict=True)
-    return [f"{'class':{width}}  train   test", *(f"{c:{width}} {a:>6} {b:>6}" for c, a, b in rows)]
 
 
 def names() -> list[str]:
@@ -83,22 +78,17 @@ def _flattening(name: str, x: NDArray[np.generic], dataset: Dataset) -> str:
 
 def _classes(dataset: Dataset) -> str:
     """The smallest and the largest class, so that classes of unequal size are seen."""
-    train, test = _counts(dataset)
-    few, many = int(train.argmin()), int(train.argmax())
+    many = len(dataset.classes)
+    train, test = (np.bincount(y, minlength=many) for y in (dataset.y_train, dataset.y_test))
+    few, most = int(train.argmin()), int(train.argmax())
     return (
-        f"{len(dataset.classes)} classes: {train[few]:,} ({_class(dataset, few)}) to {train[many]:,} "
-        f"({_class(dataset, many)}) training examples each, {test.min():,} to {test.max():,} test examples"
+        f"{many} classes: {train[few]:,} ({_class(dataset, few)}) to {train[most]:,} "
+        f"({_class(dataset, most)}) training examples each, {test.min():,} to {test.max():,} test examples"
     )
 
 
 def _class(dataset: Dataset, number: int) -> str:
     return f"class {plain_name(dataset.classes[number])}"
-
-
-def _counts(dataset: Dataset) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Training and test examples of each class."""
-    many = len(dataset.classes)
-    return np.bincount(dataset.y_train, minlength=many), np.bincount(dataset.y_test, minlength=many)
 
 
 def _cached_arrays() -> list[str]:

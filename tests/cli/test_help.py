@@ -83,7 +83,7 @@ def test_run_states_the_defaults_of_the_presets():
         for field in set(flags) & set(values):
             default = re.search(r"[Dd]efault: ([^\s(;]+?)(?:,? |;|\.$|$)(.*)", flags[field].help or "")
             if default:
-                other = re.search(rf"\({preset}.*: (\S+)\)", default[2])
+                other = re.search(rf"\b{preset}\b[^;:]*: ([^;)\s]+)", default[2])
                 stated.setdefault(field, []).append((other or default)[1])
                 assert stated[field][-1] == words(values[field]), (field, preset)
     assert len(stated) >= 15

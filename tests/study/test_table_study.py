@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose
 
 from dropstudy import DropstudyError, Study
 from dropstudy.core.types import ENDED
+from dropstudy.spec.study_file import read_spec
 from dropstudy.store.store import Store
 
 FIELDS = {"target": "kind", "epochs": 4, "patience": 0, "seeds": 2, "rates": [0, 0.5], "hidden": [8]}
@@ -99,3 +100,21 @@ def test_the_report_has_what_needs_networks(trained):
     _, study = trained
     (page, *_) = study.report()
     assert "Active units" in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("given", "preset", "name"),
+    [
+        ({}, "notebook", "notebook"),
+        ({"data": "digits"}, "notebook", "notebook"),
+        ({"data": "wine"}, "table", "table"),
+        ({"data": "openml:credit-g"}, "table", "table"),
+        ({"data": "pets.csv", "target": "kind"}, "table", "pets"),
+        ({"data": "mine.npz"}, "tune", "mine"),
+        ({"data": "photos/pets"}, "tune", "pets"),
+    ],
+)
+def test_data_without_a_preset_get_the_one_for_their_kind(tmp_path, given, preset, name):
+    study = Study(**given, out=tmp_path / "study")
+    assert [arm.rate for arm in study.spec.arms] == [arm.rate for arm in read_spec(preset).arms]
+    assert study.spec.name == name

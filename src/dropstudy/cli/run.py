@@ -27,7 +27,8 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
         str | None,
         typer.Argument(
             metavar="SPEC",
-            help="A preset, a study file or the folder of a study; default: notebook, or table with --target.",
+            help="A preset, a study file or a study's folder; default: notebook, or for your own data tune, with "
+            "--target table.",
             show_default=False,
         ),
     ] = None,
@@ -38,7 +39,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
             parser=options.rates,
             metavar="0,0.5",
             help="Dropout rates to compare; the first is the baseline. "
-            "Default: 0,0.8 (tune: 0,0.1,0.2,0.3,0.4,0.5).",
+            "Default: 0,0.8 (tune: 0,0.1,0.2,0.3,0.4,0.5; table: 0,0.2,0.5).",
             rich_help_panel=STUDY,
         ),
     ] = None,
@@ -48,7 +49,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
             parser=options.seeds,
             metavar="6|3,4",
             help="Number of seeds, or a list of seeds (42, for one); default: 1 "
-            "(tune, and digits in place of MNIST: 6).",
+            "(tune, and digits in place of MNIST: 6; table: 10).",
             rich_help_panel=STUDY,
         ),
     ] = None,
@@ -67,7 +68,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
         typer.Option(
             parser=options.layers,
             metavar="512,512",
-            help="Units of each hidden layer. Once for each network; default: 512,512.",
+            help="Units of each hidden layer. Once for each network; default: 512,512 (table: 128,128).",
             show_default=False,
             rich_help_panel=STUDY,
         ),
@@ -130,7 +131,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
             parser=options.validation_split,
             metavar="test|SHARE|COUNT",
             help="Training examples held out for validation; or test, for the test set; "
-            "default: test (tune: 0.15).",
+            "default: test (tune: 0.15; table: 0.2).",
             rich_help_panel=DATA,
         ),
     ] = None,
@@ -145,10 +146,13 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
     # Training
     epochs: Annotated[
         int | None,
-        options.whole_option("Passes over the training data; default: 20.", rich_help_panel=TRAINING),
+        options.whole_option(
+            "Passes over the training data; default: 20 (table: 100).", rich_help_panel=TRAINING
+        ),
     ] = None,
     batch_size: Annotated[
-        int | None, options.whole_option("Examples per step; default: 128.", rich_help_panel=TRAINING)
+        int | None,
+        options.whole_option("Examples per step; default: 128 (table: 64).", rich_help_panel=TRAINING),
     ] = None,
     optimizer: Annotated[
         Any,
@@ -169,14 +173,14 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
     patience: Annotated[
         int | None,
         options.whole_option(
-            "Stop after this many epochs without a lower validation loss; default: 0, which never stops.",
+            "Stop after this many epochs without a lower validation loss; default: 0, which never stops (table: 10).",
             rich_help_panel=TRAINING,
         ),
     ] = None,
     restore_best_weights: Annotated[
         bool | None,
         typer.Option(
-            help="Test the epoch of lowest validation loss, not the last epoch; default: no.",
+            help="Test the epoch of lowest validation loss, not the last epoch; default: no (table: yes).",
             show_default=False,
             rich_help_panel=TRAINING,
         ),

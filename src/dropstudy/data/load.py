@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING
@@ -144,7 +145,7 @@ def source_of(
         return TableFile(expand_home(wanted), options)
     if wanted and holds_arrays(path := expand_home(wanted)):
         return ArrayFiles(path, options)
-    if wanted and expand_home(wanted).is_dir():
+    if wanted and os.path.isdir(expand_home(wanted)):  # noqa: PTH112 - false for a name that is too long
         # Imported here, because Pillow is slow to import, and few data are images.
         from dropstudy.data.sources.image_folder import ImageFolder  # noqa: PLC0415
 

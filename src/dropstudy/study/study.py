@@ -62,7 +62,7 @@ class Study:
 
     Args:
         spec: name of a preset, path of a study file, or the folder of a study that exists; by default the preset
-            `notebook`, or `table` where a target is given.
+            `notebook`; for data of your own `table` where a target is given, else `tune`.
         out: the study's folder; `studies/<name>` by default.
         data_dir: folder that is searched for named datasets before `$DROPSTUDY_DATA`.
         dataset: data in memory in place of `data`, from `dropstudy.dataset` or `dropstudy.load_dataset`. `run` keeps
@@ -100,10 +100,10 @@ class Study:
             _refuse_data_fields(overrides)
             overrides["data"] = name_of(dataset)
         if spec is None:
-            spec = presets.default(overrides.get("data"), overrides.get("target"), dataset)
-            # Else the studies of two files would be one folder's.
-            if overrides.get("data") is not None and is_data_file(str(overrides["data"])):
-                overrides.setdefault("name", Path(str(overrides["data"])).stem)
+            data = None if overrides.get("data") is None else str(overrides["data"])
+            spec = presets.default(data, overrides.get("target"), dataset)
+            if data is not None and is_data_file(data):  # else the studies of two files would be one folder's
+                overrides.setdefault("name", Path(data).stem)
         asked = read_spec(spec_source(spec), overrides)
         self.folder = Path(out) if out is not None else existing_folder(spec) or STUDIES / asked.name
         refuse_too_long(self.folder)

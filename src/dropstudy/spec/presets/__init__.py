@@ -19,9 +19,17 @@ def names() -> tuple[str, ...]:
 
 
 def default(data: str | None, target: str | None, dataset: Dataset | None = None) -> str:
-    """Name of the preset for data without another specification: `table` for a table, else `notebook`."""
-    is_table = dataset.table is not None if dataset else target is not None or data in BUNDLED_TABLES
-    return "table" if is_table else "notebook"
+    """Name of the preset for data without another specification.
+
+    `table` for a table; `tune` for other data of the user's own; `notebook` for data by name, or for none.
+    """
+    from dropstudy.spec.fields import is_data_file  # noqa: PLC0415 - `--help` lists presets, and needs no fields
+
+    if dataset is not None:
+        return "tune" if dataset.table is None else "table"
+    if target is not None or data in BUNDLED_TABLES or (data or "").startswith("openml:"):
+        return "table"
+    return "tune" if data is not None and is_data_file(data) else "notebook"
 
 
 def text(name: str) -> str:

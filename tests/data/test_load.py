@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from dropstudy.data.sources.digits import Digits
 from dropstudy.data.sources.named import MnistOrDigits, NamedFiles
 from dropstudy.data.sources.openml import OpenMLTable
 from dropstudy.errors import InvalidArgument
+from dropstudy.spec.fields import is_data_file
 
 
 @pytest.mark.parametrize(
@@ -57,6 +59,17 @@ def test_other_names_are_refused_with_the_nearest_known_one(wanted, suggestion):
     assert caught.value.received == repr(wanted)
     assert all(name in caught.value.expected for name in (*NAMES, ".npz"))
     assert suggestion in caught.value.next_step
+
+
+def test_a_name_is_a_name_where_a_folder_is_called_alike(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in NAMES:
+        if not name.startswith("openml:"):
+            Path(name).mkdir(parents=True)
+        assert not is_data_file(name)
+    Path("pets").mkdir()
+    assert is_data_file("pets")
+    assert load_dataset("digits").name == "digits"
 
 
 def test_tables_are_read_by_the_end_of_their_name(tmp_path):

@@ -136,12 +136,14 @@ class StudyFields:
     image_size: ImageSize | None = None
 
 
-_NOT_PATHS = re.compile(r"emnist/\w*$|openml:|arrays:")
-"""Names of datasets that have a part after their first word."""
+_NAMES = re.compile(
+    r"(mnist|fashion_mnist|kmnist|qmnist|cifar10|digits|breast-cancer|wine|emnist/\w*|openml:.*|arrays:.*)$"
+)
+"""Names of datasets. They are names also where a folder is called alike."""
 
 
 def is_data_file(data: str) -> bool:
     """True for the path of a file or folder, False for the name of a dataset."""
-    if _NOT_PATHS.match(data):
+    if _NAMES.match(data):
         return False
     return "." in data or "/" in data or os.sep in data or os.path.exists(data)  # noqa: PTH110 - raises for no name

@@ -61,6 +61,15 @@ def test_the_first_words_are_the_decision(points, spread, lead):
     assert of_one(points, spread=spread).helps.startswith(lead)
 
 
+def test_where_an_earlier_epoch_is_tested_the_number_of_epochs_is_the_most():
+    accuracies = {"no dropout": flat(10), "dropout 0.5": around(0.3, 10, spread=0.1)}
+    verdict = verdict_of(ARMS, accuracies, watches_test=False)
+    assert re.search(r"points after \d+ epochs?\.", answer_to(verdict).helps)
+    fields = {"name": "x", "hidden": [9], "epochs": 10, "validation_split": 0.1, "patience": 2}
+    early = replace(parse_spec({**fields, "rates": [0, 0.5]}), arms=ARMS)
+    assert re.search(r"points after at most \d+ epochs?\.", answer(verdict, early, FOLDER).helps)
+
+
 def test_one_seed_answers_nothing_and_names_the_command_for_a_verdict_with_its_time(monkeypatch):
     monkeypatch.setattr("dropstudy.analysis.next_steps.physical_cores", lambda: 2)
     found = of_one(-1.67, 1)

@@ -167,14 +167,15 @@ def _on_one_arm(condition: ConditionVerdict, comparison: ArmComparison, spec: St
         verb = metric.verb(helps=comparison.decision == "helps")
         size = metric.amount(phrases.difference(comparison)[1:])
         arm = capital(_named(_arm(spec, comparison.arm)))
-        much = f"{size}{against(spec.arms[0])}{_epochs(condition)}"
+        much = f"{size}{against(spec.arms[0])}{_epochs(condition, spec)}"
         return f"{lead}{where}. {arm} {verb}s {metric.on_test} by {much}."
-    return f"{lead}. {capital(_difference(comparison, spec))}{_epochs(condition)}."
+    return f"{lead}. {capital(_difference(comparison, spec))}{_epochs(condition, spec)}."
 
 
-def _epochs(condition: ConditionVerdict) -> str:
+def _epochs(condition: ConditionVerdict, spec: StudySpec) -> str:
     epochs = max(arm.most_epochs for arm in condition.arms)
-    return f" after {counted(epochs, 'epoch')}" if epochs else ""
+    at_most = "at most " if spec.restore_best_weights else ""  # the weights are those of an earlier epoch
+    return f" after {at_most}{counted(epochs, 'epoch')}" if epochs else ""
 
 
 def _on_all_arms(condition: ConditionVerdict, spec: StudySpec, margin: float) -> str:

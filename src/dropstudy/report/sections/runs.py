@@ -26,6 +26,8 @@ _HEADINGS = {
     "keras_accuracy": "running training, %",
 }
 _SHARES = ["test_accuracy", "test_balanced_accuracy", "clean_accuracy", "keras_accuracy"]
+_OPTIONAL = {"test_balanced_accuracy", "test_auc"}
+"""Columns of metrics that are shown only where they are the study's: with all, the table is wider than a screen."""
 
 FORMS = {
     "test accuracy, %": ".2f",
@@ -49,7 +51,8 @@ def all_runs(snapshot: Snapshot) -> Section:
     if len(snapshot.failures) > 20:  # noqa: PLR2004 - as above
         paragraphs.append(f"And {len(snapshot.failures) - 20} more.")
     alike = [name for name in CONDITION if len(set(frame[name])) == 1]
-    shown = frame.assign(**100 * frame[_SHARES]).drop(columns=alike).rename(columns=_HEADINGS)
+    others = sorted(_OPTIONAL - {snapshot.metric.column})
+    shown = frame.assign(**100 * frame[_SHARES]).drop(columns=[*alike, *others]).rename(columns=_HEADINGS)
     table = Table("Table of all runs", "A click on a heading sorts.", shown, FORMS)
     purpose = "What became of every run, and its scores."
     return Section("runs", "All runs", purpose, tuple(paragraphs), (table,) if len(frame) else ())

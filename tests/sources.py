@@ -18,6 +18,7 @@ SMALL_STUDY = {"data": "digits", "hidden": [16], "epochs": 3, "rates": [0, 0.5]}
 FACTS = {
     "data": "mnist",
     "data_source": "nowhere",
+    "data_notes": [],
     "data_sha256": "0" * 64,
     "fallback": False,
     "scale": 255.0,

@@ -6,6 +6,7 @@ Which room may import which is said in pyproject.toml and held by `lint-imports`
 import ast
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,12 @@ def test_a_file_is_one_idea_said_at_its_top_in_at_most_400_lines(path):
     text = path.read_text(encoding="utf-8")
     assert len(text.splitlines()) <= MOST_LINES
     assert (ast.get_docstring(ast.parse(text)) or "").strip()
+
+
+def test_test_files_have_names_of_their_own():
+    """Tests are not a package, so that pytest takes two files of one name for one; part of the tests would not tell."""
+    names = Counter(path.name for path in Path(__file__).parent.rglob("test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []
 
 
 def imported_by(statement):

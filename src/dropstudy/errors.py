@@ -29,6 +29,9 @@ __all__ = [
     "StudyLocked",
 ]
 
+_LONGEST = 2000
+"""Characters of each part of a message."""
+
 _JOINERS = "\u200c\u200d"
 """Invisible, and yet part of words in Persian and Hindi, and of emoji."""
 
@@ -43,6 +46,11 @@ def printable(text: str, keep: str = "") -> str:
     if text.isprintable():
         return text
     return "".join(c if c in keep or _shows(c) else c.encode("unicode_escape").decode() for c in text)
+
+
+def _shortened(part: str) -> str:
+    """A part of a message without the middle of a text that nobody reads: the name of a column can be a whole file."""
+    return part if len(part) <= _LONGEST else f"{part[: _LONGEST // 2]} ... {part[-_LONGEST // 4 :]}"
 
 
 def _shows(c: str) -> bool:
@@ -69,9 +77,10 @@ class DropstudyError(Exception):
         super().__init__(subject, expected, received, next_step)
 
     def __str__(self) -> str:
-        message = f"{self.subject}: expected {self.expected}, received {self.received}."
+        subject, expected, received = map(_shortened, (self.subject, self.expected, self.received))
+        message = f"{subject}: expected {expected}, received {received}."
         # One line, whatever a file or an argument holds that is quoted in it.
-        return printable(f"{message} {self.next_step}".rstrip())
+        return printable(f"{message} {_shortened(self.next_step)}".rstrip())
 
     def __reduce__(self) -> tuple[object, ...]:
         """Rebuild from keywords, so that the error survives the way back from a worker process."""

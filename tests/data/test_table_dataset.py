@@ -82,7 +82,7 @@ def test_rare_categories_share_an_input():
         ({"born": pd.date_range("2000-01-01", periods=ROWS)}, "dates or times, such as '2000-01-01"),
         ({"born": [f"2000-01-{n % 28 + 1:02}" for n in range(ROWS)]}, "dates or times, such as '2000-01-01'"),
         ({"born": [f"{n % 28 + 1}.1.2000" for n in range(ROWS)]}, "dates or times, such as '1.1.2000'"),
-        ({"weight": [f"{n},5" for n in range(ROWS)]}, "a comma for the decimal point, such as '0,5'"),
+        ({"weight": [f"{n},5" for n in range(ROWS)]}, "numbers with a comma, such as '0,5'"),
         ({"name": [f"name {n}" for n in range(ROWS)]}, "120, such as 'name 0'"),
         ({"age": [*map(str, range(ROWS - 1)), "old"]}, "'old' in row 119"),
         ({"age": [*range(ROWS - 1), np.inf]}, "inf in row 119"),
@@ -99,7 +99,7 @@ def test_columns_without_use_are_refused_with_the_flag_that_leaves_them_out(colu
 
 
 def test_places_in_a_file_are_lines():
-    message = refused(frame(age=["one", *map(str, range(ROWS - 1))]), first_line=2)
+    message = refused(frame(age=["one", *map(str, range(ROWS - 1))]), line=lambda row: row + 2)
     assert "'one' in line 2" in message
 
 
@@ -127,7 +127,7 @@ def test_a_group_stays_on_one_side():
 
 def test_groups_in_both_files_and_rows_without_one_are_refused():
     table = frame(patient=np.tile(np.arange(20), 6))
-    assert "20 groups in both, such as 0" in refused(table, test_frame=table, group="patient")
+    assert "20 groups in both, such as '0'" in refused(table, test_frame=table, group="patient")
     empty = table.assign(patient=[np.nan, *table["patient"][1:]])
     assert "an empty cell in row 0" in refused(empty, group="patient")
 

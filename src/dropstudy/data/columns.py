@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import shlex
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -15,55 +16,65 @@ from dropstudy.data.preprocessing import is_rare
 from dropstudy.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
-__all__ = ["Place", "as_numbers", "cells", "check_columns", "check_numbers", "column_of", "listed"]
+__all__ = [
+    "Place",
+    "as_numbers",
+    "cells",
+    "check_cells",
+    "check_columns",
+    "check_names",
+    "check_numbers",
+    "column_of",
+    "listed",
+]
 
 _LARGEST = 1e100  # squares of larger numbers overflow
 _MOST_CATEGORIES = 1000
 _FEW = 20  # as many distinct values are categories in every table
 _ROWS_A_CATEGORY = 10  # a text column with fewer rows for each of its values tells rows apart, not kinds
-_NEARLY_NUMBERS = 0.5  # share of cells that are numbers from which the others are mistakes, not categories
+_MOST = 0.5  # share of cells of one form from which the others are mistakes, not categories
 _NAMED = 5  # columns that a message names
-_DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T]\d{1,2}:\d{2}.*)?|\d{1,2}:\d{2}(:\d{2})?")
+_DAY, _MONTH, _TIME = r"(0?[1-9]|[12]\d|3[01])", r"(0?[1-9]|1[0-2])", r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?"
+_MONTH_NAME = r"(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
+_DATE = re.compile(
+    rf"((\d{{4}}([-/.]){_MONTH}\3{_DAY}|({_DAY}([-/.]){_MONTH}|{_MONTH}([-/.]){_DAY})[-/.](\d{{4}}|\d\d)"
+    rf"|({_DAY}[- ])?{_MONTH_NAME}[- ]({_DAY},? )?\d{{4}})([ T]{_TIME}.*)?|{_TIME})",
+    re.IGNORECASE,
+)
 _DECIMAL_COMMA = re.compile(r"[-+]?(\d{1,3}(\.\d{3})+|\d+),\d+")
+_DRESSED = re.compile(r"[-+]?[$€£¥]?\s?[-+]?(\d{1,3}([,' ]\d{3})+|\d+)(\.\d+)?\s?[%$€£¥]?")
 
 
 class Place(NamedTuple):
-    """A table of the user: its rows, its name for messages, and the line of its first row, or None for no file."""
+    """A table of the user: its rows, its name for messages, and what returns a row's line, or None for no file."""
 
     frame: pd.DataFrame
     source: str
-    first_line: int | None
+    line: Callable[[int], int] | None = None
 
     def where(self, position: int) -> str:
         """Place of a row for people: a line of the file, or the label of the row."""
-        if self.first_line is None:
+        if self.line is None:
             return f"row {self.frame.index[position]}"
-        return f"line {self.first_line + position}"
+        return f"line {self.line(position)}"
 
 
 def check_columns(
     train: Place, test: Place | None, target: str | None, group: str | None, drop: Sequence[str]
 ) -> str:
     """Refuse names that a table does not have, once or at all. Returns the target."""
-    names = [str(name) for name in train.frame.columns]
-    train.frame.columns = pd.Index(names)
+    check_names(train)
+    names = train.frame.columns.tolist()
     if target is None:
         raise DataError(
             train.source,
             expected="the name of the column with the labels, as target",
             received=f"none; its columns are {listed(names)}",
             next_step=f"For instance: --target {_likely_target(train.frame)}" if names else "Check the file.",
-        )
-    if twice := train.frame.columns[train.frame.columns.duplicated()].tolist():
-        raise DataError(
-            train.source,
-            expected="a name for each column that no other has",
-            received=f"more than one column {twice[0]!r}",
-            next_step="Rename one of them in the file.",
         )
     for argument, wanted in (("target", target), ("group", group), *(("drop", name) for name in drop)):
         if wanted is not None and wanted not in names:
@@ -85,7 +96,7 @@ def check_columns(
         empty = train if not len(train.frame) or test is None else test
         raise DataError(empty.source, expected="rows", received="a header alone", next_step="Check the file.")
     if test is not None:
-        test.frame.columns = pd.Index([str(name) for name in test.frame.columns])
+        check_names(test)
         missing = [name for name in names if name not in {*test.frame.columns, *drop}]
         if missing:
             raise DataError(
@@ -97,22 +108,36 @@ def check_columns(
     return target
 
 
+def check_names(place: Place) -> None:
+    """Make the names of columns text, and refuse two that are equal."""
+    place.frame.columns = pd.Index([str(name) for name in place.frame.columns])
+    if twice := place.frame.columns[place.frame.columns.duplicated()].tolist():
+        raise DataError(
+            place.source,
+            expected="a name for each column that no other has",
+            received=f"more than one column {twice[0]!r}",
+            next_step="Rename one of them.",
+        )
+
+
 def _likely_target(frame: pd.DataFrame) -> str:
     """The first column of few values, for a message."""
-    likely = (name for name in frame.columns if 1 < frame[name].nunique() <= _FEW)
+    likely = (name for name in frame.columns if 1 < frame[name].astype(str).nunique() <= _FEW)
     return str(next(likely, frame.columns[-1]))
 
 
 def column_of(train: Place, test: Place, name: str, rows: NDArray[np.intp]) -> Column | None:
     """Describe a column by its training rows; None where these have one value, or none."""
+    check_cells(train, name)
     if is_number_column(train, name):
-        for place in {id(p): p for p in (train, test)}.values():
-            check_numbers(place, name)
+        check_numbers(train, name)
         numbers = as_numbers(train.frame[name])[rows]
         present = numbers[~np.isnan(numbers)]
         if not present.size or (present.min() == present.max() and present.size == numbers.size):
             return None
+        check_numbers(test, name)
         return Column(name, "number", missing=present.size < numbers.size)
+    check_cells(test, name)
     codes, texts = cells(train.frame[name])
     _check_text(train, name, texts, int(np.count_nonzero(codes >= 0)))
     used = codes[rows]
@@ -130,10 +155,10 @@ def column_of(train: Place, test: Place, name: str, rows: NDArray[np.intp]) -> C
 def is_number_column(place: Place, name: str) -> bool:
     """True for a column of numbers, also where they are text; refuses one that nearly is, at its first other cell."""
     values = place.frame[name]
-    if pd.api.types.is_numeric_dtype(values.dtype):
+    if pd.api.types.is_numeric_dtype(values.dtype) or _are_booleans(values):
         return True
     kind = values.dtype.categories.dtype if isinstance(values.dtype, pd.CategoricalDtype) else values.dtype
-    if not (pd.api.types.is_object_dtype(kind) or pd.api.types.is_string_dtype(kind)):
+    if not _is_text(kind):
         return False
     codes, texts = cells(values)
     counts = np.bincount(codes[codes >= 0], minlength=len(texts))
@@ -141,14 +166,14 @@ def is_number_column(place: Place, name: str) -> bool:
     many = int(counts[wrong].sum())
     if not many:
         return True
-    if many > _NEARLY_NUMBERS * counts.sum():
+    if many > _MOST * counts.sum():
         return False
     position = int((wrong[codes] & (codes >= 0)).argmax())
     raise DataError(
         f"column {name!r} of {place.source}",
         expected=f"numbers, as {counts.sum() - many:,} of its {counts.sum():,} cells are",
         received=f"{texts[codes[position]]!r} in {place.where(position)}",
-        next_step=f"Correct the cell or leave it empty; or leave the column out: --drop {name}",
+        next_step=f"Correct the cell or leave it empty; or leave the column out: {dropping(name)}",
     )
 
 
@@ -157,32 +182,41 @@ def check_numbers(place: Place, name: str) -> None:
     values = place.frame[name]
     numbers = as_numbers(values)
     wrong = np.abs(numbers) > _LARGEST
-    text = np.isnan(numbers) & ~values.isna().to_numpy()
-    if (wrong | text).any():
-        position = int((wrong | text).argmax())
+    if not (pd.api.types.is_numeric_dtype(values.dtype) or _are_booleans(values)):
+        wrong |= np.isnan(numbers) & (cells(values)[0] >= 0)
+    if wrong.any():
+        position = int(wrong.argmax())
+        cell = values.iloc[position]
         raise DataError(
             f"column {name!r} of {place.source}",
             expected=f"finite numbers below {_LARGEST:g}",
-            received=f"{values.iloc[position]} in {place.where(position)}, "
-            f"the first of {counted(int((wrong | text).sum()), 'such cell')}",
-            next_step=f"Leave such cells empty, or leave the column out: --drop {name}",
+            received=f"{repr(cell) if isinstance(cell, str) else cell} in {place.where(position)}, "
+            f"the first of {counted(int(wrong.sum()), 'such cell')}",
+            next_step=f"Leave such cells empty, or leave the column out: {dropping(name)}",
         )
 
 
 def _check_text(place: Place, name: str, texts: Sequence[str], present: int) -> None:
-    """Refuse dates, numbers with decimal commas, and text that tells rows apart."""
+    """Refuse dates, numbers that are not written plainly, and text that tells rows apart."""
     kind = place.frame[name].dtype
-    out = f"leave the column out: --drop {name}"
+    out = f"leave the column out: {dropping(name)}"
     times = pd.api.types.is_datetime64_any_dtype(kind) or pd.api.types.is_timedelta64_dtype(kind)
     for form, what, advice in (
         (_DATE, "dates or times", "Turn them into numbers, such as the year or the days since a start"),
-        (_DECIMAL_COMMA, "numbers with a comma for the decimal point", "Write them with a point"),
+        (
+            _DECIMAL_COMMA,
+            "numbers with a comma",
+            "Write them with a point, or without a separator of thousands",
+        ),
+        (_DRESSED, "numbers with a sign or a separator", "Write them as plain numbers"),
     ):
-        if texts and (times or all(form.fullmatch(text.strip()) for text in texts[:_MOST_CATEGORIES])):
+        some = texts[:_MOST_CATEGORIES]
+        alike = [text for text in some if times or form.fullmatch(text)]
+        if some and len(alike) > _MOST * len(some):
             raise DataError(
                 f"column {name!r} of {place.source}",
                 expected="numbers or categories",
-                received=f"{what}, such as {texts[0]!r}",
+                received=f"{what}, such as {alike[0]!r}",
                 next_step=f"{advice}, or {out}",
             )
     most = max(_FEW, min(_MOST_CATEGORIES, present // _ROWS_A_CATEGORY))
@@ -200,22 +234,62 @@ def as_numbers(values: pd.Series[Any]) -> NDArray[np.float64]:
     if isinstance(values.dtype, pd.CategoricalDtype):
         codes, texts = cells(values)
         return np.append(as_numbers(pd.Series(texts, dtype=object)), np.nan)[codes]
+    if not (pd.api.types.is_numeric_dtype(values.dtype) or _is_text(values.dtype)):
+        return np.full(len(values), np.nan)  # a date is no number of nanoseconds
     numbers = pd.to_numeric(values, errors="coerce")
     found: NDArray[np.float64] = numbers.to_numpy(np.float64, na_value=np.nan)
     return found
 
 
 def cells(values: pd.Series[Any]) -> tuple[NDArray[np.intp], list[str]]:
-    """Return a column as codes, (n,), -1 for a missing cell, and the different values as text."""
+    """Return a column as codes, (n,), -1 for a missing cell, and the different values as text.
+
+    Blanks around a text do not count, and a cell of nothing else is missing.
+    """
     if isinstance(values.dtype, pd.CategoricalDtype):
         codes, found = values.cat.codes.to_numpy(np.intp), values.cat.categories
     else:
         codes, found = pd.factorize(values)
-    texts = [str(value) for value in found]
-    if len(set(texts)) < len(texts):  # the number 1 and the text "1"
-        again, unique = pd.factorize(pd.Series(texts, dtype=object))
-        return np.where(codes < 0, -1, again[codes]), [str(text) for text in unique]
+    texts = [_text(value) for value in found]
+    if len(set(texts)) < len(texts) or "" in texts:  # the number 1 and the text "1"
+        again, unique = pd.factorize(pd.Series([text or None for text in texts], dtype=object))
+        return np.append(again, -1)[codes], [str(text) for text in unique]
     return codes.astype(np.intp, copy=False), texts
+
+
+def _text(value: Any) -> str:
+    """A cell as text: 1.0 is "1", since a missing cell in a column of whole numbers makes them floats."""
+    return str(int(value) if isinstance(value, float | np.floating) and value.is_integer() else value).strip()
+
+
+def _is_text(kind: Any) -> bool:
+    return pd.api.types.is_object_dtype(kind) or pd.api.types.is_string_dtype(kind)
+
+
+def _are_booleans(values: pd.Series[Any]) -> bool:
+    """True for booleans of which some are missing."""
+    return values.dtype == object and pd.api.types.infer_dtype(values, skipna=True) == "boolean"
+
+
+def check_cells(place: Place, name: str) -> None:
+    """Refuse a column whose cells hold more than one value: lists, or columns within a column."""
+    values = place.frame[name]
+    if values.dtype != object or pd.api.types.infer_dtype(values, skipna=True) != "mixed":
+        return
+    nested = np.array([not pd.api.types.is_hashable(value) for value in values])
+    if nested.any():
+        position = int(nested.argmax())
+        raise DataError(
+            f"column {name!r} of {place.source}",
+            expected="one number or text in each cell",
+            received=f"a {type(values.iloc[position]).__name__} in {place.where(position)}",
+            next_step=f"Write a column for each value in it, or leave the column out: {dropping(name)}",
+        )
+
+
+def dropping(name: str) -> str:
+    """Flag that leaves a column out, to copy."""
+    return f"--drop {shlex.quote(name)}"
 
 
 def listed(names: Sequence[str]) -> str:

@@ -18,7 +18,7 @@ from dropstudy.data.formats.npy import npz_names, open_npy, open_npz
 from dropstudy.data.image_files import is_hidden, natural, read_headers, read_images
 from dropstudy.data.images import CLEAR, as_images, border, image_shape, square_shape
 from dropstudy.data.preprocessing import from_tensors, transform
-from dropstudy.data.table import checked_rows
+from dropstudy.data.table import checked_rows, unseen
 from dropstudy.data.units import conversion
 from dropstudy.errors import DataError, InvalidArgument
 
@@ -113,8 +113,10 @@ def read_rows(path: Path, table: Table, tensors: Mapping[str, NDArray[Any]]) -> 
         ModelError: the preprocessing does not belong to the columns.
     """
     stored = read_table(path)
-    x = transform(table, from_tensors(tensors, table), checked_rows(table, stored, str(path)))
-    return Examples(x, tuple(f"{path.name}[{number}]" for number in range(len(x))), stored.notes)
+    rows = checked_rows(table, stored, str(path))
+    x = transform(table, from_tensors(tensors, table), rows)
+    names = tuple(f"{path.name}[{number}]" for number in range(len(x)))
+    return Examples(x, names, (*stored.notes, *unseen(table, rows, "row")))
 
 
 def _images_in(path: Path) -> list[Path] | None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dropstudy.errors import DataError
+from dropstudy.core.text import counted
+from dropstudy.errors import DataError, InvalidArgument
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 __all__ = ["DEFAULT_TEST_SIZE", "hold_out"]
@@ -22,6 +26,7 @@ def hold_out(
     *,
     source: str,
     groups: NDArray[np.int64] | None = None,
+    classes: Sequence[str] | None = None,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], str]:
     """Split rows into training and test rows, the same way every time: for all seeds, on every machine.
 
@@ -33,6 +38,7 @@ def hold_out(
         test_size: share (below 1) or count of the rows to hold out; None for a fifth.
         source: origin of the rows, for errors.
         groups: number of the group of each row, (n,); None for rows that are independent.
+        classes: their names, for errors.
 
     Returns:
         Training rows and test rows, each rising, and a sentence on the split for users.
@@ -45,17 +51,24 @@ def hold_out(
 
     n = len(labels)
     wanted = DEFAULT_TEST_SIZE if test_size is None else test_size
+    if not (0 < wanted < 1 or (1 <= wanted < n and wanted == int(wanted))):
+        raise InvalidArgument(
+            "test_size",
+            expected=f"a share above 0 and below 1, or a whole number below {n:,}, the number of examples",
+            received=f"{wanted:g}",
+        )
     count = max(1, round(wanted * n)) if wanted < 1 else int(wanted)
     rows = np.arange(n)
     counts = np.bincount(labels)
     rarest = int(np.flatnonzero(counts)[np.argmin(counts[counts > 0])])
     present = int(np.count_nonzero(counts))
+    which = "the rarest class" if classes is None else f"class {classes[rarest]!r}"
     if counts[rarest] < 2 or not present <= count <= n - present:  # noqa: PLR2004 - one on each side
         raise DataError(
             source,
             expected="examples of every class for training and for the test",
-            received=f"{counts[rarest]} of the rarest class, and {count:,} of {n:,} examples to set aside",
-            next_step="Give a test set with test, or another test_size, or leave the rarest class out of the file.",
+            received=f"{counts[rarest]} of {which}, and {count:,} of {n:,} examples to set aside",
+            next_step=f"Give a test set with test, or another test_size, or leave {which} out of the data.",
         )
     if groups is None:
         train, test = train_test_split(rows, test_size=count, stratify=labels, random_state=0)
@@ -70,7 +83,17 @@ def hold_out(
                 next_step="Hold out more with test_size, or give a test set with test.",
             )
         splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=0)
-        train, test = next(iter(splitter.split(rows, labels, groups)))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # fewer rows of a class than folds: looked at below
+            parts = list(splitter.split(rows, labels, groups))
+        train, test = max(parts, key=lambda part: [len(np.unique(labels[side])) for side in part])
+        if len(np.unique(labels[train])) < present:
+            raise DataError(
+                source,
+                expected="examples of every class in two groups or more, for training and for the test",
+                received=f"{counted(len(np.unique(groups)), 'group')}, of which no part for training has every class",
+                next_step="Give a test set with test, or leave classes out that only one group has.",
+            )
         how = "whole groups, with nearly the same share of every class"
     note = (
         f"No test set: {len(test):,} of {n:,} examples are set aside for it ({how}), the same for all seeds."

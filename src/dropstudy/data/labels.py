@@ -48,6 +48,7 @@ def encode_labels(
     test_source: str | None = None,
     names: tuple[str, str] = ("y_train", "y_test"),
     place: Callable[[str, int], str] = "{}[{}]".format,
+    test_place: Callable[[str, int], str] | None = None,
     classes: Sequence[str] | None = None,
 ) -> Labels:
     """Encode labels as whole numbers from 0, and name the classes.
@@ -63,6 +64,7 @@ def encode_labels(
         test_source: origin of the test labels where it is another.
         names: of the two sets of labels for messages.
         place: place of a label for messages, given one of `names` and its position.
+        test_place: likewise of a test label where it is another.
         classes: names of the classes, where the labels are numbers from 0 to c - 1.
 
     Raises:
@@ -70,7 +72,7 @@ def encode_labels(
             or a test label is none of the training labels.
     """
     training = _read(train, _Where(names[0], source, place))
-    where = _Where(names[1], test_source or source, place)
+    where = _Where(names[1], test_source or source, test_place or place)
     nothing = _Part(training.unique[:0], training.codes[:0], where)
     testing = nothing if test is None else _read(test, where)
     _check_several(training)

@@ -14,7 +14,17 @@ import pandas as pd
 from dropstudy.core.dataset import Dataset, Table
 from dropstudy.core.profile import DataProfile
 from dropstudy.core.text import counted
-from dropstudy.data.columns import Place, as_numbers, cells, check_columns, check_numbers, column_of, listed
+from dropstudy.data.columns import (
+    Place,
+    as_numbers,
+    cells,
+    check_cells,
+    check_columns,
+    check_names,
+    check_numbers,
+    column_of,
+    listed,
+)
 from dropstudy.data.dataset import make_dataset
 from dropstudy.data.holdout import hold_out
 from dropstudy.data.labels import encode_labels
@@ -22,16 +32,17 @@ from dropstudy.data.preprocessing import RECIPE, UNSEEN
 from dropstudy.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
     from dropstudy.data.formats.csv_parquet import StoredTable
     from dropstudy.data.source import Scale
 
-__all__ = ["checked_rows", "raw_rows", "table_dataset"]
+__all__ = ["checked_rows", "raw_rows", "table_dataset", "unseen"]
 
 _LEAST_PIXELS, _LEAST_WHITE, _WHITE = 64, 16, 255
+_NAMED = 5  # columns that a sentence names
 
 
 def table_dataset(
@@ -45,7 +56,9 @@ def table_dataset(
     drop: Sequence[str] = (),
     source: str,
     scale: Scale = "auto",
-    first_line: int | None = None,
+    line: Callable[[int], int] | None = None,
+    test_source: str | None = None,
+    test_line: Callable[[int], int] | None = None,
     notes: Sequence[str] = (),
 ) -> Dataset:
     """Make a dataset of a table. What is fitted to its columns is fitted later, for each run (`preprocessing`).
@@ -63,33 +76,42 @@ def table_dataset(
         drop: columns to leave out.
         source: origin of the rows for messages: a file.
         scale: divisor of a table of images; tables of other columns are standardised.
-        first_line: line of the first row in a CSV file, for messages.
+        line: returns the line of a row in a CSV file, for messages.
+        test_source: origin of the test rows, for messages.
+        test_line: likewise of a test row.
         notes: sentences on how the rows were read.
 
     Raises:
         DataError: a column is missing, or cannot be used; it is named, with the first wrong cell.
     """
-    train = Place(frame, source, first_line)
-    test = None if test_frame is None else Place(test_frame, f"the test rows of {name}", first_line)
+    train = Place(frame, source, line)
+    test = None
+    if test_frame is not None:
+        test = Place(test_frame, test_source or f"the test rows of {name}", test_line)
+    target, group = (None if column is None else str(column) for column in (target, group))
+    drop = [str(column) for column in drop]
     target = check_columns(train, test, target, group, drop)
     left_out = [column for column in (group, *drop) if column is not None]
     kept = [column for column in frame.columns if column not in {target, *left_out}]
     groups = None if group is None else _group_numbers(train, group)
-    raw, names = frame[target].to_numpy(), (f"column {target!r}",) * 2
+    raw, names = _labels(frame[target]), (f"column {target!r}",) * 2
     if test is None:
         labels = encode_labels(raw, source=source, names=names, place=lambda _, row: train.where(row))
-        rows, test_rows, note = hold_out(labels.train, test_size, source=source, groups=groups)
+        rows, test_rows, note = hold_out(
+            labels.train, test_size, source=source, groups=groups, classes=labels.classes
+        )
         y_train, y_test, notes = labels.train[rows], labels.train[test_rows], (*notes, note)
         groups = None if groups is None else groups[rows]
     else:
-        rows, test_rows = np.arange(len(frame)), np.arange(len(test.frame))
+        rows, test_rows, there = np.arange(len(frame)), np.arange(len(test.frame)), test.where
         labels = encode_labels(
             raw,
-            test.frame[target].to_numpy(),
+            _labels(test.frame[target]),
             source=source,
             test_source=test.source,
             names=names,
             place=lambda _, row: train.where(row),
+            test_place=lambda _, row: there(row),
         )
         y_train, y_test = labels.train, labels.test
         if group is not None:
@@ -101,7 +123,7 @@ def table_dataset(
             x_train=_pixels(frame, kept, rows, side),
             y_train=raw[rows],
             x_test=_pixels(test.frame, kept, test_rows, side),
-            y_test=test.frame[target].to_numpy()[test_rows],
+            y_test=_labels(test.frame[target])[test_rows],
             scale=scale,
             source=source,
             notes=(*notes, f"Its {len(kept)} columns are read as the pixels of images, {side} x {side}."),
@@ -117,7 +139,9 @@ def table_dataset(
         raise DataError(
             source,
             expected=f"a column beside {target!r} whose values differ between rows",
-            received=f"{counted(len(constant), 'column')} of one value each",
+            received=f"{counted(len(constant), 'column')} of one value each"
+            if constant
+            else "no other column",
             next_step="Check the file, and which columns are dropped.",
         )
     if constant:
@@ -136,7 +160,7 @@ def table_dataset(
         sha256=_sha256(table, labels.classes, x_train, y_train, x_test, y_test, groups),
         source=source,
         profile=_profile(table),
-        notes=(*notes, *_notes(table)),
+        notes=(*notes, *_notes(table), *unseen(table, x_test, "test row")),
         table=table,
         groups=groups,
     )
@@ -171,7 +195,8 @@ def checked_rows(table: Table, stored: StoredTable, source: str) -> NDArray[np.f
     Raises:
         DataError: a column is missing, or a cell of a number column is no number.
     """
-    place = Place(stored.frame, source, stored.first_line)
+    place = Place(stored.frame, source, stored.line)
+    check_names(place)
     missing = [column.name for column in table.columns if column.name not in place.frame.columns]
     if missing:
         raise DataError(
@@ -181,16 +206,45 @@ def checked_rows(table: Table, stored: StoredTable, source: str) -> NDArray[np.f
             next_step="Give the columns the names that they had in training.",
         )
     for column in table.columns:
+        check_cells(place, column.name)
         if column.kind == "number":
             check_numbers(place, column.name)
     return raw_rows(table, place.frame)
+
+
+def unseen(table: Table, x: NDArray[np.float64], what: str) -> list[str]:
+    """Sentence on categories that no training row has; none where there are no such.
+
+    Args:
+        table: the columns.
+        x: rows, (n, columns).
+        what: noun for a row.
+    """
+    counts = [int(np.count_nonzero(x[:, n] == UNSEEN)) for n in range(len(table.columns))]
+    counts = [n if c.kind == "category" else 0 for n, c in zip(counts, table.columns, strict=True)]
+    found = [
+        f"{column.name!r} in {counted(n, what)}" for column, n in zip(table.columns, counts, strict=True) if n
+    ]
+    if not found:
+        return []
+    more = f" and {len(found) - _NAMED} more columns" if len(found) > _NAMED else ""
+    return [f"Categories that no training row has are ignored: of {', '.join(found[:_NAMED])}{more}."]
+
+
+def _labels(values: pd.Series[Any]) -> NDArray[Any]:
+    """Labels of a column; blanks around a text do not count."""
+    array: NDArray[Any] = values.to_numpy()
+    if array.dtype == object:
+        array = np.array([v.strip() if isinstance(v, str) else v for v in array] + [None], object)[:-1]
+    return array
 
 
 # Groups, images, digest
 
 
 def _group_numbers(place: Place, group: str) -> NDArray[np.int64]:
-    codes, _ = pd.factorize(place.frame[group])
+    check_cells(place, group)
+    codes, _ = cells(place.frame[group])
     if (codes < 0).any():
         raise DataError(
             f"column {group!r} of {place.source}",
@@ -202,12 +256,13 @@ def _group_numbers(place: Place, group: str) -> NDArray[np.int64]:
 
 
 def _refuse_shared_groups(train: Place, test: Place, group: str) -> None:
-    shared = pd.Index(train.frame[group].unique()).intersection(pd.Index(test.frame[group].unique()))
-    if len(shared):
+    _group_numbers(test, group)
+    shared = sorted({*cells(train.frame[group])[1]} & {*cells(test.frame[group])[1]})
+    if shared:
         raise DataError(
             f"column {group!r} of {test.source}",
             expected="groups that the training rows do not have",
-            received=f"{counted(len(shared), 'group')} in both, such as {shared.tolist()[0]!r}",
+            received=f"{counted(len(shared), 'group')} in both, such as {shared[0]!r}",
             next_step="Give each group to one file, or leave the test file out: rows are then set aside by group.",
         )
 

@@ -6,8 +6,13 @@ import codecs
 import csv
 import gzip
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TextIO
+import shlex
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import partial
+from io import StringIO
+from itertools import islice
+from typing import TYPE_CHECKING, BinaryIO, TextIO, cast
 
 import psutil
 
@@ -15,6 +20,7 @@ from dropstudy.data.formats.files import open_file, reporting_damage
 from dropstudy.errors import DataError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
     from pathlib import Path
 
     import pandas as pd
@@ -33,6 +39,7 @@ _MOST_COLUMNS = 20_000
 _LONGEST_HEADER = 1 << 22  # bytes
 _SAMPLE = 1 << 16  # characters in which decimal commas are looked for
 _MOST_CODED = 1000  # different values of a column
+_CHUNK, _CHECKED = 1 << 20, 64  # bytes unpacked at once, and chunks after which the memory is looked at
 _MEMORY = 3  # most times its size that a table takes while it is read
 _MISSING = ["", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "-NaN", "-nan", "NULL", "null", "None", "<NA>"]
 """Cells that count as missing; pandas' list without the rarest."""
@@ -44,12 +51,12 @@ class StoredTable:
 
     Args:
         frame: its rows.
-        first_line: line of its first row; None for a file without lines.
+        line: returns the line of a row, given its position; None for a file without lines.
         notes: sentences on how it was read.
     """
 
     frame: pd.DataFrame
-    first_line: int | None = None
+    line: Callable[[int], int] | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -69,7 +76,7 @@ def read_table(path: Path) -> StoredTable:
         raise DataError(str(path), expected=_KIND, received="an empty file", next_step="Check the path.")
     before = path.stat()
     _check_memory(path, before.st_size)
-    table = _read_parquet(path) if start == _PARQUET else _read_csv(path, packed=start.startswith(_GZIP))
+    table = _read_parquet(path) if start == _PARQUET else _read_csv(_CsvFile(path, start.startswith(_GZIP)))
     after = path.stat()
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         raise DataError(
@@ -87,7 +94,7 @@ def _check_memory(path: Path, size: int) -> None:
         raise DataError(
             str(path),
             expected=f"a table that fits in memory, of which {free:,} bytes are free",
-            received=f"a file of {size:,} bytes",
+            received=f"one of {size:,} bytes or more",
             next_step="Use fewer rows, or a machine with more memory.",
         )
 
@@ -95,35 +102,77 @@ def _check_memory(path: Path, size: int) -> None:
 def _read_parquet(path: Path) -> StoredTable:
     from pyarrow import parquet  # noqa: PLC0415 - slow to import, and few studies have a table
 
-    with reporting_damage(str(path), "a Parquet file"):
-        return StoredTable(
-            parquet.ParquetFile(path).read().to_pandas(ignore_metadata=True, split_blocks=True)
-        )
+    with reporting_damage(str(path), "a Parquet file"), parquet.ParquetFile(path) as file:
+        # Equal cells take no space in the file, and eight bytes each in memory.
+        _check_memory(path, file.metadata.num_rows * file.metadata.num_columns * 8 // _MEMORY)
+        return StoredTable(file.read().to_pandas(ignore_metadata=True, split_blocks=True))
 
 
-def _read_csv(path: Path, *, packed: bool) -> StoredTable:
+@dataclass(frozen=True)
+class _CsvFile:
+    """A file of text; `packed` by gzip or not, whatever its name says."""
+
+    path: Path
+    packed: bool
+    encoding: str = "utf-8"
+
+    def text(self) -> TextIO:
+        if self.packed:
+            return gzip.open(self.path, "rt", encoding=self.encoding, newline="")
+        return self.path.open(encoding=self.encoding, newline="")
+
+    def binary(self) -> BinaryIO:
+        return cast("BinaryIO", gzip.open(self.path) if self.packed else self.path.open("rb"))
+
+    def records(self, delimiter: str) -> Generator[tuple[int, int, list[str]]]:
+        """First and last line of each record that is not an empty line, and its cells."""
+        with self.text() as file:
+            reader, last = csv.reader(file, delimiter=delimiter), 0
+            for cells in reader:
+                if cells:
+                    yield last + 1, reader.line_num, cells
+                last = reader.line_num
+
+    def line(self, delimiter: str, row: int) -> int:
+        """Line of a row of the table: cells with line breaks and empty lines move it."""
+        try:
+            return next(islice(self.records(delimiter), row + 1, None))[0]
+        except (StopIteration, csv.Error):  # a cell that Python's reader finds too long
+            return row + 2
+
+
+def _read_csv(file: _CsvFile) -> StoredTable:
+    import pyarrow as pa  # noqa: PLC0415 - as above
     from pyarrow import csv as arrow  # noqa: PLC0415 - as above
 
-    encoding = _encoding(path, packed=packed)
-    header, sample = _first_lines(path, encoding, packed=packed)
-    delimiter = max(_DELIMITERS, key=header.count) if any(d in header for d in _DELIMITERS) else ","
-    comma = delimiter != "," and bool(
-        re.search(rf"(^|{re.escape(delimiter)})[-+]?\d+,\d+", sample, re.MULTILINE)
-    )
+    path = file.path
+    file = replace(file, encoding=_encoding(file))
+    header, sample = _first_lines(file)
+    outside_quotes = re.sub(r'"[^"]*"', "", header)
+    delimiter = max(_DELIMITERS, key=outside_quotes.count)
+    comma = delimiter != "," and _has_decimal_commas(sample, delimiter)
     _check_header(path, header, delimiter)
+    if not sample.strip():
+        raise DataError(str(path), expected="rows", received="a header alone", next_step="Check the file.")
+    if file.packed:
+        _check_unpacked(file)
     notes = [f"Its cells are separated by {_DELIMITER_NAMES[delimiter]}."] if delimiter != "," else []
     notes += ["Numbers have a decimal comma."] if comma else []
-    missing = [*_MISSING]
     try:
-        with reporting_damage(str(path), _KIND):
+        with (
+            reporting_damage(str(path), _KIND),
+            pa.input_stream(str(path), compression="gzip" if file.packed else None) as stream,
+        ):
             table = arrow.read_csv(
-                str(path),
-                read_options=arrow.ReadOptions(encoding="utf8" if encoding != "utf-16" else encoding),
+                stream,
+                read_options=arrow.ReadOptions(
+                    encoding=file.encoding if file.encoding == "utf-16" else "utf8"
+                ),
                 parse_options=arrow.ParseOptions(
                     delimiter=delimiter, newlines_in_values=True, ignore_empty_lines=True
                 ),
                 convert_options=arrow.ConvertOptions(
-                    null_values=missing,
+                    null_values=_MISSING,
                     strings_can_be_null=True,
                     auto_dict_encode=True,  # text as codes, where it has few different values
                     auto_dict_max_cardinality=_MOST_CODED,
@@ -132,39 +181,63 @@ def _read_csv(path: Path, *, packed: bool) -> StoredTable:
             )
             frame = table.to_pandas(split_blocks=True, self_destruct=True)
     except DataError as error:
-        _explain(path, encoding, delimiter, packed=packed)
+        _explain(file, delimiter)
         raise error from error.__cause__
-    return StoredTable(frame, first_line=2, notes=tuple(notes))
+    frame.columns = frame.columns.str.strip()
+    return StoredTable(frame, line=partial(file.line, delimiter), notes=tuple(notes))
 
 
-def _text(path: Path, encoding: str, *, packed: bool) -> TextIO:
-    return (
-        gzip.open(path, "rt", encoding=encoding, newline="")
-        if packed
-        else path.open(encoding=encoding, newline="")
-    )
-
-
-def _encoding(path: Path, *, packed: bool) -> str:
-    with reporting_damage(str(path), _KIND), gzip.open(path) if packed else path.open("rb") as file:
-        start = file.read(4)
+def _encoding(file: _CsvFile) -> str:
+    with reporting_damage(str(file.path), _KIND), file.binary() as binary:
+        start = binary.read(4)
     return next((name for mark, name in _ENCODINGS.items() if start.startswith(mark)), "utf-8")
 
 
-def _first_lines(path: Path, encoding: str, *, packed: bool) -> tuple[str, str]:
-    """The header, and the lines after it as far as they are a sample."""
+def _first_lines(file: _CsvFile) -> tuple[str, str]:
+    """The header, without empty lines before it, and the lines after it as far as they are a sample."""
     try:
-        with reporting_damage(str(path), _KIND), _text(path, encoding, packed=packed) as file:
-            return file.readline(_LONGEST_HEADER), file.read(_SAMPLE)
+        with reporting_damage(str(file.path), _KIND), file.text() as text:
+            lines = iter(partial(text.readline, _LONGEST_HEADER), "")
+            header = next((line for line in lines if line.strip("\r\n")), "")
+            while header.count('"') % 2 and len(header) < _LONGEST_HEADER and (more := next(lines, "")):
+                header += more  # a name with a line break
+            sample = text.read(_SAMPLE)
     except DataError as error:
         if isinstance(error.__cause__, UnicodeDecodeError):
-            _explain(path, encoding, ",", packed=packed)
+            _explain(file, ",")
         raise
+    if "\0" in header + sample:
+        raise DataError(
+            str(file.path),
+            expected="text in UTF-8, or in UTF-16 with a byte-order mark",
+            received="a file with zero bytes, which text does not have",
+            next_step="Save it as CSV in UTF-8.",
+        )
+    return header, sample
+
+
+def _has_decimal_commas(sample: str, delimiter: str) -> bool:
+    """True where cells are numbers with a comma, and none is one with a point: both would be read as one of them."""
+    cells = re.findall(rf'[^{re.escape(delimiter)}"\r\n]+', sample)
+    comma, point = (
+        any(re.fullmatch(rf"\s*[-+]?\d*{mark}\d+\s*", cell) for cell in cells) for mark in (",", r"\.")
+    )
+    return comma and not point
+
+
+def _check_unpacked(file: _CsvFile) -> None:
+    """Refuse a file that is small only as long as it is packed."""
+    size = 0
+    with reporting_damage(str(file.path), _KIND), file.binary() as binary:
+        while chunk := binary.read(_CHUNK):
+            size += len(chunk)
+            if size % (_CHECKED * _CHUNK) < len(chunk):
+                _check_memory(file.path, size)
 
 
 def _check_header(path: Path, header: str, delimiter: str) -> None:
     """Refuse a first line that is one of data, or that has more columns than any table."""
-    names = next(csv.reader([header], delimiter=delimiter), [])
+    names = next(csv.reader(StringIO(header, newline=""), delimiter=delimiter), [])
     if len(names) > _MOST_COLUMNS:
         raise DataError(
             str(path),
@@ -175,14 +248,14 @@ def _check_header(path: Path, header: str, delimiter: str) -> None:
     numbers = [name.strip() for name in names if _is_number(name)]
     if any(not name.isdecimal() for name in numbers) or len(set(numbers)) < len(numbers):
         raise DataError(
-            f"{path}, line 1",
+            f"the header of {path}",
             expected="the names of the columns",
             received=f"numbers, such as {numbers[0]}: the header is missing",
             next_step="Write a first line with a name for each column.",
         )
     if empty := [number for number, name in enumerate(names, 1) if not name.strip()][1:]:
         raise DataError(
-            f"{path}, line 1",
+            f"the header of {path}",
             expected="a name for each column",
             received=f"no name for column {empty[0]} of {len(names)}",
             next_step="Name it, or remove the separator at the end of the line.",
@@ -197,31 +270,55 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _explain(path: Path, encoding: str, delimiter: str, *, packed: bool) -> None:
+def _explain(file: _CsvFile, delimiter: str) -> None:
     """Name the line that a fast reader stumbled over: read the lines one by one.
 
     Raises:
         DataError: a line is not text in this encoding, or has another number of cells than the header.
     """
-    expected, line = 0, 0
+    expected = 0
     try:
-        with _text(path, encoding, packed=packed) as file:
-            reader = csv.reader(file, delimiter=delimiter)
-            for row in reader:
-                expected, line = expected or len(row), reader.line_num
-                if row and len(row) != expected:
+        with closing(file.records(delimiter)) as records:
+            for first, last, cells in records:
+                expected = expected or len(cells)
+                if len(cells) != expected:
+                    many = last > first
                     raise DataError(
-                        f"{path}, line {line}",
+                        f"{file.path}, {f'lines {first} to {last}' if many else f'line {first}'}",
                         expected=f"{expected} cells, as in the header",
-                        received=f"{len(row)}",
-                        next_step="Correct the line: a comma inside a text needs quotes around the text.",
+                        received=f"{len(cells)}",
+                        next_step="These lines are one row, because of a quote in the first of them: is it closed?"
+                        if many
+                        else "Correct the line: a separator inside a text needs quotes around the text.",
                     )
     except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path}, after line {line}",
-            expected="text in UTF-8",
-            received=f"the byte 0x{error.object[error.start]:02x}, of another encoding",
-            next_step=f"Convert it: iconv -f windows-1252 -t utf-8 {path.name} > utf-8-{path.name}",
-        ) from error
+        _explain_encoding(file, error)
     except (OSError, EOFError, csv.Error):
         return  # the first error says what is wrong
+
+
+def _explain_encoding(file: _CsvFile, error: UnicodeDecodeError) -> None:
+    """Name the line with the first bytes that are not text.
+
+    Raises:
+        DataError: always in UTF-8, and in UTF-16 without the line.
+    """
+    with file.binary() as binary:
+        for number, line in enumerate(binary if file.encoding != "utf-16" else (), 1):
+            try:
+                line.decode()
+            except UnicodeDecodeError as wrong:
+                name = file.path.name
+                raise DataError(
+                    f"{file.path}, line {number}",
+                    expected="text in UTF-8",
+                    received=f"the byte 0x{line[wrong.start]:02x}, of another encoding",
+                    next_step="If it is a text file, convert it: "
+                    f"iconv -f windows-1252 -t utf-8 {shlex.quote(name)} > {shlex.quote(f'utf-8-{name}')}",
+                ) from error
+    raise DataError(
+        str(file.path),
+        expected="text in UTF-16, as its byte-order mark says",
+        received=f"bytes that are not ({error.reason})",
+        next_step="Save it as CSV in UTF-8.",
+    ) from error

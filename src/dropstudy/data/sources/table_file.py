@@ -55,6 +55,8 @@ class TableFile:
             drop=self.options.drop,
             source=str(self.path),
             scale=scale,
-            first_line=train.first_line,
+            line=train.line,
+            test_source=None if self.options.test is None else str(self.options.test),
+            test_line=None if test is None else test.line,
             notes=(*train.notes, *(test.notes if test else ())),
         )

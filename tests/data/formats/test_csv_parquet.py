@@ -1,7 +1,10 @@
 """CSV and Parquet files of all kinds are read alike; what cannot be read is named by file and line."""
 
 import gzip
+import io
+import os
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -11,6 +14,11 @@ from pandas.testing import assert_frame_equal
 from dropstudy.data.formats import csv_parquet
 from dropstudy.data.formats.csv_parquet import read_table
 from dropstudy.errors import DataError
+
+TEXTS = st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=12
+).map(lambda text: text.strip() or "x")
+"""Cells of text as people write them, and worse: quotes, separators, line breaks, signs that start formulas."""
 
 FRAME = pd.DataFrame(
     {"size": [1.5, 2.25, None], "name": ["Zoë, the dog", "a\nb", 'quo"te'], "count": [1, 2, 3]}
@@ -52,6 +60,31 @@ def test_a_table_is_the_same_however_it_is_written(tmp_path, options, note):
     assert any(note in said for said in stored.notes) if note else not stored.notes
 
 
+@given(
+    rows=st.lists(st.tuples(st.floats(-1e9, 1e9).map(lambda x: x + 0.5), TEXTS), min_size=2, max_size=9),
+    names=st.lists(TEXTS.filter(lambda name: not name[:1].isnumeric()), min_size=2, max_size=2, unique=True),
+    separator=st.sampled_from(",;\t|"),
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
+    end=st.sampled_from(["\n", "\r\n"]),
+    quoting=st.sampled_from([0, 1, 2]),
+    packed=st.booleans(),
+)
+def test_what_pandas_writes_is_what_is_read(
+    tmp_path_factory, *, rows, names, separator, encoding, end, quoting, packed
+):
+    frame = pd.DataFrame(rows, columns=[f"number {names[0]}", f"text {names[1]}"])
+    frame.iloc[:, 1] = "text " + frame.iloc[:, 1]  # nothing that reads as a number, a date or a missing cell
+    text = frame.to_csv(index=False, sep=separator, lineterminator=end, quoting=quoting).encode(encoding)
+    path = written(tmp_path_factory.mktemp("any"), gzip.compress(text) if packed else text)
+    stored = read_table(path)
+    assert list(stored.frame.columns) == list(frame.columns)
+    assert stored.frame.iloc[:, 0].tolist() == frame.iloc[:, 0].tolist()
+    assert stored.frame.iloc[:, 1].astype(object).tolist() == frame.iloc[:, 1].tolist()
+    lines = io.StringIO(text.decode(encoding), newline="").readlines()
+    for row in range(len(frame)):
+        assert str(frame.iloc[row, 0]) in lines[stored.line(row) - 1]
+
+
 def test_parquet_is_the_same_table(tmp_path):
     path = tmp_path / "data.parquet"
     FRAME.to_parquet(path)
@@ -71,10 +104,17 @@ def test_a_ragged_row_is_named_by_its_line(tmp_path_factory, before, more, packe
     assert f"received {4 + more}" in message
 
 
-def test_bytes_of_another_encoding_are_named_by_line(tmp_path):
-    path = written(tmp_path, b"name,size\nanna,1\n" + "Zoë,2\n".encode("latin-1"))
-    message = refused(path)
-    assert "UTF-8" in message
+def test_rows_that_a_quote_joins_are_named_from_the_first_to_the_last(tmp_path):
+    message = refused(written(tmp_path, 'a,b\n1,2\n"3,4\n5,6\n7,8\n'))
+    assert "lines 3 to 5" in message
+    assert "is it closed?" in message
+
+
+@pytest.mark.parametrize("before", [0, 1, 100_000])
+def test_bytes_of_another_encoding_are_named_by_line(tmp_path, before):
+    text = b"name,size\n" + b"anna,1\n" * before + "Zoë,2\n".encode("latin-1")
+    message = refused(written(tmp_path, text))
+    assert f"line {before + 2}: expected text in UTF-8" in message
     assert "0xeb" in message
     assert "iconv" in message
 
@@ -89,6 +129,14 @@ def test_bytes_of_another_encoding_are_named_by_line(tmp_path):
         (",".join(f"c{n}" for n in range(30_000)) + "\n", "30,000"),
         (b"PAR1 and no more", "a Parquet file"),
         (b"\x1f\x8bno gzip", "damaged"),
+        (gzip.compress(os.urandom(100_000).hex().encode())[:50_000], "damaged"),
+        ("a,b\n1,2\n".encode("utf-16-le"), "zero bytes"),
+        ("a,b\n1,2\n".encode("utf-32"), "zero bytes"),
+        ("a,b\n1,2\n".encode("utf-16") + b"x", "text in UTF-16"),
+        ("\n\n", "a header alone"),
+        ("s" * 200_000 + ",kind\n1,2\n", "field larger than"),
+        ("a,b,c", "a header alone"),
+        ('"a\nb",c\n1,2,3\n', "line 3: expected 2 cells"),
     ],
 )
 def test_files_that_are_no_table_are_refused(tmp_path, text, words):
@@ -104,6 +152,41 @@ def test_what_is_no_file_is_refused(tmp_path):
     loop = tmp_path / "loop.csv"
     loop.symlink_to(loop)
     assert str(loop) in refused(loop)
+
+
+@pytest.mark.parametrize(
+    ("cells", "read"),
+    [
+        (["1,5", "2,25"], [1.5, 2.25]),
+        (["1,5", "2.25"], ["1,5", "2.25"]),  # a point for decimals, or for thousands? Neither is taken
+        (["1.234,5", "2,25"], ["1.234,5", "2,25"]),
+        (["1.2.2020", "3,5"], ["1.2.2020", "3,5"]),
+    ],
+)
+def test_a_decimal_comma_is_never_guessed_where_cells_also_have_points(tmp_path, cells, read):
+    path = written(tmp_path, "\n".join(["a;b", *(f"{cell};x" for cell in cells)]))
+    assert read_table(path).frame["a"].tolist() == read
+
+
+@pytest.mark.parametrize("name", ['"size, in cm, or so"', "size, in cm"])
+def test_separators_are_those_that_make_rows_alike(tmp_path, name):
+    path = written(tmp_path, f"\n{name}; kind \n1,5;cat\n")
+    assert list(read_table(path).frame.columns) == [name.strip('"'), "kind"]
+
+
+def test_tables_that_unpack_beyond_memory_are_refused_before(tmp_path, monkeypatch):
+    pq = pytest.importorskip("pyarrow.parquet")
+    pa = pytest.importorskip("pyarrow")
+    bomb = written(tmp_path, gzip.compress(b"a,b\n" + b"1,2\n" * 20_000_000))
+    pq.write_table(pa.table({"a": np.zeros(20_000_000)}), tmp_path / "bomb.parquet")
+
+    class Memory:
+        available = 60_000_000
+
+    monkeypatch.setattr(csv_parquet.psutil, "virtual_memory", Memory)
+    for path in (bomb, tmp_path / "bomb.parquet"):
+        assert path.stat().st_size < 1_000_000
+        assert "fits in memory" in refused(path)
 
 
 def test_a_file_that_grows_while_it_is_read_is_refused(tmp_path, monkeypatch):

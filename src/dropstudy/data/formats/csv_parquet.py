@@ -33,7 +33,8 @@ SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet", ".pq")
 _KIND = "a CSV or Parquet file"
 _PARQUET, _GZIP = b"PAR1", b"\x1f\x8b"
 _ENCODINGS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
-_DELIMITERS = ",;\t|"
+_DELIMITERS = "\t|;,"
+_SNIFFED = 20  # rows that tell the delimiter
 _DELIMITER_NAMES = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 _MOST_COLUMNS = 20_000
 _LONGEST_HEADER = 1 << 22  # bytes
@@ -148,10 +149,10 @@ def _read_csv(file: _CsvFile) -> StoredTable:
     path = file.path
     file = replace(file, encoding=_encoding(file))
     header, sample = _first_lines(file)
-    outside_quotes = re.sub(r'"[^"]*"', "", header)
-    delimiter = max(_DELIMITERS, key=outside_quotes.count)
+    delimiter = _delimiter(header + sample)
     comma = delimiter != "," and _has_decimal_commas(sample, delimiter)
-    _check_header(path, header, delimiter)
+    with reporting_damage(str(path), _KIND):
+        _check_header(path, header, delimiter)
     if not sample.strip():
         raise DataError(str(path), expected="rows", received="a header alone", next_step="Check the file.")
     if file.packed:
@@ -179,6 +180,8 @@ def _read_csv(file: _CsvFile) -> StoredTable:
                     decimal_point="," if comma else ".",
                 ),
             )
+            if any(pa.types.is_binary(getattr(kind, "value_type", kind)) for kind in table.schema.types):
+                raise ValueError("text in another encoding")
             frame = table.to_pandas(split_blocks=True, self_destruct=True)
     except DataError as error:
         _explain(file, delimiter)
@@ -214,6 +217,22 @@ def _first_lines(file: _CsvFile) -> tuple[str, str]:
             next_step="Save it as CSV in UTF-8.",
         )
     return header, sample
+
+
+def _delimiter(text: str) -> str:
+    """The delimiter with which most rows have as many cells as the header; the one of more cells where several do."""
+
+    def rows_and_cells(delimiter: str) -> tuple[int, int]:
+        reader = csv.reader(StringIO(text, newline=""), delimiter=delimiter)
+        try:
+            rows = [row for row in islice(reader, _SNIFFED) if row]
+        except csv.Error:  # a cell as long as the header of a wide table
+            return 0, 0
+        cells = len(rows[0]) if rows else 0
+        return (sum(len(row) == cells for row in rows) if cells > 1 else 0), cells
+
+    best = max(_DELIMITERS, key=rows_and_cells)
+    return best if rows_and_cells(best)[0] else ","
 
 
 def _has_decimal_commas(sample: str, delimiter: str) -> bool:

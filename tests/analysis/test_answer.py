@@ -175,6 +175,18 @@ def test_more_seeds_are_not_proposed_where_test_examples_are_missing():
     assert "not more seeds" in answer_to(verdict, n=6).steps[0].purpose
 
 
+def test_seeds_do_not_hide_that_the_test_set_is_small():
+    def wrong(arm, seed):
+        if arm == "no dropout":
+            return range(5)
+        return range(5, (11, 9, 9, 10)[seed % 4])
+
+    verdict = verdict_of(ARMS, accuracies_of(wrong, 40, n=12), predictions=predictions_of(wrong))
+    found = answer_to(verdict, n=12)
+    assert found.cautions[0].startswith("On other test examples the difference may be ")
+    assert "on these 40 test examples" in found.steps[0].purpose
+
+
 def test_the_number_of_seeds_that_a_decision_needs_is_allowed_by_the_command():
     step = of_one(0.01, spread=0.5).steps[0]
     (needed,) = re.findall(r"about (\d+) seeds", step.purpose)

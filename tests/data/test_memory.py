@@ -121,6 +121,11 @@ def test_groups_stay_together_and_columns_are_left_out():
     assert set(np.bincount(made.groups)) <= {0, 2}
 
 
+def test_examples_that_stand_in_training_and_test_are_told():
+    warning = dropstudy.dataset(X, Y, X[:4], Y[:4]).warnings[0]
+    assert warning.startswith("4 of 4 test examples equal a training example: 4 with the same label")
+
+
 def test_the_frame_of_the_caller_is_left_as_it_was():
     given = frame().rename(columns={"mass": 7})
     before = given.copy()

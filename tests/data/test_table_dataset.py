@@ -206,6 +206,12 @@ def test_a_group_stays_on_one_side():
     assert len(set(dataset.groups)) == 20 - sum(values <= test for values in sizes)
 
 
+def test_a_share_that_few_groups_allow_is_proposed():
+    table = frame(patient=np.tile(np.arange(3), 40))
+    (share,) = re.findall(r"--test-size (\S+),", refused(table, group="patient"))
+    assert len(set(made(table, group="patient", test_size=float(share)).groups)) == 2
+
+
 def test_groups_in_both_files_and_rows_without_one_are_refused():
     table = frame(patient=np.tile(np.arange(20), 6))
     assert "20 groups in both, such as '0'" in refused(table, test_frame=table, group="patient")

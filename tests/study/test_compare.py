@@ -37,6 +37,14 @@ def frame(n=90):
     return pd.DataFrame(x, columns=list("abcde")).assign(species=np.array(["x", "y", "z"])[y])
 
 
+def test_what_makes_the_data_look_too_good_is_told_with_the_answer_and_on_the_page():
+    x, y = rows()
+    study = compare(x, y, x[:9], y[:9], rates=[0, 0.5], seeds=1, **SMALL)
+    assert study.answer().cautions[0].startswith("9 of 9 test examples equal a training example")
+    (page, *_) = study.report()
+    assert "9 of 9 test examples equal" in page.read_text(encoding="utf-8").partition("<nav")[0]
+
+
 @pytest.fixture
 def trained_runs(monkeypatch):
     """Runs that a worker trains, in their order."""

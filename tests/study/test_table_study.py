@@ -107,8 +107,8 @@ def test_the_report_has_what_needs_networks(trained):
     [
         ({}, "notebook", "notebook"),
         ({"data": "digits"}, "notebook", "notebook"),
-        ({"data": "wine"}, "table", "table"),
-        ({"data": "openml:credit-g"}, "table", "table"),
+        ({"data": "wine"}, "table", "wine"),
+        ({"data": "openml:credit-g"}, "table", "openml-credit-g"),
         ({"data": "pets.csv", "target": "kind"}, "table", "pets"),
         ({"data": "mine.npz"}, "tune", "mine"),
         ({"data": "photos/pets"}, "tune", "pets"),

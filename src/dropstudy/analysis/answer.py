@@ -360,13 +360,13 @@ def _cautions(verdict: Verdict) -> list[str]:
     if diverged and verdict.decision != "diverged":
         cautions.append(f"Runs of {_several(list(diverged))} diverged.")
     for condition in verdict.conditions[: len(verdict.conditions) == 1]:
-        if condition.subject is not None and _this_test_set_only(condition.subject):
+        if condition.subject is not None and _doubtful_elsewhere(condition.subject):
             beyond, metric = condition.subject.new_data, condition.measure
             ends = phrases.interval(beyond, metric) if beyond else ""
             cautions.append(
                 f"On other test examples the difference may be {metric.amount(ends)} (95% interval)."
             )
-    cautions += filter(None, [verdict.hint])
+    cautions += verdict.hints
     late = dict.fromkeys(arm.arm for arm in every if arm.seeds and arm.improving)
     if late:
         cautions.append(
@@ -381,6 +381,11 @@ def _several(names: Sequence[str]) -> str:
 
 def _this_test_set_only(comparison: ArmComparison) -> bool:
     return comparison.decision in {"helps", "hurts"} and comparison.this_test_set_only
+
+
+def _doubtful_elsewhere(comparison: ArmComparison) -> bool:
+    undecided = comparison.decision == "undecided" and comparison.few_test_examples
+    return undecided or _this_test_set_only(comparison)
 
 
 def _arm(spec: StudySpec, name: str) -> Arm:

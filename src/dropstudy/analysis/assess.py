@@ -71,11 +71,12 @@ def assess(
         *_on_metrics(metrics, verdict),
         *_on_margins(margins, verdict),
     )
-    hint = imbalance_hint(metadata.get("class_counts") or [1, 1], metadata["classes"], verdict.measure)
+    imbalance = imbalance_hint(metadata.get("class_counts") or [1, 1], metadata["classes"], verdict.measure)
+    hints = (*metadata.get("data_warnings", ()), *filter(None, [imbalance]))
     return replace(
         verdict,
-        sentences=(*verdict.sentences, *filter(None, [hint]), *changes),
-        hint=hint,
+        sentences=(*verdict.sentences, *hints, *changes),
+        hints=hints,
         earlier_margins=margins,
         earlier_metrics=metrics,
         disclosures=(*verdict.disclosures, *changes),

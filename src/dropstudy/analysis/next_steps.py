@@ -130,7 +130,10 @@ def _decide(verdict: Verdict, spec: StudySpec, run: str) -> NextStep:
     total = max(len(spec.seeds) + 1, round(needed))
     most = f" --max-seeds {total}" if total > MAX_SEEDS else ""
     runs = (total - len(spec.seeds)) * len(spec.arms) * len(verdict.conditions)
-    purpose = f"For a decision, about {total:,} seeds" if known else "For a decision"
+    where = next(
+        (f" on these {c.test_examples:,} test examples" for c in comparisons if c.few_test_examples), ""
+    )
+    purpose = f"For a decision{where}, about {total:,} seeds" if known else "For a decision"
     return NextStep(purpose, f"{run} --until-decided{most}", _seconds(verdict, runs))
 
 

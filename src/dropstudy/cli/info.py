@@ -105,6 +105,7 @@ def _described(fields: dict[str, Any], data_dir: Path | None) -> Dataset:
     echo("\n\n".join(overview(dataset)))
     typer.echo()
     print_some(dataset)
-    for line in describe.where(fields["data"], data_dir):
+    places = describe.where(fields["data"], data_dir)
+    for line in places if len(places) > 1 else ():  # a file of the user's own is where it was named
         echo(line)
     return dataset

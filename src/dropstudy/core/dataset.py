@@ -87,6 +87,7 @@ class Dataset:
         table: columns of x_train and x_test where they are those of a table, else None.
         groups: group of each training example, (n,), int64, whose members stay on one side of a split; else None.
         notes: sentences on what was found or converted when the data were checked.
+        warnings: sentences on what makes test accuracy look better than it is (`data.leaks`).
         fallback: true where this dataset replaces MNIST, which was not available.
     """
 
@@ -104,6 +105,7 @@ class Dataset:
     fallback: bool = False
     table: Table | None = None
     groups: NDArray[np.int64] | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def input_shape(self) -> tuple[int, ...]:

@@ -22,11 +22,12 @@ __all__ = ["array_shapes", "names", "shapes", "where"]
 
 
 def shapes(dataset: Dataset) -> list[str]:
-    """List the shapes of a dataset, its notes, and its classes in a line, as they are told before training."""
+    """List the shapes of a dataset, its notes, its classes in a line, and warnings, as told before training."""
+    told = (*dataset.notes, _classes(dataset), *dataset.warnings)
     if dataset.table is not None:
         many = f"{len(dataset.y_train):,} training rows, {len(dataset.y_test):,} test rows"
-        return [f"{many}; labels are column {dataset.table.target!r}", *dataset.notes, _classes(dataset)]
-    return [*array_shapes(dataset), *dataset.notes, _classes(dataset)]
+        return [f"{many}; labels are column {dataset.table.target!r}", *told]
+    return [*array_shapes(dataset), *told]
 
 
 def array_shapes(dataset: Dataset) -> list[str]:

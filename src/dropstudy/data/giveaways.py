@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shlex
+from math import floor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dropstudy.core.text import counted, rounded
+from dropstudy.core.text import counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,8 +43,10 @@ def giveaways(dataset: Dataset) -> tuple[str, ...]:
     for place in range(x.shape[1]):
         wrong = wrong_by_one_column(x[rows, place], labels[rows])
         if wrong <= suspect:
-            share = f"{rounded(100 * (1 - wrong / len(rows)), 1)}%"
-            found.append(_warning(dataset, place, f"alone tells the class of {share} of the training rows"))
+            right = floor(10_000 * (1 - wrong / len(rows))) / 100  # 100% only where no row is wrong
+            found.append(
+                _warning(dataset, place, f"alone tells the class of {right:g}% of the training rows")
+            )
         elif len(x) >= _FEWEST and (np.diff(x[:, place]) > 0).all():
             found.append(_warning(dataset, place, "rises with every row"))
     if len(found) > _NAMED:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from math import ceil
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -44,7 +45,7 @@ def hold_out(
         Training rows and test rows, each rising, and a sentence on the split for users.
 
     Raises:
-        DataError: too few rows of a class, or too few groups, for both parts.
+        DataError: too few rows of a class, or too few groups of one, for both parts.
     """
     # Imported here: scikit-learn is slow to import, and most data come with a test set.
     from sklearn.model_selection import StratifiedGroupKFold, train_test_split  # noqa: PLC0415
@@ -75,12 +76,16 @@ def hold_out(
         how = "with the same share of every class"
     else:
         folds = max(2, round(n / count))
-        if len(np.unique(groups)) < folds:
+        if (many := len(np.unique(groups))) < folds:
             raise DataError(
                 source,
                 expected=f"{folds} groups or more, to hold out {count:,} of {n:,} examples",
-                received=f"{len(np.unique(groups))}",
-                next_step="Hold out more with test_size, or give a test set with test.",
+                received=f"{many}",
+                next_step=(
+                    f"Hold out more, such as --test-size {ceil(100 / many) / 100:g}, or give a test set with test."
+                    if many > 1
+                    else "Leave --group out, or give a test set with test."
+                ),
             )
         splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=0)
         with warnings.catch_warnings():
@@ -91,7 +96,7 @@ def hold_out(
             raise DataError(
                 source,
                 expected="examples of every class in two groups or more, for training and for the test",
-                received=f"{counted(len(np.unique(groups)), 'group')}, of which no part for training has every class",
+                received=f"{counted(many, 'group')}, of which no part for training has every class",
                 next_step="Give a test set with test, or leave classes out that only one group has.",
             )
         how = "whole groups, with nearly the same share of every class"

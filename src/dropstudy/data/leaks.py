@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from dropstudy.core.text import counted
+from dropstudy.data.giveaways import giveaways
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dropstudy.core.dataset import Dataset
 
-__all__ = ["Repeats", "leak", "repeats"]
+__all__ = ["Repeats", "leak", "repeats", "warned"]
 
 _CHUNK = 1 << 24  # bytes that are compared at once
 _ODD = np.uint64(0x9E3779B97F4A7C15)  # spreads labels over 64 bits
@@ -49,6 +51,12 @@ def repeats(dataset: Dataset) -> Repeats:
     )
 
 
+def warned(dataset: Dataset) -> Dataset:
+    """Return a dataset with warnings of what makes its test accuracy look better than it is."""
+    found = (*leak(dataset), *giveaways(dataset))
+    return dataset if found == dataset.warnings else replace(dataset, warnings=found)
+
+
 def leak(dataset: Dataset) -> tuple[str, ...]:
     """Warn of test examples that stand in the training set too: a sentence with their number, or nothing."""
     found = repeats(dataset)
@@ -63,7 +71,7 @@ def leak(dataset: Dataset) -> tuple[str, ...]:
     else:
         advice = (
             "In a table of few columns this can be chance. If they are the same cases, test accuracy looks better than "
-            "it is: leave them out of one set, or keep them on one side with --group."
+            "it is. Leave them out of one set, or keep them on one side with --group."
         )
     return (f"{many} {verb} a training {example}: {labels}. {advice}",)
 

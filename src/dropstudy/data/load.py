@@ -5,13 +5,12 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from dropstudy.core.atomic import expand_home
 from dropstudy.data.catalogue import CATALOGUE
-from dropstudy.data.giveaways import giveaways
-from dropstudy.data.leaks import leak
+from dropstudy.data.leaks import warned
 from dropstudy.data.source import DataOptions
 from dropstudy.data.sources.array_files import ArrayFiles, holds_arrays
 from dropstudy.data.sources.bundled import BUNDLED, BundledTable
@@ -117,7 +116,7 @@ def load_dataset(
             raise InvalidArgument(
                 option, expected=expected, received=f"{value!r} with {source.name}", next_step="Leave it out."
             )
-    return _checked(source.load(scale, progress=progress))
+    return warned(source.load(scale, progress=progress))
 
 
 def dataset_of(spec: StudySpec, *, data_dir: Path | None, scale: Scale | None = None) -> Dataset:
@@ -175,12 +174,6 @@ def _named(wanted: str, data_dir: Path | None, options: DataOptions) -> DataSour
     if wanted.startswith(PREFIX):
         return KeptDataset(wanted)
     return None
-
-
-def _checked(dataset: Dataset) -> Dataset:
-    """Return the dataset with notes on what makes its test accuracy look too good, whatever its source."""
-    found = [note for note in (*leak(dataset), *giveaways(dataset)) if note not in dataset.notes]
-    return replace(dataset, notes=(*dataset.notes, *found)) if found else dataset
 
 
 def _near(wanted: str) -> list[str]:

@@ -10,6 +10,7 @@ import narwhals as nw
 import numpy as np
 
 from dropstudy.data.dataset import make_dataset
+from dropstudy.data.leaks import warned
 from dropstudy.errors import InvalidArgument
 
 if TYPE_CHECKING:
@@ -113,10 +114,10 @@ def dataset(
     if _is_frame(x_train):
         if classes is not None:
             raise _unfit("classes", "arrays", "a data frame, whose labels are the names")
-        return _of_frame(arrays, options, test_size, name=name or "table", scale=scale)
+        return warned(_of_frame(arrays, options, test_size, name=name or "table", scale=scale))
     if given := next((option for option in _FRAME_OPTIONS if options[option] is not None), None):
         raise _unfit(given, "a data frame", f"a first argument of type {type(x_train).__name__}")
-    return _of_arrays(arrays, test_size, classes=classes, name=name or "arrays", scale=scale)
+    return warned(_of_arrays(arrays, test_size, classes=classes, name=name or "arrays", scale=scale))
 
 
 def _of_arrays(

@@ -41,7 +41,7 @@ def columns_of(frame: pd.DataFrame) -> str:
             "holds": _kind(frame[name]),
             "values": f"{frame[name].nunique():,}",
             "missing": _share(float(frame[name].isna().mean())),
-            "first": plain_name(str(frame[name].iloc[0]), _NAME) if len(frame) else "",
+            "first": plain_name(str(next(iter(frame[name].dropna()), "-")), _NAME),
         }
         for name in frame.columns[:_MOST]
     ]
@@ -71,7 +71,7 @@ def _headline(dataset: Dataset) -> tuple[str, str]:
 
 def _notes(dataset: Dataset) -> Iterator[str]:
     """What was found and done, equal examples and groups included."""
-    yield from dataset.notes
+    yield from (*dataset.warnings, *dataset.notes)
     example = "example" if dataset.table is None else "row"
     found = repeats(dataset)
     if not found.shared:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from math import ceil
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -256,7 +257,9 @@ def _split_groups(
             "validation_split",
             expected="rows enough to hold out a whole group",
             received=f"{held_out:,} of {len(labels):,} rows, in {counted(number, 'group')}",
-            next_step="Hold out more.",
+            next_step=f"Hold out more, such as --validation-split {ceil(100 / number) / 100:g}."
+            if number > 1
+            else "Leave --group out.",
         )
     return np.setdiff1d(rows, held), np.sort(held)
 

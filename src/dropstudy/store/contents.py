@@ -263,6 +263,7 @@ _METADATA: dict[str, Callable[[Any], bool]] = {
     **_REQUIRED,
     "until_decided": _is_count,
     "class_counts": _list_of(_is_size),
+    "data_warnings": _list_of(_is_text),
     "earlier_rules": _list_of(_is_rule),
     "files_due": _list_of(lambda value: isinstance(value, str) and is_own(value)),
     "removed_parts": lambda value: isinstance(value, dict) and all(map(_list_of(_anything), value.values())),

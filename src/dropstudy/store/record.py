@@ -95,6 +95,7 @@ def record_study(folder: Path, spec: StudySpec, dataset: Dataset, device: Device
         "class_counts": np.bincount(dataset.y_train, minlength=len(dataset.classes)).tolist(),
         "n_test": len(dataset.y_test),
         "data_notes": dataset.notes,
+        "data_warnings": dataset.warnings,
         "table": None if dataset.table is None else asdict(dataset.table),
         "semantics": plan.SEMANTICS,
         "dropstudy": version("dropstudy"),

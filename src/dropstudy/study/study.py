@@ -102,8 +102,9 @@ class Study:
         if spec is None:
             data = None if overrides.get("data") is None else str(overrides["data"])
             spec = presets.default(data, overrides.get("target"), dataset)
-            if data is not None and is_data_file(data):  # else the studies of two files would be one folder's
-                overrides.setdefault("name", Path(data).stem)
+            named = dataset is None and spec == "table"
+            if data is not None and (named or is_data_file(data)):  # else two data would have one folder
+                overrides.setdefault("name", Path(data).stem.replace(":", "-"))
         asked = read_spec(spec_source(spec), overrides)
         self.folder = Path(out) if out is not None else existing_folder(spec) or STUDIES / asked.name
         refuse_too_long(self.folder)

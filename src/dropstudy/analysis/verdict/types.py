@@ -210,6 +210,13 @@ class ArmComparison:
         """True where the interval for other test examples contains 0."""
         return self.new_data is not None and self.new_data.low <= 0 <= self.new_data.high
 
+    @property
+    def few_test_examples(self) -> bool:
+        """True where the interval for other test examples is more than twice as wide as the one for seeds."""
+        if self.new_data is None or not self.deciding.known:
+            return False
+        return self.new_data.high - self.new_data.low > 2 * (self.deciding.high - self.deciding.low)
+
 
 @dataclass(frozen=True)
 class Gap:
@@ -328,7 +335,7 @@ class Verdict:
         earlier_metrics: names of metrics that it had before, likewise.
         metric: name of its metric.
         disclosures: those of `sentences` on what was changed after results may have been seen.
-        hint: sentences on metrics that fit the data better; empty where none does.
+        hints: sentences on data that make it look too good, and on metrics that fit them better.
     """
 
     decision: Decision
@@ -346,7 +353,7 @@ class Verdict:
     earlier_metrics: tuple[MetricName, ...] = ()
     disclosures: tuple[str, ...] = ()
     metric: MetricName = ACCURACY.name
-    hint: str = ""
+    hints: tuple[str, ...] = ()
 
     @property
     def measure(self) -> Metric:

@@ -90,7 +90,8 @@ def near_the_top(curves: pd.DataFrame, *, title: str) -> ValueAxis:
     room = MOST_POINTS - (highest - lowest)
     above = min(room / 2, max(0.0, float(np.fmax(late["high"].max(), highest)) - highest))
     below = min(room - above, max(0.0, lowest - float(np.fmin(late["low"].min(), lowest))))
-    return ValueAxis(*round_ends(lowest - below, highest + above, (0.1, 0.2, 0.5, 1, 2)), title)
+    top = min(highest + above, 100.0)
+    return ValueAxis(*round_ends(lowest - below, top, (0.1, 0.2, 0.5, 1, 2)), title)
 
 
 def _line_ends(curves: pd.DataFrame, axis: ValueAxis) -> pd.DataFrame:

@@ -8,6 +8,7 @@ import altair as alt
 import pandas as pd
 
 from dropstudy.report.charts import palette, theme
+from dropstudy.report.charts.learning_curves import round_ends
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,13 +26,14 @@ def reliability(bins: pd.DataFrame, arms: Sequence[Arm]) -> alt.LayerChart:
         arms: the study's arms, for their colours.
     """
     low = max(0.0, float(min(bins["confidence"].min(), bins["accuracy"].min())) - 4) if len(bins) else 0.0
-    scale = theme.exact_scale(low, 102)
+    low, high, ticks = round_ends(low, 100.0, (0.5, 1, 2, 5, 10, 20))
+    scale = theme.exact_scale(low, high)
     picked = theme.legend_selection("arm")
     faded = theme.highlight(picked, 0.9, 0.06)
     ends = pd.DataFrame({"confidence": [low, 100.0], "accuracy": [low, 100.0]})
-    x = alt.X("confidence:Q", scale=scale, axis=alt.Axis(title="Confidence (%), mean of a bin", tickCount=6))
+    x = alt.X("confidence:Q", scale=scale, axis=alt.Axis(title="Confidence (%), mean of a bin", values=ticks))
     y = alt.Y(
-        "accuracy:Q", scale=scale, axis=alt.Axis(title="Accuracy (%) of the bin's examples", tickCount=6)
+        "accuracy:Q", scale=scale, axis=alt.Axis(title="Accuracy (%) of the bin's examples", values=ticks)
     )
     diagonal = alt.Chart(theme.inline_data(ends)).mark_line(color=palette.AXIS, strokeDash=list(theme.DASHED))
     base = alt.Chart(theme.inline_data(bins)).encode(x=x, y=y, color=theme.arm_color(arms), opacity=faded)

@@ -18,6 +18,8 @@ MOST_NUMBERED = 12
 """Most classes whose cells hold numbers."""
 LONGEST_LEVEL = 3
 """Most letters of a class name that is written horizontally below the cells."""
+LABEL_LIMIT, LETTER = 90, 7
+"""Pixels of the longest class name, and of a letter."""
 MOST_CLASSES = 30
 """Most classes of a readable matrix."""
 
@@ -55,7 +57,7 @@ def confusion(cells: pd.DataFrame, *, first: str, second: str) -> alt.ConcatChar
         alt.concat(*panels, columns=3, spacing=20),
         panel=SIDE,
         panels=3,
-        room=62,
+        room=54 + min(LABEL_LIMIT, LETTER * max(map(len, classes), default=0)),
         text=f"Mistakes by true and predicted class of {first} and {second}, examples a run. Largest changes: {words}.",
     )
 
@@ -70,7 +72,7 @@ def _panel(
     )
     angle = -90 if max(map(len, classes), default=0) > LONGEST_LEVEL else 0
     scale = alt.Scale(domain=classes)
-    axis: dict[str, Any] = {"labelLimit": 90, "ticks": False, "domain": False}
+    axis: dict[str, Any] = {"labelLimit": LABEL_LIMIT, "ticks": False, "domain": False}
     quantity = ("difference, examples a run", "+.2f") if signed else ("examples a run", ".2f")
     base = alt.Chart(theme.inline_data(frame)).encode(
         x=alt.X(

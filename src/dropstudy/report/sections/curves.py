@@ -53,6 +53,7 @@ def all_arms(snapshot: Snapshot, condition: tuple[str, int]) -> list[Figure]:
     if curves["low"].notna().any():
         caption += " Bands are 95% t intervals of each mean."
         caption += " The answer compares seed by seed, so it is surer than these bands."
+    caption += _fewer_seeds(rows)
     figure = Figure(
         name="all-arms",
         title=f"{measure} of all arms",
@@ -76,7 +77,7 @@ def learning_curves(snapshot: Snapshot, condition: tuple[str, int]) -> list[Figu
         "Clean is measured on a sample of the training data, and on all of it at the end."
     )
     if several_seeds:
-        caption += _MEANS
+        caption += _MEANS + _fewer_seeds(rows)
     make = {"accuracy": ("Accuracy", charts.accuracy_curves), "loss": ("Loss", charts.loss_curves)}
     figures = [
         Figure(
@@ -121,6 +122,14 @@ def notebook_figures(snapshot: Snapshot, condition: tuple[str, int]) -> list[Fig
         )
     ]
     return [conditions.of_condition(snapshot, condition, figure) for figure in figures]
+
+
+def _fewer_seeds(rows: pd.DataFrame) -> str:
+    """Sentence on early stopping, where some runs of an arm end before others."""
+    last = rows.groupby(["arm", "seed"])["epoch"].max().groupby("arm")
+    if (last.min() == last.max()).all():
+        return ""
+    return " Some runs stop early: from there on, a mean is over the seeds that still train."
 
 
 def _of_quantity(table: pd.DataFrame, quantity: str) -> pd.DataFrame:

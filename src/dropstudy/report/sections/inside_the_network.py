@@ -39,8 +39,9 @@ def inside_the_network(snapshot: Snapshot) -> Section | None:
     blocks = [block for condition in shown for block in _blocks(snapshot, condition, arms, seeds)]
     if not blocks:
         return None
+    known = "features look less like noise, and " if any(isinstance(b, Pictures) for b in blocks) else ""
     paragraph = (
-        "Dropout is known to make features look less like noise, and fewer units active (Srivastava et al. 2014). "
+        f"Dropout is known to make {known}fewer units active (Srivastava et al. 2014). "
         f"Here are {f'up to {seeds} seeds' if seeds > 1 else 'networks of one seed'} of each arm"
         f"{f', of the first {MOST_ARMS} arms' if len(snapshot.arms) > MOST_ARMS else ''}."
     )

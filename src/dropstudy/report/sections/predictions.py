@@ -73,6 +73,8 @@ def _of_condition(
     paragraph = (
         f"{place} {len(test.y):,} test examples, {names[1]} alone gets {len(gained):,} right, and {names[0]} alone "
         f"{len(lost):,}."
+        if gained or lost
+        else f"{place} {len(test.y):,} test examples, {names[1]} and {names[0]} get the same ones right."
     )
     where = conditions.title_suffix(snapshot, condition)
     blocks: list[Block] = []

@@ -1,5 +1,7 @@
 """Tables become datasets: which columns, in which form, and what is refused by name."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dropstudy.analysis.answer import QUESTIONS, answer
+from dropstudy.analysis.next_steps import next_steps
 from dropstudy.analysis.verdict.build import give_verdict
 from dropstudy.analysis.verdict.design import Design
 from dropstudy.analysis.verdict.rule import SEEDS
@@ -27,7 +28,8 @@ def answer_to(verdict, arms=ARMS, n=10, folder=FOLDER):
     """The answer of a study with this verdict."""
     split = "test" if verdict.watches_test else 0.1
     fields = {"name": "x", "rates": [0, 0.5], "hidden": [512, 512], "epochs": 10, "validation_split": split}
-    return answer(verdict, replace(parse_spec({**fields, "seeds": n}), arms=arms), folder)
+    spec = replace(parse_spec({**fields, "seeds": n}), arms=arms)
+    return answer(verdict, spec, next_steps(verdict, spec, folder))
 
 
 def of_rates(*points, n=10, **design):
@@ -91,7 +93,7 @@ def test_the_preset_that_finds_a_rate_is_proposed_where_it_trains_the_same_netwo
 
     def proposed(**settings):
         spec = read_spec("notebook", {"seeds": 1, "data": "mnist", **settings})
-        return answer(verdict, replace(spec, arms=ARMS), FOLDER).steps[-1].command
+        return next_steps(verdict, replace(spec, arms=ARMS), FOLDER)[-1].command
 
     assert proposed() == "dropstudy run tune"
     assert proposed(data="fashion-mnist") == "dropstudy run tune --data fashion-mnist"

@@ -62,7 +62,7 @@ def test_a_metric_decides_where_accuracy_is_equal(metric, side):
         ("balanced-accuracy", 0.02, "raises balanced test accuracy by "),
     ],
 )
-def test_the_answer_names_metric_direction_and_unit(metric, effect, sentence, tmp_path):
+def test_the_answer_names_metric_direction_and_unit(metric, effect, sentence):
     history, finals = tables(ARMS[:2], {arm.name: flat(N) for arm in ARMS[:2]})
     noise = np.random.default_rng(1).normal(scale=0.0005, size=N)
     finals[METRICS[metric].column] = np.where(finals["arm"] == ARMS[0].name, 0.5, 0.5 + effect) + np.tile(
@@ -72,7 +72,7 @@ def test_the_answer_names_metric_direction_and_unit(metric, effect, sentence, tm
     verdict = give_verdict(history, finals, design, test_examples=10_000)
     table = {"name": "s", "rates": [0, 0.2], "hidden": [4], "epochs": 10, "validation_split": "test"}
     spec = parse_spec({**table, "metric": metric})
-    helps = answer(verdict, spec, tmp_path).helps
+    helps = answer(verdict, spec, ()).helps
     assert sentence in helps
     assert helps.startswith("Yes." if effect * METRICS[metric].sign > 0 else "No.")
     assert METRICS[metric].unit in helps

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from html import escape
+from math import isfinite
 from typing import TYPE_CHECKING
 
 from dropstudy.analysis.confirm import outcomes
-from dropstudy.analysis.next_steps import NextStep, next_steps
 from dropstudy.analysis.verdict import phrases
 from dropstudy.analysis.verdict.headlines import by_condition
 from dropstudy.analysis.verdict.phrases import against, capital, is_dropout, listed, quoted
@@ -21,13 +21,17 @@ from dropstudy.spec.arms import has_choice
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
+    from dropstudy.analysis.next_steps import NextStep
     from dropstudy.analysis.verdict import ConditionVerdict, Verdict
+    from dropstudy.analysis.verdict.design import Design
     from dropstudy.analysis.verdict.types import ArmComparison, Decision
     from dropstudy.core.types import Arm, StudySpec
 
+    Compared = StudySpec | Design
+
 QUESTIONS = ("Does dropout help?", "At which rate?", "How sure can I be?")
+WITHOUT_RATES = ("Does any arm help?", "Which one?", "How sure can I be?")
 
 MOST_NAMED = 3
 """Arms that a sentence names; more are counted."""
@@ -50,10 +54,11 @@ class Answer:
 
     Args:
         helps: to the first of `QUESTIONS`.
-        rate: to the second.
+        rate: to the second; empty where it has no point.
         sure: to the third.
         cautions: reasons to trust it less, one sentence each.
         steps: what to do next, the most useful first.
+        questions: `QUESTIONS`, or `WITHOUT_RATES` where no arm's rate is known.
     """
 
     helps: str
@@ -61,11 +66,13 @@ class Answer:
     sure: str
     cautions: tuple[str, ...]
     steps: tuple[NextStep, ...]
+    questions: tuple[str, str, str] = QUESTIONS
 
     @property
     def lines(self) -> tuple[tuple[str, str], ...]:
         """Each question with its answer."""
-        return tuple(zip(QUESTIONS, (self.helps, self.rate, self.sure), strict=True))
+        texts = (self.helps, self.rate, self.sure)
+        return tuple(line for line in zip(self.questions, texts, strict=True) if line[1])
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -80,14 +87,13 @@ class Answer:
         return "\n".join((*rows, *(f"<p>{escape(note)}</p>" for note in self.notes)))
 
 
-def answer(verdict: Verdict, spec: StudySpec, folder: Path, *, data_dir: Path | None = None) -> Answer:
-    """Answer of a study.
+def answer(verdict: Verdict, spec: Compared, steps: Sequence[NextStep]) -> Answer:
+    """Answer of a study, or of scores that others computed.
 
     Args:
         verdict: of the study, with its confirmations.
-        spec: of the study.
-        folder: of the study.
-        data_dir: folder that was given for the data.
+        spec: its specification, or the design of the scores.
+        steps: what to do next.
     """
     if len(verdict.conditions) == 1:
         (condition,) = verdict.conditions
@@ -102,14 +108,14 @@ def answer(verdict: Verdict, spec: StudySpec, folder: Path, *, data_dir: Path | 
             sure = f"{sure} {fresh[-1].short}"
             if fresh[-1].name == "not confirmed":
                 helps = f"Doubtful: {verdict.label[0].lower()}{verdict.label[1:]}, but fresh seeds do not confirm it."
-    steps = next_steps(verdict, spec, folder, data_dir=data_dir)
-    return Answer(helps, rate, sure, tuple(_cautions(verdict)), steps)
+    questions = QUESTIONS if any(isfinite(arm.rate) for arm in spec.arms) else WITHOUT_RATES
+    return Answer(helps, rate, sure, tuple(_cautions(verdict)), tuple(steps), questions)
 
 
 # Does dropout help?
 
 
-def _helps(condition: ConditionVerdict, spec: StudySpec, margin: float) -> str:  # noqa: PLR0911 - one for each case
+def _helps(condition: ConditionVerdict, spec: Compared, margin: float) -> str:  # noqa: PLR0911 - one for each case
     if not any(scores.seeds for scores in condition.arms):
         lost = phrases.diverged(condition, [arm.name for arm in spec.arms[:MOST_NAMED]])
         return f"No verdict: {lost}." if lost else "Not known yet: no run has finished."
@@ -133,7 +139,7 @@ def _helps(condition: ConditionVerdict, spec: StudySpec, margin: float) -> str: 
     return _on_all_arms(condition, spec, margin)
 
 
-def _so_far(condition: ConditionVerdict, spec: StudySpec) -> str:
+def _so_far(condition: ConditionVerdict, spec: Compared) -> str:
     """Differences without a claim."""
     known = [c for c in condition.comparisons if c.n]
     if not known:
@@ -148,7 +154,7 @@ def _so_far(condition: ConditionVerdict, spec: StudySpec) -> str:
     return f" {where}, {_difference(known[0], spec)}."
 
 
-def _difference(comparison: ArmComparison, spec: StudySpec) -> str:
+def _difference(comparison: ArmComparison, spec: Compared) -> str:
     """A difference as a clause: "test accuracy with dropout at rate 0.8 is 1.67 percentage points lower"."""
     value = phrases.difference(comparison)
     side = "higher" if value[0] == "+" else "lower"
@@ -157,7 +163,7 @@ def _difference(comparison: ArmComparison, spec: StudySpec) -> str:
     return f"{metric.on_test} with {_named(_arm(spec, comparison.arm))} is {size}{against(spec.arms[0])}"
 
 
-def _on_one_arm(condition: ConditionVerdict, comparison: ArmComparison, spec: StudySpec) -> str:
+def _on_one_arm(condition: ConditionVerdict, comparison: ArmComparison, spec: Compared) -> str:
     lead = _LEADS[comparison.decision]
     where = (
         f", on these {comparison.test_examples:,} test examples" if _this_test_set_only(comparison) else ""
@@ -178,7 +184,7 @@ def _epochs(condition: ConditionVerdict, spec: StudySpec) -> str:
     return f" after {at_most}{counted(epochs, 'epoch')}" if epochs else ""
 
 
-def _on_all_arms(condition: ConditionVerdict, spec: StudySpec, margin: float) -> str:
+def _on_all_arms(condition: ConditionVerdict, spec: Compared, margin: float) -> str:
     found = {
         decision: [c for c in condition.comparisons if c.decision == decision]
         for decision in dict.fromkeys(c.decision for c in condition.comparisons)
@@ -191,17 +197,14 @@ def _on_all_arms(condition: ConditionVerdict, spec: StudySpec, margin: float) ->
     if condition.decision == "equivalent":
         return f"No. No arm {metric.verb(helps=True)}s {metric.on_test} by more than {metric.amount(f'{margin:g}')}."
     if condition.decision == "undecided":
-        worse = found.get("hurts", [])
-        rest = (
-            f" {capital(_group(worse, condition, spec))} {'hurt' if len(worse) > 1 else 'hurts'}."
-            if worse
-            else ""
-        )
-        return f"Undecided. {capital(names)} may help or hurt.{rest}"
+        text = f"Undecided. {capital(names)} may help or hurt."
+        if worse := found.get("hurts"):
+            text += f" {capital(_group(worse, condition, spec))} {'hurt' if len(worse) > 1 else 'hurts'}."
+        return text
     return f"Not known yet: {names} {'have' if many else 'has'} fewer than {SEEDS} seeds."
 
 
-def _group(found: Sequence[ArmComparison], condition: ConditionVerdict, spec: StudySpec) -> str:
+def _group(found: Sequence[ArmComparison], condition: ConditionVerdict, spec: Compared) -> str:
     """Several arms in a few words: "rates 0.2 and 0.5", "'a' and 'b'", "all 5 arms", "5 of 9 arms"."""
     arms = [_arm(spec, c.arm) for c in found]
     if len(arms) > MOST_NAMED:
@@ -223,7 +226,7 @@ def _sizes(found: Sequence[ArmComparison]) -> str:
 # At which rate?
 
 
-def _rate(condition: ConditionVerdict, spec: StudySpec) -> str:  # noqa: PLR0911 - one for each case
+def _rate(condition: ConditionVerdict, spec: Compared) -> str:  # noqa: PLR0911 - one for each case
     if not any(arm.seeds for arm in condition.arms):
         return "Not known yet: no run has finished."
     if not condition.comparisons:
@@ -236,6 +239,8 @@ def _rate(condition: ConditionVerdict, spec: StudySpec) -> str:  # noqa: PLR0911
         return _chosen(condition, spec)
     if spec.watches_test:
         return "No rate may be chosen here: the test set was watched during training."
+    if not any(arm.validation.known for arm in condition.arms):
+        return "None may be chosen here: there are no validation scores."
     if condition.decision == "too few seeds":
         return f"Not known yet: validation data choose a rate once there are {SEEDS} seeds."
     return "Not known: validation data could not choose one."
@@ -243,11 +248,11 @@ def _rate(condition: ConditionVerdict, spec: StudySpec) -> str:  # noqa: PLR0911
 
 def _only_rate(arm: Arm) -> str:
     if not is_dropout(arm):
-        return f"Only {quoted(arm.name)} was compared, at rate {arm.rate:g}."
+        return f"Only {quoted(arm.name)} was compared, at rate {arm.rate:g}." if isfinite(arm.rate) else ""
     return f"Only rate {arm.rate:g} was compared: it drops {100 * arm.rate:g}% of the units. Others were not tried."
 
 
-def _chosen(condition: ConditionVerdict, spec: StudySpec) -> str:
+def _chosen(condition: ConditionVerdict, spec: Compared) -> str:
     assert condition.choice is not None  # noqa: S101 - the caller's check
     arm = _arm(spec, condition.choice.arm)
     name = f"rate {arm.rate:g}" if is_dropout(arm) and arm.rate else quoted(arm.name)
@@ -255,7 +260,7 @@ def _chosen(condition: ConditionVerdict, spec: StudySpec) -> str:
     return f"Validation data chose {name} among {condition.choice.considered} arms.{sure}"
 
 
-def _helps_in_each(verdict: Verdict, spec: StudySpec) -> str:
+def _helps_in_each(verdict: Verdict, spec: Compared) -> str:
     """Decisions on several conditions."""
     subjects = {condition.subject.arm if condition.subject else None for condition in verdict.conditions}
     subject = subjects.pop() if len(subjects) == 1 else None
@@ -267,7 +272,7 @@ def _helps_in_each(verdict: Verdict, spec: StudySpec) -> str:
     return f"{_LEADS[verdict.decision]}. {name}{colon} {by_condition(verdict.conditions, named=False)}."
 
 
-def _rate_of_each(verdict: Verdict, spec: StudySpec) -> str:
+def _rate_of_each(verdict: Verdict, spec: Compared) -> str:
     """Rates of several conditions."""
     chosen = [condition.choice for condition in verdict.conditions]
     if not has_choice(spec.arms) or None in chosen:
@@ -388,7 +393,7 @@ def _doubtful_elsewhere(comparison: ArmComparison) -> bool:
     return undecided or _this_test_set_only(comparison)
 
 
-def _arm(spec: StudySpec, name: str) -> Arm:
+def _arm(spec: Compared, name: str) -> Arm:
     return next(arm for arm in spec.arms if arm.name == name)
 
 

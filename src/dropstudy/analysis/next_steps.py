@@ -63,7 +63,7 @@ class NextStep:
 def next_steps(  # noqa: PLR0911 - one for each case
     verdict: Verdict, spec: StudySpec, folder: Path, *, data_dir: Path | None = None
 ) -> tuple[NextStep, ...]:
-    """What to do next, the most useful first; arguments as for `answer`."""
+    """What to do next, the most useful first."""
     data = "" if data_dir is None else f" --data-dir {shlex.quote(str(data_dir))}"
     run = f"{command('run', folder)}{data}"
     every = [scores for condition in verdict.conditions for scores in condition.arms]

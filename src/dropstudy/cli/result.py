@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from dropstudy.analysis.verdict.types import ArmComparison
+    from dropstudy.analysis.next_steps import NextStep
+    from dropstudy.analysis.verdict.types import ArmComparison, Verdict
     from dropstudy.core.types import Run
     from dropstudy.report.snapshot import Snapshot
 
@@ -37,25 +38,33 @@ _MIN_GRID = 60  # columns, below which a question stands above its answer
 
 def print_answer(snapshot: Snapshot) -> None:
     """Print the answer, the numbers that it rests on, and the command to run next."""
-    from dropstudy.analysis.verdict.tables import answer_cells
     from dropstudy.store.locking import holder
 
-    answer = snapshot.answer
-    cautions = (*answer.cautions, *snapshot.verdict.disclosures, *filter(None, [snapshot.left_out]))
-    notes = [("Note:", caution) for caution in cautions]
-    if snapshot.fallback_note:
-        notes.insert(0, ("Note:", f"{snapshot.fallback_note}."))
+    answer, verdict = snapshot.answer, snapshot.verdict
+    fallback = f"{snapshot.fallback_note}." if snapshot.fallback_note else None
+    cautions = (fallback, *answer.cautions, *verdict.disclosures, snapshot.left_out)
+    steps = () if holder(snapshot.folder) else answer.steps
+    print_verdict(answer.lines, verdict, list(filter(None, cautions)), steps)
+
+
+def print_verdict(
+    lines: Sequence[tuple[str, str]], verdict: Verdict, notes: Iterable[str], steps: Iterable[NextStep]
+) -> None:
+    """Print questions with their answers, notes, the numbers of a verdict, and what to do next."""
+    from dropstudy.analysis.verdict.tables import answer_cells
+
     typer.echo()
-    _print_lines((*answer.lines, *notes), _COLOURS.get(snapshot.verdict.decision, "yellow"))
-    cells, comparisons = answer_cells(snapshot.verdict)
-    if snapshot.finals.empty:
+    answered = (*lines, *(("Note:", note) for note in notes))
+    _print_lines(answered, _COLOURS.get(verdict.decision, "yellow"))
+    if not any(arm.seeds for condition in verdict.conditions for arm in condition.arms):
         typer.echo()
     else:
+        cells, comparisons = answer_cells(verdict)
         _print_table(cells[:_MOST_ROWS], comparisons[:_MOST_ROWS])
         if len(cells) > _MOST_ROWS:
             echo(f"{len(cells) - _MOST_ROWS} more rows are in the other tables (--all).")
-    if answer.steps and not holder(snapshot.folder):
-        _print_commands(map(str, answer.steps))
+    if commands := [str(step) for step in steps]:
+        _print_commands(commands)
 
 
 def print_places(snapshot: Snapshot, *, everything: bool = False) -> None:
@@ -158,22 +167,28 @@ def _ends(comparison: ArmComparison) -> tuple[float, float, float]:
 
 def print_tables(snapshot: Snapshot) -> None:
     """Print all tables of a study, and each sentence of its verdict."""
+    _print_summaries(snapshot)
+    print_comparisons(snapshot.verdict)
+
+
+def print_comparisons(verdict: Verdict) -> None:
+    """Print each arm's comparison, the gaps where they are known, and each sentence of a verdict."""
     from dropstudy.analysis.verdict.tables import comparison_cells, gap_cells
     from dropstudy.core import tables
     from dropstudy.core.text import condition_title
 
-    _print_summaries(snapshot)
-    for condition in snapshot.verdict.conditions:
+    for condition in verdict.conditions:
         if any(comparison.n for comparison in condition.comparisons):
             title = condition_title(condition.hidden, condition.train_size)
-            where = f"{title}: " if len(snapshot.verdict.conditions) > 1 else ""
+            where = f"{title}: " if len(verdict.conditions) > 1 else ""
             metric = condition.measure
             measured = f"{metric.subject} against {condition.baseline!r}, paired by seed"
             echo(f"{where}{measured}{f', {metric.unit}' if metric.unit else ''}")
             typer.echo(tables.text(comparison_cells(condition)))
-            echo(f"{where}The gap between training and test accuracy, percentage points")
-            typer.echo(tables.text(gap_cells(condition)))
-    echo(f"{snapshot.verdict}")
+            if any(gap.true.known for gap in condition.gaps):
+                echo(f"{where}The gap between training and test accuracy, percentage points")
+                typer.echo(tables.text(gap_cells(condition)))
+    echo(f"{verdict}")
 
 
 def _print_summaries(snapshot: Snapshot) -> None:

@@ -190,17 +190,16 @@ def imbalance_hint(counts: Sequence[int], classes: Sequence[str], metric: Metric
     )
 
 
-def check_margin(spec: StudySpec) -> None:
+def check_margin(metric: Metric, margin: float) -> None:
     """Refuse a margin that no difference of the metric reaches, such as points where it has none.
 
     Raises:
         InvalidArgument: the margin is too large for the metric.
     """
-    metric = metric_of(spec)
-    if margin_of(spec) > metric.most:
+    if margin > metric.most:
         raise InvalidArgument(
             "margin",
             expected=f"{metric.amount(f'at most {metric.most:g}')} for the metric {metric.name}",
-            received=f"{spec.margin:g}",
+            received=f"{margin:g}",
             next_step=f"Its default: {metric.amount(f'{metric.margin:g}')}.",
         )

@@ -132,8 +132,10 @@ class Snapshot:
     def answer(self) -> Answer:
         """Answer of the study in plain words."""
         from dropstudy.analysis.answer import answer  # noqa: PLC0415 - as above
+        from dropstudy.analysis.next_steps import next_steps  # noqa: PLC0415 - as above
 
-        return answer(self.verdict, self.spec, self.folder, data_dir=self.data_dir)
+        steps = next_steps(self.verdict, self.spec, self.folder, data_dir=self.data_dir)
+        return answer(self.verdict, self.spec, steps)
 
     @cached_property
     def summaries(self) -> tuple[stats.ArmSummary, ...]:

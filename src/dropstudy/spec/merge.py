@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
-from dropstudy.core.metrics import check_margin, metric_of
+from dropstudy.core.metrics import check_margin, margin_of, metric_of
 from dropstudy.core.types import Arm, StudySpec
 from dropstudy.core.validation import shown
 from dropstudy.errors import InvalidArgument
@@ -62,7 +62,7 @@ def grow(stored: StudySpec, asked: StudySpec) -> StudySpec:
     grown["data"] = asked.data if _moved(stored, asked) else stored.data
     grown["test"] = asked.test or stored.test
     study = replace(stored, **{**grown, "arms": arms})
-    check_margin(study)
+    check_margin(metric_of(study), margin_of(study))
     return study
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import tomli_w
 
 from dropstudy.core.atomic import expand_home
-from dropstudy.core.metrics import ACCURACY, check_margin
+from dropstudy.core.metrics import ACCURACY, check_margin, margin_of, metric_of
 from dropstudy.core.types import Arm, StudySpec
 from dropstudy.core.validation import one_line, refuse_duplicates, refuse_unknown, validate, validate_fields
 from dropstudy.errors import InvalidArgument
@@ -110,7 +110,7 @@ def parse_spec(table: Mapping[str, Any], origin: str = "study file") -> StudySpe
     refuse_duplicates("seeds", "value", spec.seeds)
     refuse_duplicates("train_sizes", "size", spec.train_sizes)
     _check_validation(spec)
-    check_margin(spec)
+    check_margin(metric_of(spec), margin_of(spec))
     return spec
 
 

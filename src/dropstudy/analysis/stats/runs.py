@@ -54,8 +54,9 @@ def at_condition(table: pd.DataFrame, hidden: str, train_size: int) -> pd.DataFr
 
 
 def is_finite(finals: pd.DataFrame) -> pd.Series[bool]:
-    """Mask of the runs that finished with finite numbers; the loss of a diverged run is not finite."""
-    numbers = finals[["test_loss", "test_accuracy"]].to_numpy(dtype=np.float64)
+    """Mask of the runs that finished with finite numbers where these were measured; a diverged run's loss is not."""
+    measured = finals.columns.intersection(["test_loss", "test_accuracy"])
+    numbers = finals[measured].to_numpy(dtype=np.float64)
     return pd.Series(np.isfinite(numbers).all(axis=1), index=finals.index)
 
 

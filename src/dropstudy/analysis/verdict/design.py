@@ -27,6 +27,7 @@ class Design:
         looks: numbers of seeds at which the verdict may have been seen before more were added. With any, decisions
             rest on always-valid intervals.
         most_seeds: limit of seeds where they are added until a decision; None where they are not.
+        scores_only: whether scores of runs that others trained are all that is known.
     """
 
     arms: tuple[Arm, ...]
@@ -36,6 +37,7 @@ class Design:
     tested_weights: TestedWeights = "final"
     looks: tuple[int, ...] = ()
     most_seeds: int | None = None
+    scores_only: bool = False
 
     @property
     def measure(self) -> Metric:

@@ -24,8 +24,8 @@ SMALLEST_P = 0.0001
 
 
 def is_dropout(arm: Arm) -> bool:
-    """Whether an arm is a rate of dropout and nothing else."""
-    return arm == Arm(arm.name, arm.rate)
+    """Whether an arm is a known rate of dropout and nothing else."""
+    return isfinite(arm.rate) and arm == Arm(arm.name, arm.rate)
 
 
 def described(arm: Arm) -> str:

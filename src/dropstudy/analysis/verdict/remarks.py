@@ -65,14 +65,24 @@ def on_choice(condition: ConditionVerdict, design: Design) -> str:
 
 
 def on_watched_test_set(condition: ConditionVerdict, design: Design) -> str:
-    """Why nothing may be chosen on a test set that was evaluated every epoch, and the ranking where there is one."""
-    if not design.watches_test:
+    """Why nothing may be chosen on the test set, and the ranking where there is one.
+
+    It was evaluated every epoch, or several arms have test scores alone.
+    """
+    warning, advice = (
+        "The test set was evaluated after every epoch, so no rate and no epoch may be chosen on it",
+        "hold out validation data (--validation-split)",
+    )
+    if design.scores_only:
+        warning, advice = "Without validation scores no arm may be chosen", "give them (--validation-column)"
+        if len(condition.comparisons) == 1 or any(arm.validation.known for arm in condition.arms):
+            return ""
+    elif not design.watches_test:
         return ""
-    warning = "The test set was evaluated after every epoch, so no rate and no epoch may be chosen on it"
     known = [c for c in condition.comparisons if c.n >= SEEDS and c.deciding.known]
     order = sorted(known, key=lambda c: -c.gain)
     if len(order) < 2:  # noqa: PLR2004 - one has no order
-        return f"{warning}: hold out validation data (--validation-split)."
+        return f"{warning}: {advice}."
     ranking = ", ".join(
         f"{quoted(c.arm)} {signed(c.difference.value, places=design.measure.places)} "
         f"({phrases.interval(c.deciding, design.measure, design.margin)})"

@@ -93,9 +93,9 @@ def _seeds_needed(comparison: ArmComparison, design: Design) -> str:
 def _advice(comparison: ArmComparison, design: Design) -> str:
     """Whether adding seeds until a decision is likely to reach one."""
     most = MAX_SEEDS if design.most_seeds is None else design.most_seeds
-    if comparison.seeds_low > most:
+    if comparison.seeds_low > most and not design.scores_only:
         return f" `--until-decided` stops at {most} (--max-seeds)."
-    if design.always_valid:
+    if design.always_valid or design.scores_only:
         return ""
     unlikely = f"; {most} may not be enough (--max-seeds)" if comparison.seeds_needed > most else ""
     return f" `--until-decided` adds seeds until a decision{unlikely}."

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dropstudy.analysis.given_scores import verdict
     from dropstudy.core.dataset import Dataset
     from dropstudy.core.types import Arm, Optimizer
     from dropstudy.data.load import load_dataset
@@ -34,6 +35,7 @@ __all__ = [
     "compare",
     "dataset",
     "load_dataset",
+    "verdict",
 ]
 
 _HOMES = {
@@ -47,6 +49,7 @@ _HOMES = {
     "compare": "study.compare",
     "dataset": "data.memory",
     "load_dataset": "data.load",
+    "verdict": "analysis.given_scores",
 }
 
 

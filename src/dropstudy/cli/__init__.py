@@ -25,6 +25,7 @@ from dropstudy.cli.rm import rm
 from dropstudy.cli.run import run
 from dropstudy.cli.show import report, show
 from dropstudy.cli.table import table
+from dropstudy.cli.verdict import verdict
 from dropstudy.cli.view import view
 from dropstudy.core.streams import escaped_streams, reserve_descriptors, usable_streams
 from dropstudy.errors import DropstudyError, InvalidArgument, printable
@@ -32,7 +33,7 @@ from dropstudy.errors import DropstudyError, InvalidArgument, printable
 if TYPE_CHECKING:
     from types import FrameType
 
-COMMANDS = (run, list_, show, report, table, view, predict, export, diff, rm, presets, data, doctor)
+COMMANDS = (run, list_, show, report, table, view, verdict, predict, export, diff, rm, presets, data, doctor)
 """In the order of `dropstudy --help`."""
 
 app = typer.Typer(

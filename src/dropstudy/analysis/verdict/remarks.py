@@ -166,7 +166,7 @@ def _distance(points: float) -> str:
 
 def on_true_gap(condition: ConditionVerdict) -> str:
     """True gaps of the baseline and of the arm that the decision is about."""
-    gaps = {gap.arm: gap for gap in condition.gaps if gap.n}
+    gaps = {gap.arm: gap for gap in condition.gaps if gap.true.known}
     if condition.subject is None or not {condition.baseline, condition.subject.arm} <= set(gaps):
         return ""
     first, second = (

@@ -1,0 +1,239 @@
+"""The verdict on scores of runs that others trained: `dropstudy.verdict(frame)`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from math import ceil, isfinite, nan
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from dropstudy.analysis.answer import Answer, answer
+from dropstudy.analysis.next_steps import NextStep
+from dropstudy.analysis.verdict.build import give_verdict
+from dropstudy.analysis.verdict.design import Design
+from dropstudy.analysis.verdict.phrases import listed, quoted
+from dropstudy.analysis.verdict.rule import SEEDS
+from dropstudy.core.bounds import Count, Positive
+from dropstudy.core.metrics import ACCURACY, METRICS, check_margin
+from dropstudy.core.text import visible_form
+from dropstudy.core.types import METRICS as EPOCH_METRICS
+from dropstudy.core.types import Arm, MetricName
+from dropstudy.core.validation import refuse_duplicates, validate
+from dropstudy.data.score_table import read_scores
+from dropstudy.errors import InvalidArgument
+from dropstudy.spec.arms import arm_name
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from narwhals.typing import IntoFrame
+
+    from dropstudy.analysis.verdict.types import Verdict
+    from dropstudy.core.metrics import Metric
+
+__all__ = ["assess_scores", "verdict"]
+
+_RATES = re.compile(r"(^|[./])rate$|dropout", re.IGNORECASE)
+"""Names of columns whose numbers are dropout rates: "rate", "params.rate", "dropout_rate"."""
+
+_MOST_NAMED = 3
+
+
+class ScoresAssessed(NamedTuple):
+    """Verdict on scores, and the same in plain words."""
+
+    verdict: Verdict
+    answer: Answer
+
+
+def verdict(
+    scores: IntoFrame | str | Path,
+    *,
+    arm_column: str | None = None,
+    seed_column: str | None = None,
+    score_column: str | None = None,
+    validation_column: str | None = None,
+    baseline: str | float | None = None,
+    metric: MetricName = ACCURACY.name,
+    margin: float | None = None,
+    test_examples: int | None = None,
+) -> Verdict:
+    """Verdict on scores of runs that others trained, as a study gives it; nothing is trained.
+
+    Args:
+        scores: a data frame, or the path of a CSV or Parquet file: a row for each run with the columns arm, seed and
+            score; or a row for each seed and a column for each arm.
+        arm_column: name of the column with the arms; "arm" by default.
+        seed_column: of the seeds; "seed" by default.
+        score_column: of the scores on the test set; "score" by default.
+        validation_column: of the scores on validation data, which then choose an arm; none by default.
+        baseline: arm that the others are compared with; by default "no dropout" where it is there, else the first.
+        metric: what the scores are: accuracy or balanced accuracy (shares or per cent), log loss in nats, or AUC.
+        margin: differences within ±margin do not matter, in the unit of the metric; None for its default.
+        test_examples: examples in the test set: with few, a difference cannot be shown to be within the margin.
+
+    Raises:
+        DataError: the table cannot be used; it names line and column.
+        InvalidArgument: another argument is wrong.
+
+    Example:
+        >>> runs = [("plain", seed, 0.970 + seed / 1e4) for seed in range(6)]
+        >>> runs += [("dropout 0.2", seed, 0.974 + seed / 2e4) for seed in range(6)]
+        >>> verdict(pd.DataFrame(runs, columns=["arm", "seed", "score"])).decision
+        'helps'
+    """
+    return assess_scores(
+        scores,
+        arm_column=arm_column,
+        seed_column=seed_column,
+        score_column=score_column,
+        validation_column=validation_column,
+        baseline=baseline,
+        metric=metric,
+        margin=margin,
+        test_examples=test_examples,
+    ).verdict
+
+
+def assess_scores(
+    scores: IntoFrame | str | Path,
+    *,
+    arm_column: str | None = None,
+    seed_column: str | None = None,
+    score_column: str | None = None,
+    validation_column: str | None = None,
+    baseline: str | float | None = None,
+    metric: MetricName = ACCURACY.name,
+    margin: float | None = None,
+    test_examples: int | None = None,
+) -> ScoresAssessed:
+    """Verdict and answer; arguments and errors as for `verdict`."""
+    measure = METRICS[validate("metric", metric, MetricName)]
+    margin = measure.margin if margin is None else validate("margin", margin, Positive)
+    check_margin(measure, margin)
+    test_examples = validate("test_examples", test_examples, Count | None)
+    table = read_scores(
+        scores,
+        measure,
+        arm_column=arm_column,
+        seed_column=seed_column,
+        score_column=score_column,
+        validation_column=validation_column,
+    )
+    runs, notes = table.runs, list(table.notes)
+    arms = _arms(runs, rates=bool(_RATES.search(arm_column or "")))
+    first = _baseline(arms, baseline, table.source, notes)
+    ordered = (first, *(arm for arm in arms.values() if arm != first))
+    runs = runs.assign(arm=[arms[name].name for name in runs["arm"]])
+    notes += _on_pairs(runs, [arm.name for arm in ordered])
+    design = Design(ordered, metric=measure.name, margin=margin, scores_only=True)
+    found = give_verdict(
+        *_tables(runs, measure), design, outcomes=_outcomes(runs), test_examples=test_examples
+    )
+    if any(c.n >= SEEDS and c.deciding.known for c in found.conditions[0].comparisons):
+        notes.append(
+            "Intervals allow for other seeds, not for other test examples: scores alone do not show these."
+        )
+    found = replace(found, sentences=(*found.sentences, *notes), disclosures=tuple(notes))
+    return ScoresAssessed(found, answer(found, design, _steps(found)))
+
+
+def _arms(runs: pd.DataFrame, *, rates: bool) -> dict[str, Arm]:
+    """Arms by their names in the table, in its order.
+
+    A rate is known where the column is one of rates, which are sorted, and where an arm is called as in a study: "no
+    dropout", "dropout 0.5".
+    """
+    names = list(dict.fromkeys(runs["arm"]))
+    numbers = pd.to_numeric(pd.Series(names), errors="coerce")
+    if rates and numbers.between(0, 1, inclusive="left").all():
+        found = [(name, Arm(rate=float(rate))) for rate, name in sorted(zip(numbers, names, strict=True))]
+        arms = {name: replace(arm, name=arm_name(arm)) for name, arm in found}
+    else:
+        arms = {name: _arm(name) for name in names}
+    refuse_duplicates("arms", "name", [visible_form(arm.name) for arm in arms.values()])
+    return arms
+
+
+def _arm(name: str) -> Arm:
+    if name == arm_name(Arm()):
+        return Arm(name)
+    rate = re.fullmatch(r"dropout (0?\.\d+)", name)
+    return Arm(name, float(rate[1]) if rate else nan)
+
+
+def _baseline(arms: dict[str, Arm], wanted: str | float | None, source: str, notes: list[str]) -> Arm:
+    if wanted is None:
+        first = next((arm for arm in arms.values() if arm.rate == 0), next(iter(arms.values())))
+        notes.append(f"The baseline is {quoted(first.name)}; another one: --baseline.")
+        return first
+    for name, arm in arms.items():
+        if str(wanted) in {name, arm.name} or (isfinite(arm.rate) and _number(wanted) == arm.rate):
+            return arm
+    raise InvalidArgument(
+        "baseline",
+        expected=f"one of the arms of {source}: {listed([quoted(name) for name in list(arms)[:10]])}",
+        received=repr(wanted),
+    )
+
+
+def _number(value: str | float) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        return nan
+
+
+def _on_pairs(runs: pd.DataFrame, arms: Sequence[str]) -> list[str]:
+    """Arms with seeds that the baseline has not, or the other way round; those that share none with it."""
+    seeds = {arm: set(runs.loc[runs["arm"] == arm, "seed"]) for arm in arms}
+    first, *others = arms
+    alone = [arm for arm in others if not seeds[arm] & seeds[first]]
+    partly = [arm for arm in others if seeds[arm] != seeds[first] and arm not in alone]
+    notes = []
+    if alone:
+        notes.append(
+            f"{_named(alone)} {'shares' if len(alone) == 1 else 'share'} no seed with {quoted(first)}. "
+            "Runs are compared in pairs: give those that belong together the same seed."
+        )
+    if partly:
+        shared = ", ".join(f"{quoted(arm)} {len(seeds[arm] & seeds[first])}" for arm in partly[:_MOST_NAMED])
+        more = f" and {len(partly) - _MOST_NAMED} more arms" if len(partly) > _MOST_NAMED else ""
+        notes.append(
+            f"Only seeds that an arm shares with {quoted(first)} are compared: {shared}{more}. Others are left out."
+        )
+    return notes
+
+
+def _named(arms: Sequence[str]) -> str:
+    return listed([quoted(arm) for arm in arms]) if len(arms) <= _MOST_NAMED else f"{len(arms)} arms"
+
+
+def _tables(runs: pd.DataFrame, metric: Metric) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """History and final numbers as `give_verdict` takes them: a row for each run, of an epoch 0 that no text names."""
+    done = runs[np.isfinite(runs["score"].to_numpy(dtype=np.float64))]
+    history = done[["arm", "seed"]].assign(epoch=0, seconds=nan, **dict.fromkeys(EPOCH_METRICS, nan))
+    finals = done[["arm", "seed"]].assign(brier=nan, **{metric.column: done["score"]})
+    (history if metric.validation in history else finals)[metric.validation] = done["validation"]
+    return history, finals
+
+
+def _outcomes(runs: pd.DataFrame) -> pd.DataFrame:
+    finite = np.isfinite(runs["score"].to_numpy(dtype=np.float64))
+    return runs[["arm", "seed"]].assign(status=np.where(finite, "done", "diverged"))
+
+
+def _steps(verdict: Verdict) -> list[NextStep]:
+    """How many seeds a decision needs."""
+    found = verdict.open_comparisons
+    if any(c.decision == "too few seeds" for c in found):
+        return [NextStep(f"For a verdict, add seeds: it needs {SEEDS} of each arm, the same ones")]
+    needed = [c.seeds_needed for c in found if c.decision == "undecided" and isfinite(c.seeds_needed)]
+    if not needed or any(c.resolution > verdict.margin and c.sought <= verdict.margin for c in found):
+        return []
+    most = max(ceil(max(needed)), 1 + max(c.n for c in found))
+    return [NextStep(f"For a decision, train about {most:,} seeds of each arm")]

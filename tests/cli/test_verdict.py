@@ -1,0 +1,57 @@
+"""`dropstudy verdict`: the answer on a table of scores, as text and as JSON; MLflow's and W&B's tables as exported."""
+
+import json
+
+import pandas as pd
+import pytest
+
+MLFLOW = pd.DataFrame(
+    {
+        "run_id": [f"{number:032x}" for number in range(12)],
+        "status": "FINISHED",
+        "metrics.test_accuracy": [0.95 + 0.001 * (number % 6) + 0.004 * (number < 6) for number in range(12)],
+        "params.rate": ["0.5"] * 6 + ["0.0"] * 6,
+        "params.seed": [str(number % 6) for number in range(12)],
+    }
+)
+WANDB = pd.DataFrame(
+    {
+        "Name": [f"sunny-sky-{number}" for number in range(12)],
+        "rate": MLFLOW["params.rate"],
+        "seed": MLFLOW["params.seed"],
+        "test/accuracy": MLFLOW["metrics.test_accuracy"] + [0.0003 * (number % 4) for number in range(12)],
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("table", "columns"),
+    [
+        (MLFLOW, ("params.rate", "params.seed", "metrics.test_accuracy")),
+        (WANDB, ("rate", "seed", "test/accuracy")),
+    ],
+    ids=["mlflow", "wandb"],
+)
+def test_exported_tables_of_runs_are_read_by_naming_their_columns(table, columns, call, tmp_path):
+    path = tmp_path / "runs.csv"
+    table.to_csv(path, index=False)
+    arm, seed, score = columns
+    flags = ("--arm-column", arm, "--seed-column", seed, "--score-column", score)
+    shown = call("verdict", path, *flags)
+    assert shown.code == 0
+    assert "Does dropout help?" in shown.out
+    assert "Columns that were not used:" in shown.out
+    assert "The baseline is 'no dropout'" in shown.out
+    found = json.loads(call("verdict", path, *flags, "--json").out)
+    assert found["conditions"][0]["comparisons"][0]["n"] == 6
+    assert found["answer"]["helps"] in " ".join(shown.out.split())
+    everything = call("verdict", path, *flags, "--all").out
+    assert found["headline"] in " ".join(everything.split())
+    assert "The gap" not in everything
+
+
+def test_a_table_that_cannot_be_used_is_an_error_of_one_line(call, tmp_path):
+    path = tmp_path / "scores.csv"
+    path.write_text("arm,seed,score\na,0,.9\na,0,.8\n", encoding="utf-8")
+    assert call("verdict", path).is_error("scores.csv, line 3", "'a', seed 0")
+    assert call("verdict", tmp_path / "none.csv").is_error("none.csv")

@@ -69,7 +69,7 @@ def test_where_an_earlier_epoch_is_tested_the_number_of_epochs_is_the_most():
     assert re.search(r"points after \d+ epochs?\.", answer_to(verdict).helps)
     fields = {"name": "x", "hidden": [9], "epochs": 10, "validation_split": 0.1, "patience": 2}
     early = replace(parse_spec({**fields, "rates": [0, 0.5]}), arms=ARMS)
-    assert re.search(r"points after at most \d+ epochs?\.", answer(verdict, early, FOLDER).helps)
+    assert re.search(r"points after at most \d+ epochs?\.", answer(verdict, early, ()).helps)
 
 
 def test_one_seed_answers_nothing_and_names_the_command_for_a_verdict_with_its_time(monkeypatch):

@@ -178,7 +178,7 @@ def _on_one_arm(condition: ConditionVerdict, comparison: ArmComparison, spec: Co
     return f"{lead}. {capital(_difference(comparison, spec))}{_epochs(condition, spec)}."
 
 
-def _epochs(condition: ConditionVerdict, spec: StudySpec) -> str:
+def _epochs(condition: ConditionVerdict, spec: Compared) -> str:
     epochs = max(arm.most_epochs for arm in condition.arms)
     at_most = "at most " if spec.restore_best_weights else ""  # the weights are those of an earlier epoch
     return f" after {at_most}{counted(epochs, 'epoch')}" if epochs else ""

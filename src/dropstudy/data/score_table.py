@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from dropstudy.core.text import counted
-from dropstudy.data.columns import Place, as_numbers, listed
+from dropstudy.data.columns import Place, as_numbers, check_names, listed
 from dropstudy.data.formats.csv_parquet import read_table
 from dropstudy.errors import DataError, InvalidArgument
 
@@ -70,17 +70,10 @@ def read_scores(
         InvalidArgument: the source is neither a data frame nor a path.
     """
     place, notes = _place(source)
-    place.frame.columns = pd.Index([str(name) for name in place.frame.columns])
+    check_names(place)
     names = list(place.frame.columns)
     if not len(place.frame):
         raise DataError(place.source, expected="rows", received="a header alone", next_step="Check the file.")
-    if twice := place.frame.columns[place.frame.columns.duplicated()].tolist():
-        raise DataError(
-            place.source,
-            expected="a name for each column that no other has",
-            received=f"more than one column {twice[0]!r}",
-            next_step="Rename one of them.",
-        )
     named = (arm_column, score_column, validation_column)
     if not any(named) and not {ARM, SCORE} & set(names):
         runs = _wide(place, seed_column, notes)
@@ -101,7 +94,7 @@ def read_scores(
 def _place(source: Any) -> tuple[Place, list[str]]:
     if isinstance(source, str | Path):
         table = read_table(Path(source))
-        return Place(table.frame, str(source), table.first_line), list(table.notes)
+        return Place(table.frame, str(source), table.line), list(table.notes)
     frame = nw.from_native(source, pass_through=True)
     if isinstance(frame, nw.LazyFrame):
         frame = frame.collect()
@@ -115,7 +108,7 @@ def _place(source: Any) -> tuple[Place, list[str]]:
     rows = frame.to_pandas()
     if rows.index.name is not None and rows.index.name not in rows.columns:
         rows = rows.reset_index()  # of a pivoted table: the seeds
-    return Place(rows.copy(deep=False), "the data frame", None), []
+    return Place(rows.copy(deep=False), "the data frame"), []
 
 
 def _tidy(place: Place, columns: dict[str, str], notes: list[str]) -> pd.DataFrame:

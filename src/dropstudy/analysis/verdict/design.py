@@ -55,6 +55,11 @@ class Design:
         return self.arms[0]
 
     @property
+    def restore_best_weights(self) -> bool:
+        """True where the tested weights may be those of an earlier epoch."""
+        return self.tested_weights == "best"
+
+    @property
     def always_valid(self) -> bool:
         """True where decisions rest on always-valid intervals."""
         return bool(self.looks)

@@ -10,6 +10,7 @@ from html import escape
 from math import isfinite
 from typing import TYPE_CHECKING
 
+from dropstudy.analysis.cautions import MOST_NAMED, cautions, this_test_set_only
 from dropstudy.analysis.confirm import outcomes
 from dropstudy.analysis.verdict import phrases
 from dropstudy.analysis.verdict.headlines import by_condition
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
 
 QUESTIONS = ("Does dropout help?", "At which rate?", "How sure can I be?")
 WITHOUT_RATES = ("Does any arm help?", "Which one?", "How sure can I be?")
-
-MOST_NAMED = 3
-"""Arms that a sentence names; more are counted."""
 
 _LEADS: dict[Decision, str] = {
     "helps": "Yes",
@@ -109,7 +107,7 @@ def answer(verdict: Verdict, spec: Compared, steps: Sequence[NextStep]) -> Answe
             if fresh[-1].name == "not confirmed":
                 helps = f"Doubtful: {verdict.label[0].lower()}{verdict.label[1:]}, but fresh seeds do not confirm it."
     questions = QUESTIONS if any(isfinite(arm.rate) for arm in spec.arms) else WITHOUT_RATES
-    return Answer(helps, rate, sure, tuple(_cautions(verdict)), tuple(steps), questions)
+    return Answer(helps, rate, sure, tuple(cautions(verdict)), tuple(steps), questions)
 
 
 # Does dropout help?
@@ -165,9 +163,7 @@ def _difference(comparison: ArmComparison, spec: Compared) -> str:
 
 def _on_one_arm(condition: ConditionVerdict, comparison: ArmComparison, spec: Compared) -> str:
     lead = _LEADS[comparison.decision]
-    where = (
-        f", on these {comparison.test_examples:,} test examples" if _this_test_set_only(comparison) else ""
-    )
+    where = f", on these {comparison.test_examples:,} test examples" if this_test_set_only(comparison) else ""
     if comparison.decision in {"helps", "hurts"}:
         metric = comparison.measure
         verb = metric.verb(helps=comparison.decision == "helps")
@@ -347,50 +343,6 @@ def _sure_of_each(verdict: Verdict) -> str:
     if not enough:
         return f"Not at all yet: a verdict needs {SEEDS} seeds."
     return "Each network and training size has its own 95% intervals."
-
-
-def _cautions(verdict: Verdict) -> list[str]:
-    """Reasons to trust the answer less."""
-    every = [scores for condition in verdict.conditions for scores in condition.arms]
-    planned, done = sum(arm.planned for arm in every), sum(len(arm.seeds) for arm in every)
-    cautions = []
-    if done and any(arm.missing or arm.failed for arm in every):
-        cautions.append(f"{done} of {counted(planned, 'run')} finished: the rest may change the answer.")
-    one_class = dict.fromkeys(arm.arm for arm in every if arm.one_class)
-    if one_class:
-        cautions.append(
-            f"Networks of {_several(list(one_class))} predict one class for everything: they learned nothing."
-        )
-    diverged = dict.fromkeys(arm.arm for arm in every if arm.diverged)
-    if diverged and verdict.decision != "diverged":
-        cautions.append(f"Runs of {_several(list(diverged))} diverged.")
-    for condition in verdict.conditions[: len(verdict.conditions) == 1]:
-        if condition.subject is not None and _doubtful_elsewhere(condition.subject):
-            beyond, metric = condition.subject.new_data, condition.measure
-            ends = phrases.interval(beyond, metric) if beyond else ""
-            cautions.append(
-                f"On other test examples the difference may be {metric.amount(ends)} (95% interval)."
-            )
-    cautions += verdict.hints
-    late = dict.fromkeys(arm.arm for arm in every if arm.seeds and arm.improving)
-    if late:
-        cautions.append(
-            f"Loss still fell at the end for {_several(list(late))}: more epochs may change the answer."
-        )
-    return cautions
-
-
-def _several(names: Sequence[str]) -> str:
-    return listed([quoted(name) for name in names]) if len(names) <= MOST_NAMED else f"{len(names)} arms"
-
-
-def _this_test_set_only(comparison: ArmComparison) -> bool:
-    return comparison.decision in {"helps", "hurts"} and comparison.this_test_set_only
-
-
-def _doubtful_elsewhere(comparison: ArmComparison) -> bool:
-    undecided = comparison.decision == "undecided" and comparison.few_test_examples
-    return undecided or _this_test_set_only(comparison)
 
 
 def _arm(spec: Compared, name: str) -> Arm:

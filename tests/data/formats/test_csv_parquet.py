@@ -16,7 +16,7 @@ from dropstudy.data.formats.csv_parquet import read_table
 from dropstudy.errors import DataError
 
 TEXTS = st.text(
-    st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=12
+    st.characters(exclude_categories=["Cs"], exclude_characters="\0\r"), min_size=1, max_size=12
 ).map(lambda text: text.strip() or "x")
 """Cells of text as people write them, and worse: quotes, separators, line breaks, signs that start formulas."""
 
@@ -62,7 +62,9 @@ def test_a_table_is_the_same_however_it_is_written(tmp_path, options, note):
 
 @given(
     rows=st.lists(st.tuples(st.floats(-1e9, 1e9).map(lambda x: x + 0.5), TEXTS), min_size=2, max_size=9),
-    names=st.lists(TEXTS.filter(lambda name: not name[:1].isnumeric()), min_size=2, max_size=2, unique=True),
+    names=st.lists(
+        TEXTS.filter(lambda name: not set(name) & set(",;\t|")), min_size=2, max_size=2, unique=True
+    ),
     separator=st.sampled_from(",;\t|"),
     encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
     end=st.sampled_from(["\n", "\r\n"]),

@@ -48,6 +48,13 @@ def test_exported_tables_of_runs_are_read_by_naming_their_columns(table, columns
     everything = call("verdict", path, *flags, "--all").out
     assert found["headline"] in " ".join(everything.split())
     assert "The gap" not in everything
+    for file_format, part in (
+        ("latex", "\\toprule"),
+        ("markdown", "| dropout 0.5 |"),
+        ("csv", "dropout 0.5,0.5,"),
+    ):
+        assert part in call("verdict", path, *flags, "--format", file_format).out
+    assert call("verdict", path, *flags, "--format", "docx").is_error("format", "latex, markdown, csv")
 
 
 def test_a_table_that_cannot_be_used_is_an_error_of_one_line(call, tmp_path):

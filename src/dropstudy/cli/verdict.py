@@ -55,6 +55,12 @@ def verdict(  # noqa: PLR0917 - a command's flags, which typer reads off the sig
         bool, typer.Option("--all", help="Also print p values, effect sizes and every sentence.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print answer and verdict as JSON.")] = False,
+    file_format: Annotated[
+        str | None,
+        typer.Option(
+            "--format", metavar="latex|markdown|csv", help="Print a table for a paper.", show_default=False
+        ),
+    ] = None,
 ) -> None:
     """Give a verdict on scores that you have already; nothing is trained.
 
@@ -62,6 +68,7 @@ def verdict(  # noqa: PLR0917 - a command's flags, which typer reads off the sig
     """
     from dropstudy.analysis.given_scores import assess_scores
     from dropstudy.cli.result import print_comparisons, print_verdict
+    from dropstudy.report.paper.table import verdict_table
 
     found, answer = assess_scores(
         scores,
@@ -76,6 +83,9 @@ def verdict(  # noqa: PLR0917 - a command's flags, which typer reads off the sig
     )
     if as_json:
         typer.echo(json.dumps({"answer": asdict(answer), **found.to_dict()}, indent=1))
+        return
+    if file_format is not None:
+        typer.echo(verdict_table(found).text(file_format), nl=False)
         return
     print_verdict(answer.lines, found, (*answer.cautions, *found.disclosures), answer.steps)
     if everything:

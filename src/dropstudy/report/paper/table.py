@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from math import nan
 from typing import TYPE_CHECKING, Any
@@ -198,18 +198,24 @@ def latex(text: str) -> str:
 
 def result_table(snapshot: Snapshot) -> ResultTable:
     """Table of a study's results."""
-    verdict, metric = snapshot.verdict, snapshot.metric
-    rows = _rows(verdict)
-    baseline = plain_name(snapshot.arms[0].name)
-    unit = f" in {metric.unit}" if metric.unit else ""
-    against = f", and its difference from the baseline ({baseline}){unit}" if len(snapshot.arms) > 1 else ""
+    (label,) = file_stems([snapshot.spec.name])
+    table = verdict_table(snapshot.verdict, f" on {data_name(snapshot)}", label)
+    notes = (*table.notes, *_notes_of_study(snapshot))
+    return replace(table, notes=notes, methods=tuple(methods(snapshot)))
+
+
+def verdict_table(verdict: Verdict, where: str = "", label: str = "scores") -> ResultTable:
+    """Table of a verdict, without sentences on methods; `where` is the part of its caption that names the data."""
+    metric, rows, (condition, *_) = verdict.measure, _rows(verdict), verdict.conditions
+    unit, baseline = f" in {metric.unit}" if metric.unit else "", plain_name(condition.baseline)
+    against = f", and its difference from the baseline ({baseline}){unit}" if condition.comparisons else ""
     return ResultTable(
         frame=_with_units(rows, metric),
         cells=_cells(rows, metric, verdict.margin),
-        caption=f"{metric.subject} of each arm on {data_name(snapshot)}{against}.",
-        notes=tuple(_notes(snapshot, rows)),
-        methods=tuple(methods(snapshot)),
-        label=file_stems([snapshot.spec.name])[0],
+        caption=f"{metric.subject} of each arm{where}{against}.",
+        notes=tuple(_notes(verdict, rows)),
+        methods=(),
+        label=label,
     )
 
 
@@ -339,9 +345,8 @@ def _markdown(text: str) -> str:
     return re.sub(r"([\\`*_\[\]<>|~])", r"\\\1", text)
 
 
-def _notes(snapshot: Snapshot, frame: pd.DataFrame) -> Iterator[str]:
+def _notes(verdict: Verdict, frame: pd.DataFrame) -> Iterator[str]:
     """What each column is, and what may not be concluded."""
-    verdict = snapshot.verdict
     own, fresh = _compared([verdict]), _compared(verdict.confirmations)
     sd = " (standard deviation)" if frame["sd"].notna().any() else ""
     metric = verdict.measure
@@ -361,6 +366,10 @@ def _notes(snapshot: Snapshot, frame: pd.DataFrame) -> Iterator[str]:
         yield "Fresh: on fresh seeds, which had no part in the choice of the arm."
     if verdict.watches_test and own:
         yield "The test set was evaluated after every epoch, so no rate and no epoch may be chosen on it."
+
+
+def _notes_of_study(snapshot: Snapshot) -> Iterator[str]:
+    """What is left out, and which data stand in for others."""
     unfinished = len(snapshot.runs) - len(snapshot.finals)
     if unfinished:
         yield f"{unfinished:,} of {len(snapshot.runs):,} runs diverged, failed or are not finished; they are left out."

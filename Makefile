@@ -14,8 +14,8 @@ run: $(READY)  ## Train the notebook's two networks and print what they show
 test: lint  ## Lint, types and the everyday tests; one test process for each core
 	$(BIN)/pytest -n auto --dist worksteal -m "not slow"
 
-test-slow: $(READY)  ## The slow tests: kills, real browsers, whole studies
-	$(BIN)/pytest -n auto --dist worksteal -m slow
+test-slow: $(READY)  ## The slow tests: kills, real browsers, whole studies; they wait a lot, so one process more than cores
+	$(BIN)/pytest -n $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist worksteal -m slow
 
 test-all: test test-slow  ## Everything, as CI runs it
 

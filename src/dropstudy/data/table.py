@@ -233,10 +233,17 @@ def unseen(table: Table, x: NDArray[np.float64], what: str) -> list[str]:
 
 def _labels(values: pd.Series[Any]) -> NDArray[Any]:
     """Labels of a column; blanks around a text do not count."""
+    if pd.api.types.infer_dtype(values) in {"string", "categorical"}:  # row by row, large files take long
+        codes, texts = pd.factorize(values)
+        return np.array([*map(_stripped, texts), None], object)[codes]
     array: NDArray[Any] = values.to_numpy()
     if array.dtype == object:
-        array = np.array([v.strip() if isinstance(v, str) else v for v in array] + [None], object)[:-1]
+        array = np.array([*map(_stripped, array), None], object)[:-1]
     return array
+
+
+def _stripped(value: object) -> object:
+    return value.strip() if isinstance(value, str) else value
 
 
 # Groups, images, digest

@@ -170,7 +170,7 @@ def _read_csv(file: _CsvFile) -> StoredTable:
                     encoding=file.encoding if file.encoding == "utf-16" else "utf8"
                 ),
                 parse_options=arrow.ParseOptions(
-                    delimiter=delimiter, newlines_in_values=True, ignore_empty_lines=True
+                    delimiter=delimiter, newlines_in_values=_has_quotes(file), ignore_empty_lines=True
                 ),
                 convert_options=arrow.ConvertOptions(
                     null_values=_MISSING,
@@ -188,6 +188,14 @@ def _read_csv(file: _CsvFile) -> StoredTable:
         raise error from error.__cause__
     frame.columns = frame.columns.str.strip()
     return StoredTable(frame, line=partial(file.line, delimiter), notes=tuple(notes))
+
+
+def _has_quotes(file: _CsvFile) -> bool:
+    """True where cells may have line breaks; a plain file is searched, since reading is faster without them."""
+    if file.packed:
+        return True
+    with reporting_damage(str(file.path), _KIND), file.binary() as binary:
+        return any(b'"' in part for part in iter(partial(binary.read, 1 << 20), b""))
 
 
 def _encoding(file: _CsvFile) -> str:

@@ -116,7 +116,8 @@ def _mixed(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
 def _is_in(values: NDArray[np.uint64], ordered: NDArray[np.uint64]) -> NDArray[np.bool_]:
     """True for each value that is among ordered ones; many times as fast as `numpy.isin` on millions."""
     places = np.searchsorted(ordered, values)
-    return ordered[np.minimum(places, len(ordered) - 1)] == values
+    found: NDArray[np.bool_] = ordered[np.minimum(places, len(ordered) - 1)] == values
+    return found
 
 
 def _with_labels(hashes: NDArray[np.uint64], labels: NDArray[np.int64]) -> NDArray[np.uint64]:

@@ -102,6 +102,29 @@ def test_the_report_has_what_needs_networks(trained):
     assert "Active units" in page.read_text(encoding="utf-8")
 
 
+def test_rows_of_pixels_are_predicted_with_and_without_their_labels(tmp_path):
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (120, 64))
+    table = pd.DataFrame(pixels, columns=[f"pixel{n}" for n in range(64)])
+    labelled = table.assign(label=np.where(pixels[:, :32].sum(axis=1) > pixels[:, 32:].sum(axis=1), "a", "b"))
+    labelled.to_csv(tmp_path / "train.csv", index=False)
+    table.to_csv(tmp_path / "new.csv", index=False)
+    study = Study(
+        data=tmp_path / "train.csv", out=tmp_path / "study", **{**FIELDS, "target": "label", "seeds": 1}
+    )
+    results = study.run(verbose=False).results()
+    found = [results.predict(tmp_path / name)["label"].to_list() for name in ("train.csv", "new.csv")]
+    assert found[0] == found[1]
+    np.save(tmp_path / "new.npy", pixels.reshape(-1, 8, 8).astype(np.uint8))
+    assert results.predict(tmp_path / "new.npy")["label"].to_list() == found[0]
+    table.assign(name="x").to_csv(tmp_path / "text.csv", index=False)
+    with pytest.raises(DropstudyError, match=r"column 'name' of .*text\.csv.*received text"):
+        results.predict(tmp_path / "text.csv")
+    table.iloc[:, 1:].to_csv(tmp_path / "short.csv", index=False)
+    with pytest.raises(DropstudyError, match=r"short\.csv.*64 numbers each.*\(120, 63\)"):
+        results.predict(tmp_path / "short.csv")
+
+
 @pytest.mark.parametrize(
     ("given", "preset", "name"),
     [

@@ -10,8 +10,8 @@ import numpy as np
 
 from dropstudy.core.text import counted
 from dropstudy.data.dataset import numbers
-from dropstudy.data.formats.csv_parquet import read_table
-from dropstudy.data.formats.files import open_file, reporting_damage
+from dropstudy.data.formats.csv_parquet import SUFFIXES, read_table
+from dropstudy.data.formats.files import StoredArray, open_file, reporting_damage
 from dropstudy.data.formats.idx import open_idx
 from dropstudy.data.formats.image_file import BYTE, DEEP, IMAGE_STARTS, IMAGE_SUFFIXES, Form
 from dropstudy.data.formats.npy import npz_names, open_npy, open_npz
@@ -23,14 +23,13 @@ from dropstudy.data.units import conversion
 from dropstudy.errors import DataError, InvalidArgument
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from dropstudy.core.dataset import Table
     from dropstudy.core.profile import DataProfile
-    from dropstudy.data.formats.files import StoredArray
 
 __all__ = ["Examples", "read_examples", "read_rows"]
 
@@ -58,12 +57,18 @@ class Examples:
 
 
 def read_examples(
-    path: Path, profile: DataProfile, *, scale: float | None = None, invert: bool = False
+    path: Path,
+    profile: DataProfile,
+    *,
+    scale: float | None = None,
+    invert: bool = False,
+    without: Sequence[str] = (),
 ) -> Examples:
     """Read examples from an image, a folder of images (by name, 2 before 10), or an `.npy`, `.npz` or IDX file.
 
-    A file's first bytes identify it, not its name. Of a folder the files named `*.png`, `*.jpg` and so on are read. Of
-    an `.npz` the array `x` is read, else `x_test`, else its only one.
+    A CSV or Parquet file has one example in each row. Other files are identified by their first bytes, not their name.
+    Of a folder the files named `*.png`, `*.jpg` and so on are read. Of an `.npz` the array `x` is read, else `x_test`,
+    else its only one.
 
     Units:
         An image's black is 0 and its white is that of the training data; one of 16 bits holds the numbers of training
@@ -75,6 +80,7 @@ def read_examples(
         profile: of the data on which the network was trained.
         scale: the network sees the file's numbers divided by this; found from the values where it is None.
         invert: swap light and dark first.
+        without: columns of a table that are no part of an example, such as its label.
 
     Returns:
         One or more examples. Arrays may be (n, *input_shape), flat (n, d), or one example without the n; images may
@@ -97,7 +103,8 @@ def read_examples(
     images = _images_in(path)
     if images is not None:
         return _from_images(path, images, profile, scale, invert=invert)
-    return _from_array(path, profile, scale, invert=invert)
+    stored = _columns_of(path, without) if path.name.lower().endswith(SUFFIXES) else _open_array(path)
+    return _from_array(stored, path, profile, scale, invert=invert)
 
 
 def read_rows(path: Path, table: Table, tensors: Mapping[str, NDArray[Any]]) -> Examples:
@@ -179,8 +186,9 @@ def _no_white(path: Path, profile: DataProfile) -> DataError:
     )
 
 
-def _from_array(path: Path, profile: DataProfile, scale: float | None, *, invert: bool) -> Examples:
-    stored = _open_array(path)
+def _from_array(
+    stored: StoredArray, path: Path, profile: DataProfile, scale: float | None, *, invert: bool
+) -> Examples:
     first = profile.shape[-1:] + profile.shape[:-1]
     swapped = len(first) == 3 and stored.shape[-3:] == first != profile.shape  # noqa: PLR2004 - of an image in colour
     shape = _batch_shape(stored.shape[:-3] + profile.shape if swapped else stored.shape, profile.shape, path)
@@ -259,6 +267,21 @@ def _count_with_verb(which: NDArray[np.bool_], verb: str) -> str:
     """Count of examples with a verb: "1 of 60 examples holds"."""
     count = int(np.count_nonzero(which))
     return f"{count:,} of {counted(len(which), 'example')} {verb}{'s' * (count == 1)}"
+
+
+def _columns_of(path: Path, without: Sequence[str]) -> StoredArray:
+    """Columns of a table as an array, (n, columns); an image's pixels, say."""
+    frame = read_table(path).frame.drop(columns=list(without), errors="ignore")
+    text = [name for name, kind in frame.dtypes.items() if kind.kind not in "iuf"]
+    if text:
+        raise DataError(
+            f"column {text[0]!r} of {path}",
+            expected="numbers, as the training data hold",
+            received="text",
+            next_step="Leave the column out of the file.",
+        )
+    values = frame.to_numpy()
+    return StoredArray(values.shape, values.dtype, lambda: values)
 
 
 def _open_array(path: Path) -> StoredArray:

@@ -193,7 +193,9 @@ class Results:
             examples = read_rows(Path(source), table, self.snapshot.files.read("weights", run.key))
         else:
             profile = DataProfile(**metadata["profile"] | {"shape": tuple(metadata["profile"]["shape"])})
-            examples = read_examples(Path(source), profile, scale=scale, invert=invert)
+            spec = self.snapshot.spec
+            without = [name for name in (spec.target, spec.group, *spec.drop) if name is not None]
+            examples = read_examples(Path(source), profile, scale=scale, invert=invert, without=without)
         for note in examples.notes:
             notify(note)
         probabilities = predict(weights, examples.x, activation=run.activation, scale=metadata["scale"])

@@ -74,7 +74,7 @@ def test_rows_that_lack_a_column_or_hold_text_are_refused(trained):
     table.astype({"size": object}).assign(size=["big", *table["size"][1:]]).to_csv(
         folder / "text.csv", index=False
     )
-    with pytest.raises(DropstudyError, match=r"'size' of .*text\.csv.*big in line 2"):
+    with pytest.raises(DropstudyError, match=r"'size' of .*text\.csv.*.big. in line 2"):
         study.results().predict(folder / "text.csv")
 
 

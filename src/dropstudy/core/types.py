@@ -41,8 +41,7 @@ class Arm:
 
     Args:
         name: name in tables and charts; by default made of the settings.
-        rate: share of hidden units dropped, in [0, 1): 0.8 drops 80% and keeps 20%. NaN for an arm of runs that others
-            trained, where it is not known.
+        rate: share of hidden units dropped, in [0, 1): 0.8 drops 80% and keeps 20%.
         input_rate: share of inputs dropped, in [0, 1).
         noise: `dropout`, or `gaussian` for factors of mean 1 and the variance of dropout, rate / (1 - rate).
         l2: weight of the sum of squared kernels in the loss, as Keras' `L2`; 0 for none.
@@ -53,7 +52,7 @@ class Arm:
     """
 
     name: Text = ""
-    rate: Rate = 0.0
+    rate: Rate = 0.0  # NaN for an arm of runs that others trained, where it is not known
     input_rate: Rate = 0.0
     noise: Noise = "dropout"
     l2: NonNegative = 0.0

@@ -88,6 +88,11 @@ def test_options_that_the_data_have_no_use_for_are_refused(options, subject):
     assert caught.value.subject == subject
 
 
+def test_a_test_file_and_a_share_for_the_test_exclude_each_other(tmp_path):
+    with pytest.raises(InvalidArgument, match=r"test_size: .* 0.2 and .*b.csv"):
+        load_dataset(tmp_path / "a.csv", target="kind", test=tmp_path / "b.csv", test_size=0.2)
+
+
 def test_importing_the_package_is_cheap():
     program = "import sys, dropstudy.data.load; print(*sys.modules)"
     command = [sys.executable, "-c", program]

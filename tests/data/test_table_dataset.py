@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
+from dropstudy.data.formats.csv_parquet import StoredTable
 from dropstudy.data.preprocessing import UNSEEN
-from dropstudy.data.table import table_dataset
+from dropstudy.data.table import checked_rows, table_dataset
 from dropstudy.errors import DataError
 
 RNG = np.random.default_rng(0)
@@ -134,6 +135,23 @@ def test_messages_name_the_file_and_the_line_of_test_rows():
         )
         assert "test.csv" in message
         assert "line 7" in message
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        (frame(size=["1", "big"] * 60), "'big' in line 3"),
+        (frame(colour=[[1]] * ROWS), "a list in line 2"),
+        (frame().drop(columns="colour"), "without 'colour'"),
+        (pd.concat([frame(), frame()[["size"]]], axis=1), "more than one column 'size'"),
+    ],
+)
+def test_rows_to_classify_are_refused_by_line_and_cannot_drop_a_column(table, words):
+    with pytest.raises(DataError) as error:
+        checked_rows(made(frame()).table, StoredTable(table, line=lambda row: row + 2), "new.csv")
+    assert words in str(error.value)
+    assert "new.csv" in str(error.value)
+    assert "--drop" not in str(error.value)
 
 
 def test_a_message_stays_readable_whatever_a_name_or_cell_is():

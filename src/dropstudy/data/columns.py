@@ -50,17 +50,25 @@ _DRESSED = re.compile(r"[-+]?[$€£¥]?\s?[-+]?(\d{1,3}([,' ]\d{3})+|\d+)(\.\d+
 
 
 class Place(NamedTuple):
-    """A table of the user: its rows, its name for messages, and what returns a row's line, or None for no file."""
+    """A table of the user: its rows, its name for messages, and what returns a row's line, or None for no file.
+
+    A column can be left out of training (`may_drop`), but not of rows to classify.
+    """
 
     frame: pd.DataFrame
     source: str
     line: Callable[[int], int] | None = None
+    may_drop: bool = True
 
     def where(self, position: int) -> str:
         """Place of a row for people: a line of the file, or the label of the row."""
         if self.line is None:
             return f"row {self.frame.index[position]}"
         return f"line {self.line(position)}"
+
+    def advice(self, what: str, column: str) -> str:
+        """What to do, or to leave a column out where that is possible."""
+        return f"{what}, or leave the column out: {dropping(column)}" if self.may_drop else f"{what}."
 
 
 def check_columns(
@@ -194,7 +202,7 @@ def check_numbers(place: Place, name: str) -> None:
             expected=f"finite numbers below {_LARGEST:g}",
             received=f"{repr(cell) if isinstance(cell, str) else cell} in {place.where(position)}, "
             f"the first of {counted(int(wrong.sum()), 'such cell')}",
-            next_step=f"Leave such cells empty, or leave the column out: {dropping(name)}",
+            next_step=place.advice("Correct such cells or leave them empty", name),
         )
 
 
@@ -287,7 +295,7 @@ def check_cells(place: Place, name: str) -> None:
             f"column {name!r} of {place.source}",
             expected="one number or text in each cell",
             received=f"a {type(values.iloc[position]).__name__} in {place.where(position)}",
-            next_step=f"Write a column for each value in it, or leave the column out: {dropping(name)}",
+            next_step=place.advice("Write a column for each value in it", name),
         )
 
 

@@ -109,6 +109,13 @@ def load_dataset(
         drop=tuple(drop),
         image_size=image_size,
     )
+    if test is not None and test_size is not None:
+        raise InvalidArgument(
+            "test_size",
+            expected="data without a test set",
+            received=f"{test_size:g} and {test}",
+            next_step="Leave one of them out.",
+        )
     source = source_of(name_or_path, data_dir, options)
     for option, value in options.given.items():
         if option not in source.accepts:

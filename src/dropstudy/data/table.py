@@ -195,7 +195,7 @@ def checked_rows(table: Table, stored: StoredTable, source: str) -> NDArray[np.f
     Raises:
         DataError: a column is missing, or a cell of a number column is no number.
     """
-    place = Place(stored.frame, source, stored.line)
+    place = Place(stored.frame, source, stored.line, may_drop=False)
     check_names(place)
     missing = [column.name for column in table.columns if column.name not in place.frame.columns]
     if missing:

@@ -10,7 +10,7 @@ from filelock import FileLock
 from hypothesis import settings
 
 # A deadline would test how busy the machine is.
-settings.register_profile("dropstudy", deadline=None)
+settings.register_profile("dropstudy", deadline=None, max_examples=50)  # keeps the suite below 15 minutes
 settings.load_profile("dropstudy")
 
 # Whoever starts the tests in the background may have them ignore Ctrl-C, and with them all commands that they start.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dropstudy.core.dataset import Dataset
+from dropstudy.data.digest import add_array
 from dropstudy.data.formats.npy import NUMERIC_KINDS
 from dropstudy.data.holdout import hold_out
 from dropstudy.data.images import channels_last
@@ -270,9 +271,7 @@ def _content_sha256(arrays: tuple[NDArray[Any], ...], scale: float, names: tuple
     """
     digest = hashlib.sha256(b"dropstudy dataset 1\n")
     for array in arrays:
-        portable = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
-        digest.update(f"{portable.dtype.str} {portable.shape}\n".encode())
-        digest.update(portable.data)
+        add_array(digest, array)
     digest.update(f"scale {scale!r}\n".encode())
     if names:
         digest.update(f"classes {json.dumps(names)}\n".encode())

@@ -26,6 +26,7 @@ from dropstudy.data.columns import (
     listed,
 )
 from dropstudy.data.dataset import make_dataset
+from dropstudy.data.digest import add_array
 from dropstudy.data.holdout import hold_out
 from dropstudy.data.labels import encode_labels
 from dropstudy.data.preprocessing import RECIPE, UNSEEN
@@ -339,7 +340,5 @@ def _sha256(table: Table, classes: Sequence[str], *arrays: NDArray[Any] | None) 
     digest = hashlib.sha256(b"dropstudy table 1\n" + json.dumps(about, sort_keys=True).encode() + b"\n")
     for array in arrays:
         if array is not None:
-            portable = np.ascontiguousarray(array.T, dtype=array.dtype.newbyteorder("<"))
-            digest.update(f"{portable.dtype.str} {portable.shape}\n".encode())
-            digest.update(portable.data)
+            add_array(digest, array.T)  # columns lie one after the other
     return digest.hexdigest()

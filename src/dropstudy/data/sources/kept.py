@@ -20,6 +20,7 @@ from dropstudy.core.dataset import Dataset, Table
 from dropstudy.core.profile import DataProfile  # noqa: TC001 - as above
 from dropstudy.data.arrays import save_arrays
 from dropstudy.data.cache import cache_folder, cache_folders, is_kept, write_folder
+from dropstudy.data.digest import add_array
 from dropstudy.data.formats.files import reporting_damage
 from dropstudy.errors import DataError
 
@@ -172,9 +173,8 @@ def _described(dataset: Dataset) -> _Description:
 
 
 def _digest(array: NDArray[Any]) -> str:
-    portable = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
-    digest = hashlib.sha256(f"{portable.dtype.str} {portable.shape}\n".encode())
-    digest.update(portable.data)
+    digest = hashlib.sha256()
+    add_array(digest, array)
     return digest.hexdigest()
 
 

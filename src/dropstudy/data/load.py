@@ -109,11 +109,39 @@ def load_dataset(
         drop=tuple(drop),
         image_size=image_size,
     )
-    if test is not None and test_size is not None:
+    return warned(_load(name_or_path, data_dir, options, scale, progress=progress))
+
+
+def dataset_of(
+    spec: StudySpec, *, data_dir: Path | None, scale: Scale | None = None, warn: bool = True
+) -> Dataset:
+    """Load the dataset of a study. Errors as of `load_dataset`.
+
+    Args:
+        spec: of the study.
+        data_dir: as for `load_dataset`.
+        scale: replaces that of the specification.
+        warn: look for what makes test accuracy look too good, in a pass over all examples.
+    """
+    given = {field.name: getattr(spec, field.name) for field in fields(DataOptions)}
+    options = DataOptions(**{**given, "test": None if spec.test is None else expand_home(spec.test)})
+    dataset = _load(spec.data, data_dir, options, scale or spec.scale, progress=True)
+    return warned(dataset) if warn else dataset
+
+
+def _load(
+    name_or_path: str | Path | None,
+    data_dir: Path | None,
+    options: DataOptions,
+    scale: Scale,
+    *,
+    progress: bool,
+) -> Dataset:
+    if options.test is not None and options.test_size is not None:
         raise InvalidArgument(
             "test_size",
             expected="data without a test set",
-            received=f"{test_size:g} and {test}",
+            received=f"{options.test_size:g} and {options.test}",
             next_step="Leave one of them out.",
         )
     source = source_of(name_or_path, data_dir, options)
@@ -123,13 +151,7 @@ def load_dataset(
             raise InvalidArgument(
                 option, expected=expected, received=f"{value!r} with {source.name}", next_step="Leave it out."
             )
-    return warned(source.load(scale, progress=progress))
-
-
-def dataset_of(spec: StudySpec, *, data_dir: Path | None, scale: Scale | None = None) -> Dataset:
-    """Load the dataset of a study; `scale` replaces the specification's. Errors as of `load_dataset`."""
-    options = {field.name: getattr(spec, field.name) for field in fields(DataOptions)}
-    return load_dataset(spec.data, data_dir=data_dir, scale=scale or spec.scale, **options)
+    return source.load(scale, progress=progress)
 
 
 def source_of(

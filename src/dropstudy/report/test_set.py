@@ -58,7 +58,7 @@ class TestSet:
 def read_test_set(spec: StudySpec, metadata: Mapping[str, Any], data_dir: Path | None) -> TestSet | None:
     """Test set of a study; None if the data are missing or differ from those that the study was started with."""
     try:
-        dataset = dataset_of(spec, data_dir=data_dir, scale=metadata["scale"])
+        dataset = dataset_of(spec, data_dir=data_dir, scale=metadata["scale"], warn=False)
     except DropstudyError:
         return None
     if dataset.sha256 != metadata["data_sha256"]:

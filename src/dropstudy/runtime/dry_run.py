@@ -193,7 +193,7 @@ def dry_run(
         DropstudyError: `Study.run` would refuse the study before it trains.
     """
     spec = merged_with_stored(folder, spec)
-    dataset = dataset_of(spec, data_dir=data_dir)
+    dataset = dataset_of(spec, data_dir=data_dir, warn=False)
     check_data(folder, dataset)
     refuse_foreign(folder)
     spec, runs = resolve(spec, dataset, device)

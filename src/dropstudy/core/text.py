@@ -8,7 +8,7 @@ from math import floor, isfinite, log10
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 _NOISE = 9
 """Decimal places, after which a float's digits are rounding errors: 100 * (0.98765 - 0.97) is 1.765."""
@@ -36,6 +36,12 @@ def visible_form(name: str) -> str:
 def counted(count: int, what: str) -> str:
     """A count with its noun: "1 run", "2 runs"."""
     return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+
+
+def first_of(texts: Sequence[str], most: int, joint: str = ", ") -> str:
+    """The first texts, and the number of the others: "a, b, c and 4 more"."""
+    more = f" and {len(texts) - most:,} more" if len(texts) > most else ""
+    return f"{joint.join(texts[:most])}{more}"
 
 
 def condition_title(hidden: str, train_size: int) -> str:

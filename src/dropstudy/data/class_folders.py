@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path  # noqa: TC003 - the records below are of paths
 from typing import NamedTuple
 
-from dropstudy.core.text import counted
+from dropstudy.core.text import counted, first_of
 from dropstudy.data.formats.image_file import IMAGE_SUFFIXES
 from dropstudy.data.image_files import is_hidden, natural
 from dropstudy.errors import DataError
@@ -103,11 +103,10 @@ def class_folders(root: Path) -> ClassFolders:
         if not images[folder.name]:
             empty.append(folder)
     if empty:
-        more = f" and {len(empty) - _NAMED} more" if len(empty) > _NAMED else ""
         raise _refused(
             root,
             "images in the folder of each class",
-            f"none in {', '.join(folder.name for folder in empty[:_NAMED])}{more}",
+            f"none in {first_of([folder.name for folder in empty], _NAMED)}",
             "Remove folders that are no classes, or add their images: "
             f"files named {', '.join(f'*{suffix}' for suffix in IMAGE_SUFFIXES)}.",
         )

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from dropstudy.core.dataset import Column
-from dropstudy.core.text import counted
+from dropstudy.core.text import counted, first_of
 from dropstudy.data.preprocessing import is_rare
 from dropstudy.errors import DataError
 
@@ -209,7 +209,6 @@ def check_numbers(place: Place, name: str) -> None:
 def _check_text(place: Place, name: str, texts: Sequence[str], present: int) -> None:
     """Refuse dates, numbers that are not written plainly, and text that tells rows apart."""
     kind = place.frame[name].dtype
-    out = f"leave the column out: {dropping(name)}"
     times = pd.api.types.is_datetime64_any_dtype(kind) or pd.api.types.is_timedelta64_dtype(kind)
     for form, what, advice in (
         (_DATE, "dates or times", "Turn them into numbers, such as the year or the days since a start"),
@@ -227,7 +226,7 @@ def _check_text(place: Place, name: str, texts: Sequence[str], present: int) -> 
                 f"column {name!r} of {place.source}",
                 expected="numbers or categories",
                 received=f"{what}, such as {alike[0]!r}",
-                next_step=f"{advice}, or {out}",
+                next_step=place.advice(advice, name),
             )
     most = max(_FEW, min(_MOST_CATEGORIES, present // _ROWS_A_CATEGORY))
     if len(texts) > most:
@@ -235,7 +234,7 @@ def _check_text(place: Place, name: str, texts: Sequence[str], present: int) -> 
             f"column {name!r} of {place.source}",
             expected=f"at most {most:,} different texts in {present:,} rows",
             received=f"{len(texts):,}, such as {texts[0]!r}",
-            next_step=f"A name or a free text has no use for a network: {out}",
+            next_step=f"A name or a free text has no use for a network: leave the column out: {dropping(name)}",
         )
 
 
@@ -306,5 +305,4 @@ def dropping(name: str) -> str:
 
 def listed(names: Sequence[str]) -> str:
     """List the names of some columns, and the number of the others."""
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return f"{', '.join(repr(str(name)) for name in names[:_NAMED])}{more}"
+    return first_of([repr(str(name)) for name in names], _NAMED)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import psutil
 
-from dropstudy.core.text import counted
+from dropstudy.core.text import counted, first_of
 from dropstudy.data.formats.image_file import quiet, read_header, read_image
 from dropstudy.errors import DataError
 
@@ -181,11 +181,10 @@ def _together(errors: Sequence[DataError]) -> DataError:
     first, others = errors[0], errors[1:]
     if not others:
         return first
-    names = ", ".join(error.subject for error in others[:_NAMED])
-    more = f" and {len(others) - _NAMED:,} more" if len(others) > _NAMED else ""
+    names = first_of([error.subject for error in others], _NAMED)
     return DataError(
         first.subject,
         expected=first.expected,
-        received=f"{first.received}; {counted(len(others), 'other image')} cannot be used either: {names}{more}",
+        received=f"{first.received}; {counted(len(others), 'other image')} cannot be used either: {names}",
         next_step=first.next_step,
     )

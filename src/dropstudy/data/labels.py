@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from dropstudy.core.text import first_of
 from dropstudy.data.formats.npy import NUMERIC_KINDS
 from dropstudy.errors import DataError
 
@@ -332,11 +333,10 @@ def _numbered(part: _Part, count: int) -> NDArray[np.int64]:
 def _check_all_occur(codes: NDArray[np.int64], classes: tuple[str, ...], where: _Where) -> None:
     empty = np.flatnonzero(np.bincount(codes, minlength=len(classes)) == 0)
     if empty.size:
-        shown = ", ".join(f"{label} ({classes[label]!r})" for label in empty[:_SHOWN])
-        more = f" and {empty.size - _SHOWN:,} more" if empty.size > _SHOWN else ""
+        shown = first_of([f"{label} ({classes[label]!r})" for label in empty], _SHOWN)
         raise where.error(
             expected=f"a training example of each of the {len(classes):,} classes",
-            received=f"none of class {shown}{more}",
+            received=f"none of class {shown}",
             next_step="Add examples, or name only the classes that occur.",
         )
 

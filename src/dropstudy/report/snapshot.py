@@ -12,7 +12,7 @@ import pandas as pd
 from dropstudy.analysis import stats
 from dropstudy.analysis.stats.runs import at_condition
 from dropstudy.core.metrics import margin_of, metric_of
-from dropstudy.core.text import counted, plain_name
+from dropstudy.core.text import counted, first_of, plain_name
 from dropstudy.core.types import CONDITION
 from dropstudy.engine.trainer import trainer_of
 from dropstudy.errors import DamagedFile, StoreError
@@ -285,9 +285,8 @@ class Snapshot:
         found = list(self._damage.values())
         if not found:
             return None
-        more = f" and {len(found) - MAX_NAMED} more" if len(found) > MAX_NAMED else ""
         return (
-            f"Left out, with all that depends on it: {'; '.join(found[:MAX_NAMED])}{more}. "
+            f"Left out, with all that depends on it: {first_of(found, MAX_NAMED, '; ')}. "
             f"To train such a run again, delete its damaged file, then: {command('run', self.folder)}"
         )
 

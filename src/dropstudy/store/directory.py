@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dropstudy.core.text import plain_name
+from dropstudy.core.text import first_of, plain_name
 from dropstudy.errors import InvalidArgument, StoreError
 from dropstudy.spec import merge, plan, presets
 from dropstudy.spec.study_file import STUDY_FILE, is_study, parse_spec, parse_toml, read_spec
@@ -194,11 +194,10 @@ def refuse_foreign(folder: Path) -> None:
         found += [name for name in WRITTEN if (folder / name).exists()]
         found += [f"{name}/" for name in ("runs", FIGURES) if entries(folder / name)]
     if found:
-        more = f" and {len(found) - _MAX_NAMED} more" if len(found) > _MAX_NAMED else ""
         raise StoreError(
             str(folder),
             expected="a folder without files under the names that a study uses",
-            received=f"{', '.join(map(plain_name, found[:_MAX_NAMED]))}{more}",
+            received=first_of(list(map(plain_name, found)), _MAX_NAMED),
             next_step="Choose another folder with --out.",
         )
 

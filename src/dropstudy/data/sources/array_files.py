@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import psutil
 
+from dropstudy.core.text import first_of
 from dropstudy.data.dataset import ARRAYS, check_count, make_dataset
 from dropstudy.data.formats.files import open_file, reporting_damage
 from dropstudy.data.formats.npy import npz_names, open_npy, open_npz
@@ -212,9 +213,7 @@ def _npy_files(folder: Path) -> dict[str, Path]:
 
 
 def _listed(names: Iterable[str]) -> str:
-    shown = [ascii(name) for name in names]
-    more = f" and {len(shown) - _NAMED} more" if len(shown) > _NAMED else ""
-    return ", ".join(shown[:_NAMED]) + more
+    return first_of([ascii(name) for name in names], _NAMED)
 
 
 def _check_memory(path: Path, stored: list[StoredArray]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from dropstudy.core.text import counted
+from dropstudy.core.text import counted, first_of
 from dropstudy.data.class_folders import class_folders, open_layout
 from dropstudy.data.dataset import make_dataset
 from dropstudy.data.formats.image_file import BYTE, DEEP, Form, quiet, shares_and_opacity
@@ -161,8 +161,7 @@ def _unused(paths: Sequence[Path], root: Path) -> list[str]:
 
 
 def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
-    return f"{', '.join(map(ascii, names[:_NAMED]))}{more}"
+    return first_of([ascii(name) for name in names], _NAMED)
 
 
 def _common_size(paths: Sequence[Path], headers: Sequence[Header]) -> tuple[int, int]:

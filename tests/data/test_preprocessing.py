@@ -11,7 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from dropstudy.core.dataset import Column, Table
-from dropstudy.data.preprocessing import UNSEEN, fit, from_tensors, input_names, is_rare, transform
+from dropstudy.data.preprocessing import FARTHEST, UNSEEN, fit, from_tensors, is_rare, transform
 from dropstudy.errors import ModelError
 
 CATEGORIES = ("blue", "green", "red", "white")
@@ -53,8 +53,16 @@ def test_numbers_are_those_of_sklearn_s_pipeline(train, others):
     ).fit(train)
     for x in (train, others):
         found = transform(table, fit(table, train), x)
-        assert_allclose(found[:, [0, 1]], pipeline.transform(x).astype(np.float32), rtol=1e-5, atol=1e-6)
+        expected = np.clip(pipeline.transform(x), -FARTHEST, FARTHEST)
+        assert_allclose(found[:, [0, 1]], expected, rtol=1e-5, atol=1e-6)
         assert_array_equal(found[:, 2], np.isnan(x[:, 1]))
+
+
+def test_a_row_far_from_the_training_rows_has_finite_inputs():
+    train = np.array([[0.0, 0.0, 0.0], [0.0, 2e-33, 0.0]])
+    far = np.array([[0.0, 365029.0, 0.0]])
+    table = table_of(train)
+    assert transform(table, fit(table, train), far)[0, 1] == FARTHEST
 
 
 @given(rows(least=2), rows())
@@ -96,7 +104,6 @@ def test_all_runs_have_inputs_of_one_number_and_finite(train, others):
         assert inputs.shape == (len(train) + len(others), table.features)
         assert inputs.dtype == np.float32
         assert np.isfinite(inputs).all()
-    assert len(input_names(table)) == table.features
 
 
 def test_unseen_and_missing_categories_have_no_input_of_another():

@@ -16,16 +16,22 @@ from dropstudy.core.tensors import PREPROCESSING
 from dropstudy.errors import ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
     from dropstudy.core.dataset import Column, Table
 
-__all__ = ["RECIPE", "UNSEEN", "Preprocessing", "fit", "from_tensors", "input_names", "is_rare", "transform"]
+__all__ = ["FARTHEST", "RECIPE", "UNSEEN", "Preprocessing", "fit", "from_tensors", "is_rare", "transform"]
 
-RECIPE = 1
+RECIPE = 2
 """Version of these rules: raised when the same table gives other inputs than before."""
+
+FARTHEST = 1e6
+"""Most standard deviations from the training mean: no training row is farther, other rows count as no farther.
+
+A column that hardly varies among the training rows would give a network infinite inputs in other rows.
+"""
 
 UNSEEN = -1
 """Code of a category that no training row of the file has."""
@@ -91,11 +97,6 @@ def is_rare(counts: NDArray[Any], rows: int) -> NDArray[np.bool_]:
     return counts < least
 
 
-def input_names(table: Table) -> list[str]:
-    """Name of each input of a network, in their order."""
-    return [name for column in table.columns for name in _names(column)]
-
-
 def fit(table: Table, x: NDArray[Any]) -> Preprocessing:
     """Fit on training rows.
 
@@ -120,7 +121,10 @@ def fit(table: Table, x: NDArray[Any]) -> Preprocessing:
 
 
 def transform(table: Table, fitted: Preprocessing, x: NDArray[Any]) -> NDArray[np.float32]:
-    """Return the inputs of a network, (n, features), in the order of `input_names`.
+    """Return the inputs of a network, (n, features).
+
+    The columns follow one another: a number is one input; a category column has one for each frequent category and
+    one for rare ones; then comes one for missing cells, where the column has them.
 
     Args:
         table: its columns.
@@ -134,7 +138,8 @@ def transform(table: Table, fitted: Preprocessing, x: NDArray[Any]) -> NDArray[n
         absent = np.isnan(values)
         if column.kind == "number":
             filled = np.where(absent, fitted.median[number], values)
-            inputs[:, first] = (filled - fitted.mean[number]) / fitted.deviation[number]
+            deviations = (filled - fitted.mean[number]) / fitted.deviation[number]
+            inputs[:, first] = deviations.clip(-FARTHEST, FARTHEST)
             number += 1
         else:
             states = fitted.states[category : category + len(column.categories)]
@@ -150,16 +155,6 @@ def transform(table: Table, fitted: Preprocessing, x: NDArray[Any]) -> NDArray[n
             inputs[:, first + column.features - 1] = absent
         first += column.features
     return inputs
-
-
-def _names(column: Column) -> Iterator[str]:
-    if column.kind == "number":
-        yield column.name
-    else:
-        yield from (f"{column.name}={category}" for category in column.inputs)
-        yield f"{column.name}: rare"
-    if column.missing:
-        yield f"{column.name}: missing"
 
 
 def _categories(table: Table) -> list[tuple[int, Column]]:

@@ -10,7 +10,7 @@ from filelock import FileLock
 
 from dropstudy.core.types import DataReference
 from dropstudy.data import cache
-from dropstudy.data.arrays import arrays_folder, map_arrays, store_arrays
+from dropstudy.data.arrays import arrays_folder, map_arrays, store_arrays, store_briefly
 from dropstudy.data.dataset import make_dataset
 from dropstudy.errors import DataError
 from dropstudy.runtime.local import LocalWorkers
@@ -199,6 +199,22 @@ from dropstudy.data.arrays import map_arrays, store_arrays
 big = examples(seed=3, n=200_000)
 assert same(map_arrays(store_arrays(big)), big)
 """
+
+
+def test_arrays_that_another_process_is_writing_stay_and_those_of_a_dead_one_go(own_cache):
+    """Two studies of tables at once: each writes its own arrays, first under another name."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        pass
+    reference, remove = store_briefly(DATASET)
+    own = arrays_folder(reference).name.rpartition("-")[0]
+    remove()
+    alive, dead = (own_cache / "arrays" / f".{own}-{pid}.new" for pid in (os.getppid(), ended.pid))
+    alive.mkdir()
+    dead.mkdir()
+    _, remove = store_briefly(DATASET)
+    remove()
+    assert alive.is_dir()
+    assert not dead.exists()
 
 
 def test_two_processes_at_once_give_one_valid_folder(own_cache):

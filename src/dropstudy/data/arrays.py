@@ -81,7 +81,9 @@ def store_briefly(dataset: Dataset) -> tuple[DataReference, Callable[[], None]]:
     """
     machine = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
     for folder in (cache_folder() / "arrays").glob(f"*-{machine}-*"):
-        if not psutil.pid_exists(int(folder.name.rpartition("-")[2])):
+        # Another process may just be writing its own: `write_folder` adds a suffix until they are complete.
+        owner = folder.name.rpartition("-")[2].partition(".")[0]
+        if owner.isdecimal() and not psutil.pid_exists(int(owner)):
             shutil.rmtree(folder, ignore_errors=True)
     own = f"{dataset.sha256}-{machine}-{os.getpid()}"
     reference = store_arrays(replace(dataset, sha256=own))

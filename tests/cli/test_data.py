@@ -1,5 +1,7 @@
 """`data`: what is understood of a dataset before anything is trained, and what a study says about it later."""
 
+import shlex
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -33,6 +35,22 @@ def test_a_table_is_described_and_nothing_is_trained(call, table):
     dropped = call("data", table, "--target", "kind", "--drop", "ring")
     assert "--drop ring" not in dropped.out
     assert sorted(path.name for path in table.parent.iterdir()) == ["birds.csv"]
+
+
+def test_the_command_that_leaves_out_columns_without_use_works_as_it_is_printed(call, tmp_path):
+    path = tmp_path / "birds, ringed.csv"
+    many = {"when": pd.date_range("2020", periods=120), "full, name": [f"Bob {n}" for n in range(120)]}
+    kinds = np.repeat(["x", "y"], 60)
+    rows = pd.DataFrame({"mass": RANDOM.normal(size=120), "it's": range(120), **many, "": 1.5, "kind": kinds})
+    rows.to_csv(path, index=False)
+    refused = call("data", path, "--target", "kind", "--drop", "it's")
+    assert refused.is_error("2 columns of", "column 'full, name'")
+    program, *words = shlex.split(refused.err[refused.err.index("dropstudy data") :])
+    assert program == "dropstudy"
+    assert (
+        "birds, ringed.csv: 96 training and 24 test rows, 2 classes of 'kind', 1 column" in call(*words).out
+    )
+    assert call(*words, "--drop", "").code == 0
 
 
 def test_without_a_target_the_columns_are_listed(call, table):

@@ -1,6 +1,7 @@
 """Tables become datasets: which columns, in which form, and what is refused by name."""
 
 import re
+import shlex
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
+from dropstudy.cli import options
+from dropstudy.data.column_names import dropping
 from dropstudy.data.formats.csv_parquet import StoredTable
 from dropstudy.data.preprocessing import UNSEEN
 from dropstudy.data.table import checked_rows, table_dataset
@@ -180,10 +183,17 @@ def test_a_split_by_group_leaves_every_class_for_training_or_is_refused(seed):
         ({"born": [f"{n % 28 + 1}.1.2000" for n in range(ROWS)]}, "dates or times, such as '1.1.2000'"),
         ({"weight": [f"{n},5" for n in range(ROWS)]}, "numbers with a comma, such as '0,5'"),
         ({"born": [f"{n % 28 + 1} Jan 2000" for n in range(ROWS)]}, "dates or times, such as '1 Jan 2000'"),
+        ({"born": [f"2000-{n % 12 + 1:02}" for n in range(ROWS)]}, "dates or times, such as '2000-01'"),
+        ({"born": [f"{n % 12 + 1:02}/2000" for n in range(ROWS)]}, "dates or times, such as '01/2000'"),
+        ({"born": [20000101 + 100 * (n % 12) for n in range(ROWS)]}, "dates or times, such as '20000101'"),
+        (
+            {"born": [np.nan, *[19991228 + n % 3 for n in range(1, ROWS)]]},
+            "dates or times, such as '19991228'",
+        ),
         ({"born": ["unknown", *[f"2000-01-{n % 28 + 1:02}" for n in range(1, ROWS)]]}, "dates or times"),
         ({"share": [f"{n}%" for n in range(ROWS)]}, "a sign or a separator, such as '0%'"),
         ({"price": [f"$1,{n:03}.50" for n in range(ROWS)]}, "such as '$1,000.50'"),
-        ({"name": [f"name {n}" for n in range(ROWS)]}, "120, such as 'name 0'"),
+        ({"name": [f"name {n}" for n in range(ROWS)]}, "120 different texts, such as 'name 0'"),
         ({"age": [*map(str, range(ROWS - 1)), "old"]}, "'old' in row 119"),
         ({"age": [*range(ROWS - 1), np.inf]}, "inf in row 119"),
         ({"age": [*range(ROWS - 1), 1e200]}, "1e+200 in row 119"),
@@ -196,6 +206,73 @@ def test_columns_without_use_are_refused_with_the_flag_that_leaves_them_out(colu
     assert words in message
     assert f"--drop {name}" in message
     assert made(frame(**columns), drop=[name])
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        20000101 + np.arange(ROWS),  # runs on after the 31st
+        np.tile([20000101, 20000102], ROWS // 2),  # too few to tell
+        20000101 + np.arange(ROWS) / ROWS,
+        np.tile([1234, 5678, 9999], ROWS // 3),
+        np.tile([30000101, 30000102, 30000103], ROWS // 3),
+        RNG.integers(19000101, 21001231, ROWS),
+    ],
+)
+def test_other_numbers_of_the_size_of_dates_are_numbers(numbers):
+    assert column(made(frame(code=numbers)), "code").kind == "number"
+
+
+def test_all_columns_without_use_are_named_at_once_with_the_flag_that_leaves_them_out():
+    wrong = {
+        "when": [f"2000-01-{n % 28 + 1:02}" for n in range(ROWS)],
+        "full, name": [f"Bob {n}" for n in range(ROWS)],
+        "age": [*map(str, range(ROWS - 1)), "old"],
+    }
+    table = frame()
+    message = refused(table.assign(**wrong))
+    assert "3 columns of pets.csv" in message
+    assert "dates or times, such as '2000-01-01' (column 'when')" in message
+    assert "120 different texts, such as 'Bob 0' (column 'full, name')" in message
+    assert "'old' in row 119, the first of 1 such cell (column 'age')" in message
+    flag = message[message.index("--drop") :]
+    assert options.columns(shlex.split(flag)[1]) == [*wrong]
+    assert made(table.assign(**wrong), drop=[*wrong]).sha256 == made(table).sha256
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cc", "Cs"])).map(str.strip), min_size=1))
+def test_a_flag_that_leaves_columns_out_is_read_as_it_was_meant(names):
+    assert options.columns(shlex.split(dropping(names))[1]) == names
+
+
+@pytest.mark.parametrize("mark", ["?", "-", "NA", "n/a", " NULL ", ".", "#DIV/0!"])
+def test_marks_for_missing_values_among_numbers_are_taken_as_such_and_told(mark):
+    ages = np.arange(ROWS).astype(str).astype(object)
+    ages[::10] = mark
+    table = frame()
+    dataset = made(table.assign(age=ages))
+    empty = made(table.assign(age=np.where(ages == mark, None, ages)))
+    assert_array_equal(dataset.x_train, empty.x_train)
+    assert column(dataset, "age").missing
+    assert f"Taken as missing: {mark.strip()!r} in 12 cells of 'age'." in dataset.notes
+    assert not any("Taken as missing" in note for note in empty.notes)
+    stored = StoredTable(frame(age=ages, colour="red"))
+    assert np.isnan(checked_rows(dataset.table, stored, "new.csv")[::10, 2]).all()
+
+
+def test_marks_in_a_column_of_text_are_a_category():
+    dataset = made(frame(isle=np.tile(["?", "a", "b"], ROWS // 3)))
+    assert column(dataset, "isle").categories == ("?", "a", "b")
+
+
+@pytest.mark.parametrize("name", ["", "Unnamed: 0"])
+def test_the_number_of_each_row_that_pandas_writes_is_left_out(name):
+    table = frame()
+    dataset = made(table.assign(**{name: RNG.permutation(ROWS)}))
+    assert dataset.sha256 == made(table).sha256
+    assert any("numbers the rows" in note for note in dataset.notes)
+    kept = made(frame(**{name: RNG.normal(size=ROWS)}))
+    assert column(kept, name).kind == "number"
 
 
 def test_places_in_a_file_are_lines():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dropstudy.cli.options import DataDir, Drop, Group, ImageSize, Target, TestFile, TestSize
+from dropstudy.cli.options import DataDir, Drop, Group, ImageSize, Target, TestFile, TestSize, joined
 from dropstudy.cli.output import echo
 from dropstudy.errors import DataUnavailable, InvalidArgument
 
@@ -72,7 +72,7 @@ def data(  # noqa: PLR0917 - a command's flags, which typer reads off the signat
         "test": test,
         "test_size": test_size,
         "group": group,
-        "drop": drop,
+        "drop": joined(drop),
         "image_size": image_size,
     }
     dataset = _described({name: value for name, value in fields.items() if value is not None}, data_dir)

@@ -5,6 +5,7 @@ A parser's error names expected and received; `main` puts the option's name befo
 
 from __future__ import annotations
 
+import csv
 import errno
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -97,8 +98,13 @@ def scale(text: str) -> float | str:
 
 
 def columns(text: str) -> list[str]:
-    """Parse names of columns, `id,name`."""
-    return [part.strip() for part in text.removesuffix(",").split(",")]
+    """Parse names of columns, `id,name`; one with a comma is in quotes, as in a CSV file."""
+    return [part.strip() for part in next(csv.reader([text])) or [""]]
+
+
+def joined(lists: list[list[str]] | None) -> list[str] | None:
+    """What an option that may be given several times names in all."""
+    return None if lists is None else [name for names in lists for name in names]
 
 
 def share_or_count(text: str) -> float | int:
@@ -230,7 +236,7 @@ Group = Annotated[
     ),
 ]
 Drop = Annotated[
-    Any,
+    list[Any] | None,
     typer.Option(
         parser=columns,
         metavar="COLUMN,...",

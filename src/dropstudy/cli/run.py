@@ -11,7 +11,7 @@ import typer
 from dropstudy.cli import options
 from dropstudy.cli.estimate import estimated
 from dropstudy.cli.groups import DATA, OUTPUT, STUDY, TRAINING, VERDICT
-from dropstudy.cli.options import DataDir, Drop, Group, ImageSize, Target, TestFile, TestSize
+from dropstudy.cli.options import DataDir, Drop, Group, ImageSize, Target, TestFile, TestSize, joined
 from dropstudy.cli.output import echo
 from dropstudy.errors import InvalidArgument
 
@@ -288,7 +288,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
         test=test,
         test_size=test_size,
         group=group,
-        drop=drop,
+        drop=joined(drop),
         image_size=image_size,
         scale=scale,
         rates=rates,

@@ -2,145 +2,102 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-import shlex
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from dropstudy.core.dataset import Column
 from dropstudy.core.text import counted, first_of
+from dropstudy.data.column_names import FEW, NAMED, Place, dropping
 from dropstudy.data.preprocessing import is_rare
 from dropstudy.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
+    from dropstudy.core.dataset import Table
+
 __all__ = [
-    "Place",
     "as_numbers",
     "cells",
     "check_cells",
-    "check_columns",
-    "check_names",
     "check_numbers",
-    "column_of",
-    "listed",
+    "columns_of",
+    "marks_taken",
 ]
 
 _LARGEST = 1e100  # squares of larger numbers overflow
 _MOST_CATEGORIES = 1000
-_FEW = 20  # as many distinct values are categories in every table
 _ROWS_A_CATEGORY = 10  # a text column with fewer rows for each of its values tells rows apart, not kinds
 _MOST = 0.5  # share of cells of one form from which the others are mistakes, not categories
-_NAMED = 5  # columns that a message names
 _DAY, _MONTH, _TIME = r"(0?[1-9]|[12]\d|3[01])", r"(0?[1-9]|1[0-2])", r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?"
+_YEAR = r"(19|20|21)\d\d"
 _MONTH_NAME = r"(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
 _DATE = re.compile(
     rf"((\d{{4}}([-/.]){_MONTH}\3{_DAY}|({_DAY}([-/.]){_MONTH}|{_MONTH}([-/.]){_DAY})[-/.](\d{{4}}|\d\d)"
+    rf"|{_YEAR}[-/]{_MONTH}|{_MONTH}[-/]{_YEAR}"
     rf"|({_DAY}[- ])?{_MONTH_NAME}[- ]({_DAY},? )?\d{{4}})([ T]{_TIME}.*)?|{_TIME})",
     re.IGNORECASE,
 )
+_DATES_WORDS = "dates or times", "Turn them into numbers, such as the year or the days since a start"
+_FIRST_DAY, _LAST_DAY, _DATES = (
+    1900_01_01,
+    2100_12_31,
+    3,
+)  # numbers that are dates, and the fewest that are no chance
 _DECIMAL_COMMA = re.compile(r"[-+]?(\d{1,3}(\.\d{3})+|\d+),\d+")
 _DRESSED = re.compile(r"[-+]?[$€£¥]?\s?[-+]?(\d{1,3}([,' ]\d{3})+|\d+)(\.\d+)?\s?[%$€£¥]?")
 
+_MARKS = {
+    *("?", "-", "--", ".", "*", "na", "n.a.", "n/a", "nan", "nil", "null", "none", "missing", "unknown"),
+    *("#n/a", "#null!", "#value!", "#div/0!"),  # of spreadsheets
+}
+"""Cells, in small letters, that stand for no value in a column of numbers."""
 
-class Place(NamedTuple):
-    """A table of the user: its rows, its name for messages, and what returns a row's line, or None for no file.
 
-    A column can be left out of training (`may_drop`), but not of rows to classify.
+def columns_of(
+    train: Place, test: Place, names: Sequence[str], rows: NDArray[np.intp]
+) -> tuple[list[Column], list[str]]:
+    """Describe columns by their training rows; also return the names of those that have one value there, or none.
+
+    Raises:
+        DataError: some cannot be used; it names them all.
     """
-
-    frame: pd.DataFrame
-    source: str
-    line: Callable[[int], int] | None = None
-    may_drop: bool = True
-
-    def where(self, position: int) -> str:
-        """Place of a row for people: a line of the file, or the label of the row."""
-        if self.line is None:
-            return f"row {self.frame.index[position]}"
-        return f"line {self.line(position)}"
-
-    def advice(self, what: str, column: str) -> str:
-        """What to do, or to leave a column out where that is possible."""
-        return f"{what}, or leave the column out: {dropping(column)}" if self.may_drop else f"{what}."
-
-
-def check_columns(
-    train: Place, test: Place | None, target: str | None, group: str | None, drop: Sequence[str]
-) -> str:
-    """Refuse names that a table does not have, once or at all. Returns the target."""
-    check_names(train)
-    names = train.frame.columns.tolist()
-    if target is None:
+    found: dict[str, Column | None] = {}
+    wrong: dict[str, DataError] = {}
+    for name in names:
+        try:
+            found[name] = _column_of(train, test, name, rows)
+        except DataError as error:
+            wrong[name] = error
+    if len(wrong) == 1:
+        raise next(iter(wrong.values()))
+    if wrong:
+        each = [f"{error.received} ({error.subject})" for error in wrong.values()]
         raise DataError(
-            train.source,
-            expected="the name of the column with the labels, as target",
-            received=f"none; its columns are {listed(names)}",
-            next_step=f"For instance: --target {_likely_target(train.frame)}" if names else "Check the file.",
+            f"{len(wrong)} columns of {train.source}",
+            expected="numbers or categories",
+            received=first_of(each, NAMED, "; ").replace(f" of {train.source})", ")"),
+            next_step=f"Correct them, or leave them out: {dropping([*wrong])}",
         )
-    for argument, wanted in (("target", target), ("group", group), *(("drop", name) for name in drop)):
-        if wanted is not None and wanted not in names:
-            near = difflib.get_close_matches(wanted, names, n=1)
-            raise DataError(
-                f"{argument} of {train.source}",
-                expected=f"one of its columns: {listed(names)}",
-                received=repr(wanted),
-                next_step=f"Did you mean {near[0]!r}?" if near else "Check the spelling.",
-            )
-    if target in {group, *drop}:
-        raise DataError(
-            f"target of {train.source}",
-            expected="a column that is neither dropped nor the group",
-            received=repr(target),
-            next_step="Name another column.",
-        )
-    if not len(train.frame) or (test is not None and not len(test.frame)):
-        empty = train if not len(train.frame) or test is None else test
-        raise DataError(empty.source, expected="rows", received="a header alone", next_step="Check the file.")
-    if test is not None:
-        check_names(test)
-        missing = [name for name in names if name not in {*test.frame.columns, *drop}]
-        if missing:
-            raise DataError(
-                test.source,
-                expected=f"the columns of {train.source}",
-                received=f"a table without {listed(missing)}",
-                next_step="Give both files the same columns, or leave these out with drop.",
-            )
-    return target
+    return [column for column in found.values() if column], [
+        name for name, column in found.items() if not column
+    ]
 
 
-def check_names(place: Place) -> None:
-    """Make the names of columns text, and refuse two that are equal."""
-    place.frame.columns = pd.Index([str(name) for name in place.frame.columns])
-    if twice := place.frame.columns[place.frame.columns.duplicated()].tolist():
-        raise DataError(
-            place.source,
-            expected="a name for each column that no other has",
-            received=f"more than one column {twice[0]!r}",
-            next_step="Rename one of them.",
-        )
-
-
-def _likely_target(frame: pd.DataFrame) -> str:
-    """The first column of few values, for a message."""
-    likely = (name for name in frame.columns if 1 < frame[name].astype(str).nunique() <= _FEW)
-    return str(next(likely, frame.columns[-1]))
-
-
-def column_of(train: Place, test: Place, name: str, rows: NDArray[np.intp]) -> Column | None:
+def _column_of(train: Place, test: Place, name: str, rows: NDArray[np.intp]) -> Column | None:
     """Describe a column by its training rows; None where these have one value, or none."""
     check_cells(train, name)
     if is_number_column(train, name):
         check_numbers(train, name)
         numbers = as_numbers(train.frame[name])[rows]
         present = numbers[~np.isnan(numbers)]
+        if present.size:
+            _check_dates(train, name, present)
         if not present.size or (present.min() == present.max() and present.size == numbers.size):
             return None
         if test is not train:
@@ -172,19 +129,39 @@ def is_number_column(place: Place, name: str) -> bool:
         return False
     codes, texts = cells(values)
     counts = np.bincount(codes[codes >= 0], minlength=len(texts))
-    wrong = np.isnan(as_numbers(pd.Series(texts, dtype=object)))
-    many = int(counts[wrong].sum())
+    numbers = ~np.isnan(as_numbers(pd.Series(texts, dtype=object)))
+    wrong = ~numbers & ~_are_marks(texts)
+    right, many = int(counts[numbers].sum()), int(counts[wrong].sum())
+    if many > right or (not right and counts.sum()):
+        return False
     if not many:
         return True
-    if many > _MOST * counts.sum():
-        return False
     position = int((wrong[codes] & (codes >= 0)).argmax())
     raise DataError(
         f"column {name!r} of {place.source}",
-        expected=f"numbers, as {counts.sum() - many:,} of its {counts.sum():,} cells are",
-        received=f"{texts[codes[position]]!r} in {place.where(position)}",
-        next_step=f"Correct the cell or leave it empty; or leave the column out: {dropping(name)}",
+        expected=f"numbers, as {right:,} of its {counts.sum():,} cells are",
+        received=f"{texts[codes[position]]!r} in {place.where(position)}, the first of {counted(many, 'such cell')}",
+        next_step=place.advice("Correct such cells or leave them empty", name),
     )
+
+
+def marks_taken(table: Table, train: Place, test: Place) -> list[str]:
+    """Sentence on the cells of number columns that hold a mark for a missing value, such as "?"; none where none do."""
+    found = []
+    for column in table.columns:
+        for place in (train, test)[: 1 + (test is not train)]:
+            values = place.frame[column.name]
+            if column.kind == "number" and not pd.api.types.is_numeric_dtype(values.dtype):
+                codes, texts = cells(values)
+                counts = np.bincount(codes[codes >= 0], minlength=len(texts))
+                for text in np.asarray(texts, object)[_are_marks(texts)]:
+                    many = counted(int(counts[texts.index(text)]), "cell")
+                    found.append(f"{text!r} in {many} of {column.name!r}")
+    return [f"Taken as missing: {first_of(found, NAMED)}."] if found else []
+
+
+def _are_marks(texts: Sequence[str]) -> NDArray[np.bool_]:
+    return np.array([text.lower() in _MARKS for text in texts], bool)
 
 
 def check_numbers(place: Place, name: str) -> None:
@@ -193,7 +170,8 @@ def check_numbers(place: Place, name: str) -> None:
     numbers = as_numbers(values)
     wrong = np.abs(numbers) > _LARGEST
     if not (pd.api.types.is_numeric_dtype(values.dtype) or _are_booleans(values)):
-        wrong |= np.isnan(numbers) & (cells(values)[0] >= 0)
+        codes, texts = cells(values)
+        wrong |= np.isnan(numbers) & ~np.append(_are_marks(texts), True)[codes]
     if wrong.any():
         position = int(wrong.argmax())
         cell = values.iloc[position]
@@ -206,12 +184,31 @@ def check_numbers(place: Place, name: str) -> None:
         )
 
 
+def _check_dates(place: Place, name: str, numbers: NDArray[np.float64]) -> None:
+    """Refuse numbers that are all dates, such as 20200131: of other whole numbers of this size one in 28 is one."""
+    if not (numbers.min() >= _FIRST_DAY and numbers.max() <= _LAST_DAY):
+        return
+    found = np.unique(numbers)
+    days = pd.Series(found.astype(np.int64).astype(str)) if not (found % 1).any() else pd.Series([""])
+    if len(found) >= _DATES and pd.to_datetime(days, format="%Y%m%d", errors="coerce").notna().all():
+        raise _in_other_form(place, name, *_DATES_WORDS, days[0])
+
+
+def _in_other_form(place: Place, name: str, what: str, advice: str, example: str) -> DataError:
+    return DataError(
+        f"column {name!r} of {place.source}",
+        expected="numbers or categories",
+        received=f"{what}, such as {example!r}",
+        next_step=place.advice(advice, name),
+    )
+
+
 def _check_text(place: Place, name: str, texts: Sequence[str], present: int) -> None:
     """Refuse dates, numbers that are not written plainly, and text that tells rows apart."""
     kind = place.frame[name].dtype
     times = pd.api.types.is_datetime64_any_dtype(kind) or pd.api.types.is_timedelta64_dtype(kind)
     for form, what, advice in (
-        (_DATE, "dates or times", "Turn them into numbers, such as the year or the days since a start"),
+        (_DATE, *_DATES_WORDS),
         (
             _DECIMAL_COMMA,
             "numbers with a comma",
@@ -222,19 +219,14 @@ def _check_text(place: Place, name: str, texts: Sequence[str], present: int) -> 
         some = texts[:_MOST_CATEGORIES]
         alike = [text for text in some if times or form.fullmatch(text)]
         if some and len(alike) > _MOST * len(some):
-            raise DataError(
-                f"column {name!r} of {place.source}",
-                expected="numbers or categories",
-                received=f"{what}, such as {alike[0]!r}",
-                next_step=place.advice(advice, name),
-            )
-    most = max(_FEW, min(_MOST_CATEGORIES, present // _ROWS_A_CATEGORY))
+            raise _in_other_form(place, name, what, advice, alike[0])
+    most = max(FEW, min(_MOST_CATEGORIES, present // _ROWS_A_CATEGORY))
     if len(texts) > most:
         raise DataError(
             f"column {name!r} of {place.source}",
             expected=f"at most {most:,} different texts in {present:,} rows",
-            received=f"{len(texts):,}, such as {texts[0]!r}",
-            next_step=f"A name or a free text has no use for a network: leave the column out: {dropping(name)}",
+            received=f"{len(texts):,} different texts, such as {texts[0]!r}",
+            next_step=f"A name or a free text has no use for a network: leave the column out: {dropping([name])}",
         )
 
 
@@ -296,13 +288,3 @@ def check_cells(place: Place, name: str) -> None:
             received=f"a {type(values.iloc[position]).__name__} in {place.where(position)}",
             next_step=place.advice("Write a column for each value in it", name),
         )
-
-
-def dropping(name: str) -> str:
-    """Flag that leaves a column out, to copy."""
-    return f"--drop {shlex.quote(name)}"
-
-
-def listed(names: Sequence[str]) -> str:
-    """List the names of some columns, and the number of the others."""
-    return first_of([repr(str(name)) for name in names], _NAMED)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from math import floor
 from typing import TYPE_CHECKING, Any
 
@@ -101,5 +100,7 @@ def _warning(dataset: Dataset, place: int, what: str) -> str:
     known = "or is known only with the answer, leave it out"
     if dataset.table is None:
         return f"x_train[:, {place}] {what}. If it is a number of the row, {known}."
+    from dropstudy.data.column_names import dropping  # noqa: PLC0415 - pandas is slow to import
+
     name = dataset.table.columns[place].name
-    return f"Column {name!r} {what}. If it numbers the rows, {known}: --drop {shlex.quote(name)}"
+    return f"Column {name!r} {what}. If it numbers the rows, {known}: {dropping([name])}"

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from dropstudy.core.text import counted
-from dropstudy.data.columns import Place, as_numbers, check_names, listed
+from dropstudy.data.column_names import Place, check_names, listed
+from dropstudy.data.columns import as_numbers
 from dropstudy.data.formats.csv_parquet import read_table
 from dropstudy.errors import DataError, InvalidArgument
 

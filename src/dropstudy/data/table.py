@@ -14,17 +14,8 @@ import pandas as pd
 from dropstudy.core.dataset import Dataset, Table
 from dropstudy.core.profile import DataProfile
 from dropstudy.core.text import counted
-from dropstudy.data.columns import (
-    Place,
-    as_numbers,
-    cells,
-    check_cells,
-    check_columns,
-    check_names,
-    check_numbers,
-    column_of,
-    listed,
-)
+from dropstudy.data.column_names import Place, check_columns, check_names, is_index, listed
+from dropstudy.data.columns import as_numbers, cells, check_cells, check_numbers, columns_of, marks_taken
 from dropstudy.data.dataset import make_dataset
 from dropstudy.data.digest import add_array
 from dropstudy.data.holdout import hold_out
@@ -94,6 +85,12 @@ def table_dataset(
     target = check_columns(train, test, target, group, drop)
     left_out = [column for column in (group, *drop) if column is not None]
     kept = [column for column in frame.columns if column not in {target, *left_out}]
+    if index := [column for column in kept if is_index(frame[column], column)]:
+        kept = [column for column in kept if column not in index]
+        notes = (
+            *notes,
+            "Left out, since it numbers the rows: the column without a name, as pandas writes one.",
+        )
     groups = None if group is None else _group_numbers(train, group)
     raw, names = _labels(frame[target]), (f"column {target!r}",) * 2
     if test is None:
@@ -129,13 +126,7 @@ def table_dataset(
             source=source,
             notes=(*notes, f"Its {len(kept)} columns are read as the pixels of images, {side} x {side}."),
         )
-    columns, constant = [], []
-    for column in kept:
-        found = column_of(train, test, column, rows)
-        if found is None:
-            constant.append(column)
-        else:
-            columns.append(found)
+    columns, constant = columns_of(train, test, kept, rows)
     if not columns:
         raise DataError(
             source,
@@ -161,7 +152,7 @@ def table_dataset(
         sha256=_sha256(table, labels.classes, x_train, y_train, x_test, y_test, groups),
         source=source,
         profile=_profile(table),
-        notes=(*notes, *_notes(table), *unseen(table, x_test, "test row")),
+        notes=(*notes, *_notes(table), *marks_taken(table, train, test), *unseen(table, x_test, "test row")),
         table=table,
         groups=groups,
     )

@@ -36,7 +36,7 @@ Data = Annotated[
 ]
 FilePath = Annotated[str, Meta(pattern=r"\S", description="the path of a file or folder")]
 ColumnName = Annotated[str, Meta(min_length=1, description="the name of a column")]
-ColumnNames = Annotated[list[ColumnName], Meta(description="a list of names of columns")]
+ColumnNames = Annotated[list[str], Meta(description="a list of names of columns")]
 TestSize = Annotated[
     Annotated[float, Meta(gt=0, lt=1)] | Count,
     Meta(description="a share of the examples below 1, or a count of them"),

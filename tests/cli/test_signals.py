@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import dropstudy
+import fast_command
 from command_line import LONG, PROGRAM, TINY, group_is_gone, read_until, started
 from dropstudy import Study
 from dropstudy.store import locking
@@ -72,6 +73,19 @@ def test_an_interrupted_run_saves_its_progress_and_is_continued_by_the_proposed_
         process.communicate(timeout=60)
     assert printed.count("Epoch ") == 1
     assert process.returncode == 130
+
+
+def test_more_seeds_after_an_interrupt_before_any_result_are_no_second_look(tmp_path):
+    words = ["run", *fast_command.SETTINGS, "--out", tmp_path / "study", "--workers", "1", "--seeds"]
+    with fast_command.started(*words, "6", "--epoch-lines", seconds=5) as process:
+        read_until(process, "runs")
+        time.sleep(1)  # the first segments are being trained
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert Cli.SAVED in err
+    assert fast_command.run(*words, "8").code == 0
+    assert not Study.open(tmp_path / "study").verdict().anytime
 
 
 def test_a_run_interrupted_twice_ends_at_once_and_its_workers_print_nothing(tmp_path):

@@ -135,10 +135,7 @@ def test_a_folder_that_links_to_itself_is_refused(tmp_path):
 
 
 def test_one_of_many_simultaneous_commands_runs_and_the_others_are_refused(place):
-    """Each makes the folder if need be; none reports a folder that cannot be written, and none leaves a file.
-
-    The folder itself may stay: the command that made it leaves while the next one's lock is in it already.
-    """
+    """Each makes the folder if need be; none reports a folder that cannot be written, and none leaves it empty."""
     ran, refused = [], []
 
     def start(_):
@@ -154,4 +151,35 @@ def test_one_of_many_simultaneous_commands_runs_and_the_others_are_refused(place
     assert len(ran) + len(refused) == 32
     assert ran
     assert all(ran)
-    assert list(place.glob("*")) == []
+    assert not place.exists()
+
+
+def test_a_folder_is_removed_although_another_command_waits_for_its_lock(place):
+    """The second one opens the lock while the first holds it, and goes on when the first leaves."""
+    with ThreadPoolExecutor(1) as pool:
+
+        def wait():
+            with lock(place):
+                return True
+
+        for _ in range(10):
+            with lock(place):
+                waiting = pool.submit(wait)
+                time.sleep(0.01)
+            assert waiting.result()
+            assert not place.parent.exists()
+
+
+def test_a_file_that_is_put_into_a_new_folder_at_the_last_moment_stays(place, monkeypatch):
+    rename = type(place).rename
+
+    def late(path, target):
+        if path == place:
+            (path / "mine").touch()
+        return rename(path, target)
+
+    monkeypatch.setattr(type(place), "rename", late)
+    with lock(place):
+        pass
+    assert [path.name for path in place.iterdir()] == ["mine"]
+    assert [path.name for path in place.parent.iterdir()] == [place.name]

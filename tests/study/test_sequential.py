@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats as reference
 
 import random_results
-from dropstudy import Study
+from dropstudy import Callback, Study
 from dropstudy.analysis.confirm import FIRST_FRESH
 from dropstudy.analysis.sequential import looks, more_seeds, until_decided
 from dropstudy.analysis.verdict.inference import arm_tests
@@ -18,7 +18,7 @@ from dropstudy.report.sections.verdict import verdict as section
 from dropstudy.report.write import conclusion
 from dropstudy.runtime import local
 from dropstudy.runtime.removal import remove_study
-from dropstudy.store.directory import confirmations
+from dropstudy.store.directory import SEED_COUNTS, confirmations, read_metadata
 from dropstudy.store.store import Store
 from expected import Analysis
 from verdicts import around, flat, rates, verdict_of
@@ -138,6 +138,40 @@ def small(where, **more):
     """A small study on the digits, with validation data."""
     settings = {"rates": [0, 0.5], "validation_split": 300, "hidden": [4], **more}
     return Study("notebook", out=where, data="digits", epochs=2, **settings)
+
+
+class AtOnce(Callback):
+    """Interrupts a study before it trains."""
+
+    def on_train_begin(self, *_):
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(("finished", "looked"), [(0, False), (5, False), (6, True), (9, True)])
+def test_seeds_added_after_an_interrupt_count_as_a_look_where_there_was_a_verdict(
+    tmp_path, learning, finished, looked
+):
+    learning(effect=0.004)
+    study = small(tmp_path / "s", seeds=12).run(workers=1, verbose=False)
+    with Store(study.folder, write=True) as store:  # as an interrupt leaves it
+        store.restart(run for run in store.runs() if run.seed >= finished)
+    with pytest.raises(KeyboardInterrupt):
+        small(study.folder, seeds=14).run(workers=1, callbacks=AtOnce(), verbose=False)
+    grown, alone = (
+        small(tmp_path / name, seeds=16).run(workers=1, verbose=False).verdict() for name in ("s", "alone")
+    )
+    assert (grown.anytime, alone.anytime) == (looked, False)
+    assert ("after a first verdict" in str(grown)) == looked
+    assert looked or str(grown) == str(alone)
+
+
+def test_a_number_of_seeds_that_was_seen_stays_a_look_after_seeds_are_removed_and_added(tmp_path, learning):
+    learning(effect=0.004)
+    study = small(tmp_path / "s", seeds=8).run(workers=1, verbose=False)
+    study.remove(seeds=[0, 1, 2])  # 5 are left, too few for a verdict
+    again = small(study.folder, seeds=[*range(3, 11)]).run(workers=1, verbose=False)
+    assert read_metadata(study.folder)[SEED_COUNTS] == [8, 8]
+    assert again.verdict().anytime
 
 
 def test_a_study_grows_until_decided_and_records_its_looks(tmp_path, learning):

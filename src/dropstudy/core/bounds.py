@@ -21,3 +21,6 @@ Rate = Annotated[
     Meta(ge=0, lt=1, description="a share of units from 0 to below 1, such as 0.5", extra=RATE_HINT),
 ]
 Progress = Annotated[float, Meta(gt=0, le=1, description="a share of training above 0, at most 1")]
+
+SEEDS = 6
+"""Fewest seeds for a verdict: the exact sign-flip test's smallest two-sided p is 2 / 2^n, above 0.05 at 5 pairs."""

@@ -128,7 +128,7 @@ def remove_part(folder: Path, **asked: Sequence[Any] | None) -> Part:
             write_study_file(folder, removed.remaining, known)
             with_results = _with_results(known.get(REMOVED_PARTS, {}), removed, store)
             store.remove(
-                removed.runs, spec_metadata(removed.remaining, known) | {REMOVED_PARTS: with_results}
+                removed.runs, spec_metadata(removed.remaining, store) | {REMOVED_PARTS: with_results}
             )
     return removed
 

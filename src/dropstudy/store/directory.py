@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from dropstudy.core.types import StudySpec
 
 SEED_COUNTS = "seed_counts"
-"""Name in the metadata: numbers of seeds that the study was run with, one for each change."""
+"""Name in the metadata: numbers of seeds that the study was run with: each that had a verdict, and the last."""
 
 EARLIER_RULES = "earlier_rules"
 """Name in the metadata: pairs of a metric's name and a margin that were replaced after runs had finished."""

@@ -16,7 +16,7 @@ import psutil
 from dropstudy.core.atomic import temporary_path
 from dropstudy.core.text import plain_name
 from dropstudy.errors import StoreError, StudyLocked
-from dropstudy.store.paths import command
+from dropstudy.store.paths import command, entries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,14 +51,36 @@ def lock(folder: Path) -> Iterator[None]:
             yield
         finally:
             # A process that has opened the lock meanwhile sees that its file is gone, and tries again.
-            for name in files:
-                with suppress(OSError):
-                    (folder / name).unlink()
+            _remove(folder, files, created)
             file_lock.release()
     finally:
-        for path in created:
-            with suppress(OSError):  # it is not empty
-                path.rmdir()
+        _remove_empty(created)
+
+
+def _remove(folder: Path, files: list[str], created: list[Path]) -> None:
+    """Remove the files of a lock, then the folders that were created for it and hold nothing else."""
+    place = folder
+    if created and set(entries(folder)) <= set(files):
+        # Under another name: a process that waits would put its lock into the folder before that is removed, and
+        # would leave it, as one that it did not create.
+        with suppress(OSError):
+            place = folder.rename(temporary_path(folder.parent))
+    for name in files:
+        with suppress(OSError):
+            (place / name).unlink()
+    if place != folder:
+        try:
+            place.rmdir()
+        except OSError:  # a file was put there meanwhile
+            with suppress(OSError):
+                place.rename(folder)
+    _remove_empty(created)
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    for path in folders:
+        with suppress(OSError):  # it is not empty
+            path.rmdir()
 
 
 def holder(folder: Path) -> str:

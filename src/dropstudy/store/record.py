@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections import defaultdict
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dropstudy.core.atomic import write_text
+from dropstudy.core.bounds import SEEDS
 from dropstudy.core.hardware import choose_precision, processor
 from dropstudy.core.metrics import METRICS, margin_of, metric_of
 from dropstudy.core.text import plain_name
@@ -36,9 +38,9 @@ if TYPE_CHECKING:
 
     from dropstudy.core.dataset import Dataset
     from dropstudy.core.hardware import Device
-    from dropstudy.core.types import MetricName, Run, StudySpec
+    from dropstudy.core.types import Condition, MetricName, Run, StudySpec
 
-STAND_IN_SEEDS = 6
+STAND_IN_SEEDS = SEEDS
 """Seeds of a study that names neither data nor seeds, where the digits stand in for MNIST: as many as a verdict needs.
 On the digits they take a quarter of a minute; on MNIST they would take several."""
 
@@ -105,7 +107,7 @@ def record_study(folder: Path, spec: StudySpec, dataset: Dataset, device: Device
     with Store(folder, create=True) as store:
         before = store.meta
         due = before.get("specification") != text or bool(before.get(FILE_DUE)) or not is_study(folder)
-        fresh = {"environment": environment(device), **spec_metadata(spec, before), FILE_DUE: due}
+        fresh = {"environment": environment(device), **spec_metadata(spec, store), FILE_DUE: due}
         fresh[EARLIER_RULES] = _earlier_rules(store, spec)
         store.begin(known | before | fresh, runs)
         if due:  # after a kill from here on, the next command writes the file: the database says it is due
@@ -116,21 +118,29 @@ def record_study(folder: Path, spec: StudySpec, dataset: Dataset, device: Device
     return spec
 
 
-def spec_metadata(spec: StudySpec, before: Mapping[str, Any]) -> dict[str, Any]:
+def spec_metadata(spec: StudySpec, store: Store) -> dict[str, Any]:
     """Metadata to record with a new specification.
 
     Args:
         spec: the new specification.
-        before: the study's metadata so far.
+        store: the study's, before the change.
     """
-    counts = before.get(SEED_COUNTS, [])
-    now = len(spec.seeds)
-    return {
-        "specification": to_toml(spec),
-        # All numbers of seeds it was run with: a verdict has to allow for repeated looks.
-        SEED_COUNTS: counts if counts[-1:] == [now] else [*counts, now],
-        FILE_DUE: False,
-    }
+    counts, now = store.meta.get(SEED_COUNTS, []), len(spec.seeds)
+    if counts[-1:] != [now]:
+        # A verdict has to allow for repeated looks. A number whose verdict nobody can have seen is none.
+        counts = [*(counts if _has_verdict(store, spec.arms[0].name) else counts[:-1]), now]
+    return {"specification": to_toml(spec), SEED_COUNTS: counts, FILE_DUE: False}
+
+
+def _has_verdict(store: Store, baseline: str) -> bool:
+    """True where an arm and the baseline have finished enough seeds in one condition for a verdict to be shown."""
+    done: defaultdict[tuple[Condition, str], set[int]] = defaultdict(set)
+    for run in store.runs("done"):
+        done[run.condition, run.arm.name].add(run.seed)
+    return any(
+        arm != baseline and len(seeds & done.get((condition, baseline), set())) >= SEEDS
+        for (condition, arm), seeds in done.items()
+    )
 
 
 def write_study_file(folder: Path, spec: StudySpec, known: Mapping[str, Any]) -> None:
@@ -159,7 +169,7 @@ def set_rule(folder: Path, asked: StudySpec) -> None:
             if any(row[metric_of(spec).column] is None for row in store.finals()):
                 raise no_auc()
             earlier = {EARLIER_RULES: _earlier_rules(store, spec)}
-            store.record(spec_metadata(spec, store.meta) | earlier | {FILE_DUE: True})
+            store.record(spec_metadata(spec, store) | earlier | {FILE_DUE: True})
             write_study_file(folder, spec, store.meta)
             store.record({FILE_DUE: False})
     for path in confirmations(folder):

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dropstudy.core import bounds
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -24,8 +26,8 @@ margin, not the 90% one.
 
 At 5%, with skewed differences and few seeds, nine in a hundred arms at the margin were called equivalent."""
 
-SEEDS = 6
-"""Fewest seeds for a verdict: the exact sign-flip test's smallest two-sided p is 2 / 2^n, above 0.05 at 5 pairs."""
+SEEDS = bounds.SEEDS
+"""Fewest seeds for a verdict."""
 
 MAX_SEEDS = 50
 """Default limit of seeds that are added until a decision."""

@@ -195,6 +195,8 @@ def test_a_split_by_group_leaves_every_class_for_training_or_is_refused(seed):
         ({"price": [f"$1,{n:03}.50" for n in range(ROWS)]}, "such as '$1,000.50'"),
         ({"name": [f"name {n}" for n in range(ROWS)]}, "120 different texts, such as 'name 0'"),
         ({"age": [*map(str, range(ROWS - 1)), "old"]}, "'old' in row 119"),
+        ({"code": 2**63 - 1 - np.arange(ROWS)}, "such as 9223372036854775807"),
+        ({"code": [str(10**25 + n % 3) for n in range(ROWS)]}, "such as 10000000000000000000000000"),
         ({"age": [*range(ROWS - 1), np.inf]}, "inf in row 119"),
         ({"age": [*range(ROWS - 1), 1e200]}, "1e+200 in row 119"),
     ],
@@ -214,12 +216,14 @@ def test_columns_without_use_are_refused_with_the_flag_that_leaves_them_out(colu
         20000101 + np.arange(ROWS),  # runs on after the 31st
         np.tile([20000101, 20000102], ROWS // 2),  # too few to tell
         20000101 + np.arange(ROWS) / ROWS,
+        np.tile([1e18, 2e18, -3e30], ROWS // 3),
+        np.tile([2**53, -(2**53)], ROWS // 2),
         np.tile([1234, 5678, 9999], ROWS // 3),
         np.tile([30000101, 30000102, 30000103], ROWS // 3),
         RNG.integers(19000101, 21001231, ROWS),
     ],
 )
-def test_other_numbers_of_the_size_of_dates_are_numbers(numbers):
+def test_numbers_that_look_like_dates_or_are_large_are_numbers(numbers):
     assert column(made(frame(code=numbers)), "code").kind == "number"
 
 

@@ -31,6 +31,7 @@ __all__ = [
 ]
 
 _LARGEST = 1e100  # squares of larger numbers overflow
+_EXACT = 2**53  # larger whole numbers are rounded
 _MOST_CATEGORIES = 1000
 _ROWS_A_CATEGORY = 10  # a text column with fewer rows for each of its values tells rows apart, not kinds
 _MOST = 0.5  # share of cells of one form from which the others are mistakes, not categories
@@ -98,6 +99,7 @@ def _column_of(train: Place, test: Place, name: str, rows: NDArray[np.intp]) -> 
         present = numbers[~np.isnan(numbers)]
         if present.size:
             _check_dates(train, name, present)
+            _check_exact(train, name, present)
         if not present.size or (present.min() == present.max() and present.size == numbers.size):
             return None
         if test is not train:
@@ -192,6 +194,21 @@ def _check_dates(place: Place, name: str, numbers: NDArray[np.float64]) -> None:
     days = pd.Series(found.astype(np.int64).astype(str)) if not (found % 1).any() else pd.Series([""])
     if len(found) >= _DATES and pd.to_datetime(days, format="%Y%m%d", errors="coerce").notna().all():
         raise _in_other_form(place, name, *_DATES_WORDS, days[0])
+
+
+def _check_exact(place: Place, name: str, numbers: NDArray[np.float64]) -> None:
+    """Refuse whole numbers that are too long to be told apart: they are names, not measurements."""
+    if max(-numbers.min(), numbers.max()) <= _EXACT:
+        return
+    values = place.frame[name]
+    long = [text for text in cells(values)[1] if text.lstrip("+-").isdecimal() and abs(int(text)) > _EXACT]
+    if long and values.dtype.kind != "f":
+        raise DataError(
+            f"column {name!r} of {place.source}",
+            expected=f"whole numbers up to {_EXACT:,}",
+            received=f"longer ones, such as {long[0]}",
+            next_step=f"An id has no use for a network: leave the column out: {dropping([name])}",
+        )
 
 
 def _in_other_form(place: Place, name: str, what: str, advice: str, example: str) -> DataError:

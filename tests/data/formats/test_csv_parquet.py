@@ -37,6 +37,28 @@ def written(folder, text, name="data.csv"):
     return path
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize(("mark", "note"), [(";", "semicolons"), ("^", "separated by ^."), (",", None)])
+def test_excels_line_with_the_separator_is_no_header(tmp_path, mark, note, encoding):
+    text = f"sep={mark}\r\n" + FRAME.to_csv(index=False, sep=mark, lineterminator="\r\n")
+    stored = read_table(written(tmp_path, text.encode(encoding)))
+    assert_frame_equal(stored.frame.astype(FRAME.dtypes), FRAME)
+    assert any(note in said for said in stored.notes) if note else not stored.notes
+    assert [stored.line(row) for row in range(3)] == [3, 4, 6]
+    ragged = written(tmp_path, f"{text}1{mark}2\r\n".encode(encoding))
+    assert "line 7: expected 3 cells, as in the header, received 2" in refused(ragged)
+
+
+@pytest.mark.parametrize("first", [2**53 + 1, 2**63 - 3, 2**63, 2**64 - 1, 10**25])
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_whole_numbers_are_exact_however_long_they_are(tmp_path, first, end):
+    numbers = [first + n for n in range(6)]
+    text = "id,size\n" + "".join(f"{number},1e30\n" for number in numbers) + end
+    table = read_table(written(tmp_path, text)).frame
+    assert [int(value) for value in table["id"]] == numbers
+    assert table["size"].dtype.kind == "f"
+
+
 @pytest.mark.parametrize(
     ("options", "note"),
     [

@@ -7,12 +7,14 @@ import csv
 import gzip
 import re
 import shlex
+from collections import deque
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from io import StringIO
 from itertools import islice
-from typing import TYPE_CHECKING, BinaryIO, TextIO, cast
+from math import inf
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, cast
 
 import psutil
 
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
+    import pyarrow as pa
+    from pyarrow.csv import ParseOptions
 
 __all__ = ["SUFFIXES", "StoredTable", "read_table"]
 
@@ -36,6 +40,8 @@ _ENCODINGS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codec
 _DELIMITERS = "\t|;,"
 _SNIFFED = 20  # rows that tell the delimiter
 _DELIMITER_NAMES = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+_NAMED_DELIMITER = re.compile(r'"?sep=(.)"?\r?\n?', re.IGNORECASE)
+_LEAST_BEYOND = 2.0**63  # whole numbers from here on are no 64-bit integers
 _MOST_COLUMNS = 20_000
 _LONGEST_HEADER = 1 << 22  # bytes
 _SAMPLE = 1 << 16  # characters in which decimal commas are looked for
@@ -111,11 +117,12 @@ def _read_parquet(path: Path) -> StoredTable:
 
 @dataclass(frozen=True)
 class _CsvFile:
-    """A file of text; `packed` by gzip or not, whatever its name says."""
+    """A file of text; `packed` by gzip or not, whatever its name says; `skip` lines before the header are no rows."""
 
     path: Path
     packed: bool
     encoding: str = "utf-8"
+    skip: int = 0
 
     def text(self) -> TextIO:
         if self.packed:
@@ -128,18 +135,19 @@ class _CsvFile:
     def records(self, delimiter: str) -> Generator[tuple[int, int, list[str]]]:
         """First and last line of each record that is not an empty line, and its cells."""
         with self.text() as file:
-            reader, last = csv.reader(file, delimiter=delimiter), 0
+            deque(islice(file, self.skip), maxlen=0)
+            reader, last = csv.reader(file, delimiter=delimiter), self.skip
             for cells in reader:
                 if cells:
-                    yield last + 1, reader.line_num, cells
-                last = reader.line_num
+                    yield last + 1, self.skip + reader.line_num, cells
+                last = self.skip + reader.line_num
 
     def line(self, delimiter: str, row: int) -> int:
         """Line of a row of the table: cells with line breaks and empty lines move it."""
         try:
             return next(islice(self.records(delimiter), row + 1, None))[0]
         except (StopIteration, csv.Error):  # a cell that Python's reader finds too long
-            return row + 2
+            return row + 2 + self.skip
 
 
 def _read_csv(file: _CsvFile) -> StoredTable:
@@ -149,7 +157,10 @@ def _read_csv(file: _CsvFile) -> StoredTable:
     path = file.path
     file = replace(file, encoding=_encoding(file))
     header, sample = _first_lines(file)
-    delimiter = _delimiter(header + sample)
+    if named := _NAMED_DELIMITER.fullmatch(header):  # Excel's first line, which is no header
+        file = replace(file, skip=1)
+        header, sample = _first_lines(file)
+    delimiter = named[1] if named else _delimiter(header + sample)
     comma = delimiter != "," and _has_decimal_commas(sample, delimiter)
     with reporting_damage(str(path), _KIND):
         _check_header(path, header, delimiter)
@@ -157,29 +168,27 @@ def _read_csv(file: _CsvFile) -> StoredTable:
         raise DataError(str(path), expected="rows", received="a header alone", next_step="Check the file.")
     if file.packed:
         _check_unpacked(file)
-    notes = [f"Its cells are separated by {_DELIMITER_NAMES[delimiter]}."] if delimiter != "," else []
+    notes = (
+        [f"Its cells are separated by {_DELIMITER_NAMES.get(delimiter, delimiter)}."]
+        if delimiter != ","
+        else []
+    )
     notes += ["Numbers have a decimal comma."] if comma else []
     try:
-        with (
-            reporting_damage(str(path), _KIND),
-            pa.input_stream(str(path), compression="gzip" if file.packed else None) as stream,
-        ):
-            table = arrow.read_csv(
-                stream,
-                read_options=arrow.ReadOptions(
-                    encoding=file.encoding if file.encoding == "utf-16" else "utf8"
-                ),
-                parse_options=arrow.ParseOptions(
+        with reporting_damage(str(path), _KIND):
+            read = partial(
+                _read_arrow,
+                file,
+                arrow.ParseOptions(
                     delimiter=delimiter, newlines_in_values=_has_quotes(file), ignore_empty_lines=True
                 ),
-                convert_options=arrow.ConvertOptions(
-                    null_values=_MISSING,
-                    strings_can_be_null=True,
-                    auto_dict_encode=True,  # text as codes, where it has few different values
-                    auto_dict_max_cardinality=_MOST_CODED,
-                    decimal_point="," if comma else ".",
-                ),
+                null_values=_MISSING,
+                strings_can_be_null=True,
+                auto_dict_encode=True,  # text as codes, where it has few different values
+                auto_dict_max_cardinality=_MOST_CODED,
+                decimal_point="," if comma else ".",
             )
+            table = _with_long_integers(read(), read)
             if any(pa.types.is_binary(getattr(kind, "value_type", kind)) for kind in table.schema.types):
                 raise ValueError("text in another encoding")
             frame = table.to_pandas(split_blocks=True, self_destruct=True)
@@ -188,6 +197,36 @@ def _read_csv(file: _CsvFile) -> StoredTable:
         raise error from error.__cause__
     frame.columns = frame.columns.str.strip()
     return StoredTable(frame, line=partial(file.line, delimiter), notes=tuple(notes))
+
+
+def _read_arrow(file: _CsvFile, parse_options: ParseOptions, **conversion: Any) -> pa.Table:
+    import pyarrow as pa  # noqa: PLC0415 - as above
+    from pyarrow import csv as arrow  # noqa: PLC0415 - as above
+
+    with pa.input_stream(str(file.path), compression="gzip" if file.packed else None) as stream:
+        return arrow.read_csv(
+            stream,
+            read_options=arrow.ReadOptions(
+                encoding=file.encoding if file.encoding == "utf-16" else "utf8", skip_rows=file.skip
+            ),
+            parse_options=parse_options,
+            convert_options=arrow.ConvertOptions(**conversion),
+        )
+
+
+def _with_long_integers(table: pa.Table, read: Callable[..., pa.Table]) -> pa.Table:
+    """The table, with integers beyond 64 bits as text: as floats, which pyarrow makes of them, ids are rounded."""
+    import pyarrow as pa  # noqa: PLC0415 - as above
+    from pyarrow import compute  # noqa: PLC0415 - as above
+
+    for number, field in enumerate(table.schema):
+        if pa.types.is_floating(field.type):
+            ends = compute.min_max(table.column(number)).as_py().values()
+            if any(end is not None and _LEAST_BEYOND <= abs(end) < inf for end in ends):
+                texts = read(column_types={field.name: pa.string()}, include_columns=[field.name]).column(0)
+                if compute.all(compute.match_substring_regex(texts, r"^\s*[-+]?\d+\s*$")).as_py():
+                    table = table.set_column(number, field.name, texts)
+    return table
 
 
 def _has_quotes(file: _CsvFile) -> bool:
@@ -208,7 +247,7 @@ def _first_lines(file: _CsvFile) -> tuple[str, str]:
     """The header, without empty lines before it, and the lines after it as far as they are a sample."""
     try:
         with reporting_damage(str(file.path), _KIND), file.text() as text:
-            lines = iter(partial(text.readline, _LONGEST_HEADER), "")
+            lines = islice(iter(partial(text.readline, _LONGEST_HEADER), ""), file.skip, None)
             header = next((line for line in lines if line.strip("\r\n")), "")
             while header.count('"') % 2 and len(header) < _LONGEST_HEADER and (more := next(lines, "")):
                 header += more  # a name with a line break

@@ -11,7 +11,7 @@ from dropstudy.data.sources.bundled import BundledTable
 from dropstudy.data.sources.digits import Digits
 from dropstudy.data.sources.named import MnistOrDigits, NamedFiles
 from dropstudy.data.sources.openml import OpenMLTable
-from dropstudy.errors import InvalidArgument
+from dropstudy.errors import DataError, InvalidArgument
 from dropstudy.spec.fields import is_data_file
 
 
@@ -48,7 +48,7 @@ def test_each_name_or_path_leads_to_its_source(wanted, source):
         ("emnist-letters", "Did you mean 'emnist/letters'?"),
         ("emnist", "Did you mean 'emnist/balanced' or 'emnist/letters' or "),
         ("emnist/leters", "Did you mean 'emnist/letters'?"),
-        ("data.xlsx", "numpy.savez"),
+        ("xlsx", "numpy.savez"),
         ("", "numpy.savez"),
     ],
 )
@@ -59,6 +59,26 @@ def test_other_names_are_refused_with_the_nearest_known_one(wanted, suggestion):
     assert caught.value.received == repr(wanted)
     assert all(name in caught.value.expected for name in (*NAMES, ".npz"))
     assert suggestion in caught.value.next_step
+
+
+def test_a_file_that_is_not_there_and_one_of_an_unknown_kind_are_told_apart(tmp_path):
+    pets = tmp_path / "pets.csvv"
+    with pytest.raises(InvalidArgument, match=r"pets.csvv': there is none. Check the path.") as caught:
+        load_dataset(pets)
+    assert caught.value.expected == "the path of a file or folder"
+    (tmp_path / "pets.csv").touch()
+    with pytest.raises(InvalidArgument, match=r"Did you mean '.*/pets.csv'\?"):
+        load_dataset(pets)
+    pets.touch()
+    with pytest.raises(
+        InvalidArgument, match=r"pets.csvv', a file of another kind. Save a table as CSV"
+    ) as caught:
+        load_dataset(pets)
+    assert ".parquet" in caught.value.expected
+    with pytest.raises(InvalidArgument, match="there is none"):
+        load_dataset(tmp_path / "nowhere" / "images")
+    with pytest.raises(DataError, match=r"no such file. Did you mean '.*/pets.csv'\?"):
+        load_dataset(tmp_path / "pet.csv", target="kind")
 
 
 def test_a_name_is_a_name_where_a_folder_is_called_alike(tmp_path, monkeypatch):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from dropstudy.core.atomic import expand_home
 from dropstudy.data.catalogue import CATALOGUE
+from dropstudy.data.formats.files import nearest
 from dropstudy.data.leaks import warned
 from dropstudy.data.source import DataOptions
 from dropstudy.data.sources.array_files import ArrayFiles, holds_arrays
@@ -20,6 +21,7 @@ from dropstudy.data.sources.named import MnistOrDigits, NamedFiles
 from dropstudy.data.sources.openml import OPENML, OpenMLTable
 from dropstudy.data.sources.table_file import SUFFIXES, TableFile
 from dropstudy.errors import InvalidArgument
+from dropstudy.spec.fields import is_data_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["ABOUT", "NAMES", "dataset_of", "load_dataset", "source_of"]
 
 NO_OPTIONS = DataOptions()
+_CONVERT = "Save a table as CSV in UTF-8, and arrays with numpy.savez."
 _TABLE = "a table"
 _MEANT_FOR = {
     "target": _TABLE,
@@ -178,16 +181,22 @@ def source_of(
         from dropstudy.data.sources.image_folder import ImageFolder  # noqa: PLC0415
 
         return ImageFolder(expand_home(wanted), options)
-    near = _near(wanted)
-    raise InvalidArgument(
-        "data",
-        expected=f"{', '.join(NAMES)}, or the path of a {', '.join(SUFFIXES)} file, an .npz file, an .npy file, a "
-        "folder of .npy files or a folder of images",
-        received=repr(wanted),
-        next_step=f"Did you mean {' or '.join(map(repr, near))}?"
-        if near
-        else "Convert other files with numpy.savez.",
-    )
+    raise _unreadable(wanted)
+
+
+def _unreadable(wanted: str) -> InvalidArgument:
+    """Tell a file that is not there, one of a kind that is not read, and a name that no dataset has."""
+    kinds = f"{', '.join(SUFFIXES)}, .npz or .npy file, or of a folder of .npy files or of images"
+    path, near = expand_home(wanted), _near(wanted)
+    expected, received, next_step = f"{', '.join(NAMES)}, or the path of a {kinds}", repr(wanted), _CONVERT
+    if near:
+        next_step = f"Did you mean {' or '.join(map(repr, near))}?"
+    elif wanted and os.path.exists(path):  # noqa: PTH110 - false for a name that is too long
+        expected, received = f"the path of a {kinds}", f"{wanted!r}, a file of another kind"
+    elif is_data_file(wanted):
+        expected, received = "the path of a file or folder", f"{wanted!r}: there is none"
+        next_step = nearest(path)
+    return InvalidArgument("data", expected=expected, received=received, next_step=next_step)
 
 
 def _named(wanted: str, data_dir: Path | None, options: DataOptions) -> DataSource | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import gzip
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -17,7 +18,15 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["StoredArray", "open_file", "open_unpacked", "read_at_most", "reporting_damage", "unpack_limit"]
+__all__ = [
+    "StoredArray",
+    "nearest",
+    "open_file",
+    "open_unpacked",
+    "read_at_most",
+    "reporting_damage",
+    "unpack_limit",
+]
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _CHUNK = 1 << 20
@@ -50,17 +59,26 @@ def open_file(path: Path, kind: str) -> BinaryIO:
     Raises:
         DataError: there is no such file, it is a folder or a device, or it may not be read.
     """
+    next_step = "Check the path and who may read it."
     try:
         if path.is_file():
             return path.open("rb")
+        next_step = nearest(path)
         received = "something else, for instance a folder" if path.exists() else "no such file"
         if path.is_symlink() and not path.exists():
             received = f"a link to {path.readlink()}, where there is no such file"
     except OSError as error:
         received = f"a path that cannot be opened ({error.strerror or error})"
-    raise DataError(
-        str(path), expected=kind, received=received, next_step="Check the path and who may read it."
-    )
+    raise DataError(str(path), expected=kind, received=received, next_step=next_step)
+
+
+def nearest(path: Path) -> str:
+    """Advice on a path that leads to no file: the name beside it that is most alike."""
+    with suppress(OSError):
+        beside = (each.name for each in path.parent.iterdir() if each != path)
+        if alike := difflib.get_close_matches(path.name, beside, n=1):
+            return f"Did you mean {str(path.with_name(alike[0]))!r}?"
+    return "Check the path."
 
 
 @contextmanager

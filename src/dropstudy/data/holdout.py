@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dropstudy.core.stratified import stratified_split
 from dropstudy.core.text import counted
 from dropstudy.errors import DataError, InvalidArgument
 
@@ -47,9 +48,6 @@ def hold_out(
     Raises:
         DataError: too few rows of a class, or too few groups of one, for both parts.
     """
-    # Imported here: scikit-learn is slow to import, and most data come with a test set.
-    from sklearn.model_selection import StratifiedGroupKFold, train_test_split  # noqa: PLC0415
-
     n = len(labels)
     wanted = DEFAULT_TEST_SIZE if test_size is None else test_size
     if not (0 < wanted < 1 or (1 <= wanted < n and wanted == int(wanted))):
@@ -59,7 +57,6 @@ def hold_out(
             received=f"{wanted:g}",
         )
     count = max(1, round(wanted * n)) if wanted < 1 else int(wanted)
-    rows = np.arange(n)
     counts = np.bincount(labels)
     rarest = int(np.flatnonzero(counts)[np.argmin(counts[counts > 0])])
     present = int(np.count_nonzero(counts))
@@ -72,7 +69,7 @@ def hold_out(
             next_step=f"Give a test set with test, or another test_size, or leave {which} out of the data.",
         )
     if groups is None:
-        train, test = train_test_split(rows, test_size=count, stratify=labels, random_state=0)
+        train, test = stratified_split(labels, count, seed=0)
         how = "with the same share of every class"
     else:
         folds = max(2, round(n / count))
@@ -87,10 +84,13 @@ def hold_out(
                     else "Leave --group out, or give a test set with test."
                 ),
             )
+        # Imported here: scikit-learn is slow to import, and few data have groups.
+        from sklearn.model_selection import StratifiedGroupKFold  # noqa: PLC0415
+
         splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=0)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # fewer rows of a class than folds: looked at below
-            parts = list(splitter.split(rows, labels, groups))
+            parts = list(splitter.split(np.arange(n), labels, groups))
         train, test = max(parts, key=lambda part: [len(np.unique(labels[side])) for side in part])
         if len(np.unique(labels[train])) < present:
             raise DataError(
@@ -103,4 +103,4 @@ def hold_out(
     note = (
         f"No test set: {len(test):,} of {n:,} examples are set aside for it ({how}), the same for all seeds."
     )
-    return np.sort(train), np.sort(test), note
+    return train, test, note

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dropstudy.core.stratified import stratified_split
 from dropstudy.core.text import counted
 from dropstudy.errors import InvalidArgument
 
@@ -220,16 +221,12 @@ def split(
     Raises:
         InvalidArgument: there are too few groups to hold out so few rows.
     """
-    rows = np.arange(len(labels), dtype=np.int32)
     if held_out == 0:
-        return rows, None
-    # Imported here: scikit-learn takes most of a second, and a study that watches the test set does not need it.
-    from sklearn.model_selection import train_test_split  # noqa: PLC0415
-
+        return np.arange(len(labels), dtype=np.int32), None
     if groups is not None:
         return _split_groups(labels, held_out, seed, groups)
-    train, held = train_test_split(rows, test_size=held_out, stratify=labels, random_state=seed)
-    return np.sort(train), np.sort(held)
+    train, held = stratified_split(labels, held_out, seed)
+    return train.astype(np.int32), held.astype(np.int32)
 
 
 def _split_groups(
@@ -239,7 +236,8 @@ def _split_groups(
 
     The folds have that many rows on average or fewer, so that one of them has.
     """
-    from sklearn.model_selection import StratifiedGroupKFold  # noqa: PLC0415 - as in `split`
+    # Imported here: scikit-learn takes most of a second, and only studies with groups need it.
+    from sklearn.model_selection import StratifiedGroupKFold  # noqa: PLC0415
 
     rows = np.arange(len(labels), dtype=np.int32)
     count, number = -(-len(labels) // held_out), len(np.unique(groups))

@@ -29,7 +29,9 @@ def stratified_split(
     draw = np.random.RandomState(seed)
     used = _shares(counts, len(labels) - held_out, draw)
     _shares(counts - used, held_out, draw)  # all that is left; where its shares are not exact, it draws
-    order = np.argsort(labels.astype(np.min_scalar_type(len(counts))), kind="stable")  # by radix, 16 bits at most
+    order = np.argsort(
+        labels.astype(np.min_scalar_type(len(counts))), kind="stable"
+    )  # by radix, 16 bits at most
     held = np.zeros(len(labels), bool)
     first = 0
     for count, kept in zip(counts.tolist(), used.tolist(), strict=True):
@@ -53,4 +55,5 @@ def _shares(counts: NDArray[np.intp], drawn: int, draw: np.random.RandomState) -
         chosen = draw.choice(alike, size=min(len(alike), more), replace=False)
         shares[chosen] += 1
         more -= len(chosen)
-    return shares.astype(np.intp)
+    whole: NDArray[np.intp] = shares.astype(np.intp)
+    return whole

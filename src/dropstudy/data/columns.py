@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
-from typing import TYPE_CHECKING, Any
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -11,7 +13,7 @@ import pandas as pd
 from dropstudy.core.dataset import Column
 from dropstudy.core.text import counted, first_of
 from dropstudy.data.column_names import FEW, NAMED, Place, dropping
-from dropstudy.data.preprocessing import is_rare
+from dropstudy.data.preprocessing import UNSEEN, is_rare
 from dropstudy.errors import DataError
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "as_numbers",
+    "category_places",
     "cells",
     "check_cells",
     "check_numbers",
@@ -30,6 +33,7 @@ __all__ = [
     "marks_taken",
 ]
 
+_THREADS = min(4, os.cpu_count() or 1)  # each takes the space of a column
 _LARGEST = 1e100  # squares of larger numbers overflow
 _EXACT = 2**53  # larger whole numbers are rounded
 _MOST_CATEGORIES = 1000
@@ -60,21 +64,39 @@ _MARKS = {
 """Cells, in small letters, that stand for no value in a column of numbers."""
 
 
+class _Found(NamedTuple):
+    """Columns of a table that a network can use, their cells as numbers, and the names of those that it cannot."""
+
+    columns: list[Column]
+    x_train: NDArray[np.float64]
+    x_test: NDArray[np.float64]
+    constant: list[str]
+
+
 def columns_of(
-    train: Place, test: Place, names: Sequence[str], rows: NDArray[np.intp]
-) -> tuple[list[Column], list[str]]:
-    """Describe columns by their training rows; also return the names of those that have one value there, or none.
+    train: Place, test: Place, names: Sequence[str], rows: NDArray[np.intp], test_rows: NDArray[np.intp]
+) -> _Found:
+    """Describe columns by their training rows, and return these and the test rows as numbers (`raw_rows`).
+
+    Each column is read once, in one of several threads. Those that have one value in the training rows, or none, are
+    left out and named.
 
     Raises:
         DataError: some cannot be used; it names them all.
     """
-    found: dict[str, Column | None] = {}
-    wrong: dict[str, DataError] = {}
-    for name in names:
+    x_train, x_test = (np.empty((len(which), len(names)), order="F") for which in (rows, test_rows))
+
+    def read(place: int) -> Column | DataError | None:
         try:
-            found[name] = _column_of(train, test, name, rows)
+            return _column_of(
+                train, test, names[place], rows, test_rows, out=(x_train[:, place], x_test[:, place])
+            )
         except DataError as error:
-            wrong[name] = error
+            return error
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        found = list(pool.map(read, range(len(names))))
+    wrong = {name: error for name, error in zip(names, found, strict=True) if isinstance(error, DataError)}
     if len(wrong) == 1:
         raise next(iter(wrong.values()))
     if wrong:
@@ -85,40 +107,66 @@ def columns_of(
             received=first_of(each, NAMED, "; ").replace(f" of {train.source})", ")"),
             next_step=f"Correct them, or leave them out: {dropping([*wrong])}",
         )
-    return [column for column in found.values() if column], [
-        name for name, column in found.items() if not column
-    ]
+    columns: list[Column] = []
+    for place, column in enumerate(found):
+        if isinstance(column, Column):
+            if len(columns) < place:  # moved one by one: a copy of all takes its space again
+                for x in (x_train, x_test):
+                    x[:, len(columns)] = x[:, place]
+            columns.append(column)
+    constant = [name for name, column in zip(names, found, strict=True) if column is None]
+    return _Found(columns, x_train[:, : len(columns)], x_test[:, : len(columns)], constant)
 
 
-def _column_of(train: Place, test: Place, name: str, rows: NDArray[np.intp]) -> Column | None:
-    """Describe a column by its training rows; None where these have one value, or none."""
+def _column_of(
+    train: Place,
+    test: Place,
+    name: str,
+    rows: NDArray[np.intp],
+    test_rows: NDArray[np.intp],
+    *,
+    out: tuple[NDArray[np.float64], NDArray[np.float64]],
+) -> Column | None:
+    """Describe a column by its training rows; None where these have one value, or none. Writes its cells to `out`."""
     check_cells(train, name)
     if is_number_column(train, name):
-        check_numbers(train, name)
-        numbers = as_numbers(train.frame[name])[rows]
-        present = numbers[~np.isnan(numbers)]
-        if present.size:
-            _check_dates(train, name, present)
-            _check_exact(train, name, present)
-        if not present.size or (present.min() == present.max() and present.size == numbers.size):
+        np.take(check_numbers(train, name), rows, out=out[0], mode="clip")
+        low, high = np.fmin.reduce(out[0]), np.fmax.reduce(out[0])  # NaN where there is no number
+        missing = bool(np.isnan(out[0].min()))
+        _check_dates(train, name, out[0], low, high)
+        _check_exact(train, name, low, high)
+        if np.isnan(low) or (low == high and not missing):
             return None
         if test is not train:
             check_cells(test, name)
-            check_numbers(test, name)
-        return Column(name, "number", missing=present.size < numbers.size)
+        np.take(check_numbers(test, name), test_rows, out=out[1], mode="clip")
+        return Column(name, "number", missing=missing)
     check_cells(test, name)
     codes, texts = cells(train.frame[name])
     _check_text(train, name, texts, int(np.count_nonzero(codes >= 0)))
     used = codes[rows]
-    counts = np.bincount(used[used >= 0], minlength=len(texts))
-    absent = int(np.count_nonzero(used < 0))
+    absent, *found = np.bincount(np.add(used, 1, dtype=np.intp), minlength=len(texts) + 1).tolist()
+    counts = np.array(found)
     order = sorted(np.flatnonzero(counts).tolist(), key=texts.__getitem__)
     if len(order) + (absent > 0) < 2:  # noqa: PLR2004 - values that differ
         return None
     rare = is_rare(counts[order], len(rows))
     categories = tuple(texts[place] for place in order)
     inputs = tuple(name for name, few in zip(categories, rare, strict=True) if not few)
+    places = category_places(texts, categories)
+    np.take(places, used, out=out[0], mode="wrap")
+    if test is not train:
+        codes, texts = cells(test.frame[name])
+        places = category_places(texts, categories)
+    np.take(places, codes[test_rows], out=out[1], mode="wrap")
     return Column(name, "category", categories, inputs, missing=absent > 0)
+
+
+def category_places(texts: Sequence[str], categories: Sequence[str]) -> NDArray[np.float64]:
+    """Position of each text among the categories, or UNSEEN; NaN, the last one, for missing cells, whose code is -1."""
+    places = pd.Index(categories).get_indexer(pd.Index(texts, dtype=object)).astype(float)
+    places[places < 0] = UNSEEN
+    return np.append(places, np.nan)
 
 
 def is_number_column(place: Place, name: str) -> bool:
@@ -130,8 +178,10 @@ def is_number_column(place: Place, name: str) -> bool:
     if not _is_text(kind):
         return False
     codes, texts = cells(values)
-    counts = np.bincount(codes[codes >= 0], minlength=len(texts))
     numbers = ~np.isnan(as_numbers(pd.Series(texts, dtype=object)))
+    if not numbers.any() and codes.max() >= 0:
+        return False
+    counts = np.bincount(codes[codes >= 0], minlength=len(texts))
     wrong = ~numbers & ~_are_marks(texts)
     right, many = int(counts[numbers].sum()), int(counts[wrong].sum())
     if many > right or (not right and counts.sum()):
@@ -166,12 +216,16 @@ def _are_marks(texts: Sequence[str]) -> NDArray[np.bool_]:
     return np.array([text.lower() in _MARKS for text in texts], bool)
 
 
-def check_numbers(place: Place, name: str) -> None:
-    """Refuse a cell of a number column that is text, infinite or too large, and name its line."""
+def check_numbers(place: Place, name: str) -> NDArray[np.float64]:
+    """Return a number column; refuse a cell that is text, infinite or too large, and name its line."""
     values = place.frame[name]
     numbers = as_numbers(values)
+    plain = pd.api.types.is_numeric_dtype(values.dtype) or _are_booleans(values)
+    most = max(np.fmax.reduce(numbers, initial=0), -np.fmin.reduce(numbers, initial=0))
+    if plain and most <= _LARGEST:
+        return numbers
     wrong = np.abs(numbers) > _LARGEST
-    if not (pd.api.types.is_numeric_dtype(values.dtype) or _are_booleans(values)):
+    if not plain:
         codes, texts = cells(values)
         wrong |= np.isnan(numbers) & ~np.append(_are_marks(texts), True)[codes]
     if wrong.any():
@@ -184,21 +238,22 @@ def check_numbers(place: Place, name: str) -> None:
             f"the first of {counted(int(wrong.sum()), 'such cell')}",
             next_step=place.advice("Correct such cells or leave them empty", name),
         )
+    return numbers
 
 
-def _check_dates(place: Place, name: str, numbers: NDArray[np.float64]) -> None:
+def _check_dates(place: Place, name: str, numbers: NDArray[np.float64], low: float, high: float) -> None:
     """Refuse numbers that are all dates, such as 20200131: of other whole numbers of this size one in 28 is one."""
-    if not (numbers.min() >= _FIRST_DAY and numbers.max() <= _LAST_DAY):
+    if not (low >= _FIRST_DAY and high <= _LAST_DAY):
         return
-    found = np.unique(numbers)
+    found = np.unique(numbers[~np.isnan(numbers)])
     days = pd.Series(found.astype(np.int64).astype(str)) if not (found % 1).any() else pd.Series([""])
     if len(found) >= _DATES and pd.to_datetime(days, format="%Y%m%d", errors="coerce").notna().all():
         raise _in_other_form(place, name, *_DATES_WORDS, days[0])
 
 
-def _check_exact(place: Place, name: str, numbers: NDArray[np.float64]) -> None:
+def _check_exact(place: Place, name: str, low: float, high: float) -> None:
     """Refuse whole numbers that are too long to be told apart: they are names, not measurements."""
-    if max(-numbers.min(), numbers.max()) <= _EXACT:
+    if not max(-low, high) > _EXACT:
         return
     values = place.frame[name]
     long = [text for text in cells(values)[1] if text.lstrip("+-").isdecimal() and abs(int(text)) > _EXACT]
@@ -253,7 +308,8 @@ def as_numbers(values: pd.Series[Any]) -> NDArray[np.float64]:
         return values.to_numpy(np.float64)  # quickly: tables have thousands of such columns
     if isinstance(values.dtype, pd.CategoricalDtype):
         codes, texts = cells(values)
-        return np.append(as_numbers(pd.Series(texts, dtype=object)), np.nan)[codes]
+        coded: NDArray[np.float64] = np.append(as_numbers(pd.Series(texts, dtype=object)), np.nan)[codes]
+        return coded
     if not (pd.api.types.is_numeric_dtype(values.dtype) or _is_text(values.dtype)):
         return np.full(len(values), np.nan)  # a date is no number of nanoseconds
     numbers = pd.to_numeric(values, errors="coerce")
@@ -261,20 +317,20 @@ def as_numbers(values: pd.Series[Any]) -> NDArray[np.float64]:
     return found
 
 
-def cells(values: pd.Series[Any]) -> tuple[NDArray[np.intp], list[str]]:
+def cells(values: pd.Series[Any]) -> tuple[NDArray[np.integer], list[str]]:
     """Return a column as codes, (n,), -1 for a missing cell, and the different values as text.
 
     Blanks around a text do not count, and a cell of nothing else is missing.
     """
     if isinstance(values.dtype, pd.CategoricalDtype):
-        codes, found = values.cat.codes.to_numpy(np.intp), values.cat.categories
+        codes, found = values.cat.codes.to_numpy(), values.cat.categories
     else:
         codes, found = pd.factorize(values)
     texts = [_text(value) for value in found]
     if len(set(texts)) < len(texts) or "" in texts:  # the number 1 and the text "1"
         again, unique = pd.factorize(pd.Series([text or None for text in texts], dtype=object))
         return np.append(again, -1)[codes], [str(text) for text in unique]
-    return codes.astype(np.intp, copy=False), texts
+    return codes, texts
 
 
 def _text(value: Any) -> str:

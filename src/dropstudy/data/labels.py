@@ -22,6 +22,7 @@ __all__ = ["Labels", "encode_labels"]
 _MAX_CLASSES = 65_536  # predicted labels are stored as uint16
 _FEW = 20  # as many different labels are classes, however few examples there are
 _SHOWN = 5  # classes that a message names
+_EXPECTED = "labels of text, whole numbers or booleans"
 _STORE = "Store labels as text, whole numbers or booleans: one for each example."
 
 
@@ -127,6 +128,9 @@ class _Part:
 
 def _read(labels: Any, where: _Where) -> _Part:
     """Bring labels of any form to one: text or numbers, (n,), none missing."""
+    texts = list(getattr(labels, "categories", ()))
+    if texts and all(isinstance(text, str) for text in texts):
+        return _coded(labels.codes, texts, where)
     try:
         # A list becomes an array of objects first: NumPy would turn ["a", 1, None] into text.
         array = np.asarray(labels, dtype=object if isinstance(labels, list | tuple) else None)
@@ -158,23 +162,34 @@ def _read(labels: Any, where: _Where) -> _Part:
     return _Part(values, codes.astype(np.int64, copy=False), where)
 
 
+def _coded(codes: NDArray[Any], texts: Sequence[str], where: _Where) -> _Part:
+    """Read text that is stored as codes, without a look at each row: the different ones, -1 for a missing one."""
+    if len(codes) and codes.min() < 0:
+        _refuse_missing(np.array([*(not text.strip() for text in texts), True])[codes], where)
+    _check_texts(texts, codes, where)
+    present = np.flatnonzero(np.bincount(codes, minlength=len(texts))).tolist()
+    order = sorted(present, key=texts.__getitem__)
+    places = np.zeros(len(texts), np.int64)
+    places[order] = np.arange(len(order))
+    return _Part(np.array([texts[place] for place in order], dtype=object), places[codes], where)
+
+
 def _typed(array: NDArray[Any], where: _Where) -> NDArray[Any]:
     """Return labels (n,) as an array of numbers, or of objects that are text. None of them is missing."""
-    expected = "labels of text, whole numbers or booleans"
     kind = array.dtype.kind
     if kind in "OUST":
-        array = _from_objects(array.astype(object), where, expected)
+        array = _from_objects(array.astype(object), where)
     elif kind not in NUMERIC_KINDS:
-        raise where.error(expected=expected, received=f"values of type {array.dtype}")
+        raise where.error(expected=_EXPECTED, received=f"values of type {array.dtype}")
     if array.dtype.kind == "f":
         array = array.astype(np.float64)
         _refuse_missing(np.isnan(array), where)
         if (infinite := np.isinf(array)).any():
-            raise where.error(expected=expected, received=where.counted(infinite, "infinite"))
+            raise where.error(expected=_EXPECTED, received=where.counted(infinite, "infinite"))
     return array
 
 
-def _from_objects(array: NDArray[Any], where: _Where, expected: str) -> NDArray[Any]:
+def _from_objects(array: NDArray[Any], where: _Where) -> NDArray[Any]:
     """Return objects as an array of numbers, or of text."""
     import pandas as pd  # noqa: PLC0415 - slow to import, and most labels are numbers
 
@@ -188,18 +203,18 @@ def _from_objects(array: NDArray[Any], where: _Where, expected: str) -> NDArray[
         kinds.setdefault(_kind(one), types.index(one))
     if len(kinds) > 1:
         found = (f"{kind} ({array[i]!r} at {where.place(where.name, i)})" for kind, i in kinds.items())
-        raise where.error(expected=f"{expected}, all of one type", received=" and ".join(found))
+        raise where.error(expected=f"{_EXPECTED}, all of one type", received=" and ".join(found))
     match next(iter(kinds), "text"):
         case "text" | "bytes":
             codes, unique = pd.factorize(array)
-            return _text(unique, codes, where, expected)
+            return _text(unique, codes, where)
         case "numbers" | "booleans":
             numbers = np.array(array.tolist())
             if numbers.dtype.kind in NUMERIC_KINDS:
                 return numbers
-            raise where.error(expected=expected, received="numbers of more than 64 bits")
+            raise where.error(expected=_EXPECTED, received="numbers of more than 64 bits")
         case other:
-            raise where.error(expected=expected, received=other)
+            raise where.error(expected=_EXPECTED, received=other)
 
 
 def _kind(one: type) -> str:
@@ -212,19 +227,28 @@ def _kind(one: type) -> str:
     return "numbers" if issubclass(one, Real) else f"values of type {one.__name__}"
 
 
-def _text(unique: NDArray[Any], codes: NDArray[Any], where: _Where, expected: str) -> NDArray[Any]:
-    """Return labels as text, given the different ones. Refuse those that are blank or that no file can hold."""
+def _text(unique: NDArray[Any], codes: NDArray[Any], where: _Where) -> NDArray[Any]:
+    """Return labels as text, given the different ones."""
     try:
         texts = [label.decode() if isinstance(label, bytes) else label for label in unique]
     except UnicodeDecodeError:
-        raise where.error(expected=expected, received="bytes that are not UTF-8") from None
-    _refuse_missing(np.array([not text.strip() for text in texts])[codes], where)
-    # Half a surrogate pair, as names of files have it where they are not UTF-8.
-    halves = np.array([any("\ud800" <= c <= "\udfff" for c in text) for text in texts])[codes]
-    if halves.any():
-        raise where.error(expected=expected, received=where.counted(halves, "that are not valid Unicode"))
+        raise where.error(expected=_EXPECTED, received="bytes that are not UTF-8") from None
+    _check_texts(texts, codes, where)
     labels: NDArray[Any] = np.array(texts, dtype=object)[codes]
     return labels
+
+
+def _check_texts(texts: Sequence[str], codes: NDArray[Any], where: _Where) -> None:
+    """Refuse text that is blank or that no file can hold."""
+    blank = np.array([not text.strip() for text in texts])
+    if blank.any():
+        _refuse_missing(blank[codes], where)
+    # Half a surrogate pair, as names of files have it where they are not UTF-8.
+    halves = np.array([any("\ud800" <= c <= "\udfff" for c in text) for text in texts])
+    if halves.any():
+        raise where.error(
+            expected=_EXPECTED, received=where.counted(halves[codes], "that are not valid Unicode")
+        )
 
 
 def _refuse_missing(missing: NDArray[np.bool_], where: _Where) -> None:

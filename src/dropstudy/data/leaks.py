@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -82,12 +84,16 @@ def _hashes(x: NDArray[Any]) -> NDArray[np.uint64]:
     rows = x.reshape(len(x), -1)
     step = max(1, _CHUNK // max(1, rows[:1].nbytes))
     hashes = np.empty(len(rows), np.uint64)
-    for first in range(0, len(rows), step):
+
+    def hash_part(first: int) -> None:
         part = rows[first : first + step]
         if part.dtype.kind == "f":
             part = part + part.dtype.type(0)  # -0 becomes 0
             part[np.isnan(part)] = np.nan  # of one pattern
         hashes[first : first + step] = _mixed(_words(part))
+
+    with ThreadPoolExecutor() as pool:
+        deque(pool.map(hash_part, range(0, len(rows), step)), maxlen=0)
     return hashes
 
 

@@ -15,7 +15,15 @@ from dropstudy.core.dataset import Dataset, Table
 from dropstudy.core.profile import DataProfile
 from dropstudy.core.text import counted
 from dropstudy.data.column_names import Place, check_columns, check_names, is_index, listed
-from dropstudy.data.columns import as_numbers, cells, check_cells, check_numbers, columns_of, marks_taken
+from dropstudy.data.columns import (
+    as_numbers,
+    category_places,
+    cells,
+    check_cells,
+    check_numbers,
+    columns_of,
+    marks_taken,
+)
 from dropstudy.data.dataset import make_dataset
 from dropstudy.data.digest import add_array
 from dropstudy.data.holdout import hold_out
@@ -126,7 +134,7 @@ def table_dataset(
             source=source,
             notes=(*notes, f"Its {len(kept)} columns are read as the pixels of images, {side} x {side}."),
         )
-    columns, constant = columns_of(train, test, kept, rows)
+    columns, x_train, x_test, constant = columns_of(train, test, kept, rows, test_rows)
     if not columns:
         raise DataError(
             source,
@@ -139,8 +147,6 @@ def table_dataset(
     if constant:
         notes = (*notes, f"Left out, since all training rows have one value: {listed(constant)}.")
     table = Table(tuple(columns), target)
-    x_train = raw_rows(table, frame, rows)
-    x_test = raw_rows(table, test.frame, test_rows)
     return Dataset(
         name=name,
         x_train=x_train,
@@ -158,7 +164,7 @@ def table_dataset(
     )
 
 
-def raw_rows(table: Table, frame: pd.DataFrame, rows: NDArray[np.intp] | None = None) -> NDArray[np.float64]:
+def raw_rows(table: Table, frame: pd.DataFrame) -> NDArray[np.float64]:
     """Rows of a table as numbers, (n, columns): codes for categories, NaN for missing cells.
 
     Columns lie one after the other in memory, since all that follows takes them one at a time.
@@ -166,18 +172,14 @@ def raw_rows(table: Table, frame: pd.DataFrame, rows: NDArray[np.intp] | None = 
     Args:
         table: the columns.
         frame: a table that has them; other columns are ignored.
-        rows: positions of the wanted rows; None for all.
     """
-    x = np.empty((len(frame) if rows is None else len(rows), len(table.columns)), order="F")
+    x = np.empty((len(frame), len(table.columns)), order="F")
     for number, column in enumerate(table.columns):
         if column.kind == "number":
-            values = as_numbers(frame[column.name])
+            x[:, number] = as_numbers(frame[column.name])
         else:
             codes, texts = cells(frame[column.name])
-            known = pd.Index(column.categories).get_indexer(pd.Index(texts, dtype=object)).astype(float)
-            known[known < 0] = UNSEEN
-            values = np.append(known, np.nan)[codes]  # the last one, -1, is that of missing cells
-        x[:, number] = values if rows is None else values[rows]
+            x[:, number] = category_places(texts, column.categories)[codes]
     return x
 
 
@@ -212,10 +214,10 @@ def unseen(table: Table, x: NDArray[np.float64], what: str) -> list[str]:
         x: rows, (n, columns).
         what: noun for a row.
     """
-    counts = [int(np.count_nonzero(x[:, n] == UNSEEN)) for n in range(len(table.columns))]
-    counts = [n if c.kind == "category" else 0 for n, c in zip(counts, table.columns, strict=True)]
     found = [
-        f"{column.name!r} in {counted(n, what)}" for column, n in zip(table.columns, counts, strict=True) if n
+        f"{column.name!r} in {counted(many, what)}"
+        for place, column in enumerate(table.columns)
+        if column.kind == "category" and (many := int(np.count_nonzero(x[:, place] == UNSEEN)))
     ]
     if not found:
         return []
@@ -223,15 +225,20 @@ def unseen(table: Table, x: NDArray[np.float64], what: str) -> list[str]:
     return [f"Categories that no training row has are ignored: of {', '.join(found[:_NAMED])}{more}."]
 
 
-def _labels(values: pd.Series[Any]) -> NDArray[Any]:
-    """Labels of a column; blanks around a text do not count."""
-    if pd.api.types.infer_dtype(values) in {"string", "categorical"}:  # row by row, large files take long
-        codes, texts = pd.factorize(values)
-        return np.array([*map(_stripped, texts), None], object)[codes]
-    array: NDArray[Any] = values.to_numpy()
-    if array.dtype == object:
-        array = np.array([*map(_stripped, array), None], object)[:-1]
-    return array
+def _labels(values: pd.Series[Any]) -> NDArray[Any] | pd.Categorical:
+    """Labels of a column, text as codes; blanks around a text do not count."""
+    coded = isinstance(values.dtype, pd.CategoricalDtype)
+    if not coded and pd.api.types.infer_dtype(values) != "string":
+        array: NDArray[Any] = values.to_numpy()
+        return np.array([*map(_stripped, array), None], object)[:-1] if array.dtype == object else array
+    codes, found = (values.cat.codes, values.cat.categories) if coded else pd.factorize(values)
+    texts = [_stripped(text) for text in found]
+    if not all(isinstance(text, str) for text in texts):
+        return np.array([*texts, None], object)[codes]
+    names = pd.Index(dict.fromkeys(texts), dtype=object)
+    return pd.Categorical.from_codes(
+        np.append(names.get_indexer(pd.Index(texts, dtype=object)), -1)[codes], names
+    )
 
 
 def _stripped(value: object) -> object:

@@ -54,6 +54,8 @@ def test_names_of_codes_are_the_text_given_in_every_container(labels):
         lambda text: np.array(text, dtype=object),
         lambda text: np.array(text, dtype=np.dtypes.StringDType()),
         pd.Series,
+        pd.Categorical,
+        lambda text: pd.Categorical(text, categories=[*reversed(classes), "a class without rows"]),
         lambda text: pd.Series(text, dtype="category"),
         lambda text: pd.DataFrame({"species": text}),
         lambda text: pd.DataFrame({name: [label == name for label in text] for name in reversed(classes)}),
@@ -103,7 +105,7 @@ def test_missing_labels_are_counted_and_placed(labels, data):
     places = data.draw(st.sets(st.integers(0, len(train) - 1), min_size=1))
     for place in places:
         train[place] = data.draw(st.sampled_from([None, np.nan, pd.NA, pd.NaT, "", "  "]))
-    for container in (list, lambda labels: pd.Series(labels, dtype=object)):
+    for container in (list, pd.Categorical, lambda labels: pd.Series(labels, dtype=object)):
         assert f"{len(places)} missing, first at y_train[{min(places)}]." in refusal(container(train))
 
 

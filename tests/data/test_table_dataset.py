@@ -66,6 +66,24 @@ def test_constant_columns_are_left_out_and_named():
     assert any("'planet', 'zero', 'nothing'" in note for note in dataset.notes)
 
 
+def test_columns_after_one_that_is_left_out_keep_their_cells():
+    table = pd.DataFrame({"planet": "Earth", **frame(), "late": np.where(np.arange(ROWS) % 7, 0.5, np.nan)})
+    dataset, test = made(table, test_frame=table), table[["size", "colour", "late"]]
+    test["colour"] = test["colour"].map({"blue": 0, "green": 1, "red": 2})
+    assert_array_equal(dataset.x_train, test.to_numpy(float))
+    assert_array_equal(dataset.x_test, test.to_numpy(float))
+
+
+def test_more_categories_than_a_byte_counts():
+    """Codes of a column of text are stored in a byte up to 128 categories, and the last of these is 127."""
+    names = [f"town {n:03}" for n in range(128)]
+    town = pd.Categorical([*names] * 20)
+    table = pd.DataFrame({"town": town, "kind": np.tile(["cat", "dog"], 1280)})
+    dataset = made(table, test_frame=table)
+    assert column(dataset, "town").categories == tuple(names)
+    assert_array_equal(dataset.x_train[:, 0], np.tile(np.arange(128), 20))
+
+
 def test_missing_cells_are_known():
     dataset = made(frame(age=[np.nan, *range(1, ROWS)], race=[None, *["poodle", "siam"] * 59, "siam"]))
     assert column(dataset, "age").missing or column(dataset, "race").missing or np.isnan(dataset.x_test).any()

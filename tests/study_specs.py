@@ -19,7 +19,8 @@ from dropstudy.core.types import (
     StudySpec,
 )
 from dropstudy.spec.arms import arm_name
-from dropstudy.spec.fields import MAX_SEED, is_data_file
+from dropstudy.spec.data_names import is_data_file
+from dropstudy.spec.fields import MAX_SEED
 
 ONE_LINE = st.text(st.characters(exclude_categories=["C", "Zl", "Zp"]), min_size=1, max_size=30).filter(
     str.strip

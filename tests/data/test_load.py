@@ -12,7 +12,8 @@ from dropstudy.data.sources.digits import Digits
 from dropstudy.data.sources.named import MnistOrDigits, NamedFiles
 from dropstudy.data.sources.openml import OpenMLTable
 from dropstudy.errors import DataError, InvalidArgument
-from dropstudy.spec.fields import is_data_file
+from dropstudy.spec import data_names
+from dropstudy.spec.data_names import is_data_file
 
 
 @pytest.mark.parametrize(
@@ -79,6 +80,11 @@ def test_a_file_that_is_not_there_and_one_of_an_unknown_kind_are_told_apart(tmp_
         load_dataset(tmp_path / "nowhere" / "images")
     with pytest.raises(DataError, match=r"no such file. Did you mean '.*/pets.csv'\?"):
         load_dataset(tmp_path / "pet.csv", target="kind")
+
+
+def test_names_that_study_files_know_are_those_of_the_data():
+    plain = [name for name in NAMES if not name.startswith((data_names.EMNIST, data_names.OPENML))]
+    assert sorted(plain) == sorted((*data_names.IMAGES, *data_names.TABLES))
 
 
 def test_a_name_is_a_name_where_a_folder_is_called_alike(tmp_path, monkeypatch):

@@ -9,7 +9,8 @@ import pytest
 
 from dropstudy.core.types import Arm, Optimizer, StudySpec
 from dropstudy.errors import InvalidArgument
-from dropstudy.spec.fields import MAX_SEED, MAX_SEEDS, is_data_file
+from dropstudy.spec.data_names import is_data_file
+from dropstudy.spec.fields import MAX_SEED, MAX_SEEDS
 from dropstudy.spec.study_file import parse_spec
 from expected import Spec
 

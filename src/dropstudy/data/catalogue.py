@@ -24,6 +24,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dropstudy.spec.data_names import EMNIST
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -298,7 +300,7 @@ def _emnist(
 ) -> NamedDataset:
     counts = {"train": train, "test": test}
     return NamedDataset(
-        name=f"emnist/{split}",
+        name=f"{EMNIST}{split}",
         about=f"{about}: {train:,} + {test:,}, 28 x 28",
         classes=tuple(classes),
         files=tuple(

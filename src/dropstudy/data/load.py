@@ -16,12 +16,12 @@ from dropstudy.data.source import DataOptions
 from dropstudy.data.sources.array_files import ArrayFiles, holds_arrays
 from dropstudy.data.sources.bundled import BUNDLED, BundledTable
 from dropstudy.data.sources.digits import Digits
-from dropstudy.data.sources.kept import PREFIX, KeptDataset
+from dropstudy.data.sources.kept import KeptDataset
 from dropstudy.data.sources.named import MnistOrDigits, NamedFiles
-from dropstudy.data.sources.openml import OPENML, OpenMLTable
+from dropstudy.data.sources.openml import OpenMLTable
 from dropstudy.data.sources.table_file import SUFFIXES, TableFile
 from dropstudy.errors import InvalidArgument
-from dropstudy.spec.fields import is_data_file
+from dropstudy.spec.data_names import KEPT, OPENML, is_data_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -209,7 +209,7 @@ def _named(wanted: str, data_dir: Path | None, options: DataOptions) -> DataSour
         return NamedFiles(CATALOGUE[wanted], data_dir)
     if wanted.startswith(OPENML):
         return OpenMLTable(wanted, options)
-    if wanted.startswith(PREFIX):
+    if wanted.startswith(KEPT):
         return KeptDataset(wanted)
     return None
 

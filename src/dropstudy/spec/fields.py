@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
@@ -134,16 +132,3 @@ class StudyFields:
     group: ColumnName | None = None
     drop: ColumnNames = field(default_factory=list)
     image_size: ImageSize | None = None
-
-
-_NAMES = re.compile(
-    r"(mnist|fashion_mnist|kmnist|qmnist|cifar10|digits|breast-cancer|wine|emnist/\w*|openml:.*|arrays:.*)$"
-)
-"""Names of datasets. They are names also where a folder is called alike."""
-
-
-def is_data_file(data: str) -> bool:
-    """True for the path of a file or folder, False for the name of a dataset."""
-    if _NAMES.match(data):
-        return False
-    return "." in data or "/" in data or os.sep in data or os.path.exists(data)  # noqa: PTH110 - raises for no name

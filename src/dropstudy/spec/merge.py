@@ -14,7 +14,7 @@ from dropstudy.core.types import Arm, StudySpec
 from dropstudy.core.validation import shown
 from dropstudy.errors import InvalidArgument
 from dropstudy.spec.arms import arm_name
-from dropstudy.spec.fields import is_data_file
+from dropstudy.spec.data_names import is_data_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -23,7 +23,8 @@ from dropstudy.core.validation import one_line, refuse_duplicates, refuse_unknow
 from dropstudy.errors import InvalidArgument
 from dropstudy.spec import presets
 from dropstudy.spec.arms import parse_arms, parse_optimizer
-from dropstudy.spec.fields import Rates, StudyFields, is_data_file
+from dropstudy.spec.data_names import is_data_file
+from dropstudy.spec.fields import Rates, StudyFields
 
 STUDY_FILE = "study.toml"
 FIELDS = tuple(field.name for field in fields(StudySpec))

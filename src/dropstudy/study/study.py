@@ -19,7 +19,7 @@ from dropstudy.runtime.progress.display import with_display
 from dropstudy.runtime.removal import remove_part
 from dropstudy.runtime.run import train_missing
 from dropstudy.spec import merge, presets
-from dropstudy.spec.fields import is_data_file
+from dropstudy.spec.data_names import is_data_file
 from dropstudy.spec.study_file import STUDY_FILE, is_study, read_spec
 from dropstudy.store.directory import (
     UNTIL_DECIDED,

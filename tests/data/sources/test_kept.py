@@ -15,8 +15,9 @@ from dropstudy.data import cache
 from dropstudy.data.dataset import make_dataset
 from dropstudy.data.load import load_dataset
 from dropstudy.data.sources import kept
-from dropstudy.data.sources.kept import PREFIX, KeptDataset, keep, name_of
+from dropstudy.data.sources.kept import KeptDataset, keep, name_of
 from dropstudy.errors import DataError
+from dropstudy.spec.data_names import KEPT
 from file_systems import small_disk
 
 
@@ -55,7 +56,7 @@ def table():
 
 
 def folder_of(own_cache, dataset):
-    return own_cache / "datasets" / name_of(dataset).removeprefix(PREFIX)
+    return own_cache / "datasets" / name_of(dataset).removeprefix(KEPT)
 
 
 def forgotten(dataset):

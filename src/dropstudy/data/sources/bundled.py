@@ -5,16 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from dropstudy.spec.data_names import TABLES
+
 if TYPE_CHECKING:
     from dropstudy.core.dataset import Dataset
     from dropstudy.data.source import DataOptions, Scale
 
 __all__ = ["BUNDLED", "BundledTable"]
 
-BUNDLED = {
-    "breast-cancer": "tumours inside scikit-learn: 569 rows, 30 columns, 2 classes",
-    "wine": "wines inside scikit-learn: 178 rows, 13 columns, 3 classes",
-}
+_ABOUT = (
+    "tumours inside scikit-learn: 569 rows, 30 columns, 2 classes",
+    "wines inside scikit-learn: 178 rows, 13 columns, 3 classes",
+)
+BUNDLED = dict(zip(TABLES, _ABOUT, strict=True))
 """Names of the tables, and what each one holds."""
 
 _TARGET = "target"  # scikit-learn's name of the column with the labels

@@ -23,6 +23,7 @@ from dropstudy.data.cache import cache_folder, cache_folders, is_kept, write_fol
 from dropstudy.data.digest import add_array
 from dropstudy.data.formats.files import reporting_damage
 from dropstudy.errors import DataError
+from dropstudy.spec.data_names import KEPT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,9 +32,8 @@ if TYPE_CHECKING:
 
     from dropstudy.data.source import Scale
 
-__all__ = ["FOLDER", "PREFIX", "KeptDataset", "keep", "name_of"]
+__all__ = ["FOLDER", "KeptDataset", "keep", "name_of"]
 
-PREFIX = "arrays:"
 FOLDER = "datasets"
 _DESCRIPTION = "dataset.json"
 _ARRAYS = ("x_train", "y_train", "x_test", "y_test", "groups")
@@ -86,7 +86,7 @@ class KeptDataset:
         dataset = _in_memory.get(self.name) or self._read()
         if scale not in {"auto", dataset.scale}:
             raise DataError(
-                f"scale of {self.name[: len(PREFIX) + 12]}...",
+                f"scale of {self.name[: len(KEPT) + 12]}...",
                 expected=f"{dataset.scale:g}, which these data were checked with",
                 received=f"{scale}",
                 next_step="Leave it out, or give it where the dataset is made.",
@@ -114,7 +114,7 @@ class KeptDataset:
 
 def name_of(dataset: Dataset) -> str:
     """Name by which studies call a dataset in memory; `KeptDataset` finds it as long as it is held or kept."""
-    name = PREFIX + _described(dataset).key
+    name = KEPT + _described(dataset).key
     _in_memory[name] = dataset
     return name
 
@@ -129,7 +129,7 @@ def keep(dataset: Dataset) -> str:
         DataError: no room for it; nothing is left behind.
     """
     described = _described(dataset)
-    name = PREFIX + described.key
+    name = KEPT + described.key
     if any(not _fault(_folder(cache, name)) and is_kept(_folder(cache, name)) for cache in cache_folders()):
         return ""
     target = _folder(cache_folder(), name)
@@ -150,7 +150,7 @@ def keep(dataset: Dataset) -> str:
 
 
 def _folder(cache: Path, name: str) -> Path:
-    return cache / FOLDER / name.removeprefix(PREFIX)
+    return cache / FOLDER / name.removeprefix(KEPT)
 
 
 def _arrays_of(dataset: Dataset) -> dict[str, NDArray[Any]]:

@@ -12,6 +12,7 @@ from urllib.error import HTTPError, URLError
 
 from dropstudy.data.cache import download_folders, no_space
 from dropstudy.errors import DataError, DataUnavailable, InvalidArgument
+from dropstudy.spec.data_names import OPENML
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,9 +20,8 @@ if TYPE_CHECKING:
     from dropstudy.core.dataset import Dataset
     from dropstudy.data.source import DataOptions, Scale
 
-__all__ = ["OPENML", "OpenMLTable"]
+__all__ = ["OpenMLTable"]
 
-OPENML = "openml:"
 """How names of these tables begin; a name or a number of openml.org follows."""
 
 _NAME = re.compile(r"[\w.,()-]+", re.ASCII)  # the names that openml.org allows

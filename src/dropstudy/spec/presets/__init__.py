@@ -5,11 +5,10 @@ from __future__ import annotations
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from dropstudy.spec.data_names import OPENML, TABLES, is_data_file
+
 if TYPE_CHECKING:
     from dropstudy.core.dataset import Dataset
-
-BUNDLED_TABLES = ("breast-cancer", "wine")
-"""Named datasets that are tables, and know their target."""
 
 
 def names() -> tuple[str, ...]:
@@ -23,11 +22,9 @@ def default(data: str | None, target: str | None, dataset: Dataset | None = None
 
     `table` for a table; `tune` for other data of the user's own; `notebook` for data by name, or for none.
     """
-    from dropstudy.spec.fields import is_data_file  # noqa: PLC0415 - `--help` lists presets, and needs no fields
-
     if dataset is not None:
         return "tune" if dataset.table is None else "table"
-    if target is not None or data in BUNDLED_TABLES or (data or "").startswith("openml:"):
+    if target is not None or data in TABLES or (data or "").startswith(OPENML):
         return "table"
     return "tune" if data is not None and is_data_file(data) else "notebook"
 

@@ -10,7 +10,7 @@ from filelock import FileLock
 
 from dropstudy.core.types import DataReference
 from dropstudy.data import cache
-from dropstudy.data.arrays import arrays_folder, map_arrays, store_arrays, store_briefly
+from dropstudy.data.arrays import arrays_folder, map_arrays, store_arrays, store_briefly, stored_test_set
 from dropstudy.data.dataset import make_dataset
 from dropstudy.errors import DataError
 from dropstudy.runtime.local import LocalWorkers
@@ -253,6 +253,28 @@ def test_a_disk_that_fills_up_leaves_nothing_behind(own_cache, monkeypatch):
     with pytest.raises(DataError, match="No space left on device"):
         store_arrays(DATASET)
     assert [path.name for path in (own_cache / "arrays").iterdir()] == [".lock"]
+
+
+@pytest.mark.parametrize("classes", [None, ["a", "b", "c", "d"]])
+def test_a_test_set_comes_from_the_arrays_in_the_cache_as_long_as_they_are_as_written(classes):
+    labels = np.arange(40) % 4 if classes is None else np.array(classes)[np.arange(40) % 4]
+    x = np.random.default_rng(0).integers(0, 256, (40, 3, 3), dtype=np.uint8)
+    dataset = make_dataset(
+        name="pixels", x_train=x, y_train=labels, x_test=x[:8], y_test=labels[:8], source="a test"
+    )
+    known = dataset.sha256, dataset.scale, dataset.classes
+    assert stored_test_set(*known) is None
+    folder = arrays_folder(store_arrays(dataset))
+    x_test, y_test = stored_test_set(*known)
+    np.testing.assert_array_equal(x_test, dataset.x_test)
+    np.testing.assert_array_equal(y_test, dataset.y_test)
+    for name in NAMES:
+        whole = np.load(folder / f"{name}.npy")
+        np.save(folder / f"{name}.npy", whole[::-1])
+        assert stored_test_set(*known) is None
+        np.save(folder / f"{name}.npy", whole)
+    (folder / "y_test.npy").unlink()
+    assert stored_test_set(*known) is None
 
 
 def test_a_worker_names_the_array_that_is_missing():

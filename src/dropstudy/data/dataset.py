@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from dropstudy.core.profile import DataProfile
     from dropstudy.data.source import Scale
 
-__all__ = ["ARRAYS", "check_count", "make_dataset", "numbers"]
+__all__ = ["ARRAYS", "check_count", "content_sha256", "make_dataset", "numbers"]
 
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 """The arrays of a dataset."""
@@ -118,7 +118,7 @@ def make_dataset(
         y_test=labels.test,
         classes=labels.classes,
         scale=profile.scale,
-        sha256=_content_sha256(arrays, profile.scale, labels.classes if labels.renamed else ()),
+        sha256=content_sha256(arrays, profile.scale, labels.classes if labels.renamed else ()),
         source=source,
         profile=profile,
         notes=(*notes, *found),
@@ -258,7 +258,7 @@ def _counted(wrong: NDArray[np.bool_], what: str, array: str) -> str:
     return f"{count:,} {what}, first at {array}[{place}]"
 
 
-def _content_sha256(arrays: tuple[NDArray[Any], ...], scale: float, names: tuple[str, ...]) -> str:
+def content_sha256(arrays: Sequence[NDArray[Any]], scale: float, names: tuple[str, ...]) -> str:
     """Digest the content of a dataset, independent of file and machine.
 
     SHA-256 over a version line; then for x_train, y_train, x_test and y_test in this order a line with

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from dropstudy.data.arrays import stored_test_set
 from dropstudy.data.images import image_shape
 from dropstudy.data.load import dataset_of
 from dropstudy.data.preprocessing import from_tensors, transform
@@ -56,11 +57,17 @@ class TestSet:
 
 
 def read_test_set(spec: StudySpec, metadata: Mapping[str, Any], data_dir: Path | None) -> TestSet | None:
-    """Test set of a study; None if the data are missing or differ from those that the study was started with."""
+    """Test set of a study, from the arrays in the cache that its runs were trained on, else from the data.
+
+    None if the data are missing or differ from those that the study was started with.
+    """
+    sha256, scale, classes = metadata["data_sha256"], metadata["scale"], tuple(metadata["classes"])
+    if stored := stored_test_set(sha256, scale, classes):
+        return TestSet(*stored, classes, scale, None)
     try:
-        dataset = dataset_of(spec, data_dir=data_dir, scale=metadata["scale"], warn=False)
+        dataset = dataset_of(spec, data_dir=data_dir, scale=scale, warn=False)
     except DropstudyError:
         return None
-    if dataset.sha256 != metadata["data_sha256"]:
+    if dataset.sha256 != sha256:
         return None
     return TestSet(dataset.x_test, dataset.y_test, dataset.classes, dataset.scale, dataset.table)

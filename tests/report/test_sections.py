@@ -175,6 +175,8 @@ def test_a_table_without_images_has_all_else(tmp_path, monkeypatch):
     assert {"confusion", "reliability", "active-units", "weight-norms"} <= set(figures)
     assert not [block for part in parts.values() for block in part.blocks if isinstance(block, Pictures)]
     (tmp_path / "t.npz").unlink()
+    assert "predictions" in made(study)[0]  # from the arrays that the runs were trained on
+    monkeypatch.setenv("DROPSTUDY_CACHE", str(tmp_path / "other"))
     parts, figures = made(study)  # the examples are gone, the runs are not
     assert "predictions" not in parts
     assert "calibration" not in parts

@@ -45,7 +45,7 @@ def predictions(snapshot: Snapshot) -> Section | None:
     purpose = "Which test examples and classes one arm gets right and the other wrong."
     seeds = max(len(snapshot.finished(arm.name, c)) for arm in snapshot.arms for c in snapshot.conditions)
     paragraphs.append(
-        "An arm counts as right where most of its seeds are."
+        "An arm counts as right, or as wrong, where most of its seeds are."
         if seeds > 1
         else "With one seed, most of that may be chance."
     )
@@ -74,7 +74,7 @@ def _of_condition(
         f"{place} {len(test.y):,} test examples, {names[1]} alone gets {len(gained):,} right, and {names[0]} alone "
         f"{len(lost):,}."
         if gained or lost
-        else f"{place} {len(test.y):,} test examples, {names[1]} and {names[0]} get the same ones right."
+        else f"{place} {len(test.y):,} test examples, none is right with one of {names[1]} and {names[0]} and wrong with the other."
     )
     where = conditions.title_suffix(snapshot, condition)
     blocks: list[Block] = []

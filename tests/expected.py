@@ -21,8 +21,8 @@ class Spec:
     )
     CHOICE_WRONG = "activation: expected 'relu' or 'tanh' or 'sigmoid', received 'swish'."
     PATIENCE_ALONE = (
-        "restore_best_weights: expected true, since patience = 2 asks for it, received false. "
-        "Use restore_best_weights = true, and hold examples out, such as validation_split = 0.1."
+        "restore_best_weights: expected yes, since `patience=2` asks for it, received no. "
+        "Use `restore_best_weights`, and hold examples out, such as `validation_split=0.1`."
     )
 
 

@@ -15,12 +15,14 @@ import random_results
 from command_line import TINY
 from dropstudy import Optimizer, Study
 from dropstudy.analysis.verdict import SEEDS
+from dropstudy.data.sources.named import NamedFiles
 from dropstudy.engine.native.library import VARIABLE
 from dropstudy.errors import DataUnavailable
 from dropstudy.runtime import local
 from dropstudy.spec.study_file import read_spec
 from dropstudy.store import locking
 from dropstudy.study.results import Results
+from mirror_server import put_in_catalogue, tiny_contents, write_files
 
 STUDY = "studies/notebook"
 STUDY_FILE = 'name = "mine"\ndata = "digits"\nhidden = [8]\nepochs = 1\nvalidation_split = "test"\n'
@@ -131,10 +133,14 @@ def test_a_study_is_continued_by_its_command_and_settings_that_differ_are_refuse
     folder, _ = trained
     again = ("run", *TINY, "--rates", "0,0.8", "--out", folder)
     assert call(*again).code == 0
-    assert call(*again, "--batch-size", "64").is_error(
-        expected.Store.CHANGED.format("batch_size", 128, 64), "--out"
-    )
-    assert call("run", folder, "--epochs", "3").is_error(expected.Store.CHANGED.format("epochs", 2, 3))
+    refused = call(*again, "--batch-size", "64")
+    assert refused.is_error("--batch-size 128, received --batch-size 64.", f"dropstudy run '{folder}';")
+    proposed = shlex.split(refused.err.rpartition("The whole command: ")[2])
+    other = folder.with_name(f"{folder.name}-2")
+    assert proposed == ["dropstudy", *again[:-2], "--batch-size", "64", "--out", str(other)]
+    assert call(*proposed[1:], "--dry-run").code == 0
+    refused = call("run", folder, "--epochs", "3", "--no-fixed-validation")
+    assert refused.is_error("this folder, --epochs 2, received --epochs 3.")
 
 
 def test_report_prints_the_files_that_it_wrote(trained, call, tmp_path):
@@ -431,3 +437,40 @@ def test_show_prints_the_progress_of_an_interrupted_study(call, monkeypatch):
     assert re.search(r"no dropout +\d/3 ", shown)
     call("run", STUDY)
     assert expected.Cli.TO_FINISH not in call("show", STUDY).out
+
+
+@pytest.mark.usefixtures("no_report")
+@pytest.mark.parametrize("spec", ["notebook", "studies/notebook"])
+def test_a_study_that_began_without_mnist_names_the_command_that_studies_it(
+    call, monkeypatch, tmp_path, spec
+):
+    """The command works as it is, with the files that were given meanwhile, and scales them as MNIST."""
+    monkeypatch.setenv("DROPSTUDY_DATA", "")
+    monkeypatch.setattr(NamedFiles, "_fetch", unavailable)
+    words = ("--epochs", "1", "--hidden", "4", "--batch-size", "8")
+    assert call("run", "notebook", *words).code == 0
+    words = () if "/" in spec else words
+    began = "holds a study of the digits, which began without MNIST."
+    again = call("run", spec, *words)
+    assert f"{began} For a study of MNIST, once it is here: dropstudy run {spec}" in again.out.replace(
+        "\n", " "
+    )
+    put_in_catalogue(monkeypatch, "mnist", tiny_contents())
+    write_files(tmp_path / "mnist", tiny_contents())
+    monkeypatch.setenv("DROPSTUDY_DATA", str(tmp_path))
+    (told,) = [line for line in call("run", spec, *words).out.splitlines() if began in line]
+    proposed = shlex.split(told.partition("MNIST is here now. A study of it: ")[2])
+    assert call(*proposed[1:], "--dry-run").code == 0
+    study = Study.open(studied(call, proposed))
+    assert study.results().snapshot.metadata["data"] == "mnist"
+    assert study.spec.scale == 255
+
+
+def unavailable(*_, **__):
+    raise DataUnavailable("mnist", expected="a mirror", received="none")
+
+
+def studied(call, proposed):
+    """Run a command; the folder that it names."""
+    assert call(*proposed[1:], "--seeds", "1").code == 0
+    return proposed[proposed.index("--out") + 1]

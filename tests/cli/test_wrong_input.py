@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from command_line import TINY, run_process
+from command_line import COMMANDS, TINY, run_process
 from dropstudy import cli
 
 STUDY_FILE = 'name = "mine"\ndata = "digits"\nhidden = [8]\nepochs = 1\nvalidation_split = "test"\n'
@@ -20,6 +20,9 @@ WRONG = [
     ("run --out ' '", "--out"),
     ("rm '' --yes", "DIR"),
     ("show ''", "For the current folder, write '.'"),
+    ("run table.csv --target kind --epochs 3", "dropstudy run --target kind --epochs 3 --data table.csv"),
+    ("run photos --image-size 8", "dropstudy run --image-size 8 --data photos"),
+    ("run arrays.npz", "dropstudy run --data arrays.npz"),
     ("run notebok", "Did you mean 'notebook'"),
     ("run --rates 0,1.0", "rates: expected"),
     ("run --rates 0,1.0", "share dropped, not kept"),
@@ -45,10 +48,10 @@ WRONG = [
     ("run --margin nan", "margin: expected a difference of the metric above 0 and at most 50, received nan"),
     ("report x --mc -1", "--mc"),
     ("run --scale large", "--scale"),
-    ("run --validation-split 1.5", "validation_split"),
+    ("run --validation-split 1.5", "--validation-split: expected"),
     ("run --validation-split half", "--validation-split"),
-    ("run --validation-split nan", "validation_split"),
-    ("run --fixed-validation", 'validation_split = "test"'),
+    ("run --validation-split nan", "--validation-split: expected"),
+    ("run --fixed-validation", "--validation-split test: no examples are held out"),
     ("run --keep-weights best", "nothing may be selected on the test set"),
     ("run --keep-weights some", "'all' or 'best' or 'none'"),
     ("run --train-sizes 10,half", "counts with commas between, or all"),
@@ -57,14 +60,14 @@ WRONG = [
     ("run --arms 0.5", "settings with commas between, such as rate=0.5,max_norm=3"),
     ("run --arms rat=0.5", "Did you mean 'rate'?"),
     ("run --arms rate=1", "rate (arm 1): expected a share of units from 0 to below 1"),
-    ("run --arms rate=0 --rates 0", "either rates or arms"),
+    ("run --arms rate=0 --rates 0", "either --rates or --arms"),
     ("run --precision float64", "precision"),
-    ("run --optimizer adm", "optimizer.name: expected 'adam' or 'sgd'"),
+    ("run --optimizer adm", "--optimizer name: expected 'adam' or 'sgd'"),
     ("run --optimizer sgd,momentum", "settings with commas between, such as sgd,momentum=0.9"),
     ("run --optimizer momentum=0.9,sgd", "--optimizer: expected adam or sgd"),
     ("run --optimizer ''", "--optimizer: expected adam or sgd"),
     ("run --optimizer sgd,momentun=0.9", "Did you mean 'momentum'?"),
-    ("run --learning-rate 0", "optimizer.learning_rate"),
+    ("run --learning-rate 0", "--learning-rate: expected a number above 0"),
     ("run --learning-rate fast", "--learning-rate: expected a number, received 'fast'"),
     ("run --optimizer adam,learning_rate=1 --learning-rate 2", "expected one learning rate"),
     ("run --data minst", "Did you mean 'mnist'"),
@@ -81,7 +84,7 @@ WRONG = [
     ("run --max-seeds 9", "--max-seeds: expected --until-decided beside it"),
     (
         "run --until-decided --max-seeds 5",
-        "max_seeds: expected a whole number of seeds from 6",
+        "--max-seeds: expected a whole number of seeds from 6",
     ),
     ("show nowhere", "the folder of a study"),
     ("report nowhere", "nowhere"),
@@ -92,12 +95,82 @@ WRONG = [
 ]
 
 
+NEAR = [
+    "run",
+    "show",
+    "report",
+    "view",
+    "list",
+    "table",
+    "export",
+    "rm --yes",
+    "predict x.png",
+    "diff studies/penguins",
+]
+"""Every command that takes a study's folder."""
+
+
+@pytest.mark.parametrize("command", NEAR)
+@pytest.mark.parametrize("meant", ["studies/penguin", "penguins", "./studies/pengiuns"])
+def test_a_misspelt_folder_of_a_study_is_answered_with_the_nearest_one(
+    call, tmp_path, monkeypatch, command, meant
+):
+    monkeypatch.chdir(tmp_path)
+    for name in ("penguins", "other"):
+        Path("studies", name).mkdir(parents=True)
+        Path("studies", name, "study.toml").write_text(STUDY_FILE)
+    name, *more = command.split()
+    order = [*more, meant] if name == "diff" else [meant, *more]
+    assert call(name, *order).is_error("received no such folder. Did you mean studies/penguins?")
+
+
+def test_the_commands_above_are_all_that_take_a_folder():
+    taking = {
+        name
+        for name, command in COMMANDS.items()
+        if {"folder", "one", "spec"} & {each.name for each in command.params}
+    }
+    assert taking == {command.split()[0] for command in NEAR}
+
+
+@pytest.mark.usefixtures("no_report")
+def test_a_wrong_column_is_told_before_the_study_in_the_folder(call):
+    rows = "".join(f"{n},{n % 7},{'ab'[n % 2]}\n" for n in range(40))
+    Path("pets.csv").write_text(f"age,legs,kind\n{rows}")
+    words = (
+        "run",
+        "--data",
+        "pets.csv",
+        "--target",
+        "kind",
+        "--epochs",
+        "2",
+        "--seeds",
+        "1",
+        "--batch-size",
+        "8",
+    )
+    assert call(*words).code == 0
+    for wrong in (("--drop", "lags"), ("--group", "lags"), ("--target", "kid")):
+        refused = call(*words, *wrong)
+        assert refused.is_error(f"{wrong[0]} of ", "Did you mean")
+        assert "study" not in refused.err
+    refused = call(*words, "--drop", "legs")
+    assert refused.is_error("studies/pets: expected the settings of the study in this folder, no --drop, ")
+    proposed = refused.err.rpartition("The whole command: dropstudy ")[2].split()
+    assert call(*proposed).code == 0
+    assert {path.name for path in Path("studies").iterdir()} == {"pets", "pets-2"}
+
+
 @pytest.mark.usefixtures("made_up_training")
 @pytest.mark.parametrize(("line", "part"), WRONG)
 def test_a_wrong_input_is_one_line_and_nothing_is_recorded(call, line, part):
     Path("broken.toml").write_text("epochs = = 3")
     Path("digits.toml").write_text(STUDY_FILE.replace("epochs = 1", f"epochs = {'9' * 5000}"))
     Path("file").write_text("in the way")
+    Path("table.csv").write_text("width,kind\n1,a\n")
+    Path("photos/cat").mkdir(parents=True)
+    Path("photos/cat/one.png").touch()
     words = [word.strip("'") if word.strip() else word for word in re.findall(r"'[^']*'|\S+", line)]
     assert call(*words).is_error(part)
     assert not list(Path().rglob("study.toml"))

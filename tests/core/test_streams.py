@@ -185,7 +185,7 @@ def test_on_a_real_terminal_no_word_of_an_error_is_broken(tmp_path, width):
     assert all(len(row) <= width for row in rows)
     first = next(number for number, row in enumerate(rows) if row.startswith("dropstudy "))
     assert shell_words("\n".join(rows[first:])) == ["dropstudy", "run", "--out", "a study that is not there"]
-    assert " ".join(rows[:first]).endswith("received no such file. To create one there:")
+    assert " ".join(rows[:first]).endswith("received no such folder. To create one there:")
 
 
 def strings(path):

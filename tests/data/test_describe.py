@@ -73,7 +73,7 @@ def test_a_line_has_the_smallest_and_the_largest_class():
 def test_where_names_all_places_in_the_order_of_search(own_cache):
     assert where("mnist") == [
         "Search order for mnist:",
-        "  1. data_dir: not given",
+        "  1. --data-dir: not given",
         "  2. DROPSTUDY_DATA: not given",
         f"  3. cache: {own_cache / 'downloads' / 'mnist'}: no files",
         f"  4. mirrors: {MIRROR}",
@@ -92,7 +92,7 @@ def test_where_reports_intact_files(tmp_path, monkeypatch, own_cache):
     write_files(own_cache / "downloads" / "mnist", CONTENTS)
     monkeypatch.setenv("DROPSTUDY_DATA", str(tmp_path / "theirs"))
     assert where("mnist", tmp_path / "mine")[1:4] == [
-        f"  1. data_dir: {tmp_path / 'mine'}: all 4 files, intact",
+        f"  1. --data-dir: {tmp_path / 'mine'}: all 4 files, intact",
         f"  2. DROPSTUDY_DATA: {tmp_path / 'theirs' / 'mnist'}: all 4 files, intact",
         f"  3. cache: {own_cache / 'downloads' / 'mnist'}: all 4 files, intact",
     ]
@@ -110,7 +110,7 @@ def test_where_reports_missing_and_damaged_files(own_cache):
 
 
 def test_where_reports_a_missing_folder(tmp_path):
-    assert where("mnist", tmp_path / "none")[1] == f"  1. data_dir: {tmp_path / 'none'}: no such folder"
+    assert where("mnist", tmp_path / "none")[1] == f"  1. --data-dir: {tmp_path / 'none'}: no such folder"
 
 
 def test_where_counts_the_arrays_that_are_prepared(own_cache):

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -96,12 +97,14 @@ def test_when_all_mirrors_fail_the_error_names_causes_and_a_manual_step(tmp_path
     with mirror(says(404)) as bad, pytest.raises(DataUnavailable) as caught:
         fetch_all(FILES, tmp_path, mirrors=[unreachable, bad.url], timeout=QUICK, progress=False)
     message = str(caught.value)
-    assert f"{unreachable}{NAME}: connection refused" in message
+    assert f"{urlsplit(unreachable).netloc}: connection refused" in message
     assert f"{bad.url}{NAME}: HTTP 404 Not Found" in message
     for file in FILES:
-        assert f"{file.name}.gz (unpacked: SHA-256 {file.digest})" in message
+        assert f"{file.name}.gz" in message
+        assert file.digest not in message  # a file that is stored by hand is checked when it is read
     assert str(tmp_path) in message
-    assert "--data-dir" in message
+    assert "`data_dir`" in message
+    assert len(message) < 500 + len(str(tmp_path))
     assert "\n" not in message
     assert bad.asked == [NAME]  # no second file is tried once one cannot be had
 
@@ -177,7 +180,7 @@ def test_a_machine_without_network_fails_quickly(tmp_path, monkeypatch):
     finally:
         released.set()
     assert time.monotonic() - started < 2
-    assert caught.value.received.count("no answer") == 3
+    assert caught.value.received.startswith("none (0.invalid, 1.invalid, 2.invalid: no answer")
 
 
 @pytest.mark.parametrize(
@@ -197,7 +200,7 @@ def test_download_errors_are_reported_in_plain_words(tmp_path, monkeypatch, erro
     monkeypatch.setattr(requests, "head", fails)
     with pytest.raises(DataUnavailable) as caught:
         get(tmp_path, "https://example.invalid/")
-    assert caught.value.received == f"https://example.invalid/{NAME}: {words}"
+    assert caught.value.received == f"none (example.invalid: {words})"
 
 
 def test_a_folder_without_write_permission_is_named(tmp_path):

@@ -218,7 +218,7 @@ def test_unknown_units_are_refused_with_the_option_to_use(tmp_path, values, whit
     np.save(tmp_path / "other.npy", values)
     line = refusal(tmp_path / "other.npy", white=white)
     assert why in line
-    assert "--scale S" in line
+    assert "`scale`" in line
     x = read(tmp_path / "other.npy", white=white, how={"scale": 3.0}).x
     np.testing.assert_allclose(x / (white or 1.0), values / 3, rtol=1e-5, atol=1e-7)
 

@@ -104,7 +104,7 @@ def test_what_cannot_be_used_is_named_by_line_and_column(tmp_path):
     assert refused("arm,sed,score\na,0,.9\n", tmp_path, "seed_column", "Did you mean 'sed'?")
     assert refused("seed,a,b\n0,.9,.8\n0,.9,.8\n", tmp_path, "line 3", "'a', seed 0")
     assert refused("seed,a,b\n0,.9,.8\n1,.9,x\n", tmp_path, "line 3, column 'b'", "'x'")
-    assert refused("Name,rate,acc\nx,0,.9\n", tmp_path, "text in 'Name'", "--arm-column")
+    assert refused("Name,rate,acc\nx,0,.9\n", tmp_path, "text in 'Name'", "`arm_column`")
     assert refused(f"{head}b,0,1.5\n", tmp_path, "AUC from 0 to 1", "1.5", metric=METRICS["auc"])
     assert refused(f"{head}b,0,-1\n", tmp_path, "log loss of 0 or more", metric=METRICS["log-loss"])
     valid = "arm,seed,score,val\na,0,.9,.9\nb,0,.9,\n"

@@ -139,9 +139,9 @@ def test_it_listens_to_this_machine_alone_and_says_when_a_port_is_taken():
     with listen(0) as channel:
         host, port = channel.getsockname()
         assert host == "127.0.0.1"
-        with pytest.raises(InvalidArgument, match=f"--port.*{port}"):
+        with pytest.raises(InvalidArgument, match=f"port: .*{port}"):
             listen(port)
-    with pytest.raises(InvalidArgument, match="--port"):
+    with pytest.raises(InvalidArgument, match="port: "):
         listen(70_000)
 
 

@@ -149,7 +149,7 @@ def test_an_unknown_field_that_is_close_to_none_is_refused():
 
 
 def test_rates_and_arms_together_are_refused():
-    assert "either rates or arms, received both" in str(refusal_of(arms=[{"rate": 0}]))
+    assert "either `rates` or `arms`, received both" in str(refusal_of(arms=[{"rate": 0}]))
 
 
 @pytest.mark.parametrize("field", ["name", "hidden", "epochs", "validation_split", "rates"])
@@ -169,7 +169,7 @@ def test_a_missing_field_without_a_default_is_named(field):
 def test_a_field_that_needs_validation_data_is_refused_where_the_test_set_is_watched(field, value):
     refused = refusal_of(validation_split="test", **{field: value})
     assert refused.subject == field
-    assert 'validation_split = "test"' in refused.received
+    assert "`validation_split='test'`" in str(refused)
     assert getattr(parse(**{field: value}), field) == value
 
 

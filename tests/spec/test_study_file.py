@@ -99,7 +99,7 @@ def test_a_source_that_is_none_is_refused_with_what_there_is(tmp_path, monkeypat
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InvalidArgument, match="notebook") as refusal:
         read_spec(source)
-    assert refusal.value.subject == "SPEC"
+    assert refusal.value.subject == "spec"
     assert ("Did you mean 'notebook'" in str(refusal.value)) == (source == "notebok")
 
 

@@ -130,7 +130,7 @@ def test_a_changed_library_device_or_processor_is_reported_once_and_the_study_co
 def test_a_study_of_another_semantics_version_is_shown_but_not_continued(place, monkeypatch):
     create_study(place)
     monkeypatch.setattr(plan, "SEMANTICS", plan.SEMANTICS + 1)
-    with pytest.raises(StoreError, match=r"rules in docs/semantics.*made by version \d+.*--out"):
+    with pytest.raises(StoreError, match=r"rules in docs/semantics.*made by version \d+.*`out`"):
         create_study(place)
     with Store(place) as store:
         assert len(store.runs()) == 2

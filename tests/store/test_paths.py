@@ -137,7 +137,7 @@ def test_a_study_is_not_created_among_foreign_files(tmp_path, name):
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text("mine")
     before = files(tmp_path)
-    with pytest.raises(StoreError, match=r"without files under the names that a study uses.*--out"):
+    with pytest.raises(StoreError, match=r"without files under the names that a study uses.*`out`"):
         create_study(tmp_path)
     assert files(tmp_path) == before
     assert not has_database(tmp_path)

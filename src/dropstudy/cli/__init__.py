@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import io
 import os
-import shlex
 import signal
 import sys
 from contextlib import suppress
@@ -138,15 +137,6 @@ def _usage(error: Any) -> str:
     return f"Error: {printable(message)}{'' if message.endswith('?') else '.'} All {listed}: {command} --help"
 
 
-def _with_command(error: DropstudyError) -> str:
-    """Text of an error; where its advice is to leave columns out, with the whole command that does it."""
-    text, flag = str(error), " --drop "
-    if flag not in error.next_step:
-        return text
-    before, _, names = text.rpartition(flag)
-    return f"{before} {printable(shlex.join([str(app.info.name), *sys.argv[1:]]))}{flag}{names}"
-
-
 def main() -> None:
     """Run the command line. An error that the user can correct is one line and an exit code, no traceback."""
     _prepare_process()
@@ -178,7 +168,7 @@ def _main() -> None:
             echo(_usage(error), err=True)
         sys.exit(error.exit_code)
     except DropstudyError as error:
-        echo(f"Error: {_with_command(error)}", err=True)
+        echo(f"Error: {error}", err=True)
         sys.exit(error.exit_code)
     except OSError as error:  # a disk, a folder, a permission: not a fault of the program
         echo(f"Error: {printable(str(error))}", err=True)

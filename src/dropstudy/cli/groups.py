@@ -5,7 +5,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import typer
 from typer.core import TyperCommand
+
+from dropstudy.cli.output import echo
+from dropstudy.cli.wording import worded
+from dropstudy.errors import DropstudyError
 
 STUDY, DATA, TRAINING, VERDICT, OUTPUT = "Study", "Data", "Training", "Verdict", "Output"
 
@@ -21,6 +26,14 @@ EXAMPLES = {
 
 class PlainCommand(TyperCommand):
     """Command whose help names arguments and defaults in words, without typer's notation of types and brackets."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Call the command; print an error that the user can correct, in the words of this command's flags."""
+        try:
+            return super().invoke(ctx)
+        except DropstudyError as error:
+            echo(f"Error: {worded(error, ctx)}", err=True)
+            raise typer.Exit(error.exit_code) from error
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Pieces of the usage line; a required argument has no braces."""

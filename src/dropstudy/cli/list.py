@@ -51,10 +51,12 @@ def found_studies(folder: Path) -> list[Path]:
     Raises:
         StoreError: there is none.
     """
-    from dropstudy.store.directory import find_studies
+    from dropstudy.store.directory import find_studies, nearest_study, no_study
 
     found = find_studies(folder)
     if not found:
+        if nearest_study(folder) is not None:
+            raise no_study(folder)
         raise StoreError(
             str(folder),
             expected="a folder with studies",

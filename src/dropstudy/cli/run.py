@@ -23,6 +23,7 @@ INTERRUPTED = 130
 
 
 def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signature
+    context: typer.Context,
     spec: Annotated[
         str | None,
         typer.Argument(
@@ -273,6 +274,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
     """
     from dropstudy.analysis.confirm import baseline_chosen
     from dropstudy.analysis.sequential import refuse_to_confirm
+    from dropstudy.cli.existing import about_existing
     from dropstudy.cli.result import print_answer, print_places, report_failures
     from dropstudy.report.stamp import is_current
     from dropstudy.runtime.progress.lines import EpochLines
@@ -313,8 +315,8 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
         refuse_to_confirm(study.spec, adds_seeds=most is not None)
 
     say: Callable[[str], None] = _silent if quiet else echo
-    if study.unrequested:
-        say(f"The study has more than this command asks for, and keeps it: {'; '.join(study.unrequested)}.")
+    for line in about_existing(study, context):
+        say(line)
     if dry_run:
         echo(str(estimated(study, workers=workers, device=device)))
         return

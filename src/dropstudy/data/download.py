@@ -14,17 +14,18 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
 
 import requests
 from filelock import FileLock
 from tqdm import tqdm
 
 from dropstudy.data.cache import no_space
-from dropstudy.data.published import check_archive, named, read_named, stored_as
+from dropstudy.data.published import check_archive, read_named, stored_as
 from dropstudy.errors import DataError, DataUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from dropstudy.data.catalogue import Archive, NamedFile
 
@@ -47,13 +48,11 @@ class _Wanted(NamedTuple):
         name: its name, which is added to a mirror's address.
         size: bytes that it has at most.
         check: raises a DataError if a path holds another file or a damaged one.
-        known: its digest, for users.
     """
 
     name: str
     size: int
     check: Callable[[Path], object]
-    known: str
 
 
 def fetch_all(
@@ -128,9 +127,7 @@ def fetch_archive(
         with FileLock(folder / ".lock"):
             if all(_intact(file, folder) for file in files):  # another process fetched them
                 return
-            wanted = _Wanted(
-                archive.name, archive.size, partial(check_archive, archive), named(archive.digest)
-            )
+            wanted = _Wanted(archive.name, archive.size, partial(check_archive, archive))
             path = folder / archive.name
             own = not path.is_file()
             if own:
@@ -177,9 +174,8 @@ def _intact(file: NamedFile, folder: Path) -> Path | None:
 
 
 def _packed(file: NamedFile) -> _Wanted:
-    known = named(file.packed) if file.packed else f"unpacked: {named(file.digest)}"
     # gzip adds less than a chunk to what it cannot shrink.
-    return _Wanted(f"{file.name}.gz", file.size + _CHUNK, partial(read_named, file, pinned=True), known)
+    return _Wanted(f"{file.name}.gz", file.size + _CHUNK, partial(read_named, file, pinned=True))
 
 
 def _fetch_missing(
@@ -204,7 +200,7 @@ def _fetch_missing(
                 answering = [mirror, *(other for other in answering if other != mirror)]
                 break
         else:
-            raise _unavailable(missing[number:], folder, failures)
+            raise _unavailable(missing[number:], folder, unreachable, failures)
 
 
 def _address(mirror: str, file: _Wanted) -> str:
@@ -292,12 +288,19 @@ def _explain(error: Exception, timeout: tuple[float, float]) -> str:
     return next((meaning for applies, meaning in meanings if applies), words)
 
 
-def _unavailable(missing: Sequence[_Wanted], folder: Path, failures: dict[str, str]) -> DataUnavailable:
-    wanted = ", ".join(f"{file.name} ({file.known})" for file in missing)
+def _unavailable(
+    missing: Sequence[_Wanted], folder: Path, unreachable: Mapping[str, str], failures: Mapping[str, str]
+) -> DataUnavailable:
+    hosts: dict[str, list[str]] = {}
+    for url, why in failures.items():
+        hosts.setdefault(why, []).append(urlsplit(url).netloc if url in unreachable else url)
+    causes = "; ".join(f"{', '.join(names)}: {why}" for why, names in hosts.items())
+    names = ", ".join(file.name for file in missing)
+    many = len(missing) > 1
     return DataUnavailable(
-        missing[0].name,
-        expected="a mirror that serves it",
-        received="; ".join(f"{url}: {why}" for url, why in failures.items()) or "no mirror at all",
-        next_step=f"Try again later, name a folder that holds the files with --data-dir or DROPSTUDY_DATA, "
-        f"or store in {folder}: {wanted}.",
+        folder.name,
+        expected=f"a mirror that serves {f'its {len(missing)} files' if many else 'it'}",
+        received=f"none ({causes or 'it has no mirror'})",
+        next_step=f"Try again with a network, or get {names} elsewhere and store {'them' if many else 'it'} in "
+        f"{folder}, or in a folder that you name with --data-dir or DROPSTUDY_DATA.",
     )

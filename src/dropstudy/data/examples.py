@@ -36,9 +36,7 @@ __all__ = ["Examples", "read_examples", "read_rows"]
 _NPY, _ZIP, _GZIP, _IDX = b"\x93NUMPY", b"PK", b"\x1f\x8b", b"\0\0"
 _NPZ_NAMES = ("x", "x_test")
 _MOST_BYTES = 1 << 29  # of examples as float32, in one file; classifying them takes several times as much
-_SET_SCALE = (
-    "Set --scale S, so that the network sees INPUT / S, or convert the file to the training data's units."
-)
+_SET_SCALE = "Set with --scale what inputs are divided by, or convert the file to the training data's units."
 
 
 @dataclass(frozen=True, eq=False)

@@ -66,7 +66,7 @@ def hold_out(
             source,
             expected="examples of every class for training and for the test",
             received=f"{counts[rarest]} of {which}, and {count:,} of {n:,} examples to set aside",
-            next_step=f"Give a test set with test, or another test_size, or leave {which} out of the data.",
+            next_step=f"Give a test set with --test, or another --test-size, or leave {which} out of the data.",
         )
     if groups is None:
         train, test = stratified_split(labels, count, seed=0)
@@ -79,9 +79,9 @@ def hold_out(
                 expected=f"{folds} groups or more, to hold out {count:,} of {n:,} examples",
                 received=f"{many}",
                 next_step=(
-                    f"Hold out more, such as --test-size {ceil(100 / many) / 100:g}, or give a test set with test."
+                    f"Hold out more, such as --test-size {ceil(100 / many) / 100:g}, or give a test set with --test."
                     if many > 1
-                    else "Leave --group out, or give a test set with test."
+                    else "Leave --group out, or give a test set with --test."
                 ),
             )
         # Imported here: scikit-learn is slow to import, and few data have groups.

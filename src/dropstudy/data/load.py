@@ -6,6 +6,8 @@ import difflib
 import os
 import re
 from dataclasses import fields
+from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dropstudy.core.atomic import expand_home
@@ -25,13 +27,15 @@ from dropstudy.spec.data_names import KEPT, OPENML, is_data_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from dropstudy.core.dataset import Dataset
     from dropstudy.core.types import StudySpec
     from dropstudy.data.source import DataSource, Scale
 
 __all__ = ["ABOUT", "NAMES", "dataset_of", "load_dataset", "source_of"]
+
+_MOST_FILES = 10_000
+"""Files among which an image is looked for, to recognise a folder of images."""
 
 NO_OPTIONS = DataOptions()
 _CONVERT = "Save a table as CSV in UTF-8, and arrays with numpy.savez."
@@ -150,7 +154,7 @@ def _load(
     source = source_of(name_or_path, data_dir, options)
     for option, value in options.given.items():
         if option not in source.accepts:
-            expected = f"data that {option} applies to: {_MEANT_FOR[option]}"
+            expected = f"data that --{option.replace('_', '-')} applies to: {_MEANT_FOR[option]}"
             raise InvalidArgument(
                 option, expected=expected, received=f"{value!r} with {source.name}", next_step="Leave it out."
             )
@@ -197,6 +201,24 @@ def _unreadable(wanted: str) -> InvalidArgument:
         expected, received = "the path of a file or folder", f"{wanted!r}: there is none"
         next_step = nearest(path)
     return InvalidArgument("data", expected=expected, received=received, next_step=next_step)
+
+
+def looks_like_data(path: str | Path) -> bool:
+    """True for the path of a table or of arrays by its name, and for a folder with arrays or images in it."""
+    place = Path(path)
+    if place.name.lower().endswith(SUFFIXES):
+        return True
+    try:
+        if holds_arrays(place):
+            return True
+        if not place.is_dir():
+            return False
+        from dropstudy.data.formats.image_file import IMAGE_SUFFIXES  # noqa: PLC0415 - Pillow is slow to import
+
+        files = (name for _, _, names in os.walk(place) for name in names)
+        return any(name.lower().endswith(IMAGE_SUFFIXES) for name in islice(files, _MOST_FILES))
+    except (OSError, ValueError):  # a name that no file can have
+        return False
 
 
 def _named(wanted: str, data_dir: Path | None, options: DataOptions) -> DataSource | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from dropstudy.core.metrics import imbalance_hint, metric_of
 from dropstudy.core.text import counted
 from dropstudy.data import describe
-from dropstudy.spec import splits
+from dropstudy.spec import presets, splits
 from dropstudy.spec.arms import has_choice
 
 if TYPE_CHECKING:
@@ -25,9 +26,18 @@ LARGE_RATE = 0.5
 FALLBACK = (
     "MNIST was not found. This study uses scikit-learn's 8x8 digits in its place: small images that train in seconds.",
     "Where MNIST is searched for: dropstudy data mnist",
-    "Once it is there, a study of it: dropstudy run --data mnist --out studies/mnist",
 )
 REPLACED = "MNIST was not found: this is about the 8x8 digits of scikit-learn, not about MNIST"
+
+
+def mnist_folder(folder: Path) -> Path:
+    """Folder for a study of MNIST like the one in a folder, whose data stand in for it."""
+    return folder.with_name("mnist" if folder.name == "notebook" else f"{folder.name}-mnist")
+
+
+def _on_mnist(spec: StudySpec, folder: Path) -> str:
+    preset = f" {spec.name}" if spec.name in presets.names() else ""
+    return f"dropstudy run{preset} --data mnist --out {shlex.quote(str(mnist_folder(folder)))}"
 
 
 def announcement(
@@ -49,7 +59,7 @@ def announcement(
         fallback: true if the data replace MNIST.
         added: additions to the study, from `merge.additions`.
     """
-    lines = list(FALLBACK) if fallback else []
+    lines = [*FALLBACK, f"Once it is there, a study of it: {_on_mnist(spec, folder)}"] if fallback else []
     lines += describe.shapes(dataset)
     lines += [f"The study grows: {'; '.join(added)}."] if added else []
     lines += [large_rate(arm.rate) for arm in spec.arms if arm.rate > LARGE_RATE]

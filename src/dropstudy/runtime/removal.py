@@ -12,7 +12,7 @@ from dropstudy.errors import InvalidArgument, StoreError
 from dropstudy.runtime.retention import drop_weights
 from dropstudy.spec import merge, splits
 from dropstudy.spec.study_file import STUDY_FILE
-from dropstudy.store.directory import confirmations, has_database, holds_study, recorded_spec
+from dropstudy.store.directory import confirmations, has_database, holds_study, no_study, recorded_spec
 from dropstudy.store.locking import lock
 from dropstudy.store.paths import (
     CONFIRMATION,
@@ -85,7 +85,7 @@ def find_part(folder: Path, **asked: Sequence[Any] | None) -> Part:
     if not items:
         raise InvalidArgument(
             "seeds",
-            expected="seeds, train_sizes, arms or hidden to remove from the study",
+            expected="--seeds, --train-sizes, --arms or --hidden to remove from the study",
             received="none of them",
         )
     if "train_sizes" in items:
@@ -218,12 +218,7 @@ def _other_files(folder: Path, name: str) -> list[str]:
 
 def _require_study(folder: Path) -> None:
     if not holds_study(folder):
-        raise StoreError(
-            str(folder),
-            expected=f"the folder of a study, with a {STUDY_FILE}",
-            received="no such file",
-            next_step="Nothing was removed.",
-        )
+        raise no_study(folder, "Nothing was removed.")
 
 
 def _items(name: str, asked: Any) -> list[Any]:

@@ -6,11 +6,12 @@ would make runs incomparable is refused.
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from dropstudy.core.metrics import check_margin, margin_of, metric_of
-from dropstudy.core.types import Arm, StudySpec
+from dropstudy.core.types import Arm, Optimizer, StudySpec
 from dropstudy.core.validation import shown
 from dropstudy.errors import InvalidArgument
 from dropstudy.spec.arms import arm_name
@@ -68,6 +69,24 @@ def grow(stored: StudySpec, asked: StudySpec) -> StudySpec:
 
 def differences(stored: StudySpec, asked: StudySpec) -> list[str]:
     """Differences that keep a request from extending the study, one line a field."""
+    lines = [
+        f"{name} is {shown(old)} in the study, {shown(new)} was requested"
+        for name, old, new in _changes(stored, asked)
+    ]
+    return lines + _arms_misnamed(stored, asked)
+
+
+def differing_settings(stored: StudySpec, asked: StudySpec) -> tuple[str, str, set[str]]:
+    """The same differences as settings: those of the study, those asked for, and the names of their fields."""
+    changes = _changes(stored, asked)
+    misnamed = _arms_misnamed(stored, asked)
+    ours = [_flag(name, old, new) for name, old, new in changes] + ["the names of its arms"] * bool(misnamed)
+    theirs = [_flag(name, new, old) for name, old, new in changes] + misnamed
+    return ", ".join(ours), ", ".join(theirs), {name for name, *_ in changes}
+
+
+def _changes(stored: StudySpec, asked: StudySpec) -> list[tuple[str, Any, Any]]:
+    """Fields in which a request differs from the study, with both values."""
     resolved = replace(
         asked,
         data=stored.data if asked.data is None or _moved(stored, asked) else asked.data,
@@ -75,12 +94,29 @@ def differences(stored: StudySpec, asked: StudySpec) -> list[str]:
         precision=stored.precision if asked.precision == "auto" else asked.precision,
         scale=stored.scale if asked.scale == "auto" else asked.scale,
     )
-    lines = [
-        f"{name} is {shown(old)} in the study, {shown(new)} was requested"
+    return [
+        (name, old, new)
         for name in FIXED
         if (old := getattr(stored, name)) != (new := getattr(resolved, name))
     ]
-    return lines + _arms_misnamed(stored, asked)
+
+
+def _flag(name: str, value: Any, other: Any) -> str:
+    """A field's value as a flag; of an optimizer, what differs from the other one."""
+    flag = f"--{name.replace('_', '-')}"
+    if value is None or value is False or value == ():
+        return f"no {flag}"
+    if value is True:
+        return flag
+    if isinstance(value, Optimizer):
+        parts = {
+            f.name: getattr(value, f.name)
+            for f in fields(value)
+            if getattr(value, f.name) != getattr(other, f.name)
+        }
+        value = [part if key == "name" else f"{key}={part}" for key, part in parts.items()]
+    text = ",".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
+    return f"{flag}={shlex.quote(text)}"
 
 
 def shrink(stored: StudySpec, out: Mapping[str, Sequence[Any]]) -> StudySpec:

@@ -65,9 +65,9 @@ def conditions(spec: StudySpec, dataset: Dataset) -> tuple[Condition, ...]:
         raise InvalidArgument(
             "batch_size",
             expected=f"at most the {min(sizes)} training examples of {dataset.name}"
-            + (" that the smallest of train_sizes has" if len(sizes) > 1 else ""),
+            + (" that the smallest of --train-sizes has" if len(sizes) > 1 else ""),
             received=str(spec.batch_size),
-            next_step=f"Use a smaller one, for instance batch_size = {max(1, min(sizes) // 4)}.",
+            next_step=f"Use a smaller one, for instance --batch-size={max(1, min(sizes) // 4)}.",
         )
     return tuple(
         Condition(dataset.features, network, len(dataset.classes), size, spec.batch_size)

@@ -144,7 +144,7 @@ def _check_groups(
                 "validation_split",
                 expected="training examples of every class with every seed",
                 received=f"none of class {classes[absent[0]]!r} with seed {seed}",
-                next_step="Hold out less, use larger train_sizes, or leave seed and group out.",
+                next_step="Hold out less, use larger --train-sizes, or leave seed and --group out.",
             )
 
 

@@ -6,7 +6,6 @@ before any data is read.
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 from collections.abc import Mapping
@@ -130,6 +129,11 @@ def is_study(folder: Path) -> bool:
     return _is_file(folder / STUDY_FILE)
 
 
+def is_study_file(source: str | Path) -> bool:
+    """True for the path of an existing TOML file."""
+    return Path(source).suffix.lower() == ".toml" and _is_file(Path(source))
+
+
 def _read_table(source: str | Path | Mapping[str, Any]) -> tuple[dict[str, Any], str]:
     if isinstance(source, Mapping):
         return dict(source), "study"
@@ -139,10 +143,10 @@ def _read_table(source: str | Path | Mapping[str, Any]) -> tuple[dict[str, Any],
     if not _is_file(path):
         path /= STUDY_FILE
     if not _is_file(path):
-        near = difflib.get_close_matches(str(source), presets.names(), n=1)
-        hint = f"Did you mean {near[0]!r}? " if near else ""
+        near = presets.nearest(str(source))
+        hint = f"Did you mean {near!r}? " if near else ""
         raise InvalidArgument(
-            "SPEC",
+            "spec",
             expected=f"a preset ({', '.join(presets.names())}), a study file or the folder of a study",
             received=repr(str(source)),
             next_step=f"{hint}What ships: dropstudy presets",
@@ -191,7 +195,7 @@ def _with_arms(table: Mapping[str, Any]) -> dict[str, Any]:
         return dict(table)
     if "arms" in table:
         raise InvalidArgument(
-            "rates", expected="either rates or arms", received="both", next_step="Leave one of them out."
+            "rates", expected="either --rates or --arms", received="both", next_step="Leave one of them out."
         )
     arms = [Arm(rate=rate) for rate in validate("rates", table["rates"], Rates)]
     return {**{name: value for name, value in table.items() if name != "rates"}, "arms": arms}
@@ -224,9 +228,9 @@ def _check_validation(spec: StudySpec) -> None:
     if spec.patience and not spec.restore_best_weights:
         raise InvalidArgument(
             "restore_best_weights",
-            expected=f"true, since patience = {spec.patience} asks for it",
-            received="false",
-            next_step="Use restore_best_weights = true, and hold examples out, such as validation_split = 0.1.",
+            expected=f"yes, since --patience={spec.patience} asks for it",
+            received="no",
+            next_step="Use --restore-best-weights, and hold examples out, such as --validation-split 0.1.",
         )
     chosen = "nothing may be selected on the test set"
     for name, asked, reason in (
@@ -239,6 +243,6 @@ def _check_validation(spec: StudySpec) -> None:
             raise InvalidArgument(
                 name,
                 expected="training examples that are held out",
-                received=f'validation_split = "test": {reason}',
-                next_step="Hold some out, such as validation_split = 0.1.",
+                received=f"--validation-split=test: {reason}",
+                next_step="Hold some out, such as --validation-split 0.1.",
             )

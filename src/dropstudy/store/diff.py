@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from dropstudy.core.types import METRICS
 from dropstudy.errors import StoreError
+from dropstudy.store.directory import holds_study, no_study
 from dropstudy.store.store import Store
 
 if TYPE_CHECKING:
@@ -56,6 +57,9 @@ def compare(one: Path, other: Path) -> list[RunDiff]:
         StoreError: a folder holds no study.
         DamagedFile: the content of a file is not what was written.
     """
+    for folder in (one, other):
+        if not holds_study(folder):
+            raise no_study(folder)
     with Store(one) as first, Store(other) as second:
         stores = (first, second)
         runs = {run.key: run for store in stores for run in store.runs()}

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
+import os
+import shlex
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +17,13 @@ from dropstudy.store.paths import CONFIRMATION, FIGURES, WRITTEN, StudyPaths, co
 from dropstudy.store.store import DATABASE, Store
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from dropstudy.core.dataset import Dataset
     from dropstudy.core.types import StudySpec
+
+STUDIES = Path("studies")
+"""Folder of studies whose own is not named."""
 
 SEED_COUNTS = "seed_counts"
 """Name in the metadata: numbers of seeds that the study was run with: each that had a verdict, and the last."""
@@ -94,8 +101,15 @@ def read_metadata(folder: Path) -> dict[str, Any]:
         return store.meta
 
 
-def merged_with_stored(folder: Path, asked: StudySpec) -> StudySpec:
+def merged_with_stored(
+    folder: Path, asked: StudySpec, check_columns: Callable[[], object] = lambda: None
+) -> StudySpec:
     """Specification of the study in a folder, extended by the one asked for; the latter alone if there is no study.
+
+    Args:
+        folder: of the study.
+        asked: specification asked for.
+        check_columns: called before a refusal for other columns, which may be wrong ones.
 
     Raises:
         InvalidArgument: the runs asked for, or those of the study's file, cannot be compared with the study's runs.
@@ -103,15 +117,57 @@ def merged_with_stored(folder: Path, asked: StudySpec) -> StudySpec:
     stored = _stored(folder)
     if stored is None:
         return asked
-    if lines := merge.differences(stored, asked):
+    if merge.differences(stored, asked):
+        ours, theirs, names = merge.differing_settings(stored, asked)
+        if names & {"target", "drop", "group"}:
+            check_columns()
+        out = str(unused_folder(folder))
         raise InvalidArgument(
             str(folder),
-            expected="runs that can be compared with those of the study in this folder",
-            received="; ".join(lines),
-            next_step="Choose another folder with --out. "
-            f"To continue the study as it is: {command('run', folder)}",
+            expected=f"the settings of the study in this folder, {ours}",
+            received=theirs,
+            next_step=f"To continue that study: {command('run', folder)}; for a new one, choose another folder with "
+            f"--out={shlex.quote(out)}.",
+            retry={"out": out},
         )
     return merge.grow(stored, asked)
+
+
+def unused_folder(folder: Path) -> Path:
+    """A folder beside another one that does not exist: `studies/first-2`."""
+    return next(
+        path for n in count(2) if not (path := folder.with_name(f"{folder.resolve().name}-{n}")).exists()
+    )
+
+
+def no_study(folder: Path, next_step: str = "") -> StoreError:
+    """Error for a folder without a study; it names the one that may be meant.
+
+    Args:
+        folder: the one that was named.
+        next_step: what to do where none may be meant; by default to create a study there.
+    """
+    near = nearest_study(folder)
+    create = next_step or f"To create one there: dropstudy run --out {shlex.quote(str(folder))}"
+    return StoreError(
+        str(folder) or "''",
+        expected="the folder of a study",
+        received="a folder without one" if os.path.isdir(folder) else "no such folder",  # noqa: PTH112 - false for a name that is too long
+        next_step=create if near is None else f"Did you mean {shlex.quote(str(near))}?",
+    )
+
+
+def nearest_study(folder: Path) -> Path | None:
+    """The study whose folder is named most alike, beside a folder or in `studies`; None where none is alike."""
+    try:
+        if folder.is_file() and holds_study(folder.parent):
+            return folder.parent
+        found = [*find_studies(folder.parent, 1), *find_studies(STUDIES, 1)]
+    except (OSError, ValueError):  # a name that no folder can have
+        return None
+    by_name = {path.name: path for path in reversed(found) if path != folder.parent}
+    near = difflib.get_close_matches(folder.name, by_name, n=1)
+    return by_name[near[0]] if near else None
 
 
 def recorded_spec(folder: Path) -> StudySpec | None:

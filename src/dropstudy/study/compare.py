@@ -12,7 +12,8 @@ from dropstudy.data.memory import dataset
 from dropstudy.data.sources.kept import name_of
 from dropstudy.errors import InvalidArgument
 from dropstudy.spec.study_file import read_spec, to_toml
-from dropstudy.study.study import STUDIES, Study
+from dropstudy.store.directory import STUDIES
+from dropstudy.study.study import Study
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import fields, replace
 from html import escape
 from pathlib import Path
@@ -11,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from dropstudy.analysis.sequential import MAX_SEEDS, until_decided
 from dropstudy.core.hardware import choose_device
 from dropstudy.core.types import ENDED
+from dropstudy.data.load import dataset_of
 from dropstudy.data.source import DataOptions
 from dropstudy.data.sources.kept import keep, name_of
-from dropstudy.errors import InvalidArgument, StoreError
+from dropstudy.errors import InvalidArgument
 from dropstudy.runtime.dry_run import dry_run
 from dropstudy.runtime.progress.display import with_display
 from dropstudy.runtime.removal import remove_part
@@ -22,10 +22,12 @@ from dropstudy.spec import merge, presets
 from dropstudy.spec.data_names import is_data_file
 from dropstudy.spec.study_file import STUDY_FILE, is_study, read_spec
 from dropstudy.store.directory import (
+    STUDIES,
     UNTIL_DECIDED,
     existing_folder,
     holds_study,
     merged_with_stored,
+    no_study,
     recorded_spec,
     spec_source,
 )
@@ -33,6 +35,7 @@ from dropstudy.store.locking import lock
 from dropstudy.store.paths import refuse_too_long
 from dropstudy.store.record import set_rule
 from dropstudy.store.store import Store
+from dropstudy.study.source import refuse_other_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -44,14 +47,13 @@ if TYPE_CHECKING:
     from dropstudy.analysis.answer import Answer
     from dropstudy.analysis.verdict import Verdict
     from dropstudy.core.dataset import Dataset
+    from dropstudy.core.types import StudySpec
     from dropstudy.report.paper.table import ResultTable
     from dropstudy.report.plots import Plots
     from dropstudy.runtime.dry_run import DryRun
     from dropstudy.runtime.events import Callback
     from dropstudy.store.history import History
     from dropstudy.study.results import Results
-
-STUDIES = Path("studies")
 
 
 class Study:
@@ -105,12 +107,18 @@ class Study:
             named = dataset is None and spec == "table"
             if data is not None and (named or is_data_file(data)):  # else two data would have one folder
                 overrides.setdefault("name", Path(data).stem.replace(":", "-"))
+        refuse_other_source(spec)
         asked = read_spec(spec_source(spec), overrides)
         self.folder = Path(out) if out is not None else existing_folder(spec) or STUDIES / asked.name
         refuse_too_long(self.folder)
         self._data_dir = None if data_dir is None else Path(data_dir)
-        self.spec = merged_with_stored(self.folder, asked)
+        self.spec = merged_with_stored(self.folder, asked, self._check_columns(asked))
         self.unrequested = merge.additions(asked, self.spec)
+
+    def _check_columns(self, asked: StudySpec) -> Callable[[], object]:
+        if self._dataset is not None:
+            return lambda: None
+        return lambda: dataset_of(asked, data_dir=self._data_dir, warn=False)
 
     @classmethod
     def open(cls, folder: str | Path, *, data_dir: str | Path | None = None) -> Study:
@@ -124,11 +132,14 @@ class Study:
             StoreError: the folder holds no study.
         """
         if not str(folder).strip() or not holds_study(Path(folder)):
-            raise StoreError(
-                str(folder) or "''",
-                expected=f"the folder of a study, with a {STUDY_FILE}",
-                received="no such file",
-                next_step=f"To create one there: dropstudy run --out {shlex.quote(str(folder))}",
+            raise (
+                no_study(Path(folder))
+                if str(folder).strip()
+                else InvalidArgument(
+                    "folder",
+                    expected="the folder of a study, such as studies/notebook",
+                    received=repr(folder),
+                )
             )
         # By its file: a folder may bear the name of a preset.
         return cls(Path(folder) / STUDY_FILE, out=folder, data_dir=data_dir)

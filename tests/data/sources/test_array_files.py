@@ -43,7 +43,7 @@ def test_other_arrays_of_an_npz_file_give_a_notice(tmp_path):
 @pytest.mark.parametrize("name", ["x_val", "y_val", "x_valid", "X_validation"])
 def test_validation_data_of_an_npz_file_are_refused_with_two_next_steps(tmp_path, name):
     with pytest.raises(
-        DataError, match=f"received {name} too.*Append them .*--validation-split.*leave them out"
+        DataError, match=f"received {name} too.*Append them .*`validation_split`.*leave them out"
     ):
         load_dataset(saved(tmp_path / "val.npz", **{name: np.zeros((3, 5))}))
 

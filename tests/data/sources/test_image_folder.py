@@ -270,7 +270,7 @@ def test_fault_28_mixed_sizes_name_two_files_and_the_flag(tmp_path):
     other = write(tmp_path / "dogs" / "99.png", np.zeros((7, 9), np.uint8))
     line = refusal(tmp_path, subject=other)
     assert f"8 wide and 6 high, as {tmp_path / 'cats' / '0.png'} is, received one 9 wide and 7 high" in line
-    assert "--image-size" in line
+    assert "`image_size=32` for squares, a height and width such as `image_size=[32, 48]`" in line
 
 
 def test_fault_28_empty_class_folders_are_named(tmp_path):
@@ -373,7 +373,7 @@ def test_fault_28_more_images_than_memory_are_refused_unread(tmp_path, monkeypat
     assert (
         "images that fit in memory, 100,000,000 bytes, received 12 images that take 145,920,000 bytes" in line
     )
-    assert "--image-size" in line
+    assert "`image_size`" in line
 
 
 def test_fault_28_a_name_that_is_no_text_is_refused(tmp_path):

@@ -259,7 +259,7 @@ def test_faults_19_and_20_a_bad_mirror_is_named_and_the_next_asked(
         with pytest.raises(DataUnavailable) as caught:
             load_dataset(name, progress=False)
         assert words in caught.value.received
-        assert f"{archive.name} (SHA-256 {archive.digest})" in caught.value.next_step
+        assert archive.name in caught.value.next_step
         assert kept(own_cache / "downloads" / CATALOGUE[name].folder_name) == []
         with mirror(sends(content)) as good:
             tiny_entry(monkeypatch, name, mirrors=[bad.url, good.url], archive=archive)

@@ -79,7 +79,7 @@ class ImageFolder:
             if test is not None:
                 raise InvalidArgument(
                     "test", expected="one test set", received=f"{self.options.test}, and {test}",
-                    next_step=f"Leave test out, or give {layout.train} as data.",
+                    next_step=f"Leave --test out, or give {layout.train} with --data.",
                 )  # fmt: skip
             test = self.options.test
         elif test is None and validation is not None:
@@ -173,7 +173,8 @@ def _common_size(paths: Sequence[Path], headers: Sequence[Header]) -> tuple[int,
                 str(path),
                 expected=f"an image {first.width} wide and {first.height} high, as {paths[0]} is",
                 received=f"one {header.width} wide and {header.height} high",
-                next_step="Resize all: --image-size 32 for squares, --image-size HEIGHT,WIDTH for others.",
+                next_step="Resize all: --image-size 32 for squares, a height and width such as --image-size 32,48 "
+                "for others.",
             )
     return first.height, first.width
 

@@ -53,7 +53,8 @@ class NamedFiles:
     def describe(self) -> list[str]:
         """List folders and mirrors in the order of search, with the state of the files in each folder."""
         lines = []
-        for origin, folder in self._user_folders().items():
+        for name, folder in self._user_folders().items():
+            origin = name.replace("data_dir", "--data-dir")
             if folder is None:
                 lines.append(f"{origin}: not given")
             elif not folder.is_dir():
@@ -63,6 +64,12 @@ class NamedFiles:
         lines += [f"cache: {self._state(folder)}" for folder in self._cache_folders()]
         archive = self.dataset.archive.name if self.dataset.archive else ""
         return [*lines, f"mirrors: {', '.join(f'{mirror}{archive}' for mirror in self.dataset.mirrors)}"]
+
+    def is_here(self) -> bool:
+        """True where all files are in a folder of the user's or in the cache; they are not read."""
+        given = [folder for folder in self._user_folders().values() if folder is not None and folder.is_dir()]
+        folders = [*filter(None, map(self._files_in, given)), *self._cache_folders()]
+        return any(all(stored_as(file, folder) for file in self.dataset.files) for folder in folders)
 
     def load(self, scale: Scale, *, progress: bool) -> Dataset:
         """Read the files from the first place that has them.

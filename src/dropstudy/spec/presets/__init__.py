@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,11 @@ def names() -> tuple[str, ...]:
     """Names of the presets, sorted."""
     folder = files(__package__)
     return tuple(sorted(f.name.removesuffix(".toml") for f in folder.iterdir() if f.name.endswith(".toml")))
+
+
+def nearest(text: str) -> str | None:
+    """Name of the preset that a text is a misspelling of."""
+    return next(iter(difflib.get_close_matches(text, names(), n=1)), None)
 
 
 def default(data: str | None, target: str | None, dataset: Dataset | None = None) -> str:

@@ -1,0 +1,47 @@
+"""Tell what the folder of a study holds already, before the study goes on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dropstudy.cli.wording import retyped
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dropstudy.study.study import Study
+
+
+def about_existing(study: Study, context: Any) -> list[str]:
+    """Lines on the study in a folder: more than was asked for, or data that stand in for MNIST.
+
+    Args:
+        study: the one to run.
+        context: click's, of the command.
+    """
+    more = "; ".join(study.unrequested)
+    lines = [f"The study has more than this command asks for, and keeps it: {more}."] if more else []
+    return [*lines, *filter(None, [_on_stand_in(study, context)])]
+
+
+def _on_stand_in(study: Study, context: Any) -> str:
+    """Sentences on a study that began without MNIST, with the command that studies it; empty for others."""
+    from dropstudy.data.catalogue import CATALOGUE
+    from dropstudy.data.sources.named import NamedFiles
+    from dropstudy.runtime.messages import mnist_folder
+    from dropstudy.store.directory import existing_folder, has_database, read_metadata
+
+    data_dir: Path | None = context.params["data_dir"]
+    if (
+        context.params["data"]
+        or not has_database(study.folder)
+        or not read_metadata(study.folder).get("fallback")
+    ):
+        return ""
+    changes: dict[str, str | None] = {"data": "mnist", "out": str(mnist_folder(study.folder))}
+    if context.params["spec"] and existing_folder(context.params["spec"]):
+        changes["scale"] = "auto"  # the folder's is that of the digits
+    here = NamedFiles(CATALOGUE["mnist"], data_dir).is_here()
+    when = "MNIST is here now. A study of it" if here else "For a study of MNIST, once it is here"
+    about = f"{study.folder} holds a study of the digits, which began without MNIST."
+    return f"{about} {when}: {retyped(changes, context)}"

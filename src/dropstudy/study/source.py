@@ -1,0 +1,34 @@
+"""Refuse what is no specification: data, and a folder without a study."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from dropstudy.data.load import looks_like_data
+from dropstudy.errors import InvalidArgument
+from dropstudy.spec import presets
+from dropstudy.spec.study_file import is_study_file
+from dropstudy.store.directory import existing_folder, find_studies, nearest_study, no_study
+
+
+def refuse_other_source(spec: str | Path) -> None:
+    """Refuse data in place of a specification, and a folder without a study whose name is like that of a study.
+
+    Raises:
+        InvalidArgument: data.
+        StoreError: no study, and one of a name much like it.
+    """
+    if str(spec) in presets.names() or is_study_file(spec) or existing_folder(spec) is not None:
+        return
+    if looks_like_data(spec) and not find_studies(Path(spec)):
+        raise InvalidArgument(
+            "spec",
+            expected="a preset, a study file or the folder of a study",
+            received=f"{str(spec)!r}, which is data",
+            next_step=f"Give it with --data={shlex.quote(str(spec))}.",
+            retry={"spec": None, "data": str(spec)},
+        )
+    near = None if presets.nearest(str(spec)) else nearest_study(Path(spec))
+    if near is not None:
+        raise no_study(Path(spec))

@@ -192,7 +192,7 @@ def is_number_column(place: Place, name: str) -> bool:
     raise DataError(
         f"column {name!r} of {place.source}",
         expected=f"numbers, as {right:,} of its {counts.sum():,} cells are",
-        received=f"{texts[codes[position]]!r} in {place.where(position)}, the first of {counted(many, 'such cell')}",
+        received=f"{texts[codes[position]]!r} in {place.where(position)}{_first_of_all(many)}",
         next_step=place.advice("Correct such cells or leave them empty", name),
     )
 
@@ -234,11 +234,15 @@ def check_numbers(place: Place, name: str) -> NDArray[np.float64]:
         raise DataError(
             f"column {name!r} of {place.source}",
             expected=f"finite numbers below {_LARGEST:g}",
-            received=f"{repr(cell) if isinstance(cell, str) else cell} in {place.where(position)}, "
-            f"the first of {counted(int(wrong.sum()), 'such cell')}",
+            received=f"{repr(cell) if isinstance(cell, str) else cell} in {place.where(position)}"
+            f"{_first_of_all(int(wrong.sum()))}",
             next_step=place.advice("Correct such cells or leave them empty", name),
         )
     return numbers
+
+
+def _first_of_all(many: int) -> str:
+    return f", the first of {many:,} such cells" if many > 1 else ""
 
 
 def _check_dates(place: Place, name: str, numbers: NDArray[np.float64], low: float, high: float) -> None:

@@ -311,6 +311,12 @@ def test_all_arms_are_drawn_on_one_axis_by_name_and_one_below_it_is_marked():
     assert [layer["mark"]["type"] for layer in banded.to_dict()["layer"]].count("area") == 1
 
 
+def test_each_panel_has_its_axis_where_the_last_row_is_not_full():
+    pairs = [(f"arm {n}", seed, 90 + seed, 91 + n) for n in range(5) for seed in range(2)]
+    frame = pd.DataFrame(pairs, columns=["arm", "seed", "before", "after"])
+    assert svg_of(charts.paired_lines(frame, baseline="plain")).count(">baseline</text>") == 5
+
+
 def test_an_arm_far_from_zero_does_not_squeeze_the_others():
     rows = pd.DataFrame(
         [("near", 6, 0.3, 0.1, 0.5), ("far", 6, -26.0, -30.0, -22.0)],

@@ -132,7 +132,9 @@ def facets(
     header = alt.Header(labelPadding=label_padding)
     facet = alt.Facet(f"{field}:N", sort=list(dict.fromkeys(order)), title=None, header=header)
     chart: alt.FacetChart = panel.facet(facet=facet, columns=columns, data=inline_data(*tables))
-    return chart
+    # Axes of its own for each: in a last row that is not full, shared ones would stand below nothing.
+    independent: alt.FacetChart = chart.resolve_axis(x="independent")
+    return independent
 
 
 def legend_selection(field: str, *, legend: bool = True) -> alt.Parameter:

@@ -15,6 +15,7 @@ from dropstudy.analysis.next_steps import next_steps
 from dropstudy.analysis.verdict.build import give_verdict
 from dropstudy.analysis.verdict.design import Design
 from dropstudy.analysis.verdict.rule import SEEDS
+from dropstudy.core.hardware import physical_cores
 from dropstudy.spec.study_file import parse_spec, read_spec
 from expected import Analysis
 from verdicts import accuracies_of, around, flat, outcomes_of, predictions_of, rates, tables, verdict_of
@@ -109,7 +110,7 @@ def test_several_networks_are_answered_together():
         parts.append(tables(arms, {"no dropout": flat(), **others}, condition=condition))
     history, finals = (pd.concat(each, ignore_index=True) for each in zip(*parts, strict=True))
     found = answer_to(give_verdict(history, finals, Design(arms, watches_test=True)), arms)
-    assert found.helps == "It depends. Dropout hurts in 1 of 2 networks, undecided in 1 of 2."
+    assert found.helps == "It depends. Dropout hurts in 1 of 2 networks, undecided in 1 of 2 after 10 epochs."
 
 
 def test_no_rate_is_named_as_chosen_where_the_test_set_was_watched():
@@ -165,16 +166,95 @@ def test_networks_that_still_improve_are_trained_longer_in_a_study_of_their_own(
     for folder in (FOLDER, FOLDER.with_name("notebook-10-epochs")):
         found = answer_to(verdict, folder=folder)
         assert "Loss still fell at the end for 'dropout 0.5'" in found.cautions[0]
-        assert found.steps[0].command.endswith("--epochs 15 --out studies/notebook-15-epochs")
+        assert found.steps[0].command.endswith("--epochs 20 --out studies/notebook-20-epochs")
     assert not any("--epochs" in step.command for step in of_one(-1).steps)
+
+
+@pytest.mark.parametrize("points", [-1, 0.3, 0.05])
+@pytest.mark.parametrize("watches_test", [False, True])
+def test_more_epochs_come_before_more_seeds_and_before_fresh_ones(points, watches_test):
+    accuracies = {"no dropout": flat(), "dropout 0.2": around(-2), "dropout 0.5": around(points, spread=0.3)}
+    arms, validation = FOUR[:3], {"dropout 0.5": 0.99}
+    more = {"watches_test": watches_test, "validation": validation, "falling": {"dropout 0.5"}}
+    found = answer_to(verdict_of(arms, accuracies, **more), arms)
+    assert "--epochs 20" in found.steps[0].command
+    assert found.steps[0].seconds == pytest.approx(
+        2 * 3 * 10 * 20 / physical_cores(), rel=0.1
+    )  # 20 epochs of 2 s
+    assert not any("--epochs" in step.command for step in found.steps[1:])
+
+
+@pytest.mark.parametrize("falling", [{"dropout 0.5"}, {"no dropout", "dropout 0.5"}])
+def test_a_note_on_loss_that_fell_has_its_step_with_one_seed_too(falling):
+    verdict = verdict_of(
+        ARMS, {"no dropout": flat(1), "dropout 0.5": around(-1, 1)}, watches_test=True, falling=falling
+    )
+    found = answer_to(verdict, n=1)
+    assert "Loss still fell" in found.cautions[-1]
+    commands = [step.command for step in found.steps]
+    longer = "dropstudy run studies/notebook --epochs 20 --seeds 6 --out studies/notebook-20-epochs"
+    # Six seeds of a baseline that is not trained yet would answer nothing.
+    expected = [longer] if "no dropout" in falling else ["dropstudy run studies/notebook --seeds 6", longer]
+    assert commands[:-1] == expected
+
+
+def test_the_number_of_epochs_is_told_of_several_rates_and_networks():
+    for points in ((0.3, 0.2, -1), (-1, -1, -1), (0, 0, 0), (0.1, 0.1, -1)):
+        assert re.match(r"[^.]+\. .+ after 10 epochs\.", of_rates(*points, watches_test=True).helps)
+
+
+def test_arms_that_did_the_same_are_not_called_undecided():
+    perfect, same = (
+        answer_to(verdict_of(FOUR, dict.fromkeys((arm.name for arm in FOUR), flat(10, base))), FOUR)
+        for base in (1.0, 0.9)
+    )
+    assert (
+        perfect.helps == "Nothing to improve. Every network is right on every test example after 10 epochs."
+    )
+    assert same.helps == "No difference in any seed. All 4 arms have the same test accuracy after 10 epochs."
+    for found in (perfect, same):
+        (step,) = found.steps
+        assert step.command.endswith("--train-sizes 5000 --out studies/notebook-5000-examples")
+        assert "Undecided" not in str(found)
+    nearly = {**flat(10, 1.0), 3: 0.9999}
+    accuracies = {**dict.fromkeys((arm.name for arm in FOUR), flat(10, 1.0)), "dropout 0.5": nearly}
+    assert answer_to(verdict_of(FOUR, accuracies), FOUR).helps.startswith("Undecided.")
 
 
 def test_more_seeds_are_not_proposed_where_test_examples_are_missing():
     def none(*_):
         return ()
 
-    verdict = verdict_of(ARMS, accuracies_of(none, 40), predictions=predictions_of(none))
+    def few(arm, seed):
+        return (seed,) if arm == "no dropout" and seed in {1, 2} else ()
+
+    same = verdict_of(ARMS, accuracies_of(none, 40), predictions=predictions_of(none))
+    assert "seeds" not in answer_to(same, n=6).steps[0].purpose
+    verdict = verdict_of(ARMS, accuracies_of(few, 40), predictions=predictions_of(few))
+    assert "more than these 40 test examples" in answer_to(verdict, n=6).steps[0].purpose
     assert "not more seeds" in answer_to(verdict, n=6).steps[0].purpose
+
+
+@pytest.mark.parametrize("examples", [40, 400, 4000])
+@given(base=st.integers(0, 5), wrong=st.lists(st.integers(0, 6), min_size=6, max_size=9))
+@settings(max_examples=15, deadline=None)
+def test_seeds_are_proposed_only_where_new_data_leave_a_decision_open_to_them(examples, base, wrong):
+    def missed(arm, seed):
+        return range(base) if arm == "no dropout" else range(10, 10 + wrong[seed])
+
+    verdict = verdict_of(
+        ARMS, accuracies_of(missed, examples, len(wrong)), predictions=predictions_of(missed, examples)
+    )
+    (c,) = verdict.conditions[0].comparisons
+    if c.decision != "undecided" or c.all_equal:
+        return
+    step = answer_to(verdict, n=len(wrong)).steps[0]
+    # Other test examples alone may turn a difference of this size around: seeds cannot change that.
+    if c.resolution > verdict.margin and abs(c.difference.value) <= c.unseen:
+        assert not step.command
+    assert ("--until-decided" in step.command) != ("not more seeds" in step.purpose)
+    told = "too small" in str(verdict)
+    assert told == (not step.command)  # one rule for the step and for the remarks
 
 
 def test_seeds_do_not_hide_that_the_test_set_is_small():
@@ -185,13 +265,35 @@ def test_seeds_do_not_hide_that_the_test_set_is_small():
 
     verdict = verdict_of(ARMS, accuracies_of(wrong, 40, n=12), predictions=predictions_of(wrong))
     found = answer_to(verdict, n=12)
-    assert found.cautions[0].startswith("On other test examples the difference may be ")
-    assert "on these 40 test examples" in found.steps[0].purpose
+    assert found.cautions[0].startswith(
+        "The 95% interval allows for other seeds only; with new test examples"
+    )
+    assert "--until-decided" not in found.steps[0].command
+
+
+def test_an_undecided_answer_tells_what_its_interval_leaves_out_once():
+    for found in (
+        of_one(0.05, spread=0.2),
+        of_rates(0.09, 0.09, -1, watches_test=True),
+        of_rates(0.09, 0.09, 0.09),
+    ):
+        assert found.helps.startswith("Undecided")
+        assert str(found).count("other seeds only") == 1
+    assert "other seeds only" not in str(of_one(-1))
+
+
+def test_intervals_are_those_of_the_arms_that_are_named():
+    one = of_rates(0.3, 0, -1, watches_test=True)
+    (words,) = re.findall(r"With 95% confidence the difference is \+0\.\d\d to \+0\.\d\d perc", one.sure)
+    assert one.sure.startswith(words)
+    two = of_rates(0.3, 0.2, -1, watches_test=True)
+    assert "That holds for all 3 arms together (10 seeds)." in two.sure
+    assert len(re.findall(r"\S+ to \S+", two.sure)) == 2
 
 
 def test_the_number_of_seeds_that_a_decision_needs_is_allowed_by_the_command():
     step = of_one(0.01, spread=0.5).steps[0]
-    (needed,) = re.findall(r"about (\d+) seeds", step.purpose)
+    (needed,) = re.findall(r"at most (\d+) seeds", step.purpose)
     assert f"--until-decided --max-seeds {needed}" in step.command
 
 

@@ -62,7 +62,7 @@ def test_an_arm_still_improving_is_named_with_epochs_to_try():
     verdict = verdict_of(ARMS, {"no dropout": flat(), "dropout 0.5": around(-0.3)}, falling={"dropout 0.5"})
     assert "Not converged" in str(verdict)
     assert "'dropout 0.5' (10 of 10 seeds)" in str(verdict)
-    assert "try 15 instead of 10 in a new study" in str(verdict)
+    assert "try 20 instead of 10 in a new study" in str(verdict)
     assert (
         "hurts after 10 epochs, with 'dropout 0.5' still improving: test accuracy -0.30" in verdict.headline
     )

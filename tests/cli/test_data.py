@@ -122,7 +122,7 @@ def test_a_planted_leak_is_told_before_training_and_in_the_report(call, tmp_path
     assert TINY[0] == "--data"
     ran = call("run", *words)
     assert ran.code == 0
-    assert ran.out.index(warning) < ran.out.index("Starting.")
+    assert ran.out.index(warning) < ran.out.index("; study in ")
     assert warning in call("data", tmp_path / "leak.npz").out
     assert warning in call("show", "s", "--all").out
     assert any(warning in caution for caution in Study.open("s").answer().cautions)

@@ -72,7 +72,7 @@ def test_the_output_has_notices_and_the_table_during_training(notebook, make):
             return super().submit(*what)
 
     make(seeds=4).run(executor=Looking())
-    assert "Starting." in seen[-1]
+    assert "; study in " in seen[-1]
     assert "queued" in seen[-1]
     assert "0 of 8 runs" in seen[0]
 

@@ -74,7 +74,7 @@ def test_a_command_killed_at_random_times_ends_as_without_the_kills(place, strai
     kills = 0
     for _ in range(3):
         with started("run", *SETTINGS, "--out", place, seconds=0.1) as process:
-            read_until(process, "Starting.")
+            read_until(process, "; study in ")
             time.sleep(draw.uniform(0, 0.2))
             process.kill()
             kills += process.wait() == -signal.SIGKILL
@@ -87,7 +87,7 @@ def test_a_command_killed_at_random_times_ends_as_without_the_kills(place, strai
 @pytest.mark.slow
 def test_a_second_interrupt_ends_a_command_at_once_without_a_traceback(place, straight):
     with started("run", *SETTINGS, "--out", place, seconds=20) as process:
-        read_until(process, "Starting.")
+        read_until(process, "; study in ")
         time.sleep(0.2)
         began = time.monotonic()
         for _ in range(2):
@@ -107,7 +107,7 @@ def test_a_second_interrupt_ends_a_command_at_once_without_a_traceback(place, st
 @pytest.mark.slow
 def test_a_second_command_names_the_process_that_runs_the_study_and_does_not_disturb_it(place, straight):
     with started("run", *SETTINGS, "--out", place, seconds=0.5) as first:
-        read_until(first, "Starting.")
+        read_until(first, "; study in ")
         line = error_of(run("run", *SETTINGS, "--out", place))
         assert f"process {first.pid} on {os.uname().nodename}" in line
         assert str(place) in line
@@ -120,7 +120,7 @@ def test_a_second_command_names_the_process_that_runs_the_study_and_does_not_dis
 @pytest.mark.slow
 def test_a_clock_that_jumps_and_a_pause_neither_lose_nor_duplicate_rows(place, straight):
     with started("run", *SETTINGS, "--out", place, seconds=0.1, clock=True) as process:
-        read_until(process, "Starting.")
+        read_until(process, "; study in ")
         os.killpg(process.pid, signal.SIGSTOP)
         time.sleep(1)
         os.killpg(process.pid, signal.SIGCONT)
@@ -205,7 +205,7 @@ def test_readers_see_complete_states_and_do_not_disturb_the_study(place, straigh
             seen.append(sum(len(rows) for rows in histories.values()))
 
     with started("run", *SETTINGS, "--out", place, seconds=0.05) as first:
-        read_until(first, "Starting.")
+        read_until(first, "; study in ")
         lookers = [threading.Thread(target=look) for _ in range(2)]
         for looker in lookers:
             looker.start()
@@ -221,7 +221,7 @@ def test_readers_see_complete_states_and_do_not_disturb_the_study(place, straigh
 def test_a_reader_suspended_while_reading_delays_the_study_and_does_not_end_it(place, straight):
     """It holds the database's shared lock, which is what SQLite's own tools do when they are stopped."""
     with started("run", *SETTINGS, "--out", place, seconds=0.05) as process:
-        read_until(process, "Starting.")
+        read_until(process, "; study in ")
         reader = sqlite3.connect(place / "study.db", isolation_level=None)
         reader.execute("BEGIN")
         before = reader.execute("SELECT count(*) FROM history").fetchone()

@@ -16,23 +16,26 @@ from dropstudy.analysis.verdict import phrases
 from dropstudy.analysis.verdict.headlines import by_condition
 from dropstudy.analysis.verdict.phrases import against, capital, is_dropout, listed, quoted
 from dropstudy.analysis.verdict.rule import LEVEL, SEEDS
+from dropstudy.analysis.verdict.sameness import all_the_same, nothing_to_improve
 from dropstudy.analysis.verdict.types import DECIDED
 from dropstudy.core.text import counted
 from dropstudy.spec.arms import has_choice
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from dropstudy.analysis.next_steps import NextStep
     from dropstudy.analysis.verdict import ConditionVerdict, Verdict
     from dropstudy.analysis.verdict.design import Design
-    from dropstudy.analysis.verdict.types import ArmComparison, Decision
+    from dropstudy.analysis.verdict.types import ArmComparison, ArmScores, Decision
     from dropstudy.core.types import Arm, StudySpec
 
     Compared = StudySpec | Design
 
 QUESTIONS = ("Does dropout help?", "At which rate?", "How sure can I be?")
 WITHOUT_RATES = ("Does any arm help?", "Which one?", "How sure can I be?")
+
+_MOST_INTERVALS = 2  # in a sentence
 
 _LEADS: dict[Decision, str] = {
     "helps": "Yes",
@@ -127,6 +130,8 @@ def _helps(condition: ConditionVerdict, spec: Compared, margin: float) -> str:  
         arms = [arm.arm for arm in condition.arms if arm.diverged]
         named = phrases.diverged(condition, arms)
         return f"No verdict: {named if len(arms) < MOST_NAMED else f'runs of {len(arms)} arms diverged'}."
+    if all_the_same(condition):
+        return _on_the_same(condition, spec)
     subject = condition.subject
     better = [c for c in condition.comparisons if c.decision == "helps"]
     if condition.chosen == condition.baseline and better:
@@ -135,6 +140,17 @@ def _helps(condition: ConditionVerdict, spec: Compared, margin: float) -> str:  
     if subject is not None:
         return _on_one_arm(condition, subject, spec)
     return _on_all_arms(condition, spec, margin)
+
+
+def _on_the_same(condition: ConditionVerdict, spec: Compared) -> str:
+    """No network is better than another one: all are right on everything, or else equal in each seed."""
+    when = _epochs(condition.arms, spec)
+    if nothing_to_improve(condition):
+        count = condition.comparisons[0].test_examples
+        examples = f"all {count:,} test examples" if count else "every test example"
+        return f"Nothing to improve. Every network is right on {examples}{when}."
+    arms = f"{phrases.every(len(condition.arms))} arms".capitalize()
+    return f"No difference in any seed. {arms} have the same {condition.measure.on_test}{when}."
 
 
 def _so_far(condition: ConditionVerdict, spec: Compared) -> str:
@@ -169,13 +185,13 @@ def _on_one_arm(condition: ConditionVerdict, comparison: ArmComparison, spec: Co
         verb = metric.verb(helps=comparison.decision == "helps")
         size = metric.amount(phrases.difference(comparison)[1:])
         arm = capital(_named(_arm(spec, comparison.arm)))
-        much = f"{size}{against(spec.arms[0])}{_epochs(condition, spec)}"
+        much = f"{size}{against(spec.arms[0])}{_epochs(condition.arms, spec)}"
         return f"{lead}{where}. {arm} {verb}s {metric.on_test} by {much}."
-    return f"{lead}. {capital(_difference(comparison, spec))}{_epochs(condition, spec)}."
+    return f"{lead}. {capital(_difference(comparison, spec))}{_epochs(condition.arms, spec)}."
 
 
-def _epochs(condition: ConditionVerdict, spec: Compared) -> str:
-    epochs = max(arm.most_epochs for arm in condition.arms)
+def _epochs(arms: Iterable[ArmScores], spec: Compared) -> str:
+    epochs = max(arm.most_epochs for arm in arms)
     at_most = "at most " if spec.restore_best_weights else ""  # the weights are those of an earlier epoch
     return f" after {at_most}{counted(epochs, 'epoch')}" if epochs else ""
 
@@ -186,14 +202,15 @@ def _on_all_arms(condition: ConditionVerdict, spec: Compared, margin: float) -> 
         for decision in dict.fromkeys(c.decision for c in condition.comparisons)
     }
     lead, ours, metric = _LEADS[condition.decision], found[condition.decision], condition.measure
-    names, many = _group(ours, condition, spec), len(ours) > 1
+    names, many, when = _group(ours, condition, spec), len(ours) > 1, _epochs(condition.arms, spec)
     if condition.decision in {"helps", "hurts"}:
         verb = metric.verb(helps=condition.decision == "helps") + "s" * (not many)
-        return f"{lead}. {capital(names)} {verb} {metric.on_test} by {metric.amount(_sizes(ours))}."
+        return f"{lead}. {capital(names)} {verb} {metric.on_test} by {metric.amount(_sizes(ours))}{when}."
     if condition.decision == "equivalent":
-        return f"No. No arm {metric.verb(helps=True)}s {metric.on_test} by more than {metric.amount(f'{margin:g}')}."
+        much = metric.amount(f"{margin:g}")
+        return f"No. No arm {metric.verb(helps=True)}s {metric.on_test} by more than {much}{when}."
     if condition.decision == "undecided":
-        text = f"Undecided. {capital(names)} may help or hurt."
+        text = f"Undecided. {capital(names)} may help or hurt{when}."
         if worse := found.get("hurts"):
             text += f" {capital(_group(worse, condition, spec))} {'hurt' if len(worse) > 1 else 'hurts'}."
         return text
@@ -265,7 +282,8 @@ def _helps_in_each(verdict: Verdict, spec: Compared) -> str:
     else:
         name = "Dropout" if all(map(is_dropout, spec.arms)) else "Verdicts"
     colon = "" if name != "Verdicts" and verdict.conditions[0].decision in {"helps", "hurts"} else ":"
-    return f"{_LEADS[verdict.decision]}. {name}{colon} {by_condition(verdict.conditions, named=False)}."
+    when = _epochs([arm for condition in verdict.conditions for arm in condition.arms], spec)
+    return f"{_LEADS[verdict.decision]}. {name}{colon} {by_condition(verdict.conditions, named=False)}{when}."
 
 
 def _rate_of_each(verdict: Verdict, spec: Compared) -> str:
@@ -283,7 +301,7 @@ def _rate_of_each(verdict: Verdict, spec: Compared) -> str:
 # How sure can I be?
 
 
-def _sure(condition: ConditionVerdict, verdict: Verdict) -> str:
+def _sure(condition: ConditionVerdict, verdict: Verdict) -> str:  # noqa: PLR0911 - one for each case
     enough = [c for c in condition.comparisons if c.n >= SEEDS]
     if not any(arm.seeds for arm in condition.arms):
         return "Not at all: no run has finished."
@@ -293,9 +311,11 @@ def _sure(condition: ConditionVerdict, verdict: Verdict) -> str:
         return "Not at all: the seeds that finished are no fair sample."
     if not enough:
         return f"Not at all yet: a verdict needs {SEEDS} seeds."
+    if all_the_same(condition):
+        return _sure_of_the_same(enough)
     subject = condition.subject
     if subject is None:
-        return _sure_of_all(enough)
+        return _sure_of_all(condition, enough)
     return _sure_of_one(subject, verdict.margin)
 
 
@@ -323,8 +343,14 @@ def _sure_of_one(comparison: ArmComparison, margin: float) -> str:
     return f"Not yet: with 95% confidence {what}.{why}"
 
 
-def _sure_of_all(enough: Sequence[ArmComparison]) -> str:
-    """Certainty of several arms, none of them chosen."""
+def _sure_of_the_same(enough: Sequence[ArmComparison]) -> str:
+    count = enough[0].test_examples
+    examples = f"these {counted(count, 'test example')}" if count else "this test set"
+    return f"It is so in all {min(c.n for c in enough)} seeds, on {examples}. Others may show a difference."
+
+
+def _sure_of_all(condition: ConditionVerdict, enough: Sequence[ArmComparison]) -> str:
+    """Certainty of several arms, none of them chosen: the intervals of the arms that the first answer names."""
     low, high = min(c.n for c in enough), max(c.n for c in enough)
     seeds = f"{low} seeds" if low == high else f"{low} to {high} seeds"
     known = [c for c in enough if c.deciding.known]
@@ -335,7 +361,14 @@ def _sure_of_all(enough: Sequence[ArmComparison]) -> str:
         if enough[0].family > 1
         else "the one arm with enough seeds"
     )
-    return f"Each difference has a 95% interval that holds for {arms} ({seeds})."
+    named = [c for c in known if c.decision == condition.decision]
+    decided = condition.decision in DECIDED
+    if not named or len(named) > _MOST_INTERVALS:
+        return f"{'' if decided else 'Not yet. '}The 95% intervals hold for {arms} ({seeds})."
+    ends = condition.measure.amount(listed([phrases.interval(c.deciding, c.measure) for c in named]))
+    what = "the difference is" if len(named) == 1 else "the differences are"
+    lead = "With" if decided else "Not yet: with"
+    return f"{lead} 95% confidence {what} {ends}. That holds for {arms} ({seeds})."
 
 
 def _sure_of_each(verdict: Verdict) -> str:

@@ -33,13 +33,7 @@ def cautions(verdict: Verdict) -> list[str]:
     diverged = dict.fromkeys(arm.arm for arm in every if arm.diverged)
     if diverged and verdict.decision != "diverged":
         found.append(f"Runs of {_several(list(diverged))} diverged.")
-    for condition in verdict.conditions[: len(verdict.conditions) == 1]:
-        if condition.subject is not None and _doubtful_elsewhere(condition.subject):
-            beyond, metric = condition.subject.new_data, condition.measure
-            ends = phrases.interval(beyond, metric) if beyond else ""
-            found.append(
-                f"On other test examples the difference may be {metric.amount(ends)} (95% interval)."
-            )
+    found += filter(None, [_on_new_data(verdict)])
     found += verdict.hints
     late = dict.fromkeys(arm.arm for arm in every if arm.seeds and arm.improving)
     if late:
@@ -58,6 +52,25 @@ def this_test_set_only(comparison: ArmComparison) -> bool:
     return comparison.decision in {"helps", "hurts"} and comparison.this_test_set_only
 
 
-def _doubtful_elsewhere(comparison: ArmComparison) -> bool:
-    undecided = comparison.decision == "undecided" and comparison.few_test_examples
-    return undecided or this_test_set_only(comparison)
+def _on_new_data(verdict: Verdict) -> str:
+    """What the intervals leave out, where a decision is open or does not hold on new data."""
+    shown = [
+        c
+        for condition in verdict.conditions
+        for c in ([condition.subject] if condition.subject else condition.comparisons)
+        if c.deciding.known
+    ]
+    doubtful = [c for c in shown if c.decision == "undecided" or this_test_set_only(c)]
+    if not doubtful:
+        return ""
+    first, seeds_only = doubtful[0], "allow for other seeds only"
+    if len(shown) == 1:
+        if first.new_data is None:
+            return "The 95% interval allows for other seeds only, not for new test examples."
+        ends = first.measure.amount(phrases.interval(first.new_data, first.measure))
+        return f"The 95% interval allows for other seeds only; with new test examples too it is {ends}."
+    if first.new_data is None:
+        return f"The 95% intervals {seeds_only}, not for new test examples."
+    lost = list(dict.fromkeys(c.arm for c in doubtful if this_test_set_only(c)))
+    zero = f", and {_several(lost)} may make no difference" if lost and len(verdict.conditions) == 1 else ""
+    return f"The 95% intervals {seeds_only}; with new test examples too they are wider{zero}."

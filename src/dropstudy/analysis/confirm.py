@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from dropstudy.analysis.next_steps import NextStep
     from dropstudy.analysis.verdict import ConditionVerdict, Verdict
     from dropstudy.core.types import StudySpec
 
@@ -177,6 +178,18 @@ def to_confirm(condition: ConditionVerdict) -> str | None:
     if len(condition.comparisons) == 1:
         return enough[0] if enough else None
     return condition.chosen if condition.chosen in enough else None
+
+
+def nothing_decided(verdict: Verdict, steps: Sequence[NextStep]) -> str:
+    """Note before fresh seeds are trained for an undecided verdict; empty where there is a result to confirm."""
+    subjects = [condition for condition in verdict.conditions if to_confirm(condition) is not None]
+    if not subjects or any(condition.decision in DECIDED for condition in subjects):
+        return ""
+    first = f" To stop here, press Ctrl-C. {steps[0]}" if steps else ""
+    return (
+        "The study is undecided, so there is no result to confirm yet. Its fresh seeds are compared by themselves, and "
+        f"may decide.{first}"
+    )
 
 
 def baseline_chosen(verdict: Verdict) -> bool:

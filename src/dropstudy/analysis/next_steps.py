@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING
 from dropstudy.analysis.verdict.phrases import is_dropout
 from dropstudy.analysis.verdict.remarks import longer
 from dropstudy.analysis.verdict.rule import MAX_SEEDS, SEEDS
+from dropstudy.analysis.verdict.sameness import all_the_same
+from dropstudy.analysis.verdict.undecided import limited_by_test_set, projected_seeds
 from dropstudy.core.hardware import physical_cores
+from dropstudy.core.text import counted
 from dropstudy.runtime.progress.eta import about
 from dropstudy.spec.arms import has_choice
 from dropstudy.spec.merge import differences
@@ -69,31 +72,35 @@ def next_steps(  # noqa: PLR0911 - one for each case
     every = [scores for condition in verdict.conditions for scores in condition.arms]
     open_runs = sum(arm.missing for arm in every)
     if open_runs:
-        return (NextStep("To finish the study", run, _seconds(verdict, open_runs)),)
+        return (NextStep("To finish the study", run, seconds_of(verdict, open_runs)),)
     if failed := sum(arm.failed for arm in every):
-        return (NextStep("To train the failed runs again", run, _seconds(verdict, failed)),)
+        return (NextStep("To train the failed runs again", run, seconds_of(verdict, failed)),)
     if len(spec.arms) == 1:
         return _second_arm(verdict, spec, run)
-    studies = (*_more_epochs(verdict, spec, run, folder), *_choose_rate(verdict, spec, run, folder, data))
+    longer_runs = _more_epochs(verdict, spec, run, folder)
+    rate = _choose_rate(verdict, spec, run, folder, data)
     decisions = {condition.decision for condition in verdict.conditions}
     if "diverged" in decisions or not any(arm.seeds for arm in every):
         return (_lower_learning_rate(verdict, spec, run, folder),)
     if "too few seeds" in decisions:
         missing = len(set(range(SEEDS)) - set(spec.seeds)) * len(every)
-        return (
-            NextStep("For a verdict", f"{run} --seeds {SEEDS}", _seconds(verdict, missing)),
-            *studies[-1:],
-        )
+        seeds = NextStep("For a verdict", f"{run} --seeds {SEEDS}", seconds_of(verdict, missing))
+        # While the baseline improves too, a verdict on so few epochs is of no use.
+        short = any(arm.improving for arm in every if arm.seeds and arm.arm == spec.arms[0].name)
+        return (*longer_runs, *rate) if short else (seeds, *longer_runs, *rate)
     if not verdict.decided:
-        return (_decide(verdict, spec, run), *studies)
+        same = all(map(all_the_same, verdict.conditions))
+        decide = _harder(verdict, spec, run, folder) if same else [_decide(verdict, spec, run)]
+        return (*longer_runs, *decide, *([] if same else rate))
     to_confirm = has_choice(spec.arms) and verdict.chosen not in {None, spec.arms[0].name}
     if to_confirm and not verdict.confirmations:
         runs = 2 * len(spec.seeds) * len(verdict.conditions)
-        return (NextStep("To confirm it on fresh seeds", f"{run} --confirm", _seconds(verdict, runs)),)
-    return studies
+        confirm = NextStep("To confirm it on fresh seeds", f"{run} --confirm", seconds_of(verdict, runs))
+        return (*longer_runs, confirm)
+    return (*longer_runs, *rate)
 
 
-def _seconds(verdict: Verdict, runs: int) -> float | None:
+def seconds_of(verdict: Verdict, runs: int) -> float | None:
     """Seconds of this many runs, from those of the study; None where none has finished."""
     times = [
         arm.seconds
@@ -112,29 +119,29 @@ def _second_arm(verdict: Verdict, spec: StudySpec, run: str) -> tuple[NextStep, 
     seeds = max(SEEDS, len(spec.seeds))
     runs = (2 * seeds - len(spec.seeds)) * len(verdict.conditions)
     flags = f" --rates {arm.rate:g},{other:g} --seeds {seeds}"
-    return (NextStep("To compare it", f"{run}{flags}", _seconds(verdict, runs)),)
+    return (NextStep("To compare it", f"{run}{flags}", seconds_of(verdict, runs)),)
 
 
 def _decide(verdict: Verdict, spec: StudySpec, run: str) -> NextStep:
     """More seeds, or why they do not help."""
     comparisons = verdict.open_comparisons
-    if any(
-        c.test_examples == 1 or (c.resolution > verdict.margin and c.sought <= verdict.margin)
-        for c in comparisons
-    ):
-        return NextStep("To decide, use more test examples or a wider margin (--margin), not more seeds")
-    known = [c.seeds_needed for c in comparisons if not isnan(c.seeds_needed)]
+    if any(limited_by_test_set(c, verdict.margin) for c in comparisons):
+        fewest = min(c.test_examples for c in comparisons if c.test_examples)
+        more = f"more than these {counted(fewest, 'test example')}"
+        return NextStep(f"To decide, use {more} or a wider margin (--margin), not more seeds")
+    projected = [projected_seeds(c, verdict.margin) for c in comparisons]
+    known = [seeds for seeds in projected if not isnan(seeds)]
     needed = max(known, default=2.0 * len(spec.seeds))
     if not isfinite(needed):
         return NextStep("A decision needs more than 10,000 seeds: the difference is too small")
-    total = max(len(spec.seeds) + 1, round(needed))
+    total = max(len(spec.seeds) + 1, round(needed))  # failed or removed seeds are no pairs
     most = f" --max-seeds {total}" if total > MAX_SEEDS else ""
     runs = (total - len(spec.seeds)) * len(spec.arms) * len(verdict.conditions)
     where = next(
         (f" on these {c.test_examples:,} test examples" for c in comparisons if c.few_test_examples), ""
     )
-    purpose = f"For a decision{where}, about {total:,} seeds" if known else "For a decision"
-    return NextStep(purpose, f"{run} --until-decided{most}", _seconds(verdict, runs))
+    purpose = f"For a decision{where}, probably at most {total:,} seeds" if known else "For a decision"
+    return NextStep(purpose, f"{run} --until-decided{most}", seconds_of(verdict, runs))
 
 
 def _more_epochs(verdict: Verdict, spec: StudySpec, run: str, folder: Path) -> list[NextStep]:
@@ -143,15 +150,35 @@ def _more_epochs(verdict: Verdict, spec: StudySpec, run: str, folder: Path) -> l
     if not any(arm.seeds and arm.improving for arm in every):
         return []
     epochs = longer(max(arm.most_epochs for arm in every))
-    seconds = _seconds(verdict, len(every) * len(spec.seeds))
+    few = len(spec.seeds) < SEEDS
+    seeds = max(SEEDS, len(spec.seeds))
+    seconds = seconds_of(verdict, len(every) * seeds)
     factor = epochs / fmean(arm.epochs for arm in every if arm.seeds)
     name = re.sub(r"-\d+-epochs$", "", folder.name)
     out = shlex.quote(str(folder.with_name(f"{name}-{epochs}-epochs")))
     return [
         NextStep(
-            f"To see the answer after {epochs} epochs",
-            f"{run} --epochs {epochs} --out {out}",
+            f"{'For a verdict' if few else 'To see the answer'} after {epochs} epochs",
+            f"{run} --epochs {epochs}{f' --seeds {SEEDS}' if few else ''} --out {out}",
             None if seconds is None else factor * seconds,
+        )
+    ]
+
+
+def _harder(verdict: Verdict, spec: StudySpec, run: str, folder: Path) -> list[NextStep]:
+    """What to do where all networks did the same: a study of fewer training examples, or nothing."""
+    if any(arm.one_class for condition in verdict.conditions for arm in condition.arms):
+        return [_lower_learning_rate(verdict, spec, run, folder)]
+    size = min(condition.train_size for condition in verdict.conditions) // 10
+    if size < spec.batch_size:
+        return [NextStep("There is nothing to decide here; a harder task may show a difference")]
+    out = shlex.quote(str(folder.with_name(f"{folder.name}-{size}-examples")))
+    runs = len(spec.arms) * len(spec.seeds) * len(spec.hidden)
+    return [
+        NextStep(
+            f"To see whether dropout helps with {size:,} training examples",
+            f"{run} --train-sizes {size} --out {out}",
+            seconds_of(verdict, runs),
         )
     ]
 
@@ -162,7 +189,7 @@ def _lower_learning_rate(verdict: Verdict, spec: StudySpec, run: str, folder: Pa
     out = shlex.quote(str(folder.with_name(f"{folder.name}-learning-rate-{rate}")))
     runs = len(spec.arms) * len(spec.seeds) * len(verdict.conditions)
     return NextStep(
-        "To try a lower learning rate", f"{run} --learning-rate {rate} --out {out}", _seconds(verdict, runs)
+        "To try a lower learning rate", f"{run} --learning-rate {rate} --out {out}", seconds_of(verdict, runs)
     )
 
 
@@ -189,7 +216,7 @@ def _choose_rate(verdict: Verdict, spec: StudySpec, run: str, folder: Path, data
         flags += f" --validation-split {tune.validation_split:g}" if spec.watches_test else ""
         out = folder.with_name(f"{folder.name}-rates")
         proposed = f"{run}{flags} --out {shlex.quote(str(out))}"
-    seconds = _seconds(verdict, len(rates) * seeds * len(verdict.conditions))
+    seconds = seconds_of(verdict, len(rates) * seeds * len(verdict.conditions))
     return [NextStep("To find out which rate to use", proposed, seconds)]
 
 

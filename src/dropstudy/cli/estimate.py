@@ -13,6 +13,38 @@ if TYPE_CHECKING:
     from dropstudy.study.study import Study
 
 
+def runs_to_come(study: Study, found: DryRun, *, most: int | None, confirm: bool) -> list[str]:
+    """Describe the runs that depend on the verdict, which an estimate leaves out."""
+    from dropstudy.core.text import counted
+    from dropstudy.runtime.progress.eta import about
+
+    spec, cells = found.spec, len({run.condition for run in found.runs})
+    lines, seeds = [], len(spec.seeds)
+
+    def cost(runs: int) -> str:
+        seconds = _seconds(study, found, runs)
+        return f"{counted(runs, 'run')}" + ("" if seconds is None else f", {about(seconds)}")
+
+    if most is not None and most > seeds:
+        added = (most - seeds) * len(spec.arms) * cells
+        lines.append(f"until decided: up to {most} seeds; at most {cost(added)} more")
+        seeds = most
+    if confirm:
+        upto = "up to " * (most is not None)
+        fresh = f"2 arms on {upto}{counted(seeds, 'fresh seed')}"
+        lines.append(f"confirmation: {fresh}; {'at most ' * bool(upto)}{cost(2 * seeds * cells)} more")
+    return lines
+
+
+def _seconds(study: Study, found: DryRun, runs: int) -> float | None:
+    """Seconds of more runs like those to train or, where none is left, like those that are done."""
+    from dropstudy.analysis.next_steps import seconds_of
+
+    if found.missing:
+        return None if found.seconds is None else found.seconds * runs / len(found.missing)
+    return seconds_of(study.verdict(), runs)
+
+
 def estimated(study: Study, *, workers: int | None, device: str) -> DryRun:
     """Measure a dry run; meanwhile show its first estimate on a terminal."""
     if not is_terminal():

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dropstudy.cli import options
-from dropstudy.cli.estimate import estimated
 from dropstudy.cli.groups import DATA, OUTPUT, STUDY, TRAINING, VERDICT
 from dropstudy.cli.options import DataDir, Drop, Group, ImageSize, Target, TestFile, TestSize, joined
 from dropstudy.cli.output import echo
@@ -275,6 +274,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
     from dropstudy.analysis.confirm import baseline_chosen
     from dropstudy.analysis.sequential import refuse_to_confirm
     from dropstudy.cli.existing import about_existing
+    from dropstudy.cli.estimate import estimated, runs_to_come
     from dropstudy.cli.result import print_answer, print_places, report_failures
     from dropstudy.report.stamp import is_current
     from dropstudy.runtime.progress.lines import EpochLines
@@ -318,9 +318,10 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
     for line in about_existing(study, context):
         say(line)
     if dry_run:
-        echo(str(estimated(study, workers=workers, device=device)))
+        found = estimated(study, workers=workers, device=device)
+        echo("\n".join((str(found), *runs_to_come(study, found, most=most, confirm=confirm))))
         return
-    if study.finished:
+    if study.finished and most is None and not confirm:
         say(f"This study is finished; nothing to train. {study.folder}")
     try:
         display = EpochLines() if epoch_lines and not quiet else None

@@ -31,14 +31,19 @@ def shapes(dataset: Dataset) -> list[str]:
 
 
 def array_shapes(dataset: Dataset) -> list[str]:
-    """List the shapes of arrays before and after flattening and one-hot encoding.
+    """List the shapes of arrays before and after flattening and, of MNIST, one-hot encoding.
 
-    Labels are not encoded one-hot: cross-entropy of integer labels is the same number. The shape is shown because Keras
-    users know it.
+    Labels are not encoded one-hot: cross-entropy of integer labels is the same number. The shape is shown because
+    readers of Keras' notebook know it.
     """
-    return [
+    flattened = [
         _flattening("x_train", dataset.x_train, dataset),
         _flattening("x_test", dataset.x_test, dataset),
+    ]
+    if dataset.name != "mnist":
+        return flattened
+    return [
+        *flattened,
         f"Shape before one-hot encoding: {dataset.y_train.shape}",
         f"Shape after one-hot encoding: {(len(dataset.y_train), len(dataset.classes))}",
     ]
@@ -82,10 +87,11 @@ def _classes(dataset: Dataset) -> str:
     many = len(dataset.classes)
     train, test = (np.bincount(y, minlength=many) for y in (dataset.y_train, dataset.y_test))
     few, most = int(train.argmin()), int(train.argmax())
-    return (
-        f"{many} classes: {train[few]:,} ({_class(dataset, few)}) to {train[most]:,} "
-        f"({_class(dataset, most)}) training examples each, {test.min():,} to {test.max():,} test examples"
-    )
+    each = f"{train[few]:,}"
+    if train[few] < train[most]:
+        each += f" ({_class(dataset, few)}) to {train[most]:,} ({_class(dataset, most)})"
+    tested = " to ".join(f"{count:,}" for count in sorted({int(test.min()), int(test.max())}))
+    return f"{many} classes: {each} training examples each, {tested} test examples"
 
 
 def _class(dataset: Dataset, number: int) -> str:

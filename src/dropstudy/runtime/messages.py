@@ -81,7 +81,6 @@ def announcement(
         f"{networks(conditions)}; {counted(len(runs), 'run')} of {counted(spec.epochs, 'epoch')}, "
         f"precision {spec.precision}; study in {folder}"
     )
-    lines.append("Starting.")
     return lines
 
 

@@ -290,7 +290,10 @@ class Study:
         from dropstudy.analysis import confirm  # noqa: PLC0415 - scipy is slow to import
 
         snapshot = self.results().snapshot
-        for where in confirm.prepare(self.folder, snapshot.spec, snapshot.verdict):
+        folders = confirm.prepare(self.folder, snapshot.spec, snapshot.verdict)
+        if note := confirm.nothing_decided(snapshot.verdict, snapshot.answer.steps):
+            with_display(how.get("callbacks"), verbose=how.get("verbose", True)).on_notice(note)
+        for where in folders:
             fresh = Study(where / STUDY_FILE, out=where, data_dir=self._data_dir)
             fresh.run(**how)
         return self.verdict()

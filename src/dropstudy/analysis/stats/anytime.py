@@ -55,7 +55,7 @@ def anytime(differences: NDArray[np.float64], level: float = 0.95) -> Estimate:
     The means whose `evidence` stays below 1 / alpha: mean ± sqrt(v u / n) s with u = (A - 1) / (1 - A / (1 + n g)) and
     A = ((1 + n g)^(1/2) / alpha)^(2 / n). With few seeds the bounds are infinite.
     """
-    return mean_interval(differences, level, "always-valid t", lambda s, n: s * _half_width(n, 1 - level))
+    return mean_interval(differences, level, "always-valid t", lambda s, n: s * half_width(n, 1 - level))
 
 
 def seeds_for(deviation: float, difference: float, *, level: float = 0.05, power: float = 0.8) -> float:
@@ -66,12 +66,12 @@ def seeds_for(deviation: float, difference: float, *, level: float = 0.05, power
     """
     noise = float(stats.norm.ppf(power))
     for n in range(2, MOST_SEEDS):
-        if deviation * (_half_width(n, level) + noise / sqrt(n)) <= abs(difference):
+        if deviation * (half_width(n, level) + noise / sqrt(n)) <= abs(difference):
             return n
     return inf
 
 
-def _half_width(n: int, alpha: float) -> float:
+def half_width(n: int, alpha: float) -> float:
     """Half the width of the interval, in deviations."""
     spread = 1 + n * SPREAD**2
     a = (sqrt(spread) / alpha) ** (2 / n)

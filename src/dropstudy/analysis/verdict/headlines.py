@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from dropstudy.analysis.verdict import phrases
 from dropstudy.analysis.verdict.phrases import against, budget, capital, described, diverged, quoted
 from dropstudy.analysis.verdict.rule import SEEDS
+from dropstudy.analysis.verdict.sameness import all_the_same, nothing_to_improve
 from dropstudy.core.text import counted
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ def condition_headline(condition: ConditionVerdict, design: Design) -> str:
         mean = condition.arms[0].mean
         reached = f"{design.measure.on_test} {design.measure.value(mean.value)} ({counted(mean.n, 'seed')})"
         headline = f"Nothing to compare: {quoted(arms[0])} is the only arm, {reached}."
+    elif all_the_same(condition):
+        headline = _on_the_same(condition, design)
     elif subject is not None and subject.decision == "diverged":
         headline = _no_verdict(condition, subject)
         arms = [arm for arm in arms if arm not in {condition.baseline, subject.arm}]
@@ -63,6 +66,15 @@ def _on_one_arm(
         where = f" on these {counted(examples, 'test example')}" if examples else ""
         return f"{capital(arm)} {decision}{where}{when}: {numbers}."
     return f"Undecided whether {arm} helps{against(baseline)}{when}: {numbers}."
+
+
+def _on_the_same(condition: ConditionVerdict, design: Design) -> str:
+    """Headline where no network is better than another one."""
+    when = budget(condition.arms, design.tested_weights)
+    seeds = counted(min(c.n for c in condition.comparisons), "paired seed")
+    if nothing_to_improve(condition):
+        return f"Nothing to improve: every network is right on the whole test set{when} ({seeds})."
+    return f"No difference in any seed: all arms have the same {design.measure.on_test}{when} ({seeds})."
 
 
 def _evidence(comparison: ArmComparison, design: Design) -> str:

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from dropstudy.analysis.verdict.phrases import capital, every, is_dropout, quoted
+from dropstudy.analysis.verdict.sameness import all_the_same, nothing_to_improve
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,6 +38,8 @@ _LABELS: dict[Decision, tuple[str, str, str]] = {
 def condition_label(condition: ConditionVerdict, design: Design) -> str:
     """Label of a condition."""
     whole, verb, _ = _LABELS[condition.decision]
+    if all_the_same(condition):
+        return "Nothing to improve" if nothing_to_improve(condition) else "No difference in any seed"
     compared = {c.arm: c.decision for c in condition.comparisons}
     if condition.decision == "nothing to compare":
         return whole

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from math import isfinite, isnan
+from math import isfinite, isinf, isnan
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from dropstudy.analysis.stats.projection import seeds_to_decide
 from dropstudy.analysis.verdict.phrases import capital, p_value, quoted
 from dropstudy.analysis.verdict.rule import LEVEL, MAX_SEEDS
 from dropstudy.core.metrics import ACCURACY
@@ -17,6 +20,28 @@ if TYPE_CHECKING:
     from dropstudy.analysis.verdict.types import ArmComparison, ConditionVerdict
 
 _MOST_EXPLAINED = 3
+_BOTH_TAILS = 1.96  # standard errors, of 95%
+
+
+def projected_seeds(comparison: ArmComparison, margin: float) -> float:
+    """Total number of seeds that probably decide an undecided arm; infinite where none does."""
+    level = LEVEL / comparison.family
+    possible = comparison.resolution <= margin
+    return seeds_to_decide(np.array(comparison.differences), margin, equivalence=possible, level=level)
+
+
+def limited_by_test_set(comparison: ArmComparison, margin: float) -> bool:
+    """True where more test examples can decide an undecided arm, and more seeds cannot.
+
+    The test set is too small to show that the difference is within the margin. And the difference is no larger than
+    what other test examples may change it by with any number of seeds, or seeds alone would not decide it either.
+    """
+    if comparison.test_examples == 1:
+        return True
+    if comparison.resolution <= margin or comparison.all_equal:
+        return False
+    reach = max(comparison.unseen or 0.0, _BOTH_TAILS * (comparison.example_error or 0.0))
+    return abs(comparison.difference.value) <= reach or isinf(projected_seeds(comparison, margin))
 
 
 def on_undecided_arms(condition: ConditionVerdict, design: Design) -> list[str]:
@@ -47,7 +72,7 @@ def _remark(comparison: ArmComparison, design: Design) -> str:
         few = "which is too small to show it for other examples"
         return f"the difference is within ±{margin} on this test set, {few}."
     why = _same_sign(comparison)
-    if coarse and comparison.sought <= design.margin:
+    if limited_by_test_set(comparison, design.margin):
         need = f"the test set is too small for a margin of {margin}."
     else:
         need = f"{_seeds_needed(comparison, design)}{_advice(comparison, design)}"
@@ -91,14 +116,13 @@ def _seeds_needed(comparison: ArmComparison, design: Design) -> str:
 
 
 def _advice(comparison: ArmComparison, design: Design) -> str:
-    """Whether adding seeds until a decision is likely to reach one."""
-    most = MAX_SEEDS if design.most_seeds is None else design.most_seeds
-    if comparison.seeds_low > most and not design.scores_only:
-        return f" `--until-decided` stops at {most} (--max-seeds)."
-    if design.always_valid or design.scores_only:
+    """Seeds with which adding them until a decision probably reaches one."""
+    projected = projected_seeds(comparison, design.margin)
+    if design.scores_only or not isfinite(projected):
         return ""
-    unlikely = f"; {most} may not be enough (--max-seeds)" if comparison.seeds_needed > most else ""
-    return f" `--until-decided` adds seeds until a decision{unlikely}."
+    most = MAX_SEEDS if design.most_seeds is None else design.most_seeds
+    flag = " (--max-seeds)" if projected > most else ""
+    return f" `--until-decided` adds seeds until a decision, probably at most {projected:,.0f}{flag}."
 
 
 def on_test_set_size(condition: ConditionVerdict, design: Design) -> str:

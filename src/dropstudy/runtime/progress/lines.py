@@ -23,6 +23,7 @@ MAX_EPOCH_LINES = 100
 """Epochs to train up to which a pipe gets a line for each."""
 
 _INTERVAL = 60.0  # seconds between lines on the progress
+_FIRST = 10.0  # seconds to the first one, where epochs have no lines
 
 
 class EpochLines(Display):
@@ -32,8 +33,8 @@ class EpochLines(Display):
 
     Args:
         stream: text stream to print to; `sys.stdout` at the time of each line if None.
-        limit: with more epochs to train in all, only the progress is printed: after the first epoch, each minute and
-            at the end.
+        limit: with more epochs to train in all, only the progress is printed: after ten seconds, each minute and at
+            the end.
     """
 
     def __init__(self, stream: TextIO | None = None, limit: float = math.inf) -> None:
@@ -57,7 +58,7 @@ class EpochLines(Display):
         self._several_conditions = len({each.run.condition for each in progress}) > 1
         self._each_epoch = self._eta.epochs_left <= self._limit
         self._started_at = time.monotonic()
-        self._due_at = self._started_at + (_INTERVAL if self._each_epoch else 0.0)
+        self._due_at = self._started_at + (_INTERVAL if self._each_epoch else _FIRST)
         self._training = True
 
     def on_train_end(self) -> None:

@@ -1,0 +1,79 @@
+"""Projection: seeds at which `--until-decided` has probably decided, given the differences so far."""
+
+from __future__ import annotations
+
+from math import inf, nan
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import stats
+
+from dropstudy.analysis.stats.anytime import MOST_SEEDS, half_width
+from dropstudy.analysis.stats.estimate import spread_out
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+PROBABLY = 0.9
+"""Probability of a decision within the projected seeds."""
+
+_QUANTILES = (np.arange(50) + 0.5) / 50
+"""Of the deviation, to average probabilities over."""
+
+
+def seeds_to_decide(
+    differences: NDArray[np.float64],
+    margin: float,
+    *,
+    equivalence: bool = True,
+    level: float = 0.05,
+    probability: float = PROBABLY,
+) -> float:
+    """Total number of seeds by which the always-valid interval decides with this probability.
+
+    The probability is predictive (Spiegelhalter, Freedman and Blackburn 1986): true mean and deviation are as uncertain
+    as n normal differences leave them, with flat priors. At a deviation s the mean of N seeds is normal around the
+    present one, with variance s^2 (1 / n - 1 / N). Power at the observed difference promises too much, since that may
+    be the lucky side of a smaller one.
+
+    Args:
+        differences: (n,), so far.
+        margin: in their unit.
+        equivalence: whether an interval within ±margin decides. If not it leaves the difference undecided, even on one
+            side of 0.
+        level: of the interval: 5% divided by the arms.
+        probability: of a decision.
+
+    Returns:
+        A whole number above n, or infinity above `MOST_SEEDS`; not a number where the differences are all equal.
+    """
+    n = len(differences)
+    if not spread_out(differences):
+        return nan
+    mean, deviation = float(differences.mean()), float(differences.std(ddof=1))
+    deviations = deviation * np.sqrt((n - 1) / stats.chi2.ppf(_QUANTILES, n - 1))
+
+    def is_enough(seeds: int) -> bool:
+        ends = deviations * half_width(seeds, level)
+        moves = deviations * np.sqrt(1 / n - 1 / seeds)
+        inside = np.maximum(margin - ends, 0)  # means below it have an interval within the margin
+
+        def below(bound: NDArray[np.float64]) -> NDArray[np.float64]:
+            """Probability that the mean of all seeds lies within ±bound."""
+            sides = np.array([bound, -bound])
+            upper, lower = np.asarray(stats.norm.cdf((sides - mean) / moves))
+            return np.asarray(upper - lower)
+
+        # Undecided are the means whose interval contains 0 and a margin, or else any within the margin.
+        undecided = below(np.maximum(ends, inside)) - (below(inside) if equivalence else 0)
+        return float(undecided.mean()) <= 1 - probability
+
+    low, high = n, n + 1  # low is too few, high is enough
+    while not is_enough(high):
+        low, high = high, 2 * high
+        if low > MOST_SEEDS:
+            return inf
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if is_enough(middle) else (middle, high)
+    return float(high)

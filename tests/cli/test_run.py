@@ -340,6 +340,28 @@ def test_a_baseline_that_validation_data_chose_leaves_nothing_to_confirm(call, t
     assert shown.out.endswith(f"{expected.Cli.NOTHING_TO_CONFIRM}\n")
 
 
+@pytest.mark.usefixtures("made_up_training", "no_report")
+def test_what_is_to_be_trained_is_told_before_it_trains_and_in_a_dry_run(call, tmp_path):
+    """A finished study with nothing to train, one that seeds are added to, and one to be confirmed."""
+    words = ("run", *TINY, "--out", tmp_path / "s", "--seeds", "6", "--margin", "0.0001")
+    call(*words)
+    assert expected.Cli.FINISHED in call(*words).out
+    dry = call(*words, "--dry-run", "--confirm", "--until-decided", "--max-seeds", "9").out
+    assert "until decided: up to 9 seeds; at most 6 runs, " in dry  # 3 more of each of 2 arms
+    assert "confirmation: 2 arms on up to 9 fresh seeds; at most 18 runs, " in dry
+    alone = call(*words, "--dry-run", "--confirm").out
+    assert "confirmation: 2 arms on 6 fresh seeds; 12 runs, " in alone
+    assert "confirmation" not in call(*words, "--dry-run").out
+    assert call("show", tmp_path / "s").out.lstrip().startswith("Does dropout help? Undecided.")
+    confirmed = call(*words, "--confirm").out
+    assert expected.Cli.FINISHED not in confirmed
+    note = "The study is undecided, so there is no result to confirm yet."
+    assert confirmed.index(note) < confirmed.index("fresh seeds")  # the answer, after training
+    grown = call(*words, "--until-decided", "--max-seeds", "8").out
+    assert expected.Cli.FINISHED not in grown
+    assert "The study grows" in grown
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("made_up_training")
 def test_runs_that_fail_end_with_3_and_the_others_are_kept(call, monkeypatch):

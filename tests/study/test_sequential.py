@@ -10,7 +10,7 @@ from scipy import stats as reference
 
 import random_results
 from dropstudy import Callback, Study
-from dropstudy.analysis.confirm import FIRST_FRESH
+from dropstudy.analysis.confirm import FIRST_FRESH, nothing_decided
 from dropstudy.analysis.sequential import looks, more_seeds, until_decided
 from dropstudy.analysis.verdict.inference import arm_tests
 from dropstudy.errors import InvalidArgument
@@ -361,6 +361,7 @@ def test_the_only_arm_is_confirmed_whether_it_was_chosen_or_the_baseline(
     (fresh,) = verdict.confirmations
     assert [comparison.arm for comparison in fresh.conditions[0].comparisons] == ["dropout 0.5"]
     assert "onfirmed on 6 fresh seeds" in verdict.headline
+    assert nothing_decided(verdict, ()) == ""
 
 
 def test_an_arm_that_was_not_chosen_is_not_confirmed(tmp_path, learning):

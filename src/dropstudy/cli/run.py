@@ -273,8 +273,8 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
     """
     from dropstudy.analysis.confirm import baseline_chosen
     from dropstudy.analysis.sequential import refuse_to_confirm
-    from dropstudy.cli.existing import about_existing
     from dropstudy.cli.estimate import estimated, runs_to_come
+    from dropstudy.cli.existing import about_existing
     from dropstudy.cli.result import print_answer, print_places, report_failures
     from dropstudy.report.stamp import is_current
     from dropstudy.runtime.progress.lines import EpochLines

@@ -359,7 +359,7 @@ def test_what_is_to_be_trained_is_told_before_it_trains_and_in_a_dry_run(call, t
     assert confirmed.index(note) < confirmed.index("fresh seeds")  # the answer, after training
     grown = call(*words, "--until-decided", "--max-seeds", "8").out
     assert expected.Cli.FINISHED not in grown
-    assert "The study grows" in grown
+    assert "8 seeds: Undecided" in grown
 
 
 @pytest.mark.slow

@@ -212,10 +212,17 @@ def test_arms_that_did_the_same_are_not_called_undecided():
         perfect.helps == "Nothing to improve. Every network is right on every test example after 10 epochs."
     )
     assert same.helps == "No difference in any seed. All 4 arms have the same test accuracy after 10 epochs."
-    for found in (perfect, same):
+    late = answer_to(
+        verdict_of(
+            ARMS, {arm.name: flat(10, 1.0) for arm in ARMS}, falling={"dropout 0.5"}, watches_test=True
+        )
+    )
+    for found in (perfect, same, late):  # where nothing can improve, more epochs are of no use
         (step,) = found.steps
+        assert "Loss still fell" not in str(found)
         assert step.command.endswith("--train-sizes 5000 --out studies/notebook-5000-examples")
         assert "Undecided" not in str(found)
+        assert "chose" not in found.rate
     nearly = {**flat(10, 1.0), 3: 0.9999}
     accuracies = {**dict.fromkeys((arm.name for arm in FOUR), flat(10, 1.0)), "dropout 0.5": nearly}
     assert answer_to(verdict_of(FOUR, accuracies), FOUR).helps.startswith("Undecided.")

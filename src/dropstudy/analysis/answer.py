@@ -248,6 +248,8 @@ def _rate(condition: ConditionVerdict, spec: Compared) -> str:  # noqa: PLR0911 
         return "No dropout rate was compared."
     if len(condition.comparisons) == 1:
         return _only_rate(_arm(spec, condition.comparisons[0].arm))
+    if all_the_same(condition):
+        return "Not shown: all arms did the same."
     if condition.choice is not None:
         return _chosen(condition, spec)
     if spec.watches_test:

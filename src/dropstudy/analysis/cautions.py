@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from dropstudy.analysis.verdict import phrases
 from dropstudy.analysis.verdict.phrases import listed, quoted
+from dropstudy.analysis.verdict.sameness import nothing_to_improve
 from dropstudy.core.text import counted
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def cautions(verdict: Verdict) -> list[str]:
     found += filter(None, [_on_new_data(verdict)])
     found += verdict.hints
     late = dict.fromkeys(arm.arm for arm in every if arm.seeds and arm.improving)
-    if late:
+    if late and not all(map(nothing_to_improve, verdict.conditions)):
         found.append(
             f"Loss still fell at the end for {_several(list(late))}: more epochs may change the answer."
         )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from dropstudy.analysis.verdict.phrases import is_dropout
 from dropstudy.analysis.verdict.remarks import longer
 from dropstudy.analysis.verdict.rule import MAX_SEEDS, SEEDS
-from dropstudy.analysis.verdict.sameness import all_the_same
+from dropstudy.analysis.verdict.sameness import all_the_same, nothing_to_improve
 from dropstudy.analysis.verdict.undecided import limited_by_test_set, projected_seeds
 from dropstudy.core.hardware import physical_cores
 from dropstudy.core.text import counted
@@ -147,7 +147,9 @@ def _decide(verdict: Verdict, spec: StudySpec, run: str) -> NextStep:
 def _more_epochs(verdict: Verdict, spec: StudySpec, run: str, folder: Path) -> list[NextStep]:
     """A new study that trains longer, where networks were still improving."""
     every = [scores for condition in verdict.conditions for scores in condition.arms]
-    if not any(arm.seeds and arm.improving for arm in every):
+    if all(map(nothing_to_improve, verdict.conditions)) or not any(
+        arm.seeds and arm.improving for arm in every
+    ):
         return []
     epochs = longer(max(arm.most_epochs for arm in every))
     few = len(spec.seeds) < SEEDS

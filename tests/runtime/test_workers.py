@@ -84,6 +84,6 @@ def test_a_first_worker_that_answers_or_dies_is_not_reported():
 def test_a_gpu_whose_worker_dies_or_cannot_use_it_is_refused(error, received):
     run, dataset, pool = make_run("a"), load_dataset("digits"), ExecutorPool(Failing(error), 1)
     assert lanes_per_worker(pool, (run,), dataset, "cpu") == 1
-    refusal = f"device: expected a GPU that a worker can use, received {received}.*--device cpu"
+    refusal = f"device: expected a GPU that a worker can use, received {received}.*`device='cpu'`"
     with pytest.raises(InvalidArgument, match=refusal):
         lanes_per_worker(pool, (run,), dataset, "gpu")

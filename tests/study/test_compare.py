@@ -102,7 +102,7 @@ def test_out_and_name_choose_the_folder(tmp_path):
     named = compare(*rows(), name="iris", **given)
     assert named.folder.parts == ("studies", "iris")
     assert named.results().snapshot.metadata["data"] == "iris"
-    with pytest.raises(InvalidArgument, match="data is 'arrays:"):
+    with pytest.raises(InvalidArgument, match="`data='arrays:"):
         compare(*rows(seed=1), name="iris", **given)
 
 

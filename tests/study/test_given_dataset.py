@@ -93,7 +93,7 @@ def test_lost_data_are_named_with_the_way_out_and_given_again(tmp_path, own_cach
 
 def test_other_data_are_refused_and_nothing_is_lost(tmp_path):
     trained(images(), tmp_path / "study")
-    with pytest.raises(InvalidArgument, match="data is 'arrays:"):
+    with pytest.raises(InvalidArgument, match="`data='arrays:"):
         trained(images(seed=1), tmp_path / "study")
     assert Study.open(tmp_path / "study").finished
 

@@ -153,7 +153,7 @@ def lanes_per_worker(
             "device",
             expected="a GPU that a worker can use",
             received=obstacle,
-            next_step="See whether another process has the GPU (nvidia-smi), or use --device cpu.",
+            next_step="See whether another process has the GPU (nvidia-smi), or use --device=cpu.",
         ) from cause
     return count
 

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import sparse
+from sklearn.model_selection import train_test_split
 
 import dropstudy
 from dropstudy.data.sources.kept import name_of
@@ -133,6 +134,44 @@ def test_the_frame_of_the_caller_is_left_as_it_was():
     pd.testing.assert_frame_equal(given, before)
 
 
+def test_one_hot_rows_beside_a_frame_are_the_labels_that_they_stand_for():
+    plain = frame().drop(columns="species")
+    species = frame()["species"]
+    apart = dropstudy.dataset(plain, species)
+    named = dropstudy.dataset(plain, pd.get_dummies(species))
+    assert (named.classes, named.y_train.tolist()) == (apart.classes, apart.y_train.tolist())
+    numbered = dropstudy.dataset(plain, np.eye(len(apart.classes))[pd.factorize(species, sort=True)[0]])
+    assert numbered.y_train.tolist() == apart.y_train.tolist()
+    assert numbered.classes == tuple(map(str, range(len(apart.classes))))
+
+
+@pytest.mark.parametrize("test_size", [0.25, 0.5])
+def test_the_order_of_scikit_learn_is_refused_with_the_right_one(test_size):
+    x, y = np.random.default_rng(0).normal(size=(40, 3)), np.arange(40) % 2
+    for examples, labels in (
+        (x, y),
+        (pd.DataFrame(x), pd.Series(y)),
+        (x.tolist(), y.tolist()),
+        (x, np.eye(2)[y]),
+    ):
+        x_train, x_test, y_train, y_test = train_test_split(
+            examples, labels, test_size=test_size, random_state=0
+        )
+        with pytest.raises(InvalidArgument, match="the order x_train, y_train, x_test, y_test") as caught:
+            dropstudy.dataset(x_train, x_test, y_train, y_test)
+        assert "train_test_split" in str(caught.value)
+        if not isinstance(examples, pd.DataFrame):
+            assert dropstudy.dataset(x_train, y_train, x_test, y_test)
+
+
+def test_one_column_and_one_hot_rows_are_not_taken_for_that_order():
+    x, y = np.random.default_rng(0).normal(size=(40, 1)), np.arange(40)[:, None] % 2
+    assert dropstudy.dataset(x[:20], y[:20], x[20:], y[20:])
+    assert dropstudy.dataset(
+        np.hstack([x, x])[:20], np.eye(2)[y[:20, 0]], np.hstack([x, x])[20:], np.eye(2)[y[20:, 0]]
+    )
+
+
 # What does not go together
 
 WRONG = {
@@ -161,6 +200,7 @@ WRONG = {
     "test size": (lambda: dropstudy.dataset(*SPLIT, test_size=0.5), "test_size: expected data without"),
     "classes": (lambda: dropstudy.dataset(frame(), target="species", classes=["a", "b"]), "classes: expect"),
     "a file": (lambda: dropstudy.dataset("mine.npz", Y), "dropstudy.load_dataset"),
+    "a table in a file": (lambda: dropstudy.dataset("mine.csv", target="a"), "dropstudy.load_dataset"),
     "sparse": (lambda: dropstudy.dataset(sparse.csr_matrix(X), Y), r"x_train.toarray\(\)"),
     "masked": (lambda: dropstudy.dataset(np.ma.masked_greater(X, 0.5), Y), "masked values"),
     "generator": (lambda: dropstudy.dataset((row for row in X), Y), "x_train: expected an array"),

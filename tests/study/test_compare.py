@@ -145,10 +145,66 @@ def test_it_shows_verdict_and_table_in_a_notebook(monkeypatch):
     assert "dropout 0.5" in shown
 
 
+def test_a_script_ends_with_the_answer_and_the_report(monkeypatch, capsys):
+    monkeypatch.setattr(local, "train", random_results.learned(0.1))
+    given = {**SMALL, "rates": [0, 0.5], "seeds": 6, "target": "species"}
+    study = compare(frame(), **given | {"verbose": True})
+    page = study.folder / "report.html"
+    _, _, ending = capsys.readouterr().out.partition("Does dropout help? ")
+    assert ending.startswith(study.answer().helps)
+    assert study.answer().sure in ending
+    assert "dropout 0.5" in ending
+    assert ending.endswith(f"The report: {page} (open it in a browser)\n")
+    assert study.answer().helps in html.unescape(page.read_text(encoding="utf-8"))
+    page.unlink()
+    compare(frame(), **given)
+    assert capsys.readouterr().out == ""
+    assert page.exists()
+
+
+def test_a_notebook_shows_the_answer_once(monkeypatch, capsys):
+    monkeypatch.setattr("dropstudy.study.compare.in_notebook", lambda: True)
+    study = compare(*rows(), rates=[0, 0.5], seeds=1, **SMALL | {"verbose": True})
+    assert "Does dropout help?" not in capsys.readouterr().out
+    assert html.unescape(study._repr_html_()).count("Does dropout help?") == 1
+    assert f"The report: {study.folder / 'report.html'}" in study._repr_html_()
+
+
+def test_a_file_or_a_name_is_loaded(tmp_path):
+    frame().to_csv(tmp_path / "plants.csv", index=False)
+    given = {"rates": [0], "seeds": 1, **SMALL}
+    study = compare("plants.csv", target="species", drop=["e"], **given)
+    metadata = study.results().snapshot.metadata
+    assert metadata["data"] == "plants.csv"
+    assert [column["name"] for column in metadata["table"]["columns"]] == list("abcd")
+    assert compare(tmp_path / "plants.csv", target="species", drop=["e"], **given).folder == study.folder
+    assert compare("digits", **given).results().snapshot.metadata["data"] == "digits"
+    for call, message in (
+        (lambda: compare("plants.csv", "species"), "Write target='species'"),
+        (lambda: compare("plants.csv", x_test=rows()[0]), "^x_test: expected arrays, which x_test is for"),
+        (lambda: compare("plants.csv", target="species", classes=["x"]), "^classes: expected arrays"),
+    ):
+        with pytest.raises(InvalidArgument, match=message):
+            call()
+
+
+def test_a_dataset_in_memory_has_one_preset_however_it_is_studied():
+    for data in (
+        dropstudy.dataset(*rows()),
+        dropstudy.dataset(*images()),
+        dropstudy.dataset(frame(), target="species"),
+    ):
+        compared = compare(data, rates=[0, 0.5], seeds=1, **SMALL).spec
+        studied = Study(dataset=data).spec
+        assert (compared.validation_split, compared.patience) == (studied.validation_split, studied.patience)
+
+
 def test_its_signature_has_every_argument_of_dataset_and_run():
     """What `dataset` and `run` take can be given to `compare`."""
     from dropstudy.study.compare import _DATA_OPTIONS  # noqa: PLC0415 - one private list
 
     taken = {*inspect.signature(compare).parameters, *_DATA_OPTIONS}
     assert taken >= {*inspect.signature(dropstudy.dataset).parameters}
+    own = {"name_or_path", "data_dir", "progress"}
+    assert taken >= {*inspect.signature(dropstudy.load_dataset).parameters} - own
     assert taken >= {*inspect.signature(Study.run).parameters} - {"self"}

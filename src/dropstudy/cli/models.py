@@ -20,7 +20,8 @@ def predict(  # noqa: PLR0917 - a command's flags, which typer reads off the sig
         Path,
         typer.Argument(
             metavar="INPUT",
-            help="An image, a folder of images, .npy, .npz or IDX; or a table, CSV or Parquet.",
+            help="An image, a folder of images, .npy, .npz or IDX; or a table, CSV or Parquet. With labels (a column, "
+            "y, folders of classes) the accuracy is printed.",
             show_default=False,
         ),
     ],
@@ -28,6 +29,18 @@ def predict(  # noqa: PLR0917 - a command's flags, which typer reads off the sig
     seed: Seed = None,
     hidden: Hidden = None,
     train_size: TrainSize = None,
+    ensemble: Annotated[
+        bool,
+        typer.Option("--ensemble", help="Average the probabilities of the networks of all seeds of the arm."),
+    ] = False,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Column of a table with the labels; default: the study's.",
+            show_default=False,
+        ),
+    ] = None,
     scale: Annotated[
         float | None, number_option("Number that INPUT is divided by; default: found from its values.")
     ] = None,
@@ -40,10 +53,11 @@ def predict(  # noqa: PLR0917 - a command's flags, which typer reads off the sig
 ) -> None:
     """Classify examples with a trained network. Prints labels and probabilities.
 
-    Example: dropstudy predict studies/notebook digit.png --arm "dropout 0.8"
+    Example: dropstudy predict studies/notebook digit.png --arm 0.8
     """
     from dropstudy.core import tables
     from dropstudy.store.outputs import refuse_overwriting
+    from dropstudy.study.prediction import FACTS
     from dropstudy.study.study import Study
 
     results = Study.open(folder).results()
@@ -55,10 +69,15 @@ def predict(  # noqa: PLR0917 - a command's flags, which typer reads off the sig
         seed=seed,
         hidden=hidden,
         train_size=train_size,
+        ensemble=ensemble,
+        target=target,
         scale=scale,
         invert=invert,
-        notify=lambda note: typer.echo(note, err=True),  # standard output is for the table
+        verbose=False,
+        notify=lambda note: echo(note, err=True),  # standard output is for the table
     )
+    for fact in frame.attrs[FACTS]:
+        echo(fact, err=True)
     if out is not None:
         tables.write_csv(frame, out)
         echo(f"{counted(len(frame), 'example')}: {out}")

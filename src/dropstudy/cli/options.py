@@ -255,7 +255,13 @@ ImageSize = Annotated[
         rich_help_panel=DATA,
     ),
 ]
-ArmName = Annotated[str | None, typer.Option(metavar="NAME", help="Name of the arm; default: the baseline.")]
+ArmName = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME|RATE",
+        help="Arm by its name or rate; default: the one that validation data chose, else the baseline.",
+    ),
+]
 Seed = Annotated[int | None, whole_option("Seed of the run; default: the first.")]
 Hidden = Annotated[
     str | None,

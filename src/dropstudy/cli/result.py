@@ -243,7 +243,7 @@ def export_command(snapshot: Snapshot) -> str | None:
 
 def _place(run: Run, runs: list[Run]) -> str:
     """Flags that select a run of its arm, without those that `export` does not need for it."""
-    from dropstudy.study.results import coordinates
+    from dropstudy.study.selection import coordinates
 
     flags = ""
     for field, value in coordinates(run).items():

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Labels", "encode_labels"]
+__all__ = ["Labels", "class_name", "encode_labels", "flat_labels"]
 
 _MAX_CLASSES = 65_536  # predicted labels are stored as uint16
 _FEW = 20  # as many different labels are classes, however few examples there are
@@ -87,9 +87,20 @@ def encode_labels(
     return Labels(
         training.codes,
         _in_classes(testing, training),
-        tuple(map(_name, values)),
+        tuple(map(class_name, values)),
         renamed=values != list(range(len(values))),  # False == 0 and True == 1
     )
+
+
+def flat_labels(labels: Any, *, name: str, source: str) -> NDArray[Any]:
+    """One label for each example: one-hot rows become the numbers of their columns, or the columns' names.
+
+    Raises:
+        DataError: rows that are not one-hot; otherwise as `encode_labels`.
+    """
+    part = _read(labels, _Where(name, source, "{}[{}]".format))
+    flat: NDArray[Any] = part.unique[part.codes]
+    return flat
 
 
 @dataclass(frozen=True)
@@ -294,7 +305,8 @@ def _check_classes(train: _Part) -> None:
     if not train.text and values.dtype != bool and _measured(values):
         raise train.where.error(
             expected="classes",
-            received=f"{count:,} different numbers from {_name(values[0].item())} to {_name(values[-1].item())}, "
+            received=f"{count:,} different numbers from {class_name(values[0].item())} to "
+            f"{class_name(values[-1].item())}, "
             "as a quantity has them: predicting one is regression",
             next_step="dropstudy compares classifiers: divide the quantity into classes, or choose another target. "
             "If the numbers are classes, store them as text.",
@@ -365,7 +377,7 @@ def _check_all_occur(codes: NDArray[np.int64], classes: tuple[str, ...], where: 
         )
 
 
-def _name(value: Any) -> str:
+def class_name(value: Any) -> str:
     """Name of a class: its text, or its number without a decimal point."""
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
@@ -373,6 +385,6 @@ def _name(value: Any) -> str:
 
 
 def _shown(part: _Part, most: int = _SHOWN) -> str:
-    names = [_name(value)[:60] for value in part.unique[:most].tolist()]
+    names = [class_name(value)[:60] for value in part.unique[:most].tolist()]
     more = f" and {len(part.unique) - most:,} more" if len(part.unique) > most else ""
     return ", ".join(map(repr, names) if part.text else names) + more

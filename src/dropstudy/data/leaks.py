@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from dropstudy.core.dataset import Dataset
 
-__all__ = ["Repeats", "leak", "repeats", "warned"]
+__all__ = ["Repeats", "among", "leak", "repeats", "warned"]
 
 _CHUNK = 1 << 22  # bytes that are hashed at once
 _ODD = np.uint64(0x9E3779B97F4A7C15)  # spreads labels over 64 bits
@@ -52,6 +52,12 @@ def repeats(dataset: Dataset) -> Repeats:
         of_shared = _with_labels(test[shared], dataset.y_test[shared])
         same_label = int(_is_in(of_shared, np.sort(labelled)).sum())
     return Repeats(int((ordered[1:] == ordered[:-1]).sum()), int(shared.sum()), same_label)
+
+
+def among(x: NDArray[Any], others: NDArray[Any]) -> NDArray[np.bool_]:
+    """True for each example, (n, ...), that equals one of the others; compared by hashes, as in `repeats`."""
+    kind = np.result_type(x, others)
+    return _is_in(_hashes(x.astype(kind)), np.sort(_hashes(others.astype(kind))))
 
 
 def warned(dataset: Dataset) -> Dataset:

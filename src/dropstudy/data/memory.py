@@ -10,6 +10,7 @@ import narwhals as nw
 import numpy as np
 
 from dropstudy.data.dataset import make_dataset
+from dropstudy.data.labels import flat_labels
 from dropstudy.data.leaks import warned
 from dropstudy.errors import InvalidArgument
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from dropstudy.core.dataset import Dataset
     from dropstudy.data.source import Scale
 
-__all__ = ["dataset"]
+__all__ = ["dataset", "is_frame", "readable", "to_pandas"]
 
 _FRAME_OPTIONS = ("target", "test", "group", "drop")
 _LABELS = "label"  # column of labels that have no name
@@ -111,10 +112,18 @@ def dataset(
             received=f"{test_size:g} and a test set",
             next_step="Leave one of them out.",
         )
-    if _is_frame(x_train):
+    _check_order(arrays)
+    if is_frame(x_train):
         if classes is not None:
             raise _unfit("classes", "arrays", "a data frame, whose labels are the names")
         return warned(_of_frame(arrays, options, test_size, name=name or "table", scale=scale))
+    if isinstance(x_train, str | Path):
+        raise InvalidArgument(
+            "x_train",
+            expected="arrays or a data frame",
+            received=repr(str(x_train)),
+            next_step="To read a file: dropstudy.load_dataset(path), with target= for a table; or compare(path).",
+        )
     if given := next((option for option in _FRAME_OPTIONS if options[option] is not None), None):
         raise _unfit(given, "a data frame", f"a first argument of type {type(x_train).__name__}")
     return warned(_of_arrays(arrays, test_size, classes=classes, name=name or "arrays", scale=scale))
@@ -125,7 +134,7 @@ def _of_arrays(
 ) -> Dataset:
     _check_pairs(given)
     arrays: dict[str, Any] = {
-        name: None if values is None else _readable(name, values) for name, values in given.items()
+        name: None if values is None else readable(name, values) for name, values in given.items()
     }
     made = make_dataset(
         **arrays, name=name, test_size=test_size, classes=classes, scale=scale, source="arrays in memory"
@@ -137,6 +146,23 @@ def _of_arrays(
         if isinstance(array, np.ndarray) and np.may_share_memory(array, getattr(made, name))
     }
     return replace(made, **shared)
+
+
+def _check_order(given: dict[str, Any]) -> None:
+    """Refuse the order of scikit-learn's `train_test_split`: the test examples second, the training labels third."""
+    x, second, third, fourth = (_shape(values) for values in given.values())
+    if not (x and second and third and fourth) or x[1:] != second[1:]:
+        return
+    swapped = (third[0], fourth[0]) == (x[0], second[0])
+    right = (second[0], fourth[0], third[1:]) == (x[0], third[0], x[1:])
+    if swapped and not right:
+        raise InvalidArgument(
+            "y_train",
+            expected="the order x_train, y_train, x_test, y_test",
+            received="examples second and labels third, the order in which train_test_split returns them",
+            next_step="Swap the two in the middle, or name all: x_train=x_train, x_test=x_test, y_train=y_train, "
+            "y_test=y_test.",
+        )
 
 
 def _check_pairs(given: dict[str, Any]) -> None:
@@ -164,24 +190,33 @@ def _check_pairs(given: dict[str, Any]) -> None:
 
 
 def _length(values: Any) -> int | None:
+    shape = _shape(values)
+    return shape[0] if shape else len(values) if isinstance(values, list | tuple) else None
+
+
+def _shape(values: Any) -> tuple[int, ...]:
+    """Shape of an array, a data frame or nested lists; empty where it has none."""
+    if isinstance(values, list | tuple):
+        try:
+            return np.shape(values)
+        except ValueError:  # lists of different lengths
+            return ()
     shape = getattr(values, "shape", None)
-    if shape:
-        return int(shape[0])
-    return len(values) if isinstance(values, list | tuple) else None
+    return tuple(shape) if isinstance(shape, tuple) else ()
 
 
-def _readable(argument: str, values: Any) -> Any:
-    """An array of whatever NumPy reads; lists and frames of labels as they are.
+def readable(argument: str, values: Any) -> Any:
+    """Return whatever NumPy reads as an array; lists and frames of labels as they are.
 
     Raises:
         InvalidArgument: it is none, or has values that are masked.
     """
     received, next_step = f"a {type(values).__name__}", "Convert it with numpy.asarray first."
-    if isinstance(values, list | tuple) or _is_frame(values):
+    if isinstance(values, list | tuple) or is_frame(values):
         return values
     if isinstance(values, str | Path):
         received = repr(str(values))
-        next_step = "To read a file: compare(dropstudy.load_dataset(path))."
+        next_step = "To read a file: dropstudy.load_dataset(path)."
     elif np.ma.is_masked(values):
         received = "an array with masked values"
         next_step = "Fill them in, or leave those examples out."
@@ -215,11 +250,17 @@ def _unfit(argument: str, meant_for: str, received: str) -> InvalidArgument:
 # Data frames
 
 
-def _is_frame(values: Any) -> bool:
+def is_frame(values: Any) -> bool:
+    """True for a data frame of pandas, polars or whatever else narwhals reads."""
     return isinstance(nw.from_native(values, pass_through=True), nw.DataFrame | nw.LazyFrame)
 
 
-def _to_pandas(argument: str, values: Any) -> pd.DataFrame:
+def to_pandas(argument: str, values: Any) -> pd.DataFrame:
+    """A data frame as one of pandas, whose columns can be changed without changing the caller's.
+
+    Raises:
+        InvalidArgument: it is no data frame; `argument` is named.
+    """
     frame = nw.from_native(values, pass_through=True)
     if isinstance(frame, nw.LazyFrame):
         frame = frame.collect()
@@ -243,7 +284,7 @@ def _of_frame(
     scale: Scale,
 ) -> Dataset:
     target, test = options["target"], options["test"]
-    frame = _to_pandas("x_train", arrays["x_train"])
+    frame = to_pandas("x_train", arrays["x_train"])
     labels = arrays["y_train"]
     if isinstance(labels, str):
         raise InvalidArgument(
@@ -269,7 +310,7 @@ def _of_frame(
                 received="none",
                 next_step=f"Write target= its name. The last columns are {columns}.",
             )
-        test_frame = None if test is None else _to_pandas("test", test)
+        test_frame = None if test is None else to_pandas("test", test)
     else:
         for argument in ("target", "test"):
             if options[argument] is not None:
@@ -283,7 +324,7 @@ def _of_frame(
         target, frame = _with_labels("y_train", frame, labels)
         test_frame = None
         if arrays["x_test"] is not None:
-            test_frame = _to_pandas("x_test", arrays["x_test"])
+            test_frame = to_pandas("x_test", arrays["x_test"])
             _, test_frame = _with_labels("y_test", test_frame, arrays["y_test"], name=target)
     from dropstudy.data.table import table_dataset  # noqa: PLC0415 - pandas is slow to import
 
@@ -307,13 +348,15 @@ def _with_labels(
     if name is None:
         columns = [str(column) for column in getattr(labels, "columns", ())]
         name = columns[0] if len(columns) == 1 else str(getattr(labels, "name", None) or _LABELS)
-    values = np.asarray(_readable(argument, labels))
+    values = np.asarray(readable(argument, labels))
     if values.ndim == 2 and values.shape[1] == 1:  # noqa: PLR2004 - a column
         values = values[:, 0]
+    if values.ndim == 2 and values.dtype.kind in "biuf":  # noqa: PLR2004 - one-hot rows
+        values = flat_labels(labels, name=argument, source="the data frame")
     if values.ndim != 1:
         raise InvalidArgument(
             argument,
-            expected="one column of labels beside a data frame",
+            expected="one column of labels beside a data frame, or one-hot rows",
             received=f"labels of shape {values.shape}",
             next_step="Give one label for each row; or test rows as test=.",
         )

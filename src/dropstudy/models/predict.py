@@ -11,11 +11,13 @@ import scipy.special
 from dropstudy.errors import InvalidArgument
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import ArrayLike, NDArray
 
     from dropstudy.core.types import Activation, Weights
 
-__all__ = ["activate", "hidden_activations", "predict", "softmax"]
+__all__ = ["activate", "hidden_activations", "mean_probabilities", "predict", "softmax"]
 
 _BATCH = 8192
 """Examples per matrix product: 16 MB of activations for 512 units, and few enough calls to keep BLAS busy."""
@@ -62,6 +64,22 @@ def predict(weights: Weights, x: ArrayLike, *, activation: Activation, scale: fl
             f"{int(np.argmin(usable))}",
         )
     return probabilities
+
+
+def mean_probabilities(members: Iterable[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Average the probabilities of several networks: the prediction of a deep ensemble.
+
+    Lakshminarayanan, Pritzel and Blundell 2017, "Simple and Scalable Predictive Uncertainty Estimation using Deep
+    Ensembles": networks that differ in their random numbers alone, weighted equally, as one mixture.
+
+    Args:
+        members: of each network, (n, classes); one or more.
+    """
+    total, count = np.zeros(1), 0
+    for probabilities in members:
+        total, count = total + probabilities, count + 1  # in float64
+    mean: NDArray[np.float32] = (total / count).astype(np.float32)
+    return mean
 
 
 def hidden_activations(

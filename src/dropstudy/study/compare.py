@@ -1,4 +1,4 @@
-"""A study of data in memory in one call: `compare(x_train, y_train)` or `compare(frame, target="species")`."""
+"""A study in one call: `compare(x_train, y_train)`, `compare(frame, target="species")`, `compare("train.csv", ...)`."""
 
 from __future__ import annotations
 
@@ -8,15 +8,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from dropstudy.core.dataset import Dataset
+from dropstudy.core.streams import say
+from dropstudy.data.load import load_dataset
 from dropstudy.data.memory import dataset
 from dropstudy.data.sources.kept import name_of
 from dropstudy.errors import InvalidArgument
+from dropstudy.report.stamp import is_current
+from dropstudy.runtime.progress.inline import in_notebook
+from dropstudy.spec import presets
 from dropstudy.spec.study_file import read_spec, to_toml
 from dropstudy.store.directory import STUDIES
+from dropstudy.study.short_answer import short_answer
 from dropstudy.study.study import Study
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from concurrent.futures import Executor
 
     from narwhals.typing import IntoFrame
@@ -27,7 +33,6 @@ if TYPE_CHECKING:
 
 __all__ = ["compare"]
 
-_FLAT = 2  # dimensions of examples that are rows of a table
 _LETTERS = 8  # of a digest that tells studies apart
 
 
@@ -64,7 +69,7 @@ def compare(
 
 @overload
 def compare(
-    x_train: Dataset,
+    x_train: Dataset | str | Path,
     *,
     rates: Sequence[float] | None = None,
     seeds: int | Sequence[int] | None = None,
@@ -91,7 +96,7 @@ def compare(
     verbose: bool = True,
     **fields: Any,
 ) -> Study:
-    """Compare dropout rates on data in memory: train what is missing, and return the study, which shows its answer.
+    """Compare dropout rates on data: train what is missing, print the answer, write the report, and return the study.
 
     A part of the training examples is held out for validation and chooses the rate; the test set is used once. The
     same call again finishes at once, and more rates or seeds train only what is missing. Other data or other settings
@@ -99,7 +104,8 @@ def compare(
 
     Args:
         x_train: training examples, (n, ...): an array, nested lists, a tensor on the CPU; or a data frame of pandas,
-            polars or whatever else narwhals reads; or a `Dataset`.
+            polars or whatever else narwhals reads; or a `Dataset`; or the path or name of data, as for
+            `dropstudy.load_dataset`.
         y_train: label of each example; left out where `target` names the column of a frame.
         x_test: test examples; without them a fifth of the training examples is set aside (`test_size`).
         y_test: label of each test example.
@@ -112,9 +118,9 @@ def compare(
         device: see there.
         executor: see there.
         callbacks: see there.
-        verbose: see there.
-        fields: `target`, `test`, `test_size`, `group`, `drop`, `classes`, `scale` as for `dropstudy.dataset`; else
-            fields of the study file by name, such as `hidden=[256, 256]` or `epochs=30`.
+        verbose: see there; false prints no answer either.
+        fields: `target`, `test`, `test_size`, `group`, `drop`, `classes`, `scale` as for `dropstudy.dataset` and
+            `dropstudy.load_dataset`; else fields of the study file by name, such as `hidden=[256, 256]` or `epochs=30`.
 
     Raises:
         DropstudyError: before any training, for whatever cannot be used; else as for `Study.run`.
@@ -122,36 +128,60 @@ def compare(
     Example:
         >>> compare(x_train, y_train, x_test, y_test, rates=[0, 0.2, 0.5], seeds=10)  # doctest: +SKIP
         >>> compare(penguins, target="species")  # doctest: +SKIP
+        >>> compare("penguins.csv", target="species")  # doctest: +SKIP
     """
     given = {option: fields.pop(option) for option in _DATA_OPTIONS if option in fields}
-    arrays = (y_train, x_test, y_test)
-    if not isinstance(x_train, Dataset):
-        data = dataset(x_train, *arrays, name=name, **given)
-    elif given or any(array is not None for array in arrays):
-        raise InvalidArgument(
-            next(iter(given), "y_train"),
-            expected="a Dataset alone, which has labels and test set",
-            received="more arguments about data",
-            next_step="Give them where the dataset is made.",
-        )
-    else:
-        data = x_train
+    data = _dataset(x_train, {"y_train": y_train, "x_test": x_test, "y_test": y_test}, name, given)
     overrides = {**fields, "rates": rates, "seeds": seeds}
-    preset = spec or _preset(data)
+    preset = spec or presets.default(None, None, data)
     if out is None:
         asked = read_spec(preset, {**overrides, "data": name_of(data)})
         out = STUDIES / (name or f"compare-{_digest(asked)}")
     overrides["name"] = name or Path(out).resolve().name
     study = Study(preset, out=out, dataset=data, **overrides)
-    return study.run(workers=workers, device=device, executor=executor, callbacks=callbacks, verbose=verbose)
+    study.run(workers=workers, device=device, executor=executor, callbacks=callbacks, verbose=verbose)
+    results = study.results()
+    if not is_current(results.snapshot):
+        results.report()
+    if verbose and not in_notebook():  # where the study shows itself
+        say(short_answer(results.snapshot))
+    return study
 
 
-_DATA_OPTIONS = ("target", "test", "test_size", "group", "drop", "classes", "scale")
-"""Arguments of `dataset`; the others are fields of the study."""
+_DATA_OPTIONS = ("target", "test", "test_size", "group", "drop", "classes", "scale", "image_size")
+"""Arguments of `dataset` and `load_dataset`; the others are fields of the study."""
 
 
-def _preset(data: Dataset) -> str:
-    return "tune" if data.table is None and data.x_train.ndim > _FLAT else "table"
+def _dataset(data: Any, arrays: Mapping[str, Any], name: str | None, given: dict[str, Any]) -> Dataset:
+    """The dataset that `compare` was given, in whatever form."""
+    more = [*(argument for argument, array in arrays.items() if array is not None), *given]
+    if isinstance(data, Dataset):
+        if more:
+            raise InvalidArgument(
+                more[0],
+                expected="a Dataset alone, which has labels and test set",
+                received="more arguments about data",
+                next_step="Give them where the dataset is made.",
+            )
+        return data
+    if not isinstance(data, str | Path):
+        return dataset(data, **arrays, name=name, **given)
+    if isinstance(column := arrays["y_train"], str):
+        raise InvalidArgument(
+            "target",
+            expected="the column of the labels, by name: target=",
+            received=f"{column!r} without a name",
+            next_step=f"Write target={column!r}.",
+        )
+    if wrong := next((each for each in more if each in {*arrays, "classes"}), None):
+        raise InvalidArgument(
+            wrong,
+            expected=f"arrays, which {wrong} is for",
+            received=f"{str(data)!r}, which names data that have labels",
+            next_step=f"Leave {wrong} out; name the column of labels as target, a file of test examples as test.",
+        )
+    loaded = load_dataset(data, **given)
+    return loaded if name is None else replace(loaded, name=name)
 
 
 def _digest(asked: StudySpec) -> str:

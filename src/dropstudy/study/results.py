@@ -6,24 +6,21 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from dropstudy import report
-from dropstudy.core.dataset import table_from
-from dropstudy.core.profile import DataProfile
-from dropstudy.core.streams import usable_streams
+from dropstudy.core.streams import say, usable_streams
 from dropstudy.core.types import CONDITION
 from dropstudy.engine.trainer import trainer_of
-from dropstudy.errors import InvalidArgument
 from dropstudy.store.history import History
 from dropstudy.store.outputs import refuse_overwriting
 from dropstudy.store.paths import StudyPaths
 from dropstudy.store.reader import MEASURED
+from dropstudy.study.selection import select
 
 if TYPE_CHECKING:
     import keras
+    import pandas as pd
 
     from dropstudy.analysis.answer import Answer
     from dropstudy.analysis.verdict import Verdict
@@ -44,8 +41,9 @@ def _warn(note: str) -> None:
 class Results:
     """Results of a study, all from one snapshot: runs that finish later are not in them.
 
-    Where a method takes `arm`, `seed`, `hidden` and `train_size`, they choose one run; the study's first is chosen
-    where one is not given, so that the baseline is the default arm. `hidden` is `[512, 512]` or "512-512".
+    Where a method takes `arm`, `seed`, `hidden` and `train_size`, they choose one run. `arm` is a name, or a rate that
+    one arm has; by default it is the arm that validation data chose, else the only one that helps, else the baseline.
+    Of the others the study's first is the default. `hidden` is `[512, 512]` or "512-512".
 
     Attributes:
         snapshot: records of the study: specification, metadata, progress.
@@ -105,7 +103,7 @@ class Results:
 
     def history(
         self,
-        arm: str | None = None,
+        arm: str | float | None = None,
         seed: int | None = None,
         *,
         hidden: Network | None = None,
@@ -123,7 +121,7 @@ class Results:
 
     def weights(
         self,
-        arm: str | None = None,
+        arm: str | float | None = None,
         seed: int | None = None,
         *,
         hidden: Network | None = None,
@@ -139,7 +137,7 @@ class Results:
 
     def model(
         self,
-        arm: str | None = None,
+        arm: str | float | None = None,
         seed: int | None = None,
         *,
         hidden: Network | None = None,
@@ -155,58 +153,67 @@ class Results:
 
     def predict(
         self,
-        source: str | Path,
+        source: Any,
         *,
-        arm: str | None = None,
+        arm: str | float | None = None,
         seed: int | None = None,
         hidden: Network | None = None,
         train_size: int | None = None,
+        ensemble: bool = False,
+        target: str | None = None,
+        labels: Any = None,
         scale: float | None = None,
         invert: bool = False,
+        verbose: bool = True,
         notify: Callable[[str], None] = _warn,
     ) -> pd.DataFrame:
-        """Classify the examples of a file: name, label, then the probability of each class.
+        """Classify examples: name, label, then the probability of each class.
 
-        Values are compared with the range of the training data, and converted to it where their units are clear.
+        Where the labels are known, the accuracy is printed, and whether the examples are those of the study; the
+        table then has the true labels too. Values are compared with the range of the training data, and converted to
+        it where their units are clear.
 
         Args:
-            source: an image, a folder of images, .npy, .npz or IDX; a CSV or Parquet file where the study's data are a
-                table: with its columns, as they were in training.
+            source: an image, a folder of images, .npy, .npz, IDX, CSV or Parquet; an array, nested lists, a tensor on
+                the CPU; or a data frame. Where the study's data are a table: rows with its columns, as they were in
+                training.
             arm: of the run to use.
-            seed: of the run to use.
+            seed: of the run to use; by default the first whose weights are stored.
             hidden: of the run to use.
             train_size: of the run to use.
-            scale: the file's values are divided by this; found from the values by default.
+            ensemble: average the probabilities of the networks of all seeds of the arm.
+            target: column of a table with the labels; that of the study by default.
+            labels: of the examples, where `source` does not have them.
+            scale: the values are divided by this; found from the values by default.
             invert: invert light and dark, for black on white where the training data are white on black.
+            verbose: print which network is used and the accuracy; they are in `attrs["facts"]` of the result, too.
             notify: called with each conversion and each doubt about the examples; warns by default.
 
         Raises:
-            DataError: the file cannot be used, or its examples have another shape or range than the training data.
+            DataError: the examples cannot be used, or have another shape or range than the training data.
         """
-        from dropstudy.data.examples import read_examples, read_rows  # noqa: PLC0415 - as above
-        from dropstudy.models.predict import predict  # noqa: PLC0415 - as above
+        from dropstudy.study.prediction import FACTS, classify  # noqa: PLC0415 - as above
 
-        metadata = self.snapshot.metadata
-        run = self._run(arm, seed, hidden, train_size)
-        weights = self._weights(run)
-        if (table := table_from(metadata["table"])) is not None:
-            examples = read_rows(Path(source), table, self.snapshot.files.read("weights", run.key))
-        else:
-            profile = DataProfile(**metadata["profile"] | {"shape": tuple(metadata["profile"]["shape"])})
-            spec = self.snapshot.spec
-            without = [name for name in (spec.target, spec.group, *spec.drop) if name is not None]
-            examples = read_examples(Path(source), profile, scale=scale, invert=invert, without=without)
-        for note in examples.notes:
-            notify(note)
-        probabilities = predict(weights, examples.x, activation=run.activation, scale=metadata["scale"])
-        labels = [metadata["classes"][number] for number in probabilities.argmax(axis=1)]
-        columns = {f"p({name})": probabilities[:, number] for number, name in enumerate(metadata["classes"])}
-        return pd.DataFrame({"example": examples.names, "label": labels, **columns})
+        frame = classify(
+            self.snapshot,
+            select(
+                self.snapshot, arm=arm, seed=seed, hidden=hidden, train_size=train_size, ensemble=ensemble
+            ),
+            source,
+            target=target,
+            labels=labels,
+            scale=scale,
+            invert=invert,
+            notify=notify,
+        )
+        if verbose:
+            say("\n".join(frame.attrs[FACTS]))
+        return frame
 
     def export(
         self,
         *,
-        arm: str | None = None,
+        arm: str | float | None = None,
         seed: int | None = None,
         hidden: Network | None = None,
         train_size: int | None = None,
@@ -271,38 +278,13 @@ class Results:
 
     # Inside
 
-    def _run(self, arm: str | None, seed: int | None, hidden: Network | None, train_size: int | None) -> Run:
-        """The first run that has these values; None matches any."""
-        if hidden is not None:
-            hidden = hidden.replace(",", "-") if isinstance(hidden, str) else "-".join(map(str, hidden))
-        wanted = {
-            "arm": self.snapshot.arms[0].name if arm is None else arm,
-            "hidden": hidden,
-            "train_size": train_size,
-            "seed": seed,
-        }
-        runs = list(self.snapshot.runs)
-        for field, value in wanted.items():
-            present = list(dict.fromkeys(coordinates(run)[field] for run in runs))
-            chosen = present[0] if value is None else value
-            if chosen not in present:
-                shown = repr if field == "arm" else str
-                raise InvalidArgument(
-                    field, expected=f"one of {', '.join(map(shown, present))}", received=shown(chosen)
-                )
-            runs = [run for run in runs if coordinates(run)[field] == chosen]
-        return runs[0]
+    def _run(
+        self, arm: str | float | None, seed: int | None, hidden: Network | None, train_size: int | None
+    ) -> Run:
+        """The run that these values select, as `select` has it."""
+        selection = select(self.snapshot, arm=arm, seed=seed, hidden=hidden, train_size=train_size)
+        return selection.runs[0]
 
     def _weights(self, run: Run) -> Weights:
         tensors = self.snapshot.files.read("weights", run.key)
         return trainer_of(run.condition).layers(run.condition, tensors)
-
-
-def coordinates(run: Run) -> dict[str, str | int]:
-    """Values that select a run, in the order in which `Results` applies them."""
-    return {
-        "arm": run.arm.name,
-        "hidden": run.condition.layers,
-        "train_size": run.condition.train_size,
-        "seed": run.seed,
-    }

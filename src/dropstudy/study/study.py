@@ -155,12 +155,14 @@ class Study:
         if recorded_spec(self.folder) is None:
             return about
         from dropstudy.analysis.verdict.tables import answer_cells  # noqa: PLC0415 - pandas is slow to import
+        from dropstudy.report.stamp import is_current  # noqa: PLC0415 - as above
 
         snapshot = self.results().snapshot
         cells, _ = answer_cells(snapshot.verdict)
         table = "" if snapshot.finals.empty else cells.to_html(index=False, border=0)
         notes = (snapshot.fallback_note, *snapshot.verdict.disclosures, snapshot.left_out)
-        noted = (f"<p>{escape(note)}</p>" for note in notes if note)
+        page = f"The report: {self.folder / 'report.html'}" if is_current(snapshot) else ""
+        noted = (f"<p>{escape(note)}</p>" for note in (*notes, page) if note)
         return "\n".join((about, snapshot.answer._repr_html_(), table, *noted))
 
     # Training
@@ -354,11 +356,11 @@ class Study:
         """`Results.table` of this moment."""
         return self.results().table()
 
-    def history(self, arm: str | None = None, seed: int | None = None, **condition: Any) -> History:
+    def history(self, arm: str | float | None = None, seed: int | None = None, **condition: Any) -> History:
         """`Results.history` of this moment."""
         return self.results().history(arm, seed, **condition)
 
-    def model(self, arm: str | None = None, seed: int | None = None, **condition: Any) -> keras.Model:
+    def model(self, arm: str | float | None = None, seed: int | None = None, **condition: Any) -> keras.Model:
         """`Results.model` of this moment."""
         return self.results().model(arm, seed, **condition)
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from dropstudy.data.formats.files import StoredArray
     from dropstudy.data.source import DataOptions, Scale
 
-__all__ = ["ArrayFiles", "holds_arrays"]
+__all__ = ["ArrayFiles", "holds_arrays", "npy_files", "standard_name"]
 
 _X = "x|data|images?|features|inputs|examples|samples"
 _Y = "y|labels?|targets?"
@@ -39,7 +39,7 @@ _WRITE = "Write it with numpy.savez(file, x_train=..., y_train=..., x_test=..., 
 
 def holds_arrays(path: Path) -> bool:
     """True for an `.npz` or `.npy` file, whether it exists or not, and for a folder with `.npy` files in it."""
-    return path.suffix.lower() in {".npz", ".npy"} or (_is_folder(path) and bool(_npy_files(path)))
+    return path.suffix.lower() in {".npz", ".npy"} or (_is_folder(path) and bool(npy_files(path)))
 
 
 @dataclass(frozen=True)
@@ -124,10 +124,10 @@ class _Files:
         if path.suffix.lower() == ".npy":
             open_file(path, "an .npy file").close()
             path, given = path.parent, path.stem
-        names = tuple(_npy_files(path)) if _is_folder(path) else npz_names(path)
+        names = tuple(npy_files(path)) if _is_folder(path) else npz_names(path)
         usual: dict[str, list[str]] = {}
         for name in names:
-            if standard := _standard(name):
+            if standard := standard_name(name):
                 usual.setdefault(standard, []).append(name)
         return cls(path, names, usual, given)
 
@@ -172,7 +172,7 @@ class _Files:
 
     def open(self, picked: dict[str, str]) -> list[StoredArray]:
         if _is_folder(self.path):
-            files = _npy_files(self.path)
+            files = npy_files(self.path)
             return [open_npy(files[name]) for name in picked.values()]
         return list(open_npz(self.path, list(picked.values())).values())
 
@@ -191,7 +191,7 @@ class _Files:
         return DataError(str(self.path), expected=expected, received=received, next_step=next_step)
 
 
-def _standard(name: str) -> str | None:
+def standard_name(name: str) -> str | None:
     """Return the standard name of an array: `x_train` for `train_images`; None where its name does not say it."""
     found = _USUAL.fullmatch(name)
     if found is None or (found["before"] and found["after"]):
@@ -207,7 +207,8 @@ def _is_folder(path: Path) -> bool:
     return os.path.isdir(path)  # noqa: PTH112 - false for a name that is too long, where Path.is_dir raises
 
 
-def _npy_files(folder: Path) -> dict[str, Path]:
+def npy_files(folder: Path) -> dict[str, Path]:
+    """The `.npy` files of a folder, by the name of their array."""
     with reporting_damage(str(folder), "a folder of .npy files"):
         return {path.stem: path for path in sorted(folder.iterdir()) if path.suffix.lower() == ".npy"}
 

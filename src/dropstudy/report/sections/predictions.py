@@ -10,6 +10,7 @@ import pandas as pd
 from dropstudy.analysis.stats.confusion import confusion, flips
 from dropstudy.core.text import plain_name
 from dropstudy.data.images import CLEAR, visible
+from dropstudy.models.predict import mean_probabilities, predict
 from dropstudy.report import charts
 from dropstudy.report.sections import conditions
 from dropstudy.report.sections.blocks import Figure, Picture, Pictures, Section
@@ -19,11 +20,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dropstudy.analysis.stats.confusion import Flip
+    from dropstudy.core.types import Arm
     from dropstudy.report.sections.blocks import Block
     from dropstudy.report.snapshot import Snapshot
     from dropstudy.report.test_set import TestSet
 
 MOST_PICTURES = 24
+MOST_PRODUCTS = 10**11
+"""Multiplications that networks are averaged with: some seconds."""
 SIDE = 72
 """Pixels of a picture's longer side on the page."""
 
@@ -38,7 +42,7 @@ def predictions(snapshot: Snapshot) -> Section | None:
     for condition in snapshot.conditions[: conditions.MOST]:
         compared = _of_condition(snapshot, test, condition)
         if compared is not None:
-            paragraphs.append(compared[0])
+            paragraphs += compared[0]
             blocks += compared[1]
     if not paragraphs:
         return None
@@ -55,8 +59,8 @@ def predictions(snapshot: Snapshot) -> Section | None:
 
 def _of_condition(
     snapshot: Snapshot, test: TestSet, condition: tuple[str, int]
-) -> tuple[str, list[Block]] | None:
-    """A paragraph, the examples that differ (of the first condition alone) and the confusion matrices."""
+) -> tuple[list[str], list[Block]] | None:
+    """Paragraphs, the examples that differ (of the first condition alone) and the confusion matrices."""
     arm = snapshot.featured(condition)
     if arm is None:
         return None
@@ -91,7 +95,26 @@ def _of_condition(
         ]
     if len(test.classes) <= charts.MOST_CLASSES:
         blocks.append(conditions.of_condition(snapshot, condition, _confusion(before, after, test, names)))
-    return paragraph, blocks
+    return [paragraph, *_ensemble(snapshot, test, condition, arm, names[1])], blocks
+
+
+def _ensemble(
+    snapshot: Snapshot, test: TestSet, condition: tuple[str, int], arm: Arm, name: str
+) -> list[str]:
+    """Sentence on what averaging the networks of an arm gains; none without two networks."""
+    runs = snapshot.finished(arm.name, condition)
+    one = len(test.y) * runs[0].condition.parameters
+    found = snapshot.networks(runs, min(len(runs), MOST_PRODUCTS // one))
+    if len(found) < 2:  # noqa: PLR2004 - of one there is no mean
+        return []
+    shares = [
+        predict(weights, snapshot.test_inputs(run, test), activation=run.activation, scale=test.scale)
+        for run, weights in found
+    ]
+    single = float(np.mean([p.argmax(axis=1) == test.y for p in shares]))
+    averaged = float(np.mean(mean_probabilities(shares).argmax(axis=1) == test.y))
+    sentence = f"With probabilities averaged over {len(found)} seeds, {name} gets {averaged:.2%} right"
+    return [f"{sentence}; one network, {single:.2%} on average (predict --ensemble)."]
 
 
 def _pictures(

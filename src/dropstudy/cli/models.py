@@ -76,8 +76,6 @@ def predict(  # noqa: PLR0917 - a command's flags, which typer reads off the sig
         verbose=False,
         notify=lambda note: echo(note, err=True),  # standard output is for the table
     )
-    for fact in frame.attrs[FACTS]:
-        echo(fact, err=True)
     if out is not None:
         tables.write_csv(frame, out)
         echo(f"{counted(len(frame), 'example')}: {out}")
@@ -85,6 +83,7 @@ def predict(  # noqa: PLR0917 - a command's flags, which typer reads off the sig
         typer.echo(tables.text(frame))
     else:
         typer.echo(tables.csv(frame), nl=False)
+    echo("\n".join(frame.attrs[FACTS]), err=True)
 
 
 def export(  # noqa: PLR0917 - as above

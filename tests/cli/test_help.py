@@ -177,7 +177,7 @@ def test_data_prints_where_it_searches_and_the_shapes(call):
     shown = call("data", "digits")
     assert shown.code == 0
     assert "1437 x 8 x 8" in shown.out
-    assert "(1437, 10)" in shown.out
+    assert "1437 x 8 x 8 uint8 -> 1437 x 64 float32" in shown.out
     assert "DROPSTUDY_DATA: not given" in call("data").out
 
 

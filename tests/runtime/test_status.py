@@ -372,14 +372,14 @@ def test_lines_in_a_pipe_name_the_network_of_each_epoch_and_end_with_the_time(cl
 
 def test_a_study_of_seconds_in_a_pipe_has_no_line_on_its_progress(clock):
     texts = [text for _, text in train_in_a_pipe([run_of(seed) for seed in range(9)], clock, limit=9)]
-    assert texts == ["9 of 9 runs done; this took 4 s."]
+    assert texts == ["9 of 9 runs done; this took 5 s."]
 
 
 def test_a_long_study_in_a_pipe_has_a_line_after_ten_seconds_each_minute_and_at_the_end(clock):
     runs, start = [run_of(seed) for seed in range(200)], clock[0]
     lines = train_in_a_pipe(runs, clock, limit=999, seconds=0.7)
     assert 10 <= lines[0][0] - start < 11
-    assert lines[0][1].startswith("2% done (15 of 1,000 epochs, 2 of 200 runs); 10 s so far, ")
+    assert lines[0][1].startswith("2% done (15 of 1,000 epochs, 2 of 200 runs); 11 s so far, ")
     apart = [later[0] - earlier[0] for earlier, later in itertools.pairwise(lines)]
     assert len(lines) == 2 + 700 // 60
     assert all(60 <= seconds < 61 for seconds in apart[:-1])

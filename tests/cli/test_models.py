@@ -127,6 +127,14 @@ def test_export_prints_its_file_and_the_input_that_it_takes(trained, call, tmp_p
     assert path.stat().st_size > 1000
 
 
+def test_export_to_onnx_says_which_network_and_what_the_input_is(trained, call, tmp_path):
+    pytest.importorskip("onnx")
+    shown = call("export", trained[0], "--format", "onnx", "--out", tmp_path / "network.onnx")
+    assert "x, uint8, of shape (n, 8, 8), as the training data are: from 0 to 16." in shown.out
+    assert shown.err.startswith("Network: 'no dropout', seed 0 (the baseline, since ")
+    assert call("export", trained[0], "--format", "onnx", "--out", tmp_path / "network.pb").is_error(".onnx")
+
+
 @pytest.mark.parametrize(
     ("words", "part"),
     [
@@ -135,7 +143,7 @@ def test_export_prints_its_file_and_the_input_that_it_takes(trained, call, tmp_p
         (("predict", "STUDY", "EXAMPLES", "--seed", "7"), "seed"),
         (("export", "STUDY", "--arm", "none"), "arm"),
         (("export", "STUDY", "--out", "model.h5"), ".keras"),
-        (("export", "STUDY", "--format", "onnx"), "keras, safetensors"),
+        (("export", "STUDY", "--format", "pmml"), "keras, onnx, safetensors"),
         (("predict", "STUDY", "EXAMPLES", "--out", "/proc/none/p.csv"), "/proc/none/p.csv"),
     ],
 )

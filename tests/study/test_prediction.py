@@ -271,3 +271,37 @@ def test_arrays_are_predicted_alike_from_memory_and_from_files_with_their_labels
         results.predict(data.x_test[:3], labels=[1, 2])
     with pytest.raises(DropstudyError, match=r"^x: expected examples of shape"):
         results.predict(data.x_test[:, :3])
+
+
+# The same network in another runtime
+
+
+def test_an_onnx_file_takes_raw_rows_and_gives_the_probabilities_of_predict(table):
+    runtime = pytest.importorskip("onnxruntime")
+    folder, results = table
+    rows = pd.read_csv(folder / "test.csv")
+    inputs = {
+        name: rows[[name]].to_numpy(str if name == "colour" else float) for name in ("size", "age", "colour")
+    }
+    for arm in (0, 0.5):
+        path = results.export(arm=arm, file_format="onnx")
+        assert path.parent == results.snapshot.folder
+        session = runtime.InferenceSession(path)
+        expected = shares(results.predict(rows, arm=arm, verbose=False))
+        assert_allclose(session.run(None, inputs)[0], expected, atol=1e-5)
+        assert session.get_modelmeta().custom_metadata_map["classes"].splitlines() == ["cat", "dog"]
+
+
+def test_an_onnx_file_takes_the_pixels_of_the_files(pictures):
+    runtime = pytest.importorskip("onnxruntime")
+    folder, results = pictures
+    pixels = np.stack([np.asarray(Image.open(folder / "dark" / f"{number}.png")) for number in range(30)])
+    session = runtime.InferenceSession(results.export(file_format="onnx"))
+    expected = shares(results.predict(folder / "dark", verbose=False))
+    assert_allclose(session.run(None, {"x": pixels})[0], expected, atol=1e-5)
+
+
+def test_without_the_package_an_onnx_file_is_refused_with_what_to_install(table, monkeypatch):
+    monkeypatch.setattr("dropstudy.models.onnx.find_spec", lambda _: None)
+    with pytest.raises(InvalidArgument, match="Install it: pip install onnx"):
+        table[1].export(file_format="onnx")

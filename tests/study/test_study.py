@@ -330,8 +330,8 @@ def test_unknown_arms_seeds_and_formats_are_refused_with_the_valid_ones(finished
         finished.history("dropout")
     with pytest.raises(InvalidArgument, match="one of 0, received 1"):
         results.weights(seed=1)
-    with pytest.raises(InvalidArgument, match="onnx"):
-        results.export(file_format="onnx")
+    with pytest.raises(InvalidArgument, match="keras, onnx, safetensors, received 'pmml'"):
+        results.export(file_format="pmml")
 
 
 def test_every_epoch_is_printed_as_keras_does_with_the_numbers_of_the_history(trained, results):

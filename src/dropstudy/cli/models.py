@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import prod
 from pathlib import Path
 from typing import Annotated
 
@@ -94,7 +93,11 @@ def export(  # noqa: PLR0917 - as above
     train_size: TrainSize = None,
     file_format: Annotated[
         str,
-        typer.Option("--format", metavar="keras|safetensors", help="A file for Keras, or plain tensors."),
+        typer.Option(
+            "--format",
+            metavar="keras|onnx|safetensors",
+            help="A file for Keras; for ONNX runtimes, with raw examples as its input; or plain tensors.",
+        ),
     ] = "keras",
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The file; default: named after the arm.")
@@ -102,17 +105,18 @@ def export(  # noqa: PLR0917 - as above
 ) -> None:
     """Write a trained network to a file. Keras and other programs can load it.
 
-    Example: dropstudy export studies/notebook --arm "dropout 0.8"
+    Example: dropstudy export studies/notebook --arm 0.8 --format onnx
     """
+    from dropstudy.study.export import export as written
+    from dropstudy.study.selection import select
     from dropstudy.study.study import Study
 
-    results = Study.open(folder).results()
-    path = results.export(
-        arm=arm, seed=seed, hidden=hidden, train_size=train_size, file_format=file_format, out=out
-    )
-    metadata = results.snapshot.metadata
-    scale = metadata["scale"]
-    divided = f", divided by {scale:g}" if scale != 1 else ""
-    echo(f"{path}\nIts input: {prod(metadata['input_shape'])} numbers for each example{divided}.")
+    snapshot = Study.open(folder).results().snapshot
+    selection = select(snapshot, arm=arm, seed=seed, hidden=hidden, train_size=train_size)
+    path, takes = written(snapshot, selection.runs[0], file_format, out)
+    echo(f"{path}\nIts input: {takes}.")
     if file_format == "keras":
         echo("Open it with keras.models.load_model. If only jax is installed, set KERAS_BACKEND=jax first.")
+    if file_format == "onnx":
+        echo("Its output: probabilities, in the order of the classes in its metadata.")
+    echo(str(selection), err=True)

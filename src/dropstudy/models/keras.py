@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from dropstudy.core.types import Activation, Arm, Weights
 
-__all__ = ["export", "save_keras", "to_keras"]
+__all__ = ["check_suffix", "export", "save_keras", "to_keras"]
 
 _FORMATS = ("keras", "safetensors")
 _DTYPE = "float32"
@@ -89,7 +89,7 @@ def save_keras(model: keras.Model, path: Path) -> None:
         InvalidArgument: `path` ends in something else.
         StoreError: the file cannot be written.
     """
-    _check_suffix(path, ".keras")
+    check_suffix(path, ".keras")
     # Keras writes a zip piece by piece, and a full disk would leave half of it. So it writes to a temporary folder.
     try:
         with tempfile.TemporaryDirectory(prefix="dropstudy-") as folder:
@@ -137,7 +137,7 @@ def export(
         raise InvalidArgument(
             "file_format", expected=f"one of {', '.join(_FORMATS)}", received=repr(file_format)
         )
-    _check_suffix(path, f".{file_format}")
+    check_suffix(path, f".{file_format}")
     if file_format == "keras":
         save_keras(to_keras(weights, arm=arm, activation=activation, name=name), path)
     else:
@@ -162,7 +162,8 @@ def _import_keras() -> Any:
     return keras
 
 
-def _check_suffix(path: Path, suffix: str) -> None:
+def check_suffix(path: Path, suffix: str) -> None:
+    """Refuse the name of a file that does not end in the suffix of its format."""
     if path.suffix != suffix:
         raise InvalidArgument(
             str(path),

@@ -13,7 +13,6 @@ from dropstudy.core.streams import say, usable_streams
 from dropstudy.core.types import CONDITION
 from dropstudy.engine.trainer import trainer_of
 from dropstudy.store.history import History
-from dropstudy.store.outputs import refuse_overwriting
 from dropstudy.store.paths import StudyPaths
 from dropstudy.store.reader import MEASURED
 from dropstudy.study.selection import select
@@ -227,30 +226,15 @@ class Results:
             seed: of the run to export.
             hidden: of the run to export.
             train_size: of the run to export.
-            file_format: `keras`, which `keras.models.load_model` opens, or `safetensors`.
+            file_format: `keras`, which `keras.models.load_model` opens; `onnx`, whose input are raw examples;
+                or `safetensors`, arrays alone.
             out: the file; `<study>/<arm>-seed<seed>.<format>` by default, with the condition before the seed where
                 the study has several.
         """
-        from dropstudy.models.keras import export  # noqa: PLC0415 - as above
+        from dropstudy.study.export import export  # noqa: PLC0415 - as above
 
-        snapshot = self.snapshot
         run = self._run(arm, seed, hidden, train_size)
-        # Two arms' names can have the same letters and digits: their stems are made together to differ.
-        stem = report.file_stems([arm.name for arm in snapshot.arms])[snapshot.arms.index(run.arm)]
-        if len(snapshot.conditions) > 1:
-            stem += f"-{run.condition.layers}-of-{run.condition.train_size}"
-        path = snapshot.folder / f"{stem}-seed{run.seed}.{file_format}" if out is None else Path(out)
-        refuse_overwriting(path, inputs=(snapshot.metadata["data_source"],))
-        export(
-            self._weights(run),
-            path=path,
-            file_format=file_format,
-            arm=run.arm,
-            activation=run.activation,
-            name=snapshot.spec.name,
-            metadata={"arm": run.arm.name, "seed": str(run.seed), "key": run.key},
-        )
-        return path
+        return export(self.snapshot, run, file_format, None if out is None else Path(out)).path
 
     # Charts and report
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyarrow.csv import ParseOptions
 
-__all__ = ["SUFFIXES", "StoredTable", "read_table"]
+__all__ = ["MISSING", "SUFFIXES", "StoredTable", "read_table"]
 
 SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet", ".pq")
 """Endings of the names of files that are read as tables."""
@@ -48,7 +48,7 @@ _SAMPLE = 1 << 16  # characters in which decimal commas are looked for
 _MOST_CODED = 1000  # different values of a column
 _CHUNK, _CHECKED = 1 << 20, 64  # bytes unpacked at once, and chunks after which the memory is looked at
 _MEMORY = 3  # most times its size that a table takes while it is read
-_MISSING = ["", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "-NaN", "-nan", "NULL", "null", "None", "<NA>"]
+MISSING = ["", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "-NaN", "-nan", "NULL", "null", "None", "<NA>"]
 """Cells that count as missing; pandas' list without the rarest."""
 
 
@@ -182,7 +182,7 @@ def _read_csv(file: _CsvFile) -> StoredTable:
                 arrow.ParseOptions(
                     delimiter=delimiter, newlines_in_values=_has_quotes(file), ignore_empty_lines=True
                 ),
-                null_values=_MISSING,
+                null_values=MISSING,
                 strings_can_be_null=True,
                 auto_dict_encode=True,  # text as codes, where it has few different values
                 auto_dict_max_cardinality=_MOST_CODED,

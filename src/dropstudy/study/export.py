@@ -1,0 +1,97 @@
+"""Write a trained network to a file, under a name that tells its arm, condition and seed."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING, NamedTuple
+
+from dropstudy.core.dataset import table_from
+from dropstudy.data.formats.csv_parquet import MISSING
+from dropstudy.data.preprocessing import from_tensors
+from dropstudy.engine.trainer import trainer_of
+from dropstudy.errors import InvalidArgument
+from dropstudy.models import keras, onnx
+from dropstudy.report import file_stems
+from dropstudy.store.outputs import refuse_overwriting
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+    from typing import Any, Literal
+
+    from dropstudy.core.types import Run
+    from dropstudy.report.snapshot import Snapshot
+
+FORMATS = ("keras", "onnx", "safetensors")
+
+
+class Exported(NamedTuple):
+    """A file that was written.
+
+    Args:
+        path: of the file.
+        takes: what its input is.
+    """
+
+    path: Path
+    takes: str
+
+
+def export(snapshot: Snapshot, run: Run, file_format: str, out: Path | None) -> Exported:
+    """Write the network of a run to `out`, by default into the study's folder; errors as of `Results.export`."""
+    if file_format not in FORMATS:
+        raise InvalidArgument(
+            "file_format", expected=f"one of {', '.join(FORMATS)}", received=repr(file_format)
+        )
+    path = out or snapshot.folder / f"{_stem(snapshot, run)}.{file_format}"
+    refuse_overwriting(path, inputs=(snapshot.metadata["data_source"],))
+    tensors = snapshot.files.read("weights", run.key)
+    weights = trainer_of(run.condition).layers(run.condition, tensors)
+    about = {"arm": run.arm.name, "seed": str(run.seed), "key": run.key}
+    if file_format == "onnx":
+        takes = _onnx_input(snapshot.metadata, tensors)
+        onnx.save_onnx(
+            weights,
+            path,
+            takes=takes,
+            activation=run.activation,
+            name=snapshot.spec.name,
+            classes=snapshot.metadata["classes"],
+            metadata=about,
+        )
+        return Exported(path, str(takes))
+    keras.export(
+        weights,
+        path=path,
+        file_format=file_format,
+        arm=run.arm,
+        activation=run.activation,
+        name=snapshot.spec.name,
+        metadata=about,
+    )
+    return Exported(path, _flat_input(snapshot.metadata))
+
+
+def _stem(snapshot: Snapshot, run: Run) -> str:
+    # Two arms' names can have the same letters and digits: their stems are made together to differ.
+    stem = file_stems([arm.name for arm in snapshot.arms])[snapshot.arms.index(run.arm)]
+    if len(snapshot.conditions) > 1:
+        stem += f"-{run.condition.layers}-of-{run.condition.train_size}"
+    return f"{stem}-seed{run.seed}"
+
+
+def _onnx_input(metadata: Mapping[str, Any], tensors: Mapping[str, Any]) -> onnx.ArrayInput | onnx.TableInput:
+    if (table := table_from(metadata["table"])) is not None:
+        return onnx.TableInput(table, from_tensors(tensors, table), MISSING)
+    # Pixels as they are stored; floats are refused there, which a second division by the scale would spoil.
+    profile = metadata["profile"]
+    dtype: Literal["uint8", "float32"] = "uint8" if profile["dtype"] == "uint8" else "float32"
+    ends = (profile["low"], profile["high"])
+    return onnx.ArrayInput(tuple(metadata["input_shape"]), metadata["scale"], dtype, ends)
+
+
+def _flat_input(metadata: Mapping[str, Any]) -> str:
+    text = f"{prod(metadata['input_shape'])} numbers for each example"
+    if metadata["table"] is not None:
+        return f"{text}, prepared from the columns as in training; in an ONNX file the columns are the input"
+    return text if metadata["scale"] == 1 else f"{text}, divided by {metadata['scale']:g}"

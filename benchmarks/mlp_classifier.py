@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
+from threadpoolctl import threadpool_limits
 
 from common import head, table, versions, write_json
 from dropstudy import Study
@@ -65,7 +66,8 @@ def compare(
                 learning_rate_init=spec.optimizer.learning_rate, epsilon=spec.optimizer.epsilon, tol=0,
                 n_iter_no_change=epochs, random_state=run.seed,
             )  # fmt: skip
-            with warnings.catch_warnings():
+            # One thread: such small products wait longer for a second one, and for minutes on a busy machine.
+            with warnings.catch_warnings(), threadpool_limits(1):
                 warnings.simplefilter("ignore", ConvergenceWarning)  # all epochs are used, as is meant
                 network.fit(x_train, dataset.y_train[rows])
             theirs.append(100 * network.score(x_test, dataset.y_test))

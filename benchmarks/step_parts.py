@@ -86,11 +86,13 @@ def initial_layers() -> list[LayerArrays]:
 def train(library: Library, layers: list[LayerArrays], data: Examples, *, rate: float, steps: int) -> None:
     """Take the first steps of an epoch with Adam."""
     one = np.ones(steps, np.float32)
+    hidden_rates = np.full((steps, len(layers) - 1), rate, np.float32)
     adam = OptimizerNumbers(adam=1, gain_1=0.1, gain_2=0.001, epsilon=1e-7)
     order = np.random.default_rng(1).permutation(len(data.y)).astype(np.int32)
     library.train(
         layers, data, order, seed=0, batch_size=BATCH, first=0, first_step=0,
-        learning_rates=1e-3 * one, hidden_rates=rate * one, input_rates=0 * one, optimizer=adam, running=Running(),
+        learning_rates=1e-3 * one, hidden_rates=hidden_rates, input_rates=0 * one, optimizer=adam,
+        running=Running(),
     )  # fmt: skip
 
 

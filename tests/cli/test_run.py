@@ -175,6 +175,18 @@ def test_flags_are_the_fields_of_the_file(call):
 
 
 @pytest.mark.usefixtures("no_report")
+def test_an_arm_may_have_a_rate_for_each_layer(call):
+    arms = "--arms rate=0 --arms rate=0.2,0.5 --arms rate=0.5,0.2,max_norm=3"
+    done = call("run", *f"--hidden 8,4 {arms} --epochs 1 --data digits --quiet".split())
+    assert done.code == 0
+    assert [(arm.name, arm.rate, arm.max_norm) for arm in read_spec(STUDY).arms] == [
+        ("no dropout", 0, 0),
+        ("dropout 0.2, 0.5", (0.2, 0.5), 0),
+        ("dropout 0.5, 0.2, max norm 3.0", (0.5, 0.2), 3),
+    ]
+
+
+@pytest.mark.usefixtures("no_report")
 def test_a_flag_given_several_times_is_several_networks_and_several_arms(call):
     grid = "--hidden 8 --hidden 4,4 --train-sizes 200,all --validation-split 0.2 --fixed-validation"
     arms = "--arms rate=0 --arms rate=0.5,l2=0.001 --arms rate=0.5,noise=gaussian,name=mine"

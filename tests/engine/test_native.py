@@ -132,7 +132,8 @@ def step(library, layers, x, y, optimizer, *, rate, running, seed=0, hidden=0.0)
     one = np.ones(1, np.float32)
     library.train(
         layers, Examples(x, y, 1.0), np.arange(len(y), dtype=np.int32), seed=seed, batch_size=len(y), first=0,
-        first_step=0, learning_rates=one * np.float32(rate), hidden_rates=one * np.float32(hidden),
+        first_step=0, learning_rates=one * np.float32(rate),
+        hidden_rates=np.full((1, len(layers) - 1), hidden, np.float32),
         input_rates=0 * one, optimizer=optimizer, running=running,
     )  # fmt: skip
 
@@ -203,6 +204,9 @@ RUNS = {
     "early stopping": run_of(Arm("arm", 0.3), hidden=ODD, epochs=12, restore_best_weights=True, patience=1),
     "the best weights": run_of(Arm("arm", 0.3, schedule="late"), restore_best_weights=True),
     "wider than a panel": run_of(Arm("arm", 0.2), hidden=(300, 129, 1)),
+    "a rate for each layer": run_of(
+        Arm("arm", (0.6, 0.0, 0.2), 0.1, schedule="ramp"), hidden=(40, 30, 20), restore_best_weights=True
+    ),
     "batches of 1": run_of(Arm("arm", 0.5), epochs=1, condition=Condition(64, (8,), 10, 1237, 1)),
 }
 
@@ -210,6 +214,7 @@ RUNS = {
 EVERY_DAY = {
     "everything at once",
     "early stopping",
+    "a rate for each layer",
 }  # XLA compiles a program for each run, which takes seconds
 
 
@@ -320,6 +325,20 @@ def test_masks_are_nested_and_of_their_rate(library, rate):
         layers, Examples(x, y, 1.0), np.arange(n, dtype=np.int32), batch_size=n, noise=noise
     )
     assert np.allclose(scores.loss, scipy.special.logsumexp(mask, axis=1) - mask[:, 0], rtol=1e-5)
+
+
+def test_equal_rates_of_all_layers_are_one_rate_to_the_bit(library, digits):
+    one, both = (
+        native.train_segment(segment_of(run_of(Arm("arm", rate), hidden=(40, 30)), digits), library)
+        for rate in (0.3, (0.3, 0.3))
+    )
+    assert one.history == both.history
+    assert one.final.noisy_loss == both.final.noisy_loss
+    assert all(np.array_equal(one.state[name], both.state[name]) for name in trained(one))
+
+
+def trained(result):
+    return [name for name in result.state if name.startswith(("weights/", "m/", "v/"))]
 
 
 def test_a_library_of_another_interface_is_refused(tmp_path):

@@ -41,9 +41,9 @@ def test_initial_kernels_fill_the_glorot_interval_evenly(layer, limit):
     assert not np.asarray(dense.bias_O).any()
 
 
-def program(*, seed=0, activation="relu", precision="float32", epochs=1, **arm):
+def program(*, seed=0, activation="relu", precision="float32", epochs=1, layers=3, **arm):
     """Static and traced configuration of a run with this arm."""
-    condition = Condition(1, (1,), 1, 100, 10)
+    condition = Condition(1, (1,) * layers, 1, 100, 10)
     run = Run("key", Arm("arm", **arm), condition, seed, activation, Optimizer(), epochs, "test", precision)
     return {"static": static_config([run]), "traced": traced_config(run)}
 
@@ -51,7 +51,7 @@ def program(*, seed=0, activation="relu", precision="float32", epochs=1, **arm):
 def hidden(z, *, step=0, layer=0, **arm):
     """Output of a hidden layer for a batch of `z`, (units, batch)."""
     config = program(**arm)
-    rate = dropout.rates_at(step, config["traced"].noise, config["static"]).hidden
+    rate = dropout.rates_at(step, config["traced"].noise, config["static"]).hidden[layer]
     return network.hidden_layer(z, layer, rate, **config, step=step)[0]
 
 
@@ -100,7 +100,7 @@ def test_schedules_change_the_rate_as_their_authors_say(schedule, expected):
     # 100 examples in batches of 10 over 10 epochs: 100 steps.
     config = program(schedule=schedule, switch=0.5, rate=0.8, epochs=10)
     got = [
-        dropout.rates_at(step, config["traced"].noise, config["static"]).hidden for step in (0, 25, 50, 75)
+        dropout.rates_at(step, config["traced"].noise, config["static"]).hidden[1] for step in (0, 25, 50, 75)
     ]
     assert np.allclose(got, 0.8 * np.array(expected), rtol=1e-6)
 
@@ -161,7 +161,7 @@ def mean_loss(params, x, y, *, step, activation="relu", **run):
     for layer, dense in enumerate(params[:-1]):
         z = dense.kernel_OxI @ h + dense.bias_O[:, None]
         u = draws.uniform(draws.derive(traced.seed, Purpose.MASK, step, layer), z.T.shape).T
-        h = act(z) * dropout.noise_factors(u, rates.hidden, traced.noise, static)
+        h = act(z) * dropout.noise_factors(u, rates.hidden[layer], traced.noise, static)
     log_p = jax.nn.log_softmax(params[-1].kernel_OxI @ h + params[-1].bias_O[:, None], axis=0)
     penalty = traced.l2 * sum((dense.kernel_OxI**2).sum() for dense in params)
     return penalty - log_p[y, jnp.arange(len(y))].mean()
@@ -182,6 +182,15 @@ VARIANTS = [
 @pytest.mark.parametrize("run", VARIANTS, ids=str)
 @pytest.mark.parametrize("widths", [(6,), (5, 4, 6)], ids=str)
 def test_gradients_equal_automatic_differentiation(run, widths):
+    check_gradients(run, widths)
+
+
+@pytest.mark.parametrize("kind", ["dropout", pytest.param("gaussian", marks=pytest.mark.slow)])
+def test_gradients_with_a_rate_for_each_layer_equal_automatic_differentiation(kind):
+    check_gradients({"rate": (0.2, 0.0, 0.7), "noise": kind, "schedule": "ramp", "epochs": 3}, (5, 4, 6))
+
+
+def check_gradients(run, widths):
     rng = np.random.default_rng(2)
     params = network.init(4, (9, *widths, 3))
     x, y, weight = batch(rng, 12, 9, 3)

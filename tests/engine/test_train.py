@@ -335,12 +335,15 @@ def test_evaluation_with_noise_shares_what_does_not_depend_on_it():
     assert both < 1.5 * off
 
 
-def test_noisy_metrics_are_those_of_keras_network_with_dropout_on(digits):
-    run = run_on(digits, rate=0.5, epochs=3)
+@pytest.mark.parametrize(
+    ("rate", "by_layer"), [(0.5, (0.5, 0.5)), pytest.param((0.1, 0.6), (0.1, 0.6), id="by layer")]
+)
+def test_noisy_metrics_are_those_of_keras_network_with_dropout_on(digits, rate, by_layer):
+    run = run_on(digits, rate=rate, epochs=3)
     result = train_segment(segment_of(run, digits))
     layers = [keras.Input((64,))]
-    for units in run.condition.hidden:
-        layers += [keras.layers.Dense(units, activation="relu"), keras.layers.Dropout(0.5, seed=units)]
+    for units, share in zip(run.condition.hidden, by_layer, strict=True):
+        layers += [keras.layers.Dense(units, activation="relu"), keras.layers.Dropout(share, seed=units)]
     model = keras.Sequential([*layers, keras.layers.Dense(10)])
     model.set_weights(trained(result))
     x = digits.x_train.reshape(-1, 64).astype("float32") / 16
@@ -470,6 +473,7 @@ LANES = [
     Arm("penalty", 0.2, l2=1e-4),
     Arm("limit", 0.2, max_norm=1.5),
     Arm("late", 0.5, schedule="late"),
+    Arm("by layer", (0.2, 0.6)),
 ]
 
 

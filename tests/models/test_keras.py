@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import subprocess
@@ -65,6 +66,17 @@ def test_the_loaded_model_is_the_notebooks_layer_by_layer(tmp_path, rate):
         layer.activation.__name__ for layer in model.layers if isinstance(layer, layers.Activation)
     ]
     assert activations == ["relu", "relu", "softmax"]
+
+
+def test_each_hidden_layer_has_the_dropout_of_its_own_rate(tmp_path):
+    path = export(tmp_path / "model.keras", network((6, 9, 5, 4, 3)), arm=Arm("arm", (0.2, 0.0, 0.5)))
+    layers = keras.models.load_model(path).layers
+    rates = [
+        (before.name, layer.rate)
+        for before, layer in itertools.pairwise(layers)
+        if isinstance(layer, keras.layers.Dropout)
+    ]
+    assert rates == [("relu_0", 0.2), ("relu_2", 0.5)]
 
 
 def test_the_loaded_model_can_be_trained_further_with_its_dropout_on(tmp_path):

@@ -369,3 +369,4 @@ def test_both_readings_of_a_rate_are_printed():
     assert rate_in_words(Arm("x", 0.8)) == "drops 80%, keeps 20%"
     assert rate_in_words(Arm("x", 0.125)) == "drops 12.5%, keeps 87.5%"
     assert rate_in_words(Arm("x", 0.0)) == "drops nothing"
+    assert rate_in_words(Arm("x", (0.2, 0.0, 0.125))) == "drops 20%, 0%, 12.5% by layer"

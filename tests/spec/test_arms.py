@@ -70,6 +70,50 @@ def test_arms_that_differ_in_one_setting_have_different_names():
     } < names
 
 
+@given(
+    st.lists(st.lists(st.sampled_from([0, 0.2, 0.25, 0.5]), min_size=2, max_size=3), min_size=1, max_size=4)
+)
+def test_rates_by_layer_are_read_from_any_sequence_and_told_apart_by_name(rates):
+    for kind in (list, tuple):
+        arms = [parse_arms([{"rate": kind(each)}])[0] for each in rates]
+        assert [arm.layer_rates(len(each)) for arm, each in zip(arms, rates, strict=True)] == [
+            *map(tuple, rates)
+        ]
+        assert len({arm.name for arm in arms}) == len({arm.rate for arm in arms})
+
+
+def test_an_arm_with_rates_by_layer_is_named_after_them():
+    arms = parse_arms(
+        [{"rate": [0.2, 0.5]}, {"rate": [0.5, 0], "noise": "gaussian", "l2": 0.1}], [(8, 8), (4, 2)]
+    )
+    assert [arm.name for arm in arms] == ["dropout 0.2, 0.5", "gaussian 0.5, 0, l2 0.1"]
+    assert [arm.rate for arm in arms] == [(0.2, 0.5), (0.5, 0.0)]
+
+
+def test_equal_rates_of_all_layers_are_one_rate():
+    assert parse_arms([{"rate": [0.5, 0.5]}, {"rate": [0.0]}], ()) == parse_arms([{"rate": 0.5}, {"rate": 0}])
+    with pytest.raises(InvalidArgument, match="twice"):
+        parse_arms([{"rate": [0.5, 0.5]}, {"rate": 0.5}])
+
+
+@pytest.mark.parametrize("networks", [[(8,)], [(8, 8), (8, 8, 8)], [(16, 8), (16,)]])
+@pytest.mark.parametrize("rates", [[0.2, 0.5], [0.5, 0.5]])
+def test_a_network_with_another_number_of_hidden_layers_is_refused_and_named(networks, rates):
+    with pytest.raises(InvalidArgument, match="received 2: ") as refusal:
+        parse_arms([{"rate": 0.1}, {"rate": rates}], networks)
+    wrong = networks[-1]
+    assert refusal.value.subject == "rate (arm 2)"
+    assert f"or {len(wrong)} for those of the network {'-'.join(map(str, wrong))}" in refusal.value.expected
+    assert f"--rates {rates[0]},{rates[1]}" in refusal.value.next_step
+
+
+@pytest.mark.parametrize("rates", [[], [0.2, 1], [0.2, "0.5"], [[0.2], 0.5], [0.2, math.nan]])
+def test_one_rate_of_a_layer_outside_0_to_1_is_refused(rates):
+    with pytest.raises(InvalidArgument, match="dropped, not kept") as refusal:
+        parse_arms([{"rate": rates}], [(8, 8)])
+    assert refusal.value.subject == "rate (arm 1)"
+
+
 def test_minus_zero_is_zero():
     (arm,) = parse_arms([{"rate": -0.0}])
     assert math.copysign(1, arm.rate) == 1

@@ -18,17 +18,15 @@ from dropstudy.errors import InvalidArgument
 from dropstudy.spec import plan
 from dropstudy.spec.study_file import FIELDS, parse_spec
 
-SPEC = parse_spec(
-    {
-        "name": "mine",
-        "rates": [0, 0.5, 0.8],
-        "hidden": [16],
-        "epochs": 3,
-        "batch_size": 100,
-        "seeds": [4, 7],
-        "validation_split": "test",
-    }
-)
+TABLE = {
+    "name": "mine",
+    "hidden": [16],
+    "epochs": 3,
+    "batch_size": 100,
+    "seeds": [4, 7],
+    "validation_split": "test",
+}
+SPEC = parse_spec({**TABLE, "rates": [0, 0.5, 0.8]})
 NAMES = st.text(string.printable, min_size=1, max_size=20)
 
 
@@ -125,6 +123,14 @@ def test_each_setting_of_an_arm_but_its_name_gives_another_key(digits, part):
     arm = Arm("a", 0.25)
     changed = replace(arm, **{part: "other" if isinstance(getattr(arm, part), str) else 0.125})
     assert keys(replace(SPEC, arms=(arm,)), digits) != keys(replace(SPEC, arms=(changed,)), digits)
+
+
+def test_a_key_has_the_rate_of_each_layer_and_equal_rates_are_one(digits):
+    def key(rate):
+        return keys(parse_spec({**TABLE, "hidden": [8, 4], "arms": [{"rate": rate}]}), digits)
+
+    assert key([0.5, 0.5]) == key(0.5)
+    assert len({key(rate)[0] for rate in (0.2, 0.5, [0.2, 0.5], [0.5, 0.2])}) == 4
 
 
 def test_other_data_another_scale_precision_or_semantics_give_other_keys(digits, monkeypatch):

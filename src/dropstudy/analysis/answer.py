@@ -109,7 +109,7 @@ def answer(verdict: Verdict, spec: Compared, steps: Sequence[NextStep]) -> Answe
             sure = f"{sure} {fresh[-1].short}"
             if fresh[-1].name == "not confirmed":
                 helps = f"Doubtful: {verdict.label[0].lower()}{verdict.label[1:]}, but fresh seeds do not confirm it."
-    questions = QUESTIONS if any(isfinite(arm.rate) for arm in spec.arms) else WITHOUT_RATES
+    questions = QUESTIONS if any(isfinite(rate) for arm in spec.arms for rate in arm.rates) else WITHOUT_RATES
     return Answer(helps, rate, sure, tuple(cautions(verdict)), tuple(steps), questions)
 
 
@@ -224,7 +224,7 @@ def _group(found: Sequence[ArmComparison], condition: ConditionVerdict, spec: Co
         total = len(condition.comparisons)
         return f"all {total} arms" if len(arms) == total else f"{len(arms)} of {total} arms"
     if all(arm.rate and is_dropout(arm) for arm in arms):
-        return f"{'rate' if len(arms) == 1 else 'rates'} {listed([f'{arm.rate:g}' for arm in arms])}"
+        return f"{'rate' if len(arms) == 1 else 'rates'} {listed([f'{arm.common_rate:g}' for arm in arms])}"
     return listed([quoted(arm.name) for arm in arms])
 
 
@@ -262,15 +262,21 @@ def _rate(condition: ConditionVerdict, spec: Compared) -> str:  # noqa: PLR0911 
 
 
 def _only_rate(arm: Arm) -> str:
-    if not is_dropout(arm):
-        return f"Only {quoted(arm.name)} was compared, at rate {arm.rate:g}." if isfinite(arm.rate) else ""
-    return f"Only rate {arm.rate:g} was compared: it drops {100 * arm.rate:g}% of the units. Others were not tried."
+    rate = arm.common_rate
+    if is_dropout(arm):
+        return (
+            f"Only rate {rate:g} was compared: it drops {100 * rate:g}% of the units. Others were not tried."
+        )
+    if isinstance(arm.rate, tuple):
+        by_layer = listed([f"{each:g}" for each in arm.rate])
+        return f"Only {quoted(arm.name)} was compared, at rates {by_layer} by hidden layer."
+    return f"Only {quoted(arm.name)} was compared, at rate {rate:g}." if isfinite(rate) else ""
 
 
 def _chosen(condition: ConditionVerdict, spec: Compared) -> str:
     assert condition.choice is not None  # noqa: S101 - the caller's check
     arm = _arm(spec, condition.choice.arm)
-    name = f"rate {arm.rate:g}" if is_dropout(arm) and arm.rate else quoted(arm.name)
+    name = f"rate {arm.common_rate:g}" if is_dropout(arm) and arm.rate else quoted(arm.name)
     sure = "" if condition.choice.sure else " Its lead is small: other seeds may choose another."
     return f"Validation data chose {name} among {condition.choice.considered} arms.{sure}"
 
@@ -388,4 +394,4 @@ def _named(arm: Arm) -> str:
     """An arm as part of a sentence: "dropout at rate 0.5", "no dropout", or its quoted name."""
     if not is_dropout(arm):
         return quoted(arm.name)
-    return f"dropout at rate {arm.rate:g}" if arm.rate else "no dropout"
+    return f"dropout at rate {arm.common_rate:g}" if arm.rate else "no dropout"

@@ -173,7 +173,7 @@ def _baseline(arms: dict[str, Arm], wanted: str | float | None, source: str, not
         notes.append(f"The baseline is {quoted(first.name)}; another one: --baseline.")
         return first
     for name, arm in arms.items():
-        if str(wanted) in {name, arm.name} or (isfinite(arm.rate) and _number(wanted) == arm.rate):
+        if str(wanted) in {name, arm.name} or (isfinite(arm.common_rate) and _number(wanted) == arm.rate):
             return arm
     raise InvalidArgument(
         "baseline",

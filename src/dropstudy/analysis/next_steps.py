@@ -118,7 +118,7 @@ def _second_arm(verdict: Verdict, spec: StudySpec, run: str) -> tuple[NextStep, 
     other = 0 if arm.rate else 0.5
     seeds = max(SEEDS, len(spec.seeds))
     runs = (2 * seeds - len(spec.seeds)) * len(verdict.conditions)
-    flags = f" --rates {arm.rate:g},{other:g} --seeds {seeds}"
+    flags = f" --rates {arm.common_rate:g},{other:g} --seeds {seeds}"
     return (NextStep("To compare it", f"{run}{flags}", seconds_of(verdict, runs)),)
 
 
@@ -203,16 +203,16 @@ def _choose_rate(verdict: Verdict, spec: StudySpec, run: str, folder: Path, data
     if not all(map(is_dropout, spec.arms)) or (has_choice(spec.arms) and not spec.watches_test):
         return []
     tune = read_spec(TUNE)
-    rates, seeds = [arm.rate for arm in spec.arms], max(len(tune.seeds), len(spec.seeds))
+    rates, seeds = [arm.common_rate for arm in spec.arms], max(len(tune.seeds), len(spec.seeds))
     several = has_choice(spec.arms)
     if not several and _trains_as(spec, tune):
-        rates = [arm.rate for arm in tune.arms]
+        rates = [arm.common_rate for arm in tune.arms]
         named = "" if spec.data == "mnist" else f" --data {shlex.quote(str(spec.data))}"
         more = f" --seeds {seeds}" if seeds > len(tune.seeds) else ""
         proposed = f"dropstudy run {TUNE}{named}{data}{more}"
     else:
         if not several:
-            rates = sorted({*rates, *(arm.rate for arm in tune.arms)})
+            rates = sorted({*rates, *(arm.common_rate for arm in tune.arms)})
         flags = "" if several else f" --rates {','.join(f'{rate:g}' for rate in rates)}"
         flags += f" --seeds {seeds}" if seeds > len(spec.seeds) else ""
         flags += f" --validation-split {tune.validation_split:g}" if spec.watches_test else ""

@@ -130,15 +130,25 @@ def validation_split(text: str) -> str | float | int:
 
 
 def arm(text: str) -> dict[str, Any]:
-    """Parse the settings of one arm, `rate=0.5,max_norm=3`."""
-    pairs = [part.partition("=") for part in text.removesuffix(",").split(",")]
-    if not all(equals for _, equals, _ in pairs):
-        _refuse(
-            "settings with commas between, such as rate=0.5,max_norm=3",
-            text,
-            "Give --arms once for each arm. If only the rate differs, --rates 0,0.5 is shorter.",
-        )
-    return {name.strip(): _value(value.strip()) for name, _, value in pairs}
+    """Parse the settings of one arm, `rate=0.5,max_norm=3`, or with a rate for each hidden layer, `rate=0.2,0.5`."""
+    settings: dict[str, Any] = {}
+    name = ""
+    for part in text.removesuffix(",").split(","):
+        before, equals, after = part.partition("=")
+        value = _value((after if equals else before).strip())
+        name = before.strip() if equals else name
+        if not equals and (name != "rate" or isinstance(value, str)):
+            _refuse(
+                "settings with commas between, such as rate=0.5,max_norm=3",
+                text,
+                "Give --arms once for each arm. If only the rate differs, --rates 0,0.5 is shorter.",
+            )
+        if equals:
+            settings[name] = value
+        else:  # the rate of one more layer
+            given = settings[name]
+            settings[name] = [*(given if isinstance(given, list) else [given]), value]
+    return settings
 
 
 def _value(text: str) -> float | str:

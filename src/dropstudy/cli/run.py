@@ -58,7 +58,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
         typer.Option(
             parser=options.arm,
             metavar="SETTINGS",
-            help="Settings of an arm: rate=0.5,max_norm=3. Once for each arm.",
+            help="Settings of an arm: rate=0.5,max_norm=3, or rate=0.2,0.5 by hidden layer. Once for each arm.",
             show_default=False,
             rich_help_panel=STUDY,
         ),

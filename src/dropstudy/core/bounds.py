@@ -20,6 +20,13 @@ Rate = Annotated[
     float,
     Meta(ge=0, lt=1, description="a share of units from 0 to below 1, such as 0.5", extra=RATE_HINT),
 ]
+Rates = Annotated[
+    Rate | Annotated[tuple[Rate, ...], Meta(min_length=1)],
+    Meta(
+        description="a share of units from 0 to below 1, such as 0.5, or one for each hidden layer, such as [0.2, 0.5]",
+        extra=RATE_HINT,
+    ),
+]
 Progress = Annotated[float, Meta(gt=0, le=1, description="a share of training above 0, at most 1")]
 
 SEEDS = 6

@@ -6,6 +6,7 @@ Shapes: n examples, d features (the product of the input shape), c classes.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from math import nan
 from typing import TYPE_CHECKING, Literal
 
 from dropstudy.core.bounds import (  # noqa: TC001 - validation reads the types of Arm and Optimizer
@@ -14,6 +15,7 @@ from dropstudy.core.bounds import (  # noqa: TC001 - validation reads the types 
     Positive,
     Progress,
     Rate,
+    Rates,
     Text,
 )
 
@@ -41,7 +43,8 @@ class Arm:
 
     Args:
         name: name in tables and charts; by default made of the settings.
-        rate: share of hidden units dropped, in [0, 1): 0.8 drops 80% and keeps 20%.
+        rate: share of hidden units dropped, in [0, 1): 0.8 drops 80% and keeps 20%. One number for all hidden layers,
+            or one for each, such as [0.2, 0.5].
         input_rate: share of inputs dropped, in [0, 1).
         noise: `dropout`, or `gaussian` for factors of mean 1 and the variance of dropout, rate / (1 - rate).
         l2: weight of the sum of squared kernels in the loss, as Keras' `L2`; 0 for none.
@@ -52,13 +55,27 @@ class Arm:
     """
 
     name: Text = ""
-    rate: Rate = 0.0  # NaN for an arm of runs that others trained, where it is not known
+    rate: Rates = 0.0  # NaN for an arm of runs that others trained, where it is not known
     input_rate: Rate = 0.0
     noise: Noise = "dropout"
     l2: NonNegative = 0.0
     max_norm: NonNegative = 0.0
     schedule: Schedule = "constant"
     switch: Progress = 0.5
+
+    @property
+    def rates(self) -> tuple[float, ...]:
+        """The rate of all hidden layers, or that of each of them."""
+        return self.rate if isinstance(self.rate, tuple) else (self.rate,)
+
+    @property
+    def common_rate(self) -> float:
+        """The rate of all hidden layers; NaN where they differ, or where it is not known."""
+        return nan if isinstance(self.rate, tuple) else self.rate
+
+    def layer_rates(self, layers: int) -> tuple[float, ...]:
+        """The rate of each hidden layer of a network."""
+        return self.rate if isinstance(self.rate, tuple) else (self.rate,) * layers
 
 
 @dataclass(frozen=True)

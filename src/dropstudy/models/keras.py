@@ -37,7 +37,7 @@ def to_keras(weights: Weights, *, arm: Arm, activation: Activation, name: str) -
     """Build a compiled keras.Model, layer by layer the notebook's: Dense, Activation, Dropout, ..., Dense, softmax.
 
     Its input is (n, features) float32, already divided by the dataset's scale; its labels are integers. A
-    rate of 0 gives a network without Dropout layers, as the notebook's plain one is. Gaussian noise, a penalty and a
+    layer of rate 0 has no Dropout layer behind it, as in the notebook's plain network. Gaussian noise, a penalty and a
     limit on norms become Keras' own. Keras has no schedules: the full rate replaces one.
 
     Args:
@@ -54,6 +54,7 @@ def to_keras(weights: Weights, *, arm: Arm, activation: Activation, name: str) -
     layers: list[Any] = [keras.Input((weights[0].kernel.shape[0],), dtype=_DTYPE)]
     if arm.input_rate > 0:
         layers.append(noise(arm.input_rate, name="dropout_input", dtype=_DTYPE))
+    rates = arm.layer_rates(len(weights) - 1)
     for number, layer in enumerate(weights):
         is_hidden = number < len(weights) - 1
         layers.append(
@@ -67,8 +68,8 @@ def to_keras(weights: Weights, *, arm: Arm, activation: Activation, name: str) -
         )
         if is_hidden:
             layers.append(keras.layers.Activation(activation, name=f"{activation}_{number}", dtype=_DTYPE))
-        if is_hidden and arm.rate > 0:
-            layers.append(noise(arm.rate, name=f"dropout_{number}", dtype=_DTYPE))
+        if is_hidden and rates[number] > 0:
+            layers.append(noise(rates[number], name=f"dropout_{number}", dtype=_DTYPE))
     layers.append(keras.layers.Activation("softmax", name="softmax", dtype=_DTYPE))
     model = keras.Sequential(layers, name=_scope_name(name))
     model.set_weights([array for layer in weights for array in (layer.kernel, layer.bias)])
@@ -141,7 +142,7 @@ def export(
     if file_format == "keras":
         save_keras(to_keras(weights, arm=arm, activation=activation, name=name), path)
     else:
-        notes = {"activation": activation, "name": name, "rate": f"{arm.rate:g}"}
+        notes = {"activation": activation, "name": name, "rate": ", ".join(f"{rate:g}" for rate in arm.rates)}
         write_tensors(path, pack_weights(weights), {**metadata, **notes})
 
 

@@ -50,8 +50,8 @@ def sampled_probabilities(
             z = first
             if arm.input_rate:
                 z = noisy(batch, arm.input_rate, arm, rng) @ weights[0].kernel + weights[0].bias
-            for layer in weights[1:]:
-                h = noisy(activate(z, activation), arm.rate, arm, rng)
+            for layer, rate in zip(weights[1:], arm.layer_rates(len(weights) - 1), strict=True):
+                h = noisy(activate(z, activation), rate, arm, rng)
                 z = h @ layer.kernel + layer.bias
             total[start : start + _BATCH] += softmax(z)
     return total / np.float32(samples)

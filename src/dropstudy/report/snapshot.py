@@ -341,7 +341,7 @@ def read_snapshot(folder: Path, *, data_dir: Path | None = None, mc: int = 0) ->
         {
             **finals[run.key],
             "arm": run.arm.name,
-            "rate": run.arm.rate,
+            "rate": run.arm.common_rate,
             "hidden": run.condition.layers,
             "train_size": run.condition.train_size,
         }

@@ -59,7 +59,7 @@ def _few(names: Sequence[str], noun: str, ending: str = "") -> str:
 def _compared(arms: Sequence[Arm]) -> str:
     """What the arms are: their rates where they differ in nothing else."""
     if all(map(is_dropout, arms)):
-        rates = [f"{arm.rate:g}" for arm in arms]
+        rates = [f"{arm.common_rate:g}" for arm in arms]
         if len(rates) > MOST_LISTED:
             return f"{len(rates)} rates from {min(rates, key=float)} to {max(rates, key=float)}"
         return f"{'rate' if len(rates) == 1 else 'rates'} {listed(rates)}"

@@ -62,7 +62,11 @@ def announcement(
     lines = [*FALLBACK, f"Once it is there, a study of it: {_on_mnist(spec, folder)}"] if fallback else []
     lines += describe.shapes(dataset)
     lines += [f"The study grows: {'; '.join(added)}."] if added else []
-    lines += [large_rate(arm.rate) for arm in spec.arms if arm.rate > LARGE_RATE]
+    lines += [
+        large_rate(rate)
+        for rate in dict.fromkeys(rate for arm in spec.arms for rate in arm.rates)
+        if rate > LARGE_RATE
+    ]
     counts = np.bincount(dataset.y_train, minlength=len(dataset.classes)).tolist()
     lines += filter(None, [imbalance_hint(counts, dataset.classes, metric_of(spec))])
     if spec.watches_test:

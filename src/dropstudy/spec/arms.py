@@ -13,25 +13,29 @@ from dropstudy.core.validation import refuse_duplicates, refuse_unknown, shown, 
 from dropstudy.errors import InvalidArgument
 
 if TYPE_CHECKING:
-    from collections.abc import Sized
+    from collections.abc import Iterable, Sequence, Sized
 
 Record = TypeVar("Record", Arm, Optimizer)
 _Arms = Annotated[list[Any], Meta(min_length=1, description="a list of one or more arms")]
 
 
-def parse_arms(value: object) -> tuple[Arm, ...]:
+def parse_arms(value: object, networks: Sequence[Sequence[int]] = ()) -> tuple[Arm, ...]:
     """The arms of a study; an arm without a name is named after its settings.
 
     Args:
         value: a list of tables or of `Arm`.
+        networks: units of the hidden layers of each network of the study, which rates by layer must fit.
 
     Raises:
-        InvalidArgument: a setting is invalid, or two arms have equal settings or one name.
+        InvalidArgument: a setting is invalid, a network has another number of hidden layers than an arm has rates, or
+            two arms have equal settings or one name.
     """
     arms = []
     for position, item in enumerate(validate("arms", value, _Arms), start=1):
         where = f"arm {position}"
         arm = _record(Arm, item, where, f"{{}} ({where})", "{name = ..., rate = ...}")
+        _check_layers(arm, networks, f"rate ({where})")
+        arm = replace(arm, rate=arm.rates[0] if len({*arm.rates}) == 1 else arm.rate)
         arms.append(replace(arm, name=arm.name or arm_name(arm)))
     refuse_duplicates("arms", "settings", map(arm_name, arms))
     # Names that look alike count as one name: readers could not distinguish them in tables and charts.
@@ -52,7 +56,7 @@ def parse_optimizer(value: object) -> Optimizer:
 
 
 def arm_name(arm: Arm) -> str:
-    """Name of an arm after its settings: the rate, and every other setting that is not the default.
+    """Name of an arm after its settings: its rates, and every other setting that is not the default.
 
     Numbers have all their digits, so that different arms have different names.
     """
@@ -62,7 +66,27 @@ def arm_name(arm: Arm) -> str:
         for field in fields(Arm)
         if field.name not in implied and getattr(arm, field.name) != field.default
     ]
-    return ", ".join(["no dropout" if arm.rate == 0 else f"{arm.noise} {arm.rate}", *others])
+    rates = ", ".join(str(rate) if rate else "0" for rate in arm.rates)
+    return ", ".join(["no dropout" if arm.rate == 0 else f"{arm.noise} {rates}", *others])
+
+
+def check_layers(arms: Iterable[Arm], networks: Sequence[Sequence[int]]) -> None:
+    """Refuse arms with rates by layer for networks with another number of hidden layers."""
+    for arm in arms:
+        _check_layers(arm, networks, f"rate of {arm.name!r}")
+
+
+def _check_layers(arm: Arm, networks: Sequence[Sequence[int]], subject: str) -> None:
+    for hidden in networks:
+        if isinstance(arm.rate, tuple) and len(arm.rate) != len(hidden):
+            layers = "-".join(map(str, hidden))
+            raise InvalidArgument(
+                subject,
+                expected=f"one rate for all hidden layers, or {len(hidden)} for those of the network {layers}",
+                received=f"{len(arm.rate)}: {', '.join(map(str, arm.rate))}",
+                next_step="Networks of another depth need a study of their own. Arms of one rate each: "
+                f"--rates {','.join(f'{rate:g}' for rate in arm.rate)}",
+            )
 
 
 def has_choice(arms: Sized) -> bool:

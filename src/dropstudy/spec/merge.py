@@ -14,7 +14,7 @@ from dropstudy.core.metrics import check_margin, margin_of, metric_of
 from dropstudy.core.types import Arm, Optimizer, StudySpec
 from dropstudy.core.validation import shown
 from dropstudy.errors import InvalidArgument
-from dropstudy.spec.arms import arm_name
+from dropstudy.spec.arms import arm_name, check_layers
 from dropstudy.spec.data_names import is_data_file
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ def grow(stored: StudySpec, asked: StudySpec) -> StudySpec:
     grown["margin"] = grown["margin"] or stored.margin
     grown["data"] = asked.data if _moved(stored, asked) else stored.data
     grown["test"] = asked.test or stored.test
+    check_layers(arms, grown["hidden"])
     study = replace(stored, **{**grown, "arms": arms})
     check_margin(metric_of(study), margin_of(study))
     return study

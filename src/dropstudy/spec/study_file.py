@@ -23,7 +23,7 @@ from dropstudy.errors import InvalidArgument
 from dropstudy.spec import presets
 from dropstudy.spec.arms import parse_arms, parse_optimizer
 from dropstudy.spec.data_names import is_data_file
-from dropstudy.spec.fields import Rates, StudyFields
+from dropstudy.spec.fields import Hidden, Rates, StudyFields
 
 STUDY_FILE = "study.toml"
 FIELDS = tuple(field.name for field in fields(StudySpec))
@@ -86,7 +86,11 @@ def parse_spec(table: Mapping[str, Any], origin: str = "study file") -> StudySpe
                 received="none",
                 next_step="A complete study file: dropstudy presets notebook",
             )
-    parsed = {"arms": parse_arms(table["arms"]), "optimizer": parse_optimizer(table.get("optimizer", {}))}
+    networks = _networks(validate("hidden", table["hidden"], Hidden))
+    parsed = {
+        "arms": parse_arms(table["arms"], networks),
+        "optimizer": parse_optimizer(table.get("optimizer", {})),
+    }
     given = StudyFields(**validate_fields(StudyFields, {**table, **parsed}))
     spec = StudySpec(
         **{
@@ -96,7 +100,7 @@ def parse_spec(table: Mapping[str, Any], origin: str = "study file") -> StudySpe
             "test": None if given.test is None else str(expand_home(given.test).resolve()),
             "drop": tuple(given.drop),
             "image_size": _height_and_width(given.image_size),
-            "hidden": _networks(given.hidden),
+            "hidden": networks,
             "seeds": tuple(given.seeds if isinstance(given.seeds, list) else range(given.seeds or 0)),
             "train_sizes": tuple(
                 given.train_sizes if isinstance(given.train_sizes, list) else [given.train_sizes]

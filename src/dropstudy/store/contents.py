@@ -33,11 +33,12 @@ _INVALID = (ValueError, TypeError, KeyError, AttributeError, OverflowError, Recu
 def run_of(text: str) -> Run:
     """Read a run from its specification in JSON."""
     table = json.loads(text)
+    rate = table["arm"]["rate"]
     condition = {**table["condition"], "hidden": tuple(table["condition"]["hidden"])}
     return Run(
         **{
             **table,
-            "arm": Arm(**table["arm"]),
+            "arm": Arm(**{**table["arm"], "rate": tuple(rate) if isinstance(rate, list) else rate}),
             "condition": Condition(**condition),
             "optimizer": Optimizer(**table["optimizer"]),
         }
@@ -165,7 +166,7 @@ def _is_of(run: Run, spec: StudySpec, metadata: Mapping[str, Any]) -> bool:
     known = run.condition.hidden in spec.hidden and _is_count(run.condition.train_size)
     if run.condition != condition or not known or run.arm not in spec.arms or not _is_size(run.seed):
         return False
-    if parse_arms([run.arm]) != (run.arm,):
+    if parse_arms([run.arm], [run.condition.hidden]) != (run.arm,):
         return False
     like = (
         "activation",

@@ -101,7 +101,7 @@ def summarise(
 def _summary(runs: pd.DataFrame, arm: Arm, condition: tuple[str, int], started: int) -> ArmSummary:
     return ArmSummary(
         arm=arm.name,
-        rate=arm.rate,
+        rate=arm.common_rate,
         hidden=condition[0],
         train_size=condition[1],
         unfinished=started - len(runs),

@@ -71,7 +71,7 @@ def _compare_family(
         needed, low, high = _seeds(deviation, len(x), sought, level, always_valid=always_valid)
         yield ArmComparison(
             arm=arm.name,
-            rate=arm.rate,
+            rate=arm.common_rate,
             baseline=baseline,
             n=len(x),
             seeds=tuple(seed for seed, here in zip(seeds, shared, strict=True) if here),

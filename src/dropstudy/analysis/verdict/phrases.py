@@ -24,8 +24,8 @@ SMALLEST_P = 0.0001
 
 
 def is_dropout(arm: Arm) -> bool:
-    """Whether an arm is a known rate of dropout and nothing else."""
-    return isfinite(arm.rate) and arm == Arm(arm.name, arm.rate)
+    """Whether an arm is a known rate of dropout, the same in all layers, and nothing else."""
+    return isfinite(arm.common_rate) and arm == Arm(arm.name, arm.rate)
 
 
 def described(arm: Arm) -> str:
@@ -34,8 +34,9 @@ def described(arm: Arm) -> str:
         return quoted(arm.name)
     if not arm.rate:
         return "no dropout"
-    keeps = round(100 - 100 * arm.rate, 6)
-    return f"dropout at rate {arm.rate:g} (drops {100 * arm.rate:g}%, keeps {keeps:g}%)"
+    rate = arm.common_rate
+    keeps = round(100 - 100 * rate, 6)
+    return f"dropout at rate {rate:g} (drops {100 * rate:g}%, keeps {keeps:g}%)"
 
 
 def quoted(name: str) -> str:

@@ -25,7 +25,7 @@ def arm_scores(runs: PairedRuns, arm: Arm, metric: Metric) -> ArmScores:
     others = [status for (name, _), status in runs.unfinished.items() if name == arm.name]
     return ArmScores(
         arm=arm.name,
-        rate=arm.rate,
+        rate=arm.common_rate,
         seeds=tuple(int(seed) for seed in finished.index),
         test_accuracy=tuple(float(accuracy) for accuracy in finished["test_accuracy"]),
         mean=mean_over_seeds(finished[metric.column]),

@@ -56,10 +56,10 @@ class StaticConfig(NamedTuple):
 
 
 class NoiseConfig(NamedTuple):
-    """Noise of a run: float32, bool and int32 scalars.
+    """Noise of a run: float32, bool and int32, scalars where no shape is given.
 
     Args:
-        hidden: rate on hidden units.
+        hidden: rate on the units of each hidden layer, (layers,).
         inputs: rate on inputs.
         gaussian: true for Gaussian noise, false for dropout.
         schedule: index in `SCHEDULES`.
@@ -89,7 +89,7 @@ class Hyperparameters(NamedTuple):
 
 
 class TracedConfig(NamedTuple):
-    """Arguments of the program: scalars for one run, arrays of (lanes,) for a group."""
+    """Arguments of the program, for one run; a group's arrays have an axis of lanes before all others."""
 
     seed: ArrayLike
     noise: NoiseConfig
@@ -130,7 +130,7 @@ def traced_config(run: Run) -> TracedConfig:
     return TracedConfig(
         seed=np.uint32(run.seed),
         noise=NoiseConfig(
-            hidden=np.float32(arm.rate),
+            hidden=np.array(arm.layer_rates(len(run.condition.hidden)), np.float32),
             inputs=np.float32(arm.input_rate),
             gaussian=np.bool_(arm.noise == "gaussian"),
             schedule=np.int32(SCHEDULES.index(arm.schedule)),
@@ -144,7 +144,7 @@ def traced_config(run: Run) -> TracedConfig:
 
 
 def stacked(configs: Sequence[TracedConfig]) -> TracedConfig:
-    """Stack the configurations of several runs as arrays of (lanes,)."""
+    """Stack the configurations of several runs as arrays of (lanes, ...)."""
     together: TracedConfig = jax.tree.map(
         lambda *values: jnp.stack([jnp.asarray(v) for v in values]), *configs
     )

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Rates(NamedTuple):
-    """Noise rates at one step, of the hidden layers and of the inputs."""
+    """Noise rates at one step, of each hidden layer, (layers,), and of the inputs."""
 
     hidden: Array
     inputs: Array

@@ -198,7 +198,9 @@ def noisy_forward(
     ]
     z = matmul(forward[0], x_BxI, (1, 1 - examples_axis(0)), compute) + params[0].bias_O[:, None]
     for layer in range(1, len(params)):
-        h, slope = hidden_layer(z, layer - 1, rates.hidden, traced=traced, static=static, step=step)
+        h, slope = hidden_layer(
+            z, layer - 1, rates.hidden[layer - 1], traced=traced, static=static, step=step
+        )
         layers.append((h.astype(compute), slope))
         z = matmul(forward[layer], layers[-1][0], (1, 1 - examples_axis(layer)), compute)
         z = z + params[layer].bias_O[:, None]
@@ -240,7 +242,9 @@ def loss_and_gradient_factors(
         (h_IxB, slope), transposed = layers[layer - 1], kernels[layer].backward_IxO
         factors.append(GradientFactors(delta, h_IxB))
         delta = matmul(cast("Array", transposed), delta, (1, 0), static.compute)
-        gate = jnp.where(h_IxB > 0, dropout.keep_scale(rates.hidden), 0) if slope is None else slope
+        gate = (
+            jnp.where(h_IxB > 0, dropout.keep_scale(rates.hidden[layer - 1]), 0) if slope is None else slope
+        )
         delta = delta * gate
     factors.append(GradientFactors(delta, x_BxI))
     return batch, tuple(reversed(factors))

@@ -98,7 +98,7 @@ def _one_step(library: Library) -> tuple[list[NDArray[np.float32]], list[NDArray
     one = np.ones(1, np.float32)
     library.train(
         layers, Examples(x, y, 1.0), np.arange(examples, dtype=np.int32), seed=seed, batch_size=examples, first=0,
-        first_step=0, learning_rates=one, hidden_rates=rate * one, input_rates=0 * one,
+        first_step=0, learning_rates=one, hidden_rates=rate * one[:, None], input_rates=0 * one,
         # With a large epsilon, a step depends on the size of the gradient, not on its sign alone.
         optimizer=OptimizerNumbers(adam=1, gain_1=0.5, gain_2=0.25, epsilon=0.1), running=Running(),
     )  # fmt: skip

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 VARIABLE = "DROPSTUDY_KERNELS"
 """Environment variable: `off`, or in a worker the library's path."""
 
-VERSION = 2
+VERSION = 3
 """Number of the interface, as `dropstudy_version` in mlp.cc gives it."""
 
 
@@ -63,9 +63,17 @@ class Examples:
 
 
 class Noise(Structure):
-    """Dropout of a batch: seed and number of the step that key its masks; rates of hidden units and inputs."""
+    """Dropout of a batch: seed and number of the step that key its masks; rates of each hidden layer and of inputs."""
 
-    _fields_ = (("seed", c_uint32), ("step", c_uint32), ("hidden", c_float), ("inputs", c_float))
+    kept: NDArray[np.float32]
+    _fields_ = (("seed", c_uint32), ("step", c_uint32), ("hidden", c_void_p), ("inputs", c_float))
+
+    @classmethod
+    def of(cls, seed: int, step: int, hidden: NDArray[np.float32], inputs: float) -> Noise:
+        """Noise with the rates of hidden layers from an array, (layers,), which it keeps."""
+        noise = cls(seed, step, _address(hidden), inputs)
+        noise.kept = hidden
+        return noise
 
 
 class OptimizerNumbers(Structure):
@@ -178,7 +186,7 @@ class Library:
             first: steps of this epoch that are taken already.
             first_step: steps of the run that are taken already.
             learning_rates: of each step, Adam's bias correction in them.
-            hidden_rates: dropout rate of hidden units, of each step.
+            hidden_rates: dropout rate of each hidden layer, of each step, (steps, layers).
             input_rates: dropout rate of inputs, of each step.
             optimizer: its settings.
             running: sums of the epoch, changed in place.

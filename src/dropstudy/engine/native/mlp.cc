@@ -477,7 +477,8 @@ struct Examples {
 
 struct Noise {  // of one step
   uint32_t seed, step;
-  float hidden, inputs;  // rates
+  const float* hidden;  // rate of each hidden layer, or null for none
+  float inputs;
 };
 
 struct Epoch {
@@ -486,7 +487,7 @@ struct Epoch {
   int32_t first, steps;  // of this epoch
   uint32_t first_step;   // counted over the run
   uint32_t seed;
-  const float *learning_rates, *hidden_rates, *input_rates;  // of each step
+  const float *learning_rates, *hidden_rates, *input_rates;  // of each step; hidden ones of each layer too
 };
 
 struct Running {  // sums over an epoch, as engine/mlp/state.py
@@ -628,13 +629,17 @@ class Mlp {
              layer.v.get(), gradient_.data(), stride_);
       UpdateBias(layer, examples, o, rate);
       if (o.max_norm > 0 && layers_.size() - l > 1) ApplyMaxNorm(layer.w_at, layer.w.get(), o.max_norm);
-      if (l > 0) PassBack(1 / (1 - noise.hidden), examples, layers_[l - 1]);
+      if (l > 0) PassBack(1 / (1 - Rate(l, noise)), examples, layers_[l - 1]);
     }
     return {loss, correct};
   }
 
  private:
-  float Rate(size_t l, const Noise& noise) const { return l ? noise.hidden : noise.inputs; }
+  // Dropout rate on the input of a layer.
+  float Rate(size_t l, const Noise& noise) const {
+    if (!l) return noise.inputs;
+    return noise.hidden ? noise.hidden[l - 1] : 0;
+  }
   const Panels& InputAt(size_t l) const { return l ? layers_[l - 1].z_at : inputs_at_; }
   float* Input(size_t l) { return l ? layers_[l - 1].z.get() : inputs_.get(); }
 
@@ -714,7 +719,7 @@ class Mlp {
 extern "C" {
 
 // Number that changes with this interface; the caller compares it.
-int32_t dropstudy_version() { return 2; }
+int32_t dropstudy_version() { return 3; }
 
 // Take some steps of an epoch; weights and moments are changed in place. Returns 0, or 1 where memory ran out.
 int32_t dropstudy_train(const Network* network, const Examples* data, const Epoch* epoch, const Optimizer* optimizer,
@@ -723,8 +728,8 @@ int32_t dropstudy_train(const Network* network, const Examples* data, const Epoc
   Mlp mlp(*network, *data, epoch->batch_size, true);
   for (int32_t s = 0; s < epoch->steps; s++) {
     const int32_t from = (epoch->first + s) * epoch->batch_size;
-    const Noise noise = {epoch->seed, epoch->first_step + static_cast<uint32_t>(s), epoch->hidden_rates[s],
-                         epoch->input_rates[s]};
+    const Noise noise = {epoch->seed, epoch->first_step + static_cast<uint32_t>(s),
+                         epoch->hidden_rates + static_cast<size_t>(s) * (network->layers - 1), epoch->input_rates[s]};
     const auto [loss, correct] = mlp.Train(epoch->rows + from, std::min(epoch->batch_size, epoch->examples - from),
                                            noise, *optimizer, epoch->learning_rates[s]);
     const float compensated = loss - running->lost, total = running->loss + compensated;  // Kahan 1965

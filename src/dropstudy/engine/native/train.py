@@ -75,7 +75,7 @@ class _Training:
             first=first,
             first_step=first_step,
             learning_rates=learning_rates(run, epoch, steps),
-            hidden_rates=np.float32(run.arm.rate) * scale,
+            hidden_rates=scale[:, None] * self._rates(),
             input_rates=np.float32(run.arm.input_rate) * scale,
             optimizer=_optimizer(run),
             running=self.running,
@@ -139,7 +139,9 @@ class _Training:
         noisy = clean
         if run.arm.rate or run.arm.input_rate:
             scale = schedule_scale(run, np.array([epoch * run.condition.steps - 1]))[0]
-            noise = Noise(run.seed, AFTER_TRAINING, run.arm.rate * scale, run.arm.input_rate * scale)
+            noise = Noise.of(
+                run.seed, AFTER_TRAINING, self._rates() * scale, np.float32(run.arm.input_rate) * scale
+            )
             noisy = self._score(self.train, self.rows, noise)
         test = (self._evaluate(self.test, _all(self.test), probabilities=True), self.test.y)
         validation = None
@@ -147,6 +149,10 @@ class _Training:
             held_out = self._evaluate(self.train, self.held_out, probabilities=True)
             validation = (held_out, self.train.y[self.held_out])
         return final_metrics(epoch, (clean, noisy), test, validation, run.condition.classes)
+
+    def _rates(self) -> NDArray[np.float32]:
+        """Rate of each hidden layer."""
+        return np.array(self.run.arm.layer_rates(len(self.run.condition.hidden)), np.float32)
 
     def _evaluate(
         self,

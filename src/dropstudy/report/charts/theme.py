@@ -239,8 +239,15 @@ def inline_data(*tables: pd.DataFrame) -> alt.InlineData:
 
 
 def rate_in_words(arm: Arm) -> str:
-    """Both readings of a rate, such as `drops 80%, keeps 20%`."""
-    return f"drops {100 * arm.rate:.4g}%, keeps {100 * (1 - arm.rate):.4g}%" if arm.rate else "drops nothing"
+    """Both readings of a rate, such as `drops 80%, keeps 20%`; one of rates by layer, `drops 20%, 50% by layer`."""
+    if not arm.rate:
+        return "drops nothing"
+    drops = ", ".join(f"{100 * rate:.4g}%" for rate in arm.rates)
+    return (
+        f"drops {drops} by layer"
+        if len(arm.rates) > 1
+        else f"drops {drops}, keeps {100 * (1 - arm.common_rate):.4g}%"
+    )
 
 
 def epoch_axis(last_epoch: int, width: int) -> tuple[alt.Scale, alt.Axis]:

@@ -66,7 +66,7 @@ def _arms(snapshot: Snapshot) -> Iterator[str]:
     if not others:
         return
     if all(map(is_dropout, others)):
-        rates = listed([f"{arm.rate:g}" for arm in others])
+        rates = listed([f"{arm.common_rate:g}" for arm in others])
         subject = f"Dropout at {'rate' if len(others) == 1 else 'rates'} {rates} (share of hidden units dropped) was"
     else:
         subject = f"{listed(list(map(_named, others)))} {'was' if len(others) == 1 else 'were'}"

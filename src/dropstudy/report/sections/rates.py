@@ -82,6 +82,8 @@ def rate_curve(snapshot: Snapshot) -> Figure | None:
         caption += " The band holds for all rates of a curve at once, with 95% confidence (max-t)."
     if chosen:
         caption += " The ring marks the rate that validation data chose."
+    if any(isinstance(arm.rate, tuple) for arm in snapshot.arms):
+        caption += " Arms with a rate for each layer are no points of it."
     return Figure(
         name="rate-curve",
         title="Test error over the rate" if metric is ACCURACY else f"{metric.subject} over the rate",
@@ -139,7 +141,7 @@ def _band(errors: pd.DataFrame) -> pd.DataFrame:
 
 def _chosen(snapshot: Snapshot, family: list[Arm]) -> dict[str, float]:
     """Rate chosen on validation data, by the chart's name of the condition; empty if the test set was watched."""
-    rates = {arm.name: arm.rate for arm in family}
+    rates = {arm.name: arm.common_rate for arm in family}
     several = len(snapshot.conditions) > 1
     return {
         condition_words(condition) if several else "all": rates[chosen]
@@ -149,6 +151,8 @@ def _chosen(snapshot: Snapshot, family: list[Arm]) -> dict[str, float]:
 
 
 def rate_family(arms: tuple[Arm, ...]) -> list[Arm]:
-    """The baseline and the arms that are the baseline with another rate."""
+    """The baseline and the arms that are the baseline with another rate; arms with rates by layer are no points."""
     plain = replace(arms[0], name="", rate=0.0)
-    return [arm for arm in arms if replace(arm, name="", rate=0.0) == plain]
+    return [
+        arm for arm in arms if replace(arm, name="", rate=0.0) == plain and not isinstance(arm.rate, tuple)
+    ]

@@ -71,7 +71,7 @@ def run_table(snapshot: Snapshot) -> pd.DataFrame:
         rows.append(
             {
                 "arm": plain_name(run.arm.name),
-                "rate": run.arm.rate,
+                "rate": run.arm.common_rate,
                 "hidden": run.condition.layers,
                 "train_size": run.condition.train_size,
                 "seed": run.seed,

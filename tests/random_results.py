@@ -18,7 +18,7 @@ class WorkerError(Exception):
 def train(segment):
     """Replacement of `local.train`: random metrics in [0, 1] and weights of the right shapes."""
     run = segment.run
-    draws = np.random.default_rng([run.seed, round(run.arm.rate * 1e6), segment.done])
+    draws = np.random.default_rng([run.seed, *(round(rate * 1e6) for rate in run.arm.rates), segment.done])
     until = segment.done + segment.steps
     epochs = range(segment.done // run.condition.steps + 1, until // run.condition.steps + 1)
     history = tuple(

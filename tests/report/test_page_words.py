@@ -115,6 +115,10 @@ def test_what_was_changed_after_results_is_disclosed_in_the_head(tmp_path, monke
         ([Arm("x", 0.5)], "Dropout on MNIST, 784-512-512-10: rate 0.5"),
         ([Arm(f"{i}", i / 10) for i in range(8)], "Dropout on MNIST, 784-512-512-10: 8 rates from 0 to 0.7"),
         ([Arm("plain"), Arm("decay", l2=0.1)], "Regularisation on MNIST, 784-512-512-10: plain and decay"),
+        (
+            [Arm("no dropout"), Arm("dropout 0.2, 0.5", (0.2, 0.5)), Arm("dropout 0.5, 0.2", (0.5, 0.2))],
+            "Dropout on MNIST, 784-512-512-10: no dropout, 'dropout 0.2, 0.5' and 'dropout 0.5, 0.2'",
+        ),
     ],
 )
 def test_a_title_names_data_network_and_question(tmp_path, arms, expected):

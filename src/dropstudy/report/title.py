@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dropstudy.analysis.verdict.phrases import MOST_LISTED, is_dropout, listed
+from dropstudy.analysis.verdict.phrases import MOST_LISTED, is_dropout, listed, quoted
 from dropstudy.core.text import counted, plain_name
 
 if TYPE_CHECKING:
@@ -63,7 +63,8 @@ def _compared(arms: Sequence[Arm]) -> str:
         if len(rates) > MOST_LISTED:
             return f"{len(rates)} rates from {min(rates, key=float)} to {max(rates, key=float)}"
         return f"{'rate' if len(rates) == 1 else 'rates'} {listed(rates)}"
-    names = [plain_name(arm.name) for arm in arms]
+    # A name with a comma, such as "dropout 0.2, 0.5", would be two in a list.
+    names = [quoted(arm.name) if "," in arm.name else plain_name(arm.name) for arm in arms]
     if len(arms) > MOST_LISTED or max(map(len, names)) > LONGEST_NAME:
         return counted(len(arms), "arm")
     return listed(names)

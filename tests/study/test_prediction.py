@@ -267,6 +267,10 @@ def test_arrays_are_predicted_alike_from_memory_and_from_files_with_their_labels
     assert one["example"].tolist() == ["x[0]"]
     columns = pd.DataFrame(flat).assign(digit=data.y_test)
     assert results.predict(columns, target="digit", verbose=False).attrs == found.attrs
+    with pytest.raises(
+        DropstudyError, match=r"received an array of shape \(360, 65\).* name it with `target`"
+    ):
+        results.predict(columns)
     with pytest.raises(DropstudyError, match=r"^labels: expected 3, one for each example"):
         results.predict(data.x_test[:3], labels=[1, 2])
     with pytest.raises(DropstudyError, match=r"^x: expected examples of shape"):

@@ -143,7 +143,7 @@ def _of_columns(table: StoredTable, source: str, name: str, target: Target, with
             f"column {text[0]!r} of {source}",
             expected="numbers, as the training data hold",
             received="text",
-            next_step="Leave the column out. If it holds the labels, name it as target.",
+            next_step="Leave the column out. If it holds the labels, name it with --target.",
         )
     values = frame.to_numpy()
     return Found(source, name, StoredArray(values.shape, values.dtype, lambda: values), labels, table.notes)

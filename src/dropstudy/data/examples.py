@@ -256,9 +256,11 @@ def _batch_shape(shape: tuple[int, ...], input_shape: tuple[int, ...], source: s
         return (1, *input_shape)
     if shape and shape[1:] in {input_shape, features}:
         return (shape[0], *input_shape)
+    columns = len(shape) == 2 and shape[1] > features[0]  # noqa: PLR2004 - rows, some of whose columns may be no input
     raise DataError(
         source,
         expected=f"examples of shape {input_shape}, or flat with {features[0]} numbers each",
         received=f"an array of shape {shape}",
-        next_step="Give the examples the shape on which the network was trained.",
+        next_step="Give the examples the shape on which the network was trained."
+        + (" If a column of a table holds the labels, name it with --target." if columns else ""),
     )

@@ -183,6 +183,8 @@ def test_a_file_or_a_name_is_loaded(tmp_path):
         (lambda: compare("plants.csv", "species"), "Write target='species'"),
         (lambda: compare("plants.csv", x_test=rows()[0]), "^x_test: expected arrays, which x_test is for"),
         (lambda: compare("plants.csv", target="species", classes=["x"]), "^classes: expected arrays"),
+        (lambda: compare(*images(), image_size=8), "^image_size: expected a folder of images"),
+        (lambda: compare("plants.csv", target="species", test=frame()), "^test: expected the path of a file"),
     ):
         with pytest.raises(InvalidArgument, match=message):
             call()

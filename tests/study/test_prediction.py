@@ -205,7 +205,9 @@ def test_rows_that_were_trained_on_are_told_apart_from_test_rows_and_new_ones(ta
     assert said(train)[1] == "200 of them are training rows of the study, which makes accuracy look better."
     assert said(pets(30, 2))[1] == "None of them is one of the study's rows."
     assert said(pd.concat([test, pets(30, 2)]))[1].startswith("Of the study's test rows there are 60: ")
+    assert said(train[:1])[1] == "1 of them is a training row of the study, which makes accuracy look better."
     assert said(test.drop(columns="kind")) == []
+    assert said(test.assign(kind=None)) == []
     assert said(test.drop(columns="kind"), labels=test["kind"]) == said(test)
     other = test.rename(columns={"kind": "animal"})
     assert said(other) == []
@@ -273,8 +275,19 @@ def test_arrays_are_predicted_alike_from_memory_and_from_files_with_their_labels
         results.predict(columns)
     with pytest.raises(DropstudyError, match=r"^labels: expected 3, one for each example"):
         results.predict(data.x_test[:3], labels=[1, 2])
-    with pytest.raises(DropstudyError, match=r"^x: expected examples of shape"):
-        results.predict(data.x_test[:, :3])
+    for wrong in (
+        data.x_test[:, :3],
+        data.x_test[:0],
+        3,
+        [[1, 2], [3]],
+        np.full((2, 64), np.nan),
+        [["a"] * 64],
+        None,
+    ):
+        with pytest.raises(DropstudyError, match=r"^x: expected .*received "):
+            results.predict(wrong)
+    with pytest.raises(InvalidArgument, match=r"^arm: expected one of"):
+        results.predict(data.x_test, arm=[0])
 
 
 # The same network in another runtime

@@ -87,7 +87,15 @@ def find_examples(source: Any, *, target: Target = NO_TARGET, without: Sequence[
     if is_frame(source) or (_is_path(source) and str(source).lower().endswith(SUFFIXES)):
         return _of_columns(*find_table(source), target, without)
     if not _is_path(source):
-        values = np.asarray(readable("x", source))
+        try:
+            values = np.asarray(readable("x", source))
+        except ValueError as error:
+            raise DataError(
+                "x",
+                expected="examples of one shape",
+                received="lists of different lengths",
+                next_step="Give each example as many numbers as the network has inputs.",
+            ) from error
         return Found("x", "x", StoredArray(values.shape, values.dtype, lambda: values))
     return _of_folder(Path(source)) if Path(source).is_dir() else _of_file(Path(source))
 

@@ -254,7 +254,7 @@ def _batch_shape(shape: tuple[int, ...], input_shape: tuple[int, ...], source: s
     features = (prod(input_shape),)
     if shape in {input_shape, features}:
         return (1, *input_shape)
-    if shape and shape[1:] in {input_shape, features}:
+    if shape and shape[0] and shape[1:] in {input_shape, features}:
         return (shape[0], *input_shape)
     columns = len(shape) == 2 and shape[1] > features[0]  # noqa: PLR2004 - rows, some of whose columns may be no input
     raise DataError(

@@ -165,6 +165,13 @@ def _dataset(data: Any, arrays: Mapping[str, Any], name: str | None, given: dict
             )
         return data
     if not isinstance(data, str | Path):
+        if "image_size" in given:
+            raise InvalidArgument(
+                "image_size",
+                expected="a folder of images, which image_size is for",
+                received=f"a first argument of type {type(data).__name__}",
+                next_step="Leave it out.",
+            )
         return dataset(data, **arrays, name=name, **given)
     if isinstance(column := arrays["y_train"], str):
         raise InvalidArgument(
@@ -179,6 +186,13 @@ def _dataset(data: Any, arrays: Mapping[str, Any], name: str | None, given: dict
             expected=f"arrays, which {wrong} is for",
             received=f"{str(data)!r}, which names data that have labels",
             next_step=f"Leave {wrong} out; name the column of labels as target, a file of test examples as test.",
+        )
+    if not isinstance(test := given.get("test"), str | Path | None):
+        raise InvalidArgument(
+            "test",
+            expected=f"the path of a file, as {str(data)!r} is",
+            received=f"a {type(test).__name__}",
+            next_step="Give both as files, or both as data frames.",
         )
     loaded = load_dataset(data, **given)
     return loaded if name is None else replace(loaded, name=name)

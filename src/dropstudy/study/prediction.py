@@ -60,7 +60,7 @@ def classify(
         if (truth >= 0).any():
             frame["true label"] = [classes[number] if number >= 0 else "" for number in truth]
             facts += _accuracy(snapshot, examples, predicted, truth)
-        elif len(truth):
+        elif (truth == UNKNOWN).any():
             facts.append("No accuracy: no label is a class of the study, which are " + _some(classes) + ".")
     shares = {f"p({name})": probabilities[:, number] for number, name in enumerate(classes)}
     frame = pd.concat([frame, pd.DataFrame(shares)], axis=1)
@@ -115,9 +115,9 @@ def _accuracy(
     test, training = (mask & labelled for mask in own)
     among_them = f"{right[test].mean():.2%} of the {test.sum():,} test {many} are right" if test.any() else ""
     if training.any():
-        what = f"{training.sum():,} of them {'is' if training.sum() == 1 else 'are'} training {many} of the study"
-        better = f"{what}, which makes accuracy look better{f': {among_them}' if among_them else ''}."
-        return [sentence, better]
+        are = f"are training {many}" if training.sum() > 1 else f"is a training {one}"
+        better = f"{training.sum():,} of them {are} of the study, which makes accuracy look better"
+        return [sentence, f"{better}: {among_them}." if among_them else f"{better}."]
     if (test == labelled).all():
         return [sentence, f"All of them are test {many} of the study."]
     there = f"Of the study's test {many} there are {test.sum():,}" if test.any() else ""

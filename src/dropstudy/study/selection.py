@@ -103,7 +103,7 @@ def _named(arms: Sequence[Arm], wanted: str | float) -> str:
         return str(wanted)
     try:
         with_rate = [arm.name for arm in arms if arm.rate == float(wanted)]
-    except ValueError:
+    except (TypeError, ValueError):
         with_rate = []
     if len(with_rate) == 1:
         return with_rate[0]

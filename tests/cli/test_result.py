@@ -76,3 +76,17 @@ def test_bars_end_on_the_side_of_their_sign_as_far_off_as_the_difference_is_larg
             place[arm] = line.index("●")
     (zero,) = {line.index("│") for line in shown.splitlines() if "│" in line}
     assert place["dropout 0.8"] < place["dropout 0.5"] < zero < place["dropout 0.2"]
+
+
+@pytest.mark.usefixtures("no_report")
+@pytest.mark.parametrize(("inside", "path"), [(".", "."), ("weights", "..")])
+def test_a_study_is_shown_from_within_its_folder(call, monkeypatch, tmp_path, inside, path):
+    """Commands to copy name folders beside it, for which `.` and `..` are no names."""
+    out = tmp_path / "first"
+    assert call("run", *TINY, "--rates", "0,0.5", "--seeds", 6, "--quiet", "--out", out).code == 0
+    monkeypatch.chdir(out / inside)
+    done = call("show", path)
+    assert done.code == 0
+    beside = re.findall(r"--out (\S+)", done.out)
+    assert beside
+    assert all(folder.startswith(f"{out}-") for folder in beside)

@@ -20,7 +20,7 @@ from dropstudy.runtime.progress.eta import about
 from dropstudy.spec.arms import has_choice
 from dropstudy.spec.merge import differences
 from dropstudy.spec.study_file import read_spec
-from dropstudy.store.paths import command
+from dropstudy.store.paths import command, named
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,7 +68,7 @@ def next_steps(  # noqa: PLR0911 - one for each case
 ) -> tuple[NextStep, ...]:
     """What to do next, the most useful first."""
     data = "" if data_dir is None else f" --data-dir {shlex.quote(str(data_dir))}"
-    run = f"{command('run', folder)}{data}"
+    run, folder = f"{command('run', folder)}{data}", named(folder)
     every = [scores for condition in verdict.conditions for scores in condition.arms]
     open_runs = sum(arm.missing for arm in every)
     if open_runs:

@@ -12,6 +12,7 @@ from dropstudy.core.text import counted
 from dropstudy.data import describe
 from dropstudy.spec import presets, splits
 from dropstudy.spec.arms import has_choice
+from dropstudy.store.paths import named
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +33,7 @@ REPLACED = "MNIST was not found: this is about the 8x8 digits of scikit-learn, n
 
 def mnist_folder(folder: Path) -> Path:
     """Folder for a study of MNIST like the one in a folder, whose data stand in for it."""
+    folder = named(folder)
     return folder.with_name("mnist" if folder.name == "notebook" else f"{folder.name}-mnist")
 
 

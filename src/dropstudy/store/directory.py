@@ -13,7 +13,7 @@ from dropstudy.core.text import first_of, plain_name
 from dropstudy.errors import InvalidArgument, StoreError
 from dropstudy.spec import merge, plan, presets
 from dropstudy.spec.study_file import STUDY_FILE, is_study, parse_spec, parse_toml, read_spec
-from dropstudy.store.paths import CONFIRMATION, FIGURES, WRITTEN, StudyPaths, command, entries
+from dropstudy.store.paths import CONFIRMATION, FIGURES, WRITTEN, StudyPaths, command, entries, named
 from dropstudy.store.store import DATABASE, Store
 
 if TYPE_CHECKING:
@@ -136,7 +136,9 @@ def merged_with_stored(
 def unused_folder(folder: Path) -> Path:
     """A folder beside another one that does not exist: `studies/first-2`."""
     return next(
-        path for n in count(2) if not (path := folder.with_name(f"{folder.resolve().name}-{n}")).exists()
+        path
+        for n in count(2)
+        if not (path := named(folder).with_name(f"{folder.resolve().name}-{n}")).exists()
     )
 
 

@@ -204,6 +204,11 @@ def _size(path: Path) -> int:
         return 0
 
 
+def named(folder: Path) -> Path:
+    """A path of a folder that ends in its name, which `.` and `..` do not: others beside it are named after it."""
+    return folder if folder.name not in {"", ".."} else folder.resolve()
+
+
 def command(verb: str, folder: Path) -> str:
     """A command for the study in a folder, quoted for a shell: `dropstudy run studies/first`."""
     text = str(folder)

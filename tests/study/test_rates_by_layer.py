@@ -65,6 +65,7 @@ def test_words_name_the_rates_by_layer(finished):
     text = " ".join(methods(finished.results().snapshot))
     assert "'dropout 0.2, 0.5'" in text
     assert "'front-loaded' (dropout 0.5, 0.2, schedule ramp)" in text
+    assert "Rates in a list are those of the hidden layers, from the input on." in text
     finished.report()
     page = (finished.folder / "report.html").read_text()
     assert "drops 20%, 50% by layer" in page

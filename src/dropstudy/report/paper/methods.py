@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from dropstudy.analysis.assess import looks
 from dropstudy.analysis.stats.sign_flip import SAMPLED
-from dropstudy.analysis.verdict.phrases import described, is_dropout, listed, quoted
+from dropstudy.analysis.verdict.phrases import capital, described, is_dropout, listed, quoted
 from dropstudy.analysis.verdict.rule import EQUIVALENCE, LEVEL, SEEDS
 from dropstudy.core.metrics import METRICS
 from dropstudy.core.text import counted
@@ -70,7 +70,9 @@ def _arms(snapshot: Snapshot) -> Iterator[str]:
         subject = f"Dropout at {'rate' if len(others) == 1 else 'rates'} {rates} (share of hidden units dropped) was"
     else:
         subject = f"{listed(list(map(_named, others)))} {'was' if len(others) == 1 else 'were'}"
-    yield f"{subject} compared with {_named(baseline)}."
+    yield f"{capital(subject)} compared with {_named(baseline)}."
+    if any(isinstance(arm.rate, tuple) for arm in snapshot.arms):
+        yield "Rates in a list are those of the hidden layers, from the input on."
     pairs = sorted({c.n for c in _comparisons(snapshot.verdict)})
     n = f"{pairs[0]} to {pairs[-1]}" if len(pairs) > 1 else str(pairs[0])
     yield f"Each comparison has n = {n} paired {'seed' if pairs == [1] else 'seeds'}."

@@ -41,12 +41,12 @@ def test_shapes_of_the_digits():
 
 
 def test_a_range_of_equal_ends_is_one_number():
-    balanced = "3 classes: 8 training examples each, 0 to 1 test examples"
+    balanced = "3 classes: 2 training examples each, 0 to 1 test example"
     assert balanced in shapes(features())
     y = np.array([0, 1, 2] * 4)
     x = np.linspace(0, 1, 24, dtype=np.float32).reshape(12, 2)
     even = make_dataset(name="f", x_train=x[:9], y_train=y[:9], x_test=x[9:], y_test=y[9:], source="a test")
-    assert "3 classes: 3 training examples each, 1 test examples" in shapes(even)
+    assert "3 classes: 3 training examples each, 1 test example" in shapes(even)
 
 
 @pytest.mark.mnist
@@ -75,7 +75,7 @@ def test_a_line_has_the_smallest_and_the_largest_class():
     y = np.array([0, 1, 1, 1, 2, 2])
     uneven = make_dataset(name="f", x_train=x, y_train=y, x_test=x[:1], y_test=y[:1], source="a test")
     assert shapes(uneven)[-1] == (
-        "3 classes: 1 (class 0) to 3 (class 1) training examples each, 0 to 1 test examples"
+        "3 classes: 1 (class 0) to 3 (class 1) training examples each, 0 to 1 test example"
     )
 
 

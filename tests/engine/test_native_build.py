@@ -21,7 +21,7 @@ from dropstudy.data.load import load_dataset
 from dropstudy.engine.native import build, check
 from dropstudy.engine.native.build import CARRIED, SOURCE, Kernels, kernels
 from dropstudy.engine.native.check import check_fault
-from dropstudy.engine.native.library import VARIABLE, load_fault, loaded_library
+from dropstudy.engine.native.library import VARIABLE, VERSION, load_fault, loaded_library
 from dropstudy.runtime import doctor, local, process
 from dropstudy.runtime.local import LocalWorkers
 from dropstudy.runtime.workers import open_pool
@@ -212,13 +212,14 @@ def test_an_interrupted_command_ends_its_compiler(compiler, tmp_path):
 
 CRASH = "int dropstudy_version() { __builtin_trap(); }"
 HANG = "int dropstudy_version() { for (volatile int i = 0;; i++); }"
+ANOTHER = f"has interface 99, expected {VERSION}"
 OTHER_VERSION = "int dropstudy_version() { return 99; }"
-NO_MORE = "int dropstudy_version() { return 2; }"
+NO_MORE = f"int dropstudy_version() {{ return {VERSION}; }}"
 NOTHING_DONE = f"{NO_MORE} int dropstudy_train() {{ return 0; }} void dropstudy_uniform() {{}}"
 BAD_LIBRARIES = {
     "crashes": (CRASH, "killed by SIG"),
     "hangs": (HANG, "not done within 2 s"),
-    "other version": (OTHER_VERSION, "has interface 99, expected 2"),
+    "other version": (OTHER_VERSION, ANOTHER),
     "lacks a function": (NO_MORE, "dropstudy_"),
     "wrong numbers": (NOTHING_DONE, "its numbers are wrong"),
 }
@@ -419,7 +420,7 @@ NOT_LOADED = {
     "empty": (lambda path: path.touch(), "file too short"),
     "damaged": (lambda path: path.write_bytes(b"\x7fELF, and no more"), "file too short"),
     "none": (lambda _: None, "No such file"),
-    "another version": (partial(library_of, OTHER_VERSION), "has interface 99, expected 2"),
+    "another version": (partial(library_of, OTHER_VERSION), ANOTHER),
 }
 
 
@@ -439,7 +440,7 @@ def not_loaded(tmp_path, monkeypatch):
     library_of(OTHER_VERSION, tmp_path / "library.so")
     for user in ("doctor", "process", "workers"):
         monkeypatch.setattr(f"dropstudy.runtime.{user}.kernels", lambda *_: Kernels(tmp_path / "library.so"))
-    return "has interface 99, expected 2"
+    return ANOTHER
 
 
 @can_be_compiled
@@ -457,7 +458,7 @@ def test_a_worker_says_why_a_library_cannot_be_loaded(tmp_path, monkeypatch):
     monkeypatch.setenv(VARIABLE, str(library_of(OTHER_VERSION, tmp_path / "library.so")))
     notice = train_segment(segment).notice
     assert notice == Runtime.XLA_TRAINS.format(load_fault())
-    assert "has interface 99, expected 2" in notice
+    assert ANOTHER in notice
 
 
 @pytest.mark.usefixtures("compiler")

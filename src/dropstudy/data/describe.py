@@ -90,8 +90,10 @@ def _classes(dataset: Dataset) -> str:
     each = f"{train[few]:,}"
     if train[few] < train[most]:
         each += f" ({_class(dataset, few)}) to {train[most]:,} ({_class(dataset, most)})"
-    tested = " to ".join(f"{count:,}" for count in sorted({int(test.min()), int(test.max())}))
-    return f"{many} classes: {each} training examples each, {tested} test examples"
+    tested = counted(int(test.max()), "test example")
+    if test.min() < test.max():
+        tested = f"{test.min():,} to {tested}"
+    return f"{many} classes: {each} training examples each, {tested}"
 
 
 def _class(dataset: Dataset, number: int) -> str:

@@ -59,6 +59,7 @@ class FakeInputs:
 
     data = staticmethod(lambda _run: DATA)
     preprocessing = staticmethod(lambda _run: {})
+    model = None
 
     def __init__(self, split):
         self.rows = split

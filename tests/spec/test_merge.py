@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dropstudy.core.model import ModelReference
 from dropstudy.core.types import Arm, Optimizer
 from dropstudy.errors import InvalidArgument
 from dropstudy.spec import merge
@@ -136,6 +137,7 @@ CHANGES = {
     "group": "patient",
     "drop": ("id",),
     "image_size": (32, 48),
+    "model": ModelReference("net", "0" * 64, 10, 60.0, "Adam", ("dropout",)),
 }
 
 
@@ -147,7 +149,10 @@ def test_every_field_that_is_fixed_has_its_test():
 def test_a_field_that_makes_runs_incomparable_is_refused_with_both_values(field):
     stored = parse(restore_best_weights=field == "patience")  # which patience asks for
     change = list(CHANGES[field]) if isinstance(CHANGES[field], tuple) else CHANGES[field]  # as TOML has it
-    asked = parse(**{"restore_best_weights": stored.restore_best_weights, field: change})
+    if field == "model":  # which fields of dense layers exclude
+        asked = replace(stored, model=change)
+    else:
+        asked = parse(**{"restore_best_weights": stored.restore_best_weights, field: change})
     (line,) = differences(stored, asked)
     assert (
         line == f"{field} is {getattr(stored, field)!r} in the study, {getattr(asked, field)!r} was requested"

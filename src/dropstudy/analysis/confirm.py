@@ -209,7 +209,8 @@ def _why_not(verdict: Verdict) -> str:
 
 def _fresh(spec: StudySpec, condition: ConditionVerdict, arm: str) -> StudySpec:
     """Baseline and chosen arm at one condition, on as many seeds as the first study has, none of them its own."""
-    network = next(hidden for hidden in spec.hidden if "-".join(map(str, hidden)) == condition.hidden)
+    named = {"-".join(map(str, hidden)): hidden for hidden in spec.hidden}
+    network = () if spec.model is not None else named[condition.hidden]
     return replace(
         spec,
         name=f"{spec.name}-{CONFIRMATION}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from dropstudy.cli.wording import retyped
@@ -45,3 +46,22 @@ def _on_stand_in(study: Study, context: Any) -> str:
     when = "MNIST is here now. A study of it" if here else "For a study of MNIST, once it is here"
     about = f"{study.folder} holds a study of the digits, which began without MNIST."
     return f"{about} {when}: {retyped(changes, context)}"
+
+
+def how_to_continue(study: Study, data_dir: Path | None, flags: str) -> str:
+    """Sentence on how to go on after an interruption.
+
+    Args:
+        study: the interrupted one.
+        data_dir: as it was given.
+        flags: to add to the command.
+    """
+    from dropstudy.spec.merge import additions
+    from dropstudy.store.directory import recorded_spec
+    from dropstudy.store.paths import command
+
+    so_far = recorded_spec(study.folder)
+    if so_far is None or additions(so_far, study.spec):
+        return "Nothing was recorded. The same command starts again."
+    data = "" if data_dir is None else f" --data-dir {shlex.quote(str(data_dir))}"
+    return f"Progress is saved. Continue with: {command('run', study.folder)}{data}{flags}"

@@ -12,10 +12,12 @@ from dropstudy.cli.output import echo
 from dropstudy.cli.wording import worded
 from dropstudy.errors import DropstudyError
 
-STUDY, DATA, TRAINING, VERDICT, OUTPUT = "Study", "Data", "Training", "Verdict", "Output"
+STUDY, MODEL, DATA = "Study", "Your network", "Data"
+TRAINING, VERDICT, OUTPUT = "Training", "Verdict", "Output"
 
 EXAMPLES = {
     STUDY: "dropstudy run --rates 0,0.2,0.5 --seeds 6 --hidden 256,256",
+    MODEL: "dropstudy run --model cnn.keras --data mnist --rates 0,0.2,0.5",
     DATA: "dropstudy run --data fashion_mnist --validation-split 10000",
     TRAINING: "dropstudy run --optimizer sgd,momentum=0.9 --learning-rate 0.1",
     VERDICT: "dropstudy run studies/notebook --until-decided --max-seeds 30",

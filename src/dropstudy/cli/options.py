@@ -12,7 +12,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from dropstudy.cli.groups import DATA
+from dropstudy.cli.groups import DATA, MODEL
 from dropstudy.errors import InvalidArgument
 
 
@@ -278,3 +278,45 @@ Hidden = Annotated[
     typer.Option(metavar="512,512", help="Hidden layers of the network; default: the first network."),
 ]
 TrainSize = Annotated[int | None, whole_option("Number of training examples; default: the first size.")]
+ModelPath = Annotated[
+    Path | None,
+    typer.Option(
+        "--model",
+        metavar="FILE.keras",
+        help="A Keras model in place of --hidden; its weights are drawn afresh for each seed.",
+        show_default=False,
+        rich_help_panel=MODEL,
+    ),
+]
+DropoutLayers = Annotated[
+    list[Any] | None,
+    typer.Option(
+        parser=columns,
+        metavar="LAYER,...",
+        help="Layers of --model whose dropout the rate moves; default: all.",
+        show_default=False,
+        rich_help_panel=MODEL,
+    ),
+]
+AddDropout = Annotated[
+    bool,
+    typer.Option(
+        "--add-dropout", help="Put dropout behind each activation of --model.", rich_help_panel=MODEL
+    ),
+]
+Pretrained = Annotated[
+    bool,
+    typer.Option("--pretrained", help="Start all seeds from the weights in --model.", rich_help_panel=MODEL),
+]
+
+
+def model_options(
+    model: Path | None, dropout_layers: list[Any] | None, *, add_dropout: bool, pretrained: bool
+) -> dict[str, Any]:
+    """Options of `Study` about a model."""
+    given = {"dropout_layers": joined(dropout_layers), "add_dropout": add_dropout, "pretrained": pretrained}
+    chosen = {name: value for name, value in given.items() if value}
+    if chosen and model is None:
+        flag = f"--{next(iter(chosen)).replace('_', '-')}"
+        raise InvalidArgument(flag, expected="--model FILE.keras beside it", received=f"{flag} alone")
+    return chosen

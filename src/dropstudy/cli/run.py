@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -32,6 +31,10 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
             show_default=False,
         ),
     ] = None,
+    model: options.ModelPath = None,
+    dropout_layers: options.DropoutLayers = None,
+    add_dropout: options.AddDropout = False,
+    pretrained: options.Pretrained = False,
     # What is compared
     rates: Annotated[
         Any,
@@ -274,7 +277,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
     from dropstudy.analysis.confirm import baseline_chosen
     from dropstudy.analysis.sequential import refuse_to_confirm
     from dropstudy.cli.estimate import estimated, runs_to_come
-    from dropstudy.cli.existing import about_existing
+    from dropstudy.cli.existing import about_existing, how_to_continue
     from dropstudy.cli.result import print_answer, print_places, report_failures
     from dropstudy.report.stamp import is_current
     from dropstudy.runtime.progress.lines import EpochLines
@@ -284,6 +287,10 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
     study = Study(
         spec,
         out=out,
+        model=model,
+        model_options=options.model_options(
+            model, dropout_layers, add_dropout=add_dropout, pretrained=pretrained
+        ),
         data_dir=data_dir,
         data=data,
         target=target,
@@ -342,7 +349,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
             print_places(snapshot)
     except KeyboardInterrupt:
         flags = " --until-decided" * until_decided + " --confirm" * confirm
-        echo(f"\nInterrupted. {_how_to_continue(study, data_dir, flags)}", err=True)
+        echo(f"\nInterrupted. {how_to_continue(study, data_dir, flags)}", err=True)
         raise typer.Exit(INTERRUPTED) from None
     report_failures(snapshot)
     if unconfirmed is None:
@@ -383,15 +390,3 @@ def _train(study: Any, *, most: int | None, confirm: bool, how: dict[str, Any]) 
 
 
 def _silent(_: str) -> None: ...
-
-
-def _how_to_continue(study: Any, data_dir: Path | None, flags: str) -> str:
-    from dropstudy.spec.merge import additions
-    from dropstudy.store.directory import recorded_spec
-    from dropstudy.store.paths import command
-
-    so_far = recorded_spec(study.folder)
-    if so_far is None or additions(so_far, study.spec):
-        return "Nothing was recorded. The same command starts again."
-    data = "" if data_dir is None else f" --data-dir {shlex.quote(str(data_dir))}"
-    return f"Progress is saved. Continue with: {command('run', study.folder)}{data}{flags}"

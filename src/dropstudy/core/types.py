@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from dropstudy.core.model import ModelReference, ModelSource
+
 Precision = Literal["auto", "float32", "bfloat16"]
 Activation = Literal["relu", "tanh", "sigmoid"]
 Noise = Literal["dropout", "gaussian"]
@@ -111,6 +113,7 @@ class Condition:
         classes: outputs of the network.
         train_size: training examples.
         batch_size: examples per step; the last step of an epoch may have fewer.
+        model: a Keras model, which has no hidden layers that dropstudy knows; None for a network of dense layers.
     """
 
     features: int
@@ -118,6 +121,7 @@ class Condition:
     classes: int
     train_size: int
     batch_size: int
+    model: ModelReference | None = None
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -126,17 +130,24 @@ class Condition:
 
     @property
     def layers(self) -> str:
-        """The hidden layers in tables, for instance "512-512"."""
-        return "-".join(map(str, self.hidden))
+        """The network in tables: its hidden layers, for instance "512-512", or the name of its model."""
+        return "-".join(map(str, self.hidden)) if self.model is None else self.model.name
 
     @property
     def network(self) -> str:
         """The network as text, for instance "784-512-512-10, 669,706 parameters"."""
-        return f"{'-'.join(map(str, self.widths))}, {self.parameters:,} parameters"
+        return f"{self.title}, {self.parameters:,} parameters"
+
+    @property
+    def title(self) -> str:
+        """The network in a title, for instance "784-512-512-10"."""
+        return "-".join(map(str, self.widths)) if self.model is None else self.model.name
 
     @property
     def parameters(self) -> int:
         """Number of weights and biases."""
+        if self.model is not None:
+            return self.model.parameters
         pairs = zip(self.widths, self.widths[1:], strict=False)
         return sum(units_in * units_out + units_out for units_in, units_out in pairs)
 
@@ -184,6 +195,8 @@ class StudySpec:
         margin: differences of the metric within ±margin do not matter: percentage points of accuracies, nats of
             `log-loss`, `auc` as it is. None for the study's own, or `Metric.margin`. No run depends on it.
         scale: the network sees `x / scale`; `"auto"` finds it from the values of the training data.
+        model: a Keras model in place of `hidden` and `activation`, as dropstudy writes it; made by
+            `dropstudy.compare(build, ...)` or `--model`.
     """
 
     name: str
@@ -211,6 +224,7 @@ class StudySpec:
     group: str | None = None
     drop: tuple[str, ...] = ()
     image_size: tuple[int, int] | None = None
+    model: ModelReference | None = None
 
     @property
     def watches_test(self) -> bool:
@@ -350,6 +364,7 @@ class Segment:
         state: arrays by name that training continues from, such as weights and moments; None at the start.
         done: optimiser steps taken already, over the whole run.
         steps: number of steps to take, at most as many as the run has left. They may end inside an epoch.
+        model: what to build the network from, where it is a Keras model.
     """
 
     run: Run
@@ -359,6 +374,7 @@ class Segment:
     state: State | None
     done: int
     steps: int
+    model: ModelSource | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,12 +21,21 @@ if TYPE_CHECKING:
 __all__ = ["array_shapes", "names", "shapes", "where"]
 
 
-def shapes(dataset: Dataset) -> list[str]:
-    """List the shapes of a dataset, its notes, its classes in a line, and warnings, as told before training."""
+def shapes(dataset: Dataset, *, flat: bool = True) -> list[str]:
+    """List the shapes of a dataset, its notes, its classes in a line, and warnings, as told before training.
+
+    Args:
+        dataset: the data.
+        flat: its examples are flattened for a network of dense layers.
+    """
     told = (*dataset.notes, _classes(dataset), *dataset.warnings)
     if dataset.table is not None:
         many = f"{len(dataset.y_train):,} training rows, {len(dataset.y_test):,} test rows"
         return [f"{many}; labels are column {dataset.table.target!r}", *told]
+    if not flat:
+        each = " x ".join(map(str, dataset.input_shape))
+        many = f"{len(dataset.y_train):,} training examples, {len(dataset.y_test):,} test examples of {each}"
+        return [many, *told]
     return [*array_shapes(dataset), *told]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from dropstudy.engine.keras.trainer import KerasTrainer
 from dropstudy.engine.mlp.trainer import MLPTrainer
 
 if TYPE_CHECKING:
@@ -73,9 +74,13 @@ BUILT_IN = MLPTrainer()
 """Trainer of the networks that a study file describes by its hidden layers."""
 
 
-def trainer_of(_condition: Condition) -> Trainer:
+KERAS = KerasTrainer()
+"""Trainer of Keras models."""
+
+
+def trainer_of(condition: Condition) -> Trainer:
     """Trainer of a condition's runs."""
-    return BUILT_IN
+    return BUILT_IN if condition.model is None else KERAS
 
 
 def groups(

@@ -18,9 +18,10 @@ from dropstudy.core.tensors import pack_weights, write_tensors
 from dropstudy.errors import InvalidArgument, StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import keras
+    from numpy.typing import NDArray
 
     from dropstudy.core.types import Activation, Arm, Weights
 
@@ -46,7 +47,7 @@ def to_keras(weights: Weights, *, arm: Arm, activation: Activation, name: str) -
         activation: of the hidden layers.
         name: the model's name; characters that TensorFlow does not allow become underscores.
     """
-    keras = _import_keras()
+    keras = import_keras()
     noise = keras.layers.Dropout if arm.noise == "dropout" else keras.layers.GaussianDropout
     penalty = keras.regularizers.L2(arm.l2) if arm.l2 > 0 else None
     limit = keras.constraints.MaxNorm(arm.max_norm, axis=0) if arm.max_norm > 0 else None
@@ -134,11 +135,7 @@ def export(
         InvalidArgument: unknown format, or a suffix other than the format's.
         StoreError: the file cannot be written.
     """
-    if file_format not in _FORMATS:
-        raise InvalidArgument(
-            "file_format", expected=f"one of {', '.join(_FORMATS)}", received=repr(file_format)
-        )
-    check_suffix(path, f".{file_format}")
+    _check_format(path, file_format)
     if file_format == "keras":
         save_keras(to_keras(weights, arm=arm, activation=activation, name=name), path)
     else:
@@ -146,7 +143,39 @@ def export(
         write_tensors(path, pack_weights(weights), {**metadata, **notes})
 
 
-def _import_keras() -> Any:
+def export_model(
+    model: Callable[[], keras.Model],
+    weights: Mapping[str, NDArray[Any]],
+    *,
+    path: Path,
+    file_format: str,
+    metadata: Mapping[str, str],
+) -> None:
+    """Write a Keras model to a file that other programs read; arguments and errors as for `export`.
+
+    Args:
+        model: returns the model; called for the format `keras`.
+        weights: by the path of the variable, for the format `safetensors`.
+        path: the file.
+        file_format: its format.
+        metadata: notes for the header of a safetensors file.
+    """
+    _check_format(path, file_format)
+    if file_format == "keras":
+        save_keras(model(), path)
+    else:
+        write_tensors(path, weights, metadata)
+
+
+def _check_format(path: Path, file_format: str) -> None:
+    if file_format not in _FORMATS:
+        raise InvalidArgument(
+            "file_format", expected=f"one of {', '.join(_FORMATS)}", received=repr(file_format)
+        )
+    check_suffix(path, f".{file_format}")
+
+
+def import_keras() -> Any:
     # Only jax is sure to be installed. A backend that the user has chosen stays.
     chosen = os.environ[_BACKEND] = os.environ.get(_BACKEND) or "jax"
     installed = [name for name in _BACKENDS if find_spec(name) is not None]

@@ -93,7 +93,8 @@ def read_overview(folder: Path) -> StudyOverview:
     recorded = _recorded(folder)
     progress = recorded.progress
     done = sum(each.status in ENDED for each in progress)
-    networks = ["-".join(map(str, network)) for network in recorded.spec.hidden]
+    model, hidden = recorded.spec.model, recorded.spec.hidden
+    networks = ["-".join(map(str, network)) for network in hidden] if model is None else [model.name]
     return StudyOverview(
         folder,
         _state(recorded),

@@ -12,6 +12,7 @@ import pandas as pd
 from dropstudy.analysis import stats
 from dropstudy.analysis.stats.runs import at_condition
 from dropstudy.core.metrics import margin_of, metric_of
+from dropstudy.core.model import ModelSource
 from dropstudy.core.text import counted, first_of, plain_name
 from dropstudy.core.types import CONDITION
 from dropstudy.engine.trainer import trainer_of
@@ -21,6 +22,7 @@ from dropstudy.report.test_set import TestSet, read_test_set
 from dropstudy.runtime.messages import REPLACED
 from dropstudy.store.directory import confirmations, has_database, not_started, spec_of
 from dropstudy.store.history import tidy
+from dropstudy.store.models import MODEL
 from dropstudy.store.paths import command
 from dropstudy.store.store import Store
 
@@ -62,6 +64,7 @@ class Snapshot:
         state: digest of everything recorded.
         data_dir: folder to search first for the data.
         mc: networks to sample by Monte-Carlo dropout, 0 for none.
+        source: what the study's Keras model is built from, where it is known beside the study's record.
     """
 
     folder: Path
@@ -76,6 +79,7 @@ class Snapshot:
     state: str = ""
     data_dir: Path | None = None
     mc: int = 0
+    source: ModelSource | None = None
     _read: dict[tuple[str, str], dict[str, NDArray[Any]] | None] = field(default_factory=dict, repr=False)
     _damage: dict[tuple[str, str], str] = field(default_factory=dict, repr=False)
 
@@ -100,6 +104,11 @@ class Snapshot:
     def conditions(self) -> tuple[tuple[str, int], ...]:
         """Hidden layers as text and training examples of each condition, in the order of the plan."""
         return tuple(dict.fromkeys(_condition(run) for run in self.runs))
+
+    @property
+    def model_source(self) -> ModelSource:
+        """What the study's Keras model is built from."""
+        return self.source or ModelSource(self.metadata[MODEL])
 
     @property
     def metric(self) -> Metric:
@@ -228,7 +237,12 @@ class Snapshot:
         return None if run is None else self._result("predictions", run)
 
     def networks(self, runs: list[Run], limit: int) -> list[tuple[Run, Weights]]:
-        """The first `limit` of these runs whose weights are stored and undamaged, with the weights."""
+        """The first `limit` of these runs whose weights are stored and undamaged, with the weights; none of a model.
+
+        What a layer of a Keras model means is not known.
+        """
+        if self.spec.model is not None:
+            return []
         found: list[tuple[Run, Weights]] = []
         for run in runs:
             if len(found) == limit:

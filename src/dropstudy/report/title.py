@@ -40,7 +40,7 @@ def title(snapshot: Snapshot) -> str:
     data = data_name(snapshot)
     sizes = list(dict.fromkeys(f"{condition.train_size:,}" for condition in conditions))
     examples = f", {_few(sizes, 'training size', ' training examples')}" if len(sizes) > 1 else ""
-    networks = list(dict.fromkeys("-".join(map(str, condition.widths)) for condition in conditions))
+    networks = list(dict.fromkeys(condition.title for condition in conditions))
     where = ", ".join(filter(None, (f"{topic} on {data}", _few(networks, "network")))) + examples
     return f"{where}: {_compared(snapshot.arms)}"
 

@@ -22,6 +22,7 @@ from dropstudy.runtime.scheduling import makespan, max_started
 from dropstudy.runtime.workers import lanes_per_worker, open_pool, workers_for
 from dropstudy.spec import splits
 from dropstudy.store.directory import check_data, has_database, merged_with_stored, refuse_foreign
+from dropstudy.store.models import stored_model
 from dropstudy.store.record import resolve
 from dropstudy.store.store import Store
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from dropstudy.core.dataset import Dataset
     from dropstudy.core.hardware import Device
+    from dropstudy.core.model import ModelSource
     from dropstudy.core.types import Condition, Run, StudySpec
     from dropstudy.runtime.inputs import Inputs
     from dropstudy.runtime.workers import WorkerPool
@@ -176,6 +178,7 @@ def dry_run(
     worker_count: int | None,
     device: Device,
     executor: Executor | None = None,
+    model: ModelSource | None = None,
     on_first: Callable[[DryRun], None] = lambda _: None,
 ) -> DryRun:
     """Plan the missing runs of the study in a folder, and measure some steps. Nothing is written to the folder.
@@ -187,6 +190,7 @@ def dry_run(
         worker_count: as for `Study.run`, likewise the device and the executor.
         device: to train on.
         executor: trains the steps.
+        model: as for `train_missing`.
         on_first: called with a first estimate before the measurement.
 
     Raises:
@@ -206,7 +210,7 @@ def dry_run(
     alone = tuple((run,) for run in missing)
     on_first(DryRun(spec, dataset, runs, missing, alone, count, device, {}, seconds, basis))
     with (
-        RunInputs(spec, dataset) as inputs,
+        RunInputs(spec, dataset, stored_model(folder, spec, model)) as inputs,
         open_pool(executor, workers=worker_count, device=device, runs=len(missing)) as pool,
     ):
         started = time.perf_counter()
@@ -253,6 +257,7 @@ def _measure(groups: Sequence[tuple[Run, ...]], inputs: Inputs, pool: WorkerPool
                 state=None,
                 done=0,
                 steps=1,
+                model=inputs.model,
             )
             for run in group
         )

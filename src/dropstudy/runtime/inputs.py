@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dropstudy.core.dataset import Dataset
+    from dropstudy.core.model import ModelSource
     from dropstudy.core.types import DataReference, Run, StudySpec
 
 _KEPT = 64
@@ -36,6 +37,10 @@ class Inputs(Protocol):
 
     def preprocessing(self, run: Run) -> dict[str, NDArray[Any]]:
         """Numbers that the network of a run needs for other rows, as named arrays; empty where there are none."""
+
+    @property
+    def model(self) -> ModelSource | None:
+        """What workers build the network from, where it is a Keras model."""
 
 
 class _Rows(NamedTuple):
@@ -54,9 +59,11 @@ class RunInputs:
     Args:
         spec: the study, resolved.
         dataset: its data.
+        model: what workers build its network from, where that is a Keras model.
     """
 
-    def __init__(self, spec: StudySpec, dataset: Dataset) -> None:
+    def __init__(self, spec: StudySpec, dataset: Dataset, model: ModelSource | None = None) -> None:
+        self.model = model
         self._dataset, self._fixed = dataset, spec.fixed_validation
         self._held_out = splits.validation_count(spec, len(dataset.y_train))
         self._made: list[Callable[[], None]] = []

@@ -62,7 +62,7 @@ def announcement(
         added: additions to the study, from `merge.additions`.
     """
     lines = [*FALLBACK, f"Once it is there, a study of it: {_on_mnist(spec, folder)}"] if fallback else []
-    lines += describe.shapes(dataset)
+    lines += describe.shapes(dataset, flat=spec.model is None)
     lines += [f"The study grows: {'; '.join(added)}."] if added else []
     lines += [
         large_rate(rate)
@@ -87,6 +87,8 @@ def announcement(
         f"{networks(conditions)}; {counted(len(runs), 'run')} of {counted(spec.epochs, 'epoch')}, "
         f"precision {spec.precision}; study in {folder}"
     )
+    if spec.model is not None:
+        lines.append(f"The rate moves {', '.join(spec.model.noise)}. Optimiser: {spec.model.optimizer}.")
     return lines
 
 

@@ -113,6 +113,7 @@ def environment(device: Device | None) -> dict[str, str]:
     always = {
         SAFE_PATH: "1",
         **cache.worker_environment(),
+        "KERAS_BACKEND": "jax",
         # loky replaces a worker that grows, as if it leaked memory; training workers grow with their runs.
         "LOKY_MAX_MEMORY_LEAK_SIZE": "1e18",
     }

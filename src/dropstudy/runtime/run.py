@@ -19,6 +19,7 @@ from dropstudy.runtime.workers import lanes_per_worker, open_pool
 from dropstudy.spec import merge
 from dropstudy.store.directory import check_data, merged_with_stored, recorded_spec
 from dropstudy.store.locking import lock
+from dropstudy.store.models import stored_model
 from dropstudy.store.paths import command
 from dropstudy.store.record import environment_changes, record_study
 from dropstudy.store.store import Store
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dropstudy.core.hardware import Device
+    from dropstudy.core.model import ModelSource
     from dropstudy.core.types import StudySpec
     from dropstudy.runtime.events import Callback
     from dropstudy.store.reader import RunProgress
@@ -43,8 +45,11 @@ def train_missing(
     device: Device,
     executor: Executor | None,
     callback: Callback,
+    model: ModelSource | None = None,
 ) -> StudySpec:
     """Train the missing runs of the study in a folder; arguments and errors as for `Study.run`.
+
+    `model` is what workers build a Keras model from, where it is known beside the study's own record.
 
     Returns:
         The complete specification.
@@ -55,9 +60,10 @@ def train_missing(
         spec = merged_with_stored(folder, spec)  # another process may have started one meanwhile
         dataset = dataset_of(spec, data_dir=data_dir)
         check_data(folder, dataset)
+        model = stored_model(folder, spec, model)
         changes = environment_changes(folder, device)
         before = recorded_spec(folder)
-        spec = record_study(folder, spec, dataset, device)
+        spec = record_study(folder, spec, dataset, device, model)
         with Store(folder, write=True) as store:
             store.restart(store.lost())
             runs = store.runs("planned", "running", "failed")
@@ -75,7 +81,7 @@ def train_missing(
                 if spec.keep_weights == "best":
                     callback = CallbackList([KeepBest(store), callback])
                 with (
-                    RunInputs(spec, dataset) as inputs,
+                    RunInputs(spec, dataset, model) as inputs,
                     open_pool(
                         executor, workers=workers, device=device, runs=len(runs), notify=callback.on_notice
                     ) as pool,

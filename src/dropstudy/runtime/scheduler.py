@@ -247,7 +247,8 @@ class _Scheduler:
             done, state = 0, None
         train_index, validation_index = self.inputs.rows(run)
         data = self.inputs.data(run)
-        return Segment(run, data, train_index, validation_index, state, done, first_steps(run, done))
+        steps = first_steps(run, done)
+        return Segment(run, data, train_index, validation_index, state, done, steps, self.inputs.model)
 
     def _add_ready(self, task: _Task) -> None:
         insort(self.ready, task, key=lambda task: task.group)

@@ -10,6 +10,7 @@ from msgspec import Meta
 # Read at run time, for validation and for the JSON schema.
 from dropstudy.core.bounds import MAX_COUNT, RATE_HINT, Count, Positive, Rate
 from dropstudy.core.metrics import METRICS
+from dropstudy.core.model import ModelReference
 from dropstudy.core.types import Activation, Arm, KeepWeights, MetricName, Optimizer, Precision
 
 MAX_SEED = 2**32 - 1
@@ -60,6 +61,7 @@ Hidden = Annotated[
         f"[[512, 512], [1024]], in whole numbers from 1 to {MAX_COUNT}",
     ),
 ]
+Model = Annotated[ModelReference, Meta(description="the table of a Keras model, as dropstudy writes it")]
 Seed = Annotated[int, Meta(ge=0, le=MAX_SEED)]
 Seeds = Annotated[
     Annotated[int, Meta(ge=1, le=MAX_SEEDS)] | Annotated[list[Seed], Meta(min_length=1)],
@@ -110,7 +112,8 @@ class StudyFields:
     data: Data | None = None
     arms: Arms | None = None
     rates: Rates | None = None
-    hidden: Hidden
+    hidden: Hidden | None = None
+    model: Model | None = None
     activation: Activation = "relu"
     optimizer: Optimizer = field(default_factory=Optimizer)
     batch_size: Count = 128

@@ -70,7 +70,7 @@ def conditions(spec: StudySpec, dataset: Dataset) -> tuple[Condition, ...]:
             next_step=f"Use a smaller one, for instance --batch-size={max(1, min(sizes) // 4)}.",
         )
     return tuple(
-        Condition(dataset.features, network, len(dataset.classes), size, spec.batch_size)
+        Condition(dataset.features, network, len(dataset.classes), size, spec.batch_size, spec.model)
         for network in spec.hidden
         for size in sizes
     )
@@ -97,11 +97,13 @@ def run_key(
     """
     settings = asdict(arm)
     del settings["name"]
+    shape = asdict(condition)
+    del shape["model"]
     canonical = {
         "semantics": SEMANTICS,
         "data": dataset.sha256,
         "preprocessing": {"flatten": True, "divide_by": dataset.scale},
-        "shape": asdict(condition),
+        "shape": shape,
         "activation": spec.activation,
         "arm": settings,
         "optimizer": asdict(spec.optimizer),
@@ -112,6 +114,8 @@ def run_key(
     }
     # The names and values of this text do not follow a field that is renamed: they would change every key. Fields that
     # were added later are left out at their default, for the same reason.
+    if condition.model is not None:
+        canonical["model"] = condition.model.sha256
     if spec.fixed_validation:
         canonical["validation_split"] = "fixed"
     if spec.restore_best_weights:

@@ -17,18 +17,30 @@ import tomli_w
 
 from dropstudy.core.atomic import expand_home
 from dropstudy.core.metrics import ACCURACY, check_margin, margin_of, metric_of
+from dropstudy.core.model import ModelReference
 from dropstudy.core.types import Arm, StudySpec
-from dropstudy.core.validation import one_line, refuse_duplicates, refuse_unknown, validate, validate_fields
+from dropstudy.core.validation import (
+    one_line,
+    refuse_duplicates,
+    refuse_unknown,
+    shown,
+    validate,
+    validate_fields,
+)
 from dropstudy.errors import InvalidArgument
 from dropstudy.spec import presets
 from dropstudy.spec.arms import parse_arms, parse_optimizer
 from dropstudy.spec.data_names import is_data_file
-from dropstudy.spec.fields import Hidden, Rates, StudyFields
+from dropstudy.spec.fields import Hidden, Model, Rates, StudyFields
 
 STUDY_FILE = "study.toml"
 FIELDS = tuple(field.name for field in fields(StudySpec))
 SHORTHANDS = ("rates",)
 _REQUIRED = ("name", "arms", "hidden", "epochs", "validation_split")
+_REPLACED = ("hidden", "activation", "optimizer", "precision")
+"""Fields that a Keras model replaces."""
+_NOT_OF_MODELS = ("input_rate", "noise", "l2", "max_norm")
+"""Settings of an arm that a Keras model has in its layers."""
 
 _LARGEST_FILE = 1 << 18
 """Bytes: twice what 10,000 seeds of ten digits take."""
@@ -55,6 +67,8 @@ def read_spec(
     refuse_unknown(given, (*FIELDS, *SHORTHANDS), "argument")
     if "rates" in given or "arms" in given:  # either way, they are instead of the file's
         table = {name: value for name, value in table.items() if name not in {"rates", "arms"}}
+    if "model" in given:
+        table = {name: value for name, value in table.items() if name not in _REPLACED}
     if isinstance(given.get("optimizer"), dict) and isinstance(table.get("optimizer"), dict):
         given["optimizer"] = {**table["optimizer"], **given["optimizer"]}
     if given.get("metric", "") not in {
@@ -78,24 +92,36 @@ def parse_spec(table: Mapping[str, Any], origin: str = "study file") -> StudySpe
     """
     refuse_unknown(table, (*FIELDS, *SHORTHANDS), origin)
     table = _with_arms(table)
+    model = table.get("model")
+    if model:
+        _refuse_replaced(table, origin)
     for name in _REQUIRED:
-        if name not in table:
+        if name not in table and not (model and name in _REPLACED):
             raise InvalidArgument(
                 name,
                 expected=f"a value ({origin})",
                 received="none",
                 next_step="A complete study file: dropstudy presets notebook",
             )
-    networks = _networks(validate("hidden", table["hidden"], Hidden))
+    dense = table.get("model") is None
+    networks = _networks(validate("hidden", table["hidden"], Hidden)) if dense else ((),)
+    if isinstance(model, ModelReference):
+        model = asdict(model)
+    # An arm of a Keras model has a rate for each of the layers that the rate moves.
+    layers = networks if dense else (tuple(validate("model", model, Model).noise),)
     parsed = {
-        "arms": parse_arms(table["arms"], networks),
+        "arms": parse_arms(table["arms"], layers),
         "optimizer": parse_optimizer(table.get("optimizer", {})),
     }
+    if not dense:
+        parsed["model"] = model
     given = StudyFields(**validate_fields(StudyFields, {**table, **parsed}))
     spec = StudySpec(
         **{
             **{name: getattr(given, name) for name in FIELDS},
             **parsed,
+            "model": given.model,
+            **({"precision": "float32"} if given.model else {}),
             "data": _absolute(given.data),
             "test": None if given.test is None else str(expand_home(given.test).resolve()),
             "drop": tuple(given.drop),
@@ -110,6 +136,8 @@ def parse_spec(table: Mapping[str, Any], origin: str = "study file") -> StudySpe
             ),
         }
     )
+    if spec.model is not None:
+        _check_arms_of_model(spec.arms)
     refuse_duplicates("hidden", "network", spec.hidden)
     refuse_duplicates("seeds", "value", spec.seeds)
     refuse_duplicates("train_sizes", "size", spec.train_sizes)
@@ -122,7 +150,12 @@ def to_toml(spec: StudySpec, recorded: Mapping[str, Any] | None = None) -> str:
     """The study file of a specification; `recorded` is written as a comment for people above it."""
     table = {name: value for name, value in asdict(spec).items() if value is not None and value != ()}
     networks = [list(network) for network in spec.hidden]
-    table["hidden"] = networks[0] if len(networks) == 1 else networks
+    if spec.model is None:
+        table["hidden"] = networks[0] if len(networks) == 1 else networks
+    else:  # the last, since it is a table
+        for name in _REPLACED:
+            del table[name]
+        table["model"] = table.pop("model")
     table["train_sizes"] = list(spec.train_sizes)
     notes = "".join(f"# {key}: {one_line(str(value))}\n" for key, value in (recorded or {}).items())
     return notes + ("\n" if notes else "") + tomli_w.dumps(table)
@@ -203,6 +236,31 @@ def _with_arms(table: Mapping[str, Any]) -> dict[str, Any]:
         )
     arms = [Arm(rate=rate) for rate in validate("rates", table["rates"], Rates)]
     return {**{name: value for name, value in table.items() if name != "rates"}, "arms": arms}
+
+
+def _refuse_replaced(table: Mapping[str, Any], origin: str) -> None:
+    """Refuse fields that a Keras model replaces."""
+    for name in _REPLACED:
+        if name in table:
+            raise InvalidArgument(
+                name,
+                expected="no value, since the Keras model has its own",
+                received=f"{shown(table[name])} ({origin})",
+                next_step=f"Leave {name} out.",
+            )
+
+
+def _check_arms_of_model(arms: tuple[Arm, ...]) -> None:
+    """Refuse settings of an arm that a Keras model has in its layers."""
+    for arm in arms:
+        for name in _NOT_OF_MODELS:
+            if getattr(arm, name) != getattr(Arm(), name):
+                raise InvalidArgument(
+                    f"{name} of the arm {arm.name!r}",
+                    expected="rate and schedule alone, since a Keras model has its other settings in its layers",
+                    received=shown(getattr(arm, name)),
+                    next_step="Build it into the model, for all arms.",
+                )
 
 
 def _absolute(data: str | None) -> str | None:

@@ -11,8 +11,11 @@ import math
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
+import msgspec
+
 from dropstudy.core.dataset import table_from
 from dropstudy.core.metrics import METRICS
+from dropstudy.core.model import ModelReference
 from dropstudy.core.profile import is_profile
 from dropstudy.core.types import Arm, Condition, Optimizer, Run, Status
 from dropstudy.spec import plan
@@ -35,6 +38,8 @@ def run_of(text: str) -> Run:
     table = json.loads(text)
     rate = table["arm"]["rate"]
     condition = {**table["condition"], "hidden": tuple(table["condition"]["hidden"])}
+    if condition.get("model"):
+        condition["model"] = msgspec.convert(condition["model"], ModelReference)
     return Run(
         **{
             **table,
@@ -162,6 +167,7 @@ def _is_of(run: Run, spec: StudySpec, metadata: Mapping[str, Any]) -> bool:
         len(metadata["classes"]),
         run.condition.train_size,
         spec.batch_size,
+        spec.model,
     )
     known = run.condition.hidden in spec.hidden and _is_count(run.condition.train_size)
     if run.condition != condition or not known or run.arm not in spec.arms or not _is_size(run.seed):
@@ -263,6 +269,7 @@ _REQUIRED: dict[str, Callable[[object], bool]] = {
 _METADATA: dict[str, Callable[[Any], bool]] = {
     **_REQUIRED,
     "until_decided": _is_count,
+    "model": _is_text,
     "class_counts": _list_of(_is_size),
     "data_warnings": _list_of(_is_text),
     "earlier_rules": _list_of(_is_rule),

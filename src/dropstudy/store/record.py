@@ -30,6 +30,7 @@ from dropstudy.store.directory import (
     spec_of,
 )
 from dropstudy.store.locking import lock
+from dropstudy.store.models import MODEL
 from dropstudy.store.store import Store
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
     from dropstudy.core.dataset import Dataset
     from dropstudy.core.hardware import Device
+    from dropstudy.core.model import ModelSource
     from dropstudy.core.types import Condition, MetricName, Run, StudySpec
 
 STAND_IN_SEEDS = SEEDS
@@ -71,7 +73,9 @@ def resolve(spec: StudySpec, dataset: Dataset, device: Device) -> tuple[StudySpe
     return spec, runs
 
 
-def record_study(folder: Path, spec: StudySpec, dataset: Dataset, device: Device) -> StudySpec:
+def record_study(
+    folder: Path, spec: StudySpec, dataset: Dataset, device: Device, model: ModelSource | None = None
+) -> StudySpec:
     """Resolve a specification, and record it with its runs in the database, then in the study file.
 
     Returns:
@@ -104,6 +108,8 @@ def record_study(folder: Path, spec: StudySpec, dataset: Dataset, device: Device
         "jax": version("jax"),
         "python": platform.python_version(),
     }
+    if model is not None:
+        known[MODEL] = model.description
     with Store(folder, create=True) as store:
         before = store.meta
         due = before.get("specification") != text or bool(before.get(FILE_DUE)) or not is_study(folder)
@@ -202,6 +208,7 @@ def environment(device: Device) -> dict[str, str]:
     return {
         "dropstudy": version("dropstudy"),
         "jax": version("jax"),
+        "keras": version("keras"),
         "Python": platform.python_version(),
         "device": device,
         "processor": processor(),

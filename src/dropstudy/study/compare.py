@@ -18,11 +18,12 @@ from dropstudy.runtime.progress.inline import in_notebook
 from dropstudy.spec import presets
 from dropstudy.spec.study_file import read_spec, to_toml
 from dropstudy.store.directory import STUDIES
+from dropstudy.study.model import OPTIONS, described
 from dropstudy.study.short_answer import short_answer
 from dropstudy.study.study import Study
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from concurrent.futures import Executor
 
     from narwhals.typing import IntoFrame
@@ -78,12 +79,26 @@ def compare(
 ) -> Study: ...
 
 
+@overload
+def compare(
+    x_train: Callable[..., Any],
+    *data: Any,
+    rates: Sequence[float] | None = None,
+    seeds: int | Sequence[int] | None = None,
+    out: str | Path | None = None,
+    dropout_layers: Sequence[str] = (),
+    optimizer: Any = None,
+    loss: Any = None,
+    **fields: Any,
+) -> Study: ...
+
+
 def compare(
     x_train: Any,
     y_train: Any = None,
     x_test: Any = None,
     y_test: Any = None,
-    *,
+    *more: Any,
     rates: Sequence[float] | None = None,
     seeds: int | Sequence[int] | None = None,
     out: str | Path | None = None,
@@ -102,6 +117,9 @@ def compare(
     same call again finishes at once, and more rates or seeds train only what is missing. Other data or other settings
     get a folder of their own.
 
+    The network is one of dense layers. For a model of yours, put a function that builds it before the data:
+    `compare(build, x_train, y_train)`, where `build()` or `build(rate)` returns a keras.Model.
+
     Args:
         x_train: training examples, (n, ...): an array, nested lists, a tensor on the CPU; or a data frame of pandas,
             polars or whatever else narwhals reads; or a `Dataset`; or the path or name of data, as for
@@ -109,6 +127,7 @@ def compare(
         y_train: label of each example; left out where `target` names the column of a frame.
         x_test: test examples; without them a fifth of the training examples is set aside (`test_size`).
         y_test: label of each test example.
+        more: the last array, behind a function.
         rates: dropout rates, the share dropped; those of the preset by default.
         seeds: number of seeds or a list of them; those of the preset by default.
         out: the study's folder; `studies/compare-<digest>` by default, or `studies/<name>`.
@@ -120,7 +139,10 @@ def compare(
         callbacks: see there.
         verbose: see there; false prints no answer either.
         fields: `target`, `test`, `test_size`, `group`, `drop`, `classes`, `scale` as for `dropstudy.dataset` and
-            `dropstudy.load_dataset`; else fields of the study file by name, such as `hidden=[256, 256]` or `epochs=30`.
+            `dropstudy.load_dataset`; with a function, `dropout_layers`, names of the layers whose dropout the rate
+            moves (all by default), `add_dropout` to put dropout behind each activation, `pretrained` to start all
+            seeds from the model's weights, and `optimizer` and `loss` in place of those that it was compiled with;
+            else fields of the study file by name, such as `hidden=[256, 256]` or `epochs=30`.
 
     Raises:
         DropstudyError: before any training, for whatever cannot be used; else as for `Study.run`.
@@ -129,16 +151,32 @@ def compare(
         >>> compare(x_train, y_train, x_test, y_test, rates=[0, 0.2, 0.5], seeds=10)  # doctest: +SKIP
         >>> compare(penguins, target="species")  # doctest: +SKIP
         >>> compare("penguins.csv", target="species")  # doctest: +SKIP
+        >>> compare(build, x_train, y_train, x_test, y_test, rates=[0, 0.2, 0.5], seeds=10)  # doctest: +SKIP
     """
+    build = None
+    if callable(x_train):
+        build, x_train, y_train, x_test, y_test = x_train, y_train, x_test, y_test, *(more or (None,))
+    elif more:
+        raise InvalidArgument(
+            "compare",
+            expected="x_train, y_train, x_test, y_test, or a function that builds a model before them",
+            received=f"{4 + len(more)} arguments",
+        )
+    of_model = {name: fields.pop(name) for name in OPTIONS if build is not None and name in fields}
     given = {option: fields.pop(option) for option in _DATA_OPTIONS if option in fields}
     data = _dataset(x_train, {"y_train": y_train, "x_test": x_test, "y_test": y_test}, name, given)
     overrides = {**fields, "rates": rates, "seeds": seeds}
     preset = spec or presets.default(None, None, data)
+    source = None
+    if build is not None:
+        overrides["data"] = name_of(data)
+        source = described(build, preset, overrides, data, executor=executor, **of_model)
+        del overrides["data"]
     if out is None:
         asked = read_spec(preset, {**overrides, "data": name_of(data)})
         out = STUDIES / (name or f"compare-{_digest(asked)}")
     overrides["name"] = name or Path(out).resolve().name
-    study = Study(preset, out=out, dataset=data, **overrides)
+    study = Study(preset, out=out, dataset=data, source=source, **overrides)
     study.run(workers=workers, device=device, executor=executor, callbacks=callbacks, verbose=verbose)
     results = study.results()
     if not is_current(results.snapshot):

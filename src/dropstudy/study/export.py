@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
 from dropstudy.core.dataset import table_from
+from dropstudy.core.tensors import PREPROCESSING
 from dropstudy.data.formats.csv_parquet import MISSING
 from dropstudy.data.preprocessing import from_tensors
 from dropstudy.engine.trainer import trainer_of
 from dropstudy.errors import InvalidArgument
 from dropstudy.models import keras, onnx
+from dropstudy.models.keras_model import trained_model
 from dropstudy.report import file_stems
 from dropstudy.store.outputs import refuse_overwriting
 
@@ -46,8 +49,10 @@ def export(snapshot: Snapshot, run: Run, file_format: str, out: Path | None) -> 
     path = out or snapshot.folder / f"{_stem(snapshot, run)}.{file_format}"
     refuse_overwriting(path, inputs=(snapshot.metadata["data_source"],))
     tensors = snapshot.files.read("weights", run.key)
-    weights = trainer_of(run.condition).layers(run.condition, tensors)
     about = {"arm": run.arm.name, "seed": str(run.seed), "key": run.key}
+    if run.condition.model is not None:
+        return Exported(path, _export_model(snapshot, run, file_format, path, about))
+    weights = trainer_of(run.condition).layers(run.condition, tensors)
     if file_format == "onnx":
         takes = _onnx_input(snapshot.metadata, tensors)
         onnx.save_onnx(
@@ -70,6 +75,30 @@ def export(snapshot: Snapshot, run: Run, file_format: str, out: Path | None) -> 
         metadata=about,
     )
     return Exported(path, _flat_input(snapshot.metadata))
+
+
+def _export_model(
+    snapshot: Snapshot, run: Run, file_format: str, path: Path, about: Mapping[str, str]
+) -> str:
+    """Write the network of a study's own Keras model; returns what its input is."""
+    source, tensors = snapshot.model_source, snapshot.files.read("weights", run.key)
+    if file_format == "onnx":
+        raise InvalidArgument(
+            "file_format",
+            expected="keras or safetensors for a Keras model",
+            received="'onnx'",
+            next_step="Export it as keras, load it, and use its method export(..., format='onnx').",
+        )
+    keras.export_model(
+        lambda: trained_model(source, tensors, arm=run.arm),
+        {name: array for name, array in tensors.items() if not name.startswith(PREPROCESSING)},
+        path=path,
+        file_format=file_format,
+        metadata=about,
+    )
+    shape = " x ".join(map(str, json.loads(source.description)["input_shape"]))
+    scale = snapshot.metadata["scale"]
+    return f"{shape} numbers for each example" + ("" if scale == 1 else f", divided by {scale:g}")
 
 
 def _stem(snapshot: Snapshot, run: Run) -> str:

@@ -17,6 +17,7 @@ from dropstudy.data.load import dataset_of
 from dropstudy.data.preprocessing import from_tensors, transform
 from dropstudy.engine.trainer import trainer_of
 from dropstudy.errors import DropstudyError, InvalidArgument
+from dropstudy.models.keras_model import predict_with
 from dropstudy.models.predict import mean_probabilities, predict
 
 if TYPE_CHECKING:
@@ -94,6 +95,8 @@ def _probabilities(snapshot: Snapshot, run: Run, examples: Examples) -> NDArray[
     table, x = table_from(snapshot.metadata["table"]), examples.x
     if table is not None:
         x = transform(table, from_tensors(tensors, table), x)
+    if run.condition.model is not None:
+        return predict_with(snapshot.model_source, tensors, x, arm=run.arm, scale=snapshot.metadata["scale"])
     weights = trainer_of(run.condition).layers(run.condition, tensors)
     return predict(weights, x, activation=run.activation, scale=snapshot.metadata["scale"])
 

@@ -12,6 +12,7 @@ from dropstudy import report
 from dropstudy.core.streams import say, usable_streams
 from dropstudy.core.types import CONDITION
 from dropstudy.engine.trainer import trainer_of
+from dropstudy.errors import InvalidArgument
 from dropstudy.store.history import History
 from dropstudy.store.paths import StudyPaths
 from dropstudy.store.reader import MEASURED
@@ -20,6 +21,7 @@ from dropstudy.study.selection import select
 if TYPE_CHECKING:
     import keras
     import pandas as pd
+    from numpy.typing import NDArray
 
     from dropstudy.analysis.answer import Answer
     from dropstudy.analysis.verdict import Verdict
@@ -142,10 +144,16 @@ class Results:
         hidden: Network | None = None,
         train_size: int | None = None,
     ) -> keras.Model:
-        """A trained network as a compiled keras.Model. Its input is (n, features), divided by the data's scale."""
+        """A trained network as a compiled keras.Model.
+
+        Its input is divided by the data's scale; its shape is (n, features), or that of the study's own model.
+        """
         from dropstudy.models.keras import to_keras  # noqa: PLC0415 - slow to import and seldom needed
+        from dropstudy.models.keras_model import trained_model  # noqa: PLC0415 - as above
 
         run = self._run(arm, seed, hidden, train_size)
+        if run.condition.model is not None:
+            return trained_model(self.snapshot.model_source, self._tensors(run), arm=run.arm)
         return to_keras(
             self._weights(run), arm=run.arm, activation=run.activation, name=self.snapshot.spec.name
         )
@@ -269,6 +277,15 @@ class Results:
         selection = select(self.snapshot, arm=arm, seed=seed, hidden=hidden, train_size=train_size)
         return selection.runs[0]
 
+    def _tensors(self, run: Run) -> dict[str, NDArray[Any]]:
+        return self.snapshot.files.read("weights", run.key)
+
     def _weights(self, run: Run) -> Weights:
-        tensors = self.snapshot.files.read("weights", run.key)
-        return trainer_of(run.condition).layers(run.condition, tensors)
+        if run.condition.model is not None:
+            raise InvalidArgument(
+                "weights",
+                expected="a network of dense layers",
+                received=f"the Keras model {run.condition.model.name!r}",
+                next_step="Use model(...).get_weights(), or export it as safetensors.",
+            )
+        return trainer_of(run.condition).layers(run.condition, self._tensors(run))

@@ -1,15 +1,21 @@
-"""Refuse what is no specification: data, and a folder without a study."""
+"""Refuse what is no specification: data, a folder without a study, fields that say again which data."""
 
 from __future__ import annotations
 
 import shlex
+from dataclasses import fields
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from dropstudy.data.load import looks_like_data
+from dropstudy.data.source import DataOptions
 from dropstudy.errors import InvalidArgument
 from dropstudy.spec import presets
 from dropstudy.spec.study_file import is_study_file
 from dropstudy.store.directory import existing_folder, find_studies, nearest_study, no_study
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 def refuse_other_source(spec: str | Path) -> None:
@@ -32,3 +38,15 @@ def refuse_other_source(spec: str | Path) -> None:
     near = None if presets.nearest(str(spec)) else nearest_study(Path(spec))
     if near is not None:
         raise no_study(Path(spec))
+
+
+def refuse_data_fields(overrides: Mapping[str, Any]) -> None:
+    """Refuse fields that say how data are read: a dataset has been read."""
+    for name in ("data", "scale", *(field.name for field in fields(DataOptions))):
+        if overrides.get(name) is not None:
+            raise InvalidArgument(
+                name,
+                expected="either dataset or the fields that say which data and how to read them",
+                received=f"dataset and {name}",
+                next_step=f"Leave {name} out, or give it where the dataset is made.",
+            )

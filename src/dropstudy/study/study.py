@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,6 @@ from dropstudy.analysis.sequential import MAX_SEEDS, until_decided
 from dropstudy.core.hardware import choose_device
 from dropstudy.core.types import ENDED
 from dropstudy.data.load import dataset_of
-from dropstudy.data.source import DataOptions
 from dropstudy.data.sources.kept import keep, name_of
 from dropstudy.errors import InvalidArgument
 from dropstudy.runtime.dry_run import dry_run
@@ -35,7 +34,8 @@ from dropstudy.store.locking import lock
 from dropstudy.store.paths import refuse_too_long
 from dropstudy.store.record import set_rule
 from dropstudy.store.store import Store
-from dropstudy.study.source import refuse_other_source
+from dropstudy.study.model import described
+from dropstudy.study.source import refuse_data_fields, refuse_other_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from dropstudy.analysis.answer import Answer
     from dropstudy.analysis.verdict import Verdict
     from dropstudy.core.dataset import Dataset
+    from dropstudy.core.model import ModelReference, ModelSource
     from dropstudy.core.types import StudySpec
     from dropstudy.report.paper.table import ResultTable
     from dropstudy.report.plots import Plots
@@ -69,6 +70,7 @@ class Study:
         data_dir: folder that is searched for named datasets before `$DROPSTUDY_DATA`.
         dataset: data in memory in place of `data`, from `dropstudy.dataset` or `dropstudy.load_dataset`. `run` keeps
             a copy in the cache, where a study that is continued finds it by the digest of its content.
+        model: a `.keras` file, or a function as for `dropstudy.compare`; `model_options` are those of that function.
         overrides: fields of the study file by name, for instance `epochs=5` or `rates=[0, 0.5]`.
 
     Attributes:
@@ -93,21 +95,27 @@ class Study:
         out: str | Path | None = None,
         data_dir: str | Path | None = None,
         dataset: Dataset | None = None,
+        model: str | Path | Callable[..., Any] | ModelReference | None = None,
+        model_options: Mapping[str, Any] | None = None,
+        source: ModelSource | None = None,
         **overrides: Any,
     ) -> None:
         if out is not None and not str(out).strip():
             raise InvalidArgument("out", expected="a folder such as studies/first", received=repr(out))
-        self._dataset = dataset
+        self._dataset, self._source = dataset, source
         if dataset is not None:
-            _refuse_data_fields(overrides)
+            refuse_data_fields(overrides)
             overrides["data"] = name_of(dataset)
         if spec is None:
             data = None if overrides.get("data") is None else str(overrides["data"])
-            spec = presets.default(data, overrides.get("target"), dataset)
+            spec = presets.default(data, overrides.get("target"), dataset, model=model is not None)
             named = dataset is None and spec == "table"
             if data is not None and (named or is_data_file(data)):  # else two data would have one folder
                 overrides.setdefault("name", Path(data).stem.replace(":", "-"))
         refuse_other_source(spec)
+        if model is not None:
+            asking = (spec_source(spec), overrides, dataset, data_dir, source)
+            self._source = described(model, *asking, **(model_options or {}))
         asked = read_spec(spec_source(spec), overrides)
         self.folder = Path(out) if out is not None else existing_folder(spec) or STUDIES / asked.name
         refuse_too_long(self.folder)
@@ -208,6 +216,7 @@ class Study:
             worker_count=_checked(workers),
             device=choose_device(device),
             executor=executor,
+            model=self._source,
             on_first=on_first,
         )
 
@@ -254,6 +263,7 @@ class Study:
                 device=chosen,
                 executor=executor,
                 callback=callback,
+                model=self._source,
             )
         return self
 
@@ -338,7 +348,7 @@ class Study:
         from dropstudy.report.snapshot import read_snapshot  # noqa: PLC0415 - pandas and scipy are slow to import
         from dropstudy.study.results import Results  # noqa: PLC0415 - as above
 
-        return Results(read_snapshot(self.folder, data_dir=self._data_dir, mc=mc))
+        return Results(read_snapshot(self.folder, data_dir=self._data_dir, mc=mc), self._source)
 
     def answer(self) -> Answer:
         """`Results.answer` of this moment."""
@@ -372,18 +382,6 @@ class Study:
     def report(self, *, mc: int = 0, figures: bool = False) -> list[Path]:
         """`Results.report` of this moment; `mc` as for `results`."""
         return self.results(mc=mc).report(figures=figures)
-
-
-def _refuse_data_fields(overrides: Mapping[str, Any]) -> None:
-    """Refuse fields that say how data are read: a dataset has been read."""
-    for name in ("data", "scale", *(field.name for field in fields(DataOptions))):
-        if overrides.get(name) is not None:
-            raise InvalidArgument(
-                name,
-                expected="either dataset or the fields that say which data and how to read them",
-                received=f"dataset and {name}",
-                next_step=f"Leave {name} out, or give it where the dataset is made.",
-            )
 
 
 def _checked(workers: int | None) -> int | None:

@@ -46,17 +46,26 @@ def _training(snapshot: Snapshot) -> Iterator[str]:
     spec, metadata = snapshot.spec, snapshot.metadata
     networks = listed(list(dict.fromkeys(hidden for hidden, _ in snapshot.conditions)))
     sizes = listed([f"{size:,}" for size in dict.fromkeys(size for _, size in snapshot.conditions)])
+    subject = f"Fully connected networks with hidden layers {networks} ({spec.activation})"
+    if spec.model is not None:
+        subject = (
+            f"Networks of the Keras model {quoted(spec.model.name)} ({spec.model.parameters:,} parameters)"
+        )
     yield (
-        f"Fully connected networks with hidden layers {networks} ({spec.activation}) were trained on "
+        f"{subject} were trained on "
         f"{data_name(snapshot)} ({sizes} training examples, {metadata['n_test']:,} test examples)."
     )
     optimizer = spec.optimizer
     decay = f", times {optimizer.decay:g} after each epoch" if optimizer.decay != 1 else ""
     momentum = f", momentum {optimizer.momentum:g}" if optimizer.momentum else ""
     stop = f", or until validation loss had not fallen for {counted(spec.patience, 'epoch')}"
+    settings = (
+        f"{'Adam' if optimizer.name == 'adam' else 'SGD'} (learning rate "
+        f"{optimizer.learning_rate:g}{decay}{momentum})"
+    )
+    optimized = settings if spec.model is None else spec.model.optimizer
     yield (
-        f"They were trained with {'Adam' if optimizer.name == 'adam' else 'SGD'} (learning rate "
-        f"{optimizer.learning_rate:g}{decay}{momentum}) in batches of {spec.batch_size} for "
+        f"They were trained with {optimized} in batches of {spec.batch_size} for "
         f"{counted(spec.epochs, 'epoch')}{stop if spec.patience else ''}."
     )
 
@@ -67,7 +76,7 @@ def _arms(snapshot: Snapshot) -> Iterator[str]:
         return
     if all(map(is_dropout, others)):
         rates = listed([f"{arm.common_rate:g}" for arm in others])
-        subject = f"Dropout at {'rate' if len(others) == 1 else 'rates'} {rates} (share of hidden units dropped) was"
+        subject = f"Dropout at {'rate' if len(others) == 1 else 'rates'} {rates} (share of {_of(snapshot)} dropped) was"
     else:
         subject = f"{listed(list(map(_named, others)))} {'was' if len(others) == 1 else 'were'}"
     yield f"{capital(subject)} compared with {_named(baseline)}."
@@ -81,6 +90,12 @@ def _arms(snapshot: Snapshot) -> Iterator[str]:
     if lost:
         runs = listed([f"{counted(count, 'run')} of {arm}" for arm, count in lost])
         yield f"The loss diverged in {runs}. Comparisons with these arms have no decision."
+
+
+def _of(snapshot: Snapshot) -> str:
+    return (
+        "hidden units" if snapshot.spec.model is None else f"units in {listed([*snapshot.spec.model.noise])}"
+    )
 
 
 def _named(arm: Arm) -> str:

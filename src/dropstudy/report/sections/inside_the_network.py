@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from dropstudy.analysis.stats.weights import active_shares, strongest_units, unit_norms
+from dropstudy.analysis.verdict.phrases import quoted
 from dropstudy.data.images import image_shape
 from dropstudy.report import charts
 from dropstudy.report.sections import conditions
@@ -33,6 +34,14 @@ EXAMPLES = 2000
 
 def inside_the_network(snapshot: Snapshot) -> Section | None:
     """First-layer weights, active units and lengths of weights of each arm and condition."""
+    if (model := snapshot.spec.model) is not None:
+        paragraph = (
+            f"The networks are those of the Keras model {quoted(model.name)}. What its layers mean is not known here, "
+            "so their weights and active units are left out."
+        )
+        return Section(
+            "inside", "Inside the networks", "What is not shown of a Keras model.", (paragraph,), ()
+        )
     shown = snapshot.conditions[: conditions.MOST]
     arms = snapshot.arms[:MOST_ARMS]
     seeds = max(1, min(MOST_SEEDS, MOST_NETWORKS // max(1, len(shown) * len(arms))))

@@ -23,17 +23,20 @@ def nearest(text: str) -> str | None:
     return next(iter(difflib.get_close_matches(text, names(), n=1)), None)
 
 
-def default(data: str | None, target: str | None, dataset: Dataset | None = None) -> str:
+def default(
+    data: str | None, target: str | None, dataset: Dataset | None = None, *, model: bool = False
+) -> str:
     """Name of the preset for data without another specification.
 
-    `table` for a table; `tune` for other data of the user's own; `notebook` for data by name, or for none. A dataset
-    in memory is known better: `table` where its examples are rows of numbers, `tune` where they are images.
+    `table` for a table; `tune` for other data of the user's own, and for a Keras model; `notebook` for data by name, or
+    for none. A dataset in memory is known better: `table` where its examples are rows of numbers, `tune` where they are
+    images.
     """
     if dataset is not None:
         return "table" if len(dataset.input_shape) == 1 else "tune"
     if target is not None or data in TABLES or (data or "").startswith(OPENML):
         return "table"
-    return "tune" if data is not None and is_data_file(data) else "notebook"
+    return "tune" if model or (data is not None and is_data_file(data)) else "notebook"
 
 
 def text(name: str) -> str:

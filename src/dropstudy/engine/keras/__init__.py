@@ -1,0 +1,1 @@
+"""Keras models: the Trainer of networks that users build themselves."""

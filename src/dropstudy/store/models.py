@@ -1,0 +1,48 @@
+"""Description of a study's Keras model, in its database: text, never code."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from dropstudy.core.model import ModelSource
+from dropstudy.errors import ModelError
+from dropstudy.store.directory import has_database, read_metadata
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dropstudy.core.types import StudySpec
+
+MODEL = "model"
+"""Name in the metadata of the model's description."""
+
+
+def stored_model(folder: Path, spec: StudySpec, given: ModelSource | None = None) -> ModelSource | None:
+    """What workers build the model of a study from; None for a study of dense layers.
+
+    Args:
+        folder: of the study.
+        spec: of the study.
+        given: the model that the caller has.
+
+    Raises:
+        ModelError: the study has a model that is neither given nor in its folder.
+    """
+    if spec.model is None:
+        return None
+    if given is not None and _digest(given.description) == spec.model.sha256:
+        return given
+    text = read_metadata(folder).get(MODEL) if has_database(folder) else None
+    if text is None or _digest(text) != spec.model.sha256:
+        raise ModelError(
+            f"model of {folder}",
+            expected=f"the Keras model {spec.model.name!r} with which the study was made",
+            received="no description of it in the study's folder",
+            next_step="Give the model again: dropstudy.compare(build, ...), or --model.",
+        )
+    return ModelSource(text)
+
+
+def _digest(description: str) -> str:
+    return hashlib.sha256(description.encode()).hexdigest()

@@ -1,0 +1,153 @@
+"""`compare(build, data)`: a study of a Keras model, from the call to its answer, its page and its files."""
+
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+import dropstudy
+from dropstudy.errors import InvalidArgument, ModelError
+from dropstudy.store.store import Store
+from keras_models import CLASSES, SIDE, attentive, cnn, examples
+
+SHORT = {"epochs": 2, "seeds": 1, "batch_size": 16, "scale": 1.0, "verbose": False}
+
+
+@pytest.fixture(scope="module")
+def arrays():
+    return (*examples(), *examples(40, 1))
+
+
+@pytest.fixture(scope="module")
+def study(arrays, tmp_path_factory):
+    out = tmp_path_factory.mktemp("model") / "study"
+    return dropstudy.compare(cnn, *arrays, rates=[0, 0.4], out=out, **SHORT)
+
+
+def test_a_study_of_a_function_has_an_answer_and_says_which_model(study):
+    table = study.summary()
+    assert table["hidden"].tolist() == ["cnn", "cnn"]
+    assert table["seeds"].tolist() == [1, 1]
+    assert "No verdict yet" in str(study.verdict())
+    page = study.report()[0].read_text(encoding="utf-8")
+    assert "Keras model" in page
+    assert "left out" in page
+
+
+def test_the_model_of_a_run_has_its_weights_its_rates_and_its_test_accuracy(study, arrays):
+    model = study.model("dropout 0.4", seed=0)
+    rates = [layer.rate for layer in model.layers if isinstance(layer, keras.layers.Dropout)]
+    assert rates == pytest.approx([0.2, 0.4])
+    loss, accuracy = model.evaluate(arrays[2][..., None], arrays[3], verbose=0)
+    scores = study.results().test_scores().set_index("arm").loc["dropout 0.4"]
+    assert (loss, accuracy) == pytest.approx((scores["test_loss"], scores["test_accuracy"]), abs=1e-4)
+
+
+def test_files_of_a_network_open_elsewhere(study, tmp_path):
+    path = study.results().export(arm="dropout 0.4", out=tmp_path / "net.keras")
+    model = keras.models.load_model(path)
+    tensors = load_file(
+        study.results().export(arm="dropout 0.4", file_format="safetensors", out=tmp_path / "n.safetensors")
+    )
+    assert [layer.rate for layer in model.layers if isinstance(layer, keras.layers.Dropout)] == [0.2, 0.4]
+    for variable in model.weights:
+        np.testing.assert_array_equal(tensors[variable.path], variable.value)
+
+
+def test_predictions_are_those_of_the_model(study, arrays, tmp_path):
+    np.save(tmp_path / "x.npy", arrays[2])
+    table = study.results().predict(tmp_path / "x.npy", arm="no dropout", scale=1.0)
+    expected = study.model("no dropout").predict(arrays[2][..., None], verbose=0)
+    np.testing.assert_allclose(table.filter(like="p(").to_numpy(), expected, atol=1e-5)
+
+
+def test_the_same_call_again_trains_nothing_and_another_rate_only_itself(study, arrays):
+    ends = []
+
+    class Ends(dropstudy.Callback):
+        def on_run_end(self, run, status, cause):  # noqa: ARG002 - as in the base class
+            ends.append((run.arm.name, status))
+
+    again = dropstudy.compare(cnn, *arrays, rates=[0, 0.2, 0.4], out=study.folder, callbacks=Ends(), **SHORT)
+    assert ends == [("dropout 0.2", "done")]
+    assert len(again.summary()) == 3
+
+
+def test_a_subclassed_model_is_built_by_its_function_and_no_code_is_stored(arrays, tmp_path):
+    study = dropstudy.compare(attentive, *arrays, rates=[0, 0.3], out=tmp_path / "study", **SHORT)
+    assert study.summary()["seeds"].tolist() == [1, 1]
+    assert study.model().count_params() == study.spec.model.parameters
+    with Store(study.folder) as store:
+        assert '"builder":"keras_models:attentive"' in store.meta["model"]
+
+
+def test_a_changed_function_is_another_study(study, arrays):
+    def wider(rate):
+        return keras.Sequential(
+            [
+                keras.Input((SIDE, SIDE, 1)),
+                keras.layers.Flatten(),
+                keras.layers.Dropout(rate),
+                keras.layers.Dense(CLASSES),
+            ]
+        )
+
+    with pytest.raises(InvalidArgument, match="model is"):
+        dropstudy.compare(wider, *arrays, rates=[0, 0.4], out=study.folder, **SHORT)
+
+
+def test_an_argument_about_dense_layers_is_refused(arrays):
+    with pytest.raises(InvalidArgument, match=r"hidden: expected no hidden beside a function"):
+        dropstudy.compare(cnn, *arrays, hidden=[3])
+
+
+def test_a_function_without_dropout_is_refused_with_a_hint(arrays):
+    def dense():
+        return keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(CLASSES)])
+
+    with pytest.raises(ModelError, match=r"expected a model with a dropout layer.*add_dropout"):
+        dropstudy.compare(dense, *arrays)
+
+
+SCRIPT = """
+import sys, dropstudy
+sys.path.insert(0, {tests!r})
+from keras_models import plain_cnn, examples
+if __name__ == "__main__":
+    dropstudy.compare(plain_cnn, *examples(400), *examples(40, 1), rates=[0, 0.5], seeds=2, epochs=150,
+                      batch_size=16, scale=1.0, out={out!r}, keep_weights="all")
+"""
+
+
+@pytest.mark.slow
+def test_a_study_killed_and_resumed_is_equal_to_the_bit(tmp_path):
+    def start(out):
+        text = SCRIPT.format(tests=str(Path(__file__).parents[1]), out=str(out))
+        return subprocess.Popen(  # noqa: S603 - our own script
+            [sys.executable, "-c", textwrap.dedent(text)], stdout=subprocess.PIPE, text=True
+        )
+
+    whole = start(tmp_path / "whole")
+    whole.communicate()
+    assert whole.returncode == 0
+    killed = start(tmp_path / "killed")
+    deadline = time.monotonic() + 600
+    while time.monotonic() < deadline:
+        if any((tmp_path / "killed" / "checkpoints").glob("*")):
+            break
+        time.sleep(0.05)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    assert start(tmp_path / "killed").wait() == 0
+    ours, theirs = (dropstudy.Study.open(tmp_path / name).results() for name in ("whole", "killed"))
+    assert ours.history_frame().drop(columns="seconds").equals(theirs.history_frame().drop(columns="seconds"))
+    for arm in ("no dropout", "dropout 0.5"):
+        weights = [each.model(arm, 1).get_weights() for each in (ours, theirs)]
+        assert all(map(np.array_equal, *weights))

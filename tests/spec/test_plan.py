@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dropstudy.core.model import ModelReference
 from dropstudy.core.types import Arm, Optimizer
 from dropstudy.data.load import load_dataset
 from dropstudy.errors import InvalidArgument
@@ -85,6 +86,7 @@ CHANGES = {
     "train_sizes": (1000,),
     "restore_best_weights": True,
     "optimizer": Optimizer(learning_rate=0.002),
+    "model": ModelReference("net", "0" * 64, 10, 60.0, "Adam", ("dropout",)),
 }
 NO_PART_OF_A_KEY = {
     "patience": "only with restore_best_weights, see the test of both",

@@ -146,10 +146,9 @@ class Condition:
     @property
     def parameters(self) -> int:
         """Number of weights and biases."""
-        if self.model is not None:
-            return self.model.parameters
         pairs = zip(self.widths, self.widths[1:], strict=False)
-        return sum(units_in * units_out + units_out for units_in, units_out in pairs)
+        dense = sum(units_in * units_out + units_out for units_in, units_out in pairs)
+        return dense if self.model is None else self.model.parameters
 
     @property
     def steps(self) -> int:
@@ -195,8 +194,7 @@ class StudySpec:
         margin: differences of the metric within ±margin do not matter: percentage points of accuracies, nats of
             `log-loss`, `auc` as it is. None for the study's own, or `Metric.margin`. No run depends on it.
         scale: the network sees `x / scale`; `"auto"` finds it from the values of the training data.
-        model: a Keras model in place of `hidden` and `activation`, as dropstudy writes it; made by
-            `dropstudy.compare(build, ...)` or `--model`.
+        model: a Keras model in place of `hidden`, `activation` and `optimizer`, as dropstudy writes it.
     """
 
     name: str

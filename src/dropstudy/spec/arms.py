@@ -19,7 +19,7 @@ Record = TypeVar("Record", Arm, Optimizer)
 _Arms = Annotated[list[Any], Meta(min_length=1, description="a list of one or more arms")]
 
 
-def parse_arms(value: object, networks: Sequence[Sequence[int]] = ()) -> tuple[Arm, ...]:
+def parse_arms(value: object, networks: Sequence[Sequence[object]] = ()) -> tuple[Arm, ...]:
     """The arms of a study; an arm without a name is named after its settings.
 
     Args:
@@ -70,13 +70,13 @@ def arm_name(arm: Arm) -> str:
     return ", ".join(["no dropout" if arm.rate == 0 else f"{arm.noise} {rates}", *others])
 
 
-def check_layers(arms: Iterable[Arm], networks: Sequence[Sequence[int]]) -> None:
+def check_layers(arms: Iterable[Arm], networks: Sequence[Sequence[object]]) -> None:
     """Refuse arms with rates by layer for networks with another number of hidden layers."""
     for arm in arms:
         _check_layers(arm, networks, f"rate of {arm.name!r}")
 
 
-def _check_layers(arm: Arm, networks: Sequence[Sequence[int]], subject: str) -> None:
+def _check_layers(arm: Arm, networks: Sequence[Sequence[object]], subject: str) -> None:
     for hidden in networks:
         if isinstance(arm.rate, tuple) and len(arm.rate) != len(hidden):
             layers = "-".join(map(str, hidden))

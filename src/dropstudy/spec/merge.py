@@ -11,6 +11,7 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from dropstudy.core.metrics import check_margin, margin_of, metric_of
+from dropstudy.core.model import ModelReference
 from dropstudy.core.types import Arm, Optimizer, StudySpec
 from dropstudy.core.validation import shown
 from dropstudy.errors import InvalidArgument
@@ -62,7 +63,7 @@ def grow(stored: StudySpec, asked: StudySpec) -> StudySpec:
     grown["margin"] = grown["margin"] or stored.margin
     grown["data"] = asked.data if _moved(stored, asked) else stored.data
     grown["test"] = asked.test or stored.test
-    check_layers(arms, grown["hidden"])
+    check_layers(arms, grown["hidden"] if stored.model is None else (stored.model.noise,))
     study = replace(stored, **{**grown, "arms": arms})
     check_margin(metric_of(study), margin_of(study))
     return study
@@ -109,6 +110,8 @@ def _flag(name: str, value: Any, other: Any) -> str:
         return f"no {flag}"
     if value is True:
         return flag
+    if isinstance(value, ModelReference):
+        return f"the model {value}"
     if isinstance(value, Optimizer):
         parts = {
             f.name: getattr(value, f.name)

@@ -348,7 +348,8 @@ class Study:
         from dropstudy.report.snapshot import read_snapshot  # noqa: PLC0415 - pandas and scipy are slow to import
         from dropstudy.study.results import Results  # noqa: PLC0415 - as above
 
-        return Results(read_snapshot(self.folder, data_dir=self._data_dir, mc=mc), self._source)
+        snapshot = read_snapshot(self.folder, data_dir=self._data_dir, mc=mc)
+        return Results(replace(snapshot, source=self._source))
 
     def answer(self) -> Answer:
         """`Results.answer` of this moment."""

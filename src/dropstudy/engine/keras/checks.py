@@ -140,7 +140,7 @@ def no_dropout(name: str) -> ModelError:
         expected="a model with a dropout layer, whose rate the study moves",
         received="one without any",
         next_step="Put keras.layers.Dropout(0.5) where it belongs, or let dropstudy put one behind each activation: "
-        "add_dropout=True (--add-dropout).",
+        "--add-dropout.",
     )
 
 
@@ -281,7 +281,7 @@ def check_seeds(model: Any, again: Any, other: Any, rebuilt: Any, name: str) -> 
             expected="initial weights that are drawn for each seed",
             received="weights that are the same for two seeds, such as ones that were loaded",
             next_step="Build the model inside the function, without loading weights; or start all seeds from these: "
-            "pretrained=True (--pretrained).",
+            "--pretrained.",
         )
 
 

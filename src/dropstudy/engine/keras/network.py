@@ -76,7 +76,7 @@ class Network:
                 "the pretrained weights of the study",
                 expected="the model with which the study was started",
                 received="none, since a study does not hold them",
-                next_step="Give it again, with pretrained=True or --pretrained.",
+                next_step="Give it again, with --pretrained.",
             )
         given = safetensors.numpy.load(self._source.weights)
         named = {f"weights/{name}": array for name, array in given.items()}

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dropstudy.errors import DropstudyError
     from dropstudy.runtime.events import Callback
     from dropstudy.store.history import History
+    from dropstudy.study.classifier import DropoutClassifier
     from dropstudy.study.compare import compare
     from dropstudy.study.study import Study
 
@@ -27,6 +28,7 @@ __all__ = [
     "Arm",
     "Callback",
     "Dataset",
+    "DropoutClassifier",
     "DropstudyError",
     "History",
     "Optimizer",
@@ -42,6 +44,7 @@ _HOMES = {
     "Arm": "core.types",
     "Callback": "runtime.events",
     "Dataset": "core.dataset",
+    "DropoutClassifier": "study.classifier",
     "DropstudyError": "errors",
     "History": "store.history",
     "Optimizer": "core.types",

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dropstudy.core.types import DataReference
     from dropstudy.engine.mlp.config import StaticConfig
     from dropstudy.engine.mlp.network import Params
+    from dropstudy.engine.mlp.rules import ArraysInMemory
     from dropstudy.engine.mlp.state import State
 
 
@@ -87,6 +88,12 @@ def test_examples(data: DataReference) -> Examples:
     """Test examples with all columns."""
     arrays = map_arrays(data)
     return device_examples(arrays.x_test, arrays.y_test, data.scale)
+
+
+def given_examples(arrays: ArraysInMemory) -> tuple[Examples, Examples]:
+    """Training examples with all columns, and the first of them as test set."""
+    train, test = (device_examples(arrays.x[:n], arrays.y[:n], 1.0) for n in (None, 1))
+    return train._replace(weight=None if arrays.weight is None else jnp.asarray(arrays.weight)), test
 
 
 def device_examples(x: NDArray[Any], y: NDArray[np.int64], scale: float) -> Examples:

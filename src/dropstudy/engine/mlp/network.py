@@ -208,11 +208,14 @@ def noisy_forward(
 
 
 def score(logits_CxB: Array, y_B: Array, weight_B: Array) -> BatchScore:
-    """Summed cross-entropy and number of correct predictions, each example counted `weight` times."""
+    """Summed cross-entropy, each example's times its weight, and number of correct predictions.
+
+    Examples of weight 0 do not count.
+    """
     log_p_CxB = jax.nn.log_softmax(logits_CxB, axis=0)
     loss_B = -jnp.take_along_axis(log_p_CxB, y_B[None, :], axis=0)[0]
     correct_B = logits_CxB.argmax(axis=0) == y_B
-    return BatchScore((loss_B * weight_B).sum(), (correct_B * weight_B).sum())
+    return BatchScore((loss_B * weight_B).sum(), (correct_B * (weight_B > 0)).sum(dtype=jnp.float32))
 
 
 def loss_and_gradient_factors(
@@ -228,7 +231,7 @@ def loss_and_gradient_factors(
 ) -> tuple[BatchScore, tuple[GradientFactors, ...]]:
     """Scores of one batch with noise, and for each layer the factors of the mean loss's gradient.
 
-    `weight_B` is 1 for an example, 0 for the padding of a short last batch.
+    `weight_B` is the weight of an example's loss, 0 for the padding of a short last batch.
     """
     rates = dropout.rates_at(step, traced.noise, static)
     x_BxI, layers, z = noisy_forward(
@@ -236,7 +239,7 @@ def loss_and_gradient_factors(
     )
     batch = score(z, y_B, weight_B)
     one_hot_CxB = jax.nn.one_hot(y_B, z.shape[0], dtype=jnp.float32, axis=0)
-    delta = (jax.nn.softmax(z, axis=0) - one_hot_CxB) * (weight_B / weight_B.sum())
+    delta = (jax.nn.softmax(z, axis=0) - one_hot_CxB) * (weight_B / (weight_B > 0).sum(dtype=jnp.float32))
     factors: list[GradientFactors] = []
     for layer in range(len(params) - 1, 0, -1):
         (h_IxB, slope), transposed = layers[layer - 1], kernels[layer].backward_IxO

@@ -31,11 +31,19 @@ T = TypeVar("T")
 
 
 class Examples(NamedTuple):
-    """Rows of the data, (n, features) uint8 or float32, their labels, (n,) int32, and the scale of the inputs."""
+    """Rows of the data, (n, features) uint8 or float32, their labels, (n,) int32, and the scale of the inputs.
+
+    `weight` is that of each example's loss, (n,), above 0; None for 1.
+    """
 
     x: Array
     y: Array
     scale: ArrayLike
+    weight: Array | None = None
+
+    def weighted(self, rows: Array, counted: Array) -> Array:
+        """Weights of rows of which some count, 1, and others are padding, 0."""
+        return counted if self.weight is None else counted * self.weight[rows]
 
 
 class Predictions(NamedTuple):
@@ -105,7 +113,7 @@ def train_steps(
                 kernels,
                 network.load_rows(data.x, rows, data.scale, given),
                 data.y[rows],
-                weights[number],
+                data.weighted(rows, weights[number]),
                 traced=traced,
                 static=static,
                 step=since_start,
@@ -135,7 +143,8 @@ def evaluate(
     def one(params: Params, index: Array) -> BatchScore:
         def batch(rows: Array, weight_B: Array, _: Array) -> BatchScore:
             x_BxI = network.load_rows(data.x, rows, data.scale, compute)
-            return network.score(network.logits(params, x_BxI, compute, activation), data.y[rows], weight_B)
+            z_CxB = network.logits(params, x_BxI, compute, activation)
+            return network.score(z_CxB, data.y[rows], data.weighted(rows, weight_B))
 
         sums: BatchScore = jax.tree.map(jnp.sum, _by_batch(batch, index))
         return sums
@@ -177,7 +186,8 @@ def evaluate_with_noise(
                 step=jnp.uint32(AFTER_TRAINING) + number,
             )
             return tuple(
-                network.score(z_CxB, data.y[rows], weight_B) for z_CxB in (clean_CxB, noisy.logits_CxB)
+                network.score(z_CxB, data.y[rows], data.weighted(rows, weight_B))
+                for z_CxB in (clean_CxB, noisy.logits_CxB)
             )
 
         sums: tuple[BatchScore, BatchScore] = jax.tree.map(jnp.sum, _by_batch(batch, index))

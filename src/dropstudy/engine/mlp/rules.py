@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from enum import IntEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
@@ -39,6 +39,21 @@ class Purpose(IntEnum):
     MASK = 3
     INPUT_MASK = 4
     SAMPLE = 5
+
+
+class ArraysInMemory(NamedTuple):
+    """Examples of a run outside a study. The first of them stands in for a test set, which nobody looks at.
+
+    Args:
+        x: examples as the network sees them, (n, features), float32, contiguous.
+        y: labels, (n,), int32.
+        weight: of each example's loss, (n,), float32, above 0; None for 1. A batch's loss is the sum of weighted
+            losses, divided by the number of examples, as in Keras.
+    """
+
+    x: NDArray[np.float32]
+    y: NDArray[np.int32]
+    weight: NDArray[np.float32] | None
 
 
 class Training(Protocol):

@@ -13,7 +13,13 @@ from dropstudy.core.types import METRICS, EpochMetrics, FinalMetrics, Segment, S
 from dropstudy.engine.mlp import programs
 from dropstudy.engine.mlp.config import stacked, static_config, traced_config
 from dropstudy.engine.mlp.early_stopping import BestEpoch
-from dropstudy.engine.mlp.inputs import InputColumns, can_skip_zero_inputs, test_examples, train_examples
+from dropstudy.engine.mlp.inputs import (
+    InputColumns,
+    can_skip_zero_inputs,
+    given_examples,
+    test_examples,
+    train_examples,
+)
 from dropstudy.engine.mlp.rules import diverged, final_metrics, take_steps
 from dropstudy.engine.mlp.state import epoch_seconds, pack, reset_sums, unpack
 
@@ -21,9 +27,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dropstudy.engine.mlp.network import BatchScore, Params
+    from dropstudy.engine.mlp.rules import ArraysInMemory
 
 
-def train_group(segments: tuple[Segment, ...]) -> tuple[SegmentResult, ...]:
+def train_group(
+    segments: tuple[Segment, ...], arrays: ArraysInMemory | None = None
+) -> tuple[SegmentResult, ...]:
     """Train several runs side by side; see `Trainer.train`.
 
     A run draws the same bits in any group; its numbers depend on the group only by the order of float sums. The same
@@ -31,12 +40,13 @@ def train_group(segments: tuple[Segment, ...]) -> tuple[SegmentResult, ...]:
 
     Args:
         segments: one per lane, of runs of one condition, activation, optimiser and precision, with equal `done`.
+        arrays: examples in place of those that the segments refer to.
 
     Returns:
         For each lane the metrics of each ended epoch, the new state and, if the run has ended, its test metrics. A run
         ends at its last epoch, when its patience is exhausted, or when its loss is not finite; the others continue.
     """
-    group = _Group(segments)
+    group = _Group(segments, arrays)
     return group.results(take_steps(group, segments[0]))
 
 
@@ -49,15 +59,19 @@ def device_name() -> str:
 class _Group:
     """Runs that train side by side: shared arrays, and each lane's state and history."""
 
-    def __init__(self, segments: tuple[Segment, ...]) -> None:
+    def __init__(self, segments: tuple[Segment, ...], arrays: ArraysInMemory | None) -> None:
         self.began = self.epoch_began = time.perf_counter()
         lead = segments[0]
         runs = [segment.run for segment in segments]
         self.runs, self.run = runs, lead.run
         self.static = static_config(runs)
         self.traced = stacked([traced_config(run) for run in runs])
-        self.train, used = train_examples(lead.data, skip_zero_inputs=can_skip_zero_inputs(self.static))
-        self.test = test_examples(lead.data)
+        if arrays:
+            self.train, self.test = given_examples(arrays)
+            used = None
+        else:
+            self.train, used = train_examples(lead.data, skip_zero_inputs=can_skip_zero_inputs(self.static))
+            self.test = test_examples(lead.data)
         self.index = _rows([segment.train_index for segment in segments])
         every_test_row = np.arange(len(self.test.y), dtype=np.int32)
         held_out = [segment.validation_index for segment in segments]

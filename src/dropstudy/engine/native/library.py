@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 VARIABLE = "DROPSTUDY_KERNELS"
 """Environment variable: `off`, or in a worker the library's path."""
 
-VERSION = 3
+VERSION = 4
 """Number of the interface, as `dropstudy_version` in mlp.cc gives it."""
 
 
@@ -55,11 +55,13 @@ class Examples:
         x: (n, features), uint8 or float32, contiguous.
         y: labels, (n,), int32.
         scale: the network sees `x / scale`.
+        weight: of each example's loss in training, (n,), above 0; None for 1.
     """
 
     x: NDArray[np.generic]
     y: NDArray[np.int32]
     scale: float
+    weight: NDArray[np.float32] | None = None
 
 
 class Noise(Structure):
@@ -126,7 +128,13 @@ class _Network(Structure):
 
 
 class _Examples(Structure):
-    _fields_ = (("x", c_void_p), ("is_uint8", c_int32), ("scale", c_float), ("labels", c_void_p))
+    _fields_ = (
+        ("x", c_void_p),
+        ("is_uint8", c_int32),
+        ("scale", c_float),
+        ("labels", c_void_p),
+        ("weights", c_void_p),
+    )
 
 
 class _Epoch(Structure):
@@ -290,7 +298,8 @@ def _network(layers: Sequence[LayerArrays]) -> tuple[_Network, NDArray[np.int32]
 
 
 def _data(data: Examples) -> _Examples:
-    return _Examples(_address(data.x), data.x.dtype == np.uint8, data.scale, _address(data.y))
+    is_uint8 = data.x.dtype == np.uint8
+    return _Examples(_address(data.x), is_uint8, data.scale, _address(data.y), _address(data.weight))
 
 
 def _address(array: NDArray[Any] | None) -> int | None:

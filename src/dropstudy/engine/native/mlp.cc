@@ -473,6 +473,7 @@ struct Examples {
   int32_t is_uint8;  // else float32
   float scale;  // the network sees x / scale
   const int32_t* labels;
+  const float* weights;  // of each example's loss, or null where all are 1
 };
 
 struct Noise {  // of one step
@@ -610,13 +611,14 @@ class Mlp {
     int correct = 0;
     for (int b = 0; b < examples; b++) {
       const int label = data_.labels[rows[b]];
+      const float weight = data_.weights ? data_.weights[rows[b]] : 1;
       float own;
       int32_t predicted;
       float* p = Score(b, label, &own, &predicted);
-      loss += own;
+      loss += own * weight;
       correct += predicted == label;
       p[label] -= 1;
-      for (int c = 0; c < last.w_at.columns; c++) p[c] /= static_cast<float>(examples);
+      for (int c = 0; c < last.w_at.columns; c++) p[c] = p[c] * weight / static_cast<float>(examples);
       last.z_at.Write(p, b, last.z.get());
     }
     for (int l = static_cast<int>(layers_.size()) - 1; l >= 0; l--) {
@@ -719,7 +721,7 @@ class Mlp {
 extern "C" {
 
 // Number that changes with this interface; the caller compares it.
-int32_t dropstudy_version() { return 3; }
+int32_t dropstudy_version() { return 4; }
 
 // Take some steps of an epoch; weights and moments are changed in place. Returns 0, or 1 where memory ran out.
 int32_t dropstudy_train(const Network* network, const Examples* data, const Epoch* epoch, const Optimizer* optimizer,

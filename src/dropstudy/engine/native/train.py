@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dropstudy.core.types import DataReference, FinalMetrics, Run, State
+    from dropstudy.engine.mlp.rules import ArraysInMemory
     from dropstudy.engine.native.library import Scores
 
 
@@ -37,19 +38,19 @@ def supports(run: Run) -> bool:
     return run.activation == "relu" and run.arm.noise == "dropout" and run.precision == "float32"
 
 
-def train_segment(segment: Segment, library: Library) -> SegmentResult:
-    """Take the steps of one run."""
-    training = _Training(segment, library)
+def train_segment(segment: Segment, library: Library, arrays: ArraysInMemory | None = None) -> SegmentResult:
+    """Take the steps of one run, on the arrays that its segment refers to, or on given ones."""
+    training = _Training(segment, library, arrays)
     return training.result(take_steps(training, segment))
 
 
 class _Training:
     """A run in training. Its state has the names and layouts of a checkpoint (`engine.mlp.state`)."""
 
-    def __init__(self, segment: Segment, library: Library) -> None:
+    def __init__(self, segment: Segment, library: Library, arrays: ArraysInMemory | None) -> None:
         self.began = time.perf_counter()
         self.run, self.library = segment.run, library
-        self.train, self.test = _examples(segment.data)
+        self.train, self.test = _given_examples(arrays) if arrays else _examples(segment.data)
         self.rows = np.ascontiguousarray(segment.train_index, np.int32)
         self.held_out = segment.validation_index
         given = _initial_state(self.run, library) if segment.state is None else segment.state
@@ -177,7 +178,8 @@ class _Training:
     ) -> tuple[float, float]:
         """Mean loss and accuracy on some rows."""
         scores = self._evaluate(data, rows, noise)
-        return float(scores.loss.mean(dtype=np.float64)), float((scores.label == data.y[rows]).mean())
+        loss = scores.loss if data.weight is None else scores.loss * data.weight[rows]
+        return float(loss.mean(dtype=np.float64)), float((scores.label == data.y[rows]).mean())
 
     def _sample(self) -> NDArray[np.int32]:
         """Training rows for the clean metrics of an epoch: as many as the test set has, the same in each epoch."""
@@ -282,6 +284,12 @@ def _examples(data: DataReference) -> tuple[Examples, Examples]:
         Examples(x.reshape(len(x), -1), y.astype(np.int32), data.scale)
         for x, y in ((arrays.x_train, arrays.y_train), (arrays.x_test, arrays.y_test))
     )
+
+
+def _given_examples(arrays: ArraysInMemory) -> tuple[Examples, Examples]:
+    """Training examples, and the first of them as test set."""
+    train = Examples(arrays.x, arrays.y, 1.0, arrays.weight)
+    return train, Examples(arrays.x[:1], arrays.y[:1], 1.0)
 
 
 def _all(data: Examples) -> NDArray[np.int32]:

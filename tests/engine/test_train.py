@@ -21,8 +21,9 @@ from dropstudy.data.arrays import arrays_folder, store_arrays
 from dropstudy.data.load import load_dataset
 from dropstudy.engine.mlp import programs, rng
 from dropstudy.engine.mlp.config import stacked, static_config, traced_config
+from dropstudy.engine.mlp.in_memory import train_in_memory
 from dropstudy.engine.mlp.inputs import train_examples
-from dropstudy.engine.mlp.rules import Purpose
+from dropstudy.engine.mlp.rules import ArraysInMemory, Purpose
 from dropstudy.engine.mlp.train import train_group
 from small_runs import run_on, segment_of, train_segment, trained
 
@@ -52,10 +53,13 @@ def keras_network(run):
     return model
 
 
-def keras_epoch(model, x, y, *, seed=0, epoch=0, batch_size=100):
+def keras_epoch(model, x, y, *, seed=0, epoch=0, batch_size=100, weight=None):
     """One epoch of `fit` in our order; returns the loss and accuracy that Keras reports for it."""
     order = np.asarray(rng.permutation(rng.derive(seed, Purpose.SHUFFLE, epoch), len(y)))
-    history = model.fit(x[order], y[order], batch_size=batch_size, epochs=1, shuffle=False, verbose=0)
+    weight = None if weight is None else weight[order]
+    history = model.fit(
+        x[order], y[order], batch_size=batch_size, shuffle=False, verbose=0, sample_weight=weight
+    )
     return {name: values[0] for name, values in history.history.items()}
 
 
@@ -86,6 +90,31 @@ def test_epochs_equal_those_of_keras(digits):
         assert distance(a, b) < 1e-4
     assert result.final.accuracy == result.history[-1].val_accuracy
     assert result.final.loss == pytest.approx(result.history[-1].val_loss, rel=1e-6)
+
+
+@pytest.mark.parametrize("kernels", ["", "off"], ids=["the compiled program", "XLA's programs"])
+def test_weights_of_examples_are_those_of_keras(digits, kernels, monkeypatch):
+    """A batch's loss is divided by its number of examples, not by the sum of their weights (the last is short)."""
+    monkeypatch.setenv("DROPSTUDY_KERNELS", kernels)
+    run = run_on(digits, epochs=2)
+    run = replace(run, optimizer=Optimizer("sgd", 0.1))
+    n = len(digits.y_train)
+    x = digits.x_train.reshape(n, -1).astype("float32") / 16
+    weight = np.random.default_rng(0).exponential(1, n).astype("float32") + np.float32(0.01)
+    model = keras_network(run)
+    model.optimizer.learning_rate = 0.1
+    rows = np.arange(n, dtype=np.int32)
+    held = rows[:300]
+    result = train_in_memory(run, ArraysInMemory(x, digits.y_train.astype(np.int32), weight), rows, held)
+    for row in result.history:
+        logs = keras_epoch(model, x, digits.y_train, epoch=row.epoch - 1, weight=weight)
+        assert row.loss == pytest.approx(logs["loss"], rel=1e-4)
+        assert row.accuracy == pytest.approx(logs["accuracy"], abs=1e-3)
+        losses = -np.log(scipy.special.softmax(model.predict(x[held], verbose=0), axis=1))
+        expected = (weight[held] * losses[held, digits.y_train[held]]).mean()
+        assert row.val_loss == pytest.approx(expected, rel=1e-4)
+    for a, b in zip(trained(result), model.get_weights(), strict=True):
+        assert distance(a, b) < 1e-4
 
 
 def epoch_beside_keras(mnist, rows, hidden, seed, **changes):

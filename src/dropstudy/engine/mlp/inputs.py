@@ -96,7 +96,7 @@ def given_examples(arrays: ArraysInMemory) -> tuple[Examples, Examples]:
     return train._replace(weight=None if arrays.weight is None else jnp.asarray(arrays.weight)), test
 
 
-def device_examples(x: NDArray[Any], y: NDArray[np.int64], scale: float) -> Examples:
+def device_examples(x: NDArray[Any], y: NDArray[np.integer[Any]], scale: float) -> Examples:
     """Put examples on the device."""
     # On a CPU device_put, unlike asarray, uses the mapped file in place, so that all workers share one copy.
     return Examples(jax.device_put(x.reshape(len(x), -1)), jnp.asarray(y, jnp.int32), np.float32(scale))

@@ -5,17 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dropstudy.core.model import ModelReference
+from dropstudy.core.model import ModelReference, ModelSource
 from dropstudy.data.load import dataset_of
 from dropstudy.errors import InvalidArgument
 from dropstudy.runtime.model import describe_model
-from dropstudy.spec.study_file import read_spec
+from dropstudy.spec.study_file import STUDY_FILE, read_spec
+from dropstudy.store.directory import existing_folder, has_database, read_metadata
+from dropstudy.store.models import MODEL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from dropstudy.core.dataset import Dataset
-    from dropstudy.core.model import ModelSource
 
 OPTIONS = ("dropout_layers", "add_dropout", "pretrained", "loss")
 """Arguments about a model; `optimizer` is also a field of a study."""
@@ -76,6 +77,15 @@ def described(  # noqa: PLR0917 - called with what `Study` was given
     )
     overrides["model"] = reference
     return source
+
+
+def of_study(spec: str | Path) -> ModelSource | None:
+    """What the model of a study that exists is built from, where the study is the specification of another one."""
+    place = Path(spec).parent if Path(spec).name == STUDY_FILE else existing_folder(spec)
+    if place is None or not has_database(place):
+        return None
+    text = read_metadata(place).get(MODEL)
+    return None if text is None else ModelSource(text)
 
 
 def _name(build: Any) -> str:

@@ -34,7 +34,7 @@ from dropstudy.store.locking import lock
 from dropstudy.store.paths import refuse_too_long
 from dropstudy.store.record import set_rule
 from dropstudy.store.store import Store
-from dropstudy.study.model import described
+from dropstudy.study.model import described, of_study
 from dropstudy.study.source import refuse_data_fields, refuse_other_source
 
 if TYPE_CHECKING:
@@ -117,6 +117,8 @@ class Study:
             asking = (spec_source(spec), overrides, dataset, data_dir, source)
             self._source = described(model, *asking, **(model_options or {}))
         asked = read_spec(spec_source(spec), overrides)
+        if asked.model is not None and self._source is None:
+            self._source = of_study(spec)
         self.folder = Path(out) if out is not None else existing_folder(spec) or STUDIES / asked.name
         refuse_too_long(self.folder)
         self._data_dir = None if data_dir is None else Path(data_dir)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -37,7 +38,8 @@ class ModelFile:
         import keras  # noqa: PLC0415 - in workers alone
 
         try:
-            return keras.saving.load_model(self.path, safe_mode=True)
+            with warnings.catch_warnings(action="ignore"):  # of moments, which do not count
+                return keras.saving.load_model(self.path, safe_mode=True)
         except Exception as error:  # Keras raises many kinds
             raise ModelError(
                 str(self.path),

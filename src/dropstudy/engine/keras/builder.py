@@ -25,7 +25,7 @@ def takes_rate(build: Callable[..., Any]) -> bool:
 
 def call_builder(build: Any, rate: float) -> Any:
     """The model that a function builds, or the one given in its place."""
-    if not callable(build) or hasattr(build, "stateless_call"):
+    if not callable(build) or _is_model(build):
         return build
     name = _rate_parameter(build)
     if name is None:
@@ -33,9 +33,14 @@ def call_builder(build: Any, rate: float) -> Any:
     return build(rate) if name == "" else build(**{name: rate})
 
 
+def _is_model(build: Any) -> bool:
+    """True for a model, which can be called too; a class of models is a function that builds them."""
+    return hasattr(build, "stateless_call") and not isinstance(build, type)
+
+
 def _rate_parameter(build: Callable[..., Any]) -> str | None:
     """Name of the parameter for the rate, empty where it is given by position, None where there is none."""
-    if hasattr(build, "stateless_call"):
+    if _is_model(build):
         return None
     try:
         parameters = inspect.signature(build).parameters.values()

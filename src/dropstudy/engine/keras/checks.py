@@ -139,7 +139,7 @@ def no_dropout(name: str) -> ModelError:
         name,
         expected="a model with a dropout layer, whose rate the study moves",
         received="one without any",
-        next_step="Put keras.layers.Dropout(0.5) where it belongs, or let dropstudy put one behind each activation: "
+        next_step="Put keras.layers.Dropout(0.5) where it belongs, or have one put behind each activation: "
         "--add-dropout.",
     )
 

@@ -104,7 +104,9 @@ def main() -> None:
         mine.append(ours(given.steps, cores))
         print(f"fit {theirs[-1]:.2f} s, dropstudy {mine[-1]:.2f} s a run", flush=True)
     ratio = min(theirs) / min(mine)
-    print(f"{given.steps} steps of a run: fit {min(theirs):.2f} s, dropstudy {min(mine):.2f} s; ratio {ratio:.2f}")
+    print(
+        f"{given.steps} steps of a run: fit {min(theirs):.2f} s, dropstudy {min(mine):.2f} s; ratio {ratio:.2f}"
+    )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""The compiled programs of a Keras network: training steps, and the evaluation of a batch.
+"""The compiled programs of a Keras network: one training step, and the evaluation of a batch.
 
-As in `engine/mlp/programs.py`, the number of steps is traced, so that any cut of a run gives the same bits. The last
-batch of an epoch may be smaller. It is not padded, since batch statistics would count the padding: it has a program of
-its own.
+A step is a call of its own, so that any cut of a run gives the same bits. A loop of steps inside one program, as in
+`engine/mlp/programs.py`, would save a fraction of a millisecond in each, but XLA's convolutions on CPUs take many times
+as long inside a loop (`benchmarks/keras_cnn.py`). The last batch of an epoch may be smaller. It is not padded, since
+batch statistics would count the padding: the program is compiled for both sizes.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
 from dropstudy.engine.keras.network import Values
 from dropstudy.engine.keras.noise import Draws
@@ -78,7 +78,7 @@ class Programs:
 
     def __init__(self, network: Network, static: StaticConfig, batch_size: int) -> None:
         self._network, self._static, self._batch = network, static, batch_size
-        self._steps = jax.jit(self._train, static_argnames="rows", donate_argnums=0)
+        self._step = jax.jit(self._train, donate_argnums=0)
         self._clean = jax.jit(self._evaluated)
         self._noisy = jax.jit(self._evaluated_with_noise)
 
@@ -96,12 +96,11 @@ class Programs:
             first: steps of this epoch that were taken before.
             count: steps to take, at most the rest of the epoch.
         """
-        full, rest = divmod(len(index), self._batch)
-        last = first + count
-        for start, stop, rows in ((first, min(last, full), self._batch), (max(first, full), last, rest)):
-            if stop > start:
-                bounds = (jnp.int32(number) for number in (epoch, start, stop))
-                state = self._steps(state, data, index, noise, *bounds, rows=rows)
+        steps = -(-len(index) // self._batch)
+        order = np.asarray(_order(noise.seed, jnp.int32(epoch), index))
+        for number in range(first, first + count):
+            rows = order[number * self._batch : (number + 1) * self._batch]
+            state = self._step(state, data, rows, noise, np.int32(epoch * steps + number))
         return state
 
     def log_probabilities(
@@ -128,44 +127,25 @@ class Programs:
 
     # Inside
 
-    def _train(  # noqa: PLR0917 - jax.jit takes them by position
-        self,
-        state: State,
-        data: Examples,
-        index: Array,
-        noise: Noise,
-        epoch: Array,
-        first: Array,
-        last: Array,
-        *,
-        rows: int,
-    ) -> State:
-        order = index[rng.permutation(rng.derive(noise.seed, Purpose.SHUFFLE, epoch), index.shape[0])]
-        steps = -(-index.shape[0] // self._batch)
+    def _train(self, state: State, data: Examples, rows: Array, noise: Noise, step: Array) -> State:
+        x, y = _load(data, rows), data.y[rows]
+        draws = Draws(noise.seed, step, self._rates(noise, step))
 
-        def step(number: Array, state: State) -> State:
-            batch = lax.dynamic_slice_in_dim(order, number * self._batch, rows)
-            x, y, since_start = _load(data, batch), data.y[batch], epoch * steps + number
-            draws = Draws(noise.seed, since_start, self._rates(noise, since_start))
+        def loss(trainable: list[Array]) -> tuple[Array, tuple[Array, list[Array]]]:
+            values = Values(trainable, state.values.other)
+            outputs, other, penalty = self._network.outputs(values, x, draws, training=True)
+            return self._network.loss(y, outputs) + penalty, (outputs, other)
 
-            def loss(trainable: list[Array]) -> tuple[Array, tuple[Array, list[Array]]]:
-                values = Values(trainable, state.values.other)
-                outputs, other, penalty = self._network.outputs(values, x, draws, training=True)
-                return self._network.loss(y, outputs) + penalty, (outputs, other)
-
-            gradients, (outputs, other) = jax.grad(loss, has_aux=True)(state.values.trainable)
-            trainable, optimizer = self._network.optimizer.stateless_apply(
-                state.optimizer, gradients, state.values.trainable
-            )
-            log_p = self._network.log_probabilities(outputs)
-            sums = BatchScore(
-                -jnp.take_along_axis(log_p, y[:, None], axis=1).sum(),
-                (log_p.argmax(axis=1) == y).astype(jnp.float32).sum(),
-            )
-            return State(Values(list(trainable), other), list(optimizer), add_batch(state.running, sums))
-
-        trained: State = lax.fori_loop(first, last, step, state)
-        return trained
+        gradients, (outputs, other) = jax.grad(loss, has_aux=True)(state.values.trainable)
+        trainable, optimizer = self._network.optimizer.stateless_apply(
+            state.optimizer, gradients, state.values.trainable
+        )
+        log_p = self._network.log_probabilities(outputs)
+        sums = BatchScore(
+            -jnp.take_along_axis(log_p, y[:, None], axis=1).sum(),
+            (log_p.argmax(axis=1) == y).astype(jnp.float32).sum(),
+        )
+        return State(Values(list(trainable), other), list(optimizer), add_batch(state.running, sums))
 
     def _rates(self, noise: Noise, step: Array) -> Array:
         """Rates of the noise layers at a step of the whole run."""
@@ -180,6 +160,12 @@ class Programs:
     ) -> Array:
         draws = Draws(noise.seed, draws_at, self._rates(noise, step), always=True)
         return self._network.log_probabilities(self._network.outputs(values, x, draws, training=False)[0])
+
+
+@jax.jit
+def _order(seed: Array, epoch: Array, index: Array) -> Array:
+    """The rows of `index` in the order of an epoch."""
+    return index[rng.permutation(rng.derive(seed, Purpose.SHUFFLE, epoch), index.shape[0])]
 
 
 @jax.jit

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields
 from hashlib import blake2b
 from numbers import Integral
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
+from msgspec import Meta
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from dropstudy.core.bounds import MAX_COUNT
+from dropstudy.core.bounds import MAX_COUNT, Count
 from dropstudy.core.tensors import unpack_weights
 from dropstudy.core.types import Arm, Condition, Layer, Optimizer, Run
-from dropstudy.core.validation import shown
+from dropstudy.core.validation import validate, validate_fields
 from dropstudy.engine.mlp.in_memory import train_in_memory
 from dropstudy.engine.mlp.rules import ArraysInMemory
 from dropstudy.errors import InvalidArgument
@@ -36,6 +37,11 @@ if TYPE_CHECKING:
 __all__ = ["DropoutClassifier"]
 
 _ARM = tuple(field.name for field in fields(Arm) if field.name != "name")
+
+_Hidden = Annotated[
+    list[Count],
+    Meta(min_length=1, description="units of each hidden layer, in whole numbers from 1, such as (512, 512)"),
+]
 
 _MANY = 10
 """Times as many examples as rows: weights that repeat rows as often are told."""
@@ -104,8 +110,8 @@ class DropoutClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] #
         activation: str = "relu",
         optimizer: str | Mapping[str, Any] | Optimizer = "adam",
         learning_rate: float | None = None,
-        batch_size: int = 128,
-        epochs: int = 20,
+        batch_size: int = 64,
+        epochs: int = 50,
         restore_best_weights: bool = False,
         patience: int = 0,
         validation_split: float = 0.1,
@@ -213,12 +219,15 @@ class DropoutClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] #
             optimizer = asdict(optimizer)
         if self.learning_rate is not None and isinstance(optimizer, Mapping):
             optimizer = {**optimizer, "learning_rate": self.learning_rate}
+        hidden = list(self.hidden) if isinstance(self.hidden, Iterable) else self.hidden
+        arm = validate_fields(Arm, {name: settings[name] for name in _ARM})
         restores = bool(self.restore_best_weights or self.patience)
-        spec = parse_spec(
+        return parse_spec(
             {
                 "name": "classifier",
-                "arms": [{name: settings[name] for name in _ARM}],
-                **{name: settings[name] for name in ("hidden", "activation", "batch_size", "epochs")},
+                "arms": [arm],
+                "hidden": validate("hidden", hidden, _Hidden),
+                **{name: settings[name] for name in ("activation", "batch_size", "epochs")},
                 "optimizer": optimizer,
                 "restore_best_weights": restores,
                 "patience": self.patience,
@@ -226,11 +235,6 @@ class DropoutClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] #
             },
             "DropoutClassifier",
         )
-        if len(spec.hidden) > 1:
-            raise InvalidArgument(
-                "hidden", expected="one network", received=f"{len(spec.hidden)}: {shown(self.hidden)}"
-            )
-        return spec
 
 
 def _validated(estimator: DropoutClassifier, *data: Any, **options: Any) -> Any:

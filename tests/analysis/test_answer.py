@@ -290,6 +290,36 @@ def test_an_undecided_answer_tells_what_its_interval_leaves_out_once():
     assert "other seeds only" not in str(of_one(-1))
 
 
+@pytest.mark.parametrize("arms", [ARMS, FOUR])
+@given(data=st.data(), looks=st.sampled_from([(), (6, 8)]))
+@settings(max_examples=8, deadline=None)
+def test_an_interval_that_allows_for_more_is_never_printed_narrower(arms, data, looks):
+    """The first is for all arms together, so the second one must be too, or have no numbers."""
+    examples, n = 400, 8
+    counts = {arm.name: data.draw(st.lists(st.integers(0, 12), min_size=n, max_size=n)) for arm in arms}
+
+    def wrong(arm, seed):
+        return range(counts[arm][seed])
+
+    accuracies = {arm: {s: 1 - count / examples for s, count in enumerate(c)} for arm, c in counts.items()}
+    validation = {arms[1].name: 0.99}
+    more = {"predictions": predictions_of(wrong, examples), "validation": validation, "looks": looks}
+    verdict = verdict_of(arms, accuracies, **more)
+    found = answer_to(verdict, arms, n)
+    intervals = [
+        tuple(map(float, re.findall(r"[+-]?\d+\.\d+", ends)))
+        for text in (found.sure, *found.cautions)
+        for ends in re.findall(r"[+-]?\d+\.\d+ to [+-]?\d+\.\d+", text)
+    ]
+    for seeds_only, with_examples in zip(intervals, intervals[1:], strict=False):
+        assert with_examples[0] <= seeds_only[0]
+        assert with_examples[1] >= seeds_only[1]
+        assert with_examples != seeds_only  # a caution about nothing
+    if len(intervals) > 1:
+        assert len(arms) == 2
+        assert not looks
+
+
 def test_intervals_are_those_of_the_arms_that_are_named():
     one = of_rates(0.3, 0, -1, watches_test=True)
     (words,) = re.findall(r"With 95% confidence the difference is \+0\.\d\d to \+0\.\d\d perc", one.sure)

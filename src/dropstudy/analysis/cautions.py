@@ -12,6 +12,7 @@ from dropstudy.core.text import counted
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from dropstudy.analysis.stats import Estimate
     from dropstudy.analysis.verdict import Verdict
     from dropstudy.analysis.verdict.types import ArmComparison
 
@@ -62,16 +63,34 @@ def _on_new_data(verdict: Verdict) -> str:
         if c.deciding.known
     ]
     doubtful = [c for c in shown if c.decision == "undecided" or this_test_set_only(c)]
-    if not doubtful:
+    if not doubtful or not any(map(_matters, doubtful)):
         return ""
     first, seeds_only = doubtful[0], "allow for other seeds only"
     if len(shown) == 1:
+        alone = "The 95% interval allows for other seeds only"
         if first.new_data is None:
-            return "The 95% interval allows for other seeds only, not for new test examples."
-        ends = first.measure.amount(phrases.interval(first.new_data, first.measure))
-        return f"The 95% interval allows for other seeds only; with new test examples too it is {ends}."
+            return f"{alone}, not for new test examples."
+        if _same_kind(first):
+            return f"{alone}; with new test examples too it is {_ends(first, first.new_data)}."
+        zero = " and contains 0" if this_test_set_only(first) else ""
+        return f"{alone}; with new test examples too it is wider{zero}."
     if first.new_data is None:
         return f"The 95% intervals {seeds_only}, not for new test examples."
     lost = list(dict.fromkeys(c.arm for c in doubtful if this_test_set_only(c)))
     zero = f", and {_several(lost)} may make no difference" if lost and len(verdict.conditions) == 1 else ""
     return f"The 95% intervals {seeds_only}; with new test examples too they are wider{zero}."
+
+
+def _matters(comparison: ArmComparison) -> bool:
+    """False where new test examples leave the interval as it is, each for one arm and a single look."""
+    beyond = comparison.new_data
+    return beyond is None or _ends(comparison, beyond) != _ends(comparison, comparison.difference)
+
+
+def _same_kind(comparison: ArmComparison) -> bool:
+    """True where the interval for new test examples allows for as many arms and looks as the printed one."""
+    return comparison.deciding == comparison.simultaneous and comparison.family == 1
+
+
+def _ends(comparison: ArmComparison, estimate: Estimate) -> str:
+    return comparison.measure.amount(phrases.interval(estimate, comparison.measure))

@@ -3,6 +3,7 @@
 import re
 import shlex
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
@@ -311,7 +312,7 @@ def test_an_interval_that_allows_for_more_is_never_printed_narrower(arms, data, 
         for text in (found.sure, *found.cautions)
         for ends in re.findall(r"[+-]?\d+\.\d+ to [+-]?\d+\.\d+", text)
     ]
-    for seeds_only, with_examples in zip(intervals, intervals[1:], strict=False):
+    for seeds_only, with_examples in pairwise(intervals):
         assert with_examples[0] <= seeds_only[0]
         assert with_examples[1] >= seeds_only[1]
         assert with_examples != seeds_only  # a caution about nothing

@@ -85,6 +85,20 @@ def test_the_page_loads_without_a_network_and_draws_every_chart(browser, twelve)
         assert titles[-2:] == ["All runs", "How it was made"]
 
 
+def test_a_title_breaks_only_between_words(pages, browser):
+    address, _ = pages("long", hidden=[[12, 12, 12, 12, 12]], rates=[0, 0.5])
+    with browser.new_page() as page:
+        page.goto(address)
+        for width in range(340, 800, 20):
+            page.set_viewport_size({"width": width, "height": 600})
+            lines = page.eval_on_selector_all(
+                "h1 span",
+                "spans => spans.map(one => { const range = document.createRange(); range.selectNodeContents(one); "
+                "return new Set([...range.getClientRects()].map(box => box.top)).size; })",
+            )
+            assert set(lines) == {1}
+
+
 @pytest.mark.parametrize("way", ["mouse", "keyboard"])
 def test_a_legends_entry_isolates_its_arm_by_mouse_and_by_keyboard(browser, twelve, way):
     address, _ = twelve

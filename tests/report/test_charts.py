@@ -6,7 +6,7 @@ from math import ceil, inf, nan
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -317,24 +317,88 @@ def test_each_panel_has_its_axis_where_the_last_row_is_not_full():
     assert svg_of(charts.paired_lines(frame, baseline="plain")).count(">baseline</text>") == 5
 
 
-def test_an_arm_far_from_zero_does_not_squeeze_the_others():
+POINTS = st.one_of(st.just(0.0), st.floats(-60, 60))
+ENDS = st.one_of(st.just((nan, nan)), st.just((0.0, 0.0)), st.tuples(st.floats(0, 60), st.floats(0, 60)))
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.tuples(POINTS, ENDS, st.lists(POINTS, min_size=1)), min_size=1, max_size=6), st.floats(0, 1)
+)
+def test_the_axis_of_differences_holds_every_mean_and_seed_and_every_interval_but_a_far_wider_one(
+    arms, margin
+):
     rows = pd.DataFrame(
-        [("near", 6, 0.3, 0.1, 0.5), ("far", 6, -26.0, -30.0, -22.0)],
+        [(f"arm {n}", 6, mean, mean - low, mean + high) for n, (mean, (low, high), _) in enumerate(arms)],
         columns=["arm", "n", "mean", "all_low", "all_high"],
     )
-    seeds = pd.DataFrame([("near", 0, 0.3), ("far", 0, -26.0)], columns=["arm", "seed", "difference"])
+    seeds = pd.DataFrame(
+        [
+            (f"arm {n}", seed, value)
+            for n, (*_, values) in enumerate(arms)
+            for seed, value in enumerate(values)
+        ],
+        columns=["arm", "seed", "difference"],
+    )
+    spec = charts.intervals(rows, seeds, margin=margin, baseline="no dropout").to_dict(validate=False)
+    first, last = spec["layer"][0]["encoding"]["x"]["scale"]["domain"]
+    assert first < -margin <= 0 <= margin < last
+    assert rows["mean"].between(first, last).all()
+    assert seeds["difference"].between(first, last).all()
+    drawn = {
+        layer["mark"].get("shape", layer["mark"]["type"]): rows_of(spec, layer) for layer in spec["layer"]
+    }
+    bars = pd.DataFrame(drawn["rule"]).astype({"all_low": float, "all_high": float})
+    arrows = {(row["arm"], row["side"]): row["end"] for row in drawn["triangle"]}
+    expected = {}
+    for arm, low, high in zip(rows["arm"], rows["all_low"], rows["all_high"], strict=True):
+        expected |= {(arm, "below"): first} if low < first else {}
+        expected |= {(arm, "above"): last} if high > last else {}
+    assert arrows == expected  # an arrow on each side where an interval is cut, and nowhere else
+    assert bars["all_low"].fillna(0).between(first, last).all()
+    assert bars["all_high"].fillna(0).between(first, last).all()
+    if cut := {arm for arm, _ in arrows}:
+        widths = (rows["all_high"] - rows["all_low"]).set_axis(rows["arm"])
+        assert len(cut) == 1
+        assert len(widths.dropna()) > 1
+        assert widths[cut.pop()] > 4 * widths.dropna().nlargest(2).min()
+
+
+def test_arms_without_a_difference_leave_room_for_one_that_differs():
+    """The penguins: four arms equal in all seeds, one with a mean of +0.72."""
+    rows = pd.DataFrame(
+        [("equal", 6, 0.0, nan, nan), ("other", 6, 0.72, -0.11, 1.56)],
+        columns=["arm", "n", "mean", "all_low", "all_high"],
+    )
+    seeds = pd.DataFrame(
+        [
+            (arm, seed, value)
+            for arm, high in (("equal", 0.0), ("other", 1.45))
+            for seed, value in enumerate((0.0, high))
+        ],
+        columns=["arm", "seed", "difference"],
+    )
     spec = charts.intervals(rows, seeds, margin=0.1, baseline="no dropout").to_dict()
-    low, high = spec["layer"][0]["encoding"]["x"]["scale"]["domain"]
-    assert -1 < low < -0.1
-    assert 0.5 < high < 1
-    drawn = next(data for data in spec["datasets"].values() if "side" in data[0])
-    assert [row["side"] for row in drawn] == ["within", "below"]
-    assert all(low <= row[end] <= high for row in drawn for end in ("mean", "all_low", "all_high"))
-    assert "-26.00  (-30.00 to -22.00)" in drawn[1]["text"]  # what is not drawn to scale is written
-    unsure = rows.assign(mean=[0.3, -0.4], all_low=[0.1, -9.0], all_high=[0.5, 8.2])
-    spec = charts.intervals(unsure, seeds, margin=0.1, baseline="no dropout").to_dict()
-    drawn = next(data for data in spec["datasets"].values() if "side" in data[0])
-    assert [row["side"] for row in drawn] == ["within", "within"]  # a wide interval is not a far mean
+    first, last = spec["layer"][0]["encoding"]["x"]["scale"]["domain"]
+    assert first < -0.11
+    assert last > 1.56
+    assert svg_of(charts.intervals(rows, seeds, margin=0.1, baseline="no dropout"))
+
+
+def test_an_interval_many_times_as_wide_as_all_others_is_cut_and_written():
+    rows = pd.DataFrame(
+        [("narrow", 6, 0.3, 0.1, 0.5), ("wide", 6, -0.4, -9.0, 8.2)],
+        columns=["arm", "n", "mean", "all_low", "all_high"],
+    )
+    seeds = pd.DataFrame([("narrow", 0, 0.3), ("wide", 0, -0.4)], columns=["arm", "seed", "difference"])
+    spec = charts.intervals(rows, seeds, margin=0.1, baseline="no dropout").to_dict()
+    first, last = spec["layer"][0]["encoding"]["x"]["scale"]["domain"]
+    assert -1 < first < -0.4
+    assert 0.5 < last < 1
+    drawn = next(rows_of(spec, layer) for layer in spec["layer"] if layer["mark"]["type"] == "rule")
+    assert "-0.40  (-9.00 to +8.20)" in [
+        row["text"] for row in drawn
+    ]  # what is not drawn to scale is written
 
 
 @given(st.lists(st.floats(-50, 150), max_size=6))

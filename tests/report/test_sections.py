@@ -4,8 +4,10 @@ import base64
 import io
 import json
 import re
+from math import nan
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -19,6 +21,7 @@ from dropstudy.report.figures import caption
 from dropstudy.report.plots import Plots
 from dropstudy.report.sections import conditions, sections
 from dropstudy.report.sections.blocks import Pictures, Table, figures_of
+from dropstudy.report.sections.rates import _has_band
 from dropstudy.report.snapshot import read_snapshot
 from dropstudy.report.vega import page_spec
 from dropstudy.store.paths import CHARTS, FIGURE
@@ -274,3 +277,17 @@ def test_arms_have_labels_and_colours_of_their_own():
     assert len(set(arm_colors(arms))) == 10
     twins = [Arm("a" * 50 + c + "z" * 50) for c in "xyz"]
     assert len(set(arm_labels(twins).values())) == 3
+
+
+@pytest.mark.parametrize(
+    ("lows", "highs", "seen"),
+    [
+        ([1, 1, 2], [2, 3, 4], True),
+        ([nan, 1, 2], [nan, 3, 4], True),
+        ([nan, 1, nan], [nan, 3, nan], False),  # a band needs two neighbours
+        ([1, 2, 3], [1, 2, 3], False),  # and some width
+        ([nan, nan, nan], [nan, nan, nan], False),
+    ],
+)
+def test_the_caption_speaks_of_a_band_where_one_is_seen(lows, highs, seen):
+    assert _has_band(pd.DataFrame({"low": lows, "high": highs}, dtype=float)) == seen

@@ -6,7 +6,7 @@ from math import isfinite
 from typing import TYPE_CHECKING
 
 import altair as alt
-import numpy as np
+import pandas as pd
 
 from dropstudy.core.metrics import ACCURACY
 from dropstudy.core.text import signed, span
@@ -14,8 +14,6 @@ from dropstudy.report.charts import palette, theme
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    import pandas as pd
 
     from dropstudy.core.metrics import Metric
 
@@ -25,7 +23,7 @@ TEXT, BELOW, DOTS = -19, 9, 14
 GROUND = 38
 """Height of the ground, which leaves the words free."""
 FAR = 4.0
-"""A mean that is this many times as far from zero as the nearest row reaches lies outside the axis."""
+"""An interval that is this many times as wide as all else that is drawn is cut at the ends of the axis."""
 
 
 def intervals(
@@ -42,15 +40,11 @@ def intervals(
         baseline: label of the baseline.
     """
     numbers = rows[["mean", "all_low", "all_high"]].astype(float)
-    reach = numbers.abs().max(axis=1)
-    near = numbers["mean"].abs() <= FAR * max(float(reach.min()), margin)
-    close = seeds["arm"].isin(rows["arm"][near])
     ends = _domain(
-        [*numbers["mean"][near], *seeds["difference"][close], -margin, margin, 0.0],
-        [*numbers["all_low"][near], *numbers["all_high"][near]],
+        [*numbers["mean"], *seeds["difference"].astype(float), -margin, margin, 0.0],
+        [*zip(numbers["all_low"], numbers["all_high"], strict=True)],
     )
-    dots = seeds[seeds["difference"].between(*ends)]
-    dots = dots.assign(text=[signed(value, places=metric.places) for value in dots["difference"]])
+    dots = seeds.assign(text=[signed(value, places=metric.places) for value in seeds["difference"]])
     spans = [
         span(low, high, margin=margin, places=metric.places) if isfinite(low) and isfinite(high) else "-"
         for low, high in zip(numbers["all_low"], numbers["all_high"], strict=True)
@@ -58,15 +52,19 @@ def intervals(
     means = [signed(mean, places=metric.places) for mean in numbers["mean"]]
     unit = f", {metric.short}" if metric.short else ""
     frame = rows.assign(
-        # Intervals end with the axis: few seeds can make them many times as wide as all that was seen.
         **numbers.clip(*ends),
-        side=np.select([numbers["mean"] < ends[0], numbers["mean"] > ends[1]], ["below", "above"], "within"),
         difference=means,
         interval=spans,
         text=[
             mean if between == "-" else f"{mean}  ({between})"
             for mean, between in zip(means, spans, strict=True)
         ],
+    )
+    cut = pd.concat(
+        [
+            frame[numbers["all_low"] < ends[0]].assign(side="below", end=ends[0]),
+            frame[numbers["all_high"] > ends[1]].assign(side="above", end=ends[1]),
+        ]
     )
     scale = theme.exact_scale(*ends)
     axis = alt.Axis(
@@ -88,8 +86,6 @@ def intervals(
         y=y
     )
     blue = palette.BLUE
-    inside = base.transform_filter("datum.side == 'within'")
-    outside = base.transform_filter("datum.side != 'within'")
     turned = alt.Angle("side:N", scale=alt.Scale(domain=["below", "above"], range=[-90, 90]), legend=None)
     layers = [
         ground.mark_bar(color=palette.MARGIN, height=GROUND, yOffset=BELOW).encode(x=x("least"), x2="most:Q"),
@@ -100,12 +96,12 @@ def intervals(
             x=x("difference"), y=y, tooltip=theme.tooltip(arm="arm", seed="seed", text=f"difference{unit}")
         ),
         base.mark_rule(strokeWidth=4, color=blue).encode(x=x("all_low"), x2="all_high:Q", tooltip=tooltip),
-        inside.mark_point(
+        alt.Chart(theme.inline_data(cut))
+        .mark_point(size=90, filled=True, opacity=1, color=blue, shape="triangle")
+        .encode(y=y, x=x("end"), angle=turned, tooltip=tooltip),
+        base.mark_point(
             size=90, filled=True, opacity=1, color=palette.PAPER, stroke=blue, strokeWidth=2
         ).encode(x=x("mean"), tooltip=tooltip),
-        outside.mark_point(size=90, filled=True, opacity=1, color=blue, shape="triangle").encode(
-            x=x("mean"), angle=turned, tooltip=tooltip
-        ),
         base.mark_text(align="left", fontSize=12, fontWeight="bold", yOffset=TEXT).encode(
             x=alt.value(0), text="arm:N"
         ),
@@ -126,11 +122,18 @@ def intervals(
     )
 
 
-def _domain(values: Sequence[float], bounds: Sequence[float]) -> tuple[float, float]:
-    """Ends of the axis: all values, and bounds that lie no further out than the values are wide."""
-    low, high = min(values), max(values)
-    reach = high - low
-    wide = [min(max(bound, low - reach), high + reach) for bound in bounds if isfinite(bound)]
-    low, high = min(low, *wide, low), max(high, *wide, high)
+def _domain(values: Sequence[float], intervals: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """Ends of the axis: all values and all intervals, but for one that is many times as wide as all else.
+
+    Few seeds can make an interval so wide that nothing else could be seen.
+    """
+    known = sorted(
+        (pair for pair in intervals if all(map(isfinite, pair))), key=lambda pair: pair[1] - pair[0]
+    )
+    *others, widest = known or [(0.0, 0.0)]
+    rest = [*values, *(end for pair in others for end in pair)]
+    alone = bool(others) and widest[1] - widest[0] > FAR * (max(rest) - min(rest))
+    shown = rest if alone else [*rest, *widest]
+    low, high = min(shown), max(shown)
     margin = 0.06 * (high - low) or 1.0
     return low - margin, high + margin

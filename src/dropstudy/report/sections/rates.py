@@ -76,7 +76,7 @@ def rate_curve(snapshot: Snapshot) -> Figure | None:
         return None
     table = pd.concat(means, ignore_index=True)
     chosen = _chosen(snapshot, family)
-    banded = bool(table["low"].notna().any())
+    banded = any(_has_band(part) for _, part in table.groupby("condition"))
     caption = "Large points are means over seeds, small ones single seeds."
     if banded:
         caption += " The band holds for all rates of a curve at once, with 95% confidence (max-t)."
@@ -137,6 +137,12 @@ def _band(errors: pd.DataFrame) -> pd.DataFrame:
         for rate, e in zip(table.columns, estimates, strict=True)
     ]
     return pd.DataFrame(rows, columns=["rate", "n", "mean", "low", "high"])
+
+
+def _has_band(rates: pd.DataFrame) -> bool:
+    """True where a band is seen: two neighbouring rates have one, and it has some width."""
+    wide, known = rates["high"] > rates["low"], rates["low"].notna()
+    return bool((known & known.shift(fill_value=False) & (wide | wide.shift(fill_value=False))).any())
 
 
 def _chosen(snapshot: Snapshot, family: list[Arm]) -> dict[str, float]:

@@ -57,6 +57,23 @@ def test_exported_tables_of_runs_are_read_by_naming_their_columns(table, columns
     assert call("verdict", path, *flags, "--format", "docx").is_error("format", "latex, markdown, csv")
 
 
+def test_runs_of_mlflow_that_hold_other_runs_are_left_out_and_lines_stay_right(call, tmp_path):
+    path, columns = tmp_path / "runs.csv", ("params.rate", "params.seed", "metrics.test_accuracy")
+    flags = [part for what, name in zip(("arm", "seed", "score"), columns, strict=True)
+             for part in (f"--{what}-column", name)]  # fmt: skip
+    parents = pd.DataFrame({"run_id": ["a", "b"], "status": "FINISHED", "params.rate": [None, "0.5"]})
+    MLFLOW.to_csv(path, index=False)
+    without = json.loads(call("verdict", path, *flags, "--json").out)
+    pd.concat([parents, MLFLOW]).to_csv(path, index=False)
+    found = json.loads(call("verdict", path, *flags, "--json").out)
+    assert found["conditions"] == without["conditions"]
+    assert "2 rows with neither a seed nor a score, the first in line 2" in call("verdict", path, *flags).out
+    pd.concat([parents, MLFLOW.assign(**{columns[2]: "good"})]).to_csv(path, index=False)
+    assert call("verdict", path, *flags).is_error("line 4", "'good'")
+    pd.concat([parents, MLFLOW, MLFLOW[3:4]]).to_csv(path, index=False)
+    assert call("verdict", path, *flags).is_error("line 16", "the first is in line 7")
+
+
 def test_a_table_that_cannot_be_used_is_an_error_of_one_line(call, tmp_path):
     path = tmp_path / "scores.csv"
     path.write_text("arm,seed,score\na,0,.9\na,0,.8\n", encoding="utf-8")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +13,10 @@ from dropstudy.cli.options import ArmName, Folder, Hidden, Seed, TrainSize, numb
 from dropstudy.cli.output import echo
 from dropstudy.core.streams import is_terminal
 from dropstudy.core.text import counted
+from dropstudy.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from dropstudy.report.snapshot import Snapshot
 
 
 def predict(  # noqa: PLR0917 - a command's flags, which typer reads off the signature
@@ -95,28 +101,59 @@ def export(  # noqa: PLR0917 - as above
         str,
         typer.Option(
             "--format",
-            metavar="keras|onnx|safetensors",
-            help="A file for Keras; for ONNX runtimes, with raw examples as its input; or plain tensors.",
+            metavar="keras|onnx|safetensors|mlflow|tensorboard",
+            help="A network as a file for Keras; for ONNX runtimes, with raw examples as its input; or plain tensors. "
+            "Or the whole study for MLflow or TensorBoard.",
         ),
     ] = "keras",
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The file; default: named after the arm.")
+        str | None,
+        typer.Option(
+            metavar="FILE|URI|DIR",
+            help="The file; default: named after the arm. For mlflow its store, a SQLite file or a URI; "
+            "default: mlflow.db, or $MLFLOW_TRACKING_URI. For tensorboard a folder; default: DIR/tensorboard.",
+        ),
     ] = None,
 ) -> None:
-    """Write a trained network to a file. Keras and other programs can load it.
+    """Write a trained network to a file that other programs load, or the study to MLflow or TensorBoard.
 
-    Example: dropstudy export studies/notebook --arm 0.8 --format onnx
+    Examples: dropstudy export studies/notebook --arm 0.8 --format onnx;
+    dropstudy export studies/notebook --format mlflow
     """
     from dropstudy.study.export import export as written
     from dropstudy.study.selection import select
     from dropstudy.study.study import Study
+    from dropstudy.study.tracking import TRACKERS
 
     snapshot = Study.open(folder).results().snapshot
+    if out is not None and not out.strip():
+        raise InvalidArgument("out", expected="a path or a URI", received=repr(out), next_step="Name one.")
+    if file_format in TRACKERS:
+        chosen = {"arm": arm, "seed": seed, "hidden": hidden, "train_size": train_size}
+        _export_study(snapshot, file_format, out, chosen)
+        return
     selection = select(snapshot, arm=arm, seed=seed, hidden=hidden, train_size=train_size)
-    path, takes = written(snapshot, selection.runs[0], file_format, out)
+    path, takes = written(snapshot, selection.runs[0], file_format, None if out is None else Path(out))
     echo(f"{path}\nIts input: {takes}.")
     if file_format == "keras":
         echo("Open it with keras.models.load_model. If only jax is installed, set KERAS_BACKEND=jax first.")
     if file_format == "onnx":
         echo("Its output: probabilities, in the order of the classes in its metadata.")
     echo(str(selection), err=True)
+
+
+def _export_study(snapshot: Snapshot, file_format: str, out: str | None, chosen: dict[str, Any]) -> None:
+    """Export a whole study, and print how to look at it."""
+    from dropstudy.study.tracking import export_study
+
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # else a wrong address takes minutes
+    place, *counts = export_study(snapshot, file_format, out, **chosen)
+    new, changed, unchanged = counts
+    what = "run" if file_format == "mlflow" else "event file"
+    echo(
+        f"{place}\nStudy, arms and seeds: {counted(new, f'new {what}')}, {changed:,} changed, {unchanged:,} as before."
+    )
+    if file_format == "tensorboard":
+        echo(f"Look at them: tensorboard --logdir {shlex.quote(str(place))}")
+    elif "://" in str(place) and not str(place).startswith("http"):
+        echo(f"Look at them: mlflow ui --backend-store-uri {shlex.quote(str(place))}")

@@ -19,6 +19,7 @@ from dropstudy.errors import DataError, InvalidArgument
 
 if TYPE_CHECKING:
     from narwhals.typing import IntoFrame
+    from numpy.typing import NDArray
 
     from dropstudy.core.metrics import Metric
 
@@ -126,6 +127,9 @@ def _tidy(place: Place, columns: dict[str, str], notes: list[str]) -> pd.DataFra
             )
     if unused := [name for name in names if name not in columns.values()]:
         notes.append(f"Columns that were not used: {listed(unused)}.")
+    rows = np.flatnonzero(place.frame[[columns[SEED], columns[SCORE]]].notna().any(axis=1))
+    if 0 < len(rows) < len(place.frame):
+        place = _parents_left_out(place, rows, notes)
     arms = place.frame[columns[ARM]]
     if arms.isna().any():
         raise _cell(place, columns[ARM], int(arms.isna().to_numpy().argmax()), "the name of an arm")
@@ -135,9 +139,23 @@ def _tidy(place: Place, columns: dict[str, str], notes: list[str]) -> pd.DataFra
             SEED: _seeds(place, columns[SEED]),
             SCORE: _numbers(place, columns[SCORE]),
             VALIDATION: _numbers(place, columns[VALIDATION]) if VALIDATION in columns else np.nan,
-            "row": np.arange(len(arms)),
+            "row": rows,
             "column": columns[SCORE],
         }
+    )
+
+
+def _parents_left_out(place: Place, rows: NDArray[np.intp], notes: list[str]) -> Place:
+    """The table without rows that have neither a seed nor a score: runs of MLflow that hold other runs."""
+    left_out = np.setdiff1d(np.arange(len(place.frame)), rows)
+    notes.append(
+        f"Left out: {counted(len(left_out), 'row')} with neither a seed nor a score, the first in "
+        f"{place.where(int(left_out[0]))}, as MLflow has them for runs that hold other runs."
+    )
+    line = place.line
+    return place._replace(
+        frame=place.frame.iloc[rows],
+        line=None if line is None else lambda position: line(int(rows[position])),
     )
 
 

@@ -16,6 +16,7 @@ from dropstudy.models import keras, onnx
 from dropstudy.models.keras_model import trained_model
 from dropstudy.report import file_stems
 from dropstudy.store.outputs import refuse_overwriting
+from dropstudy.study.tracking import TRACKERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,7 +45,9 @@ def export(snapshot: Snapshot, run: Run, file_format: str, out: Path | None) -> 
     """Write the network of a run to `out`, by default into the study's folder; errors as of `Results.export`."""
     if file_format not in FORMATS:
         raise InvalidArgument(
-            "file_format", expected=f"one of {', '.join(FORMATS)}", received=repr(file_format)
+            "file_format",
+            expected=f"one of {', '.join((*FORMATS, *TRACKERS))}",
+            received=repr(file_format),
         )
     path = out or snapshot.folder / f"{_stem(snapshot, run)}.{file_format}"
     refuse_overwriting(path, inputs=(snapshot.metadata["data_source"],))

@@ -226,21 +226,29 @@ class Results:
         train_size: int | None = None,
         file_format: str = "keras",
         out: str | Path | None = None,
-    ) -> Path:
-        """Write a trained network to a file.
+    ) -> Path | str:
+        """Write a trained network to a file, or the whole study to MLflow or TensorBoard.
 
         Args:
-            arm: of the run to export.
+            arm: of the run to export; like the next three only for a network.
             seed: of the run to export.
             hidden: of the run to export.
             train_size: of the run to export.
             file_format: `keras`, which `keras.models.load_model` opens; `onnx`, whose input are raw examples;
-                or `safetensors`, arrays alone.
+                or `safetensors`, arrays alone. Or, for the whole study, `mlflow` or `tensorboard`.
             out: the file; `<study>/<arm>-seed<seed>.<format>` by default, with the condition before the seed where
-                the study has several.
+                the study has several. For MLflow a URI, or a SQLite file; MLflow's own default is `mlflow.db` here.
+                For TensorBoard a folder, by default `<study>/tensorboard`.
+
+        Returns:
+            The file, the URI of the MLflow store, or the log folder of TensorBoard.
         """
         from dropstudy.study.export import export  # noqa: PLC0415 - as above
+        from dropstudy.study.tracking import TRACKERS, export_study  # noqa: PLC0415 - as above
 
+        if file_format in TRACKERS:
+            chosen = {"arm": arm, "seed": seed, "hidden": hidden, "train_size": train_size}
+            return export_study(self.snapshot, file_format, out, **chosen)[0]
         run = self._run(arm, seed, hidden, train_size)
         return export(self.snapshot, run, file_format, None if out is None else Path(out)).path
 

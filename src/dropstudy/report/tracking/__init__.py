@@ -1,0 +1,1 @@
+"""A study in the tools that people track experiments with: MLflow and TensorBoard."""

@@ -27,7 +27,8 @@ import numpy as np
 
 from common import head, spread, table, write_json
 from dropstudy import Study
-from dropstudy.core.types import METRICS, EpochMetrics, FinalMetrics, SegmentResult
+from dropstudy.core.final_metrics import FinalMetrics
+from dropstudy.core.types import METRICS, EpochMetrics, SegmentResult
 from dropstudy.data.arrays import map_arrays
 from dropstudy.runtime import local
 

@@ -8,13 +8,13 @@ from concurrent.futures import Executor, Future
 
 import numpy as np
 
+from dropstudy.core.final_metrics import FinalMetrics
 from dropstudy.core.types import (
     METRICS,
     Arm,
     Condition,
     DataReference,
     EpochMetrics,
-    FinalMetrics,
     Optimizer,
     Run,
     Segment,

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from dropstudy.core.types import METRICS, EpochMetrics, FinalMetrics, SegmentResult
+from dropstudy.core.final_metrics import FinalMetrics
+from dropstudy.core.types import METRICS, EpochMetrics, SegmentResult
 from dropstudy.data.arrays import map_arrays
 from dropstudy.runtime import local, workers
 from fake_training import InlineExecutor

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from dropstudy.data.load import load_dataset
     from dropstudy.data.memory import dataset
     from dropstudy.errors import DropstudyError
+    from dropstudy.models.pytorch import set_dropout_rate
     from dropstudy.runtime.events import Callback
     from dropstudy.store.history import History
     from dropstudy.study.classifier import DropoutClassifier
@@ -37,6 +38,7 @@ __all__ = [
     "compare",
     "dataset",
     "load_dataset",
+    "set_dropout_rate",
     "verdict",
 ]
 
@@ -52,6 +54,7 @@ _HOMES = {
     "compare": "study.compare",
     "dataset": "data.memory",
     "load_dataset": "data.load",
+    "set_dropout_rate": "models.pytorch",
     "verdict": "analysis.given_scores",
 }
 

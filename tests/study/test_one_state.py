@@ -20,8 +20,9 @@ from dropstudy import Study
 from dropstudy.analysis.verdict import SEEDS
 from dropstudy.cli.result import export_command
 from dropstudy.cli.show import show
+from dropstudy.core.final_metrics import FinalMetrics
 from dropstudy.core.text import condition_title, signed, span
-from dropstudy.core.types import METRICS, EpochMetrics, FinalMetrics, SegmentResult
+from dropstudy.core.types import METRICS, EpochMetrics, SegmentResult
 from dropstudy.data.dataset import make_dataset
 from dropstudy.errors import RunsFailed
 from dropstudy.report.sections.blocks import figures_of

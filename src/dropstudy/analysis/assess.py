@@ -15,6 +15,7 @@ from dropstudy.analysis.verdict.rule import SEEDS
 from dropstudy.core.metrics import METRICS, imbalance_hint, margin_of, metric_of
 from dropstudy.core.types import CONDITION
 from dropstudy.runtime.removal import removed_with_results
+from dropstudy.spec.data_names import OWN_DATA
 from dropstudy.store.directory import EARLIER_RULES, SEED_COUNTS, UNTIL_DECIDED
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def assess(
         design,
         outcomes=outcomes,
         predictions=predictions,
-        test_examples=metadata.get("n_test"),
+        test_examples=None if metadata["data"] == OWN_DATA else metadata.get("n_test"),
     )
     rules = [*map(tuple, metadata.get(EARLIER_RULES, ())), (verdict.metric, verdict.margin)]
     metrics = _earlier([metric for metric, _ in rules])
@@ -131,7 +132,7 @@ def pairs_of_runs(runs: Iterable[Run], baseline: str, predictions: Predictions) 
         ours = predictions(run.arm.name, *place)
         theirs = predictions(baseline, *place) if run.arm.name != baseline else None
         if ours is not None and theirs is not None:
-            test = mcnemar(*(right_answers(a["confidence"], a["likelihood"]) for a in (ours, theirs)))
+            test = mcnemar(right_answers(ours), right_answers(theirs))
             rows.append((run.arm.name, *place, *astuple(test)))
     counts = ["both_right", "arm_only", "baseline_only", "both_wrong"]
     return pd.DataFrame(rows, columns=["arm", *CONDITION, "seed", *counts, "p_value"])

@@ -67,6 +67,8 @@ def next_steps(  # noqa: PLR0911 - one for each case
     verdict: Verdict, spec: StudySpec, folder: Path, *, data_dir: Path | None = None
 ) -> tuple[NextStep, ...]:
     """What to do next, the most useful first."""
+    if spec.of_function:
+        return _of_function(verdict, spec, folder)
     data = "" if data_dir is None else f" --data-dir {shlex.quote(str(data_dir))}"
     run, folder = f"{command('run', folder)}{data}", named(folder)
     every = [scores for condition in verdict.conditions for scores in condition.arms]
@@ -98,6 +100,33 @@ def next_steps(  # noqa: PLR0911 - one for each case
         confirm = NextStep("To confirm it on fresh seeds", f"{run} --confirm", seconds_of(verdict, runs))
         return (*longer_runs, confirm)
     return (*longer_runs, *rate)
+
+
+def _of_function(verdict: Verdict, spec: StudySpec, folder: Path) -> tuple[NextStep, ...]:
+    """Steps of a study of a training function: more runs of it. What it does itself, only its author can change."""
+    model, every = spec.model, [scores for condition in verdict.conditions for scores in condition.arms]
+    if model is not None and model.can_be_imported:
+        again, seeds = command("run", folder), f"{command('run', folder)} --seeds {{}}"
+    else:
+        call = f"dropstudy.compare({model.name if model else ''}, ..., out={str(folder)!r}"
+        again, seeds = f"{call})", f"{call}, seeds={{}})"
+    if missing := sum(arm.missing for arm in every):
+        return (NextStep("To finish the study", again, seconds_of(verdict, missing)),)
+    if failed := sum(arm.failed for arm in every):
+        return (NextStep("To train the failed runs again", again, seconds_of(verdict, failed)),)
+    found = verdict.open_comparisons
+    if any(c.decision == "too few seeds" for c in found):
+        runs = max(0, SEEDS - len(spec.seeds)) * len(every)
+        return (NextStep("For a verdict", seeds.format(SEEDS), seconds_of(verdict, runs)),)
+    if any(c.resolution > verdict.margin and c.sought <= verdict.margin for c in found):
+        return (NextStep("To decide, use more test examples or a wider margin, not more seeds"),)
+    needed = [c.seeds_needed for c in found if c.decision == "undecided" and isfinite(c.seeds_needed)]
+    if not needed:
+        return ()
+    total = max(len(spec.seeds) + 1, ceil(max(needed)))
+    runs = (total - len(spec.seeds)) * len(every)
+    purpose = f"For a decision, about {total:,} seeds"
+    return (NextStep(purpose, seeds.format(total), seconds_of(verdict, runs)),)
 
 
 def seconds_of(verdict: Verdict, runs: int) -> float | None:

@@ -288,6 +288,16 @@ ModelPath = Annotated[
         rich_help_panel=MODEL,
     ),
 ]
+FunctionName = Annotated[
+    str | None,
+    typer.Option(
+        "--function",
+        metavar="MODULE:NAME",
+        help="A training function fn(rate, seed) or fn(rate, seed, data), as package.module:fn.",
+        show_default=False,
+        rich_help_panel=MODEL,
+    ),
+]
 DropoutLayers = Annotated[
     list[Any] | None,
     typer.Option(

@@ -35,6 +35,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
     dropout_layers: options.DropoutLayers = None,
     add_dropout: options.AddDropout = False,
     pretrained: options.Pretrained = False,
+    function: options.FunctionName = None,
     # What is compared
     rates: Annotated[
         Any,
@@ -291,6 +292,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
         model_options=options.model_options(
             model, dropout_layers, add_dropout=add_dropout, pretrained=pretrained
         ),
+        function=function,
         data_dir=data_dir,
         data=data,
         target=target,

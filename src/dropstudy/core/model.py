@@ -1,4 +1,4 @@
-"""Records of a Keras model that the user brings: its reference in a study, and what a worker builds it from."""
+"""Records of a Keras model or training function of the user's: its reference in a study, and what workers need."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, repr=False)
 class ModelReference:
-    """Reference to a Keras model by its description: the study holds that, and a worker builds the model from it.
+    """Reference to a Keras model or training function by its description, which the study holds.
 
     Args:
         name: name in tables and charts.
@@ -16,6 +16,7 @@ class ModelReference:
         operations: floating-point operations of training on one example, approximately.
         optimizer: its optimiser, in words.
         noise: names of the dropout layers that the rate moves.
+        function: module and name of a training function, of which nothing else is known; empty for a Keras model.
     """
 
     name: str
@@ -24,6 +25,17 @@ class ModelReference:
     operations: float = field(compare=False)
     optimizer: str = field(compare=False)
     noise: tuple[str, ...] = field(compare=False)
+    function: str = field(default="", compare=False)
+
+    @property
+    def is_function(self) -> bool:
+        """True for a training function."""
+        return bool(self.function)
+
+    @property
+    def can_be_imported(self) -> bool:
+        """True for a training function that a command finds by its name."""
+        return self.is_function and not self.function.startswith("__main__:") and "<" not in self.function
 
     def __repr__(self) -> str:
         return f"{self.name!r} ({self.sha256[:8]})"
@@ -31,15 +43,17 @@ class ModelReference:
 
 @dataclass(frozen=True)
 class ModelSource:
-    """What a worker builds a Keras model from.
+    """What a worker builds a Keras model from, or the training function that it calls.
 
     Args:
         description: `ModelReference.sha256` is its digest; see `engine/keras/description.py`.
-        builder: the function that builds it, pickled, where the description is not enough. It is passed on to
-            workers, and never stored.
+        builder: the function that builds it, pickled, where the description is not enough; or the training function.
+            It is passed on to workers, and never stored.
         weights: initial weights of all seeds as a safetensors file, where they are not drawn for each seed.
+        reports: folder in which a training function's epochs and output are seen while it runs; empty for none.
     """
 
     description: str
     builder: bytes = b""
     weights: bytes = b""
+    reports: str = ""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from dropstudy.core.final_metrics import FinalMetrics
     from dropstudy.core.model import ModelReference, ModelSource
 
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -113,7 +114,8 @@ class Condition:
         classes: outputs of the network.
         train_size: training examples.
         batch_size: examples per step; the last step of an epoch may have fewer.
-        model: a Keras model, which has no hidden layers that dropstudy knows; None for a network of dense layers.
+        model: a Keras model or training function, which has no hidden layers that dropstudy knows; None for a network
+            of dense layers.
     """
 
     features: int
@@ -136,6 +138,8 @@ class Condition:
     @property
     def network(self) -> str:
         """The network as text, for instance "784-512-512-10, 669,706 parameters"."""
+        if self.model is not None and self.model.is_function:
+            return f"of the training function {self.title}"
         return f"{self.title}, {self.parameters:,} parameters"
 
     @property
@@ -225,6 +229,11 @@ class StudySpec:
     model: ModelReference | None = None
 
     @property
+    def of_function(self) -> bool:
+        """True for a study of a training function."""
+        return self.model is not None and self.model.is_function
+
+    @property
     def watches_test(self) -> bool:
         """True where the test set is evaluated every epoch, so that nothing may be selected on it."""
         return self.validation_split == "test"
@@ -250,6 +259,16 @@ class Run:
     def steps(self) -> int:
         """Optimiser steps of the whole run, without early stopping."""
         return self.epochs * self.condition.steps
+
+    @property
+    def of_function(self) -> bool:
+        """True for a run of a training function, which trains as many epochs as it likes."""
+        return self.condition.model is not None and self.condition.model.is_function
+
+    @property
+    def of_epochs(self) -> str:
+        """Epochs of the run behind a number of those done: "/20"; empty where they are not known."""
+        return "" if self.of_function else f"/{self.epochs}"
 
 
 @dataclass(frozen=True)
@@ -282,48 +301,6 @@ CONDITION = ("hidden", "train_size")
 """Columns that identify a condition in tables: hidden layers as text, and number of training examples."""
 
 METRICS = tuple(f.name for f in fields(EpochMetrics) if f.name not in {"epoch", "seconds"})
-
-
-@dataclass(frozen=True, eq=False)
-class FinalMetrics:
-    """Final metrics of a run, measured in float32 at its end: the only evaluation on the test set.
-
-    Args:
-        epoch: epoch of the weights, from 1: the last, or with `restore_best_weights` that of lowest validation loss.
-        clean_loss: mean cross-entropy on all training examples, noise off, in nats.
-        clean_accuracy: share of them classified correctly.
-        noisy_loss: the same with noise on, as in training, but with final weights.
-        noisy_accuracy: likewise. Keras' running accuracy differs from it because weights change during the epoch, and
-            `clean_accuracy` because of the noise.
-        loss: mean cross-entropy on the test set, in nats.
-        accuracy: share of test examples classified correctly.
-        balanced_accuracy: mean over the classes in the test set of the share of each classified correctly.
-        auc: area under the ROC curve on the test set, in [0, 1]: of class 1 where there are two, else the mean of each
-            class against all others. NaN where a single class is present.
-        brier: mean over examples of the squared distance between probabilities and one-hot label, in [0, 2]
-            (Brier 1950).
-        val_balanced_accuracy: on the validation data, which are the test set where that is watched.
-        val_auc: likewise.
-        labels: predicted class per test example, (n,), uint8 or uint16.
-        confidence: probability of the predicted class, (n,), float16.
-        likelihood: probability of the true class, (n,), float16.
-    """
-
-    epoch: int
-    clean_loss: float
-    clean_accuracy: float
-    noisy_loss: float
-    noisy_accuracy: float
-    loss: float
-    accuracy: float
-    balanced_accuracy: float
-    auc: float
-    brier: float
-    val_balanced_accuracy: float
-    val_auc: float
-    labels: NDArray[np.unsignedinteger]
-    confidence: NDArray[np.float16]
-    likelihood: NDArray[np.float16]
 
 
 @dataclass(frozen=True, eq=False)
@@ -362,7 +339,7 @@ class Segment:
         state: arrays by name that training continues from, such as weights and moments; None at the start.
         done: optimiser steps taken already, over the whole run.
         steps: number of steps to take, at most as many as the run has left. They may end inside an epoch.
-        model: what to build the network from, where it is a Keras model.
+        model: what to build the network from, where it is a Keras model; or the training function.
     """
 
     run: Run

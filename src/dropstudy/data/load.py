@@ -21,9 +21,10 @@ from dropstudy.data.sources.digits import Digits
 from dropstudy.data.sources.kept import KeptDataset
 from dropstudy.data.sources.named import MnistOrDigits, NamedFiles
 from dropstudy.data.sources.openml import OpenMLTable
+from dropstudy.data.sources.own_data import OwnData
 from dropstudy.data.sources.table_file import SUFFIXES, TableFile
 from dropstudy.errors import InvalidArgument
-from dropstudy.spec.data_names import KEPT, OPENML, is_data_file
+from dropstudy.spec.data_names import KEPT, OPENML, OWN_DATA, is_data_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -133,7 +134,7 @@ def dataset_of(
     given = {field.name: getattr(spec, field.name) for field in fields(DataOptions)}
     options = DataOptions(**{**given, "test": None if spec.test is None else expand_home(spec.test)})
     dataset = _load(spec.data, data_dir, options, scale or spec.scale, progress=True)
-    return warned(dataset) if warn else dataset
+    return warned(dataset) if warn and dataset.name != OWN_DATA else dataset
 
 
 def _load(
@@ -233,7 +234,7 @@ def _named(wanted: str, data_dir: Path | None, options: DataOptions) -> DataSour
         return OpenMLTable(wanted, options)
     if wanted.startswith(KEPT):
         return KeptDataset(wanted)
-    return None
+    return OwnData() if wanted == OWN_DATA else None
 
 
 def _near(wanted: str) -> list[str]:

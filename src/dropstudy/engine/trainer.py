@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from dropstudy.engine.function.trainer import FunctionTrainer
 from dropstudy.engine.keras.trainer import KerasTrainer
 from dropstudy.engine.mlp.trainer import MLPTrainer
 
@@ -77,10 +78,15 @@ BUILT_IN = MLPTrainer()
 KERAS = KerasTrainer()
 """Trainer of Keras models."""
 
+FUNCTION = FunctionTrainer()
+"""Trainer of training functions."""
+
 
 def trainer_of(condition: Condition) -> Trainer:
     """Trainer of a condition's runs."""
-    return BUILT_IN if condition.model is None else KERAS
+    if condition.model is None:
+        return BUILT_IN
+    return FUNCTION if condition.model.is_function else KERAS
 
 
 def groups(

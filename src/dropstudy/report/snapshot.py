@@ -18,8 +18,9 @@ from dropstudy.core.types import CONDITION
 from dropstudy.engine.trainer import trainer_of
 from dropstudy.errors import DamagedFile, StoreError
 from dropstudy.report.stamp import study_state
-from dropstudy.report.test_set import TestSet, read_test_set
+from dropstudy.report.test_set import TestSet, own_test_set, read_test_set
 from dropstudy.runtime.messages import REPLACED
+from dropstudy.spec.data_names import OWN_DATA
 from dropstudy.store.directory import confirmations, has_database, not_started, spec_of
 from dropstudy.store.history import tidy
 from dropstudy.store.models import MODEL
@@ -109,6 +110,11 @@ class Snapshot:
     def model_source(self) -> ModelSource:
         """What the study's Keras model is built from."""
         return self.source or ModelSource(self.metadata[MODEL])
+
+    @property
+    def has_own_data(self) -> bool:
+        """True for a study of a training function that brings its data, which dropstudy does not see."""
+        return bool(self.metadata["data"] == OWN_DATA)
 
     @property
     def metric(self) -> Metric:
@@ -210,6 +216,9 @@ class Snapshot:
     @cached_property
     def test_set(self) -> TestSet | None:
         """The test examples; None if the data are missing or differ from those that the study was started with."""
+        if self.has_own_data:
+            done = (run for run in self.runs if self.status[run.key] == "done")
+            return own_test_set(next(filter(None, (self._result("predictions", run) for run in done)), {}))
         return read_test_set(self.spec, self.metadata, self.data_dir)
 
     def test_inputs(self, run: Run, test: TestSet, most: int | None = None) -> NDArray[Any]:
@@ -312,6 +321,8 @@ class Snapshot:
     @property
     def subtitle(self) -> str:
         """Name of the study and its data, for the subtitle of figures."""
+        if self.has_own_data:
+            return plain_name(self.spec.name)
         line = f"{plain_name(self.spec.name)}, data: {plain_name(self.metadata['data'])}"
         return f"{line} ({plain_name(self.fallback_note, 90)})" if self.fallback_note else line
 
@@ -321,10 +332,10 @@ class Snapshot:
         sizes = [size for _, size in self.conditions]
         size = f"{min(sizes):,} to {max(sizes):,}" if len(set(sizes)) > 1 else f"{max(sizes, default=0):,}"
         parts = (
-            f"{size} training examples",
+            *([] if self.has_own_data else [f"{size} training examples"]),
             counted(len(self.arms), "arm"),
             counted(len({run.seed for run in self.runs}), "seed"),
-            counted(self.spec.epochs, "epoch"),
+            *([] if self.spec.of_function else [counted(self.spec.epochs, "epoch")]),
             f"{len(self.finals):,} of {counted(len(self.runs), 'run')} finished",
         )
         return " · ".join(parts)

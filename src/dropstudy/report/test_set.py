@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from dropstudy.data.arrays import stored_test_set
 from dropstudy.data.images import image_shape
 from dropstudy.data.load import dataset_of
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from dropstudy.core.dataset import Table
@@ -54,6 +55,15 @@ class TestSet:
         """
         x = self.x[:most]
         return x if self.table is None else transform(self.table, from_tensors(tensors, self.table), x)
+
+
+def own_test_set(predictions: Mapping[str, NDArray[Any]]) -> TestSet | None:
+    """Test labels that a training function returned with its predictions, without examples; None where it did not."""
+    if "truth" not in predictions:
+        return None
+    y = predictions["truth"].astype(np.int64)
+    classes = 1 + max(int(y.max()), int(predictions["labels"].max()))
+    return TestSet(np.zeros((len(y), 1), np.float32), y, tuple(map(str, range(classes))), 1.0, None)
 
 
 def read_test_set(spec: StudySpec, metadata: Mapping[str, Any], data_dir: Path | None) -> TestSet | None:

@@ -37,11 +37,12 @@ def title(snapshot: Snapshot) -> str:
     """Title of a study's page: what is compared, on which data and networks."""
     conditions = [run.condition for run in snapshot.runs]
     topic = "Dropout" if any(arm.rate or arm.input_rate for arm in snapshot.arms) else "Regularisation"
-    data = data_name(snapshot)
+    data = None if snapshot.has_own_data else data_name(snapshot)
     sizes = list(dict.fromkeys(f"{condition.train_size:,}" for condition in conditions))
     examples = f", {_few(sizes, 'training size', ' training examples')}" if len(sizes) > 1 else ""
     networks = list(dict.fromkeys(condition.title for condition in conditions))
-    where = ", ".join(filter(None, (f"{topic} on {data}", _few(networks, "network")))) + examples
+    on_data = topic if data is None else f"{topic} on {data}"
+    where = ", ".join(filter(None, (on_data, _few(networks, "network")))) + examples
     return f"{where}: {_compared(snapshot.arms)}"
 
 

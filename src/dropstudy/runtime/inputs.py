@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from dropstudy.data.arrays import store_arrays, store_briefly
 from dropstudy.data.preprocessing import Preprocessing, fit, transform
+from dropstudy.runtime.reports import remove_reports, with_reports
 from dropstudy.spec import splits
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class RunInputs:
     """
 
     def __init__(self, spec: StudySpec, dataset: Dataset, model: ModelSource | None = None) -> None:
-        self.model = model
+        self.model = with_reports(model) if model is not None and spec.of_function else model
         self._dataset, self._fixed = dataset, spec.fixed_validation
         self._held_out = splits.validation_count(spec, len(dataset.y_train))
         self._made: list[Callable[[], None]] = []
@@ -79,6 +80,8 @@ class RunInputs:
     ) -> None:
         for remove in self._made:
             remove()
+        if self.model is not None and self.model.reports:
+            remove_reports(self.model)
 
     def rows(self, run: Run) -> tuple[NDArray[np.int32], NDArray[np.int32] | None]:
         """Training rows of a run, and the rows held out; None where none are."""

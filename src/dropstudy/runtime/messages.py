@@ -12,6 +12,7 @@ from dropstudy.core.text import counted
 from dropstudy.data import describe
 from dropstudy.spec import presets, splits
 from dropstudy.spec.arms import has_choice
+from dropstudy.spec.data_names import OWN_DATA
 from dropstudy.store.paths import named
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def announcement(
         added: additions to the study, from `merge.additions`.
     """
     lines = [*FALLBACK, f"Once it is there, a study of it: {_on_mnist(spec, folder)}"] if fallback else []
-    lines += describe.shapes(dataset, flat=spec.model is None)
+    lines += describe.shapes(dataset, flat=spec.model is None) if dataset.name != OWN_DATA else []
     lines += [f"The study grows: {'; '.join(added)}."] if added else []
     lines += [
         large_rate(rate)
@@ -83,11 +84,12 @@ def announcement(
             )
     lines += splits.missing_classes(spec, dataset.y_train, dataset.classes)
     conditions = list(dict.fromkeys(run.condition for run in runs))
+    settings = f" of {counted(spec.epochs, 'epoch')}, precision {spec.precision}"
+    function = spec.of_function
     lines.append(
-        f"{networks(conditions)}; {counted(len(runs), 'run')} of {counted(spec.epochs, 'epoch')}, "
-        f"precision {spec.precision}; study in {folder}"
+        f"{networks(conditions)}; {counted(len(runs), 'run')}{'' if function else settings}; study in {folder}"
     )
-    if spec.model is not None:
+    if spec.model is not None and not function:
         lines.append(f"The rate moves {', '.join(spec.model.noise)}. Optimiser: {spec.model.optimizer}.")
     return lines
 
@@ -113,7 +115,8 @@ def large_rate(rate: float) -> str:
 
 def run_ended(run: Run, status: str, cause: str) -> str:
     """Outcome of a run that did not finish."""
-    return f"{run_name(run)} {status}: {cause}. Its history is saved; the other runs continue."
+    kept = "traceback" if run.of_function and status == "failed" else "history"
+    return f"{run_name(run)} {status}: {cause.rstrip('.')}. Its {kept} is saved; the other runs continue."
 
 
 def run_name(run: Run) -> str:

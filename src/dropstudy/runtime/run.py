@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dropstudy.core.hardware import bfloat16_is_faster, why_precision
 from dropstudy.data.load import dataset_of
+from dropstudy.engine.function.call import ready
 from dropstudy.engine.trainer import groups
 from dropstudy.errors import RunsFailed
 from dropstudy.runtime.events import CallbackList
@@ -60,7 +61,7 @@ def train_missing(
         spec = merged_with_stored(folder, spec)  # another process may have started one meanwhile
         dataset = dataset_of(spec, data_dir=data_dir)
         check_data(folder, dataset)
-        model = stored_model(folder, spec, model)
+        model = ready(stored_model(folder, spec, model), spec)
         changes = environment_changes(folder, device)
         before = recorded_spec(folder)
         spec = record_study(folder, spec, dataset, device, model)
@@ -99,19 +100,21 @@ def train_missing(
                         callback=callback,
                         keep_weights=spec.keep_weights != "none",
                     )
-                _refuse_if_all_failed(folder, store)
+                _refuse_if_all_failed(folder, store, spec)
     return spec
 
 
-def _refuse_if_all_failed(folder: Path, store: Store) -> None:
+def _refuse_if_all_failed(folder: Path, store: Store, spec: StudySpec) -> None:
     statuses, failures = list(store.status().values()), store.failures()
+    again = f"train them again with: {command('run', folder)}"
+    if spec.of_function:
+        again = "call it again: a function that has changed needs a new folder (--out)."
     if "failed" in statuses and len(failures) == len(statuses):
         raise RunsFailed(
             str(folder),
             expected="a run that finishes",
             received=f"none: all {len(statuses)} failed or diverged, the first one: {failures[0]}",
-            next_step=f"The full errors are in {folder / 'tracebacks'}; "
-            f"once the cause is removed, train them again with: {command('run', folder)}",
+            next_step=f"The full errors are in {folder / 'tracebacks'}; once the cause is removed, {again}",
         )
 
 

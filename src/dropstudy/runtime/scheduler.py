@@ -22,9 +22,11 @@ from typing import TYPE_CHECKING
 
 from dropstudy.core.types import Segment
 from dropstudy.engine.native.library import VARIABLE
-from dropstudy.errors import DamagedFile
+from dropstudy.errors import DamagedFile, FunctionRaised, ModelError
 from dropstudy.runtime import local, watchdog
+from dropstudy.runtime.agreement import Agreement
 from dropstudy.runtime.messages import run_name
+from dropstudy.runtime.reports import Reports
 from dropstudy.runtime.scheduling import first_steps, next_group, next_segments, step_operations
 from dropstudy.runtime.watchdog import Silence, Timeouts, Watchdog
 
@@ -149,6 +151,7 @@ class _Scheduler:
 
     def __post_init__(self) -> None:
         self.watchdog = Watchdog(self.pool, self.timeouts)
+        self.reports, self.agreement = Reports(self.inputs.model), Agreement(self.store)
         self.started = 0  # groups
         self.notices = {""}
         """What workers told the user."""
@@ -169,6 +172,8 @@ class _Scheduler:
         task = self.running.pop(future)
         try:
             results = future.result()
+            for segment, result in zip(task.segments, results, strict=True):
+                self.agreement.check(segment.run, result)
         except Exception as error:  # noqa: BLE001 - an error of a worker ends its own run, not the study
             self._on_failure(task, error)
         else:
@@ -191,7 +196,9 @@ class _Scheduler:
         ended = time.monotonic()
         self.commit_at = ended + min(COMMIT_INTERVAL * (ended - started), MAX_COMMIT_INTERVAL)
         for run, result in results:
-            for row in result.history:
+            if printed := self.reports.log(run):
+                self.store.keep_log(run, printed)
+            for row in result.history[self.reports.told(run) :]:
                 self.callback.on_epoch_end(run, row)
             if result.diverged:
                 cause = f"the loss was no longer finite in epoch {result.history[-1].epoch}"
@@ -208,7 +215,12 @@ class _Scheduler:
         return max(0.0, min(watchdog.CHECK_INTERVAL, self.commit_at - time.monotonic()))
 
     def check_workers(self) -> None:
-        """Kill hung workers, and notify the callbacks of silent ones."""
+        """Notify the callbacks of epochs within a segment and of silent workers; kill hung ones."""
+        for task in self.running.values():
+            run = task.segments[0].run
+            for row in self.reports.new_epochs(run):
+                task.silence.end()
+                self.callback.on_epoch_end(run, row)
         if report := self.watchdog.check(self.running.items()):
             self.callback.on_notice(report)
 
@@ -307,10 +319,13 @@ class _Scheduler:
             )
             self._add_ready(_Task(task.segments, task.group, task.attempt + 1, task.isolation))
         else:
-            self._fail(task, f"its worker {died} {MAX_ATTEMPTS} times{why}", error)
+            # What a process pool supposes about a function that ended its process is of no use.
+            known = bool(found) and first.of_function
+            self._fail(task, f"its worker {died} {MAX_ATTEMPTS} times{why}", error, brief=known)
 
     def _on_raise(self, task: _Task, error: Exception) -> None:
-        lanes, name = len(task.segments), type(error).__name__
+        lanes = len(task.segments)
+        name = error.kind if isinstance(error, FunctionRaised) else type(error).__name__
         if lanes == 1:
             self._fail(task, name, error)
             return
@@ -321,11 +336,13 @@ class _Scheduler:
         for segment in task.segments:
             self._add_ready(_Task((segment,), task.group, isolation=isolation))
 
-    def _fail(self, task: _Task, what: str, error: Exception) -> None:
-        run, cause = task.segments[0].run, _cause(what, error)
+    def _fail(self, task: _Task, what: str, error: Exception, *, brief: bool = False) -> None:
+        run, cause = task.segments[0].run, what if brief else _cause(what, error)
         self.dispatch()
         self.commit()  # earlier results of the run first
         self.store.fail(run, cause, "".join(traceback.format_exception(error)))
+        if printed := self.reports.log(run):
+            self.store.keep_log(run, printed)
         self.callback.on_run_end(run, "failed", cause)
         if task.isolation:
             task.isolation.failed = True
@@ -346,13 +363,17 @@ class _Scheduler:
 
 
 def _cause(what: str, error: Exception) -> str:
+    if isinstance(error, ModelError):  # a sentence by itself
+        return textwrap.shorten(str(error), _MAX_CAUSE).rstrip(".")
     return f"{what}: {textwrap.shorten(str(error), _MAX_CAUSE)}" if str(error) else what
 
 
 def _signal(error: Exception) -> str:
-    """Name of the signal that killed a worker, as in loky's message; empty if there is none."""
-    found = re.search(r"\bSIG[A-Z]+\b", str(error))
-    return found[0] if found else ""
+    """Name of the signal that killed a worker, or its exit code, as in loky's message; empty if there is none."""
+    if found := re.search(r"\bSIG[A-Z]+\b", str(error)):
+        return found[0]
+    code = re.search(r"\bEXIT\((\d+)\)", str(error))
+    return f"exit code {code[1]}" if code else ""
 
 
 def _remaining(run: Run, done: int = 0) -> float:

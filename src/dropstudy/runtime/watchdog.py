@@ -40,6 +40,9 @@ MIN_TIMEOUT = 60.0
 START_TIMEOUT = 600.0
 """Seconds for a worker to start and compile, where nothing was measured."""
 
+FUNCTION_TIMEOUT = 3600.0
+"""Seconds for the first epoch of a training function, of which nothing is known, where nothing was measured."""
+
 _SLOWEST_RATE = 1e8  # operations per second; a core of a small computer of 2012 makes ten times as many
 _MAX_CHECK_INTERVALS = 5  # after more, this process was suspended itself
 _MAX_NAMED = 3  # runs named in a report
@@ -68,6 +71,8 @@ class Timeouts:
         expected = self.expected(segments)
         if expected is not None:
             return max(MIN_TIMEOUT, TIMEOUT_FACTOR * expected)
+        if segments[0].run.of_function:
+            return FUNCTION_TIMEOUT
         operations = step_operations(segments[0].run) * segments[0].steps * len(segments)
         return START_TIMEOUT + operations / _SLOWEST_RATE
 
@@ -85,6 +90,10 @@ class Silence:
     seconds: float | None = None
     report_at: float = 0.0
     hung: str = ""
+
+    def end(self) -> None:
+        """Begin anew: the worker has reported something."""
+        self.seconds = None
 
 
 class Task(Protocol):

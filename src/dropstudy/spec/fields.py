@@ -61,7 +61,10 @@ Hidden = Annotated[
         f"[[512, 512], [1024]], in whole numbers from 1 to {MAX_COUNT}",
     ),
 ]
-Model = Annotated[ModelReference, Meta(description="the table of a Keras model, as dropstudy writes it")]
+Model = Annotated[
+    ModelReference,
+    Meta(description="the table of a Keras model or training function, as dropstudy writes it"),
+]
 Seed = Annotated[int, Meta(ge=0, le=MAX_SEED)]
 Seeds = Annotated[
     Annotated[int, Meta(ge=1, le=MAX_SEEDS)] | Annotated[list[Seed], Meta(min_length=1)],

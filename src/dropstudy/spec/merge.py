@@ -111,7 +111,7 @@ def _flag(name: str, value: Any, other: Any) -> str:
     if value is True:
         return flag
     if isinstance(value, ModelReference):
-        return f"the model {value}"
+        return f"the {'training function' if value.is_function else 'model'} {value}"
     if isinstance(value, Optimizer):
         parts = {
             f.name: getattr(value, f.name)

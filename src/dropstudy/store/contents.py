@@ -114,7 +114,8 @@ def _faults_of_progress(row: Mapping[str, Any], run: Run, epochs: list[int | Non
         yield "a checkpoint without a digest, or a digest without one"
     if (checkpoint is not None) not in _CHECKPOINT.get(row["status"], ()):
         yield "a status that contradicts the checkpoint"
-    if not 0 <= row["steps_done"] <= run.steps or done != row["steps_done"] // run.condition.steps:
+    most = math.inf if run.of_function else run.steps  # a function trains as long as it likes
+    if not 0 <= row["steps_done"] <= most or done != row["steps_done"] // run.condition.steps:
         yield "another number of steps"
     if epochs != ([done, 1, done] if done else [0, None, None]):
         yield f"{epochs[0]} of {done} epochs"
@@ -144,9 +145,12 @@ def _faults_of_end(row: Mapping[str, Any], run: Run) -> Iterator[str]:
     done, epoch = row["epochs_done"], row["epoch"]
     if done < run.epochs and not run.patience:
         yield f"an end after {done} of {run.epochs} epochs"
-    if row["predictions_sha256"] is None or epoch is None or not 1 <= epoch <= done:
+    scored = row["predictions_sha256"] is not None
+    if run.of_function:
+        scored = any(row[name] is not None for name in ("test_loss", *_ACCURACIES, "test_auc"))
+    if not scored or epoch is None or not 1 <= epoch <= done:
         yield "an end without results"
-    if not all(_is_share(row[name]) for name in _ACCURACIES):
+    if not all(_is_share(row[name]) or (row[name] is None and run.of_function) for name in _ACCURACIES):
         yield "an invalid accuracy"
     if not all(row[name] is None or _is_share(row[name]) for name in ("test_auc", "val_auc")):
         yield "an invalid area under the ROC curve"

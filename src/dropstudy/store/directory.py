@@ -126,11 +126,18 @@ def merged_with_stored(
             str(folder),
             expected=f"the settings of the study in this folder, {ours}",
             received=theirs,
-            next_step=f"To continue that study: {command('run', folder)}; for a new one, choose another folder with "
+            next_step=f"{_to_continue(folder, stored, asked)}; for a new one, choose another folder with "
             f"--out={shlex.quote(out)}.",
             retry={"out": out},
         )
     return merge.grow(stored, asked)
+
+
+def _to_continue(folder: Path, stored: StudySpec, asked: StudySpec) -> str:
+    ours, theirs = stored.model, asked.model
+    if ours and theirs and ours.function == theirs.function != "":
+        return "The function has changed since. To continue that study, undo the change"
+    return f"To continue that study: {command('run', folder)}"
 
 
 def unused_folder(folder: Path) -> Path:

@@ -4,6 +4,7 @@
     predictions/<key>.safetensors    of a finished run, for each test example
     checkpoints/<key>-<digest>.safetensors   state of a running run
     tracebacks/<key>.txt             of a run that failed
+    logs/<key>.txt                   what the training function of a run printed
 
 Only files with such a name, directly in these folders, belong to the study. Other files are never removed, and nothing
 is removed through a link.
@@ -32,7 +33,7 @@ JOURNAL = f"{DATABASE}-journal"
 RESULTS = ("weights", "predictions")
 """Kinds of files of a finished run."""
 
-FOLDERS = (*RESULTS, "checkpoints", "tracebacks")
+FOLDERS = (*RESULTS, "checkpoints", "tracebacks", "logs")
 FIGURES = "figures"
 CHARTS = (
     "accuracy",
@@ -69,7 +70,8 @@ KEY = re.compile("[0-9a-f]{64}")
 
 _RESULT = re.compile(rf"{KEY.pattern}\.safetensors")
 _CHECKPOINT = re.compile(rf"{KEY.pattern}-[0-9a-f]{{16}}\.safetensors")
-_OWN = dict(zip(FOLDERS, (_RESULT, _RESULT, _CHECKPOINT, re.compile(rf"{KEY.pattern}\.txt")), strict=True))
+_TEXT = re.compile(rf"{KEY.pattern}\.txt")
+_OWN = dict(zip(FOLDERS, (_RESULT, _RESULT, _CHECKPOINT, _TEXT, _TEXT), strict=True))
 
 
 class StudyPaths:
@@ -94,6 +96,10 @@ class StudyPaths:
     def traceback(self, key: str) -> Path:
         """Path of the traceback of a failed run."""
         return self.folder / "tracebacks" / f"{key}.txt"
+
+    def log(self, key: str) -> Path:
+        """Path of what the training function of a run printed."""
+        return self.folder / "logs" / f"{key}.txt"
 
     def present(self, what: str) -> set[str]:
         """Keys of the runs whose `weights` or `predictions` exist."""
@@ -142,7 +148,7 @@ class StudyPaths:
         return found
 
     def sizes(self) -> dict[str, int]:
-        """Bytes on disk: `database`, `weights`, `predictions`, `checkpoints`, `tracebacks`."""
+        """Bytes on disk: `database`, `weights`, `predictions`, `checkpoints`, `tracebacks`, `logs`."""
         found = {"database": 0, **dict.fromkeys(FOLDERS, 0)}
         with suppress(OSError):
             found["database"] = self.database.stat().st_size

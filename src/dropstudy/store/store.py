@@ -165,6 +165,11 @@ class Store(Records):
         with self._transaction():
             self._update(run.key, {"status": "failed", "error": cause})
 
+    def keep_log(self, run: Run, printed: str) -> None:
+        """Keep what the training function of a run printed."""
+        self._check_still_there()
+        write_text(self._paths.log(run.key), printed)
+
     def restart(self, runs: Iterable[Run]) -> None:
         """Reset runs to planned: for a damaged checkpoint or missing results."""
         self._check_still_there()
@@ -191,7 +196,7 @@ class Store(Records):
 
     def _files(self, key: str) -> list[Path]:
         results = [self._paths.result(what, key) for what in RESULTS]
-        return [*self._replaced(key), *results, self._paths.traceback(key)]
+        return [*self._replaced(key), *results, self._paths.traceback(key), self._paths.log(key)]
 
     def _remove_due(self) -> None:
         """Remove files of removed runs that a kill left behind."""
@@ -245,12 +250,10 @@ class Store(Records):
             name = f"{run.key}-{digest[:16]}.safetensors"
             contents[self._paths.checkpoint(name)] = content
             return columns | {"status": "running", "checkpoint": name, "checkpoint_sha256": digest}
-        arrays: dict[str, dict[str, NDArray[Any]]] = {
-            "predictions": {
-                name: getattr(result.final, name) for name in ("labels", "confidence", "likelihood")
-            }
-        }
-        if preprocessing is not None:  # weights are kept
+        arrays: dict[str, dict[str, NDArray[Any]]] = {}
+        if predictions := result.final.predictions:  # a training function may know its scores alone
+            arrays["predictions"] = predictions
+        if preprocessing is not None and result.state:  # weights are kept, and known
             arrays["weights"] = {
                 name.removeprefix(WEIGHTS): array
                 for name, array in result.state.items()

@@ -12,12 +12,14 @@ from dropstudy.core.streams import say
 from dropstudy.data.load import load_dataset
 from dropstudy.data.memory import dataset
 from dropstudy.data.sources.kept import name_of
+from dropstudy.engine.function.call import is_training_function
 from dropstudy.errors import InvalidArgument
 from dropstudy.report.stamp import is_current
 from dropstudy.runtime.progress.inline import in_notebook
 from dropstudy.spec import presets
 from dropstudy.spec.study_file import read_spec, to_toml
 from dropstudy.store.directory import STUDIES
+from dropstudy.study.function import PRESET, with_function
 from dropstudy.study.model import OPTIONS, described
 from dropstudy.study.short_answer import short_answer
 from dropstudy.study.study import Study
@@ -120,6 +122,9 @@ def compare(
     The network is one of dense layers. For a model of yours, put a function that builds it before the data:
     `compare(build, x_train, y_train)`, where `build()` or `build(rate)` returns a keras.Model.
 
+    Any training function does, of any framework: `compare(fn)` with `fn(rate, seed)`, which trains once and returns
+    its metrics, or `compare(fn, x_train, y_train)` with `fn(rate, seed, data)`; docs/models.md says what it returns.
+
     Args:
         x_train: training examples, (n, ...): an array, nested lists, a tensor on the CPU; or a data frame of pandas,
             polars or whatever else narwhals reads; or a `Dataset`; or the path or name of data, as for
@@ -154,6 +159,15 @@ def compare(
         >>> compare(build, x_train, y_train, x_test, y_test, rates=[0, 0.2, 0.5], seeds=10)  # doctest: +SKIP
     """
     build = None
+    how = {"workers": workers, "device": device, "executor": executor, "callbacks": callbacks}
+    if is_training_function(x_train):
+        arrays = {"y_train": x_test, "x_test": y_test, "y_test": next(iter(more), None)}
+        options = {option: fields.pop(option) for option in _DATA_OPTIONS if option in fields}
+        own = None if y_train is None else _dataset(y_train, arrays, name, options)
+        wanted = {**fields, "rates": rates, "seeds": seeds, **(options if own is None else {})}
+        return _answered(
+            _of_function(x_train, own, wanted, spec=spec, name=name, out=out), verbose=verbose, **how
+        )
     if callable(x_train):
         build, x_train, y_train, x_test, y_test = x_train, y_train, x_test, y_test, *(more or (None,))
     elif more:
@@ -177,13 +191,39 @@ def compare(
         out = STUDIES / (name or f"compare-{_digest(asked)}")
     overrides["name"] = name or Path(out).resolve().name
     study = Study(preset, out=out, dataset=data, source=source, **overrides)
-    study.run(workers=workers, device=device, executor=executor, callbacks=callbacks, verbose=verbose)
+    return _answered(study, verbose=verbose, **how)
+
+
+def _answered(study: Study, *, verbose: bool, **how: Any) -> Study:
+    """Train a study, write its page and print its answer."""
+    study.run(**how, verbose=verbose)
     results = study.results()
     if not is_current(results.snapshot):
         results.report()
     if verbose and not in_notebook():  # where the study shows itself
         say(short_answer(results.snapshot))
     return study
+
+
+def _of_function(
+    function: Callable[..., Any],
+    data: Dataset | None,
+    fields: dict[str, Any],
+    *,
+    spec: str | Path | None,
+    name: str | None,
+    out: str | Path | None,
+) -> Study:
+    """Study of a training function, on data in memory or on those of the function."""
+    preset = spec or (PRESET if data is None else presets.default(None, None, data))
+    overrides = fields if data is None else {**fields, "data": name_of(data)}
+    source = with_function(function, overrides, has_data=data is not None)
+    if out is None:
+        out = STUDIES / (name or f"compare-{_digest(read_spec(preset, overrides))}")
+    overrides["name"] = name or Path(out).resolve().name
+    if data is not None:
+        del overrides["data"]
+    return Study(preset, out=out, dataset=data, source=source, **overrides)
 
 
 _DATA_OPTIONS = ("target", "test", "test_size", "group", "drop", "classes", "scale", "image_size")

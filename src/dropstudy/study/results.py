@@ -115,7 +115,7 @@ class Results:
         Raises:
             InvalidArgument: the study has no such arm, network, size or seed.
         """
-        run = self._run(arm, seed, hidden, train_size)
+        run = self._run(arm, seed, hidden, train_size, network=False)
         condition = (run.condition.layers, run.condition.train_size)
         rows = self.snapshot.of_condition(self.snapshot.history, condition)
         return History(run, rows[(rows["arm"] == run.arm.name) & (rows["seed"] == run.seed)])
@@ -279,10 +279,18 @@ class Results:
     # Inside
 
     def _run(
-        self, arm: str | float | None, seed: int | None, hidden: Network | None, train_size: int | None
+        self,
+        arm: str | float | None,
+        seed: int | None,
+        hidden: Network | None,
+        train_size: int | None,
+        *,
+        network: bool = True,
     ) -> Run:
         """The run that these values select, as `select` has it."""
-        selection = select(self.snapshot, arm=arm, seed=seed, hidden=hidden, train_size=train_size)
+        selection = select(
+            self.snapshot, arm=arm, seed=seed, hidden=hidden, train_size=train_size, network=network
+        )
         return selection.runs[0]
 
     def _tensors(self, run: Run) -> dict[str, NDArray[Any]]:

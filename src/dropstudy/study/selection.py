@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dropstudy.core.text import counted
 from dropstudy.errors import InvalidArgument
+from dropstudy.study.function import refuse_network
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,6 +42,7 @@ def select(
     hidden: Network | None = None,
     train_size: int | None = None,
     ensemble: bool = False,
+    network: bool = True,
 ) -> Selection:
     """Select a run, or with `ensemble` all of an arm.
 
@@ -51,10 +53,13 @@ def select(
         hidden: layers of the network, the study's first by default.
         train_size: likewise.
         ensemble: select every seed whose weights are stored.
+        network: whether their network is used.
 
     Raises:
         InvalidArgument: the study has no such arm, network, size or seed; or an ensemble would be of one network.
     """
+    if network:
+        refuse_network(snapshot.runs[0])
     if hidden is not None:
         hidden = hidden.replace(",", "-") if isinstance(hidden, str) else "-".join(map(str, hidden))
     runs = _having(list(snapshot.runs), "hidden", hidden)

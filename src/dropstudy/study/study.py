@@ -34,6 +34,7 @@ from dropstudy.store.locking import lock
 from dropstudy.store.paths import refuse_too_long
 from dropstudy.store.record import set_rule
 from dropstudy.store.store import Store
+from dropstudy.study.function import PRESET, refuse_to_measure, with_function
 from dropstudy.study.model import described, of_study
 from dropstudy.study.source import refuse_data_fields, refuse_other_source
 
@@ -71,6 +72,7 @@ class Study:
         dataset: data in memory in place of `data`, from `dropstudy.dataset` or `dropstudy.load_dataset`. `run` keeps
             a copy in the cache, where a study that is continued finds it by the digest of its content.
         model: a `.keras` file, or a function as for `dropstudy.compare`; `model_options` are those of that function.
+        function: a training function as for `dropstudy.compare`, or its name, `package.module:fn`.
         overrides: fields of the study file by name, for instance `epochs=5` or `rates=[0, 0.5]`.
 
     Attributes:
@@ -97,6 +99,7 @@ class Study:
         dataset: Dataset | None = None,
         model: str | Path | Callable[..., Any] | ModelReference | None = None,
         model_options: Mapping[str, Any] | None = None,
+        function: Callable[..., Any] | str | None = None,
         source: ModelSource | None = None,
         **overrides: Any,
     ) -> None:
@@ -106,6 +109,9 @@ class Study:
         if dataset is not None:
             refuse_data_fields(overrides)
             overrides["data"] = name_of(dataset)
+        if function is not None:
+            spec = spec or (PRESET if overrides.get("target") is None else "table")
+            self._source = with_function(function, overrides, has_data=dataset is not None, beside=model)
         if spec is None:
             data = None if overrides.get("data") is None else str(overrides["data"])
             spec = presets.default(data, overrides.get("target"), dataset, model=model is not None)
@@ -211,6 +217,7 @@ class Study:
         Raises:
             DropstudyError: whatever `run` would refuse.
         """
+        refuse_to_measure(self.spec)
         return dry_run(
             self.folder,
             self.spec,

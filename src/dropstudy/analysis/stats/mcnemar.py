@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from statsmodels.stats.contingency_tables import mcnemar as mcnemar_test
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -46,10 +48,17 @@ def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> McNemar:
     return McNemar(counts[0][0], counts[0][1], counts[1][0], counts[1][1], p)
 
 
-def right_answers(confidence: NDArray[np.floating], likelihood: NDArray[np.floating]) -> NDArray[np.bool_]:
-    """Mask of right answers, from the probabilities of the answer and of the true class, each (examples,).
+def right_answers(predictions: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_]:
+    """Mask of right answers, (examples,).
 
-    Right where the two are equal. In float16 a wrong class may tie with the true one, in about one of 100,000 examples.
+    Args:
+        predictions: of a run: `right` where that is stored; else `confidence` and `likelihood`, the probabilities of
+            the answer and of the true class, which are equal where it is right. In float16 a wrong class may tie with
+            the true one, in about one of 100,000 examples.
     """
-    right: NDArray[np.bool_] = confidence == likelihood
+    right: NDArray[np.bool_] = (
+        predictions["right"] == 1
+        if "right" in predictions
+        else predictions["confidence"] == predictions["likelihood"]
+    )
     return right

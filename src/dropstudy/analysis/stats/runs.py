@@ -54,10 +54,16 @@ def at_condition(table: pd.DataFrame, hidden: str, train_size: int) -> pd.DataFr
 
 
 def is_finite(finals: pd.DataFrame) -> pd.Series[bool]:
-    """Mask of the runs that finished with finite numbers where these were measured; a diverged run's loss is not."""
-    measured = finals.columns.intersection(["test_loss", "test_accuracy"])
-    numbers = finals[measured].to_numpy(dtype=np.float64)
-    return pd.Series(np.isfinite(numbers).all(axis=1), index=finals.index)
+    """Mask of the runs that finished with finite numbers where these were measured; a diverged run's loss is not.
+
+    A training function may measure one of them alone: the column of the other one is empty.
+    """
+    columns = finals.columns.intersection(["test_loss", "test_accuracy"])
+    finite = np.isfinite(finals[columns].to_numpy(dtype=np.float64))
+    measured = finite.any(axis=0)
+    if measured.any():
+        finite = finite[:, measured]
+    return pd.Series(finite.all(axis=1), index=finals.index)
 
 
 def finished_runs(history: pd.DataFrame, finals: pd.DataFrame) -> pd.DataFrame:

@@ -114,9 +114,11 @@ def pair_runs(
     ended = list(zip(runs["arm"], runs["seed"].astype(int), strict=True))
     found = {} if predictions is None else {run: predictions(*run) for run in ended}
     stored = {run: answer for run, answer in found.items() if answer is not None}
-    right = {run: right_answers(answer["confidence"], answer["likelihood"]) for run, answer in stored.items()}
+    right = {run: right_answers(answer) for run, answer in stored.items()}
     runs["ece"] = [
-        expected_calibration_error(stored[run]["confidence"], right[run]) if run in right else np.nan
+        expected_calibration_error(stored[run]["confidence"], right[run])
+        if "confidence" in stored.get(run, ())
+        else np.nan
         for run in ended
     ]
     if outcomes is None:

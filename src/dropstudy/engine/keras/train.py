@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from jax import Array
     from numpy.typing import NDArray
 
+    from dropstudy.core.final_metrics import FinalMetrics
     from dropstudy.core.model import ModelSource
-    from dropstudy.core.types import DataReference, FinalMetrics, Segment
+    from dropstudy.core.types import DataReference, Segment
     from dropstudy.core.types import State as NamedArrays
     from dropstudy.engine.keras.network import Values
     from dropstudy.engine.mlp.config import StaticConfig

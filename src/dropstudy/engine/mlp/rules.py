@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
-from dropstudy.core.types import FinalMetrics
+from dropstudy.core.final_metrics import FinalMetrics
 from dropstudy.engine.class_scores import auc, balanced_accuracy
 
 if TYPE_CHECKING:

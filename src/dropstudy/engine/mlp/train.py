@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dropstudy.core.types import METRICS, EpochMetrics, FinalMetrics, Segment, SegmentResult
+from dropstudy.core.types import METRICS, EpochMetrics, Segment, SegmentResult
 from dropstudy.engine.mlp import programs
 from dropstudy.engine.mlp.config import stacked, static_config, traced_config
 from dropstudy.engine.mlp.early_stopping import BestEpoch
@@ -26,6 +26,7 @@ from dropstudy.engine.mlp.state import epoch_seconds, pack, reset_sums, unpack
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from dropstudy.core.final_metrics import FinalMetrics
     from dropstudy.engine.mlp.network import BatchScore, Params
     from dropstudy.engine.mlp.rules import ArraysInMemory
 

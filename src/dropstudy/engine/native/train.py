@@ -28,7 +28,8 @@ from dropstudy.engine.native.library import Examples, LayerArrays, Library, Nois
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from dropstudy.core.types import DataReference, FinalMetrics, Run, State
+    from dropstudy.core.final_metrics import FinalMetrics
+    from dropstudy.core.types import DataReference, Run, State
     from dropstudy.engine.mlp.rules import ArraysInMemory
     from dropstudy.engine.native.library import Scores
 

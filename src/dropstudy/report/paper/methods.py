@@ -47,6 +47,9 @@ def _training(snapshot: Snapshot) -> Iterator[str]:
     networks = listed(list(dict.fromkeys(hidden for hidden, _ in snapshot.conditions)))
     sizes = listed([f"{size:,}" for size in dict.fromkeys(size for _, size in snapshot.conditions)])
     subject = f"Fully connected networks with hidden layers {networks} ({spec.activation})"
+    if spec.of_function:
+        yield from _of_function(snapshot)
+        return
     if spec.model is not None:
         subject = (
             f"Networks of the Keras model {quoted(spec.model.name)} ({spec.model.parameters:,} parameters)"
@@ -70,6 +73,16 @@ def _training(snapshot: Snapshot) -> Iterator[str]:
     )
 
 
+def _of_function(snapshot: Snapshot) -> Iterator[str]:
+    """What is known of a training function, which its author describes."""
+    on = "" if snapshot.has_own_data else f" on {data_name(snapshot)}"
+    yield f"Networks were trained{on} by the function {snapshot.spec.model.function} [describe it here]."  # type: ignore[union-attr]
+    epochs = snapshot.history.groupby("key" if "key" in snapshot.history else ["arm", "seed"])["epoch"].max()
+    if len(epochs) and epochs.max() > 1:
+        low, high = int(epochs.min()), int(epochs.max())
+        yield f"They were trained for {low if low == high else f'{low} to {high}'} epochs."
+
+
 def _arms(snapshot: Snapshot) -> Iterator[str]:
     baseline, *others = snapshot.arms
     if not others:
@@ -85,7 +98,10 @@ def _arms(snapshot: Snapshot) -> Iterator[str]:
     pairs = sorted({c.n for c in _comparisons(snapshot.verdict)})
     n = f"{pairs[0]} to {pairs[-1]}" if len(pairs) > 1 else str(pairs[0])
     yield f"Each comparison has n = {n} paired {'seed' if pairs == [1] else 'seeds'}."
-    yield "Runs of one seed share split, initial weights, batch order and random draws."
+    if snapshot.spec.of_function:
+        yield "Runs of one seed got the same seed."
+    else:
+        yield "Runs of one seed share split, initial weights, batch order and random draws."
     lost = [(quoted(s.arm), s.diverged) for c in snapshot.verdict.conditions for s in c.arms if s.diverged]
     if lost:
         runs = listed([f"{counted(count, 'run')} of {arm}" for arm, count in lost])
@@ -93,6 +109,8 @@ def _arms(snapshot: Snapshot) -> Iterator[str]:
 
 
 def _of(snapshot: Snapshot) -> str:
+    if snapshot.spec.of_function:
+        return "units"
     return (
         "hidden units" if snapshot.spec.model is None else f"units in {listed([*snapshot.spec.model.noise])}"
     )

@@ -76,6 +76,8 @@ def learning_curves(snapshot: Snapshot, condition: tuple[str, int]) -> list[Figu
         f"Compare only clean and {seen}: Keras measures with dropout on, while the weights move. "
         "Clean is measured on a sample of the training data, and on all of it at the end."
     )
+    if not rows["clean_accuracy"].notna().any():  # a training function need not measure it
+        caption = f"Training accuracy is as the function gave it; compare the curves of {seen} data."
     if several_seeds:
         caption += _MEANS + _fewer_seeds(rows)
     make = {"accuracy": ("Accuracy", charts.accuracy_curves), "loss": ("Loss", charts.loss_curves)}

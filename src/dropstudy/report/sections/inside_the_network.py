@@ -32,9 +32,36 @@ EXAMPLES = 2000
 """Test examples on which activations are measured."""
 
 
+def _not_given(snapshot: Snapshot) -> tuple[str, ...]:
+    """What a training function keeps to itself, or did not return."""
+    kept = (
+        "The training function keeps its networks to itself, so their weights and active units are left out."
+    )
+    done = [run for run in snapshot.runs if snapshot.status[run.key] == "done"]
+    read = (snapshot.predictions([run]) for run in done[:1])
+    predictions = next(read, None)
+    if not done or (predictions is not None and "confidence" in predictions):
+        return (kept,)
+    if predictions is not None:
+        return (
+            kept,
+            "It returned predicted classes without probabilities, so their calibration is left out.",
+        )
+    left_out = "Which examples and classes change, calibration, and what other test examples may change are left out."
+    return (kept, f"It returned scores without test predictions. {left_out}")
+
+
 def inside_the_network(snapshot: Snapshot) -> Section | None:
     """First-layer weights, active units and lengths of weights of each arm and condition."""
-    if (model := snapshot.spec.model) is not None:
+    if (model := snapshot.spec.model) is not None and model.is_function:
+        return Section(
+            "inside",
+            "Inside the networks",
+            "What is not shown of a training function.",
+            _not_given(snapshot),
+            (),
+        )
+    if model is not None:
         paragraph = (
             f"The networks are those of the Keras model {quoted(model.name)}. What its layers mean is not known here, "
             "so their weights and active units are left out."

@@ -46,7 +46,11 @@ def paired_seeds(snapshot: Snapshot) -> Section | None:
         blocks.append(conditions.of_condition(snapshot, condition, figure))
     if not blocks:
         return None
-    paragraph = "Runs of one seed share split, initial weights and batch order in all arms."
+    paragraph = (
+        "Runs of one seed got the same seed; what they share is up to the training function."
+        if snapshot.spec.of_function
+        else "Runs of one seed share split, initial weights and batch order in all arms."
+    )
     if fewest >= SEEDS:
         paragraph += (
             " Where all lines of an arm rise or all fall, its effect exceeds the effect of another seed."

@@ -103,6 +103,8 @@ def _ensemble(
 ) -> list[str]:
     """Sentence on what averaging the networks of an arm gains; none without two networks."""
     runs = snapshot.finished(arm.name, condition)
+    if snapshot.spec.of_function:  # it keeps its networks to itself
+        return []
     one = len(test.y) * runs[0].condition.parameters
     found = snapshot.networks(runs, min(len(runs), MOST_PRODUCTS // one))
     if len(found) < 2:  # noqa: PLR2004 - of one there is no mean

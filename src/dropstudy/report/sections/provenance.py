@@ -18,7 +18,14 @@ def provenance(snapshot: Snapshot) -> Section:
     metadata = snapshot.metadata
     devices = ", ".join(sorted(set(snapshot.finals["device"].dropna()))) or "none yet"
     seconds = float(snapshot.history["seconds"].sum())
+    model = snapshot.spec.model
+    function = model is not None and model.is_function
     rows = [
+        *(
+            [("Training function", f"{model.function}, source {model.sha256[:12]}")]
+            if model and function
+            else []
+        ),
         ("Data", f"{metadata['data']}, from {metadata['data_source']}"),
         ("SHA-256 of the data", metadata["data_sha256"]),
         (
@@ -35,11 +42,20 @@ def provenance(snapshot: Snapshot) -> Section:
         ("Precision of the matrix products", snapshot.spec.precision),
         ("Training time", f"{_duration(seconds)} of one process, over {len(snapshot.history):,} run-epochs"),
     ]
+    unknown = {"Precision of the matrix products", "Device"} if function else set()
+    if snapshot.has_own_data:
+        unknown |= {"Data", "SHA-256 of the data", "Examples", "How the data were read"}
+    rows = [row for row in rows if row[0] not in unknown]
     text = to_toml(snapshot.spec)
+    again = f"{command('run', Path(STUDY_FILE))} --out again"
+    if model and function and not model.can_be_imported:
+        again = f"dropstudy.compare({model.name}, ...)  # in the script or notebook that defines it"
     blocks = (
         Facts(tuple(rows)),
         Code("The study file", text, folded=True),
-        Code("To make it again, from the study file", f"{command('run', Path(STUDY_FILE))} --out again"),
+        Code(
+            "To make it again" + (", from the study file" if again.startswith("dropstudy run") else ""), again
+        ),
     )
     purpose = "What was used, and how to make this study again."
     return Section("provenance", "How it was made", purpose, blocks=blocks)

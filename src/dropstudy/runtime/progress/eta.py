@@ -147,7 +147,7 @@ class Eta:
         if position is None or run.key not in self._unfinished:
             return 0.0
         passed = min(self._clock() - position.at, SEGMENT_SECONDS)  # a hung run does not move on
-        epochs = min(position.epochs + passed * position.speed, run.epochs)
+        epochs = min(position.epochs + passed * position.speed, self._length(run))
         return max(0.0, epochs - self._unfinished[run.key][1])
 
     def all_epochs_begun(self) -> float:
@@ -209,7 +209,10 @@ class Eta:
         """Expected epochs of a run: those requested, or the mean of similar runs that stopped early."""
         lengths = self._run_lengths.get((run.arm.name, run.condition))
         done = self._unfinished[run.key][1] if run.key in self._unfinished else 0
-        return max(done, fmean(lengths)) if lengths else run.epochs
+        if lengths is None and run.of_function:
+            of_all = tuple(self._run_lengths.items())
+            lengths = [n for (_, condition), each in of_all if condition == run.condition for n in each]
+        return max(done, fmean(lengths) if lengths else run.epochs)
 
 
 _HALF_SECOND = 0.5  # rounded to 1 s

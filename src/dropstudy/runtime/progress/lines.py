@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from math import isnan
 from typing import TYPE_CHECKING, TextIO
 
 from dropstudy.core.streams import say
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 MAX_EPOCH_LINES = 100
 """Epochs to train up to which a pipe gets a line for each."""
+
+_PRINTED = ("loss", "accuracy", "val_loss", "val_accuracy")
 
 _INTERVAL = 60.0  # seconds between lines on the progress
 _FIRST = 10.0  # seconds to the first one, where epochs have no lines
@@ -73,14 +76,19 @@ class EpochLines(Display):
         self._epochs += 1
         if self._each_epoch:
             condition = f"{run.condition.layers} on {run.condition.train_size:,}, "
-            steps = run.condition.steps
+            steps = "" if run.of_function else f"{run.condition.steps}/{run.condition.steps} - "
+            measured = [(name, getattr(metrics, name)) for name in _PRINTED]
+            # A training function may leave some out.
+            shown = [
+                f"{name}: {value:.4f}" for name, value in measured if not (run.of_function and isnan(value))
+            ]
             self._print(
-                f"Epoch {metrics.epoch}/{run.epochs} "
+                f"Epoch {metrics.epoch}{run.of_epochs} "
                 f"[{run.arm.name}, {condition if self._several_conditions else ''}seed {run.seed}]\n"
-                f"{steps}/{steps} - {metrics.seconds:.0f}s - loss: {metrics.loss:.4f} - "
-                f"accuracy: {metrics.accuracy:.4f} - val_loss: {metrics.val_loss:.4f} - "
-                f"val_accuracy: {metrics.val_accuracy:.4f}"
+                f"{steps}{' - '.join([f'{metrics.seconds:.0f}s', *shown])}"
             )
+            # How many epochs a training function has is not known before.
+            self._each_epoch = self._epochs < self._limit or not run.of_function
         self._print_if_due()
 
     def on_segment_end(self, run: Run, steps_done: int) -> None:

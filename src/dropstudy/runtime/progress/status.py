@@ -152,8 +152,8 @@ def _epochs(each: RunProgress, epochs: Callable[[RunProgress], float]) -> str:
     if each.status in {"failed", "diverged"}:
         return each.status
     if each.status == "done":
-        return f"{each.epochs_done}/{each.run.epochs}"
-    return f"{floor(10 * epochs(each)) / 10:.1f}/{each.run.epochs}" if is_running(each) else "queued"
+        return f"{each.epochs_done}{each.run.of_epochs}"
+    return f"{floor(10 * epochs(each)) / 10:.1f}{each.run.of_epochs}" if is_running(each) else "queued"
 
 
 def _finite_percent(share: float) -> str:
@@ -180,4 +180,4 @@ def current(each: RunProgress) -> str:
     run = each.run
     if each.last is None:
         return f"seed {run.seed}: first epoch"
-    return f"seed {run.seed}: epoch {each.epochs_done}/{run.epochs}, {percent(each.last.val_accuracy)}"
+    return f"seed {run.seed}: epoch {each.epochs_done}{run.of_epochs}, {percent(each.last.val_accuracy)}"

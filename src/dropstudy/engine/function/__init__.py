@@ -1,0 +1,1 @@
+"""Runs of a training function that the user brings."""

@@ -90,11 +90,14 @@ class Analysis:
     DIVERGED = "No verdict: '{}' diverged in {} seeds. The other {} pairs cannot decide alone."
     CHOSEN = "Validation data chose '{}' among {} arms: {} points of validation accuracy ahead of '{}'"
     WATCHED = "The test set was evaluated after every epoch, so no rate and no epoch may be chosen on it"
-    ONE_EXAMPLE = "1 test example shows nothing about others. More test examples are needed, not more seeds."
+    ONE_EXAMPLE = (
+        "1 test example shows nothing about others. "
+        "A decision probably needs {} instead of 1, not more seeds."
+    )
     ONE_CLASS = "One class is predicted for every test example by {}. Such a network has learned nothing"
     TOO_COARSE = (
         "{} test examples cannot show that a difference is within ±{} points: one example is worth {} points, and "
-        "others may shift it by {}. Use more test examples or a wider margin (--margin), not more seeds."
+        "others may shift it by {}. A decision probably needs about {} test examples instead of {}, not more seeds."
     )
     GAP = (
         "Measured as Keras does, training accuracy of '{}' is {} test accuracy. Measured with dropout off it is {}: "

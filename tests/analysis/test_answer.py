@@ -4,6 +4,7 @@ import re
 import shlex
 from dataclasses import replace
 from itertools import pairwise
+from math import sqrt
 from pathlib import Path
 
 import pandas as pd
@@ -13,9 +14,12 @@ from hypothesis import strategies as st
 
 from dropstudy.analysis.answer import QUESTIONS, answer
 from dropstudy.analysis.next_steps import next_steps
+from dropstudy.analysis.sequential import out_of_reach
+from dropstudy.analysis.stats.crossed_bootstrap import unseen
 from dropstudy.analysis.verdict.build import give_verdict
 from dropstudy.analysis.verdict.design import Design
 from dropstudy.analysis.verdict.rule import SEEDS
+from dropstudy.analysis.verdict.undecided import examples_to_decide, limited_by_test_set
 from dropstudy.core.hardware import physical_cores
 from dropstudy.spec.study_file import parse_spec, read_spec
 from expected import Analysis
@@ -239,8 +243,61 @@ def test_more_seeds_are_not_proposed_where_test_examples_are_missing():
     same = verdict_of(ARMS, accuracies_of(none, 40), predictions=predictions_of(none))
     assert "seeds" not in answer_to(same, n=6).steps[0].purpose
     verdict = verdict_of(ARMS, accuracies_of(few, 40), predictions=predictions_of(few))
-    assert "more than these 40 test examples" in answer_to(verdict, n=6).steps[0].purpose
-    assert "not more seeds" in answer_to(verdict, n=6).steps[0].purpose
+    step = answer_to(verdict, n=6).steps[0]
+    assert re.fullmatch(
+        r"To decide, use about [\d,]+ test examples instead of 40, not more seeds", step.purpose
+    )
+    assert "--margin" not in str(verdict)  # a margin chosen after seeing results weakens the claim
+
+
+def test_equal_differences_on_few_test_examples_ask_for_examples():
+    """One more of 69 right in each of six seeds: such a difference is worth 14 margins, other examples may undo it."""
+
+    def one(arm, _):
+        return () if arm == "dropout 0.5" else (0,)
+
+    verdict = verdict_of(ARMS, accuracies_of(one, 69), predictions=predictions_of(one, 69))
+    step = answer_to(verdict, n=6).steps[0]
+    # The standard error of one example of 69 is that example: 69 times (1.96 + 0.84) squared.
+    assert step.purpose == "To decide, use about 550 test examples instead of 69, not more seeds"
+    assert not step.command
+    assert "about 550 test examples instead of 69, not more seeds" in str(verdict)
+
+    # With seeds that differ too, seeds added until a decision end with the same advice.
+    def few(arm, seed):
+        return (seed,) if arm == "no dropout" and seed in {1, 2} else ()
+
+    noisy = verdict_of(ARMS, accuracies_of(few, 69), predictions=predictions_of(few, 69))
+    (advice,) = re.findall(r"about [\d,]+ test examples instead of 69", str(answer_to(noisy, n=6)))
+    assert advice in out_of_reach(noisy, 7)
+
+
+@given(
+    examples=st.integers(2, 3000),
+    error=st.floats(0, 5),
+    points=st.floats(-20, 20),
+    spread=st.floats(0.01, 5),
+    margin=st.floats(0.05, 5),
+)
+@settings(max_examples=50, deadline=None)
+def test_with_the_test_examples_that_are_asked_for_the_test_set_no_longer_limits(
+    examples, error, points, spread, margin
+):
+    verdict = verdict_of(
+        ARMS,
+        {"no dropout": flat(6, 0.5), "dropout 0.5": around(points, 6, spread=spread, base=0.5)},
+        test_examples=examples,
+        margin=margin,
+    )
+    (c,) = verdict.conditions[0].comparisons
+    c = replace(c, example_error=error)
+    if limited_by_test_set(c, margin):
+        more = examples_to_decide(c, margin)
+        assert more > examples
+        larger = replace(
+            c, test_examples=more, unseen=100 * unseen(more), example_error=error * sqrt(examples / more)
+        )
+        assert not limited_by_test_set(larger, margin * (1 + 1e-9))
 
 
 @pytest.mark.parametrize("examples", [40, 400, 4000])
@@ -254,14 +311,14 @@ def test_seeds_are_proposed_only_where_new_data_leave_a_decision_open_to_them(ex
         ARMS, accuracies_of(missed, examples, len(wrong)), predictions=predictions_of(missed, examples)
     )
     (c,) = verdict.conditions[0].comparisons
-    if c.decision != "undecided" or c.all_equal:
+    if c.decision != "undecided" or not any(c.differences):
         return
     step = answer_to(verdict, n=len(wrong)).steps[0]
     # Other test examples alone may turn a difference of this size around: seeds cannot change that.
     if c.resolution > verdict.margin and abs(c.difference.value) <= c.unseen:
         assert not step.command
     assert ("--until-decided" in step.command) != ("not more seeds" in step.purpose)
-    told = "too small" in str(verdict)
+    told = "not more seeds" in str(verdict)
     assert told == (not step.command)  # one rule for the step and for the remarks
 
 

@@ -111,7 +111,7 @@ def test_all_answers_right_on_40_examples_is_no_equivalence(watches_test):
         comparison.new_data.high == -comparison.new_data.low == pytest.approx(100 * (1 - 0.025 ** (1 / 40)))
     )
     assert verdict.headline.startswith("Nothing to improve: every network is right on the whole test set")
-    assert Analysis.TOO_COARSE.format(40, "0.1", "2.50", "8.81") in str(verdict)
+    assert Analysis.TOO_COARSE.format(40, "0.1", "2.50", "8.81", "3,700", 40) in str(verdict)
     assert "p = " not in str(verdict)
 
 
@@ -121,7 +121,7 @@ def test_six_seeds_that_each_gain_the_only_example_show_nothing():
 
     verdict = verdict_of(ARMS, accuracies_of(first, 1), predictions=predictions_of(first, 1), margin=50)
     assert verdict.decision == "undecided"
-    assert Analysis.ONE_EXAMPLE in str(verdict)
+    assert Analysis.ONE_EXAMPLE.format("about 6 test examples") in str(verdict)
 
 
 def test_no_equivalence_within_a_margin_below_what_the_examples_can_show():
@@ -136,7 +136,7 @@ def test_no_equivalence_within_a_margin_below_what_the_examples_can_show():
         for margin in (0.5, 1.5)
     )
     assert (coarse.decision, wide.decision) == ("undecided", "equivalent")
-    assert Analysis.TOO_COARSE.format(360, "0.5", "0.28", "1.02") in str(coarse)
+    assert Analysis.TOO_COARSE.format(360, "0.5", "0.28", "1.02", "740", 360) in str(coarse)
     # Without predictions the number of test examples says the same.
     assert verdict_of(ARMS, accuracies, margin=0.5, test_examples=360).decision == "undecided"
 

@@ -16,7 +16,7 @@ from dropstudy.analysis.verdict.build import give_verdict
 from dropstudy.analysis.verdict.design import Design
 from dropstudy.analysis.verdict.phrases import listed, quoted
 from dropstudy.analysis.verdict.rule import SEEDS
-from dropstudy.analysis.verdict.undecided import limited_by_test_set
+from dropstudy.analysis.verdict.undecided import more_examples
 from dropstudy.core.bounds import Count, Positive
 from dropstudy.core.metrics import ACCURACY, METRICS, check_margin
 from dropstudy.core.text import visible_form
@@ -234,7 +234,9 @@ def _steps(verdict: Verdict) -> list[NextStep]:
     if any(c.decision == "too few seeds" for c in found):
         return [NextStep(f"For a verdict, add seeds: it needs {SEEDS} of each arm, the same ones")]
     needed = [c.seeds_needed for c in found if c.decision == "undecided" and isfinite(c.seeds_needed)]
-    if not needed or any(limited_by_test_set(c, verdict.margin) for c in found):
+    if more := more_examples(found, verdict.margin):
+        return [NextStep(f"To decide, use {more}, not more seeds")]
+    if not needed:
         return []
     most = max(ceil(max(needed)), 1 + max(c.n for c in found))
     return [NextStep(f"For a decision, train about {most:,} seeds of each arm")]

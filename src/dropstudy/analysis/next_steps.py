@@ -13,9 +13,8 @@ from dropstudy.analysis.verdict.phrases import is_dropout
 from dropstudy.analysis.verdict.remarks import longer
 from dropstudy.analysis.verdict.rule import MAX_SEEDS, SEEDS
 from dropstudy.analysis.verdict.sameness import all_the_same, nothing_to_improve
-from dropstudy.analysis.verdict.undecided import limited_by_test_set, projected_seeds
+from dropstudy.analysis.verdict.undecided import more_examples, projected_seeds
 from dropstudy.core.hardware import physical_cores
-from dropstudy.core.text import counted
 from dropstudy.runtime.progress.eta import about
 from dropstudy.spec.arms import has_choice
 from dropstudy.spec.merge import differences
@@ -154,10 +153,8 @@ def _second_arm(verdict: Verdict, spec: StudySpec, run: str) -> tuple[NextStep, 
 def _decide(verdict: Verdict, spec: StudySpec, run: str) -> NextStep:
     """More seeds, or why they do not help."""
     comparisons = verdict.open_comparisons
-    if any(limited_by_test_set(c, verdict.margin) for c in comparisons):
-        fewest = min(c.test_examples for c in comparisons if c.test_examples)
-        more = f"more than these {counted(fewest, 'test example')}"
-        return NextStep(f"To decide, use {more} or a wider margin (--margin), not more seeds")
+    if more := more_examples(comparisons, verdict.margin):
+        return NextStep(f"To decide, use {more}, not more seeds")
     projected = [projected_seeds(c, verdict.margin) for c in comparisons]
     known = [seeds for seeds in projected if not isnan(seeds)]
     needed = max(known, default=2.0 * len(spec.seeds))

@@ -58,7 +58,9 @@ def until_decided(
             notify(f"No more seeds are added: {why}")
             return verdict
     assert verdict is not None  # noqa: S101 - there is at least one look
-    notify(f"Undecided with {len(seeds)} seeds, the most allowed (--max-seeds).")
+    more = _more_examples(verdict)
+    needs = f" A decision probably needs {more}." if more else ""
+    notify(f"Undecided with {len(seeds)} seeds, the most allowed (--max-seeds).{needs}")
     return verdict
 
 
@@ -72,13 +74,23 @@ def out_of_reach(verdict: Verdict, max_seeds: int) -> str:
     decisions = {c.decision for c in comparisons}
     if decisions == {"diverged"}:
         return "runs diverged, and more seeds do not change that."
-    if decisions - {"undecided"} or any(c.all_equal for c in comparisons):
+    if decisions - {"undecided"}:
+        return ""
+    if any(c.all_equal for c in comparisons):
         return ""
     least = min((c.seeds_low for c in comparisons), default=0.0)
     if least <= max_seeds:
         return ""
     count = f"at least {least:,.0f}" if isfinite(least) else "more than 10,000"
-    return f"a decision probably needs {count}, more than the {max_seeds} allowed (--max-seeds)."
+    more = _more_examples(verdict)
+    needs = f"{more}, and on these {count} seeds" if more else f"{count} seeds"
+    return f"a decision probably needs {needs}, more than the {max_seeds} allowed (--max-seeds)."
+
+
+def _more_examples(verdict: Verdict) -> str:
+    from dropstudy.analysis.verdict.undecided import more_examples  # noqa: PLC0415 - scipy is slow to import
+
+    return more_examples(verdict.open_comparisons, verdict.margin)
 
 
 def checked_max_seeds(seeds: object) -> int:

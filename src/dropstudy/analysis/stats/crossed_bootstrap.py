@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import sqrt
+from math import ceil, log, log1p, sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -43,6 +43,11 @@ def unseen(examples: int, level: float = 0.95) -> float:
     networks that agree on the whole test set may still differ by as much on other examples.
     """
     return float(1 - ((1 - level) / 2) ** (1 / examples))
+
+
+def examples_to_see(share: float, level: float = 0.95) -> int:
+    """Fewest examples at which `unseen` is at most this share: 3,688 for 0.001."""
+    return ceil(log((1 - level) / 2) / log1p(-share)) if share < 1 else 1
 
 
 def accuracy_interval(accuracy: float, examples: int, level: float = 0.95) -> tuple[float, float]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from math import isfinite, isinf, isnan
+from math import ceil, isfinite, isinf, isnan
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dropstudy.analysis.stats.crossed_bootstrap import examples_to_see
+from dropstudy.analysis.stats.equivalence import examples_needed
 from dropstudy.analysis.stats.projection import seeds_to_decide
 from dropstudy.analysis.verdict.phrases import capital, p_value, quoted
 from dropstudy.analysis.verdict.rule import LEVEL, MAX_SEEDS
@@ -14,7 +16,7 @@ from dropstudy.core.metrics import ACCURACY
 from dropstudy.core.text import counted, rounded
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from dropstudy.analysis.verdict.design import Design
     from dropstudy.analysis.verdict.types import ArmComparison, ConditionVerdict
@@ -38,10 +40,39 @@ def limited_by_test_set(comparison: ArmComparison, margin: float) -> bool:
     """
     if comparison.test_examples == 1:
         return True
-    if comparison.resolution <= margin or comparison.all_equal:
+    if comparison.resolution <= margin:
         return False
     reach = max(comparison.unseen or 0.0, _BOTH_TAILS * (comparison.example_error or 0.0))
     return abs(comparison.difference.value) <= reach or isinf(projected_seeds(comparison, margin))
+
+
+def examples_to_decide(comparison: ArmComparison, margin: float) -> int:
+    """Number of test examples that probably decide an arm which the test set limits, with the seeds that it has.
+
+    They detect the observed difference, or the margin where that is larger, with 80% power, and show that kinds of
+    examples which none of them is of do not change it by more.
+    """
+    examples, level = comparison.test_examples or 1, LEVEL / comparison.family
+    sought = max(abs(comparison.difference.value), margin)
+    if examples == 1 or isinf(
+        projected_seeds(comparison, margin)
+    ):  # too near the margin for any number of seeds
+        sought = margin
+    error = comparison.example_error or 0.0
+    spread = examples_needed(error, examples, sought, level=level) if isfinite(error) else 0
+    return max(examples + 1, examples_to_see(sought / comparison.measure.factor), spread)
+
+
+def more_examples(comparisons: Iterable[ArmComparison], margin: float) -> str:
+    """What undecided arms need that the test set limits: "about 5,400 test examples instead of 69"; empty for none."""
+    found = [c for c in comparisons if c.decision == "undecided" and limited_by_test_set(c, margin)]
+    if not found:
+        return ""
+    most = max(examples_to_decide(c, margin) for c in found)
+    step = 10 ** max(0, len(str(most)) - 2)  # two digits: the spread over examples is uncertain itself
+    about = "at least" if any(c.example_error is None for c in found) else "about"
+    now = min(c.test_examples or 1 for c in found)
+    return f"{about} {step * ceil(most / step):,} test examples instead of {now:,}"
 
 
 def on_undecided_arms(condition: ConditionVerdict, design: Design) -> list[str]:
@@ -64,7 +95,10 @@ def _explained(condition: ConditionVerdict) -> Sequence[ArmComparison]:
 def _remark(comparison: ArmComparison, design: Design) -> str:
     margin = design.around_zero[1:]
     if comparison.test_examples == 1:
-        return "1 test example shows nothing about others. More test examples are needed, not more seeds."
+        needed = more_examples([comparison], design.margin)
+        return (
+            f"1 test example shows nothing about others. A decision probably needs {needed}, not more seeds."
+        )
     if comparison.all_equal:
         return f"all {comparison.n} seeds give the same difference, which shows nothing about other seeds."
     coarse = comparison.resolution > design.margin
@@ -135,7 +169,11 @@ def on_test_set_size(condition: ConditionVerdict, design: Design) -> str:
     worth = (
         f"one example is worth {rounded(100 / examples)} points, and " if design.measure is ACCURACY else ""
     )
+    more = more_examples(coarse, design.margin)
+    advice = (
+        f"A decision probably needs {more}, not more seeds." if more else "More seeds do not change that."
+    )
     return (
         f"{counted(examples, 'test example')} cannot show that a difference is within {design.around_zero}: {worth}"
-        f"others may shift it by {shift}. Use more test examples or a wider margin (--margin), not more seeds."
+        f"others may shift it by {shift}. {advice}"
     )

@@ -182,8 +182,9 @@ class _Log:
         if status == "RUNNING" and run.info.status != status:
             self._client.update_run(name, status=status)
         elif status != "RUNNING" and (changed or run.info.end_time is None):
-            duration = int(1000 * tracked.seconds)
-            self._client.set_terminated(name, status, run.info.start_time + duration)
+            # A seed may have been paused, and MLflow shows how long it ran; a study lasts until its last result.
+            last = run.info.start_time / 1000 + tracked.seconds if tracked.epochs else tracked.ended
+            self._client.set_terminated(name, status, int(1000 * last))
         return changed
 
     def _metrics(self, tracked: TrackedRun, start: int) -> list[Any]:

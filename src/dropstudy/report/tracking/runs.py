@@ -28,6 +28,9 @@ Value = str | int | float
 STUDY, KEY = "dropstudy.study", "dropstudy.key"
 """Tags by which an exported run is found again: digest of its study, and its own key."""
 
+NOTE = "mlflow.note.content"
+"""Tag that MLflow shows as a description."""
+
 _FINAL = ("clean_loss", "clean_accuracy")
 """Measured in each epoch, and once more for the tested weights: of these the names begin with `final_`."""
 
@@ -101,7 +104,7 @@ def tracked_study(snapshot: Snapshot) -> TrackedRun:
             "dropstudy.decision": verdict.decision,
             "dropstudy.chosen": verdict.chosen or "",
             "dropstudy.verdict": verdict.headline,
-            "mlflow.note.content": str(snapshot.answer),
+            NOTE: "\n\n".join(str(snapshot.answer).splitlines()),  # of Markdown
         },
         _status([each.status for each in snapshot.progress]),
         max((arm.ended for arm in arms), default=snapshot.files.paths.database.stat().st_mtime),
@@ -122,6 +125,7 @@ def _arms(snapshot: Snapshot, study: str) -> Iterator[TrackedRun]:
     for (arm, condition), progress in of_arm.items():
         hidden, train_size = condition
         several = len(snapshot.conditions) > 1
+        name = arm.name + (f", {hidden} on {train_size:,}" if several else "")
         folder = stems[arm] + (f"-{hidden}-of-{train_size}" if several else "")
         params = {**_arm_params(arm, snapshot.arms), "hidden": hidden, "train_size": train_size}
         begun = [each for each in progress if each.status != "planned"]
@@ -130,6 +134,7 @@ def _arms(snapshot: Snapshot, study: str) -> Iterator[TrackedRun]:
                 snapshot,
                 each,
                 study=study,
+                name=name,
                 folder=folder,
                 params=params,
                 history=histories.get((arm.name, hidden, train_size, each.run.seed)),
@@ -142,7 +147,7 @@ def _arms(snapshot: Snapshot, study: str) -> Iterator[TrackedRun]:
         scores, decision = _arm_scores(snapshot, arm, condition)
         yield TrackedRun(
             f"{study}/{arm.name}/{hidden}/{train_size}",
-            arm.name + (f", {hidden} on {train_size:,}" if several else ""),
+            name,
             folder,
             params,
             {STUDY: study, "dropstudy.decision": decision},
@@ -159,6 +164,7 @@ def _seed(
     progress: RunProgress,
     *,
     study: str,
+    name: str,
     folder: str,
     params: Mapping[str, Value],
     history: pd.DataFrame | None,
@@ -175,7 +181,7 @@ def _seed(
         scores |= {"final_val_loss": tested.val_loss, "final_val_accuracy": tested.val_accuracy}
     return TrackedRun(
         f"{study}/{run.key}",
-        f"{run.arm.name}, seed {run.seed}",
+        f"{name}, seed {run.seed}",
         f"{folder}/seed{run.seed}",
         {**params, "seed": run.seed},
         {STUDY: study, "dropstudy.status": progress.status, "dropstudy.device": str(final.get("device", ""))},

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dropstudy.core.atomic import write_files
 from dropstudy.errors import InvalidArgument
+from dropstudy.report.tracking.runs import NOTE
 from dropstudy.store.outputs import refuse_overwriting
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ EVENTS = "events.out.tfevents.0.dropstudy"
 """Name of an event file: TensorBoard reads files with `tfevents` in their names."""
 
 _VERSION = "brain.Event:2"
-_NOTE = "mlflow.note.content"
 
 
 class Written(NamedTuple):
@@ -96,7 +96,7 @@ def _content(run: TrackedRun, study: TrackedRun) -> bytes:
         events.append(event(wall_time=run.started + seconds, step=step, summary=content))
 
     if run is study:
-        add(summary.text("answer", "\n\n".join(run.tags[_NOTE].splitlines())))
+        add(summary.text("answer", run.tags[NOTE]))
     scores = run.scores or {}
     if run.epochs:
         for content in summary.hparams(dict(run.params), dict(scores)):

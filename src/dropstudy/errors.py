@@ -9,7 +9,6 @@
     │   └── DamagedFile       a file whose content differs from what was written
     ├── ModelError            weights or a model file that cannot be used
     └── RunsFailed            exit code 3: some runs failed or diverged, the others are finished
-    FunctionRaised            what a training function of the user raised; its run fails
 
 Each is advice. It names the argument or file, what was expected, what was received and what to do next.
 
@@ -34,7 +33,6 @@ __all__ = [
     "DataError",
     "DataUnavailable",
     "DropstudyError",
-    "FunctionRaised",
     "InvalidArgument",
     "ModelError",
     "RunsFailed",
@@ -195,22 +193,6 @@ class DamagedFile(StoreError):
 
 class ModelError(DropstudyError):
     """Weights or a model file that cannot be used."""
-
-
-class FunctionRaised(Exception):
-    """What a training function of the user raised, in a form that every process can read.
-
-    Args:
-        kind: name of its type.
-        text: its message.
-    """
-
-    def __init__(self, kind: str, text: str) -> None:
-        super().__init__(kind, text)
-        self.kind, self.text = kind, text
-
-    def __str__(self) -> str:
-        return self.text
 
 
 class RunsFailed(DropstudyError):

@@ -44,7 +44,7 @@ def test_every_option_and_argument_has_help(name):
 
 def test_the_help_of_run_has_its_options_in_groups_each_with_an_example_that_it_can_parse(call):
     shown = call("run", "--help").out
-    sections = dict(re.findall(r"^(\w+):\n((?:  .*\n)+)", shown, re.MULTILINE))
+    sections = dict(re.findall(r"^([\w ]+):\n((?:  .*\n)+)", shown, re.MULTILINE))
     assert list(sections) == ["Arguments", *groups.EXAMPLES]
     for name, example in groups.EXAMPLES.items():
         first, *rest = sections[name].splitlines()

@@ -117,8 +117,7 @@ def export(  # noqa: PLR0917 - as above
 ) -> None:
     """Write a trained network to a file that other programs load, or the study to MLflow or TensorBoard.
 
-    Examples: dropstudy export studies/notebook --arm 0.8 --format onnx;
-    dropstudy export studies/notebook --format mlflow
+    Example: dropstudy export studies/notebook --arm 0.8 --format onnx
     """
     from dropstudy.study.export import export as written
     from dropstudy.study.selection import select

@@ -45,7 +45,7 @@ _MEASURE_SECONDS = 0.7  # of steps
 _REPEATS = 3  # of short measurements
 _FEW_STEPS = 8
 _MIN_SHOWN = 0.0005  # seconds
-_EPOCH_BYTES, _RUN_BYTES = 120, 2_500  # in the database, about
+_EPOCH_BYTES, _RUN_BYTES, _STUDY_BYTES = 120, 2_000, 20_000  # in the database, about
 _PREDICTION_BYTES = 6  # per test example at most: label, confidence, likelihood
 
 
@@ -110,9 +110,8 @@ class DryRun:
             for run in keeps.get(self.spec.keep_weights, best)
         )
         n_test = len(self.dataset.y_test)
-        return weights + sum(
-            _PREDICTION_BYTES * n_test + _RUN_BYTES + _EPOCH_BYTES * run.epochs for run in self.runs
-        )
+        runs = sum(_PREDICTION_BYTES * n_test + _RUN_BYTES + _EPOCH_BYTES * run.epochs for run in self.runs)
+        return weights + runs + _STUDY_BYTES
 
     @property
     def checkpoint_disk(self) -> int:

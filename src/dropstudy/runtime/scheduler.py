@@ -21,8 +21,9 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from dropstudy.core.types import Segment
+from dropstudy.engine.function.raised import FunctionRaised
 from dropstudy.engine.native.library import VARIABLE
-from dropstudy.errors import DamagedFile, FunctionRaised, ModelError
+from dropstudy.errors import DamagedFile, ModelError
 from dropstudy.runtime import local, watchdog
 from dropstudy.runtime.agreement import Agreement
 from dropstudy.runtime.messages import run_name

@@ -246,7 +246,7 @@ def _dataset(data: Any, arrays: Mapping[str, Any], name: str | None, given: dict
         if "image_size" in given:
             raise InvalidArgument(
                 "image_size",
-                expected="a folder of images, which image_size is for",
+                expected="a folder of images, which --image-size is for",
                 received=f"a first argument of type {type(data).__name__}",
                 next_step="Leave it out.",
             )

@@ -19,8 +19,9 @@ from dropstudy.core.types import SegmentResult
 from dropstudy.data.arrays import map_arrays
 from dropstudy.engine.function.call import call, function_of
 from dropstudy.engine.function.data import TrainingData
+from dropstudy.engine.function.raised import FunctionRaised
 from dropstudy.engine.function.results import Reader
-from dropstudy.errors import DropstudyError, FunctionRaised
+from dropstudy.errors import DropstudyError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

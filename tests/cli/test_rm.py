@@ -8,7 +8,7 @@ from dropstudy import Study
 
 pytestmark = pytest.mark.usefixtures("no_report")
 TINY = ("--data", "digits", "--hidden", "8", "--epochs", "2")
-STUDY = "studies/notebook"
+STUDY = "studies/notebook-digits"
 
 
 def test_a_study_and_its_weights_are_removed_only_with_yes(call):

@@ -24,7 +24,7 @@ from dropstudy.store import locking
 from dropstudy.study.results import Results
 from mirror_server import put_in_catalogue, tiny_contents, write_files
 
-STUDY = "studies/notebook"
+STUDY = "studies/notebook-digits"
 STUDY_FILE = 'name = "mine"\ndata = "digits"\nhidden = [8]\nepochs = 1\nvalidation_split = "test"\n'
 SCREEN = "dropstudy.runtime.progress.lines.EpochLines"
 """Class that `run` reports epochs and ends of runs to."""
@@ -275,11 +275,11 @@ def test_quiet_prints_the_result_alone_but_never_hides_that_the_digits_stand_in(
     monkeypatch.setenv("DROPSTUDY_CACHE", str(tmp_path / "empty"))
     monkeypatch.setenv(VARIABLE, "off")  # or the program would be compiled for this cache
     words = ("run", "--hidden", "16", "--epochs", "2", "--quiet")
-    for shown in (call(*words), call(*words), call("show", STUDY)):
+    for shown in (call(*words), call(*words), call("show", "studies/notebook")):
         assert expected.Data.FALLBACK in shown.out
         assert "Epoch" not in shown.out
     # The digits train in seconds: as many seeds as a verdict needs, unless another number is asked for.
-    assert len(read_spec(STUDY).seeds) == SEEDS
+    assert len(read_spec("studies/notebook").seeds) == SEEDS
     assert call(*words, "--seeds", "2", "--out", "two").code == 0
     assert len(read_spec("two").seeds) == 2
 

@@ -90,7 +90,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
         typer.Option(
             parser=options.folder,
             metavar="DIRECTORY",
-            help="Folder of the study; default: studies/NAME.",
+            help="Folder of the study; default: studies/NAME, of a preset on --data studies/NAME-DATA.",
             rich_help_panel=STUDY,
         ),
     ] = None,

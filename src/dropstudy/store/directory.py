@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dropstudy.core.text import first_of, plain_name
 from dropstudy.errors import InvalidArgument, StoreError
 from dropstudy.spec import merge, plan, presets
+from dropstudy.spec.data_names import is_data_file
 from dropstudy.spec.study_file import STUDY_FILE, is_study, parse_spec, parse_toml, read_spec
 from dropstudy.store.paths import CONFIRMATION, FIGURES, WRITTEN, StudyPaths, command, entries, named
 from dropstudy.store.store import DATABASE, Store
@@ -80,6 +81,27 @@ def existing_folder(source: str | Path) -> Path | None:
     """The folder `source` if it holds a study and is not the name of a preset; else None."""
     folder = Path(source)
     return folder if str(source) not in presets.names() and holds_study(folder) else None
+
+
+def name_of_study(preset: str, data: str, *, asked: bool, placed: bool) -> str:
+    """Name of a preset's study on data other than its own, so that two data never have one folder: `tune-penguins`.
+
+    It is the preset's where its folder holds a study of these data already, and that of the data where these alone were
+    given.
+
+    Args:
+        preset: its name.
+        data: name or path of the data.
+        asked: the preset was named, and is not the default for such data.
+        placed: the study's folder was named.
+    """
+    stem = named(Path(data)).stem.replace(":", "-")
+    alone = not asked and (preset == "table" or is_data_file(data))
+    if data == "mnist" or (placed and not alone):
+        return preset
+    name = stem if alone else f"{preset}-{stem}"
+    before = None if holds_study(STUDIES / name) else recorded_spec(STUDIES / preset)
+    return preset if before is not None and before.data == data else name
 
 
 def spec_source(asked: str | Path) -> str | Path | dict[str, Any]:

@@ -18,7 +18,6 @@ from dropstudy.runtime.progress.display import with_display
 from dropstudy.runtime.removal import remove_part
 from dropstudy.runtime.run import train_missing
 from dropstudy.spec import merge, presets
-from dropstudy.spec.data_names import is_data_file
 from dropstudy.spec.study_file import STUDY_FILE, is_study, read_spec
 from dropstudy.store.directory import (
     STUDIES,
@@ -26,6 +25,7 @@ from dropstudy.store.directory import (
     existing_folder,
     holds_study,
     merged_with_stored,
+    name_of_study,
     no_study,
     recorded_spec,
     spec_source,
@@ -67,7 +67,7 @@ class Study:
     Args:
         spec: name of a preset, path of a study file, or the folder of a study that exists; by default the preset
             `notebook`; for data of your own `table` where a target is given, else `tune`.
-        out: the study's folder; `studies/<name>` by default.
+        out: the study's folder; `studies/<name>` by default, of a preset on data of your own `studies/tune-<data>`.
         data_dir: folder that is searched for named datasets before `$DROPSTUDY_DATA`.
         dataset: data in memory in place of `data`, from `dropstudy.dataset` or `dropstudy.load_dataset`. `run` keeps
             a copy in the cache, where a study that is continued finds it by the digest of its content.
@@ -109,15 +109,15 @@ class Study:
         if dataset is not None:
             refuse_data_fields(overrides)
             overrides["data"] = name_of(dataset)
+        by_name = spec is not None
         if function is not None:
             spec = spec or (PRESET if overrides.get("target") is None else "table")
             self._source = with_function(function, overrides, has_data=dataset is not None, beside=model)
+        data = None if dataset is not None or overrides.get("data") is None else str(overrides["data"])
         if spec is None:
-            data = None if overrides.get("data") is None else str(overrides["data"])
             spec = presets.default(data, overrides.get("target"), dataset, model=model is not None)
-            named = dataset is None and spec == "table"
-            if data is not None and (named or is_data_file(data)):  # else two data would have one folder
-                overrides.setdefault("name", Path(data).stem.replace(":", "-"))
+        if data is not None and str(spec) in presets.names():
+            overrides.setdefault("name", name_of_study(str(spec), data, asked=by_name, placed=bool(out)))
         refuse_other_source(spec)
         if model is not None:
             asking = (spec_source(spec), overrides, dataset, data_dir, source)

@@ -262,6 +262,11 @@ def test_a_confirmation_of_an_arm_no_longer_chosen_does_not_count(tmp_path, lear
     verdict = small(tmp_path / "s", rates=[0, 0.2, 0.5], seeds=6).run().verdict()
     assert verdict.chosen == "dropout 0.5"
     assert Analysis.NOT_CHOSEN_NOW.format("dropout 0.2") in verdict.headline
+    steps = Study.open(tmp_path / "s").results().snapshot.answer.steps
+    assert any(step.command.endswith("--confirm") for step in steps)
+    notices = []
+    until_decided(tuple(range(6)), 8, lambda _: verdict, notices.append)
+    assert "Not confirmed" not in " ".join(notices)  # which no look changes
     # To confirm once more trains the arm chosen now, in a folder of its own, and leaves the first one as it is.
     before = (tmp_path / "s" / "confirmation" / "study.db").stat().st_mtime_ns
     verdict = small(tmp_path / "s", rates=[0, 0.2, 0.5], seeds=6).confirm()

@@ -10,8 +10,10 @@ from html import escape
 from math import isfinite
 from typing import TYPE_CHECKING
 
+from dropstudy.analysis.arm_phrases import arm_of, epochs_of, group, named
 from dropstudy.analysis.cautions import MOST_NAMED, cautions, this_test_set_only
 from dropstudy.analysis.confirm import outcomes
+from dropstudy.analysis.meanwhile import meanwhile
 from dropstudy.analysis.verdict import phrases
 from dropstudy.analysis.verdict.headlines import by_condition
 from dropstudy.analysis.verdict.phrases import against, capital, is_dropout, listed, quoted
@@ -22,18 +24,17 @@ from dropstudy.core.text import counted
 from dropstudy.spec.arms import has_choice
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
+    from dropstudy.analysis.arm_phrases import Compared
     from dropstudy.analysis.next_steps import NextStep
     from dropstudy.analysis.verdict import ConditionVerdict, Verdict
-    from dropstudy.analysis.verdict.design import Design
-    from dropstudy.analysis.verdict.types import ArmComparison, ArmScores, Decision
-    from dropstudy.core.types import Arm, StudySpec
-
-    Compared = StudySpec | Design
+    from dropstudy.analysis.verdict.types import ArmComparison, Decision
+    from dropstudy.core.types import Arm
 
 QUESTIONS = ("Does dropout help?", "At which rate?", "How sure can I be?")
 WITHOUT_RATES = ("Does any arm help?", "Which one?", "How sure can I be?")
+UNTIL_THEN = "Until then?"
 
 _MOST_INTERVALS = 2  # in a sentence
 
@@ -60,6 +61,7 @@ class Answer:
         cautions: reasons to trust it less, one sentence each.
         steps: what to do next, the most useful first.
         questions: `QUESTIONS`, or `WITHOUT_RATES` where no arm's rate is known.
+        meanwhile: what to use until an undecided study is decided; else empty.
     """
 
     helps: str
@@ -68,12 +70,13 @@ class Answer:
     cautions: tuple[str, ...]
     steps: tuple[NextStep, ...]
     questions: tuple[str, str, str] = QUESTIONS
+    meanwhile: str = ""
 
     @property
     def lines(self) -> tuple[tuple[str, str], ...]:
         """Each question with its answer."""
-        texts = (self.helps, self.rate, self.sure)
-        return tuple(line for line in zip(self.questions, texts, strict=True) if line[1])
+        texts = (self.helps, self.rate, self.sure, self.meanwhile)
+        return tuple(line for line in zip((*self.questions, UNTIL_THEN), texts, strict=True) if line[1])
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -110,7 +113,8 @@ def answer(verdict: Verdict, spec: Compared, steps: Sequence[NextStep]) -> Answe
             if fresh[-1].name == "not confirmed":
                 helps = f"Doubtful: {verdict.label[0].lower()}{verdict.label[1:]}, but fresh seeds do not confirm it."
     questions = QUESTIONS if any(isfinite(rate) for arm in spec.arms for rate in arm.rates) else WITHOUT_RATES
-    return Answer(helps, rate, sure, tuple(cautions(verdict)), tuple(steps), questions)
+    until = meanwhile(verdict.conditions[0], spec) if len(verdict.conditions) == 1 else ""
+    return Answer(helps, rate, sure, tuple(cautions(verdict)), tuple(steps), questions, until)
 
 
 # Does dropout help?
@@ -135,8 +139,10 @@ def _helps(condition: ConditionVerdict, spec: Compared, margin: float) -> str:  
     subject = condition.subject
     better = [c for c in condition.comparisons if c.decision == "helps"]
     if condition.chosen == condition.baseline and better:
-        names = _group(better, condition, spec)
+        names = group(better, condition, spec)
         return f"Undecided. Validation data chose {quoted(condition.baseline)}, but {names} did better on the test set."
+    if subject is not None and better and subject not in better:
+        return _on_others(condition, subject, better, spec)
     if subject is not None:
         return _on_one_arm(condition, subject, spec)
     return _on_all_arms(condition, spec, margin)
@@ -144,7 +150,7 @@ def _helps(condition: ConditionVerdict, spec: Compared, margin: float) -> str:  
 
 def _on_the_same(condition: ConditionVerdict, spec: Compared) -> str:
     """No network is better than another one: all are right on everything, or else equal in each seed."""
-    when = _epochs(condition.arms, spec)
+    when = epochs_of(condition.arms, spec)
     if nothing_to_improve(condition):
         count = condition.comparisons[0].test_examples
         examples = f"all {count:,} test examples" if count else "every test example"
@@ -173,8 +179,8 @@ def _difference(comparison: ArmComparison, spec: Compared) -> str:
     value = phrases.difference(comparison)
     side = "higher" if value[0] == "+" else "lower"
     metric = comparison.measure
-    size = "the same" if not float(value) else f"{metric.amount(value[1:])} {side}"
-    return f"{metric.on_test} with {_named(_arm(spec, comparison.arm))} is {size}{against(spec.arms[0])}"
+    size = "the same on average" if not float(value) else f"{metric.amount(value[1:])} {side}"
+    return f"{metric.on_test} with {named(arm_of(spec, comparison.arm))} is {size}{against(spec.arms[0])}"
 
 
 def _on_one_arm(condition: ConditionVerdict, comparison: ArmComparison, spec: Compared) -> str:
@@ -184,16 +190,25 @@ def _on_one_arm(condition: ConditionVerdict, comparison: ArmComparison, spec: Co
         metric = comparison.measure
         verb = metric.verb(helps=comparison.decision == "helps")
         size = metric.amount(phrases.difference(comparison)[1:])
-        arm = capital(_named(_arm(spec, comparison.arm)))
-        much = f"{size}{against(spec.arms[0])}{_epochs(condition.arms, spec)}"
+        arm = capital(named(arm_of(spec, comparison.arm)))
+        much = f"{size}{against(spec.arms[0])}{epochs_of(condition.arms, spec)}"
         return f"{lead}{where}. {arm} {verb}s {metric.on_test} by {much}."
-    return f"{lead}. {capital(_difference(comparison, spec))}{_epochs(condition.arms, spec)}."
+    return f"{lead}. {capital(_difference(comparison, spec))}{epochs_of(condition.arms, spec)}."
 
 
-def _epochs(arms: Iterable[ArmScores], spec: Compared) -> str:
-    epochs = max(arm.most_epochs for arm in arms)
-    at_most = "at most " if spec.restore_best_weights else ""  # the weights are those of an earlier epoch
-    return f" after {at_most}{counted(epochs, 'epoch')}" if epochs else ""
+def _on_others(
+    condition: ConditionVerdict, subject: ArmComparison, better: Sequence[ArmComparison], spec: Compared
+) -> str:
+    """Others help than the arm that was chosen, which the intervals show of all of them together."""
+    only = [c for c in better if this_test_set_only(c)]
+    where = f", on these {only[0].test_examples:,} test examples" if only else ""
+    names, arm = group(better, condition, spec), arm_of(spec, subject.arm)
+    at = "at" if names.startswith("rate") else "with"
+    chosen = f"rate {arm.common_rate:g}" if is_dropout(arm) else quoted(arm.name)
+    state = {"equivalent": "makes no difference that matters", "hurts": "hurts"}.get(
+        subject.decision, "is undecided"
+    )
+    return f"Yes, {at} {names}{where}. The chosen {chosen} {state}{epochs_of(condition.arms, spec)}."
 
 
 def _on_all_arms(condition: ConditionVerdict, spec: Compared, margin: float) -> str:
@@ -202,7 +217,7 @@ def _on_all_arms(condition: ConditionVerdict, spec: Compared, margin: float) -> 
         for decision in dict.fromkeys(c.decision for c in condition.comparisons)
     }
     lead, ours, metric = _LEADS[condition.decision], found[condition.decision], condition.measure
-    names, many, when = _group(ours, condition, spec), len(ours) > 1, _epochs(condition.arms, spec)
+    names, many, when = group(ours, condition, spec), len(ours) > 1, epochs_of(condition.arms, spec)
     if condition.decision in {"helps", "hurts"}:
         verb = metric.verb(helps=condition.decision == "helps") + "s" * (not many)
         return f"{lead}. {capital(names)} {verb} {metric.on_test} by {metric.amount(_sizes(ours))}{when}."
@@ -212,20 +227,9 @@ def _on_all_arms(condition: ConditionVerdict, spec: Compared, margin: float) -> 
     if condition.decision == "undecided":
         text = f"Undecided. {capital(names)} may help or hurt{when}."
         if worse := found.get("hurts"):
-            text += f" {capital(_group(worse, condition, spec))} {'hurt' if len(worse) > 1 else 'hurts'}."
+            text += f" {capital(group(worse, condition, spec))} {'hurt' if len(worse) > 1 else 'hurts'}."
         return text
     return f"Not known yet: {names} {'have' if many else 'has'} fewer than {SEEDS} seeds."
-
-
-def _group(found: Sequence[ArmComparison], condition: ConditionVerdict, spec: Compared) -> str:
-    """Several arms in a few words: "rates 0.2 and 0.5", "'a' and 'b'", "all 5 arms", "5 of 9 arms"."""
-    arms = [_arm(spec, c.arm) for c in found]
-    if len(arms) > MOST_NAMED:
-        total = len(condition.comparisons)
-        return f"all {total} arms" if len(arms) == total else f"{len(arms)} of {total} arms"
-    if all(arm.rate and is_dropout(arm) for arm in arms):
-        return f"{'rate' if len(arms) == 1 else 'rates'} {listed([f'{arm.common_rate:g}' for arm in arms])}"
-    return listed([quoted(arm.name) for arm in arms])
 
 
 def _sizes(found: Sequence[ArmComparison]) -> str:
@@ -247,7 +251,7 @@ def _rate(condition: ConditionVerdict, spec: Compared) -> str:  # noqa: PLR0911 
     if not any(arm.rate for arm in spec.arms):
         return "No dropout rate was compared."
     if len(condition.comparisons) == 1:
-        return _only_rate(_arm(spec, condition.comparisons[0].arm))
+        return _only_rate(arm_of(spec, condition.comparisons[0].arm))
     if all_the_same(condition):
         return "Not shown: all arms did the same."
     if condition.choice is not None:
@@ -275,9 +279,11 @@ def _only_rate(arm: Arm) -> str:
 
 def _chosen(condition: ConditionVerdict, spec: Compared) -> str:
     assert condition.choice is not None  # noqa: S101 - the caller's check
-    arm = _arm(spec, condition.choice.arm)
+    arm = arm_of(spec, condition.choice.arm)
     name = f"rate {arm.common_rate:g}" if is_dropout(arm) and arm.rate else quoted(arm.name)
     sure = "" if condition.choice.sure else " Its lead is small: other seeds may choose another."
+    if not condition.choice.lead:
+        sure = f" It ties with {quoted(condition.choice.second)}, and has the lower validation loss."
     return f"Validation data chose {name} among {condition.choice.considered} arms.{sure}"
 
 
@@ -286,11 +292,11 @@ def _helps_in_each(verdict: Verdict, spec: Compared) -> str:
     subjects = {condition.subject.arm if condition.subject else None for condition in verdict.conditions}
     subject = subjects.pop() if len(subjects) == 1 else None
     if subject is not None:
-        name = capital(_named(_arm(spec, subject)))
+        name = capital(named(arm_of(spec, subject)))
     else:
         name = "Dropout" if all(map(is_dropout, spec.arms)) else "Verdicts"
     colon = "" if name != "Verdicts" and verdict.conditions[0].decision in {"helps", "hurts"} else ":"
-    when = _epochs([arm for condition in verdict.conditions for arm in condition.arms], spec)
+    when = epochs_of([arm for condition in verdict.conditions for arm in condition.arms], spec)
     return f"{_LEADS[verdict.decision]}. {name}{colon} {by_condition(verdict.conditions, named=False)}{when}."
 
 
@@ -332,7 +338,7 @@ def _sure_of_one(comparison: ArmComparison, margin: float) -> str:
     if comparison.test_examples == 1:
         return "Not at all: 1 test example shows nothing about others."
     if comparison.all_equal:
-        return f"Not at all: all {comparison.n} seeds give the same difference, which shows nothing about others."
+        return f"Not at all: all {comparison.n} seeds give the same difference, so there is no interval."
     if not comparison.deciding.known:
         return f"Not yet: {comparison.n} seeds are too few for an interval that holds at every look."
     metric = comparison.measure
@@ -384,14 +390,3 @@ def _sure_of_each(verdict: Verdict) -> str:
     if not enough:
         return f"Not at all yet: a verdict needs {SEEDS} seeds."
     return "Each network and training size has its own 95% intervals."
-
-
-def _arm(spec: Compared, name: str) -> Arm:
-    return next(arm for arm in spec.arms if arm.name == name)
-
-
-def _named(arm: Arm) -> str:
-    """An arm as part of a sentence: "dropout at rate 0.5", "no dropout", or its quoted name."""
-    if not is_dropout(arm):
-        return quoted(arm.name)
-    return f"dropout at rate {arm.common_rate:g}" if arm.rate else "no dropout"

@@ -21,10 +21,16 @@ MOST_NAMED = 3
 
 
 def cautions(verdict: Verdict) -> list[str]:
-    """Reasons to trust the answer less."""
+    """Reasons to trust the answer less, the one that may reverse it first."""
     every = [scores for condition in verdict.conditions for scores in condition.arms]
     planned, done = sum(arm.planned for arm in every), sum(len(arm.seeds) for arm in every)
     found = []
+    late = dict.fromkeys(arm.arm for arm in every if arm.seeds and arm.improving)
+    if late and not all(map(nothing_to_improve, verdict.conditions)):
+        loss = "test" if verdict.watches_test else "validation"
+        found.append(
+            f"Too few epochs for {_several(list(late))}: {loss} loss still fell; more may reverse this answer."
+        )
     if done and any(arm.missing or arm.failed for arm in every):
         found.append(f"{done} of {counted(planned, 'run')} finished: the rest may change the answer.")
     one_class = dict.fromkeys(arm.arm for arm in every if arm.one_class)
@@ -37,11 +43,6 @@ def cautions(verdict: Verdict) -> list[str]:
         found.append(f"Runs of {_several(list(diverged))} diverged.")
     found += filter(None, [_on_new_data(verdict)])
     found += verdict.hints
-    late = dict.fromkeys(arm.arm for arm in every if arm.seeds and arm.improving)
-    if late and not all(map(nothing_to_improve, verdict.conditions)):
-        found.append(
-            f"Loss still fell at the end for {_several(list(late))}: more epochs may change the answer."
-        )
     return found
 
 

@@ -185,10 +185,10 @@ def nothing_decided(verdict: Verdict, steps: Sequence[NextStep]) -> str:
     subjects = [condition for condition in verdict.conditions if to_confirm(condition) is not None]
     if not subjects or any(condition.decision in DECIDED for condition in subjects):
         return ""
-    first = f" To stop here, press Ctrl-C. {steps[0]}" if steps else ""
+    instead = f" Ctrl-C stops it. {steps[0]}" if steps else ""
     return (
-        "The study is undecided, so there is no result to confirm yet. Its fresh seeds are compared by themselves, and "
-        f"may decide.{first}"
+        "The study is undecided, so there is no result to confirm. Fresh seeds are trained now all the same: they are "
+        f"compared by themselves, and may decide.{instead}"
     )
 
 

@@ -19,6 +19,7 @@ from dropstudy.runtime.progress.eta import about
 from dropstudy.spec.arms import has_choice
 from dropstudy.spec.merge import differences
 from dropstudy.spec.study_file import read_spec
+from dropstudy.store.directory import is_finished, recorded_spec
 from dropstudy.store.paths import command, named
 
 if TYPE_CHECKING:
@@ -79,7 +80,8 @@ def next_steps(  # noqa: PLR0911 - one for each case
     if len(spec.arms) == 1:
         return _second_arm(verdict, spec, run)
     longer_runs = _more_epochs(verdict, spec, run, folder)
-    rate = _choose_rate(verdict, spec, run, folder, data)
+    # A rate that was chosen on too few epochs need not be the one to use after more.
+    rate = [] if longer_runs else _choose_rate(verdict, spec, run, folder, data)
     decisions = {condition.decision for condition in verdict.conditions}
     if "diverged" in decisions or not any(arm.seeds for arm in every):
         return (_lower_learning_rate(verdict, spec, run, folder),)
@@ -94,7 +96,10 @@ def next_steps(  # noqa: PLR0911 - one for each case
         decide = _harder(verdict, spec, run, folder) if same else [_decide(verdict, spec, run)]
         return (*longer_runs, *decide, *([] if same else rate))
     to_confirm = has_choice(spec.arms) and verdict.chosen not in {None, spec.arms[0].name}
-    if to_confirm and not verdict.confirmations:
+    confirmed = {
+        c.arm for fresh in verdict.confirmations for each in fresh.conditions for c in each.comparisons
+    }
+    if to_confirm and verdict.chosen not in confirmed:
         runs = 2 * len(spec.seeds) * len(verdict.conditions)
         confirm = NextStep("To confirm it on fresh seeds", f"{run} --confirm", seconds_of(verdict, runs))
         return (*longer_runs, confirm)
@@ -170,6 +175,14 @@ def _decide(verdict: Verdict, spec: StudySpec, run: str) -> NextStep:
     return NextStep(purpose, f"{run} --until-decided{most}", seconds_of(verdict, runs))
 
 
+def _is_done(place: Path, spec: StudySpec) -> bool:
+    """True where a study that would be proposed, on the same data, is finished already."""
+    if not is_finished(place):
+        return False
+    there = recorded_spec(place)
+    return there is not None and there.data == spec.data
+
+
 def _more_epochs(verdict: Verdict, spec: StudySpec, run: str, folder: Path) -> list[NextStep]:
     """A new study that trains longer, where networks were still improving."""
     every = [scores for condition in verdict.conditions for scores in condition.arms]
@@ -183,7 +196,10 @@ def _more_epochs(verdict: Verdict, spec: StudySpec, run: str, folder: Path) -> l
     seconds = seconds_of(verdict, len(every) * seeds)
     factor = epochs / fmean(arm.epochs for arm in every if arm.seeds)
     name = re.sub(r"-\d+-epochs$", "", folder.name)
-    out = shlex.quote(str(folder.with_name(f"{name}-{epochs}-epochs")))
+    place = folder.with_name(f"{name}-{epochs}-epochs")
+    if _is_done(place, spec):
+        return [NextStep(f"The study with {epochs} epochs is finished", command("show", place))]
+    out = shlex.quote(str(place))
     return [
         NextStep(
             f"{'For a verdict' if few else 'To see the answer'} after {epochs} epochs",
@@ -200,7 +216,10 @@ def _harder(verdict: Verdict, spec: StudySpec, run: str, folder: Path) -> list[N
     size = min(condition.train_size for condition in verdict.conditions) // 10
     if size < spec.batch_size:
         return [NextStep("There is nothing to decide here; a harder task may show a difference")]
-    out = shlex.quote(str(folder.with_name(f"{folder.name}-{size}-examples")))
+    place = folder.with_name(f"{folder.name}-{size}-examples")
+    if _is_done(place, spec):
+        return [NextStep(f"The study of {size:,} training examples is finished", command("show", place))]
+    out = shlex.quote(str(place))
     runs = len(spec.arms) * len(spec.seeds) * len(spec.hidden)
     return [
         NextStep(
@@ -214,7 +233,10 @@ def _harder(verdict: Verdict, spec: StudySpec, run: str, folder: Path) -> list[N
 def _lower_learning_rate(verdict: Verdict, spec: StudySpec, run: str, folder: Path) -> NextStep:
     """A new study that is less likely to diverge."""
     rate = f"{spec.optimizer.learning_rate / 10:g}"
-    out = shlex.quote(str(folder.with_name(f"{folder.name}-learning-rate-{rate}")))
+    place = folder.with_name(f"{folder.name}-learning-rate-{rate}")
+    if _is_done(place, spec):
+        return NextStep("The study with a lower learning rate is finished", command("show", place))
+    out = shlex.quote(str(place))
     runs = len(spec.arms) * len(spec.seeds) * len(verdict.conditions)
     return NextStep(
         "To try a lower learning rate", f"{run} --learning-rate {rate} --out {out}", seconds_of(verdict, runs)
@@ -243,6 +265,8 @@ def _choose_rate(verdict: Verdict, spec: StudySpec, run: str, folder: Path, data
         flags += f" --seeds {seeds}" if seeds > len(spec.seeds) else ""
         flags += f" --validation-split {tune.validation_split:g}" if spec.watches_test else ""
         out = folder.with_name(f"{folder.name}-rates")
+        if _is_done(out, spec):
+            return [NextStep("The study that chooses a rate is finished", command("show", out))]
         proposed = f"{run}{flags} --out {shlex.quote(str(out))}"
     seconds = seconds_of(verdict, len(rates) * seeds * len(verdict.conditions))
     return [NextStep("To find out which rate to use", proposed, seconds)]

@@ -51,7 +51,9 @@ def until_decided(
     for count in looks(len(seeds), max_seeds):
         seeds = more_seeds(seeds, count)
         verdict = look(seeds)
-        notify(f"{len(seeds)} seeds: {verdict.headline}")
+        # Without what an earlier confirmation found, which no look changes.
+        headline = verdict.conditions[0].headline if len(verdict.conditions) == 1 else verdict.headline
+        notify(f"{len(seeds)} seeds: {headline}")
         if verdict.decided:
             return verdict
         if len(seeds) < max_seeds and (why := out_of_reach(verdict, max_seeds)):

@@ -201,6 +201,17 @@ def nearest_study(folder: Path) -> Path | None:
     return by_name[near[0]] if near else None
 
 
+def is_finished(folder: Path) -> bool:
+    """True where each run of the study in a folder has ended; False where there is none, or it cannot be read."""
+    if not has_database(folder):
+        return False
+    try:
+        with Store(folder) as store:
+            return bool(store.runs()) and not store.runs("planned", "running")
+    except StoreError:
+        return False
+
+
 def recorded_spec(folder: Path) -> StudySpec | None:
     """Specification of the recorded runs; None if there are none."""
     return spec_of(read_metadata(folder)) if has_database(folder) else None

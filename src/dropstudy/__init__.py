@@ -10,7 +10,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dropstudy.analysis.given_scores import verdict
     from dropstudy.core.dataset import Dataset
     from dropstudy.core.types import Arm, Optimizer
     from dropstudy.data.load import load_dataset
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from dropstudy.store.history import History
     from dropstudy.study.classifier import DropoutClassifier
     from dropstudy.study.compare import compare
+    from dropstudy.study.given_scores import verdict
     from dropstudy.study.study import Study
 
 __version__ = "0.1.0"
@@ -55,7 +55,7 @@ _HOMES = {
     "dataset": "data.memory",
     "load_dataset": "data.load",
     "set_dropout_rate": "models.pytorch",
-    "verdict": "analysis.given_scores",
+    "verdict": "study.given_scores",
 }
 
 

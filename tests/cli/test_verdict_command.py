@@ -1,9 +1,14 @@
 """`dropstudy verdict`: the answer on a table of scores, as text and as JSON; MLflow's and W&B's tables as exported."""
 
 import json
+import shlex
 
 import pandas as pd
 import pytest
+
+import dropstudy
+from dropstudy.report.sections.blocks import Code
+from dropstudy.report.sections.given_scores import sections_on_scores
 
 MLFLOW = pd.DataFrame(
     {
@@ -79,3 +84,43 @@ def test_a_table_that_cannot_be_used_is_an_error_of_one_line(call, tmp_path):
     path.write_text("arm,seed,score\na,0,.9\na,0,.8\n", encoding="utf-8")
     assert call("verdict", path).is_error("scores.csv, line 3", "'a', seed 0")
     assert call("verdict", tmp_path / "none.csv").is_error("none.csv")
+
+
+def test_a_page_is_written_beside_the_table_or_where_out_names_it(call, tmp_path):
+    path, page, other = (tmp_path / name for name in ("runs.csv", "runs.verdict.html", "other.html"))
+    WANDB.to_csv(path, index=False)
+    flags = ("--arm-column", "rate", "--seed-column", "seed", "--score-column", "test/accuracy")
+    call("verdict", path, *flags, "--json")
+    assert not page.exists()
+    assert f"The report: {page}" in "".join(call("verdict", path, *flags).out.split("\n"))
+    assert "sunny-sky" not in page.read_text(encoding="utf-8")
+    call("verdict", path, *flags, "--json", "--out", other)
+    assert "<title>Test accuracy in runs.csv: rates 0 and 0.5</title>" in other.read_text(encoding="utf-8")
+
+
+def test_a_page_that_cannot_be_written_takes_no_verdict_away(call, tmp_path):
+    path, page = tmp_path / "runs.csv", tmp_path / "runs.verdict.html"
+    WANDB.to_csv(path, index=False)
+    page.write_text("mine", encoding="utf-8")
+    flags = ("--arm-column", "rate", "--seed-column", "seed", "--score-column", "test/accuracy")
+    shown = call("verdict", path, *flags)
+    assert shown.code == 0
+    assert "Does dropout help?" in shown.out
+    assert "No report was written." in shown.out
+    assert call("verdict", path, *flags, "--out", page).is_error("--out", "runs.verdict.html")
+    assert page.read_text(encoding="utf-8") == "mine"
+
+
+def test_the_command_on_the_page_makes_it_again(call, tmp_path):
+    path = tmp_path / "my runs.csv"
+    WANDB.to_csv(path, index=False)
+    found = dropstudy.verdict(path, arm_column="Name", score_column="test/accuracy", baseline="sunny-sky-3")
+    code = [
+        block for part in sections_on_scores(found.scores) for block in part.blocks if isinstance(block, Code)
+    ]
+    words = shlex.split(code[-1].text)
+    assert words[:3] == ["dropstudy", "verdict", str(path)]
+    shown = call(*words[1:])
+    assert shown.code == 0
+    assert "'sunny-sky-3'" in shown.out
+    assert found.answer().helps in " ".join(shown.out.split())

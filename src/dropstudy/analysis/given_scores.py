@@ -1,11 +1,11 @@
-"""The verdict on scores of runs that others trained: `dropstudy.verdict(frame)`."""
+"""The verdict on scores of runs that others trained."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import ceil, isfinite, nan
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -28,15 +28,16 @@ from dropstudy.errors import InvalidArgument
 from dropstudy.spec.arms import arm_name
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from narwhals.typing import IntoFrame
 
-    from dropstudy.analysis.verdict.types import Verdict
+    from dropstudy.analysis.verdict.types import ConditionVerdict, Verdict
     from dropstudy.core.metrics import Metric
+    from dropstudy.data.score_table import ScoreTable
 
-__all__ = ["assess_scores", "verdict"]
+__all__ = ["ScoresAssessed", "assess_scores"]
 
 _RATES = re.compile(r"(^|[./])rate$|dropout", re.IGNORECASE)
 """Names of columns whose numbers are dropout rates: "rate", "params.rate", "dropout_rate"."""
@@ -44,60 +45,65 @@ _RATES = re.compile(r"(^|[./])rate$|dropout", re.IGNORECASE)
 _MOST_NAMED = 3
 
 
-class ScoresAssessed(NamedTuple):
-    """Verdict on scores, and the same in plain words."""
-
-    verdict: Verdict
-    answer: Answer
-
-
-def verdict(
-    scores: IntoFrame | str | Path,
-    *,
-    arm_column: str | None = None,
-    seed_column: str | None = None,
-    score_column: str | None = None,
-    validation_column: str | None = None,
-    baseline: str | float | None = None,
-    metric: MetricName = ACCURACY.name,
-    margin: float | None = None,
-    test_examples: int | None = None,
-) -> Verdict:
-    """Verdict on scores of runs that others trained, as a study gives it; nothing is trained.
+@dataclass(frozen=True, eq=False)
+class ScoresAssessed:
+    """Scores of runs that others trained, and the verdict on them.
 
     Args:
-        scores: a data frame, or the path of a CSV or Parquet file: a row for each run with the columns arm, seed and
-            score; or a row for each seed and a column for each arm.
-        arm_column: name of the column with the arms; "arm" by default.
-        seed_column: of the seeds; "seed" by default.
-        score_column: of the scores on the test set; "score" by default.
-        validation_column: of the scores on validation data, which then choose an arm; none by default.
-        baseline: arm that the others are compared with; by default "no dropout" where it is there, else the first.
-        metric: what the scores are: accuracy or balanced accuracy (shares or per cent), log loss in nats, or AUC.
-        margin: differences within ±margin do not matter, in the unit of the metric; None for its default.
-        test_examples: examples in the test set: with few, a difference cannot be shown to be within the margin.
-
-    Raises:
-        DataError: the table cannot be used; it names line and column.
-        InvalidArgument: another argument is wrong.
-
-    Example:
-        >>> runs = [("plain", seed, 0.970 + seed / 1e4) for seed in range(6)]
-        >>> runs += [("dropout 0.2", seed, 0.974 + seed / 2e4) for seed in range(6)]
-        >>> verdict(pd.DataFrame(runs, columns=["arm", "seed", "score"])).decision
-        'helps'
+        table: the scores as they were read.
+        design: arms, metric and margin.
+        verdict: on them.
+        answer: the same in plain words.
+        test_examples: in the test set; None where that is not known.
+        options: arguments of `assess_scores` that were given, by name.
     """
-    return assess_scores(
-        scores,
-        arm_column=arm_column,
-        seed_column=seed_column,
-        score_column=score_column,
-        validation_column=validation_column,
-        baseline=baseline,
-        metric=metric,
-        margin=margin,
-        test_examples=test_examples,
-    ).verdict
+
+    table: ScoreTable
+    design: Design
+    verdict: Verdict
+    answer: Answer
+    test_examples: int | None
+    options: Mapping[str, str | float]
+
+    confirmations: tuple[ScoresAssessed, ...] = ()
+    """None: fresh seeds are another table."""
+
+    conditions: tuple[tuple[str, int], ...] = (("", 0),)
+    """One, of which nothing is known."""
+
+    pairing: str = "Runs of one seed are pairs; what else they share is not in the table."
+
+    @property
+    def arms(self) -> tuple[Arm, ...]:
+        """The arms, the baseline first."""
+        return self.design.arms
+
+    @property
+    def metric(self) -> Metric:
+        """What the scores are."""
+        return self.design.measure
+
+    @property
+    def margin(self) -> float:
+        """Equivalence margin, in the unit of the metric."""
+        return self.design.margin
+
+    @property
+    def finals(self) -> pd.DataFrame:
+        """Finite scores as a study has them: a row for each run with arm, rate, seed and the metric's column."""
+        done: pd.DataFrame = self.table.runs[np.isfinite(self.table.runs["score"].to_numpy(dtype=np.float64))]
+        rates = {arm.name: arm.common_rate for arm in self.arms}
+        return done[["arm", "seed"]].assign(
+            rate=[rates[name] for name in done["arm"]], **{self.metric.column: done["score"]}
+        )
+
+    def condition_verdict(self, condition: tuple[str, int]) -> ConditionVerdict:  # noqa: ARG002 - there is one
+        """Verdict of the one condition."""
+        return self.verdict.conditions[0]
+
+    def of_condition(self, frame: pd.DataFrame, condition: tuple[str, int]) -> pd.DataFrame:  # noqa: ARG002 - as above
+        """All rows."""
+        return frame
 
 
 def assess_scores(
@@ -112,19 +118,21 @@ def assess_scores(
     margin: float | None = None,
     test_examples: int | None = None,
 ) -> ScoresAssessed:
-    """Verdict and answer; arguments and errors as for `verdict`."""
+    """Assess scores; arguments and errors as for `dropstudy.verdict`."""
+    columns = {
+        "arm_column": arm_column,
+        "seed_column": seed_column,
+        "score_column": score_column,
+        "validation_column": validation_column,
+    }
+    others = {"baseline": baseline, "margin": margin, "test_examples": test_examples}
+    given = {name: value for name, value in (columns | others).items() if value is not None}
+    options = given | ({} if metric == ACCURACY.name else {"metric": metric})
     measure = METRICS[validate("metric", metric, MetricName)]
     margin = measure.margin if margin is None else validate("margin", margin, Positive)
     check_margin(measure, margin)
     test_examples = validate("test_examples", test_examples, Count | None)
-    table = read_scores(
-        scores,
-        measure,
-        arm_column=arm_column,
-        seed_column=seed_column,
-        score_column=score_column,
-        validation_column=validation_column,
-    )
+    table = read_scores(scores, measure, **columns)
     runs, notes = table.runs, list(table.notes)
     arms = _arms(runs, rates=bool(_RATES.search(arm_column or "")))
     first = _baseline(arms, baseline, table.source, notes)
@@ -135,12 +143,14 @@ def assess_scores(
     found = give_verdict(
         *_tables(runs, measure), design, outcomes=_outcomes(runs), test_examples=test_examples
     )
-    if any(c.n >= SEEDS and c.deciding.known for c in found.conditions[0].comparisons):
+    told = answer(found, design, _steps(found))
+    decided = any(c.n >= SEEDS and c.deciding.known for c in found.conditions[0].comparisons)
+    if decided and not any("test examples" in caution for caution in told.cautions):
         notes.append(
             "Intervals allow for other seeds, not for other test examples: scores alone do not show these."
         )
     found = replace(found, sentences=(*found.sentences, *notes), disclosures=tuple(notes))
-    return ScoresAssessed(found, answer(found, design, _steps(found)))
+    return ScoresAssessed(replace(table, runs=runs), design, found, told, test_examples, options)
 
 
 def _arms(runs: pd.DataFrame, *, rates: bool) -> dict[str, Arm]:

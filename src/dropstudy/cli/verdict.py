@@ -10,7 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from dropstudy.cli.options import number_option, whole_option
+from dropstudy.cli.output import echo
 from dropstudy.core.metrics import ACCURACY
+from dropstudy.errors import DropstudyError
 
 
 def _column_option(help_text: str) -> Any:
@@ -55,6 +57,14 @@ def verdict(  # noqa: PLR0917 - a command's flags, which typer reads off the sig
         bool, typer.Option("--all", help="Also print p values, effect sizes and every sentence.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print answer and verdict as JSON.")] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PAGE",
+            help="Write the page here; default: scores.verdict.html beside scores.csv.",
+            show_default=False,
+        ),
+    ] = None,
     file_format: Annotated[
         str | None,
         typer.Option(
@@ -62,15 +72,20 @@ def verdict(  # noqa: PLR0917 - a command's flags, which typer reads off the sig
         ),
     ] = None,
 ) -> None:
-    """Give a verdict on scores that you have already; nothing is trained.
+    """Give a verdict on scores that you have already, and write its page; nothing is trained.
+
+    With --json or --format the page is written only where --out names it.
 
     Example: dropstudy verdict scores.csv --baseline "no dropout"
     """
     from dropstudy.analysis.given_scores import assess_scores
     from dropstudy.cli.result import print_comparisons, print_verdict
     from dropstudy.report.paper.table import verdict_table
+    from dropstudy.report.score_page import check_page, write_score_page
 
-    found, answer = assess_scores(
+    if out is not None:
+        check_page(out)
+    assessed = assess_scores(
         scores,
         arm_column=arm_column,
         seed_column=seed_column,
@@ -81,12 +96,24 @@ def verdict(  # noqa: PLR0917 - a command's flags, which typer reads off the sig
         margin=margin,
         test_examples=test_examples,
     )
+    found, answer = assessed.verdict, assessed.answer
     if as_json:
         typer.echo(json.dumps({"answer": asdict(answer), **found.to_dict()}, indent=1))
-        return
-    if file_format is not None:
+    elif file_format is not None:
         typer.echo(verdict_table(found).text(file_format), nl=False)
+    else:
+        print_verdict(answer.lines, found, (*answer.cautions, *found.disclosures), answer.steps)
+        if everything:
+            print_comparisons(found)
+        elif answer.steps:  # else the table ends with a blank line
+            typer.echo()
+    if out is not None:
+        write_score_page(assessed, out)
+    if as_json or file_format is not None:
         return
-    print_verdict(answer.lines, found, (*answer.cautions, *found.disclosures), answer.steps)
-    if everything:
-        print_comparisons(found)
+    try:
+        page = out or write_score_page(assessed)
+    except DropstudyError as error:  # the verdict was asked for, and is printed
+        echo(f"No report was written. {error}")
+    else:
+        echo(f"The report: {page} (open it in a browser)")

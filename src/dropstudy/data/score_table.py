@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,11 +40,15 @@ class ScoreTable:
         runs: arm (text), seed, score and validation, in the order of the table. Scores are as a study stores them
             (`Metric`); NaN where a run has none, and where there are no validation scores.
         source: name of the table, for messages.
+        sha256: digest of the file; of a data frame, that of `runs` as CSV.
+        path: the file; None for a data frame.
         notes: sentences on how it was read.
     """
 
     runs: pd.DataFrame
     source: str
+    sha256: str
+    path: Path | None
     notes: tuple[str, ...]
 
 
@@ -90,7 +95,16 @@ def read_scores(
     _check_runs(place, runs)
     _in_stored_unit(place, runs, metric, notes)
     _note_diverged(place, runs, notes)
-    return ScoreTable(runs[[ARM, SEED, SCORE, VALIDATION]], place.source, tuple(notes))
+    runs = runs[[ARM, SEED, SCORE, VALIDATION]]
+    path = Path(source) if isinstance(source, str | Path) else None
+    return ScoreTable(runs, place.source, _digest(path, runs), path, tuple(notes))
+
+
+def _digest(path: Path | None, runs: pd.DataFrame) -> str:
+    if path is None:
+        return hashlib.sha256(runs.to_csv(index=False).encode()).hexdigest()
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _place(source: Any) -> tuple[Place, list[str]]:

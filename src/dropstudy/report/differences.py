@@ -11,13 +11,13 @@ from dropstudy.analysis.verdict import SEEDS
 from dropstudy.report import charts
 
 if TYPE_CHECKING:
-    from dropstudy.report.snapshot import Snapshot
+    from dropstudy.report.assessed import Assessed
 
 FRESH = ", fresh seeds"
 COLUMNS = ("arm", "n", "mean", "low", "high", "all_low", "all_high")
 
 
-def fresh_differences(snapshot: Snapshot, condition: tuple[str, int]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def fresh_differences(snapshot: Assessed, condition: tuple[str, int]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Differences of the studies that confirm a condition on fresh seeds, with `FRESH` after each arm."""
     tables = [
         differences(study, condition) for study in snapshot.confirmations if condition in study.conditions
@@ -32,7 +32,7 @@ def fresh_differences(snapshot: Snapshot, condition: tuple[str, int]) -> tuple[p
     return rows, pairs
 
 
-def differences(snapshot: Snapshot, condition: tuple[str, int]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def differences(snapshot: Assessed, condition: tuple[str, int]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The metric of each arm minus that of the baseline, paired by seed, in its unit, as the verdict has them.
 
     Returns:

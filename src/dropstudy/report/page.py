@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.metadata import version
@@ -45,20 +45,47 @@ _ROLES = {
 """Colours of the charts by the names that the style sheet uses."""
 
 
-def html(snapshot: Snapshot, sections: Sequence[Section], *, live: str = "", progress: str = "") -> str:
-    """Page of a study.
+@dataclass(frozen=True)
+class Heading:
+    """What a page says above its sections.
 
     Args:
-        snapshot: the study.
+        title: of the page.
+        name: of what it is about.
+        about: a line on it.
+        notes: what to know before reading on, a sentence each.
+        maker: the command that makes such pages.
+    """
+
+    title: str
+    name: str
+    about: str
+    notes: tuple[str, ...] = ()
+    maker: str = "dropstudy report"
+
+
+def html(snapshot: Snapshot, sections: Sequence[Section], *, live: str = "", progress: str = "") -> str:
+    """Page of a study; arguments as for `render`."""
+    heading = Heading(
+        title(snapshot),
+        plain_name(snapshot.spec.name),
+        snapshot.about,
+        tuple(note for note in (snapshot.fallback_note, snapshot.left_out) if note),
+    )
+    return render(heading, sections, live=live, progress=progress)
+
+
+def render(heading: Heading, sections: Sequence[Section], *, live: str = "", progress: str = "") -> str:
+    """Page of sections.
+
+    Args:
+        heading: above them.
         sections: in their order.
         live: version of the page, where a server keeps it up to date; empty in a file.
         progress: a line on the study's progress, where it is served.
     """
     return _template().render(
-        title=title(snapshot),
-        study=plain_name(snapshot.spec.name),
-        about=snapshot.about,
-        notes=[note for note in (snapshot.fallback_note, snapshot.left_out) if note],
+        heading=heading,
         live=live,
         progress=progress,
         policy=_POLICY,
@@ -101,6 +128,7 @@ def _table(table: Table) -> dict[str, Any]:
         "columns": columns,
         "rows": rows,
         "sortable": table.sortable,
+        "folded": table.folded,
     }
 
 

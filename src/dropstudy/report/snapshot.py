@@ -122,6 +122,13 @@ class Snapshot:
         return metric_of(self.spec)
 
     @property
+    def pairing(self) -> str:
+        """Sentence on what runs of one seed share."""
+        if self.spec.of_function:
+            return "Runs of one seed got the same seed; what they share is up to the training function."
+        return "Runs of one seed share split, initial weights and batch order in all arms."
+
+    @property
     def margin(self) -> float:
         """Equivalence margin, in the unit of the metric."""
         return margin_of(self.spec)
@@ -166,20 +173,6 @@ class Snapshot:
     def condition_verdict(self, condition: tuple[str, int]) -> ConditionVerdict:
         """Verdict of one condition."""
         return next(s for s in self.verdict.conditions if (s.hidden, s.train_size) == condition)
-
-    def featured(self, condition: tuple[str, int]) -> Arm | None:
-        """The arm that figures compare with the baseline, at a condition.
-
-        It is the arm chosen on validation data unless that is the baseline, else the arm of the best mean. None if no
-        other arm shares a seed with the baseline.
-        """
-        verdict = self.condition_verdict(condition)
-        compared = [c for c in verdict.comparisons if c.n]
-        if not compared:
-            return None
-        chosen = [c for c in compared if c.arm == verdict.chosen]
-        name = (chosen[0] if chosen else max(compared, key=lambda c: c.gain)).arm
-        return next(arm for arm in self.arms if arm.name == name)
 
     def mcnemar(self) -> pd.DataFrame:
         """McNemar's test of every arm against the baseline, seed by seed; columns as in `Results.mcnemar`."""

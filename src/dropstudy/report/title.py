@@ -43,7 +43,7 @@ def title(snapshot: Snapshot) -> str:
     networks = list(dict.fromkeys(condition.title for condition in conditions))
     on_data = topic if data is None else f"{topic} on {data}"
     where = ", ".join(filter(None, (on_data, _few(networks, "network")))) + examples
-    return f"{where}: {_compared(snapshot.arms)}"
+    return f"{where}: {compared(snapshot.arms)}"
 
 
 def data_name(snapshot: Snapshot) -> str:
@@ -57,8 +57,8 @@ def _few(names: Sequence[str], noun: str, ending: str = "") -> str:
     )
 
 
-def _compared(arms: Sequence[Arm]) -> str:
-    """What the arms are: their rates where they differ in nothing else."""
+def compared(arms: Sequence[Arm]) -> str:
+    """What arms are in a title: their rates where they differ in nothing else."""
     if all(map(is_dropout, arms)):
         rates = [f"{arm.common_rate:g}" for arm in arms]
         if len(rates) > MOST_LISTED:

@@ -5,6 +5,8 @@ Names of tests and references are those of docs/verdict.md.
 
 from __future__ import annotations
 
+import platform
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from dropstudy.analysis.assess import looks
@@ -21,18 +23,23 @@ from dropstudy.store.directory import UNTIL_DECIDED
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from dropstudy.analysis.given_scores import ScoresAssessed
     from dropstudy.analysis.verdict.types import ArmComparison, Verdict
     from dropstudy.core.metrics import Metric
     from dropstudy.core.types import Arm
+    from dropstudy.report.assessed import Assessed
     from dropstudy.report.snapshot import Snapshot
 
 
 def methods(snapshot: Snapshot) -> list[str]:
     """What was done, a sentence each, true of this study."""
     verdict = snapshot.verdict
+    pairing = "Runs of one seed share split, initial weights, batch order and random draws."
+    if snapshot.spec.of_function:
+        pairing = "Runs of one seed got the same seed."
     return [
         *_training(snapshot),
-        *_arms(snapshot),
+        *_arms(snapshot, _of(snapshot), pairing),
         *_test_set(snapshot),
         *_inference(verdict),
         *_looks(snapshot),
@@ -83,13 +90,27 @@ def _of_function(snapshot: Snapshot) -> Iterator[str]:
         yield f"They were trained for {low if low == high else f'{low} to {high}'} epochs."
 
 
-def _arms(snapshot: Snapshot) -> Iterator[str]:
+def methods_on_scores(scores: ScoresAssessed) -> list[str]:
+    """The same of scores that others computed: what was done with them."""
+    return [
+        f"{scores.metric.subject} of runs that had been trained already was read from {scores.table.source}.",
+        *_metric(scores.metric),
+        *_arms(scores, "units", "Runs of one seed were compared with each other."),
+        *_choice(scores),
+        *_inference(scores.verdict),
+        f"Computed by dropstudy {version('dropstudy')} with Python {platform.python_version()}.",
+    ]
+
+
+def _arms(snapshot: Assessed, dropped: str, pairing: str) -> Iterator[str]:
     baseline, *others = snapshot.arms
     if not others:
         return
     if all(map(is_dropout, others)):
         rates = listed([f"{arm.common_rate:g}" for arm in others])
-        subject = f"Dropout at {'rate' if len(others) == 1 else 'rates'} {rates} (share of {_of(snapshot)} dropped) was"
+        subject = (
+            f"Dropout at {'rate' if len(others) == 1 else 'rates'} {rates} (share of {dropped} dropped) was"
+        )
     else:
         subject = f"{listed(list(map(_named, others)))} {'was' if len(others) == 1 else 'were'}"
     yield f"{capital(subject)} compared with {_named(baseline)}."
@@ -98,10 +119,7 @@ def _arms(snapshot: Snapshot) -> Iterator[str]:
     pairs = sorted({c.n for c in _comparisons(snapshot.verdict)})
     n = f"{pairs[0]} to {pairs[-1]}" if len(pairs) > 1 else str(pairs[0])
     yield f"Each comparison has n = {n} paired {'seed' if pairs == [1] else 'seeds'}."
-    if snapshot.spec.of_function:
-        yield "Runs of one seed got the same seed."
-    else:
-        yield "Runs of one seed share split, initial weights, batch order and random draws."
+    yield pairing
     lost = [(quoted(s.arm), s.diverged) for c in snapshot.verdict.conditions for s in c.arms if s.diverged]
     if lost:
         runs = listed([f"{counted(count, 'run')} of {arm}" for arm, count in lost])
@@ -137,6 +155,10 @@ def _test_set(snapshot: Snapshot) -> Iterator[str]:
     count = validation_count(spec, snapshot.metadata["n_train"])
     drawn = "the same for all seeds" if spec.fixed_validation else "drawn for each seed"
     yield f"The validation data are {count:,} training examples that were held out, {drawn}."
+    yield from _choice(snapshot)
+
+
+def _choice(snapshot: Assessed) -> Iterator[str]:
     if any(condition.chosen is not None for condition in snapshot.verdict.conditions):
         metric = snapshot.metric
         best_mean = f"{'highest' if metric.better == 'higher' else 'lowest'} mean {metric.on_validation}"
@@ -183,7 +205,8 @@ def _inference(verdict: Verdict) -> Iterator[str]:
         f"It was said to be equivalent to the baseline if the interval lay within "
         f"±{verdict.measure.amount(f'{verdict.margin:g}')}{'' if verdict.anytime else tost}."
     )
-    yield "That also took enough test examples to resolve the margin (Clopper and Pearson 1934)."
+    if any(c.unseen is not None for c in known):
+        yield "That also took enough test examples to resolve the margin (Clopper and Pearson 1934)."
     yield "All other comparisons are undecided."
 
 

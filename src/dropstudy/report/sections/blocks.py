@@ -50,7 +50,7 @@ class Figure:
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """A table of text and numbers, which the page shows on a click.
+    """A table of text and numbers.
 
     Args:
         title: what it holds.
@@ -58,6 +58,7 @@ class Table:
         frame: rows; the columns' names are the headings.
         forms: format specification of a column's numbers, as Python has it.
         sortable: whether a click on a heading sorts.
+        folded: whether the page shows it only on a click.
     """
 
     title: str
@@ -65,6 +66,7 @@ class Table:
     frame: pd.DataFrame
     forms: dict[str, str]
     sortable: bool = True
+    folded: bool = True
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from dropstudy.report.sections import conditions
 from dropstudy.report.sections.blocks import Figure, Section
 
 if TYPE_CHECKING:
-    from dropstudy.report.snapshot import Snapshot
+    from dropstudy.report.assessed import Assessed
 
 
-def paired_seeds(snapshot: Snapshot) -> Section | None:
+def paired_seeds(snapshot: Assessed) -> Section | None:
     """Paired lines: a line for each seed, a panel for each arm."""
     labels = charts.arm_labels(snapshot.arms)
     baseline, metric = snapshot.arms[0].name, snapshot.metric
@@ -40,17 +40,13 @@ def paired_seeds(snapshot: Snapshot) -> Section | None:
             chart=charts.paired_lines(pairs, metric=metric, baseline=labels[baseline]),
             caption=f"Each line is a seed: its {metric.on_test} with the baseline on the left, with the arm on the "
             "right.",
-            table=pairs.assign(hidden=condition[0], train_size=condition[1]),
+            table=conditions.of_table(pairs, condition),
             sample=conditions.sample(pairs["arm"].value_counts(), "paired seed"),
         )
         blocks.append(conditions.of_condition(snapshot, condition, figure))
     if not blocks:
         return None
-    paragraph = (
-        "Runs of one seed got the same seed; what they share is up to the training function."
-        if snapshot.spec.of_function
-        else "Runs of one seed share split, initial weights and batch order in all arms."
-    )
+    paragraph = snapshot.pairing
     if fewest >= SEEDS:
         paragraph += (
             " Where all lines of an arm rise or all fall, its effect exceeds the effect of another seed."

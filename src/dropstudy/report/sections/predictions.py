@@ -12,6 +12,7 @@ from dropstudy.core.text import plain_name
 from dropstudy.data.images import CLEAR, visible
 from dropstudy.models.predict import mean_probabilities, predict
 from dropstudy.report import charts
+from dropstudy.report.assessed import featured
 from dropstudy.report.sections import conditions
 from dropstudy.report.sections.blocks import Figure, Picture, Pictures, Section
 from dropstudy.report.sections.images import data_address
@@ -61,7 +62,7 @@ def _of_condition(
     snapshot: Snapshot, test: TestSet, condition: tuple[str, int]
 ) -> tuple[list[str], list[Block]] | None:
     """Paragraphs, the examples that differ (of the first condition alone) and the confusion matrices."""
-    arm = snapshot.featured(condition)
+    arm = featured(snapshot, condition)
     if arm is None:
         return None
     labels = charts.arm_labels(snapshot.arms)

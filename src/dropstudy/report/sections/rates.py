@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from math import nan
+from math import isfinite, nan
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -11,28 +11,29 @@ import pandas as pd
 from dropstudy.analysis.verdict import SEEDS
 from dropstudy.analysis.verdict.phrases import lead, quoted
 from dropstudy.core.metrics import ACCURACY
+from dropstudy.core.types import CONDITION
 from dropstudy.report import charts
 from dropstudy.report.differences import differences
 from dropstudy.report.sections.blocks import Figure, Section
-from dropstudy.report.sections.conditions import condition_words, sample
+from dropstudy.report.sections.conditions import condition_words, of_table, sample
 
 if TYPE_CHECKING:
     from dropstudy.analysis.verdict import ConditionVerdict
     from dropstudy.core.metrics import Metric
     from dropstudy.core.types import Arm
-    from dropstudy.report.snapshot import Snapshot
+    from dropstudy.report.assessed import Assessed
 
 FEWEST_RATES = 3
 """Two points make no curve."""
 
 
-def rates(snapshot: Snapshot) -> Section | None:
+def rates(snapshot: Assessed) -> Section | None:
     """Rate curve of a study with several rates, pay-off of one with several training-set sizes."""
     blocks = [figure for figure in (rate_curve(snapshot), payoff(snapshot)) if figure is not None]
     if not blocks:
         return None
     paragraphs = ["A rate is the share of hidden units dropped: 0.8 drops 80% and keeps 20%."]
-    if snapshot.spec.watches_test:
+    if snapshot.verdict.watches_test:
         paragraphs.append(
             "No rate is marked: the test set was watched during training, so it cannot choose one."
         )
@@ -52,7 +53,7 @@ def _lead(condition: ConditionVerdict) -> str:
     return f"{quoted(choice.arm)} is {lead(choice, condition.measure)} of {quoted(choice.second)}."
 
 
-def rate_curve(snapshot: Snapshot) -> Figure | None:
+def rate_curve(snapshot: Assessed) -> Figure | None:
     """Test error over the rate, of the arms that differ from the baseline in the rate alone."""
     family, metric = rate_family(snapshot.arms), snapshot.metric
     means, seeds = [], []
@@ -66,11 +67,7 @@ def rate_curve(snapshot: Snapshot) -> Figure | None:
             value=metric.factor * (1 - rows[metric.column] if metric is ACCURACY else rows[metric.column]),
             condition=condition_words(condition) if several else "all",
         )
-        means.append(
-            _band(errors).assign(
-                condition=errors["condition"].iloc[0], hidden=condition[0], train_size=condition[1]
-            )
-        )
+        means.append(of_table(_band(errors), condition).assign(condition=errors["condition"].iloc[0]))
         seeds.append(errors[["condition", "rate", "seed", "value"]])
     if not means:
         return None
@@ -89,7 +86,7 @@ def rate_curve(snapshot: Snapshot) -> Figure | None:
         title="Test error over the rate" if metric is ACCURACY else f"{metric.subject} over the rate",
         chart=charts.rate_curve(table, pd.concat(seeds, ignore_index=True), metric=metric, chosen=chosen),
         caption=caption,
-        table=table[["hidden", "train_size", "rate", "mean", "low", "high", "n"]],
+        table=table[table.columns.intersection([*CONDITION, "rate", "mean", "low", "high", "n"])],
         sample=sample(table["n"]),
     )
 
@@ -99,7 +96,7 @@ def _measured(metric: Metric) -> str:
     return "error" if metric is ACCURACY else metric.title
 
 
-def payoff(snapshot: Snapshot) -> Figure | None:
+def payoff(snapshot: Assessed) -> Figure | None:
     """Gain of each arm over the baseline, for each size of the training set."""
     if len({size for _, size in snapshot.conditions}) < 2:  # noqa: PLR2004 - one size has no course
         return None
@@ -145,7 +142,7 @@ def _has_band(rates: pd.DataFrame) -> bool:
     return bool((known & known.shift(fill_value=False) & (wide | wide.shift(fill_value=False))).any())
 
 
-def _chosen(snapshot: Snapshot, family: list[Arm]) -> dict[str, float]:
+def _chosen(snapshot: Assessed, family: list[Arm]) -> dict[str, float]:
     """Rate chosen on validation data, by the chart's name of the condition; empty if the test set was watched."""
     rates = {arm.name: arm.common_rate for arm in family}
     several = len(snapshot.conditions) > 1
@@ -157,8 +154,6 @@ def _chosen(snapshot: Snapshot, family: list[Arm]) -> dict[str, float]:
 
 
 def rate_family(arms: tuple[Arm, ...]) -> list[Arm]:
-    """The baseline and the arms that are the baseline with another rate; arms with rates by layer are no points."""
+    """The baseline and the arms that are the baseline with another rate, the same in all layers."""
     plain = replace(arms[0], name="", rate=0.0)
-    return [
-        arm for arm in arms if replace(arm, name="", rate=0.0) == plain and not isinstance(arm.rate, tuple)
-    ]
+    return [arm for arm in arms if replace(arm, name="", rate=0.0) == plain and isfinite(arm.common_rate)]

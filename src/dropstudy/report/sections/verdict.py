@@ -10,6 +10,7 @@ from dropstudy.analysis.verdict import SEEDS
 from dropstudy.analysis.verdict.tables import comparison_cells
 from dropstudy.core.text import rounded
 from dropstudy.report import charts
+from dropstudy.report.assessed import featured
 from dropstudy.report.differences import FRESH, differences, fresh_differences
 from dropstudy.report.sections import conditions
 from dropstudy.report.sections.blocks import Figure, Head, Section
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from dropstudy.analysis.verdict import Verdict
-    from dropstudy.report.snapshot import Snapshot
+    from dropstudy.report.assessed import Assessed
 
 TONES = {"helps": "good", "hurts": "bad", "equivalent": "even"}
 """Tone of the head, by decision; `open` for all others."""
@@ -27,7 +28,7 @@ MOST_ROWS = 12
 """Most conditions in the picture of the answer."""
 
 
-def verdict(snapshot: Snapshot) -> Section:
+def verdict(snapshot: Assessed) -> Section:
     """Answer to the three questions, what to do next, and the differences behind it."""
     answer, found = snapshot.answer, snapshot.verdict
     head = Head(
@@ -42,7 +43,7 @@ def verdict(snapshot: Snapshot) -> Section:
     return Section("verdict", "The answer", "", blocks=blocks, head=head)
 
 
-def each_condition(snapshot: Snapshot) -> Section | None:
+def each_condition(snapshot: Assessed) -> Section | None:
     """Paired difference of each arm to the baseline in each of several conditions."""
     if len(snapshot.conditions) == 1:
         return None
@@ -56,7 +57,7 @@ def each_condition(snapshot: Snapshot) -> Section | None:
     return Section("conditions", "One by one", purpose, blocks=blocks) if blocks else None
 
 
-def _of_one(snapshot: Snapshot, condition: tuple[str, int]) -> Figure | None:
+def _of_one(snapshot: Assessed, condition: tuple[str, int]) -> Figure | None:
     """Difference of each arm at one condition; None where no seeds are paired."""
     labels = charts.arm_labels(snapshot.arms)
     baseline = labels[snapshot.arms[0].name]
@@ -80,17 +81,17 @@ def _of_one(snapshot: Snapshot, condition: tuple[str, int]) -> Figure | None:
             rows, seeds, metric=snapshot.metric, margin=snapshot.margin, baseline=baseline
         ),
         caption=_caption(snapshot, rows),
-        table=rows.assign(hidden=condition[0], train_size=condition[1]),
+        table=conditions.of_table(rows, condition),
         sample=conditions.sample(rows["n"], "paired seed"),
         cells=cells.loc[:, (cells != "-").any()],
     )
 
 
-def _of_all(snapshot: Snapshot) -> Figure | None:
+def _of_all(snapshot: Assessed) -> Figure | None:
     """Difference of one arm at each of the conditions: the chosen arm, or the one of highest mean."""
     labels = charts.arm_labels(snapshot.arms)
     baseline = labels[snapshot.arms[0].name]
-    shown = {c: arm for c in snapshot.conditions[:MOST_ROWS] if (arm := snapshot.featured(c)) is not None}
+    shown = {c: arm for c in snapshot.conditions[:MOST_ROWS] if (arm := featured(snapshot, c)) is not None}
     if not shown:
         return None
     one = len({arm.name for arm in shown.values()}) == 1
@@ -116,7 +117,7 @@ def _of_all(snapshot: Snapshot) -> Figure | None:
     )
 
 
-def _caption(snapshot: Snapshot, rows: pd.DataFrame) -> str:
+def _caption(snapshot: Assessed, rows: pd.DataFrame) -> str:
     own, fresh = _intervals([snapshot.verdict]), _intervals(snapshot.verdict.confirmations)
     if rows["all_low"].notna().any():
         also = f" (on fresh seeds, the {fresh})" if fresh and fresh != own else ""

@@ -26,7 +26,7 @@ def train(monkeypatch, tmp_path):
         random_results.replace_workers(monkeypatch)
         monkeypatch.setattr(local, "train", random_results.learned(0.003))
         more = {"data": "digits", "hidden": [2], "epochs": 3, "validation_split": 0.2, "rates": [0, 0.2, 0.5]}
-        study = Study("notebook", out=tmp_path / "study", seeds=seeds, **more, **fields)
+        study = Study("notebook", out=tmp_path / "study", seeds=seeds, **more | fields)
         study.run(verbose=False)
         return study.results()
 
@@ -77,6 +77,20 @@ def test_event_files_hold_every_epoch_of_every_seed_and_are_the_same_at_each_exp
     grown = train(seeds=SEEDS + 1)
     more = tensorboard.write_events(tracked_study(grown.snapshot), folder)
     assert more.new == len(ARMS)
+
+
+def test_a_second_network_renames_the_arms_and_leaves_no_run_twice(train):
+    folder = train(seeds=1).export(file_format="tensorboard")
+    other = folder / "mine" / "events.out.tfevents.1.other"
+    other.parent.mkdir()
+    other.write_bytes(b"")
+    train(seeds=1, hidden=[[2], [3]]).export(file_format="tensorboard")
+    places = {path.parent.relative_to(folder).as_posix() for path in folder.rglob(tensorboard.EVENTS)}
+    assert len(places) == 1 + 2 * len(ARMS) * (1 + 1)
+    assert {place.partition("/")[0].rpartition("-of-")[0] for place in places - {"."}} == {
+        f"{arm.replace(' ', '-')}-{hidden}" for arm in ARMS for hidden in "23"
+    }
+    assert other.is_file()
 
 
 def test_settings_and_the_answer_are_in_the_event_files(train):

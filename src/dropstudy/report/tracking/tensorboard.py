@@ -5,6 +5,7 @@ A file has a name of its own, so that a new export replaces it and no point stan
 
 from __future__ import annotations
 
+from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,7 +18,7 @@ from dropstudy.report.tracking.runs import NOTE
 from dropstudy.store.outputs import refuse_overwriting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from dropstudy.report.tracking.runs import TrackedRun
 
@@ -75,8 +76,17 @@ def write_events(study: TrackedRun, folder: Path) -> Written:
     old = {path: path.read_bytes() for path in files if path.is_file()}
     changed = {path: content for path, content in files.items() if old.get(path) != content}
     write_files(changed)
+    _remove_old(folder, files)
     new = len(files) - len(old)
     return Written(folder, new, len(changed) - new, len(files) - len(changed))
+
+
+def _remove_old(folder: Path, files: Collection[Path]) -> None:
+    """Remove event files of seeds that the study has no more, and of arms that have another name by now."""
+    for path in (*folder.glob(f"*/{EVENTS}"), *folder.glob(f"*/seed*/{EVENTS}")):
+        if path not in files:
+            with suppress(OSError):  # what there is now is written
+                path.unlink()
 
 
 def _all(run: TrackedRun) -> Iterator[TrackedRun]:

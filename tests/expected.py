@@ -100,7 +100,8 @@ class Analysis:
         "others may shift it by {}. A decision probably needs about {} test examples instead of {}, not more seeds."
     )
     GAP = (
-        "Measured as Keras does, training accuracy of '{}' is {} test accuracy. Measured with dropout off it is {}: "
+        "Measured as Keras does, training accuracy of '{}', where that misleads most, is {} test accuracy. "
+        "Measured with dropout off it is {}: "
         "Keras' way of measuring changes it by {}."
     )
     UNKNOWN = "Not known yet: {} of 6 seeds."

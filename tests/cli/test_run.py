@@ -370,7 +370,7 @@ def test_what_is_to_be_trained_is_told_before_it_trains_and_in_a_dry_run(call, t
     assert call("show", tmp_path / "s").out.lstrip().startswith("Does dropout help? Undecided.")
     confirmed = call(*words, "--confirm").out
     assert expected.Cli.FINISHED not in confirmed
-    note = "The study is undecided, so there is no result to confirm yet."
+    note = "The study is undecided, so there is no result to confirm."
     assert confirmed.index(note) < confirmed.index("fresh seeds")  # the answer, after training
     grown = call(*words, "--until-decided", "--max-seeds", "8").out
     assert expected.Cli.FINISHED not in grown

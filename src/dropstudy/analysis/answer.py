@@ -5,12 +5,12 @@ Each sentence has at most 20 words and claims no more than the verdict.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from math import isfinite
 from typing import TYPE_CHECKING
 
-from dropstudy.analysis.arm_phrases import arm_of, epochs_of, group, named
+from dropstudy.analysis.arm_phrases import arm_of, epochs_of, group, named, others_help
 from dropstudy.analysis.cautions import MOST_NAMED, cautions, this_test_set_only
 from dropstudy.analysis.confirm import outcomes
 from dropstudy.analysis.meanwhile import meanwhile
@@ -109,7 +109,8 @@ def answer(verdict: Verdict, spec: Compared, steps: Sequence[NextStep]) -> Answe
     if verdict.confirmations:
         fresh = outcomes(verdict, verdict.confirmations)
         if len(verdict.conditions) == 1 and fresh:
-            sure = f"{sure} {fresh[-1].short}"
+            of = f"Of {quoted(condition.chosen or '')}: " if others_help(condition) else ""
+            sure = f"{sure} {of}{fresh[-1].short}"
             if fresh[-1].name == "not confirmed":
                 helps = f"Doubtful: {verdict.label[0].lower()}{verdict.label[1:]}, but fresh seeds do not confirm it."
     questions = QUESTIONS if any(isfinite(rate) for arm in spec.arms for rate in arm.rates) else WITHOUT_RATES
@@ -141,7 +142,7 @@ def _helps(condition: ConditionVerdict, spec: Compared, margin: float) -> str:  
     if condition.chosen == condition.baseline and better:
         names = group(better, condition, spec)
         return f"Undecided. Validation data chose {quoted(condition.baseline)}, but {names} did better on the test set."
-    if subject is not None and better and subject not in better:
+    if subject is not None and others_help(condition):
         return _on_others(condition, subject, better, spec)
     if subject is not None:
         return _on_one_arm(condition, subject, spec)
@@ -328,6 +329,8 @@ def _sure(condition: ConditionVerdict, verdict: Verdict) -> str:  # noqa: PLR091
     if all_the_same(condition):
         return _sure_of_the_same(enough)
     subject = condition.subject
+    if others_help(condition):
+        return _sure_of_all(replace(condition, decision="helps"), enough)
     if subject is None:
         return _sure_of_all(condition, enough)
     return _sure_of_one(subject, verdict.margin)

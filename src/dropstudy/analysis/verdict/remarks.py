@@ -147,9 +147,8 @@ def on_printed_gap(condition: ConditionVerdict, design: Design) -> str:
     parts = ""
     if gap.moving is not None and gap.dropout is not None:
         parts = f" ({signed(gap.moving.value)} by weights that still move, {signed(gap.dropout.value)} by dropout)"
-    reported = (
-        f"Measured as Keras does, training accuracy of {quoted(gap.arm)} is {_distance(gap.printed.value)}"
-    )
+    most = ", where that misleads most," if len(known) > 1 else ""
+    reported = f"Measured as Keras does, training accuracy of {quoted(gap.arm)}{most} is {_distance(gap.printed.value)}"
     off = f"Measured with dropout off it is {_distance(gap.true.value)}"
     measuring = f"Keras' way of measuring changes it by {signed(gap.artefact.value)} points{parts}"
     if design.watches_test:

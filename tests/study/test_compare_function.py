@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -314,3 +315,26 @@ def test_epochs_are_told_while_a_run_is_trained(tmp_path):
     Study(function=slow, out=tmp_path / "s", rates=[0], seeds=1).run(callbacks=Told(), verbose=False)
     assert [epoch for _, epoch, _ in told] == [1, 2, 3]
     assert told[-1][2] - told[0][2] > 1.5
+
+
+def test_the_command_line_names_a_function_and_continues_its_study(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "def fn(rate, seed):\n    return {'test_accuracy': 0.5 + rate * (10 + seed) / 100}\n",
+        encoding="utf-8",
+    )
+    begun = run_in(tmp_path, "run", "--function", "mine:fn", "--rates", "0,0.2", "--seeds", "1", "--out", "s")
+    assert "2 runs; study in s" in begun.stdout
+    assert "For a verdict" in begun.stdout
+    assert "dropstudy run s --seeds 6" in begun.stdout
+    grown = run_in(tmp_path, "run", "s", "--seeds", "6", "--quiet")
+    assert "Does dropout help? Yes" in grown.stdout
+    refused = run_in(tmp_path, "run", "--function", "mine:gn", "--out", "t", code=2)
+    assert "mine:gn: expected a function that can be imported, as package.module:function" in refused.stderr
+
+
+def run_in(folder, *arguments, code=0):
+    """A command in a folder, as a user types it there."""
+    command = [Path(sys.executable).with_name("dropstudy"), *arguments]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603 - our own command
+    assert done.returncode == code, done.stderr
+    return done

@@ -95,6 +95,11 @@ class Eta:
         self._worker_time = 0.0  # seconds of all workers in the steady state
 
     @property
+    def open_ended(self) -> bool:
+        """True for runs of a training function until one has ended: how many epochs it has is not known."""
+        return not self._run_lengths and any(run.of_function for run, _ in tuple(self._unfinished.values()))
+
+    @property
     def epochs_left(self) -> int:
         """Remaining run-epochs."""
         return round(sum(self._length(run) - done for run, done in tuple(self._unfinished.values())))
@@ -156,7 +161,7 @@ class Eta:
 
     def seconds_left(self) -> float | None:
         """Seconds until all runs are trained; None before the first sample of an epoch."""
-        if not self._epoch_samples and not self._earlier_samples:
+        if self.open_ended or not (self._epoch_samples or self._earlier_samples):
             return None
         unfinished = tuple(self._unfinished.values())
         each = [(self._length(run) - done) * self._epoch_seconds(run.condition) for run, done in unfinished]

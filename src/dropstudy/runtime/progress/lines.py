@@ -82,11 +82,12 @@ class EpochLines(Display):
             shown = [
                 f"{name}: {value:.4f}" for name, value in measured if not (run.of_function and isnan(value))
             ]
-            self._print(
-                f"Epoch {metrics.epoch}{run.of_epochs} "
-                f"[{run.arm.name}, {condition if self._several_conditions else ''}seed {run.seed}]\n"
-                f"{steps}{' - '.join([f'{metrics.seconds:.0f}s', *shown])}"
-            )
+            if shown:
+                self._print(
+                    f"Epoch {metrics.epoch}{run.of_epochs} "
+                    f"[{run.arm.name}, {condition if self._several_conditions else ''}seed {run.seed}]\n"
+                    f"{steps}{' - '.join([f'{metrics.seconds:.0f}s', *shown])}"
+                )
             # How many epochs a training function has is not known before.
             self._each_epoch = self._epochs < self._limit or not run.of_function
         self._print_if_due()
@@ -116,6 +117,12 @@ class EpochLines(Display):
         total = self._epochs + self._eta.epochs_left
         share = (self._epochs + self._eta.all_epochs_begun()) / total
         left = self._eta.seconds_left()
+        if self._eta.open_ended:
+            self._print(
+                f"{self._epochs:,} epochs so far, {self._ended:,} of {counted(self._runs, 'run')} ended; "
+                f"{duration(now - self._started_at)} so far."
+            )
+            return
         self._print(
             f"{100 * share:.0f}% done ({self._epochs:,} of {counted(total, 'epoch')}, {self._ended:,} of "
             f"{counted(self._runs, 'run')}); {duration(now - self._started_at)} so far, "

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import tomli_w
+from sklearn.datasets import load_digits
 
 import expected
 import random_results
@@ -282,6 +283,33 @@ def test_quiet_prints_the_result_alone_but_never_hides_that_the_digits_stand_in(
     assert len(read_spec("studies/notebook").seeds) == SEEDS
     assert call(*words, "--seeds", "2", "--out", "two").code == 0
     assert len(read_spec("two").seeds) == 2
+
+
+@pytest.mark.usefixtures("no_report")
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (
+            "--train-sizes 300 --validation-split 0.2",
+            "Training on 300 of {n:,} examples; {fifth} are held out for validation.",
+        ),
+        (
+            "--validation-split 100",
+            "Training on {left:,} of {n:,} examples; 100 are held out for validation.",
+        ),
+        ("--train-sizes 300", "Training on 300 of {n:,} examples."),
+        ("", None),
+    ],
+)
+def test_a_run_says_how_many_examples_a_network_trains_on(call, flags, told):
+    n = len(load_digits().target) * 4 // 5
+    shown = call(
+        "run", *["--data", "digits", "--hidden", "4", "--epochs", "1", "--out", "x"], *flags.split()
+    ).out
+    if told is None:
+        assert "Training on" not in shown
+    else:
+        assert told.format(n=n, fifth=round(0.2 * n), left=n - 100) in " ".join(shown.split())
 
 
 # --- names of arms ---

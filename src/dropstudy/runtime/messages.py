@@ -84,6 +84,7 @@ def announcement(
             )
     lines += splits.missing_classes(spec, dataset.y_train, dataset.classes)
     conditions = list(dict.fromkeys(run.condition for run in runs))
+    lines += filter(None, [_training_examples(spec, conditions, len(dataset.y_train))])
     settings = f" of {counted(spec.epochs, 'epoch')}, precision {spec.precision}"
     function = spec.of_function
     lines.append(
@@ -92,6 +93,16 @@ def announcement(
     if spec.model is not None and not function:
         lines.append(f"The rate moves {', '.join(spec.model.noise)}. Optimiser: {spec.model.optimizer}.")
     return lines
+
+
+def _training_examples(spec: StudySpec, conditions: Sequence[Condition], available: int) -> str:
+    """How many examples each network trains on; empty where these are all, or a function's own."""
+    sizes = list(dict.fromkeys(condition.train_size for condition in conditions))
+    if spec.of_function or sizes == [available]:
+        return ""
+    held = splits.validation_count(spec, available)
+    validation = f"; {held:,} are held out for validation" if held else ""
+    return f"Training on {' and '.join(f'{size:,}' for size in sizes)} of {available:,} examples{validation}."
 
 
 def networks(conditions: Sequence[Condition]) -> str:

@@ -10,8 +10,8 @@ from html import escape
 from math import isfinite
 from typing import TYPE_CHECKING
 
-from dropstudy.analysis.arm_phrases import arm_of, epochs_of, group, named, others_help
-from dropstudy.analysis.cautions import MOST_NAMED, cautions, this_test_set_only
+from dropstudy.analysis.arm_phrases import arm_of, epochs_of, group, named
+from dropstudy.analysis.cautions import MOST_NAMED, cautions, others_help, this_test_set_only
 from dropstudy.analysis.confirm import outcomes
 from dropstudy.analysis.meanwhile import meanwhile
 from dropstudy.analysis.verdict import phrases
@@ -109,8 +109,10 @@ def answer(verdict: Verdict, spec: Compared, steps: Sequence[NextStep]) -> Answe
     if verdict.confirmations:
         fresh = outcomes(verdict, verdict.confirmations)
         if len(verdict.conditions) == 1 and fresh:
-            of = f"Of {quoted(condition.chosen or '')}: " if others_help(condition) else ""
-            sure = f"{sure} {of}{fresh[-1].short}"
+            short = fresh[-1].short
+            if others_help(condition):
+                short = f"The chosen arm, {short[:1].lower()}{short[1:]}"
+            sure = f"{sure} {short}"
             if fresh[-1].name == "not confirmed":
                 helps = f"Doubtful: {verdict.label[0].lower()}{verdict.label[1:]}, but fresh seeds do not confirm it."
     questions = QUESTIONS if any(isfinite(rate) for arm in spec.arms for rate in arm.rates) else WITHOUT_RATES

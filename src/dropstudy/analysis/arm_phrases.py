@@ -19,16 +19,6 @@ if TYPE_CHECKING:
     Compared = StudySpec | Design
 
 
-def others_help(condition: ConditionVerdict) -> bool:
-    """True where the chosen arm does not help, and others do."""
-    subject = condition.subject
-    return (
-        subject is not None
-        and subject.decision != "helps"
-        and any(c.decision == "helps" for c in condition.comparisons)
-    )
-
-
 def group(found: Sequence[ArmComparison], condition: ConditionVerdict, spec: Compared) -> str:
     """Several arms in a few words: "rates 0.2 and 0.5", "'a' and 'b'", "all 5 arms", "5 of 9 arms"."""
     arms = [arm_of(spec, c.arm) for c in found]

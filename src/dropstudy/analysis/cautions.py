@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dropstudy.analysis.stats import Estimate
-    from dropstudy.analysis.verdict import Verdict
+    from dropstudy.analysis.verdict import ConditionVerdict, Verdict
     from dropstudy.analysis.verdict.types import ArmComparison
 
 MOST_NAMED = 3
@@ -55,14 +55,19 @@ def this_test_set_only(comparison: ArmComparison) -> bool:
     return comparison.decision in {"helps", "hurts"} and comparison.this_test_set_only
 
 
+def others_help(condition: ConditionVerdict) -> bool:
+    """True where the chosen arm does not help, and others do."""
+    subject = condition.subject
+    return (
+        subject is not None
+        and subject.decision != "helps"
+        and any(c.decision == "helps" for c in condition.comparisons)
+    )
+
+
 def _on_new_data(verdict: Verdict) -> str:
     """What the intervals leave out, where a decision is open or does not hold on new data."""
-    shown = [
-        c
-        for condition in verdict.conditions
-        for c in ([condition.subject] if condition.subject else condition.comparisons)
-        if c.deciding.known
-    ]
+    shown = [c for condition in verdict.conditions for c in _shown(condition) if c.deciding.known]
     doubtful = [c for c in shown if c.decision == "undecided" or this_test_set_only(c)]
     if not doubtful or not any(map(_matters, doubtful)):
         return ""
@@ -80,6 +85,13 @@ def _on_new_data(verdict: Verdict) -> str:
     lost = list(dict.fromkeys(c.arm for c in doubtful if this_test_set_only(c)))
     zero = f", and {_several(lost)} may make no difference" if lost and len(verdict.conditions) == 1 else ""
     return f"The 95% intervals {seeds_only}; with new test examples too they are wider{zero}."
+
+
+def _shown(condition: ConditionVerdict) -> Sequence[ArmComparison]:
+    """Comparisons whose intervals the answer rests on."""
+    if condition.subject is None or others_help(condition):
+        return condition.comparisons
+    return [condition.subject]
 
 
 def _matters(comparison: ArmComparison) -> bool:

@@ -62,6 +62,7 @@ def put_theirs(folder):
 
 
 def test_resuming_removes_files_left_by_a_kill_and_nothing_else(folder):
+    (folder / "logs").mkdir(exist_ok=True)  # only training functions have logs
     theirs, before = put_theirs(folder), files(folder)
     scraps = [temporary_path(folder / name) for name in ("", *FOLDERS, "figures")]
     scraps.append(folder / "checkpoints" / f"{KEY}-0123456789abcdef.safetensors")

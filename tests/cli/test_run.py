@@ -402,7 +402,8 @@ def test_what_is_to_be_trained_is_told_before_it_trains_and_in_a_dry_run(call, t
     assert confirmed.index(note) < confirmed.index("fresh seeds")  # the answer, after training
     grown = call(*words, "--until-decided", "--max-seeds", "8").out
     assert expected.Cli.FINISHED not in grown
-    assert "6 seeds: Undecided" in grown
+    assert "6 seeds: Undecided." in grown.splitlines()
+    assert "training examples each" not in grown  # the data were described when the study began
 
 
 @pytest.mark.slow

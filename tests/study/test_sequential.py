@@ -102,6 +102,8 @@ def test_training_stops_once_decided_and_each_look_is_printed():
     assert seen[0] == 6
     assert 6 < seen[-1] < 40
     assert [line.split(" ")[0] for line in notices] == [str(n) for n in seen]
+    assert notices[0] == "6 seeds: Undecided."  # a round is a short line
+    assert all(len(line) < 80 for line in notices)
     assert Analysis.UNTIL_DECIDED.format(40) in str(verdict)
     valid = verdict.conditions[0].comparisons[0].anytime
     assert f"always-valid 95% interval {valid.low:+.2f} to {valid.high:+.2f}" in verdict.headline

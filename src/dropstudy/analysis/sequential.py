@@ -51,9 +51,7 @@ def until_decided(
     for count in looks(len(seeds), max_seeds):
         seeds = more_seeds(seeds, count)
         verdict = look(seeds)
-        # Without what an earlier confirmation found, which no look changes.
-        headline = verdict.conditions[0].headline if len(verdict.conditions) == 1 else verdict.headline
-        notify(f"{len(seeds)} seeds: {headline}")
+        notify(f"{len(seeds)} seeds: {verdict.label}.")
         if verdict.decided:
             return verdict
         if len(seeds) < max_seeds and (why := out_of_reach(verdict, max_seeds)):

@@ -63,7 +63,8 @@ def announcement(
         added: additions to the study, from `merge.additions`.
     """
     lines = [*FALLBACK, f"Once it is there, a study of it: {_on_mnist(spec, folder)}"] if fallback else []
-    lines += describe.shapes(dataset, flat=spec.model is None) if dataset.name != OWN_DATA else []
+    if not added:  # else the data were described when the study began
+        lines += describe.shapes(dataset, flat=spec.model is None) if dataset.name != OWN_DATA else []
     lines += [f"The study grows: {'; '.join(added)}."] if added else []
     lines += [
         large_rate(rate)

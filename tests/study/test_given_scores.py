@@ -109,12 +109,14 @@ def test_the_same_scores_give_one_verdict_in_either_unit_form_and_order():
 
 def test_nothing_is_chosen_without_validation_scores():
     table = scores(plain=0, better=0.004, best=0.006)
-    verdict, answer = assess_scores(table)
+    assessed = assess_scores(table)
+    verdict, answer = assessed.verdict, assessed.answer
     assert verdict.chosen is None
     assert "Without validation scores no arm may be chosen" in str(verdict)
     assert answer.rate == "None may be chosen here: there are no validation scores."
     with_validation = table.assign(val=table["score"] - 0.01)
-    verdict, answer = assess_scores(with_validation, validation_column="val")
+    assessed = assess_scores(with_validation, validation_column="val")
+    verdict, answer = assessed.verdict, assessed.answer
     assert verdict.chosen == "best"
     assert "Validation data chose 'best' among 3 arms" in answer.rate
     assert "no arm may be chosen" not in str(verdict)
@@ -137,7 +139,8 @@ def test_a_run_that_diverged_leaves_no_verdict_and_a_gap_leaves_its_pair_out():
 @pytest.mark.parametrize("n", range(1, 6))
 def test_below_six_seeds_there_is_no_verdict(n):
     table = scores(plain=0, better=0.004)
-    verdict, answer = assess_scores(table[table["seed"] < n])
+    assessed = assess_scores(table[table["seed"] < n])
+    verdict, answer = assessed.verdict, assessed.answer
     assert verdict.decision == "too few seeds"
     assert answer.helps.startswith("Not known yet")
     assert "it needs 6 of each arm" in str(answer.steps[0])
@@ -145,11 +148,13 @@ def test_below_six_seeds_there_is_no_verdict(n):
 
 def test_rates_are_known_by_the_name_of_their_column_or_of_the_arm():
     table = scores(**{"0.5": 0.004, "0": 0})
-    verdict, answer = assess_scores(table.rename(columns={"arm": "params.rate"}), arm_column="params.rate")
+    assessed = assess_scores(table.rename(columns={"arm": "params.rate"}), arm_column="params.rate")
+    verdict, answer = assessed.verdict, assessed.answer
     assert [arm.arm for arm in verdict.conditions[0].arms] == ["no dropout", "dropout 0.5"]
     assert answer.helps.startswith("Yes. Dropout at rate 0.5 raises test accuracy by")
     for column in ("arm", "params.learning_rate"):
-        verdict, answer = assess_scores(table.rename(columns={"arm": column}), arm_column=column)
+        assessed = assess_scores(table.rename(columns={"arm": column}), arm_column=column)
+        verdict, answer = assessed.verdict, assessed.answer
         assert [arm.arm for arm in verdict.conditions[0].arms] == ["0.5", "0"]
         assert "ropout" not in str(answer)
 

@@ -1,6 +1,7 @@
 """Charts: their data and the ends of their axes, read from their Vega-Lite; and real picture files."""
 
 import io
+import re
 from itertools import pairwise
 from math import ceil, inf, nan
 
@@ -362,6 +363,18 @@ def test_the_axis_of_differences_holds_every_mean_and_seed_and_every_interval_bu
         assert len(cut) == 1
         assert len(widths.dropna()) > 1
         assert widths[cut.pop()] > 4 * widths.dropna().nlargest(2).min()
+
+
+@pytest.mark.parametrize("size", [0.002, 0.01, 0.4, 30.0])
+def test_labels_of_the_axis_of_differences_are_told_apart(size):
+    rows = pd.DataFrame(
+        [("a", 6, size, size / 2, 1.5 * size)], columns=["arm", "n", "mean", "all_low", "all_high"]
+    )
+    seeds = pd.DataFrame([("a", 0, size)], columns=["arm", "seed", "difference"])
+    svg = svg_of(charts.intervals(rows, seeds, margin=size, baseline="no dropout"))
+    labels = re.findall(r">([+\u2212-]?[\d.]+)</text>", svg)
+    assert len(labels) > 3
+    assert len(set(labels)) == len(labels)
 
 
 def test_arms_without_a_difference_leave_room_for_one_that_differs():

@@ -330,7 +330,9 @@ def test_unknown_arms_seeds_and_formats_are_refused_with_the_valid_ones(finished
         finished.history("dropout")
     with pytest.raises(InvalidArgument, match="one of 0, received 1"):
         results.weights(seed=1)
-    with pytest.raises(InvalidArgument, match="keras, onnx, safetensors, received 'pmml'"):
+    with pytest.raises(
+        InvalidArgument, match="keras, onnx, safetensors, mlflow, tensorboard, received 'pmml'"
+    ):
         results.export(file_format="pmml")
 
 

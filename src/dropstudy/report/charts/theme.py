@@ -22,7 +22,7 @@ FONT = "Arial, Helvetica, Liberation Sans, sans-serif"
 SOLID, DASHED = (1, 0), (5, 3)
 BAND_OPACITY = 0.18
 
-SIGNED = "datum.value == 0 ? '0' : format(datum.value, '+.2~f')"
+SIGNED = "datum.value == 0 ? '0' : format(datum.value, '+.4~f')"
 """Labels of an axis of differences."""
 
 _MOST_TICKS = 60

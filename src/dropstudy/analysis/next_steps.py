@@ -80,17 +80,18 @@ def next_steps(  # noqa: PLR0911 - one for each case
     if len(spec.arms) == 1:
         return _second_arm(verdict, spec, run)
     longer_runs = _more_epochs(verdict, spec, run, folder)
-    # A rate that was chosen on too few epochs need not be the one to use after more.
-    rate = [] if longer_runs else _choose_rate(verdict, spec, run, folder, data)
+    # While the baseline improves too, a verdict or a choice on so few epochs is of no use.
+    short = bool(longer_runs) and any(
+        arm.improving for arm in every if arm.seeds and arm.arm == spec.arms[0].name
+    )
+    rate = [] if short else _choose_rate(verdict, spec, run, folder, data)
     decisions = {condition.decision for condition in verdict.conditions}
     if "diverged" in decisions or not any(arm.seeds for arm in every):
         return (_lower_learning_rate(verdict, spec, run, folder),)
     if "too few seeds" in decisions:
         missing = len(set(range(SEEDS)) - set(spec.seeds)) * len(every)
         seeds = NextStep("For a verdict", f"{run} --seeds {SEEDS}", seconds_of(verdict, missing))
-        # While the baseline improves too, a verdict on so few epochs is of no use.
-        short = any(arm.improving for arm in every if arm.seeds and arm.arm == spec.arms[0].name)
-        return (*longer_runs, *rate) if short else (seeds, *longer_runs, *rate)
+        return tuple(longer_runs) if short else (seeds, *(longer_runs or rate))
     if not verdict.decided:
         same = all(map(all_the_same, verdict.conditions))
         decide = _harder(verdict, spec, run, folder) if same else [_decide(verdict, spec, run)]
@@ -122,14 +123,15 @@ def _of_function(verdict: Verdict, spec: StudySpec, folder: Path) -> tuple[NextS
     if any(c.decision == "too few seeds" for c in found):
         runs = max(0, SEEDS - len(spec.seeds)) * len(every)
         return (NextStep("For a verdict", seeds.format(SEEDS), seconds_of(verdict, runs)),)
-    if any(c.resolution > verdict.margin and c.sought <= verdict.margin for c in found):
-        return (NextStep("To decide, use more test examples or a wider margin, not more seeds"),)
-    needed = [c.seeds_needed for c in found if c.decision == "undecided" and isfinite(c.seeds_needed)]
-    if not needed:
+    if more := more_examples(found, verdict.margin):
+        return (NextStep(f"To decide, use {more}, not more seeds"),)
+    projected = [projected_seeds(c, verdict.margin) for c in found if c.decision == "undecided"]
+    needed = max(filter(isfinite, projected), default=None)
+    if needed is None:
         return ()
-    total = max(len(spec.seeds) + 1, ceil(max(needed)))
+    total = max(len(spec.seeds) + 1, round(needed))
     runs = (total - len(spec.seeds)) * len(every)
-    purpose = f"For a decision, about {total:,} seeds"
+    purpose = f"For a decision, probably at most {total:,} seeds"
     return (NextStep(purpose, seeds.format(total), seconds_of(verdict, runs)),)
 
 

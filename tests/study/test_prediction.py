@@ -13,6 +13,7 @@ import random_results
 from dropstudy import Study
 from dropstudy.errors import DataError, DropstudyError, InvalidArgument
 from dropstudy.models.predict import mean_probabilities
+from dropstudy.report.assessed import featured
 from dropstudy.runtime import local
 
 FIELDS = {"hidden": [8], "epochs": 4, "batch_size": 32, "rates": [0, 0.5], "seeds": 2, "workers": 1}
@@ -142,7 +143,7 @@ def test_an_ensemble_is_the_mean_of_the_probabilities_of_all_seeds(table):
 
 def test_the_page_says_what_averaging_gains(table):
     folder, results = table
-    arm = results.snapshot.featured(results.snapshot.conditions[0]).name
+    arm = featured(results.snapshot, results.snapshot.conditions[0]).name
     truth = pd.read_csv(folder / "test.csv")["kind"]
     averaged = results.predict(folder / "test.csv", arm=arm, ensemble=True, verbose=False)["label"]
     scores = results.test_scores()

@@ -79,8 +79,7 @@ def _of_condition(
         f"{place} {len(test.y):,} test examples, {names[1]} alone gets {len(gained):,} right, and {names[0]} alone "
         f"{len(lost):,}."
         if gained or lost
-        else f"{place} {len(test.y):,} test examples, none is right with one of {names[1]} and {names[0]} and wrong "
-        "with the other."
+        else f"{place} {len(test.y):,} test examples, none is right with only one of {names[1]} and {names[0]}."
     )
     where = conditions.title_suffix(snapshot, condition)
     blocks: list[Block] = []

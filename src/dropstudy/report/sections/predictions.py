@@ -116,7 +116,8 @@ def _ensemble(
     single = float(np.mean([p.argmax(axis=1) == test.y for p in shares]))
     averaged = float(np.mean(mean_probabilities(shares).argmax(axis=1) == test.y))
     sentence = f"With probabilities averaged over {len(found)} seeds, {name} gets {averaged:.2%} right"
-    return [f"{sentence}; one network, {single:.2%} on average (predict --ensemble)."]
+    alone = "as one network" if f"{single:.2%}" == f"{averaged:.2%}" else f"one network, {single:.2%}"
+    return [f"{sentence}; {alone} on average (predict --ensemble)."]
 
 
 def _pictures(

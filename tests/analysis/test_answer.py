@@ -218,6 +218,13 @@ def test_networks_that_still_improve_are_trained_longer_in_a_study_of_their_own(
     assert not any("--epochs" in step.command for step in of_one(-1).steps)
 
 
+@pytest.mark.parametrize(("points", "told"), [((0.3, 0.2, -3), False), ((-1, -2, -3), True)])
+def test_an_arm_that_hurts_and_still_improves_leaves_an_answer_on_others_as_it_is(points, told):
+    found = of_rates(*points, falling={"dropout 0.8"})
+    assert any("Too few epochs for 'dropout 0.8'" in note for note in found.cautions) == told
+    assert any("--epochs" in step.command for step in found.steps) == told
+
+
 @pytest.mark.parametrize("points", [-1, 0.3, 0.05])
 @pytest.mark.parametrize("watches_test", [False, True])
 def test_more_epochs_come_before_more_seeds_and_before_fresh_ones(points, watches_test):

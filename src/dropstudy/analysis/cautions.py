@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from dropstudy.analysis.verdict import phrases
 from dropstudy.analysis.verdict.phrases import listed, quoted
+from dropstudy.analysis.verdict.remarks import unfinished
 from dropstudy.analysis.verdict.sameness import nothing_to_improve
 from dropstudy.core.text import counted
 
@@ -21,15 +22,15 @@ MOST_NAMED = 3
 
 
 def cautions(verdict: Verdict) -> list[str]:
-    """Reasons to trust the answer less, the one that may reverse it first."""
+    """Reasons to trust the answer less, too few epochs first."""
     every = [scores for condition in verdict.conditions for scores in condition.arms]
     planned, done = sum(arm.planned for arm in every), sum(len(arm.seeds) for arm in every)
     found = []
-    late = dict.fromkeys(arm.arm for arm in every if arm.seeds and arm.improving)
+    late = dict.fromkeys(name for condition in verdict.conditions for name in unfinished(condition))
     if late and not all(map(nothing_to_improve, verdict.conditions)):
         loss = "test" if verdict.watches_test else "validation"
         found.append(
-            f"Too few epochs for {_several(list(late))}: {loss} loss still fell; more may reverse this answer."
+            f"Too few epochs for {_several(list(late))}: {loss} loss still fell; more may change this answer."
         )
     if done and any(arm.missing or arm.failed for arm in every):
         found.append(f"{done} of {counted(planned, 'run')} finished: the rest may change the answer.")

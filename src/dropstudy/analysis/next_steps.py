@@ -10,7 +10,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from dropstudy.analysis.verdict.phrases import is_dropout
-from dropstudy.analysis.verdict.remarks import longer
+from dropstudy.analysis.verdict.remarks import longer, unfinished
 from dropstudy.analysis.verdict.rule import MAX_SEEDS, SEEDS
 from dropstudy.analysis.verdict.sameness import all_the_same, nothing_to_improve
 from dropstudy.analysis.verdict.undecided import more_examples, projected_seeds
@@ -188,9 +188,7 @@ def _is_done(place: Path, spec: StudySpec) -> bool:
 def _more_epochs(verdict: Verdict, spec: StudySpec, run: str, folder: Path) -> list[NextStep]:
     """A new study that trains longer, where networks were still improving."""
     every = [scores for condition in verdict.conditions for scores in condition.arms]
-    if all(map(nothing_to_improve, verdict.conditions)) or not any(
-        arm.seeds and arm.improving for arm in every
-    ):
+    if all(map(nothing_to_improve, verdict.conditions)) or not any(map(unfinished, verdict.conditions)):
         return []
     epochs = longer(max(arm.most_epochs for arm in every))
     few = len(spec.seeds) < SEEDS

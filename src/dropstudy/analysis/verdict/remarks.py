@@ -203,6 +203,17 @@ def on_convergence(condition: ConditionVerdict) -> str:
     )
 
 
+def unfinished(condition: ConditionVerdict) -> list[str]:
+    """Names of the arms that were still improving, of those that the answer depends on.
+
+    It does not depend on an arm that hurts, where others do not.
+    """
+    hurting = {c.arm for c in condition.comparisons if c.decision == "hurts"}
+    if len(hurting) == len(condition.comparisons):
+        hurting.clear()
+    return [arm.arm for arm in condition.arms if arm.seeds and arm.improving and arm.arm not in hurting]
+
+
 def longer(epochs: int) -> int:
     """Epochs to try where networks were still improving: twice as many."""
     return 2 * epochs

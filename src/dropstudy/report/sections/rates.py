@@ -38,7 +38,7 @@ def rates(snapshot: Assessed) -> Section | None:
             "No rate is marked: the test set was watched during training, so it cannot choose one."
         )
     paragraphs += map(_lead, snapshot.verdict.conditions) if len(snapshot.conditions) == 1 else ()
-    purpose = f"How many units to drop, judged by {_measured(snapshot.metric)} on test examples."
+    purpose = f"How {_measured(snapshot.metric)} on test examples depends on the share of units dropped."
     return Section("rates", "Which rate", purpose, tuple(filter(None, paragraphs)), tuple(blocks))
 
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cloudpickle
-
 from dropstudy.core.streams import usable_streams
 from dropstudy.engine.keras.archive import ModelFile, check_archive
-from dropstudy.engine.keras.builder import name_of_builder, source_digest
+from dropstudy.engine.keras.builder import name_of_builder, pickled, source_digest
 from dropstudy.engine.keras.request import ModelRequest
-from dropstudy.errors import InvalidArgument, ModelError
+from dropstudy.errors import ModelError
 from dropstudy.runtime.local import LocalWorkers
 from dropstudy.runtime.process import check_semaphores
 
@@ -60,8 +58,8 @@ def describe_model(
     else:
         label = name_of_builder(build)
     request = ModelRequest(
-        builder=_pickled(build, label),
-        chosen=_pickled((optimizer, loss), label),
+        builder=pickled(build, label),
+        chosen=pickled((optimizer, loss), label),
         name=name,
         builder_name=label,
         source=source_digest(build),
@@ -91,15 +89,3 @@ def _describe(request: ModelRequest) -> tuple[ModelSource, ModelReference]:
     from dropstudy.engine.keras.description import describe  # noqa: PLC0415 - only workers import Keras
 
     return describe(request)
-
-
-def _pickled(thing: Any, name: str) -> bytes:
-    try:
-        return bytes(cloudpickle.dumps(thing))
-    except Exception as error:  # whatever an object that it holds raises
-        raise InvalidArgument(
-            name,
-            expected="a function that can be passed on to worker processes",
-            received=f"{type(error).__name__}: {error}",
-            next_step="Let it make all that it needs inside, such as files and locks.",
-        ) from error

@@ -18,11 +18,9 @@ from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cloudpickle
-
 from dropstudy.core.model import ModelReference, ModelSource
 from dropstudy.core.safe_path import safe_path
-from dropstudy.engine.keras.builder import name_of_builder, source_digest
+from dropstudy.engine.keras.builder import name_of_builder, pickled, source_digest
 from dropstudy.errors import InvalidArgument, ModelError
 
 if TYPE_CHECKING:
@@ -130,15 +128,7 @@ def _packed(function: Any, name: str) -> bytes:
     """A function and the folders that its modules are imported from, which workers search last."""
     safe = set(safe_path())
     folders = [str(Path(entry).resolve()) for entry in sys.path if entry not in safe]
-    try:
-        return pickle.dumps((folders, cloudpickle.dumps(function)))
-    except Exception as error:  # whatever an object that it holds raises
-        raise InvalidArgument(
-            name,
-            expected="a function that can be passed on to worker processes",
-            received=f"{type(error).__name__}: {error}",
-            next_step="Let it make all that it needs inside, such as files, locks and models.",
-        ) from error
+    return pickle.dumps((folders, pickled(function, name)))
 
 
 def function_of(source: ModelSource) -> Callable[..., Any]:

@@ -1,4 +1,4 @@
-"""Functions that build a Keras model: how they are called, and a digest of their source."""
+"""Functions that build a Keras model: how they are called and passed on, and a digest of their source."""
 
 from __future__ import annotations
 
@@ -11,6 +11,10 @@ from operator import attrgetter
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
+
+import cloudpickle
+
+from dropstudy.errors import InvalidArgument
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -57,6 +61,27 @@ def name_of_builder(build: Any) -> str:
     """Module and name of a function."""
     name = getattr(build, "__qualname__", type(build).__qualname__)
     return f"{getattr(build, '__module__', None) or '__main__'}:{name}"
+
+
+def pickled(thing: Any, name: str) -> bytes:
+    """A function, and what it holds, in the form in which it is passed on to workers, in memory alone.
+
+    Args:
+        thing: the function.
+        name: what an error calls it.
+
+    Raises:
+        InvalidArgument: it holds something that cannot be passed on.
+    """
+    try:
+        return bytes(cloudpickle.dumps(thing))
+    except Exception as error:  # whatever an object that it holds raises
+        raise InvalidArgument(
+            name,
+            expected="a function that can be passed on to worker processes",
+            received=f"{type(error).__name__}: {error}",
+            next_step="Let it make all that it needs inside, such as files, locks and models.",
+        ) from error
 
 
 def import_builder(name: str) -> Any:

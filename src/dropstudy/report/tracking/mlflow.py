@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dropstudy.errors import InvalidArgument, StoreError
+from dropstudy.report.tracking.packages import missing_package
 from dropstudy.report.tracking.runs import KEY, STUDY
 from dropstudy.store.outputs import refuse_overwriting
 
@@ -93,7 +94,7 @@ def log_study(study: TrackedRun, uri: str) -> Logged:
     try:
         return _Log(study, uri).write()
     except ImportError as error:
-        raise _missing(f"{error.name}, which MLflow needs for {uri}") from error
+        raise missing_package(f"{error.name}, which MLflow needs for {uri}", "mlflow") from error
     except tuple(failures) as error:
         raise StoreError(
             uri,
@@ -212,7 +213,7 @@ def _same(stored: float | None, value: float) -> bool:
 
 def _mlflow() -> Any:
     if find_spec("mlflow") is None:
-        raise _missing("mlflow, which writes to MLflow's store")
+        raise missing_package("mlflow, which writes to MLflow's store", "mlflow")
     return import_module("mlflow")
 
 
@@ -220,13 +221,3 @@ def _quiet() -> None:
     """Keep MLflow from printing lines about the tables that it makes."""
     if "MLFLOW_LOGGING_LEVEL" not in os.environ:
         logging.getLogger("mlflow").setLevel(logging.WARNING)
-
-
-def _missing(what: str) -> InvalidArgument:
-    return InvalidArgument(
-        "file_format",
-        expected=f"the package {what}",
-        received="none installed",
-        next_step="Install it with the extra mlflow: pip install 'dropstudy[mlflow]'. "
-        "In a checkout: pip install -e '.[mlflow]'.",
-    )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dropstudy.core.atomic import write_files
 from dropstudy.errors import InvalidArgument
+from dropstudy.report.tracking.packages import missing_package
 from dropstudy.report.tracking.runs import NOTE
 from dropstudy.store.outputs import refuse_overwriting
 
@@ -56,13 +57,7 @@ def write_events(study: TrackedRun, folder: Path) -> Written:
         StoreError: the folder cannot be written.
     """
     if find_spec("tensorboardX") is None:
-        raise InvalidArgument(
-            "file_format",
-            expected="the package tensorboardX, which writes TensorBoard's files",
-            received="none installed",
-            next_step="Install it with the extra tensorboard: pip install 'dropstudy[tensorboard]'. "
-            "In a checkout: pip install -e '.[tensorboard]'.",
-        )
+        raise missing_package("tensorboardX, which writes TensorBoard's files", "tensorboard")
     if folder.exists() and not folder.is_dir():
         raise InvalidArgument(
             "out",

@@ -7,10 +7,9 @@ from keras import layers
 import dropstudy
 from dropstudy.core.types import Arm, Condition, Optimizer, Run, Segment
 from dropstudy.data.arrays import store_arrays
-from dropstudy.engine.keras.builder import name_of_builder, source_digest
+from dropstudy.engine.keras.builder import name_of_builder, pickled, source_digest
 from dropstudy.engine.keras.description import describe
 from dropstudy.engine.keras.request import ModelRequest
-from dropstudy.runtime.model import _pickled as pickled
 
 CLASSES, SIDE = 3, 6
 

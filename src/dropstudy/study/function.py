@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dropstudy.engine.function.call import describe, imported
 from dropstudy.errors import InvalidArgument
 from dropstudy.spec.data_names import OWN_DATA
+from dropstudy.study.model import refuse_fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,14 +75,7 @@ def with_function(
         raise InvalidArgument(
             "function", expected="a model or a training function", received="both", next_step=step
         )
-    for name in _OF_FUNCTION:
-        if overrides.get(name) is not None:
-            raise InvalidArgument(
-                name,
-                expected=f"no {name} beside a training function",
-                received=repr(overrides[name]),
-                next_step="The function decides that itself.",
-            )
+    refuse_fields(_OF_FUNCTION, overrides, "a training function", "The function decides that itself.")
     source, reference = describe(imported(function) if isinstance(function, str) else function)
     description = json.loads(source.description)
     name = description["function"]

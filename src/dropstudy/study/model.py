@@ -14,7 +14,7 @@ from dropstudy.store.directory import existing_folder, has_database, read_metada
 from dropstudy.store.models import MODEL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from dropstudy.core.dataset import Dataset
 
@@ -52,14 +52,9 @@ def described(  # noqa: PLR0917 - called with what `Study` was given
     if isinstance(build, ModelReference):
         overrides["model"] = build
         return source
-    for name in ("hidden", "activation", "precision"):
-        if overrides.get(name) is not None:
-            raise InvalidArgument(
-                name,
-                expected=f"no {name} beside a model",
-                received=repr(overrides[name]),
-                next_step=f"Leave {name} out; the model has its own.",
-            )
+    refuse_fields(
+        ("hidden", "activation", "precision"), overrides, "a model", "Leave it out; the model has its own."
+    )
     if isinstance(build, (str, Path)):
         overrides.setdefault("name", Path(build).stem)
     optimizer = overrides.pop("optimizer", None)
@@ -77,6 +72,18 @@ def described(  # noqa: PLR0917 - called with what `Study` was given
     )
     overrides["model"] = reference
     return source
+
+
+def refuse_fields(names: Iterable[str], overrides: Mapping[str, Any], beside: str, next_step: str) -> None:
+    """Refuse fields that describe what is given in another form."""
+    for name in names:
+        if overrides.get(name) is not None:
+            raise InvalidArgument(
+                name,
+                expected=f"no {name} beside {beside}",
+                received=repr(overrides[name]),
+                next_step=next_step,
+            )
 
 
 def of_study(spec: str | Path) -> ModelSource | None:

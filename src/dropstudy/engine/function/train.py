@@ -10,6 +10,7 @@ import time
 from contextlib import contextmanager, suppress
 from dataclasses import astuple
 from functools import lru_cache
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -133,9 +134,17 @@ def _write(file: TextIO, row: EpochMetrics) -> None:
 
 @contextmanager
 def _printed_to(log: Path) -> Iterator[None]:
-    """Send both streams of this process, and those of its children, to a file."""
+    """Send both streams of this process, and those of its children, to a file, each line when it ends.
+
+    Lines that were kept back would stand behind those of a child, and be lost where the process is killed.
+    """
     streams = (sys.stdout, sys.stderr)
     _flush(streams)
+    buffered = [
+        stream for stream in streams if isinstance(stream, TextIOWrapper) and not stream.line_buffering
+    ]
+    for stream in buffered:
+        stream.reconfigure(line_buffering=True)
     saved = [os.dup(number) for number in (1, 2)]
     with log.open("ab") as file:
         for number in (1, 2):
@@ -144,6 +153,8 @@ def _printed_to(log: Path) -> Iterator[None]:
         yield
     finally:
         _flush(streams)
+        for stream in buffered:
+            stream.reconfigure(line_buffering=False)
         for number, before in zip((1, 2), saved, strict=True):
             os.dup2(before, number)
             os.close(before)

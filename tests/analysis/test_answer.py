@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from dropstudy.analysis.answer import QUESTIONS, answer
 from dropstudy.analysis.next_steps import next_steps
 from dropstudy.analysis.sequential import out_of_reach
-from dropstudy.analysis.stats.crossed_bootstrap import unseen
+from dropstudy.analysis.stats.unseen import unseen
 from dropstudy.analysis.verdict.build import give_verdict
 from dropstudy.analysis.verdict.design import Design
 from dropstudy.analysis.verdict.rule import SEEDS

@@ -12,12 +12,13 @@ from statsmodels.stats.power import TTestPower
 from statsmodels.stats.weightstats import ttost_paired
 
 from dropstudy.analysis.stats.anytime import anytime, evidence
-from dropstudy.analysis.stats.crossed_bootstrap import accuracy_interval, crossed_bootstrap, unseen
+from dropstudy.analysis.stats.crossed_bootstrap import crossed_bootstrap
 from dropstudy.analysis.stats.equivalence import detectable, deviation_interval, seeds_needed, tost
 from dropstudy.analysis.stats.mcnemar import mcnemar
 from dropstudy.analysis.stats.paired import bca, effect_size, improvement, paired_t
 from dropstudy.analysis.stats.sign_flip import sign_flips
 from dropstudy.analysis.stats.simultaneous import sidak, simultaneous
+from dropstudy.analysis.stats.unseen import accuracy_interval, unseen
 
 # Student 1908 and every R session since: `t.test(extra ~ group, data = sleep, paired = TRUE)`.
 SLEEP = np.array([1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4])

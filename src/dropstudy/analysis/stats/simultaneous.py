@@ -44,7 +44,7 @@ def simultaneous(table: NDArray[np.float64], level: float = 0.95) -> tuple[Estim
     return tuple(mean_interval(column, level, "simultaneous max-t", half_width) for column in columns)
 
 
-def sidak(k: int, n: int, level: float = 0.95) -> float:
+def sidak(k: int, n: float, level: float = 0.95) -> float:
     """Critical |t| at n - 1 degrees of freedom for k intervals that hold together whatever their correlations."""
     return float(stats.t.ppf((1 + level ** (1 / k)) / 2, n - 1))
 

@@ -9,10 +9,11 @@ import numpy as np
 
 from dropstudy.analysis.stats import Estimate, paired
 from dropstudy.analysis.stats.anytime import seeds_for
-from dropstudy.analysis.stats.crossed_bootstrap import crossed_bootstrap, unseen
+from dropstudy.analysis.stats.crossed_bootstrap import crossed_bootstrap
 from dropstudy.analysis.stats.equivalence import detectable, deviation_interval, seeds_needed
 from dropstudy.analysis.stats.estimate import spread_out
 from dropstudy.analysis.stats.simultaneous import simultaneous
+from dropstudy.analysis.stats.unseen import unseen
 from dropstudy.analysis.verdict.inference import arm_tests
 from dropstudy.analysis.verdict.metrics import metric_differences
 from dropstudy.analysis.verdict.rule import LEVEL, SEEDS, Limits

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dropstudy.analysis.stats.crossed_bootstrap import accuracy_interval
+from dropstudy.analysis.stats.unseen import accuracy_interval
 from dropstudy.analysis.verdict import phrases
 from dropstudy.analysis.verdict.phrases import listed, quoted
 from dropstudy.analysis.verdict.rule import SEEDS

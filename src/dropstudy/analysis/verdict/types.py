@@ -129,7 +129,7 @@ class ArmComparison:
         example_error: standard error from the choice of test examples alone; None likewise.
         test_examples: in the test set; None where that is not known.
         unseen: difference that other examples may show although none of these does
-            (`stats.crossed_bootstrap.unseen`), in points; None likewise.
+            (`stats.unseen.unseen`), in points; None likewise.
         diverged: seeds in which the arm or the baseline diverged.
         p_value: of the sign-flip test, two-sided.
         exact: whether all flips were enumerated, or a sample of them.

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dropstudy.analysis.stats.crossed_bootstrap import examples_to_see
 from dropstudy.analysis.stats.equivalence import examples_needed
 from dropstudy.analysis.stats.projection import seeds_to_decide
+from dropstudy.analysis.stats.unseen import examples_to_see
 from dropstudy.analysis.verdict.phrases import capital, p_value, quoted
 from dropstudy.analysis.verdict.rule import LEVEL, MAX_SEEDS
 from dropstudy.core.metrics import ACCURACY

@@ -1,9 +1,9 @@
 """Difference for other seeds and other test examples: two-way random effects, with an interval for all arms together.
 
 A difference d[seed, example] has an effect of its seed, one of its example and a rest. Both are samples, so the mean
-has the variance s2_seed / n + s2_example / m - s2_residual / (n m): of the n seeds' means, of the m examples' means, and
-the rest, which both contain (Cornfield and Tukey 1956; Searle, Casella and McCulloch 1992, chapter 4). It is the model
-of readers and cases by which radiology compares methods of diagnosis (Obuchowski and Rockette 1995; Gallas 2006).
+has the variance V = s2_seed / n + s2_example / m - s2_residual / (n m): of the n seeds' means, of the m examples' means
+and of the rest, which both contain (Cornfield and Tukey 1956; Searle, Casella and McCulloch 1992, chapter 4). It is the
+model of readers and cases by which radiology compares methods (Obuchowski and Rockette 1995; Gallas 2006).
 """
 
 from __future__ import annotations

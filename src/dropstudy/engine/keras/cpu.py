@@ -1,49 +1,64 @@
-"""Convolutions of Keras in a form that XLA runs faster on a CPU: one matrix product of all patches.
+"""What makes XLA's convolutions and max poolings fast on a CPU: an option of the compiler, and a pooling by slices.
 
-The function is the same; sums have another order. On one core of an AMD EPYC with AVX-512, a training step of the CNN
-of `benchmarks/keras_cnn.py` took 358 ms of processor time so, and 439 ms as XLA has it (the least of 3 measurements
-of 5 steps).
+In jax 0.10 XLA gives convolutions without padding and gradients of kernels to YNNPACK, whose programs take twice as
+long as its own, and scatters the gradient of a max pooling number by number. On one core of an AMD EPYC with AVX-512,
+a training step of the CNN of `benchmarks/keras_cnn.py` took 439 ms of processor time so, and takes 200 ms here, with
+masks that are drawn once (`noise.py`).
 """
 
 from __future__ import annotations
 
-from typing import Any
+from functools import lru_cache, reduce
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import keras
 
-_MOST_PATCH = 512
-"""Numbers in a patch: with more, the patches take more memory than the product saves time."""
+if TYPE_CHECKING:
+    from jax import Array
+
+_OWN_CONVOLUTIONS = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"}
+"""YNNPACK multiplies matrices, where it is faster than XLA, and does nothing else."""
 
 
-def use_fast_convolutions(model: Any) -> None:
-    """Replace the convolutions with few numbers in a patch, where this process trains on a CPU."""
+@lru_cache
+def compiler_options() -> dict[str, str]:
+    """Options of `jax.jit` where this process trains on a CPU, if its XLA knows them."""
+    if jax.devices()[0].platform != "cpu":
+        return {}
+    try:
+        jax.jit(lambda x: x, compiler_options=_OWN_CONVOLUTIONS).lower(0.0).compile()
+    except jax.errors.JaxRuntimeError:  # an experimental option: another version may not have it
+        return {}
+    return _OWN_CONVOLUTIONS
+
+
+def use_fast_pooling(model: Any) -> None:
+    """Replace the max poolings of a model, where this process trains on a CPU."""
     if jax.devices()[0].platform != "cpu":
         return
     for layer in model._flatten_layers():  # noqa: SLF001 - `layers` misses those inside a layer
-        if type(layer) is keras.layers.Conv2D and _is_plain(layer):
-            layer.convolution_op = _convolution(layer.padding, layer.convolution_op)
+        if type(layer) is keras.layers.MaxPooling2D and layer.data_format == "channels_last":
+            layer.call = _max_pooling(tuple(layer.pool_size), tuple(layer.strides), layer.padding)
 
 
-def _is_plain(layer: Any) -> bool:
-    ones = (tuple(layer.strides), tuple(layer.dilation_rate), layer.groups) == ((1, 1), (1, 1), 1)
-    return ones and layer.padding in {"valid", "same"} and layer.data_format == "channels_last"
+def _max_pooling(window: tuple[int, int], strides: tuple[int, int], padding: str) -> Any:
+    """Max pooling as the largest of one strided slice for each place in a window.
 
+    Where places are equal the first one gets the gradient, as in XLA's own.
+    """
 
-def _convolution(padding: str, original: Any) -> Any:
-    def convolve(inputs: Any, kernel: Any) -> Any:
-        x, k = jnp.asarray(inputs), jnp.asarray(kernel)
-        height, width, channels, filters = k.shape
-        if height * width * channels > _MOST_PATCH:
-            return original(inputs, kernel)
-        if padding == "same":
-            sides = [((n - 1) // 2, n // 2) for n in (height, width)]
-            x = jnp.pad(x, ((0, 0), *sides, (0, 0)))
-        out = (x.shape[0], x.shape[1] - height + 1, x.shape[2] - width + 1, filters)
-        patches = jnp.concatenate(
-            [x[:, a : a + out[1], b : b + out[2]] for a in range(height) for b in range(width)], axis=-1
-        )
-        return (patches.reshape(-1, height * width * channels) @ k.reshape(-1, filters)).reshape(out)
+    def pool(inputs: Any) -> Array:
+        x = jnp.asarray(inputs)
+        sides = jax.lax.padtype_to_pads(x.shape[1:3], window, strides, padding.upper())
+        x = jnp.pad(x, ((0, 0), *sides, (0, 0)), constant_values=-jnp.inf)
+        ends = [(n - w) // s * s + 1 for n, w, s in zip(x.shape[1:3], window, strides, strict=True)]
+        places = [
+            x[:, a : a + ends[0] : strides[0], b : b + ends[1] : strides[1]]
+            for a in range(window[0])
+            for b in range(window[1])
+        ]
+        return reduce(lambda most, at: jnp.where((at > most) | jnp.isnan(at), at, most), places)
 
-    return convolve
+    return pool

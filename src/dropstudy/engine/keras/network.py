@@ -15,7 +15,7 @@ import safetensors.numpy
 
 from dropstudy.engine.keras import noise
 from dropstudy.engine.keras.build import build, noise_rates, require_jax, variable_names
-from dropstudy.engine.keras.cpu import use_fast_convolutions
+from dropstudy.engine.keras.cpu import use_fast_pooling
 from dropstudy.errors import ModelError
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Network:
         self._source = source
         self.model = build(source, 0)
         self.layers = noise.take_over(self.model)
-        use_fast_convolutions(self.model)
+        use_fast_pooling(self.model)
         self.optimizer = keras.optimizers.deserialize(self.description["optimizer"])
         self.optimizer.build(self.model.trainable_variables)
         self._optimizer_start = [np.array(variable.value) for variable in self.optimizer.variables]

@@ -8,11 +8,13 @@ layer's own `call` is used.
 
 from __future__ import annotations
 
+import functools
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import jax
 import jax.numpy as jnp
 import keras
 from jax.scipy.special import erfinv
@@ -53,9 +55,16 @@ class Draws:
     calls: dict[int, int] = field(default_factory=dict)
 
     def uniform(self, number: int, shape: tuple[int, ...]) -> Array:
-        """Draws of layer `number`, uniform in [0, 1); others for each call of it in a step."""
+        """Draws of layer `number`, uniform in [0, 1); others for each call of it in a step; 0 where its rate is 0.
+
+        A conditional keeps its result in memory. Without it XLA draws again wherever a mask is used: in a CNN four
+        times for each place of a max pooling.
+        """
         call = self.calls[number] = self.calls.get(number, -1) + 1
-        return rng.uniform(rng.derive(self.seed, Purpose.MASK, self.step, number + _CALLS * call), shape)
+        key = rng.derive(self.seed, Purpose.MASK, self.step, number + _CALLS * call)
+        draw = functools.partial(rng.uniform, key, shape)
+        draws: Array = jax.lax.cond(self.rates[number] > 0, draw, lambda: jnp.zeros(shape, jnp.float32))
+        return draws
 
 
 _draws: ContextVar[Draws | None] = ContextVar("draws", default=None)

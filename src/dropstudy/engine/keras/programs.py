@@ -1,9 +1,8 @@
 """The compiled programs of a Keras network: one training step, and the evaluation of a batch.
 
 A step is a call of its own, so that any cut of a run gives the same bits. A loop of steps inside one program, as in
-`engine/mlp/programs.py`, would save a fraction of a millisecond in each, but XLA's convolutions on CPUs take many times
-as long inside a loop (`benchmarks/keras_cnn.py`). The last batch of an epoch may be smaller. It is not padded, since
-batch statistics would count the padding: the program is compiled for both sizes.
+`engine/mlp/programs.py`, would save a fraction of a millisecond in each. The last batch of an epoch may be smaller. It
+is not padded, since batch statistics would count the padding: the program is compiled for both sizes.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from dropstudy.engine.keras.cpu import compiler_options
 from dropstudy.engine.keras.network import Values
 from dropstudy.engine.keras.noise import Draws
 from dropstudy.engine.mlp import rng
@@ -78,9 +78,10 @@ class Programs:
 
     def __init__(self, network: Network, static: StaticConfig, batch_size: int) -> None:
         self._network, self._static, self._batch = network, static, batch_size
-        self._step = jax.jit(self._train, donate_argnums=0)
-        self._clean = jax.jit(self._evaluated)
-        self._noisy = jax.jit(self._evaluated_with_noise)
+        options = compiler_options()
+        self._step = jax.jit(self._train, donate_argnums=0, compiler_options=options)
+        self._clean = jax.jit(self._evaluated, compiler_options=options)
+        self._noisy = jax.jit(self._evaluated_with_noise, compiler_options=options)
 
     def train(
         self, state: State, data: Examples, index: Array, noise: Noise, *, epoch: int, first: int, count: int

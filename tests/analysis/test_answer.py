@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dropstudy.analysis.answer import QUESTIONS, answer
+from dropstudy.analysis.answer import answer
+from dropstudy.analysis.answered import QUESTIONS
 from dropstudy.analysis.next_steps import next_steps
 from dropstudy.analysis.sequential import out_of_reach
 from dropstudy.analysis.stats.unseen import unseen
@@ -52,7 +53,7 @@ def of_one(points, n=10, *, watches_test=True, **more):
 
 def sentences(found):
     """Every sentence of an answer."""
-    texts = (found.helps, found.rate, found.sure, found.meanwhile, *found.cautions)
+    texts = (found.helps, found.rate, found.sure, found.likely, found.meanwhile, *found.cautions)
     return [s for text in filter(None, texts) for s in re.split(r"(?<=\.) (?=[A-Z'\d])", text)]
 
 

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from dropstudy.analysis.answer import QUESTIONS
+from dropstudy.analysis.answered import QUESTIONS
 from dropstudy.core.types import Arm
 from dropstudy.report.page import html
 from dropstudy.report.sections import sections

@@ -5,14 +5,15 @@ Each sentence has at most 20 words and claims no more than the verdict.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from html import escape
+from dataclasses import replace
 from math import isfinite
 from typing import TYPE_CHECKING
 
+from dropstudy.analysis.answered import QUESTIONS, WITHOUT_RATES, Answer
 from dropstudy.analysis.arm_phrases import arm_of, epochs_of, group, named
 from dropstudy.analysis.cautions import MOST_NAMED, cautions, others_help, this_test_set_only
 from dropstudy.analysis.confirm import outcomes
+from dropstudy.analysis.how_likely import how_likely
 from dropstudy.analysis.meanwhile import meanwhile
 from dropstudy.analysis.verdict import phrases
 from dropstudy.analysis.verdict.headlines import by_condition
@@ -32,10 +33,6 @@ if TYPE_CHECKING:
     from dropstudy.analysis.verdict.types import ArmComparison, Decision
     from dropstudy.core.types import Arm
 
-QUESTIONS = ("Does dropout help?", "At which rate?", "How sure can I be?")
-WITHOUT_RATES = ("Does any arm help?", "Which one?", "How sure can I be?")
-UNTIL_THEN = "Until then?"
-
 _MOST_INTERVALS = 2  # in a sentence
 
 _LEADS: dict[Decision, str] = {
@@ -48,47 +45,6 @@ _LEADS: dict[Decision, str] = {
     "nothing to compare": "Not known",
     "depends on the condition": "It depends",
 }
-
-
-@dataclass(frozen=True)
-class Answer:
-    """Answer of a study; each text has one sentence or two.
-
-    Args:
-        helps: to the first of `QUESTIONS`.
-        rate: to the second; empty where it has no point.
-        sure: to the third.
-        cautions: reasons to trust it less, one sentence each.
-        steps: what to do next, the most useful first.
-        questions: `QUESTIONS`, or `WITHOUT_RATES` where no arm's rate is known.
-        meanwhile: what to use until an undecided study is decided; else empty.
-    """
-
-    helps: str
-    rate: str
-    sure: str
-    cautions: tuple[str, ...]
-    steps: tuple[NextStep, ...]
-    questions: tuple[str, str, str] = QUESTIONS
-    meanwhile: str = ""
-
-    @property
-    def lines(self) -> tuple[tuple[str, str], ...]:
-        """Each question with its answer."""
-        texts = (self.helps, self.rate, self.sure, self.meanwhile)
-        return tuple(line for line in zip((*self.questions, UNTIL_THEN), texts, strict=True) if line[1])
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """Cautions, then steps, one line each."""
-        return (*self.cautions, *map(str, self.steps))
-
-    def __str__(self) -> str:
-        return "\n".join((*(f"{question} {text}" for question, text in self.lines), *self.notes))
-
-    def _repr_html_(self) -> str:
-        rows = (f"<p><b>{escape(question)}</b> {escape(text)}</p>" for question, text in self.lines)
-        return "\n".join((*rows, *(f"<p>{escape(note)}</p>" for note in self.notes)))
 
 
 def answer(verdict: Verdict, spec: Compared, steps: Sequence[NextStep]) -> Answer:
@@ -116,8 +72,11 @@ def answer(verdict: Verdict, spec: Compared, steps: Sequence[NextStep]) -> Answe
             if fresh[-1].name == "not confirmed":
                 helps = f"Doubtful: {verdict.label[0].lower()}{verdict.label[1:]}, but fresh seeds do not confirm it."
     questions = QUESTIONS if any(isfinite(rate) for arm in spec.arms for rate in arm.rates) else WITHOUT_RATES
-    until = meanwhile(verdict.conditions[0], spec) if len(verdict.conditions) == 1 else ""
-    return Answer(helps, rate, sure, tuple(cautions(verdict)), tuple(steps), questions, until)
+    until = likely = ""
+    if len(verdict.conditions) == 1:
+        until = meanwhile(verdict.conditions[0], spec)
+        likely = how_likely(verdict.conditions[0], spec, verdict.margin)
+    return Answer(helps, rate, sure, tuple(cautions(verdict)), tuple(steps), questions, until, likely)
 
 
 # Does dropout help?

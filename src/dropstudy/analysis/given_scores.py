@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from dropstudy.analysis.answer import Answer, answer
+from dropstudy.analysis.answer import answer
 from dropstudy.analysis.next_steps import NextStep
 from dropstudy.analysis.verdict.build import give_verdict
 from dropstudy.analysis.verdict.design import Design
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from narwhals.typing import IntoFrame
 
+    from dropstudy.analysis.answered import Answer
     from dropstudy.analysis.verdict.types import ConditionVerdict, Verdict
     from dropstudy.core.metrics import Metric
     from dropstudy.data.score_table import ScoreTable

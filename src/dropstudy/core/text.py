@@ -93,6 +93,13 @@ def percent(share: float) -> str:
     return f"{rounded(100 * share)}%"
 
 
+def whole_percent(share: float) -> str:
+    """A probability in whole percent, "87%"; "below 1%" and "above 99%" at the ends, which it never reaches."""
+    if share < 0.005:  # noqa: PLR2004 - what rounds to 0
+        return "below 1%"
+    return "above 99%" if share > 0.995 else f"{rounded(100 * share, 0)}%"  # noqa: PLR2004 - to 100
+
+
 def span(low: float, high: float, *, margin: float = 0.0, places: int = 2) -> str:
     """Ends of an interval, "+0.08 to +0.18", with enough digits to see whether 0 and ±margin lie inside."""
     marks = (0.0, margin, -margin)

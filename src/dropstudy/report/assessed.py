@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from dropstudy.analysis.answer import Answer
+    from dropstudy.analysis.answered import Answer
     from dropstudy.analysis.verdict import ConditionVerdict, Verdict
     from dropstudy.core.metrics import Metric
     from dropstudy.core.types import Arm

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from dropstudy.analysis.answer import Answer
+    from dropstudy.analysis.answered import Answer
     from dropstudy.analysis.verdict import ConditionVerdict, Verdict
     from dropstudy.core.metrics import Metric
     from dropstudy.core.types import Arm, Run, Status, StudySpec, Weights

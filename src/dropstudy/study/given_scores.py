@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from narwhals.typing import IntoFrame
 
-    from dropstudy.analysis.answer import Answer
+    from dropstudy.analysis.answered import Answer
     from dropstudy.core.types import MetricName
     from dropstudy.report.paper.table import ResultTable
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from dropstudy.analysis.answer import Answer
+    from dropstudy.analysis.answered import Answer
     from dropstudy.analysis.verdict import Verdict
     from dropstudy.core.types import Run, Weights
     from dropstudy.report.paper.table import ResultTable

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     import keras
     import pandas as pd
 
-    from dropstudy.analysis.answer import Answer
+    from dropstudy.analysis.answered import Answer
     from dropstudy.analysis.verdict import Verdict
     from dropstudy.core.dataset import Dataset
     from dropstudy.core.model import ModelReference, ModelSource

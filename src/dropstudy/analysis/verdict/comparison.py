@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import isfinite, isnan, nan
+from math import isfinite, isnan, nan, sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +12,7 @@ from dropstudy.analysis.stats.anytime import seeds_for
 from dropstudy.analysis.stats.crossed_bootstrap import crossed_bootstrap
 from dropstudy.analysis.stats.equivalence import detectable, deviation_interval, seeds_needed
 from dropstudy.analysis.stats.estimate import spread_out
+from dropstudy.analysis.stats.posterior import posterior
 from dropstudy.analysis.stats.simultaneous import simultaneous
 from dropstudy.analysis.stats.unseen import unseen
 from dropstudy.analysis.verdict.inference import arm_tests
@@ -23,7 +24,10 @@ from dropstudy.core.metrics import ACCURACY
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from numpy.typing import NDArray
+
     from dropstudy.analysis.stats.crossed_bootstrap import NewData
+    from dropstudy.analysis.stats.posterior import Posterior
     from dropstudy.analysis.verdict.pairs import PairedRuns
     from dropstudy.core.metrics import Metric
     from dropstudy.core.types import Arm
@@ -95,6 +99,7 @@ def _compare_family(
             detectable=nan if isnan(deviation) else detectable(deviation, len(x), level=level),
             metrics=metric_differences(runs, arm),
             metric=metric.name,
+            posterior=_posterior(x, limits[place], margin=margin, sign=metric.sign),
             **vars(tests),
         )
 
@@ -120,6 +125,14 @@ def _seeds(
     found = [needs(each, difference, level=level) for each in (deviation, *deviation_interval(deviation, n))]
     needed, low, high = (float(max(SEEDS, seeds)) for seeds in found)
     return needed, low, high
+
+
+def _posterior(x: NDArray[np.float64], limits: Limits, *, margin: float, sign: int) -> Posterior | None:
+    """Probabilities for other seeds; None below the seeds of a decision, and where runs diverged."""
+    n = len(x)
+    if n < SEEDS or limits.diverged or limits.examples == 1 or not spread_out(x):
+        return None
+    return posterior(float(x.mean()), float(x.std(ddof=1)) / sqrt(n), n - 1, margin=margin, sign=sign)
 
 
 def _label(family: int, *, always_valid: bool) -> str:

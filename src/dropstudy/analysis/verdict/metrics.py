@@ -2,17 +2,40 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from dropstudy.analysis.stats.paired import paired_t
-from dropstudy.analysis.verdict.types import MetricDifference
 from dropstudy.core.metrics import METRICS
 
 if TYPE_CHECKING:
+    from dropstudy.analysis.stats import Estimate
     from dropstudy.analysis.verdict.pairs import PairedRuns
     from dropstudy.core.types import Arm, MetricName
+
+
+@dataclass(frozen=True)
+class MetricDifference:
+    """Another metric of an arm and the baseline, over the seeds of the comparison.
+
+    Args:
+        metric: its name, for instance "log loss".
+        unit: "points", "nats" or "".
+        better: whether lower or higher is better, or neither.
+        baseline: mean of the baseline.
+        arm: mean of the arm.
+        difference: arm - baseline, paired t.
+    """
+
+    metric: str
+    unit: str
+    better: Literal["lower", "higher", "neither"]
+    baseline: float
+    arm: float
+    difference: Estimate
+
 
 _Row = tuple[str, str, str, float, Literal["lower", "higher", "neither"]]
 

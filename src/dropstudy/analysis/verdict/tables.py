@@ -97,6 +97,7 @@ def _comparison_row(comparison: ArmComparison) -> dict[str, str]:
         "p, Holm": probability(comparison.p_holm) if several else "-",
         "P(better)": _share(comparison.improvement) if comparison.n >= SEEDS else "-",
         "effect size": rounded(comparison.effect_size.value, 1),
+        "better / same / worse": _likely(comparison),
     }
 
 
@@ -124,6 +125,13 @@ def _share(estimate: Estimate) -> str:
         if estimate.known
         else "-"
     )
+
+
+def _likely(comparison: ArmComparison) -> str:
+    found = comparison.posterior
+    if found is None:
+        return "-"
+    return " / ".join(rounded(100 * share, 0) for share in (found.better, found.equal, found.worse)) + "%"
 
 
 def _points(mean: Mean | None) -> str:

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from dropstudy.analysis.stats import Estimate, Mean
+    from dropstudy.analysis.stats.posterior import Posterior
     from dropstudy.analysis.verdict.design import TestedWeights
+    from dropstudy.analysis.verdict.metrics import MetricDifference
     from dropstudy.core.types import MetricName
 
 Decision = Literal[
@@ -84,27 +86,6 @@ class ArmScores:
 
 
 @dataclass(frozen=True)
-class MetricDifference:
-    """Another metric of an arm and the baseline, over the seeds of the comparison.
-
-    Args:
-        metric: its name, for instance "log loss".
-        unit: "points", "nats" or "".
-        better: whether lower or higher is better, or neither.
-        baseline: mean of the baseline.
-        arm: mean of the arm.
-        difference: arm - baseline, paired t.
-    """
-
-    metric: str
-    unit: str
-    better: Literal["lower", "higher", "neither"]
-    baseline: float
-    arm: float
-    difference: Estimate
-
-
-@dataclass(frozen=True)
 class ArmComparison:
     """An arm against the baseline at one condition, paired by seed; test accuracy, percentage points.
 
@@ -148,6 +129,7 @@ class ArmComparison:
         detectable: smallest true difference detected with 80% power by these n seeds at a single look.
         metrics: each measured metric.
         metric: name of the one that all of these are about.
+        posterior: probabilities of better, no difference that matters and worse; None without a decision's seeds.
     """
 
     arm: str
@@ -184,6 +166,7 @@ class ArmComparison:
     detectable: float
     metrics: tuple[MetricDifference, ...] = ()
     metric: MetricName = ACCURACY.name
+    posterior: Posterior | None = None
 
     @property
     def measure(self) -> Metric:

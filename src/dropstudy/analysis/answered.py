@@ -1,0 +1,59 @@
+"""The record of an answer: questions with their answers, cautions and next steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dropstudy.analysis.next_steps import NextStep
+
+QUESTIONS = ("Does dropout help?", "At which rate?", "How sure can I be?")
+WITHOUT_RATES = ("Does any arm help?", "Which one?", "How sure can I be?")
+UNTIL_THEN = "Until then?"
+HOW_LIKELY = "How likely?"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Answer of a study; each text has one sentence or two.
+
+    Args:
+        helps: to the first of `QUESTIONS`.
+        rate: to the second; empty where it has no point.
+        sure: to the third.
+        cautions: reasons to trust it less, one sentence each.
+        steps: what to do next, the most useful first.
+        questions: `QUESTIONS`, or `WITHOUT_RATES` where no arm's rate is known.
+        meanwhile: what to use until an undecided study is decided; else empty.
+        likely: probabilities of better, no difference that matters and worse, where they fit into a line.
+    """
+
+    helps: str
+    rate: str
+    sure: str
+    cautions: tuple[str, ...]
+    steps: tuple[NextStep, ...]
+    questions: tuple[str, str, str] = QUESTIONS
+    meanwhile: str = ""
+    likely: str = ""
+
+    @property
+    def lines(self) -> tuple[tuple[str, str], ...]:
+        """Each question with its answer."""
+        texts = (self.helps, self.rate, self.sure, self.likely, self.meanwhile)
+        asked = (*self.questions, HOW_LIKELY, UNTIL_THEN)
+        return tuple(line for line in zip(asked, texts, strict=True) if line[1])
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Cautions, then steps, one line each."""
+        return (*self.cautions, *map(str, self.steps))
+
+    def __str__(self) -> str:
+        return "\n".join((*(f"{question} {text}" for question, text in self.lines), *self.notes))
+
+    def _repr_html_(self) -> str:
+        rows = (f"<p><b>{escape(question)}</b> {escape(text)}</p>" for question, text in self.lines)
+        return "\n".join((*rows, *(f"<p>{escape(note)}</p>" for note in self.notes)))

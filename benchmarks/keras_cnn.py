@@ -1,10 +1,12 @@
 """Time of an epoch of a CNN on MNIST: runs of dropstudy side by side, and `model.fit` of Keras on JAX.
 
 1.2 million parameters: two convolutions, pooling, dropout 0.25 and 0.5, a dense layer of 128. Both train the same
-number of steps, of 128 examples, and evaluate nothing. Rounds alternate; the least time of each side counts.
+number of steps, of 128 examples, and evaluate nothing. Rounds alternate; ratios are those of a round.
 
 - fit: one run in a process with all cores, a second epoch after one that compiles; the number of steps in one call
   that is fastest here.
+- fit, own convolutions: the same with the option of XLA that dropstudy sets (`engine/keras/cpu.py`), by an environment
+  variable.
 - dropstudy: one run on each core at once, each in a worker with one thread, as in a study. The time is that of the
   slowest, over the number of runs.
 
@@ -15,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import statistics
 import subprocess
 import sys
 import time
@@ -60,6 +63,22 @@ def fit(steps: int) -> None:
     print(time.perf_counter() - began)
 
 
+def fit_elsewhere(steps: int, flags: str = "") -> float:
+    """Seconds of a second epoch of `model.fit`, in a process of its own."""
+    command = [sys.executable, __file__, "--fit", "--steps", str(steps)]
+    env = {**os.environ, "KERAS_BACKEND": "jax", "XLA_FLAGS": flags}
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=env)  # noqa: S603 - this file
+    return float(done.stdout.split()[-1])
+
+
+def cpu_options() -> dict[str, str]:
+    """Options of XLA that dropstudy sets here."""
+    os.environ["KERAS_BACKEND"] = "jax"
+    from dropstudy.engine.keras.cpu import compiler_options  # noqa: PLC0415 - after the backend is set
+
+    return compiler_options()
+
+
 def ours(steps: int, runs: int) -> float:
     """Seconds of an epoch of runs side by side, over their number, compiled before."""
     import numpy as np  # noqa: PLC0415 - as above
@@ -95,18 +114,23 @@ def main() -> None:
         fit(given.steps)
         return
     cores = len(os.sched_getaffinity(0))
-    theirs, mine = [], []
+    own = " ".join(f"--{name}={value}" for name, value in cpu_options().items())
+    sides = {
+        "fit": lambda: fit_elsewhere(given.steps),
+        "fit, own convolutions": lambda: fit_elsewhere(given.steps, own),
+        "dropstudy": lambda: ours(given.steps, cores),
+    }
+    seconds: dict[str, list[float]] = {side: [] for side in sides}
     for _ in range(given.rounds):
-        command = [sys.executable, __file__, "--fit", "--steps", str(given.steps)]
-        env = {**os.environ, "KERAS_BACKEND": "jax"}
-        done = subprocess.run(command, check=True, capture_output=True, text=True, env=env)  # noqa: S603 - this file
-        theirs.append(float(done.stdout.split()[-1]))
-        mine.append(ours(given.steps, cores))
-        print(f"fit {theirs[-1]:.2f} s, dropstudy {mine[-1]:.2f} s a run", flush=True)
-    ratio = min(theirs) / min(mine)
-    print(
-        f"{given.steps} steps of a run: fit {min(theirs):.2f} s, dropstudy {min(mine):.2f} s; ratio {ratio:.2f}"
-    )
+        for side, measure in sides.items():
+            seconds[side].append(measure())
+            print(f"{side}: {seconds[side][-1]:.2f} s a run", flush=True)
+    for side, theirs in seconds.items():
+        ratios = [a / b for a, b in zip(theirs, seconds["dropstudy"], strict=True)]
+        print(
+            f"{given.steps} steps, {side}: median {statistics.median(theirs):.2f} s, "
+            f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}) times as long as dropstudy"
+        )
 
 
 if __name__ == "__main__":

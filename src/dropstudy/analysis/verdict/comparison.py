@@ -13,6 +13,7 @@ from dropstudy.analysis.stats.crossed_bootstrap import crossed_bootstrap
 from dropstudy.analysis.stats.equivalence import detectable, deviation_interval, seeds_needed
 from dropstudy.analysis.stats.estimate import spread_out
 from dropstudy.analysis.stats.posterior import posterior
+from dropstudy.analysis.stats.robust import robust_centres
 from dropstudy.analysis.stats.simultaneous import simultaneous
 from dropstudy.analysis.stats.unseen import unseen
 from dropstudy.analysis.verdict.inference import arm_tests
@@ -82,6 +83,7 @@ def _compare_family(
             seeds=tuple(seed for seed, here in zip(seeds, shared, strict=True) if here),
             differences=tuple(x.tolist()),
             bca=paired.bca(x),
+            robust=robust_centres(x),
             simultaneous=together[place],
             deciding_label=_label(len(family), always_valid=always_valid),
             family=len(family),

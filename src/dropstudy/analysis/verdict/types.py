@@ -6,9 +6,9 @@ Differences are in the unit of the study's metric, an arm minus the baseline; va
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from math import isfinite
 from typing import TYPE_CHECKING, Any, Literal
 
+from dropstudy.core.json_values import json_values
 from dropstudy.core.metrics import ACCURACY, METRICS, Metric
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from dropstudy.analysis.stats import Estimate, Mean
     from dropstudy.analysis.stats.posterior import Posterior
+    from dropstudy.analysis.stats.robust import RobustCentres
     from dropstudy.analysis.verdict.design import TestedWeights
     from dropstudy.analysis.verdict.metrics import MetricDifference
     from dropstudy.core.types import MetricName
@@ -100,6 +101,7 @@ class ArmComparison:
         differences: seed by seed.
         difference: mean with the 95% paired t interval, of this arm alone and for a single look.
         bca: mean with a bootstrap interval.
+        robust: trimmed mean and median, and the differences that lie far from the others.
         simultaneous: mean with the interval that holds for all arms of the condition at once.
         anytime: mean with the interval that holds for all arms and at every look.
         deciding: the one that the decision rests on, shown everywhere: `anytime` in a sequential design, else
@@ -140,6 +142,7 @@ class ArmComparison:
     differences: tuple[float, ...]
     difference: Estimate
     bca: Estimate
+    robust: RobustCentres
     simultaneous: Estimate
     anytime: Estimate
     deciding: Estimate
@@ -371,13 +374,5 @@ class Verdict:
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as dicts, lists, text and numbers, for JSON; numbers that are not finite become None."""
-        plain: dict[str, Any] = _plain(asdict(self))
+        plain: dict[str, Any] = json_values(asdict(self))
         return plain
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _plain(item) for name, item in value.items()}
-    if isinstance(value, (tuple, list)):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and not isfinite(value) else value

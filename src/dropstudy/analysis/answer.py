@@ -21,6 +21,7 @@ from dropstudy.analysis.verdict.phrases import against, capital, is_dropout, lis
 from dropstudy.analysis.verdict.rule import LEVEL, SEEDS
 from dropstudy.analysis.verdict.sameness import all_the_same, nothing_to_improve
 from dropstudy.analysis.verdict.types import DECIDED
+from dropstudy.analysis.which_rate import best_rates
 from dropstudy.core.text import counted
 from dropstudy.spec.arms import has_choice
 
@@ -243,10 +244,13 @@ def _chosen(condition: ConditionVerdict, spec: Compared) -> str:
     assert condition.choice is not None  # noqa: S101 - the caller's check
     arm = arm_of(spec, condition.choice.arm)
     name = f"rate {arm.common_rate:g}" if is_dropout(arm) and arm.rate else quoted(arm.name)
-    sure = "" if condition.choice.sure else " Its lead is small: other seeds may choose another."
+    sure = best_rates(condition.choice, spec)
+    if not sure and not condition.choice.sure:
+        sure = "Its lead is small: other seeds may choose another."
     if not condition.choice.lead:
-        sure = f" It ties with {quoted(condition.choice.second)}, and has the lower validation loss."
-    return f"Validation data chose {name} among {condition.choice.considered} arms.{sure}"
+        tie = f"It ties with {quoted(condition.choice.second)}, and has the lower validation loss."
+        sure = f"{tie} {sure}".rstrip()
+    return f"Validation data chose {name} among {condition.choice.considered} arms. {sure}".rstrip()
 
 
 def _helps_in_each(verdict: Verdict, spec: Compared) -> str:

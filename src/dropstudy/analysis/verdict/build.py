@@ -6,13 +6,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dropstudy.analysis.stats.runs import at_condition, by_condition
+from dropstudy.analysis.verdict.choice import choose
 from dropstudy.analysis.verdict.comparison import compare_arms
 from dropstudy.analysis.verdict.headlines import condition_headline, study_headline
 from dropstudy.analysis.verdict.labels import condition_label, study_label
 from dropstudy.analysis.verdict.pairs import pair_runs
 from dropstudy.analysis.verdict.remarks import remarks
 from dropstudy.analysis.verdict.rule import decide_together
-from dropstudy.analysis.verdict.scores import arm_scores, choose, gap
+from dropstudy.analysis.verdict.scores import arm_scores, gap
 from dropstudy.analysis.verdict.types import ConditionVerdict, Verdict
 from dropstudy.core.text import condition_title
 
@@ -93,7 +94,9 @@ def _condition_verdict(runs: PairedRuns, hidden: str, train_size: int, design: D
     metric = design.measure
     scores = tuple(arm_scores(runs, arm, metric) for arm in design.arms)
     comparisons = compare_arms(runs, metric=metric, margin=design.margin, always_valid=design.always_valid)
-    choice = None if design.watches_test else choose(scores, runs, metric)
+    choice = None
+    if not design.watches_test:
+        choice = choose(scores, runs, metric, always_valid=design.always_valid)
     chosen = None if choice is None else choice.arm
     decisions = {c.arm: c.decision for c in comparisons} if any(arm.seeds for arm in scores) else {}
     numbers = ConditionVerdict(

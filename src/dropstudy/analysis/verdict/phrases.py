@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from dropstudy.analysis.stats import Estimate
+    from dropstudy.analysis.verdict.choice import Choice
     from dropstudy.analysis.verdict.design import TestedWeights
-    from dropstudy.analysis.verdict.types import ArmComparison, ArmScores, Choice, ConditionVerdict, Decision
+    from dropstudy.analysis.verdict.types import ArmComparison, ArmScores, ConditionVerdict, Decision
     from dropstudy.core.metrics import Metric
 
 MOST_LISTED = 6

@@ -1,16 +1,13 @@
-"""Scores of each arm, its gap in steps, and the choice on validation data: no comparison yet."""
+"""Scores of each arm, and its gap in steps: no comparison yet."""
 
 from __future__ import annotations
 
-from math import isfinite, sqrt
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
-from dropstudy.analysis.stats.estimate import ROUNDING, mean_over_seeds
-from dropstudy.analysis.verdict.rule import SEEDS
-from dropstudy.analysis.verdict.types import ArmScores, Choice, Gap
+from dropstudy.analysis.stats.estimate import mean_over_seeds
+from dropstudy.analysis.verdict.types import ArmScores, Gap
 from dropstudy.core.metrics import METRICS
 
 if TYPE_CHECKING:
@@ -58,50 +55,4 @@ def gap(runs: PairedRuns, arm: Arm) -> Gap:
         artefact=mean_over_seeds(100 * (running - clean)),
         true=mean_over_seeds(100 * (clean - test)),
         validation=mean_over_seeds(100 * (test - finished["val_accuracy"])),
-    )
-
-
-def choose(scores: tuple[ArmScores, ...], runs: PairedRuns, metric: Metric) -> Choice | None:
-    """The arm of the best mean on the validation data over the seeds that all of them finished; loss breaks a tie.
-
-    By the metric that the verdict is about: at the last epoch an overconfident network has the worse loss and may have
-    the better accuracy. Excluded are arms with fewer than `SEEDS` seeds, with diverged runs, or whose mean is not a
-    number. None where fewer than two arms or than `SEEDS` shared seeds remain, where the baseline is excluded, and
-    where loss does not break a tie either.
-
-    Args:
-        scores: of each arm, baseline first.
-        runs: of the same condition.
-        metric: to choose by.
-    """
-    candidates = [
-        arm
-        for arm in scores
-        if len(arm.seeds) >= SEEDS and not arm.diverged and isfinite(arm.validation.value)
-    ]
-    if len(candidates) < 2 or candidates[0] is not scores[0]:  # noqa: PLR2004 - one is no choice
-        return None
-    shared = sorted(set.intersection(*(set(arm.seeds) for arm in candidates)))
-    if len(shared) < SEEDS:
-        return None
-    finished = [runs.of(arm.arm).loc[shared] for arm in candidates]
-    values = [metric.sign * rows[metric.validation] for rows in finished]
-    means = [
-        (float(better.mean()), -float(rows["val_loss"].mean()))
-        for better, rows in zip(values, finished, strict=True)
-    ]
-    order = sorted(range(len(means)), key=lambda place: means[place], reverse=True)
-    best = max(mean for mean, _ in means)
-    tied = [place for place in order if best - means[place][0] <= ROUNDING]
-    first = max(tied, key=lambda place: means[place][1])
-    second = next(place for place in (*tied, *order) if place != first)
-    lead = means[first][0] - means[second][0]
-    if second in tied:
-        lead = 0.0
-        if not means[first][1] - means[second][1] > ROUNDING:
-            return None
-    each = (values[first] - values[second]).to_numpy(dtype=np.float64)
-    error = float(each.std(ddof=1)) / sqrt(len(each))
-    return Choice(
-        candidates[first].arm, len(candidates), candidates[second].arm, metric.factor * lead, lead > 2 * error
     )

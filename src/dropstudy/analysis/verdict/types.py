@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dropstudy.analysis.stats import Estimate, Mean
     from dropstudy.analysis.stats.posterior import Posterior
     from dropstudy.analysis.stats.robust import RobustCentres
+    from dropstudy.analysis.verdict.choice import Choice
     from dropstudy.analysis.verdict.design import TestedWeights
     from dropstudy.analysis.verdict.metrics import MetricDifference
     from dropstudy.core.types import MetricName
@@ -228,26 +229,6 @@ class Gap:
     artefact: Mean
     true: Mean
     validation: Mean
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Choice of an arm on validation data.
-
-    Args:
-        arm: its name.
-        considered: number of arms it was chosen from.
-        second: name of the next best arm.
-        lead: by which it is better than that on the validation data, in the unit of the metric; 0 where the loss broke
-            a tie.
-        sure: whether the lead is more than twice its standard error, paired by seed.
-    """
-
-    arm: str
-    considered: int
-    second: str
-    lead: float
-    sure: bool
 
 
 @dataclass(frozen=True)

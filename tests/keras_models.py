@@ -7,9 +7,9 @@ from keras import layers
 import dropstudy
 from dropstudy.core.types import Arm, Condition, Optimizer, Run, Segment
 from dropstudy.data.arrays import store_arrays
-from dropstudy.engine.keras.builder import name_of_builder, pickled, source_digest
 from dropstudy.engine.keras.description import describe
 from dropstudy.engine.keras.request import ModelRequest
+from dropstudy.engine.user_code import name_of, packed, source_digest
 
 CLASSES, SIDE = 3, 6
 
@@ -71,11 +71,11 @@ def data(count=100):
 def described(build, dataset, rates=(0.0, 0.5), **options):
     """Describe a model in this process; options of `ModelRequest`, optimiser and loss among them."""
     chosen = (options.pop("optimizer", None), options.pop("loss", None))
-    name = name_of_builder(build)
+    name = name_of(build)
     return describe(
         ModelRequest(
-            builder=pickled(build, name),
-            chosen=pickled(chosen, name),
+            builder=packed(build, name),
+            chosen=packed(chosen, name),
             name="model",
             builder_name=name,
             source=source_digest(build),

@@ -116,6 +116,58 @@ def test_a_function_without_dropout_is_refused_with_a_hint(arrays):
         dropstudy.compare(dense, *arrays)
 
 
+BESIDE = """
+import keras
+
+class Twice(keras.layers.Layer):
+    def call(self, x):
+        return 2 * x
+
+def build(rate):
+    return keras.Sequential([keras.layers.Flatten(), Twice(), keras.layers.Dropout(rate), keras.layers.Dense(10)])
+"""
+
+
+def test_a_module_beside_the_script_is_found_by_workers_and_by_the_command_that_continues(tmp_path):
+    (tmp_path / "nets.py").write_text(BESIDE, encoding="utf-8")
+    (tmp_path / "script.py").write_text(
+        "import dropstudy, nets\n"
+        "if __name__ == '__main__':\n"
+        "    dropstudy.compare(nets.build, 'digits', rates=[0, 0.5], seeds=1, epochs=1, out='s')\n",
+        encoding="utf-8",
+    )
+    begun = run_in(tmp_path, sys.executable, "script.py")
+    assert "dropstudy run s --seeds 6" in begun.stdout
+    grown = run_in(tmp_path, COMMAND, "run", "s", "--seeds", "2", "--quiet")
+    assert "2 of 6 seeds" in grown.stdout
+    (tmp_path / "nets.py").write_text(BESIDE.replace("2 * x", "3 * x"), encoding="utf-8")
+    changed = run_in(tmp_path, COMMAND, "run", "s", "--seeds", "3", code=2)
+    assert "nets:build: expected the function with which the study was made, received another source" in (
+        changed.stderr
+    )
+    assert len(dropstudy.Study.open(tmp_path / "s").spec.seeds) == 2  # nothing was written
+
+
+def test_the_next_step_of_a_function_in_a_script_is_to_call_it_again(arrays, tmp_path):
+    def local():
+        return attentive()
+
+    study = dropstudy.compare(local, *arrays, rates=[0, 0.3], out=tmp_path / "study", **SHORT)
+    assert f"dropstudy.compare(local, ..., out='{tmp_path / 'study'}', seeds=6)" in str(study.answer())
+    refused = run_in(tmp_path, COMMAND, "run", "study", "--seeds", "2", code=2)
+    assert "Run the script or notebook that made the study once more" in refused.stderr
+
+
+COMMAND = Path(sys.executable).with_name("dropstudy")
+
+
+def run_in(folder, *arguments, code=0):
+    """A command in a folder, as a user types it there."""
+    done = subprocess.run(arguments, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603 - our own command
+    assert done.returncode == code, done.stderr
+    return done
+
+
 SCRIPT = """
 import sys, dropstudy
 sys.path.insert(0, {tests!r})

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dropstudy.analysis.verdict import Verdict
+    from dropstudy.core.model import ModelReference
     from dropstudy.core.types import StudySpec
 
 TUNE = "tune"
@@ -67,8 +68,8 @@ def next_steps(  # noqa: PLR0911 - one for each case
     verdict: Verdict, spec: StudySpec, folder: Path, *, data_dir: Path | None = None
 ) -> tuple[NextStep, ...]:
     """What to do next, the most useful first."""
-    if spec.of_function:
-        return _of_function(verdict, spec, folder)
+    if spec.model is not None and (spec.of_function or not spec.model.can_be_continued):
+        return _of_code(verdict, spec.model, spec, folder)
     data = "" if data_dir is None else f" --data-dir {shlex.quote(str(data_dir))}"
     run, folder = f"{command('run', folder)}{data}", named(folder)
     every = [scores for condition in verdict.conditions for scores in condition.arms]
@@ -107,13 +108,13 @@ def next_steps(  # noqa: PLR0911 - one for each case
     return (*longer_runs, *rate)
 
 
-def _of_function(verdict: Verdict, spec: StudySpec, folder: Path) -> tuple[NextStep, ...]:
-    """Steps of a study of a training function: more runs of it. What it does itself, only its author can change."""
-    model, every = spec.model, [scores for condition in verdict.conditions for scores in condition.arms]
-    if model is not None and model.can_be_imported:
+def _of_code(verdict: Verdict, model: ModelReference, spec: StudySpec, folder: Path) -> tuple[NextStep, ...]:
+    """Steps of a study of a training function, or of a model that only a script can build: more runs."""
+    every = [scores for condition in verdict.conditions for scores in condition.arms]
+    if model.can_be_continued:
         again, seeds = command("run", folder), f"{command('run', folder)} --seeds {{}}"
     else:
-        call = f"dropstudy.compare({model.name if model else ''}, ..., out={str(folder)!r}"
+        call = f"dropstudy.compare({model.name}, ..., out={str(folder)!r}"
         again, seeds = f"{call})", f"{call}, seeds={{}})"
     if missing := sum(arm.missing for arm in every):
         return (NextStep("To finish the study", again, seconds_of(verdict, missing)),)

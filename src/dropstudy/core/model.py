@@ -17,6 +17,7 @@ class ModelReference:
         optimizer: its optimiser, in words.
         noise: names of the dropout layers that the rate moves.
         function: module and name of a training function, of which nothing else is known; empty for a Keras model.
+        builder: module and name of the function that builds a Keras model, where its configuration is not enough.
     """
 
     name: str
@@ -26,6 +27,7 @@ class ModelReference:
     optimizer: str = field(compare=False)
     noise: tuple[str, ...] = field(compare=False)
     function: str = field(default="", compare=False)
+    builder: str = field(default="", compare=False)
 
     @property
     def is_function(self) -> bool:
@@ -33,9 +35,10 @@ class ModelReference:
         return bool(self.function)
 
     @property
-    def can_be_imported(self) -> bool:
-        """True for a training function that a command finds by its name."""
-        return self.is_function and not self.function.startswith("__main__:") and "<" not in self.function
+    def can_be_continued(self) -> bool:
+        """True where a command finds what it needs: the user's function by its name, or the model's description."""
+        needed = self.function or self.builder
+        return not needed.startswith("__main__:") and "<" not in needed
 
     def __repr__(self) -> str:
         return f"{self.name!r} ({self.sha256[:8]})"

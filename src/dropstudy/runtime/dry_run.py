@@ -13,6 +13,7 @@ from dropstudy.core.text import counted
 from dropstudy.core.types import ENDED, Segment
 from dropstudy.data.load import dataset_of
 from dropstudy.engine import trainer
+from dropstudy.engine.user_code import ready
 from dropstudy.runtime import local
 from dropstudy.runtime.first_estimate import first_estimate
 from dropstudy.runtime.inputs import RunInputs
@@ -209,7 +210,7 @@ def dry_run(
     alone = tuple((run,) for run in missing)
     on_first(DryRun(spec, dataset, runs, missing, alone, count, device, {}, seconds, basis))
     with (
-        RunInputs(spec, dataset, stored_model(folder, spec, model)) as inputs,
+        RunInputs(spec, dataset, ready(stored_model(folder, spec, model))) as inputs,
         open_pool(executor, workers=worker_count, device=device, runs=len(missing)) as pool,
     ):
         started = time.perf_counter()

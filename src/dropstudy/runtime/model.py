@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from dropstudy.core.streams import usable_streams
 from dropstudy.engine.keras.archive import ModelFile, check_archive
-from dropstudy.engine.keras.builder import name_of_builder, pickled, source_digest
+from dropstudy.engine.keras.builder import is_model
 from dropstudy.engine.keras.request import ModelRequest
+from dropstudy.engine.user_code import name_of, packed, source_digest
 from dropstudy.errors import ModelError
 from dropstudy.runtime.local import LocalWorkers
 from dropstudy.runtime.process import check_semaphores
@@ -56,13 +57,13 @@ def describe_model(
         check_archive(Path(build))
         build, label = ModelFile(Path(build).resolve()), str(build)
     else:
-        label = name_of_builder(build)
+        label = name_of(build)
     request = ModelRequest(
-        builder=pickled(build, label),
-        chosen=pickled((optimizer, loss), label),
+        builder=packed(build, label),
+        chosen=packed((optimizer, loss), label),
         name=name,
         builder_name=label,
-        source=source_digest(build),
+        source="" if isinstance(build, ModelFile) or is_model(build) else source_digest(build),
         input_shape=dataset.input_shape,
         classes=len(dataset.classes),
         rates=tuple(rates),

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from dropstudy.core.hardware import bfloat16_is_faster, why_precision
 from dropstudy.data.load import dataset_of
-from dropstudy.engine.function.call import ready
 from dropstudy.engine.trainer import groups
+from dropstudy.engine.user_code import ready
 from dropstudy.errors import RunsFailed
 from dropstudy.runtime.events import CallbackList
 from dropstudy.runtime.inputs import RunInputs
@@ -61,7 +61,7 @@ def train_missing(
         spec = merged_with_stored(folder, spec)  # another process may have started one meanwhile
         dataset = dataset_of(spec, data_dir=data_dir)
         check_data(folder, dataset)
-        model = ready(stored_model(folder, spec, model), spec)
+        model = ready(stored_model(folder, spec, model))
         changes = environment_changes(folder, device)
         before = recorded_spec(folder)
         spec = record_study(folder, spec, dataset, device, model)
@@ -107,7 +107,7 @@ def train_missing(
 def _refuse_if_all_failed(folder: Path, store: Store, spec: StudySpec) -> None:
     statuses, failures = list(store.status().values()), store.failures()
     again = f"train them again with: {command('run', folder)}"
-    if spec.of_function:
+    if spec.model is not None and (spec.of_function or not spec.model.can_be_continued):
         again = "call it again: a function that has changed needs a new folder (--out)."
     if "failed" in statuses and len(failures) == len(statuses):
         raise RunsFailed(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from dropstudy.engine.function.call import describe, imported
+from dropstudy.engine.function.call import describe
+from dropstudy.engine.user_code import imported
 from dropstudy.errors import InvalidArgument
 from dropstudy.spec.data_names import OWN_DATA
 from dropstudy.study.model import refuse_fields

@@ -18,10 +18,11 @@ import numpy as np
 
 from dropstudy.core.types import SegmentResult
 from dropstudy.data.arrays import map_arrays
-from dropstudy.engine.function.call import call, function_of
+from dropstudy.engine.function.call import call
 from dropstudy.engine.function.data import TrainingData
 from dropstudy.engine.function.raised import FunctionRaised
 from dropstudy.engine.function.results import Reader
+from dropstudy.engine.user_code import function_of
 from dropstudy.errors import DropstudyError
 
 if TYPE_CHECKING:

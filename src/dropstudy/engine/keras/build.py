@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import cloudpickle
 import keras
 import numpy as np
 
-from dropstudy.engine.keras.builder import call_builder, import_builder, source_digest
+from dropstudy.engine.keras.builder import call_builder
 from dropstudy.engine.keras.insert import with_dropout
+from dropstudy.engine.user_code import function_of
 from dropstudy.errors import ModelError
 
 if TYPE_CHECKING:
@@ -39,30 +39,11 @@ def build(source: ModelSource, seed: int | None = None) -> Any:
     if description["builder"] is None:
         model = keras.saving.deserialize_keras_object(description["model"], safe_mode=True)
     else:
-        given = cloudpickle.loads(source.builder) if source.builder else _imported(description)
-        model = call_builder(given, CANONICAL_RATE)
+        model = call_builder(function_of(source), CANONICAL_RATE)
         if description.get("add_dropout"):
             model = with_dropout(model, description["builder"])
     ensure_built(model, description["input_shape"])
     return model
-
-
-def _imported(description: dict[str, Any]) -> Any:
-    """The function that builds a study's model, by its name: a study stores no code."""
-    name = description["builder"]
-    found = import_builder(name)
-    changed = found is not None and source_digest(found) != description["source"]
-    if found is None or changed:
-        raise ModelError(
-            name,
-            expected="the function that builds the study's model, which a study does not store",
-            received="a changed one" if changed else "none of this name that can be imported",
-            next_step="Change it back."
-            if changed
-            else "Run the same call of dropstudy.compare again, or start "
-            "dropstudy where its module can be imported.",
-        )
-    return found
 
 
 def ensure_built(model: Any, input_shape: list[int]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-import cloudpickle
 import keras
 import numpy as np
 
@@ -21,23 +20,6 @@ _CONSTANTS = 2
 """Most values of an initialiser that no seed changes, 0 and 1."""
 
 _CLOSE = 1e-6  # between a rate and a multiple of another
-
-
-def unpickled(builder: bytes, name: str) -> Any:
-    """The function or model in a worker.
-
-    Raises:
-        ModelError: what it needs cannot be imported there.
-    """
-    try:
-        return cloudpickle.loads(builder)
-    except Exception as error:  # whatever an import raises
-        raise ModelError(
-            name,
-            expected="a function that a worker process can import, with all that it uses",
-            received=f"{type(error).__name__}: {error}",
-            next_step="Put it into a module that can be imported, or into the notebook itself.",
-        ) from error
 
 
 def check_kind(model: Any, name: str) -> None:

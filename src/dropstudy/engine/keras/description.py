@@ -32,6 +32,7 @@ from dropstudy.engine.keras.build import (
 from dropstudy.engine.keras.builder import call_builder, takes_rate
 from dropstudy.engine.keras.insert import with_dropout
 from dropstudy.engine.keras.network import digest, values_of
+from dropstudy.engine.user_code import unpacked
 from dropstudy.errors import ModelError
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def describe(request: ModelRequest) -> tuple[ModelSource, ModelReference]:
         ModelError: it cannot be used; the message says why.
     """
     require_jax()
-    given = checks.unpickled(request.builder, request.builder_name)
+    given = unpacked(request.builder, request.builder_name)
     model = _made(given, request, CANONICAL_RATE, _FIRST_SEED)
     checks.check_kind(model, request.builder_name)
     shape = checks.input_shape(model, request.input_shape)
@@ -95,6 +96,7 @@ def describe(request: ModelRequest) -> tuple[ModelSource, ModelReference]:
         operations=_operations(model, shape),
         optimizer=objective.in_words(objective_of["optimizer"]),
         noise=tuple(layer.name for layer, factor in zip(found, factors, strict=True) if factor is not None),
+        builder=request.builder_name if needs_builder else "",
     )
     return source, reference
 

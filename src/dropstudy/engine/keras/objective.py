@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-import cloudpickle
 import keras
 import numpy as np
 
+from dropstudy.engine.user_code import unpacked
 from dropstudy.errors import ModelError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def of(model: Any, request: ModelRequest, shape: tuple[int, ...]) -> dict[str, A
     Raises:
         ModelError: the loss is none of a classifier, or does not fit the outputs.
     """
-    optimizer, loss = cloudpickle.loads(request.chosen)
+    optimizer, loss = unpacked(request.chosen, request.builder_name)
     compiled = bool(getattr(model, "compiled", False))
     outputs = np.asarray(model(_probe(shape), training=False))
     probabilities = _are_probabilities(outputs)

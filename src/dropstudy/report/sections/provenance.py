@@ -48,7 +48,7 @@ def provenance(snapshot: Snapshot) -> Section:
     rows = [row for row in rows if row[0] not in unknown]
     text = to_toml(snapshot.spec)
     again = f"{command('run', Path(STUDY_FILE))} --out again"
-    if model and function and not model.can_be_imported:
+    if model and not model.can_be_continued:
         again = f"dropstudy.compare({model.name}, ...)  # in the script or notebook that defines it"
     blocks = (
         Facts(tuple(rows)),

@@ -90,7 +90,8 @@ def _notice(reader: Reader) -> str:
 
 @lru_cache(1)
 def _function(source: ModelSource) -> Callable[..., Any]:
-    return function_of(source)
+    function: Callable[..., Any] = function_of(source)
+    return function
 
 
 def _data(segment: Segment) -> TrainingData:

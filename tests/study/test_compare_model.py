@@ -25,6 +25,12 @@ def arrays():
     return (*examples(), *examples(40, 1))
 
 
+def one_output():
+    return keras.Sequential(
+        [keras.Input((SIDE * SIDE,)), keras.layers.Dropout(0.5), keras.layers.Dense(1, activation="sigmoid")]
+    )
+
+
 @pytest.fixture(scope="module")
 def study(arrays, tmp_path_factory):
     out = tmp_path_factory.mktemp("model") / "study"
@@ -59,6 +65,34 @@ def test_files_of_a_network_open_elsewhere(study, tmp_path):
     assert [layer.rate for layer in model.layers if isinstance(layer, keras.layers.Dropout)] == [0.2, 0.4]
     for variable in model.weights:
         np.testing.assert_array_equal(tensors[variable.path], variable.value)
+
+
+@pytest.mark.parametrize("build", [cnn, attentive, one_output])
+def test_an_onnx_file_by_keras_own_exporter_gives_our_probabilities(build, arrays, tmp_path):
+    pytest.importorskip("jax2onnx")
+    onnxruntime = pytest.importorskip("onnxruntime")
+    x, y, x_test, y_test = arrays
+    if build is one_output:
+        y, y_test = y > 0, y_test > 0
+    pixels = (100 * x).astype(np.uint8), y, (100 * x_test).astype(np.uint8), y_test
+    study = dropstudy.compare(build, *pixels, rates=[0.4], out=tmp_path / "s", **(SHORT | {"scale": 100.0}))
+    path = study.results().export(file_format="onnx", out=tmp_path / "net.onnx")
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    assert session.get_inputs()[0].type == "tensor(uint8)"
+    (found,) = session.run(["probabilities"], {"x": pixels[2]})
+    expected = study.results().predict(pixels[2], scale=100.0).filter(like="p(").to_numpy()
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert session.get_modelmeta().custom_metadata_map["classes"].split("\n") == list(
+        study.results().snapshot.metadata["classes"]
+    )
+
+
+def test_a_package_that_keras_exporter_lacks_is_named_with_the_other_format(study, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "jax2onnx", None)
+    monkeypatch.setattr("keras.src.utils.module_utils.jax2onnx.module", None)
+    with pytest.raises(InvalidArgument, match=r"jax2onnx module.*pip install jax2onnx.*`format=.keras.`"):
+        study.results().export(arm="dropout 0.4", file_format="onnx", out=tmp_path / "net.onnx")
+    assert not (tmp_path / "net.onnx").exists()
 
 
 def test_predictions_are_those_of_the_model(study, arrays, tmp_path):

@@ -14,6 +14,7 @@ from dropstudy.engine.trainer import trainer_of
 from dropstudy.errors import InvalidArgument
 from dropstudy.models import keras, onnx
 from dropstudy.models.keras_model import trained_model
+from dropstudy.models.keras_onnx import save_keras_onnx
 from dropstudy.report import file_stems
 from dropstudy.store.outputs import refuse_overwriting
 from dropstudy.study.tracking import TRACKERS
@@ -85,13 +86,18 @@ def _export_model(
 ) -> str:
     """Write the network of a study's own Keras model; returns what its input is."""
     source, tensors = snapshot.model_source, snapshot.files.read("weights", run.key)
+    description, metadata = json.loads(source.description), snapshot.metadata
     if file_format == "onnx":
-        raise InvalidArgument(
-            "file_format",
-            expected="keras or safetensors for a Keras model",
-            received="'onnx'",
-            next_step="Export it as keras, load it, and use its method export(..., format='onnx').",
+        takes = _array_input(metadata)
+        save_keras_onnx(
+            trained_model(source, tensors, arm=run.arm),
+            path,
+            takes=takes,
+            description=description,
+            classes=metadata["classes"],
+            metadata=about,
         )
+        return str(takes) if metadata["table"] is None else _flat_input(metadata)
     keras.export_model(
         lambda: trained_model(source, tensors, arm=run.arm),
         {name: array for name, array in tensors.items() if not name.startswith(PREPROCESSING)},
@@ -99,8 +105,7 @@ def _export_model(
         file_format=file_format,
         metadata=about,
     )
-    shape = " x ".join(map(str, json.loads(source.description)["input_shape"]))
-    scale = snapshot.metadata["scale"]
+    shape, scale = " x ".join(map(str, description["input_shape"])), metadata["scale"]
     return f"{shape} numbers for each example" + ("" if scale == 1 else f", divided by {scale:g}")
 
 
@@ -115,6 +120,10 @@ def _stem(snapshot: Snapshot, run: Run) -> str:
 def _onnx_input(metadata: Mapping[str, Any], tensors: Mapping[str, Any]) -> onnx.ArrayInput | onnx.TableInput:
     if (table := table_from(metadata["table"])) is not None:
         return onnx.TableInput(table, from_tensors(tensors, table), MISSING)
+    return _array_input(metadata)
+
+
+def _array_input(metadata: Mapping[str, Any]) -> onnx.ArrayInput:
     # Pixels as they are stored; floats are refused there, which a second division by the scale would spoil.
     profile = metadata["profile"]
     dtype: Literal["uint8", "float32"] = "uint8" if profile["dtype"] == "uint8" else "float32"

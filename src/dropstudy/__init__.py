@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dropstudy.store.history import History
     from dropstudy.study.classifier import DropoutClassifier
     from dropstudy.study.compare import compare
+    from dropstudy.study.compare_studies import compare_studies
     from dropstudy.study.given_scores import verdict
     from dropstudy.study.study import Study
 
@@ -36,6 +37,7 @@ __all__ = [
     "Study",
     "__version__",
     "compare",
+    "compare_studies",
     "dataset",
     "load_dataset",
     "set_dropout_rate",
@@ -52,6 +54,7 @@ _HOMES = {
     "Optimizer": "core.types",
     "Study": "study.study",
     "compare": "study.compare",
+    "compare_studies": "study.compare_studies",
     "dataset": "data.memory",
     "load_dataset": "data.load",
     "set_dropout_rate": "models.pytorch",

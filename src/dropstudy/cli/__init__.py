@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dropstudy.cli.compare_studies import compare_studies
 from dropstudy.cli.diff import diff
 from dropstudy.cli.doctor import doctor
 from dropstudy.cli.groups import GroupedCommand, PlainCommand
@@ -33,7 +34,23 @@ from dropstudy.errors import DropstudyError, InvalidArgument, printable
 if TYPE_CHECKING:
     from types import FrameType
 
-COMMANDS = (run, list_, show, report, table, view, verdict, predict, export, diff, rm, presets, data, doctor)
+COMMANDS = (
+    run,
+    list_,
+    show,
+    report,
+    table,
+    view,
+    verdict,
+    compare_studies,
+    predict,
+    export,
+    diff,
+    rm,
+    presets,
+    data,
+    doctor,
+)
 """In the order of `dropstudy --help`."""
 
 app = typer.Typer(
@@ -66,9 +83,8 @@ def _program(
 
 
 for _command in COMMANDS:
-    app.command(_command.__name__.rstrip("_"), cls=GroupedCommand if _command is run else PlainCommand)(
-        _command
-    )
+    _name = _command.__name__.rstrip("_").replace("_", "-")
+    app.command(_name, cls=GroupedCommand if _command is run else PlainCommand)(_command)
 
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)

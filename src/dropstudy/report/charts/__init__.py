@@ -4,6 +4,7 @@ from dropstudy.report.charts.all_arms import all_arms
 from dropstudy.report.charts.by_layer import by_layer
 from dropstudy.report.charts.calibration import entropy, reliability
 from dropstudy.report.charts.confusion import MOST_CLASSES, confusion
+from dropstudy.report.charts.critical_difference import critical_difference
 from dropstudy.report.charts.gap import gap
 from dropstudy.report.charts.intervals import intervals
 from dropstudy.report.charts.learning_curves import accuracy_curves, loss_curves
@@ -22,6 +23,7 @@ __all__ = [
     "arm_labels",
     "by_layer",
     "confusion",
+    "critical_difference",
     "entropy",
     "gap",
     "intervals",

@@ -1,4 +1,4 @@
-"""How often is the best rate among those that cannot be told from it? And how many are left?
+"""How often is the best rate among those that cannot be told from it, and the top of the curve in its interval?
 
     python benchmarks/which_rate.py --studies 2000
 
@@ -13,16 +13,33 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.interpolate import PchipInterpolator
 
 from common import head, write_json
 from dropstudy.analysis.stats.best_set import best_set
+from dropstudy.analysis.stats.rate_curve import MOST_KNOTS, POINTS, smoother, top_interval
 from simulated import CONDITIONS, differences, share
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
 SEEDS = (6, 10, 20)
 RATES = {4: (0, 0.2, 0.5, 0.8), 9: tuple(np.arange(9) / 10)}
+TRIED = (tuple(np.arange(9) / 10), (0, 0.2, 0.4, 0.6, 0.8), (0, 0.2, 0.5, 0.8))
+MEASURED = (0, 0.074, 0.136, 0.097, -0.103, -0.236, -0.794, -1.596, -3.244)
+"""Points of validation accuracy over rates 0 to 0.8: 10 networks on 10,000 digits of MNIST, 5 epochs."""
+SMOOTH: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
+    "MNIST": lambda r: 3 * PchipInterpolator(np.arange(9) / 10, MEASURED)(r),
+    "flat": lambda r: 0 * r,
+    "peak at 0.35": lambda r: 3 * np.exp(-(((r - 0.35) / 0.25) ** 2)),
+    "rising": lambda r: 3 * (1 - np.exp(-r / 0.3)),
+    "falling": lambda r: -5 * r**2,
+    "sharp at 0.2": lambda r: -8 * np.abs(r - 0.2) ** 1.5,
+}
+"""True curves, in deviations of a run."""
+
 CURVES = ("all equal", "flat top", "peak")
 
 
@@ -64,7 +81,37 @@ def main() -> None:
             f"{100 * first / options.studies:.0f}",
         )
         print(f"| {k} | {curve} | {shape} | {n} | {' | '.join(told)} |", flush=True)
-    write_json(options.json, about, best=rows)
+    write_json(options.json, about, best=rows, tops=_tops(options.studies // 4))
+
+
+def _tops(studies: int) -> list[dict[str, object]]:
+    """Print how often the interval of the curve's top holds it, and how wide it is, of the range that was tried."""
+    print(
+        "\n| rates | curve | seeds | interval holds the top, % | mean width | top of the fitted curve is off by |"
+    )
+    print("|---|---|---|---|---|---|")
+    rows = []
+    for tried, (name, curve), n in product(TRIED, SMOOTH.items(), (6, 10)):
+        rates, fine = np.array(tried), np.linspace(tried[0], tried[-1], 801)
+        top, rng = fine[curve(fine).argmax()], np.random.default_rng([len(tried), n])
+        held, widths, off = 0, [], []
+        points = np.linspace(rates[0], rates[-1], POINTS)
+        smooth = smoother(rates, points, min(MOST_KNOTS, len(rates)))
+        for _ in range(studies):
+            values = curve(rates) + differences(rng, n, len(rates))
+            low, high = top_interval(rates, values, 0.95, draws=300)
+            held += int(low - 0.5 * (points[1] - points[0]) <= top <= high + 0.5 * (points[1] - points[0]))
+            widths.append(high - low)
+            off.append(points[(smooth @ values.mean(axis=0)).argmax()] - top)
+        error = float(np.sqrt(np.mean(np.square(off))))
+        rows.append(
+            {"tried": tried, "curve": name, "seeds": n, "held": held, "width": np.mean(widths), "off": error}
+        )
+        told = share(held, studies), f"{np.mean(widths):.2f}", f"{error:.2f}"
+        print(
+            f"| {len(tried)}, {tried[0]:g} to {tried[-1]:g} | {name} | {n} | {' | '.join(told)} |", flush=True
+        )
+    return rows
 
 
 def true_scores(rates: NDArray[np.float64], curve: str) -> NDArray[np.float64]:

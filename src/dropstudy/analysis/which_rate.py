@@ -1,4 +1,4 @@
-"""Sentence of an answer on the rates that cannot be told apart from the best one."""
+"""Sentences of an answer on the rates that may be the best: of those tried, and of all between them."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ from typing import TYPE_CHECKING
 
 from dropstudy.analysis.arm_phrases import arm_of
 from dropstudy.analysis.cautions import MOST_NAMED
+from dropstudy.analysis.stats.rate_curve import FEWEST_RATES, FEWEST_SEEDS
 from dropstudy.analysis.verdict.phrases import is_dropout, listed, quoted
+from dropstudy.analysis.verdict.rates import rate_family
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dropstudy.analysis.arm_phrases import Compared
+    from dropstudy.analysis.verdict import ConditionVerdict
     from dropstudy.analysis.verdict.choice import Choice
+    from dropstudy.core.types import Arm
 
 _RUN = 3
 """Rates in a row that are written as a range."""
@@ -30,6 +34,42 @@ def best_rates(choice: Choice, spec: Compared) -> str:
     if len(choice.best) == choice.considered:
         return f"None of the {choice.considered} can be told apart from the best (95% confidence)."
     return f"{_named(choice, spec)} cannot be told apart from the best (95% confidence)."
+
+
+def top_of_curve(condition: ConditionVerdict, margin: float) -> str:
+    """Where the curve over the rates is highest, whether it may rise further, and the rate to try next.
+
+    Empty where there is no curve.
+
+    Args:
+        condition: with its curve.
+        margin: gains that are smaller do not matter, in the unit of the metric.
+    """
+    curve = condition.curve
+    if curve is None:
+        return ""
+    low, high = f"{curve.top_low:.2g}", f"{curve.top_high:.2g}"
+    if curve.anywhere:
+        return f"The top of the curve over the rates may lie anywhere from {low} to {high}: more seeds would tell."
+    found = f"The curve over the rates is highest at {curve.top:.2g} ({low} to {high}, 95% confidence)."
+    if curve.at_high_end:
+        found += f" The top may lie above {high}, the highest rate tried."
+    elif curve.at_low_end:
+        found += f" The top may lie below {low}, the lowest rate tried."
+    following = curve.next_rates(margin)
+    return f"{found} Rate to try next: {following[0]:g}." if following else found
+
+
+def no_curve(condition: ConditionVerdict, arms: Sequence[Arm]) -> str:
+    """Why a study whose arms are rates, with validation data, has no curve over them; empty where it has one."""
+    rates = rate_family(arms)
+    if condition.curve is not None or condition.chosen is None or len(rates) < len(arms):
+        return ""
+    seeds = min(len(arm.seeds) for arm in condition.arms)
+    if len(rates) >= FEWEST_RATES and seeds >= FEWEST_SEEDS:
+        return ""
+    takes = f"{FEWEST_RATES} rates and {FEWEST_SEEDS} seeds"
+    return f"A curve over the rates takes {takes}; here are {len(rates)} and {seeds}."
 
 
 def _named(choice: Choice, spec: Compared) -> str:

@@ -119,6 +119,10 @@ class Plots:
         """Test error over the rate, for all conditions."""
         return self._chart(rates, "rate-curve")
 
+    def top_rate(self, condition: int = 1) -> Picture:
+        """Curve over the rates on validation data, with the interval of its top."""
+        return self._chart(rates, "top-rate", condition)
+
     def payoff(self) -> Picture:
         """Gain of each arm, against the size of the training set."""
         return self._chart(rates, "payoff")

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 DRAWS = 20_000
-_CHUNK = 2_000
+_CELLS = 500_000
+"""Numbers in an array of simulated tables."""
 _SEED = 19_810_901
 _NONE = -1e9
 """In place of a t where there is none; quantiles of infinite numbers are not defined."""
@@ -67,9 +68,9 @@ def _largest(values: NDArray[np.float64], varying: NDArray[np.bool_], draws: int
     used = eigenvalues > 1e-12 * max(eigenvalues.max(), 0.0)  # fitted curves have few dimensions
     factor = (vectors[:, used] * np.sqrt(eigenvalues[used])).T
     rng = np.random.default_rng(_SEED)
-    found = []
-    for start in range(0, draws, _CHUNK):
-        drawn = rng.standard_normal((min(_CHUNK, draws - start), n, len(factor)))
+    found, most = [], max(1, _CELLS // (k * max(k, n)))
+    for start in range(0, draws, most):
+        drawn = rng.standard_normal((min(most, draws - start), n, len(factor)))
         means = drawn.mean(axis=1) @ factor
         centred = drawn - drawn.mean(axis=1, keepdims=True)
         covariances = factor.T @ (np.swapaxes(centred, 1, 2) @ centred / (n - 1)) @ factor

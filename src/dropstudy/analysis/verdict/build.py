@@ -11,6 +11,7 @@ from dropstudy.analysis.verdict.comparison import compare_arms
 from dropstudy.analysis.verdict.headlines import condition_headline, study_headline
 from dropstudy.analysis.verdict.labels import condition_label, study_label
 from dropstudy.analysis.verdict.pairs import pair_runs
+from dropstudy.analysis.verdict.rates import rate_curve
 from dropstudy.analysis.verdict.remarks import remarks
 from dropstudy.analysis.verdict.rule import decide_together
 from dropstudy.analysis.verdict.scores import arm_scores, gap
@@ -113,6 +114,7 @@ def _condition_verdict(runs: PairedRuns, hidden: str, train_size: int, design: D
         comparisons=comparisons,
         gaps=tuple(gap(runs, arm) for arm in design.arms),
         metric=metric.name,
+        curve=rate_curve(runs, design),
     )
     headline = condition_headline(numbers, design)
     sentences = (headline, *remarks(numbers, design, examples=runs.examples))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from dropstudy.analysis.stats import Estimate, Mean
     from dropstudy.analysis.stats.posterior import Posterior
+    from dropstudy.analysis.stats.rate_curve import RateCurve
     from dropstudy.analysis.stats.robust import RobustCentres
     from dropstudy.analysis.verdict.choice import Choice
     from dropstudy.analysis.verdict.design import TestedWeights
@@ -249,6 +250,7 @@ class ConditionVerdict:
         comparisons: each other arm against the baseline.
         gaps: of each arm.
         metric: name of the study's metric.
+        curve: over the rates, on validation data; None below as many rates and seeds as it takes.
     """
 
     hidden: str
@@ -264,6 +266,7 @@ class ConditionVerdict:
     comparisons: tuple[ArmComparison, ...]
     gaps: tuple[Gap, ...]
     metric: MetricName = ACCURACY.name
+    curve: RateCurve | None = None
 
     @property
     def measure(self) -> Metric:

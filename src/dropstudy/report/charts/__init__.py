@@ -13,6 +13,7 @@ from dropstudy.report.charts.paired_lines import paired_lines
 from dropstudy.report.charts.palette import DARK
 from dropstudy.report.charts.rate_curve import payoff, rate_curve
 from dropstudy.report.charts.theme import Chart, arm_labels
+from dropstudy.report.charts.top_rate import top_rate
 
 __all__ = [
     "DARK",
@@ -34,4 +35,5 @@ __all__ = [
     "payoff",
     "rate_curve",
     "reliability",
+    "top_rate",
 ]

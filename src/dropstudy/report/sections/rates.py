@@ -1,21 +1,22 @@
-"""Section 2: test error or another metric over the rate, and the gain over the size of the training set."""
+"""Section 2: which rate is best, the metric over the rate, and the gain over the size of the training set."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from math import isfinite, nan
+from math import nan
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from dropstudy.analysis.verdict import SEEDS
 from dropstudy.analysis.verdict.phrases import lead, quoted
+from dropstudy.analysis.verdict.rates import rate_family
+from dropstudy.analysis.which_rate import no_curve
 from dropstudy.core.metrics import ACCURACY
 from dropstudy.core.types import CONDITION
 from dropstudy.report import charts
 from dropstudy.report.differences import differences
 from dropstudy.report.sections.blocks import Figure, Section
-from dropstudy.report.sections.conditions import condition_words, of_table, sample
+from dropstudy.report.sections.conditions import condition_words, of_condition, of_table, sample
 
 if TYPE_CHECKING:
     from dropstudy.analysis.verdict import ConditionVerdict
@@ -29,7 +30,8 @@ FEWEST_RATES = 3
 
 def rates(snapshot: Assessed) -> Section | None:
     """Rate curve of a study with several rates, pay-off of one with several training-set sizes."""
-    blocks = [figure for figure in (rate_curve(snapshot), payoff(snapshot)) if figure is not None]
+    tops = [top_rate(snapshot, condition) for condition in snapshot.conditions]
+    blocks = [figure for figure in (*tops, rate_curve(snapshot), payoff(snapshot)) if figure is not None]
     if not blocks:
         return None
     paragraphs = ["A rate is the share of hidden units dropped: 0.8 drops 80% and keeps 20%."]
@@ -37,7 +39,9 @@ def rates(snapshot: Assessed) -> Section | None:
         paragraphs.append(
             "No rate is marked: the test set was watched during training, so it cannot choose one."
         )
-    paragraphs += map(_lead, snapshot.verdict.conditions) if len(snapshot.conditions) == 1 else ()
+    if len(snapshot.conditions) == 1:
+        (condition,) = snapshot.verdict.conditions
+        paragraphs += [_lead(condition), no_curve(condition, snapshot.arms)]
     purpose = f"How {_measured(snapshot.metric)} on test examples depends on the share of units dropped."
     return Section("rates", "Which rate", purpose, tuple(filter(None, paragraphs)), tuple(blocks))
 
@@ -51,6 +55,42 @@ def _lead(condition: ConditionVerdict) -> str:
         where = condition.measure.on_validation
         return f"{quoted(choice.arm)} and {quoted(choice.second)} are equal in {where}; the loss decided."
     return f"{quoted(choice.arm)} is {lead(choice, condition.measure)} of {quoted(choice.second)}."
+
+
+def top_rate(snapshot: Assessed, condition: tuple[str, int]) -> Figure | None:
+    """Curve over the rates on validation data, with its top; None where there is none."""
+    verdict, metric = snapshot.condition_verdict(condition), snapshot.metric
+    curve, choice = verdict.curve, verdict.choice
+    if curve is None:
+        return None
+    may = () if choice is None else choice.best
+    best = frozenset(arm.common_rate for arm in rate_family(snapshot.arms) if arm.name in may)
+    baseline = charts.arm_labels(snapshot.arms)[verdict.baseline]
+    dots = " Rates with a red point cannot be told apart from the best (Hsu)." if best else ""
+    alone = " They are of a single look." if snapshot.verdict.anytime else ""
+    caption = (
+        f"Validation data, seed by seed: large points are means, small ones single seeds.{dots} The line is a natural "
+        f"cubic spline with {curve.knots} knots, fitted to each seed. Its band holds for the whole curve at once, "
+        f"with 95% confidence. Its top lies on the red ground with 95% confidence, at the dashed line most likely."
+        f"{alone} Rates that are far worse are outside the axis."
+    )
+    figure = Figure(
+        name="top-rate",
+        title="Where the best rate lies",
+        chart=charts.top_rate(curve, best, metric=metric, baseline=baseline),
+        caption=caption,
+        table=pd.DataFrame(
+            {
+                "rate": curve.rates,
+                **{
+                    name: metric.sign * pd.Series(values)
+                    for name, values in (("mean", curve.mean), ("low", curve.low), ("high", curve.high))
+                },
+            }
+        ),
+        sample=sample([len(curve.gains)]),
+    )
+    return of_condition(snapshot, condition, figure)
 
 
 def rate_curve(snapshot: Assessed) -> Figure | None:
@@ -151,9 +191,3 @@ def _chosen(snapshot: Assessed, family: list[Arm]) -> dict[str, float]:
         for condition in snapshot.conditions
         if (chosen := snapshot.condition_verdict(condition).chosen) in rates
     }
-
-
-def rate_family(arms: tuple[Arm, ...]) -> list[Arm]:
-    """The baseline and the arms that are the baseline with another rate, the same in all layers."""
-    plain = replace(arms[0], name="", rate=0.0)
-    return [arm for arm in arms if replace(arm, name="", rate=0.0) == plain and isfinite(arm.common_rate)]

@@ -85,6 +85,10 @@ class Analysis:
     EQUIVALENT = DROPOUT + " makes no difference beyond ±{} points after 10 epochs: test accuracy {}"
     NEEDS = "Detecting {} needs about {} seeds ({}; 80% power); these {} points."
     TOO_FEW = "No verdict yet: {} of 6 seeds."
+    SEEDS_APART = (
+        "{} lie far from the others and pull the mean of {}: {}, and {} without them. A trimmed mean would call it "
+        "better; look at those runs."
+    )
     NOTHING = "Nothing to compare: no run has finished."
     ONE_ARM = "Nothing to compare: 'no dropout' is the only arm, test accuracy {}."
     DIVERGED = "No verdict: '{}' diverged in {} seeds. The other {} pairs cannot decide alone."

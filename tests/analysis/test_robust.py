@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 from scipy import stats as reference
 
+from dropstudy.analysis.cautions import cautions
 from dropstudy.analysis.stats.robust import lies_apart, median, robust_centres, trimmed_mean
+from dropstudy.analysis.verdict.centres import centre_cells
+from expected import Analysis
+from verdicts import around, flat, rates, verdict_of
 
 # Self-awareness data, Wilcox 2012, "Introduction to Robust Estimation and Hypothesis Testing", chapters 3 and 4.
 AWARENESS = np.array(
@@ -68,3 +72,33 @@ def test_shifts_and_signs_go_through():
             one, other = getattr(here, name), getattr(there, name)
             assert (other.low, other.high) == pytest.approx((shift - one.high, shift - one.low))
         assert sorted(there.apart) == pytest.approx(sorted(shift - np.array(here.apart)))
+
+
+def pulled(bad, n=20, **more):
+    """Verdict on an arm that is about 0.3 points better, but for its last `bad` seeds, which are 3 points worse."""
+    arms = rates(0, 0.5)
+    better = around(0.3, n, spread=0.05)
+    better |= {seed: better[seed] - 0.03 for seed in list(better)[n - bad :]}
+    return verdict_of(arms, {"no dropout": flat(n), "dropout 0.5": better}, **more)
+
+
+def test_seeds_that_pull_the_mean_are_named_beside_the_answer():
+    verdict = pulled(3)
+    (comparison,) = verdict.conditions[0].comparisons
+    assert comparison.decision == "undecided"
+    assert comparison.robust.trimmed_mean.above_zero
+    (told,) = [text for text in cautions(verdict) if "far from the others" in text]
+    assert told == Analysis.SEEDS_APART.format(
+        "3 of 20 seeds (17, 18 and 19)", "'dropout 0.5'", "-0.15 points", "+0.31"
+    )
+    cells = centre_cells(verdict.conditions[0])
+    assert cells["seeds apart"].to_list() == ["17, 18, 19"]
+    assert verdict.to_dict()["conditions"][0]["comparisons"][0]["robust"]["apart"] == pytest.approx(
+        [-2.7] * 3, abs=0.2
+    )
+
+
+def test_nothing_is_told_where_mean_and_trimmed_mean_agree():
+    assert not [text for text in cautions(pulled(0)) if "far from the others" in text]
+    assert list(centre_cells(pulled(0).conditions[0])) == ["arm", "mean", "trimmed mean", "median"]
+    assert centre_cells(pulled(0, n=5).conditions[0]).empty

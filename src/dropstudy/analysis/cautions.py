@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dropstudy.analysis.verdict import phrases
+from dropstudy.analysis.verdict.centres import on_seeds_apart
 from dropstudy.analysis.verdict.phrases import listed, quoted
 from dropstudy.analysis.verdict.remarks import unfinished
 from dropstudy.analysis.verdict.sameness import nothing_to_improve
@@ -42,7 +43,8 @@ def cautions(verdict: Verdict) -> list[str]:
     diverged = dict.fromkeys(arm.arm for arm in every if arm.diverged)
     if diverged and verdict.decision != "diverged":
         found.append(f"Runs of {_several(list(diverged))} diverged.")
-    found += filter(None, [_on_new_data(verdict)])
+    shown = [c for condition in verdict.conditions for c in _shown(condition)]
+    found += filter(None, [on_seeds_apart(shown), _on_new_data(verdict)])
     found += verdict.hints
     return found
 

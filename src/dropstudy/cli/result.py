@@ -173,6 +173,7 @@ def print_tables(snapshot: Snapshot) -> None:
 
 def print_comparisons(verdict: Verdict) -> None:
     """Print each arm's comparison, the gaps where they are known, and each sentence of a verdict."""
+    from dropstudy.analysis.verdict.centres import TITLE, centre_cells
     from dropstudy.analysis.verdict.tables import comparison_cells, gap_cells
     from dropstudy.core import tables
     from dropstudy.core.text import condition_title
@@ -185,6 +186,9 @@ def print_comparisons(verdict: Verdict) -> None:
             measured = f"{metric.subject} against {condition.baseline!r}, paired by seed"
             echo(f"{where}{measured}{f', {metric.unit}' if metric.unit else ''}")
             typer.echo(tables.text(comparison_cells(condition)))
+            if len(centres := centre_cells(condition)):
+                echo(f"{where}{TITLE}")
+                typer.echo(tables.text(centres))
             if any(gap.true.known for gap in condition.gaps):
                 echo(f"{where}The gap between training and test accuracy, percentage points")
                 typer.echo(tables.text(gap_cells(condition)))

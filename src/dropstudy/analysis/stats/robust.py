@@ -44,6 +44,10 @@ class RobustCentres:
     apart: tuple[float, ...]
     mean_without: float
 
+    def disagrees(self, mean: Estimate) -> bool:
+        """True where values lie apart, and the trimmed mean's interval is on another side of 0 than the mean's."""
+        return bool(self.apart) and _side(mean) != _side(self.trimmed_mean)
+
 
 def robust_centres(differences: NDArray[np.float64], level: float = 0.95) -> RobustCentres:
     """All of them, of differences (n,) in any unit."""
@@ -54,6 +58,10 @@ def robust_centres(differences: NDArray[np.float64], level: float = 0.95) -> Rob
         tuple(differences[apart].tolist()),
         float(differences[~apart].mean()) if len(differences) else np.nan,
     )
+
+
+def _side(estimate: Estimate) -> int:
+    return int(estimate.above_zero) - int(estimate.below_zero)
 
 
 def trimmed_mean(values: NDArray[np.float64], level: float = 0.95) -> Estimate:

@@ -279,7 +279,7 @@ class Study:
     def run_until_decided(self, *, max_seeds: int = MAX_SEEDS, **how: Any) -> Verdict:
         """Train and add seeds until the verdict is decided or there are `max_seeds`.
 
-        The verdict is always-valid from then on: its error stays at 5% however often it is computed.
+        It is always-valid: if differences are about normal, its error stays at 5% however often it is computed.
 
         Args:
             max_seeds: the most to train.

@@ -3,6 +3,10 @@
 If an arm changes nothing, its run and the baseline's could be swapped at any seed, so each paired difference could have
 the other sign (Fisher 1935). The only assumption is symmetry under that hypothesis. The smallest two-sided p is 2 /
 2^n: 0.0625 at 5 pairs, 0.03125 at 6.
+
+Several arms are flipped together. That takes more: the differences of all arms without an effect are to be symmetric
+together, as they are where the noise of a run is. Arms that only swap with their baseline are not enough: where its
+noise is skewed, they are all low, or all high, together.
 """
 
 from __future__ import annotations
@@ -50,8 +54,9 @@ def sign_flips(differences: NDArray[np.float64]) -> SignFlips:
     The statistic of an arm is |sum x| / sqrt(sum x^2), which orders flips as |t| does and compares across arms with
     different numbers of seeds. The adjusted p are Westfall and Young's (1993, algorithm 4.1, step-down maxT): each
     arm's statistic against the largest, in each flip, of the arms with the same or a smaller one. All arms of a seed
-    flip together, which allows for what they share (baseline, batches, initial weights), and the probability of any
-    false claim among the k arms stays below the level. Holm's correction cannot go below 2 k / 2^n.
+    flip together, which allows for what they share (baseline, batches, initial weights). With symmetry the probability
+    of any false claim is at most the level, whatever the arms with an effect do, since no flip of the others depends on
+    them (Romano and Wolf 2005). Holm's correction cannot go below 2 k / 2^n.
 
     Above 20 pairs flips are sampled, and p = (b + 1) / (m + 1) (Phipson and Smyth 2010).
 

@@ -24,8 +24,9 @@ def simultaneous(table: NDArray[np.float64], level: float = 0.95) -> tuple[Estim
     """Mean of each column with an interval; all k of them hold together with probability `level`.
 
     mean ± c s / sqrt(n), where c is the `level` quantile of the largest |t| among k columns of normal values with the
-    table's correlations (Dunnett 1955; Hothorn, Bretz and Westfall 2008, by simulation). Correlations estimated from
-    few seeds are unreliable, so c stays between that of one column and Sidak's (1967), which needs none.
+    table's correlations, by simulation (Hothorn, Bretz and Westfall 2008: estimated correlations in place of the known
+    ones of Dunnett 1955, who also pools s). Correlations estimated from few seeds are unreliable, so c stays between
+    that of one column and Sidak's (1967), which needs none.
 
     Args:
         table: (n, k), seeds by arms: scores or differences. NaN where an arm lacks a seed; with any, c is Sidak's, at

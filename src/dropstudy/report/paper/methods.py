@@ -220,7 +220,7 @@ def _intervals(known: Sequence[ArmComparison], *, always_valid: bool) -> str:
     if family == 1:
         return f"{subject} 95% intervals from Student's t (Student 1908)."
     same_seeds = len({c.seeds for c in known if c.family > 1}) == 1
-    how = "Dunnett 1955; Hothorn, Bretz and Westfall 2008" if same_seeds else "Sidak 1967"
+    how = "Hothorn, Bretz and Westfall 2008" if same_seeds else "Sidak 1967"
     return f"{subject} 95% intervals that hold for {family} arms together (max-t; {how})."
 
 

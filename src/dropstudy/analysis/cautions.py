@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dropstudy.analysis.half_time import on_half_time
 from dropstudy.analysis.verdict import phrases
 from dropstudy.analysis.verdict.centres import on_seeds_apart
 from dropstudy.analysis.verdict.phrases import listed, quoted
@@ -44,7 +45,7 @@ def cautions(verdict: Verdict) -> list[str]:
     if diverged and verdict.decision != "diverged":
         found.append(f"Runs of {_several(list(diverged))} diverged.")
     shown = [c for condition in verdict.conditions for c in _shown(condition)]
-    found += filter(None, [on_seeds_apart(shown), _on_new_data(verdict)])
+    found += filter(None, [on_seeds_apart(shown), _on_new_data(verdict), on_half_time(verdict)])
     found += verdict.hints
     return found
 

@@ -131,6 +131,10 @@ class Plots:
         """Test accuracy of all arms over the epochs, on one axis; validation accuracy where data were held out."""
         return self._chart(curves, "all-arms", condition)
 
+    def over_epochs(self, condition: int = 1) -> Picture:
+        """Paired differences to the baseline over the epochs, with intervals: the answer of shorter studies."""
+        return self._chart(curves, "over-epochs", condition)
+
     def accuracy(self, condition: int = 1) -> Picture:
         """Learning curves of accuracy, arm beside arm."""
         return self._chart(curves, "accuracy", condition)

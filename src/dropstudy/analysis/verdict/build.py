@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from dropstudy.analysis.stats.runs import at_condition, by_condition
+from dropstudy.analysis.stats.runs import at_condition, by_condition, finished_history
 from dropstudy.analysis.verdict.choice import choose
 from dropstudy.analysis.verdict.comparison import compare_arms
 from dropstudy.analysis.verdict.headlines import condition_headline, study_headline
 from dropstudy.analysis.verdict.labels import condition_label, study_label
+from dropstudy.analysis.verdict.over_epochs import half_time
 from dropstudy.analysis.verdict.pairs import pair_runs
 from dropstudy.analysis.verdict.rates import rate_curve
 from dropstudy.analysis.verdict.remarks import remarks
@@ -66,7 +67,9 @@ def give_verdict(
             predictions=None if predictions is None else _at(predictions, hidden, train_size),
             examples=test_examples,
         )
-        conditions.append(_condition_verdict(runs, hidden, train_size, design))
+        numbers = _condition_verdict(runs, hidden, train_size, design)
+        half = half_time(finished_history(rows, done, design.arms), design)
+        conditions.append(replace(numbers, half_time=half))
     first, decisions = conditions[0], {condition.decision for condition in conditions}
     decision: Decision = first.decision if len(decisions) == 1 else "depends on the condition"
     headline = first.headline if len(conditions) == 1 else study_headline(conditions, design)

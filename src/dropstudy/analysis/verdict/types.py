@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from dropstudy.analysis.verdict.choice import Choice
     from dropstudy.analysis.verdict.design import TestedWeights
     from dropstudy.analysis.verdict.metrics import MetricDifference
+    from dropstudy.analysis.verdict.over_epochs import HalfTime
     from dropstudy.core.types import MetricName
 
 Decision = Literal[
@@ -251,6 +252,7 @@ class ConditionVerdict:
         gaps: of each arm.
         metric: name of the study's metric.
         curve: over the rates, on validation data; None below as many rates and seeds as it takes.
+        half_time: decision on each arm at half of the epochs, where histories show it.
     """
 
     hidden: str
@@ -267,6 +269,7 @@ class ConditionVerdict:
     gaps: tuple[Gap, ...]
     metric: MetricName = ACCURACY.name
     curve: RateCurve | None = None
+    half_time: tuple[HalfTime, ...] = ()
 
     @property
     def measure(self) -> Metric:

@@ -9,6 +9,7 @@ from dropstudy.report.charts.gap import gap
 from dropstudy.report.charts.intervals import intervals
 from dropstudy.report.charts.learning_curves import accuracy_curves, loss_curves
 from dropstudy.report.charts.notebook import notebook_test, notebook_training
+from dropstudy.report.charts.over_epochs import over_epochs
 from dropstudy.report.charts.paired_lines import paired_lines
 from dropstudy.report.charts.palette import DARK
 from dropstudy.report.charts.rate_curve import payoff, rate_curve
@@ -31,6 +32,7 @@ __all__ = [
     "loss_curves",
     "notebook_test",
     "notebook_training",
+    "over_epochs",
     "paired_lines",
     "payoff",
     "rate_curve",

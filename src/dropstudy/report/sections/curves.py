@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from dropstudy.analysis import stats
+from dropstudy.analysis.stats.over_epochs import settled
 from dropstudy.analysis.verdict import SEEDS
+from dropstudy.analysis.verdict.over_epochs import over_epochs
 from dropstudy.core.types import METRICS
 from dropstudy.report import charts
+from dropstudy.report.assessed import featured
 from dropstudy.report.sections import conditions
 from dropstudy.report.sections.blocks import Figure, Group, Section
 
@@ -18,6 +23,9 @@ if TYPE_CHECKING:
     from dropstudy.report.snapshot import Snapshot
 
 
+_MOST_EPOCHS = 25
+"""Numbers of epochs in the chart of differences."""
+_MOST_BANDS = 3
 _MEANS = " Lines are means over seeds; bands reach from the lowest to the highest seed."
 
 
@@ -27,7 +35,7 @@ def curves(snapshot: Snapshot) -> Section | None:
         return None
     blocks: list[Block] = [
         figure
-        for make in (all_arms, learning_curves)
+        for make in (all_arms, answer_over_epochs, learning_curves)
         for condition in snapshot.conditions
         for figure in make(snapshot, condition)
     ]
@@ -60,6 +68,50 @@ def all_arms(snapshot: Snapshot, condition: tuple[str, int]) -> list[Figure]:
         chart=charts.all_arms(curves, snapshot.arms, measure=measure),
         caption=caption,
         table=curves,
+    )
+    return [conditions.of_condition(snapshot, condition, figure)]
+
+
+def answer_over_epochs(snapshot: Snapshot, condition: tuple[str, int]) -> list[Figure]:
+    """Difference of each arm to the baseline after each number of epochs; none where histories lack the metric."""
+    history = snapshot.of_condition(snapshot.finished_history, condition)
+    metric, last = snapshot.metric, 0 if history.empty else int(history["epoch"].max())
+    if last < 2:  # noqa: PLR2004 - one epoch has no course
+        return []
+    epochs = sorted({int(epoch) for epoch in np.linspace(1, last, min(last, _MOST_EPOCHS))})
+    best = snapshot.verdict.tested_weights == "best"
+    rows = over_epochs(history, snapshot.arms, metric, epochs, best=best)
+    if rows["low"].notna().sum() == 0:
+        return []
+    labels = charts.arm_labels(snapshot.arms)
+    rows["arm"] = rows["arm"].map(labels)
+    measure = metric.on_test if snapshot.spec.watches_test else metric.on_validation
+    sides = {str(arm): settled(ours) for arm, ours in rows.groupby("arm", sort=False)}
+    told = [f"{arm} from epoch {epoch} on" for arm, epoch in sides.items() if epoch is not None]
+    stays = f"On one side of 0 to the end: {', '.join(told)}. " if told else "None stays on one side of 0. "
+    first = featured(snapshot, condition)
+    bands = [*labels.values()][1:]
+    if len(bands) > _MOST_BANDS:
+        bands = [labels[first.name]] if first else []
+    banded = f"The band of {bands[0]} is the" if len(bands) == 1 else "Bands are the"
+    caption = f"What a study of fewer epochs would have measured. {stays}"
+    if bands:
+        caption += f"{banded} 95% interval for all arms together, at that number of epochs alone."
+    figure = Figure(
+        name="over-epochs",
+        title="The difference over the epochs",
+        chart=charts.over_epochs(
+            rows,
+            snapshot.arms,
+            metric=metric,
+            margin=snapshot.margin,
+            measure=f"{measure[:1].upper()}{measure[1:]}",
+            baseline=labels[snapshot.arms[0].name],
+            bands=bands,
+        ),
+        caption=caption,
+        table=rows,
+        sample=conditions.sample(rows["n"], "paired seed"),
     )
     return [conditions.of_condition(snapshot, condition, figure)]
 

@@ -71,7 +71,7 @@ def top_rate(snapshot: Assessed, condition: tuple[str, int]) -> Figure | None:
     caption = (
         f"Validation data, seed by seed: large points are means, small ones single seeds.{dots} The line is a natural "
         f"cubic spline with {curve.knots} knots, fitted to each seed. Its band holds for the whole curve at once, "
-        f"with 95% confidence. Its top lies on the red ground with 95% confidence, at the dashed line most likely."
+        "with 95% confidence. Its top lies on the red ground with 95% confidence; the dashed line is that of the fit."
         f"{alone} Rates that are far worse are outside the axis."
     )
     figure = Figure(

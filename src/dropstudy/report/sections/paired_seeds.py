@@ -1,4 +1,4 @@
-"""Section 5: the metric of each seed with the baseline and with an arm."""
+"""Section 5: the metric of each seed with the baseline and with an arm, and three centres of the differences."""
 
 from __future__ import annotations
 
@@ -7,19 +7,22 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from dropstudy.analysis.verdict import SEEDS
+from dropstudy.analysis.verdict.centres import EXPLANATION, TITLE, centre_cells
 from dropstudy.report import charts
 from dropstudy.report.sections import conditions
-from dropstudy.report.sections.blocks import Figure, Section
+from dropstudy.report.sections.blocks import Figure, Section, Table
 
 if TYPE_CHECKING:
     from dropstudy.report.assessed import Assessed
+    from dropstudy.report.sections.blocks import Block
 
 
 def paired_seeds(snapshot: Assessed) -> Section | None:
     """Paired lines: a line for each seed, a panel for each arm."""
     labels = charts.arm_labels(snapshot.arms)
     baseline, metric = snapshot.arms[0].name, snapshot.metric
-    blocks, fewest = [], SEEDS
+    blocks: list[Block] = []
+    fewest = SEEDS
     for condition in snapshot.conditions:
         finals = snapshot.of_condition(snapshot.finals, condition)
         values = finals.pivot_table(index="seed", columns="arm", values=metric.column) * metric.factor
@@ -44,6 +47,10 @@ def paired_seeds(snapshot: Assessed) -> Section | None:
             sample=conditions.sample(pairs["arm"].value_counts(), "paired seed"),
         )
         blocks.append(conditions.of_condition(snapshot, condition, figure))
+        cells = centre_cells(snapshot.condition_verdict(condition))
+        if len(cells):
+            title = f"{TITLE}{conditions.title_suffix(snapshot, condition)}"
+            blocks.append(Table(title, EXPLANATION, cells, {}, sortable=False))
     if not blocks:
         return None
     paragraph = snapshot.pairing

@@ -7,21 +7,19 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from dropstudy.analysis.verdict import SEEDS
-from dropstudy.analysis.verdict.centres import EXPLANATION, TITLE, centre_cells
 from dropstudy.analysis.verdict.tables import comparison_cells
 from dropstudy.core.text import rounded
 from dropstudy.report import charts
 from dropstudy.report.assessed import featured
 from dropstudy.report.differences import FRESH, differences, fresh_differences
 from dropstudy.report.sections import conditions
-from dropstudy.report.sections.blocks import Figure, Head, Section, Table
+from dropstudy.report.sections.blocks import Figure, Head, Section
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from dropstudy.analysis.verdict import Verdict
     from dropstudy.report.assessed import Assessed
-    from dropstudy.report.sections.blocks import Block
 
 TONES = {"helps": "good", "hurts": "bad", "equivalent": "even"}
 """Tone of the head, by decision; `open` for all others."""
@@ -41,9 +39,7 @@ def verdict(snapshot: Assessed) -> Section:
     )
     several = len(snapshot.conditions) > 1
     picture = _of_all(snapshot) if several else _of_one(snapshot, snapshot.conditions[0])
-    blocks: tuple[Block, ...] = () if picture is None else (picture,)
-    if not several:
-        blocks = (*blocks, *_centres(snapshot, snapshot.conditions[0]))
+    blocks = () if picture is None else (picture,)
     return Section("verdict", "The answer", "", blocks=blocks, head=head)
 
 
@@ -52,19 +48,13 @@ def each_condition(snapshot: Assessed) -> Section | None:
     if len(snapshot.conditions) == 1:
         return None
     figures = [(condition, _of_one(snapshot, condition)) for condition in snapshot.conditions]
-    blocks: tuple[Block, ...] = tuple(
-        block
+    blocks = tuple(
+        conditions.of_condition(snapshot, condition, figure)
         for condition, figure in figures
         if figure is not None
-        for block in _with_centres(snapshot, condition, figure)
     )
     purpose = "All arms in each network and training size, against the baseline."
     return Section("conditions", "One by one", purpose, blocks=blocks) if blocks else None
-
-
-def _with_centres(snapshot: Assessed, condition: tuple[str, int], figure: Figure) -> Iterator[Block]:
-    yield conditions.of_condition(snapshot, condition, figure)
-    yield from _centres(snapshot, condition)
 
 
 def _of_one(snapshot: Assessed, condition: tuple[str, int]) -> Figure | None:
@@ -95,13 +85,6 @@ def _of_one(snapshot: Assessed, condition: tuple[str, int]) -> Figure | None:
         sample=conditions.sample(rows["n"], "paired seed"),
         cells=cells.loc[:, (cells != "-").any()],
     )
-
-
-def _centres(snapshot: Assessed, condition: tuple[str, int]) -> tuple[Table, ...]:
-    """Mean, trimmed mean and median of each arm at one condition; none below the seeds of a verdict."""
-    cells = centre_cells(snapshot.condition_verdict(condition))
-    title = f"{TITLE}{conditions.title_suffix(snapshot, condition)}"
-    return (Table(title, EXPLANATION, cells, {}, sortable=False),) if len(cells) else ()
 
 
 def _of_all(snapshot: Assessed) -> Figure | None:

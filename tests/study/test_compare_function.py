@@ -50,6 +50,24 @@ def test_the_verdict_on_scores_alone_is_that_of_a_paired_t_test(tmp_path):
     assert "training_functions:score" in page
 
 
+def test_what_only_the_function_knows_is_neither_shown_nor_stored(tmp_path):
+    study = trained(given.score, tmp_path / "s", seeds=6)
+    results, file = study.results(), (tmp_path / "s" / "study.toml").read_text(encoding="utf-8")
+    for name in ("validation_split", "train_sizes", "epochs", "batch_size", "keep_weights"):
+        assert f"\n{name} =" not in file
+    for table in (study.summary(), results.test_scores(), results.history_frame(), results.table().frame):
+        assert "train_size" not in table
+    said = " ".join([str(study.answer()), *results.table().methods, results.table().caption, repr(study)])
+    for word in ("epoch", "training examples", "validation data are", "own-data", "precision", "jax"):
+        assert word not in said
+    page = study.report()[0].read_text(encoding="utf-8")
+    assert "It told nothing of its epochs, so learning curves are left out." in page
+    assert "Accuracy while training" not in page
+    again = Study.open(tmp_path / "s").run(verbose=False)  # the file is read with its placeholders
+    assert again.finished
+    assert again.spec == study.spec
+
+
 def test_epochs_become_the_history_and_predicted_classes_are_counted(tmp_path):
     study = trained(given.classes, tmp_path / "s", seeds=2)
     history = study.history("dropout 0.5", seed=1)

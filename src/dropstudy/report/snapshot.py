@@ -116,6 +116,10 @@ class Snapshot:
         """True for a study of a training function that brings its data, which dropstudy does not see."""
         return bool(self.metadata["data"] == OWN_DATA)
 
+    def known(self, table: pd.DataFrame) -> pd.DataFrame:
+        """A table without the training size, where only a training function knows it."""
+        return table.drop(columns="train_size", errors="ignore") if self.has_own_data else table
+
     @property
     def metric(self) -> Metric:
         """What the study judges its arms by."""

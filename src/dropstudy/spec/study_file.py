@@ -32,6 +32,7 @@ from dropstudy.spec import presets
 from dropstudy.spec.arms import parse_arms, parse_optimizer
 from dropstudy.spec.data_names import is_data_file
 from dropstudy.spec.fields import Hidden, Model, Rates, StudyFields
+from dropstudy.spec.placeholders import placeholders
 
 STUDY_FILE = "study.toml"
 FIELDS = tuple(field.name for field in fields(StudySpec))
@@ -93,6 +94,7 @@ def parse_spec(table: Mapping[str, Any], origin: str = "study file") -> StudySpe
     refuse_unknown(table, (*FIELDS, *SHORTHANDS), origin)
     table = _with_arms(table)
     model = table.get("model")
+    table = {**placeholders(model, table.get("data")), **table}
     if model:
         _refuse_replaced(table, origin)
     for name in _REQUIRED:
@@ -157,6 +159,8 @@ def to_toml(spec: StudySpec, recorded: Mapping[str, Any] | None = None) -> str:
             del table[name]
         table["model"] = table.pop("model")
     table["train_sizes"] = list(spec.train_sizes)
+    unsaid = placeholders(spec.model, spec.data)
+    table = {name: value for name, value in table.items() if name not in unsaid or value != unsaid[name]}
     notes = "".join(f"# {key}: {one_line(str(value))}\n" for key, value in (recorded or {}).items())
     return notes + ("\n" if notes else "") + tomli_w.dumps(table)
 

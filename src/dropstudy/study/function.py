@@ -9,6 +9,7 @@ from dropstudy.engine.function.call import describe
 from dropstudy.engine.user_code import imported
 from dropstudy.errors import InvalidArgument
 from dropstudy.spec.data_names import OWN_DATA
+from dropstudy.spec.placeholders import OF_FUNCTION
 from dropstudy.study.model import refuse_fields
 
 if TYPE_CHECKING:
@@ -45,15 +46,6 @@ _ABOUT_DATA = (
     "train_sizes",
     "fixed_validation",
 )
-
-_SETTLED = {
-    "epochs": 1,
-    "batch_size": 1,
-    "patience": 0,
-    "restore_best_weights": False,
-    "keep_weights": "none",
-}
-"""Of a run that is one unit to dropstudy, which keeps no weights."""
 
 
 def with_function(
@@ -99,7 +91,7 @@ def with_function(
     else:  # half of a place holder
         watches = overrides.get("validation_split") == "test"
         overrides |= {"data": OWN_DATA, "validation_split": "test" if watches else 0.5}
-    overrides.update(_SETTLED)
+    overrides.update(OF_FUNCTION)
     overrides["model"] = reference
     overrides["name"] = overrides.get("name") or reference.name
     return source

@@ -44,7 +44,8 @@ class Results:
 
     Where a method takes `arm`, `seed`, `hidden` and `train_size`, they choose one run. `arm` is a name, or a rate that
     one arm has; by default it is the arm that validation data chose, else the only one that helps, else the baseline.
-    Of the others the study's first is the default. `hidden` is `[512, 512]` or "512-512".
+    Of the others the study's first is the default. `hidden` is `[512, 512]` or "512-512". Tables have no `train_size`
+    where a training function brings its own data.
 
     Attributes:
         snapshot: records of the study: specification, metadata, progress.
@@ -64,7 +65,7 @@ class Results:
 
     def summary(self) -> pd.DataFrame:
         """One row per arm and condition: test accuracy, three training accuracies, the gaps between them."""
-        return report.summary_table(self.snapshot.summaries)
+        return self.snapshot.known(report.summary_table(self.snapshot.summaries))
 
     def table(self) -> ResultTable:
         """Table for a paper: mean, interval, p, effect size and decision of each arm and condition.
@@ -77,14 +78,15 @@ class Results:
 
     def history_frame(self) -> pd.DataFrame:
         """All histories as one tidy table: arm, hidden, train_size, seed, epoch, then the metrics."""
-        return self.snapshot.history.copy()
+        return self.snapshot.known(self.snapshot.history.copy())
 
     def test_scores(self) -> pd.DataFrame:
         """Test scores of every finished run, measured once.
 
         Columns: arm, rate, hidden, train_size, seed, test_loss, test_accuracy, brier.
         """
-        return self.snapshot.finals.reindex(columns=["arm", "rate", *CONDITION, "seed", *MEASURED])
+        columns = ["arm", "rate", *CONDITION, "seed", *MEASURED]
+        return self.snapshot.known(self.snapshot.finals.reindex(columns=columns))
 
     def mcnemar(self) -> pd.DataFrame:
         """McNemar's test of every arm's run against the baseline's run of the same seed and condition.
@@ -94,7 +96,7 @@ class Results:
         Returns:
             arm, hidden, train_size, seed, both_right, arm_only, baseline_only, both_wrong (examples), p_value.
         """
-        return self.snapshot.mcnemar()
+        return self.snapshot.known(self.snapshot.mcnemar())
 
     def failures(self) -> list[str]:
         """Runs that failed or diverged, with the cause; those on fresh seeds too."""

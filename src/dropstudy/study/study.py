@@ -163,7 +163,8 @@ class Study:
     def __repr__(self) -> str:
         arms = ", ".join(repr(arm.name) for arm in self.spec.arms)
         seeds = f"seeds {len(self.spec.seeds)}, " if self.spec.seeds else ""  # else left open
-        return f"Study({str(self.folder)!r}: {arms}; {seeds}epochs {self.spec.epochs})"
+        epochs = "" if self.spec.of_function else f"epochs {self.spec.epochs}"
+        return f"Study({str(self.folder)!r}: {arms}; {seeds}{epochs}".rstrip("; ,") + ")"
 
     def _repr_html_(self) -> str:
         """HTML for a notebook: the study, and its answer with the numbers behind it as far as it has results."""

@@ -78,7 +78,7 @@ def finished_runs(history: pd.DataFrame, finals: pd.DataFrame) -> pd.DataFrame:
         The columns of `finals`, and those of every metric, NaN where they were not measured; accuracy, val_accuracy,
         val_loss and clean_accuracy of that epoch; error, true_gap (clean_accuracy - test_accuracy) and artefact
         (accuracy - clean_accuracy); of the run epochs, seconds, best_epoch, best_val_loss, last_val_loss and
-        still_falling.
+        still_falling; told, whether any metric of its epochs is known.
     """
     rows = history.sort_values("epoch", ignore_index=True)
     runs = finals[is_finite(finals)].drop(columns=["rate", *CONDITION], errors="ignore").sort_values("seed")
@@ -100,6 +100,7 @@ def finished_runs(history: pd.DataFrame, finals: pd.DataFrame) -> pd.DataFrame:
 def _endings(rows: pd.DataFrame) -> pd.DataFrame:
     """Per run: epochs, seconds, first epoch of lowest validation loss, that loss, the last one, whether it was falling.
 
+    `told` is false of a training function's run that told nothing about its epochs: it counts as one epoch then.
     It was still falling where the lowest value lies in the last tenth of the epochs; a single epoch is no evidence.
     """
     run = ["arm", "seed"]
@@ -112,6 +113,8 @@ def _endings(rows: pd.DataFrame) -> pd.DataFrame:
     best = measured.loc[measured.groupby(run, sort=False)["val_loss"].idxmin(), [*run, "epoch", "val_loss"]]
     best = best.rename(columns={"epoch": "best_epoch", "val_loss": "best_val_loss"})
     endings = endings.merge(last, on=run, how="left").merge(best, on=run, how="left")
+    told = rows.reindex(columns=EPOCH_METRICS).notna().any(axis=1).groupby([rows[name] for name in run]).any()
+    endings = endings.merge(told.rename("told").reset_index(), on=run, how="left")
     tail = np.ceil(endings["epochs"] / 10)
     endings["still_falling"] = (endings["epochs"] > 1) & (endings["best_epoch"] > endings["epochs"] - tail)
     return endings

@@ -35,7 +35,7 @@ def arm_scores(runs: PairedRuns, arm: Arm, metric: Metric) -> ArmScores:
         still_falling=int(finished["still_falling"].sum()),
         seconds=mean_over_seeds(finished["seconds"]).value,
         epochs=mean_over_seeds(finished["epochs"]).value,
-        most_epochs=int(finished["epochs"].max()) if len(finished) else 0,
+        most_epochs=int((finished["epochs"] * finished["told"]).max()) if len(finished) else 0,
         one_class=sum(name == arm.name for name, _ in runs.one_class),
     )
 

@@ -7,6 +7,7 @@ when points lie outside.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from math import ceil, floor
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -64,6 +65,16 @@ def measures(quantity: str, *, watches_test: bool) -> tuple[Series, Series, Seri
     )
 
 
+def _known(quantity: str, history: pd.DataFrame, *, watches_test: bool) -> Sequence[Series]:
+    """The measures that a history has; how a training function measures what it gives, only its author knows."""
+    clean, running, watched = measures(quantity, watches_test=watches_test)
+    if history.empty or history[clean.metric].notna().any():
+        return clean, running, watched
+    own = "as the training function gave it"
+    named = replace(running, name="train", meaning=f"Training {quantity}, {own}")
+    return named, replace(watched, meaning=f"{watched.meaning.partition(':')[0]}, {own}")
+
+
 def accuracy_curves(
     history: pd.DataFrame, arms: Sequence[Arm], *, watches_test: bool, subtitle: str = ""
 ) -> alt.VConcatChart:
@@ -77,7 +88,7 @@ def accuracy_curves(
         watches_test: whether the validation columns are of the test set; the third line is named accordingly.
         subtitle: a line below the title, for instance the study's name and its data.
     """
-    series = measures("accuracy", watches_test=watches_test)
+    series = _known("accuracy", history, watches_test=watches_test)
     curves = _curves(history, arms, series)
     curves[["mean", "low", "high"]] *= 100
     return _panels(
@@ -89,7 +100,7 @@ def loss_curves(
     history: pd.DataFrame, arms: Sequence[Arm], *, watches_test: bool, subtitle: str = ""
 ) -> alt.VConcatChart:
     """Chart as `accuracy_curves`, of the losses in nats."""
-    series = measures("loss", watches_test=watches_test)
+    series = _known("loss", history, watches_test=watches_test)
     curves = _curves(history, arms, series)
     return _panels(curves, arms, series, loss_axis(curves), title="Loss while training", subtitle=subtitle)
 

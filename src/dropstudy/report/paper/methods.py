@@ -146,6 +146,9 @@ def _test_set(snapshot: Snapshot) -> Iterator[str]:
     spec = snapshot.spec
     yield from _metric(snapshot.metric)
     best = spec.restore_best_weights or spec.patience
+    if spec.of_function:
+        yield from () if spec.watches_test else _choice(snapshot)
+        return
     weights = "with the weights of the epoch of lowest validation loss" if best else "after the last epoch"
     if spec.watches_test:
         yield f"{snapshot.metric.subject} was measured {weights}."
@@ -273,6 +276,8 @@ def _margins(verdict: Verdict) -> Iterator[str]:
 
 def _versions(snapshot: Snapshot) -> str:
     metadata = snapshot.metadata
+    if snapshot.spec.of_function:  # which trains with what it likes, where it likes
+        return f"Computed by dropstudy {metadata['dropstudy']} with Python {metadata['python']}."
     devices = listed(sorted(set(snapshot.finals["device"].dropna()))) or "no device yet"
     return (
         f"Computed by dropstudy {metadata['dropstudy']} with jax {metadata['jax']} and Python {metadata['python']} on "

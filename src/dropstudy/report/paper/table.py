@@ -199,9 +199,10 @@ def latex(text: str) -> str:
 def result_table(snapshot: Snapshot) -> ResultTable:
     """Table of a study's results."""
     (label,) = file_stems([snapshot.spec.name])
-    table = verdict_table(snapshot.verdict, f" on {data_name(snapshot)}", label)
+    where = "" if snapshot.has_own_data else f" on {data_name(snapshot)}"
+    table = verdict_table(snapshot.verdict, where, label)
     notes = (*table.notes, *_notes_of_study(snapshot))
-    return replace(table, notes=notes, methods=tuple(methods(snapshot)))
+    return replace(table, frame=snapshot.known(table.frame), notes=notes, methods=tuple(methods(snapshot)))
 
 
 def verdict_table(verdict: Verdict, where: str = "", label: str = "scores") -> ResultTable:

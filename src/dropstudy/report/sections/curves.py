@@ -17,6 +17,8 @@ from dropstudy.report.sections import conditions
 from dropstudy.report.sections.blocks import Figure, Group, Section
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
     from dropstudy.report.sections.blocks import Block
@@ -31,7 +33,7 @@ _MEANS = " Lines are means over seeds; bands reach from the lowest to the highes
 
 def curves(snapshot: Snapshot) -> Section | None:
     """Accuracy and loss over epochs, then the notebook's two figures."""
-    if snapshot.finished_history.empty:
+    if not _known(snapshot.finished_history, METRICS):
         return None
     blocks: list[Block] = [
         figure
@@ -42,7 +44,8 @@ def curves(snapshot: Snapshot) -> Section | None:
     notebook = [
         figure for condition in snapshot.conditions for figure in notebook_figures(snapshot, condition)
     ]
-    blocks.append(Group("As the notebook drew it", tuple(notebook)))
+    if notebook:
+        blocks.append(Group("As the notebook drew it", tuple(notebook)))
     purpose = "How the arms learn, and whether more epochs may change their order."
     return Section("curves", "Learning curves", purpose, blocks=tuple(blocks))
 
@@ -146,6 +149,7 @@ def learning_curves(snapshot: Snapshot, condition: tuple[str, int]) -> list[Figu
             always_a_file=name == "accuracy",
         )
         for name, (title, draw) in make.items()
+        if _known(rows, [metric for metric in METRICS if metric.endswith(name)])
     ]
     return [conditions.of_condition(snapshot, condition, figure) for figure in figures]
 
@@ -174,8 +178,14 @@ def notebook_figures(snapshot: Snapshot, condition: tuple[str, int]) -> list[Fig
             ),
             ("training", charts.notebook_training(rows, snapshot.arms), ["loss", "accuracy"]),
         )
+        if _known(rows, metrics)
     ]
     return [conditions.of_condition(snapshot, condition, figure) for figure in figures]
+
+
+def _known(rows: pd.DataFrame, metrics: Sequence[str]) -> bool:
+    """True where any of the metrics was measured; a training function may leave some out."""
+    return bool(rows[[*metrics]].notna().any(axis=None))
 
 
 def _fewer_seeds(rows: pd.DataFrame) -> str:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from dropstudy.analysis.stats.weights import active_shares, strongest_units, unit_norms
 from dropstudy.analysis.verdict.phrases import quoted
+from dropstudy.core.types import METRICS
 from dropstudy.data.images import image_shape
 from dropstudy.report import charts
 from dropstudy.report.sections import conditions
@@ -37,6 +38,8 @@ def _not_given(snapshot: Snapshot) -> tuple[str, ...]:
     kept = (
         "The training function keeps its networks to itself, so their weights and active units are left out."
     )
+    if not snapshot.history[[*METRICS]].notna().any(axis=None):
+        kept += " It told nothing of its epochs, so learning curves are left out."
     done = [run for run in snapshot.runs if snapshot.status[run.key] == "done"]
     read = (snapshot.predictions([run]) for run in done[:1])
     predictions = next(read, None)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dropstudy.core.text import counted
 from dropstudy.report.sections.blocks import Code, Facts, Section
 from dropstudy.spec.study_file import STUDY_FILE, to_toml
 from dropstudy.store.paths import command
 
 if TYPE_CHECKING:
+    from dropstudy.core.model import ModelReference
     from dropstudy.report.snapshot import Snapshot
 
 
@@ -20,12 +22,12 @@ def provenance(snapshot: Snapshot) -> Section:
     seconds = float(snapshot.history["seconds"].sum())
     model = snapshot.spec.model
     function = model is not None and model.is_function
+    libraries = "" if function else f" jax {metadata['jax']},"
+    if model and not function:
+        libraries = f" Keras {metadata.get('environment', {}).get('keras', 'of unknown version')},{libraries}"
+    over = counted(len(snapshot.finals), "run") if function else f"{len(snapshot.history):,} run-epochs"
     rows = [
-        *(
-            [("Training function", f"{model.function}, source {model.sha256[:12]}")]
-            if model and function
-            else []
-        ),
+        *_model(model),
         ("Data", f"{metadata['data']}, from {metadata['data_source']}"),
         ("SHA-256 of the data", metadata["data_sha256"]),
         (
@@ -35,12 +37,12 @@ def provenance(snapshot: Snapshot) -> Section:
         ("How the data were read", " ".join(metadata["data_notes"]) or "as they are"),
         (
             "Versions",
-            f"dropstudy {metadata['dropstudy']}, jax {metadata['jax']}, Python {metadata['python']}",
+            f"dropstudy {metadata['dropstudy']},{libraries} Python {metadata['python']}",
         ),
         ("Device", devices),
         ("Processor", metadata.get("environment", {}).get("processor", "not recorded")),
         ("Precision of the matrix products", snapshot.spec.precision),
-        ("Training time", f"{_duration(seconds)} of one process, over {len(snapshot.history):,} run-epochs"),
+        ("Training time", f"{_duration(seconds)} of one process, over {over}"),
     ]
     unknown = {"Precision of the matrix products", "Device"} if function else set()
     if snapshot.has_own_data:
@@ -59,6 +61,20 @@ def provenance(snapshot: Snapshot) -> Section:
     )
     purpose = "What was used, and how to make this study again."
     return Section("provenance", "How it was made", purpose, blocks=blocks)
+
+
+def _model(model: ModelReference | None) -> list[tuple[str, str]]:
+    """Rows on the user's model or training function."""
+    if model is None:
+        return []
+    if model.is_function:
+        return [("Training function", f"{model.function}, source {model.sha256[:12]}")]
+    built = f", built by {model.builder}" if model.builder else ""
+    return [
+        ("Keras model", f"{model.name}, {model.parameters:,} parameters, digest {model.sha256[:12]}{built}"),
+        ("Layers that the rate moves", ", ".join(model.noise)),
+        ("Optimiser", model.optimizer),
+    ]
 
 
 def _duration(seconds: float) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dropstudy.core.types import CONDITION, METRICS
 from dropstudy.report.tables import file_stems, summary_table
 from dropstudy.spec.merge import FIXED, FREE, LISTS
+from dropstudy.spec.placeholders import placeholders
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -84,13 +85,16 @@ def tracked_study(snapshot: Snapshot) -> TrackedRun:
     """
     spec, metadata, verdict = snapshot.spec, snapshot.metadata, snapshot.verdict
     settings = asdict(spec)
-    replaced = set() if spec.model is None else {"activation", "optimizer"}
+    replaced = (
+        set() if spec.model is None else {"activation", "optimizer", *placeholders(spec.model, spec.data)}
+    )
     params = _flat({name: settings[name] for name in FIXED if name not in {*_PATHS, *replaced}})
     params |= {"data": metadata["data"], "data_sha256": metadata["data_sha256"]}
     folder = snapshot.folder.resolve()
     digest = hashlib.sha256(json.dumps([str(folder), params], sort_keys=True).encode()).hexdigest()
     arms = tuple(_arms(snapshot, digest))
-    grown = {f"dropstudy.{name}": _text(settings[name]) for name in (*LISTS, *FREE) if name != "arms"}
+    left_out = {"arms", *placeholders(spec.model, spec.data)}
+    grown = {f"dropstudy.{name}": _text(settings[name]) for name in (*LISTS, *FREE) if name not in left_out}
     return TrackedRun(
         digest,
         folder.name,  # as lists of studies have it: the names in study files are often the preset's
@@ -127,7 +131,8 @@ def _arms(snapshot: Snapshot, study: str) -> Iterator[TrackedRun]:
         several = len(snapshot.conditions) > 1
         name = arm.name + (f", {hidden} on {train_size:,}" if several else "")
         folder = stems[arm] + (f"-{hidden}-of-{train_size}" if several else "")
-        params = {**_arm_params(arm, snapshot.arms), "hidden": hidden, "train_size": train_size}
+        size = {} if snapshot.has_own_data else {"train_size": train_size}
+        params = {**_arm_params(arm, snapshot.arms), "hidden": hidden, **size}
         begun = [each for each in progress if each.status != "planned"]
         seeds = tuple(
             _seed(

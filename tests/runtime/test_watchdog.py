@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dropstudy.core.model import ModelReference
 from dropstudy.core.types import Condition
+from dropstudy.errors import InvalidArgument
 from dropstudy.runtime import watchdog
 from dropstudy.runtime.watchdog import (
     CHECK_INTERVAL,
@@ -192,3 +194,17 @@ def test_before_a_measurement_a_computer_a_hundred_times_slower_than_a_laptop_ha
 def test_a_hang_in_the_first_segment_is_found():
     assert Timeouts().limit(segments()) < 2 * 3600
     assert Timeouts().limit(segments(condition=SMALL)) < 3600
+
+
+def test_the_environment_says_how_long_a_training_function_may_say_nothing(monkeypatch):
+    function = replace(NOTEBOOK, model=ModelReference("fn", "0" * 64, 0, 1.0, "", (), function="m:fn"))
+    segment = segment_of(replace(make_run(), condition=function))
+    assert Timeouts().limit([segment]) == watchdog.FUNCTION_TIMEOUT
+    monkeypatch.setenv(watchdog.VARIABLE, "7200")
+    limits = Timeouts()
+    limits.record([segment], 1.0)
+    assert limits.limit([segment]) == 7200
+    assert limits.limit([segment_of(make_run())]) != 7200
+    monkeypatch.setenv(watchdog.VARIABLE, "2h")
+    with pytest.raises(InvalidArgument, match="DROPSTUDY_FUNCTION_TIMEOUT: expected seconds above 0"):
+        Timeouts()

@@ -225,9 +225,19 @@ def test_runs_that_cannot_be_compared_are_refused(returned, cause, tmp_path):
         (given.score, {"epochs": 3}, "expected no epochs beside a training function"),
         (given.score, {"hidden": [64]}, "expected no hidden"),
         (given.score, {"data": "digits"}, "expected no data"),
+        (
+            given.score,
+            {"arms": [{"rate": 0}, {"name": "front", "rate": [0.5, 0.2]}]},
+            "rate of the arm 'front': expected one rate alone, with which the training function score is called",
+        ),
+        (
+            given.score,
+            {"arms": [{"rate": 0}, {"name": "late", "rate": 0.2, "schedule": "late"}]},
+            "schedule of",
+        ),
         (functools.partial(lambda lock, rate, seed: 1, sys.stdout.buffer), {}, "can be passed on"),
     ],
-    ids=range(7),
+    ids=range(9),
 )
 def test_a_function_that_cannot_be_used_is_refused_before_training(function, options, words, tmp_path):
     with pytest.raises(InvalidArgument) as error:

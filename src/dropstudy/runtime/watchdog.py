@@ -7,10 +7,13 @@ only while this process itself runs: while it was suspended, or its disk stalled
 
 from __future__ import annotations
 
+import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from dropstudy.errors import InvalidArgument
 from dropstudy.runtime.messages import run_name
 from dropstudy.runtime.scheduling import step_operations
 
@@ -43,6 +46,9 @@ START_TIMEOUT = 600.0
 FUNCTION_TIMEOUT = 3600.0
 """Seconds for the first epoch of a training function, of which nothing is known, where nothing was measured."""
 
+VARIABLE = "DROPSTUDY_FUNCTION_TIMEOUT"
+"""Environment variable with the seconds that a training function may say nothing, in place of both limits."""
+
 _SLOWEST_RATE = 1e8  # operations per second; a core of a small computer of 2012 makes ten times as many
 _MAX_CHECK_INTERVALS = 5  # after more, this process was suspended itself
 _MAX_NAMED = 3  # runs named in a report
@@ -53,6 +59,7 @@ class Timeouts:
 
     def __init__(self) -> None:
         self._step_seconds: dict[Condition, float] = {}
+        self._given = _given_timeout()
 
     def record(self, segments: Sequence[Segment], seconds: float) -> None:
         """Record the time from dispatch to result of segments trained side by side."""
@@ -68,13 +75,34 @@ class Timeouts:
 
     def limit(self, segments: Sequence[Segment]) -> float:
         """Seconds after which the worker of these segments counts as hung."""
-        expected = self.expected(segments)
+        expected, function = self.expected(segments), segments[0].run.of_function
+        if function and self._given is not None:
+            return self._given
         if expected is not None:
             return max(MIN_TIMEOUT, TIMEOUT_FACTOR * expected)
-        if segments[0].run.of_function:
+        if function:
             return FUNCTION_TIMEOUT
         operations = step_operations(segments[0].run) * segments[0].steps * len(segments)
         return START_TIMEOUT + operations / _SLOWEST_RATE
+
+
+def _given_timeout() -> float | None:
+    """Seconds that the environment allows a training function; None where it does not say.
+
+    Raises:
+        InvalidArgument: it says something else.
+    """
+    given = os.environ.get(VARIABLE)
+    if not given:
+        return None
+    with suppress(ValueError):
+        if (seconds := float(given)) > 0:
+            return seconds
+    raise InvalidArgument(
+        f"the environment variable {VARIABLE}",
+        expected="seconds above 0 that a training function may say nothing, such as 7200",
+        received=repr(given),
+    )
 
 
 @dataclass(eq=False)

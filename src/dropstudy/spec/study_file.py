@@ -110,7 +110,7 @@ def parse_spec(table: Mapping[str, Any], origin: str = "study file") -> StudySpe
     if isinstance(model, ModelReference):
         model = asdict(model)
     # An arm of a Keras model has a rate for each of the layers that the rate moves.
-    layers = networks if dense else (tuple(validate("model", model, Model).noise),)
+    layers = networks if dense else _layers(validate("model", model, Model))
     parsed = {
         "arms": parse_arms(table["arms"], layers),
         "optimizer": parse_optimizer(table.get("optimizer", {})),
@@ -139,7 +139,7 @@ def parse_spec(table: Mapping[str, Any], origin: str = "study file") -> StudySpe
         }
     )
     if spec.model is not None:
-        _check_arms_of_model(spec.arms)
+        _check_arms_of_model(spec.model, spec.arms)
     refuse_duplicates("hidden", "network", spec.hidden)
     refuse_duplicates("seeds", "value", spec.seeds)
     refuse_duplicates("train_sizes", "size", spec.train_sizes)
@@ -254,17 +254,33 @@ def _refuse_replaced(table: Mapping[str, Any], origin: str) -> None:
             )
 
 
-def _check_arms_of_model(arms: tuple[Arm, ...]) -> None:
-    """Refuse settings of an arm that a Keras model has in its layers."""
+def _layers(model: ModelReference) -> tuple[tuple[str, ...], ...]:
+    """Layers of a Keras model that an arm may have rates for; a training function's are not known."""
+    return () if model.is_function else (tuple(model.noise),)
+
+
+def _check_arms_of_model(model: ModelReference, arms: tuple[Arm, ...]) -> None:
+    """Refuse settings of an arm that a Keras model has in its layers, or that a training function is not told."""
+    names, expected, next_step = (
+        _NOT_OF_MODELS,
+        "rate and schedule alone, since a Keras model has its other settings in its layers",
+        "Build it into the model, for all arms.",
+    )
+    if model.is_function:
+        names = (*_NOT_OF_MODELS, "schedule")
+        expected = f"one rate alone, with which the training function {model.name} is called"
+        next_step = "Let the function make its settings from the rate."
     for arm in arms:
-        for name in _NOT_OF_MODELS:
-            if getattr(arm, name) != getattr(Arm(), name):
-                raise InvalidArgument(
-                    f"{name} of the arm {arm.name!r}",
-                    expected="rate and schedule alone, since a Keras model has its other settings in its layers",
-                    received=shown(getattr(arm, name)),
-                    next_step="Build it into the model, for all arms.",
-                )
+        wrong = [name for name in names if getattr(arm, name) != getattr(Arm(), name)]
+        if model.is_function and isinstance(arm.rate, tuple):
+            wrong.append("rate")
+        for name in wrong:
+            raise InvalidArgument(
+                f"{name} of the arm {arm.name!r}",
+                expected=expected,
+                received=shown(getattr(arm, name)),
+                next_step=next_step,
+            )
 
 
 def _absolute(data: str | None) -> str | None:

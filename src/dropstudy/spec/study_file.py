@@ -261,11 +261,9 @@ def _layers(model: ModelReference) -> tuple[tuple[str, ...], ...]:
 
 def _check_arms_of_model(model: ModelReference, arms: tuple[Arm, ...]) -> None:
     """Refuse settings of an arm that a Keras model has in its layers, or that a training function is not told."""
-    names, expected, next_step = (
-        _NOT_OF_MODELS,
-        "rate and schedule alone, since a Keras model has its other settings in its layers",
-        "Build it into the model, for all arms.",
-    )
+    names: tuple[str, ...] = _NOT_OF_MODELS
+    expected = "rate and schedule alone, since a Keras model has its other settings in its layers"
+    next_step = "Build it into the model, for all arms."
     if model.is_function:
         names = (*_NOT_OF_MODELS, "schedule")
         expected = f"one rate alone, with which the training function {model.name} is called"

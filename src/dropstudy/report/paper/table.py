@@ -198,11 +198,10 @@ def latex(text: str) -> str:
 
 def result_table(snapshot: Snapshot) -> ResultTable:
     """Table of a study's results."""
-    (label,) = file_stems([snapshot.spec.name])
-    where = "" if snapshot.has_own_data else f" on {data_name(snapshot)}"
-    table = verdict_table(snapshot.verdict, where, label)
-    notes = (*table.notes, *_notes_of_study(snapshot))
-    return replace(table, frame=snapshot.known(table.frame), notes=notes, methods=tuple(methods(snapshot)))
+    on = "" if snapshot.has_own_data else f" on {data_name(snapshot)}"
+    table = verdict_table(snapshot.verdict, on, file_stems([snapshot.spec.name])[0])
+    notes, frame = (*table.notes, *_notes_of_study(snapshot)), snapshot.known(table.frame)
+    return replace(table, frame=frame, notes=notes, methods=tuple(methods(snapshot)))
 
 
 def verdict_table(verdict: Verdict, where: str = "", label: str = "scores") -> ResultTable:

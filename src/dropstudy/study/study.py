@@ -161,10 +161,11 @@ class Study:
         return cls(Path(folder) / STUDY_FILE, out=folder, data_dir=data_dir)
 
     def __repr__(self) -> str:
-        arms = ", ".join(repr(arm.name) for arm in self.spec.arms)
-        seeds = f"seeds {len(self.spec.seeds)}, " if self.spec.seeds else ""  # else left open
-        epochs = "" if self.spec.of_function else f"epochs {self.spec.epochs}"
-        return f"Study({str(self.folder)!r}: {arms}; {seeds}{epochs}".rstrip("; ,") + ")"
+        counts = {"seeds": len(self.spec.seeds), "epochs": (not self.spec.of_function) * self.spec.epochs}
+        known = ", ".join(
+            f"{name} {count}" for name, count in counts.items() if count
+        )  # seeds may be left open
+        return f"Study({str(self.folder)!r}: {', '.join(repr(arm.name) for arm in self.spec.arms)}; {known})"
 
     def _repr_html_(self) -> str:
         """HTML for a notebook: the study, and its answer with the numbers behind it as far as it has results."""

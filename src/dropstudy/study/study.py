@@ -161,10 +161,8 @@ class Study:
         return cls(Path(folder) / STUDY_FILE, out=folder, data_dir=data_dir)
 
     def __repr__(self) -> str:
-        counts = {"seeds": len(self.spec.seeds), "epochs": (not self.spec.of_function) * self.spec.epochs}
-        known = ", ".join(
-            f"{name} {count}" for name, count in counts.items() if count
-        )  # seeds may be left open
+        counts = {"seeds": len(self.spec.seeds), "epochs": 0 if self.spec.of_function else self.spec.epochs}
+        known = ", ".join(f"{name} {count}" for name, count in counts.items() if count)  # seeds can be open
         return f"Study({str(self.folder)!r}: {', '.join(repr(arm.name) for arm in self.spec.arms)}; {known})"
 
     def _repr_html_(self) -> str:

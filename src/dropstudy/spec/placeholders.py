@@ -5,12 +5,9 @@ A study needs a value of each. They are neither in its study file nor on its pag
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dropstudy.spec.data_names import OWN_DATA
-
-if TYPE_CHECKING:
-    from dropstudy.core.model import ModelReference
 
 OF_FUNCTION = {
     "epochs": 1,
@@ -25,14 +22,14 @@ _OF_OWN_DATA = {"validation_split": 0.5, "train_sizes": ["all"], "fixed_validati
 """Of data that only the function knows."""
 
 
-def placeholders(model: ModelReference | dict[str, Any] | None, data: str | None) -> dict[str, Any]:
+def placeholders(model: object, data: object) -> dict[str, Any]:
     """Placeholders of a study by field, as its file would have them; none without a training function.
 
     Args:
-        model: of the study.
+        model: of the study, a `ModelReference` or its table.
         data: name of its data.
     """
-    function = model.get("function") if isinstance(model, dict) else model and model.function
+    function = model.get("function") if isinstance(model, dict) else getattr(model, "function", "")
     if not function:
         return {}
     return OF_FUNCTION | (_OF_OWN_DATA if data == OWN_DATA else {})

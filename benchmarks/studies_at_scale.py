@@ -42,10 +42,19 @@ EPOCH = 0.4  # seconds that the stand-in says an epoch took: a segment is some e
 
 
 class StandIn(Executor):
-    """Trains nothing, at once; counts the time that this takes."""
+    """A worker pool that trains nothing, at once; counts the time that this takes."""
 
-    def __init__(self) -> None:
-        self.seconds = 0.0
+    lost_worker_errors, can_kill, link_users = (), False, 1
+
+    def __init__(self, count: int) -> None:
+        self.count, self.seconds = count, 0.0
+
+    def kill(self, future: Future[Any]) -> None:
+        """Do nothing."""
+
+    def probe(self) -> Future[Any]:
+        """Describe this process."""
+        return self.submit(local.worker_info)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Answer at the moment of submission."""
@@ -121,7 +130,7 @@ def settings(options: argparse.Namespace) -> dict[str, Any]:
 def act(step: str, folder: Path, options: argparse.Namespace) -> dict[str, float]:
     """One step, in this process: seconds, and the memory that it took at most."""
     local.train_group = train_group
-    stand_in = StandIn()
+    stand_in = StandIn(options.workers)
     began = time.perf_counter()
     if step in {TRAIN, AGAIN}:
         study = Study("notebook", out=folder, **settings(options))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from concurrent.futures import Executor, Future
+from concurrent.futures import BrokenExecutor, Executor, Future
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from dropstudy.core.types import (
     SegmentResult,
 )
 from dropstudy.runtime.events import Callback
+from dropstudy.runtime.local import worker_info
 
 DATA = DataReference("0" * 64, 255.0)
 SECONDS = 1.5  # per epoch; a segment has two epochs
@@ -140,7 +141,18 @@ def first_epoch(segment):
 
 
 class InlineExecutor(Executor):
-    """Runs each call at submission, in this process."""
+    """A worker pool that runs each call at submission, in this process."""
+
+    can_kill, lost_worker_errors, link_users = False, (), 1
+
+    def __init__(self, count=1):
+        self.count = count
+
+    def kill(self, future):
+        pass
+
+    def probe(self):
+        return self.submit(worker_info)
 
     def submit(self, fn, /, *args, **kwargs):
         future = Future()
@@ -149,6 +161,27 @@ class InlineExecutor(Executor):
         except Exception as error:  # noqa: BLE001 - what an executor does
             future.set_exception(error)
         return future
+
+
+class ExecutorPool:
+    """An executor of this machine as a worker pool; its workers cannot be killed."""
+
+    lost_worker_errors = (BrokenExecutor,)
+    can_kill = False
+    link_users = 1
+
+    def __init__(self, executor, count):
+        self.count = count
+        self._executor = executor
+
+    def submit(self, function, /, *args, **kwargs):
+        return self._executor.submit(function, *args, **kwargs)
+
+    def kill(self, future):
+        pass
+
+    def probe(self):
+        return self.submit(worker_info)
 
 
 class Recorder(Callback):

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import command_line
+from fake_training import ExecutorPool
 
 PROGRAM = (sys.executable, __file__)
 SETTINGS = ("--data", "digits", "--hidden", "16", "--epochs", "4", "--rates", "0,0.5", "--seeds", "3")
@@ -73,7 +74,7 @@ def main():
     def threads(count, _device):
         executor = ThreadPoolExecutor(count)
         try:
-            yield workers.ExecutorPool(executor, count)
+            yield ExecutorPool(executor, count)
         finally:
             executor.shutdown(wait=False, cancel_futures=True)
 

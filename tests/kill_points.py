@@ -20,13 +20,13 @@ from typing import NamedTuple
 
 from dropstudy.data.load import load_dataset
 from dropstudy.runtime import local, scheduler
-from dropstudy.runtime.workers import ExecutorPool
 from dropstudy.spec.study_file import read_spec
 from dropstudy.store import database
 from dropstudy.store.directory import check_data, merged_with_stored
 from dropstudy.store.record import record_study
 from dropstudy.store.store import Store
 from fake_training import (
+    ExecutorPool,
     FakeInputs,
     InlineExecutor,
     Recorder,

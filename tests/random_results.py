@@ -9,7 +9,7 @@ from dropstudy.core.final_metrics import FinalMetrics
 from dropstudy.core.types import METRICS, EpochMetrics, SegmentResult
 from dropstudy.data.arrays import map_arrays
 from dropstudy.runtime import local, workers
-from fake_training import InlineExecutor
+from fake_training import ExecutorPool, InlineExecutor
 
 
 class WorkerError(Exception):
@@ -60,7 +60,7 @@ def replace_workers(monkeypatch):
     monkeypatch.setattr(
         workers,
         "LocalWorkers",
-        lambda count, _device: nullcontext(workers.ExecutorPool(InlineExecutor(), count)),
+        lambda count, _device: nullcontext(ExecutorPool(InlineExecutor(), count)),
     )
 
 

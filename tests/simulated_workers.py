@@ -5,8 +5,7 @@ from unittest import mock
 
 from dropstudy.engine.trainer import groups
 from dropstudy.runtime import local, scheduler
-from dropstudy.runtime.workers import ExecutorPool
-from fake_training import FakeInputs, split
+from fake_training import ExecutorPool, FakeInputs, split
 
 
 class SimulatedWorkers(Executor):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from dropstudy.data.memory import dataset
     from dropstudy.errors import DropstudyError
     from dropstudy.models.pytorch import set_dropout_rate
+    from dropstudy.runtime.cluster import connect
     from dropstudy.runtime.events import Callback
     from dropstudy.store.history import History
     from dropstudy.study.classifier import DropoutClassifier
@@ -38,6 +39,7 @@ __all__ = [
     "__version__",
     "compare",
     "compare_studies",
+    "connect",
     "dataset",
     "load_dataset",
     "set_dropout_rate",
@@ -55,6 +57,7 @@ _HOMES = {
     "Study": "study.study",
     "compare": "study.compare",
     "compare_studies": "study.compare_studies",
+    "connect": "runtime.cluster",
     "dataset": "data.memory",
     "load_dataset": "data.load",
     "set_dropout_rate": "models.pytorch",

@@ -45,7 +45,7 @@ def make(monkeypatch, tmp_path):
 
 def test_the_grid_is_planned_and_nothing_is_written(make, tmp_path):
     planned = make(seeds=3, hidden=[[8], [4, 4]], train_sizes=[100, "all"]).dry_run(
-        executor=InlineExecutor(), workers=2, device="cpu"
+        executor=InlineExecutor(2), workers=2, device="cpu"
     )
     assert len(planned.runs) == len(planned.missing) == 2 * 2 * 2 * 3
     text = str(planned)

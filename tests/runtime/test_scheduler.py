@@ -24,12 +24,12 @@ from dropstudy.errors import StoreError
 from dropstudy.runtime import local, scheduler
 from dropstudy.runtime.scheduler import MAX_ATTEMPTS, train_runs
 from dropstudy.runtime.scheduling import SEGMENT_SECONDS
-from dropstudy.runtime.workers import ExecutorPool
 from dropstudy.store.store import Store
 from expected import Runtime
 from fake_training import (
     DATA,
     SECONDS,
+    ExecutorPool,
     FakeInputs,
     InlineExecutor,
     Recorder,

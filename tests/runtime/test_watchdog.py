@@ -21,9 +21,8 @@ from dropstudy.runtime.watchdog import (
     Timeouts,
     Watchdog,
 )
-from dropstudy.runtime.workers import ExecutorPool
 from expected import Runtime
-from fake_training import make_run, segment_of
+from fake_training import ExecutorPool, make_run, segment_of
 
 SECONDS = st.floats(1e-3, 1e5)
 EPOCHS = st.integers(1, 1000)

@@ -1,6 +1,6 @@
 """Worker pools: an executor as one, the first answer of a worker, and runs side by side on a GPU."""
 
-from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Future
 
 import pytest
 
@@ -8,8 +8,8 @@ from dropstudy import load_dataset
 from dropstudy.errors import InvalidArgument
 from dropstudy.runtime import watchdog
 from dropstudy.runtime.local import LocalWorkers
-from dropstudy.runtime.workers import ExecutorPool, WorkerPool, first_answer, lanes_per_worker, open_pool
-from fake_training import InlineExecutor, make_run
+from dropstudy.runtime.workers import WorkerPool, first_answer, lanes_per_worker, open_pool
+from fake_training import ExecutorPool, InlineExecutor, make_run
 
 
 class Killing(ExecutorPool):
@@ -35,14 +35,11 @@ class Failing(InlineExecutor):
         return future
 
 
-def test_an_executor_becomes_a_pool_and_a_pool_stays_as_it_is():
-    with ThreadPoolExecutor(3) as executor:
-        with open_pool(executor, workers=3, device="cpu", runs=2) as pool:
-            assert isinstance(pool, WorkerPool)
-            assert pool.count == 2
-            assert pool.submit(pow, 2, 5).result() == 32
-        with open_pool(pool, workers=None, device="cpu", runs=9) as same:
-            assert same is pool
+def test_a_pool_of_the_caller_stays_as_it_is():
+    pool = InlineExecutor()
+    assert isinstance(pool, WorkerPool)
+    with open_pool(pool, workers=None, device="cpu", runs=9) as same:
+        assert same is pool
     local = LocalWorkers(2)
     assert isinstance(local, WorkerPool)
     local.shutdown()

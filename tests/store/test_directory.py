@@ -9,7 +9,7 @@ from dropstudy.spec import plan
 from dropstudy.spec.study_file import STUDY_FILE, is_study, read_spec
 from dropstudy.store import record
 from dropstudy.store.directory import merged_with_stored, read_metadata
-from dropstudy.store.record import environment_changes
+from dropstudy.store.record import environment, environment_changes
 from dropstudy.store.store import DATABASE, Store
 from file_systems import quick_folder
 from kill_points import create_study, grow_study, kill_at_every_point, prepare_study
@@ -88,7 +88,7 @@ def test_a_study_without_its_file_is_read_from_its_folder(place, loop):
 
 def test_an_empty_database_is_that_of_a_new_study(place):
     Store(place, create=True).close()
-    assert environment_changes(place, "cpu") == []
+    assert environment_changes(place, environment("cpu")) == []
     create_study(place)
     with Store(place) as store:
         assert len(store.runs()) == 2
@@ -108,21 +108,23 @@ def test_a_damaged_database_stops_a_study_before_training_and_nothing_is_written
 
 
 def test_the_same_environment_gives_no_notice(place):
-    assert environment_changes(place, "cpu") == []
+    assert environment_changes(place, environment("cpu")) == []
     create_study(place)
-    assert environment_changes(place, "cpu") == []
+    assert environment_changes(place, environment("cpu")) == []
 
 
 def test_a_changed_library_device_or_processor_is_reported_once_and_the_study_continues(place, monkeypatch):
     create_study(place)
     monkeypatch.setattr(record, "version", lambda name: "99.0" if name == "jax" else "0.1.0")
     monkeypatch.setattr(record, "processor", lambda: "Abacus 9000")
-    (change,) = environment_changes(place, "gpu")
+    (change,) = environment_changes(place, environment("gpu"))
     for words in ("jax ", ", now 99.0", "device cpu, now gpu", f"{hardware.processor()}, now Abacus 9000"):
         assert words in change
     assert "dropstudy" not in change
     prepare_study(place, epochs=2)
-    assert environment_changes(place, "cpu") == []  # reported once: the database records the last environment
+    assert (
+        environment_changes(place, environment("cpu")) == []
+    )  # reported once: the database records the last environment
     assert read_metadata(place)["jax"] != "99.0"  # what it began with stays on record
     assert read_metadata(place)["environment"]["jax"] == "99.0"
 

@@ -21,6 +21,7 @@ class Watching(InlineExecutor):
     """Remembers the segments that it is given."""
 
     def __init__(self):
+        super().__init__()
         self.segments = []
 
     def submit(self, fn, group):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dropstudy.cli import options
+from dropstudy.cli.cluster import AllowMixed, Scheduler, workers_of
 from dropstudy.cli.groups import DATA, OUTPUT, STUDY, TRAINING, VERDICT
 from dropstudy.cli.options import DataDir, Drop, Group, ImageSize, Target, TestFile, TestSize, joined
 from dropstudy.cli.output import echo
@@ -202,6 +203,8 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
     device: Annotated[
         str, typer.Option(metavar="NAME", help="auto, cpu or gpu.", rich_help_panel=TRAINING)
     ] = "auto",
+    scheduler: Scheduler = None,
+    allow_mixed: AllowMixed = False,
     # Verdict
     metric: Annotated[
         str | None,
@@ -331,6 +334,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
         echo("\n".join((str(found), *runs_to_come(study, found, most=most, confirm=confirm))))
         return
     if study.finished and most is None and not confirm:
+        scheduler = None
         say(f"This study is finished; nothing to train. {study.folder}")
     try:
         display = EpochLines() if epoch_lines and not quiet else None
@@ -340,7 +344,8 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
             "callbacks": display,
             "verbose": not quiet,
         }
-        unconfirmed = _train(study, most=most, confirm=confirm, how=how)
+        with workers_of(scheduler, allow_mixed=allow_mixed, device=device, notify=say) as there:
+            unconfirmed = _train(study, most=most, confirm=confirm, how=how | there)
         results = study.results()
         snapshot = results.snapshot
         print_answer(snapshot)
@@ -351,6 +356,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
             print_places(snapshot)
     except KeyboardInterrupt:
         flags = " --until-decided" * until_decided + " --confirm" * confirm
+        flags += f" --scheduler {scheduler}" if scheduler else ""
         echo(f"\nInterrupted. {how_to_continue(study, data_dir, flags)}", err=True)
         raise typer.Exit(INTERRUPTED) from None
     report_failures(snapshot)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Arrays",
     "arrays_folder",
+    "complete",
     "map_arrays",
     "save_arrays",
     "store_arrays",
@@ -69,7 +70,7 @@ def store_arrays(dataset: Dataset) -> DataReference:
         DataError: no room, no right to write, or another process that never finishes writing.
     """
     reference = DataReference(dataset.sha256, dataset.scale)
-    wanted = _arrays(dataset)
+    wanted = complete(dataset.x_train, dataset.y_train, dataset.x_test, dataset.y_test)
     for folder in cache_folders():
         if _holds(stored := folder / "arrays" / dataset.sha256, wanted) and not other_writers(stored):
             return reference
@@ -158,12 +159,15 @@ def save_arrays(folder: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
         np.save(folder / f"{name}.npy", array, allow_pickle=False)
 
 
-def _arrays(dataset: Dataset) -> Arrays:
-    flat = dataset.x_train.reshape(len(dataset.x_train), -1)
+def complete(
+    x_train: NDArray[Any], y_train: NDArray[np.int64], x_test: NDArray[Any], y_test: NDArray[np.int64]
+) -> Arrays:
+    """The arrays of a dataset with those that are made of them."""
+    flat = x_train.reshape(len(x_train), -1)
     used = _fill_vectors(np.asarray(flat.any(axis=0)))
     # Indexing columns gives an array in column order; training reads rows.
     x_used = np.ascontiguousarray(flat[:, used]) if len(used) < flat.shape[1] else flat[:0]
-    return Arrays(dataset.x_train, dataset.y_train, dataset.x_test, dataset.y_test, used, x_used)
+    return Arrays(x_train, y_train, x_test, y_test, used, x_used)
 
 
 def _fill_vectors(wanted: NDArray[np.bool_]) -> NDArray[np.int32]:

@@ -15,6 +15,7 @@ from dropstudy.data.load import dataset_of
 from dropstudy.engine import trainer
 from dropstudy.engine.user_code import ready
 from dropstudy.runtime import local
+from dropstudy.runtime.cluster import pool_of
 from dropstudy.runtime.first_estimate import first_estimate
 from dropstudy.runtime.inputs import RunInputs
 from dropstudy.runtime.progress.eta import about, nearest
@@ -211,7 +212,8 @@ def dry_run(
     on_first(DryRun(spec, dataset, runs, missing, alone, count, device, {}, seconds, basis))
     with (
         RunInputs(spec, dataset, ready(stored_model(folder, spec, model))) as inputs,
-        open_pool(executor, workers=worker_count, device=device, runs=len(missing)) as pool,
+        pool_of(executor, count) as given,
+        open_pool(given, workers=worker_count, device=device, runs=len(missing)) as pool,
     ):
         started = time.perf_counter()
         groups = trainer.groups(missing, lanes_per_worker(pool, missing, dataset, device), inputs.shared)

@@ -89,6 +89,7 @@ class LocalWorkers(Executor):
 
     lost_worker_errors: tuple[type[Exception], ...] = (BrokenExecutor,)
     can_kill = True
+    link_users = 1
 
     def __init__(self, count: int, device: Device | None = "cpu") -> None:
         self.count = count

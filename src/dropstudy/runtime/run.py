@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dropstudy.core.hardware import bfloat16_is_faster, why_precision
+from dropstudy.core.hardware import bfloat16_is_faster, physical_cores, why_precision
 from dropstudy.data.load import dataset_of
 from dropstudy.engine.trainer import groups
 from dropstudy.engine.user_code import ready
 from dropstudy.errors import RunsFailed
+from dropstudy.runtime.cluster import RemotePool, pool_of
 from dropstudy.runtime.events import CallbackList
 from dropstudy.runtime.inputs import RunInputs
 from dropstudy.runtime.messages import announcement
@@ -22,7 +24,7 @@ from dropstudy.store.directory import check_data, merged_with_stored, recorded_s
 from dropstudy.store.locking import lock
 from dropstudy.store.models import stored_model
 from dropstudy.store.paths import command
-from dropstudy.store.record import environment_changes, record_study
+from dropstudy.store.record import environment, environment_changes, record_study, resolve
 from dropstudy.store.store import Store
 
 if TYPE_CHECKING:
@@ -55,16 +57,23 @@ def train_missing(
     Returns:
         The complete specification.
     """
-    with lock(folder):
+    with lock(folder), ExitStack() as stack:
         if executor is None:
             check_semaphores()  # before anything is written
         spec = merged_with_stored(folder, spec)  # another process may have started one meanwhile
         dataset = dataset_of(spec, data_dir=data_dir)
         check_data(folder, dataset)
         model = ready(stored_model(folder, spec, model))
-        changes = environment_changes(folder, device)
+        resolve(spec, dataset, device)  # refuses before a worker is asked
+        pool = stack.enter_context(pool_of(executor, workers or physical_cores(), callback.on_notice))
+        place = environment(device)
+        if isinstance(pool, RemotePool):  # what trains is there
+            device, place = pool.identity.device, pool.identity.environment
+            if spec.precision == "auto":
+                spec = replace(spec, precision=pool.identity.precision)
+        changes = environment_changes(folder, place)
         before = recorded_spec(folder)
-        spec = record_study(folder, spec, dataset, device, model)
+        spec = record_study(folder, spec, dataset, device, model, place=place)
         with Store(folder, write=True) as store:
             store.restart(store.lost())
             runs = store.runs("planned", "running", "failed")
@@ -75,7 +84,7 @@ def train_missing(
                 lines = announcement(spec, dataset, runs, folder, fallback=fallback, added=added)
                 for line in (*lines, *changes):
                     callback.on_notice(line)
-                if spec.precision == "bfloat16" and not bfloat16_is_faster(device):
+                if executor is None and spec.precision == "bfloat16" and not bfloat16_is_faster(device):
                     callback.on_notice(f"float32 is faster here: {why_precision(device)}.")
                 if executor is None and (why := cache_fault()):
                     callback.on_notice(why)
@@ -84,19 +93,19 @@ def train_missing(
                 with (
                     RunInputs(spec, dataset, model) as inputs,
                     open_pool(
-                        executor, workers=workers, device=device, runs=len(runs), notify=callback.on_notice
-                    ) as pool,
-                    training(callback, store.progress(), pool.count),
+                        pool, workers=workers, device=device, runs=len(runs), notify=callback.on_notice
+                    ) as opened,
+                    training(callback, store.progress(), opened.count),
                 ):
                     train_runs(
                         store,
                         groups(
                             runs,
-                            lanes_per_worker(pool, runs, dataset, device, callback.on_notice),
+                            lanes_per_worker(opened, runs, dataset, device, callback.on_notice),
                             inputs.shared,
                         ),
                         inputs,
-                        pool=pool,
+                        pool=opened,
                         callback=callback,
                         keep_weights=spec.keep_weights != "none",
                     )

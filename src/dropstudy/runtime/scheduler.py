@@ -292,7 +292,7 @@ class _Scheduler:
             remaining = sum(_remaining(segment.run, result.done) for segment, result in lanes)
             others = len(self.running) + len(self.ready) + len(self.queued)
             share = self._share(remaining) if others >= self.pool.count else math.inf
-            self._add_ready(_Task(next_segments(lanes, share), group))
+            self._add_ready(_Task(next_segments(lanes, share, link_users=self.pool.link_users), group))
 
     def _on_failure(self, task: _Task, error: Exception) -> None:
         """Repeat segments whose worker died; fail a run that raised, or whose worker died too often.

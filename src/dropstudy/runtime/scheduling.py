@@ -49,20 +49,21 @@ def first_steps(run: Run, done: int) -> int:
 
 
 def next_segments(
-    lanes: Sequence[tuple[Segment, SegmentResult]], share: float = math.inf
+    lanes: Sequence[tuple[Segment, SegmentResult]], share: float = math.inf, *, link_users: int = 1
 ) -> tuple[Segment, ...]:
     """Next segments of a group, to the end of an epoch where one fits into the time.
 
     Args:
         lanes: last segment and result of each unfinished run.
         share: remaining operations per worker, if runs wait for a worker.
+        link_users: workers that share the way to this process; segments become longer so that it is not full.
     """
     last, result = lanes[0]
-    transfer = sum(array.nbytes for _, r in lanes for array in r.state.values()) / _TRANSFER_RATE
+    transfer = link_users * sum(array.nbytes for _, r in lanes for array in r.state.values()) / _TRANSFER_RATE
     step_seconds = max(result.seconds, 1e-3) / last.steps
     half_share = share / sum(step_operations(segment.run) for segment, _ in lanes) * step_seconds / 2
     seconds = max(min(SEGMENT_SECONDS, half_share), MIN_SEGMENT_SECONDS, transfer / MAX_OVERHEAD)
-    steps = max(1, int(min(MAX_SEGMENT_SECONDS, seconds) / step_seconds))
+    steps = max(1, int(min(MAX_SEGMENT_SECONDS * link_users, seconds) / step_seconds))
     past_end_of_epoch = (result.done + steps) % last.run.condition.steps
     if past_end_of_epoch < steps:
         steps -= past_end_of_epoch

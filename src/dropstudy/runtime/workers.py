@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from concurrent.futures import BrokenExecutor, wait
+from concurrent.futures import wait
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar, runtime_checkable
 
@@ -14,11 +14,11 @@ from dropstudy.engine.native.library import VARIABLE, why_xla
 from dropstudy.engine.trainer import trainer_of
 from dropstudy.errors import InvalidArgument
 from dropstudy.runtime import watchdog
-from dropstudy.runtime.local import LocalWorkers, WorkerInfo, lanes_that_fit, worker_info
+from dropstudy.runtime.local import LocalWorkers, WorkerInfo, lanes_that_fit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from concurrent.futures import Executor, Future
+    from concurrent.futures import Future
     from typing import Any
 
     from dropstudy.core.dataset import Dataset
@@ -37,6 +37,7 @@ class WorkerPool(Protocol):
         count: number of workers.
         lost_worker_errors: errors of a call whose worker died; the call is then repeated.
         can_kill: true if `kill` ends the worker of a call.
+        link_users: workers that share the way to this process; 1 on one machine, where it is its memory.
     """
 
     @property
@@ -48,6 +49,9 @@ class WorkerPool(Protocol):
     @property
     def can_kill(self) -> bool: ...  # noqa: D102 - see above
 
+    @property
+    def link_users(self) -> int: ...  # noqa: D102 - see above
+
     def submit(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Call a function in a free worker, in the order of submission."""
 
@@ -58,33 +62,6 @@ class WorkerPool(Protocol):
         """Ask a worker for its device and program; see `WorkerInfo`."""
 
 
-class ExecutorPool:
-    """Any executor as a worker pool; its workers cannot be killed.
-
-    Args:
-        executor: calls functions; stays the caller's, who shuts it down.
-        count: number of its workers.
-    """
-
-    lost_worker_errors: tuple[type[Exception], ...] = (BrokenExecutor,)
-    can_kill = False
-
-    def __init__(self, executor: Executor, count: int) -> None:
-        self.count = count
-        self._executor = executor
-
-    def submit(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Call a function in the executor."""
-        return self._executor.submit(function, *args, **kwargs)
-
-    def kill(self, future: Future[Any]) -> None:
-        """Do nothing: an executor does not expose the worker of a call."""
-
-    def probe(self) -> Future[WorkerInfo]:
-        """Ask a worker for its device and program; see `WorkerInfo`."""
-        return self.submit(worker_info)
-
-
 def workers_for(asked: int | None, device: Device, runs: int) -> int:
     """Number of workers for some runs: those asked for or the physical cores, but one for a GPU."""
     return 1 if device == "gpu" else min(asked or physical_cores(), runs)
@@ -92,17 +69,17 @@ def workers_for(asked: int | None, device: Device, runs: int) -> int:
 
 @contextmanager
 def open_pool(
-    executor: Executor | WorkerPool | None,
+    executor: WorkerPool | None,
     *,
     workers: int | None,
     device: Device,
     runs: int,
     notify: Callable[[str], None] = lambda _: None,
 ) -> Iterator[WorkerPool]:
-    """Worker pool for some runs: new local processes, or the caller's executor.
+    """Worker pool for some runs: new local processes, or the caller's.
 
     Args:
-        executor: the caller's, or None for local processes.
+        executor: the caller's pool, or None for local processes.
         workers: their number; the physical cores if None.
         device: device to train on; a GPU has one worker.
         runs: runs to train; more workers than runs are not started.
@@ -117,7 +94,7 @@ def open_pool(
         with usable_streams(), LocalWorkers(count, device) as pool:  # starting a process flushes the streams
             yield pool
     else:
-        yield executor if isinstance(executor, WorkerPool) else ExecutorPool(executor, count)
+        yield executor
 
 
 def lanes_per_worker(

@@ -74,9 +74,17 @@ def resolve(spec: StudySpec, dataset: Dataset, device: Device) -> tuple[StudySpe
 
 
 def record_study(
-    folder: Path, spec: StudySpec, dataset: Dataset, device: Device, model: ModelSource | None = None
+    folder: Path,
+    spec: StudySpec,
+    dataset: Dataset,
+    device: Device,
+    model: ModelSource | None = None,
+    *,
+    place: Mapping[str, str] | None = None,
 ) -> StudySpec:
     """Resolve a specification, and record it with its runs in the database, then in the study file.
+
+    `place` is the environment that the runs train in; that of this machine where it is not given.
 
     Returns:
         The resolved specification.
@@ -113,7 +121,11 @@ def record_study(
     with Store(folder, create=True) as store:
         before = store.meta
         due = before.get("specification") != text or bool(before.get(FILE_DUE)) or not is_study(folder)
-        fresh = {"environment": environment(device), **spec_metadata(spec, store), FILE_DUE: due}
+        fresh = {
+            "environment": dict(place or environment(device)),
+            **spec_metadata(spec, store),
+            FILE_DUE: due,
+        }
         fresh[EARLIER_RULES] = _earlier_rules(store, spec)
         store.begin(known | before | fresh, runs)
         if due:  # after a kill from here on, the next command writes the file: the database says it is due
@@ -215,11 +227,11 @@ def environment(device: Device) -> dict[str, str]:
     }
 
 
-def environment_changes(folder: Path, device: Device) -> list[str]:
+def environment_changes(folder: Path, now: Mapping[str, str]) -> list[str]:
     """Changes of the environment since the study was last run, as a sentence; none for a new study."""
     if not has_database(folder):
         return []
-    before, now = read_metadata(folder).get("environment", {}), environment(device)
+    before = read_metadata(folder).get("environment", {})
     changed = [
         f"{name} {plain_name(before[name])}, now {now[name]}"
         for name in now

@@ -243,8 +243,8 @@ class Study:
         Args:
             workers: local processes, one thread each; as many as physical cores where it is not given.
             device: `cpu`, `gpu`, or `auto` for the GPU where there is one that jax can use.
-            executor: trains the segments in place of local processes; `workers` then says how many it has. It
-                stays the caller's, who shuts it down.
+            executor: trains the segments in place of local processes, also on other machines; `workers` then says
+                how many workers it has. It stays the caller's, who shuts it down. Or what `dropstudy.connect` gives.
             callbacks: one `dropstudy.Callback` or several. An exception in one stops the study; all results it
                 was called with are stored.
             verbose: show progress: a table on a terminal and in a notebook, Keras' epoch lines elsewhere, or a

@@ -1,0 +1,336 @@
+"""Studies on the workers of an executor or a Dask cluster: real processes, each with a cache of its own."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import Future
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+
+import loky
+import psutil
+import pytest
+
+from dropstudy.data import parcel
+from dropstudy.data.arrays import map_arrays, store_arrays
+from dropstudy.data.load import load_dataset
+from dropstudy.engine.native.build import FOLDER as KERNELS
+from dropstudy.errors import DataError, InvalidArgument
+from dropstudy.runtime import remote, watchdog
+from dropstudy.runtime.cluster import RemotePool, connect
+from dropstudy.runtime.events import Callback
+from dropstudy.runtime.local import train_group, worker_info
+from dropstudy.store.diff import compare
+from dropstudy.study.study import Study
+from fake_training import InlineExecutor, make_run, segment_of
+
+QUICK = {"data": "digits", "rates": [0, 0.5], "epochs": 6, "hidden": [[64]], "seeds": 6}
+
+
+@contextmanager
+def scheduler(folder, port=0):
+    """A Dask scheduler on this machine; yields its address and process."""
+    file = folder / "scheduler.json"
+    file.unlink(missing_ok=True)
+    command = [
+        sys.executable,
+        "-m",
+        "distributed.cli.dask_scheduler",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+    ]
+    with started([*command, "--no-dashboard", "--scheduler-file", str(file)]) as process:
+        wait_for(lambda: file.exists() and file.read_text().endswith("}"))
+        yield json.loads(file.read_text())["address"], process
+
+
+@contextmanager
+def worker(address, folder, **environment):
+    """A worker of that scheduler, with a home and a cache of its own, and no data."""
+    shutil.copytree(
+        Path(os.environ["DROPSTUDY_CACHE"]) / KERNELS, folder / "cache" / KERNELS
+    )  # to compile takes 10 s
+    (folder / "cache").chmod(0o700)
+    command = [
+        sys.executable,
+        "-m",
+        "distributed.cli.dask_worker",
+        address,
+        "--nthreads",
+        "1",
+        "--no-dashboard",
+    ]
+    own = {"DROPSTUDY_CACHE": str(folder / "cache"), "HOME": str(folder)}
+    with started([*command, "--local-directory", str(folder)], **(own | environment)) as process:
+        yield process
+
+
+@contextmanager
+def started(command, **environment):
+    variables = {name: text for name, text in os.environ.items() if name != "DROPSTUDY_DATA"}
+    process = subprocess.Popen(command, env=variables | environment, stderr=subprocess.DEVNULL)  # noqa: S603 - ours
+    try:
+        yield process
+    finally:
+        send(signal.SIGKILL, process)
+        process.wait()
+
+
+def send(number, process):
+    """Send a signal to a process and all that it started."""
+    with suppress(psutil.NoSuchProcess):
+        for each in (*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)):
+            with suppress(psutil.NoSuchProcess):
+                each.send_signal(number)
+
+
+def wait_for(condition, seconds=90):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.05)
+
+
+def same(one, other):
+    return all(each.same for each in compare(one, other))
+
+
+class At(Callback):
+    """Does something once, after a number of epochs; keeps notices."""
+
+    def __init__(self, epochs, action):
+        self.left, self.action, self.notices = epochs, action, []
+
+    def on_epoch_end(self, _run, _row):
+        self.left -= 1
+        if self.left == 0:
+            self.action()
+
+    def on_notice(self, text):
+        self.notices.append(text)
+
+
+@pytest.fixture(scope="module")
+def local(cache_folder, tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DROPSTUDY_CACHE", str(cache_folder))
+        return Study(**QUICK, out=tmp_path_factory.mktemp("local") / "study").run(workers=1, verbose=False)
+
+
+@pytest.mark.slow
+def test_a_cluster_that_shares_no_files_trains_the_same_bits(local, tmp_path):
+    """Workers without data are sent them once; they keep them for the next study."""
+    with scheduler(tmp_path) as (address, _), ExitStack() as stack:
+        for name in "ab":
+            stack.enter_context(worker(address, tmp_path / name))
+        with connect(address) as pool:
+            wait_for(lambda: pool.count == 2)
+            study = Study(**QUICK, out=tmp_path / "far").run(executor=pool, verbose=False)
+            assert same(local.folder, study.folder)
+            kept = list(tmp_path.glob("?/cache/arrays/*/x_train.npy"))
+            assert kept
+            times = [path.stat().st_mtime_ns for path in kept]
+            more = Study(**QUICK | {"seeds": [7]}, out=tmp_path / "more").run(executor=pool, verbose=False)
+        assert more.finished
+        assert [path.stat().st_mtime_ns for path in kept] == times
+    assert study.results().snapshot.finals["device"].str.contains(" on ").all()
+
+
+@pytest.mark.slow
+def test_a_killed_worker_costs_a_segment(local, tmp_path):
+    with scheduler(tmp_path) as (address, _), ExitStack() as stack:
+        first, _second = (stack.enter_context(worker(address, tmp_path / name)) for name in "ab")
+        notices = []
+        with connect(address, notify=notices.append) as pool:
+            wait_for(lambda: pool.count == 2)
+            killing = At(2, lambda: send(signal.SIGKILL, first))
+            study = Study(**QUICK, out=tmp_path / "far").run(executor=pool, callbacks=killing, verbose=False)
+    assert same(local.folder, study.folder)
+    assert "1 worker now, 2 before." in notices
+
+
+@pytest.mark.slow
+def test_a_stopped_worker_is_given_up_and_gets_nothing_more(local, tmp_path, monkeypatch):
+    monkeypatch.setattr(watchdog, "MIN_TIMEOUT", 4.0)
+    monkeypatch.setattr(watchdog, "TIMEOUT_FACTOR", 3.0)
+    with scheduler(tmp_path) as (address, _), ExitStack() as stack:
+        first, _second = (stack.enter_context(worker(address, tmp_path / name)) for name in "ab")
+        with connect(address) as pool:
+            wait_for(lambda: pool.count == 2)
+            stopping = At(2, lambda: send(signal.SIGSTOP, first))
+            study = Study(**QUICK, out=tmp_path / "far").run(executor=pool, callbacks=stopping, verbose=False)
+            send(signal.SIGCONT, first)
+    assert same(local.folder, study.folder)
+
+
+@pytest.mark.slow
+def test_without_its_scheduler_a_study_stops_and_goes_on_with_another(local, tmp_path, monkeypatch):
+    monkeypatch.setattr("dropstudy.runtime.cluster._RECONNECT_TIMEOUT", 2.0)
+    study = Study(**QUICK, out=tmp_path / "far")
+    with scheduler(tmp_path) as (address, process), worker(address, tmp_path / "a"):
+        killing = At(2, lambda: send(signal.SIGKILL, process))
+        with pytest.raises(InvalidArgument, match="the same command goes on"), connect(address) as pool:
+            study.run(executor=pool, callbacks=killing, verbose=False)
+    assert not study.finished
+    with scheduler(tmp_path) as (address, _), worker(address, tmp_path / "b"), connect(address) as pool:
+        study.run(executor=pool, verbose=False)
+    assert same(local.folder, study.folder)
+
+
+@pytest.mark.slow
+def test_a_worker_that_would_give_other_bits_is_left_out_by_name(local, tmp_path):
+    """One trains with the compiled program, the other with XLA's."""
+    with scheduler(tmp_path) as (address, _), worker(address, tmp_path / "a"):
+        notices = []
+        with connect(address, notify=notices.append) as pool, ExitStack() as stack:
+            stack.enter_context(worker(address, tmp_path / "b", DROPSTUDY_KERNELS="off"))
+            wait_for(lambda: pool.count == 2)
+            study = Study(**QUICK, out=tmp_path / "far").run(executor=pool, verbose=False)
+    assert same(local.folder, study.folder)
+    assert any("is left out: program of XLA where the study has compiled" in line for line in notices)
+
+
+@pytest.mark.slow
+def test_any_executor_trains_a_study(local, tmp_path):
+    with loky.ProcessPoolExecutor(2) as executor:
+        study = Study(**QUICK, out=tmp_path / "far").run(executor=executor, workers=2, verbose=False)
+        executor.shutdown(kill_workers=True)
+    assert same(local.folder, study.folder)
+
+
+def test_nothing_answers_at_an_address():
+    with (
+        pytest.raises(InvalidArgument, match="the address of a running Dask scheduler"),
+        connect("tcp://127.0.0.1:1", timeout=0.5),
+    ):
+        pass
+
+
+# What is sent
+
+
+@pytest.fixture
+def digits(monkeypatch, tmp_path):
+    """Arrays in the cache of one machine; this process then has the empty cache of another."""
+    monkeypatch.setattr(parcel, "_found", {})
+    monkeypatch.setenv("DROPSTUDY_CACHE", str(tmp_path / "here"))
+    reference = store_arrays(load_dataset("digits"))
+    sent = parcel.packed(reference)
+    monkeypatch.setenv("DROPSTUDY_CACHE", str(tmp_path / "there"))
+    return reference, sent, map_arrays_of(reference, tmp_path / "here", monkeypatch)
+
+
+def map_arrays_of(reference, cache, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setenv("DROPSTUDY_CACHE", str(cache))
+        return map_arrays(reference)
+
+
+def test_arrays_arrive_as_they_were_sent(digits):
+    reference, sent, theirs = digits
+    assert parcel.found(sent.digest, reference) is None
+    here = parcel.unpack(sent)
+    assert parcel.found(sent.digest, reference) == here
+    for ours, other in zip(map_arrays(here), theirs, strict=True):
+        assert ours.dtype == other.dtype
+        assert (ours == other).all()
+
+
+def test_arrays_that_changed_on_the_way_are_refused(digits):
+    _, sent, _ = digits
+    with pytest.raises(DataError, match="the examples sent to this worker"):
+        parcel.unpack(sent._replace(digest="0" * 64))
+
+
+def test_damaged_arrays_of_a_machine_are_not_used(digits):
+    reference, sent, _ = digits
+    here = parcel.unpack(sent)
+    parcel._found.clear()
+    path = parcel.cache_folder() / "arrays" / here.sha256 / "x_train.npy"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    assert parcel.found(sent.digest, reference) is None
+    assert parcel.found(sent.digest, parcel.unpack(sent)) is not None
+
+
+# Tasks
+
+
+class Machine(InlineExecutor):
+    """Another machine, in this process: answers tasks by `reply`; keeps what it was sent."""
+
+    def __init__(self, reply):
+        super().__init__()
+        self.reply, self.sent = reply, []
+
+    def submit(self, function, /, *args, **_):
+        assert function is remote.call
+        called, arguments, _device, expected, data = (*args, None, None)[:5]
+        self.sent.append(data)
+        future = Future()
+        future.set_running_or_notify_cancel()
+        answer = self.reply(called, arguments, expected, data)
+        if answer is not None:
+            future.set_result(answer)
+        return future
+
+
+THERE = remote.Identity("1", "0.10.2", "3.15", "cpu", "float32", "compiled", "AVX2")
+
+
+def test_a_machine_without_the_arrays_is_sent_them_once(digits, monkeypatch, tmp_path):
+    monkeypatch.setenv("DROPSTUDY_CACHE", str(tmp_path / "here"))
+    reference, sent, _ = digits
+
+    def reply(function, _args, _expected, data):
+        if function is worker_info:
+            return remote.Reply("node", "", THERE)
+        return remote.Reply("node", "", THERE, result=(), lacks_data=not data.content)
+
+    machine = Machine(reply)
+    pool = RemotePool(machine, 1)
+    segment = replace(segment_of(make_run()), data=reference)
+    assert pool.submit(train_group, (segment,)).result(timeout=10) == ()
+    assert [data and data.content for data in machine.sent] == [None, b"", sent.content]
+    pool.close()
+
+
+def test_a_call_that_is_given_up_ends_and_its_late_result_changes_nothing():
+    late = []
+    first = remote.Reply("node", "", THERE)
+    machine = Machine(lambda function, *_: first if function is worker_info else late.append(0))
+    pool = RemotePool(machine, 1)
+    call = pool.submit(pow, 2, 3)
+    pool.kill(call)
+    with pytest.raises(pool.lost_worker_errors):
+        call.result(timeout=10)
+    pool.close()
+
+
+def test_machines_that_are_all_other_than_the_first_one_end_a_call(monkeypatch):
+    monkeypatch.setattr("dropstudy.runtime.cluster._MOST_REFUSALS", 3)
+    other = replace(THERE, jax="0.11.0")
+
+    def reply(_function, _args, expected, _data):
+        if expected is None:
+            return remote.Reply("node", "", THERE)
+        return remote.Reply("else", "", other, refused=expected != other)
+
+    notices = []
+    pool = RemotePool(Machine(reply), 1, notify=notices.append)
+    with pytest.raises(InvalidArgument, match=r"jax 0\.11\.0 where the study has 0\.10\.2"):
+        pool.submit(pow, 2, 3).result(timeout=10)
+    assert len(notices) == 1
+    assert notices[0].startswith("else is left out: jax 0.11.0 where the study has 0.10.2.")
+    mixed = RemotePool(Machine(lambda *_: remote.Reply("else", "", other, result=8)), 1, allow_mixed=True)
+    assert mixed.submit(pow, 2, 3).result(timeout=10) == 8
+    pool.close()
+    mixed.close()

@@ -75,6 +75,10 @@ def test_segments_with_a_large_state_are_longer():
     short, long = (next_segments([pair])[0].steps * 0.1 / 469 for pair in (small, large))
     assert short == pytest.approx(SEGMENT_SECONDS, rel=0.05)
     assert long == pytest.approx(10**8 / scheduling._TRANSFER_RATE / MAX_OVERHEAD, rel=0.05)
+    (shared,) = next_segments([large], link_users=40)  # as long as the link needs for the states of 40
+    assert shared.steps * 0.1 / 469 == pytest.approx(
+        40 * 10**8 / scheduling._TRANSFER_RATE / MAX_OVERHEAD, rel=0.05
+    )
     several = next_segments([large] * 100)
     assert len(several) == 100
     assert several[0].steps * 0.1 / 469 == pytest.approx(MAX_SEGMENT_SECONDS, rel=0.05)

@@ -7,7 +7,7 @@ from scipy import optimize, stats
 from dropstudy.analysis.stats.best_set import _largest, best_set
 from dropstudy.analysis.verdict.build import give_verdict
 from dropstudy.analysis.verdict.design import Design
-from dropstudy.analysis.which_rate import best_rates, rate_ranges
+from dropstudy.analysis.verdict.which_rate import best_rates, rate_ranges
 from verdicts import around, flat, rates, tables
 
 
@@ -94,16 +94,15 @@ def verdict_on(means, **design):
 
 
 def test_the_answer_names_the_rates_that_may_be_best():
-    design = Design(FOUR)
     found = verdict_on([0, 0.5, 0.51, -1])
     assert found.choice.best == ("dropout 0.2", "dropout 0.5")
-    sentence = best_rates(found.choice, design)
+    sentence = best_rates(found.choice, FOUR)
     assert sentence == "Rates 0.2 and 0.5 cannot be told apart from the best (95% confidence)."
     alone = verdict_on([0, 0.2, 0.5, -1]).choice
     assert alone.best == ("dropout 0.5",)
-    assert best_rates(alone, design) == "Every other arm is behind it, with 95% confidence."
+    assert best_rates(alone, FOUR) == "Only rate 0.5 may be the best (95% confidence)."
     none = verdict_on([0, 0, 0, 0]).choice
-    assert best_rates(none, design) == "None of the 4 can be told apart from the best (95% confidence)."
+    assert best_rates(none, FOUR) == "None of the 4 arms can be told apart from the best (95% confidence)."
 
 
 def test_growing_studies_leave_out_only_what_holds_at_every_look():
@@ -117,4 +116,4 @@ def test_validation_scores_that_never_vary_show_nothing():
     validation = {arm.name: 0.97 + 0.001 * place for place, arm in enumerate(FOUR)}
     found = give_verdict(*tables(FOUR, accuracies, validation=validation), Design(FOUR)).conditions[0]
     assert found.choice.best == ()
-    assert best_rates(found.choice, Design(FOUR)) == ""
+    assert best_rates(found.choice, FOUR) == ""

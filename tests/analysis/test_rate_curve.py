@@ -9,7 +9,7 @@ from dropstudy.analysis.stats.rate_curve import MOST_KNOTS, fit_rate_curve, smoo
 from dropstudy.analysis.stats.simultaneous import simultaneous
 from dropstudy.analysis.verdict.build import give_verdict
 from dropstudy.analysis.verdict.design import Design
-from dropstudy.analysis.which_rate import no_curve, top_of_curve
+from dropstudy.analysis.verdict.which_rate import no_curve, top_of_curve
 from verdicts import flat, rates, tables
 
 NINE = np.arange(9) / 10

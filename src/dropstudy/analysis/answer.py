@@ -21,7 +21,7 @@ from dropstudy.analysis.verdict.phrases import against, capital, is_dropout, lis
 from dropstudy.analysis.verdict.rule import LEVEL, SEEDS
 from dropstudy.analysis.verdict.sameness import all_the_same, nothing_to_improve
 from dropstudy.analysis.verdict.types import DECIDED
-from dropstudy.analysis.which_rate import best_rates, top_of_curve
+from dropstudy.analysis.verdict.which_rate import best_rates, top_of_curve
 from dropstudy.core.text import counted
 from dropstudy.spec.arms import has_choice
 
@@ -59,7 +59,7 @@ def answer(verdict: Verdict, spec: Compared, steps: Sequence[NextStep]) -> Answe
     if len(verdict.conditions) == 1:
         (condition,) = verdict.conditions
         helps, sure = _helps(condition, spec, verdict.margin), _sure(condition, verdict)
-        rate = f"{_rate(condition, spec)} {top_of_curve(condition, verdict.margin)}".rstrip()
+        rate = f"{_rate(condition, spec)} {top_of_curve(condition, verdict.margin, anytime=verdict.anytime)}".rstrip()
     else:
         helps, rate = _helps_in_each(verdict, spec), _rate_of_each(verdict, spec)
         sure = _sure_of_each(verdict)
@@ -244,7 +244,7 @@ def _chosen(condition: ConditionVerdict, spec: Compared) -> str:
     assert condition.choice is not None  # noqa: S101 - the caller's check
     arm = arm_of(spec, condition.choice.arm)
     name = f"rate {arm.common_rate:g}" if is_dropout(arm) and arm.rate else quoted(arm.name)
-    sure = best_rates(condition.choice, spec)
+    sure = best_rates(condition.choice, spec.arms)
     if not sure and not condition.choice.sure:
         sure = "Its lead is small: other seeds may choose another."
     if not condition.choice.lead:

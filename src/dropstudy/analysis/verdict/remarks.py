@@ -9,6 +9,7 @@ from dropstudy.analysis.verdict import phrases
 from dropstudy.analysis.verdict.phrases import listed, quoted
 from dropstudy.analysis.verdict.rule import SEEDS
 from dropstudy.analysis.verdict.undecided import on_test_set_size, on_undecided_arms
+from dropstudy.analysis.verdict.which_rate import best_rates, top_of_curve
 from dropstudy.core.metrics import ACCURACY
 from dropstudy.core.text import counted, percent, rounded, signed
 
@@ -29,6 +30,8 @@ def remarks(condition: ConditionVerdict, design: Design, *, examples: int | None
         on_one_class(condition),
         on_watched_test_set(condition, design),
         on_choice(condition, design),
+        "" if condition.choice is None else best_rates(condition.choice, design.arms),
+        top_of_curve(condition, design.margin, anytime=design.always_valid),
         on_true_gap(condition),
         on_printed_gap(condition, design),
         on_one_accuracy(condition, examples),

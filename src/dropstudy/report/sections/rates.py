@@ -10,7 +10,7 @@ import pandas as pd
 from dropstudy.analysis.verdict import SEEDS
 from dropstudy.analysis.verdict.phrases import lead, quoted
 from dropstudy.analysis.verdict.rates import rate_family
-from dropstudy.analysis.which_rate import no_curve
+from dropstudy.analysis.verdict.which_rate import best_rates, no_curve, top_of_curve
 from dropstudy.core.metrics import ACCURACY
 from dropstudy.core.types import CONDITION
 from dropstudy.report import charts
@@ -67,18 +67,21 @@ def top_rate(snapshot: Assessed, condition: tuple[str, int]) -> Figure | None:
     best = frozenset(arm.common_rate for arm in rate_family(snapshot.arms) if arm.name in may)
     baseline = charts.arm_labels(snapshot.arms)[verdict.baseline]
     dots = " Rates with a red point cannot be told apart from the best (Hsu)." if best else ""
-    alone = " They are of a single look." if snapshot.verdict.anytime else ""
+    alone = " Band and interval are of a single look." if snapshot.verdict.anytime else ""
+    said = "" if choice is None else best_rates(choice, snapshot.arms)
+    where = top_of_curve(verdict, snapshot.margin, anytime=snapshot.verdict.anytime)
     caption = (
-        f"Validation data, seed by seed: large points are means, small ones single seeds.{dots} The line is a natural "
-        f"cubic spline with {curve.knots} knots, fitted to each seed. Its band holds for the whole curve at once, "
-        "with 95% confidence. Its top lies on the red ground with 95% confidence; the dashed line is that of the fit."
+        f"{said} {where} Validation data, seed by seed: large points are means, small ones single seeds.{dots} "
+        f"The line is a natural cubic spline with {curve.knots} knots, fitted to each seed. "
+        "Its band holds for the whole curve at once, "
+        "with 95% confidence. The top lies on the red ground; the dashed line is where the curve is highest."
         f"{alone} Rates that are far worse are outside the axis."
     )
     figure = Figure(
         name="top-rate",
         title="Where the best rate lies",
         chart=charts.top_rate(curve, best, metric=metric, baseline=baseline),
-        caption=caption,
+        caption=caption.lstrip(),
         table=pd.DataFrame(
             {
                 "rate": curve.rates,

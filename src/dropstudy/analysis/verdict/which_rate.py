@@ -1,28 +1,26 @@
-"""Sentences of an answer on the rates that may be the best: of those tried, and of all between them."""
+"""Sentences on the rates that may be the best: of those tried, and of all between them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dropstudy.analysis.arm_phrases import arm_of
-from dropstudy.analysis.cautions import MOST_NAMED
 from dropstudy.analysis.stats.rate_curve import FEWEST_RATES, FEWEST_SEEDS
-from dropstudy.analysis.verdict.phrases import is_dropout, listed, quoted
+from dropstudy.analysis.verdict.phrases import capital, is_dropout, listed, quoted
 from dropstudy.analysis.verdict.rates import rate_family
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dropstudy.analysis.arm_phrases import Compared
-    from dropstudy.analysis.verdict import ConditionVerdict
     from dropstudy.analysis.verdict.choice import Choice
+    from dropstudy.analysis.verdict.types import ConditionVerdict
     from dropstudy.core.types import Arm
 
 _RUN = 3
 """Rates in a row that are written as a range."""
+_MOST_NAMED = 3
 
 
-def best_rates(choice: Choice, spec: Compared) -> str:
+def best_rates(choice: Choice, arms: Sequence[Arm]) -> str:
     """Name the arms that may be the best, for instance "Rates 0.2 to 0.5 cannot be told apart from the best".
 
     Empty where all arms differ equally in every seed.
@@ -30,13 +28,13 @@ def best_rates(choice: Choice, spec: Compared) -> str:
     if not choice.best:
         return ""
     if len(choice.best) == 1:
-        return "Every other arm is behind it, with 95% confidence."
+        return f"Only {_named(choice, arms)} may be the best (95% confidence)."
     if len(choice.best) == choice.considered:
-        return f"None of the {choice.considered} can be told apart from the best (95% confidence)."
-    return f"{_named(choice, spec)} cannot be told apart from the best (95% confidence)."
+        return f"None of the {choice.considered} arms can be told apart from the best (95% confidence)."
+    return f"{capital(_named(choice, arms))} cannot be told apart from the best (95% confidence)."
 
 
-def top_of_curve(condition: ConditionVerdict, margin: float) -> str:
+def top_of_curve(condition: ConditionVerdict, margin: float, *, anytime: bool = False) -> str:
     """Where the curve over the rates is highest, whether it may rise further, and the rate to try next.
 
     Empty where there is no curve.
@@ -44,14 +42,16 @@ def top_of_curve(condition: ConditionVerdict, margin: float) -> str:
     Args:
         condition: with its curve.
         margin: gains that are smaller do not matter, in the unit of the metric.
+        anytime: whether seeds were added after a look, which the curve does not allow for.
     """
     curve = condition.curve
     if curve is None:
         return ""
     low, high = f"{curve.top_low:.2g}", f"{curve.top_high:.2g}"
+    look = " at a single look" if anytime else ""
     if curve.anywhere:
         return f"The top of the curve over the rates may lie anywhere from {low} to {high}: more seeds would tell."
-    found = f"The curve over the rates is highest at {curve.top:.2g} ({low} to {high}, 95% confidence)."
+    found = f"The curve over the rates is highest at {curve.top:.2g} ({low} to {high}, 95% confidence{look})."
     if curve.at_high_end:
         found += f" The top may lie above {high}, the highest rate tried."
     elif curve.at_low_end:
@@ -72,14 +72,15 @@ def no_curve(condition: ConditionVerdict, arms: Sequence[Arm]) -> str:
     return f"A curve over the rates takes {takes}; here are {len(rates)} and {seeds}."
 
 
-def _named(choice: Choice, spec: Compared) -> str:
-    arms = [arm_of(spec, name) for name in choice.best]
-    if all(map(is_dropout, arms)):
-        tried = sorted(arm.common_rate for arm in spec.arms if is_dropout(arm))
-        return f"Rates {rate_ranges([arm.common_rate for arm in arms], tried)}"
-    if len(arms) <= MOST_NAMED:
-        return listed([quoted(arm.name) for arm in arms])
-    return f"{len(arms)} of the {choice.considered} arms"
+def _named(choice: Choice, arms: Sequence[Arm]) -> str:
+    found = [arm for arm in arms if arm.name in choice.best]
+    if all(map(is_dropout, found)):
+        tried = sorted(arm.common_rate for arm in arms if is_dropout(arm))
+        rates = rate_ranges([arm.common_rate for arm in found], tried)
+        return f"{'rate' if len(found) == 1 else 'rates'} {rates}"
+    if len(found) <= _MOST_NAMED:
+        return listed([quoted(arm.name) for arm in found])
+    return f"{len(found)} of the {choice.considered} arms"
 
 
 def rate_ranges(rates: Sequence[float], tried: Sequence[float]) -> str:

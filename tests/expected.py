@@ -86,8 +86,8 @@ class Analysis:
     NEEDS = "Detecting {} needs about {} seeds ({}; 80% power); these {} points."
     TOO_FEW = "No verdict yet: {} of 6 seeds."
     SEEDS_APART = (
-        "{} lie far from the others and pull the mean of {}: {}, and {} without them. A trimmed mean would call it "
-        "better; look at those runs."
+        "{} lie far from the others. They pull the mean of {} from {} to {}. A trimmed mean would call it better; "
+        "look at those runs."
     )
     NOTHING = "Nothing to compare: no run has finished."
     ONE_ARM = "Nothing to compare: 'no dropout' is the only arm, test accuracy {}."

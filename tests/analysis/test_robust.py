@@ -89,7 +89,7 @@ def test_seeds_that_pull_the_mean_are_named_beside_the_answer():
     assert comparison.robust.trimmed_mean.above_zero
     (told,) = [text for text in cautions(verdict) if "far from the others" in text]
     assert told == Analysis.SEEDS_APART.format(
-        "3 of 20 seeds (17, 18 and 19)", "'dropout 0.5'", "-0.15 points", "+0.31"
+        "3 of 20 seeds (17, 18 and 19)", "'dropout 0.5'", "+0.31", "-0.15 percentage points"
     )
     cells = centre_cells(verdict.conditions[0])
     assert cells["seeds apart"].to_list() == ["17, 18, 19"]

@@ -49,20 +49,21 @@ def on_seeds_apart(comparisons: Sequence[ArmComparison]) -> str:
         return ""
     most = max(pulled, key=lambda c: len(c.robust.apart) / c.n)
     metric, robust, seeds = most.measure, most.robust, _seeds_apart(most)
-    mean = metric.brief(signed(most.difference.value, places=metric.places))
-    others = signed(robust.mean_without, places=metric.places)
-    one = len(seeds) == 1
     named = f" ({listed([str(seed) for seed in seeds])})" if len(seeds) <= _MOST_NAMED else ""
+    others = signed(robust.mean_without, places=metric.places)
+    mean = metric.amount(signed(most.difference.value, places=metric.places))
     trimmed = robust.trimmed_mean
     if trimmed.above_zero or trimmed.below_zero:
         better = trimmed.above_zero == (metric.sign > 0)
         tells = f"would call it {'better' if better else 'worse'}"
     else:
         tells = "would not tell it from the baseline"
+    lie, pull, those = (
+        ("lies", "It pulls", "that run") if len(seeds) == 1 else ("lie", "They pull", "those runs")
+    )
     return (
-        f"{len(seeds)} of {counted(most.n, 'seed')}{named} {'lies' if one else 'lie'} far from the others and "
-        f"{'pulls' if one else 'pull'} the mean of {quoted(most.arm)}: {mean}, and {others} without "
-        f"{'it' if one else 'them'}. A trimmed mean {tells}; look at {'that run' if one else 'those runs'}."
+        f"{len(seeds)} of {counted(most.n, 'seed')}{named} {lie} far from the others. "
+        f"{pull} the mean of {quoted(most.arm)} from {others} to {mean}. A trimmed mean {tells}; look at {those}."
     )
 
 

@@ -20,9 +20,9 @@ from scipy import stats
 from common import head, write_json
 from dropstudy.analysis.stats import Estimate
 from dropstudy.analysis.stats.anytime import anytime
-from dropstudy.analysis.stats.crossed_bootstrap import crossed_bootstrap
 from dropstudy.analysis.stats.paired import bca, effect_size, improvement, paired_t
 from dropstudy.analysis.stats.simultaneous import simultaneous
+from dropstudy.analysis.stats.two_way import two_way
 from simulated import CONDITIONS, differences, share
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def main() -> None:
     for n, (noise, deviations) in product(options.seeds, NOISES.items()):
         rng = np.random.default_rng([n, len(noise)])
         for _ in range(options.studies):
-            covered["crossed bootstrap", f"noise of {noise}", n] += int(_new_data(rng, n, *deviations))
+            covered["new data", f"noise of {noise}", n] += int(_new_data(rng, n, *deviations))
     rows = list(dict.fromkeys((name, shape) for name, shape, _ in covered))
     print(f"\n| interval | differences | {' | '.join(f'n = {n}' for n in options.seeds)} |")
     print(f"|---|---|{'---|' * len(options.seeds)}")
@@ -109,7 +109,7 @@ def _new_data(rng: np.random.Generator, n: int, seed: float, example: float, bot
         + example * rng.normal(size=(1, EXAMPLES))
         + both * rng.normal(size=(n, EXAMPLES))
     )
-    (beyond,) = crossed_bootstrap([noise])
+    (beyond,) = two_way([noise])
     return _holds(beyond.difference, 0)
 
 

@@ -80,9 +80,12 @@ class Analysis:
     """Verdicts."""
 
     DROPOUT = "Dropout at rate 0.5 (drops 50%, keeps 50%)"
-    HELPS = DROPOUT + " helps after 10 epochs: test accuracy {}."
-    HURTS = DROPOUT + " hurts after 10 epochs: test accuracy {}."
-    EQUIVALENT = DROPOUT + " makes no difference beyond ±{} points after 10 epochs: test accuracy {}"
+    HELPS = DROPOUT + " helps on these test examples after 10 epochs: test accuracy {}."
+    HURTS = DROPOUT + " hurts on these test examples after 10 epochs: test accuracy {}."
+    EQUIVALENT = (
+        DROPOUT
+        + " makes no difference beyond ±{} points on these test examples after 10 epochs: test accuracy {}"
+    )
     NEEDS = "Detecting {} needs about {} seeds ({}; 80% power); these {} points."
     TOO_FEW = "No verdict yet: {} of 6 seeds."
     SEEDS_APART = (

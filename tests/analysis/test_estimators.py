@@ -12,13 +12,12 @@ from statsmodels.stats.power import TTestPower
 from statsmodels.stats.weightstats import ttost_paired
 
 from dropstudy.analysis.stats.anytime import anytime, evidence
-from dropstudy.analysis.stats.crossed_bootstrap import crossed_bootstrap
 from dropstudy.analysis.stats.equivalence import detectable, deviation_interval, seeds_needed, tost
 from dropstudy.analysis.stats.mcnemar import mcnemar
 from dropstudy.analysis.stats.paired import bca, effect_size, improvement, paired_t
 from dropstudy.analysis.stats.sign_flip import sign_flips
 from dropstudy.analysis.stats.simultaneous import sidak, simultaneous
-from dropstudy.analysis.stats.unseen import accuracy_interval, unseen
+from dropstudy.analysis.stats.unseen import accuracy_interval
 
 # Student 1908 and every R session since: `t.test(extra ~ group, data = sleep, paired = TRUE)`.
 SLEEP = np.array([1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4])
@@ -144,15 +143,6 @@ def test_accuracies_at_the_end_of_the_range_are_not_certain():
     assert accuracy_interval(0.985, 10_000) == pytest.approx((0.985 - 0.0024, 0.985 + 0.0024), abs=2e-4)
 
 
-def test_no_discordant_example_leaves_what_was_not_seen():
-    assert unseen(40) == pytest.approx(0.088, abs=5e-4)
-    assert unseen(40) == pytest.approx(reference.binomtest(0, 40).proportion_ci().high)
-    (beyond,) = crossed_bootstrap([np.zeros((6, 40), np.int8)])
-    assert (beyond.difference.low, beyond.difference.high) == pytest.approx((-unseen(40), unseen(40)))
-    (one,) = crossed_bootstrap([np.ones((6, 1), np.int8)])
-    assert one.difference.high - one.difference.low > 0.9
-
-
 def test_the_deviation_of_few_seeds_is_known_roughly():
     # Tables of the chi-square distribution with 5 degrees: 0.831 and 12.833.
     low, high = deviation_interval(1.0, 6)
@@ -254,41 +244,6 @@ def test_the_evidence_is_a_likelihood_ratio():
     effects, step = np.linspace(-8, 8, 4001, retstep=True)
     spread = (reference.nct.pdf(t, n - 1, effects * sqrt(n)) * reference.norm.pdf(effects)).sum() * step
     assert evidence(x) == pytest.approx(spread / reference.t.pdf(t, n - 1), rel=1e-4)
-
-
-def crossed_study(rng, seeds, examples, *, seed_noise, example_noise, both_noise):
-    """Differences of seeds and examples around 0 whose noises have these deviations."""
-    return (
-        seed_noise * rng.normal(size=(seeds, 1))
-        + example_noise * rng.normal(size=(1, examples))
-        + both_noise * rng.normal(size=(seeds, examples))
-    )
-
-
-@pytest.mark.parametrize("noises", [(0.5, 0.5, 1.0), (0.1, 2.0, 0.3), (0.1, 2.0, 3.0)], ids=str)
-def test_intervals_for_new_data_cover_whichever_noise_is_the_larger(noises):
-    rng = np.random.default_rng(5)
-    names = ("seed_noise", "example_noise", "both_noise")
-    arms = [crossed_study(rng, 6, 200, **dict(zip(names, noises, strict=True))) for _ in range(200)]
-    covered = np.mean(
-        [beyond.difference.low <= 0 <= beyond.difference.high for beyond in crossed_bootstrap(arms)]
-    )
-    assert reference.binomtest(round(covered * 200), 200, 0.95, alternative="less").pvalue > 0.001
-
-
-def test_new_data_widen_the_interval_and_never_narrow_it():
-    rng = np.random.default_rng(2)
-    right = rng.random((2, 8, 500)) < 0.9
-    answers = right[0].astype(np.int8) - right[1].astype(np.int8)
-    (beyond,) = crossed_bootstrap([answers])
-    seeds_alone = paired_t(answers.mean(axis=1))
-    assert beyond.difference.value == seeds_alone.value
-    assert beyond.difference.low <= seeds_alone.low
-    assert seeds_alone.high <= beyond.difference.high
-    # What one pair of runs leaves to the choice of examples: McNemar's standard error.
-    (pair,) = crossed_bootstrap([np.repeat(answers[:1], 8, axis=0)])
-    flips = np.mean(answers[0] != 0)
-    assert pair.example_error == pytest.approx(sqrt((flips - answers[0].mean() ** 2) / 499), rel=1e-6)
 
 
 def test_mcnemar_is_the_exact_binomial_of_the_answers_that_differ():

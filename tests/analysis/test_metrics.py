@@ -74,7 +74,11 @@ def test_the_answer_names_metric_direction_and_unit(metric, effect, sentence):
     spec = parse_spec({**table, "metric": metric})
     helps = answer(verdict, spec, ()).helps
     assert sentence in helps
-    assert helps.startswith("Yes." if effect * METRICS[metric].sign > 0 else "No.")
+    assert helps.startswith(
+        "Yes, on these 10,000 test examples."
+        if effect * METRICS[metric].sign > 0
+        else "No, on these 10,000 test examples."
+    )
     assert METRICS[metric].unit in helps
     assert "points" not in helps or METRICS[metric].short == "points"
     assert METRICS[metric].on_test in verdict.headline
@@ -96,7 +100,10 @@ def test_the_direction_alone_turns_helps_into_hurts(differences, margin):
     down = arm_tests(x, margin=margin, always_valid=False, sign=-1)[0]
     turned = {"helps": "hurts", "hurts": "helps"}
     assert down.decision == turned.get(up.decision, up.decision)
-    assert replace(down, decision=up.decision) == up or np.isnan(up.difference.low)
+    assert down.decision_on_these == turned.get(up.decision_on_these, up.decision_on_these)
+    assert replace(down, decision=up.decision, decision_on_these=up.decision_on_these) == up or np.isnan(
+        up.difference.low
+    )
 
 
 def test_few_test_examples_show_no_equivalence_in_any_unit():

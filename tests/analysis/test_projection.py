@@ -50,12 +50,14 @@ def test_the_projection_is_free_of_unit_and_sign_and_beyond_the_present_seeds(di
     assert seeds_to_decide(unit * x, unit * MARGIN) == seeds
     assert seeds_to_decide(x, MARGIN, probability=0.5) <= seeds
     assert seeds_to_decide(x, MARGIN, level=0.01) >= seeds
-    assert seeds_to_decide(x, MARGIN, equivalence=False) >= seeds
+    assert seeds_to_decide(x, MARGIN, example_error=0.01) >= seeds
+    assert seeds_to_decide(x, MARGIN, unseen=0.05) >= seeds
 
 
-def test_differences_within_the_margin_are_never_decided_where_none_can_be_called_equivalent():
+def test_no_number_of_seeds_decides_what_other_test_examples_may_change():
     x = 0.1 * np.tile([1, -1], 5)
-    assert seeds_to_decide(x, MARGIN, equivalence=False) == np.inf
+    assert seeds_to_decide(x, MARGIN, unseen=1.1 * MARGIN) == np.inf
+    assert seeds_to_decide(x, MARGIN, example_error=0.6 * MARGIN) == np.inf
     assert len(x) < seeds_to_decide(x, MARGIN) < 100
     assert np.isnan(seeds_to_decide(np.zeros(9), MARGIN))
 
@@ -63,6 +65,6 @@ def test_differences_within_the_margin_are_never_decided_where_none_can_be_calle
 def test_the_projected_seeds_are_those_at_which_the_interval_is_narrow_enough():
     x = 0.5 + 0.2 * np.tile([1.0, -1.0], 20)  # far from 0, so that the mean will hardly move
     x -= 0.45
-    seeds = int(seeds_to_decide(x, 1e-6, equivalence=False, probability=0.5))
+    seeds = int(seeds_to_decide(x, 1e-6, probability=0.5))
     at = np.resize(x, seeds + seeds % 2)
     assert anytime(at).low == pytest.approx(0, abs=0.01)

@@ -95,6 +95,7 @@ def test_no_verdict_claims_more_than_its_fields(data, margin, watches_test, look
             c.bca,
             c.simultaneous,
             c.deciding,
+            c.over_seeds,
             c.effect_size,
             *(m.difference for m in c.metrics),
         )
@@ -107,7 +108,7 @@ def test_no_verdict_claims_more_than_its_fields(data, margin, watches_test, look
             inside = c.deciding.within(margin)
             apart = c.deciding.low > 0 if c.decision == "helps" else c.deciding.high < 0
             assert inside if c.decision == "equivalent" else apart and not inside
-            assert c.decision != "equivalent" or margin >= c.resolution >= 100 / examples
+            assert c.decision != "equivalent" or margin >= c.unseen >= 100 / examples
         elif c.decision == "diverged":
             assert c.diverged
     if verdict.decision == "helps":

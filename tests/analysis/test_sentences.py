@@ -26,19 +26,23 @@ ARMS = rates(0, 0.5)
             0.13,
             0.05,
             "helps",
-            Analysis.HELPS.format("+0.13 points (95% interval +0.09 to +0.17, 10 paired seeds, p = 0.002)"),
+            Analysis.HELPS.format(
+                "+0.13 points (95% interval over seeds +0.09 to +0.17, 10 paired seeds, p = 0.002)"
+            ),
         ),
         (
             -1.0,
             0.1,
             "hurts",
-            Analysis.HURTS.format("-1.00 points (95% interval -1.07 to -0.93, 10 paired seeds, p = 0.002)"),
+            Analysis.HURTS.format(
+                "-1.00 points (95% interval over seeds -1.07 to -0.93, 10 paired seeds, p = 0.002)"
+            ),
         ),
         (
             0.01,
             0.05,
             "equivalent",
-            Analysis.EQUIVALENT.format("0.1", "+0.01 points (95% interval -0.03 to +0.05"),
+            Analysis.EQUIVALENT.format("0.1", "+0.01 points (95% interval over seeds -0.03 to +0.05"),
         ),
         # Deviation 0.2 over 10 seeds: 0.138 to 0.365 by chi-square, so 17 to 107 seeds by the noncentral t.
         (0.05, 0.2, "undecided", Analysis.NEEDS.format("0.1 points", 34, "17 to 107", "10 can detect 0.20")),
@@ -64,7 +68,8 @@ def test_an_arm_still_improving_is_named_with_epochs_to_try():
     assert "'dropout 0.5' (10 of 10 seeds)" in str(verdict)
     assert "try 20 instead of 10 in a new study" in str(verdict)
     assert (
-        "hurts after 10 epochs, with 'dropout 0.5' still improving: test accuracy -0.30" in verdict.headline
+        "hurts on these test examples after 10 epochs, with 'dropout 0.5' still improving: test accuracy -0.30"
+        in verdict.headline
     )
     assert "'no dropout' (" not in str(verdict)
 
@@ -105,7 +110,7 @@ def test_several_conditions_each_have_their_verdict():
     assert verdict.decision == "depends on the condition"
     assert verdict.headline == (
         f"{Analysis.DROPOUT} hurts in 1 of 2 networks and training sizes (64 with 500), "
-        "helps in 1 of 2 (512-512 with 50,000) after 10 epochs."
+        "helps in 1 of 2 (512-512 with 50,000) on these test examples after 10 epochs."
     )
     assert "Hidden layers 64, 500 training examples: Dropout at rate 0.5" in str(verdict)
 
@@ -119,7 +124,7 @@ def test_several_conditions_each_have_their_verdict():
 )
 def test_the_headline_of_several_conditions_names_the_arm_and_what_varies(other, where):
     verdict = of_two_conditions(-1, -1, other, watches_test=True)
-    assert verdict.headline == f"{Analysis.DROPOUT} hurts in {where} after 10 epochs."
+    assert verdict.headline == f"{Analysis.DROPOUT} hurts in {where} on these test examples after 10 epochs."
 
 
 def test_an_arm_that_is_more_than_dropout_goes_by_its_name():
@@ -133,9 +138,14 @@ def test_a_verdict_on_these_examples_alone_says_so():
         return (0, 1, 2) if arm == "no dropout" else (2,) if seed else (2, 1)
 
     (told,) = verdict_of(ARMS, accuracies_of(wrong, 40, 8), predictions=predictions_of(wrong)).conditions
-    assert told.decision == "helps"
-    assert told.comparisons[0].new_data.low <= 0
-    assert "helps on these 40 test examples after 10 epochs" in told.headline
+    assert (told.decision, told.decision_on_these) == ("undecided", "helps")
+    (c,) = told.comparisons
+    assert c.new_data.low <= 0 < c.over_seeds.low
+    assert told.label == "Undecided for new data"
+    assert told.headline.startswith(
+        f"Undecided for new data. {Analysis.DROPOUT} helps on these 40 test examples after 10 epochs"
+    )
+    assert f"for new data {c.new_data.low:+.2f} to {c.new_data.high:+.2f}." in told.headline
 
 
 def test_networks_that_predict_one_class_are_named():

@@ -116,6 +116,8 @@ def test_arms_of_other_seeds_have_sidaks_limit():
 
 
 def test_no_discordant_example_leaves_what_was_not_seen():
+    assert unseen(40) == pytest.approx(0.088, abs=5e-4)
+    assert unseen(40) == pytest.approx(reference.binomtest(0, 40).proportion_ci().high)
     (found,) = two_way([np.zeros((6, 40), np.int8)])
     assert (found.difference.low, found.difference.high) == pytest.approx((-unseen(40), unseen(40)))
     (one,) = two_way([np.ones((6, 1), np.int8)])

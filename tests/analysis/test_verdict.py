@@ -72,7 +72,7 @@ def test_where_the_test_set_was_watched_nothing_is_chosen():
     assert verdict.chosen is None
     assert "alidation data chose" not in str(verdict)
     assert Analysis.WATCHED in str(verdict)
-    assert "In order, with the 95% interval for all 2 arms together" in str(verdict)
+    assert "In order, with the 95% interval over seeds for all 2 arms together" in str(verdict)
     assert verdict.decision == "helps"  # that one does needs no choice: the p allow for two arms
 
 
@@ -195,8 +195,8 @@ def test_the_interval_of_a_chosen_arm_allows_for_the_others_and_decides():
     verdict = verdict_of(arms, accuracies, validation={"dropout 0.9": 0.99})
     chosen = verdict.conditions[0].comparisons[-1]
     assert chosen.deciding == chosen.simultaneous
-    wide = f"95% interval for all 9 arms together {chosen.simultaneous.low:+.2f} to {chosen.simultaneous.high:+.2f}"
-    assert wide in verdict.headline
+    ends = f"{chosen.simultaneous.low:+.2f} to {chosen.simultaneous.high:+.2f}"
+    assert f"95% interval over seeds for all 9 arms together {ends}" in verdict.headline
     for c in verdict.conditions[0].comparisons:
         if c.decision in {"helps", "hurts"}:
             assert not c.simultaneous.low <= 0 <= c.simultaneous.high

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from dropstudy.analysis.answered import QUESTIONS, WITHOUT_RATES, Answer
 from dropstudy.analysis.arm_phrases import arm_of, epochs_of, group, named
-from dropstudy.analysis.cautions import MOST_NAMED, cautions, others_help, this_test_set_only
+from dropstudy.analysis.cautions import MOST_NAMED, cautions, others_help
 from dropstudy.analysis.confirm import outcomes
 from dropstudy.analysis.how_likely import how_likely
 from dropstudy.analysis.meanwhile import meanwhile
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from dropstudy.core.types import Arm
 
 _MOST_INTERVALS = 2  # in a sentence
+
+_STATES = {"helps": "helps", "hurts": "hurts", "equivalent": "makes no difference that matters"}
 
 _LEADS: dict[Decision, str] = {
     "helps": "Yes",
@@ -147,30 +149,40 @@ def _difference(comparison: ArmComparison, spec: Compared) -> str:
 
 
 def _on_one_arm(condition: ConditionVerdict, comparison: ArmComparison, spec: Compared) -> str:
-    lead = _LEADS[comparison.decision]
-    where = f", on these {comparison.test_examples:,} test examples" if this_test_set_only(comparison) else ""
-    if comparison.decision in {"helps", "hurts"}:
-        metric = comparison.measure
-        verb = metric.verb(helps=comparison.decision == "helps")
+    lead, when = _LEADS[comparison.decision], epochs_of(condition.arms, spec)
+    decision, these, arm = (
+        comparison.decision,
+        phrases.these_examples(comparison),
+        named(arm_of(spec, comparison.arm)),
+    )
+    subject = capital(arm)
+    if comparison.on_these_only:
+        decision, lead, subject = (
+            comparison.decision_on_these,
+            f"{lead} for new data",
+            f"{capital(these)} {arm}",
+        )
+    elif decision in DECIDED and not comparison.new_data:
+        lead = f"{lead}, {these}"
+    metric = comparison.measure
+    if decision in {"helps", "hurts"}:
         size = metric.amount(phrases.difference(comparison)[1:])
-        arm = capital(named(arm_of(spec, comparison.arm)))
-        much = f"{size}{against(spec.arms[0])}{epochs_of(condition.arms, spec)}"
-        return f"{lead}{where}. {arm} {verb}s {metric.on_test} by {much}."
-    return f"{lead}. {capital(_difference(comparison, spec))}{epochs_of(condition.arms, spec)}."
+        raises = f"{metric.verb(helps=decision == 'helps')}s {metric.on_test} by {size}"
+        return f"{lead}. {subject} {raises}{against(spec.arms[0])}{when}."
+    if comparison.on_these_only:
+        return f"{lead}. {subject} makes no difference that matters{against(spec.arms[0])}{when}."
+    return f"{lead}. {capital(_difference(comparison, spec))}{when}."
 
 
 def _on_others(
     condition: ConditionVerdict, subject: ArmComparison, better: Sequence[ArmComparison], spec: Compared
 ) -> str:
     """Others help than the arm that was chosen, which the intervals show of all of them together."""
-    only = [c for c in better if this_test_set_only(c)]
-    where = f", on these {only[0].test_examples:,} test examples" if only else ""
+    where = "" if better[0].new_data else f", {phrases.these_examples(better[0])}"
     names, arm = group(better, condition, spec), arm_of(spec, subject.arm)
     at = "at" if names.startswith("rate") else "with"
     chosen = f"rate {arm.common_rate:g}" if is_dropout(arm) else quoted(arm.name)
-    state = {"equivalent": "makes no difference that matters", "hurts": "hurts"}.get(
-        subject.decision, "is undecided"
-    )
+    state = _STATES.get(subject.decision, "is undecided")
     return f"Yes, {at} {names}{where}. The chosen {chosen} {state}{epochs_of(condition.arms, spec)}."
 
 
@@ -181,16 +193,22 @@ def _on_all_arms(condition: ConditionVerdict, spec: Compared, margin: float) -> 
     }
     lead, ours, metric = _LEADS[condition.decision], found[condition.decision], condition.measure
     names, many, when = group(ours, condition, spec), len(ours) > 1, epochs_of(condition.arms, spec)
+    if condition.decision in DECIDED and not ours[0].new_data:
+        lead = f"{lead}, {phrases.these_examples(ours[0])}"
     if condition.decision in {"helps", "hurts"}:
         verb = metric.verb(helps=condition.decision == "helps") + "s" * (not many)
         return f"{lead}. {capital(names)} {verb} {metric.on_test} by {metric.amount(_sizes(ours))}{when}."
     if condition.decision == "equivalent":
         much = metric.amount(f"{margin:g}")
-        return f"No. No arm {metric.verb(helps=True)}s {metric.on_test} by more than {much}{when}."
+        lead = lead.replace(_LEADS["equivalent"], "No")
+        return f"{lead}. No arm {metric.verb(helps=True)}s {metric.on_test} by more than {much}{when}."
     if condition.decision == "undecided":
         text = f"Undecided. {capital(names)} may help or hurt{when}."
         if worse := found.get("hurts"):
             text += f" {capital(group(worse, condition, spec))} {'hurt' if len(worse) > 1 else 'hurts'}."
+        if better := [c for c in ours if c.on_these_only and c.decision_on_these == "helps"]:
+            verb = "help" if len(better) > 1 else "helps"
+            text += f" {capital(phrases.these_examples(better[0]))} {group(better, condition, spec)} {verb}."
         return text
     return f"Not known yet: {names} {'have' if many else 'has'} fewer than {SEEDS} seeds."
 
@@ -312,17 +330,25 @@ def _sure_of_one(comparison: ArmComparison, margin: float) -> str:
     metric = comparison.measure
     ends = metric.amount(phrases.interval(comparison.deciding, metric, margin))
     together = f"{phrases.every(comparison.family)} arms together, " if comparison.family > 1 else ""
-    what = f"the difference is {ends} ({together}{comparison.n} seeds)"
+    what = f"the difference {_where(comparison)} is {ends} ({together}{comparison.n} seeds)"
     if decided:
         small = f" Differences within ±{metric.amount(f'{margin:g}')} do not matter here (--margin)."
         return f"With 95% confidence {what}.{small if comparison.decision == 'equivalent' else ''}"
     why = ""
-    if comparison.resolution > margin and comparison.deciding.within(margin):
+    if comparison.on_these_only:
+        these = phrases.these_examples(comparison)
+        why = f" {capital(these)} alone it is {phrases.interval(comparison.over_seeds, metric, margin)}."
+    elif comparison.deciding.within(margin):
         examples = counted(comparison.test_examples or 0, "test example")
         why = f" {examples} are too few to show that it is within ±{margin:g}."
     elif not comparison.deciding.low <= 0 <= comparison.deciding.high:
         why = f" But {phrases.p_value(comparison.p_adjusted)} is above {LEVEL:g}."
     return f"Not yet: with 95% confidence {what}.{why}"
+
+
+def _where(comparison: ArmComparison) -> str:
+    """What an interval that decides is for."""
+    return "for new data" if comparison.new_data else phrases.these_examples(comparison)
 
 
 def _sure_of_the_same(enough: Sequence[ArmComparison]) -> str:
@@ -346,9 +372,11 @@ def _sure_of_all(condition: ConditionVerdict, enough: Sequence[ArmComparison]) -
     named = [c for c in known if c.decision == condition.decision]
     decided = condition.decision in DECIDED
     if not named or len(named) > _MOST_INTERVALS:
-        return f"{'' if decided else 'Not yet. '}The 95% intervals hold for {arms} ({seeds})."
+        return (
+            f"{'' if decided else 'Not yet. '}The 95% intervals {_where(known[0])} hold for {arms} ({seeds})."
+        )
     ends = condition.measure.amount(listed([phrases.interval(c.deciding, c.measure) for c in named]))
-    what = "the difference is" if len(named) == 1 else "the differences are"
+    what = f"the difference{'s' * (len(named) > 1)} {_where(named[0])} {'is' if len(named) == 1 else 'are'}"
     lead = "With" if decided else "Not yet: with"
     return f"{lead} 95% confidence {what} {ends}. That holds for {arms} ({seeds})."
 
@@ -357,4 +385,6 @@ def _sure_of_each(verdict: Verdict) -> str:
     enough = [c.n for condition in verdict.conditions for c in condition.comparisons if c.n >= SEEDS]
     if not enough:
         return f"Not at all yet: a verdict needs {SEEDS} seeds."
-    return "Each network and training size has its own 95% intervals."
+    known = [c for condition in verdict.conditions for c in condition.comparisons if c.deciding.known]
+    where = f" {_where(known[0])}" if known else ""
+    return f"Each network and training size has its own 95% intervals{where}."

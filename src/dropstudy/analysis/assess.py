@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from dropstudy.analysis.verdict.build import Predictions
+    from dropstudy.analysis.verdict.pairs import Truth
     from dropstudy.analysis.verdict.types import Verdict
     from dropstudy.core.types import MetricName, Run, StudySpec
 
@@ -36,6 +37,7 @@ def assess(
     *,
     outcomes: pd.DataFrame,
     predictions: Predictions,
+    truth: Truth,
 ) -> Verdict:
     """Verdict of a study.
 
@@ -46,6 +48,7 @@ def assess(
         finals: final numbers of every finished run, as `Study.finals` gives them.
         outcomes: status of every run, as `Study.outcomes` gives it.
         predictions: of a run by arm, hidden, train_size and seed; None where they are missing.
+        truth: gives the true classes of the test examples; None where they are missing.
     """
     design = Design(
         spec.arms,
@@ -62,6 +65,7 @@ def assess(
         design,
         outcomes=outcomes,
         predictions=predictions,
+        truth=truth,
         test_examples=None if metadata["data"] == OWN_DATA else metadata.get("n_test"),
     )
     rules = [*map(tuple, metadata.get(EARLIER_RULES, ())), (verdict.metric, verdict.margin)]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dropstudy.analysis.half_time import on_half_time
-from dropstudy.analysis.verdict import phrases
 from dropstudy.analysis.verdict.centres import on_seeds_apart
 from dropstudy.analysis.verdict.phrases import listed, quoted
 from dropstudy.analysis.verdict.remarks import unfinished
@@ -15,7 +14,6 @@ from dropstudy.core.text import counted
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dropstudy.analysis.stats import Estimate
     from dropstudy.analysis.verdict import ConditionVerdict, Verdict
     from dropstudy.analysis.verdict.types import ArmComparison
 
@@ -54,11 +52,6 @@ def _several(names: Sequence[str]) -> str:
     return listed([quoted(name) for name in names]) if len(names) <= MOST_NAMED else f"{len(names)} arms"
 
 
-def this_test_set_only(comparison: ArmComparison) -> bool:
-    """True where the decision holds on these test examples, and need not on others."""
-    return comparison.decision in {"helps", "hurts"} and comparison.this_test_set_only
-
-
 def others_help(condition: ConditionVerdict) -> bool:
     """True where the chosen arm does not help, and others do."""
     subject = condition.subject
@@ -70,25 +63,12 @@ def others_help(condition: ConditionVerdict) -> bool:
 
 
 def _on_new_data(verdict: Verdict) -> str:
-    """What the intervals leave out, where a decision is open or does not hold on new data."""
+    """What the intervals leave out where it is not known what each example adds, and nothing is decided."""
     shown = [c for condition in verdict.conditions for c in _shown(condition) if c.deciding.known]
-    doubtful = [c for c in shown if c.decision == "undecided" or this_test_set_only(c)]
-    if not doubtful or not any(map(_matters, doubtful)):
+    if not any(c.decision == "undecided" for c in shown) or any(c.new_data for c in shown):
         return ""
-    first, seeds_only = doubtful[0], "allow for other seeds only"
-    if len(shown) == 1:
-        alone = "The 95% interval allows for other seeds only"
-        if first.new_data is None:
-            return f"{alone}, not for new test examples."
-        if _same_kind(first):
-            return f"{alone}; with new test examples too it is {_ends(first, first.new_data)}."
-        zero = " and contains 0" if this_test_set_only(first) else ""
-        return f"{alone}; with new test examples too it is wider{zero}."
-    if first.new_data is None:
-        return f"The 95% intervals {seeds_only}, not for new test examples."
-    lost = list(dict.fromkeys(c.arm for c in doubtful if this_test_set_only(c)))
-    zero = f", and {_several(lost)} may make no difference" if lost and len(verdict.conditions) == 1 else ""
-    return f"The 95% intervals {seeds_only}; with new test examples too they are wider{zero}."
+    intervals = "The 95% interval allows" if len(shown) == 1 else "The 95% intervals allow"
+    return f"{intervals} for other seeds only, not for new test examples."
 
 
 def _shown(condition: ConditionVerdict) -> Sequence[ArmComparison]:
@@ -96,18 +76,3 @@ def _shown(condition: ConditionVerdict) -> Sequence[ArmComparison]:
     if condition.subject is None or others_help(condition):
         return condition.comparisons
     return [condition.subject]
-
-
-def _matters(comparison: ArmComparison) -> bool:
-    """False where new test examples leave the interval as it is, each for one arm and a single look."""
-    beyond = comparison.new_data
-    return beyond is None or _ends(comparison, beyond) != _ends(comparison, comparison.difference)
-
-
-def _same_kind(comparison: ArmComparison) -> bool:
-    """True where the interval for new test examples allows for as many arms and looks as the printed one."""
-    return comparison.deciding == comparison.simultaneous and comparison.family == 1
-
-
-def _ends(comparison: ArmComparison, estimate: Estimate) -> str:
-    return comparison.measure.amount(phrases.interval(estimate, comparison.measure))

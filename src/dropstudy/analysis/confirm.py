@@ -153,7 +153,7 @@ def _outcome(first: Verdict, fresh: ConditionVerdict) -> Outcome:
         outcome = "On"
     else:
         outcome = "Confirmed on" if earlier[0].decision == fresh.decision else "Not confirmed on"
-    seeds = f"{outcome} {comparison.n} fresh seeds"
+    seeds = f"{outcome} {comparison.n} fresh seeds and the same test examples"
     metric = first.measure
     ends = f" ({interval(comparison.deciding, metric, first.margin)})" if comparison.deciding.known else ""
     estimate = f"{metric.amount(signed(comparison.difference.value, places=metric.places))}{ends}"
@@ -168,7 +168,7 @@ def _outcome(first: Verdict, fresh: ConditionVerdict) -> Outcome:
     return Outcome(
         outcome.removesuffix(" on").lower() if outcome != "On" else fresh.decision,
         f"{seeds}: {fresh.decision}{within}, {estimate}.",
-        f"{seeds}: {fresh.headline} {own}",
+        f"{seeds}: {fresh.headline} {own} Fresh seeds say nothing about other test examples.",
     )
 
 

@@ -145,11 +145,6 @@ def assess_scores(
         *_tables(runs, measure), design, outcomes=_outcomes(runs), test_examples=test_examples
     )
     told = answer(found, design, _steps(found))
-    decided = any(c.n >= SEEDS and c.deciding.known for c in found.conditions[0].comparisons)
-    if decided and not any("test examples" in caution for caution in told.cautions):
-        notes.append(
-            "Intervals allow for other seeds, not for other test examples: scores alone do not show these."
-        )
     found = replace(found, sentences=(*found.sentences, *notes), disclosures=tuple(notes))
     return ScoresAssessed(replace(table, runs=runs), design, found, told, test_examples, options)
 

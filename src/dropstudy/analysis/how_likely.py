@@ -62,13 +62,13 @@ def _how_both_fit(comparison: ArmComparison, found: Posterior, margin: float) ->
         return f"The verdict is about any difference, these are about more than {size}."
     if decision != "undecided" or found.most < _SURE:
         return ""
-    if comparison.resolution > margin and found.most == found.equal:
+    if (comparison.unseen or 0.0) > margin and found.most == found.equal:
         return f"For a verdict on others, {comparison.test_examples:,} test examples are too few."
     decides = comparison.deciding
     if found.most != found.equal and decides.known and not decides.low <= 0 <= decides.high:
         return f"The verdict asks for more: {p_value(comparison.p_adjusted)} is above {LEVEL:g}."
     reasons = [f"{every(comparison.family)} arms together"] if comparison.family > 1 else []
-    if decides is comparison.anytime:
+    if comparison.over_seeds is comparison.anytime:
         reasons.append("every look")
     holds = f" for {' and '.join(reasons)}" if reasons else ""
     side = "within the margin" if found.most == found.equal else "on one side of 0"

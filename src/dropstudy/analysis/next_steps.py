@@ -171,10 +171,7 @@ def _decide(verdict: Verdict, spec: StudySpec, run: str) -> NextStep:
     total = max(len(spec.seeds) + 1, round(needed))  # failed or removed seeds are no pairs
     most = f" --max-seeds {total}" if total > MAX_SEEDS else ""
     runs = (total - len(spec.seeds)) * len(spec.arms) * len(verdict.conditions)
-    where = next(
-        (f" on these {c.test_examples:,} test examples" for c in comparisons if c.few_test_examples), ""
-    )
-    purpose = f"For a decision{where}, probably at most {total:,} seeds" if known else "For a decision"
+    purpose = f"For a decision, probably at most {total:,} seeds" if known else "For a decision"
     return NextStep(purpose, f"{run} --until-decided{most}", seconds_of(verdict, runs))
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from dropstudy.analysis.verdict import Verdict
+    from dropstudy.analysis.verdict.types import ArmComparison
     from dropstudy.core.types import StudySpec
 
 __all__ = [
@@ -67,8 +68,8 @@ def until_decided(
 def out_of_reach(verdict: Verdict, max_seeds: int) -> str:
     """Reason why `max_seeds` are unlikely to decide a verdict, as the end of a sentence; empty where they may.
 
-    More seeds do not help where runs diverged. Else the number of seeds needed counts, at the lower end of its
-    interval.
+    More seeds do not help where runs diverged, nor where no difference that these seeds leave open could be told from 0
+    on these test examples. Else the number of seeds needed counts, at the lower end of its interval.
     """
     comparisons = verdict.open_comparisons
     decisions = {c.decision for c in comparisons}
@@ -78,13 +79,21 @@ def out_of_reach(verdict: Verdict, max_seeds: int) -> str:
         return ""
     if any(c.all_equal for c in comparisons):
         return ""
-    least = min((c.seeds_low for c in comparisons), default=0.0)
-    if least <= max_seeds:
-        return ""
-    count = f"at least {least:,.0f}" if isfinite(least) else "more than 10,000"
     more = _more_examples(verdict)
-    needs = f"{more}, and on these {count} seeds" if more else f"{count} seeds"
-    return f"a decision probably needs {needs}, more than the {max_seeds} allowed (--max-seeds)."
+    if more and all(map(_out_of_sight, comparisons)):
+        return f"a decision probably needs {more}, not more seeds."
+    least = min((c.seeds_low for c in comparisons), default=0.0)
+    if least <= max_seeds or not isfinite(least):
+        return ""
+    return f"a decision probably needs at least {least:,.0f} seeds, more than the {max_seeds} allowed (--max-seeds)."
+
+
+def _out_of_sight(comparison: ArmComparison) -> bool:
+    """True where the whole interval over seeds is nearer to 0 than what other test examples may change."""
+    from dropstudy.analysis.verdict.undecided import reach  # noqa: PLC0415 - scipy is slow to import
+
+    ends = comparison.difference.low, comparison.difference.high
+    return max(map(abs, ends)) <= reach(comparison)
 
 
 def _more_examples(verdict: Verdict) -> str:

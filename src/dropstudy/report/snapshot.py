@@ -151,6 +151,7 @@ class Snapshot:
             self.finals,
             outcomes=self.outcomes,
             predictions=self.predictions_of,
+            truth=lambda: None if self.test_set is None else self.test_set.y,
         )
         return with_confirmations(first, [fresh.verdict for fresh in self.confirmations])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import ceil, inf, nan, sqrt
+from math import inf, nan, sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -76,23 +76,12 @@ def detectable(deviation: float, n: int, *, level: float = 0.05, power: float = 
     )
 
 
-def examples_needed(
-    error: float, examples: int, difference: float, *, level: float = 0.05, power: float = 0.8
-) -> int:
-    """Test examples with which a true difference is detected with that power, the seeds being as they are.
+def quantiles(level: float, power: float = 0.8) -> float:
+    """True difference over its standard error that a two-sided test detects with that power: z(1 - level/2) + z(power).
 
-    A standard error falls as 1 / sqrt(m), so that m (error (z(1 - level / 2) + z(power)) / difference)^2 are needed
-    (Cohen 1988, section 2.4, with normal quantiles).
-
-    Args:
-        error: standard error of the difference from the choice of test examples.
-        examples: m, that it was found with.
-        difference: the true one, not 0, in its unit.
-        level: of the test.
-        power: probability of detecting it.
+    Cohen 1988, section 2.4, with normal quantiles.
     """
-    quantiles = float(stats.norm.ppf(1 - level / 2) + stats.norm.ppf(power))
-    return ceil(examples * (error * quantiles / difference) ** 2)
+    return float(stats.norm.ppf(1 - level / 2) + stats.norm.ppf(power))
 
 
 def _power(effect: float, n: int, level: float) -> float:

@@ -25,11 +25,12 @@ def seeds_to_decide(
     differences: NDArray[np.float64],
     margin: float,
     *,
-    equivalence: bool = True,
+    example_error: float = 0.0,
+    unseen: float = 0.0,
     level: float = 0.05,
     probability: float = PROBABLY,
 ) -> float:
-    """Total number of seeds by which the always-valid interval decides with this probability.
+    """Total number of seeds by which the always-valid interval, and that for new data, decide with this probability.
 
     The probability is predictive (Spiegelhalter, Freedman and Blackburn 1986): true mean and deviation are as uncertain
     as n normal differences leave them, with flat priors. At a deviation s the mean of N seeds is normal around the
@@ -39,8 +40,8 @@ def seeds_to_decide(
     Args:
         differences: (n,), so far.
         margin: in their unit.
-        equivalence: whether an interval within ±margin decides. If not it leaves the difference undecided, even on one
-            side of 0.
+        example_error: standard error from the choice of test examples, in their unit; no seed removes it.
+        unseen: half width that no interval is below, in their unit.
         level: of the interval: 5% divided by the arms.
         probability: of a decision.
 
@@ -51,10 +52,12 @@ def seeds_to_decide(
     if not spread_out(differences):
         return nan
     mean, deviation = float(differences.mean()), float(differences.std(ddof=1))
+    normal = float(stats.norm.ppf(1 - level / 2))
     deviations = deviation * np.sqrt((n - 1) / stats.chi2.ppf(_QUANTILES, n - 1))
 
     def is_enough(seeds: int) -> bool:
-        ends = deviations * half_width(seeds, level)
+        new_data = normal * np.hypot(deviations / np.sqrt(seeds), example_error)
+        ends = np.maximum(np.maximum(deviations * half_width(seeds, level), new_data), unseen)
         moves = deviations * np.sqrt(1 / n - 1 / seeds)
         inside = np.maximum(margin - ends, 0)  # means below it have an interval within the margin
 
@@ -64,8 +67,8 @@ def seeds_to_decide(
             upper, lower = np.asarray(stats.norm.cdf((sides - mean) / moves))
             return np.asarray(upper - lower)
 
-        # Undecided are the means whose interval contains 0 and a margin, or else any within the margin.
-        undecided = below(np.maximum(ends, inside)) - (below(inside) if equivalence else 0)
+        # Undecided are the means whose interval contains 0 and a margin.
+        undecided = below(np.maximum(ends, inside)) - below(inside)
         return float(undecided.mean()) <= 1 - probability
 
     low, high = n, n + 1  # low is too few, high is enough

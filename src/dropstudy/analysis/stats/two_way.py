@@ -9,12 +9,13 @@ model of readers and cases by which radiology compares methods (Obuchowski and R
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import nan, sqrt
+from math import ceil, nan, sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import stats
 
+from dropstudy.analysis.stats.equivalence import quantiles
 from dropstudy.analysis.stats.estimate import ROUNDING, Estimate
 from dropstudy.analysis.stats.simultaneous import DRAWS, sidak
 from dropstudy.analysis.stats.unseen import unseen
@@ -37,6 +38,8 @@ class NewData:
         seed: s2_seed, the variance of the seeds' means.
         example: s2_example, the variance of the examples' means; not a number with one example.
         residual: s2_residual, the mean square of what seed and example leave.
+        error: sqrt(V).
+        freedom: degrees of freedom of V (Satterthwaite 1946).
     """
 
     difference: Estimate
@@ -44,12 +47,24 @@ class NewData:
     seed: float
     example: float
     residual: float
+    error: float
+    freedom: float
 
     @property
     def example_error(self) -> float:
         """Standard error from the choice of the m examples, which no number of seeds removes."""
         both = self.residual / (self.difference.n * self.examples)
         return sqrt(max(0.0, self.example / self.examples - both)) if self.examples > 1 else nan
+
+    def examples_needed(self, difference: float, *, level: float = 0.05, power: float = 0.8) -> float:
+        """Test examples with which these seeds detect a true difference with that power.
+
+        Of the variance (difference / (z(1 - level / 2) + z(power)))^2 (Cohen 1988, section 2.4, with normal quantiles)
+        seeds take their part, half of it at most: where they take more, more seeds are needed as well.
+        """
+        allowed = (difference / quantiles(level, power)) ** 2
+        of_seeds = max(0.0, self.seed - self.residual / self.examples) / self.difference.n
+        return ceil(self.example / max(allowed - of_seeds, allowed / 2)) if self.examples > 1 else nan
 
 
 def two_way(
@@ -120,6 +135,8 @@ class _Table:
             float(self.seeds.var(ddof=1)),
             float(self.examples.var(ddof=1)) if m > 1 else nan,
             self.residual,
+            sqrt(self.variance) if m > 1 else nan,
+            self.freedom if self.variance > ROUNDING**2 else nan,
         )
 
 

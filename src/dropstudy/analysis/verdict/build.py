@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dropstudy.analysis.verdict.design import Design
-    from dropstudy.analysis.verdict.pairs import PairedRuns
+    from dropstudy.analysis.verdict.pairs import PairedRuns, Truth
     from dropstudy.analysis.verdict.types import Decision
 
     Predictions = Callable[[str, str, int, int], Mapping[str, NDArray[Any]] | None]
@@ -39,6 +39,7 @@ def give_verdict(
     *,
     outcomes: pd.DataFrame | None = None,
     predictions: Predictions | None = None,
+    truth: Truth | None = None,
     test_examples: int | None = None,
 ) -> Verdict:
     """Verdict of a study.
@@ -52,6 +53,7 @@ def give_verdict(
             their part in the verdict too.
         predictions: of (arm, hidden, train_size, seed) the `confidence` and `likelihood` of every test example, and
             perhaps `labels`; None where they are missing.
+        truth: gives the true classes of the test examples; None where they are not known.
         test_examples: their number, where there are no predictions.
     """
     conditions = []
@@ -64,7 +66,9 @@ def give_verdict(
             done,
             design.arms,
             outcomes=planned,
+            metric=design.metric,
             predictions=None if predictions is None else _at(predictions, hidden, train_size),
+            truth=truth,
             examples=test_examples,
         )
         numbers = _condition_verdict(runs, hidden, train_size, design)
@@ -102,12 +106,13 @@ def _condition_verdict(runs: PairedRuns, hidden: str, train_size: int, design: D
     if not design.watches_test:
         choice = choose(scores, runs, metric, always_valid=design.always_valid)
     chosen = None if choice is None else choice.arm
-    decisions = {c.arm: c.decision for c in comparisons} if any(arm.seeds for arm in scores) else {}
+    compared = comparisons if any(arm.seeds for arm in scores) else ()
     numbers = ConditionVerdict(
         hidden=hidden,
         train_size=train_size,
         baseline=design.baseline.name,
-        decision=decide_together(decisions, chosen),
+        decision=decide_together({c.arm: c.decision for c in compared}, chosen),
+        decision_on_these=decide_together({c.arm: c.decision_on_these for c in compared}, chosen),
         chosen=chosen,
         choice=choice,
         label="",

@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
-from math import isfinite, isnan, nan, sqrt
+from dataclasses import replace
+from math import hypot, inf, isnan, nan, sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dropstudy.analysis.stats import Estimate, paired
+from dropstudy.analysis.stats import paired
 from dropstudy.analysis.stats.anytime import seeds_for
-from dropstudy.analysis.stats.crossed_bootstrap import crossed_bootstrap
-from dropstudy.analysis.stats.equivalence import detectable, deviation_interval, seeds_needed
+from dropstudy.analysis.stats.equivalence import detectable, deviation_interval, quantiles, seeds_needed
 from dropstudy.analysis.stats.estimate import spread_out
 from dropstudy.analysis.stats.posterior import posterior
 from dropstudy.analysis.stats.robust import robust_centres
 from dropstudy.analysis.stats.simultaneous import simultaneous
+from dropstudy.analysis.stats.two_way import two_way
 from dropstudy.analysis.stats.unseen import unseen
-from dropstudy.analysis.verdict.inference import arm_tests
+from dropstudy.analysis.verdict.inference import arm_tests, wider
 from dropstudy.analysis.verdict.metrics import metric_differences
 from dropstudy.analysis.verdict.rule import LEVEL, SEEDS, Limits
 from dropstudy.analysis.verdict.types import ArmComparison
-from dropstudy.core.metrics import ACCURACY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from dropstudy.analysis.stats.crossed_bootstrap import NewData
+    from dropstudy.analysis.stats import Estimate
     from dropstudy.analysis.stats.posterior import Posterior
+    from dropstudy.analysis.stats.two_way import NewData
     from dropstudy.analysis.verdict.pairs import PairedRuns
     from dropstudy.core.metrics import Metric
     from dropstudy.core.types import Arm
@@ -63,18 +64,29 @@ def _compare_family(
 ) -> Iterator[ArmComparison]:
     seeds, stored = runs.differences(metric.column, family)
     points, baseline = metric.factor * stored, runs.arms[0].name
-    # Resampling examples takes a score of each: other metrics have none.
-    new_data = _new_data(runs, family) if metric is ACCURACY else {}
-    limits = [_limits(runs, arm, new_data.get(arm.name), metric) for arm in family]
-    tested = arm_tests(points, margin=margin, always_valid=always_valid, limits=limits, sign=metric.sign)
-    together = simultaneous(points) if always_valid else [tests.deciding for tests in tested]
+    new_data = _new_data(runs, family)
+    in_units = [
+        _in_units(new_data[arm.name].difference, metric) if arm.name in new_data else None for arm in family
+    ]
+    limits = [
+        Limits(runs.diverged(arm.name, baseline), runs.examples, _unseen(runs, metric) or 0.0)
+        for arm in family
+    ]
+    tested = arm_tests(
+        points, margin=margin, always_valid=always_valid, new_data=in_units, limits=limits, sign=metric.sign
+    )
+    together = simultaneous(points) if always_valid else [tests.over_seeds for tests in tested]
     for place, (arm, column, tests) in enumerate(zip(family, points.T, tested, strict=True)):
         shared = ~np.isnan(column)
         x = column[shared]
         beyond = new_data.get(arm.name)
         deviation = float(x.std(ddof=1)) if spread_out(x) else nan
-        sought, level = max(abs(tests.difference.value), margin), LEVEL / len(family)
-        needed, low, high = _seeds(deviation, len(x), sought, level, always_valid=always_valid)
+        size = abs(tests.difference.value)
+        sought, level = max(size, margin), LEVEL / len(family)
+        error = 0.0 if beyond is None or isnan(beyond.example_error) else metric.factor * beyond.example_error
+        of_examples = quantiles(level) * error
+        left = sqrt(max(0.0, sought**2 - of_examples**2))
+        needed, low, high = _seeds(deviation, len(x), left, level, always_valid=always_valid)
         yield ArmComparison(
             arm=arm.name,
             rate=arm.common_rate,
@@ -85,10 +97,13 @@ def _compare_family(
             bca=paired.bca(x),
             robust=robust_centres(x),
             simultaneous=together[place],
-            deciding_label=_label(len(family), always_valid=always_valid),
+            deciding_label=_label(len(family), always_valid=always_valid, new_data=beyond is not None),
             family=len(family),
-            new_data=None if beyond is None else _both_sources(beyond.difference, tests.difference),
-            example_error=None if beyond is None else 100 * beyond.example_error,
+            new_data=None if beyond is None else wider(tests.over_seeds, in_units[place] or tests.over_seeds),
+            example_error=None if beyond is None else metric.factor * beyond.example_error,
+            examples_needed=nan
+            if beyond is None
+            else beyond.examples_needed(max(size, margin - size) / metric.factor, level=level),
             test_examples=runs.examples,
             unseen=_unseen(runs, metric),
             diverged=limits[place].diverged,
@@ -98,49 +113,59 @@ def _compare_family(
             seeds_needed=needed,
             seeds_low=low,
             seeds_high=high,
-            detectable=nan if isnan(deviation) else detectable(deviation, len(x), level=level),
+            detectable=nan
+            if isnan(deviation)
+            else hypot(detectable(deviation, len(x), level=level), of_examples),
             metrics=metric_differences(runs, arm),
             metric=metric.name,
-            posterior=_posterior(x, limits[place], margin=margin, sign=metric.sign),
+            posterior=_posterior(x, beyond, limits[place], metric, margin),
             **vars(tests),
         )
 
 
-def _both_sources(shares: Estimate, points: Estimate) -> Estimate:
-    """The interval for seeds and examples, in points, around the measured difference; it contains the t interval.
-
-    Stored probabilities have 16 bits, so that an example may count otherwise.
-    """
-    shift = points.value - 100 * shares.value
-    low = float(np.fmin(100 * shares.low + shift, points.low))
-    high = float(np.fmax(100 * shares.high + shift, points.high))
-    return Estimate(points.value, low, high, shares.n, shares.method, shares.level)
+def _in_units(stored: Estimate, metric: Metric) -> Estimate:
+    """An interval of stored values in the unit of the metric."""
+    value, low, high = (metric.factor * each for each in (stored.value, stored.low, stored.high))
+    return replace(stored, value=value, low=low, high=high)
 
 
 def _seeds(
     deviation: float, n: int, difference: float, level: float, *, always_valid: bool
 ) -> tuple[float, float, float]:
-    """Seeds that a difference needs: at the observed deviation, and at both ends of its interval."""
+    """Seeds that a difference needs: at the observed deviation, and at both ends of its interval.
+
+    Of a difference, what the choice of examples leaves to seeds: squares of standard errors add up.
+    """
     if isnan(deviation):
         return nan, nan, nan
+    if not difference:
+        return inf, inf, inf
     needs = seeds_for if always_valid else seeds_needed
     found = [needs(each, difference, level=level) for each in (deviation, *deviation_interval(deviation, n))]
     needed, low, high = (float(max(SEEDS, seeds)) for seeds in found)
     return needed, low, high
 
 
-def _posterior(x: NDArray[np.float64], limits: Limits, *, margin: float, sign: int) -> Posterior | None:
-    """Probabilities for other seeds; None below the seeds of a decision, and where runs diverged."""
+def _posterior(
+    x: NDArray[np.float64], beyond: NewData | None, limits: Limits, metric: Metric, margin: float
+) -> Posterior | None:
+    """Probabilities for new data, or other seeds; None below the seeds of a decision, and where runs diverged."""
     n = len(x)
     if n < SEEDS or limits.diverged or limits.examples == 1 or not spread_out(x):
         return None
-    return posterior(float(x.mean()), float(x.std(ddof=1)) / sqrt(n), n - 1, margin=margin, sign=sign)
+    error, degrees = float(x.std(ddof=1)) / sqrt(n), float(n - 1)
+    if beyond is not None and metric.factor * beyond.error > error:
+        error, degrees = metric.factor * beyond.error, beyond.freedom
+    return posterior(
+        float(x.mean()), error, degrees, margin=margin, sign=metric.sign, new_data=beyond is not None
+    )
 
 
-def _label(family: int, *, always_valid: bool) -> str:
+def _label(family: int, *, always_valid: bool, new_data: bool) -> str:
     """Name of the interval that a decision rests on."""
-    arms = f" for all {family} arms together" if family > 1 else ""
-    return f"always-valid 95% interval{arms}" if always_valid else f"95% interval{arms}"
+    arms = f"{' and' if new_data else ' for'} all {family} arms together" if family > 1 else ""
+    over = "for new data" if new_data else "over seeds"
+    return f"{'always-valid ' if always_valid else ''}95% interval {over}{arms}"
 
 
 def _unseen(runs: PairedRuns, metric: Metric) -> float | None:
@@ -148,14 +173,10 @@ def _unseen(runs: PairedRuns, metric: Metric) -> float | None:
     return None if runs.examples is None else metric.factor * unseen(runs.examples)
 
 
-def _limits(runs: PairedRuns, arm: Arm, beyond: NewData | None, metric: Metric) -> Limits:
-    error = 0.0 if beyond is None or not isfinite(beyond.example_error) else 100 * beyond.example_error
-    diverged = runs.diverged(arm.name, runs.arms[0].name)
-    return Limits(diverged, runs.examples, max(_unseen(runs, metric) or 0.0, error))
-
-
 def _new_data(runs: PairedRuns, family: Sequence[Arm]) -> dict[str, NewData]:
-    """Estimates for new test data, of each arm with two seeds or more and complete predictions."""
-    answers = {arm.name: runs.discordance(arm.name, runs.pairs(arm.name)) for arm in family}
-    known = {name: table for name, table in answers.items() if table is not None and len(table) > 1}
-    return dict(zip(known, crossed_bootstrap(list(known.values())), strict=True))
+    """Estimates for new data, of each arm with two seeds or more and complete predictions."""
+    seeds = {arm.name: runs.pairs(arm.name) for arm in family}
+    per_example = {name: runs.per_example(name, each) for name, each in seeds.items() if len(each) > 1}
+    known = {name: table for name, table in per_example.items() if table is not None}
+    same = len({tuple(seeds[name]) for name in known}) == 1
+    return dict(zip(known, two_way(list(known.values()), same_seeds=same), strict=True))

@@ -8,10 +8,11 @@ from dropstudy.analysis.verdict import phrases
 from dropstudy.analysis.verdict.phrases import against, budget, capital, described, diverged, quoted
 from dropstudy.analysis.verdict.rule import SEEDS
 from dropstudy.analysis.verdict.sameness import all_the_same, nothing_to_improve
+from dropstudy.analysis.verdict.types import DECIDED
 from dropstudy.core.text import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from dropstudy.analysis.verdict.design import Design
     from dropstudy.analysis.verdict.types import ArmComparison, ConditionVerdict, Decision
@@ -53,19 +54,29 @@ def _on_one_arm(
     when += phrases.improving(condition, baseline.name, comparison.arm)
     size = design.measure.brief(phrases.difference(comparison))
     numbers = f"{design.measure.on_test} {size}{against(baseline)} ({_evidence(comparison, design)})"
+    on_these = f" {phrases.these_examples(comparison)}"
+    where, lead = _on_these([comparison]), ""
+    if comparison.on_these_only and not (comparison.decision_on_these == "helps" and baseline_chosen):
+        decision, where, lead = comparison.decision_on_these, on_these, "Undecided for new data. "
+        ends = phrases.interval(comparison.deciding, design.measure, design.margin)
+        numbers += f"; for new data {ends}"
     if decision == "equivalent":
-        none = f"{capital(arm)} makes no difference beyond {design.around_zero}"
-        return f"{none}{against(baseline)}{when}: {numbers}."
+        none = f"{lead}{capital(arm)} makes no difference beyond {design.around_zero}"
+        return f"{none}{against(baseline)}{where}{when}: {numbers}."
     if decision == "helps" and baseline_chosen:
         return (
             f"Undecided whether {arm} helps{when}: validation data chose {quoted(baseline.name)}, but on the test set "
             f"the arm is better, {numbers}."
         )
     if decision in {"helps", "hurts"}:
-        examples = comparison.test_examples if comparison.this_test_set_only else None
-        where = f" on these {counted(examples, 'test example')}" if examples else ""
-        return f"{capital(arm)} {decision}{where}{when}: {numbers}."
+        return f"{lead}{capital(arm)} {decision}{where}{when}: {numbers}."
     return f"Undecided whether {arm} helps{against(baseline)}{when}: {numbers}."
+
+
+def _on_these(comparisons: Iterable[ArmComparison]) -> str:
+    """Clause where intervals of decided arms do not allow for other test examples."""
+    found = [c for c in comparisons if c.decision in DECIDED and not c.new_data]
+    return f" {phrases.these_examples(found[0])}" if found else ""
 
 
 def _on_the_same(condition: ConditionVerdict, design: Design) -> str:
@@ -82,11 +93,11 @@ def _evidence(comparison: ArmComparison, design: Design) -> str:
     seeds = f"{comparison.n} paired seeds"
     if comparison.all_equal:
         return f"the same in all {seeds}, so no interval"
-    ends = phrases.interval(comparison.deciding, design.measure, design.margin)
-    evidence = (
-        f"{comparison.deciding_label} {ends if comparison.deciding.known else 'not bounded yet'}, {seeds}"
-    )
-    if comparison.decision == "equivalent":
+    alone = comparison.on_these_only
+    estimate = comparison.over_seeds if alone else comparison.deciding
+    ends = phrases.interval(estimate, design.measure, design.margin) if estimate.known else "not bounded yet"
+    evidence = f"{'95% interval over seeds' if alone else comparison.deciding_label} {ends}, {seeds}"
+    if comparison.decision_on_these == "equivalent" and (alone or comparison.decision == "equivalent"):
         tost = f", TOST {phrases.p_value(comparison.tost_holm)}"
         return evidence if design.always_valid else f"{evidence}{tost}"
     evidence += f", {phrases.p_value(comparison.p_adjusted)}"
@@ -125,6 +136,8 @@ def _on_all_arms(condition: ConditionVerdict, design: Design, *, baseline_chosen
     when = budget(condition.arms, design.tested_weights) + phrases.improving(condition, *names)
     arms = phrases.by_decision(condition.comparisons, design.margin)
     lead = chosen if baseline_chosen else leads[condition.decision]
+    if condition.decision in DECIDED:
+        lead += _on_these(condition.comparisons)
     measured = design.measure.subject
     return f"{lead}{when}. {measured} against {described(design.baseline)}: {arms}."
 
@@ -136,7 +149,8 @@ def study_headline(conditions: Sequence[ConditionVerdict], design: Design) -> st
     improving = sum(any(arm.seeds and arm.improving for arm in each.arms) for each in conditions)
     when += f", with arms still improving in {improving} of {len(conditions)}" if improving else ""
     lost = sum(arm.diverged for each in conditions for arm in each.arms)
-    ending = f"{when}." + (f" {counted(lost, 'run')} diverged." if lost else "")
+    where = _on_these([c for each in conditions for c in each.comparisons])
+    ending = f"{where}{when}." + (f" {counted(lost, 'run')} diverged." if lost else "")
     subjects = {each.subject.arm if each.subject else None for each in conditions}
     name = subjects.pop() if len(subjects) == 1 else None
     if name is None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,6 +30,7 @@ class ArmTests:
 
     difference: Estimate
     anytime: Estimate
+    over_seeds: Estimate
     deciding: Estimate
     p_value: float
     exact: bool
@@ -37,6 +39,7 @@ class ArmTests:
     tost_p: float
     tost_holm: float
     decision: Decision
+    decision_on_these: Decision
 
 
 def arm_tests(
@@ -44,6 +47,7 @@ def arm_tests(
     *,
     margin: float,
     always_valid: bool,
+    new_data: Sequence[Estimate | None] = (),
     limits: Sequence[Limits] = (),
     sign: int = 1,
 ) -> list[ArmTests]:
@@ -53,6 +57,8 @@ def arm_tests(
         points: paired differences, (seeds, arms), NaN where an arm has no pair; each arm has one at least.
         margin: in the same unit.
         always_valid: whether the design is sequential.
+        new_data: of each arm, for all arms together, the interval for other seeds and test examples; None where that is
+            not known.
         limits: reasons against a verdict on each arm; none where they are not given.
         sign: 1 where a difference above 0 is better, -1 where one below 0 is.
     """
@@ -60,23 +66,29 @@ def arm_tests(
     flips, tosts = sign_flips(points), [tost(x, margin) for x in columns]
     flips_holm, tosts_holm = holm(flips.p_values), holm(tosts)
     valid = [anytime(x, 1 - LEVEL / len(columns)) for x in columns]
-    deciding = valid if always_valid else simultaneous(points)
+    over_seeds = valid if always_valid else simultaneous(points)
     found = []
     for place, x in enumerate(columns):
-        decision = decide(
+        beyond = new_data[place] if new_data else None
+        known = beyond is not None and over_seeds[place].known
+        deciding = wider(over_seeds[place], beyond) if beyond is not None and known else over_seeds[place]
+        rule = partial(
+            decide,
             len(x),
-            interval=deciding[place],
             p_adjusted=flips.adjusted[place],
             tost_holm=None if always_valid else tosts_holm[place],
-            limits=limits[place] if limits else Limits(),
             margin=margin,
             sign=sign,
         )
+        limit = limits[place] if limits else Limits()
+        decision = rule(interval=deciding, limits=limit)
+        these = limit if beyond is None else replace(limit, unseen=0.0)
         found.append(
             ArmTests(
                 difference=paired_t(x),
                 anytime=valid[place],
-                deciding=deciding[place],
+                over_seeds=over_seeds[place],
+                deciding=deciding,
                 p_value=flips.p_values[place],
                 exact=flips.exact,
                 p_adjusted=flips.adjusted[place],
@@ -84,9 +96,18 @@ def arm_tests(
                 tost_p=tosts[place],
                 tost_holm=tosts_holm[place],
                 decision=decision,
+                decision_on_these=rule(interval=over_seeds[place], limits=these),
             )
         )
     return found
+
+
+def wider(over_seeds: Estimate, new_data: Estimate) -> Estimate:
+    """The interval for new data, around the mean over seeds and never narrower than theirs."""
+    reach = max((each.high - each.low) / 2 for each in (over_seeds, new_data) if each.known)
+    return replace(
+        new_data, value=over_seeds.value, low=over_seeds.value - reach, high=over_seeds.value + reach
+    )
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -46,9 +46,9 @@ def condition_label(condition: ConditionVerdict, design: Design) -> str:
     if len(compared) == 1:
         (name,) = compared
         by_name = condition.decision in {"helps", "hurts"} and not is_dropout(design.arm(name))
-        return f"{quoted(name)} {verb}" if by_name else whole
+        return f"{quoted(name)} {verb}" if by_name else f"{whole}{_for_new_data(condition)}"
     if condition.chosen in compared:
-        return f"{quoted(condition.chosen)} {verb}"
+        return f"{quoted(condition.chosen)} {verb}{_for_new_data(condition)}"
     counts = Counter(compared.values())
     if len(counts) == 1:
         parts = [f"{every(len(compared))} arms {_LABELS[next(iter(counts))][2]}"]
@@ -64,6 +64,11 @@ def condition_label(condition: ConditionVerdict, design: Design) -> str:
     words = ", ".join(parts)
     chosen = condition.chosen
     return capital(words) if chosen is None else f"{quoted(chosen)} was chosen; {words}"
+
+
+def _for_new_data(condition: ConditionVerdict) -> str:
+    """Clause where the arm is decided on these test examples alone."""
+    return " for new data" if condition.subject is not None and condition.subject.on_these_only else ""
 
 
 def study_label(decision: Decision, labels: Iterable[str]) -> str:

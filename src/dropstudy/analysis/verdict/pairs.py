@@ -11,16 +11,19 @@ import pandas as pd
 
 from dropstudy.analysis.stats.calibration import expected_calibration_error
 from dropstudy.analysis.stats.mcnemar import right_answers
+from dropstudy.analysis.stats.per_example import NEEDS_TRUTH, per_example
 from dropstudy.analysis.stats.runs import finished_runs, is_finite
+from dropstudy.core.metrics import ACCURACY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from dropstudy.core.types import Arm
+    from dropstudy.core.types import Arm, MetricName
 
     Predictions = Callable[[str, int], Mapping[str, NDArray[Any]] | None]
+    Truth = Callable[[], NDArray[np.integer[Any]] | None]
     RunKey = tuple[str, int]  # arm and seed
 
 _DIGITS = 12  # of a difference of shares; one example of a million million
@@ -34,7 +37,7 @@ class PairedRuns:
         arms: baseline first.
         finished: one row per finished run, as `stats.runs.finished_runs` gives them, and its calibration error, ece.
         unfinished: status ("diverged", "failed" or another) of every other run.
-        right: which test examples each finished run got right, (examples,); empty where that is not known.
+        parts: what each test example adds to the study's metric of a finished run, (examples,), where that is known.
         one_class: runs that predict one class for all examples, although some of these are of another.
         examples: in the test set; None where that is not known.
     """
@@ -42,7 +45,7 @@ class PairedRuns:
     arms: tuple[Arm, ...]
     finished: pd.DataFrame
     unfinished: dict[RunKey, str]
-    right: dict[RunKey, NDArray[np.bool_]]
+    parts: dict[RunKey, NDArray[np.generic]]
     one_class: frozenset[RunKey]
     examples: int | None
 
@@ -59,18 +62,19 @@ class PairedRuns:
         """Seeds that finished in an arm and in the baseline, ascending."""
         return sorted(set(self.of(arm).index) & set(self.of(self.arms[0].name).index))
 
-    def discordance(self, arm: str, seeds: Sequence[int]) -> NDArray[np.int8] | None:
-        """Per seed and test example 1 where only the arm is right, -1 where only the baseline is, else 0.
+    def per_example(self, arm: str, seeds: Sequence[int]) -> NDArray[np.generic] | None:
+        """What each test example adds to the difference of an arm to the baseline, (seeds, examples).
 
-        None where predictions of one of the runs are missing, or there are no seeds.
+        Of accuracy 1 where only the arm is right, -1 where only the baseline is, else 0. None where that is not known
+        of one of the runs, or there are no seeds.
         """
-        baseline = self.arms[0].name
-        if not seeds or not all((name, seed) in self.right for name in (arm, baseline) for seed in seeds):
-            return None
         ours, theirs = (
-            np.stack([self.right[name, seed] for seed in seeds]).astype(np.int8) for name in (arm, baseline)
+            [self.parts[name, seed] for seed in seeds if (name, seed) in self.parts]
+            for name in (arm, self.arms[0].name)
         )
-        return ours - theirs
+        if not len(ours) == len(theirs) == len(seeds) > 0:
+            return None
+        return np.stack(ours) - np.stack(theirs)
 
     def differences(self, column: str, arms: Sequence[Arm]) -> tuple[list[int], NDArray[np.float64]]:
         """Differences of each arm to the baseline: seeds, ascending, and (seeds, arms), NaN where a pair is missing."""
@@ -96,7 +100,9 @@ def pair_runs(
     arms: Sequence[Arm],
     *,
     outcomes: pd.DataFrame | None = None,
+    metric: MetricName = ACCURACY.name,
     predictions: Predictions | None = None,
+    truth: Truth | None = None,
     examples: int | None = None,
 ) -> PairedRuns:
     """Join histories, final numbers and predictions of each run.
@@ -107,7 +113,9 @@ def pair_runs(
         arms: baseline first.
         outcomes: arm, seed and status of every planned run; without it, a run with a history and no final is
             unfinished.
+        metric: that arms are judged by.
         predictions: of an arm and seed of this condition, or None.
+        truth: gives the true classes of the test examples, where predictions do not bring them.
         examples: in the test set, where there are no predictions.
     """
     runs, finite = finished_runs(history, finals), is_finite(finals)
@@ -121,6 +129,8 @@ def pair_runs(
         else np.nan
         for run in ended
     ]
+    classes = truth() if truth is not None and metric in NEEDS_TRUTH else None
+    parts = {run: per_example(answer, metric, answer.get("truth", classes)) for run, answer in stored.items()}
     if outcomes is None:
         started = history[["arm", "seed"]].drop_duplicates()
         outcomes = pd.concat([started, finals[["arm", "seed"]]]).drop_duplicates().assign(status="unfinished")
@@ -131,7 +141,7 @@ def pair_runs(
         arms=tuple(arms),
         finished=runs,
         unfinished={(arm, int(seed)): status for arm, seed, status in statuses if (arm, seed) not in done},
-        right=right,
+        parts={run: values for run, values in parts.items() if values is not None},
         one_class=frozenset(run for run, answer in stored.items() if _is_one_class(answer, right[run])),
         examples=next((len(hits) for hits in right.values()), examples),
     )

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 MOST_LISTED = 6
 """Arms or conditions that are listed one by one; of more, the ends of the range are."""
 
+_THESE = "on these test examples"
+
 SMALLEST_P = 0.0001
 """Smaller p values are not written out."""
 
@@ -77,6 +79,14 @@ def interval(estimate: Estimate, metric: Metric, margin: float = 0.0) -> str:
     return text.span(estimate.low, estimate.high, margin=margin, places=metric.places)
 
 
+def these_examples(comparison: ArmComparison) -> str:
+    """The test set: "on these 360 test examples"."""
+    count = comparison.test_examples
+    return (
+        f"on {'this' if count == 1 else 'these'} {text.counted(count, 'test example')}" if count else _THESE
+    )
+
+
 def probability(p: float) -> str:
     """A p value to two digits, "0.0020" as "0.002"; tiny ones as "below 0.0001"; "-" where there is none."""
     if not isfinite(p):
@@ -91,7 +101,7 @@ def p_value(p: float) -> str:
 
 def difference(comparison: ArmComparison) -> str:
     """A mean difference; where its sign was decided, with enough digits to show it."""
-    decided = comparison.decision in {"helps", "hurts"}
+    decided = comparison.decision_on_these in {"helps", "hurts"}
     places = comparison.measure.places
     return text.signed(comparison.difference.value, unlike=(0.0,) if decided else (), places=places)
 
@@ -114,17 +124,25 @@ def by_decision(comparisons: Sequence[ArmComparison], margin: float) -> str:
         "too few seeds": ("too few seeds", "too few seeds"),
         "diverged": ("diverged or its baseline did", "diverged or their baseline did"),
     }
+    order = [*verbs]
+    groups: dict[tuple[str, str], list[ArmComparison]] = {}
+    for each in sorted(comparisons, key=lambda c: order.index(c.decision)):
+        pair = verbs[each.decision_on_these if each.on_these_only else each.decision]
+        groups.setdefault(_on_these(pair, each) if each.on_these_only else pair, []).append(each)
     parts = []
-    for decision, (one, many) in verbs.items():
-        found = [c for c in comparisons if c.decision == decision]
-        if found:
-            by = decision in {"helps", "hurts"}
-            size = _sizes(found, absolute=by)
-            size = found[0].measure.brief(size)
-            parts.append(
-                f"{_names(found)} {one if len(found) == 1 else many} {f'by {size}' if by else f'({size})'}"
-            )
+    for (one, many), found in groups.items():
+        by = found[0].decision in {"helps", "hurts"}
+        size = found[0].measure.brief(_sizes(found, absolute=by))
+        parts.append(
+            f"{_names(found)} {one if len(found) == 1 else many} {f'by {size}' if by else f'({size})'}"
+        )
     return "; ".join(parts)
+
+
+def _on_these(verbs: tuple[str, str], comparison: ArmComparison) -> tuple[str, str]:
+    """Verbs of arms that are undecided for new data alone."""
+    one, many = (f"undecided for new data, {verb} {these_examples(comparison)}" for verb in verbs)
+    return one, many
 
 
 def _names(found: Sequence[ArmComparison]) -> str:

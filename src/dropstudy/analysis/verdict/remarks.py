@@ -126,12 +126,9 @@ def on_one_accuracy(condition: ConditionVerdict, examples: int | None) -> str:
 
 
 def on_these_examples(condition: ConditionVerdict, examples: int | None) -> str:
-    """What the intervals of a metric other than accuracy leave out."""
-    if (
-        condition.measure is ACCURACY
-        or not examples
-        or not any(c.deciding.known for c in condition.comparisons)
-    ):
+    """What intervals leave out where it is not known what each example adds to the metric."""
+    known = [c for c in condition.comparisons if c.deciding.known]
+    if not examples or not known or any(c.new_data for c in known):
         return ""
     return f"Intervals of {condition.measure.title} allow for other seeds, on these {examples:,} test examples alone."
 

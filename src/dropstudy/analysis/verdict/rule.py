@@ -41,13 +41,13 @@ class Limits:
         diverged: seeds in which the arm or the baseline diverged. The others are no random sample: both arms can be
             trained in them.
         examples: in the test set; None where that is not known.
-        resolution: smallest margin within which this number of examples can show a difference to lie, in its unit; 0
-            where that is not known.
+        unseen: difference that other examples may show although none of these does, in its unit: no smaller margin can
+            be shown; 0 where that is not known.
     """
 
     diverged: int = 0
     examples: int | None = None
-    resolution: float = 0.0
+    unseen: float = 0.0
 
 
 def decide(
@@ -68,8 +68,8 @@ def decide(
 
     Args:
         n: paired seeds.
-        interval: of the mean difference, for all arms of the condition: max-t, or the always-valid one in a sequential
-            design.
+        interval: of the mean difference, for all arms of the condition: for other seeds and test examples, or over
+            seeds alone.
         p_adjusted: of the sign flips, for all arms of the condition.
         tost_holm: p of equivalence, for all arms of the condition; None in a sequential design.
         limits: reasons against a verdict.
@@ -83,7 +83,7 @@ def decide(
     if not interval.known or limits.examples == 1:
         return "undecided"
     if interval.within(margin):
-        shown = (tost_holm is None or tost_holm <= EQUIVALENCE) and limits.resolution <= margin
+        shown = (tost_holm is None or tost_holm <= EQUIVALENCE) and limits.unseen <= margin
         return "equivalent" if shown else "undecided"
     if p_adjusted <= LEVEL and (interval.above_zero or interval.below_zero):
         return "helps" if interval.above_zero == (sign > 0) else "hurts"

@@ -12,6 +12,8 @@ from dropstudy.analysis.verdict.rule import SEEDS
 from dropstudy.core.text import plain_name, rounded, signed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from dropstudy.analysis.stats import Estimate, Mean
     from dropstudy.analysis.verdict.types import ArmComparison, ConditionVerdict, Verdict
     from dropstudy.core.metrics import Metric
@@ -25,6 +27,8 @@ def answer_cells(verdict: Verdict) -> tuple[pd.DataFrame, list[ArmComparison | N
     metric = verdict.measure
     unit = f" ({metric.short})" if metric.short else ""
     rows, compared = [], []
+    every = [c for condition in verdict.conditions for c in condition.comparisons]
+    heading = interval_heading(every)
     for condition in verdict.conditions:
         found: dict[str, ArmComparison | None] = {c.arm: c for c in condition.comparisons}
         for scores in condition.arms:
@@ -39,7 +43,7 @@ def answer_cells(verdict: Verdict) -> tuple[pd.DataFrame, list[ArmComparison | N
                     f"difference{unit}": signed(comparison.difference.value, places=metric.places)
                     if comparison and comparison.n
                     else "",
-                    "95% interval": _span(comparison.deciding, metric) if comparison and known else "",
+                    heading: _span(comparison.deciding, metric) if comparison and known else "",
                     "verdict": comparison.decision if comparison else "",
                 }
             )
@@ -48,7 +52,7 @@ def answer_cells(verdict: Verdict) -> tuple[pd.DataFrame, list[ArmComparison | N
     several = len(verdict.conditions) > 1
     dull = {name for name in ("network", "training examples") if len(set(cells[name])) == 1}
     if several:  # seven columns would not fit a terminal of 80
-        dull.add("95% interval")
+        dull.add(heading)
     elif len({each.decision for each in compared if each}) == 1:  # the answer has it
         dull.add("verdict")
     return cells[[name for name in cells if name not in dull and set(cells[name]) - {"", "-"}]], compared
@@ -91,7 +95,6 @@ def _comparison_row(comparison: ArmComparison) -> dict[str, str]:
         "n": str(comparison.n),
         "difference": signed(comparison.difference.value, places=metric.places) if comparison.n else "-",
         **_intervals(comparison),
-        "new test data too": "-" if comparison.new_data is None else _span(comparison.new_data, metric),
         "p": p if comparison.exact or p == "-" else f"{p} (sampled)",
         "p, all arms": probability(comparison.p_adjusted) if several else "-",
         "p, Holm": probability(comparison.p_holm) if several else "-",
@@ -104,15 +107,23 @@ def _comparison_row(comparison: ArmComparison) -> dict[str, str]:
 def _intervals(comparison: ArmComparison) -> dict[str, str]:
     """The interval that decides comes first."""
     metric = comparison.measure
+    new_data = "-" if comparison.new_data is None else _span(comparison.new_data, metric)
     alone = _span(comparison.difference, metric)
     together = _span(comparison.simultaneous, metric) if comparison.family > 1 else "-"
-    if comparison.deciding is comparison.anytime:
+    if comparison.over_seeds is comparison.anytime:
         return {
-            "at every look": _span(comparison.deciding, metric),
+            "new data": new_data,
+            "over seeds, at every look": _span(comparison.over_seeds, metric),
             "single look": alone,
             "single look, all arms": together,
         }
-    return {"all arms together": together, "95% interval": alone}
+    return {"new data": new_data, "over seeds, all arms": together, "over seeds": alone}
+
+
+def interval_heading(comparisons: Iterable[ArmComparison]) -> str:
+    """Heading of the intervals that decide."""
+    decided = [c for c in comparisons if c.deciding.known]
+    return f"95% interval, {'new data' if any(c.new_data for c in decided) else 'over seeds'}"
 
 
 def _span(estimate: Estimate, metric: Metric) -> str:

@@ -107,12 +107,17 @@ class ArmComparison:
         robust: trimmed mean and median, and the differences that lie far from the others.
         simultaneous: mean with the interval that holds for all arms of the condition at once.
         anytime: mean with the interval that holds for all arms and at every look.
-        deciding: the one that the decision rests on, shown everywhere: `anytime` in a sequential design, else
+        over_seeds: the one that allows for other seeds, on these test examples: `anytime` in a sequential design, else
             `simultaneous`.
+        deciding: the one that the decision rests on, shown everywhere: for other seeds and other test examples
+            (`stats.two_way`), never narrower than `over_seeds`; without predictions it is `over_seeds`.
         deciding_label: its name.
         family: arms that p values and intervals are adjusted for.
-        new_data: mean with an interval for other test examples, too; None without predictions.
-        example_error: standard error from the choice of test examples alone; None likewise.
+        new_data: mean with the interval for other seeds and other test examples, for all arms of the condition; None
+            without predictions.
+        example_error: standard error from the choice of test examples, which more seeds do not change; None likewise.
+        examples_needed: test examples with which these seeds tell the difference from 0, or from ±margin where that is
+            farther away, with 80% power; not a number likewise.
         test_examples: in the test set; None where that is not known.
         unseen: difference that other examples may show although none of these does
             (`stats.unseen.unseen`), in points; None likewise.
@@ -126,9 +131,10 @@ class ArmComparison:
         tost_p: of two one-sided t tests that the true difference lies within ±margin.
         tost_holm: the same by Holm's correction.
         decision: on this arm.
+        decision_on_these: by the interval over seeds: what holds on these test examples.
         sought: the difference that `seeds_needed` is for: the observed one, or the margin where that is larger.
-        seeds_needed: for 80% power at a true difference of `sought`, over the arms of the condition; infinite above
-            10,000, not a number where the differences are all equal.
+        seeds_needed: for 80% power at a true difference of `sought`, over the arms of the condition, with these test
+            examples; infinite above 10,000, not a number where the differences are all equal.
         seeds_low: the same at the lower end of the 95% interval of the deviation from seed to seed.
         seeds_high: the same at its upper end.
         detectable: smallest true difference detected with 80% power by these n seeds at a single look.
@@ -148,11 +154,13 @@ class ArmComparison:
     robust: RobustCentres
     simultaneous: Estimate
     anytime: Estimate
+    over_seeds: Estimate
     deciding: Estimate
     deciding_label: str
     family: int
     new_data: Estimate | None
     example_error: float | None
+    examples_needed: float
     test_examples: int | None
     unseen: float | None
     diverged: int
@@ -165,6 +173,7 @@ class ArmComparison:
     tost_p: float
     tost_holm: float
     decision: Decision
+    decision_on_these: Decision
     sought: float
     seeds_needed: float
     seeds_low: float
@@ -190,21 +199,9 @@ class ArmComparison:
         return self.n > 1 and not self.difference.known
 
     @property
-    def resolution(self) -> float:
-        """Smallest margin, in points, within which this number of test examples can show a difference to lie."""
-        return max(self.unseen or 0.0, self.example_error or 0.0)
-
-    @property
-    def this_test_set_only(self) -> bool:
-        """True where the interval for other test examples contains 0."""
-        return self.new_data is not None and self.new_data.low <= 0 <= self.new_data.high
-
-    @property
-    def few_test_examples(self) -> bool:
-        """True where the interval for other test examples is more than twice as wide as the one for seeds."""
-        if self.new_data is None or not self.deciding.known:
-            return False
-        return self.new_data.high - self.new_data.low > 2 * (self.deciding.high - self.deciding.low)
+    def on_these_only(self) -> bool:
+        """True where nothing is decided for new data, and something is on these test examples."""
+        return self.decision == "undecided" and self.decision_on_these in DECIDED
 
 
 @dataclass(frozen=True)
@@ -242,6 +239,7 @@ class ConditionVerdict:
         train_size: examples trained on; 0 likewise.
         baseline: name of the arm that the others are compared with.
         decision: on this condition.
+        decision_on_these: what holds on these test examples: by the intervals over seeds.
         chosen: the arm that validation data chose, the baseline included; None where nothing may be chosen.
         choice: how it was chosen; None likewise.
         label: the decision in a few words, true of each arm.
@@ -259,6 +257,7 @@ class ConditionVerdict:
     train_size: int
     baseline: str
     decision: Decision
+    decision_on_these: Decision
     chosen: str | None
     choice: Choice | None
     label: str

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from math import ceil, isfinite, isinf, isnan
+from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dropstudy.analysis.stats.equivalence import examples_needed
 from dropstudy.analysis.stats.projection import seeds_to_decide
 from dropstudy.analysis.stats.unseen import examples_to_see
 from dropstudy.analysis.verdict.phrases import capital, p_value, quoted
@@ -22,44 +22,56 @@ if TYPE_CHECKING:
     from dropstudy.analysis.verdict.types import ArmComparison, ConditionVerdict
 
 _MOST_EXPLAINED = 3
-_BOTH_TAILS = 1.96  # standard errors, of 95%
 
 
-def projected_seeds(comparison: ArmComparison, margin: float) -> float:
-    """Total number of seeds that probably decide an undecided arm; infinite where none does."""
-    level = LEVEL / comparison.family
-    possible = comparison.resolution <= margin
-    return seeds_to_decide(np.array(comparison.differences), margin, equivalence=possible, level=level)
+def projected_seeds(comparison: ArmComparison, margin: float, *, ever_more_examples: bool = False) -> float:
+    """Total number of seeds that probably decide an undecided arm; infinite where none does.
+
+    Args:
+        comparison: of the arm.
+        margin: of equivalence.
+        ever_more_examples: count with a test set of any size in place of the present one.
+    """
+    few = not ever_more_examples
+    return seeds_to_decide(
+        np.array(comparison.differences),
+        margin,
+        example_error=few * (comparison.example_error or 0.0),
+        unseen=few * (comparison.unseen or 0.0),
+        level=LEVEL / comparison.family,
+    )
+
+
+def reach(comparison: ArmComparison) -> float:
+    """Half width of an interval for new data that no number of seeds makes narrower; 0 where that is not known."""
+    normal = NormalDist().inv_cdf(1 - LEVEL / (2 * comparison.family))
+    return max(comparison.unseen or 0.0, normal * (comparison.example_error or 0.0))
 
 
 def limited_by_test_set(comparison: ArmComparison, margin: float) -> bool:
     """True where more test examples can decide an undecided arm, and more seeds cannot.
 
-    The test set is too small to show that the difference is within the margin. And the difference is no larger than
-    what other test examples may change it by with any number of seeds, or seeds alone would not decide it either.
+    The difference is neither larger than what other test examples may change it by, whatever the number of seeds, nor
+    within the margin by as much. Or no number of seeds probably decides, and one would with more test examples.
     """
     if comparison.test_examples == 1:
         return True
-    if comparison.resolution <= margin:
+    shift, size = reach(comparison), abs(comparison.difference.value)
+    if not shift or size + shift < margin:
         return False
-    reach = max(comparison.unseen or 0.0, _BOTH_TAILS * (comparison.example_error or 0.0))
-    return abs(comparison.difference.value) <= reach or isinf(projected_seeds(comparison, margin))
+    many = isinf(projected_seeds(comparison, margin))
+    return size <= shift or (many and isfinite(projected_seeds(comparison, margin, ever_more_examples=True)))
 
 
 def examples_to_decide(comparison: ArmComparison, margin: float) -> int:
-    """Number of test examples that probably decide an arm which the test set limits, with the seeds that it has.
+    """Number of test examples that probably decide an arm which the test set limits.
 
-    They detect the observed difference, or the margin where that is larger, with 80% power, and show that kinds of
-    examples which none of them is of do not change it by more.
+    They tell the observed difference from 0, or from ±margin where that is farther away, with 80% power, and show that
+    kinds of examples which none of them is of do not change it by more.
     """
-    examples, level = comparison.test_examples or 1, LEVEL / comparison.family
-    sought = max(abs(comparison.difference.value), margin)
-    if examples == 1 or isinf(
-        projected_seeds(comparison, margin)
-    ):  # too near the margin for any number of seeds
-        sought = margin
-    error = comparison.example_error or 0.0
-    spread = examples_needed(error, examples, sought, level=level) if isfinite(error) else 0
+    examples, size = comparison.test_examples or 1, abs(comparison.difference.value)
+    sought = margin if examples == 1 else max(size, margin - size)
+    spread = int(comparison.examples_needed) if isfinite(comparison.examples_needed) else 0
     return max(examples + 1, examples_to_see(sought / comparison.measure.factor), spread)
 
 
@@ -101,13 +113,12 @@ def _remark(comparison: ArmComparison, design: Design) -> str:
         )
     if comparison.all_equal:
         return f"all {comparison.n} seeds give the same difference, which shows nothing about other seeds."
-    coarse = comparison.resolution > design.margin
-    if comparison.deciding.known and comparison.deciding.within(design.margin) and coarse:
+    if comparison.over_seeds.known and comparison.over_seeds.within(design.margin):
         few = "which is too small to show it for other examples"
         return f"the difference is within ±{margin} on this test set, {few}."
     why = _same_sign(comparison)
     if limited_by_test_set(comparison, design.margin):
-        need = f"the test set is too small for a margin of {margin}."
+        need = "the test set is too small to decide."
     else:
         need = f"{_seeds_needed(comparison, design)}{_advice(comparison, design)}"
     return f"{why} {capital(need)}" if why else need
@@ -161,11 +172,11 @@ def _advice(comparison: ArmComparison, design: Design) -> str:
 
 def on_test_set_size(condition: ConditionVerdict, design: Design) -> str:
     """Where the test set is too small to decide an arm; empty where it is large enough or its size is not known."""
-    coarse = [c for c in _explained(condition) if c.resolution > design.margin]
+    coarse = [c for c in _explained(condition) if reach(c) > design.margin]
     examples = coarse[0].test_examples if coarse else None
     if not examples or examples == 1:
         return ""
-    shift = rounded(max(c.resolution for c in coarse), design.measure.places)
+    shift = rounded(max(map(reach, coarse)), design.measure.places)
     worth = (
         f"one example is worth {rounded(100 / examples)} points, and " if design.measure is ACCURACY else ""
     )

@@ -192,6 +192,7 @@ def _inference(verdict: Verdict) -> Iterator[str]:
         )
         return
     yield _intervals(known, always_valid=verdict.anytime)
+    yield from _new_data(known)
     yield from _tests(known)
     yield "Effect sizes are mean over standard deviation of the paired differences (Cumming and Finch 2001)."
     if all(c.n < SEEDS for c in known):
@@ -208,9 +209,21 @@ def _inference(verdict: Verdict) -> Iterator[str]:
         f"It was said to be equivalent to the baseline if the interval lay within "
         f"±{verdict.measure.amount(f'{verdict.margin:g}')}{'' if verdict.anytime else tost}."
     )
-    if any(c.unseen is not None for c in known):
-        yield "That also took enough test examples to resolve the margin (Clopper and Pearson 1934)."
     yield "All other comparisons are undecided."
+
+
+def _new_data(known: Sequence[ArmComparison]) -> Iterator[str]:
+    """What the intervals that decide add to those over seeds."""
+    if not any(c.new_data for c in known):
+        yield "They allow for other seeds, on these test examples."
+        return
+    family = max(c.family for c in known)
+    arms = f", for {family} arms together (Hasler and Hothorn 2008)" if family > 1 else ""
+    yield (
+        "Decisions rest on intervals that allow for other test examples too: two-way random effects of seeds and "
+        f"examples with Satterthwaite's degrees of freedom{arms} (Cornfield and Tukey 1956; Satterthwaite 1946), never "
+        "narrower than those over seeds, nor than what so many examples can miss (Clopper and Pearson 1934)."
+    )
 
 
 def _intervals(known: Sequence[ArmComparison], *, always_valid: bool) -> str:

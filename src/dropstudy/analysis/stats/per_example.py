@@ -1,0 +1,72 @@
+"""What each test example adds to a metric of a run; its mean over the examples is the metric."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import stats
+
+from dropstudy.analysis.stats.mcnemar import right_answers
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from dropstudy.core.types import MetricName
+
+NEEDS_TRUTH: frozenset[MetricName] = frozenset({"balanced-accuracy", "auc"})
+"""Metrics by class, for which the true classes must be known."""
+
+_LEAST = np.finfo(np.float16).smallest_subnormal  # stored probabilities have 16 bits
+
+
+def per_example(
+    predictions: Mapping[str, NDArray[Any]], metric: MetricName, truth: NDArray[np.integer[Any]] | None
+) -> NDArray[np.generic] | None:
+    """Values of the test examples, (examples,); None where they are not known.
+
+    Accuracy: 1 where the answer is right, else 0. Log loss: that of each example. Balanced accuracy: its influence,
+    so that the variance of the mean is that of a mean over classes, sum of s2_c / m_c over the K classes by K^2. AUC of
+    two classes: placement values, of DeLong, DeLong and Clarke-Pearson 1988, likewise; of more classes nothing, since
+    the probabilities of the other classes are not stored.
+
+    Args:
+        predictions: of a run.
+        metric: its name.
+        truth: true classes, (examples,).
+    """
+    if metric == "accuracy":
+        return right_answers(predictions).astype(np.int8)
+    likelihood = predictions.get("likelihood")
+    if metric == "log-loss":
+        return None if likelihood is None else -np.log(np.maximum(likelihood, _LEAST).astype(np.float32))
+    if truth is None:
+        return None
+    if metric == "balanced-accuracy":
+        return _influence(right_answers(predictions).astype(np.float64), truth)
+    if likelihood is None or set(np.unique(truth)) != {0, 1}:
+        return None
+    of_one = np.where(truth == 1, likelihood, 1 - likelihood.astype(np.float64))
+    return _influence(_placements(of_one, truth == 1), truth, scale=2)
+
+
+def _influence(
+    values: NDArray[np.float64], truth: NDArray[np.integer[Any]], scale: float = 1
+) -> NDArray[np.float32]:
+    """Mean over classes, plus what makes the variance over examples that of this mean, times `scale`^2."""
+    _, place, counts = np.unique(truth, return_inverse=True, return_counts=True)
+    means = np.bincount(place, values) / counts
+    weights = scale * len(values) / (len(counts) * counts)
+    return np.asarray(means.mean() + weights[place] * (values - means[place]), np.float32)
+
+
+def _placements(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Share of the other class that each example is ranked right against; ties count half."""
+    ranks, within = stats.rankdata(scores), np.empty(len(scores))
+    for group in (positive, ~positive):
+        within[group] = stats.rankdata(scores[group])
+    below = ranks - within  # examples of the other class, ties as half
+    right = np.where(positive, below / (~positive).sum(), 1 - below / positive.sum())
+    return np.asarray(right, np.float64)

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from dropstudy.analysis.verdict import pairs
 from dropstudy.core.final_metrics import FinalMetrics
 from dropstudy.core.types import METRICS, EpochMetrics, SegmentResult
 from dropstudy.data.arrays import map_arrays
@@ -54,7 +55,11 @@ def learned(effect):
 
 
 def replace_workers(monkeypatch):
-    """Train every segment in this process by `train`, or by a replacement of `local.train`."""
+    """Train every segment in this process by `train`, or by a replacement of `local.train`.
+
+    Verdicts rest on its accuracies alone: its predictions, of a few examples, do not fit them.
+    """
+    monkeypatch.setattr(pairs, "per_example", lambda *_: None)
     monkeypatch.setattr(local, "train", train)
     monkeypatch.setattr(local, "train_group", lambda segments: tuple(map(local.train, segments)))
     monkeypatch.setattr(

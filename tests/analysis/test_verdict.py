@@ -136,7 +136,7 @@ def test_no_equivalence_within_a_margin_below_what_the_examples_can_show():
         for margin in (0.5, 1.5)
     )
     assert (coarse.decision, wide.decision) == ("undecided", "equivalent")
-    assert Analysis.TOO_COARSE.format(360, "0.5", "0.28", "1.02", "740", 360) in str(coarse)
+    assert Analysis.TOO_COARSE.format(360, "0.5", "0.28", "1.02", "1,100", 360) in str(coarse)
     # Without predictions the number of test examples says the same.
     assert verdict_of(ARMS, accuracies, margin=0.5, test_examples=360).decision == "undecided"
 

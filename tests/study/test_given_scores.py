@@ -151,7 +151,7 @@ def test_rates_are_known_by_the_name_of_their_column_or_of_the_arm():
     assessed = assess_scores(table.rename(columns={"arm": "params.rate"}), arm_column="params.rate")
     verdict, answer = assessed.verdict, assessed.answer
     assert [arm.arm for arm in verdict.conditions[0].arms] == ["no dropout", "dropout 0.5"]
-    assert answer.helps.startswith("Yes. Dropout at rate 0.5 raises test accuracy by")
+    assert answer.helps.startswith("Yes, on these test examples. Dropout at rate 0.5 raises test accuracy by")
     for column in ("arm", "params.learning_rate"):
         assessed = assess_scores(table.rename(columns={"arm": column}), arm_column=column)
         verdict, answer = assessed.verdict, assessed.answer

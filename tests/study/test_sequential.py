@@ -106,7 +106,7 @@ def test_training_stops_once_decided_and_each_look_is_printed():
     assert all(len(line) < 80 for line in notices)
     assert Analysis.UNTIL_DECIDED.format(40) in str(verdict)
     valid = verdict.conditions[0].comparisons[0].anytime
-    assert f"always-valid 95% interval {valid.low:+.2f} to {valid.high:+.2f}" in verdict.headline
+    assert f"always-valid 95% interval over seeds {valid.low:+.2f} to {valid.high:+.2f}" in verdict.headline
     assert valid.low > 0
     with pytest.raises(InvalidArgument, match="max_seeds"):
         until_decided((0,), 5, look, notices.append)
@@ -221,10 +221,10 @@ def test_the_chosen_arm_is_confirmed_on_fresh_seeds(tmp_path, learning):
     (comparison,) = fresh.conditions[0].comparisons
     assert comparison.seeds == tuple(range(FIRST_FRESH, FIRST_FRESH + 7))
     assert verdict.headline.endswith(
-        f"Confirmed on 7 fresh seeds: helps, {comparison.difference.value:+.2f} percentage points "
+        f"Confirmed on 7 fresh seeds, same test examples: helps, {comparison.difference.value:+.2f} percentage points "
         f"({comparison.difference.low:+.2f} to {comparison.difference.high:+.2f})."
     )
-    assert "Confirmed on 7 fresh seeds: Dropout at rate 0.5" in str(verdict)
+    assert "Confirmed on 7 fresh seeds, same test examples: Dropout at rate 0.5" in str(verdict)
     answer = study.results().snapshot.answer
     assert "Confirmed on 7 fresh seeds" in answer.sure
     assert not any("--confirm" in step.command for step in answer.steps)
@@ -244,7 +244,7 @@ def test_every_output_has_the_recorded_confirmation(tmp_path, learning):
     learning(effect=-0.01)  # as if luck had chosen the arm
     verdict = study.confirm()
     assert verdict.decision == "helps"
-    assert "Not confirmed on 6 fresh seeds: hurts" in verdict.headline
+    assert "Not confirmed on 6 fresh seeds, same test examples: hurts" in verdict.headline
     now = study.results().snapshot
     assert now.state != before.state
     page = section(now)
@@ -272,7 +272,7 @@ def test_a_confirmation_of_an_arm_no_longer_chosen_does_not_count(tmp_path, lear
     # To confirm once more trains the arm chosen now, in a folder of its own, and leaves the first one as it is.
     before = (tmp_path / "s" / "confirmation" / "study.db").stat().st_mtime_ns
     verdict = small(tmp_path / "s", rates=[0, 0.2, 0.5], seeds=6).confirm()
-    assert "Confirmed on 6 fresh seeds: helps" in verdict.headline
+    assert "Confirmed on 6 fresh seeds, same test examples: helps" in verdict.headline
     assert "Not confirmed" not in str(verdict)
     confirmed = [confirmation.conditions[0].comparisons[0].arm for confirmation in verdict.confirmations]
     assert confirmed == ["dropout 0.2", "dropout 0.5"]
@@ -292,7 +292,7 @@ def test_a_second_network_is_confirmed_beside_a_first_one_that_was_alone(tmp_pat
     study = small(tmp_path / "s", rates=[0, 0.5], seeds=6, hidden=[[4], [6]])
     verdict = study.run().confirm()
     assert len(confirmations(tmp_path / "s")) == len(verdict.confirmations) == 2
-    assert "On fresh seeds: confirmed in 2 of 2." in verdict.headline
+    assert "On fresh seeds, same test examples: confirmed in 2 of 2." in verdict.headline
 
 
 def test_an_invalid_margin_is_refused_before_training(tmp_path, learning):

@@ -102,7 +102,7 @@ def with_confirmations(first: Verdict, fresh: Sequence[Verdict]) -> Verdict:
     else:
         counts = Counter(result.name for result in results)
         parts = ", ".join(f"{outcome} in {number} of {len(results)}" for outcome, number in counts.items())
-        summary = f"On fresh seeds: {parts}."
+        summary = f"On fresh seeds, same test examples: {parts}."
     headline = f"{first.headline} {summary}"
     sentences = (headline, *first.sentences[1:], *(result.sentence for result in results))
     return replace(first, headline=headline, sentences=sentences, confirmations=tuple(fresh))
@@ -153,7 +153,7 @@ def _outcome(first: Verdict, fresh: ConditionVerdict) -> Outcome:
         outcome = "On"
     else:
         outcome = "Confirmed on" if earlier[0].decision == fresh.decision else "Not confirmed on"
-    seeds = f"{outcome} {comparison.n} fresh seeds and the same test examples"
+    seeds = f"{outcome} {comparison.n} fresh seeds, same test examples"
     metric = first.measure
     ends = f" ({interval(comparison.deciding, metric, first.margin)})" if comparison.deciding.known else ""
     estimate = f"{metric.amount(signed(comparison.difference.value, places=metric.places))}{ends}"

@@ -34,7 +34,7 @@ def on_half_time(verdict: Verdict) -> str:
     then, now = (
         decide_together({arm.arm: getattr(arm, time) for arm in arms}, chosen) for time in ("then", "now")
     )
-    if then == now or now != condition.decision:
+    if then == now or now != condition.decision_on_these:
         return ""
     subject = condition.subject
     what = _ALL[then] if subject is None else f"{quoted(subject.arm)} {_ONE.get(then, then)}"

@@ -83,17 +83,22 @@ def out_of_reach(verdict: Verdict, max_seeds: int) -> str:
     if more and all(map(_out_of_sight, comparisons)):
         return f"a decision probably needs {more}, not more seeds."
     least = min((c.seeds_low for c in comparisons), default=0.0)
-    if least <= max_seeds or not isfinite(least):
+    of_examples = any(c.example_error for c in comparisons)  # then infinity is a matter of these, too
+    if least <= max_seeds or (of_examples and not isfinite(least)):
         return ""
-    return f"a decision probably needs at least {least:,.0f} seeds, more than the {max_seeds} allowed (--max-seeds)."
+    count = f"at least {least:,.0f}" if isfinite(least) else "more than 10,000"
+    return f"a decision probably needs {count} seeds, more than the {max_seeds} allowed (--max-seeds)."
 
 
 def _out_of_sight(comparison: ArmComparison) -> bool:
-    """True where the whole interval over seeds is nearer to 0 than what other test examples may change."""
+    """True where the whole interval over seeds is nearer to 0 than what other test examples may change.
+
+    Without predictions a decision is on these examples, and seeds alone make it.
+    """
     from dropstudy.analysis.verdict.undecided import reach  # noqa: PLC0415 - scipy is slow to import
 
     ends = comparison.difference.low, comparison.difference.high
-    return max(map(abs, ends)) <= reach(comparison)
+    return comparison.new_data is not None and max(map(abs, ends)) <= reach(comparison)
 
 
 def _more_examples(verdict: Verdict) -> str:

@@ -172,7 +172,8 @@ def _advice(comparison: ArmComparison, design: Design) -> str:
 
 def on_test_set_size(condition: ConditionVerdict, design: Design) -> str:
     """Where the test set is too small to decide an arm; empty where it is large enough or its size is not known."""
-    coarse = [c for c in _explained(condition) if reach(c) > design.margin]
+    margin = design.margin
+    coarse = [c for c in _explained(condition) if reach(c) > margin or limited_by_test_set(c, margin)]
     examples = coarse[0].test_examples if coarse else None
     if not examples or examples == 1:
         return ""
@@ -180,10 +181,12 @@ def on_test_set_size(condition: ConditionVerdict, design: Design) -> str:
     worth = (
         f"one example is worth {rounded(100 / examples)} points, and " if design.measure is ACCURACY else ""
     )
-    more = more_examples(coarse, design.margin)
+    more = more_examples(coarse, margin)
     advice = (
         f"A decision probably needs {more}, not more seeds." if more else "More seeds do not change that."
     )
+    if max(map(reach, coarse)) <= margin:
+        return f"Other test examples than these {examples:,} may shift the difference by {shift}. {advice}"
     return (
         f"{counted(examples, 'test example')} cannot show that a difference is within {design.around_zero}: {worth}"
         f"others may shift it by {shift}. {advice}"

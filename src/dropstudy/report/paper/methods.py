@@ -209,6 +209,8 @@ def _inference(verdict: Verdict) -> Iterator[str]:
         f"It was said to be equivalent to the baseline if the interval lay within "
         f"±{verdict.measure.amount(f'{verdict.margin:g}')}{'' if verdict.anytime else tost}."
     )
+    if any(c.unseen is not None and c.new_data is None for c in known):
+        yield "That also took enough test examples to resolve the margin (Clopper and Pearson 1934)."
     yield "All other comparisons are undecided."
 
 

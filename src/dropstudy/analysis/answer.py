@@ -329,11 +329,13 @@ def _sure_of_one(comparison: ArmComparison, margin: float) -> str:
         return f"Not yet: {comparison.n} seeds are too few for an interval that holds at every look."
     metric = comparison.measure
     ends = metric.amount(phrases.interval(comparison.deciding, metric, margin))
-    together = f"{phrases.every(comparison.family)} arms together, " if comparison.family > 1 else ""
-    what = f"the difference {_where(comparison)} is {ends} ({together}{comparison.n} seeds)"
+    several = (
+        f" That holds for {phrases.every(comparison.family)} arms together." if comparison.family > 1 else ""
+    )
+    what = f"the difference {_where(comparison)} is {ends} ({comparison.n} seeds).{several}"
     if decided:
         small = f" Differences within ±{metric.amount(f'{margin:g}')} do not matter here (--margin)."
-        return f"With 95% confidence {what}.{small if comparison.decision == 'equivalent' else ''}"
+        return f"With 95% confidence {what}{small if comparison.decision == 'equivalent' else ''}"
     why = ""
     if comparison.on_these_only:
         these = phrases.these_examples(comparison)
@@ -343,12 +345,12 @@ def _sure_of_one(comparison: ArmComparison, margin: float) -> str:
         why = f" {examples} are too few to show that it is within ±{margin:g}."
     elif not comparison.deciding.low <= 0 <= comparison.deciding.high:
         why = f" But {phrases.p_value(comparison.p_adjusted)} is above {LEVEL:g}."
-    return f"Not yet: with 95% confidence {what}.{why}"
+    return f"Not yet: with 95% confidence {what}{why}"
 
 
 def _where(comparison: ArmComparison) -> str:
     """What an interval that decides is for."""
-    return "for new data" if comparison.new_data else phrases.these_examples(comparison)
+    return "for new data" if comparison.new_data else "on these examples"
 
 
 def _sure_of_the_same(enough: Sequence[ArmComparison]) -> str:

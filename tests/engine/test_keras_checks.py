@@ -1,7 +1,12 @@
 """Models and functions that cannot be used are refused with the cause and a next step."""
 
 import itertools
+import os
+import subprocess
+import sys
+import zipfile
 
+import jax
 import keras
 import numpy as np
 import pytest
@@ -9,7 +14,7 @@ from keras import layers
 
 import keras_models
 from dropstudy.core.types import Arm
-from dropstudy.engine.keras.archive import check_archive
+from dropstudy.engine.keras.archive import ModelFile, check_archive
 from dropstudy.engine.keras.insert import with_dropout
 from dropstudy.engine.keras.network import network_of
 from dropstudy.errors import ModelError
@@ -93,6 +98,11 @@ def regression():
     return model
 
 
+def needs_a_gpu():
+    with jax.default_device(jax.devices("gpu")[0]):
+        return dense(layers.Dropout(0.5))
+
+
 def raises():
     raise RuntimeError("the weather is bad")
 
@@ -138,6 +148,7 @@ def own_step():
         (logits_as_probabilities, "from_logits=True"),
         (regression, "loss: expected a cross-entropy of Keras"),
         (raises, "received RuntimeError: the weather is bad"),
+        (needs_a_gpu, "received RuntimeError: .*gpu"),
         (Counting, "keeps state elsewhere"),
         (own_step, "received one with a train_step of its own"),
     ],
@@ -197,3 +208,20 @@ def test_a_file_with_code_with_a_class_of_the_user_or_with_damage_is_refused(tmp
             check_archive(tmp_path / f"{name}.keras")
     with pytest.raises(ModelError, match="No such file"):
         check_archive(tmp_path / "none.keras")
+
+
+def test_a_file_of_another_backend_is_read_and_one_that_needs_its_program_is_refused(tmp_path):
+    script = "import keras, sys; keras.Sequential([keras.Input((4,)), keras.layers.Dropout(0.5)]).save(sys.argv[1])"
+    path = tmp_path / "numpy.keras"
+    environment = {**os.environ, "KERAS_BACKEND": "numpy"}
+    subprocess.run([sys.executable, "-c", script, path], env=environment, check=True)  # noqa: S603 - our own
+    check_archive(path)
+    assert [type(layer).__name__ for layer in ModelFile(path)().layers] == ["Dropout"]
+    with zipfile.ZipFile(path) as archive, zipfile.ZipFile(tmp_path / "tf.keras", "w") as other:
+        for name in archive.namelist():
+            content = archive.read(name)
+            if name == "config.json":
+                content = content.replace(b'"class_name": "Dropout"', b'"class_name": "TFSMLayer"')
+            other.writestr(name, content)
+    with pytest.raises(ModelError, match=r"tf\.keras: expected a model that Keras can load.*Save it again"):
+        ModelFile(tmp_path / "tf.keras")()

@@ -176,11 +176,12 @@ TRUTH = np.arange(10) % 2
         (lambda _: {"predictions": TRUTH}, "expected y_test beside the predictions"),
         (lambda _: {"probabilities": np.ones((10, 2)), "y_test": TRUTH}, "Put softmax behind logits"),
         (lambda _: {"predictions": TRUTH, "y_test": TRUTH, "test_accuracy": 0.5}, "received 0.5000"),
+        (lambda _: {"probabilities": np.full(10, np.nan), "y_test": TRUTH}, "received 10 that are not"),
         (lambda _: {"score": 1}, "received score"),
         (lambda _: {"loss": 1.0}, "expected predictions or test_accuracy at the end"),
         (lambda _: [{"test_accuracy": 0.9}, {"loss": 1.0}], "expected nothing behind the test results"),
     ],
-    ids=range(11),
+    ids=range(12),
 )
 def test_what_cannot_be_used_is_refused_with_its_cause(returned, received, tmp_path):
     with pytest.raises(RunsFailed) as error:

@@ -1,5 +1,6 @@
 """`compare(build, data)`: a study of a Keras model, from the call to its answer, its page and its files."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from safetensors.numpy import load_file
 import dropstudy
 from dropstudy.errors import InvalidArgument, ModelError
 from dropstudy.store.store import Store
-from keras_models import CLASSES, SIDE, attentive, cnn, examples
+from keras_models import CLASSES, SIDE, attentive, cnn, data, examples
 
 SHORT = {"epochs": 2, "seeds": 1, "batch_size": 16, "scale": 1.0, "verbose": False}
 
@@ -122,6 +123,55 @@ def test_a_subclassed_model_is_built_by_its_function_and_no_code_is_stored(array
         assert '"builder":"keras_models:attentive"' in store.meta["model"]
 
 
+def test_weights_that_all_seeds_start_from_are_kept_and_belong_to_the_study(tmp_path):
+    file, out, start = tmp_path / "net.keras", tmp_path / "s", {"pretrained": True}
+    short = {"rates": [0, 0.4], "epochs": 1, "batch_size": 16, "out": out}
+    cnn().save(file)
+    first = dropstudy.Study(model=file, model_options=start, dataset=data(), seeds=1, **short)
+    first.run(verbose=False)
+    file.unlink()
+    grown = dropstudy.Study(out / "study.toml", out=out, seeds=2).run(verbose=False)
+    assert len(grown.results().test_scores()) == 4
+    cnn().save(file)  # other weights
+    with pytest.raises(InvalidArgument, match=r"the model .net. \(.*received the model .net. \("):
+        dropstudy.Study(model=file, model_options=start, dataset=data(), seeds=3, **short)
+    (out / "pretrained.safetensors").write_bytes(b"damaged")
+    with pytest.raises(ModelError, match="expected the weights that all seeds of the study start from"):
+        dropstudy.Study(out / "study.toml", out=out, seeds=3).run(verbose=False)
+
+
+def test_keras_may_have_another_backend_where_it_does_not_train(tmp_path):
+    """Workers train with jax whatever the user's process has; a worker of the user's with another one is refused."""
+    (tmp_path / "script.py").write_text(OTHER_BACKEND, encoding="utf-8")
+    environment = {**os.environ, "KERAS_BACKEND": "numpy", "PYTHONPATH": str(Path(__file__).parents[1])}
+    done = run_in(tmp_path, sys.executable, "script.py", env=environment)
+    assert "numpy, predictions as in training: True" in done.stdout
+    assert "KERAS_BACKEND: expected jax in the processes that train, received 'numpy'" in done.stdout
+
+
+OTHER_BACKEND = """
+from concurrent.futures import ThreadPoolExecutor
+import dropstudy, keras
+from dropstudy.errors import DropstudyError
+from keras_models import data
+
+def build(rate):
+    return keras.Sequential([keras.layers.Flatten(), keras.layers.Dropout(rate), keras.layers.Dense(3)])
+
+if __name__ == "__main__":
+    given = data()
+    short = {"rates": [0.4], "seeds": 1, "epochs": 1, "batch_size": 16, "verbose": False}
+    study = dropstudy.compare(build, given, out="s", **short)
+    labels = study.model().predict(given.x_test, verbose=0).argmax(axis=1)
+    accuracy = study.results().test_scores()["test_accuracy"][0]
+    print(f"{keras.backend.backend()}, predictions as in training: {(labels == given.y_test).mean() == accuracy}")
+    try:
+        dropstudy.compare(build, given, out="t", executor=ThreadPoolExecutor(1), **short)
+    except DropstudyError as error:
+        print(error)
+"""
+
+
 def test_a_changed_function_is_another_study(study, arrays):
     def wider(rate):
         return keras.Sequential(
@@ -195,9 +245,9 @@ def test_the_next_step_of_a_function_in_a_script_is_to_call_it_again(arrays, tmp
 COMMAND = Path(sys.executable).with_name("dropstudy")
 
 
-def run_in(folder, *arguments, code=0):
+def run_in(folder, *arguments, code=0, env=None):
     """A command in a folder, as a user types it there."""
-    done = subprocess.run(arguments, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603 - our own command
+    done = subprocess.run(arguments, cwd=folder, env=env, capture_output=True, text=True, check=False)  # noqa: S603 - our own command
     assert done.returncode == code, done.stderr
     return done
 

@@ -59,8 +59,19 @@ CHARTS = (
 FIGURE = re.compile(rf"(?:{'|'.join(CHARTS)})(?:-[0-9]+)?\.(?:png|svg|pdf|csv|txt)")
 """Names of a figure's files, the number of its condition behind the chart's: no others are read or removed."""
 
-WRITTEN = ("history.csv", "runs.csv", "summary.csv", "conclusion.txt", "report.html", "report.stamp")
-"""Files that a report writes besides its figures."""
+PRETRAINED = "pretrained.safetensors"
+"""Weights of a Keras model that all seeds start from."""
+
+WRITTEN = (
+    "history.csv",
+    "runs.csv",
+    "summary.csv",
+    "conclusion.txt",
+    "report.html",
+    "report.stamp",
+    PRETRAINED,
+)
+"""Files in a study's folder itself besides its records: those of a report, and the weights to start from."""
 
 CONFIRMATION = "confirmation"
 """Folder inside a study's folder that holds its confirmations, or is the only one."""

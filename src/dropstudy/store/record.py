@@ -30,7 +30,7 @@ from dropstudy.store.directory import (
     spec_of,
 )
 from dropstudy.store.locking import lock
-from dropstudy.store.models import MODEL
+from dropstudy.store.models import MODEL, keep_pretrained
 from dropstudy.store.store import Store
 
 if TYPE_CHECKING:
@@ -119,6 +119,7 @@ def record_study(
     if model is not None:
         known[MODEL] = model.description
     with Store(folder, create=True) as store:
+        keep_pretrained(folder, model)
         before = store.meta
         due = before.get("specification") != text or bool(before.get(FILE_DUE)) or not is_study(folder)
         fresh = {

@@ -77,7 +77,7 @@ class Network:
             raise ModelError(
                 "the pretrained weights of the study",
                 expected="the model with which the study was started",
-                received="none, since a study does not hold them",
+                received="none",
                 next_step="Give it again, with --pretrained.",
             )
         given = safetensors.numpy.load(self._source.weights)

@@ -71,11 +71,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder, address = Path(name), "tcp://127.0.0.1:18786"
 
-        def start(*words: str) -> None:
+        def start(*words: str) -> psutil.Process:
             process = started(*words)
             stack.callback(lambda: (process.terminate(), process.wait()))
+            return psutil.Process(process.pid)
 
-        start("distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "18786", "--no-dashboard")
+        scheduler = start(
+            "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "18786", "--no-dashboard"
+        )
         workers = ["--nworkers", str(options.workers), "--nthreads", "1", "--no-dashboard"]
         start("distributed.cli.dask_worker", address, *workers, "--local-directory", name)
         how: dict[str, Any] = {"verbose": False}
@@ -84,7 +87,9 @@ def main() -> None:
                 time.sleep(0.5)
             study(folder / "warm", options, options.workers).run(executor=pool, **how)
             far = study(folder / "far", options, options.runs // 2)
+            memory = [scheduler.memory_info().rss / 1e6]
             found["dropstudy on Dask"] = measured(lambda: far.run(executor=pool, **how), options.runs)
+            memory.append(scheduler.memory_info().rss / 1e6)
         near = study(folder / "near", options, options.runs // 2)
         found["dropstudy, local workers"] = measured(
             lambda: near.run(workers=options.workers, **how), options.runs
@@ -101,7 +106,8 @@ def main() -> None:
     rows = [["side", "ms a run", "of processor time of the coordinator", "kB a run"]]
     rows += [[side, f"{x['ms']:.1f}", f"{x['cpu_ms']:.1f}", f"{x['kb']:.0f}"] for side, x in found.items()]
     print(table(rows))
-    write_json(options.json, about, sides=found)
+    print(f"\nMemory of the scheduler: {memory[0]:.0f} MB before, {memory[1]:.0f} MB after the runs.")
+    write_json(options.json, about, sides=found, scheduler_mb=memory)
 
 
 if __name__ == "__main__":

@@ -170,6 +170,25 @@ def test_a_stopped_worker_is_given_up_and_gets_nothing_more(local, tmp_path, mon
     assert same(local.folder, study.folder)
 
 
+def interrupt():
+    raise KeyboardInterrupt
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("local")
+def test_an_interrupt_ends_the_training_on_the_workers(tmp_path):
+    with scheduler(tmp_path) as (address, _), worker(address, tmp_path / "a") as process:
+        study = Study(**QUICK | {"hidden": [[256, 256]], "epochs": 5000}, out=tmp_path / "far")
+        with pytest.raises(KeyboardInterrupt), connect(address) as pool:
+            study.run(executor=pool, callbacks=At(1, interrupt), verbose=False)
+        trains = psutil.Process(process.pid)
+        wait_for(
+            lambda: not [p for p in trains.children(recursive=True) if "popen_loky" in " ".join(p.cmdline())],
+            15,
+        )
+    assert not study.finished
+
+
 @pytest.mark.slow
 def test_without_its_scheduler_a_study_stops_and_goes_on_with_another(local, tmp_path, monkeypatch):
     monkeypatch.setattr("dropstudy.runtime.cluster._RECONNECT_TIMEOUT", 2.0)

@@ -93,7 +93,7 @@ def tracked_study(snapshot: Snapshot) -> TrackedRun:
     folder = snapshot.folder.resolve()
     digest = hashlib.sha256(json.dumps([str(folder), params], sort_keys=True).encode()).hexdigest()
     arms = tuple(_arms(snapshot, digest))
-    left_out = {"arms", *placeholders(spec.model, spec.data)}
+    left_out = {"arms", *placeholders(spec.model, spec.data), *(["hidden"] if spec.model else [])}
     grown = {f"dropstudy.{name}": _text(settings[name]) for name in (*LISTS, *FREE) if name not in left_out}
     return TrackedRun(
         digest,

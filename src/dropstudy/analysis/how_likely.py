@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dropstudy.analysis.arm_phrases import group
+from dropstudy.analysis.stats.estimate import ROUNDING
 from dropstudy.analysis.verdict.phrases import capital, every, p_value
 from dropstudy.analysis.verdict.rule import LEVEL
 from dropstudy.core.text import whole_percent
@@ -70,6 +71,9 @@ def _how_both_fit(comparison: ArmComparison, found: Posterior, margin: float) ->
     reasons = [f"{every(comparison.family)} arms together"] if comparison.family > 1 else []
     if comparison.over_seeds is comparison.anytime:
         reasons.append("every look")
+    new_data = comparison.new_data
+    if new_data is not None and new_data.high - new_data.value <= (comparison.unseen or 0.0) + ROUNDING:
+        reasons.append(f"examples unlike these {comparison.test_examples:,}")
     holds = f" for {' and '.join(reasons)}" if reasons else ""
     side = "within the margin" if found.most == found.equal else "on one side of 0"
     return f"The verdict asks for more. Its whole 95% interval{holds} must lie {side}."

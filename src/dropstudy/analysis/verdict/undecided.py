@@ -57,10 +57,11 @@ def limited_by_test_set(comparison: ArmComparison, margin: float) -> bool:
     if comparison.test_examples == 1:
         return True
     shift, size = reach(comparison), abs(comparison.difference.value)
-    if not shift or size + shift < margin:
-        return False
-    many = isinf(projected_seeds(comparison, margin))
-    return size <= shift or (many and isfinite(projected_seeds(comparison, margin, ever_more_examples=True)))
+    if shift and size <= shift and size + shift >= margin:
+        return True
+    return isinf(projected_seeds(comparison, margin)) and isfinite(
+        projected_seeds(comparison, margin, ever_more_examples=True)
+    )
 
 
 def examples_to_decide(comparison: ArmComparison, margin: float) -> int:

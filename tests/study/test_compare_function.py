@@ -19,7 +19,9 @@ from scipy.stats import ttest_rel
 import dropstudy
 import training_functions as given
 from dropstudy.errors import InvalidArgument, ModelError, RunsFailed
+from dropstudy.report.overview import overview
 from dropstudy.runtime import watchdog
+from dropstudy.spec.data_names import OWN_DATA
 from dropstudy.store.store import Store
 from dropstudy.study.study import Study
 
@@ -58,8 +60,10 @@ def test_what_only_the_function_knows_is_neither_shown_nor_stored(tmp_path):
     for table in (study.summary(), results.test_scores(), results.history_frame(), results.table().frame):
         assert "train_size" not in table
     said = " ".join([str(study.answer()), *results.table().methods, results.table().caption, repr(study)])
-    for word in ("epoch", "training examples", "validation data are", "own-data", "precision", "jax"):
+    for word in ("epoch", "training examples", "validation data are", OWN_DATA, "precision", "jax"):
         assert word not in said
+    assert set(study.summary()["last_epoch"]) == {0}
+    assert OWN_DATA not in overview(study.folder).cells.values()
     page = study.report()[0].read_text(encoding="utf-8")
     assert "It told nothing of its epochs, so learning curves are left out." in page
     assert "Accuracy while training" not in page
@@ -353,7 +357,7 @@ def test_the_command_line_names_a_function_and_continues_its_study(tmp_path):
         encoding="utf-8",
     )
     begun = run_in(tmp_path, "run", "--function", "mine:fn", "--rates", "0,0.2", "--seeds", "1", "--out", "s")
-    assert "2 runs; study in s" in begun.stdout
+    assert "Training function mine:fn; 2 runs; study in s" in begun.stdout
     assert "For a verdict" in begun.stdout
     assert "dropstudy run s --seeds 6" in begun.stdout
     grown = run_in(tmp_path, "run", "s", "--seeds", "6", "--quiet")

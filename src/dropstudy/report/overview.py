@@ -12,6 +12,7 @@ from dropstudy.core.types import ENDED
 from dropstudy.errors import DropstudyError
 from dropstudy.report.stamp import reported_decision, study_state
 from dropstudy.runtime.progress.eta import Eta, duration
+from dropstudy.spec.data_names import OWN_DATA
 from dropstudy.store.directory import confirmations, has_database, not_started, spec_of
 from dropstudy.store.locking import holder
 from dropstudy.store.paths import DATABASE
@@ -93,12 +94,12 @@ def read_overview(folder: Path) -> StudyOverview:
     recorded = _recorded(folder)
     progress = recorded.progress
     done = sum(each.status in ENDED for each in progress)
-    model, hidden = recorded.spec.model, recorded.spec.hidden
+    data, model, hidden = recorded.metadata["data"], recorded.spec.model, recorded.spec.hidden
     networks = ["-".join(map(str, network)) for network in hidden] if model is None else [model.name]
     return StudyOverview(
         folder,
         _state(recorded),
-        data=plain_name(recorded.metadata["data"], _MAX_NAME),
+        data=NOTHING if data == OWN_DATA else plain_name(data, _MAX_NAME),
         networks=", ".join(networks) if len(networks) <= _MAX_NETWORKS else f"{len(networks)} networks",
         runs=len(progress),
         done=done,

@@ -111,6 +111,8 @@ def networks(conditions: Sequence[Condition]) -> str:
     each = list(dict.fromkeys(condition.network for condition in conditions))
     sizes = list(dict.fromkeys(condition.train_size for condition in conditions))
     words = f"{'Network' if len(each) == 1 else 'Networks'} {'; '.join(each)}"
+    if conditions[0].model is not None and conditions[0].model.is_function:
+        words = f"Training function {conditions[0].model.function}"
     if len(sizes) > 1:
         words += f"; trained on {', '.join(f'{size:,}' for size in sizes[:-1])} and {sizes[-1]:,} examples"
     return words

@@ -43,7 +43,7 @@ class ArmSummary:
             artefact and true_gap.
         best_epochs: for each seed the first epoch of lowest validation loss.
         best_val_loss: that loss, in nats.
-        last_epoch: the last epoch trained, 0 where no run finished.
+        last_epoch: the last epoch trained, 0 where no run finished, or nothing is known of epochs.
         last_val_loss: the validation loss there, in nats.
     """
 
@@ -117,6 +117,6 @@ def _summary(runs: pd.DataFrame, arm: Arm, condition: tuple[str, int], started: 
         true_gap=mean_over_seeds(runs["true_gap"]),
         best_epochs=tuple(int(epoch) for epoch in runs["best_epoch"].dropna()),
         best_val_loss=mean_over_seeds(runs["best_val_loss"]),
-        last_epoch=int(runs["epochs"].max()) if len(runs) else 0,
+        last_epoch=int((runs["epochs"] * runs["told"]).max()) if len(runs) else 0,
         last_val_loss=mean_over_seeds(runs["last_val_loss"]),
     )

@@ -17,6 +17,9 @@ DRAWS = 20_000
 _CELLS = 500_000
 """Numbers in an array of simulated tables."""
 _SEED = 19_810_901
+_CAREFUL = 0.8
+"""Share of the error that is used up: covariances from few rows make the quantile too small. With all of it, the best
+of nine equal columns of 6 to 20 rows was among those named in 94% of 4,000 tables."""
 _NONE = -1e9
 """In place of a t where there is none; quantiles of infinite numbers are not defined."""
 
@@ -29,7 +32,7 @@ def best_set(values: NDArray[np.float64], level: float = 0.95, draws: int = DRAW
     one-sided t, and one for each column (Hsu 1981, 1984, with unequal variances: that is Dunnett's one-sided comparison
     of all others with this column). If this column is the best, no other one has a true mean above its own, so that it
     is left out in at most 1 - `level` of all tables. c is simulated from normal values with the covariances of the
-    table, and stays between that of one comparison and Bonferroni's.
+    table, at 80% of the error, since these are estimates, and stays between that of one comparison and Bonferroni's.
 
     Args:
         values: (n, k), seeds by arms, higher is better. NaN where an arm lacks a seed; with any, c is Bonferroni's, at
@@ -56,7 +59,9 @@ def best_set(values: NDArray[np.float64], level: float = 0.95, draws: int = DRAW
     highest = stats.t.ppf(1 - (1 - level) / np.maximum(1, varying.sum(axis=1, keepdims=True)), rows - 1)
     if np.isnan(values).any() or len(values) == 2:  # noqa: PLR2004 - two rows always correlate fully
         return np.asarray((t <= highest).all(axis=1))
-    critical = np.quantile(_largest(values, varying, draws), level, axis=0)
+    # Weibull's plotting position: the quantile of few draws is exceeded as often as that of many.
+    careful = 1 - _CAREFUL * (1 - level)
+    critical = np.quantile(_largest(values, varying, draws), careful, axis=0, method="weibull")
     critical = np.clip(critical, stats.t.ppf(level, len(values) - 1), highest.max(axis=1))
     return np.asarray(t.max(axis=1) <= critical)
 

@@ -14,7 +14,7 @@ from dropstudy.report.charts.paired_lines import paired_lines
 from dropstudy.report.charts.palette import DARK
 from dropstudy.report.charts.rate_curve import payoff, rate_curve
 from dropstudy.report.charts.theme import Chart, arm_labels
-from dropstudy.report.charts.top_rate import top_rate
+from dropstudy.report.charts.top_rate import axis_ends, top_rate
 
 __all__ = [
     "DARK",
@@ -23,6 +23,7 @@ __all__ = [
     "accuracy_curves",
     "all_arms",
     "arm_labels",
+    "axis_ends",
     "by_layer",
     "confusion",
     "critical_difference",

@@ -66,16 +66,17 @@ def top_rate(snapshot: Assessed, condition: tuple[str, int]) -> Figure | None:
     may = () if choice is None else choice.best
     best = frozenset(arm.common_rate for arm in rate_family(snapshot.arms) if arm.name in may)
     baseline = charts.arm_labels(snapshot.arms)[verdict.baseline]
-    dots = " Rates with a red point cannot be told apart from the best (Hsu)." if best else ""
+    dots = " Orange rates cannot be told apart from the best (Hsu)." if best else ""
     alone = " Band and interval are of a single look." if snapshot.verdict.anytime else ""
+    outside = min(map(min, curve.gains)) < charts.axis_ends(curve)[0]
     said = "" if choice is None else best_rates(choice, snapshot.arms)
     where = top_of_curve(verdict, snapshot.margin, anytime=snapshot.verdict.anytime)
     caption = (
         f"{said} {where} Validation data, seed by seed: large points are means, small ones single seeds.{dots} "
         f"The line is a natural cubic spline with {curve.knots} knots, fitted to each seed. "
         "Its band holds for the whole curve at once, "
-        "with 95% confidence. The top lies on the red ground; the dashed line is where the curve is highest."
-        f"{alone} Rates that are far worse are outside the axis."
+        "with 95% confidence. The top lies on the orange ground; the dashed line is where the curve is highest."
+        f"{alone}{' Rates that are far worse are outside the axis.' if outside else ''}"
     )
     figure = Figure(
         name="top-rate",

@@ -110,7 +110,8 @@ def test_several_conditions_each_have_their_verdict():
     assert verdict.decision == "depends on the condition"
     assert verdict.headline == (
         f"{Analysis.DROPOUT} hurts in 1 of 2 networks and training sizes (64 with 500), "
-        "helps in 1 of 2 (512-512 with 50,000) on these test examples after 10 epochs."
+        "helps in 1 of 2 (512-512 with 50,000) on these test examples after 10 epochs. "
+        "Allowing for both networks and training sizes at once, both claims hold."
     )
     assert "Hidden layers 64, 500 training examples: Dropout at rate 0.5" in str(verdict)
 

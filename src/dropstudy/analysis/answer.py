@@ -16,6 +16,7 @@ from dropstudy.analysis.confirm import outcomes
 from dropstudy.analysis.how_likely import how_likely
 from dropstudy.analysis.meanwhile import meanwhile
 from dropstudy.analysis.verdict import phrases
+from dropstudy.analysis.verdict.conditions import on_all_conditions
 from dropstudy.analysis.verdict.headlines import by_condition
 from dropstudy.analysis.verdict.phrases import against, capital, is_dropout, listed, quoted
 from dropstudy.analysis.verdict.rule import LEVEL, SEEDS
@@ -389,4 +390,5 @@ def _sure_of_each(verdict: Verdict) -> str:
         return f"Not at all yet: a verdict needs {SEEDS} seeds."
     known = [c for condition in verdict.conditions for c in condition.comparisons if c.deciding.known]
     where = f" {_where(known[0])}" if known else ""
-    return f"Each network and training size has its own 95% intervals{where}."
+    everywhere = on_all_conditions(verdict.conditions)
+    return f"Each network and training size has its own 95% intervals{where}. {everywhere}".rstrip()

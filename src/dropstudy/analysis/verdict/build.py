@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dropstudy.analysis.stats.runs import at_condition, by_condition, finished_history
 from dropstudy.analysis.verdict.choice import choose
 from dropstudy.analysis.verdict.comparison import compare_arms
+from dropstudy.analysis.verdict.conditions import for_all_conditions
 from dropstudy.analysis.verdict.headlines import condition_headline, study_headline
 from dropstudy.analysis.verdict.labels import condition_label, study_label
 from dropstudy.analysis.verdict.over_epochs import half_time
@@ -74,6 +75,7 @@ def give_verdict(
         numbers = _condition_verdict(runs, hidden, train_size, design)
         half = half_time(finished_history(rows, done, design.arms), design)
         conditions.append(replace(numbers, half_time=half))
+    conditions = for_all_conditions(conditions)
     first, decisions = conditions[0], {condition.decision for condition in conditions}
     decision: Decision = first.decision if len(decisions) == 1 else "depends on the condition"
     headline = first.headline if len(conditions) == 1 else study_headline(conditions, design)

@@ -12,11 +12,12 @@ from dropstudy.analysis.stats import paired
 from dropstudy.analysis.stats.anytime import seeds_for
 from dropstudy.analysis.stats.equivalence import detectable, deviation_interval, quantiles, seeds_needed
 from dropstudy.analysis.stats.estimate import spread_out
-from dropstudy.analysis.stats.posterior import posterior
+from dropstudy.analysis.stats.noise import noise
 from dropstudy.analysis.stats.robust import robust_centres
 from dropstudy.analysis.stats.simultaneous import simultaneous
 from dropstudy.analysis.stats.two_way import two_way
 from dropstudy.analysis.stats.unseen import unseen
+from dropstudy.analysis.verdict.evidence import p_of_interval, probabilities, spreads
 from dropstudy.analysis.verdict.inference import arm_tests, wider
 from dropstudy.analysis.verdict.metrics import metric_differences
 from dropstudy.analysis.verdict.rule import LEVEL, SEEDS, Limits
@@ -25,10 +26,7 @@ from dropstudy.analysis.verdict.types import ArmComparison
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from numpy.typing import NDArray
-
     from dropstudy.analysis.stats import Estimate
-    from dropstudy.analysis.stats.posterior import Posterior
     from dropstudy.analysis.stats.two_way import NewData
     from dropstudy.analysis.verdict.pairs import PairedRuns
     from dropstudy.core.metrics import Metric
@@ -80,6 +78,8 @@ def _compare_family(
         shared = ~np.isnan(column)
         x = column[shared]
         beyond = new_data.get(arm.name)
+        spread = spreads(x, beyond, metric.factor)
+        enough = len(x) >= SEEDS and not limits[place].diverged and runs.examples != 1
         deviation = float(x.std(ddof=1)) if spread_out(x) else nan
         size = abs(tests.difference.value)
         sought, level = max(size, margin), LEVEL / len(family)
@@ -118,7 +118,9 @@ def _compare_family(
             else hypot(detectable(deviation, len(x), level=level), of_examples),
             metrics=metric_differences(runs, arm),
             metric=metric.name,
-            posterior=_posterior(x, beyond, limits[place], metric, margin),
+            posterior=probabilities(x, spread, margin=margin, sign=metric.sign) if enough else None,
+            noise=None if beyond is None else noise(beyond),
+            p_interval=p_of_interval(x, spread, family=len(family), always_valid=always_valid),
             **vars(tests),
         )
 
@@ -144,21 +146,6 @@ def _seeds(
     found = [needs(each, difference, level=level) for each in (deviation, *deviation_interval(deviation, n))]
     needed, low, high = (float(max(SEEDS, seeds)) for seeds in found)
     return needed, low, high
-
-
-def _posterior(
-    x: NDArray[np.float64], beyond: NewData | None, limits: Limits, metric: Metric, margin: float
-) -> Posterior | None:
-    """Probabilities for new data, or other seeds; None below the seeds of a decision, and where runs diverged."""
-    n = len(x)
-    if n < SEEDS or limits.diverged or limits.examples == 1 or not spread_out(x):
-        return None
-    error, degrees = float(x.std(ddof=1)) / sqrt(n), float(n - 1)
-    if beyond is not None and metric.factor * beyond.error > error:
-        error, degrees = metric.factor * beyond.error, beyond.freedom
-    return posterior(
-        float(x.mean()), error, degrees, margin=margin, sign=metric.sign, new_data=beyond is not None
-    )
 
 
 def _label(family: int, *, always_valid: bool, new_data: bool) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dropstudy.analysis.verdict import phrases
+from dropstudy.analysis.verdict.conditions import named_conditions, on_all_conditions
 from dropstudy.analysis.verdict.phrases import against, budget, capital, described, diverged, quoted
 from dropstudy.analysis.verdict.rule import SEEDS
 from dropstudy.analysis.verdict.sameness import all_the_same, nothing_to_improve
@@ -150,7 +151,8 @@ def study_headline(conditions: Sequence[ConditionVerdict], design: Design) -> st
     when += f", with arms still improving in {improving} of {len(conditions)}" if improving else ""
     lost = sum(arm.diverged for each in conditions for arm in each.arms)
     where = _on_these([c for each in conditions for c in each.comparisons])
-    ending = f"{where}{when}." + (f" {counted(lost, 'run')} diverged." if lost else "")
+    everywhere, diverging = on_all_conditions(conditions), f"{counted(lost, 'run')} diverged." if lost else ""
+    ending = " ".join(filter(None, [f"{where}{when}.", everywhere, diverging]))
     subjects = {each.subject.arm if each.subject else None for each in conditions}
     name = subjects.pop() if len(subjects) == 1 else None
     if name is None:
@@ -166,14 +168,7 @@ def by_condition(conditions: Sequence[ConditionVerdict], *, named: bool = True) 
         conditions: all of them.
         named: also name the conditions.
     """
-    networks, sizes = {each.hidden for each in conditions}, {each.train_size for each in conditions}
-    if len(networks) == 1:
-        what, names = "training sizes", [f"{each.train_size:,}" for each in conditions]
-    elif len(sizes) == 1:
-        what, names = "networks", [each.hidden for each in conditions]
-    else:
-        what = "networks and training sizes"
-        names = [f"{each.hidden} with {each.train_size:,}" for each in conditions]
+    what, names = named_conditions(conditions)
     parts: list[str] = []
     for decision in dict.fromkeys(each.decision for each in conditions):
         found = [name for each, name in zip(conditions, names, strict=True) if each.decision == decision]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from dropstudy.analysis.stats.unseen import accuracy_interval
 from dropstudy.analysis.verdict import phrases
+from dropstudy.analysis.verdict.noise import on_noise
 from dropstudy.analysis.verdict.phrases import listed, quoted
 from dropstudy.analysis.verdict.rule import SEEDS
 from dropstudy.analysis.verdict.undecided import on_test_set_size, on_undecided_arms
@@ -36,6 +37,7 @@ def remarks(condition: ConditionVerdict, design: Design, *, examples: int | None
         on_printed_gap(condition, design),
         on_one_accuracy(condition, examples),
         on_these_examples(condition, examples),
+        on_noise(condition),
         *on_undecided_arms(condition, design),
         on_test_set_size(condition, design),
         on_unfinished_runs(condition),

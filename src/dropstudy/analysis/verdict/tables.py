@@ -98,6 +98,7 @@ def _comparison_row(comparison: ArmComparison) -> dict[str, str]:
         "p": p if comparison.exact or p == "-" else f"{p} (sampled)",
         "p, all arms": probability(comparison.p_adjusted) if several else "-",
         "p, Holm": probability(comparison.p_holm) if several else "-",
+        "p, all conditions": probability(comparison.p_everywhere),
         "P(better)": _share(comparison.improvement) if comparison.n >= SEEDS else "-",
         "effect size": rounded(comparison.effect_size.value, 1),
         "better / same / worse": _likely(comparison),

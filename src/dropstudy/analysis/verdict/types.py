@@ -6,6 +6,7 @@ Differences are in the unit of the study's metric, an arm minus the baseline; va
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from math import nan
 from typing import TYPE_CHECKING, Any, Literal
 
 from dropstudy.core.json_values import json_values
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from dropstudy.analysis.stats import Estimate, Mean
+    from dropstudy.analysis.stats.noise import Noise
     from dropstudy.analysis.stats.posterior import Posterior
     from dropstudy.analysis.stats.rate_curve import RateCurve
     from dropstudy.analysis.stats.robust import RobustCentres
@@ -141,6 +143,9 @@ class ArmComparison:
         metrics: each measured metric.
         metric: name of the one that all of these are about.
         posterior: probabilities of better, no difference that matters and worse; None without a decision's seeds.
+        noise: of the difference, by its sources; None without predictions.
+        p_interval: smallest level at which `deciding`, for all arms of the condition, may exclude 0.
+        p_everywhere: the same for all conditions (`verdict.conditions`); not a number with one condition.
     """
 
     arm: str
@@ -182,6 +187,9 @@ class ArmComparison:
     metrics: tuple[MetricDifference, ...] = ()
     metric: MetricName = ACCURACY.name
     posterior: Posterior | None = None
+    noise: Noise | None = None
+    p_interval: float = nan
+    p_everywhere: float = nan
 
     @property
     def measure(self) -> Metric:

@@ -11,6 +11,7 @@ from dropstudy.analysis.verdict.centres import EXPLANATION, TITLE, centre_cells
 from dropstudy.report import charts
 from dropstudy.report.sections import conditions
 from dropstudy.report.sections.blocks import Figure, Section, Table
+from dropstudy.report.sections.noise import noise_table
 
 if TYPE_CHECKING:
     from dropstudy.report.assessed import Assessed
@@ -51,6 +52,8 @@ def paired_seeds(snapshot: Assessed) -> Section | None:
         if len(cells):
             title = f"{TITLE}{conditions.title_suffix(snapshot, condition)}"
             blocks.append(Table(title, EXPLANATION, cells, {}, sortable=False))
+        if (sources := noise_table(snapshot, condition)) is not None:
+            blocks.append(sources)
     if not blocks:
         return None
     paragraph = snapshot.pairing

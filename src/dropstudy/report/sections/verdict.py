@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from dropstudy.analysis.verdict import SEEDS
+from dropstudy.analysis.verdict.conditions import on_all_conditions
 from dropstudy.analysis.verdict.tables import comparison_cells
 from dropstudy.core.text import rounded
 from dropstudy.report import charts
@@ -54,7 +55,9 @@ def each_condition(snapshot: Assessed) -> Section | None:
         if figure is not None
     )
     purpose = "All arms in each network and training size, against the baseline."
-    return Section("conditions", "One by one", purpose, blocks=blocks) if blocks else None
+    everywhere = on_all_conditions(snapshot.verdict.conditions)
+    told = (everywhere,) if everywhere else ()
+    return Section("conditions", "One by one", purpose, told, blocks) if blocks else None
 
 
 def _of_one(snapshot: Assessed, condition: tuple[str, int]) -> Figure | None:

@@ -1,0 +1,86 @@
+"""Numbers of an arm that its interval does not show: probabilities, sources of the noise, the p of the interval."""
+
+from __future__ import annotations
+
+from math import isfinite, nan, sqrt
+from typing import TYPE_CHECKING, NamedTuple
+
+from scipy import stats
+
+from dropstudy.analysis.stats.anytime import evidence
+from dropstudy.analysis.stats.estimate import spread_out
+from dropstudy.analysis.stats.posterior import posterior
+from dropstudy.analysis.stats.unseen import unseen
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from dropstudy.analysis.stats.posterior import Posterior
+    from dropstudy.analysis.stats.two_way import NewData
+
+_TAIL = 0.975
+
+
+class Spread(NamedTuple):
+    """Standard error of a mean difference, its degrees of freedom, and whether it allows for other test examples."""
+
+    error: float
+    degrees: float
+    new_data: bool = False
+
+    @property
+    def reach(self) -> float:
+        """Half of the 95% interval."""
+        return float(stats.t.ppf(_TAIL, self.degrees)) * self.error
+
+    def p(self, mean: float) -> float:
+        """Two-sided p of no difference."""
+        return float(2 * stats.t.sf(abs(mean) / self.error, self.degrees))
+
+
+def spreads(x: NDArray[np.float64], found: NewData | None, factor: float) -> tuple[Spread, ...]:
+    """Spread over seeds and, where it is known, over seeds and test examples; empty where differences do not vary.
+
+    Args:
+        x: paired differences, in the unit of the metric.
+        found: of seeds and test examples, as stored; None where that is not known.
+        factor: from stored values to that unit.
+    """
+    if not spread_out(x):
+        return ()
+    over_seeds = Spread(float(x.std(ddof=1)) / sqrt(len(x)), len(x) - 1)
+    if found is None or not isfinite(found.freedom):
+        return (over_seeds,)
+    degrees = found.freedom
+    # As the interval does, allow for kinds of examples that are not in the test set.
+    error = max(found.error, unseen(found.examples) / float(stats.t.ppf(_TAIL, degrees)))
+    return over_seeds, Spread(factor * error, degrees, new_data=True)
+
+
+def probabilities(
+    x: NDArray[np.float64], spread: tuple[Spread, ...], *, margin: float, sign: int
+) -> Posterior | None:
+    """Probabilities by the wider spread."""
+    if not spread:
+        return None
+    error, degrees, _ = max(spread, key=lambda each: each.reach)
+    known = any(each.new_data for each in spread)
+    return posterior(float(x.mean()), error, degrees, margin=margin, sign=sign, new_data=known)
+
+
+def p_of_interval(
+    x: NDArray[np.float64], spread: tuple[Spread, ...], *, family: int, always_valid: bool
+) -> float:
+    """Smallest level at which the interval that decides, for all arms of a condition, may exclude 0.
+
+    By Sidak's correction (1967), which is never below that of the interval; with always-valid intervals the p of seeds
+    is one over the likelihood ratio, times the arms.
+    """
+    if not spread:
+        return nan
+    mean = float(x.mean())
+    found = [1 - (1 - each.p(mean)) ** family for each in spread if each.new_data or not always_valid]
+    if always_valid:
+        found.append(min(1.0, family / evidence(x)))
+    return max(found)

@@ -1,0 +1,52 @@
+"""Table of where the noise of each arm's difference comes from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from dropstudy.analysis.verdict.noise import of_spread
+from dropstudy.core.text import rounded, whole_percent
+from dropstudy.report import charts
+from dropstudy.report.sections import conditions
+from dropstudy.report.sections.blocks import Table
+
+if TYPE_CHECKING:
+    from dropstudy.report.assessed import Assessed
+
+
+def noise_table(snapshot: Assessed, condition: tuple[str, int]) -> Table | None:
+    """Sources of the noise of each arm at a condition; None where they are not known."""
+    labels, metric = charts.arm_labels(snapshot.arms), snapshot.metric
+    found = [c for c in snapshot.condition_verdict(condition).comparisons if c.noise is not None]
+    rows = [
+        {
+            "arm": labels[c.arm],
+            f"spread over seeds{f', {metric.short}' if metric.short else ''}": _spread(
+                c.differences, metric.places
+            ),
+            "of it, from measuring on few examples": of_spread(c.noise.of_spread),
+            "seeds": whole_percent(c.noise.seeds),
+            "test examples": whole_percent(c.noise.examples),
+            "single answers": whole_percent(c.noise.both),
+        }
+        for c in found
+        if c.noise is not None
+    ]
+    if not rows:
+        return None
+    return Table(
+        f"Where the noise comes from{conditions.title_suffix(snapshot, condition)}",
+        "The spread is the standard deviation of the paired differences. A part of it is not training: each seed is "
+        f"measured on the same {found[0].test_examples:,} test examples, and on more of them it would be smaller (in "
+        "brackets a 95% interval). The last three columns share out the variance of the mean difference for new seeds "
+        "and new test examples: more seeds make the first smaller, more test examples the second, both the third.",
+        pd.DataFrame(rows),
+        {},
+        sortable=False,
+    )
+
+
+def _spread(differences: tuple[float, ...], places: int) -> str:
+    return rounded(float(pd.Series(differences).std(ddof=1)), places)

@@ -119,13 +119,16 @@ def test_several_conditions_each_have_their_verdict():
 @pytest.mark.parametrize(
     ("other", "where"),
     [
-        ({"hidden": "512-512", "train_size": 500}, "both training sizes (500, 50,000)"),
-        ({"hidden": "64", "train_size": 50_000}, "both networks (64, 512-512)"),
+        ({"hidden": "512-512", "train_size": 500}, ("both training sizes", " (500, 50,000)")),
+        ({"hidden": "64", "train_size": 50_000}, ("both networks", " (64, 512-512)")),
     ],
 )
 def test_the_headline_of_several_conditions_names_the_arm_and_what_varies(other, where):
     verdict = of_two_conditions(-1, -1, other, watches_test=True)
-    assert verdict.headline == f"{Analysis.DROPOUT} hurts in {where} on these test examples after 10 epochs."
+    assert verdict.headline == (
+        f"{Analysis.DROPOUT} hurts in {''.join(where)} on these test examples after 10 epochs. "
+        f"Allowing for {where[0]} at once, both claims hold."
+    )
 
 
 def test_an_arm_that_is_more_than_dropout_goes_by_its_name():

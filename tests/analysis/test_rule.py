@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 from statsmodels.stats.multitest import multipletests
 
+from dropstudy.analysis.stats.two_way import two_way
 from dropstudy.analysis.verdict.inference import arm_tests, holm
 from dropstudy.analysis.verdict.rule import SEEDS
 from dropstudy.analysis.verdict.tables import comparison_cells
@@ -122,3 +123,21 @@ def test_no_verdict_claims_more_than_its_fields(data, margin, watches_test, look
     assert (cells != "-").any().all()
     if len(condition.comparisons) == 1:  # one arm is all arms together
         assert not {"p, all arms", "p, Holm", "all arms together", "single look, all arms"} & set(cells)
+
+
+def test_examples_that_favour_an_arm_make_no_verdict_on_new_data():
+    """On each test set the arm is a little better or worse, on all of them it is the same."""
+    rng = np.random.default_rng(7)
+    decided, on_these = 0, 0
+    for _ in range(100):
+        answers = rng.normal(size=(1, 300)) + rng.normal(size=(20, 1)) / 30 + rng.normal(size=(20, 300))
+        (new_data,) = two_way([answers])
+        (test,) = arm_tests(
+            answers.mean(axis=1)[:, None], margin=1e-9, always_valid=False, new_data=[new_data.difference]
+        )
+        decided += test.decision in {"helps", "hurts"}
+        on_these += test.decision_on_these in {"helps", "hurts"}
+        assert test.deciding.low <= test.over_seeds.low
+        assert test.deciding.high >= test.over_seeds.high
+    assert binomtest(decided, 100, 0.05, alternative="greater").pvalue > 0.01
+    assert on_these > 40

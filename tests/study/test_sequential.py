@@ -1,5 +1,6 @@
 """Seeds until a verdict is decided: the looks, the error under repeated looking, the whole command; and confirming."""
 
+import re
 from itertools import pairwise
 
 import numpy as np
@@ -21,7 +22,7 @@ from dropstudy.runtime.removal import remove_study
 from dropstudy.store.directory import SEED_COUNTS, confirmations, read_metadata
 from dropstudy.store.store import Store
 from expected import Analysis
-from verdicts import around, flat, rates, verdict_of
+from verdicts import accuracies_of, around, flat, predictions_of, rates, verdict_of
 
 BUDGET = 16
 
@@ -110,6 +111,32 @@ def test_training_stops_once_decided_and_each_look_is_printed():
     assert valid.low > 0
     with pytest.raises(InvalidArgument, match="max_seeds"):
         until_decided((0,), 5, look, notices.append)
+
+
+def test_seeds_are_not_added_where_test_examples_are_missing():
+    """Every seed loses the same example of 40 and another one at times: 40 cannot tell that from nothing."""
+
+    def wrong(arm, seed):
+        return (
+            (0, 1 + seed % 3) if arm == "dropout 0.5" and seed % 2 else (0,) if arm == "dropout 0.5" else ()
+        )
+
+    notices, seen = [], []
+
+    def look(seeds):
+        seen.append(len(seeds))
+        return verdict_of(
+            rates(0, 0.5),
+            accuracies_of(wrong, 40, len(seeds)),
+            predictions=predictions_of(wrong),
+            looks=tuple(seen),
+            most_seeds=40,
+        )
+
+    verdict = until_decided((0,), 40, look, notices.append)
+    assert seen == [6]
+    assert verdict.conditions[0].comparisons[0].decision == "undecided"
+    assert re.search(r"No more seeds are added: .* test examples instead of 40, not more seeds", notices[-1])
 
 
 def test_seeds_are_not_added_if_the_budget_cannot_decide():

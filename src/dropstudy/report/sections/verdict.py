@@ -128,6 +128,8 @@ def _caption(snapshot: Assessed, rows: pd.DataFrame) -> str:
             f"Circles are means over seeds, bars the {own}{also}, dots single seeds.",
             "95% assumes differences that are not strongly skewed.",
         ]
+        if "new data" in own:
+            parts.insert(1, "New data are other seeds and other test examples.")
     else:
         parts = [
             f"Circles are means over seeds, dots single seeds. From {SEEDS} seeds on there are intervals."

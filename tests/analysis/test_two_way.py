@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.formula.api as smf
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats as reference
 from statsmodels.stats.anova import anova_lm
 
@@ -43,7 +45,7 @@ def test_the_parts_are_the_mean_squares_of_an_analysis_of_variance():
     freedom = (ms_seed + ms_example - ms_rest) ** 2 / (
         ms_seed**2 / 6 + ms_example**2 / 29 + ms_rest**2 / (6 * 29)
     )
-    assert half(found) == pytest.approx(max(reference.t.ppf(0.975, freedom) * sqrt(variance), unseen(30)))
+    assert half(found) == pytest.approx(reference.t.ppf(0.975, freedom) * sqrt(variance))
 
 
 @pytest.mark.parametrize(("part", "axis"), [("seed", 1), ("example", 0)])
@@ -131,3 +133,28 @@ def test_a_repeated_pair_leaves_mcnemars_error_to_the_choice_of_examples():
     (pair,) = two_way([np.repeat(answers[None], 8, axis=0)])
     flips = np.mean(answers != 0)
     assert pair.example_error == pytest.approx(sqrt((flips - answers.mean() ** 2) / 499), rel=1e-6)
+
+
+@given(
+    better=st.integers(0, 60), worse=st.integers(0, 60), seeds=st.integers(2, 30), equal=st.integers(1, 2000)
+)
+def test_where_all_seeds_agree_it_finds_what_mcnemars_exact_test_finds(better, worse, seeds, equal):
+    row = np.repeat([1, -1, 0], [better, worse, equal]).astype(np.int8)
+    (found,) = two_way([np.tile(row, (seeds, 1))])
+    differs = not found.difference.low <= 0 <= found.difference.high
+    p = reference.binomtest(better, better + worse).pvalue if better + worse else 1.0
+    assert differs or p > 0.03  # the t interval and the exact test have their limits between these
+    assert not differs or p < 0.065
+
+
+@pytest.mark.parametrize("share", [0.01, 0.05])
+def test_few_examples_that_differ_are_no_evidence_of_much(share):
+    """Most seeds agree on an example; the true difference is 0."""
+    rng = np.random.default_rng(8)
+    wrong = 0
+    for _ in range(400):
+        kind = rng.choice([1, -1, 0], p=[share / 2, share / 2, 1 - share], size=360)
+        row = kind * (rng.random((10, 360)) < rng.beta(0.7, 0.7, size=360))
+        (found,) = two_way([row.astype(np.int8)])
+        wrong += not found.difference.low <= 0 <= found.difference.high
+    assert reference.binomtest(wrong, 400, 0.05, alternative="greater").pvalue > 0.01

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _SEED = 19_460_601
+_FEWEST = 2  # examples that differ, of which a variance can be had
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,10 @@ def two_way(
     """Mean of each arm ± c sqrt(V), V as above and never below the part of seeds or that of examples.
 
     c is the `level` quantile of the largest |t| among the arms, each with its own degrees of freedom (Satterthwaite
-    1946; Hasler and Hothorn 2008), by simulation. It stays between that of one arm and Sidak's (1967). The interval
-    also reaches `unseen` to both sides, for kinds of examples that are not in the test set.
+    1946; Hasler and Hothorn 2008), by simulation. It stays between that of one arm and Sidak's (1967). Of examples,
+    only those count that differ in some seed: the others say nothing of how much examples vary. So where all seeds
+    agree, an interval leaves out 0 just where McNemar's exact test (1947), which also counts these alone, finds a
+    difference. Where none or one differs, the interval reaches `unseen` to both sides.
 
     Args:
         arms: for each (seeds, examples), two seeds or more: what the example adds to the difference of its seed, so
@@ -90,18 +93,20 @@ def two_way(
 
 @dataclass(frozen=True, eq=False)
 class _Table:
-    """Means and mean squares of a table (n, m); `of_seeds`, `of_examples`, `of_both`: the three parts of V."""
+    """Means and mean squares of a table (n, m), and the number of examples that differ in some seed."""
 
     seeds: NDArray[np.float64]
     examples: NDArray[np.float64]
     residual: float
+    differing: int
 
     @classmethod
     def of(cls, arm: NDArray[np.generic]) -> _Table:
         n, m = arm.shape
         seeds, examples = (arm.mean(axis=axis, dtype=np.float64) for axis in (1, 0))
         rest = arm - seeds[:, None] - examples + seeds.mean()
-        return cls(seeds, examples, float((rest**2).sum()) / ((n - 1) * (m - 1)) if m > 1 else nan)
+        residual = float((rest**2).sum()) / ((n - 1) * (m - 1)) if m > 1 else nan
+        return cls(seeds, examples, residual, int(np.any(arm != 0, axis=0).sum()))
 
     @property
     def parts(self) -> tuple[float, float, float]:
@@ -119,16 +124,19 @@ class _Table:
 
     @property
     def freedom(self) -> float:
-        """Degrees of freedom of V (Satterthwaite 1946)."""
-        n, m = len(self.seeds), len(self.examples)
+        """Degrees of freedom of V (Satterthwaite 1946); not a number where fewer than two examples differ."""
+        n, m = len(self.seeds), self.differing
+        if m < _FEWEST:
+            return nan
         squares = np.square(self.parts) / [n - 1, m - 1, (n - 1) * (m - 1)]
         return float(self.variance**2 / squares.sum())
 
     def estimate(self, arms: int, largest: NDArray[np.float64] | None, level: float) -> NewData:
         n, m = len(self.seeds), len(self.examples)
-        mean, reach = float(self.seeds.mean()), unseen(m, level)
-        if self.variance > ROUNDING**2:
-            reach = max(reach, _critical(arms, self.freedom, largest, level) * sqrt(self.variance))
+        mean, freedom = float(self.seeds.mean()), self.freedom
+        reach = unseen(m, level)
+        if freedom > 0 and self.variance > ROUNDING**2:
+            reach = _critical(arms, freedom, largest, level) * sqrt(self.variance)
         return NewData(
             Estimate(mean, mean - reach, mean + reach, n, "two-way random effects, t", level),
             m,
@@ -136,7 +144,7 @@ class _Table:
             float(self.examples.var(ddof=1)) if m > 1 else nan,
             self.residual,
             sqrt(self.variance) if m > 1 else nan,
-            self.freedom if self.variance > ROUNDING**2 else nan,
+            freedom if self.variance > ROUNDING**2 else nan,
         )
 
 

@@ -56,7 +56,8 @@ def test_the_projection_is_free_of_unit_and_sign_and_beyond_the_present_seeds(di
 
 def test_no_number_of_seeds_decides_what_other_test_examples_may_change():
     x = 0.1 * np.tile([1, -1], 5)
-    assert seeds_to_decide(x, MARGIN, unseen=1.1 * MARGIN) == np.inf
+    # Equivalence cannot be shown, and a difference from 0 that small takes very many seeds.
+    assert seeds_to_decide(x, MARGIN, unseen=1.1 * MARGIN) > 50 * seeds_to_decide(x, MARGIN)
     assert seeds_to_decide(x, MARGIN, example_error=0.6 * MARGIN) == np.inf
     assert len(x) < seeds_to_decide(x, MARGIN) < 100
     assert np.isnan(seeds_to_decide(np.zeros(9), MARGIN))

@@ -72,7 +72,7 @@ def _how_both_fit(comparison: ArmComparison, found: Posterior, margin: float) ->
     if comparison.over_seeds is comparison.anytime:
         reasons.append("every look")
     new_data = comparison.new_data
-    if new_data is not None and new_data.high - new_data.value <= (comparison.unseen or 0.0) + ROUNDING:
+    if new_data is not None and abs(new_data.high - new_data.value - (comparison.unseen or 0.0)) <= ROUNDING:
         reasons.append(f"examples unlike these {comparison.test_examples:,}")
     holds = f" for {' and '.join(reasons)}" if reasons else ""
     side = "within the margin" if found.most == found.equal else "on one side of 0"

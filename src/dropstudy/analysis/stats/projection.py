@@ -41,7 +41,7 @@ def seeds_to_decide(
         differences: (n,), so far.
         margin: in their unit.
         example_error: standard error from the choice of test examples, in their unit; no seed removes it.
-        unseen: half width that no interval is below, in their unit.
+        unseen: smallest margin within which the test examples can show a difference to lie, in their unit.
         level: of the interval: 5% divided by the arms.
         probability: of a decision.
 
@@ -57,9 +57,9 @@ def seeds_to_decide(
 
     def is_enough(seeds: int) -> bool:
         new_data = normal * np.hypot(deviations / np.sqrt(seeds), example_error)
-        ends = np.maximum(np.maximum(deviations * half_width(seeds, level), new_data), unseen)
+        ends = np.maximum(deviations * half_width(seeds, level), new_data)
         moves = deviations * np.sqrt(1 / n - 1 / seeds)
-        inside = np.maximum(margin - ends, 0)  # means below it have an interval within the margin
+        inside = np.maximum(margin - ends, 0) * (unseen <= margin)  # means below it are equivalent
 
         def below(bound: NDArray[np.float64]) -> NDArray[np.float64]:
             """Probability that the mean of all seeds lies within ±bound."""

@@ -43,9 +43,19 @@ def projected_seeds(comparison: ArmComparison, margin: float, *, ever_more_examp
 
 
 def reach(comparison: ArmComparison) -> float:
-    """Half width of an interval for new data that no number of seeds makes narrower; 0 where that is not known."""
-    normal = NormalDist().inv_cdf(1 - LEVEL / (2 * comparison.family))
-    return max(comparison.unseen or 0.0, normal * (comparison.example_error or 0.0))
+    """Half width of an interval for new data that no number of seeds makes narrower; 0 where that is not known.
+
+    An example that differs in every seed has a standard error of one example. None that differs now is no less error.
+    """
+    if comparison.example_error is None or not comparison.test_examples:
+        return 0.0
+    error = max(comparison.example_error, comparison.measure.factor / comparison.test_examples)
+    return NormalDist().inv_cdf(1 - LEVEL / (2 * comparison.family)) * error
+
+
+def _coarseness(comparison: ArmComparison) -> float:
+    """Difference that other test examples may show where these show none; no smaller margin can be decided."""
+    return max(reach(comparison), comparison.unseen or 0.0)
 
 
 def limited_by_test_set(comparison: ArmComparison, margin: float) -> bool:
@@ -57,7 +67,7 @@ def limited_by_test_set(comparison: ArmComparison, margin: float) -> bool:
     if comparison.test_examples == 1:
         return True
     shift, size = reach(comparison), abs(comparison.difference.value)
-    if shift and size <= shift and size + shift >= margin:
+    if size <= shift and (size + shift >= margin or (comparison.unseen or 0.0) > margin):
         return True
     return isinf(projected_seeds(comparison, margin)) and isfinite(
         projected_seeds(comparison, margin, ever_more_examples=True)
@@ -174,11 +184,11 @@ def _advice(comparison: ArmComparison, design: Design) -> str:
 def on_test_set_size(condition: ConditionVerdict, design: Design) -> str:
     """Where the test set is too small to decide an arm; empty where it is large enough or its size is not known."""
     margin = design.margin
-    coarse = [c for c in _explained(condition) if reach(c) > margin or limited_by_test_set(c, margin)]
+    coarse = [c for c in _explained(condition) if _coarseness(c) > margin or limited_by_test_set(c, margin)]
     examples = coarse[0].test_examples if coarse else None
     if not examples or examples == 1:
         return ""
-    shift = rounded(max(map(reach, coarse)), design.measure.places)
+    shift = rounded(max(map(_coarseness, coarse)), design.measure.places)
     worth = (
         f"one example is worth {rounded(100 / examples)} points, and " if design.measure is ACCURACY else ""
     )
@@ -186,7 +196,7 @@ def on_test_set_size(condition: ConditionVerdict, design: Design) -> str:
     advice = (
         f"A decision probably needs {more}, not more seeds." if more else "More seeds do not change that."
     )
-    if max(map(reach, coarse)) <= margin:
+    if max(map(_coarseness, coarse)) <= margin:
         return f"Other test examples than these {examples:,} may shift the difference by {shift}. {advice}"
     return (
         f"{counted(examples, 'test example')} cannot show that a difference is within {design.around_zero}: {worth}"

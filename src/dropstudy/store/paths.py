@@ -48,10 +48,12 @@ CHARTS = (
     "notebook-test",
     "notebook-training",
     "notebook-validation",
+    "over-epochs",
     "payoff",
     "rate-curve",
     "reliability",
     "seeds",
+    "top-rate",
     "weight-norms",
 )
 """Charts of a report, in its files' names and in `study.plot`."""

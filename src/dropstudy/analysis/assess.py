@@ -16,7 +16,7 @@ from dropstudy.core.metrics import METRICS, imbalance_hint, margin_of, metric_of
 from dropstudy.core.types import CONDITION
 from dropstudy.runtime.removal import removed_with_results
 from dropstudy.spec.data_names import OWN_DATA
-from dropstudy.store.directory import EARLIER_RULES, SEED_COUNTS, UNTIL_DECIDED
+from dropstudy.store.directory import EARLIER_RULES, FIND_RATE, SEED_COUNTS, UNTIL_DECIDED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -50,6 +50,7 @@ def assess(
         predictions: of a run by arm, hidden, train_size and seed; None where they are missing.
         truth: gives the true classes of the test examples; None where they are missing.
     """
+    search = metadata.get(FIND_RATE)
     design = Design(
         spec.arms,
         watches_test=spec.watches_test,
@@ -58,6 +59,10 @@ def assess(
         tested_weights="best" if spec.restore_best_weights or spec.patience else "final",
         looks=looks(metadata),
         most_seeds=metadata.get(UNTIL_DECIDED),
+        most_runs=search["runs"] if search else None,
+        stopped=frozenset(name for name, count in search["seeds"].items() if count < len(spec.seeds))
+        if search
+        else frozenset(),
     )
     verdict = give_verdict(
         history,
@@ -113,10 +118,10 @@ def _on_margins(earlier: tuple[float, ...], verdict: Verdict) -> list[str]:
 def looks(metadata: Mapping[str, Any]) -> tuple[int, ...]:
     """Numbers of seeds at which a verdict may have been seen before more were added; empty for a single look.
 
-    With `--until-decided` every number counts.
+    With `--until-decided` and `--find-rate` every number counts.
     """
     counts = [int(count) for count in metadata.get(SEED_COUNTS, []) if count >= SEEDS]
-    return tuple(counts) if metadata.get(UNTIL_DECIDED) or len(counts) > 1 else ()
+    return tuple(counts) if metadata.get(UNTIL_DECIDED) or metadata.get(FIND_RATE) or len(counts) > 1 else ()
 
 
 def pairs_of_runs(runs: Iterable[Run], baseline: str, predictions: Predictions) -> pd.DataFrame:

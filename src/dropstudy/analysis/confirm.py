@@ -38,16 +38,19 @@ FIRST_FRESH = 1_000_000
 """First seed of a confirmation. A study counts from 0, so that it does not grow into seeds that confirm it."""
 
 
-def prepare(folder: Path, spec: StudySpec, verdict: Verdict) -> list[Path]:
+def prepare(
+    folder: Path, spec: StudySpec, verdict: Verdict, *, seeds: int | None = None
+) -> dict[Path, tuple[int, ...]]:
     """Write the studies that confirm a verdict, one for each condition with a chosen arm, unless they exist.
 
     Args:
         folder: of the study.
         spec: of the study.
         verdict: of the study.
+        seeds: how many fresh ones; by default as many as the study has.
 
     Returns:
-        Their folders.
+        Their folders, each with the fresh seeds.
 
     Raises:
         InvalidArgument: there is nothing to confirm: nothing was or could be chosen, or the baseline was.
@@ -63,14 +66,14 @@ def prepare(folder: Path, spec: StudySpec, verdict: Verdict) -> list[Path]:
             next_step=f"Its verdict: {command('show', folder)}",
         )
     StudyPaths(folder).refuse_links()
-    folders = []
+    folders = {}
     for condition, arm in chosen:
-        fresh = _fresh(spec, condition, arm)
+        fresh = _fresh(spec, condition, arm, len(spec.seeds) if seeds is None else seeds)
         where = _place(folder, fresh, condition, several=len(verdict.conditions) > 1)
         if recorded_spec(where) is None:
             where.mkdir(parents=True, exist_ok=True)
             write_text(where / STUDY_FILE, to_toml(fresh))
-        folders.append(where)
+        folders[where] = fresh.seeds
     return folders
 
 
@@ -207,8 +210,8 @@ def _why_not(verdict: Verdict) -> str:
     return f"one with fewer than {SEEDS} paired seeds"
 
 
-def _fresh(spec: StudySpec, condition: ConditionVerdict, arm: str) -> StudySpec:
-    """Baseline and chosen arm at one condition, on as many seeds as the first study has, none of them its own."""
+def _fresh(spec: StudySpec, condition: ConditionVerdict, arm: str, seeds: int) -> StudySpec:
+    """Baseline and chosen arm at one condition, on so many seeds, none of them the first study's."""
     named = {"-".join(map(str, hidden)): hidden for hidden in spec.hidden}
     network = () if spec.model is not None else named[condition.hidden]
     return replace(
@@ -217,5 +220,5 @@ def _fresh(spec: StudySpec, condition: ConditionVerdict, arm: str) -> StudySpec:
         arms=tuple(a for a in spec.arms if a.name in {condition.baseline, arm}),
         hidden=(network,),
         train_sizes=spec.train_sizes if len(spec.train_sizes) == 1 else (condition.train_size,),
-        seeds=more_seeds((), len(spec.seeds), unlike=(*spec.seeds, FIRST_FRESH - 1)),
+        seeds=more_seeds((), seeds, unlike=(*spec.seeds, FIRST_FRESH - 1)),
     )

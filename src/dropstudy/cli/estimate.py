@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from dropstudy.study.study import Study
 
 
-def runs_to_come(study: Study, found: DryRun, *, most: int | None, confirm: bool) -> list[str]:
+def runs_to_come(
+    study: Study, found: DryRun, *, most: int | None, confirm: bool, budget: int | None = None
+) -> list[str]:
     """Describe the runs that depend on the verdict, which an estimate leaves out."""
     from dropstudy.core.text import counted
     from dropstudy.runtime.progress.eta import about
@@ -25,6 +27,12 @@ def runs_to_come(study: Study, found: DryRun, *, most: int | None, confirm: bool
         seconds = _seconds(study, found, runs)
         return f"{counted(runs, 'run')}" + ("" if seconds is None else f", {about(seconds)}")
 
+    if budget is not None:
+        from dropstudy.analysis.find_rate import search_runs
+
+        more = max(0, budget - len(found.runs))
+        search = f"up to {search_runs(budget)} runs of {budget}, the others on fresh seeds"
+        return [f"find-rate: {search}; at most {cost(more)} more"]
     if most is not None and most > seeds:
         added = (most - seeds) * len(spec.arms) * cells
         lines.append(f"until decided: up to {most} seeds; at most {cost(added)} more")

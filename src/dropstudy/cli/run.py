@@ -12,7 +12,7 @@ from dropstudy.cli.cluster import AllowMixed, Scheduler, workers_of
 from dropstudy.cli.groups import DATA, OUTPUT, STUDY, TRAINING, VERDICT
 from dropstudy.cli.options import DataDir, Drop, Group, ImageSize, Target, TestFile, TestSize, joined
 from dropstudy.cli.output import echo
-from dropstudy.errors import InvalidArgument
+from dropstudy.cli.sequential import FindRate, MaxSeeds, UntilDecided, most_seeds, refuse, train
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -222,18 +222,9 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
             rich_help_panel=VERDICT,
         ),
     ] = None,
-    until_decided: Annotated[
-        bool,
-        typer.Option(
-            "--until-decided", help="Add seeds until the verdict is decided.", rich_help_panel=VERDICT
-        ),
-    ] = False,
-    max_seeds: Annotated[
-        int | None,
-        options.whole_option(
-            "Largest number of seeds for --until-decided; default: 50.", rich_help_panel=VERDICT
-        ),
-    ] = None,
+    until_decided: UntilDecided = False,
+    max_seeds: MaxSeeds = None,
+    find_rate: FindRate = None,
     confirm: Annotated[
         bool,
         typer.Option(
@@ -279,7 +270,6 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
     Example: dropstudy run notebook --epochs 5 --out studies/quick
     """
     from dropstudy.analysis.confirm import baseline_chosen
-    from dropstudy.analysis.sequential import refuse_to_confirm
     from dropstudy.cli.estimate import estimated, runs_to_come
     from dropstudy.cli.existing import about_existing, how_to_continue
     from dropstudy.cli.result import print_answer, print_places, report_failures
@@ -287,7 +277,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
     from dropstudy.runtime.progress.lines import EpochLines
     from dropstudy.study.study import Study
 
-    most = _most_seeds(max_seeds, until_decided=until_decided)
+    most = most_seeds(max_seeds, until_decided=until_decided, find_rate=find_rate)
     study = Study(
         spec,
         out=out,
@@ -323,17 +313,18 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
         metric=metric,
         margin=margin,
     )
-    if confirm:
-        refuse_to_confirm(study.spec, adds_seeds=most is not None)
+    refuse(study, most=most, confirm=confirm, find_rate=find_rate)
 
     say: Callable[[str], None] = _silent if quiet else echo
     for line in about_existing(study, context):
         say(line)
     if dry_run:
         found = estimated(study, workers=workers, device=device)
-        echo("\n".join((str(found), *runs_to_come(study, found, most=most, confirm=confirm))))
+        echo(
+            "\n".join((str(found), *runs_to_come(study, found, most=most, confirm=confirm, budget=find_rate)))
+        )
         return
-    if study.finished and most is None and not confirm:
+    if study.finished and most is None and not confirm and find_rate is None:
         scheduler = None
         say(f"This study is finished; nothing to train. {study.folder}")
     try:
@@ -345,7 +336,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
             "verbose": not quiet,
         }
         with workers_of(scheduler, allow_mixed=allow_mixed, device=device, notify=say) as there:
-            unconfirmed = _train(study, most=most, confirm=confirm, how=how | there)
+            unconfirmed = train(study, most=most, confirm=confirm, find_rate=find_rate, how=how | there)
         results = study.results()
         snapshot = results.snapshot
         print_answer(snapshot)
@@ -356,6 +347,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
             print_places(snapshot)
     except KeyboardInterrupt:
         flags = " --until-decided" * until_decided + " --confirm" * confirm
+        flags += f" --find-rate {find_rate}" if find_rate else ""
         flags += f" --scheduler {scheduler}" if scheduler else ""
         echo(f"\nInterrupted. {how_to_continue(study, data_dir, flags)}", err=True)
         raise typer.Exit(INTERRUPTED) from None
@@ -365,36 +357,6 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
     if not baseline_chosen(snapshot.verdict):
         raise unconfirmed
     say("Nothing to confirm: validation data chose the baseline.")
-
-
-def _most_seeds(given: int | None, *, until_decided: bool) -> int | None:
-    """Largest number of seeds; None if no seeds are added."""
-    from dropstudy.analysis.sequential import MAX_SEEDS, checked_max_seeds
-
-    if until_decided:
-        return MAX_SEEDS if given is None else checked_max_seeds(given)
-    if given is not None:
-        raise InvalidArgument(
-            "--max-seeds",
-            expected="--until-decided beside it",
-            received=f"--max-seeds {given} alone",
-            next_step=f"Add --until-decided, or give the number of seeds as --seeds {given}.",
-        )
-    return None
-
-
-def _train(study: Any, *, most: int | None, confirm: bool, how: dict[str, Any]) -> InvalidArgument | None:
-    """Train a study. Return the error of `--confirm`, if any: it is raised after the result is printed."""
-    if most is None:
-        study.run(**how)
-    else:
-        study.run_until_decided(max_seeds=most, **how)
-    if confirm:
-        try:
-            study.confirm(**how)
-        except InvalidArgument as error:
-            return error
-    return None
 
 
 def _silent(_: str) -> None: ...

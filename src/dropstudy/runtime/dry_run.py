@@ -23,9 +23,15 @@ from dropstudy.runtime.retention import format_bytes
 from dropstudy.runtime.scheduling import makespan, max_started
 from dropstudy.runtime.workers import lanes_per_worker, open_pool, workers_for
 from dropstudy.spec import splits
-from dropstudy.store.directory import check_data, has_database, merged_with_stored, refuse_foreign
+from dropstudy.store.directory import (
+    check_data,
+    has_database,
+    merged_with_stored,
+    read_metadata,
+    refuse_foreign,
+)
 from dropstudy.store.models import stored_model
-from dropstudy.store.record import resolve
+from dropstudy.store.record import kept_search, resolve, searched
 from dropstudy.store.store import Store
 
 if TYPE_CHECKING:
@@ -202,6 +208,8 @@ def dry_run(
     check_data(folder, dataset)
     refuse_foreign(folder)
     spec, runs = resolve(spec, dataset, device)
+    if has_database(folder):
+        runs = searched(runs, spec, kept_search(read_metadata(folder), spec))
     finished = _finished_keys(folder)
     missing = tuple(run for run in runs if run.key not in finished)
     if not missing:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dropstudy.core.hardware import bfloat16_is_faster, physical_cores, why_precision
 from dropstudy.data.load import dataset_of
@@ -28,7 +28,7 @@ from dropstudy.store.record import environment, environment_changes, record_stud
 from dropstudy.store.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from concurrent.futures import Executor
     from pathlib import Path
 
@@ -49,10 +49,12 @@ def train_missing(
     executor: Executor | None,
     callback: Callback,
     model: ModelSource | None = None,
+    search: Mapping[str, Any] | None = None,
 ) -> StudySpec:
     """Train the missing runs of the study in a folder; arguments and errors as for `Study.run`.
 
-    `model` is what workers build a Keras model from, where it is known beside the study's own record.
+    `model` is what workers build a Keras model from, where it is known beside the study's own record. `search` is as
+    for `record_study`.
 
     Returns:
         The complete specification.
@@ -73,7 +75,7 @@ def train_missing(
                 spec = replace(spec, precision=pool.identity.precision)
         changes = environment_changes(folder, place)
         before = recorded_spec(folder)
-        spec = record_study(folder, spec, dataset, device, model, place=place)
+        spec = record_study(folder, spec, dataset, device, model, place=place, search=search)
         with Store(folder, write=True) as store:
             store.restart(store.lost())
             runs = store.runs("planned", "running", "failed")

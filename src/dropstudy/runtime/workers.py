@@ -155,3 +155,10 @@ def first_answer(pool: WorkerPool, future: Future[T], notify: Callable[[str], No
         return future.result()
     except pool.lost_worker_errors:
         return None
+
+
+def checked_workers(workers: int | None) -> int | None:
+    """Check a number of workers that was given."""
+    if workers is not None and workers < 1:
+        raise InvalidArgument("workers", expected="a whole number of 1 or more", received=str(workers))
+    return workers

@@ -246,6 +246,12 @@ def _are_texts_by_name(value: object) -> bool:
     return isinstance(value, dict) and all(map(_is_text, value.values()))
 
 
+def _is_search(value: object) -> bool:
+    if not isinstance(value, dict) or not isinstance(seeds := value.get("seeds"), dict):
+        return False
+    return _is_count(value.get("runs")) and all(_is_text(arm) and _is_count(n) for arm, n in seeds.items())
+
+
 _REQUIRED: dict[str, Callable[[object], bool]] = {
     "data": _is_text,
     "data_sha256": _is_digest,
@@ -273,6 +279,7 @@ _REQUIRED: dict[str, Callable[[object], bool]] = {
 _METADATA: dict[str, Callable[[Any], bool]] = {
     **_REQUIRED,
     "until_decided": _is_count,
+    "find_rate": lambda value: value is None or _is_search(value),
     "model": _is_text,
     "class_counts": _list_of(_is_size),
     "data_warnings": _list_of(_is_text),

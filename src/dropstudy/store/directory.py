@@ -35,6 +35,9 @@ EARLIER_RULES = "earlier_rules"
 UNTIL_DECIDED = "until_decided"
 """Name in the metadata: largest number of seeds of a study that adds seeds until its verdict is decided."""
 
+FIND_RATE = "find_rate"
+"""Name in the metadata: of a study that searches the best rate, its budget (runs) and the seeds that each arm has."""
+
 FILE_DUE = "study_file_due"
 """Name in the metadata: true while the study file is older than the database."""
 

@@ -16,11 +16,12 @@ from dropstudy.core.hardware import choose_precision, processor
 from dropstudy.core.metrics import METRICS, margin_of, metric_of
 from dropstudy.core.text import plain_name
 from dropstudy.errors import InvalidArgument
-from dropstudy.spec import plan, splits
+from dropstudy.spec import merge, plan, splits
 from dropstudy.spec.study_file import STUDY_FILE, is_study, to_toml
 from dropstudy.store.directory import (
     EARLIER_RULES,
     FILE_DUE,
+    FIND_RATE,
     SEED_COUNTS,
     confirmations,
     has_database,
@@ -81,10 +82,13 @@ def record_study(
     model: ModelSource | None = None,
     *,
     place: Mapping[str, str] | None = None,
+    search: Mapping[str, Any] | None = None,
 ) -> StudySpec:
     """Resolve a specification, and record it with its runs in the database, then in the study file.
 
-    `place` is the environment that the runs train in; that of this machine where it is not given.
+    `place` is the environment that the runs train in; that of this machine where it is not given. `search` is what the
+    metadata `FIND_RATE` shall be: runs of seeds that it gives to no arm are left out. They stay so until the study is
+    asked for other arms or seeds without it.
 
     Returns:
         The resolved specification.
@@ -128,13 +132,30 @@ def record_study(
             FILE_DUE: due,
         }
         fresh[EARLIER_RULES] = _earlier_rules(store, spec)
-        store.begin(known | before | fresh, runs)
+        search = search or kept_search(before, spec)
+        if search or FIND_RATE in before:
+            fresh[FIND_RATE] = search
+        store.begin(known | before | fresh, searched(runs, spec, search))
         if due:  # after a kill from here on, the next command writes the file: the database says it is due
             write_study_file(folder, spec, store.meta)
             store.record({FILE_DUE: False})
     for path in confirmations(folder):
         set_rule(path, spec)
     return spec
+
+
+def kept_search(known: Mapping[str, Any], spec: StudySpec) -> Mapping[str, Any] | None:
+    """The search in a study's metadata, as long as the study is asked for no other arms and seeds than it has."""
+    before = spec_of(known)
+    return known.get(FIND_RATE) if before is not None and not merge.additions(before, spec) else None
+
+
+def searched(runs: tuple[Run, ...], spec: StudySpec, search: Mapping[str, Any] | None) -> tuple[Run, ...]:
+    """The runs of a plan without those that a search leaves out: later seeds of the arms that it has stopped."""
+    if search is None:
+        return runs
+    place = {seed: number for number, seed in enumerate(spec.seeds)}
+    return tuple(run for run in runs if place[run.seed] < search["seeds"].get(run.arm.name, len(spec.seeds)))
 
 
 def spec_metadata(spec: StudySpec, store: Store) -> dict[str, Any]:

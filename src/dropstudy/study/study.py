@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from dropstudy.runtime.dry_run import dry_run
 from dropstudy.runtime.progress.display import with_display
 from dropstudy.runtime.removal import remove_part
 from dropstudy.runtime.run import train_missing
+from dropstudy.runtime.workers import checked_workers
 from dropstudy.spec import merge, presets
 from dropstudy.spec.study_file import STUDY_FILE, is_study, read_spec
 from dropstudy.store.directory import (
@@ -49,7 +49,6 @@ if TYPE_CHECKING:
     from dropstudy.analysis.verdict import Verdict
     from dropstudy.core.dataset import Dataset
     from dropstudy.core.model import ModelReference, ModelSource
-    from dropstudy.core.types import StudySpec
     from dropstudy.report.paper.table import ResultTable
     from dropstudy.report.plots import Plots
     from dropstudy.runtime.dry_run import DryRun
@@ -79,6 +78,7 @@ class Study:
         folder: the study's.
         spec: the specification asked for, merged with that of the folder.
         unrequested: parts of the study in the folder that were not asked for, one line per field. They stay.
+        left_open: which of "arms" and "seeds" are a preset's own.
 
     Raises:
         InvalidArgument: a field is invalid, or `out` holds a study whose runs cannot be compared with those asked for.
@@ -128,13 +128,17 @@ class Study:
         self.folder = Path(out) if out is not None else existing_folder(spec) or STUDIES / asked.name
         refuse_too_long(self.folder)
         self._data_dir = None if data_dir is None else Path(data_dir)
-        self.spec = merged_with_stored(self.folder, asked, self._check_columns(asked))
+        self.spec = merged_with_stored(
+            self.folder,
+            asked,
+            lambda: dataset is None and dataset_of(asked, data_dir=self._data_dir, warn=False),
+        )
         self.unrequested = merge.additions(asked, self.spec)
-
-    def _check_columns(self, asked: StudySpec) -> Callable[[], object]:
-        if self._dataset is not None:
-            return lambda: None
-        return lambda: dataset_of(asked, data_dir=self._data_dir, warn=False)
+        given = {
+            "arms" if name == "rates" else name for name, value in overrides.items() if value is not None
+        }
+        self.left_open = {"arms", "seeds"} - given if str(spec) in presets.names() else set()
+        self._search: dict[str, Any] | None = None
 
     @classmethod
     def open(cls, folder: str | Path, *, data_dir: str | Path | None = None) -> Study:
@@ -147,16 +151,11 @@ class Study:
         Raises:
             StoreError: the folder holds no study.
         """
-        if not str(folder).strip() or not holds_study(Path(folder)):
-            raise (
-                no_study(Path(folder))
-                if str(folder).strip()
-                else InvalidArgument(
-                    "folder",
-                    expected="the folder of a study, such as studies/notebook",
-                    received=repr(folder),
-                )
-            )
+        if not str(folder).strip():
+            expected = "the folder of a study, such as studies/notebook"
+            raise InvalidArgument("folder", expected=expected, received=repr(folder))
+        if not holds_study(Path(folder)):
+            raise no_study(Path(folder))
         # By its file: a folder may bear the name of a preset.
         return cls(Path(folder) / STUDY_FILE, out=folder, data_dir=data_dir)
 
@@ -167,19 +166,9 @@ class Study:
 
     def _repr_html_(self) -> str:
         """HTML for a notebook: the study, and its answer with the numbers behind it as far as it has results."""
-        about = f"<p>{escape(repr(self))}</p>"
-        if recorded_spec(self.folder) is None:
-            return about
-        from dropstudy.analysis.verdict.tables import answer_cells  # noqa: PLC0415 - pandas is slow to import
-        from dropstudy.report.stamp import is_current  # noqa: PLC0415 - as above
+        from dropstudy.study.notebook_html import html_of  # noqa: PLC0415 - pandas is slow to import
 
-        snapshot = self.results().snapshot
-        cells, _ = answer_cells(snapshot.verdict)
-        table = "" if snapshot.finals.empty else cells.to_html(index=False, border=0)
-        notes = (snapshot.fallback_note, *snapshot.verdict.disclosures, snapshot.left_out)
-        page = f"The report: {self.folder / 'report.html'}" if is_current(snapshot) else ""
-        noted = (f"<p>{escape(note)}</p>" for note in (*notes, page) if note)
-        return "\n".join((about, snapshot.answer._repr_html_(), table, *noted))
+        return html_of(self)
 
     # Training
 
@@ -222,7 +211,7 @@ class Study:
             self.folder,
             self.spec,
             data_dir=self._data_dir,
-            worker_count=_checked(workers),
+            worker_count=checked_workers(workers),
             device=choose_device(device),
             executor=executor,
             model=self._source,
@@ -256,7 +245,7 @@ class Study:
             StudyLocked: another process runs this study.
             RunsFailed: every run failed; with some, they are named and `results().failures()` has them.
         """
-        workers = _checked(workers)
+        workers = checked_workers(workers)
         callback = with_display(callbacks, verbose=verbose)
         chosen = choose_device(device)
         if self._dataset is not None and (warning := keep(self._dataset)):
@@ -273,6 +262,7 @@ class Study:
                 executor=executor,
                 callback=callback,
                 model=self._source,
+                search=self._search,
             )
         return self
 
@@ -299,10 +289,27 @@ class Study:
 
         return until_decided(self.spec.seeds, max_seeds, look, callback.on_notice)
 
-    def confirm(self, **how: Any) -> Verdict:
+    def find_rate(self, max_runs: int, **how: Any) -> Verdict:
+        """Search the best rate: seeds for rates that are close, new rates where a curve over them promises more.
+
+        Validation data decide. A third of the runs or more compare what is found with the baseline on fresh seeds.
+
+        Args:
+            max_runs: the most to train, with those that the study has.
+            how: as for `run`.
+
+        Raises:
+            InvalidArgument: before any training, for too few runs, or a study that has no one rate to find.
+        """
+        from dropstudy.study.find_rate import find_rate  # noqa: PLC0415 - scipy is slow to import
+
+        return find_rate(self, max_runs, how)
+
+    def confirm(self, *, seeds: int | None = None, **how: Any) -> Verdict:
         """Train the arm that was chosen, and the baseline, on fresh seeds; the verdict has both estimates.
 
         Args:
+            seeds: how many; by default as many as the study has.
             how: as for `run`.
 
         Raises:
@@ -311,12 +318,11 @@ class Study:
         from dropstudy.analysis import confirm  # noqa: PLC0415 - scipy is slow to import
 
         snapshot = self.results().snapshot
-        folders = confirm.prepare(self.folder, snapshot.spec, snapshot.verdict)
+        folders = confirm.prepare(self.folder, snapshot.spec, snapshot.verdict, seeds=seeds)
         if note := confirm.nothing_decided(snapshot.verdict, snapshot.answer.steps):
             with_display(how.get("callbacks"), verbose=how.get("verbose", True)).on_notice(note)
-        for where in folders:
-            fresh = Study(where / STUDY_FILE, out=where, data_dir=self._data_dir)
-            fresh.run(**how)
+        for where, more in folders.items():
+            Study(where / STUDY_FILE, out=where, data_dir=self._data_dir, seeds=list(more)).run(**how)
         return self.verdict()
 
     def remove(
@@ -392,9 +398,3 @@ class Study:
     def report(self, *, mc: int = 0, figures: bool = False) -> list[Path]:
         """`Results.report` of this moment; `mc` as for `results`."""
         return self.results(mc=mc).report(figures=figures)
-
-
-def _checked(workers: int | None) -> int | None:
-    if workers is not None and workers < 1:
-        raise InvalidArgument("workers", expected="a whole number of 1 or more", received=str(workers))
-    return workers

@@ -106,7 +106,7 @@ def _condition_verdict(runs: PairedRuns, hidden: str, train_size: int, design: D
     comparisons = compare_arms(runs, metric=metric, margin=design.margin, always_valid=design.always_valid)
     choice = None
     if not design.watches_test:
-        choice = choose(scores, runs, metric, always_valid=design.always_valid)
+        choice = choose(scores, runs, metric, always_valid=design.always_valid, stopped=design.stopped)
     chosen = None if choice is None else choice.arm
     compared = comparisons if any(arm.seeds for arm in scores) else ()
     numbers = ConditionVerdict(
@@ -145,7 +145,9 @@ def _on_looks(design: Design) -> list[str]:
     """Why intervals are always-valid; empty where they are not."""
     if not design.looks:
         return []
-    if design.most_seeds is not None:
+    if design.most_runs is not None:
+        why = f"Rates and seeds were added as results came in, {design.most_runs} runs at most"
+    elif design.most_seeds is not None:
         why = f"Seeds are added until the verdict is decided, {design.most_seeds} at most"
     else:
         changed = "added" if design.looks == tuple(sorted(design.looks)) else "added and removed"

@@ -45,7 +45,12 @@ class Choice:
 
 
 def choose(
-    scores: tuple[ArmScores, ...], runs: PairedRuns, metric: Metric, *, always_valid: bool = False
+    scores: tuple[ArmScores, ...],
+    runs: PairedRuns,
+    metric: Metric,
+    *,
+    always_valid: bool = False,
+    stopped: frozenset[str] = frozenset(),
 ) -> Choice | None:
     """The arm of the best mean on the validation data over the seeds that all of them finished; loss breaks a tie.
 
@@ -59,11 +64,15 @@ def choose(
         runs: of the same condition.
         metric: to choose by.
         always_valid: whether the arms that may be the best are to hold at every look at growing seeds.
+        stopped: names of arms that a search has stopped because another one is better.
     """
     candidates = [
         arm
         for arm in scores
-        if len(arm.seeds) >= SEEDS and not arm.diverged and isfinite(arm.validation.value)
+        if len(arm.seeds) >= SEEDS
+        and not arm.diverged
+        and isfinite(arm.validation.value)
+        and arm.arm not in stopped
     ]
     if len(candidates) < 2 or candidates[0] is not scores[0]:  # noqa: PLR2004 - one is no choice
         return None
@@ -90,7 +99,7 @@ def choose(
     error = float(each.std(ddof=1)) / sqrt(len(each))
     return Choice(
         arm=candidates[first].arm,
-        considered=len(candidates),
+        considered=len(candidates) + len(stopped),
         second=candidates[second].arm,
         lead=metric.factor * lead,
         sure=lead > 2 * error,

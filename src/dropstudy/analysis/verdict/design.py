@@ -27,6 +27,8 @@ class Design:
         looks: numbers of seeds at which the verdict may have been seen before more were added. With any, decisions
             rest on always-valid intervals.
         most_seeds: limit of seeds where they are added until a decision; None where they are not.
+        most_runs: budget of a study that searches the best rate; None for others.
+        stopped: names of the arms that the search stopped, so that they have fewer seeds and cannot be chosen.
         scores_only: whether scores of runs that others trained are all that is known.
     """
 
@@ -37,6 +39,8 @@ class Design:
     tested_weights: TestedWeights = "final"
     looks: tuple[int, ...] = ()
     most_seeds: int | None = None
+    most_runs: int | None = None
+    stopped: frozenset[str] = frozenset()
     scores_only: bool = False
 
     @property

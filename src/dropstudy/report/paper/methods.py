@@ -18,7 +18,7 @@ from dropstudy.core.text import counted
 from dropstudy.report.title import data_name
 from dropstudy.spec.arms import arm_name
 from dropstudy.spec.splits import validation_count
-from dropstudy.store.directory import UNTIL_DECIDED
+from dropstudy.store.directory import FIND_RATE, UNTIL_DECIDED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -265,8 +265,13 @@ def _looks(snapshot: Snapshot) -> Iterator[str]:
     if not counts:
         return
     at = f"The verdict was computed at {listed([str(count) for count in counts])} seeds."
-    most = snapshot.metadata.get(UNTIL_DECIDED)
-    if most is None:
+    most, search = snapshot.metadata.get(UNTIL_DECIDED), snapshot.metadata.get(FIND_RATE)
+    if search is not None:
+        yield (
+            f"Rates and seeds were added as validation results came in, up to {search['runs']} runs with those on "
+            f"fresh seeds: rates shown to be worse than another one (Hsu 1981) got no more seeds. {at}"
+        )
+    elif most is None:
         yield f"Seeds were added after a first verdict. {at}"
     else:
         yield f"Seeds were added until the verdict was decided, up to {most}. {at}"

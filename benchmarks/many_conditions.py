@@ -75,6 +75,8 @@ def main() -> None:
     """Simulate, print, write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--studies", type=int, default=1000)
+    parser.add_argument("--networks", type=int, nargs="*", default=NETWORKS)
+    parser.add_argument("--shapes", nargs="*", choices=SHAPES, default=SHAPES)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     about = head(studies=options.studies)
@@ -83,7 +85,7 @@ def main() -> None:
         "\n| networks | arms | n | differences | false alone, % | false, all, % | found alone, % | found, all, % |"
     )
     print("|---|---|---|---|---|---|---|---|")
-    for networks, arms, n, shape in product(NETWORKS, ARMS, SEEDS, SHAPES):
+    for networks, arms, n, shape in product(options.networks, ARMS, SEEDS, options.shapes):
         counts = np.zeros(4, dtype=int)
         rng = np.random.default_rng([networks, arms, n, SHAPES.index(shape)])
         for _ in range(options.studies):

@@ -95,6 +95,8 @@ ABOVE = [cell for cell in NOT_VERY_SKEWED if low_end(cell) > 5]
 
 SHARE = r"([\d.]+)%"
 RANGE = r"([\d.]+) to ([\d.]+)%"
+NETWORKS = table("networks", "arms", "false, each alone", "false, all allowed for")
+OF_TEN = [number(row["false, each alone"]) for row in NETWORKS if row["networks"] == "10"]
 CLAIMS = [
     # page, what it says, the numbers of the tables
     (
@@ -171,6 +173,11 @@ CLAIMS = [
         VERDICT,
         rf"It came in {RANGE} of normal studies and in {RANGE} of those with bad runs",
         [*ends("caution", "normal"), *ends("caution", BAD_RUNS)],
+    ),
+    (
+        VERDICT,
+        rf"help or hurt in ([\d.]+) to {SHARE} of studies with normal differences, and in {SHARE} at most where all",
+        [min(OF_TEN), max(OF_TEN), max(number(row["false, all allowed for"]) for row in NETWORKS)],
     ),
 ]
 

@@ -100,6 +100,24 @@ def test_a_rate_between_those_tried_is_proposed_where_it_promises_more_than_the_
     assert curve.next_rates(margin=1) == ()
 
 
+def test_a_cliff_at_the_end_is_left_out_so_that_the_curve_does_not_swing_up_beside_it():
+    """A natural spline through 0, 0, 0, 0, -9 rises above 0.6 between its last two points."""
+    tried = [0, 0.2, 0.4, 0.6, 0.8, 0.95]
+    curve = fit_rate_curve(tried, scores(np.array([0, 0.3, 0.4, 0.3, 0, -9.0])))
+    assert curve.far == (0.95,)
+    assert curve.tried[-1] == 0.8
+    assert curve.top == pytest.approx(0.4, abs=0.05)
+    rising = fit_rate_curve(tried, scores(np.array([0, 0.1, 0.2, 0.3, 0.4, -9.0])))
+    assert not rising.at_high_end  # beyond 0.8 a rate was tried
+    assert fit_rate_curve([0, 0.2, 0.5, 0.95], scores(np.array([0, 0.1, 0, -9.0]))) is None
+    assert (
+        fit_rate_curve(
+            NINE, np.array([0, 0.07, 0.14, 0.1, -0.1, -0.24, -0.8, -1.6, -3.2]) + scores(0 * NINE)
+        ).far
+        == ()
+    )
+
+
 def test_few_rates_few_seeds_and_equal_seeds_have_no_curve():
     assert fit_rate_curve(NINE[:3], scores(peak(NINE[:3]))) is None
     assert fit_rate_curve(NINE, scores(peak(NINE), n=5)) is None

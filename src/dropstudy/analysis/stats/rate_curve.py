@@ -23,6 +23,7 @@ MOST_KNOTS = 7
 flat below a rate and falls steeply above it."""
 POINTS = 41
 """Of the curve: 40 steps between the lowest and the highest rate."""
+_FAR = 3.0
 _DRAWS = 4_000
 _DIGITS = 9  # of a rate
 
@@ -42,6 +43,7 @@ class RateCurve:
         top_high: highest rate that may be the top.
         gains: what it is fitted to: score of each seed at each rate that was tried, minus that of the first column.
         knots: of the natural cubic spline, its degrees of freedom.
+        far: other rates, at the ends, that are far worse: a spline through them would swing up beside them.
         level: of band and interval.
     """
 
@@ -55,6 +57,7 @@ class RateCurve:
     top_high: float
     gains: tuple[tuple[float, ...], ...]
     knots: int
+    far: tuple[float, ...] = ()
     level: float = 0.95
 
     @property
@@ -65,12 +68,12 @@ class RateCurve:
     @property
     def at_low_end(self) -> bool:
         """True where the top may lie at the lowest rate that was tried, which is not 0, or below it."""
-        return self.tried[0] > 0 and self.top_low == self.tried[0]
+        return min(self.tried + self.far) == self.top_low > 0
 
     @property
     def at_high_end(self) -> bool:
         """True where the top may lie at the highest rate that was tried, or above it."""
-        return self.top_high == self.tried[-1]
+        return max(self.tried + self.far) == self.top_high
 
     def next_rates(self, margin: float = 0.0) -> tuple[float, ...]:
         """Rates to try next, ascending: where the curve promises more than the rates that were tried.
@@ -81,10 +84,10 @@ class RateCurve:
         """
         if self.anywhere:
             return ()
-        if self.top == self.tried[-1]:
+        if self.top == self.tried[-1] and self.at_high_end:
             step = self.tried[-1] - self.tried[-2]
             return (round(min(self.top + step, (self.top + 1) / 2), 2),)
-        if self.top == self.tried[0] > 0:
+        if self.top == self.tried[0] and self.at_low_end:
             return (round(self.top / 2, 2),)
         near = [self.at(rate) for rate in self.tried]
         return (round(self.top, 2),) if max(self.mean) - max(near) > margin else ()
@@ -112,7 +115,8 @@ def fit_rate_curve(rates: Sequence[float], values: ArrayLike, level: float = 0.9
         level: of band and interval.
 
     Returns:
-        None where there are fewer than `FEWEST_RATES` rates or `FEWEST_SEEDS` complete seeds, or nothing varies.
+        None where there are fewer than `FEWEST_RATES` rates, without those that are far worse, or `FEWEST_SEEDS`
+        complete seeds, or nothing varies.
     """
     table = np.asarray(values, dtype=np.float64)
     table = table[~np.isnan(table).any(axis=1)]
@@ -121,6 +125,10 @@ def fit_rate_curve(rates: Sequence[float], values: ArrayLike, level: float = 0.9
     order = np.argsort(rates)
     tried = np.asarray(rates, dtype=np.float64)[order]
     differences = (table - table[:, :1])[:, order]
+    kept = _near(differences)
+    far, tried, differences = tuple(np.delete(tried, kept).tolist()), tried[kept], differences[:, kept]
+    if len(tried) < FEWEST_RATES:
+        return None
     points = np.linspace(tried[0], tried[-1], POINTS).round(_DIGITS)
     knots = min(MOST_KNOTS, len(tried))
     fitted = differences @ smoother(tried, points, knots).T
@@ -139,8 +147,23 @@ def fit_rate_curve(rates: Sequence[float], values: ArrayLike, level: float = 0.9
         top_high=high,
         gains=tuple(map(tuple, differences.tolist())),
         knots=knots,
+        far=far,
         level=level,
     )
+
+
+def _near(values: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Columns but those at the ends that are worse than the best by `_FAR` times as much as any other is, and noise."""
+    losses = values.mean(axis=0).max() - values.mean(axis=0)
+    noise = (values - values.mean(axis=1, keepdims=True)).std(axis=0, ddof=1) / np.sqrt(len(values))
+    first, last = 0, values.shape[1]
+    while last - first > 1:
+        end = first if losses[first] > losses[last - 1] else last - 1
+        others = np.setdiff1d(np.arange(first, last), [end])
+        if losses[end] <= _FAR * (losses[others].max() + 2 * np.median(noise)):
+            break
+        first, last = (first + 1, last) if end == first else (first, last - 1)
+    return np.arange(first, last)
 
 
 def top_interval(

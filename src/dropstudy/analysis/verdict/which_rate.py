@@ -67,7 +67,7 @@ def no_curve(condition: ConditionVerdict, arms: Sequence[Arm]) -> str:
         return ""
     seeds = min(len(arm.seeds) for arm in condition.arms)
     if len(rates) >= FEWEST_RATES and seeds >= FEWEST_SEEDS:
-        return ""
+        return f"No curve over the rates: fewer than {FEWEST_RATES} remain without those that are far worse."
     takes = f"{FEWEST_RATES} rates and {FEWEST_SEEDS} seeds"
     return f"A curve over the rates takes {takes}; here are {len(rates)} and {seeds}."
 

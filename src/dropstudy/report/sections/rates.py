@@ -68,7 +68,7 @@ def top_rate(snapshot: Assessed, condition: tuple[str, int]) -> Figure | None:
     baseline = charts.arm_labels(snapshot.arms)[verdict.baseline]
     dots = " Orange rates cannot be told apart from the best (Hsu)." if best else ""
     alone = " Band and interval are of a single look." if snapshot.verdict.anytime else ""
-    outside = min(map(min, curve.gains)) < charts.axis_ends(curve)[0]
+    outside = curve.far or min(map(min, curve.gains)) < charts.axis_ends(curve)[0]
     said = "" if choice is None else best_rates(choice, snapshot.arms)
     where = top_of_curve(verdict, snapshot.margin, anytime=snapshot.verdict.anytime)
     caption = (
@@ -76,7 +76,7 @@ def top_rate(snapshot: Assessed, condition: tuple[str, int]) -> Figure | None:
         f"The line is a natural cubic spline with {curve.knots} knots, fitted to each seed. "
         "Its band holds for the whole curve at once, "
         "with 95% confidence. The top lies on the orange ground; the dashed line is where the curve is highest."
-        f"{alone}{' Rates that are far worse are outside the axis.' if outside else ''}"
+        f"{alone}{' Rates that are far worse are left out.' if outside else ''}"
     )
     figure = Figure(
         name="top-rate",

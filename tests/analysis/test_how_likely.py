@@ -12,7 +12,7 @@ from dropstudy.analysis.stats.posterior import posterior
 from dropstudy.analysis.verdict.build import give_verdict
 from dropstudy.analysis.verdict.design import Design
 from dropstudy.analysis.verdict.tables import comparison_cells
-from verdicts import around, flat, rates, tables, verdict_of
+from verdicts import accuracies_of, around, flat, predictions_of, rates, tables, verdict_of
 
 ARMS, TWO = rates(0, 0.2, 0.5), rates(0, 0.5)
 SIMULATED = (
@@ -117,3 +117,25 @@ def test_where_headline_and_probability_seem_to_disagree_the_answer_says_how_bot
     else:
         assert sure > 0.5 or abs(mean) < verdict.margin
         assert ("The verdict is about any difference" in line) == (sure < 0.95)
+
+
+def test_for_new_data_they_are_of_the_interval_that_decides():
+    """A margin at its end leaves 2.5% beyond it: 20 of 400 examples differ in some seeds."""
+
+    def wrong(arm, seed):
+        return range(100, 105 + seed % 2) if arm == "dropout 0.5" else range(seed, seed + 14)
+
+    (c,) = (
+        verdict_of(TWO, accuracies_of(wrong, 400, 8), predictions=predictions_of(wrong, 400), margin=0.1)
+        .conditions[0]
+        .comparisons
+    )
+    assert c.new_data.high - c.new_data.low > 1.05 * (c.difference.high - c.difference.low)
+    end = c.new_data.low
+    (there,) = (
+        verdict_of(TWO, accuracies_of(wrong, 400, 8), predictions=predictions_of(wrong, 400), margin=end)
+        .conditions[0]
+        .comparisons
+    )
+    assert there.posterior.new_data
+    assert 1 - there.posterior.better == pytest.approx(0.025, abs=1e-6)

@@ -50,12 +50,13 @@ def spreads(x: NDArray[np.float64], found: NewData | None, factor: float) -> tup
     if not spread_out(x):
         return ()
     over_seeds = Spread(float(x.std(ddof=1)) / sqrt(len(x)), len(x) - 1)
-    if found is None or not isfinite(found.freedom):
+    if found is None:
         return (over_seeds,)
-    degrees = found.freedom
-    # As the interval does, allow for kinds of examples that are not in the test set.
-    error = max(found.error, unseen(found.examples) / float(stats.t.ppf(_TAIL, degrees)))
-    return over_seeds, Spread(factor * error, degrees, new_data=True)
+    if isfinite(found.freedom):
+        return over_seeds, Spread(factor * found.error, found.freedom, new_data=True)
+    # Fewer than two examples differ: the interval reaches what these examples can miss, and so does this.
+    error = unseen(found.examples) / float(stats.t.ppf(_TAIL, 1))
+    return over_seeds, Spread(factor * error, 1, new_data=True)
 
 
 def probabilities(

@@ -224,7 +224,7 @@ def _new_data(known: Sequence[ArmComparison]) -> Iterator[str]:
     yield (
         "Decisions rest on intervals that allow for other test examples too: two-way random effects of seeds and "
         f"examples with Satterthwaite's degrees of freedom{arms} (Cornfield and Tukey 1956; Satterthwaite 1946), never "
-        "narrower than those over seeds, nor than what so many examples can miss (Clopper and Pearson 1934)."
+        "narrower than those over seeds. Of examples, those that differ in some seed count."
     )
 
 

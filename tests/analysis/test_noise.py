@@ -1,5 +1,7 @@
 """Where the noise comes from, against statsmodels' analysis of variance and simulated tables of known components."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +10,12 @@ from statsmodels.stats.anova import anova_lm
 
 from dropstudy.analysis.stats.noise import noise
 from dropstudy.analysis.stats.two_way import two_way
+from dropstudy.analysis.verdict.noise import of_spread
+from dropstudy.core.text import whole_percent
+from dropstudy.report.sections.noise import noise_table
+from verdicts import accuracies_of, around, flat, predictions_of, rates, verdict_of
+
+ARMS = rates(0, 0.5)
 
 
 def table(seed, example, single, *, n=8, m=30, number=0):
@@ -51,3 +59,31 @@ def test_without_an_effect_of_seeds_all_of_their_spread_is_the_choice_of_example
 def test_where_nothing_varies_nothing_is_told():
     assert noise(two_way([np.zeros((6, 20))])[0]) is None
     assert noise(two_way([np.ones((6, 1))])[0]) is None
+
+
+def test_the_verdict_says_it_and_the_page_has_a_table():
+    def wrong(arm, seed):
+        return (0, seed % 7 + 1) if arm == "no dropout" else range(9, 12 + seed % 3)
+
+    verdict = verdict_of(ARMS, accuracies_of(wrong, 40, 8), predictions=predictions_of(wrong))
+    (condition,) = verdict.conditions
+    (c,) = condition.comparisons
+    d = np.zeros((8, 40))
+    for seed in range(8):
+        d[seed, list(wrong("no dropout", seed))] += 1
+        d[seed, list(wrong("dropout 0.5", seed))] -= 1
+    assert c.noise == noise(two_way([d])[0])
+    told = f"Of the spread of 'dropout 0.5' over seeds, about {of_spread(c.noise.of_spread)} comes from measuring"
+    assert told in str(verdict)
+    study = SimpleNamespace(
+        arms=ARMS, metric=condition.measure, conditions=[1], condition_verdict=lambda _: condition
+    )
+    (row,) = noise_table(study, 1).frame.to_dict(orient="records")
+    assert row["seeds"] == whole_percent(c.noise.seeds)
+    assert row["single answers"] == whole_percent(c.noise.both)
+
+
+def test_scores_alone_do_not_tell():
+    verdict = verdict_of(ARMS, {"no dropout": flat(), "dropout 0.5": around(0.1)})
+    assert verdict.conditions[0].comparisons[0].noise is None
+    assert "comes from measuring" not in str(verdict)

@@ -152,6 +152,15 @@ def uninterrupted(tmp_path_factory):
     return folder, done
 
 
+def test_the_answer_of_a_search_is_that_of_its_fresh_seeds(uninterrupted):
+    folder, done = uninterrupted
+    study, fresh = Study.open(folder), Study.open(confirmations(folder)[-1])
+    assert study.answer().helps == fresh.answer().helps
+    assert study.answer().sure.startswith(fresh.answer().sure)
+    assert study.answer().helps in done.out
+    assert {run.seed for run in fresh.results().snapshot.runs}.isdisjoint(study.spec.seeds)
+
+
 def test_the_search_keeps_its_budget_and_fresh_seeds_are_fresh(uninterrupted):
     folder, done = uninterrupted
     runs = state(folder)

@@ -21,7 +21,7 @@ from dropstudy.report.stamp import study_state
 from dropstudy.report.test_set import TestSet, own_test_set, read_test_set
 from dropstudy.runtime.messages import REPLACED
 from dropstudy.spec.data_names import OWN_DATA
-from dropstudy.store.directory import confirmations, has_database, not_started, spec_of
+from dropstudy.store.directory import FIND_RATE, confirmations, has_database, not_started, spec_of
 from dropstudy.store.history import tidy
 from dropstudy.store.models import MODEL
 from dropstudy.store.paths import command
@@ -158,11 +158,11 @@ class Snapshot:
     @cached_property
     def answer(self) -> Answer:
         """Answer of the study in plain words."""
-        from dropstudy.analysis.answer import answer  # noqa: PLC0415 - as above
         from dropstudy.analysis.next_steps import next_steps  # noqa: PLC0415 - as above
+        from dropstudy.analysis.search_answer import answer_of  # noqa: PLC0415 - as above
 
         steps = next_steps(self.verdict, self.spec, self.folder, data_dir=self.data_dir)
-        return answer(self.verdict, self.spec, steps)
+        return answer_of(self.verdict, self.spec, steps, searched=bool(self.metadata.get(FIND_RATE)))
 
     @cached_property
     def summaries(self) -> tuple[stats.ArmSummary, ...]:

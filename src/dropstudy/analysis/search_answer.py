@@ -1,0 +1,51 @@
+"""Answer of a study that searched its rate: fresh seeds say whether it helps, since they had no part in the search."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from dropstudy.analysis.answer import answer
+from dropstudy.analysis.confirm import to_confirm
+from dropstudy.analysis.verdict.rule import SEEDS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dropstudy.analysis.answered import Answer
+    from dropstudy.analysis.arm_phrases import Compared
+    from dropstudy.analysis.next_steps import NextStep
+    from dropstudy.analysis.verdict import Verdict
+
+
+def answer_of(verdict: Verdict, spec: Compared, steps: Sequence[NextStep], *, searched: bool) -> Answer:
+    """Answer of a study; that of a search has the claims of its confirmation, once the chosen arm has one.
+
+    Args:
+        verdict: of the study, with its confirmations.
+        spec: its specification.
+        steps: what to do next.
+        searched: whether the study searched its rate.
+    """
+    told = answer(verdict, spec, steps)
+    if not searched:
+        return told
+    chosen = to_confirm(verdict.conditions[0])
+    fresh = [
+        each
+        for each in verdict.confirmations
+        for c in each.conditions[0].comparisons
+        if c.arm == chosen and c.n >= SEEDS
+    ]
+    if not fresh:
+        return told
+    claim = answer(fresh[-1], spec, ())
+    return replace(
+        told,
+        helps=claim.helps,
+        sure=f"{claim.sure} These seeds are fresh ones; those of the table searched the rate.",
+        meanwhile=claim.meanwhile,
+        likely=claim.likely,
+        # More seeds of the search decide nothing.
+        steps=tuple(step for step in told.steps if "--epochs" in step.command),
+    )

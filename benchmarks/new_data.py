@@ -183,10 +183,14 @@ def _answers(out: Path, seeds: int) -> NDArray[np.int8]:
 
 def _tests(study: NDArray[np.int8], *, always_valid: bool = False) -> list[ArmTests]:
     """The verdict's tests of a study, for new data, in points."""
-    found = [new.difference for new in two_way.two_way(list(study))]
-    beyond = [replace(e, value=100 * e.value, low=100 * e.low, high=100 * e.high) for e in found]
+    found = two_way.two_way(list(study))
+    estimates = [each.difference for each in found]
+    beyond = [replace(e, value=100 * e.value, low=100 * e.low, high=100 * e.high) for e in estimates]
+    errors = [100 * each.example_error for each in found]
     points = 100 * study.mean(axis=2).T
-    return arm_tests(points, margin=NOTHING, always_valid=always_valid, new_data=beyond)
+    return arm_tests(
+        points, margin=NOTHING, always_valid=always_valid, new_data=beyond, example_errors=errors
+    )
 
 
 def _claims(tests: list[ArmTests]) -> tuple[set[str], set[str]]:

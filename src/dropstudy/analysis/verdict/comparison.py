@@ -18,7 +18,7 @@ from dropstudy.analysis.stats.simultaneous import simultaneous
 from dropstudy.analysis.stats.two_way import two_way
 from dropstudy.analysis.stats.unseen import unseen
 from dropstudy.analysis.verdict.evidence import p_of_interval, probabilities, spreads
-from dropstudy.analysis.verdict.inference import arm_tests, wider
+from dropstudy.analysis.verdict.inference import arm_tests
 from dropstudy.analysis.verdict.metrics import metric_differences
 from dropstudy.analysis.verdict.rule import LEVEL, SEEDS, Limits
 from dropstudy.analysis.verdict.types import ArmComparison
@@ -71,7 +71,13 @@ def _compare_family(
         for arm in family
     ]
     tested = arm_tests(
-        points, margin=margin, always_valid=always_valid, new_data=in_units, limits=limits, sign=metric.sign
+        points,
+        margin=margin,
+        always_valid=always_valid,
+        new_data=in_units,
+        example_errors=[_example_error(new_data.get(arm.name), metric) for arm in family],
+        limits=limits,
+        sign=metric.sign,
     )
     together = simultaneous(points) if always_valid else [tests.over_seeds for tests in tested]
     for place, (arm, column, tests) in enumerate(zip(family, points.T, tested, strict=True)):
@@ -83,7 +89,7 @@ def _compare_family(
         deviation = float(x.std(ddof=1)) if spread_out(x) else nan
         size = abs(tests.difference.value)
         sought, level = max(size, margin), LEVEL / len(family)
-        error = 0.0 if beyond is None or isnan(beyond.example_error) else metric.factor * beyond.example_error
+        error = _example_error(beyond, metric)
         of_examples = quantiles(level) * error
         left = sqrt(max(0.0, sought**2 - of_examples**2))
         needed, low, high = _seeds(deviation, len(x), left, level, always_valid=always_valid)
@@ -99,7 +105,6 @@ def _compare_family(
             simultaneous=together[place],
             deciding_label=_label(len(family), always_valid=always_valid, new_data=beyond is not None),
             family=len(family),
-            new_data=None if beyond is None else wider(tests.over_seeds, in_units[place] or tests.over_seeds),
             example_error=None if beyond is None else metric.factor * beyond.example_error,
             examples_needed=nan
             if beyond is None
@@ -120,9 +125,17 @@ def _compare_family(
             metric=metric.name,
             posterior=probabilities(x, spread, margin=margin, sign=metric.sign) if enough else None,
             noise=None if beyond is None else noise(beyond),
-            p_interval=p_of_interval(x, spread, family=len(family), always_valid=always_valid),
+            p_interval=p_of_interval(
+                x, spread, family=len(family), always_valid=always_valid, example_error=error
+            ),
             **vars(tests),
         )
+
+
+def _example_error(found: NewData | None, metric: Metric) -> float:
+    """Standard error from the choice of test examples, in the unit of the metric; 0 where it is not known."""
+    known = found is not None and not isnan(found.example_error)
+    return metric.factor * found.example_error if found is not None and known else 0.0
 
 
 def _in_units(stored: Estimate, metric: Metric) -> Estimate:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from math import isfinite, nan, sqrt
+from math import exp, hypot, isfinite, log, nan, sqrt
 from typing import TYPE_CHECKING, NamedTuple
 
-from scipy import stats
+from scipy import optimize, stats
 
-from dropstudy.analysis.stats.anytime import evidence
+from dropstudy.analysis.stats.anytime import anytime, evidence
 from dropstudy.analysis.stats.estimate import spread_out
 from dropstudy.analysis.stats.posterior import posterior
 from dropstudy.analysis.stats.unseen import unseen
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dropstudy.analysis.stats.two_way import NewData
 
 _TAIL = 0.975
+_SMALLEST = 1e-12  # p that is told apart
 
 
 class Spread(NamedTuple):
@@ -71,12 +72,18 @@ def probabilities(
 
 
 def p_of_interval(
-    x: NDArray[np.float64], spread: tuple[Spread, ...], *, family: int, always_valid: bool
+    x: NDArray[np.float64],
+    spread: tuple[Spread, ...],
+    *,
+    family: int,
+    always_valid: bool,
+    example_error: float = 0.0,
 ) -> float:
     """Smallest level at which the interval that decides, for all arms of a condition, may exclude 0.
 
-    By Sidak's correction (1967), which is never below that of the interval; with always-valid intervals the p of seeds
-    is one over the likelihood ratio, times the arms.
+    By Sidak's correction (1967), which is never below that of the interval. With always-valid intervals half of theirs
+    and the part of the examples, squared, sum up to the square of the mean; without that part it is one over the
+    likelihood ratio, times the arms.
     """
     if not spread:
         return nan
@@ -84,4 +91,21 @@ def p_of_interval(
     found = [1 - (1 - each.p(mean)) ** family for each in spread if each.new_data or not always_valid]
     if always_valid:
         found.append(min(1.0, family / evidence(x)))
+        if example_error:
+            found.append(_p_at_all_looks(x, family, example_error))
     return max(found)
+
+
+def _p_at_all_looks(x: NDArray[np.float64], family: int, example_error: float) -> float:
+    """Level at which an always-valid interval, widened by the choice of test examples, just excludes 0; at most 1."""
+
+    def beyond_zero(log_level: float) -> float:
+        level = exp(log_level) / family
+        interval = anytime(x, 1 - level)
+        of_examples = float(stats.norm.isf(level / 2)) * example_error
+        return hypot((interval.high - interval.low) / 2, of_examples) - abs(float(x.mean()))
+
+    low, high = log(_SMALLEST), 0.0
+    if beyond_zero(high) > 0:
+        return 1.0
+    return _SMALLEST if beyond_zero(low) < 0 else exp(optimize.brentq(beyond_zero, low, high, xtol=1e-4))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
+from math import hypot
+from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,6 +33,7 @@ class ArmTests:
     difference: Estimate
     anytime: Estimate
     over_seeds: Estimate
+    new_data: Estimate | None
     deciding: Estimate
     p_value: float
     exact: bool
@@ -48,6 +51,7 @@ def arm_tests(
     margin: float,
     always_valid: bool,
     new_data: Sequence[Estimate | None] = (),
+    example_errors: Sequence[float] = (),
     limits: Sequence[Limits] = (),
     sign: int = 1,
 ) -> list[ArmTests]:
@@ -59,6 +63,7 @@ def arm_tests(
         always_valid: whether the design is sequential.
         new_data: of each arm, for all arms together, the interval for other seeds and test examples; None where that is
             not known.
+        example_errors: standard error of each from the choice of test examples; for a sequential design.
         limits: reasons against a verdict on each arm; none where they are not given.
         sign: 1 where a difference above 0 is better, -1 where one below 0 is.
     """
@@ -71,7 +76,10 @@ def arm_tests(
     for place, x in enumerate(columns):
         beyond = new_data[place] if new_data else None
         known = beyond is not None and over_seeds[place].known
-        deciding = wider(over_seeds[place], beyond) if beyond is not None and known else over_seeds[place]
+        error = example_errors[place] if always_valid and example_errors else 0.0
+        of_examples = NormalDist().inv_cdf(1 - LEVEL / (2 * len(columns))) * error
+        unseen_too = None if beyond is None else wider(over_seeds[place], beyond, of_examples)
+        deciding = unseen_too if unseen_too is not None and known else over_seeds[place]
         rule = partial(
             decide,
             len(x),
@@ -88,6 +96,7 @@ def arm_tests(
                 difference=paired_t(x),
                 anytime=valid[place],
                 over_seeds=over_seeds[place],
+                new_data=unseen_too,
                 deciding=deciding,
                 p_value=flips.p_values[place],
                 exact=flips.exact,
@@ -102,9 +111,15 @@ def arm_tests(
     return found
 
 
-def wider(over_seeds: Estimate, new_data: Estimate) -> Estimate:
-    """The interval for new data, around the mean over seeds and never narrower than theirs."""
-    reach = max((each.high - each.low) / 2 for each in (over_seeds, new_data) if each.known)
+def wider(over_seeds: Estimate, new_data: Estimate, of_examples: float = 0.0) -> Estimate:
+    """The interval for new data, around the mean over seeds and never narrower than theirs.
+
+    In a sequential design each look would give the examples another chance, so its half width is at least the root of
+    the sum of squares of that over seeds, which holds at all looks, and `of_examples`, their part at any number of
+    seeds. They are the same at all looks.
+    """
+    half = [(each.high - each.low) / 2 for each in (over_seeds, new_data) if each.known]
+    reach = max(*half, hypot(half[0], of_examples))
     return replace(
         new_data, value=over_seeds.value, low=over_seeds.value - reach, high=over_seeds.value + reach
     )

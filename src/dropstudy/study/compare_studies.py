@@ -158,7 +158,7 @@ def _metric(found: Mapping[str, Snapshot]) -> Metric:
         raise _refused(
             "studies by one metric",
             each,
-            "Another --metric on a finished study (dropstudy run DIR) trains nothing.",
+            "Another --metric on a finished study trains nothing.",
         )
     return first
 

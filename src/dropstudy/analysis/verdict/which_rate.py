@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dropstudy.analysis.stats.rate_curve import FEWEST_RATES, FEWEST_SEEDS
-from dropstudy.analysis.verdict.phrases import capital, is_dropout, listed, quoted
+from dropstudy.analysis.verdict.phrases import is_dropout, listed, quoted
 from dropstudy.analysis.verdict.rates import rate_family
 
 if TYPE_CHECKING:
@@ -21,17 +21,17 @@ _MOST_NAMED = 3
 
 
 def best_rates(choice: Choice, arms: Sequence[Arm]) -> str:
-    """Name the arms that may be the best, for instance "Rates 0.2 to 0.5 cannot be told apart from the best".
+    """Name the arms that may be the best: "Validation data cannot tell rates 0.2 to 0.5 apart from the best".
 
     Empty where all arms differ equally in every seed.
     """
     if not choice.best:
         return ""
     if len(choice.best) == 1:
-        return f"Only {_named(choice, arms)} may be the best (95% confidence)."
+        return f"By validation data, only {_named(choice, arms)} may be the best (95% confidence)."
     if len(choice.best) == choice.considered:
-        return f"None of the {choice.considered} arms can be told apart from the best (95% confidence)."
-    return f"{capital(_named(choice, arms))} cannot be told apart from the best (95% confidence)."
+        return f"Validation data can tell none of the {choice.considered} arms apart from the best (95% confidence)."
+    return f"Validation data cannot tell {_named(choice, arms)} apart from the best (95% confidence)."
 
 
 def top_of_curve(condition: ConditionVerdict, margin: float, *, anytime: bool = False) -> str:

@@ -319,7 +319,7 @@ class Study:
 
         snapshot = self.results().snapshot
         folders = confirm.prepare(self.folder, snapshot.spec, snapshot.verdict, seeds=seeds)
-        if note := confirm.nothing_decided(snapshot.verdict, snapshot.answer.steps):
+        if seeds is None and (note := confirm.nothing_decided(snapshot.verdict, snapshot.answer.steps)):
             with_display(how.get("callbacks"), verbose=how.get("verbose", True)).on_notice(note)
         for where, more in folders.items():
             Study(where / STUDY_FILE, out=where, data_dir=self._data_dir, seeds=list(more)).run(**how)

@@ -79,11 +79,11 @@ def rates_inside(model):
 )
 def test_it_learns_resumes_to_the_bit_and_its_inner_layers_are_moved(build, moved, tmp_path):
     asked = {"rates": [0, 0.2], "epochs": 6, "batch_size": 32, "verbose": False}
-    study = dropstudy.compare(build, "digits", seeds=2, out=tmp_path / "whole", **asked)
+    study = dropstudy.compare(build, "digits", seeds=1, out=tmp_path / "whole", **asked)
     assert moved <= set(study.spec.model.noise)
     assert rates_inside(study.model("dropout 0.2")) == {0.2}
     scores = study.results().test_scores()
-    assert len(scores) == 4
+    assert len(scores) == 2
     assert (scores["test_accuracy"] > 0.5).all()  # chance is 0.1
     with pytest.raises(KeyboardInterrupt):
         dropstudy.compare(build, "digits", seeds=1, out=tmp_path / "cut", callbacks=StopAfter(3), **asked)

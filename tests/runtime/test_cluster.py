@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import Future
+from concurrent.futures import Executor, Future
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -16,15 +16,18 @@ import loky
 import psutil
 import pytest
 
+import fast_command
+from dropstudy.core import hardware
 from dropstudy.data import parcel
 from dropstudy.data.arrays import map_arrays, store_arrays
 from dropstudy.data.load import load_dataset
 from dropstudy.engine.native.build import FOLDER as KERNELS
 from dropstudy.errors import DataError, InvalidArgument
 from dropstudy.runtime import remote, watchdog
-from dropstudy.runtime.cluster import RemotePool, connect
+from dropstudy.runtime.cluster import RemotePool, connect, pool_of
 from dropstudy.runtime.events import Callback
 from dropstudy.runtime.local import train_group, worker_info
+from dropstudy.runtime.run import device_here
 from dropstudy.store.diff import compare
 from dropstudy.study.study import Study
 from fake_training import InlineExecutor, make_run, segment_of
@@ -353,3 +356,29 @@ def test_machines_that_are_all_other_than_the_first_one_end_a_call(monkeypatch):
     assert mixed.submit(pow, 2, 3).result(timeout=10) == 8
     pool.close()
     mixed.close()
+
+
+class Elsewhere(Executor):
+    """Another machine, which has a GPU."""
+
+    def submit(self, _function, /, *args):
+        self.asked = args[2]
+        future = Future()
+        future.set_result(remote.Reply("node", "", replace(THERE, device="gpu")))
+        return future
+
+
+def test_other_machines_choose_their_device_and_this_one_needs_none(monkeypatch):
+    monkeypatch.setattr(hardware, "_gpu_obstacle", lambda: "no NVIDIA GPU on this machine")
+    with pytest.raises(InvalidArgument, match="no NVIDIA GPU on this machine"):
+        device_here(None, "gpu")
+    assert device_here(Elsewhere(), "gpu") == "cpu"
+    for asked in ("gpu", "cpu"):
+        with pool_of(machine := Elsewhere(), 1, device=asked) as pool:
+            assert pool.identity.device == "gpu"
+        assert machine.asked == asked
+
+
+def test_a_finished_study_connects_to_nothing_with_any_flag(local):
+    words = ("run", str(local.folder), "--scheduler", "tcp://127.0.0.1:1", "--allow-mixed")
+    assert "nothing to train" in fast_command.run(*words).out

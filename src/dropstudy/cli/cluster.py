@@ -35,21 +35,23 @@ AllowMixed = Annotated[
 
 @contextmanager
 def workers_of(
-    address: str | None, *, allow_mixed: bool, device: str, notify: Callable[[str], None]
+    address: str | None, *, needed: bool, allow_mixed: bool, device: str, notify: Callable[[str], None]
 ) -> Iterator[dict[str, Any]]:
     """Arguments of `Study.run` for the workers of a scheduler, while the `with` statement lasts; none without one.
+
+    Nothing is connected where no worker is needed.
 
     Raises:
         InvalidArgument: no scheduler answers there, or `--allow-mixed` stands alone.
     """
-    if address is None:
-        if allow_mixed:
-            raise InvalidArgument(
-                "allow_mixed",
-                expected="--scheduler beside it",
-                received="--allow-mixed alone",
-                next_step="Leave it out: the processes of one machine are alike.",
-            )
+    if allow_mixed and address is None:
+        raise InvalidArgument(
+            "allow_mixed",
+            expected="--scheduler beside it",
+            received="--allow-mixed alone",
+            next_step="Leave it out: the processes of one machine are alike.",
+        )
+    if address is None or not needed:
         yield {}
         return
     from dropstudy.runtime.cluster import connect

@@ -324,8 +324,8 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
             "\n".join((str(found), *runs_to_come(study, found, most=most, confirm=confirm, budget=find_rate)))
         )
         return
-    if study.finished and most is None and not confirm and find_rate is None:
-        scheduler = None
+    done = study.finished and most is None and not confirm and find_rate is None
+    if done:
         say(f"This study is finished; nothing to train. {study.folder}")
     try:
         display = EpochLines() if epoch_lines and not quiet else None
@@ -335,7 +335,9 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
             "callbacks": display,
             "verbose": not quiet,
         }
-        with workers_of(scheduler, allow_mixed=allow_mixed, device=device, notify=say) as there:
+        with workers_of(
+            scheduler, needed=not done, allow_mixed=allow_mixed, device=device, notify=say
+        ) as there:
             unconfirmed = train(study, most=most, confirm=confirm, find_rate=find_rate, how=how | there)
         results = study.results()
         snapshot = results.snapshot
@@ -348,7 +350,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
     except KeyboardInterrupt:
         flags = " --until-decided" * until_decided + " --confirm" * confirm
         flags += f" --find-rate {find_rate}" if find_rate else ""
-        flags += f" --scheduler {scheduler}" if scheduler else ""
+        flags += f" --scheduler {scheduler}{' --allow-mixed' * allow_mixed}" if scheduler else ""
         echo(f"\nInterrupted. {how_to_continue(study, data_dir, flags)}", err=True)
         raise typer.Exit(INTERRUPTED) from None
     report_failures(snapshot)

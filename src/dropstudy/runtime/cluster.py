@@ -303,15 +303,24 @@ class DaskPool(RemotePool):
             time.sleep(_LOOK_INTERVAL)
 
 
+def is_remote(executor: Executor | WorkerPool | None) -> bool:
+    """True where workers choose their device themselves: this machine may have another one, or none."""
+    return isinstance(executor, RemotePool) or not (executor is None or isinstance(executor, WorkerPool))
+
+
 @contextmanager
 def pool_of(
-    executor: Executor | WorkerPool | None, workers: int, notify: Callable[[str], None] = lambda _: None
+    executor: Executor | WorkerPool | None,
+    workers: int,
+    *,
+    device: str = "auto",
+    notify: Callable[[str], None] = lambda _: None,
 ) -> Iterator[WorkerPool | None]:
     """A worker pool out of an executor, while the `with` statement lasts; a pool, or None, stays as it is."""
     if executor is None or isinstance(executor, WorkerPool):
         yield executor
         return
-    pool = RemotePool(executor, workers, notify=notify)
+    pool = RemotePool(executor, workers, device=device, notify=notify)
     try:
         yield pool
     finally:

@@ -220,7 +220,7 @@ def dry_run(
     on_first(DryRun(spec, dataset, runs, missing, alone, count, device, {}, seconds, basis))
     with (
         RunInputs(spec, dataset, ready(stored_model(folder, spec, model))) as inputs,
-        pool_of(executor, count) as given,
+        pool_of(executor, count, device=device) as given,
         open_pool(given, workers=worker_count, device=device, runs=len(missing)) as pool,
     ):
         started = time.perf_counter()

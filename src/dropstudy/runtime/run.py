@@ -6,12 +6,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from dropstudy.core.hardware import bfloat16_is_faster, physical_cores, why_precision
+from dropstudy.core.hardware import bfloat16_is_faster, choose_device, physical_cores, why_precision
 from dropstudy.data.load import dataset_of
 from dropstudy.engine.trainer import groups
 from dropstudy.engine.user_code import ready
 from dropstudy.errors import RunsFailed
-from dropstudy.runtime.cluster import RemotePool, pool_of
+from dropstudy.runtime.cluster import RemotePool, is_remote, pool_of
 from dropstudy.runtime.events import CallbackList
 from dropstudy.runtime.inputs import RunInputs
 from dropstudy.runtime.messages import announcement
@@ -39,13 +39,18 @@ if TYPE_CHECKING:
     from dropstudy.store.reader import RunProgress
 
 
+def device_here(executor: Executor | None, asked: str) -> Device:
+    """Device of this machine for a study; workers of other machines choose their own, so here it is the CPU."""
+    return choose_device("cpu" if is_remote(executor) else asked)
+
+
 def train_missing(
     folder: Path,
     spec: StudySpec,
     *,
     data_dir: Path | None,
     workers: int | None,
-    device: Device,
+    device: str,
     executor: Executor | None,
     callback: Callback,
     model: ModelSource | None = None,
@@ -66,16 +71,19 @@ def train_missing(
         dataset = dataset_of(spec, data_dir=data_dir)
         check_data(folder, dataset)
         model = ready(stored_model(folder, spec, model))
-        resolve(spec, dataset, device)  # refuses before a worker is asked
-        pool = stack.enter_context(pool_of(executor, workers or physical_cores(), callback.on_notice))
-        place = environment(device)
+        here = device_here(executor, device)
+        resolve(spec, dataset, here)  # refuses before a worker is asked
+        pool = stack.enter_context(
+            pool_of(executor, workers or physical_cores(), device=device, notify=callback.on_notice)
+        )
+        place = environment(here)
         if isinstance(pool, RemotePool):  # what trains is there
-            device, place = pool.identity.device, pool.identity.environment
+            here, place = pool.identity.device, pool.identity.environment
             if spec.precision == "auto":
                 spec = replace(spec, precision=pool.identity.precision)
         changes = environment_changes(folder, place)
         before = recorded_spec(folder)
-        spec = record_study(folder, spec, dataset, device, model, place=place, search=search)
+        spec = record_study(folder, spec, dataset, here, model, place=place, search=search)
         with Store(folder, write=True) as store:
             store.restart(store.lost())
             runs = store.runs("planned", "running", "failed")
@@ -86,8 +94,8 @@ def train_missing(
                 lines = announcement(spec, dataset, runs, folder, fallback=fallback, added=added)
                 for line in (*lines, *changes):
                     callback.on_notice(line)
-                if executor is None and spec.precision == "bfloat16" and not bfloat16_is_faster(device):
-                    callback.on_notice(f"float32 is faster here: {why_precision(device)}.")
+                if executor is None and spec.precision == "bfloat16" and not bfloat16_is_faster(here):
+                    callback.on_notice(f"float32 is faster here: {why_precision(here)}.")
                 if executor is None and (why := cache_fault()):
                     callback.on_notice(why)
                 if spec.keep_weights == "best":
@@ -95,7 +103,7 @@ def train_missing(
                 with (
                     RunInputs(spec, dataset, model) as inputs,
                     open_pool(
-                        pool, workers=workers, device=device, runs=len(runs), notify=callback.on_notice
+                        pool, workers=workers, device=here, runs=len(runs), notify=callback.on_notice
                     ) as opened,
                     training(callback, store.progress(), opened.count),
                 ):
@@ -103,7 +111,7 @@ def train_missing(
                         store,
                         groups(
                             runs,
-                            lanes_per_worker(opened, runs, dataset, device, callback.on_notice),
+                            lanes_per_worker(opened, runs, dataset, here, callback.on_notice),
                             inputs.shared,
                         ),
                         inputs,

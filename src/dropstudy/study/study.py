@@ -15,7 +15,7 @@ from dropstudy.errors import InvalidArgument
 from dropstudy.runtime.dry_run import dry_run
 from dropstudy.runtime.progress.display import with_display
 from dropstudy.runtime.removal import remove_part
-from dropstudy.runtime.run import train_missing
+from dropstudy.runtime.run import device_here, train_missing
 from dropstudy.runtime.workers import checked_workers
 from dropstudy.spec import merge, presets
 from dropstudy.spec.study_file import STUDY_FILE, is_study, read_spec
@@ -232,8 +232,8 @@ class Study:
         Args:
             workers: local processes, one thread each; as many as physical cores where it is not given.
             device: `cpu`, `gpu`, or `auto` for the GPU where there is one that jax can use.
-            executor: trains the segments in place of local processes, also on other machines; `workers` then says
-                how many workers it has. It stays the caller's, who shuts it down. Or what `dropstudy.connect` gives.
+            executor: trains in place of local processes, also on other machines; `workers` says how many it has. It
+                stays the caller's. Or what `dropstudy.connect` gives.
             callbacks: one `dropstudy.Callback` or several. An exception in one stops the study; all results it
                 was called with are stored.
             verbose: show progress: a table on a terminal and in a notebook, Keras' epoch lines elsewhere, or a
@@ -247,7 +247,7 @@ class Study:
         """
         workers = checked_workers(workers)
         callback = with_display(callbacks, verbose=verbose)
-        chosen = choose_device(device)
+        device_here(executor, device)  # refused before anything else, also where nothing is to train
         if self._dataset is not None and (warning := keep(self._dataset)):
             callback.on_notice(warning)
         if self.finished:  # another metric or margin needs no training
@@ -258,7 +258,7 @@ class Study:
                 self.spec,
                 data_dir=self._data_dir,
                 workers=workers,
-                device=chosen,
+                device=device,
                 executor=executor,
                 callback=callback,
                 model=self._source,

@@ -72,7 +72,8 @@ def train_missing(
         check_data(folder, dataset)
         model = ready(stored_model(folder, spec, model))
         here = device_here(executor, device)
-        resolve(spec, dataset, here)  # refuses before a worker is asked
+        if executor is not None:
+            resolve(spec, dataset, here)  # refuses before a worker of another machine is asked
         pool = stack.enter_context(
             pool_of(executor, workers or physical_cores(), device=device, notify=callback.on_notice)
         )

@@ -63,7 +63,7 @@ def measure(lanes: int, precision: str, repeats: int, steps: int) -> Taken:
     rows = np.arange(len(dataset.y_train), dtype=np.int32)
     index = jnp.asarray(np.stack([rows] * lanes))
     widths = runs[0].condition.widths
-    state: Any = programs.start(traced.seed, widths=widths, optimizer="adam")
+    state: Any = programs.start(traced.seeds.weights, widths=widths, optimizer="adam")
     arguments = (state, data, index, traced)
     compiled = programs.train_steps.lower(*arguments, epoch=0, first=0, count=steps, static=static).compile()
     sizes: Any = compiled.memory_analysis()

@@ -12,6 +12,7 @@ from dropstudy.core.types import (
     Arm,
     KeepWeights,
     Noise,
+    NoiseSource,
     Optimizer,
     OptimizerName,
     Precision,
@@ -77,7 +78,7 @@ def specs(draw):
         validation_split=split,
         precision=draw(st.sampled_from(get_args(Precision))),
         train_sizes=draw(some(COUNT | st.just("all"))),
-        fixed_validation=held_out and draw(st.booleans()),
+        fixed_validation=(fixed := held_out and draw(st.booleans())),
         keep_weights=draw(
             st.sampled_from(get_args(KeepWeights)).filter(lambda kept: held_out or kept != "best")
         ),
@@ -86,4 +87,5 @@ def specs(draw):
         metric=(metric := draw(st.none() | st.sampled_from(sorted(METRICS)))),
         margin=draw(st.none() | st.floats(0, METRICS[metric or "accuracy"].most, exclude_min=True)),
         scale=draw(st.just("auto") | POSITIVE),
+        redraw=draw(st.none() | st.sampled_from(get_args(NoiseSource)[: 4 if held_out and not fixed else 3])),
     )

@@ -20,22 +20,11 @@ from dropstudy.engine.mlp.config import static_config, traced_config
 from dropstudy.engine.mlp.rules import Purpose
 from dropstudy.engine.mlp.train import train_group
 from dropstudy.engine.native import train as native
-from dropstudy.engine.native.build import SOURCE, kernels
+from dropstudy.engine.native.build import SOURCE
 from dropstudy.engine.native.library import Examples, LayerArrays, Library, Noise, OptimizerNumbers, Running
 
 EPSILON = 2.0**-23
 PLAIN, ODD = (32, 16), (37,)
-
-
-@pytest.fixture(scope="module")
-def library(cache_folder):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DROPSTUDY_CACHE", str(cache_folder))
-        patch.delenv("DROPSTUDY_KERNELS", raising=False)
-        built = kernels()
-    if built.path is None:
-        pytest.skip(built.obstacle)
-    return Library(built.path)
 
 
 def values(draw, shape, density):

@@ -1,12 +1,14 @@
 """Rows and arrays of runs: those of a table are fitted on the training rows of the run alone."""
 
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from dropstudy.core.types import NoiseSource, other_seed
 from dropstudy.data.arrays import arrays_folder, map_arrays
 from dropstudy.data.load import load_dataset
 from dropstudy.data.table import table_dataset
@@ -76,6 +78,17 @@ def test_runs_with_the_same_training_rows_share_arrays_and_others_do_not(table):
                 same = np.array_equal(inputs.rows(one)[0], inputs.rows(other)[0])
                 assert (inputs.shared(one) == inputs.shared(other)) == same
                 assert (inputs.data(one) == inputs.data(other)) == same
+
+
+def test_rows_drawn_anew_are_those_of_another_seed_and_only_they_are(table):
+    with RunInputs(SPEC_OF_TABLE, table) as inputs:
+        for run in runs_of(SPEC_OF_TABLE, table):
+            rows = {source: inputs.rows(replace(run, redraw=source)) for source in get_args(NoiseSource)}
+            others = inputs.rows(replace(run, seed=other_seed(run.seed)))
+            for source, found in rows.items():
+                expected = others if source == "split" else inputs.rows(run)
+                assert all(map(np.array_equal, found, expected)), source
+            assert not np.array_equal(rows["split"][0], rows["weights"][0])
 
 
 def test_seeds_that_hold_out_nothing_share_all(table):

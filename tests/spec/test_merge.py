@@ -138,6 +138,7 @@ CHANGES = {
     "drop": ("id",),
     "image_size": (32, 48),
     "model": ModelReference("net", "0" * 64, 10, 60.0, "Adam", ("dropout",)),
+    "redraw": "order",
 }
 
 

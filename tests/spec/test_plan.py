@@ -87,6 +87,7 @@ CHANGES = {
     "restore_best_weights": True,
     "optimizer": Optimizer(learning_rate=0.002),
     "model": ModelReference("net", "0" * 64, 10, 60.0, "Adam", ("dropout",)),
+    "redraw": "masks",
 }
 NO_PART_OF_A_KEY = {
     "patience": "only with restore_best_weights, see the test of both",

@@ -191,7 +191,7 @@ def test_records_and_tables_say_the_same(spec):
 # --- presets ---
 
 ABOUT_DATA = {"data", "target", "test", "test_size", "group", "drop", "image_size"}
-LEFT_OPEN = {*ABOUT_DATA, "metric", "margin", "seeds", "model"}
+LEFT_OPEN = {"redraw", *ABOUT_DATA, "metric", "margin", "seeds", "model"}
 
 
 @pytest.mark.parametrize("name", presets.names())

@@ -33,6 +33,8 @@ Schedule = Literal["constant", "early", "late", "ramp", "curriculum"]
 OptimizerName = Literal["adam", "sgd"]
 KeepWeights = Literal["all", "best", "none"]
 MetricName = Literal["accuracy", "balanced-accuracy", "log-loss", "auc"]
+NoiseSource = Literal["weights", "order", "masks", "split"]
+"""What a run draws: initial weights, order of the examples, noise in training, examples held out and left out."""
 
 State = dict[str, "NDArray[np.generic]"]
 Status = Literal["planned", "running", "done", "diverged", "failed"]
@@ -199,6 +201,8 @@ class StudySpec:
             `log-loss`, `auc` as it is. None for the study's own, or `Metric.margin`. No run depends on it.
         scale: the network sees `x / scale`; `"auto"` finds it from the values of the training data.
         model: a Keras model in place of `hidden`, `activation` and `optimizer`, as dropstudy writes it.
+        redraw: what each run draws anew, all else as a run of its seed draws it; None for nothing. Beside the study
+            without it, it shows how much of the spread over seeds that source makes.
     """
 
     name: str
@@ -227,6 +231,7 @@ class StudySpec:
     drop: tuple[str, ...] = ()
     image_size: tuple[int, int] | None = None
     model: ModelReference | None = None
+    redraw: NoiseSource | None = None
 
     @property
     def of_function(self) -> bool:
@@ -254,6 +259,11 @@ class Run:
     precision: Literal["float32", "bfloat16"]
     restore_best_weights: bool = False
     patience: int = 0
+    redraw: NoiseSource | None = None
+
+    def seed_of(self, source: NoiseSource) -> int:
+        """The seed that a source is drawn with: the run's own, or another one where this source is drawn anew."""
+        return other_seed(self.seed) if source == self.redraw else self.seed
 
     @property
     def steps(self) -> int:
@@ -269,6 +279,11 @@ class Run:
     def of_epochs(self) -> str:
         """Epochs of the run behind a number of those done: "/20"; empty where they are not known."""
         return "" if self.of_function else f"/{self.epochs}"
+
+
+def other_seed(seed: int) -> int:
+    """The seed that one source of a run is drawn with anew; no run of a study that counts its seeds has it."""
+    return seed ^ (1 << 31)
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,7 @@ class RunInputs:
 
     def rows(self, run: Run) -> tuple[NDArray[np.int32], NDArray[np.int32] | None]:
         """Training rows of a run, and the rows held out; None where none are."""
-        return self._rows(run.seed, run.condition.train_size)
+        return self._rows(run.seed_of("split"), run.condition.train_size)
 
     def shared(self, run: Run) -> Hashable:
         """Return an equal value for runs that have the same arrays."""
@@ -115,7 +115,7 @@ class RunInputs:
         """All seeds have the same training rows where none are left over and the same are held out."""
         everything = run.condition.train_size == len(self._dataset.y_train) - self._held_out
         same = everything and (self._fixed or not self._held_out)
-        return _Rows(splits.FIXED_SEED if same else run.seed, run.condition.train_size)
+        return _Rows(splits.FIXED_SEED if same else run.seed_of("split"), run.condition.train_size)
 
     def _fit(self, place: _Rows) -> Preprocessing:
         table = self._dataset.table

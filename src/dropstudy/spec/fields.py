@@ -11,7 +11,7 @@ from msgspec import Meta
 from dropstudy.core.bounds import MAX_COUNT, RATE_HINT, Count, Positive, Rate
 from dropstudy.core.metrics import METRICS
 from dropstudy.core.model import ModelReference
-from dropstudy.core.types import Activation, Arm, KeepWeights, MetricName, Optimizer, Precision
+from dropstudy.core.types import Activation, Arm, KeepWeights, MetricName, NoiseSource, Optimizer, Precision
 
 MAX_SEED = 2**32 - 1
 MAX_SEEDS = 10_000
@@ -138,3 +138,4 @@ class StudyFields:
     group: ColumnName | None = None
     drop: ColumnNames = field(default_factory=list)
     image_size: ImageSize | None = None
+    redraw: NoiseSource | None = None

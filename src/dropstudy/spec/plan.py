@@ -47,6 +47,7 @@ def plan_runs(
             precision=precision,
             restore_best_weights=spec.restore_best_weights,
             patience=spec.patience,
+            redraw=spec.redraw,
         )
         for seed in spec.seeds
         for condition in conditions(spec, dataset)
@@ -120,4 +121,6 @@ def run_key(
         canonical["validation_split"] = "fixed"
     if spec.restore_best_weights:
         canonical["restore_best"] = {"patience": spec.patience}
+    if spec.redraw is not None:
+        canonical["redraw"] = spec.redraw
     return hashlib.sha256(json.dumps(canonical, sort_keys=True).encode()).hexdigest()

@@ -10,6 +10,7 @@ import numpy as np
 
 from dropstudy.core.stratified import stratified_split
 from dropstudy.core.text import counted
+from dropstudy.core.types import other_seed
 from dropstudy.errors import InvalidArgument
 
 if TYPE_CHECKING:
@@ -136,8 +137,9 @@ def _check_groups(
 ) -> None:
     held_out, smallest = validation_count(spec, len(labels)), min(training_sizes(spec, len(labels)))
     for seed in spec.seeds:
-        train, _ = split(labels, held_out, FIXED_SEED if spec.fixed_validation else seed, groups)
-        kept = subset(labels, train, smallest, seed)
+        drawn = other_seed(seed) if spec.redraw == "split" else seed
+        train, _ = split(labels, held_out, FIXED_SEED if spec.fixed_validation else drawn, groups)
+        kept = subset(labels, train, smallest, drawn)
         absent = np.setdiff1d(labels, labels[kept])
         if absent.size:
             raise InvalidArgument(

@@ -18,7 +18,7 @@ import tomli_w
 from dropstudy.core.atomic import expand_home
 from dropstudy.core.metrics import ACCURACY, check_margin, margin_of, metric_of
 from dropstudy.core.model import ModelReference
-from dropstudy.core.types import Arm, StudySpec
+from dropstudy.core.types import Arm, NoiseSource, StudySpec
 from dropstudy.core.validation import (
     one_line,
     refuse_duplicates,
@@ -144,6 +144,7 @@ def parse_spec(table: Mapping[str, Any], origin: str = "study file") -> StudySpe
     refuse_duplicates("seeds", "value", spec.seeds)
     refuse_duplicates("train_sizes", "size", spec.train_sizes)
     _check_validation(spec)
+    check_redraw(spec, spec.redraw)
     check_margin(metric_of(spec), margin_of(spec))
     return spec
 
@@ -326,3 +327,25 @@ def _check_validation(spec: StudySpec) -> None:
                 received=f"--validation-split=test: {reason}",
                 next_step="Hold some out, such as --validation-split 0.1.",
             )
+
+
+def check_redraw(spec: StudySpec, source: NoiseSource | None) -> None:
+    """Refuse to draw anew what the runs of a study do not draw, or what dropstudy does not draw for them.
+
+    Raises:
+        InvalidArgument: such a source.
+    """
+    if source is not None and spec.of_function:
+        raise InvalidArgument(
+            "redraw",
+            expected="a network that dropstudy trains, whose weights, order and masks it draws",
+            received=f"the training function {spec.model}, which gets one seed for all that it draws",
+            next_step="Leave redraw out.",
+        )
+    if source == "split" and spec.train_sizes == ("all",) and (spec.watches_test or spec.fixed_validation):
+        raise InvalidArgument(
+            "redraw",
+            expected="weights, order or masks, since all seeds train on the same examples",
+            received="split",
+            next_step="Leave split out.",
+        )

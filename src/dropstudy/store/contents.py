@@ -186,6 +186,7 @@ def _is_of(run: Run, spec: StudySpec, metadata: Mapping[str, Any]) -> bool:
         "precision",
         "restore_best_weights",
         "patience",
+        "redraw",
     )
     if any(getattr(run, name) != getattr(spec, name) for name in like):
         return False

@@ -63,10 +63,18 @@ class Network:
         self._loss = keras.losses.deserialize(self.description["loss"])
         self.names = variable_names(self.model)
 
-    def initial(self, seed: int) -> tuple[Values, list[Array]]:
-        """Initial values of the model's variables, drawn from its layers' initialisers, and those of the optimiser."""
-        fresh = build(self._source, seed)
-        values = values_of(fresh)
+    def initial(self, seed: int, masks: int | None = None) -> tuple[Values, list[Array]]:
+        """Initial values of the model's variables, drawn from its layers' initialisers, and those of the optimiser.
+
+        Args:
+            seed: of the weights.
+            masks: seed of the generators that other random layers have as variables; by default the same.
+        """
+        values = values_of(build(self._source, seed))
+        if masks not in {None, seed}:
+            others = self.pack(values_of(build(self._source, masks)))
+            generators = {name: array for name, array in others.items() if name.startswith("seeds/")}
+            values = self.unpack({**self.pack(values), **generators})
         if "pretrained" in self.description:
             values = self._pretrained(values)
         return values, [jnp.array(array) for array in self._optimizer_start]

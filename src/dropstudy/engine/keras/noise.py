@@ -42,7 +42,7 @@ class Draws:
     """Noise of a program that is traced.
 
     Args:
-        seed: of the run.
+        seed: of the draws.
         step: of the run, or of an evaluation.
         rates: of each noise layer, (layers,).
         always: noise is on, whether the model is called in training or not.

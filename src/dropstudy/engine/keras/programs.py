@@ -55,7 +55,7 @@ class Noise(NamedTuple):
     """Noise of a run.
 
     Args:
-        seed: of the run.
+        seed: of the draws.
         rates: of each noise layer, (layers,).
         moved: layers whose rate the arm sets, and its schedule changes, (layers,).
         schedule: of the arm.
@@ -84,7 +84,16 @@ class Programs:
         self._noisy = jax.jit(self._evaluated_with_noise, compiler_options=options)
 
     def train(
-        self, state: State, data: Examples, index: Array, noise: Noise, *, epoch: int, first: int, count: int
+        self,
+        state: State,
+        data: Examples,
+        index: Array,
+        noise: Noise,
+        *,
+        seed: int,
+        epoch: int,
+        first: int,
+        count: int,
     ) -> State:
         """Take some steps of an epoch, a pass over the shuffled training examples.
 
@@ -93,12 +102,13 @@ class Programs:
             data: rows to train on, among others.
             index: rows of the training examples, (n,) int32.
             noise: of the run.
+            seed: of the order of examples.
             epoch: from 0.
             first: steps of this epoch that were taken before.
             count: steps to take, at most the rest of the epoch.
         """
         steps = -(-len(index) // self._batch)
-        order = np.asarray(_order(noise.seed, jnp.int32(epoch), index))
+        order = np.asarray(_order(jnp.uint32(seed), jnp.int32(epoch), index))
         for number in range(first, first + count):
             rows = order[number * self._batch : (number + 1) * self._batch]
             state = self._step(state, data, rows, noise, np.int32(epoch * steps + number))

@@ -68,10 +68,12 @@ class _Training:
         )
         traced = traced_config(self.run)
         rates, moved = self.network.rates(self.run.arm)
-        self.noise = Noise(jnp.uint32(self.run.seed), jnp.asarray(rates), jnp.asarray(moved), traced.noise)
+        self.noise = Noise(
+            jnp.uint32(self.run.seed_of("masks")), jnp.asarray(rates), jnp.asarray(moved), traced.noise
+        )
         self.noisy = bool(rates.any())
         # As many as the test set has, the same in each epoch.
-        order = rng.permutation(rng.derive(self.noise.seed, Purpose.SAMPLE), len(self.index))
+        order = rng.permutation(rng.derive(jnp.uint32(self.run.seed), Purpose.SAMPLE), len(self.index))
         self.sample = self.index[order[: len(self.test_index)]]
         self.history: list[EpochMetrics] = []
         self.over = False
@@ -83,7 +85,7 @@ class _Training:
     def _start(self, given: NamedArrays | None) -> None:
         """Continue from a checkpoint, or start with new weights."""
         if given is None:
-            values, optimizer = self.network.initial(self.run.seed)
+            values, optimizer = self.network.initial(self.run.seed_of("weights"), self.run.seed_of("masks"))
             self.state = State(values, optimizer, jax.tree.map(jnp.array, zero_sums()))
             return
         optimizer = [
@@ -99,7 +101,14 @@ class _Training:
     def train_steps(self, epoch: int, first: int, count: int) -> None:
         """Take `count` steps of an epoch, after its `first` ones."""
         self.state = self.programs.train(
-            self.state, self.train, self.index, self.noise, epoch=epoch, first=first, count=count
+            self.state,
+            self.train,
+            self.index,
+            self.noise,
+            seed=self.run.seed_of("order"),
+            epoch=epoch,
+            first=first,
+            count=count,
         )
 
     def end_epoch(self, epoch: int) -> None:

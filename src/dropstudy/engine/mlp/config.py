@@ -88,10 +88,26 @@ class Hyperparameters(NamedTuple):
     momentum: ArrayLike
 
 
+class Seeds(NamedTuple):
+    """Seeds of what a run draws, uint32 scalars, all of them the run's own unless one is drawn anew.
+
+    Args:
+        run: of the run; the rows that are evaluated in each epoch are drawn with it.
+        weights: of the initial weights.
+        order: of the order of examples.
+        masks: of the noise.
+    """
+
+    run: ArrayLike
+    weights: ArrayLike
+    order: ArrayLike
+    masks: ArrayLike
+
+
 class TracedConfig(NamedTuple):
     """Arguments of the program, for one run; a group's arrays have an axis of lanes before all others."""
 
-    seed: ArrayLike
+    seeds: Seeds
     noise: NoiseConfig
     l2: ArrayLike
     max_norm: ArrayLike
@@ -128,7 +144,7 @@ def traced_config(run: Run) -> TracedConfig:
         "one_minus_beta_2": 1 - optimizer.beta_2,
     }
     return TracedConfig(
-        seed=np.uint32(run.seed),
+        seeds=Seeds(np.uint32(run.seed), *(np.uint32(run.seed_of(s)) for s in ("weights", "order", "masks"))),
         noise=NoiseConfig(
             hidden=np.array(arm.layer_rates(len(run.condition.hidden)), np.float32),
             inputs=np.float32(arm.input_rate),

@@ -49,7 +49,7 @@ def input_noise_factors(
     shape: tuple[int, ...], rate: ArrayLike, traced: TracedConfig, static: StaticConfig, step: ArrayLike
 ) -> Array:
     """Factors on the inputs of a batch of `shape` (B, I)."""
-    key = rng.derive(traced.seed, Purpose.INPUT_MASK, step)
+    key = rng.derive(traced.seeds.masks, Purpose.INPUT_MASK, step)
     return noise_factors(rng.uniform(key, shape), rate, traced.noise, static)
 
 

@@ -167,7 +167,7 @@ def hidden_layer(
         The layer's output h, and dh/dz; None if dh/dz follows from `h > 0` and the rate.
     """
     # Counted example by example, so that an example's mask does not depend on the size of its batch.
-    key = rng.derive(traced.seed, Purpose.MASK, step, layer)
+    key = rng.derive(traced.seeds.masks, Purpose.MASK, step, layer)
     u_OxB = rng.uniform(key, z_OxB.shape, transposed=True)
     if static.relu_dropout:
         return jnp.where((u_OxB >= rate) & (z_OxB > 0), z_OxB * dropout.keep_scale(rate), 0), None

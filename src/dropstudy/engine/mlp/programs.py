@@ -100,7 +100,7 @@ def train_steps(
     given = "float32" if static.input_noise else static.compute
 
     def one(state: State, index: Array, traced: TracedConfig) -> State:
-        order = rng.permutation(rng.derive(traced.seed, Purpose.SHUFFLE, epoch), index.shape[0])
+        order = rng.permutation(rng.derive(traced.seeds.order, Purpose.SHUFFLE, epoch), index.shape[0])
         batches, weights = _in_batches(index[order], static.batch_size)
 
         # Operands are carried from step to step. They are computed in the optimiser's pass, while the weights are in

@@ -80,7 +80,7 @@ class _Group:
         self.watches_test = lead.validation_index is None
         # As large as the test set, if there are so many training examples.
         count = min(self.test.x.shape[0], self.index.shape[1])
-        self.sample = programs.sample(self.traced.seed, self.index, count=count)
+        self.sample = programs.sample(self.traced.seeds.run, self.index, count=count)
         self.histories: list[list[EpochMetrics]] = [[] for _ in segments]
         self.ended = [False] * len(segments)
         states = [segment.state for segment in segments if segment.state is not None]
@@ -89,7 +89,7 @@ class _Group:
             self.epoch_began -= epoch_seconds(states[0])
         else:
             widths, optimizer = self.run.condition.widths, self.run.optimizer.name
-            state = programs.start(self.traced.seed, widths=widths, optimizer=optimizer)
+            state = programs.start(self.traced.seeds.weights, widths=widths, optimizer=optimizer)
         self.best = BestEpoch.of(runs, states, state.params) if self.run.restore_best_weights else None
         self.columns = InputColumns(used, jnp.copy(state.params[0].kernel_OxI))
         self.state = self.columns.gather(state)

@@ -67,12 +67,14 @@ class _Training:
         run, first_step = self.run, epoch * self.run.condition.steps + first
         steps = np.arange(first_step, first_step + count)
         scale = schedule_scale(run, steps)
-        order = self.library.permutation(len(self.rows), seed=run.seed, purpose=Purpose.SHUFFLE, when=epoch)
+        order = self.library.permutation(
+            len(self.rows), seed=run.seed_of("order"), purpose=Purpose.SHUFFLE, when=epoch
+        )
         self.library.train(
             self._layers("weights", "m", "v"),
             self.train,
             self.rows[order],
-            seed=run.seed,
+            seed=run.seed_of("masks"),
             batch_size=run.condition.batch_size,
             first=first,
             first_step=first_step,
@@ -142,7 +144,10 @@ class _Training:
         if run.arm.rate or run.arm.input_rate:
             scale = schedule_scale(run, np.array([epoch * run.condition.steps - 1]))[0]
             noise = Noise.of(
-                run.seed, AFTER_TRAINING, self._rates() * scale, np.float32(run.arm.input_rate) * scale
+                run.seed_of("masks"),
+                AFTER_TRAINING,
+                self._rates() * scale,
+                np.float32(run.arm.input_rate) * scale,
             )
             noisy = self._score(self.train, self.rows, noise)
         test = (self._evaluate(self.test, _all(self.test), probabilities=True), self.test.y)
@@ -249,7 +254,9 @@ def _initial_state(run: Run, library: Library) -> State:
     state: State = {}
     for number, (units_in, units_out) in enumerate(pairwise(run.condition.widths)):
         limit = np.float32(glorot_limit(units_in, units_out))
-        u = library.uniform(units_in * units_out, seed=run.seed, purpose=Purpose.INIT, layer=number)
+        u = library.uniform(
+            units_in * units_out, seed=run.seed_of("weights"), purpose=Purpose.INIT, layer=number
+        )
         kernel, bias = ((2 * u - 1) * limit).reshape(units_in, units_out), np.zeros(units_out, np.float32)
         state |= {f"weights/dense_{number}/kernel": kernel, f"weights/dense_{number}/bias": bias}
         for moment in ("m", "v")[: 2 if run.optimizer.name == "adam" else 1]:

@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 # Test processes that may not store compiled modules compile them again and again.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: run test test-slow test-all coverage lint format wheel bench clean
+.PHONY: run test test-slow test-all coverage lint format docs wheel release-check bench clean
 
 run: $(READY)  ## Train the notebook's two networks and print what they show
 	$(BIN)/dropstudy run notebook
@@ -36,6 +36,23 @@ wheel: $(READY)  ## A wheel in dist/ for x86-64 Linux that carries the compiled 
 	rm -rf build
 	HATCH_BUILD_HOOK_ENABLE_CUSTOM=true $(BIN)/python -m hatchling build -t wheel -d build
 	$(BIN)/auditwheel repair --only-plat --patcher none -w dist build/*.whl
+
+docs: $(READY)  ## The documentation site in build/site/; a warning, such as a link that leads nowhere, is an error
+	$(BIN)/sphinx-build -q -W --keep-going -c docs/site . build/site
+	@echo "Open build/site/index.html"
+
+release-check: $(READY)  ## Builds what is released into dist/, installs it from nothing and runs the notebook; minutes
+	rm -rf dist
+	$(MAKE) wheel
+	$(BIN)/python -m hatchling build -d dist
+	rm -rf build/check && $(PYTHON) -m venv build/check
+	set -e; for file in dist/*; do \
+	  build/check/bin/pip install -q "$$file"; \
+	  build/check/bin/pip install -q --no-deps --force-reinstall "$$file"; \
+	  (cd "$$(mktemp -d)" && "$(CURDIR)/build/check/bin/dropstudy" run notebook --data digits --epochs 2 --seeds 1); \
+	done
+	$(PYTHON) -m venv build/citation && build/citation/bin/pip install -q cffconvert
+	build/citation/bin/cffconvert --validate
 
 bench: $(READY)  ## Benchmarks against the peers and of each optimisation: an hour or more
 	$(BIN)/pip install -q -c constraints.txt -e '.[peers]'

@@ -15,7 +15,7 @@ DOCS = ROOT / "docs"
 PACKAGE = ROOT / "src" / "dropstudy"
 DOCUMENTS = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/README.md")),
-    *DOCS.glob("*.md"),
+    *DOCS.rglob("*.md"),
     *PACKAGE.rglob("*.md"),
 ]
 FILES = [

@@ -4,6 +4,9 @@ import json
 import os
 import re
 import shlex
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -155,6 +158,16 @@ def test_a_shell_completes_commands_and_flags(tmp_path):
     assert installed.code == 0
     assert "\x1b" not in repr(installed.out)
     assert "complete_bash" in next(tmp_path.rglob("dropstudy.sh")).read_text()
+
+
+def test_bash_completes_with_what_show_completion_prints():
+    printed = run_process("--show-completion", "bash", _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1").out
+    asked = (
+        'COMP_WORDS=(dropstudy run --learn) COMP_CWORD=2; _dropstudy_completion "$0"; echo "${COMPREPLY[@]}"'
+    )
+    words = ("bash", "--norc", "-c", printed + asked, Path(sys.executable).with_name("dropstudy"))
+    done = subprocess.run(words, check=True, capture_output=True, text=True)  # noqa: S603 - our own program
+    assert done.stdout == "--learning-rate\n"
 
 
 def test_the_version_is_that_of_the_package(call):

@@ -103,7 +103,7 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 def _interrupt(_: int, frame: FrameType | None) -> None:
     """Raise KeyboardInterrupt, but not during an import: some modules catch every exception while they load."""
-    while frame is not None:
+    while frame is not None and hasattr(signal, "setitimer"):  # Windows has none
         if frame.f_code.co_filename.startswith("<frozen importlib"):
             signal.signal(signal.SIGALRM, _interrupt)
             signal.setitimer(signal.ITIMER_REAL, _RETRY)

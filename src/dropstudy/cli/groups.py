@@ -29,6 +29,8 @@ EXAMPLES = {
 class PlainCommand(TyperCommand):
     """Command whose help names arguments and defaults in words, without typer's notation of types and brackets."""
 
+    option_groups: tuple[str, ...] = ("Options",)
+
     def invoke(self, ctx: Any) -> Any:
         """Call the command; print an error that the user can correct, in the words of this command's flags."""
         try:
@@ -42,14 +44,19 @@ class PlainCommand(TyperCommand):
         return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Write arguments, then options."""
-        for name, records in self._records(ctx, "Options").items():
+        """Write arguments, then each group of options, with its example if it has one."""
+        for name, records in self.records(ctx).items():
             with formatter.section(name):
+                if name in EXAMPLES:
+                    formatter.write_text(f"Example: {EXAMPLES[name]}")
                 formatter.write_dl(records)
 
-    def _records(self, ctx: Any, *groups: str) -> dict[str, list[tuple[str, str]]]:
+    def records(self, ctx: Any) -> dict[str, list[tuple[str, str]]]:
         """Name and text of each argument, and of each option by its group; those of no group are in the last one."""
-        parts: dict[str, list[tuple[str, str]]] = {"Arguments": [], **{name: [] for name in groups}}
+        parts: dict[str, list[tuple[str, str]]] = {
+            "Arguments": [],
+            **{name: [] for name in self.option_groups},
+        }
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
             if record is None:
@@ -61,17 +68,11 @@ class PlainCommand(TyperCommand):
                 parts["Arguments"].append((name.split(" <")[0], text))
             else:
                 panel = getattr(parameter, "rich_help_panel", None)
-                parts[panel if panel in parts else groups[-1]].append((name, text))
+                parts[panel if panel in parts else self.option_groups[-1]].append((name, text))
         return {name: records for name, records in parts.items() if records}
 
 
 class GroupedCommand(PlainCommand):
     """Command whose help has its options in the groups of `EXAMPLES`, by their `rich_help_panel`."""
 
-    def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Write arguments and options; options of no group, such as --help, are in the last one."""
-        for name, records in self._records(ctx, *EXAMPLES).items():
-            with formatter.section(name):
-                if name in EXAMPLES:
-                    formatter.write_text(f"Example: {EXAMPLES[name]}")
-                formatter.write_dl(records)
+    option_groups = tuple(EXAMPLES)

@@ -74,10 +74,10 @@ class Dataset:
 
     Args:
         name: `mnist`, `digits`, or the name of the file it was read from.
-        x_train: training examples, (n, *input_shape), uint8 or float32; of a table (n, columns), float64: numbers
+        x_train: training examples, `(n, *input_shape)`, uint8 or float32; of a table (n, columns), float64: numbers
             as they are, the position of a category among its column's, NaN for a missing cell.
         y_train: training labels, (n,), int64, from 0 to c - 1.
-        x_test: test examples, (n, *input_shape), of the type of x_train.
+        x_test: test examples, `(n, *input_shape)`, of the type of x_train.
         y_test: test labels, (n,), int64.
         classes: one name per class.
         scale: the network sees `x / scale`, float32.

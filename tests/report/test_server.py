@@ -19,7 +19,7 @@ from browsers import draw_all, real_browser, until, watched_page
 from dropstudy import Study
 from dropstudy.errors import InvalidArgument, StoreError
 from dropstudy.report.sections import sections
-from dropstudy.report.server import Addresses, connections, listen, make_server
+from dropstudy.report.server import Addresses, connections, listen, make_app, make_server
 from dropstudy.report.server import index as index_module
 from dropstudy.report.server import live as live_module
 from dropstudy.report.server.index import Index
@@ -50,7 +50,7 @@ def serving(folder):
 def serving_pages(live):
     """The port of a server."""
     channel = listen(0)
-    server = make_server(live, Addresses(TOKEN, TICKET))
+    server = make_server(make_app(live, Addresses(TOKEN, TICKET)))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [channel]})
     thread.start()
     try:
@@ -302,7 +302,7 @@ def test_the_ticket_of_the_browser_leads_to_the_page_once(study):
 SERVER = """
 import resource, sys
 from pathlib import Path
-from dropstudy.report.server import Addresses, connections, listen, make_server
+from dropstudy.report.server import Addresses, connections, listen, make_app, make_server
 from dropstudy.report.server.live import LivePage
 from dropstudy.report.snapshot import read_snapshot
 
@@ -312,7 +312,7 @@ live = LivePage(folder, lambda: read_snapshot(folder))
 with listen(0) as channel:
     resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
     print(channel.getsockname()[1], flush=True)
-    make_server(live, Addresses("the-token", "the-ticket")).run(sockets=[channel])
+    make_server(make_app(live, Addresses("the-token", "the-ticket"))).run(sockets=[channel])
 """
 
 

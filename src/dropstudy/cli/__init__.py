@@ -26,6 +26,7 @@ from dropstudy.cli.rm import rm
 from dropstudy.cli.run import run
 from dropstudy.cli.show import report, show
 from dropstudy.cli.table import table
+from dropstudy.cli.teach import teach
 from dropstudy.cli.verdict import verdict
 from dropstudy.cli.view import view
 from dropstudy.core.streams import escaped_streams, reserve_descriptors, usable_streams
@@ -41,6 +42,7 @@ COMMANDS = (
     report,
     table,
     view,
+    teach,
     verdict,
     compare_studies,
     predict,

@@ -38,7 +38,7 @@ def view(
     Example: dropstudy view studies/notebook
     """
     from dropstudy.report.overview import read_overview
-    from dropstudy.report.server import Addresses, listen, make_server
+    from dropstudy.report.server import Addresses, listen, make_app, make_server
     from dropstudy.report.server.index import Index
     from dropstudy.report.server.live import LivePage
 
@@ -62,6 +62,6 @@ def view(
         if not no_browser:
             webbrowser.open(f"{here}/{addresses.ticket}")
         try:
-            make_server(live, addresses).run(sockets=[channel])
+            make_server(make_app(live, addresses)).run(sockets=[channel])
         except KeyboardInterrupt:
             typer.echo("")

@@ -15,8 +15,8 @@ import pandas as pd
 from markupsafe import Markup
 
 from dropstudy.core.text import plain_name, rounded
-from dropstudy.report.charts import palette
 from dropstudy.report.sections.blocks import Figure, Group, Table, figures_of
+from dropstudy.report.style import style
 from dropstudy.report.title import title
 from dropstudy.report.vega import script, specs_json
 
@@ -31,18 +31,6 @@ MOST_NUMBERS = 240
 
 _POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; connect-src 'self'"
 """Content security policy: run the page's own scripts and load nothing from elsewhere."""
-
-_ROLES = {
-    "ink": palette.INK,
-    "faint": palette.FAINT_INK,
-    "axis": palette.AXIS,
-    "line": palette.GRID,
-    "paper": palette.PAPER,
-    "accent": palette.BLUE,
-    "worse": palette.WORSE,
-    "raised": palette.MARGIN,
-}
-"""Colours of the charts by the names that the style sheet uses."""
 
 
 @dataclass(frozen=True)
@@ -89,24 +77,13 @@ def render(heading: Heading, sections: Sequence[Section], *, live: str = "", pro
         live=live,
         progress=progress,
         policy=_POLICY,
-        css=Markup(_style()),  # noqa: S704 - our own file
+        css=Markup(style()),  # noqa: S704 - our own file
         sections=[_section(section) for section in sections],
         specs=Markup(specs_json(figures_of(sections))),  # noqa: S704 - escaped there
         bundle=Markup(script()),  # noqa: S704 - Vega's own code
         script=Markup(_file("page.js")),  # noqa: S704 - our own file
         version=version("dropstudy"),
         date=datetime.now(UTC).strftime("%d %B %Y, %H:%M UTC").lstrip("0"),
-    )
-
-
-def _style() -> str:
-    """Style sheet, with each colour as a variable that has a light and a dark value."""
-    light = [f"--c{color[1:]}: {color}" for color in palette.DARK]
-    dark = [f"--c{color[1:]}: {at_night}" for color, at_night in palette.DARK.items()]
-    roles = [f"--{name}: var(--c{color[1:]})" for name, color in _ROLES.items()]
-    return (
-        f":root {{ color-scheme: light dark; {'; '.join(light + roles)} }}\n"
-        f"@media screen and (prefers-color-scheme: dark) {{ :root {{ {'; '.join(dark)} }} }}\n{_file('page.css')}"
     )
 
 

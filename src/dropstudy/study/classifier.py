@@ -17,10 +17,9 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from dropstudy.core.bounds import MAX_COUNT, Count
-from dropstudy.core.tensors import unpack_weights
 from dropstudy.core.types import Arm, Condition, Layer, Optimizer, Run
 from dropstudy.core.validation import validate, validate_fields
-from dropstudy.engine.mlp.in_memory import train_in_memory
+from dropstudy.engine.mlp.in_memory import layers_of, train_in_memory
 from dropstudy.engine.mlp.rules import ArraysInMemory
 from dropstudy.errors import InvalidArgument
 from dropstudy.models.predict import predict
@@ -179,14 +178,7 @@ class DropoutClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] #
                 received=f"{run.optimizer.learning_rate:g}, with which it does not in epoch {self.n_iter_}",
                 next_step="Use a smaller one, or put a StandardScaler before the classifier.",
             )
-        layers = unpack_weights(
-            {
-                name.removeprefix("weights/"): array
-                for name, array in result.state.items()
-                if name.startswith("weights/")
-            },
-            run.condition.widths,
-        )
+        layers = layers_of(run, result)
         self.coefs_ = [layer.kernel for layer in layers]
         self.intercepts_ = [layer.bias for layer in layers]
         self._activation = run.activation

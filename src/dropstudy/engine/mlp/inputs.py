@@ -91,8 +91,8 @@ def test_examples(data: DataReference) -> Examples:
 
 
 def given_examples(arrays: ArraysInMemory) -> tuple[Examples, Examples]:
-    """Training examples with all columns, and the first of them as test set."""
-    train, test = (device_examples(arrays.x[:n], arrays.y[:n], 1.0) for n in (None, 1))
+    """Training and test examples with all columns."""
+    train, test = (device_examples(*part, 1.0) for part in ((arrays.x, arrays.y), arrays.tested))
     return train._replace(weight=None if arrays.weight is None else jnp.asarray(arrays.weight)), test
 
 

@@ -42,18 +42,25 @@ class Purpose(IntEnum):
 
 
 class ArraysInMemory(NamedTuple):
-    """Examples of a run outside a study. The first of them stands in for a test set, which nobody looks at.
+    """Examples of a run outside a study.
 
     Args:
         x: examples as the network sees them, (n, features), float32, contiguous.
         y: labels, (n,), int32.
         weight: of each example's loss, (n,), float32, above 0; None for 1. A batch's loss is the sum of weighted
             losses, divided by the number of examples, as in Keras.
+        test: a test set, of the types of x and y; None where nobody looks at one: the first example stands in.
     """
 
     x: NDArray[np.float32]
     y: NDArray[np.int32]
-    weight: NDArray[np.float32] | None
+    weight: NDArray[np.float32] | None = None
+    test: tuple[NDArray[np.float32], NDArray[np.int32]] | None = None
+
+    @property
+    def tested(self) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+        """Examples and labels of the test set."""
+        return self.test or (self.x[:1], self.y[:1])
 
 
 class Training(Protocol):

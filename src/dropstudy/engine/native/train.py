@@ -295,9 +295,8 @@ def _examples(data: DataReference) -> tuple[Examples, Examples]:
 
 
 def _given_examples(arrays: ArraysInMemory) -> tuple[Examples, Examples]:
-    """Training examples, and the first of them as test set."""
-    train = Examples(arrays.x, arrays.y, 1.0, arrays.weight)
-    return train, Examples(arrays.x[:1], arrays.y[:1], 1.0)
+    """Training and test examples."""
+    return Examples(arrays.x, arrays.y, 1.0, arrays.weight), Examples(*arrays.tested, 1.0)
 
 
 def _all(data: Examples) -> NDArray[np.int32]:

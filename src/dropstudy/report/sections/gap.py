@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from dropstudy.report.snapshot import Snapshot
 
 
+_DRAWN = {"mnist", "digits"}
+_LIVE = "To see it happen in seconds, on digits that you draw, run: dropstudy teach"
+
+
 def gap(snapshot: Snapshot) -> Section | None:
     """Steps from the running to the clean training accuracy, and to the test accuracy, of each arm."""
     blocks = []
@@ -33,7 +37,8 @@ def gap(snapshot: Snapshot) -> Section | None:
     if not blocks:
         return None
     purpose = "How much of the gap between training and test is overfitting, and how much is Keras' way of measuring."
-    return Section("gap", "The gap, taken apart", purpose, blocks=tuple(blocks))
+    live = (_LIVE,) if snapshot.metadata["data"] in _DRAWN else ()
+    return Section("gap", "The gap, taken apart", purpose, live, tuple(blocks))
 
 
 def gap_rows(snapshot: Snapshot, condition: tuple[str, int]) -> pd.DataFrame:

@@ -18,12 +18,14 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse
-from starlette.routing import Route
+from starlette.routing import Mount, Route, Router
 
 from dropstudy.errors import DropstudyError, InvalidArgument
 from dropstudy.report.server.connections import Connection
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from starlette.requests import Request
     from starlette.responses import Response
 
@@ -36,12 +38,13 @@ BACKLOG = 8
 """Connections accepted at once, and held ready by the system: some processes may have only 64 descriptors."""
 NAMES = [HOST, "localhost"]
 """Hosts that a request may name."""
-_HEADERS = {
+HEADERS = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
 }
+"""Of every answer."""
 
 
 def listen(port: int) -> socket.socket:
@@ -82,10 +85,10 @@ class Addresses:
     ticket: str = field(default_factory=_secret)
 
 
-def make_server(live: LivePage | Index, addresses: Addresses) -> uvicorn.Server:
-    """Server of one study or of several; its `run` takes the sockets of `listen`."""
+def make_server(app: Starlette) -> uvicorn.Server:
+    """Server of an application; its `run` takes the sockets of `listen`."""
     config = uvicorn.Config(
-        make_app(live, addresses),
+        app,
         loop="asyncio",
         http=Connection,
         ws="none",
@@ -104,34 +107,48 @@ def make_app(live: LivePage | Index, addresses: Addresses) -> Starlette:
 
     The pages of several studies are at `/TOKEN/0/`, `/TOKEN/1/` and so on.
     """
-    used = threading.Event()
 
     def asked(request: Request) -> LivePage | Index | None:
         return live.part(request.path_params["number"]) if "number" in request.path_params else live
 
     def page(request: Request) -> Response:
         found = asked(request)
-        return _missing() if found is None else HTMLResponse(found.page_soon(), headers=_HEADERS)
+        return missing() if found is None else HTMLResponse(found.page_soon(), headers=HEADERS)
 
     def state(request: Request) -> Response:
         found = asked(request)
-        return _missing() if found is None else JSONResponse({"version": found.version}, headers=_HEADERS)
+        return missing() if found is None else JSONResponse({"version": found.version}, headers=HEADERS)
+
+    routes = [
+        Route("/", page, methods=["GET"]),
+        Route("/state", state, methods=["GET"]),
+        Route("/{number:int}/", page, methods=["GET"]),
+        Route("/{number:int}/state", state, methods=["GET"]),
+    ]
+    return private_app(routes, addresses)
+
+
+def private_app(routes: Sequence[Route], addresses: Addresses) -> Starlette:
+    """Application whose routes lie below `/TOKEN`, with headers and refusals as this file's first lines say.
+
+    Args:
+        routes: of the page, from its own `/` on. Their responses have `HEADERS`.
+        addresses: the token, and the ticket that leads to the page once.
+    """
+    used = threading.Event()
 
     def enter(_: Request) -> Response:
         if used.is_set():
-            return _missing()
+            return missing()
         used.set()
-        return RedirectResponse(f"/{addresses.token}/", status_code=303, headers=_HEADERS)
+        return RedirectResponse(f"/{addresses.token}/", status_code=303, headers=HEADERS)
 
     def refused(_: Request, error: Exception) -> Response:
-        return PlainTextResponse(f"Error: {error}", status_code=503, headers=_HEADERS)
+        return PlainTextResponse(f"Error: {error}", status_code=503, headers=HEADERS)
 
     app = Starlette(
         routes=[
-            Route(f"/{addresses.token}/", page, methods=["GET"]),
-            Route(f"/{addresses.token}/state", state, methods=["GET"]),
-            Route(f"/{addresses.token}/{{number:int}}/", page, methods=["GET"]),
-            Route(f"/{addresses.token}/{{number:int}}/state", state, methods=["GET"]),
+            Mount(f"/{addresses.token}", Router(routes, redirect_slashes=False)),
             Route(f"/{addresses.ticket}", enter, methods=["GET"]),
         ],
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=NAMES, www_redirect=False)],
@@ -141,5 +158,6 @@ def make_app(live: LivePage | Index, addresses: Addresses) -> Starlette:
     return app
 
 
-def _missing() -> Response:
-    return PlainTextResponse("Not Found", status_code=404, headers=_HEADERS)
+def missing() -> Response:
+    """Answer to a request for what is not there."""
+    return PlainTextResponse("Not Found", status_code=404, headers=HEADERS)

@@ -1,0 +1,54 @@
+"""Serve a page for a class: `dropstudy teach`."""
+
+from __future__ import annotations
+
+import webbrowser
+from typing import Annotated
+
+import typer
+
+from dropstudy.cli.options import DataDir, whole_option
+from dropstudy.cli.output import echo
+
+
+def teach(
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="mnist|digits",
+            help="Handwritten digits to train on; default: mnist, or digits where it is not found.",
+            show_default=False,
+        ),
+    ] = None,
+    data_dir: DataDir = None,
+    port: Annotated[int, whole_option("Port to listen on; 0 for any free port.")] = 0,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the address.")] = False,
+) -> None:
+    """Show a class what dropout does: draw a digit, drop units, train.
+
+    It opens a page in the browser. Networks train in seconds, with and without dropout; Ctrl-C ends it.
+
+    Example: dropstudy teach --port 8000
+    """
+    from dropstudy.data.load import load_dataset
+    from dropstudy.report.server import Addresses, listen
+    from dropstudy.teach.drawing import form_of
+    from dropstudy.teach.lesson import prepare
+    from dropstudy.teach.server import teach_server
+
+    if data is not None:
+        form_of(data)  # refused before anything is fetched
+    with listen(port) as channel:
+        lesson = prepare(load_dataset(data, data_dir=data_dir))
+        here, addresses = f"http://127.0.0.1:{channel.getsockname()[1]}", Addresses()
+        server = teach_server(lesson, addresses)
+        if lesson.dataset.fallback:
+            echo("MNIST was not found: scikit-learn's 8x8 digits take its place.")
+        echo(f"{here}/{addresses.token}/")
+        echo("Any browser on this machine that has the address can use it, several at once. Ctrl-C ends it.")
+        if not no_browser:
+            webbrowser.open(f"{here}/{addresses.ticket}")
+        try:
+            server.run(sockets=[channel])
+        except KeyboardInterrupt:
+            typer.echo("")

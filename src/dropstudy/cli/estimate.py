@@ -14,7 +14,13 @@ if TYPE_CHECKING:
 
 
 def runs_to_come(
-    study: Study, found: DryRun, *, most: int | None, confirm: bool, budget: int | None = None
+    study: Study,
+    found: DryRun,
+    *,
+    most: int | None,
+    confirm: bool,
+    find_rate: int | None = None,
+    redraw: list[str] | None = None,
 ) -> list[str]:
     """Describe the runs that depend on the verdict, which an estimate leaves out."""
     from dropstudy.core.text import counted
@@ -27,11 +33,11 @@ def runs_to_come(
         seconds = _seconds(study, found, runs)
         return f"{counted(runs, 'run')}" + ("" if seconds is None else f", {about(seconds)}")
 
-    if budget is not None:
+    if find_rate is not None:
         from dropstudy.analysis.find_rate import search_runs
 
-        more = max(0, budget - len(found.runs))
-        search = f"up to {search_runs(budget)} runs of {budget}, the others on fresh seeds"
+        more = max(0, find_rate - len(found.runs))
+        search = f"up to {search_runs(find_rate)} runs of {find_rate}, the others on fresh seeds"
         return [f"find-rate: {search}; at most {cost(more)} more"]
     if most is not None and most > seeds:
         added = (most - seeds) * len(spec.arms) * cells
@@ -41,6 +47,12 @@ def runs_to_come(
         upto = "up to " * (most is not None)
         fresh = f"2 arms on {upto}{counted(seeds, 'fresh seed')}"
         lines.append(f"confirmation: {fresh}; {'at most ' * bool(upto)}{cost(2 * seeds * cells)} more")
+    if redraw:
+        from dropstudy.study.further_runs import sources_of
+
+        names = sources_of(study, redraw)
+        runs = len(names) * min(len(spec.arms), 1 + cells) * seeds * cells
+        lines.append(f"redraw: {', '.join(names)}; at most {cost(runs)} more")
     return lines
 
 

@@ -98,7 +98,7 @@ def scale(text: str) -> float | str:
 
 
 def columns(text: str) -> list[str]:
-    """Parse names of columns, `id,name`; one with a comma is in quotes, as in a CSV file."""
+    """Parse names, such as those of columns, `id,name`; one with a comma is in quotes, as in a CSV file."""
     return [part.strip() for part in next(csv.reader([text])) or [""]]
 
 

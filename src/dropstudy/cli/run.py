@@ -12,7 +12,7 @@ from dropstudy.cli.cluster import AllowMixed, Scheduler, workers_of
 from dropstudy.cli.groups import DATA, OUTPUT, STUDY, TRAINING, VERDICT
 from dropstudy.cli.options import DataDir, Drop, Group, ImageSize, Target, TestFile, TestSize, joined
 from dropstudy.cli.output import echo
-from dropstudy.cli.sequential import FindRate, MaxSeeds, UntilDecided, most_seeds, refuse, train
+from dropstudy.cli.sequential import FindRate, MaxSeeds, Redraw, UntilDecided, most_seeds, refuse, train
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -233,6 +233,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
             rich_help_panel=VERDICT,
         ),
     ] = False,
+    redraw: Redraw = None,
     # Output
     dry_run: Annotated[
         bool,
@@ -270,6 +271,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
     Example: dropstudy run notebook --epochs 5 --out studies/quick
     """
     from dropstudy.analysis.confirm import baseline_chosen
+    from dropstudy.analysis.redrawn import sentences
     from dropstudy.cli.estimate import estimated, runs_to_come
     from dropstudy.cli.existing import about_existing, how_to_continue
     from dropstudy.cli.result import print_answer, print_places, report_failures
@@ -313,18 +315,17 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
         metric=metric,
         margin=margin,
     )
-    refuse(study, most=most, confirm=confirm, find_rate=find_rate)
+    further = {"most": most, "confirm": confirm, "find_rate": find_rate, "redraw": redraw}
+    refuse(study, **further)
 
     say: Callable[[str], None] = _silent if quiet else echo
     for line in about_existing(study, context):
         say(line)
     if dry_run:
         found = estimated(study, workers=workers, device=device)
-        echo(
-            "\n".join((str(found), *runs_to_come(study, found, most=most, confirm=confirm, budget=find_rate)))
-        )
+        echo("\n".join((str(found), *runs_to_come(study, found, **further))))
         return
-    done = study.finished and most is None and not confirm and find_rate is None
+    done = study.finished and not any(further.values())
     if done:
         say(f"This study is finished; nothing to train. {study.folder}")
     try:
@@ -338,10 +339,12 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
         with workers_of(
             scheduler, needed=not done, allow_mixed=allow_mixed, device=device, notify=say
         ) as there:
-            unconfirmed = train(study, most=most, confirm=confirm, find_rate=find_rate, how=how | there)
+            unconfirmed = train(study, **further, how=how | there)
         results = study.results()
         snapshot = results.snapshot
         print_answer(snapshot)
+        if redraw:
+            echo("\n".join(("", *sentences(snapshot.verdict.conditions))))
         if not is_current(snapshot):
             say("\nWriting the report.")
             results.report()
@@ -350,6 +353,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
     except KeyboardInterrupt:
         flags = " --until-decided" * until_decided + " --confirm" * confirm
         flags += f" --find-rate {find_rate}" if find_rate else ""
+        flags += f" --redraw {','.join(redraw)}" if redraw else ""
         flags += f" --scheduler {scheduler}{' --allow-mixed' * allow_mixed}" if scheduler else ""
         echo(f"\nInterrupted. {how_to_continue(study, data_dir, flags)}", err=True)
         raise typer.Exit(INTERRUPTED) from None

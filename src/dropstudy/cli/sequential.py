@@ -1,4 +1,4 @@
-"""`--until-decided`, `--max-seeds`, `--find-rate`: what is trained follows from what was found."""
+"""`--until-decided`, `--max-seeds`, `--find-rate`, `--redraw`: what is trained follows from what was found."""
 
 from __future__ import annotations
 
@@ -31,6 +31,15 @@ FindRate = Annotated[
         rich_help_panel=VERDICT,
     ),
 ]
+Redraw = Annotated[
+    Any,
+    typer.Option(
+        parser=options.columns,
+        metavar="all|weights,order,masks,split",
+        help="Train the seeds again with one thing drawn anew, each in its turn: where their spread comes from.",
+        rich_help_panel=VERDICT,
+    ),
+]
 
 
 def most_seeds(given: int | None, *, until_decided: bool, find_rate: int | None) -> int | None:
@@ -60,8 +69,10 @@ def most_seeds(given: int | None, *, until_decided: bool, find_rate: int | None)
     return None
 
 
-def refuse(study: Study, *, most: int | None, confirm: bool, find_rate: int | None) -> None:
-    """Refuse to confirm or to search a study that is not fit for it; give it the rates and seeds of a search.
+def refuse(
+    study: Study, *, most: int | None, confirm: bool, find_rate: int | None, redraw: list[str] | None
+) -> None:
+    """Refuse what a study is not fit for, before it is trained; give it the rates and seeds of a search.
 
     Raises:
         InvalidArgument: it is not.
@@ -74,22 +85,37 @@ def refuse(study: Study, *, most: int | None, confirm: bool, find_rate: int | No
         from dropstudy.analysis.sequential import refuse_to_confirm
 
         refuse_to_confirm(study.spec, adds_seeds=most is not None)
+    if redraw:
+        from dropstudy.analysis.redrawn import refuse_one_seed
+        from dropstudy.study.further_runs import sources_of
+
+        sources_of(study, redraw)
+        if study.spec.seeds and most is None:  # else their number is not known yet
+            refuse_one_seed(len(study.spec.seeds))
 
 
 def train(
-    study: Study, *, most: int | None, confirm: bool, find_rate: int | None, how: dict[str, Any]
+    study: Study,
+    *,
+    most: int | None,
+    confirm: bool,
+    find_rate: int | None,
+    redraw: list[str] | None,
+    how: dict[str, Any],
 ) -> InvalidArgument | None:
     """Train a study. Return the error of `--confirm`, if any: it is raised after the result is printed."""
+    unconfirmed = None
     if find_rate is not None:
         study.find_rate(find_rate, **how)
-        return None
-    if most is None:
-        study.run(**how)
-    else:
+    elif most is not None:
         study.run_until_decided(max_seeds=most, **how)
-    if confirm:
+    else:
+        study.run(**how)
+    if confirm and find_rate is None:
         try:
             study.confirm(**how)
         except InvalidArgument as error:
-            return error
-    return None
+            unconfirmed = error
+    if redraw:
+        study.redraw(*redraw, **how)
+    return unconfirmed

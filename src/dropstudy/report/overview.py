@@ -13,7 +13,7 @@ from dropstudy.errors import DropstudyError
 from dropstudy.report.stamp import reported_decision, study_state
 from dropstudy.runtime.progress.eta import Eta, duration
 from dropstudy.spec.data_names import OWN_DATA
-from dropstudy.store.directory import confirmations, has_database, not_started, spec_of
+from dropstudy.store.directory import has_database, inner_studies, not_started, spec_of
 from dropstudy.store.locking import holder
 from dropstudy.store.paths import DATABASE
 from dropstudy.store.store import Store
@@ -40,7 +40,7 @@ class StudyOverview:
         state: "running", "interrupted", "finished", "3 failed", "not started" or "unreadable".
         data: name of its data.
         networks: hidden layers of its networks.
-        runs: number of its runs, with those of its confirmations.
+        runs: number of its runs, with those of the studies inside it.
         done: number of those that have ended and are not trained again.
         share: part of all epochs that is done, in [0, 1].
         decision: of the verdict in its report; None if there is no report of its present state.
@@ -118,7 +118,7 @@ def moment(seconds: float) -> str:
 
 
 class _Recorded(NamedTuple):
-    """Records of a study and of its confirmations."""
+    """Records of a study and of those inside it."""
 
     spec: StudySpec
     metadata: Mapping[str, Any]
@@ -134,7 +134,7 @@ def _recorded(folder: Path) -> _Recorded:
     spec = spec_of(metadata)
     if spec is None:
         raise not_started(folder)
-    fresh = [_recorded(path) for path in confirmations(folder) if has_database(path)]
+    fresh = [_recorded(path) for path in inner_studies(folder) if has_database(path)]
     return _Recorded(
         spec,
         metadata,

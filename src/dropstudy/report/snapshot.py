@@ -21,7 +21,7 @@ from dropstudy.report.stamp import study_state
 from dropstudy.report.test_set import TestSet, own_test_set, read_test_set
 from dropstudy.runtime.messages import REPLACED
 from dropstudy.spec.data_names import OWN_DATA
-from dropstudy.store.directory import FIND_RATE, confirmations, has_database, not_started, spec_of
+from dropstudy.store.directory import FIND_RATE, confirmations, has_database, not_started, redrawn, spec_of
 from dropstudy.store.history import tidy
 from dropstudy.store.models import MODEL
 from dropstudy.store.paths import command
@@ -62,6 +62,7 @@ class Snapshot:
         files: weights and predictions, read on demand.
         failures: runs that failed or diverged, a sentence each.
         confirmations: studies on fresh seeds that confirm this one.
+        redrawn: runs with one source drawn anew, a study for each source.
         state: digest of everything recorded.
         data_dir: folder to search first for the data.
         mc: networks to sample by Monte-Carlo dropout, 0 for none.
@@ -77,6 +78,7 @@ class Snapshot:
     files: ResultFiles
     failures: tuple[str, ...] = ()
     confirmations: tuple[Snapshot, ...] = ()
+    redrawn: tuple[Snapshot, ...] = ()
     state: str = ""
     data_dir: Path | None = None
     mc: int = 0
@@ -143,6 +145,7 @@ class Snapshot:
         # scipy and statsmodels are slow to import, and not every command needs them.
         from dropstudy.analysis.assess import assess  # noqa: PLC0415
         from dropstudy.analysis.confirm import with_confirmations  # noqa: PLC0415
+        from dropstudy.analysis.redrawn import with_sources  # noqa: PLC0415
 
         first = assess(
             self.spec,
@@ -153,7 +156,9 @@ class Snapshot:
             predictions=self.predictions_of,
             truth=lambda: None if self.test_set is None else self.test_set.y,
         )
-        return with_confirmations(first, [fresh.verdict for fresh in self.confirmations])
+        anew = {each.spec.redraw: each.finals for each in self.redrawn if each.spec.redraw}
+        confirmed = with_confirmations(first, [fresh.verdict for fresh in self.confirmations])
+        return with_sources(confirmed, self.spec, self.finals, anew)
 
     @cached_property
     def answer(self) -> Answer:
@@ -188,9 +193,10 @@ class Snapshot:
 
     @property
     def all_failures(self) -> list[str]:
-        """Runs that failed or diverged, a sentence each; with those of confirmations."""
+        """Runs that failed or diverged, a sentence each; with those of the studies inside it."""
         fresh = [f"on fresh seeds, {line}" for study in self.confirmations for line in study.failures]
-        return [*self.failures, *fresh]
+        anew = [f"{each.spec.redraw} drawn anew, {line}" for each in self.redrawn for line in each.failures]
+        return [*self.failures, *fresh, *anew]
 
     # Tables
 
@@ -276,7 +282,8 @@ class Snapshot:
             if self.files.has(what, run.key):
                 found = self.files.read(what, run.key)
         except StoreError as error:
-            self._damage[place] = f"the {what} of {run.arm.name!r}, seed {run.seed} ({_damage(error)})"
+            wrong = "is not what was written" if isinstance(error, DamagedFile) else "is missing"
+            self._damage[place] = f"the {what} of {run.arm.name!r}, seed {run.seed} ({error.subject} {wrong})"
         if what == "predictions":  # weights are many times as large
             self._read[place] = found
         return found
@@ -352,14 +359,7 @@ def read_snapshot(folder: Path, *, data_dir: Path | None = None, mc: int = 0) ->
     spec = spec_of(metadata)
     if spec is None:
         raise not_started(folder)
-    confirming = []
-    for path in confirmations(folder):
-        if has_database(path):
-            fresh = read_snapshot(path, data_dir=data_dir)
-            # The metric and margin of the study count, not those that its confirmation recorded.
-            confirming.append(
-                replace(fresh, spec=replace(fresh.spec, metric=spec.metric, margin=spec.margin))
-            )
+    confirming, anew = (_inner(paths, spec, data_dir) for paths in (confirmations(folder), redrawn(folder)))
     rows = [
         {
             **finals[run.key],
@@ -381,18 +381,19 @@ def read_snapshot(folder: Path, *, data_dir: Path | None = None, mc: int = 0) ->
         pd.DataFrame(rows, columns=[*COLUMNS, *more]),
         files,
         failures,
-        tuple(confirming),
-        study_state(metadata, digest, [fresh.state for fresh in confirming]),
+        confirming,
+        anew,
+        study_state(metadata, digest, [inner.state for inner in (*confirming, *anew)]),
         data_dir,
         mc,
     )
 
 
+def _inner(paths: list[Path], spec: StudySpec, data_dir: Path | None) -> tuple[Snapshot, ...]:
+    """Studies inside another one. Its metric and margin count, not those that they recorded."""
+    found = (read_snapshot(path, data_dir=data_dir) for path in paths if has_database(path))
+    return tuple(replace(s, spec=replace(s.spec, metric=spec.metric, margin=spec.margin)) for s in found)
+
+
 def _condition(run: Run) -> tuple[str, int]:
     return run.condition.layers, run.condition.train_size
-
-
-def _damage(error: StoreError) -> str:
-    """Description of a damaged or missing file, without its digests."""
-    what = "is not what was written" if isinstance(error, DamagedFile) else "is missing"
-    return f"{error.subject} {what}"

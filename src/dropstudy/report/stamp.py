@@ -61,16 +61,16 @@ def reported_decision(folder: Path, state: str) -> str | None:
     return decision if stamp.get("state") == state and decision in get_args(Decision) else None
 
 
-def study_state(metadata: Mapping[str, Any], digest: str, confirmations: Iterable[str]) -> str:
+def study_state(metadata: Mapping[str, Any], digest: str, inner: Iterable[str]) -> str:
     """Digest of everything recorded in a study.
 
     Args:
         metadata: of the study.
         digest: of the rows of its runs.
-        confirmations: states of the studies that confirm it.
+        inner: states of the studies inside it.
     """
     known = {name: value for name, value in metadata.items() if name != FILE_DUE}
-    return _digest(json.dumps([known, digest, list(confirmations)], sort_keys=True).encode())
+    return _digest(json.dumps([known, digest, list(inner)], sort_keys=True).encode())
 
 
 def _read(folder: Path) -> dict[str, Any]:

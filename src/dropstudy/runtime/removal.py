@@ -12,7 +12,7 @@ from dropstudy.errors import InvalidArgument, StoreError
 from dropstudy.runtime.retention import drop_weights
 from dropstudy.spec import merge, splits
 from dropstudy.spec.study_file import STUDY_FILE
-from dropstudy.store.directory import confirmations, has_database, holds_study, no_study, recorded_spec
+from dropstudy.store.directory import has_database, holds_study, inner_studies, no_study, recorded_spec
 from dropstudy.store.locking import lock
 from dropstudy.store.paths import (
     CONFIRMATION,
@@ -21,6 +21,7 @@ from dropstudy.store.paths import (
     FIGURES,
     FOLDERS,
     JOURNAL,
+    REDRAWN,
     WRITTEN,
     StudyPaths,
     entries,
@@ -109,7 +110,7 @@ def remove_part(folder: Path, **asked: Sequence[Any] | None) -> Part:
     """Remove a part of a study; arguments and errors as for `find_part`.
 
     Runs, files and specification change together: a kill leaves the study before or after. Confirmations of a removed
-    arm, network or size are removed too.
+    arm, network or size are removed too, and its runs with a source drawn anew.
 
     Raises:
         StudyLocked: a process runs the study.
@@ -118,9 +119,9 @@ def remove_part(folder: Path, **asked: Sequence[Any] | None) -> Part:
         removed = find_part(folder, **asked)
         with Store(folder, write=True) as store:
             remaining = {(run.arm.name, run.condition) for run in set(store.runs()) - set(removed.runs)}
-            for path in filter(has_database, confirmations(folder)):
-                with Store(path) as confirmation:
-                    stale = not {(run.arm.name, run.condition) for run in confirmation.runs()} <= remaining
+            for path in filter(has_database, inner_studies(folder)):
+                with Store(path) as inner:
+                    stale = not {(run.arm.name, run.condition) for run in inner.runs()} <= remaining
                 if stale:
                     remove_study(path)
             known = store.meta
@@ -167,7 +168,7 @@ def remove_weights(folder: Path) -> None:
 
 
 def remove_study(folder: Path) -> list[str]:
-    """Remove a study with its confirmations, and its folder if it is empty then.
+    """Remove a study with those inside it, and its folder if it is empty then.
 
     Only files with the names of a study's files are removed, never through a link.
 
@@ -180,9 +181,10 @@ def remove_study(folder: Path) -> list[str]:
     """
     _require_study(folder)
     with lock(folder):
-        for path in confirmations(folder):
+        for path in inner_studies(folder):
             remove_study(path)
-        _remove_folder(folder / CONFIRMATION)
+        for name in (CONFIRMATION, REDRAWN):
+            _remove_folder(folder / name)
         paths = StudyPaths(folder)
         for path in paths.strays(()):
             path.unlink(missing_ok=True)
@@ -212,7 +214,7 @@ def _remove_folder(path: Path) -> None:
 
 def _other_files(folder: Path, name: str) -> list[str]:
     """Files in one of the study's folders by path; any other entry by name."""
-    inside = entries(folder / name) if name in {*FOLDERS, FIGURES, CONFIRMATION} else []
+    inside = entries(folder / name) if name in {*FOLDERS, FIGURES, CONFIRMATION, REDRAWN} else []
     return [f"{name}/{each}" for each in inside] or [name]
 
 

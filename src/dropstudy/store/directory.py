@@ -7,14 +7,15 @@ import os
 import shlex
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from dropstudy.core.text import first_of, plain_name
+from dropstudy.core.types import NoiseSource
 from dropstudy.errors import InvalidArgument, StoreError
 from dropstudy.spec import merge, plan, presets
 from dropstudy.spec.data_names import is_data_file
 from dropstudy.spec.study_file import STUDY_FILE, is_study, parse_spec, parse_toml, read_spec
-from dropstudy.store.paths import CONFIRMATION, FIGURES, WRITTEN, StudyPaths, command, entries, named
+from dropstudy.store.paths import CONFIRMATION, FIGURES, REDRAWN, WRITTEN, StudyPaths, command, entries, named
 from dropstudy.store.store import DATABASE, Store
 
 if TYPE_CHECKING:
@@ -49,6 +50,24 @@ def confirmations(folder: Path) -> list[Path]:
     inside = folder / CONFIRMATION
     paths = [inside, *(inside / name for name in entries(inside) if name != CONFIRMATION)]
     return [path for path in paths if is_study(path) and not path.is_symlink()]
+
+
+def redrawn_folder(folder: Path, source: NoiseSource) -> Path:
+    """Folder of the runs of a study that draw a source anew."""
+    return folder / REDRAWN / source
+
+
+def redrawn(folder: Path) -> list[Path]:
+    """Folders of the studies that draw a source of the one in a folder anew."""
+    if (folder / REDRAWN).is_symlink():
+        return []
+    paths = [redrawn_folder(folder, source) for source in get_args(NoiseSource)]
+    return [path for path in paths if is_study(path) and not path.is_symlink()]
+
+
+def inner_studies(folder: Path) -> list[Path]:
+    """Folders of all studies that belong to the one in a folder."""
+    return [*confirmations(folder), *redrawn(folder)]
 
 
 def has_database(folder: Path) -> bool:

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dropstudy.errors import InvalidArgument
-from dropstudy.store.paths import CONFIRMATION, DATABASE, FIGURES, FOLDERS, WRITTEN
+from dropstudy.store.paths import CONFIRMATION, DATABASE, FIGURES, FOLDERS, REDRAWN, WRITTEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_OWN = {*FOLDERS, *WRITTEN, CONFIRMATION, FIGURES}
+_OWN = {*FOLDERS, *WRITTEN, CONFIRMATION, REDRAWN, FIGURES}
 _OWN_PREFIX = "study."
 
 

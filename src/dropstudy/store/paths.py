@@ -78,6 +78,9 @@ WRITTEN = (
 CONFIRMATION = "confirmation"
 """Folder inside a study's folder that holds its confirmations, or is the only one."""
 
+REDRAWN = "redrawn"
+"""Folder inside a study's folder that holds its runs with one source drawn anew, in a folder for each source."""
+
 KEY = re.compile("[0-9a-f]{64}")
 """Form of a run's key."""
 
@@ -138,8 +141,9 @@ class StudyPaths:
         Raises:
             StoreError: with the first such link.
         """
-        confirming = (f"{CONFIRMATION}/{name}" for name in entries(self.folder / CONFIRMATION))
-        for name in (*FOLDERS, FIGURES, CONFIRMATION, *confirming, DATABASE, JOURNAL):
+        inner = (CONFIRMATION, REDRAWN)
+        inside = (f"{place}/{name}" for place in inner for name in entries(self.folder / place))
+        for name in (*FOLDERS, FIGURES, *inner, *inside, DATABASE, JOURNAL):
             if (self.folder / name).is_symlink():
                 raise StoreError(
                     str(self.folder / name),

@@ -23,8 +23,8 @@ from dropstudy.store.directory import (
     FILE_DUE,
     FIND_RATE,
     SEED_COUNTS,
-    confirmations,
     has_database,
+    inner_studies,
     read_metadata,
     recorded_spec,
     refuse_foreign,
@@ -139,7 +139,7 @@ def record_study(
         if due:  # after a kill from here on, the next command writes the file: the database says it is due
             write_study_file(folder, spec, store.meta)
             store.record({FILE_DUE: False})
-    for path in confirmations(folder):
+    for path in inner_studies(folder):
         set_rule(path, spec)
     return spec
 
@@ -212,7 +212,7 @@ def set_rule(folder: Path, asked: StudySpec) -> None:
             store.record(spec_metadata(spec, store) | earlier | {FILE_DUE: True})
             write_study_file(folder, spec, store.meta)
             store.record({FILE_DUE: False})
-    for path in confirmations(folder):
+    for path in inner_studies(folder):
         set_rule(path, spec)
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dropstudy.analysis.sequential import MAX_SEEDS, until_decided
+from dropstudy.analysis.sequential import MAX_SEEDS
 from dropstudy.core.hardware import choose_device
 from dropstudy.core.types import ENDED
 from dropstudy.data.load import dataset_of
@@ -21,7 +21,6 @@ from dropstudy.spec import merge, presets
 from dropstudy.spec.study_file import STUDY_FILE, is_study, read_spec
 from dropstudy.store.directory import (
     STUDIES,
-    UNTIL_DECIDED,
     existing_folder,
     holds_study,
     merged_with_stored,
@@ -30,7 +29,6 @@ from dropstudy.store.directory import (
     recorded_spec,
     spec_source,
 )
-from dropstudy.store.locking import lock
 from dropstudy.store.paths import refuse_too_long
 from dropstudy.store.record import set_rule
 from dropstudy.store.store import Store
@@ -278,16 +276,9 @@ class Study:
         Raises:
             InvalidArgument: before any training, for too few seeds.
         """
-        callback = with_display(how.pop("callbacks", None), verbose=how.pop("verbose", True))
+        from dropstudy.study.further_runs import run_until_decided  # noqa: PLC0415 - scipy is slow to import
 
-        def look(seeds: tuple[int, ...]) -> Verdict:
-            self.spec = replace(self.spec, seeds=seeds)
-            self.run(callbacks=callback, verbose=False, **how)
-            with lock(self.folder), Store(self.folder, write=True) as store:
-                store.record({UNTIL_DECIDED: max_seeds})
-            return self.verdict()
-
-        return until_decided(self.spec.seeds, max_seeds, look, callback.on_notice)
+        return run_until_decided(self, max_seeds, how)
 
     def find_rate(self, max_runs: int, **how: Any) -> Verdict:
         """Search the best rate: seeds for rates that are close, new rates where a curve over them promises more.
@@ -315,15 +306,23 @@ class Study:
         Raises:
             InvalidArgument: nothing was chosen, nothing may be, or the baseline was.
         """
-        from dropstudy.analysis import confirm  # noqa: PLC0415 - scipy is slow to import
+        from dropstudy.study.further_runs import confirm_study  # noqa: PLC0415 - as above
 
-        snapshot = self.results().snapshot
-        folders = confirm.prepare(self.folder, snapshot.spec, snapshot.verdict, seeds=seeds)
-        if seeds is None and (note := confirm.nothing_decided(snapshot.verdict, snapshot.answer.steps)):
-            with_display(how.get("callbacks"), verbose=how.get("verbose", True)).on_notice(note)
-        for where, more in folders.items():
-            Study(where / STUDY_FILE, out=where, data_dir=self._data_dir, seeds=list(more)).run(**how)
-        return self.verdict()
+        return confirm_study(self, seeds, how)
+
+    def redraw(self, *sources: str, **how: Any) -> Verdict:
+        """Train its seeds again with one source drawn anew; the verdict then tells where their spread comes from.
+
+        Args:
+            sources: `weights` (initial ones), `order` (of examples), `masks` (of dropout), `split`; by default all.
+            how: as for `run`.
+
+        Raises:
+            InvalidArgument: no run draws such a source, or fewer than two seeds have finished.
+        """
+        from dropstudy.study.further_runs import redraw  # noqa: PLC0415 - as above
+
+        return redraw(self, sources, how)
 
     def remove(
         self,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from dropstudy.analysis.verdict.design import TestedWeights
     from dropstudy.analysis.verdict.metrics import MetricDifference
     from dropstudy.analysis.verdict.over_epochs import HalfTime
-    from dropstudy.core.types import MetricName
+    from dropstudy.core.types import MetricName, NoiseSource
 
 Decision = Literal[
     "helps",
@@ -239,6 +239,23 @@ class Gap:
 
 
 @dataclass(frozen=True)
+class SourcesOfNoise:
+    """Standard deviation over seeds, in the unit of the metric: in all, and of one source drawn anew.
+
+    Args:
+        arm: the arm's name.
+        baseline: the arm that its difference is from; empty for the arm's own score.
+        together: over the study's seeds, which draw everything.
+        alone: of each source that was drawn anew; without one that the arm does not draw.
+    """
+
+    arm: str
+    baseline: str
+    together: Estimate
+    alone: dict[NoiseSource, Estimate]
+
+
+@dataclass(frozen=True)
 class ConditionVerdict:
     """Verdict of one condition: one network on one number of training examples.
 
@@ -259,6 +276,7 @@ class ConditionVerdict:
         metric: name of the study's metric.
         curve: over the rates, on validation data; None below as many rates and seeds as it takes.
         half_time: decision on each arm at half of the epochs, where histories show it.
+        sources: of the spread over seeds, where they were asked for; no decision rests on them.
     """
 
     hidden: str
@@ -277,6 +295,7 @@ class ConditionVerdict:
     metric: MetricName = ACCURACY.name
     curve: RateCurve | None = None
     half_time: tuple[HalfTime, ...] = ()
+    sources: tuple[SourcesOfNoise, ...] = ()
 
     @property
     def measure(self) -> Metric:

@@ -1,4 +1,4 @@
-"""Table of where the noise of each arm's difference comes from."""
+"""Tables of where the noise of each arm's difference comes from."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from dropstudy.analysis.redrawn import TITLES, with_ends
 from dropstudy.analysis.verdict.noise import of_spread
 from dropstudy.core.text import rounded, whole_percent
 from dropstudy.report import charts
@@ -43,6 +44,36 @@ def noise_table(snapshot: Assessed, condition: tuple[str, int]) -> Table | None:
         "brackets a 95% interval). The last three columns share out the variance of the mean difference for new seeds "
         "and new test examples: more seeds make the first smaller, more test examples the second, both the third.",
         pd.DataFrame(rows),
+        {},
+        sortable=False,
+    )
+
+
+def redrawn_table(snapshot: Assessed, condition: tuple[str, int]) -> Table | None:
+    """Spread over seeds of one source drawn anew; None where none was asked for."""
+    labels, metric = charts.arm_labels(snapshot.arms), snapshot.metric
+    rows = snapshot.condition_verdict(condition).sources
+    if not rows:
+        return None
+    drawn = [source for source in TITLES if any(source in row.alone for row in rows)]
+    cells = [
+        {
+            "standard deviation of": labels[row.arm] + (f" - {labels[row.baseline]}" if row.baseline else ""),
+            "all together": with_ends(row.together, metric),
+            **{
+                TITLES[source]: with_ends(row.alone[source], metric) if source in row.alone else "none"
+                for source in drawn
+            },
+        }
+        for row in rows
+    ]
+    return Table(
+        f"What the spread over seeds is made of{conditions.title_suffix(snapshot, condition)}",
+        f"Standard deviations over seeds{f', in {metric.short},' if metric.short else ''} with 95% intervals "
+        "(chi-square). All together: a seed draws everything. The other columns: each run was trained again with this "
+        "one thing drawn anew, and all else the same. What one thing changes depends on the others, so that the "
+        "columns need not add up. These runs have no part in the verdict.",
+        pd.DataFrame(cells),
         {},
         sortable=False,
     )

@@ -11,7 +11,7 @@ from dropstudy.analysis.verdict.centres import EXPLANATION, TITLE, centre_cells
 from dropstudy.report import charts
 from dropstudy.report.sections import conditions
 from dropstudy.report.sections.blocks import Figure, Section, Table
-from dropstudy.report.sections.noise import noise_table
+from dropstudy.report.sections.noise import noise_table, redrawn_table
 
 if TYPE_CHECKING:
     from dropstudy.report.assessed import Assessed
@@ -54,6 +54,8 @@ def paired_seeds(snapshot: Assessed) -> Section | None:
             blocks.append(Table(title, EXPLANATION, cells, {}, sortable=False))
         if (sources := noise_table(snapshot, condition)) is not None:
             blocks.append(sources)
+        if (anew := redrawn_table(snapshot, condition)) is not None:
+            blocks.append(anew)
     if not blocks:
         return None
     paragraph = snapshot.pairing

@@ -11,7 +11,7 @@ from dropstudy.core.hardware import physical_cores
 from dropstudy.report.overview import moment
 from dropstudy.report.server.index import waiting_page
 from dropstudy.runtime.progress.eta import Eta, about
-from dropstudy.store.directory import confirmations, has_database
+from dropstudy.store.directory import has_database, inner_studies
 from dropstudy.store.store import DATABASE
 
 if TYPE_CHECKING:
@@ -100,9 +100,9 @@ class LivePage:
         return None
 
     def _databases(self) -> list[Path]:
-        """The study's databases, those of confirmations included."""
+        """The study's databases, those of the studies inside it included."""
         return [
-            folder / DATABASE for folder in (self._folder, *filter(has_database, confirmations(self._folder)))
+            folder / DATABASE for folder in (self._folder, *filter(has_database, inner_studies(self._folder)))
         ]
 
     def _stamp(self) -> str:

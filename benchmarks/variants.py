@@ -112,7 +112,7 @@ def mask_of_its_own() -> None:
     def hidden_layer(
         z_OxB: Array, layer: int, rate: Array, *, traced: TracedConfig, step: Array, **_: Any
     ) -> tuple[Array, Array]:
-        key = rng.derive(traced.seed, Purpose.MASK, step, layer)
+        key = rng.derive(traced.seeds.masks, Purpose.MASK, step, layer)
         u_OxB = rng.uniform(key, z_OxB.shape, transposed=True)
         factor = jnp.where(u_OxB >= rate, dropout.keep_scale(rate), 0)
         return jnp.maximum(z_OxB, 0) * factor, jnp.where(z_OxB > 0, factor, 0)
@@ -201,7 +201,7 @@ def keras_layout() -> None:
         layers = [x_BxI.astype(static.compute)]
         for layer, dense in enumerate(params):
             z = product(layers[-1], dense.kernel_OxI, (1, 0), static) + dense.bias_O
-            key = rng.derive(traced.seed, Purpose.MASK, step, layer)
+            key = rng.derive(traced.seeds.masks, Purpose.MASK, step, layer)
             if layer < len(params) - 1:
                 keep = (rng.uniform(key, z.shape) >= rate) & (z > 0)
                 layers.append(jnp.where(keep, z * dropout.keep_scale(rate), 0).astype(static.compute))
@@ -323,7 +323,7 @@ def step_by_step() -> None:
     ) -> State:
         state, traced, index = jax.tree.map(lambda lanes: lanes[0], (state, traced, index))
         n = len(index)
-        order = rng.permutation(rng.derive(traced.seed, Purpose.SHUFFLE, epoch), n)
+        order = rng.permutation(rng.derive(traced.seeds.order, Purpose.SHUFFLE, epoch), n)
         steps = -(-n // static.batch_size)
         rows = np.zeros(steps * static.batch_size, np.int32)
         rows[:n] = index[order]

@@ -160,7 +160,7 @@ def mean_loss(params, x, y, *, step, activation="relu", **run):
         h = h * dropout.input_noise_factors(x.shape, rates.inputs, traced, static, step).T
     for layer, dense in enumerate(params[:-1]):
         z = dense.kernel_OxI @ h + dense.bias_O[:, None]
-        u = draws.uniform(draws.derive(traced.seed, Purpose.MASK, step, layer), z.T.shape).T
+        u = draws.uniform(draws.derive(traced.seeds.masks, Purpose.MASK, step, layer), z.T.shape).T
         h = act(z) * dropout.noise_factors(u, rates.hidden[layer], traced.noise, static)
     log_p = jax.nn.log_softmax(params[-1].kernel_OxI @ h + params[-1].bias_O[:, None], axis=0)
     penalty = traced.l2 * sum((dense.kernel_OxI**2).sum() for dense in params)

@@ -18,7 +18,8 @@ release = dropstudy.__version__
 
 # The repository is the source folder, so that one link works in the repository and on the site.
 root_doc = "docs/index"
-exclude_patterns = ["docs/package_index.md"]
+# Folders without pages are not searched, which takes longer than the rest: .venv alone has thousands.
+exclude_patterns = [".*", "build", "dist", "studies", "tests", "docs/package_index.md"]
 include_patterns = [
     "*.md",
     "docs/*.md",

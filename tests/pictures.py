@@ -13,6 +13,7 @@ import subprocess
 import sys
 import termios
 from contextlib import chdir, suppress
+from importlib.resources import files
 
 import pytest
 
@@ -21,12 +22,14 @@ from dropstudy.report.page import html
 from dropstudy.report.sections import sections
 from dropstudy.report.sections.blocks import figures_of
 from dropstudy.report.snapshot import read_snapshot
+from dropstudy.report.style import style
 from dropstudy.runtime import local
 from dropstudy.study.study import Study
 
 OF_A_TERMINAL = {"NO_COLOR", "FORCE_COLOR", "COLORTERM", "COLUMNS", "LINES"}
 """Variables that would change what is printed."""
 
+OF_TEACH = ("teach_drop", "teach_train")
 WIDTH = 112
 RATES = {"rates": [0, 0.2, 0.5, 0.8], "seeds": 8}
 SMALL = {"data": "digits", "hidden": [4], "epochs": 3}
@@ -49,6 +52,14 @@ def terminal(study):
     return f"$ dropstudy show {study}\n{shown}"
 
 
+def teach_page():
+    """Style, words and script of the page for classes."""
+    templates = files("dropstudy.teach") / "templates"
+    return style() + "".join(
+        (templates / f"teach.{kind}").read_text(encoding="utf-8") for kind in ("css", "html.j2", "js")
+    )
+
+
 def digests(folder, parts):
     """The digest of each picture.
 
@@ -61,7 +72,7 @@ def digests(folder, parts):
         patch.setattr(local, "train", random_results.learned(0.01))
         notebook = Study("notebook", out="studies/notebook", seeds=6, **SMALL).run(verbose=False)
         tune = Study("tune", out="studies/rates", **SMALL, **RATES).run(verbose=False)
-        texts = {"terminal": terminal(notebook.folder)}
+        texts = {"terminal": terminal(notebook.folder), **dict.fromkeys(OF_TEACH, teach_page())}
         snapshot = read_snapshot(tune.folder)
         found = sections(snapshot)
         page = html(snapshot, found)

@@ -157,8 +157,8 @@ def test_the_command_serves_until_it_is_interrupted_and_says_what_is_wrong():
         rf"Error: --port: expected a port that no other program uses, received {port}: ", done.stderr
     )
     with subprocess.Popen(COMMAND, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603 - ours
-        line = process.stdout.readline()
-        assert re.match(r"http://127\.0\.0\.1:\d+/[\w-]{20,}/$", line)
+        address = re.compile(r"http://127\.0\.0\.1:\d+/[\w-]{20,}/$")
+        assert any(address.match(line) for line in iter(process.stdout.readline, ""))
         process.send_signal(signal.SIGINT)
         _, complaints = process.communicate(timeout=60)
     assert process.returncode in {0, 130}

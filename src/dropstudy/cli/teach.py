@@ -31,6 +31,7 @@ def teach(
     Example: dropstudy teach --port 8000
     """
     from dropstudy.data.load import load_dataset
+    from dropstudy.engine.native.build import kernels
     from dropstudy.report.server import Addresses, listen
     from dropstudy.teach.drawing import form_of
     from dropstudy.teach.lesson import prepare
@@ -39,11 +40,14 @@ def teach(
     if data is not None:
         form_of(data)  # refused before anything is fetched
     with listen(port) as channel:
-        lesson = prepare(load_dataset(data, data_dir=data_dir))
+        dataset = load_dataset(data, data_dir=data_dir)
+        if dataset.fallback:
+            echo("MNIST was not found: scikit-learn's 8x8 digits take its place.")
+        kernels(echo)  # compiled now, if it has to be, and told
+        echo("Training the network that reads drawn digits: some seconds.")
+        lesson = prepare(dataset)
         here, addresses = f"http://127.0.0.1:{channel.getsockname()[1]}", Addresses()
         server = teach_server(lesson, addresses)
-        if lesson.dataset.fallback:
-            echo("MNIST was not found: scikit-learn's 8x8 digits take its place.")
         echo(f"{here}/{addresses.token}/")
         echo("Any browser on this machine that has the address can use it, several at once. Ctrl-C ends it.")
         if not no_browser:

@@ -14,14 +14,14 @@ from starlette.routing import Route
 
 from dropstudy.core.bounds import MAX_COUNT
 from dropstudy.core.hardware import physical_cores
-from dropstudy.core.text import counted, rounded
+from dropstudy.core.text import counted
 from dropstudy.data.images import visible
 from dropstudy.errors import InvalidArgument
 from dropstudy.report.server import make_server
 from dropstudy.report.server.server import HEADERS, private_app
 from dropstudy.teach.answer import answer
 from dropstudy.teach.page import page
-from dropstudy.teach.trap import row, words
+from dropstudy.teach.trap import row, shown, words
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -149,7 +149,7 @@ def _events(lesson: Lesson, rate: float, seed: int) -> Iterator[str]:
 
 def _percentages(epoch: EpochMetrics) -> dict[str, float]:
     shares = {"running": epoch.accuracy, "clean": epoch.clean_accuracy, "test": epoch.val_accuracy}
-    return {"epoch": epoch.epoch} | {name: float(rounded(100 * share, 1)) for name, share in shares.items()}
+    return {"epoch": epoch.epoch} | {name: shown(share) for name, share in shares.items()}
 
 
 def _event(name: str, data: Any) -> str:

@@ -10,6 +10,11 @@ if TYPE_CHECKING:
     from dropstudy.core.types import EpochMetrics
 
 
+def shown(share: float) -> float:
+    """A share in percent as the page shows it, so that the differences it tells are those of its numbers."""
+    return float(rounded(100 * share, 1))
+
+
 def words(without: EpochMetrics, dropped: EpochMetrics, rate: float) -> list[str]:
     """Sentences on the last epoch of two runs.
 
@@ -18,29 +23,27 @@ def words(without: EpochMetrics, dropped: EpochMetrics, rate: float) -> list[str
         dropped: of that with dropout.
         rate: its share of units dropped.
     """
-    running, clean, test = (
-        100 * share for share in (dropped.accuracy, dropped.clean_accuracy, dropped.val_accuracy)
-    )
-    gain = 100 * (dropped.val_accuracy - without.val_accuracy)
+    running, clean, test = map(shown, (dropped.accuracy, dropped.clean_accuracy, dropped.val_accuracy))
+    baseline = shown(without.val_accuracy)
     printed = (
         f"With dropout {rate:g}, Keras' fit prints {_percent(running)} training accuracy and {_percent(test)} test "
         f"accuracy: training seems {_distance(running - test)} test."
     )
     cleanly = (
         f"Measured with dropout off, the same network has {_percent(clean)} on its training examples, "
-        f"{_distance(clean - test)} test. The other {_points(abs(clean - running))} come from measuring with dropout "
-        "on, while the weights still change."
+        f"{_distance(clean - test)} test. The {_points(abs(clean - running))} between the two come from measuring "
+        "with dropout on, while the weights still change."
     )
     gained = (
-        f"Test accuracy is {_percent(test)} with dropout and {_percent(100 * without.val_accuracy)} without: "
-        f"{signed(gain, places=1)} points in this run. Train again: another seed gives another difference."
+        f"Test accuracy is {_percent(test)} with dropout and {_percent(baseline)} without: "
+        f"{signed(test - baseline, places=1)} points in this run. Train again: another seed gives another difference."
     )
     return [printed, cleanly, gained]
 
 
 def row(without: EpochMetrics, dropped: EpochMetrics, rate: float, seed: int) -> list[str]:
     """Cells of the table of runs: rate, seed, both test accuracies, their difference in points."""
-    tests = [100 * epoch.val_accuracy for epoch in (without, dropped)]
+    tests = [shown(epoch.val_accuracy) for epoch in (without, dropped)]
     return [f"{rate:g}", str(seed), *map(_percent, tests), signed(tests[1] - tests[0], places=1)]
 
 

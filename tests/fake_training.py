@@ -154,6 +154,9 @@ class InlineExecutor(Executor):
     def probe(self):
         return self.submit(worker_info)
 
+    def machines(self):
+        return ()
+
     def submit(self, fn, /, *args, **kwargs):
         future = Future()
         try:
@@ -179,6 +182,9 @@ class ExecutorPool:
 
     def kill(self, future):
         pass
+
+    def machines(self):
+        return ()
 
     def probe(self):
         return self.submit(worker_info)

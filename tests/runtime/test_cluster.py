@@ -2,19 +2,28 @@
 
 import json
 import os
+import platform
 import shutil
 import signal
 import subprocess
 import sys
 import time
 from concurrent.futures import Executor, Future
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import dask
 import loky
 import psutil
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+from distributed import Client
 
 import fast_command
 from dropstudy.core import hardware
@@ -24,8 +33,9 @@ from dropstudy.data.load import load_dataset
 from dropstudy.engine.native.build import FOLDER as KERNELS
 from dropstudy.errors import DataError, InvalidArgument
 from dropstudy.runtime import remote, watchdog
-from dropstudy.runtime.cluster import RemotePool, connect, pool_of
+from dropstudy.runtime.cluster import connect, pool_of
 from dropstudy.runtime.events import Callback
+from dropstudy.runtime.executor import RemotePool
 from dropstudy.runtime.local import train_group, worker_info
 from dropstudy.runtime.run import device_here
 from dropstudy.store.diff import compare
@@ -36,7 +46,7 @@ QUICK = {"data": "digits", "rates": [0, 0.5], "epochs": 6, "hidden": [[64]], "se
 
 
 @contextmanager
-def scheduler(folder, port=0):
+def scheduler(folder, host="tcp://127.0.0.1", flags=()):
     """A Dask scheduler on this machine; yields its address and process."""
     file = folder / "scheduler.json"
     file.unlink(missing_ok=True)
@@ -45,17 +55,21 @@ def scheduler(folder, port=0):
         "-m",
         "distributed.cli.dask_scheduler",
         "--host",
-        "127.0.0.1",
+        host,
         "--port",
-        str(port),
+        "0",
+        "--dashboard-address",
+        "127.0.0.1:0",
+        "--scheduler-file",
+        str(file),
     ]
-    with started([*command, "--no-dashboard", "--scheduler-file", str(file)]) as process:
+    with started([*command, *flags]) as process:
         wait_for(lambda: file.exists() and file.read_text().endswith("}"))
         yield json.loads(file.read_text())["address"], process
 
 
 @contextmanager
-def worker(address, folder, **environment):
+def worker(address, folder, flags=(), **environment):
     """A worker of that scheduler, with a home and a cache of its own, and no data."""
     shutil.copytree(
         Path(os.environ["DROPSTUDY_CACHE"]) / KERNELS, folder / "cache" / KERNELS
@@ -71,7 +85,7 @@ def worker(address, folder, **environment):
         "--no-dashboard",
     ]
     own = {"DROPSTUDY_CACHE": str(folder / "cache"), "HOME": str(folder)}
-    with started([*command, "--local-directory", str(folder)], **(own | environment)) as process:
+    with started([*command, "--local-directory", str(folder), *flags], **(own | environment)) as process:
         yield process
 
 
@@ -106,10 +120,10 @@ def same(one, other):
 
 
 class At(Callback):
-    """Does something once, after a number of epochs; keeps notices."""
+    """Does something once, after a number of epochs; keeps notices and machines."""
 
-    def __init__(self, epochs, action):
-        self.left, self.action, self.notices = epochs, action, []
+    def __init__(self, epochs, action=lambda: None):
+        self.left, self.action, self.notices, self.machines = epochs, action, [], []
 
     def on_epoch_end(self, _run, _row):
         self.left -= 1
@@ -118,6 +132,9 @@ class At(Callback):
 
     def on_notice(self, text):
         self.notices.append(text)
+
+    def on_machines(self, machines):
+        self.machines += machines
 
 
 @pytest.fixture(scope="module")
@@ -148,15 +165,41 @@ def test_a_cluster_that_shares_no_files_trains_the_same_bits(local, tmp_path):
 
 @pytest.mark.slow
 def test_a_killed_worker_costs_a_segment(local, tmp_path):
+    """Also where the user hands over the executor of a client of Dask's: its workers are known all the same."""
     with scheduler(tmp_path) as (address, _), ExitStack() as stack:
         first, _second = (stack.enter_context(worker(address, tmp_path / name)) for name in "ab")
-        notices = []
-        with connect(address, notify=notices.append) as pool:
-            wait_for(lambda: pool.count == 2)
-            killing = At(2, lambda: send(signal.SIGKILL, first))
-            study = Study(**QUICK, out=tmp_path / "far").run(executor=pool, callbacks=killing, verbose=False)
+        with Client(address, set_as_default=False) as client:
+            client.wait_for_workers(2)
+            executor, killing = client.get_executor(), At(2, lambda: send(signal.SIGKILL, first))
+            study = Study(**QUICK, out=tmp_path / "far").run(
+                executor=executor, callbacks=killing, verbose=False
+            )
     assert same(local.folder, study.folder)
-    assert "1 worker now, 2 before." in notices
+    assert "1 worker now, 2 before." in killing.notices
+    assert any(f"{platform.node()} lost a worker while it trained '" in line for line in killing.notices)
+    assert {each.workers for each in killing.machines} == {1, 2}
+    last = killing.machines[-1]
+    assert (last.name, last.runs) == (platform.node(), ())
+    assert last.lost >= 1
+    assert last.parts >= len(study.results().snapshot.finals)
+
+
+@pytest.mark.slow
+def test_a_study_waits_where_its_last_worker_died(local, tmp_path):
+    with scheduler(tmp_path) as (address, _), ExitStack() as stack:
+        only = stack.enter_context(worker(address, tmp_path / "a"))
+
+        class Joining(At):
+            def on_notice(self, text):
+                super().on_notice(text)
+                if "has no worker" in text:
+                    stack.enter_context(worker(address, tmp_path / "b"))
+
+        joining = Joining(2, lambda: send(signal.SIGKILL, only))
+        with connect(address) as pool:
+            study = Study(**QUICK, out=tmp_path / "far").run(executor=pool, callbacks=joining, verbose=False)
+    assert same(local.folder, study.folder)
+    assert "1 worker now, 0 before." in joining.notices
 
 
 @pytest.mark.slow
@@ -182,8 +225,10 @@ def interrupt():
 def test_an_interrupt_ends_the_training_on_the_workers(tmp_path):
     with scheduler(tmp_path) as (address, _), worker(address, tmp_path / "a") as process:
         study = Study(**QUICK | {"hidden": [[256, 256]], "epochs": 5000}, out=tmp_path / "far")
+        stopping = At(40, interrupt)
         with pytest.raises(KeyboardInterrupt), connect(address) as pool:
-            study.run(executor=pool, callbacks=At(1, interrupt), verbose=False)
+            study.run(executor=pool, callbacks=stopping, verbose=False)
+        assert any(run.seed == 0 for each in stopping.machines for run in each.runs)
         trains = psutil.Process(process.pid)
         wait_for(
             lambda: not [p for p in trains.children(recursive=True) if "popen_loky" in " ".join(p.cmdline())],
@@ -210,21 +255,130 @@ def test_without_its_scheduler_a_study_stops_and_goes_on_with_another(local, tmp
 def test_a_worker_that_would_give_other_bits_is_left_out_by_name(local, tmp_path):
     """One trains with the compiled program, the other with XLA's."""
     with scheduler(tmp_path) as (address, _), worker(address, tmp_path / "a"):
-        notices = []
-        with connect(address, notify=notices.append) as pool, ExitStack() as stack:
+        hearing = At(0)
+        with connect(address) as pool, ExitStack() as stack:
             stack.enter_context(worker(address, tmp_path / "b", DROPSTUDY_KERNELS="off"))
             wait_for(lambda: pool.count == 2)
-            study = Study(**QUICK, out=tmp_path / "far").run(executor=pool, verbose=False)
+            study = Study(**QUICK, out=tmp_path / "far").run(executor=pool, callbacks=hearing, verbose=False)
     assert same(local.folder, study.folder)
-    assert any("is left out: program of XLA where the study has compiled" in line for line in notices)
+    other = "program of XLA where the study has compiled"
+    assert any(f"is left out: {other}" in line for line in hearing.notices)
+    assert hearing.machines[-1].refused == other
+
+
+def loky_workers():
+    return loky.ProcessPoolExecutor(2)
+
+
+def executorlib_workers():
+    reason = "executorlib is not installed: pip install executorlib"
+    return pytest.importorskip("executorlib", reason=reason).SingleNodeExecutor(
+        max_workers=2, block_allocation=True
+    )
 
 
 @pytest.mark.slow
-def test_any_executor_trains_a_study(local, tmp_path):
-    with loky.ProcessPoolExecutor(2) as executor:
-        study = Study(**QUICK, out=tmp_path / "far").run(executor=executor, workers=2, verbose=False)
-        executor.shutdown(kill_workers=True)
+@pytest.mark.parametrize("make", [loky_workers, executorlib_workers])
+def test_any_executor_trains_a_study(make, local, tmp_path):
+    hearing = At(0)
+    with make() as executor:
+        study = Study(**QUICK, out=tmp_path / "far").run(
+            executor=executor, workers=2, callbacks=hearing, verbose=False
+        )
     assert same(local.folder, study.folder)
+    last = hearing.machines[-1]
+    assert (last.name, last.workers, last.lost) == (platform.node(), None, 0)
+    assert last.parts >= len(study.results().snapshot.finals)
+
+
+WITH_MPI = """
+import json, sys
+from mpi4py.futures import MPIPoolExecutor
+from dropstudy.study.study import Study
+
+if __name__ == "__main__":
+    with MPIPoolExecutor() as executor:
+        study = Study(**json.loads(sys.argv[1]), out=sys.argv[2])
+        study.run(executor=executor, workers=executor.num_workers, verbose=False)
+"""
+
+
+@pytest.mark.slow
+def test_the_ranks_of_mpi_train_a_study(local, tmp_path):
+    """Of two ranks one is the coordinator, the other one a worker."""
+    pytest.importorskip("mpi4py", reason="mpi4py is not installed: pip install mpi4py mpich")
+    places = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+    mpiexec = shutil.which("mpiexec", path=places)
+    if mpiexec is None:
+        pytest.skip("no mpiexec: pip install mpich")
+    script = tmp_path / "with_mpi.py"
+    script.write_text(WITH_MPI)
+    words = [sys.executable, "-m", "mpi4py.futures", str(script), json.dumps(QUICK), str(tmp_path / "far")]
+    with started([mpiexec, "-n", "2", *words]) as process:
+        assert process.wait(timeout=300) == 0
+    assert same(local.folder, tmp_path / "far")
+
+
+def certificate(folder, name, issuer=None):
+    """A certificate and its key, for a day, in two files; signed by an issuer, or an authority of its own."""
+    key, subject = (
+        ec.generate_private_key(ec.SECP256R1()),
+        x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]),
+    )
+    now = datetime.now(UTC)
+    signed = (
+        x509.CertificateBuilder(issuer[1].subject if issuer else subject, subject, key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=12))
+        .not_valid_after(now + timedelta(hours=12))
+        .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
+        .sign(issuer[0] if issuer else key, hashes.SHA256())
+    )
+    (folder / f"{name}.pem").write_bytes(signed.public_bytes(Encoding.PEM))
+    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (folder / f"{name}.key").write_bytes(secret)
+    return key, signed
+
+
+@pytest.mark.slow
+def test_a_cluster_with_tls_takes_those_with_its_certificates_alone(local, tmp_path):
+    for name in ("ours", "theirs"):
+        certificate(tmp_path, name, certificate(tmp_path, f"authority-of-{name}"))
+
+    def files(authority, name):
+        parts = {"ca-file": f"authority-of-{authority}.pem", "cert": f"{name}.pem", "key": f"{name}.key"}
+        return {part: str(tmp_path / file) for part, file in parts.items()}
+
+    def client(authority, name):
+        places = {"ca-file": "ca-file", "cert": "client.cert", "key": "client.key"}
+        given = {
+            f"distributed.comm.tls.{places[part]}": file for part, file in files(authority, name).items()
+        }
+        return dask.config.set(given)
+
+    flags = [word for name, file in files("ours", "ours").items() for word in (f"--tls-{name}", file)]
+    with (
+        scheduler(tmp_path, host="tls://127.0.0.1", flags=flags) as (address, _),
+        worker(address, tmp_path / "a", flags=flags),
+    ):
+        assert address.startswith("tls://")
+        with client("ours", "ours"), connect(address) as pool:
+            study = Study(**QUICK, out=tmp_path / "far").run(executor=pool, verbose=False)
+        assert same(local.folder, study.folder)
+        for whose in ("theirs", "ours"):  # the scheduler is not trusted; it does not trust
+            with pytest.raises(InvalidArgument, match="certificates of the same authority"):
+                refused(address, client(whose, "theirs"))
+        with pytest.raises(InvalidArgument, match=r"no file for client\.cert: .*nobody\.pem, client\.key"):
+            refused(address, client("ours", "nobody"))
+        with pytest.raises(InvalidArgument, match="no file for ca-file: not set"):
+            refused(address, nullcontext())
+        with pytest.raises(InvalidArgument, match="where it uses TLS, its address begins with tls://"):
+            refused(address.replace("tls:", "tcp:"), nullcontext())
+
+
+def refused(address, configuration):
+    with configuration, connect(address, timeout=10):
+        pass
 
 
 def test_nothing_answers_at_an_address():
@@ -338,7 +492,7 @@ def test_a_call_that_is_given_up_ends_and_its_late_result_changes_nothing():
 
 
 def test_machines_that_are_all_other_than_the_first_one_end_a_call(monkeypatch):
-    monkeypatch.setattr("dropstudy.runtime.cluster._MOST_REFUSALS", 3)
+    monkeypatch.setattr("dropstudy.runtime.executor._MOST_REFUSALS", 3)
     other = replace(THERE, jax="0.11.0")
 
     def reply(_function, _args, expected, _data):

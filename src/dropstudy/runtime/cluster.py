@@ -1,208 +1,41 @@
-"""Workers on other machines: any executor, or the scheduler of a Dask cluster, as a `WorkerPool`.
-
-A call becomes a task (`runtime/remote.py`), and its future is ours: a machine that lacks the arrays is sent them, one
-that would give other numbers is left out, and a task that stalls is given up. A late result then changes nothing.
-"""
+"""Workers of a Dask cluster as a `WorkerPool`; and a pool out of whatever the caller has."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import sys
 import threading
 import time
-from concurrent.futures import BrokenExecutor, CancelledError, Future, InvalidStateError, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
-from functools import partial
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from dropstudy.core.text import counted
-from dropstudy.data import parcel
 from dropstudy.errors import InvalidArgument
 from dropstudy.runtime import remote
-from dropstudy.runtime.local import WorkerInfo, train_group, worker_info
+from dropstudy.runtime.executor import RemotePool, host_of
+from dropstudy.runtime.messages import run_names
 from dropstudy.runtime.workers import WorkerPool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from concurrent.futures import Executor
+    from concurrent.futures import Executor, Future
 
-    from dropstudy.runtime.remote import Identity, Reply
-
-P = ParamSpec("P")
-T = TypeVar("T")
-
-_MOST_REFUSALS = 50
-"""Times that machines which would give other numbers refuse a call, before its run has failed."""
+    from dropstudy.core.types import Run
+    from dropstudy.runtime.executor import Call
+    from dropstudy.runtime.machines import Machine
+    from dropstudy.runtime.remote import Reply
 
 _RECONNECT_TIMEOUT = 60.0  # seconds
 _STOP_TIMEOUT = 5.0
 _LOOK_INTERVAL = 0.5
-
-
-@dataclass(eq=False)
-class _Call:
-    """A call and its present task.
-
-    Args:
-        future: of the call, which the scheduler waits for.
-        function: of `runtime/local.py`.
-        args: its arguments.
-        with_data: whether the task brings the arrays.
-        refusals: tasks of this call that were refused.
-        task: the present one.
-        key: of the task, by which Dask knows it.
-    """
-
-    future: Future[Any]
-    function: Callable[..., Any]
-    args: tuple[Any, ...]
-    with_data: bool = False
-    refusals: int = 0
-    task: Future[Reply] | None = None
-    key: str = ""
-
-
-class RemotePool:
-    """An executor whose workers may be on other machines, as a worker pool.
-
-    Args:
-        executor: calls functions there; stays the caller's, who shuts it down.
-        count: number of its workers.
-        device: to train on; `auto` for the GPU of each machine that has one.
-        allow_mixed: take machines whose last digits may differ.
-        notify: called with a line for the user, from another thread.
-
-    Attributes:
-        identity: of the first machine that answered; the others must have the same.
-    """
-
-    can_kill = True
-
-    def __init__(
-        self,
-        executor: Executor,
-        count: int,
-        *,
-        device: str = "auto",
-        allow_mixed: bool = False,
-        notify: Callable[[str], None] = lambda _: None,
-    ) -> None:
-        self._executor, self._count, self._device, self._notify = executor, count, device, notify
-        self._refused: set[str] = set()
-        self._calls: dict[Future[Any], _Call] = {}
-        # Answers are handled here: an executor's own thread must not wait until arrays are packed.
-        self._answers = ThreadPoolExecutor(1, thread_name_prefix="dropstudy-cluster")
-        first = executor.submit(remote.call, worker_info, (), device)
-        self.identity: Identity = first.result().identity
-        self._expected = None if allow_mixed else self.identity
-
-    @property
-    def count(self) -> int:
-        """Number of workers."""
-        return self._count
-
-    @property
-    def link_users(self) -> int:
-        """Workers that share the network of this machine: all."""
-        return self.count
-
-    @property
-    def lost_worker_errors(self) -> tuple[type[Exception], ...]:
-        """Errors of a call whose worker died."""
-        return (BrokenExecutor, CancelledError)
-
-    def submit(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Call a function of `runtime/local.py` in a worker."""
-        future: Future[T] = Future()
-        future.set_running_or_notify_cancel()
-        self._calls[future] = _Call(future, partial(function, **kwargs) if kwargs else function, args)
-        self._send(self._calls[future])
-        return future
-
-    def kill(self, future: Future[Any]) -> None:
-        """Give a call up, which then fails with BrokenExecutor; its worker may go on with it, for nothing."""
-        call = self._calls.get(future)
-        if call is not None:
-            self._end(call, error=BrokenExecutor("a worker was silent for too long"))
-            if call.task is not None:
-                call.task.cancel()
-
-    def probe(self) -> Future[WorkerInfo]:
-        """Ask a worker for its device and program; see `WorkerInfo`."""
-        return self.submit(worker_info)
-
-    def close(self) -> None:
-        """Give all calls up."""
-        for future in list(self._calls):
-            self.kill(future)
-        self._answers.shutdown(cancel_futures=True)
-
-    # Inside
-
-    def _send(self, call: _Call) -> None:
-        data = None
-        if call.function is train_group:
-            reference = call.args[0][0].data
-            data = parcel.packed(reference) if call.with_data else parcel.described(reference)
-        call.task = self._submit(
-            call, remote.call, call.function, call.args, self._device, self._expected, data
-        )
-        call.task.add_done_callback(lambda task: self._answers.submit(self._on_answer, call, task))
-
-    def _submit(self, call: _Call, function: Callable[..., Reply], *args: Any) -> Future[Reply]:  # noqa: ARG002
-        return self._executor.submit(function, *args)
-
-    def _on_answer(self, call: _Call, task: Future[Reply]) -> None:
-        if call.future.done():  # given up: a late result changes nothing
-            return
-        try:
-            reply = task.result()
-            if reply.refused:
-                self._on_refusal(call, reply)
-            elif reply.lacks_data:
-                call.with_data = True
-                self._send(call)
-            else:
-                self._end(call, self._with_place(reply) if call.function is train_group else reply.result)
-        except Exception as error:  # noqa: BLE001 - the scheduler of the study sorts them
-            self._end(call, error=error)
-
-    def _on_refusal(self, call: _Call, reply: Reply) -> None:
-        other = reply.identity.differences(self.identity)
-        self._avoid(reply.address)
-        if reply.host not in self._refused:
-            self._refused.add(reply.host)
-            self._notify(
-                f"{reply.host} is left out: {other}. --allow-mixed takes it; last digits may then differ."
-            )
-        call.refusals += 1
-        if call.refusals < _MOST_REFUSALS:
-            self._send(call)
-            return
-        raise InvalidArgument(
-            "scheduler",
-            expected="workers like the first one that answered",
-            received=f"others alone: {other}",
-            next_step="Install the same versions everywhere, or use --allow-mixed.",
-        )
-
-    def _avoid(self, address: str) -> None:
-        """Do nothing: an executor chooses the worker of a task."""
-
-    def _with_place(self, reply: Reply) -> Any:
-        """Results that name the machine that trained them, and what is other there."""
-        other = reply.identity.differences(self.identity)
-        place = f" on {reply.host}" + (f" ({other})" if other else "")
-        return tuple(replace(result, device=result.device + place) for result in reply.result)
-
-    def _end(self, call: _Call, result: Any = None, error: Exception | None = None) -> None:
-        self._calls.pop(call.future, None)
-        with suppress(InvalidStateError):  # given up meanwhile
-            if error is None:
-                call.future.set_result(result)
-            else:
-                call.future.set_exception(error)
+_TLS = ("ca-file", "client.cert", "client.key")
+"""Settings of Dask that name the files of a client."""
 
 
 class DaskPool(RemotePool):
@@ -210,49 +43,55 @@ class DaskPool(RemotePool):
 
     Args:
         client: of the scheduler.
+        executor: of the client; its options stay.
         device: as for `RemotePool`; likewise `allow_mixed` and `notify`.
         allow_mixed: see there.
         notify: see there.
     """
 
-    def __init__(self, client: Any, *, device: str, allow_mixed: bool, notify: Callable[[str], None]) -> None:
-        self._client, self._notify, self._known = client, notify, 0
+    def __init__(
+        self,
+        client: Any,
+        executor: Executor,
+        *,
+        device: str = "auto",
+        allow_mixed: bool = False,
+        notify: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._client = client
         self._scheduler: str = client.scheduler.address
         self._avoided: set[str] = set()
-        self._wait_for_workers()
-        # Without `pure=False` a call that failed would not be made again.
-        executor = client.get_executor(pure=False)
+        self._tasks: dict[str, list[str]] = {}  # keys of the tasks that each worker has, by its address
+        self._looked_at = -_LOOK_INTERVAL
+        self._known: int | None = None  # workers that the user knows of
+        self._left: SimpleQueue[tuple[str, Run]] = (
+            SimpleQueue()
+        )  # runs that lost their worker, and its machine
         super().__init__(executor, 0, device=device, allow_mixed=allow_mixed, notify=notify)
+        self._subscribe()
 
     @property
     def count(self) -> int:
         """Number of workers that are there now, or 1."""
-        return max(1, len(self._workers()))
-
-    @property
-    def lost_worker_errors(self) -> tuple[type[Exception], ...]:
-        """Errors of a call whose worker died, or four workers after each other."""
-        from distributed.scheduler import KilledWorker  # noqa: PLC0415 - an optional package
-
-        return (*super().lost_worker_errors, KilledWorker)
-
-    def submit(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Call a function in a worker, once there is one.
-
-        Raises:
-            InvalidArgument: the scheduler is gone.
-        """
-        self._wait_for_workers()
-        return super().submit(function, *args, **kwargs)
+        return max(1, len(self._look()))
 
     def kill(self, future: Future[Any]) -> None:
         """Give a call up, and give its worker no other one."""
-        if (call := self._calls.get(future)) is not None:
-            with suppress(Exception):  # the scheduler may be gone
-                for address, keys in self._client.processing().items():
-                    if call.key in keys:
-                        self._avoid(address)
+        if (call := self._calls.get(future)) is not None and (address := self._worker_of(call)):
+            self._avoid(address)
         super().kill(future)
+
+    def machines(self) -> tuple[Machine, ...]:
+        """Machines with their workers, and what each trains; tells the user of workers that left."""
+        calls = {call.key: call for call in list(self._calls.values())}
+        found = {each.name: each for each in super().machines()}
+        for address, keys in self._look().items():
+            name = self._name(address)
+            runs = [run for key in keys if key in calls for run in calls[key].runs]
+            before = found.get(name) or self._machine(name)
+            found[name] = replace(before, workers=(before.workers or 0) + 1, runs=(*before.runs, *runs))
+        self._tell_of_losses()
+        return tuple(each if each.workers else replace(each, workers=0) for each in found.values())
 
     def close(self) -> None:
         """Give all calls up, and end what is trained for them."""
@@ -261,35 +100,93 @@ class DaskPool(RemotePool):
         ending.start()
         ending.join(_STOP_TIMEOUT)  # a worker that is stopped does not answer
 
+    # Inside
+
     def _stop(self) -> None:
         with suppress(Exception):  # a cluster that is gone trains nothing
+            self._client.unsubscribe_topic("all")
             self._client.run(remote.stop, on_error="ignore")
 
-    def _submit(self, call: _Call, function: Callable[..., Reply], *args: Any) -> Future[Reply]:
+    def _submit(self, call: Call, function: Callable[..., Reply], *args: Any) -> Future[Reply]:
         call.key = f"dropstudy-{uuid4()}"
         allowed = (
-            [address for address in self._workers() if address not in self._avoided] if self._avoided else []
+            [address for address in self._tasks if address not in self._avoided] if self._avoided else []
         )
         where = {"workers": allowed} if allowed else {}
-        return self._executor.submit(function, *args, key=call.key, **where)
+        # `pure` would make a call that failed fail again, without a worker.
+        return self._executor.submit(function, *args, key=call.key, pure=False, **where)
+
+    def _on_error(self, call: Call, error: Exception) -> None:
+        from distributed.scheduler import KilledWorker  # noqa: PLC0415 - an optional package
+
+        if isinstance(error, KilledWorker):
+            times, last = error.allowed_failures + 1, self._name(error.last_worker.address)
+            error = BrokenExecutor(f"{times} workers died while they had it, the last one on {last}")
+            self._end(call, error=error)  # each was counted when it left
+        else:
+            super()._on_error(call, error)
 
     def _avoid(self, address: str) -> None:
         self._avoided.add(address)
 
-    def _workers(self) -> dict[str, Any]:
-        workers: dict[str, Any] = self._client.scheduler_info(n_workers=-1).get("workers", {})
-        if self._known and len(workers) != self._known:
-            self._notify(f"{counted(len(workers), 'worker')} now, {self._known} before.")
-        self._known = len(workers)
-        return workers
+    def _name(self, address: str) -> str:
+        """Name of the machine of a worker; its address until it has answered."""
+        host = host_of(address)
+        return self._names.get(host, host)
+
+    def _worker_of(self, call: Call) -> str:
+        """Address of the worker that has a call; empty if none has."""
+        return next((address for address, keys in self._tasks.items() if call.key in keys), "")
+
+    def _machine_of(self, call: Call) -> str:
+        address = self._worker_of(call)
+        return self._name(address) if address else super()._machine_of(call)
+
+    def _look(self) -> dict[str, list[str]]:
+        """Tasks of each worker, by its address; at most half a second old while the scheduler answers."""
+        if self._client.status == "running" and time.monotonic() - self._looked_at >= _LOOK_INTERVAL:
+            with suppress(OSError):  # the connection has just broken: `_wait_for_workers` waits for it
+                self._tasks = self._client.processing()
+                self._looked_at = time.monotonic()
+                self._on_look()
+        return self._tasks
+
+    def _on_look(self) -> None:
+        begun = {key for keys in self._tasks.values() for key in keys}
+        for call in list(self._calls.values()):
+            call.future.has_worker = call.key in begun
+        now, before = len(self._tasks), self._known
+        self._known = now
+        if now == 0 and before != 0:
+            self._notify("The scheduler has no worker. Training goes on once one has joined.")
+        elif before is not None and (now < before or before == 0):
+            self._notify(f"{counted(now, 'worker')} now, {before} before.")
+
+    def _subscribe(self) -> None:
+        """Hear of workers that leave, and what they had."""
+        self._client.subscribe_topic("all", lambda event: self._answers.submit(self._on_event, event[1]))
+
+    def _on_event(self, event: dict[str, Any]) -> None:
+        if event.get("action") == "remove-worker":
+            lost, name = event["processing-tasks"] | event["lost-computed-tasks"], self._name(event["worker"])
+            for run in (run for call in list(self._calls.values()) if call.key in lost for run in call.runs):
+                self._lost[name] += 1
+                self._left.put((name, run))
+
+    def _tell_of_losses(self) -> None:
+        left: dict[str, list[Run]] = {}
+        while not self._left.empty():
+            name, run = self._left.get()
+            left.setdefault(name, []).append(run)
+        for name, runs in left.items():
+            it = "it" if len(runs) == 1 else "they"
+            self._notify(f"{name} lost a worker while it trained {run_names(runs)}; {it} is given again.")
 
     def _wait_for_workers(self) -> None:
-        lost_at, told = None, False
-        while self._client.status != "running" or not self._workers():
+        lost_at = None
+        while self._client.status != "running" or not self._look():
             if self._client.status == "running":
-                if not told:
-                    self._notify("The scheduler has no worker. Training goes on once one has joined.")
-                lost_at, told = None, True
+                lost_at = None
             else:
                 lost_at = time.monotonic() if lost_at is None else lost_at
                 if self._client.status == "closed" or time.monotonic() - lost_at > _RECONNECT_TIMEOUT:
@@ -316,15 +213,85 @@ def pool_of(
     device: str = "auto",
     notify: Callable[[str], None] = lambda _: None,
 ) -> Iterator[WorkerPool | None]:
-    """A worker pool out of an executor, while the `with` statement lasts; a pool, or None, stays as it is."""
+    """A worker pool out of an executor, while the `with` statement lasts; a pool, or None, stays as it is.
+
+    Args:
+        executor: an executor, a pool or None.
+        workers: number of workers of an executor that cannot be asked.
+        device: to train on, for an executor.
+        notify: called with a line for the user, also by a pool of `connect`.
+    """
+    if isinstance(executor, RemotePool):
+        with executor.notifying(notify):
+            yield executor
+        return
     if executor is None or isinstance(executor, WorkerPool):
         yield executor
         return
-    pool = RemotePool(executor, workers, device=device, notify=notify)
-    try:
+    with ExitStack() as stack:
+        pool: RemotePool
+        if (client := _client_of(executor)) is None:
+            pool = RemotePool(executor, workers, device=device, notify=notify)
+        else:
+            stack.enter_context(_quiet())
+            pool = DaskPool(client, executor, device=device, notify=notify)
+        stack.callback(pool.close)
         yield pool
-    finally:
-        pool.close()
+
+
+def _client_of(executor: Executor) -> Any:
+    """Client of an executor that Dask's `Client.get_executor` has made; else None."""
+    module = sys.modules.get("distributed.cfexecutor")
+    return executor._client if module and isinstance(executor, module.ClientExecutor) else None  # noqa: SLF001
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Dask from saying what we say, and from warning of arrays of usual size: MNIST is 13 MB."""
+    import dask  # noqa: PLC0415 - an optional package
+
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
+    with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 GB"}):
+        yield
+
+
+async def _reach(address: str, seconds: float) -> None:
+    """Connect to a scheduler, and leave it."""
+    from distributed import Security  # noqa: PLC0415 - an optional package
+    from distributed.comm.core import connect  # noqa: PLC0415 - likewise
+
+    how = Security().get_connection_args("client")  # type: ignore[no-untyped-call]
+    await (await connect(address, timeout=seconds, **how)).close()  # type: ignore[no-untyped-call]
+
+
+def _not_connected(address: str, error: Exception) -> InvalidArgument:
+    silent = "Timed out" in str(error)
+    if silent or not address.startswith("tls:"):
+        cause = str(error) if isinstance(error, ValueError) else "the connection was closed"
+        return InvalidArgument(
+            "scheduler",
+            expected="the address of a running Dask scheduler, such as tcp://10.0.0.1:8786",
+            received=f"{address!r} ({'nothing answers' if silent else cause})",
+            next_step="Start one with: dask scheduler; where it uses TLS, its address begins with tls://",
+        )
+    import dask  # noqa: PLC0415 - an optional package
+
+    files = {name: dask.config.get(f"distributed.comm.tls.{name}") for name in _TLS}
+    missing = [
+        f"{name}: {path or 'not set'}" for name, path in files.items() if not Path(path or "").is_file()
+    ]
+    received = f"no file for {', '.join(missing)}" if missing else "others, or no TLS there"
+    return InvalidArgument(
+        "scheduler",
+        expected="a scheduler with TLS, and certificates of the same authority in Dask's configuration",
+        received=f"{address!r} and {received}",
+        next_step=f"The variables {', '.join(map(_tls_variable, _TLS))} name the files.",
+    )
+
+
+def _tls_variable(name: str) -> str:
+    """Environment variable from which Dask reads a setting."""
+    return f"DASK_DISTRIBUTED__COMM__TLS__{name.upper().replace('.', '__').replace('-', '_')}"
 
 
 @contextmanager
@@ -348,11 +315,11 @@ def connect(
         timeout: seconds to wait for the scheduler.
 
     Raises:
-        InvalidArgument: the package distributed is missing, or no scheduler answers there.
+        InvalidArgument: the package distributed is missing, or no scheduler answers there, or not with these
+            certificates.
     """
     try:
-        import dask  # noqa: PLC0415 - an optional package
-        from distributed import Client  # noqa: PLC0415 - likewise
+        from distributed import Client  # noqa: PLC0415 - an optional package
     except ImportError as error:
         raise InvalidArgument(
             "scheduler",
@@ -360,21 +327,18 @@ def connect(
             received=str(error),
             next_step="Install it: pip install 'dropstudy[cluster]'.",
         ) from error
-    logging.getLogger("distributed.client").setLevel(
-        logging.CRITICAL
-    )  # what it says of a lost scheduler, we say
-    with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 GB"}):  # MNIST is 13 MB
+    with _quiet():
         try:
+            with ThreadPoolExecutor(
+                1
+            ) as thread:  # a client that failed to start cannot be closed: try before
+                thread.submit(asyncio.run, _reach(address, timeout)).result()
             client: Any = Client(address, timeout=timeout, set_as_default=False)  # type: ignore[no-untyped-call]
-        except (OSError, ValueError) as error:
-            raise InvalidArgument(
-                "scheduler",
-                expected="the address of a running Dask scheduler, such as tcp://10.0.0.1:8786",
-                received=f"{address!r} ({' '.join(str(error).split())[:200]})",
-                next_step="Start one with: dask scheduler",
-            ) from error
+        except (OSError, ValueError, TypeError) as error:
+            raise _not_connected(address, error) from error
         with client:
-            pool = DaskPool(client, allow_mixed=allow_mixed, notify=notify, device=device)
+            executor = client.get_executor()
+            pool = DaskPool(client, executor, allow_mixed=allow_mixed, notify=notify, device=device)
             try:
                 yield pool
             finally:

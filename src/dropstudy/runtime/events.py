@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dropstudy.core.types import EpochMetrics, Run
+    from dropstudy.runtime.machines import Machine
     from dropstudy.store.reader import RunProgress
 
 
@@ -42,6 +43,9 @@ class Callback:
 
     def on_run_end(self, run: Run, status: str, cause: str) -> None:
         """Called when a run is "done", "diverged" or "failed"; `cause` explains the last two."""
+
+    def on_machines(self, machines: Sequence[Machine]) -> None:
+        """Called each second, and at the end, where an executor or a cluster trains: its machines, see `Machine`."""
 
     def on_notice(self, text: str) -> None:
         """Called with a message for the user."""
@@ -85,6 +89,11 @@ class CallbackList(Callback):
         """Call each."""
         for callback in self.callbacks:
             callback.on_run_end(run, status, cause)
+
+    def on_machines(self, machines: Sequence[Machine]) -> None:
+        """Call each."""
+        for callback in self.callbacks:
+            callback.on_machines(machines)
 
     def on_notice(self, text: str) -> None:
         """Call each."""

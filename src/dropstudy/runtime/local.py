@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from dropstudy.core.hardware import Device
     from dropstudy.core.types import Run, Segment, SegmentResult
+    from dropstudy.runtime.machines import Machine
 
 _FEEDER_TIMEOUT = 5.0  # seconds to wait for a thread that should end
 
@@ -120,6 +121,10 @@ class LocalWorkers(Executor):
     def probe(self) -> Future[WorkerInfo]:
         """Ask a worker for its device and program; see `WorkerInfo`."""
         return self.submit(worker_info)
+
+    def machines(self) -> tuple[Machine, ...]:
+        """None: this machine alone trains."""
+        return ()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

@@ -136,3 +136,10 @@ def run_ended(run: Run, status: str, cause: str) -> str:
 def run_name(run: Run) -> str:
     """A run by its arm and seed: "'dropout 0.8', seed 0"."""
     return f"'{run.arm.name}', seed {run.seed}"
+
+
+def run_names(runs: Sequence[Run], most: int = 3) -> str:
+    """The first runs by name, and how many more: "'dropout 0.8', seed 0; 'dropout 0.8', seed 1 and 4 more"."""
+    names = [run_name(run) for run in runs[:most]]
+    names += [f"{len(runs) - most} more"] if len(runs) > most else []
+    return names[0] if len(names) == 1 else f"{'; '.join(names[:-1])} and {names[-1]}"

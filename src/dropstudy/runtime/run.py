@@ -11,8 +11,9 @@ from dropstudy.data.load import dataset_of
 from dropstudy.engine.trainer import groups
 from dropstudy.engine.user_code import ready
 from dropstudy.errors import RunsFailed
-from dropstudy.runtime.cluster import RemotePool, is_remote, pool_of
+from dropstudy.runtime.cluster import is_remote, pool_of
 from dropstudy.runtime.events import CallbackList
+from dropstudy.runtime.executor import RemotePool
 from dropstudy.runtime.inputs import RunInputs
 from dropstudy.runtime.messages import announcement
 from dropstudy.runtime.process import cache_fault, check_semaphores

@@ -81,9 +81,10 @@ def train_runs(
         done, _ = wait(scheduler.running, timeout=scheduler.seconds_to_wait(), return_when=FIRST_COMPLETED)
         for future in done:
             scheduler.on_done(future)
-        scheduler.commit_if_due()
         scheduler.check_workers()
+        scheduler.commit_if_due()
     scheduler.commit()
+    scheduler.report_machines()
 
 
 @dataclass(eq=False)
@@ -149,6 +150,8 @@ class _Scheduler:
     commit_at: float = 0.0
     """Time of the next commit, by the monotonic clock."""
     timeouts: Timeouts = field(default_factory=Timeouts)
+    machines_at: float = 0.0
+    """Time of the next report of machines, likewise."""
 
     def __post_init__(self) -> None:
         self.watchdog = Watchdog(self.pool, self.timeouts)
@@ -222,8 +225,16 @@ class _Scheduler:
             for row in self.reports.new_epochs(run):
                 task.silence.end()
                 self.callback.on_epoch_end(run, row)
+        if time.monotonic() >= self.machines_at:
+            self.machines_at = time.monotonic() + watchdog.CHECK_INTERVAL
+            self.report_machines()
         if report := self.watchdog.check(self.running.items()):
             self.callback.on_notice(report)
+
+    def report_machines(self) -> None:
+        """Notify the callbacks of machines that train, where there are others than this one."""
+        if machines := self.pool.machines():
+            self.callback.on_machines(machines)
 
     def _next_group(self) -> int | None:
         """Index in `ready` of the group to dispatch; its length means the first group in the queue."""
@@ -242,10 +253,8 @@ class _Scheduler:
 
     def _start_group(self) -> None:
         group = self.queued.popleft()
-        self.started, self.queued_operations = (
-            self.started + 1,
-            self.queued_operations - _group_operations(group),
-        )
+        self.started += 1
+        self.queued_operations -= _group_operations(group)
         segments = [self._first_segment(run) for run in group]
         # Runs of a resumed group may be at different steps: those train apart.
         for done in sorted({segment.done for segment in segments}):

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from dropstudy.errors import InvalidArgument
-from dropstudy.runtime.messages import run_name
+from dropstudy.runtime.messages import run_names
 from dropstudy.runtime.scheduling import step_operations
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from typing import Any
 
-    from dropstudy.core.types import Condition, Run, Segment
+    from dropstudy.core.types import Condition, Segment
     from dropstudy.runtime.workers import WorkerPool
 
 REPORT_AFTER = 30.0
@@ -51,7 +51,6 @@ VARIABLE = "DROPSTUDY_FUNCTION_TIMEOUT"
 
 _SLOWEST_RATE = 1e8  # operations per second; a core of a small computer of 2012 makes ten times as many
 _MAX_CHECK_INTERVALS = 5  # after more, this process was suspended itself
-_MAX_NAMED = 3  # runs named in a report
 
 
 class Timeouts:
@@ -164,11 +163,13 @@ class Watchdog:
         late = []
         for future, task in running:
             silence = task.silence
-            if silence.seconds is None:
-                if future.running():  # it started some time since the last check
-                    silence.seconds = 0.0
-                    expected = self.timeouts.expected(task.segments) or 0.0
-                    silence.report_at = max(REPORT_AFTER, REPORT_FACTOR * expected)
+            if not future.running():  # it waits for a worker, maybe once more
+                silence.end()
+                continue
+            if silence.seconds is None:  # it started some time since the last check
+                silence.seconds = 0.0
+                expected = self.timeouts.expected(task.segments) or 0.0
+                silence.report_at = max(REPORT_AFTER, REPORT_FACTOR * expected)
                 continue
             silence.seconds += passed
             self._kill_if_hung(future, task, silence.seconds)
@@ -188,15 +189,8 @@ class Watchdog:
 
     def _report(self, late: list[tuple[float, Task]]) -> str:
         runs = [segment.run for _, task in late for segment in task.segments]
-        report = f"No result of {_names(runs)} for {max(seconds for seconds, _ in late):.0f} s."
+        report = f"No result of {run_names(runs)} for {max(seconds for seconds, _ in late):.0f} s."
         if self.pool.can_kill:
             limit = max(self.timeouts.limit(task.segments) for _, task in late)
             report += f" A worker that is silent for {limit:.0f} s is killed and its segment repeated."
         return report
-
-
-def _names(runs: list[Run]) -> str:
-    """The first runs by name, and how many more."""
-    names = [run_name(run) for run in runs[:_MAX_NAMED]]
-    names += [f"{len(runs) - _MAX_NAMED} more"] if len(runs) > _MAX_NAMED else []
-    return names[0] if len(names) == 1 else f"{'; '.join(names[:-1])} and {names[-1]}"

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from dropstudy.core.dataset import Dataset
     from dropstudy.core.hardware import Device
     from dropstudy.core.types import Run
+    from dropstudy.runtime.machines import Machine
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -60,6 +61,9 @@ class WorkerPool(Protocol):
 
     def probe(self) -> Future[WorkerInfo]:
         """Ask a worker for its device and program; see `WorkerInfo`."""
+
+    def machines(self) -> tuple[Machine, ...]:
+        """Machines of the workers, for displays; none where this one alone trains."""
 
 
 def workers_for(asked: int | None, device: Device, runs: int) -> int:

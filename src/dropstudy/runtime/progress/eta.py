@@ -146,6 +146,12 @@ class Eta:
         if done:
             self._run_lengths[run.arm.name, run.condition].append(done)
 
+    def on_workers(self, workers: int) -> None:
+        """Record that so many workers are there from now on."""
+        self._update_time()
+        self._workers = workers
+        self._latest = deque(self._latest, maxlen=workers)
+
     def epochs_begun(self, run: Run) -> float:
         """Epochs that a run has done since its last whole one: as reported, and since then at its latest speed."""
         position = self._positions.get(run.key)

@@ -13,11 +13,13 @@ from dropstudy.core.types import ENDED
 from dropstudy.runtime.events import Display
 from dropstudy.runtime.messages import run_ended
 from dropstudy.runtime.progress.eta import Eta, about, duration, training_ended
+from dropstudy.runtime.progress.machines import machine_lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dropstudy.core.types import EpochMetrics, Run
+    from dropstudy.runtime.machines import Machine
     from dropstudy.store.reader import RunProgress
 
 MAX_EPOCH_LINES = 100
@@ -25,6 +27,7 @@ MAX_EPOCH_LINES = 100
 
 _PRINTED = ("loss", "accuracy", "val_loss", "val_accuracy")
 
+_MOST_MACHINES = 8  # that have a line of their own
 _INTERVAL = 60.0  # seconds between lines on the progress
 _FIRST = 10.0  # seconds to the first one, where epochs have no lines
 
@@ -50,6 +53,7 @@ class EpochLines(Display):
         self._started_at = 0.0
         self._training = False
         self._several_conditions = False
+        self._machines: Sequence[Machine] = ()
 
     def on_train_begin(self, progress: Sequence[RunProgress], workers: int) -> None:
         """Count runs and epochs."""
@@ -68,6 +72,7 @@ class EpochLines(Display):
         """Print how many runs are done, and the time that it took."""
         if self._training:
             self._training = False
+            self._print_machines()
             self._print(training_ended(self._done, self._runs, time.monotonic() - self._started_at))
 
     def on_epoch_end(self, run: Run, metrics: EpochMetrics) -> None:
@@ -105,6 +110,12 @@ class EpochLines(Display):
         self._ended += 1
         self._done += status == "done"
 
+    def on_machines(self, machines: Sequence[Machine]) -> None:
+        """Keep it for the next line on the progress."""
+        self._machines = machines
+        if workers := sum(each.workers or 0 for each in machines):
+            self._eta.on_workers(workers)
+
     def on_notice(self, text: str) -> None:
         """Print it."""
         self._print(text)
@@ -114,6 +125,10 @@ class EpochLines(Display):
         if now < self._due_at:
             return
         self._due_at = now + _INTERVAL
+        self._print_progress(now)
+        self._print_machines()
+
+    def _print_progress(self, now: float) -> None:
         total = self._epochs + self._eta.epochs_left
         share = (self._epochs + self._eta.all_epochs_begun()) / total
         left = self._eta.seconds_left()
@@ -128,6 +143,10 @@ class EpochLines(Display):
             f"{counted(self._runs, 'run')}); {duration(now - self._started_at)} so far, "
             f"{'time left not known yet' if left is None else f'{about(left)} left'}."
         )
+
+    def _print_machines(self) -> None:
+        for line in machine_lines(self._machines, _MOST_MACHINES):
+            self._print(line)
 
     def _print(self, text: str) -> None:
         say(text, self._stream)

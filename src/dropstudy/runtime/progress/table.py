@@ -22,6 +22,7 @@ from dropstudy.errors import printable
 from dropstudy.runtime.events import Display
 from dropstudy.runtime.messages import run_ended
 from dropstudy.runtime.progress.eta import Eta, duration, epoch_cost, training_ended
+from dropstudy.runtime.progress.machines import machine_lines, machine_table
 from dropstudy.runtime.progress.status import (
     CLEAN,
     KERAS,
@@ -38,11 +39,13 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
     from dropstudy.core.types import EpochMetrics, Run, Status
+    from dropstudy.runtime.machines import Machine
     from dropstudy.runtime.progress.status import ArmProgress
     from dropstudy.store.reader import RunProgress
 
 _REFRESH_RATE = 4  # per second
 _OTHER_LINES = 10  # lines of the screen besides the rows: headings, bar, text
+_MACHINE_LINES = 4  # likewise of the table of machines
 _PADDING = 2  # blanks of a column
 _BAR_WIDTH = 60
 _MIN_NAME_WIDTH = 8
@@ -83,6 +86,7 @@ class LiveTable(Display):
         self._eta = Eta((), 1)
         self._epochs_shown: dict[str, float] = {}  # of each run: an estimate may be above the next report
         self._workers = 0
+        self._machines: Sequence[Machine] = ()
         self._training = False
         self._started_at = time.monotonic()
 
@@ -101,6 +105,8 @@ class LiveTable(Display):
             return
         self._training = False
         self._close()
+        for line in machine_lines(self._machines, self._machine_rows):
+            self._print(line)
         done = sum(each.status == "done" for each in self._progress.values())
         self._print(training_ended(done, len(self._progress), time.monotonic() - self._started_at))
 
@@ -121,6 +127,13 @@ class LiveTable(Display):
         self._progress[run.key] = replace(self._progress[run.key], status=cast("Status", status))
         if status != "done":
             self._print(run_ended(run, status, cause))
+
+    def on_machines(self, machines: Sequence[Machine]) -> None:
+        """Update the table of machines."""
+        self._machines = machines
+        if workers := sum(each.workers or 0 for each in machines):
+            self._eta.on_workers(workers)
+            self._workers = workers
 
     def on_notice(self, text: str) -> None:
         """Print it above the table."""
@@ -163,6 +176,8 @@ class LiveTable(Display):
         )
         if _PROGRESS not in shown:
             below.append(self._bar(self._progress.values(), min(_BAR_WIDTH, self._console.width)))
+        if self._machines:
+            below.append(machine_table(self._machines, self._machine_rows, self._console.width))
         return Group(table, *below, Text(self._time(count_runs=not single)))
 
     def _open(self) -> None:
@@ -195,12 +210,18 @@ class LiveTable(Display):
 
     def _visible_rows(self, arms: Sequence[ArmProgress]) -> list[int]:
         """Rows that fit: those with running runs first, then those with ended ones; in the order of the table."""
-        room = max(1, self._console.height - _OTHER_LINES)
+        taken = min(self._machine_rows, len(self._machines)) + _MACHINE_LINES if self._machines else 0
+        room = max(1, self._console.height - _OTHER_LINES - taken)
         by_priority = sorted(
             range(len(arms)),
             key=lambda row: (not arms[row].running, not (arms[row].done or arms[row].failed)),
         )
         return sorted(by_priority[:room])
+
+    @property
+    def _machine_rows(self) -> int:
+        """Machines that have a row of their own: as many as fit into a third of the window."""
+        return max(1, self._console.height // 3 - _MACHINE_LINES)
 
     def _epochs(self, each: RunProgress) -> float:
         """Epochs that a run has done, about."""

@@ -27,7 +27,7 @@ def is_open(interval):
 @pytest.mark.parametrize("true", [0.0, 0.05, 0.1])
 def test_a_study_that_follows_the_proposal_seldom_gets_a_second_one(n, true):
     rng, proposals, again = np.random.default_rng(n), 0, 0
-    for _ in range(80):
+    for _ in range(40):
         differences = rng.normal(true, 0.1, 2000)
         if not is_open(paired_t(differences[:n])):
             continue

@@ -57,6 +57,13 @@ def test_the_model_of_a_run_has_its_weights_its_rates_and_its_test_accuracy(stud
     assert (loss, accuracy) == pytest.approx((scores["test_loss"], scores["test_accuracy"]), abs=1e-4)
 
 
+def test_a_model_is_confirmed_on_fresh_seeds(arrays, tmp_path):
+    few = SHORT | {"epochs": 1, "seeds": 6}
+    study = dropstudy.compare(cnn, *arrays, rates=[0, 0.4], out=tmp_path / "study", **few)
+    study.confirm(seeds=1, verbose=False)
+    assert "On fresh seeds" in str(study.verdict())
+
+
 def test_files_of_a_network_open_elsewhere(study, tmp_path):
     path = study.results().export(arm="dropout 0.4", out=tmp_path / "net.keras")
     model = keras.models.load_model(path)

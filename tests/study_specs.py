@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from dropstudy.core.bounds import MAX_COUNT
 from dropstudy.core.metrics import METRICS
+from dropstudy.core.published_result import Expected, Measure, PublishedResult
 from dropstudy.core.types import (
     Activation,
     Arm,
@@ -58,6 +59,22 @@ def some(values, most=4):
 
 
 @st.composite
+def published_results(draw, arms):
+    """A published result of one of some arms, the baseline first."""
+    compared = len(arms) > 1 and draw(st.booleans())
+    return PublishedResult(
+        arm=draw(st.sampled_from(arms[compared:])),
+        source=draw(ONE_LINE),
+        measure=draw(st.sampled_from(get_args(Measure))),
+        value=None if compared else draw(st.floats(0, 100)),
+        expected=draw(st.sampled_from(get_args(Expected))) if compared else None,
+        within=draw(st.floats(0, 1)),
+        train_size=draw(st.none() | COUNT),
+        updates=draw(st.none() | COUNT),
+    )
+
+
+@st.composite
 def specs(draw):
     """A study, as `parse_spec` returns it."""
     arms = draw(st.lists(ARMS, min_size=1, max_size=4, unique_by=arm_name))
@@ -88,4 +105,5 @@ def specs(draw):
         margin=draw(st.none() | st.floats(0, METRICS[metric or "accuracy"].most, exclude_min=True)),
         scale=draw(st.just("auto") | POSITIVE),
         redraw=draw(st.none() | st.sampled_from(get_args(NoiseSource)[: 4 if held_out and not fixed else 3])),
+        published=tuple(draw(st.lists(published_results(names), max_size=2))),
     )

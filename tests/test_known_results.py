@@ -1,6 +1,9 @@
 """Published results that hold exactly: what dropstudy trains obeys them. docs/known_results.md has the others."""
 
+import importlib
+import json
 from math import pi
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +18,10 @@ from dropstudy.core.types import Arm, Condition, Optimizer, Run
 from dropstudy.engine.keras.train import train_segment
 from dropstudy.engine.mlp.config import static_config, traced_config
 from dropstudy.engine.mlp.dropout import input_noise_factors, noise_factors
+from dropstudy.spec import presets
 from keras_models import CLASSES, described, segment
+
+ROOT = Path(__file__).parent.parent
 
 # Srivastava et al. 2014, section 9.1: dropout on the inputs of a linear regression, with the share p kept, is ridge
 # regression with the penalty (1 - p) / p on inputs of unit norm. The weights are p times theirs, as kept inputs are
@@ -117,3 +123,19 @@ def test_variance_shifts_before_batch_normalisation_as_published(normal_inputs, 
     (of_training,) = (trained[name] for name in trained if name.endswith("moving_variance"))
     of_prediction = np.maximum(normal_inputs.x_train, 0).var(axis=0)
     assert of_prediction.mean() / of_training.mean() == pytest.approx(published, rel=0.02)
+
+
+# The page has the numbers that the benchmark stored, and no others.
+
+
+def test_the_table_of_the_page_is_made_of_the_results_that_the_benchmark_stored(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    benchmark = importlib.import_module("known_results")
+    results = json.loads(benchmark.RESULTS.read_text(encoding="utf-8"))
+    page = benchmark.PAGE.read_text(encoding="utf-8")
+    shown = page.partition(f"{benchmark.BEGIN}\n")[2].partition(f"\n{benchmark.END}")[0]
+    assert shown == benchmark.table(results)
+    assert {name for name, _ in benchmark.PARTS} == set(presets.published())
+    for name in presets.published():
+        assert f"| {name} | " in shown
+        assert (f"| {name} | 0 of " in shown) == (not results.get(name, {}).get("runs"))

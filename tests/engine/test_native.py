@@ -155,7 +155,7 @@ def test_draws_are_those_of_the_engine(library, seed):
     assert np.array_equal(u, rng.uniform(rng.derive(seed, Purpose.INIT, layer=2), (999,)))
 
 
-@pytest.mark.parametrize("schedule", ["constant", "early", "late", "ramp", "curriculum"])
+@pytest.mark.parametrize("schedule", ["constant", "early", "late", "ramp", "curriculum", "early-linear"])
 def test_schedules_are_those_of_the_engine(schedule):
     run = run_of(Arm("arm", 0.5, schedule=schedule, switch=0.3), epochs=10)
     steps = np.arange(run.steps)

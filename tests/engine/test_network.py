@@ -92,6 +92,7 @@ def test_input_noise_has_the_mean_and_variance_of_dropout(kind):
         ("constant", [1, 1, 1, 1]),
         ("early", [1, 1, 0, 0]),
         ("late", [0, 0, 1, 1]),
+        ("early-linear", [1, 0.5, 0, 0]),
         ("ramp", [0, 0.5, 1, 1]),
         ("curriculum", [0, 1 - np.exp(-2.5), 1 - np.exp(-5), 1 - np.exp(-7.5)]),
     ],

@@ -212,3 +212,29 @@ def test_a_study_watches_its_test_set_where_it_holds_nothing_out():
 )
 def test_names_of_data_with_a_slash_or_a_colon_are_no_paths(data, is_file):
     assert is_data_file(data) == is_file
+
+
+# --- published results ---
+
+
+PUBLISHED = {"arm": "dropout 0.5", "source": "A. Author 2014, Table 1"}
+
+
+@pytest.mark.parametrize(
+    ("result", "subject", "received"),
+    [
+        (PUBLISHED, "published result 1", "neither"),
+        ({**PUBLISHED, "value": 1, "expected": "lower"}, "published result 1", "both"),
+        ({**PUBLISHED, "arm": "dropout", "value": 1}, "arm (published result 1)", "'dropout'"),
+        ({**PUBLISHED, "arm": "no dropout", "expected": "lower"}, "arm (published result 1)", "'no dropout'"),
+        ({"arm": "dropout 0.5", "value": 1}, "source (published result 1)", "none"),
+        ({**PUBLISHED, "value": -1}, "value (published result 1)", "-1"),
+        ({**PUBLISHED, "expected": "better"}, "expected (published result 1)", "'better'"),
+        ({**PUBLISHED, "error": 1}, "error (published result 1)", "the unknown field 'error'"),
+        ("1.25%", "published result 1", "'1.25%'"),
+    ],
+)
+def test_a_published_result_that_says_too_little_or_too_much_is_refused(result, subject, received):
+    refusal = refusal_of(published=[result])
+    assert refusal.subject == subject
+    assert received in refusal.received

@@ -10,7 +10,7 @@ from dropstudy.core.model import ModelReference
 from dropstudy.core.types import Arm, Optimizer
 from dropstudy.errors import InvalidArgument
 from dropstudy.spec import merge
-from dropstudy.spec.merge import FIXED, FREE, LISTS, additions, differences, grow
+from dropstudy.spec.merge import FIXED, FREE, LISTS, additions, differences, grow, shrink
 from dropstudy.spec.study_file import FIELDS, parse_spec
 
 TABLE = {
@@ -61,6 +61,15 @@ def test_a_grown_study_has_all_that_was_there_in_its_place_and_all_that_was_aske
         assert set(both) == {*old, *new}
         assert len(both) == len(set(both))
     assert grow(stored, grown) == grow(grown, asked) == grow(grown, stored) == grown
+
+
+def test_published_results_stay_with_a_study_as_long_as_their_arm_does():
+    results = [{"arm": "dropout 0.5", "source": "A. Author 2014", "value": 1.25}]
+    stored = parse(rates=(0, 0.5), published=results)
+    grown = grow(stored, parse(rates=(0, 0.2)))
+    assert grown.published == stored.published
+    assert shrink(grown, {"arms": ["dropout 0.2"]}).published == stored.published
+    assert shrink(grown, {"arms": ["dropout 0.5"]}).published == ()
 
 
 @given(GRIDS, st.data())

@@ -101,7 +101,7 @@ NO_PART_OF_A_KEY = {
     "seeds": "each run has its own",
     "scale": "what it became with the data, which is in their digest too, stands for it",
     "precision": "what it became on the machine stands for it",
-    **dict.fromkeys(("metric", "margin"), "of the verdict, not of training"),
+    **dict.fromkeys(("metric", "margin", "published"), "of the verdict, not of training"),
     "keep_weights": "what is kept of a run changes nothing in it",
 }
 

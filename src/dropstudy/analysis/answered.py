@@ -13,6 +13,7 @@ QUESTIONS = ("Does dropout help?", "At which rate?", "How sure can I be?")
 WITHOUT_RATES = ("Does any arm help?", "Which one?", "How sure can I be?")
 UNTIL_THEN = "Until then?"
 HOW_LIKELY = "How likely?"
+AS_PUBLISHED = "As published?"
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Answer:
         questions: `QUESTIONS`, or `WITHOUT_RATES` where no arm's rate is known.
         meanwhile: what to use until an undecided study is decided; else empty.
         likely: probabilities of better, no difference that matters and worse, where they fit into a line.
+        published: what came out of the published results that the study repeats; empty where it repeats none.
     """
 
     helps: str
@@ -38,12 +40,13 @@ class Answer:
     questions: tuple[str, str, str] = QUESTIONS
     meanwhile: str = ""
     likely: str = ""
+    published: str = ""
 
     @property
     def lines(self) -> tuple[tuple[str, str], ...]:
         """Each question with its answer."""
-        texts = (self.helps, self.rate, self.sure, self.likely, self.meanwhile)
-        asked = (*self.questions, HOW_LIKELY, UNTIL_THEN)
+        texts = (self.helps, self.rate, self.sure, self.likely, self.meanwhile, self.published)
+        asked = (*self.questions, HOW_LIKELY, UNTIL_THEN, AS_PUBLISHED)
         return tuple(line for line in zip(asked, texts, strict=True) if line[1])
 
     @property

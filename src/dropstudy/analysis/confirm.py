@@ -221,4 +221,5 @@ def _fresh(spec: StudySpec, condition: ConditionVerdict, arm: str, seeds: int) -
         hidden=(network,),
         train_sizes=spec.train_sizes if len(spec.train_sizes) == 1 else (condition.train_size,),
         seeds=more_seeds((), seeds, unlike=(*spec.seeds, FIRST_FRESH - 1)),
+        published=(),
     )

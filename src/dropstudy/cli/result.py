@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from dropstudy.analysis.as_published import AsPublished
     from dropstudy.analysis.next_steps import NextStep
     from dropstudy.analysis.verdict.types import ArmComparison, Verdict
     from dropstudy.core.types import Run
@@ -38,19 +39,25 @@ _MIN_GRID = 60  # columns, below which a question stands above its answer
 
 def print_answer(snapshot: Snapshot) -> None:
     """Print the answer, the numbers that it rests on, and the command to run next."""
+    from dropstudy.report.published_results import published_results
     from dropstudy.store.locking import holder
 
     answer, verdict = snapshot.answer, snapshot.verdict
     fallback = f"{snapshot.fallback_note}." if snapshot.fallback_note else None
     cautions = (fallback, *answer.cautions, *verdict.disclosures, snapshot.left_out)
     steps = () if holder(snapshot.folder) else answer.steps
-    print_verdict(answer.lines, verdict, list(filter(None, cautions)), steps)
+    published = published_results(snapshot)
+    print_verdict(answer.lines, verdict, list(filter(None, cautions)), steps, published)
 
 
 def print_verdict(
-    lines: Sequence[tuple[str, str]], verdict: Verdict, notes: Iterable[str], steps: Iterable[NextStep]
+    lines: Sequence[tuple[str, str]],
+    verdict: Verdict,
+    notes: Iterable[str],
+    steps: Iterable[NextStep],
+    published: Sequence[AsPublished] = (),
 ) -> None:
-    """Print questions with their answers, notes, the numbers of a verdict, and what to do next."""
+    """Print questions with their answers, notes, the numbers of a verdict, published results, what to do next."""
     from dropstudy.analysis.verdict.tables import answer_cells
 
     typer.echo()
@@ -63,8 +70,19 @@ def print_verdict(
         _print_table(cells[:_MOST_ROWS], comparisons[:_MOST_ROWS])
         if len(cells) > _MOST_ROWS:
             echo(f"{len(cells) - _MOST_ROWS} more rows are in the other tables (--all).")
+    if published:
+        _print_published(published)
     if commands := [str(step) for step in steps]:
         _print_commands(commands)
+
+
+def _print_published(published: Sequence[AsPublished]) -> None:
+    """Print published results beside those of the study."""
+    from dropstudy.analysis.as_published import caption, cells
+    from dropstudy.core import tables
+
+    echo(f"Published: {caption(published)}")
+    typer.echo(tables.text(cells(published), left=("measure", "outcome")))
 
 
 def print_places(snapshot: Snapshot, *, everything: bool = False) -> None:

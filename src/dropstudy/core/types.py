@@ -25,11 +25,12 @@ if TYPE_CHECKING:
 
     from dropstudy.core.final_metrics import FinalMetrics
     from dropstudy.core.model import ModelReference, ModelSource
+    from dropstudy.core.published_result import PublishedResult
 
 Precision = Literal["auto", "float32", "bfloat16"]
 Activation = Literal["relu", "tanh", "sigmoid"]
 Noise = Literal["dropout", "gaussian"]
-Schedule = Literal["constant", "early", "late", "ramp", "curriculum"]
+Schedule = Literal["constant", "early", "late", "ramp", "curriculum", "early-linear"]
 OptimizerName = Literal["adam", "sgd"]
 KeepWeights = Literal["all", "best", "none"]
 MetricName = Literal["accuracy", "balanced-accuracy", "log-loss", "auc"]
@@ -54,9 +55,11 @@ class Arm:
         noise: `dropout`, or `gaussian` for factors of mean 1 and the variance of dropout, rate / (1 - rate).
         l2: weight of the sum of squared kernels in the loss, as Keras' `L2`; 0 for none.
         max_norm: longest vector of incoming weights of a hidden unit, as Keras' `MaxNorm`; 0 for no limit.
-        schedule: change of the rates during training: `constant`; `early`, on until the switch; `late`, on from
-            the switch; `ramp`, rising linearly from 0 until the switch; `curriculum`, rising as 1 - exp(-10 t).
-        switch: share of the training steps, in (0, 1], at which `early` ends, `late` starts and `ramp` is complete.
+        schedule: change of the rates during training: `constant`; `early`, on until the switch; `early-linear`, falling
+            linearly to 0 at the switch; `late`, on from the switch; `ramp`, rising linearly from 0 until the switch;
+            `curriculum`, rising as 1 - exp(-10 t).
+        switch: share of the training steps, in (0, 1], at which `early` and `early-linear` end, `late` starts and
+            `ramp` is complete.
     """
 
     name: Text = ""
@@ -203,6 +206,7 @@ class StudySpec:
         model: a Keras model in place of `hidden`, `activation` and `optimizer`, as dropstudy writes it.
         redraw: what each run draws anew, all else as a run of its seed draws it; None for nothing. Beside the study
             without it, it shows how much of the spread over seeds that source makes.
+        published: published results that the study repeats, which its own are shown beside. No run depends on them.
     """
 
     name: str
@@ -232,6 +236,7 @@ class StudySpec:
     image_size: tuple[int, int] | None = None
     model: ModelReference | None = None
     redraw: NoiseSource | None = None
+    published: tuple[PublishedResult, ...] = ()
 
     @property
     def of_function(self) -> bool:

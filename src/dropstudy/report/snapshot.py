@@ -17,6 +17,7 @@ from dropstudy.core.text import counted, first_of, plain_name
 from dropstudy.core.types import CONDITION
 from dropstudy.engine.trainer import trainer_of
 from dropstudy.errors import DamagedFile, StoreError
+from dropstudy.report.published_results import published_in_words
 from dropstudy.report.stamp import study_state
 from dropstudy.report.test_set import TestSet, own_test_set, read_test_set
 from dropstudy.runtime.messages import REPLACED
@@ -167,7 +168,8 @@ class Snapshot:
         from dropstudy.analysis.search_answer import answer_of  # noqa: PLC0415 - as above
 
         steps = next_steps(self.verdict, self.spec, self.folder, data_dir=self.data_dir)
-        return answer_of(self.verdict, self.spec, steps, searched=bool(self.metadata.get(FIND_RATE)))
+        answer = answer_of(self.verdict, self.spec, steps, searched=bool(self.metadata.get(FIND_RATE)))
+        return replace(answer, published=published_in_words(self))
 
     @cached_property
     def summaries(self) -> tuple[stats.ArmSummary, ...]:
@@ -368,8 +370,7 @@ def read_snapshot(folder: Path, *, data_dir: Path | None = None, mc: int = 0) ->
             "hidden": run.condition.layers,
             "train_size": run.condition.train_size,
         }
-        for run in (each.run for each in progress)
-        if run.key in finals
+        for run in (each.run for each in progress if each.run.key in finals)
     ]
     more = [name for name in next(iter(rows), {}) if name not in COLUMNS]
     return Snapshot(

@@ -1,4 +1,4 @@
-"""Arms and optimisers of a study, from tables of its file or from records."""
+"""Arms, optimisers and published results of a study, from tables of its file or from records."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from msgspec import Meta
 
+from dropstudy.core.published_result import PublishedResult
 from dropstudy.core.text import visible_form
 from dropstudy.core.types import Arm, Optimizer
 from dropstudy.core.validation import refuse_duplicates, refuse_unknown, shown, validate, validate_fields
@@ -15,8 +16,9 @@ from dropstudy.errors import InvalidArgument
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence, Sized
 
-Record = TypeVar("Record", Arm, Optimizer)
+Record = TypeVar("Record", Arm, Optimizer, PublishedResult)
 _Arms = Annotated[list[Any], Meta(min_length=1, description="a list of one or more arms")]
+_Published = Annotated[list[Any], Meta(description="a list of published results")]
 
 
 def parse_arms(value: object, networks: Sequence[Sequence[object]] = ()) -> tuple[Arm, ...]:
@@ -53,6 +55,42 @@ def parse_optimizer(value: object) -> Optimizer:
         InvalidArgument: a setting is unknown or invalid.
     """
     return _record(Optimizer, value, "optimizer", "optimizer.{}", '{name = "adam", learning_rate = 0.001}')
+
+
+def parse_published(value: object, arms: Sequence[Arm]) -> tuple[PublishedResult, ...]:
+    """The published results that a study repeats.
+
+    Args:
+        value: a list of tables or of `PublishedResult`.
+        arms: of the study, the baseline first.
+
+    Raises:
+        InvalidArgument: a setting is invalid, the study lacks the arm, or there is not either a value or a comparison.
+    """
+    results = []
+    for position, item in enumerate(validate("published", value, _Published), start=1):
+        where = f"published result {position}"
+        missing = [name for name in ("arm", "source") if isinstance(item, dict) and name not in item]
+        if missing:
+            raise InvalidArgument(f"{missing[0]} ({where})", expected="a text", received="none")
+        result = _record(
+            PublishedResult, item, where, f"{{}} ({where})", "{arm = ..., source = ..., value = 1.25}"
+        )
+        if (result.value is None) == (result.expected is None):
+            raise InvalidArgument(
+                where,
+                expected="either a value, or what is expected in comparison with the baseline",
+                received="neither" if result.value is None else "both",
+            )
+        others = [arm.name for arm in arms[result.expected is not None :]]
+        if result.arm not in others:
+            raise InvalidArgument(
+                f"arm ({where})",
+                expected=f"one of {', '.join(map(repr, others))}",
+                received=shown(result.arm),
+            )
+        results.append(result)
+    return tuple(results)
 
 
 def arm_name(arm: Arm) -> str:
@@ -97,7 +135,7 @@ def has_choice(arms: Sized) -> bool:
 def _record(kind: type[Record], value: object, where: str, subject: str, example: str) -> Record:
     """A record from a table or from a record of its kind, validated."""
     if isinstance(value, kind):
-        value = {name: setting for name, setting in asdict(value).items() if setting != ""}
+        value = {name: setting for name, setting in asdict(value).items() if setting not in {"", None}}
     if not isinstance(value, dict):
         raise InvalidArgument(where, expected=f"a table such as {example}", received=shown(value))
     refuse_unknown(value, (field.name for field in fields(kind)), where)

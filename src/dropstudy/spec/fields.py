@@ -11,6 +11,7 @@ from msgspec import Meta
 from dropstudy.core.bounds import MAX_COUNT, RATE_HINT, Count, Positive, Rate
 from dropstudy.core.metrics import METRICS
 from dropstudy.core.model import ModelReference
+from dropstudy.core.published_result import PublishedResult
 from dropstudy.core.types import Activation, Arm, KeepWeights, MetricName, NoiseSource, Optimizer, Precision
 
 MAX_SEED = 2**32 - 1
@@ -45,6 +46,7 @@ ImageSize = Annotated[
     Meta(description="the height and width of images in pixels, such as 32 or [32, 48]"),
 ]
 Arms = Annotated[list[Arm], Meta(min_length=1, description="a list of one or more arms")]
+Published = Annotated[list[PublishedResult], Meta(description="a list of published results")]
 Rates = Annotated[
     list[Rate],
     Meta(
@@ -139,3 +141,4 @@ class StudyFields:
     drop: ColumnNames = field(default_factory=list)
     image_size: ImageSize | None = None
     redraw: NoiseSource | None = None
+    published: Published = field(default_factory=list)

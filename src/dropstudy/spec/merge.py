@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 LISTS = ("arms", "hidden", "train_sizes", "seeds")
 """Fields of the grid, which a request extends."""
 
-FREE = ("name", "keep_weights", "metric", "margin")
-"""Fields that no run depends on: a request replaces them. A metric or margin of None replaces none."""
+FREE = ("name", "keep_weights", "metric", "margin", "published")
+"""Fields that no run depends on: a request replaces them, where it has them."""
 
 FIXED = tuple(field.name for field in fields(StudySpec) if field.name not in {*LISTS, *FREE})
 """Fields that must be equal, for runs to be comparable."""
@@ -61,6 +61,7 @@ def grow(stored: StudySpec, asked: StudySpec) -> StudySpec:
     elif asked.margin is None and metric_of(asked) is not metric_of(stored):
         grown["margin"] = metric_of(asked).margin  # the stored one is of another metric
     grown["margin"] = grown["margin"] or stored.margin
+    grown["published"] = grown["published"] or stored.published
     grown["data"] = asked.data if _moved(stored, asked) else stored.data
     grown["test"] = asked.test or stored.test
     check_layers(arms, grown["hidden"] if stored.model is None else (stored.model.noise,))
@@ -156,9 +157,10 @@ def shrink(stored: StudySpec, out: Mapping[str, Sequence[Any]]) -> StudySpec:
     left: dict[str, Any] = {
         name: tuple(item for item in has[name] if item not in out.get(name, ())) for name in LISTS[1:]
     }
-    return replace(
-        stored, arms=tuple(arm for arm in stored.arms if arm.name not in out.get("arms", ())), **left
-    )
+    gone = out.get("arms", ())
+    left["arms"] = tuple(arm for arm in stored.arms if arm.name not in gone)
+    left["published"] = tuple(result for result in stored.published if result.arm not in gone)
+    return replace(stored, **left)
 
 
 def additions(stored: StudySpec, grown: StudySpec, sign: str = " + ") -> list[str]:

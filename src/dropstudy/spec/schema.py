@@ -9,6 +9,7 @@ from typing import Any
 from msgspec.json import schema_components
 
 from dropstudy.core.model import ModelReference
+from dropstudy.core.published_result import PublishedResult
 from dropstudy.core.types import Arm, Optimizer, StudySpec
 from dropstudy.spec.fields import StudyFields
 
@@ -22,7 +23,7 @@ def study_schema() -> dict[str, Any]:
     It accepts every file that `read_spec` accepts, and some that it refuses: a schema cannot compare fields.
     """
     _, records = schema_components([StudyFields], ref_template="#/definitions/{name}")
-    for documented in ((StudyFields, StudySpec), (Arm,), (Optimizer,), (ModelReference,)):
+    for documented in ((StudyFields, StudySpec), (Arm,), (Optimizer,), (ModelReference,), (PublishedResult,)):
         table = records[documented[0].__name__]
         texts = {name: text for each in reversed(documented) for name, text in _arguments(each).items()}
         properties = table["properties"]

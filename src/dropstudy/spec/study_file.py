@@ -29,7 +29,7 @@ from dropstudy.core.validation import (
 )
 from dropstudy.errors import InvalidArgument
 from dropstudy.spec import presets
-from dropstudy.spec.arms import parse_arms, parse_optimizer
+from dropstudy.spec.arms import parse_arms, parse_optimizer, parse_published
 from dropstudy.spec.data_names import is_data_file
 from dropstudy.spec.fields import Hidden, Model, Rates, StudyFields
 from dropstudy.spec.placeholders import placeholders
@@ -40,6 +40,8 @@ SHORTHANDS = ("rates",)
 _REQUIRED = ("name", "arms", "hidden", "epochs", "validation_split")
 _REPLACED = ("hidden", "activation", "optimizer", "precision")
 """Fields that a Keras model replaces."""
+_AS_PUBLISHED = {"name", "seeds", "epochs", "train_sizes", "precision", "keep_weights", "metric", "margin"}
+"""Fields that a request may change without making a study another one than that of its published results."""
 _NOT_OF_MODELS = ("input_rate", "noise", "l2", "max_norm")
 """Settings of an arm that a Keras model has in its layers."""
 
@@ -77,6 +79,8 @@ def read_spec(
         table.get("metric", ACCURACY.name),
     }:  # the file's margin is of another
         table = {name: value for name, value in table.items() if name != "margin"}
+    if any(table.get(name) != value for name, value in given.items() if name not in _AS_PUBLISHED):
+        table = {name: value for name, value in table.items() if name != "published"}
     unnamed = {} if isinstance(source, Mapping) else {"name": Path(source).stem}
     return parse_spec({**unnamed, **table, **given}, origin)
 
@@ -111,9 +115,11 @@ def parse_spec(table: Mapping[str, Any], origin: str = "study file") -> StudySpe
         model = asdict(model)
     # An arm of a Keras model has a rate for each of the layers that the rate moves.
     layers = networks if dense else _layers(validate("model", model, Model))
+    arms = parse_arms(table["arms"], layers)
     parsed = {
-        "arms": parse_arms(table["arms"], layers),
+        "arms": arms,
         "optimizer": parse_optimizer(table.get("optimizer", {})),
+        "published": parse_published(table.get("published", []), arms),
     }
     if not dense:
         parsed["model"] = model
@@ -160,6 +166,11 @@ def to_toml(spec: StudySpec, recorded: Mapping[str, Any] | None = None) -> str:
             del table[name]
         table["model"] = table.pop("model")
     table["train_sizes"] = list(spec.train_sizes)
+    if spec.published:
+        table["published"] = [
+            {name: value for name, value in asdict(result).items() if value is not None}
+            for result in spec.published
+        ]
     unsaid = placeholders(spec.model, spec.data)
     table = {name: value for name, value in table.items() if name not in unsaid or value != unsaid[name]}
     notes = "".join(f"# {key}: {one_line(str(value))}\n" for key, value in (recorded or {}).items())

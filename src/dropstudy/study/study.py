@@ -177,7 +177,7 @@ class Study:
         if recorded is None or not is_study(self.folder):  # a study file that was lost is written again
             return False
         # No run depends on these.
-        same = {name: getattr(self.spec, name) for name in ("name", "metric", "margin")}
+        same = {name: getattr(self.spec, name) for name in ("name", "metric", "margin", "published")}
         if replace(recorded, **same) != self.spec:  # more is asked for
             return False
         with Store(self.folder) as store:

@@ -62,8 +62,8 @@ def rates_at(step: ArrayLike, noise: NoiseConfig, static: StaticConfig) -> Rates
 def schedule_scale(step: ArrayLike, noise: NoiseConfig, static: StaticConfig) -> Array:
     """Schedule multiplier of the noise rate at a step, in [0, 1].
 
-    `early` and `late`: Liu et al. 2023, "Dropout reduces underfitting". `curriculum`: Morerio et al. 2017, "Curriculum
-    dropout", rate (1 - exp(-gamma t)) with gamma = 10 / steps. `ramp` is its linear relative.
+    `early`, `early-linear` and `late`: Liu et al. 2023, "Dropout reduces underfitting". `curriculum`: Morerio et al.
+    2017, "Curriculum dropout", rate (1 - exp(-gamma t)) with gamma = 10 / steps. `ramp` is its linear relative.
     """
     if not static.scheduled:
         return jnp.ones((), jnp.float32)
@@ -75,6 +75,7 @@ def schedule_scale(step: ArrayLike, noise: NoiseConfig, static: StaticConfig) ->
         1 - before.astype(jnp.float32),
         jnp.minimum(progress / noise.switch, 1),
         1 - jnp.exp(-CURRICULUM_SPEED * progress),
+        jnp.maximum(1 - progress / noise.switch, 0),
     )
     scale: Array = jnp.stack(scales)[jnp.asarray(noise.schedule)]
     return scale

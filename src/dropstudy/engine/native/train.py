@@ -241,6 +241,8 @@ def schedule_scale(run: Run, steps: NDArray[np.int64]) -> NDArray[np.float32]:
             scale = np.minimum(done / switch, np.float32(1))
         case "curriculum":
             scale = 1 - np.exp(np.float32(-CURRICULUM_SPEED) * done)
+        case "early-linear":
+            scale = np.maximum(1 - done / switch, np.float32(0))
     return scale.astype(np.float32)
 
 

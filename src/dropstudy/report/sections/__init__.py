@@ -13,6 +13,7 @@ from dropstudy.report.sections.inside_the_network import inside_the_network
 from dropstudy.report.sections.paired_seeds import paired_seeds
 from dropstudy.report.sections.predictions import predictions
 from dropstudy.report.sections.provenance import provenance
+from dropstudy.report.sections.published import published
 from dropstudy.report.sections.rates import rates
 from dropstudy.report.sections.runs import all_runs
 from dropstudy.report.sections.verdict import each_condition, verdict
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 SECTIONS: tuple[Callable[[Snapshot], Section | None], ...] = (
     verdict,
+    published,
     each_condition,
     rates,
     curves,

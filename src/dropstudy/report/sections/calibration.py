@@ -15,6 +15,7 @@ from dropstudy.analysis.stats.calibration import (
     predictive_entropy,
     reliability_bins,
 )
+from dropstudy.core.text import percent
 from dropstudy.report import charts
 from dropstudy.report.sections import conditions
 from dropstudy.report.sections.blocks import Figure, Section, Table
@@ -128,13 +129,15 @@ def _entropies(snapshot: Snapshot, test: TestSet) -> list[Figure]:
         return []
     condition = snapshot.conditions[0]
     labels = charts.arm_labels(snapshot.arms)
-    parts = []
+    parts, errors = [], []
     for arm in snapshot.arms:
         if not arm.rate and not arm.input_rate:
             continue
         for run, weights in snapshot.networks(snapshot.finished(arm.name, condition), 1):
             sampled = snapshot.sampled(run, weights, test)
             right = sampled.argmax(axis=1) == test.y
+            (without,) = snapshot.finals.loc[snapshot.finals["key"] == run.key, "test_accuracy"]
+            errors.append(f"{labels[arm.name]} {percent(1 - float(right.mean()))} ({percent(1 - without)})")
             shares = entropy_shares(predictive_entropy(sampled), right, classes=len(test.classes))
             parts.append(shares.assign(arm=labels[arm.name], share=100 * shares["share"]))
     if not parts:
@@ -147,7 +150,7 @@ def _entropies(snapshot: Snapshot, test: TestSet) -> list[Figure]:
             chart=charts.entropy(table),
             caption=f"Entropy of the mean prediction of {snapshot.mc} networks sampled by dropout, first seed "
             "(Gal and Ghahramani 2016). Where wrong answers lie to the right of right ones, uncertainty warns of "
-            "mistakes.",
+            f"mistakes. Their test error (without sampling): {', '.join(errors)}.",
             table=table[["arm", "answer", "entropy", "share"]],
             sample=conditions.sample([1]),
         )

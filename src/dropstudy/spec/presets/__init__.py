@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import difflib
+from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from dropstudy.spec.data_names import OPENML, TABLES, is_data_file
 
 if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
     from dropstudy.core.dataset import Dataset
 
+_FOLDER = files(__package__)
+_PUBLISHED = _FOLDER / "published"
 
+
+@cache
 def names() -> tuple[str, ...]:
-    """Names of the presets, sorted."""
-    folder = files(__package__)
-    return tuple(sorted(f.name.removesuffix(".toml") for f in folder.iterdir() if f.name.endswith(".toml")))
+    """Names of the presets, sorted: those for one's own questions, then those that repeat published results."""
+    return (*_names(_FOLDER), *published())
+
+
+@cache
+def published() -> tuple[str, ...]:
+    """Names of the presets that repeat published results, sorted: see `docs/known_results.md`."""
+    return _names(_PUBLISHED)
 
 
 def nearest(text: str) -> str | None:
@@ -41,9 +53,14 @@ def default(
 
 def text(name: str) -> str:
     """The study file of a preset."""
-    return (files(__package__) / f"{name}.toml").read_text(encoding="utf-8")
+    folder = _PUBLISHED if name in published() else _FOLDER
+    return (folder / f"{name}.toml").read_text(encoding="utf-8")
 
 
 def title(name: str) -> str:
     """The first line of a preset's leading comment."""
     return text(name).splitlines()[0].removeprefix("#").strip()
+
+
+def _names(folder: Traversable) -> tuple[str, ...]:
+    return tuple(sorted(f.name.removesuffix(".toml") for f in folder.iterdir() if f.name.endswith(".toml")))

@@ -1,0 +1,218 @@
+"""Published results beside those of a study that repeats them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from math import isfinite
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from dropstudy.analysis.stats.paired import paired_t
+from dropstudy.analysis.stats.runs import at_condition, is_finite
+from dropstudy.core.bounds import SEEDS
+from dropstudy.core.text import plain_name, rounded
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from dropstudy.analysis.stats.estimate import Estimate
+    from dropstudy.core.published_result import Expected, PublishedResult
+    from dropstudy.core.types import Condition
+
+Outcome = Literal["as published", "not as published", "undecided", "too few seeds"]
+
+_MEASURES = {
+    "error": ("test error", "%", "points", 2),
+    "test-loss": ("test loss", "nats", "nats", 4),
+    "training-loss": ("training loss", "nats", "nats", 4),
+}
+"""Name, unit, unit of differences, and decimal places."""
+
+_OTHERWISE: dict[Outcome, str] = {
+    "not as published": "not",
+    "undecided": "undecided",
+    "too few seeds": "with too few seeds",
+}
+"""Outcomes other than "as published", behind a count."""
+
+_MOST_TOLD = 2
+"""Results that one answer has room for."""
+
+_ALMOST = 0.9
+"""Share of the published updates from which on a study counts as long enough."""
+
+
+@dataclass(frozen=True)
+class AsPublished:
+    """A published result beside that of a study.
+
+    Args:
+        published: the published result.
+        baseline: name of the arm that a difference is to.
+        hidden: network of the study, such as "512-512".
+        train_size: its training examples.
+        updates: optimiser steps of its runs.
+        here: the arm's mean over seeds, or its mean paired difference to the baseline, in the measure's unit, with
+            Student's 95% interval over seeds, on the study's test examples.
+    """
+
+    published: PublishedResult
+    baseline: str
+    hidden: str
+    train_size: int
+    updates: int
+    here: Estimate
+
+    @property
+    def outcome(self) -> Outcome:
+        """What the study says of the published result: see `docs/known_results.md`."""
+        if self.here.n < SEEDS or not self.here.known:
+            return "too few seeds"
+        low, high, within = self.here.low, self.here.high, self.published.within
+        if self.published.value is not None:
+            agrees = low <= self.published.value + within and high >= self.published.value - within
+            return "as published" if agrees else "not as published"
+        holds, fails = _compared(low, high, within)[self.published.expected or "same"]
+        return "as published" if holds else "not as published" if fails else "undecided"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as `show --json` prints them."""
+        published = {name: value for name, value in vars(self.published).items() if value is not None}
+        ends = {name: getattr(self.here, name) for name in ("value", "low", "high")}
+        here: dict[str, Any] = {name: end if isfinite(end) else None for name, end in ends.items()}
+        here |= {"n": self.here.n, "method": self.here.method, "level": self.here.level}
+        here |= {"hidden": self.hidden, "train_size": self.train_size, "updates": self.updates}
+        return {"published": published, "here": here, "outcome": self.outcome}
+
+
+def as_published(
+    results: Iterable[PublishedResult],
+    finals: pd.DataFrame,
+    conditions: Mapping[Condition, int],
+    baseline: str,
+) -> tuple[AsPublished, ...]:
+    """Each published result beside that of the study, at each of the study's conditions that it is about.
+
+    Args:
+        results: published.
+        finals: one row per finished run: arm, hidden, train_size, seed, test_accuracy, test_loss, clean_loss.
+        conditions: optimiser steps of the runs of each condition of the study.
+        baseline: name of the first arm.
+    """
+    done = finals[is_finite(finals)] if len(finals) else finals
+    found = []
+    for result in results:
+        for condition, updates in conditions.items():
+            if result.train_size not in {None, condition.train_size}:
+                continue
+            runs = at_condition(done, condition.layers, condition.train_size)
+            values = _values(runs, result.arm, result.measure)
+            if result.value is None:
+                values = (values - _values(runs, baseline, result.measure)).dropna()
+            here = paired_t(np.asarray(values, np.float64))
+            found.append(AsPublished(result, baseline, condition.layers, condition.train_size, updates, here))
+    return tuple(found)
+
+
+def in_words(found: Sequence[AsPublished]) -> str:
+    """The results in a sentence or two, for the answer; empty where there are none."""
+    if not found:
+        return ""
+    if len(found) <= _MOST_TOLD and all(each.published.value is not None for each in found):
+        text = " ".join(_told(each) for each in found)
+    else:
+        text = _counted([each.outcome for each in found])
+    return f"{text} {_length(found)}".rstrip()
+
+
+def cells(found: Sequence[AsPublished]) -> pd.DataFrame:
+    """The results as a table, a row each."""
+    rows = []
+    for each in found:
+        name, unit, points, places = _MEASURES[each.published.measure]
+        difference = each.published.value is None
+        known = each.here.n >= SEEDS and each.here.known
+        rows.append(
+            {
+                "arm": plain_name(each.published.arm),
+                "training examples": f"{each.train_size:,}",
+                "measure": f"{name}, {f'minus that of {plain_name(each.baseline)}, {points}' if difference else unit}",
+                "published": _published(each.published, places),
+                "here": rounded(each.here.value, places),
+                "95% interval": _span(each.here, places) if known else "-",
+                "seeds": each.here.n,
+                "outcome": each.outcome,
+            }
+        )
+    frame = pd.DataFrame(rows)
+    sizes = {each.train_size for each in found}
+    return frame.drop(columns="training examples") if len(sizes) == 1 else frame
+
+
+def caption(found: Sequence[AsPublished]) -> str:
+    """Whose results they are, what the intervals are, and how long was trained."""
+    sources = "; ".join(dict.fromkeys(each.published.source for each in found))
+    return f"{sources}. Intervals are over seeds, each for itself, on these test examples. {_length(found)}".rstrip()
+
+
+def _compared(low: float, high: float, within: float) -> dict[Expected, tuple[bool, bool]]:
+    """Whether an interval of a difference shows what is expected, and whether it shows the contrary."""
+    return {
+        "lower": (high < -within, low > -within),
+        "higher": (low > within, high < within),
+        "same": (low > -within and high < within, low > within or high < -within),
+        "not lower": (low > -within, high < -within),
+    }
+
+
+def _values(runs: pd.DataFrame, arm: str, measure: str) -> pd.Series[float]:
+    """The measure of an arm's runs, by seed."""
+    rows = runs[runs["arm"] == arm].set_index("seed")
+    column = {"error": "test_accuracy", "test-loss": "test_loss", "training-loss": "clean_loss"}[measure]
+    values = rows[column].astype(float)
+    return 100 * (1 - values) if measure == "error" else values
+
+
+def _counted(outcomes: Sequence[Outcome]) -> str:
+    counts = Counter(outcomes)
+    if set(counts) == {"too few seeds"}:
+        return f"Not known yet: that needs {SEEDS} seeds."
+    parts = [
+        f"{counts['as published']} of {len(outcomes)} as published",
+        *(f"{counts[outcome]} {words}" for outcome, words in _OTHERWISE.items() if counts[outcome]),
+    ]
+    return f"{', '.join(parts)}."
+
+
+def _told(each: AsPublished) -> str:
+    _, unit, _, places = _MEASURES[each.published.measure]
+    name, value = plain_name(each.published.arm), _published(each.published, places)
+    if each.here.n < SEEDS or not each.here.known:
+        here = rounded(each.here.value, places) if each.here.n else "not known"
+    else:
+        here = _span(each.here, places)
+    return f"{name}: published {value} {unit}, here {here} (n = {each.here.n})."
+
+
+def _published(result: PublishedResult, places: int) -> str:
+    if result.value is None:
+        return f"{result.expected}{f' by {result.within:g}' if result.within and result.expected != 'same' else ''}"
+    return rounded(result.value, places)
+
+
+def _span(here: Estimate, places: int) -> str:
+    return f"{rounded(here.low, places)} to {rounded(here.high, places)}"
+
+
+def _length(found: Sequence[AsPublished]) -> str:
+    """A sentence where training is shorter than that which was published."""
+    short = [each for each in found if each.updates < _ALMOST * (each.published.updates or 0)]
+    if not short:
+        return ""
+    ours = [f"{n:,}" for n in sorted({each.updates for each in short})]
+    theirs = max(each.published.updates or 0 for each in short)
+    span = ours[0] if len(ours) == 1 else f"{ours[0]} to {ours[-1]}"
+    return f"Trained for {span} updates, not {theirs:,} as published."

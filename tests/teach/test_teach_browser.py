@@ -23,21 +23,29 @@ def browser():
         yield browser
 
 
-@pytest.fixture(scope="module")
-def trainings():
-    return Trainings(1)
-
-
-@pytest.fixture(scope="module")
-def address(lesson, trainings):
+@contextmanager
+def serving(lesson, trainings):
+    """The address of a page, and what ends its server."""
     channel = listen(0)
     server = make_server(make_app(lesson, Addresses("token", "ticket"), trainings))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [channel]})
     thread.start()
-    yield f"http://127.0.0.1:{channel.getsockname()[1]}/token/"
-    server.should_exit = True
-    thread.join(timeout=60)
-    channel.close()
+
+    def end():
+        server.should_exit = True
+        thread.join(timeout=60)
+        channel.close()
+
+    try:
+        yield f"http://127.0.0.1:{channel.getsockname()[1]}/token/", end
+    finally:
+        end()
+
+
+@pytest.fixture(scope="module")
+def address(lesson):
+    with serving(lesson, Trainings(2)) as (address, _):
+        yield address
 
 
 @contextmanager
@@ -176,16 +184,21 @@ def test_training_shows_the_trap_and_every_run_of_this_browser(browser, address)
         assert len(rows) == len(set(rows)) == 2
 
 
-def test_browsers_have_a_state_of_their_own_and_one_that_finds_no_place_is_told(browser, address, trainings):
-    with opened(browser, address) as one, opened(browser, address) as other:
+def test_browsers_have_a_state_of_their_own_and_one_that_finds_no_place_is_told(browser, held_lesson):
+    with (
+        serving(held_lesson, Trainings(1, patience=0.1)) as (address, _),
+        opened(browser, address) as one,
+        opened(browser, address) as other,
+    ):
         by_mouse(one, ONE)
         answered(one)
         assert other.locator("#answer").inner_text() == NOTHING
-        trained(one)
-        assert trainings.enter()
+        one.locator("#start").click()
+        assert held_lesson.asked.wait(60)
         assert "This machine trains for 1 other browser now." in trained(other)
-        trainings.leave()
         assert other.locator("#result").is_hidden()
+        held_lesson.may_begin.set()
+        until(one, "!document.getElementById('start').disabled")
         assert trained(other).startswith("Finished.")
         assert other.locator("#runs tbody tr").count() == one.locator("#runs tbody tr").count() == 1
 
@@ -205,15 +218,11 @@ def test_axe_finds_nothing_before_and_after_and_nothing_juts_out(browser, addres
 
 
 def test_a_server_that_has_ended_is_said(browser, lesson):
-    channel = listen(0)
-    server = make_server(make_app(lesson, Addresses("token", "ticket"), Trainings(1)))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [channel]})
-    thread.start()
-    address = f"http://127.0.0.1:{channel.getsockname()[1]}/token/"
-    with watched_page(browser, address, offline=False) as page:
-        server.should_exit = True
-        thread.join(timeout=60)
-        channel.close()
+    with (
+        serving(lesson, Trainings(1)) as (address, end),
+        watched_page(browser, address, offline=False) as page,
+    ):
+        end()
         by_mouse(page, ONE)
         assert answered(page).startswith("The server does not answer.")
         assert trained(page).startswith("The server does not answer.")

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 
 import pytest
@@ -119,33 +120,33 @@ def test_another_host_and_another_token_are_refused(port):
     assert ask(port, "../x/train?rate=0.5&seed=1")[0] == 404
 
 
-def test_a_browser_that_finds_no_place_is_told_and_finds_one_later(lesson):
-    trainings = Trainings(1)
-    with serving(lesson, trainings) as port:
-        assert trainings.enter()
-        ((name, text),) = events(ask(port, "train?rate=0.5&seed=1")[1])
+def test_a_browser_that_finds_no_place_is_told_and_finds_one_later(held_lesson):
+    with serving(held_lesson, Trainings(1, patience=0.1)) as port, ThreadPoolExecutor(2) as browsers:
+        asked = [browsers.submit(ask, port, "train?rate=0.5&seed=1") for _ in range(2)]
+        (told,) = wait(asked, return_when=FIRST_COMPLETED).done
+        ((name, text),) = events(told.result()[1])
         assert name == "busy"
         assert "1 other browser now. Try again" in text
-        trainings.leave()
+        held_lesson.may_begin.set()
+        assert sorted(events(each.result()[1])[-1][0] for each in asked) == ["busy", "end"]
         assert events(ask(port, "train?rate=0.5&seed=1")[1])[-1][0] == "end"
 
 
+def test_all_browsers_of_a_class_that_train_at_once_are_served(lesson):
+    with serving(lesson, Trainings(1)) as port, ThreadPoolExecutor(8) as browsers:
+        texts = browsers.map(lambda seed: ask(port, f"train?rate=0.5&seed={seed}")[1], range(8))
+        assert [events(text)[-1][0] for text in texts] == ["end"] * 8
+
+
 def test_a_browser_that_leaves_gives_its_place_back(lesson):
-    trainings = Trainings(1)
-    with serving(lesson, trainings) as port:
+    with serving(lesson, Trainings(1)) as port:
         for _ in range(3):
             with socket.create_connection(("127.0.0.1", port)) as channel:
                 channel.sendall(
                     f"GET {PAGE}train?rate=0.5&seed=1 HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
                 )
                 assert b"200 OK" in channel.recv(100)
-        free = threading.Event()
-        for _ in range(100):
-            if trainings.enter():
-                break
-            free.wait(0.1)
-        else:
-            raise AssertionError("its place is still taken")
+        assert events(ask(port, "train?rate=0.5&seed=1")[1])[-1][0] == "end"
 
 
 def test_the_command_serves_until_it_is_interrupted_and_says_what_is_wrong():

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
-import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,15 +44,20 @@ class Trainings:
 
     Args:
         places: how many.
+        patience: seconds for which a browser waits for a place.
     """
 
-    def __init__(self, places: int) -> None:
-        self.places = places
-        self._free = threading.BoundedSemaphore(places)
+    def __init__(self, places: int, patience: float = 20.0) -> None:
+        self._places, self._patience = places, patience
+        self._free = asyncio.BoundedSemaphore(places)
 
-    def enter(self) -> bool:
-        """Take a place; false where none is free."""
-        return self._free.acquire(blocking=False)
+    async def enter(self) -> bool:
+        """Take a place once one is free; false where that takes too long."""
+        try:
+            async with asyncio.timeout(self._patience):
+                return await self._free.acquire()
+        except TimeoutError:
+            return False
 
     def leave(self) -> None:
         """Give the place back."""
@@ -61,9 +66,8 @@ class Trainings:
     @property
     def busy(self) -> str:
         """What a browser is told that finds no place."""
-        return (
-            f"This machine trains for {counted(self.places, 'other browser')} now. Try again in some seconds."
-        )
+        others = counted(self._places, "other browser")
+        return f"This machine trains for {others} now. Try again in some seconds."
 
 
 def teach_server(lesson: Lesson, addresses: Addresses) -> uvicorn.Server:
@@ -127,7 +131,7 @@ async def _stream(
     lesson: Lesson, rate: float, seed: int, trainings: Trainings, stopped: Callable[[], bool]
 ) -> AsyncIterator[str]:
     """Events of a training; the browser's leaving ends it, and so does the server's end."""
-    if not trainings.enter():
+    if not await trainings.enter():
         yield _event("busy", trainings.busy)
         return
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -12,8 +13,8 @@ if TYPE_CHECKING:
 TIMEOUT = 5.0
 """Seconds until a request must be complete, and until the next one after an answer."""
 
-MOST = 16
-"""Most connections without a request; one more closes the oldest. Some processes may have only 64 descriptors."""
+MOST = 256
+"""Most connections without a request, of which one more closes the oldest; fewer where few files may be open."""
 
 
 class Connection(H11Protocol):
@@ -51,7 +52,7 @@ class Connection(H11Protocol):
         self.stop_waiting()
         self._waiting[self] = None
         self._deadline = self.loop.call_later(TIMEOUT, self.transport.close)
-        if len(self._waiting) > MOST:
+        if len(self._waiting) > _most():
             oldest = next(iter(self._waiting))
             oldest.stop_waiting()
             oldest.transport.close()
@@ -62,3 +63,9 @@ class Connection(H11Protocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+
+def _most() -> int:
+    """A quarter of the files that this process may have open: some may have 64."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MOST if limit == resource.RLIM_INFINITY else min(MOST, limit // 4)

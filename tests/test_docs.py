@@ -49,6 +49,13 @@ def test_every_fault_has_a_test():
         assert re.search(r"\| `[\w/]+\.py::test_[^|]+` \|$", row), row
 
 
+def test_every_document_is_in_the_contents_of_the_site():
+    index = (DOCS / "index.md").read_text("utf-8")
+    listed = set(re.findall(r"^(?:.* <)?([\w./]+)>?$", index, re.MULTILINE))
+    pages = {path.stem for path in DOCS.glob("*.md")} - {"index", "package_index"}
+    assert pages <= listed
+
+
 @pytest.mark.parametrize("page", DOCUMENTS, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_link_to_a_file_leads_to_one(page):
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):

@@ -76,13 +76,6 @@ def test_the_site_builds_without_a_warning(tmp_path):
     run(sys.executable, "-m", "sphinx", *words, folder=ROOT)
 
 
-def test_every_document_is_in_the_contents_of_the_site():
-    index = (ROOT / "docs" / "index.md").read_text("utf-8")
-    listed = set(re.findall(r"^(?:.* <)?([\w./]+)>?$", index, re.MULTILINE))
-    pages = {path.stem for path in (ROOT / "docs").glob("*.md")} - {"index", "package_index"}
-    assert pages <= listed
-
-
 def test_the_citation_has_what_its_format_requires_and_the_package_s_version():
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
     assert {"cff-version", "message", "title", "authors"} <= set(citation)

@@ -8,6 +8,7 @@ from dropstudy.analysis.stats.per_example import per_example
 from dropstudy.analysis.verdict.build import give_verdict
 from dropstudy.analysis.verdict.design import Design
 from dropstudy.core.metrics import METRICS
+from dropstudy.engine.class_scores import auc_and_misranked
 from verdicts import flat, rates, tables
 
 RNG = np.random.default_rng(0)
@@ -21,6 +22,7 @@ def predictions(probabilities, y):
         "confidence": probabilities[rows, labels],
         "likelihood": probabilities[rows, y],
         "right": (labels == y).astype(np.uint8),
+        **({"misranked": auc_and_misranked(probabilities, y)[1]} if probabilities.shape[1] > 2 else {}),
     }
 
 
@@ -49,7 +51,9 @@ def test_the_means_are_the_metrics_of_scikit_learn(classes):
     if classes == 2:
         assert auc.mean() == pytest.approx(roc_auc_score(y, of_class_1(y, p)), rel=1e-5)
     else:
-        assert auc is None  # the probabilities of the other classes are not stored
+        assert auc.mean() == pytest.approx(roc_auc_score(y, p, multi_class="ovr"), rel=1e-4)
+        del stored["misranked"]  # as scores alone have it
+        assert per_example(stored, "auc", y) is None
 
 
 def test_the_variance_of_balanced_accuracy_is_that_of_a_mean_over_classes():
@@ -78,16 +82,16 @@ def test_without_true_classes_or_probabilities_nothing_is_known():
     assert per_example({"right": (stored["labels"] == y).astype(np.uint8)}, "log-loss", y) is None
 
 
-@pytest.mark.parametrize("metric", METRICS)
-def test_every_metric_has_its_interval_for_new_data(metric):
-    """Arms of 8 seeds on 300 examples of two classes; the second one knows more of them."""
+@pytest.mark.parametrize(("metric", "classes"), [*((metric, 2) for metric in METRICS), ("auc", 4)])
+def test_every_metric_has_its_interval_for_new_data(metric, classes):
+    """Arms of 8 seeds on 300 examples; the second one knows more of them."""
     arms, n = rates(0, 0.5), 8
-    y, p = drawn(300, 2, np.random.default_rng(1))
+    y, p = drawn(300, classes, np.random.default_rng(1))
     stored, (history, finals) = {}, tables(arms, {arm.name: flat(n) for arm in arms})
     for place, arm in enumerate(arms):
         for seed in range(n):
             rng = np.random.default_rng([place, seed])
-            logits = np.log(p) + 0.5 * rng.normal(size=p.shape) + 0.5 * place * np.eye(2)[y]
+            logits = np.log(p) + 0.5 * rng.normal(size=p.shape) + 0.5 * place * np.eye(classes)[y]
             q = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
             stored[arm.name, seed] = predictions(q, y)
             values = per_example(stored[arm.name, seed], metric, y)
@@ -113,7 +117,7 @@ def test_every_metric_has_its_interval_for_new_data(metric):
     assert known.new_data.value == pytest.approx(known.difference.value)
     assert known.decision == "helps"
     assert known.example_error > 0
-    assert (unknown.new_data is None) == (metric in {"balanced-accuracy", "auc"})
+    assert (unknown.new_data is None) == (metric in {"balanced-accuracy", "auc"} and classes == 2)
     assert (
         "on these test examples alone" in str(verdicts[1]) or "on these 300 test" in str(verdicts[1])
     ) == (unknown.new_data is None)

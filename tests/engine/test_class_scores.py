@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
-from dropstudy.engine.class_scores import auc, balanced_accuracy
+from dropstudy.engine.class_scores import auc, auc_and_misranked, balanced_accuracy
 
 
 @st.composite
@@ -49,3 +49,25 @@ def test_the_largest_class_alone_is_worth_one_class():
     y = np.repeat([0, 1, 2], [90, 5, 5])
     assert balanced_accuracy(np.zeros(100, int), y) == pytest.approx(1 / 3)
     assert auc(np.full((100, 3), 1 / 3, np.float32), y) == 0.5
+
+
+def test_what_examples_take_from_the_area_has_its_mean_and_its_jackknife_variance():
+    """The mean over five classes, each against all others; leaving out each example in turn, by scikit-learn."""
+    rng = np.random.default_rng(0)
+    n, classes = 150, 5
+    y = np.concatenate([np.arange(classes), rng.choice(classes, n - classes, p=[0.4, 0.3, 0.1, 0.1, 0.1])])
+    odds = np.exp(rng.normal(size=(n, classes)).round(1) + np.eye(classes)[y])
+    p = odds / odds.sum(axis=1, keepdims=True)
+    area, misranked = auc_and_misranked(p, y)
+    assert 1 - misranked.astype(np.float64).mean() == pytest.approx(area, abs=1e-4)  # 16 bits
+    without = [roc_auc_score(np.delete(y, i), np.delete(p, i, axis=0), multi_class="ovr") for i in range(n)]
+    jackknife = (n - 1) / n * np.square(np.array(without) - np.mean(without)).sum()
+    assert misranked.astype(np.float64).var() / n == pytest.approx(jackknife, rel=0.1)
+    # Misses of a rare class count more: the variance is not that of equal weights.
+    assert misranked[y >= 2].astype(float).std() > 1.5 * misranked[y == 0].astype(float).std()
+
+
+def test_a_single_class_has_no_area():
+    area, misranked = auc_and_misranked(np.full((4, 3), 1 / 3), np.ones(4, int))
+    assert np.isnan(area)
+    assert misranked is None

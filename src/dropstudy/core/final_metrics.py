@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+PREDICTED = ("labels", "confidence", "likelihood", "right", "truth", "misranked")
+"""Fields of `FinalMetrics` with a value for each test example."""
+
+
 @dataclass(frozen=True, eq=False)
 class FinalMetrics:
     """Final metrics of a run, measured in float32 at its end: the only evaluation on the test set.
@@ -35,6 +39,8 @@ class FinalMetrics:
         likelihood: probability of the true class, (n,), float16.
         right: 1 where the predicted class is the true one, (n,), uint8; of a training function alone.
         truth: true class per test example, (n,); of a training function that brings its data.
+        misranked: what each test example takes from the area, (n,), float16; of three classes or more, since with two
+            it follows from `likelihood`.
 
     What a training function leaves out is NaN or None.
     """
@@ -56,11 +62,10 @@ class FinalMetrics:
     likelihood: NDArray[np.float16] | None
     right: NDArray[np.uint8] | None = None
     truth: NDArray[np.unsignedinteger] | None = None
+    misranked: NDArray[np.float16] | None = None
 
     @property
     def predictions(self) -> dict[str, NDArray[np.generic]]:
         """What is known of each test example, as named arrays."""
-        known = {
-            name: getattr(self, name) for name in ("labels", "confidence", "likelihood", "right", "truth")
-        }
+        known = {name: getattr(self, name) for name in PREDICTED}
         return {name: array for name, array in known.items() if array is not None}

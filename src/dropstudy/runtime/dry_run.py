@@ -18,6 +18,7 @@ from dropstudy.runtime import local
 from dropstudy.runtime.cluster import pool_of
 from dropstudy.runtime.first_estimate import first_estimate
 from dropstudy.runtime.inputs import RunInputs
+from dropstudy.runtime.messages import only_arm
 from dropstudy.runtime.progress.eta import about, nearest
 from dropstudy.runtime.retention import format_bytes
 from dropstudy.runtime.scheduling import makespan, max_started
@@ -54,7 +55,7 @@ _REPEATS = 3  # of short measurements
 _FEW_STEPS = 8
 _MIN_SHOWN = 0.0005  # seconds
 _EPOCH_BYTES, _RUN_BYTES, _STUDY_BYTES = 120, 2_000, 20_000  # in the database, about
-_PREDICTION_BYTES = 6  # per test example at most: label, confidence, likelihood
+_PREDICTION_BYTES = 8  # per test example at most: label, confidence, likelihood, misranked
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,7 @@ class DryRun:
             f"{counted(len(sizes), 'training size')} x {counted(len(spec.seeds), 'seed')}"
         )
         done = len(self.runs) - len(self.missing)
-        lines = [f"arms: {', '.join(arm.name for arm in spec.arms)}"]
+        lines = [f"arms: {', '.join(arm.name for arm in spec.arms)}", *only_arm(spec)]
         lines += [f"network: {network}" for network in networks]
         lines += [f"training examples: {', '.join(f'{size:,}' for size in sizes)} of {self.dataset.name}"]
         lines += [f"grid: {crossed} = {counted(len(self.runs), 'run')} of {counted(spec.epochs, 'epoch')}"]

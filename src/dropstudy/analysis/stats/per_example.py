@@ -29,8 +29,8 @@ def per_example(
 
     Accuracy: 1 where the answer is right, else 0. Log loss: that of each example. Balanced accuracy: its influence,
     so that the variance of the mean is that of a mean over classes, sum of s2_c / m_c over the K classes by K^2. AUC of
-    two classes: placement values, of DeLong, DeLong and Clarke-Pearson 1988, likewise; of more classes nothing, since
-    the probabilities of the other classes are not stored.
+    two classes: placement values, of DeLong, DeLong and Clarke-Pearson 1988, likewise; of more classes they are stored
+    (`engine.class_scores`), since the probabilities of all classes are not.
 
     Args:
         predictions: of a run.
@@ -42,11 +42,19 @@ def per_example(
     likelihood = predictions.get("likelihood")
     if metric == "log-loss":
         return None if likelihood is None else -np.log(np.maximum(likelihood, _LEAST).astype(np.float32))
-    if truth is None:
-        return None
     if metric == "balanced-accuracy":
-        return _influence(right_answers(predictions).astype(np.float64), truth)
-    if likelihood is None or set(np.unique(truth)) != {0, 1}:
+        return None if truth is None else _influence(right_answers(predictions).astype(np.float64), truth)
+    return _ranking(predictions, truth)
+
+
+def _ranking(
+    predictions: Mapping[str, NDArray[Any]], truth: NDArray[np.integer[Any]] | None
+) -> NDArray[np.float32] | None:
+    """Of AUC: as stored, or by the probability of class 1 where there are two."""
+    misranked, likelihood = predictions.get("misranked"), predictions.get("likelihood")
+    if misranked is not None:
+        return np.asarray(1 - misranked.astype(np.float32))
+    if truth is None or likelihood is None or set(np.unique(truth)) != {0, 1}:
         return None
     of_one = np.where(truth == 1, likelihood, 1 - likelihood.astype(np.float64))
     return _influence(_placements(of_one, truth == 1), truth, scale=2)

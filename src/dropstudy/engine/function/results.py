@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from dropstudy.core.final_metrics import FinalMetrics
+from dropstudy.core.final_metrics import PREDICTED, FinalMetrics
 from dropstudy.core.types import METRICS, EpochMetrics
-from dropstudy.engine.class_scores import auc, balanced_accuracy
+from dropstudy.engine.class_scores import auc_and_misranked, balanced_accuracy
 from dropstudy.errors import ModelError
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ class Reader:
         values |= {"clean_loss": last.clean_loss, "clean_accuracy": last.clean_accuracy} | scores
         values |= {
             "epoch": last.epoch,
-            **dict.fromkeys(("labels", "confidence", "likelihood", "right", "truth")),
+            **dict.fromkeys(PREDICTED),
         }
         return FinalMetrics(**(values | arrays))
 
@@ -244,6 +244,8 @@ class Reader:
         rows = np.arange(len(y))
         labels = probabilities.argmax(axis=1)
         likelihood = probabilities[rows, y]
+        area, misranked = auc_and_misranked(probabilities, y)
+        several = misranked is not None and probabilities.shape[1] > 2  # noqa: PLR2004 - else the likelihood has it
         one_hot = np.zeros_like(probabilities)
         one_hot[rows, y] = 1
         return {
@@ -251,12 +253,13 @@ class Reader:
             "confidence": probabilities[rows, labels].astype(np.float16),
             "likelihood": likelihood.astype(np.float16),
             "right": (labels == y).astype(np.uint8),
+            **({"misranked": misranked} if several else {}),
             "scores": {
                 "accuracy": float((labels == y).mean()),
                 "balanced_accuracy": balanced_accuracy(labels, y),
                 "loss": float(-np.log(np.maximum(likelihood, _LEAST_PROBABILITY)).mean()),
                 "brier": float(((probabilities - one_hot) ** 2).sum(axis=1).mean()),
-                "auc": auc(probabilities, y),
+                "auc": area,
             },
         }
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import numpy as np
 
 from dropstudy.core.final_metrics import FinalMetrics
-from dropstudy.engine.class_scores import auc, balanced_accuracy
+from dropstudy.engine.class_scores import auc_and_misranked, balanced_accuracy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -114,8 +114,10 @@ def final_metrics(
     """
     clean, noisy = training
     scores, y = test
-    balanced, area = _class_scores(scores, y)
-    val_balanced, val_area = (balanced, area) if validation is None else _class_scores(*validation)
+    balanced, area, misranked = _class_scores(scores, y)
+    val_balanced, val_area, _ = (
+        (balanced, area, misranked) if validation is None else _class_scores(*validation)
+    )
     return FinalMetrics(
         epoch=epoch,
         clean_loss=clean[0],
@@ -132,11 +134,12 @@ def final_metrics(
         labels=scores.label.astype(np.uint8 if classes <= 2**8 else np.uint16),
         confidence=scores.confidence.astype(np.float16),
         likelihood=scores.likelihood.astype(np.float16),
+        misranked=misranked if classes > 2 else None,  # noqa: PLR2004 - of two it follows from the likelihood
     )
 
 
-def _class_scores(scores: Any, y: NDArray[np.int32]) -> tuple[float, float]:
-    return balanced_accuracy(scores.label, y), auc(scores.probabilities, y)
+def _class_scores(scores: Any, y: NDArray[np.int32]) -> tuple[float, float, NDArray[np.float16] | None]:
+    return balanced_accuracy(scores.label, y), *auc_and_misranked(scores.probabilities, y)
 
 
 def glorot_limit(units_in: int, units_out: int) -> float:

@@ -2,6 +2,10 @@
 
     python benchmarks/many_conditions.py --studies 1000
 
+The second table is about many networks, half of which have the effect: what is found by Holm's correction, and as a
+list by the false discovery rate, and the share of the list that is false. Of "shared" noise half of the variance is
+that of all networks.
+
 Each network has arms without an effect. In the last columns one arm of the first network has one of 1.5 deviations. The
 rule of a network is that of a verdict over seeds; the networks are independent, so that they find most by chance.
 """
@@ -17,13 +21,14 @@ import numpy as np
 
 from common import head, write_json
 from dropstudy.analysis.stats.simultaneous import sidak
-from dropstudy.analysis.verdict.conditions import holm_over_groups
+from dropstudy.analysis.verdict.conditions import discoveries_over_groups, holm_over_groups
 from dropstudy.analysis.verdict.evidence import p_of_interval, spreads
 from dropstudy.analysis.verdict.inference import arm_tests
 from dropstudy.analysis.verdict.rule import LEVEL
 from simulated import differences, share
 
 NETWORKS, ARMS, SEEDS, SHAPES = (2, 10), (1, 3), (6, 10), ("normal", "heavy tails")
+MANY, SHARED = 30, (0.0, 0.5)
 EFFECT = 1.5
 """Of one arm of the first network, in deviations."""
 
@@ -71,6 +76,50 @@ def study(
     ]
 
 
+def of_many(rng: np.random.Generator, n: int, shared: float, effects: int) -> np.ndarray:
+    """Of a study of `MANY` networks with one arm, the first `effects` with an effect: by each rule what is claimed.
+
+    Args:
+        rng: of the study.
+        n: seeds.
+        shared: share of the variance that all networks have in common.
+        effects: networks with an effect.
+
+    Returns:
+        (alone, Holm, list) by (true claims, false claims).
+    """
+    common = rng.normal(size=(n, 1))
+    x = np.sqrt(shared) * common + np.sqrt(1 - shared) * rng.normal(size=(n, MANY))
+    x[:, :effects] += EFFECT
+    found = [claims(column[:, None]) for column in x.T]
+    alone = np.array([claimed for (claimed,), _ in found])
+    ps = [p for _, p in found]
+    rules = [
+        alone,
+        *(alone & (np.ravel(by(ps)) <= LEVEL) for by in (holm_over_groups, discoveries_over_groups)),
+    ]
+    return np.array([[rule[:effects].sum(), rule[effects:].sum()] for rule in rules])
+
+
+def many(studies: int) -> list[dict[str, Any]]:
+    """Simulate many networks, print, return the rows."""
+    effects, rows = MANY // 2, []
+    print(
+        "\n| n | noise | found alone, % | found by Holm, % | found as a list, % | any false by Holm, % "
+        "| false share alone, % | false share of the list, % |\n|---|---|---|---|---|---|---|---|"
+    )
+    for n, shared in product(SEEDS, SHARED):
+        rng = np.random.default_rng([MANY, n, int(10 * shared)])
+        counts = np.array([of_many(rng, n, shared, effects) for _ in range(studies)])
+        found = 100 * counts[:, :, 0].mean(axis=0) / effects
+        false = 100 * (counts[:, :, 1] / np.maximum(1, counts.sum(axis=2))).mean(axis=0)
+        anything = share(int((counts[:, 1, 1] > 0).sum()), studies)
+        told = [*(f"{each:.0f}" for each in found), anything, f"{false[0]:.1f}", f"{false[2]:.1f}"]
+        print(f"| {n} | {'shared' if shared else 'own'} | {' | '.join(told)} |", flush=True)
+        rows.append({"n": n, "shared": shared, "found": found.tolist(), "false": false.tolist()})
+    return rows
+
+
 def main() -> None:
     """Simulate, print, write."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -94,7 +143,7 @@ def main() -> None:
         told = [share(int(count), options.studies) for count in counts]
         print(f"| {networks} | {arms} | {n} | {shape} | {' | '.join(told)} |", flush=True)
         rows.append({"networks": networks, "arms": arms, "n": n, "shape": shape, "counts": counts.tolist()})
-    write_json(options.json, about, rates=rows)
+    write_json(options.json, about, rates=rows, many=many(options.studies))
 
 
 if __name__ == "__main__":

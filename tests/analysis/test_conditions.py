@@ -4,13 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 
 from dropstudy.analysis.answer import answer
 from dropstudy.analysis.verdict.build import give_verdict
-from dropstudy.analysis.verdict.conditions import holm_over_groups
+from dropstudy.analysis.verdict.conditions import discoveries_over_groups, holm_over_groups
 from dropstudy.analysis.verdict.design import Design
 from dropstudy.analysis.verdict.tables import comparison_cells
 from verdicts import around, flat, rates, tables
@@ -55,11 +55,49 @@ def test_any_false_claim_over_ten_conditions_of_three_arms_has_at_most_the_level
     assert everywhere / studies <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / studies)
 
 
+@given(st.lists(P, min_size=1, max_size=12))
+def test_with_one_arm_in_each_condition_a_list_is_benjamini_and_hochbergs(p):
+    expected = multipletests(p, method="fdr_bh")[1]
+    found = discoveries_over_groups([[each] for each in p])
+    assert [q for (q,) in found] == pytest.approx(expected)
+
+
+@given(st.lists(st.lists(P, min_size=1, max_size=4), min_size=1, max_size=6), st.floats(0.001, 0.2))
+def test_the_claims_of_a_list_are_those_of_the_selected_conditions(groups, level):
+    """Benjamini and Bogomolov 2014: select groups by their smallest p, then test at R q / m in the R selected."""
+    selected = multipletests([min(group) for group in groups], alpha=level, method="fdr_bh")[0]
+    at = selected.sum() * level / len(groups)
+    expected = [
+        [bool(chosen and p <= at) for p in group] for chosen, group in zip(selected, groups, strict=True)
+    ]
+    found = discoveries_over_groups(groups)
+    assume(all(abs(q / level - 1) > 1e-9 for group in found for q in group))  # else rounding decides
+    assert [[q <= level for q in group] for group in found] == expected
+
+
 def test_unknown_p_do_not_count():
     found = holm_over_groups([[0.01], [float("nan")], [0.02, float("nan")]])
     assert found[0] == [0.02]
     assert found[2][0] == 0.02
     assert np.isnan([found[1][0], found[2][1]]).all()
+    found = discoveries_over_groups([[0.01], [float("nan")], [0.02, float("nan")]])
+    assert (found[0], found[2][0]) == ([0.02], 0.02)
+    assert np.isnan([found[1][0], found[2][1]]).all()
+    assert np.isnan(discoveries_over_groups([[float("nan")]])).all()
+
+
+@pytest.mark.parametrize(("networks", "listed"), [(20, False), (21, True)])
+def test_above_20_networks_claims_are_counted_as_a_list_too(networks, listed):
+    """Of 8 normal values t = 4 is p = 0.0052: for 21 it is 0.11, and as one of 10 alike of 21, 0.011."""
+    verdict = study_of(*[(0.1 * 4 / np.sqrt(8),)] * 10, *[(0.001,)] * (networks - 10))
+    first = verdict.conditions[0].comparisons[0]
+    assert first.p_interval == pytest.approx(scipy.stats.ttest_1samp(first.differences, 0).pvalue)
+    told = "none of these claims is shown."
+    if listed:
+        assert first.q_everywhere == pytest.approx(2.1 * first.p_interval)
+        told += " As a list of which about 5% may be false, 10 are shown."
+    assert verdict.headline.endswith(told)
+    assert ("q, all conditions" in comparison_cells(verdict.conditions[0])) == listed
 
 
 def study_of(*points, n=8, arms=TWO, spread=0.1):

@@ -44,7 +44,7 @@ def answer_cells(verdict: Verdict) -> tuple[pd.DataFrame, list[ArmComparison | N
                     if comparison and comparison.n
                     else "",
                     heading: _span(comparison.deciding, metric) if comparison and known else "",
-                    "verdict": comparison.decision if comparison else "",
+                    "verdict": comparison.state if comparison else "",
                 }
             )
             compared.append(comparison)
@@ -53,7 +53,7 @@ def answer_cells(verdict: Verdict) -> tuple[pd.DataFrame, list[ArmComparison | N
     dull = {name for name in ("network", "training examples") if len(set(cells[name])) == 1}
     if several:  # seven columns would not fit a terminal of 80
         dull.add(heading)
-    elif len({each.decision for each in compared if each}) == 1:  # the answer has it
+    elif len({each.state for each in compared if each}) == 1:  # the answer has it
         dull.add("verdict")
     return cells[[name for name in cells if name not in dull and set(cells[name]) - {"", "-"}]], compared
 
@@ -91,7 +91,7 @@ def _comparison_row(comparison: ArmComparison) -> dict[str, str]:
     p, several, metric = probability(comparison.p_value), comparison.family > 1, comparison.measure
     return {
         "arm": plain_name(comparison.arm),
-        "decision": comparison.decision,
+        "decision": comparison.state,
         "n": str(comparison.n),
         "difference": signed(comparison.difference.value, places=metric.places) if comparison.n else "-",
         **_intervals(comparison),
@@ -99,6 +99,7 @@ def _comparison_row(comparison: ArmComparison) -> dict[str, str]:
         "p, all arms": probability(comparison.p_adjusted) if several else "-",
         "p, Holm": probability(comparison.p_holm) if several else "-",
         "p, all conditions": probability(comparison.p_everywhere),
+        "q, all conditions": probability(comparison.q_everywhere),
         "P(better)": _share(comparison.improvement) if comparison.n >= SEEDS else "-",
         "effect size": rounded(comparison.effect_size.value, 1),
         "better / same / worse": _likely(comparison),

@@ -146,6 +146,8 @@ class ArmComparison:
         noise: of the difference, by its sources; None without predictions.
         p_interval: smallest level at which `deciding`, for all arms of the condition, may exclude 0.
         p_everywhere: the same for all conditions (`verdict.conditions`); not a number with one condition.
+        q_everywhere: the same for claims as a list, by the false discovery rate; not a number with few conditions.
+        stopped: whether a search stopped the arm, because validation data show another one to be better.
     """
 
     arm: str
@@ -190,6 +192,8 @@ class ArmComparison:
     noise: Noise | None = None
     p_interval: float = nan
     p_everywhere: float = nan
+    q_everywhere: float = nan
+    stopped: bool = False
 
     @property
     def measure(self) -> Metric:
@@ -205,6 +209,11 @@ class ArmComparison:
     def all_equal(self) -> bool:
         """True where all seeds gave the same difference, which shows nothing about other seeds."""
         return self.n > 1 and not self.difference.known
+
+    @property
+    def state(self) -> Decision | Literal["stopped"]:
+        """The decision in tables and sentences: "stopped" where a search gave the arm too few seeds for one."""
+        return "stopped" if self.stopped and self.decision == "too few seeds" else self.decision
 
     @property
     def on_these_only(self) -> bool:

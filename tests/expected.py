@@ -103,8 +103,8 @@ class Analysis:
     )
     ONE_CLASS = "One class is predicted for every test example by {}. Such a network has learned nothing"
     TOO_COARSE = (
-        "{} test examples cannot show that a difference is within ±{} points: one example is worth {} points, and "
-        "others may shift it by {}. A decision probably needs about {} test examples instead of {}, not more seeds."
+        "{} test examples cannot show that a difference is within ±{} points: one is worth {} points. "
+        "A decision probably needs about {} test examples instead of {}, not more seeds."
     )
     GAP = (
         "Measured as Keras does, training accuracy of '{}', where that misleads most, is {} test accuracy. "

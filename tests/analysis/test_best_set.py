@@ -97,14 +97,13 @@ def test_the_answer_names_the_rates_that_may_be_best():
     found = verdict_on([0, 0.5, 0.51, -1])
     assert found.choice.best == ("dropout 0.2", "dropout 0.5")
     sentence = best_rates(found.choice, FOUR)
-    assert sentence == "Validation data cannot tell rates 0.2 and 0.5 apart from the best (95% confidence)."
+    assert sentence == "By validation data, each of rates 0.2 and 0.5 may be the best (95% confidence)."
     alone = verdict_on([0, 0.2, 0.5, -1]).choice
     assert alone.best == ("dropout 0.5",)
     assert best_rates(alone, FOUR) == "By validation data, only rate 0.5 may be the best (95% confidence)."
     none = verdict_on([0, 0, 0, 0]).choice
     assert (
-        best_rates(none, FOUR)
-        == "Validation data can tell none of the 4 arms apart from the best (95% confidence)."
+        best_rates(none, FOUR) == "By validation data, each of the 4 arms may be the best (95% confidence)."
     )
 
 

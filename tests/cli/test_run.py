@@ -395,6 +395,11 @@ def test_what_is_to_be_trained_is_told_before_it_trains_and_in_a_dry_run(call, t
     alone = call(*words, "--dry-run", "--confirm").out
     assert "confirmation: 2 arms on 6 fresh seeds; 12 runs, " in alone
     assert "confirmation" not in call(*words, "--dry-run").out
+    one = call("run", *TINY, "--rates", "0.2", "--out", tmp_path / "one", "--dry-run").out
+    assert (
+        "'dropout 0.2' is the only arm, so nothing is compared. To compare it with another one: --rates 0,0.2"
+        in one
+    )
     assert call("show", tmp_path / "s").out.lstrip().startswith("Does dropout help? Undecided.")
     confirmed = call(*words, "--confirm").out
     assert expected.Cli.FINISHED not in confirmed

@@ -55,7 +55,7 @@ def test_the_verdict_on_scores_alone_is_that_of_a_paired_t_test(tmp_path):
 def test_what_only_the_function_knows_is_neither_shown_nor_stored(tmp_path):
     study = trained(given.score, tmp_path / "s", seeds=6)
     results, file = study.results(), (tmp_path / "s" / "study.toml").read_text(encoding="utf-8")
-    for name in ("validation_split", "train_sizes", "epochs", "batch_size", "keep_weights"):
+    for name in ("validation_split", "train_sizes", "epochs", "batch_size", "keep_weights", "scale"):
         assert f"\n{name} =" not in file
     for table in (study.summary(), results.test_scores(), results.history_frame(), results.table().frame):
         assert "train_size" not in table

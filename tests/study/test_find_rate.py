@@ -1,11 +1,17 @@
 """A budget of runs that searches the best rate: its plan, its limits, and the same end after a kill."""
 
+import json
+import shutil
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given as given_cases
+from hypothesis import settings
 from hypothesis import strategies as st
 
 import fast_command
+import training_functions as given
 from dropstudy import Study
 from dropstudy.analysis.confirm import FIRST_FRESH
 from dropstudy.analysis.find_rate import (
@@ -15,12 +21,19 @@ from dropstudy.analysis.find_rate import (
     least_runs,
     next_round,
     refuse_to_find_rate,
+    runs_left,
     search_runs,
 )
+from dropstudy.analysis.verdict.design import Design
+from dropstudy.analysis.verdict.labels import condition_label
+from dropstudy.analysis.verdict.tables import answer_cells
 from dropstudy.errors import InvalidArgument
+from dropstudy.report.title import about
 from dropstudy.spec.study_file import read_spec
 from dropstudy.store.directory import confirmations
 from dropstudy.store.store import Store
+from fake_training import make_runs
+from verdicts import around, flat, rates, verdict_of
 
 
 def search(truth, budget, *, rng, noise=0.15, start=START):
@@ -46,7 +59,7 @@ def search(truth, budget, *, rng, noise=0.15, start=START):
 
 
 @settings(max_examples=40, deadline=None)
-@given(
+@given_cases(
     st.integers(2, 7).flatmap(
         lambda k: st.tuples(st.just(k), st.integers(least_runs(k), least_runs(k) + 80))
     ),
@@ -159,6 +172,87 @@ def test_the_answer_of_a_search_is_that_of_its_fresh_seeds(uninterrupted):
     assert study.answer().sure.startswith(fresh.answer().sure)
     assert study.answer().helps in done.out
     assert {run.seed for run in fresh.results().snapshot.runs}.isdisjoint(study.spec.seeds)
+
+
+def test_programs_read_the_answer_of_the_fresh_seeds_too(uninterrupted):
+    folder, _ = uninterrupted
+    told = json.loads(fast_command.run("show", folder, "--json").out)
+    fresh = Study.open(confirmations(folder)[-1]).verdict()
+    assert told["decision"] == fresh.decision
+    assert told["label"] == fresh.label
+    assert told["headline"] == told["sentences"][0] == f"On fresh seeds: {fresh.headline}"
+    assert Study.open(folder).verdict().decision == fresh.decision
+
+
+def test_the_page_counts_the_seeds_of_each_rate():
+    runs = (*make_runs("no dropout", seeds=range(9)), *make_runs("dropout 0.8", seeds=range(3)))
+    facts = {"conditions": [("2", 10)], "runs": runs, "has_own_data": False, "arms": [0, 0.8], "finals": runs}
+    assert about(SimpleNamespace(**facts, spec=read_spec("tune"))) == (
+        "10 training examples · 2 arms · 3 to 9 seeds · 20 epochs · 12 of 12 runs finished"
+    )
+
+
+def test_a_finished_search_says_so_and_trains_nothing(uninterrupted):
+    folder, done = uninterrupted
+    before = state(folder)
+    again = fast_command.run(*COMMAND, "--out", folder)
+    assert "Search ends" in done.out
+    assert "Search ends" not in again.out
+    assert again.out.startswith(f"This search is finished; nothing to train. {folder}")
+    assert state(folder) == before
+
+
+def test_a_larger_budget_goes_on_and_its_answer_is_that_of_the_arm_chosen_then(uninterrupted, tmp_path):
+    folder = tmp_path / "study"
+    shutil.copytree(uninterrupted[0], folder)
+    before = len(state(folder))
+    done = fast_command.run(*COMMAND[:-1], "90", "--out", folder)
+    assert done.code == 0, done.err
+    runs = state(folder)
+    assert before < len(runs) <= 90
+    study = Study.open(folder)
+    verdict, answer = study.verdict(), study.answer()
+    fresh = [v for v in verdict.confirmations if v.conditions[0].comparisons[0].arm == verdict.chosen]
+    assert verdict.decision == fresh[-1].decision
+    assert fresh[-1].conditions[0].comparisons[0].n >= 6
+    assert fresh[-1].anytime == (len(verdict.confirmations) == 1)  # seeds were added after a look at them
+    assert any("90 runs at most" in sentence for sentence in verdict.disclosures)
+    assert answer.helps in done.out
+
+
+@given_cases(st.integers(36, 200), st.integers(0, 100), st.integers(0, 133))
+def test_a_larger_budget_pays_for_the_fresh_seeds_before_and_a_verdict_after(first, more, used):
+    used, budget = min(used, search_runs(first)), first + more
+    fresh = 2 * ((first - used) // 2)
+    left = max(0, runs_left(budget, used, fresh))
+    assert used + left <= search_runs(budget) or not left
+    assert used + left + fresh + 12 <= budget or not left
+    assert runs_left(first, used, fresh) <= 0 or not fresh
+    assert runs_left(first, used, 0) == search_runs(first) - used
+
+
+def test_a_rate_that_the_search_stopped_is_called_so_and_why():
+    arms = rates(0, 0.2, 0.8)
+    scores = {"no dropout": flat(10), "dropout 0.2": around(0.1, 10), "dropout 0.8": around(-3, 3)}
+    search = {"looks": (3, 10), "most_runs": 60, "stopped": frozenset({"dropout 0.8"})}
+    verdict = verdict_of(arms, scores, **search)
+    cells, _ = answer_cells(verdict)
+    assert list(cells["verdict"]) == ["", "undecided", "stopped"]
+    assert "'dropout 0.8' stopped by the search (-3.00 points)" in verdict.headline
+    assert "too few" not in str(verdict)
+    assert "A rate is stopped once validation data show another one to be better." in str(verdict)
+    assert "1 was stopped by the search" in condition_label(verdict.conditions[0], Design(arms))
+    # The same seeds without a search are too few.
+    assert "too few seeds" in str(verdict_of(arms, scores, looks=(3, 10)))
+
+
+def test_a_function_without_validation_scores_is_refused_with_what_to_do(tmp_path):
+    study = Study(function=given.score, out=tmp_path / "s", rates=[0, 0.5], seeds=3)
+    with pytest.raises(InvalidArgument, match="accuracy on validation data") as caught:
+        study.find_rate(36, verbose=False)
+    assert "val_accuracy" in str(caught.value)
+    assert "find_rate" in str(caught.value)
+    assert len(Study.open(tmp_path / "s").results().test_scores()) == 6  # they stay
 
 
 def test_the_search_keeps_its_budget_and_fresh_seeds_are_fresh(uninterrupted):

@@ -22,6 +22,7 @@ from dropstudy.runtime.removal import remove_study
 from dropstudy.store.directory import SEED_COUNTS, confirmations, read_metadata
 from dropstudy.store.store import Store
 from expected import Analysis
+from fake_training import Recorder
 from verdicts import accuracies_of, around, flat, predictions_of, rates, verdict_of
 
 BUDGET = 16
@@ -205,10 +206,13 @@ def test_a_number_of_seeds_that_was_seen_stays_a_look_after_seeds_are_removed_an
 
 def test_a_study_grows_until_decided_and_records_its_looks(tmp_path, learning):
     learning(effect=0.004)
-    study = small(tmp_path / "s")
-    verdict = study.run_until_decided(max_seeds=40)
+    study, shown = small(tmp_path / "s"), Recorder()
+    verdict = study.run_until_decided(max_seeds=40, callbacks=shown, verbose=False)
     assert verdict.decision == "helps"
     assert verdict.anytime
+    rounds = shown.notices[shown.notices.index("6 seeds: Undecided.") :]
+    assert not [line for line in rounds if "Network" in line or "grows" in line]  # said in the first round
+    assert sum("Network" in line for line in shown.notices) == 1
     assert 6 <= len(study.spec.seeds) <= 40
     again = Study.open(tmp_path / "s")
     assert again.verdict().anytime
@@ -237,9 +241,13 @@ def test_the_chosen_arm_is_confirmed_on_fresh_seeds(tmp_path, learning):
     study = small(tmp_path / "s", rates=[0, 0.2, 0.5], seeds=7).run()
     first = study.verdict()
     assert first.chosen == "dropout 0.5"
-    verdict = study.confirm()
+    shown = Recorder()
+    verdict = study.confirm(callbacks=shown, verbose=False)
     (fresh,) = verdict.confirmations
     (path,) = confirmations(tmp_path / "s")
+    assert shown.notices == [
+        f"Confirmation: 2 arms on 7 fresh seeds; study in {path}"
+    ]  # the data stood above
     with Store(path) as store:
         seeds = {run.seed for run in store.runs()}
         arms = {run.arm.name for run in store.runs()}

@@ -56,6 +56,20 @@ def search_runs(max_runs: int) -> int:
     return 2 * max_runs // 3
 
 
+def runs_left(max_runs: int, used: int, fresh: int) -> int:
+    """Runs that a search may still train; 0 or less where its part of the budget is used.
+
+    Fresh seeds of an earlier end of the search count as well, and leave room for the seeds of a verdict on another arm.
+
+    Args:
+        max_runs: the budget.
+        used: runs of the search so far.
+        fresh: runs on fresh seeds so far.
+    """
+    most = search_runs(max_runs)
+    return (min(most, max_runs - fresh - 2 * SEEDS) if fresh else most) - used
+
+
 def least_runs(rates: int, seeds: int = START_SEEDS) -> int:
     """The smallest budget for so many rates to start with: each may need the seeds of a verdict."""
     return max(6 * SEEDS, ceil(rates * max(seeds, SEEDS) * 3 / 2))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from dropstudy.analysis.arm_phrases import group
 from dropstudy.analysis.stats.estimate import ROUNDING
-from dropstudy.analysis.verdict.phrases import capital, every, p_value
+from dropstudy.analysis.verdict.phrases import capital, p_value
 from dropstudy.analysis.verdict.rule import LEVEL
 from dropstudy.core.text import whole_percent
 
@@ -68,7 +68,7 @@ def _how_both_fit(comparison: ArmComparison, found: Posterior, margin: float) ->
     decides = comparison.deciding
     if found.most != found.equal and decides.known and not decides.low <= 0 <= decides.high:
         return f"The verdict asks for more: {p_value(comparison.p_adjusted)} is above {LEVEL:g}."
-    reasons = [f"{every(comparison.family)} arms together"] if comparison.family > 1 else []
+    reasons = []  # that it holds for all arms together stands with the interval
     if comparison.over_seeds is comparison.anytime:
         reasons.append("every look")
     new_data = comparison.new_data

@@ -17,7 +17,7 @@ from markupsafe import Markup
 from dropstudy.core.text import plain_name, rounded
 from dropstudy.report.sections.blocks import Figure, Group, Table, figures_of
 from dropstudy.report.style import style
-from dropstudy.report.title import title
+from dropstudy.report.title import about, title
 from dropstudy.report.vega import script, specs_json
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def html(snapshot: Snapshot, sections: Sequence[Section], *, live: str = "", pro
     heading = Heading(
         title(snapshot),
         plain_name(snapshot.spec.name),
-        snapshot.about,
+        about(snapshot),
         tuple(note for note in (snapshot.fallback_note, snapshot.left_out) if note),
     )
     return render(heading, sections, live=live, progress=progress)

@@ -13,7 +13,7 @@ from dropstudy.analysis import stats
 from dropstudy.analysis.stats.runs import at_condition
 from dropstudy.core.metrics import margin_of, metric_of
 from dropstudy.core.model import ModelSource
-from dropstudy.core.text import counted, first_of, plain_name
+from dropstudy.core.text import first_of, plain_name
 from dropstudy.core.types import CONDITION
 from dropstudy.engine.trainer import trainer_of
 from dropstudy.errors import DamagedFile, StoreError
@@ -147,6 +147,7 @@ class Snapshot:
         from dropstudy.analysis.assess import assess  # noqa: PLC0415
         from dropstudy.analysis.confirm import with_confirmations  # noqa: PLC0415
         from dropstudy.analysis.redrawn import with_sources  # noqa: PLC0415
+        from dropstudy.analysis.search_answer import verdict_of_search  # noqa: PLC0415
 
         first = assess(
             self.spec,
@@ -159,7 +160,8 @@ class Snapshot:
         )
         anew = {each.spec.redraw: each.finals for each in self.redrawn if each.spec.redraw}
         confirmed = with_confirmations(first, [fresh.verdict for fresh in self.confirmations])
-        return with_sources(confirmed, self.spec, self.finals, anew)
+        found = verdict_of_search(confirmed) if self.metadata.get(FIND_RATE) else confirmed
+        return with_sources(found, self.spec, self.finals, anew)
 
     @cached_property
     def answer(self) -> Answer:
@@ -242,7 +244,8 @@ class Snapshot:
         read = [found for run in runs if (found := self._result("predictions", run)) is not None]
         if not read or len(read) < len(runs):
             return None
-        return {name: np.stack([one[name] for one in read]) for name in read[0]}
+        shared = [name for name in read[0] if all(name in one for one in read)]
+        return {name: np.stack([one[name] for one in read]) for name in shared}
 
     def predictions_of(
         self, arm: str, hidden: str, train_size: int, seed: int
@@ -332,20 +335,6 @@ class Snapshot:
             return plain_name(self.spec.name)
         line = f"{plain_name(self.spec.name)}, data: {plain_name(self.metadata['data'])}"
         return f"{line} ({plain_name(self.fallback_note, 90)})" if self.fallback_note else line
-
-    @property
-    def about(self) -> str:
-        """The study in a line: training examples, arms, seeds, epochs, and how many runs have finished."""
-        sizes = [size for _, size in self.conditions]
-        size = f"{min(sizes):,} to {max(sizes):,}" if len(set(sizes)) > 1 else f"{max(sizes, default=0):,}"
-        parts = (
-            *([] if self.has_own_data else [f"{size} training examples"]),
-            counted(len(self.arms), "arm"),
-            counted(len({run.seed for run in self.runs}), "seed"),
-            *([] if self.spec.of_function else [counted(self.spec.epochs, "epoch")]),
-            f"{len(self.finals):,} of {counted(len(self.runs), 'run')} finished",
-        )
-        return " · ".join(parts)
 
 
 def read_snapshot(folder: Path, *, data_dir: Path | None = None, mc: int = 0) -> Snapshot:

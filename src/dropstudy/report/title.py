@@ -1,7 +1,8 @@
-"""Title of a report: data, network and question, such as "Dropout on MNIST, 784-512-512-10: rates 0 and 0.8"."""
+"""Title of a report, such as "Dropout on MNIST, 784-512-512-10: rates 0 and 0.8", and the line below it."""
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from dropstudy.analysis.verdict.phrases import MOST_LISTED, is_dropout, listed, quoted
@@ -69,3 +70,18 @@ def compared(arms: Sequence[Arm]) -> str:
     if len(arms) > MOST_LISTED or max(map(len, names)) > LONGEST_NAME:
         return counted(len(arms), "arm")
     return listed(names)
+
+
+def about(snapshot: Snapshot) -> str:
+    """The study in a line: training examples, arms, seeds, epochs, and how many runs have finished."""
+    sizes = [size for _, size in snapshot.conditions]
+    size = f"{min(sizes):,} to {max(sizes):,}" if len(set(sizes)) > 1 else f"{max(sizes, default=0):,}"
+    seeds = {*Counter((run.arm, run.condition) for run in snapshot.runs).values()} or {0}
+    parts = (
+        *([] if snapshot.has_own_data else [f"{size} training examples"]),
+        counted(len(snapshot.arms), "arm"),
+        f"{min(seeds)} to {counted(max(seeds), 'seed')}" if len(seeds) > 1 else counted(max(seeds), "seed"),
+        *([] if snapshot.spec.of_function else [counted(snapshot.spec.epochs, "epoch")]),
+        f"{len(snapshot.finals):,} of {counted(len(snapshot.runs), 'run')} finished",
+    )
+    return " · ".join(parts)

@@ -101,6 +101,20 @@ class CallbackList(Callback):
             callback.on_notice(text)
 
 
+class SaidOnce(CallbackList):
+    """Callbacks that get each notice once: every round of a search would repeat them."""
+
+    def __init__(self, callbacks: Iterable[Callback]) -> None:
+        super().__init__(callbacks)
+        self._said: set[str] = set()
+
+    def on_notice(self, text: str) -> None:
+        """Call each, if the text is new."""
+        if text not in self._said:
+            self._said.add(text)
+            super().on_notice(text)
+
+
 def checked_callbacks(callbacks: Any) -> tuple[Callback, ...]:
     """Check the argument `callbacks`: one callback, several, or None.
 

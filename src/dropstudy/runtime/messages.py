@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shlex
+from math import isfinite
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dropstudy.core.metrics import imbalance_hint, metric_of
 from dropstudy.core.text import counted
+from dropstudy.core.types import Arm
 from dropstudy.data import describe
 from dropstudy.spec import presets, splits
 from dropstudy.spec.arms import has_choice
@@ -86,6 +88,7 @@ def announcement(
     lines += splits.missing_classes(spec, dataset.y_train, dataset.classes)
     conditions = list(dict.fromkeys(run.condition for run in runs))
     lines += filter(None, [_training_examples(spec, conditions, len(dataset.y_train))])
+    lines += only_arm(spec)
     settings = f" of {counted(spec.epochs, 'epoch')}, precision {spec.precision}"
     function = spec.of_function
     lines.append(
@@ -94,6 +97,17 @@ def announcement(
     if spec.model is not None and not function:
         lines.append(f"The rate moves {', '.join(spec.model.noise)}. Optimiser: {spec.model.optimizer}.")
     return lines
+
+
+def only_arm(spec: StudySpec) -> list[str]:
+    """Line on an arm that has none beside it, with the flag that adds one; none where arms are compared."""
+    if len(spec.arms) > 1:
+        return []
+    (arm,) = spec.arms
+    flag = "--arms"
+    if arm == Arm(arm.name, arm.rate) and isfinite(arm.common_rate):
+        flag = f"--rates 0,{arm.common_rate or 0.5:g}"
+    return [f"{arm.name!r} is the only arm, so nothing is compared. To compare it with another one: {flag}"]
 
 
 def _training_examples(spec: StudySpec, conditions: Sequence[Condition], available: int) -> str:

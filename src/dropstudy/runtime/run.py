@@ -56,11 +56,12 @@ def train_missing(
     callback: Callback,
     model: ModelSource | None = None,
     search: Mapping[str, Any] | None = None,
+    announced: bool = False,
 ) -> StudySpec:
     """Train the missing runs of the study in a folder; arguments and errors as for `Study.run`.
 
     `model` is what workers build a Keras model from, where it is known beside the study's own record. `search` is as
-    for `record_study`.
+    for `record_study`. `announced` says that the command has described this study before, in an earlier round.
 
     Returns:
         The complete specification.
@@ -94,7 +95,7 @@ def train_missing(
                 fallback = store.meta["fallback"]
                 added = [] if before is None else merge.additions(before, spec)
                 lines = announcement(spec, dataset, runs, folder, fallback=fallback, added=added)
-                for line in (*lines, *changes):
+                for line in [] if announced else (*lines, *changes):
                     callback.on_notice(line)
                 if executor is None and spec.precision == "bfloat16" and not bfloat16_is_faster(here):
                     callback.on_notice(f"float32 is faster here: {why_precision(here)}.")

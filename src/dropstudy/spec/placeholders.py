@@ -18,7 +18,7 @@ OF_FUNCTION = {
 }
 """A run is one unit to dropstudy, which keeps no weights."""
 
-_OF_OWN_DATA = {"validation_split": 0.5, "train_sizes": ["all"], "fixed_validation": False}
+_OF_OWN_DATA = {"validation_split": 0.5, "train_sizes": ["all"], "fixed_validation": False, "scale": 1.0}
 """Of data that only the function knows."""
 
 

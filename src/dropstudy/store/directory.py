@@ -297,7 +297,7 @@ def check_data(folder: Path, dataset: Dataset) -> None:
             str(folder),
             expected=f"the data that the study was started with (SHA-256 {recorded[:12]}...)",
             received=f"{dataset.source} with SHA-256 {dataset.sha256[:12]}...{_unlike(known, dataset)}",
-            next_step="Restore the data, or start a new study with --out.",
+            next_step=f"Restore the data, or start a new study: --out {shlex.quote(str(unused_folder(folder)))}.",
         )
 
 

@@ -14,21 +14,29 @@ from dropstudy.analysis.find_rate import (
     START_SEEDS,
     next_round,
     refuse_to_find_rate,
-    search_runs,
+    runs_left,
 )
 from dropstudy.analysis.sequential import more_seeds
 from dropstudy.analysis.verdict.pairs import pair_runs
 from dropstudy.analysis.verdict.rule import SEEDS
 from dropstudy.core.text import counted
 from dropstudy.errors import InvalidArgument
-from dropstudy.runtime.events import CallbackList
+from dropstudy.runtime.events import SaidOnce
 from dropstudy.runtime.progress.display import with_display
 from dropstudy.spec.arms import arm_name
-from dropstudy.store.directory import FIND_RATE, confirmations, has_database, read_metadata, recorded_spec
+from dropstudy.store.directory import (
+    FIND_RATE,
+    confirmations,
+    has_database,
+    is_finished,
+    read_metadata,
+    recorded_spec,
+)
+from dropstudy.store.locking import lock
 from dropstudy.store.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -36,7 +44,6 @@ if TYPE_CHECKING:
     from dropstudy.analysis.verdict import Verdict
     from dropstudy.core.types import Arm, StudySpec
     from dropstudy.report.snapshot import Snapshot
-    from dropstudy.runtime.events import Callback
     from dropstudy.study.study import Study
 
 
@@ -71,63 +78,61 @@ def with_rate(arm: Arm, rate: float) -> Arm:
     return replace(other, name=arm_name(other))
 
 
-class SaidOnce(CallbackList):
-    """Callbacks that get each notice once: every round would repeat the cautions on its rates."""
-
-    def __init__(self, callbacks: Iterable[Callback]) -> None:
-        super().__init__(callbacks)
-        self._said: set[str] = set()
-
-    def on_notice(self, text: str) -> None:
-        """Call each, if the text is new."""
-        if text not in self._said:
-            self._said.add(text)
-            super().on_notice(text)
-
-
 def find_rate(study: Study, max_runs: int, how: dict[str, Any]) -> Verdict:
     """Search and confirm; as `Study.find_rate`."""
     max_runs = prepare(study, max_runs)
     callback = SaidOnce(with_display(how.pop("callbacks", None), verbose=how.pop("verbose", True)).callbacks)
     how |= {"callbacks": callback, "verbose": False}
     known = read_metadata(study.folder).get(FIND_RATE) if has_database(study.folder) else None
-    had, seeds = known["seeds"] if known else {}, len(study.spec.seeds)
+    had, seeds, going_on = known["seeds"] if known else {}, len(study.spec.seeds), not study.finished
     study._search = _search(study.spec, max_runs, [had.get(arm.name, seeds) for arm in study.spec.arms])  # noqa: SLF001
     study.run(**how)
+    study._announced = True  # noqa: SLF001
     while True:
         snapshot = study.results().snapshot
         spec, counts = snapshot.spec, seeds_of(snapshot)
-        left = search_runs(max_runs) - len(snapshot.runs)
+        left = runs_left(max_runs, len(snapshot.runs), sum(count for _, count in _confirmed(study)))
         found = next_round([arm.common_rate for arm in spec.arms], counts, scores(snapshot), left)
         if found is None:
             break
+        going_on = True
         callback.on_notice(_about(found, spec, max_runs, len(snapshot.runs)))
         arms, counts = _grown(spec, counts, found)
         study.spec = replace(spec, arms=arms, seeds=more_seeds(spec.seeds, found.seeds))
         study._search = _search(study.spec, max_runs, counts)  # noqa: SLF001
         study.run(**how)
+    if max_runs >= len(snapshot.runs):  # a larger budget may train fresh seeds alone
+        with lock(study.folder), Store(study.folder, write=True) as store:
+            store.record({FIND_RATE: study._search})  # noqa: SLF001
     study._search = None  # noqa: SLF001
-    return _confirm(study, snapshot, max_runs, how)
+    return _confirm(study, snapshot, max_runs, how, going_on=going_on)
 
 
-def _confirm(study: Study, snapshot: Snapshot, max_runs: int, how: dict[str, Any]) -> Verdict:
-    verdict, notify = snapshot.verdict, how["callbacks"].on_notice
-    left = max_runs - len(snapshot.runs)
-    chosen = to_confirm(verdict.conditions[0])
-    if baseline_chosen(verdict):
-        notify(
-            f"Validation data chose no dropout, so there is nothing to confirm: {counted(left, 'run')} not needed."
-        )
-        return verdict
-    left -= sum(count for arms, count in _confirmed(study) if chosen not in arms)
-    if chosen is not None and left < 2 * SEEDS:
-        notify(
-            f"{counted(max(0, left), 'run')} of {max_runs} left, too few for {SEEDS} fresh seeds (--find-rate)."
-        )
-        return verdict
-    if chosen is not None:
+def _confirm(
+    study: Study, snapshot: Snapshot, max_runs: int, how: dict[str, Any], *, going_on: bool
+) -> Verdict:
+    verdict, notify, confirmed = snapshot.verdict, how["callbacks"].on_notice, _confirmed(study)
+    chosen, none_chosen = to_confirm(verdict.conditions[0]), baseline_chosen(verdict)
+    had = sum(count for arms, count in confirmed if chosen in arms)
+    left = max_runs - len(snapshot.runs) - sum(count for arms, count in confirmed if chosen not in arms)
+    if not going_on and (none_chosen or (had and 2 * (left // 2) <= had)) and _fresh_finished(study):
+        notify(f"This search is finished; nothing to train. {study.folder}")
+    elif none_chosen:
+        unused = counted(left, "run")
+        notify(f"Validation data chose no dropout, so there is nothing to confirm: {unused} not needed.")
+    elif chosen is None:
+        notify("Search ends: validation data could not choose a rate, so there is nothing to confirm.")
+    elif left < 2 * SEEDS:
+        few = f"{counted(max(0, left), 'run')} of {max_runs} left"
+        notify(f"{few}, too few for {SEEDS} fresh seeds (--find-rate).")
+    else:
         notify(f"Search ends: {chosen!r}. It and the baseline are trained on {left // 2} fresh seeds.")
-    return study.confirm(seeds=left // 2, **how)
+        return study.confirm(seeds=left // 2, **how)
+    return study.verdict()
+
+
+def _fresh_finished(study: Study) -> bool:
+    return all(map(is_finished, confirmations(study.folder)))
 
 
 def _confirmed(study: Study) -> list[tuple[set[str], int]]:
@@ -162,7 +167,8 @@ def scores(snapshot: Snapshot) -> NDArray[np.float64]:
             "find_rate",
             expected=f"runs that report {metric.title} on validation data, to search on",
             received="none that does",
-            next_step="Let the training function report it, or compare rates without a search: leave out --find-rate.",
+            next_step=f"Let the training function return {metric.validation}, or compare rates without a search: leave "
+            "out --find-rate.",
         )
     return metric.sign * metric.factor * table
 

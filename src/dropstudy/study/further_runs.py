@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from dropstudy.analysis import confirm, redrawn
 from dropstudy.analysis.sequential import until_decided
 from dropstudy.core.atomic import write_text
+from dropstudy.core.text import counted
+from dropstudy.runtime.events import SaidOnce
 from dropstudy.runtime.progress.display import with_display
 from dropstudy.spec import merge
 from dropstudy.spec.study_file import STUDY_FILE, to_toml
@@ -17,7 +19,6 @@ from dropstudy.store.locking import lock
 from dropstudy.store.models import stored_model
 from dropstudy.store.paths import StudyPaths
 from dropstudy.store.store import Store
-from dropstudy.study.find_rate import SaidOnce
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,11 +31,12 @@ if TYPE_CHECKING:
 
 def run_until_decided(study: Study, max_seeds: int, how: dict[str, Any]) -> Verdict:
     """Add seeds until the verdict is decided; as `Study.run_until_decided`."""
-    callback = with_display(how.pop("callbacks", None), verbose=how.pop("verbose", True))
+    callback = SaidOnce(with_display(how.pop("callbacks", None), verbose=how.pop("verbose", True)).callbacks)
 
     def look(seeds: tuple[int, ...]) -> Verdict:
         study.spec = replace(study.spec, seeds=seeds)
         study.run(callbacks=callback, verbose=False, **how)
+        study._announced = True  # noqa: SLF001 - as below
         with lock(study.folder), Store(study.folder, write=True) as store:
             store.record({UNTIL_DECIDED: max_seeds})
         return study.verdict()
@@ -46,10 +48,15 @@ def confirm_study(study: Study, seeds: int | None, how: dict[str, Any]) -> Verdi
     """Train chosen arms and the baseline on fresh seeds; as `Study.confirm`."""
     snapshot = study.results().snapshot
     folders = confirm.prepare(study.folder, snapshot.spec, snapshot.verdict, seeds=seeds)
+    notify = with_display(how.get("callbacks"), verbose=how.get("verbose", True)).on_notice
     if seeds is None and (note := confirm.nothing_decided(snapshot.verdict, snapshot.answer.steps)):
-        with_display(how.get("callbacks"), verbose=how.get("verbose", True)).on_notice(note)
+        notify(note)
     for where, more in folders.items():
-        _inner(study, where, seeds=list(more)).run(**how)
+        fresh = _inner(study, where, seeds=list(more))
+        if not fresh.finished:
+            notify(f"Confirmation: 2 arms on {counted(len(more), 'fresh seed')}; study in {where}")
+        fresh._announced = True  # noqa: SLF001 - as below; the data were described with the study
+        fresh.run(**how)
     return study.verdict()
 
 

@@ -103,7 +103,7 @@ class Study:
     ) -> None:
         if out is not None and not str(out).strip():
             raise InvalidArgument("out", expected="a folder such as studies/first", received=repr(out))
-        self._dataset, self._source = dataset, source
+        self._dataset, self._source, self._announced = dataset, source, False
         if dataset is not None:
             refuse_data_fields(overrides)
             overrides["data"] = name_of(dataset)
@@ -261,6 +261,7 @@ class Study:
                 callback=callback,
                 model=self._source,
                 search=self._search,
+                announced=self._announced,
             )
         return self
 

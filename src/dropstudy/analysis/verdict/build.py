@@ -103,7 +103,12 @@ def _at(predictions: Predictions, hidden: str, train_size: int) -> Callable[[str
 def _condition_verdict(runs: PairedRuns, hidden: str, train_size: int, design: Design) -> ConditionVerdict:
     metric = design.measure
     scores = tuple(arm_scores(runs, arm, metric) for arm in design.arms)
-    comparisons = compare_arms(runs, metric=metric, margin=design.margin, always_valid=design.always_valid)
+    comparisons = tuple(
+        replace(comparison, stopped=comparison.arm in design.stopped)
+        for comparison in compare_arms(
+            runs, metric=metric, margin=design.margin, always_valid=design.always_valid
+        )
+    )
     choice = None
     if not design.watches_test:
         choice = choose(scores, runs, metric, always_valid=design.always_valid, stopped=design.stopped)
@@ -145,11 +150,15 @@ def _on_looks(design: Design) -> list[str]:
     """Why intervals are always-valid; empty where they are not."""
     if not design.looks:
         return []
+    wider = "hold at every look, and are wider than those of a single look."
     if design.most_runs is not None:
-        why = f"Rates and seeds were added as results came in, {design.most_runs} runs at most"
-    elif design.most_seeds is not None:
+        why = f"Rates and seeds were added as results came in, {design.most_runs} runs at most."
+        if design.stopped:
+            why += " A rate is stopped once validation data show another one to be better."
+        return [f"{why} Intervals of the search {wider}"]
+    if design.most_seeds is not None:
         why = f"Seeds are added until the verdict is decided, {design.most_seeds} at most"
     else:
         changed = "added" if design.looks == tuple(sorted(design.looks)) else "added and removed"
         why = f"Seeds were {changed} after a first verdict ({', then '.join(map(str, design.looks))})"
-    return [f"{why}. Its intervals hold at every look, and are wider than those of a single look."]
+    return [f"{why}. Its intervals {wider}"]

@@ -20,6 +20,7 @@ from dropstudy.analysis.stats.unseen import unseen
 from dropstudy.analysis.verdict.evidence import p_of_interval, probabilities, spreads
 from dropstudy.analysis.verdict.inference import arm_tests
 from dropstudy.analysis.verdict.metrics import metric_differences
+from dropstudy.analysis.verdict.phrases import every
 from dropstudy.analysis.verdict.rule import LEVEL, SEEDS, Limits
 from dropstudy.analysis.verdict.types import ArmComparison
 
@@ -163,7 +164,7 @@ def _seeds(
 
 def _label(family: int, *, always_valid: bool, new_data: bool) -> str:
     """Name of the interval that a decision rests on."""
-    arms = f"{' and' if new_data else ' for'} all {family} arms together" if family > 1 else ""
+    arms = f"{' and' if new_data else ' for'} {every(family)} arms together" if family > 1 else ""
     over = "for new data" if new_data else "over seeds"
     return f"{'always-valid ' if always_valid else ''}95% interval {over}{arms}"
 

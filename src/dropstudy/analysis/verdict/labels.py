@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from dropstudy.analysis.verdict.phrases import capital, every, is_dropout, quoted
 from dropstudy.analysis.verdict.sameness import all_the_same, nothing_to_improve
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from dropstudy.analysis.verdict.types import ConditionVerdict, Decision
 
 # Label of a whole condition, and verbs for one arm and for several.
-_LABELS: dict[Decision, tuple[str, str, str]] = {
+_LABELS: dict[Decision | Literal["stopped"], tuple[str, str, str]] = {
     "helps": ("Dropout helps", "helps", "help"),
     "hurts": ("Dropout hurts", "hurts", "hurt"),
     "equivalent": (
@@ -25,6 +25,7 @@ _LABELS: dict[Decision, tuple[str, str, str]] = {
     ),
     "undecided": ("Undecided", "is undecided", "are undecided"),
     "too few seeds": ("No verdict yet: too few seeds", "has too few seeds", "have too few seeds"),
+    "stopped": ("", "was stopped by the search", "were stopped by the search"),
     "diverged": (
         "No verdict: runs diverged",
         "has no verdict: runs diverged",
@@ -40,7 +41,7 @@ def condition_label(condition: ConditionVerdict, design: Design) -> str:
     whole, verb, _ = _LABELS[condition.decision]
     if all_the_same(condition):
         return "Nothing to improve" if nothing_to_improve(condition) else "No difference in any seed"
-    compared = {c.arm: c.decision for c in condition.comparisons}
+    compared = {c.arm: c.state for c in condition.comparisons}
     if condition.decision == "nothing to compare":
         return whole
     if len(compared) == 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import isfinite
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from dropstudy.core import text
 from dropstudy.core.types import Arm
@@ -116,18 +116,19 @@ def differences(comparisons: Sequence[ArmComparison], most: int = MOST_LISTED) -
 
 def by_decision(comparisons: Sequence[ArmComparison], margin: float) -> str:
     """Arms by decision: "'a' and 'b' undecided (+0.04 and +0.12 points); 'c' hurts by 1.00 points"."""
-    verbs: dict[Decision, tuple[str, str]] = {
+    verbs: dict[Decision | Literal["stopped"], tuple[str, str]] = {
         "helps": ("helps", "help"),
         "equivalent": (f"equivalent within ±{margin:g}", f"equivalent within ±{margin:g}"),
         "undecided": ("undecided", "undecided"),
         "hurts": ("hurts", "hurt"),
         "too few seeds": ("too few seeds", "too few seeds"),
+        "stopped": ("stopped by the search", "stopped by the search"),
         "diverged": ("diverged or its baseline did", "diverged or their baseline did"),
     }
     order = [*verbs]
     groups: dict[tuple[str, str], list[ArmComparison]] = {}
-    for each in sorted(comparisons, key=lambda c: order.index(c.decision)):
-        pair = verbs[each.decision_on_these if each.on_these_only else each.decision]
+    for each in sorted(comparisons, key=lambda c: order.index(c.state)):
+        pair = verbs[each.decision_on_these if each.on_these_only else each.state]
         groups.setdefault(_on_these(pair, each) if each.on_these_only else pair, []).append(each)
     parts = []
     for (one, many), found in groups.items():

@@ -92,10 +92,9 @@ def more_examples(comparisons: Iterable[ArmComparison], margin: float) -> str:
     if not found:
         return ""
     most = max(examples_to_decide(c, margin) for c in found)
-    step = 10 ** max(0, len(str(most)) - 2)  # two digits: the spread over examples is uncertain itself
     about = "at least" if any(c.example_error is None for c in found) else "about"
     now = min(c.test_examples or 1 for c in found)
-    return f"{about} {step * ceil(most / step):,} test examples instead of {now:,}"
+    return f"{about} {_rounded_up(most):,} test examples instead of {now:,}"
 
 
 def on_undecided_arms(condition: ConditionVerdict, design: Design) -> list[str]:
@@ -188,17 +187,27 @@ def on_test_set_size(condition: ConditionVerdict, design: Design) -> str:
     examples = coarse[0].test_examples if coarse else None
     if not examples or examples == 1:
         return ""
-    shift = rounded(max(map(_coarseness, coarse)), design.measure.places)
-    worth = (
-        f"one example is worth {rounded(100 / examples)} points, and " if design.measure is ACCURACY else ""
-    )
     more = more_examples(coarse, margin)
-    advice = (
-        f"A decision probably needs {more}, not more seeds." if more else "More seeds do not change that."
-    )
+    if more:
+        advice = f"A decision probably needs {more}, not more seeds."
+    else:
+        least = _rounded_up(max(_examples_within(c, margin) for c in coarse))
+        advice = f"That takes {least:,} or more, whatever the number of seeds."
     if max(map(_coarseness, coarse)) <= margin:
-        return f"Other test examples than these {examples:,} may shift the difference by {shift}. {advice}"
-    return (
-        f"{counted(examples, 'test example')} cannot show that a difference is within {design.around_zero}: {worth}"
-        f"others may shift it by {shift}. {advice}"
-    )
+        return advice
+    worth = f": one is worth {rounded(100 / examples)} points" if design.measure is ACCURACY else ""
+    few = f"{counted(examples, 'test example')} cannot show that a difference is within {design.around_zero}"
+    return f"{few}{worth}. {advice}"
+
+
+def _examples_within(comparison: ArmComparison, margin: float) -> int:
+    """Fewest test examples that can show a difference of 0 to lie within the margin, with ever so many seeds."""
+    error, examples = comparison.example_error or 0.0, comparison.test_examples or 1
+    reached = NormalDist().inv_cdf(1 - LEVEL / (2 * comparison.family)) * error / margin
+    return max(examples + 1, examples_to_see(margin / comparison.measure.factor), ceil(examples * reached**2))
+
+
+def _rounded_up(count: int) -> int:
+    """A number of examples to two digits: the spread over examples is uncertain itself."""
+    step: int = 10 ** max(0, len(str(count)) - 2)
+    return step * ceil(count / step)

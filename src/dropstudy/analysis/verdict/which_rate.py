@@ -21,7 +21,7 @@ _MOST_NAMED = 3
 
 
 def best_rates(choice: Choice, arms: Sequence[Arm]) -> str:
-    """Name the arms that may be the best: "Validation data cannot tell rates 0.2 to 0.5 apart from the best".
+    """Name the arms that may be the best: "By validation data, each of rates 0.2 to 0.5 may be the best".
 
     Empty where all arms differ equally in every seed.
     """
@@ -29,9 +29,8 @@ def best_rates(choice: Choice, arms: Sequence[Arm]) -> str:
         return ""
     if len(choice.best) == 1:
         return f"By validation data, only {_named(choice, arms)} may be the best (95% confidence)."
-    if len(choice.best) == choice.considered:
-        return f"Validation data can tell none of the {choice.considered} arms apart from the best (95% confidence)."
-    return f"Validation data cannot tell {_named(choice, arms)} apart from the best (95% confidence)."
+    every = f"the {choice.considered} arms" if len(choice.best) == choice.considered else _named(choice, arms)
+    return f"By validation data, each of {every} may be the best (95% confidence)."
 
 
 def top_of_curve(condition: ConditionVerdict, margin: float, *, anytime: bool = False) -> str:

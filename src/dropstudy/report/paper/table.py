@@ -279,7 +279,7 @@ def _comparison(condition: ConditionVerdict, scores: ArmScores) -> dict[str, Any
         "effect_size": effect.value,
         "effect_size_low": effect.low,
         "effect_size_high": effect.high,
-        "decision": comparison.decision,
+        "decision": comparison.state,
     }
 
 

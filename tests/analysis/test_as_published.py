@@ -98,7 +98,7 @@ def test_five_seeds_decide_nothing_and_seeds_without_their_pair_do_not_count():
     assert (paired.here.n, paired.outcome) == (5, "too few seeds")
     (nothing,) = found(result(value=1.1), table=table.iloc[:0])
     assert nothing.outcome == "too few seeds"
-    assert "not known (n = 0)" in in_words([nothing])
+    assert "here not known, n = 0" in in_words([nothing])
 
 
 def test_a_result_of_one_training_size_is_compared_at_this_size_alone():
@@ -116,7 +116,7 @@ def test_words_give_both_numbers_and_say_when_training_was_shorter():
     rows = found(result(value=1.25, updates=1_000_000))
     low, high = rows[0].here.low, rows[0].here.high
     assert in_words(rows) == (
-        f"dropout: published 1.25 %, here {low:.2f} to {high:.2f} (n = 10). "
+        f"dropout: test error 1.25%, here {rows[0].here.value:.2f} ({low:.2f} to {high:.2f}), n = 10. "
         "Trained for 120,000 updates, not 1,000,000 as published."
     )
     assert "Trained for" not in in_words(found(result(value=1.25, updates=125_000)))
@@ -125,5 +125,11 @@ def test_words_give_both_numbers_and_say_when_training_was_shorter():
     )
     few = found(result(expected="lower"), table=finals(3))
     assert in_words(few) == "Not known yet: that needs 6 seeds."
-    assert "A. Author 2014, Table 1" in caption(rows)
+    assert caption(rows).startswith("A. Author 2014, Table 1. Intervals are over 10 seeds, each for itself")
+    (row,) = cells(found(result(expected="not lower", measure="training-loss"))).to_dict("records")
+    assert row["published"] == "not lower training loss"
+    assert row["here (95% interval)"].startswith("+0.03")
+    assert row["as published?"] == "yes"
+    both = [*rows, *found(result(expected="lower"))]
+    assert "Differences are to none, in points." in caption(both)
     assert in_words(()) == ""

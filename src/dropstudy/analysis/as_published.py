@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
+from dropstudy.analysis.answered import AS_PUBLISHED
 from dropstudy.analysis.stats.paired import paired_t
 from dropstudy.analysis.stats.runs import at_condition, is_finite
 from dropstudy.core.bounds import SEEDS
-from dropstudy.core.text import plain_name, rounded
+from dropstudy.core.text import counted, plain_name, rounded, signed, span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -26,8 +27,8 @@ Outcome = Literal["as published", "not as published", "undecided", "too few seed
 
 _MEASURES = {
     "error": ("test error", "%", "points", 2),
-    "test-loss": ("test loss", "nats", "nats", 4),
-    "training-loss": ("training loss", "nats", "nats", 4),
+    "test-loss": ("test loss", " nats", "nats", 4),
+    "training-loss": ("training loss", " nats", "nats", 4),
 }
 """Name, unit, unit of differences, and decimal places."""
 
@@ -37,6 +38,9 @@ _OTHERWISE: dict[Outcome, str] = {
     "too few seeds": "with too few seeds",
 }
 """Outcomes other than "as published", behind a count."""
+
+_SHORT: dict[Outcome, str] = {"as published": "yes", "not as published": "no"}
+"""Outcomes in a table."""
 
 _MOST_TOLD = 2
 """Results that one answer has room for."""
@@ -129,33 +133,31 @@ def in_words(found: Sequence[AsPublished]) -> str:
 
 
 def cells(found: Sequence[AsPublished]) -> pd.DataFrame:
-    """The results as a table, a row each."""
-    rows = []
-    for each in found:
-        name, unit, points, places = _MEASURES[each.published.measure]
-        difference = each.published.value is None
-        known = each.here.n >= SEEDS and each.here.known
-        rows.append(
-            {
-                "arm": plain_name(each.published.arm),
-                "training examples": f"{each.train_size:,}",
-                "measure": f"{name}, {f'minus that of {plain_name(each.baseline)}, {points}' if difference else unit}",
-                "published": _published(each.published, places),
-                "here": rounded(each.here.value, places),
-                "95% interval": _span(each.here, places) if known else "-",
-                "seeds": each.here.n,
-                "outcome": each.outcome,
-            }
-        )
-    frame = pd.DataFrame(rows)
-    sizes = {each.train_size for each in found}
-    return frame.drop(columns="training examples") if len(sizes) == 1 else frame
+    """The results as a table, a row each; columns without information are left out."""
+    frame = pd.DataFrame(
+        {
+            "arm": plain_name(each.published.arm),
+            "training examples": f"{each.train_size:,}",
+            "published": _claim(each.published),
+            "here (95% interval)": _number_here(each),
+            "seeds": each.here.n,
+            AS_PUBLISHED.lower(): _SHORT.get(each.outcome, each.outcome),
+        }
+        for each in found
+    )
+    return frame.drop(columns=[name for name in ("training examples", "seeds") if len(set(frame[name])) == 1])
 
 
 def caption(found: Sequence[AsPublished]) -> str:
-    """Whose results they are, what the intervals are, and how long was trained."""
+    """Whose results they are, what the numbers and intervals are, and how long was trained."""
     sources = "; ".join(dict.fromkeys(each.published.source for each in found))
-    return f"{sources}. Intervals are over seeds, each for itself, on these test examples. {_length(found)}".rstrip()
+    compared = [each for each in found if each.published.value is None]
+    units = " or ".join(dict.fromkeys(_MEASURES[each.published.measure][2] for each in compared))
+    to = f"Differences are to {plain_name(compared[0].baseline)}, in {units}. " if compared else ""
+    seeds = {each.here.n for each in found}
+    over = f"{counted(seeds.pop(), 'seed')}" if len(seeds) == 1 else "seeds"
+    intervals = f"Intervals are over {over}, each for itself, on these test examples."
+    return f"{sources}. {to}{intervals} {_length(found)}".rstrip()
 
 
 def _compared(low: float, high: float, within: float) -> dict[Expected, tuple[bool, bool]]:
@@ -188,23 +190,27 @@ def _counted(outcomes: Sequence[Outcome]) -> str:
 
 
 def _told(each: AsPublished) -> str:
-    _, unit, _, places = _MEASURES[each.published.measure]
-    name, value = plain_name(each.published.arm), _published(each.published, places)
-    if each.here.n < SEEDS or not each.here.known:
-        here = rounded(each.here.value, places) if each.here.n else "not known"
-    else:
-        here = _span(each.here, places)
-    return f"{name}: published {value} {unit}, here {here} (n = {each.here.n})."
+    here = _number_here(each) if each.here.n else "not known"
+    return f"{plain_name(each.published.arm)}: {_claim(each.published)}, here {here}, n = {each.here.n}."
 
 
-def _published(result: PublishedResult, places: int) -> str:
+def _claim(result: PublishedResult) -> str:
+    """What was published, in short: "test error 1.08%", "lower training loss"."""
+    name, unit, _, places = _MEASURES[result.measure]
     if result.value is None:
-        return f"{result.expected}{f' by {result.within:g}' if result.within and result.expected != 'same' else ''}"
-    return rounded(result.value, places)
+        return f"{result.expected} {name}"
+    return f"{name} {rounded(result.value, places)}{unit}"
 
 
-def _span(here: Estimate, places: int) -> str:
-    return f"{rounded(here.low, places)} to {rounded(here.high, places)}"
+def _number_here(each: AsPublished) -> str:
+    """The number of the study, with its interval where there is one: "1.12 (1.08 to 1.15)"."""
+    places, here = _MEASURES[each.published.measure][3], each.here
+    difference = each.published.value is None
+    value = signed(here.value, places=places) if difference and here.n else rounded(here.value, places)
+    if here.n < SEEDS or not here.known:
+        return value
+    ends = f"{rounded(here.low, places)} to {rounded(here.high, places)}"
+    return f"{value} ({span(here.low, here.high, margin=each.published.within, places=places) if difference else ends})"
 
 
 def _length(found: Sequence[AsPublished]) -> str:

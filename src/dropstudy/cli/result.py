@@ -82,7 +82,7 @@ def _print_published(published: Sequence[AsPublished]) -> None:
     from dropstudy.core import tables
 
     echo(f"Published: {caption(published)}")
-    typer.echo(tables.text(cells(published), left=("measure", "outcome")))
+    typer.echo(tables.text(cells(published), left=("published", "as published?")))
 
 
 def print_places(snapshot: Snapshot, *, everything: bool = False) -> None:

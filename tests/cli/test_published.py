@@ -1,0 +1,55 @@
+"""A study that repeats published results shows these beside its own, in every output."""
+
+import json
+
+import pytest
+
+from dropstudy import Study
+from dropstudy.analysis.answered import AS_PUBLISHED
+from dropstudy.report.published_results import published_results
+from sources import trained_at_once
+
+SOURCE = "A. Author & <b>others</b> 2014, Table 1"
+RESULTS = [
+    {"arm": "dropout 0.5", "source": SOURCE, "value": 50.0, "within": 30.0, "updates": 1_000_000},
+    {"arm": "dropout 0.5", "source": SOURCE, "expected": "lower"},
+    {"arm": "dropout 0.5", "source": SOURCE, "measure": "training-loss", "expected": "not lower"},
+]
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        return trained_at_once(patch, tmp_path_factory.mktemp("published") / "study", published=RESULTS)
+
+
+def test_answer_page_and_conclusion_have_what_was_published(study):
+    results = study.results()
+    found = published_results(results.snapshot)
+    errors = results.test_scores().query("arm == 'dropout 0.5'")["test_accuracy"]
+    assert found[0].here.value == pytest.approx(100 * (1 - errors.mean()))
+    assert [each.here.n for each in found] == [6, 6, 6]
+    told = dict(results.answer().lines)[AS_PUBLISHED]
+    assert "Trained for 27 updates, not 1,000,000 as published." in told
+    page = results.report()[0].read_text(encoding="utf-8")
+    assert '<section id="published"' in page
+    assert "A. Author &amp; &lt;b&gt;others&lt;/b&gt; 2014, Table 1" in page
+    assert told in (study.folder / "conclusion.txt").read_text(encoding="utf-8")
+
+
+def test_show_prints_a_table_and_its_json_has_the_numbers(study, call):
+    shown = call("show", study.folder).out
+    assert f"Published: {SOURCE}" in shown
+    assert "Intervals are over 6 seeds, each for itself" in shown
+    found = json.loads(call("show", study.folder, "--json").out)["published"]
+    assert [each["published"]["arm"] for each in found] == ["dropout 0.5"] * 3
+    assert found[0]["here"]["low"] < found[0]["here"]["value"] < found[0]["here"]["high"]
+    assert found[0]["here"]["updates"] == 27  # 1,137 examples in batches of 128, 3 epochs
+
+
+def test_a_study_that_continues_keeps_them_and_other_studies_have_none(study, call, tmp_path):
+    assert len(Study.open(study.folder).spec.published) == 3
+    with pytest.MonkeyPatch.context() as patch:
+        plain = trained_at_once(patch, tmp_path / "plain")
+    assert AS_PUBLISHED not in dict(plain.results().answer().lines)
+    assert json.loads(call("show", plain.folder, "--json").out)["published"] == []

@@ -123,6 +123,10 @@ def test_words_give_both_numbers_and_say_when_training_was_shorter():
     assert in_words(found(result(expected="lower"), result(expected="higher"))) == (
         "1 of 2 as published, 1 not."
     )
+    other = "Trained for 5 epochs, not 200 as the preset x does."
+    length = as_published((result(expected="lower"),), finals(), {LARGE: 3000}, "none", other)
+    assert in_words(length) == f"1 of 1 as published. {other}"
+    assert caption(length).endswith(other)
     few = found(result(expected="lower"), table=finals(3))
     assert in_words(few) == "Not known yet: that needs 6 seeds."
     assert caption(rows).startswith("A. Author 2014, Table 1. Intervals are over 10 seeds, each for itself")

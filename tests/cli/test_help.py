@@ -154,6 +154,7 @@ def test_a_shell_completes_commands_and_flags(tmp_path):
 
     assert completed("dropstudy d") == ["diff", "data", "doctor"]
     assert completed("dropstudy run --learn") == ["--learning-rate"]
+    assert completed("dropstudy run liu-o") == completed("dropstudy presets liu-o") == ["liu-one-pass"]
     home = {"HOME": str(tmp_path), "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
     installed = run_process("--install-completion", "bash", **home)
     assert installed.code == 0

@@ -61,6 +61,7 @@ class AsPublished:
         updates: optimiser steps of its runs.
         here: the arm's mean over seeds, or its mean paired difference to the baseline, in the measure's unit, with
             Student's 95% interval over seeds, on the study's test examples.
+        other_length: a sentence where its runs are shorter or longer than those of the preset, else empty.
     """
 
     published: PublishedResult
@@ -69,6 +70,7 @@ class AsPublished:
     train_size: int
     updates: int
     here: Estimate
+    other_length: str = ""
 
     @property
     def outcome(self) -> Outcome:
@@ -97,6 +99,7 @@ def as_published(
     finals: pd.DataFrame,
     conditions: Mapping[Condition, int],
     baseline: str,
+    other_length: str = "",
 ) -> tuple[AsPublished, ...]:
     """Each published result beside that of the study, at each of the study's conditions that it is about.
 
@@ -105,6 +108,7 @@ def as_published(
         finals: one row per finished run: arm, hidden, train_size, seed, test_accuracy, test_loss, clean_loss.
         conditions: optimiser steps of the runs of each condition of the study.
         baseline: name of the first arm.
+        other_length: as of `AsPublished`.
     """
     done = finals[is_finite(finals)] if len(finals) else finals
     found = []
@@ -117,7 +121,8 @@ def as_published(
             if result.value is None:
                 values = (values - _values(runs, baseline, result.measure)).dropna()
             here = paired_t(np.asarray(values, np.float64))
-            found.append(AsPublished(result, baseline, condition.layers, condition.train_size, updates, here))
+            of_condition = (condition.layers, condition.train_size, updates)
+            found.append(AsPublished(result, baseline, *of_condition, here, other_length))
     return tuple(found)
 
 
@@ -214,11 +219,12 @@ def _number_here(each: AsPublished) -> str:
 
 
 def _length(found: Sequence[AsPublished]) -> str:
-    """A sentence where training is shorter than that which was published."""
+    """Sentences where training is shorter than that which was published, or another than that of the preset."""
+    other = found[0].other_length if found else ""
     short = [each for each in found if each.updates < _ALMOST * (each.published.updates or 0)]
     if not short:
-        return ""
+        return other
     ours = [f"{n:,}" for n in sorted({each.updates for each in short})]
     theirs = max(each.published.updates or 0 for each in short)
     span = ours[0] if len(ours) == 1 else f"{ours[0]} to {ours[-1]}"
-    return f"Trained for {span} updates, not {theirs:,} as published."
+    return f"{other} Trained for {span} updates, not {theirs:,} as published.".lstrip()

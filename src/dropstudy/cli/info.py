@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dropstudy.cli.options import DataDir, Drop, Group, ImageSize, Target, TestFile, TestSize, joined
+from dropstudy.cli.options import (
+    DataDir,
+    Drop,
+    Group,
+    ImageSize,
+    Target,
+    TestFile,
+    TestSize,
+    joined,
+    preset_names,
+)
 from dropstudy.cli.output import echo
 from dropstudy.errors import DataUnavailable, InvalidArgument
 
@@ -16,7 +26,10 @@ if TYPE_CHECKING:
 
 
 def presets(
-    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Print this preset's file.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="NAME", help="Print this preset's file.", autocompletion=preset_names),
+    ] = None,
     schema: Annotated[
         bool, typer.Option("--schema", help="Print the JSON schema of study files, for an editor.")
     ] = False,

@@ -27,9 +27,10 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
         str | None,
         typer.Argument(
             metavar="SPEC",
-            help="A preset, a study file or a study's folder; default: notebook, or for your own data tune, with "
-            "--target table.",
+            help="A preset, a study file or a study's folder; default: notebook; tune for your own data; "
+            "table with --target.",
             show_default=False,
+            autocompletion=options.preset_names,
         ),
     ] = None,
     model: options.ModelPath = None,

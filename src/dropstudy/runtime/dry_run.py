@@ -53,7 +53,8 @@ MAX_MEASURED = 3
 _MEASURE_SECONDS = 0.7  # of steps
 _REPEATS = 3  # of short measurements
 _FEW_STEPS = 8
-_MIN_SHOWN = 0.0005  # seconds
+_MIN_SHOWN = 0.0001  # seconds
+_ALMOST_ONE = 0.9995  # seconds; what is more is rounded to a second
 _EPOCH_BYTES, _RUN_BYTES, _STUDY_BYTES = 120, 2_000, 20_000  # in the database, about
 _PREDICTION_BYTES = 8  # per test example at most: label, confidence, likelihood, misranked
 
@@ -308,13 +309,13 @@ def _results(futures: list) -> list:  # type: ignore[type-arg]
 def _describe_cost(condition: Condition, cost: Cost) -> str:
     epoch = condition.steps * cost.step + cost.epoch_end
     return (
-        f"{condition.layers} on {condition.train_size:,}: {_seconds(epoch)} an epoch ({1000 * cost.step:.3g} ms "
+        f"{condition.layers} on {condition.train_size:,}: {_seconds(epoch)} an epoch ({_seconds(cost.step)} "
         f"a step, {_seconds(cost.epoch_end)} at its end), {_seconds(cost.run_end)} at a run's end"
     )
 
 
 def _seconds(seconds: float) -> str:
-    """A measured time: "less than 1 ms", "12 ms", "1.23 s"."""
+    """A measured time: "less than 0.1 ms", "2.33 ms", "120 ms", "1.23 s"."""
     if seconds < _MIN_SHOWN:
-        return "less than 1 ms"
-    return f"{1000 * seconds:.0f} ms" if seconds < 1 else f"{seconds:.3g} s"
+        return "less than 0.1 ms"
+    return f"{1000 * seconds:.3g} ms" if seconds < _ALMOST_ONE else f"{seconds:.3g} s"

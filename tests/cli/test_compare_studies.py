@@ -83,7 +83,7 @@ def test_arms_that_not_all_have_are_left_out_and_studies_of_the_same_data_are_to
             ("two arms or more that all studies have", "wine: 'dropout 0.3', 'dropout 0.4'"),
         ),
         (("--metric", "log-loss"), ("studies by one metric", "digits: accuracy; wine: log-loss")),
-        (("--train-sizes", "50,100"), ("one network and one training size", "wine with 2 of them")),
+        (("--train-sizes", "50,100"), ("one network and one training size", "2 networks or sizes in wine")),
     ],
 )
 def test_studies_that_differ_are_refused_with_what_differs(trained_studies, call, flags, words):

@@ -375,6 +375,17 @@ def test_a_study_of_seconds_in_a_pipe_has_no_line_on_its_progress(clock):
     assert texts == ["9 of 9 runs done; this took 5 s."]
 
 
+def test_studies_trained_one_after_the_other_in_a_pipe_share_the_limit_of_epoch_lines():
+    stream = io.StringIO()
+    lines = EpochLines(stream, limit=12)
+    for seed in range(3):  # 5 epochs each, as where seeds are added round by round
+        lines.on_train_begin([progress_of(run_of(seed), "planned")], 1)
+        for epoch in range(1, 6):
+            lines.on_epoch_end(run_of(seed), row_of(epoch, 0.9, 0.1))
+        lines.on_run_end(run_of(seed), "done", "")
+    assert [stream.getvalue().count(f"seed {seed}]") for seed in range(3)] == [5, 5, 0]
+
+
 def test_a_long_study_in_a_pipe_has_a_line_after_ten_seconds_each_minute_and_at_the_end(clock):
     runs, start = [run_of(seed) for seed in range(200)], clock[0]
     lines = train_in_a_pipe(runs, clock, limit=999, seconds=0.7)

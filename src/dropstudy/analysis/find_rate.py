@@ -192,8 +192,8 @@ def refuse_to_find_rate(spec: StudySpec, max_runs: object, *, seeds: int, search
         raise InvalidArgument(
             "find_rate",
             expected=f"a budget of {least} runs or more: {len(spec.arms)} rates on {max(seeds, SEEDS)} seeds each, and "
-            "a third for fresh seeds",
+            f"a third, {2 * SEEDS} at least, for fresh seeds",
             received=repr(max_runs),
-            next_step=f"Use --find-rate {least}, or fewer rates to start with.",
+            next_step=f"Use --find-rate {least}{', or fewer rates to start with' * (least > least_runs(2))}.",
         )
     return int(max_runs)

@@ -147,7 +147,7 @@ def announcement(source: NoiseSource, study: StudySpec, anew: StudySpec) -> str:
     """Notice before the runs of a source."""
     silent = [quoted(arm.name) for arm in study.arms if source == "masks" and not draws_masks(study, arm)]
     without = f" Without noise, so not trained again: {listed(silent)}." if silent else ""
-    return f"{counted(len(anew.seeds), 'seed')} with other {TITLES[source]}, all else the same.{without}"
+    return f"{counted(len(anew.seeds), 'seed')}, {TITLES[source]} drawn anew, all else the same.{without}"
 
 
 def _subject(condition: ConditionVerdict) -> str | None:

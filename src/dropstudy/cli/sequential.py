@@ -27,7 +27,8 @@ MaxSeeds = Annotated[
 FindRate = Annotated[
     int | None,
     options.whole_option(
-        "Search the best rate with so many runs, from 0,0.2,0.4,0.6,0.8 or --rates on, and confirm it on fresh seeds.",
+        "Search the best rate with so many runs, 45 or more from 0,0.2,0.4,0.6,0.8 on (--rates sets others), and "
+        "confirm it on fresh seeds.",
         rich_help_panel=VERDICT,
     ),
 ]

@@ -185,8 +185,9 @@ def _means(name: str, snapshot: Snapshot, arms: list[str], metric: Metric) -> li
     if len(snapshot.conditions) != 1:
         raise _refused(
             "studies of one network and one training size",
-            f"{name} with {len(snapshot.conditions)} of them",
-            "They are no data sets of their own.",
+            f"{len(snapshot.conditions)} networks or sizes in {name}",
+            "Networks and sizes of one study are not separate data sets: leave it out, or train one of them in a "
+            "folder of its own.",
         )
     finals = snapshot.finals[is_finite(snapshot.finals)]
     scores = (

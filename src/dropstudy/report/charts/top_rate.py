@@ -114,10 +114,16 @@ def _seeds(curve: RateCurve, sign: int) -> pd.DataFrame:
 
 
 def axis_ends(curve: RateCurve) -> tuple[float, float]:
-    """Ends of the axis: all gains and the band, as far as `_BANDS` allow downwards from the top."""
+    """Ends of the axis: all gains and the band, as far as `_BANDS` allow downwards from the top.
+
+    The width of the band is that at the top, or at the tried rate where it is narrowest if that is more: gains of the
+    first rate over itself are 0, so that beside it the band is as narrow as you like.
+    """
     gains, low, high = np.array(curve.gains), np.array(curve.low), np.array(curve.high)
     top = max(float(gains.max()), float(high.max()))
     at_top = int(np.argmax(curve.mean))
-    room = 0.05 * (high[at_top] - low[at_top])
-    least = float(curve.mean[at_top] - _BANDS * (high[at_top] - low[at_top]))
+    others = np.interp(curve.tried[1:], curve.rates, high - low)
+    width = max(float(high[at_top] - low[at_top]), float(others.min()))
+    room = 0.05 * width
+    least = float(curve.mean[at_top] - _BANDS * width)
     return max(min(float(gains.min()), float(low.min())), min(least, float(low[at_top]))) - room, top + room

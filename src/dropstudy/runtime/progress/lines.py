@@ -48,7 +48,7 @@ class EpochLines(Display):
         self._limit = limit
         self._eta = Eta((), 1)
         self._each_epoch = True
-        self._runs = self._ended = self._done = self._epochs = 0
+        self._runs = self._ended = self._done = self._epochs = self._asked = 0
         self._due_at = math.inf
         self._started_at = 0.0
         self._training = False
@@ -63,7 +63,10 @@ class EpochLines(Display):
         self._done = sum(each.status == "done" for each in progress)
         self._epochs = sum(each.epochs_done for each in progress)
         self._several_conditions = len({each.run.condition for each in progress}) > 1
-        self._each_epoch = self._eta.epochs_left <= self._limit
+        self._asked += (
+            self._eta.epochs_left
+        )  # seeds added round by round, and sources drawn anew, count together
+        self._each_epoch = self._asked <= self._limit
         self._started_at = time.monotonic()
         self._due_at = self._started_at + (_INTERVAL if self._each_epoch else _FIRST)
         self._training = True

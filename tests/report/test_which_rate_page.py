@@ -73,7 +73,8 @@ def test_a_lower_metric_is_drawn_in_its_own_direction_and_a_far_worse_rate_leave
 def test_where_no_dropout_is_best_the_axis_shows_the_rates_below_it():
     rates = [0, 0.1, 0.2, 0.3, 0.4, 0.5]
     noise = np.random.default_rng(0).normal(0, 1, (6, 6)) * (np.array(rates) > 0)
-    curve = fit_rate_curve(rates, np.array([0, -0.5, -1.2, -2.5, -4, -5.5]) + noise)
+    gains = np.array([0, -0.5, -1.2, -2.5, -4, -5.5]) + noise - noise.mean(axis=0)
+    curve = fit_rate_curve(rates, gains)
     assert curve.top == 0
     low, high = charts.axis_ends(curve)
     assert low < np.mean(curve.gains, axis=0)[2] < 0 < high

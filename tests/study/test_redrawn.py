@@ -86,7 +86,9 @@ def test_seeds_that_are_added_are_drawn_anew_too_and_the_others_not_again(tmp_pa
     inner = tmp_path / "study" / "redrawn" / "masks"
     before = {path: path.stat().st_mtime_ns for path in (inner / "predictions").iterdir()}
     grown = small(tmp_path / "study").run(**QUIET)
+    assert {row.together.n for row in grown.verdict().conditions[0].sources} == {2}  # of the same seeds
     grown.redraw("masks", **QUIET)
+    assert {row.together.n for row in grown.verdict().conditions[0].sources} == {3}
     assert set(scores(inner)) == {("dropout 0.5", seed) for seed in range(3)}
     assert all(path.stat().st_mtime_ns == then for path, then in before.items())
     remove_study(tmp_path / "study")

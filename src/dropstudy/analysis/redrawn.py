@@ -223,7 +223,10 @@ def _row(
             if len(pairs) >= FEWEST:
                 alone[source] = deviation_redrawn(*pairs.to_numpy(np.float64).T)
     if alone:
-        yield SourcesOfNoise(arm, baseline, deviation(np.asarray(ours.dropna(), np.float64)), alone)
+        # Seeds that were added since have no runs to compare with.
+        again = pd.concat(anew.values(), axis=1).dropna(how="all").index
+        together = ours[ours.index.isin(again)].dropna()
+        yield SourcesOfNoise(arm, baseline, deviation(np.asarray(together, np.float64)), alone)
 
 
 def on_sources(condition: ConditionVerdict) -> str:

@@ -124,7 +124,7 @@ SMALL = {"data": "digits", "hidden": [16], "epochs": 1}
         ({}, 44, "45 runs or more"),
         ({}, 0, "45 runs or more"),
         ({}, True, "45 runs or more"),
-        ({"rates": [0, 0.5]}, 35, "36 runs or more.*12 at least.*--find-rate 36\\.$"),
+        ({"rates": [0, 0.5]}, 35, "36 runs or more.*12 at least.*find_rate=36.\\.$"),
         ({"hidden": [[16], [8]]}, 60, "one network"),
         ({"train_sizes": [100, 200]}, 60, "one network"),
         ({"arms": [{"rate": 0}, {"rate": 0.5, "max_norm": 3}]}, 60, "max norm"),

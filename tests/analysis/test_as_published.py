@@ -130,7 +130,9 @@ def test_words_give_both_numbers_and_say_when_training_was_shorter():
     few = found(result(expected="lower"), table=finals(3))
     assert in_words(few) == "Not known yet: that needs 6 seeds."
     assert caption(rows).startswith("A. Author 2014, Table 1. Intervals are over 10 seeds, each for itself")
-    (row,) = cells(found(result(expected="not lower", measure="training-loss"))).to_dict("records")
+    of_training = found(result(expected="not lower", measure="training-loss"))
+    assert "test examples" not in caption(of_training)
+    (row,) = cells(of_training).to_dict("records")
     assert row["published"] == "not lower training loss"
     assert row["here (95% interval)"].startswith("+0.03")
     assert row["as published?"] == "yes"

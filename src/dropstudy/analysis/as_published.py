@@ -161,7 +161,8 @@ def caption(found: Sequence[AsPublished]) -> str:
     to = f"Differences are to {plain_name(compared[0].baseline)}, in {units}. " if compared else ""
     seeds = {each.here.n for each in found}
     over = f"{counted(seeds.pop(), 'seed')}" if len(seeds) == 1 else "seeds"
-    intervals = f"Intervals are over {over}, each for itself, on these test examples."
+    tested = any(each.published.measure != "training-loss" for each in found)
+    intervals = f"Intervals are over {over}, each for itself{', on these test examples' * tested}."
     return f"{sources}. {to}{intervals} {_length(found)}".rstrip()
 
 

@@ -216,6 +216,8 @@ def test_a_published_study_stays_one_as_long_as_only_its_length_and_its_seeds_ch
         {"optimizer": {"learning_rate": 0.5}},
     ):
         assert read_spec(name, change).published == (), change
+    sizes = read_spec(name, {"train_sizes": [100, 500]}).published
+    assert sizes == tuple(result for result in whole.published if result.train_size)
 
 
 def test_the_notebook_preset_is_the_notebook():

@@ -101,7 +101,7 @@ def as_published(
     baseline: str,
     other_length: str = "",
 ) -> tuple[AsPublished, ...]:
-    """Each published result beside that of the study, at each of the study's conditions that it is about.
+    """Each published result beside that of the study, for each network of the training size that it is about.
 
     Args:
         results: published.
@@ -111,10 +111,11 @@ def as_published(
         other_length: as of `AsPublished`.
     """
     done = finals[is_finite(finals)] if len(finals) else finals
+    largest = max((condition.train_size for condition in conditions), default=0)
     found = []
     for result in results:
         for condition, updates in conditions.items():
-            if result.train_size not in {None, condition.train_size}:
+            if condition.train_size != (result.train_size or largest):
                 continue
             runs = at_condition(done, condition.layers, condition.train_size)
             values = _values(runs, result.arm, result.measure)

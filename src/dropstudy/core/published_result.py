@@ -27,7 +27,7 @@ class PublishedResult:
         expected: the arm's measure compared with that of the baseline: `lower`, `higher`, `same`, or `not lower`.
             Either this or `value` is given.
         within: differences up to this do not matter, in the unit of the measure.
-        train_size: number of training examples that it is about, of a study that compares such numbers.
+        train_size: number of training examples that it is about; the study's largest if left out.
         updates: optimiser steps of the published runs, as far as they are known.
     """
 

@@ -40,7 +40,7 @@ SHORTHANDS = ("rates",)
 _REQUIRED = ("name", "arms", "hidden", "epochs", "validation_split")
 _REPLACED = ("hidden", "activation", "optimizer", "precision")
 """Fields that a Keras model replaces."""
-_AS_PUBLISHED = {"name", "seeds", "epochs", "train_sizes", "precision", "keep_weights", "metric", "margin"}
+_AS_PUBLISHED = {"name", "seeds", "epochs", "precision", "keep_weights", "metric", "margin"}
 """Fields that a request may change without making a study another one than that of its published results."""
 _NOT_OF_MODELS = ("input_rate", "noise", "l2", "max_norm")
 """Settings of an arm that a Keras model has in its layers."""
@@ -79,8 +79,11 @@ def read_spec(
         table.get("metric", ACCURACY.name),
     }:  # the file's margin is of another
         table = {name: value for name, value in table.items() if name != "margin"}
-    if any(table.get(name) != value for name, value in given.items() if name not in _AS_PUBLISHED):
-        table = {name: value for name, value in table.items() if name != "published"}
+    changed = {name for name in given if name not in _AS_PUBLISHED and table.get(name) != given[name]}
+    if changed:
+        sizes = changed == {"train_sizes"}
+        stay = [result for result in table.get("published", ()) if sizes and "train_size" in result]
+        table = {**table, "published": stay}
     unnamed = {} if isinstance(source, Mapping) else {"name": Path(source).stem}
     return parse_spec({**unnamed, **table, **given}, origin)
 

@@ -101,7 +101,7 @@ def test_the_table_reads_as_the_numbers_rounded(tmp_path):
         low, high = map(float, text.split(" to "))
         assert (low, high) == pytest.approx(ends, abs=widths.min() / 5)
         assert [np.sign(low), np.sign(high)] == np.sign(ends).tolist()
-    assert "for all 2 arms together (simultaneous max-t)" in " ".join(table.notes)
+    assert "for both arms together (simultaneous max-t)" in " ".join(table.notes)
     assert "percentage points" in table.caption
 
 

@@ -5,6 +5,7 @@ and on as many local workers; beside them as many calls that do nothing, as plai
 those that pass the loopback interface, both ways and to the scheduler, so each state counts twice.
 
     python benchmarks/cluster.py --runs 1000 --workers 8
+    python benchmarks/cluster.py --runs 10000 --memory     # the scheduler's memory alone, every 1,000 runs
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from distributed import Client
 from common import head, table, write_json
 from dropstudy import Study
 from dropstudy.runtime.cluster import connect
+from dropstudy.runtime.events import Callback
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,6 +55,46 @@ def measured(work: Callable[[], object], runs: int) -> dict[str, float]:
     return {"ms": 1e3 * wall / runs, "cpu_ms": 1e3 * processor / runs, "kb": (sent() - before) / 1e3 / runs}
 
 
+def held(dask_scheduler: Any) -> dict[str, int]:
+    """What a scheduler keeps: called in it."""
+    return {
+        "tasks": len(dask_scheduler.tasks),
+        "groups": len(dask_scheduler.task_groups),
+        "transitions": len(dask_scheduler.transition_log),
+        "events": sum(map(len, dask_scheduler.get_events().values())),
+    }
+
+
+class Memory(Callback):
+    """Memory of a scheduler, and what it keeps, after each so many runs.
+
+    Args:
+        scheduler: its process.
+        client: of the scheduler.
+        every: runs between two rows.
+    """
+
+    def __init__(self, scheduler: psutil.Process, client: Client, every: int) -> None:
+        self._scheduler, self._client, self._every = scheduler, client, every
+        self._runs = 0
+        self.rows: list[dict[str, float]] = []
+
+    def on_train_begin(self, progress: Any, workers: int) -> None:  # noqa: ARG002
+        """Look."""
+        self._look()
+
+    def on_run_end(self, run: Any, status: str, cause: str) -> None:  # noqa: ARG002
+        """Count, and look."""
+        self._runs += 1
+        if self._runs % self._every == 0:
+            self._look()
+
+    def _look(self) -> None:
+        row = {"runs": self._runs, "mb": self._scheduler.memory_info().rss / 1e6}
+        self.rows.append(row | self._client.run_on_scheduler(held))
+        print(self.rows[-1], flush=True)
+
+
 def study(folder: Path, options: argparse.Namespace, seeds: int) -> Study:
     """A study of two arms."""
     settings = {"data": "digits", "rates": [0, 0.5], "epochs": 1, "hidden": [options.width]}
@@ -65,6 +107,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=1000)
     parser.add_argument("--workers", type=int, default=8)
     parser.add_argument("--width", type=int, default=16, help="units of the hidden layer")
+    parser.add_argument("--memory", action="store_true", help="the memory of the scheduler alone")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     found: dict[str, dict[str, float]] = {}
@@ -77,7 +120,13 @@ def main() -> None:
             return psutil.Process(process.pid)
 
         scheduler = start(
-            "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "18786", "--no-dashboard"
+            "distributed.cli.dask_scheduler",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            "18786",
+            "--dashboard-address",
+            ":0",
         )
         workers = ["--nworkers", str(options.workers), "--nthreads", "1", "--no-dashboard"]
         start("distributed.cli.dask_worker", address, *workers, "--local-directory", name)
@@ -87,9 +136,13 @@ def main() -> None:
                 time.sleep(0.5)
             study(folder / "warm", options, options.workers).run(executor=pool, **how)
             far = study(folder / "far", options, options.runs // 2)
-            memory = [scheduler.memory_info().rss / 1e6]
+            if options.memory:
+                with Client(address, set_as_default=False) as client:
+                    memory = Memory(scheduler, client, max(1, options.runs // 10))
+                    far.run(executor=pool, callbacks=memory, **how)
+                write_json(options.json, head(runs=options.runs, workers=options.workers), rows=memory.rows)
+                return
             found["dropstudy on Dask"] = measured(lambda: far.run(executor=pool, **how), options.runs)
-            memory.append(scheduler.memory_info().rss / 1e6)
         near = study(folder / "near", options, options.runs // 2)
         found["dropstudy, local workers"] = measured(
             lambda: near.run(workers=options.workers, **how), options.runs
@@ -106,8 +159,7 @@ def main() -> None:
     rows = [["side", "ms a run", "of processor time of the coordinator", "kB a run"]]
     rows += [[side, f"{x['ms']:.1f}", f"{x['cpu_ms']:.1f}", f"{x['kb']:.0f}"] for side, x in found.items()]
     print(table(rows))
-    print(f"\nMemory of the scheduler: {memory[0]:.0f} MB before, {memory[1]:.0f} MB after the runs.")
-    write_json(options.json, about, sides=found, scheduler_mb=memory)
+    write_json(options.json, about, sides=found)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,9 @@ from dropstudy.report.sections.blocks import Pictures, Table, figures_of
 from dropstudy.report.sections.rates import _has_band
 from dropstudy.report.snapshot import read_snapshot
 from dropstudy.report.vega import page_spec
+from dropstudy.runtime.machines import Machine, RecordLeftOut
 from dropstudy.store.paths import CHARTS, FIGURE
+from dropstudy.store.store import Store
 from expected import Analysis, Report
 from sources import trained_at_once
 
@@ -117,6 +119,18 @@ def test_a_run_alone_has_nothing_to_compare(tmp_path, monkeypatch):
     assert set(parts) == {"verdict", "curves", "gap", "calibration", "inside", "runs", "provenance"}
     assert parts["verdict"].blocks == ()
     assert Analysis.ALONE in parts["verdict"].head.lines[0][1]
+
+
+def test_the_page_says_which_machines_trained_and_which_were_left_out(tmp_path, monkeypatch):
+    study = trained_at_once(monkeypatch, tmp_path / "x", seeds=2)
+    other = "jax 0.11.0 where the study has 0.10.2"
+    with Store(study.folder, write=True) as store:
+        RecordLeftOut(store).on_machines([Machine("node9", 1, refused=other), Machine("node1", 1)])
+        for run, places in zip(store.runs(), ("a", "a; b", "b", "b"), strict=True):
+            store._update(run.key, {"device": places})
+    facts = dict(made(study)[0]["provenance"].blocks[0].rows)
+    assert facts["Device"] == "b: 3 runs; a: 2 runs"
+    assert facts["Machines left out"] == f"node9: {other}"
 
 
 @pytest.mark.parametrize("seeds", [2, 6])

@@ -39,6 +39,8 @@ from dropstudy.runtime.executor import RemotePool
 from dropstudy.runtime.local import train_group, worker_info
 from dropstudy.runtime.run import device_here
 from dropstudy.store.diff import compare
+from dropstudy.store.directory import LEFT_OUT
+from dropstudy.store.store import Store
 from dropstudy.study.study import Study
 from fake_training import InlineExecutor, make_run, segment_of
 
@@ -260,8 +262,16 @@ def test_a_worker_that_would_give_other_bits_is_left_out_by_name(local, tmp_path
             stack.enter_context(worker(address, tmp_path / "b", DROPSTUDY_KERNELS="off"))
             wait_for(lambda: pool.count == 2)
             study = Study(**QUICK, out=tmp_path / "far").run(executor=pool, callbacks=hearing, verbose=False)
+            pool._expected = None  # as with --allow-mixed
+            mixed = Study(**QUICK, out=tmp_path / "mixed").run(executor=pool, verbose=False)
     assert same(local.folder, study.folder)
     other = "program of XLA where the study has compiled"
+    with Store(study.folder) as store:
+        assert store.meta[LEFT_OUT] == {platform.node(): other}
+    compared = compare(study.folder, mixed.folder)
+    assert all(each.unlike[1] for each in compared if not each.same)
+    assert all(f"({other})" in part for each in compared for part in each.unlike[1])
+    assert any(each.unlike[1] for each in compared)
     assert any(f"is left out: {other}" in line for line in hearing.notices)
     assert hearing.machines[-1].refused == other
 

@@ -158,3 +158,15 @@ def test_the_command_prints_a_line_a_run_that_differs_and_ends_with_1(make):
     assert line.split()[:2] == ["dropout", "0.5"]
     assert line.endswith("weights unequal")
     assert result.stdout.endswith(f"{expected.Store.IDENTICAL.format(3, 4)}\n")
+
+
+def test_runs_that_other_machines_trained_are_named_with_what_was_other(make):
+    unlike = "cpu (B) on node7 (jax 0.11.0 where the study has 0.10.2)"
+    mixed = make("mixed", change=only(RUNS[1], device=f"cpu (A) on node1; {unlike}"))
+    first, second, *_ = compare(make("one"), mixed)
+    assert (first.unlike, second.unlike) == (((), ()), ((), (unlike,)))
+    result = CliRunner().invoke(cli.app, ["diff", str(make("again")), str(mixed)])
+    assert result.exit_code == 0
+    assert "--allow-mixed in DIR2: 1 run trained on other machines" in result.stdout
+    assert f"  {unlike}: 'dropout 0.5', seed 0\n" in result.stdout
+    assert "in DIR:" not in result.stdout

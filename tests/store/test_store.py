@@ -121,6 +121,17 @@ def test_a_run_resumes_from_the_store_alone(store):
     assert history_of(store, RUN) == result.history
 
 
+def test_a_run_names_every_device_that_trained_a_part_of_it(store):
+    whole = complete_result(RUN)
+    first = replace(train(segment_of(RUN, state=None, first_epoch=0, epochs=2)), device="cpu on a")
+    for part in (first, replace(whole, history=whole.history[2:], device="cpu on b")):
+        store.commit([(RUN, part)])
+    assert [row["device"] for row in store.finals()] == ["cpu on a; cpu on b"]
+    store.restart([RUN])
+    store.commit([(RUN, replace(whole, device="cpu on c"))])
+    assert [row["device"] for row in store.finals()] == ["cpu on c"]
+
+
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=5))
 @settings(deadline=None)
 def test_a_run_ends_the_same_however_it_is_cut_into_segments(lengths):

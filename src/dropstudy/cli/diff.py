@@ -10,6 +10,9 @@ import typer
 from dropstudy.cli.options import Folder, folder
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dropstudy.core.types import Run
     from dropstudy.store.diff import RunDiff
 
 DIFFERENT = 1
@@ -48,10 +51,31 @@ def diff(
     ]
     if rows:
         typer.echo(tables.text(pd.DataFrame(rows), left=("difference",)))
+    for side, place in enumerate(("DIR", "DIR2")):
+        for line in _unlike(compared, side, place):
+            typer.echo(line)
     same = sum(each.same for each in compared)
     typer.echo(f"{same} of {len(compared)} runs are identical in both studies, to the bit.")
     if same < len(compared):
         raise typer.Exit(DIFFERENT)
+
+
+def _unlike(compared: Sequence[RunDiff], side: int, place: str) -> list[str]:
+    """Runs of a study that `--allow-mixed` let other machines train, by what was other there."""
+    from dropstudy.core.text import counted
+    from dropstudy.runtime.messages import run_names
+
+    found: dict[str, list[Run]] = {}
+    for each in compared:
+        for part in each.unlike[side]:
+            found.setdefault(part, []).append(each.run)
+    if not found:
+        return []
+    count = counted(sum(bool(each.unlike[side]) for each in compared), "run")
+    return [
+        f"--allow-mixed in {place}: {count} trained on other machines; last digits may differ for that reason alone.",
+        *(f"  {part}: {run_names(runs)}" for part, runs in found.items()),
+    ]
 
 
 def _difference(run: RunDiff) -> str:

@@ -44,6 +44,15 @@ def first_of(texts: Sequence[str], most: int, joint: str = ", ") -> str:
     return f"{joint.join(texts[:most])}{more}"
 
 
+UNLIKE = "where the study has"
+"""Words of what differs on a machine from the one that a study's numbers are those of."""
+
+
+def joined_parts(*texts: str | None) -> str:
+    """Parts of texts, each once: "a; b; c" of "a; b" and "c; a"."""
+    return "; ".join(dict.fromkeys(part for text in texts if text for part in text.split("; ")))
+
+
 def condition_title(hidden: str, train_size: int) -> str:
     """Heading of a condition: "Hidden layers 512-512, 60,000 training examples"."""
     return f"Hidden layers {hidden}, {train_size:,} training examples"

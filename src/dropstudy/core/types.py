@@ -5,7 +5,7 @@ Shapes: n examples, d features (the product of the input shape), c classes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from math import nan
 from typing import TYPE_CHECKING, Literal
 
@@ -18,6 +18,7 @@ from dropstudy.core.bounds import (  # noqa: TC001 - validation reads the types 
     Rates,
     Text,
 )
+from dropstudy.core.text import joined_parts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -383,7 +384,7 @@ class SegmentResult:
         seconds: wall time.
         final: final metrics where the run has ended, else None.
         diverged: true where a loss became NaN or infinite; the run ends there.
-        device: name of the device, for readers.
+        device: name of the device, for readers; of a machine of a cluster with its name and what is other there.
         notice: what the worker has to tell the user, in a line.
     """
 
@@ -395,3 +396,12 @@ class SegmentResult:
     diverged: bool
     device: str
     notice: str = ""
+
+    def after(self, before: SegmentResult) -> SegmentResult:
+        """This result with the epochs, the seconds and the devices of the segment before it."""
+        return replace(
+            self,
+            history=before.history + self.history,
+            seconds=before.seconds + self.seconds,
+            device=joined_parts(before.device, self.device),
+        )

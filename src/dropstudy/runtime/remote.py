@@ -20,6 +20,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from dropstudy.core.hardware import choose_device, choose_precision, instructions
+from dropstudy.core.text import UNLIKE
 from dropstudy.data import parcel
 from dropstudy.engine.native.build import kernels
 from dropstudy.runtime.local import LocalWorkers, train_group
@@ -72,7 +73,7 @@ class Identity:
         """What differs, as "jax 0.11.0 where the study has 0.10.2"; empty where nothing does."""
         mine, theirs = asdict(self), asdict(other)
         changed = [name for name in mine if mine[name] != theirs[name]]
-        return ", ".join(f"{name} {mine[name]} where the study has {theirs[name]}" for name in changed)
+        return ", ".join(f"{name} {mine[name]} {UNLIKE} {theirs[name]}" for name in changed)
 
 
 @dataclass(frozen=True)

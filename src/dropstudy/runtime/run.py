@@ -15,6 +15,7 @@ from dropstudy.runtime.cluster import is_remote, pool_of
 from dropstudy.runtime.events import CallbackList
 from dropstudy.runtime.executor import RemotePool
 from dropstudy.runtime.inputs import RunInputs
+from dropstudy.runtime.machines import RecordLeftOut
 from dropstudy.runtime.messages import announcement
 from dropstudy.runtime.process import cache_fault, check_semaphores
 from dropstudy.runtime.retention import KeepBest, drop_weights
@@ -101,6 +102,7 @@ def train_missing(
                     callback.on_notice(f"float32 is faster here: {why_precision(here)}.")
                 if executor is None and (why := cache_fault()):
                     callback.on_notice(why)
+                callback = CallbackList([RecordLeftOut(store), callback])
                 if spec.keep_weights == "best":
                     callback = CallbackList([KeepBest(store), callback])
                 with (

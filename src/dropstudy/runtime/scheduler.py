@@ -287,12 +287,8 @@ class _Scheduler:
         else:
             self._continue(unfinished, task.group)
         for segment, result in lanes:
-            run, merged = segment.run, result
-            if run.key in self.uncommitted:
-                before = self.uncommitted[run.key][1]
-                history, seconds = before.history + result.history, before.seconds + result.seconds
-                merged = replace(result, history=history, seconds=seconds)
-            self.uncommitted[run.key] = run, merged
+            run, before = segment.run, self.uncommitted.get(segment.run.key)
+            self.uncommitted[run.key] = run, result if before is None else result.after(before[1])
             self.uncommitted_bytes += sum(array.nbytes for array in result.state.values())
 
     def _continue(self, lanes: list[tuple[Segment, SegmentResult]], group: int) -> None:

@@ -6,6 +6,7 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from dropstudy.core.text import UNLIKE
 from dropstudy.core.types import METRICS
 from dropstudy.errors import StoreError
 from dropstudy.store.directory import holds_study, no_study
@@ -34,6 +35,7 @@ class RunDiff:
         test: of the metrics on the test set.
         predictions: of the stored predictions for each test example.
         weights: of every tensor of the trained network.
+        unlike: machines that trained the run in each study, and that would give other numbers than the rest of it.
     """
 
     run: Run
@@ -42,6 +44,7 @@ class RunDiff:
     test: Outcome
     predictions: Outcome
     weights: Outcome
+    unlike: tuple[tuple[str, ...], tuple[str, ...]]
 
     @property
     def same(self) -> bool:
@@ -75,6 +78,7 @@ def compare(one: Path, other: Path) -> list[RunDiff]:
                 _compare(*(_metrics(each.get(key)) for each in finals)),
                 _compare(*(_tensors(each, "predictions", key) for each in files)),
                 _compare(*(_tensors(each, "weights", key) for each in files)),
+                (_unlike(finals[0].get(key)), _unlike(finals[1].get(key))),
             )
             for key, run in runs.items()
         ]
@@ -97,6 +101,11 @@ def _history(history: Iterable[EpochMetrics]) -> list[bytes] | None:
 
 def _metrics(row: Mapping[str, Any] | None) -> list[tuple[str, str]] | None:
     return None if row is None else [(name, repr(row[name])) for name in row if name not in _NOT_COMPARED]
+
+
+def _unlike(row: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """Devices of a run on which something was other than where the study's first part was trained."""
+    return () if row is None else tuple(part for part in (row["device"] or "").split("; ") if UNLIKE in part)
 
 
 def _tensors(files: ResultFiles, what: str, key: str) -> dict[str, tuple[object, ...]] | None:

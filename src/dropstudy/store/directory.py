@@ -36,6 +36,9 @@ EARLIER_RULES = "earlier_rules"
 UNTIL_DECIDED = "until_decided"
 """Name in the metadata: largest number of seeds of a study that adds seeds until its verdict is decided."""
 
+LEFT_OUT = "left_out"
+"""Name in the metadata: machines of a cluster that were refused, each with what differs there."""
+
 FIND_RATE = "find_rate"
 """Name in the metadata: of a study that searches the best rate, its budget (runs) and the seeds that each arm has."""
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from dropstudy.core.atomic import write_files, write_text
 from dropstudy.core.tensors import to_bytes
+from dropstudy.core.text import joined_parts
 from dropstudy.errors import StoreError
 from dropstudy.store import database, ledger
 from dropstudy.store.paths import DATABASE, RESULTS, StudyPaths, refuse_too_long
@@ -50,6 +51,7 @@ _NOT_DONE = {
     "predictions_sha256": None,
     **dict.fromkeys(MEASURED),
     "error": None,
+    "device": None,
 }
 
 
@@ -231,10 +233,11 @@ class Store(Records):
     ) -> dict[str, Any]:
         """A run's columns after a segment; the files that they name are added to `contents`."""
         done = result.done // run.condition.steps
+        ((before,),) = self._ask("SELECT device FROM run WHERE key = ?", run.key)
         columns = {
             "epochs_done": done,
             "steps_done": result.done,
-            "device": result.device,
+            "device": joined_parts(before, result.device),
             "error": None,
             "checkpoint": None,
             "checkpoint_sha256": None,

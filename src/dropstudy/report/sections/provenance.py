@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dropstudy.core.text import counted
+from dropstudy.core.text import counted, first_of
 from dropstudy.report.sections.blocks import Code, Facts, Section
 from dropstudy.spec.study_file import STUDY_FILE, to_toml
+from dropstudy.store.directory import LEFT_OUT
 from dropstudy.store.paths import command
 
 if TYPE_CHECKING:
@@ -15,10 +17,13 @@ if TYPE_CHECKING:
     from dropstudy.report.snapshot import Snapshot
 
 
+_MOST = 12  # devices, or machines, that are named
+
+
 def provenance(snapshot: Snapshot) -> Section:
     """Data, versions, device, precision, time, the study file and the command."""
     metadata = snapshot.metadata
-    devices = ", ".join(sorted(set(snapshot.finals["device"].dropna()))) or "none yet"
+    left_out = first_of([f"{name}: {why}" for name, why in metadata.get(LEFT_OUT, {}).items()], _MOST, "; ")
     seconds = float(snapshot.history["seconds"].sum())
     model = snapshot.spec.model
     function = model is not None and model.is_function
@@ -39,7 +44,8 @@ def provenance(snapshot: Snapshot) -> Section:
             "Versions",
             f"dropstudy {metadata['dropstudy']},{libraries} Python {metadata['python']}",
         ),
-        ("Device", devices),
+        ("Device", _devices(snapshot)),
+        *([("Machines left out", left_out)] if left_out else []),
         ("Processor", metadata.get("environment", {}).get("processor", "not recorded")),
         ("Precision of the matrix products", snapshot.spec.precision),
         ("Training time", f"{_duration(seconds)} of one process, over {over}"),
@@ -61,6 +67,14 @@ def provenance(snapshot: Snapshot) -> Section:
     )
     purpose = "What was used, and how to make this study again."
     return Section("provenance", "How it was made", purpose, blocks=blocks)
+
+
+def _devices(snapshot: Snapshot) -> str:
+    """Devices that trained the runs, with the number of runs where there are several."""
+    runs = Counter(part for text in snapshot.finals["device"].dropna() for part in text.split("; "))
+    if len(runs) <= 1:
+        return next(iter(runs), "none yet")
+    return first_of([f"{name}: {counted(count, 'run')}" for name, count in runs.most_common()], _MOST, "; ")
 
 
 def _model(model: ModelReference | None) -> list[tuple[str, str]]:

@@ -1,5 +1,6 @@
 """Studies on the workers of an executor or a Dask cluster: real processes, each with a cache of its own."""
 
+import gc
 import json
 import os
 import platform
@@ -8,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import weakref
 from concurrent.futures import Executor, Future
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import replace
@@ -258,12 +260,12 @@ def test_a_worker_that_would_give_other_bits_is_left_out_by_name(local, tmp_path
     """One trains with the compiled program, the other with XLA's."""
     with scheduler(tmp_path) as (address, _), worker(address, tmp_path / "a"):
         hearing = At(0)
-        with connect(address) as pool, ExitStack() as stack:
+        with connect(address, allow_mixed=True) as pool, ExitStack() as stack:
             stack.enter_context(worker(address, tmp_path / "b", DROPSTUDY_KERNELS="off"))
             wait_for(lambda: pool.count == 2)
-            study = Study(**QUICK, out=tmp_path / "far").run(executor=pool, callbacks=hearing, verbose=False)
-            pool._expected = None  # as with --allow-mixed
             mixed = Study(**QUICK, out=tmp_path / "mixed").run(executor=pool, verbose=False)
+            pool._expected = pool.identity  # as without --allow-mixed
+            study = Study(**QUICK, out=tmp_path / "far").run(executor=pool, callbacks=hearing, verbose=False)
     assert same(local.folder, study.folder)
     other = "program of XLA where the study has compiled"
     with Store(study.folder) as store:
@@ -499,6 +501,27 @@ def test_a_call_that_is_given_up_ends_and_its_late_result_changes_nothing():
     with pytest.raises(pool.lost_worker_errors):
         call.result(timeout=10)
     pool.close()
+
+
+def test_a_task_that_has_ended_is_let_go():
+    """Else its result stays in the memory of a worker, and its key in that of the scheduler."""
+    tasks = []
+
+    class Remembering(Machine):
+        def submit(self, *args, **how):
+            task = super().submit(*args, **how)
+            tasks.append(weakref.ref(task))
+            return task
+
+    pool = RemotePool(Remembering(lambda *_: remote.Reply("node", "", THERE, result=8)), 1)
+    gc.collect()
+    gc.disable()  # what waits for it waits for long
+    try:
+        assert pool.submit(pow, 2, 3).result(timeout=10) == 8
+        pool.close()
+        assert [task() for task in tasks] == [None, None]
+    finally:
+        gc.enable()
 
 
 def test_machines_that_are_all_other_than_the_first_one_end_a_call(monkeypatch):

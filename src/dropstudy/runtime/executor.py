@@ -153,9 +153,10 @@ class RemotePool:
         call = self._calls.get(future)
         if call is not None:
             self._lost[self._machine_of(call)] += len(call.runs)
+            task = call.task
             self._end(call, error=BrokenExecutor("a worker was silent for too long"))
-            if call.task is not None:
-                call.task.cancel()
+            if task is not None:
+                task.cancel()
 
     def probe(self) -> Future[WorkerInfo]:
         """Ask a worker for its device and program; see `WorkerInfo`."""
@@ -194,10 +195,9 @@ class RemotePool:
         if call.function is train_group:
             reference = call.args[0][0].data
             data = parcel.packed(reference) if call.with_data else parcel.described(reference)
-        call.task = self._submit(
-            call, remote.call, call.function, call.args, self._device, self._expected, data
-        )
-        call.task.add_done_callback(lambda task: self._answers.submit(self._on_answer, call, task))
+        task = self._submit(call, remote.call, call.function, call.args, self._device, self._expected, data)
+        call.task = task
+        task.add_done_callback(lambda task: self._answers.submit(self._on_answer, call, task))
 
     def _submit(self, call: Call, function: Callable[..., Reply], *args: Any) -> Future[Reply]:  # noqa: ARG002
         return self._executor.submit(function, *args)
@@ -260,6 +260,9 @@ class RemotePool:
 
     def _end(self, call: Call, result: Any = None, error: Exception | None = None) -> None:
         self._calls.pop(call.future, None)
+        call.task = (
+            None  # it refers to its call: as a cycle both, and the result on its worker, would stay for long
+        )
         with suppress(InvalidStateError):  # given up meanwhile
             if error is None:
                 call.future.set_result(result)

@@ -247,11 +247,12 @@ def _client_of(executor: Executor) -> Any:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep Dask from saying what we say, and from warning of arrays of usual size: MNIST is 13 MB."""
+    """Keep Dask from saying what we say, warning of arrays of usual size (MNIST: 13 MB), and keeping sent tasks."""
     import dask  # noqa: PLC0415 - an optional package
 
     logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
-    with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 GB"}):
+    settings = {"large-graph-warning-threshold": "1 GB", "low-level-log-length": 0}
+    with dask.config.set({f"distributed.admin.{name}": value for name, value in settings.items()}):
         yield
 
 

@@ -35,7 +35,7 @@ def machine_lines(machines: Sequence[Machine], most: int) -> list[str]:
 def machine_table(machines: Sequence[Machine], most: int, width: int) -> Table:
     """A row for each machine, of more than `most` machines the last row sums up the others."""
     shown = _first(machines, most)
-    name = min(max(cell_len(each.name) for each in shown), max(_MIN_NAME, width // 4))
+    name = max(_MIN_NAME, min(max(cell_len(each.name) for each in shown), width // 4))
     sizes = {"machine": name} | dict.fromkeys(_COUNTS, _COUNT_WIDTH)
     sizes["trains"] = max(_MIN_NAME, width - sum(sizes.values()) - _PADDING * (len(sizes) + 1))
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)

@@ -233,7 +233,7 @@ class Store(Records):
     ) -> dict[str, Any]:
         """A run's columns after a segment; the files that they name are added to `contents`."""
         done = result.done // run.condition.steps
-        ((before,),) = self._ask("SELECT device FROM run WHERE key = ?", run.key)
+        before = next((row[0] for row in self._ask("SELECT device FROM run WHERE key = ?", run.key)), None)
         columns = {
             "epochs_done": done,
             "steps_done": result.done,

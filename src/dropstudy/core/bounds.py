@@ -31,3 +31,8 @@ Progress = Annotated[float, Meta(gt=0, le=1, description="a share of training ab
 
 SEEDS = 6
 """Fewest seeds for a verdict: the exact sign-flip test's smallest two-sided p is 2 / 2^n, above 0.05 at 5 pairs."""
+
+
+def other_seed(seed: int) -> int:
+    """The seed that one source of a run is drawn with anew; no run of a study that counts its seeds has it."""
+    return seed ^ (1 << 31)

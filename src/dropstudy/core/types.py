@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 from math import nan
 from typing import TYPE_CHECKING, Literal
 
-from dropstudy.core.bounds import (  # noqa: TC001 - validation reads the types of Arm and Optimizer
+from dropstudy.core.bounds import (
     Fraction,
     NonNegative,
     Positive,
@@ -17,6 +17,7 @@ from dropstudy.core.bounds import (  # noqa: TC001 - validation reads the types 
     Rate,
     Rates,
     Text,
+    other_seed,
 )
 from dropstudy.core.text import joined_parts
 
@@ -287,11 +288,6 @@ class Run:
         return "" if self.of_function else f"/{self.epochs}"
 
 
-def other_seed(seed: int) -> int:
-    """The seed that one source of a run is drawn with anew; no run of a study that counts its seeds has it."""
-    return seed ^ (1 << 31)
-
-
 @dataclass(frozen=True)
 class EpochMetrics:
     """One row of a run's history. Accuracies are shares in [0, 1]; losses are mean cross-entropies in nats.
@@ -399,9 +395,6 @@ class SegmentResult:
 
     def after(self, before: SegmentResult) -> SegmentResult:
         """This result with the epochs, the seconds and the devices of the segment before it."""
-        return replace(
-            self,
-            history=before.history + self.history,
-            seconds=before.seconds + self.seconds,
-            device=joined_parts(before.device, self.device),
-        )
+        history, seconds = before.history + self.history, before.seconds + self.seconds
+        device = joined_parts(before.device, self.device)
+        return replace(self, history=history, seconds=seconds, device=device)

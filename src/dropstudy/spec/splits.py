@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dropstudy.core.bounds import other_seed
 from dropstudy.core.stratified import stratified_split
 from dropstudy.core.text import counted
-from dropstudy.core.types import other_seed
 from dropstudy.errors import InvalidArgument
 
 if TYPE_CHECKING:

@@ -89,7 +89,7 @@ def by_finger(page, points):
 
 
 def answered(page):
-    until(page, f"document.getElementById('answer').textContent !== '{NOTHING}'")
+    until(page, f"!asking && document.getElementById('answer').textContent !== '{NOTHING}'")  # the last one asked for
     return page.locator("#answer").inner_text()
 
 

@@ -16,6 +16,7 @@ import pytest
 
 import random_results
 from browsers import draw_all, real_browser, until, watched_page
+from command_line import run_script
 from dropstudy import Study
 from dropstudy.errors import InvalidArgument, StoreError
 from dropstudy.report.sections import sections
@@ -331,6 +332,14 @@ def test_eighty_half_open_connections_and_sixty_four_descriptors_keep_nobody_out
         assert ask(port, f"{PAGE}state")[0] == 200
         process.terminate()
         assert process.communicate(timeout=120)[1] == ""
+
+
+def test_where_no_limit_of_open_files_is_known_the_most_connections_are_held():
+    script = (
+        "import sys; sys.modules['resource'] = None\n"  # as on Windows
+        "from dropstudy.report.server import connections; print(connections._most() == connections.MOST)"
+    )
+    assert run_script(script) == "True\n"
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,9 @@ def by_finger(page, points):
 
 
 def answered(page):
-    until(page, f"!asking && document.getElementById('answer').textContent !== '{NOTHING}'")  # the last one asked for
+    until(
+        page, f"!asking && document.getElementById('answer').textContent !== '{NOTHING}'"
+    )  # the last one asked for
     return page.locator("#answer").inner_text()
 
 

@@ -26,28 +26,19 @@ def balanced_accuracy(labels: NDArray[np.integer[Any]], y: NDArray[np.integer[An
     return float((hits[present > 0] / present[present > 0]).mean())
 
 
-def auc(probabilities: NDArray[np.floating[Any]], y: NDArray[np.integer[Any]]) -> float:
-    """Area under the ROC curve: of class 1 where there are two, else the mean of each class against all others.
+def auc_and_misranked(
+    probabilities: NDArray[np.floating[Any]], y: NDArray[np.integer[Any]]
+) -> tuple[float, NDArray[np.float16] | None]:
+    """Area under the ROC curve, and what each example takes from it, (n,): 1 - area is its mean.
 
-    Equal to `sklearn.metrics.roc_auc_score` with `multi_class="ovr"`. Classes that are absent do not count; NaN where
-    a single class is present.
+    Of class 1 where there are two, else the mean of each class against all others: equal to
+    `sklearn.metrics.roc_auc_score` with `multi_class="ovr"`. Classes that are absent do not count; NaN and None where a
+    single class is present. What an example takes is 1 minus its influence, near 0 for good networks, where 16 bits are
+    fine.
 
     Args:
         probabilities: of each class, (n, c).
         y: true classes, (n,).
-    """
-    return auc_and_misranked(probabilities, y)[0]
-
-
-def auc_and_misranked(
-    probabilities: NDArray[np.floating[Any]], y: NDArray[np.integer[Any]]
-) -> tuple[float, NDArray[np.float16] | None]:
-    """`auc`, and what each example takes from it, (n,): 1 - auc is the mean; None where a single class is present.
-
-    Of each class the influence of an example on its area: 1 minus its placement value, the share of the other side that
-    it is ranked right against (DeLong, DeLong and Clarke-Pearson 1988), weighted so that the variance of the mean is
-    theirs, s10^2 / n1 + s01^2 / n0; then the mean over the classes. It is near 0 for good networks, where 16 bits are
-    fine.
     """
     present = np.unique(y)
     if len(present) < 2:  # noqa: PLR2004 - two are ranked against each other
@@ -55,18 +46,37 @@ def auc_and_misranked(
     ranked = [1] if probabilities.shape[1] == 2 else present  # noqa: PLR2004 - class 1 against class 0
     areas, lost = [], np.zeros(len(y))
     for label in ranked:
-        positive = y == label
-        right = _placements(probabilities[:, label], positive)
-        area = float(right[positive].mean())
-        weights = len(y) / np.where(positive, positive.sum(), (~positive).sum())
+        area, values = influence_on_auc(probabilities[:, label], y == label)
         areas.append(area)
-        lost += (1 - area - weights * (right - area)) / len(ranked)
+        lost += (1 - values) / len(ranked)
     most = np.finfo(np.float16).max
     return float(np.mean(areas)), lost.clip(-most, most).astype(np.float16)
 
 
-def _placements(scores: NDArray[np.floating[Any]], positive: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Share of the negative examples below each positive one, and of the positive ones above each negative one.
+def influence_on_auc(
+    scores: NDArray[np.floating[Any]], positive: NDArray[np.bool_]
+) -> tuple[float, NDArray[np.float64]]:
+    """Area under the ROC curve of two classes, and the influence of each example on it, (n,).
+
+    The variance of the mean influence is that of DeLong, DeLong and Clarke-Pearson 1988, s10^2 / n1 + s01^2 / n0: the
+    area is the mean of the placement values of either class.
+    """
+    right = placements(scores, positive)
+    return float(right[positive].mean()), influence(right, positive, scale=2)
+
+
+def influence(
+    values: NDArray[np.float64], truth: NDArray[np.integer[Any]] | NDArray[np.bool_], scale: float = 1
+) -> NDArray[np.float64]:
+    """Mean over classes, plus what makes the variance over examples that of this mean, times `scale`^2."""
+    _, place, counts = np.unique(truth, return_inverse=True, return_counts=True)
+    means = np.bincount(place, values) / counts
+    weights = scale * len(values) / (len(counts) * counts)
+    return np.asarray(means.mean() + weights[place] * (values - means[place]), np.float64)
+
+
+def placements(scores: NDArray[np.floating[Any]], positive: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Share of the other class that each example is ranked right against.
 
     Ties count half (Mann and Whitney 1947; Hanley and McNeil 1982).
     """

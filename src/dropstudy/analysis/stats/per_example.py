@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import stats
 
 from dropstudy.analysis.stats.mcnemar import right_answers
+from dropstudy.engine.class_scores import influence, influence_on_auc
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,8 +29,8 @@ def per_example(
 
     Accuracy: 1 where the answer is right, else 0. Log loss: that of each example. Balanced accuracy: its influence,
     so that the variance of the mean is that of a mean over classes, sum of s2_c / m_c over the K classes by K^2. AUC of
-    two classes: placement values, of DeLong, DeLong and Clarke-Pearson 1988, likewise; of more classes they are stored
-    (`engine.class_scores`), since the probabilities of all classes are not.
+    two classes: its influence likewise (`engine.class_scores`); of more classes it is stored, since the probabilities
+    of all classes are not.
 
     Args:
         predictions: of a run.
@@ -43,7 +43,9 @@ def per_example(
     if metric == "log-loss":
         return None if likelihood is None else -np.log(np.maximum(likelihood, _LEAST).astype(np.float32))
     if metric == "balanced-accuracy":
-        return None if truth is None else _influence(right_answers(predictions).astype(np.float64), truth)
+        if truth is None:
+            return None
+        return influence(right_answers(predictions).astype(np.float64), truth).astype(np.float32)
     return _ranking(predictions, truth)
 
 
@@ -57,24 +59,4 @@ def _ranking(
     if truth is None or likelihood is None or set(np.unique(truth)) != {0, 1}:
         return None
     of_one = np.where(truth == 1, likelihood, 1 - likelihood.astype(np.float64))
-    return _influence(_placements(of_one, truth == 1), truth, scale=2)
-
-
-def _influence(
-    values: NDArray[np.float64], truth: NDArray[np.integer[Any]], scale: float = 1
-) -> NDArray[np.float32]:
-    """Mean over classes, plus what makes the variance over examples that of this mean, times `scale`^2."""
-    _, place, counts = np.unique(truth, return_inverse=True, return_counts=True)
-    means = np.bincount(place, values) / counts
-    weights = scale * len(values) / (len(counts) * counts)
-    return np.asarray(means.mean() + weights[place] * (values - means[place]), np.float32)
-
-
-def _placements(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Share of the other class that each example is ranked right against; ties count half."""
-    ranks, within = stats.rankdata(scores), np.empty(len(scores))
-    for group in (positive, ~positive):
-        within[group] = stats.rankdata(scores[group])
-    below = ranks - within  # examples of the other class, ties as half
-    right = np.where(positive, below / (~positive).sum(), 1 - below / positive.sum())
-    return np.asarray(right, np.float64)
+    return influence_on_auc(of_one, truth == 1)[1].astype(np.float32)

@@ -20,17 +20,15 @@ from command_line import run_script
 from dropstudy import Study
 from dropstudy.errors import InvalidArgument, StoreError
 from dropstudy.report.sections import sections
-from dropstudy.report.server import Addresses, connections, listen, make_app, make_server
+from dropstudy.report.server import connections, listen, make_app
 from dropstudy.report.server import index as index_module
 from dropstudy.report.server import live as live_module
 from dropstudy.report.server.index import Index
 from dropstudy.report.server.live import LivePage
 from dropstudy.report.snapshot import read_snapshot
 from expected import Report
+from page_server import ADDRESSES, PAGE, TICKET, served
 from sources import trained_at_once
-
-TOKEN, TICKET = "the-token", "the-ticket"
-PAGE = f"/{TOKEN}/"
 
 
 def live_page(folder):
@@ -47,20 +45,9 @@ def serving(folder):
         yield port
 
 
-@contextmanager
 def serving_pages(live):
     """The port of a server."""
-    channel = listen(0)
-    server = make_server(make_app(live, Addresses(TOKEN, TICKET)))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [channel]})
-    thread.start()
-    try:
-        yield channel.getsockname()[1]
-    finally:
-        server.should_exit = True
-        thread.join(timeout=120)
-        channel.close()
-        assert not thread.is_alive()
+    return served(make_app(live, ADDRESSES))
 
 
 def ask(port, path=PAGE, *, method="GET", host="127.0.0.1"):

@@ -1,15 +1,14 @@
 """The page in a real browser: by mouse, finger and keyboard, several at once, by day and by night, wide and narrow."""
 
 import re
-import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from browsers import real_browser, until, watched_page
-from dropstudy.report.server import Addresses, listen, make_server
 from dropstudy.teach.server import Trainings, make_app
+from page_server import ADDRESSES, PAGE, served
 
 RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]}}
 NOTHING = "Nothing drawn yet."
@@ -25,26 +24,14 @@ def browser():
 
 @contextmanager
 def serving(lesson, trainings):
-    """The address of a page, and what ends its server."""
-    channel = listen(0)
-    server = make_server(make_app(lesson, Addresses("token", "ticket"), trainings))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [channel]})
-    thread.start()
-
-    def end():
-        server.should_exit = True
-        thread.join(timeout=60)
-        channel.close()
-
-    try:
-        yield f"http://127.0.0.1:{channel.getsockname()[1]}/token/", end
-    finally:
-        end()
+    """The address of a page."""
+    with served(make_app(lesson, ADDRESSES, trainings)) as port:
+        yield f"http://127.0.0.1:{port}{PAGE}"
 
 
 @pytest.fixture(scope="module")
 def address(lesson):
-    with serving(lesson, Trainings(2)) as (address, _):
+    with serving(lesson, Trainings(2)) as address:
         yield address
 
 
@@ -89,9 +76,8 @@ def by_finger(page, points):
 
 
 def answered(page):
-    until(
-        page, f"!asking && document.getElementById('answer').textContent !== '{NOTHING}'"
-    )  # the last one asked for
+    # The answer to the last one asked for.
+    until(page, f"!asking && document.getElementById('answer').textContent !== '{NOTHING}'")
     return page.locator("#answer").inner_text()
 
 
@@ -188,7 +174,7 @@ def test_training_shows_the_trap_and_every_run_of_this_browser(browser, address)
 
 def test_browsers_have_a_state_of_their_own_and_one_that_finds_no_place_is_told(browser, held_lesson):
     with (
-        serving(held_lesson, Trainings(1, patience=0.1)) as (address, _),
+        serving(held_lesson, Trainings(1, patience=0.1)) as address,
         opened(browser, address) as one,
         opened(browser, address) as other,
     ):
@@ -220,11 +206,10 @@ def test_axe_finds_nothing_before_and_after_and_nothing_juts_out(browser, addres
 
 
 def test_a_server_that_has_ended_is_said(browser, lesson):
-    with (
-        serving(lesson, Trainings(1)) as (address, end),
-        watched_page(browser, address, offline=False) as page,
-    ):
-        end()
-        by_mouse(page, ONE)
-        assert answered(page).startswith("The server does not answer.")
-        assert trained(page).startswith("The server does not answer.")
+    with ExitStack() as server:
+        address = server.enter_context(serving(lesson, Trainings(1)))
+        with watched_page(browser, address, offline=False) as page:
+            server.close()
+            by_mouse(page, ONE)
+            assert answered(page).startswith("The server does not answer.")
+            assert trained(page).startswith("The server does not answer.")

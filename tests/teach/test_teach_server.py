@@ -7,33 +7,20 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from contextlib import contextmanager
 
 import pytest
 
-from dropstudy.report.server import Addresses, listen, make_server
+from dropstudy.report.server import listen
 from dropstudy.teach.server import Trainings, make_app
+from page_server import ADDRESSES, PAGE, served
 
 COMMAND = (sys.executable, "-m", "dropstudy", "teach", "--no-browser", "--data", "digits")
-PAGE = "/the-token/"
 
 
-@contextmanager
 def serving(lesson, trainings=None):
     """The port of a server."""
-    channel = listen(0)
-    server = make_server(make_app(lesson, Addresses("the-token", "the-ticket"), trainings or Trainings(2)))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [channel]})
-    thread.start()
-    try:
-        yield channel.getsockname()[1]
-    finally:
-        server.should_exit = True
-        thread.join(timeout=60)
-        channel.close()
-        assert not thread.is_alive()
+    return served(make_app(lesson, ADDRESSES, trainings or Trainings(2)))
 
 
 @pytest.fixture(scope="module")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import webbrowser
 from typing import Annotated
 
 import typer
 
-from dropstudy.cli.options import DataDir, whole_option
+from dropstudy.cli.options import DataDir
 from dropstudy.cli.output import echo
+from dropstudy.cli.serving import NoBrowser, Port, serve
 
 
 def teach(
@@ -21,8 +21,8 @@ def teach(
         ),
     ] = None,
     data_dir: DataDir = None,
-    port: Annotated[int, whole_option("Port to listen on; 0 for any free port.")] = 0,
-    no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the address.")] = False,
+    port: Port = 0,
+    no_browser: NoBrowser = False,
 ) -> None:
     """Show a class what dropout does: draw a digit, drop units, train.
 
@@ -46,13 +46,6 @@ def teach(
         kernels(echo)  # compiled now, if it has to be, and told
         echo("Training the network that reads drawn digits: some seconds.")
         lesson = prepare(dataset)
-        here, addresses = f"http://127.0.0.1:{channel.getsockname()[1]}", Addresses()
-        server = teach_server(lesson, addresses)
-        echo(f"{here}/{addresses.token}/")
-        echo("Any browser on this machine that has the address can use it, several at once. Ctrl-C ends it.")
-        if not no_browser:
-            webbrowser.open(f"{here}/{addresses.ticket}")
-        try:
-            server.run(sockets=[channel])
-        except KeyboardInterrupt:
-            typer.echo("")
+        addresses = Addresses()
+        words = "Any browser on this machine that has the address can use it, several at once."
+        serve(teach_server(lesson, addresses), channel, addresses, words, no_browser=no_browser)

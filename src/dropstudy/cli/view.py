@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,8 +9,8 @@ import typer
 
 from dropstudy.cli import options
 from dropstudy.cli.list import found_studies
-from dropstudy.cli.options import DataDir, whole_option
-from dropstudy.cli.output import echo
+from dropstudy.cli.options import DataDir
+from dropstudy.cli.serving import NoBrowser, Port, serve
 
 if TYPE_CHECKING:
     from dropstudy.report.snapshot import Snapshot
@@ -27,9 +26,9 @@ def view(
             show_default=False,
         ),
     ],
-    port: Annotated[int, whole_option("Port to listen on; 0 for any free port.")] = 0,
+    port: Port = 0,
     data_dir: DataDir = None,
-    no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the address.")] = False,
+    no_browser: NoBrowser = False,
 ) -> None:
     """Open the page of a study, or of a folder of them.
 
@@ -55,13 +54,7 @@ def view(
         read_overview(folder)  # report what is wrong with the study before a port is opened
     live = page_of(folder) if alone else Index(folder, page_of)
     with listen(port) as channel:
-        here, addresses = f"http://127.0.0.1:{channel.getsockname()[1]}", Addresses()
-        echo(f"{here}/{addresses.token}/")
-        echo(f"It shows {folder} to users of this machine who have the address. Ctrl-C ends it.")
+        addresses = Addresses()
         live.begin()
-        if not no_browser:
-            webbrowser.open(f"{here}/{addresses.ticket}")
-        try:
-            make_server(make_app(live, addresses)).run(sockets=[channel])
-        except KeyboardInterrupt:
-            typer.echo("")
+        words = f"It shows {folder} to users of this machine who have the address."
+        serve(make_server(make_app(live, addresses)), channel, addresses, words, no_browser=no_browser)

@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from dropstudy.core.text import plain_name, rounded
 from dropstudy.report.sections.blocks import Figure, Group, Table, figures_of
-from dropstudy.report.style import style
+from dropstudy.report.style import POLICY, style
 from dropstudy.report.title import about, title
 from dropstudy.report.vega import script, specs_json
 
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 
 MOST_NUMBERS = 240
 """Most rows of a figure's table on the page."""
-
-_POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; connect-src 'self'"
-"""Content security policy: run the page's own scripts and load nothing from elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +73,7 @@ def render(heading: Heading, sections: Sequence[Section], *, live: str = "", pro
         heading=heading,
         live=live,
         progress=progress,
-        policy=_POLICY,
+        policy=POLICY,
         css=Markup(style()),  # noqa: S704 - our own file
         sections=[_section(section) for section in sections],
         specs=Markup(specs_json(figures_of(sections))),  # noqa: S704 - escaped there

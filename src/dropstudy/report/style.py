@@ -1,10 +1,16 @@
-"""Style sheet of all pages: each colour as a variable that has a light and a dark value, then type and space."""
+"""Head of all pages: the content security policy, and a style sheet.
+
+Each colour of the sheet is a variable that has a light and a dark value; then come type and space.
+"""
 
 from __future__ import annotations
 
 from importlib.resources import files
 
 from dropstudy.report.charts import palette
+
+POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; connect-src 'self'"
+"""Content security policy: run the page's own scripts, ask its own server alone, load nothing from elsewhere."""
 
 _ROLES = {
     "ink": palette.INK,

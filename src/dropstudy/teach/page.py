@@ -11,15 +11,12 @@ import jinja2
 from markupsafe import Markup
 
 from dropstudy.report.charts import palette
-from dropstudy.report.style import style
+from dropstudy.report.style import POLICY, style
 from dropstudy.teach.answer import SAMPLES
 from dropstudy.teach.lesson import EPOCHS, HIDDEN, READER_RATE
 
 if TYPE_CHECKING:
     from dropstudy.teach.lesson import Lesson
-
-_POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; connect-src 'self'"
-"""Content security policy: run the page's own script and ask this server alone."""
 
 _SERIES = (("running", palette.PURPLE), ("clean", palette.VERMILLION), ("test", palette.BLUE))
 """Curves of the live training in the colours of the report's learning curves."""
@@ -30,7 +27,7 @@ def page(lesson: Lesson) -> str:
     dataset, arrays = lesson.dataset, lesson.arrays
     colors = "; ".join(f"--{name}: var(--c{color[1:]})" for name, color in _SERIES)
     return _template().render(
-        policy=_POLICY,
+        policy=POLICY,
         css=Markup(f"{style()}\n:root {{ {colors} }}\n{_file('teach.css')}"),  # noqa: S704 - our own files
         script=Markup(_file("teach.js")),  # noqa: S704 - likewise
         form=lesson.form,

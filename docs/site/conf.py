@@ -57,10 +57,13 @@ autodoc_type_aliases = {
 }
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
+autodoc_preserve_defaults = True  # a function as it is written, not its address
 python_maximum_signature_line_length = 80
 
 html_theme = "furo"
 html_title = f"dropstudy {release}"
+html_static_path = ["site.css"]
+html_css_files = ["site.css"]
 html_extra_path = ["index.html"]  # leads to docs/index.html
 html_show_sourcelink = False
 copybutton_prompt_text = "$ "
@@ -82,6 +85,10 @@ def follow_the_site(match: re.Match[str]) -> str:
 
 def complete(app: Any, docname: str, source: list[str]) -> None:  # noqa: ARG001 - Sphinx' signature
     """Complete the source of a page: its pictures, and what the reference takes from the program."""
+    if docname == "README":
+        # The head of the README is the first page, and its last links are in the sidebar.
+        start, end = source[0].index("# Start"), source[0].index("## More")
+        source[0] = source[0][start:end]
     source[0] = PICTURE.sub(follow_the_site, source[0])
     for mark, make in reference.PARTS.items():
         if mark in source[0]:

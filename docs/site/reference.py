@@ -108,8 +108,8 @@ def _values(kind: dict[str, Any]) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Text that Markdown shows as it is."""
-    return re.sub(r"([\\`*_<>\[\]])", r"\\\1", text)
+    """Text that Markdown shows as it is, but flags as code."""
+    return re.sub(r"--[a-z][a-z-]*", r"`\g<0>`", re.sub(r"([\\`*_<>\[\]])", r"\\\1", text))
 
 
 PARTS = {

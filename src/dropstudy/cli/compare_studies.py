@@ -16,7 +16,7 @@ def compare_studies(
     studies: Annotated[
         list[Path],
         typer.Argument(
-            metavar="DIR...",
+            metavar="DIR",
             parser=folder,
             help="Folders of two studies or more, each of its own data.",
             show_default=False,

@@ -258,7 +258,7 @@ class Results:
 
     @property
     def plot(self) -> Plots:
-        """Charts of the report for a notebook: `results.plot.rate_curve()` shows itself."""
+        """Charts of the report, for a notebook, where `results.plot.rate_curve()` shows itself."""
         from dropstudy.report.plots import Plots  # noqa: PLC0415 - what draws is slow to import
 
         return Plots(self.snapshot)

@@ -375,7 +375,7 @@ class Verdict:
 
     @property
     def open_comparisons(self) -> list[ArmComparison]:
-        """Comparisons without a decision: of each open condition that of the chosen arm, else all."""
+        """Comparisons without a decision, of each open condition that of the chosen arm, else all."""
         found = []
         for condition in self.conditions:
             if condition.decision not in DECIDED:

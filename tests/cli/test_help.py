@@ -4,14 +4,11 @@ import json
 import os
 import re
 import shlex
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 import dropstudy
-from command_line import COMMANDS, run_process, run_script
+from command_line import COMMANDS, run_script
 from dropstudy.cli import groups
 from dropstudy.core.metrics import ACCURACY
 from dropstudy.core.types import StudySpec
@@ -145,31 +142,6 @@ def test_a_finished_study_is_shown_without_an_array_framework(trained):
     shown = run_script(script)
     assert "This study is finished" in shown
     assert shown.endswith("[]\n")
-
-
-def test_a_shell_completes_commands_and_flags(tmp_path):
-    def completed(line):
-        words = {"COMP_WORDS": line, "COMP_CWORD": str(len(line.split()) - 1)}
-        return run_process(_DROPSTUDY_COMPLETE="complete_bash", **words).out.split()
-
-    assert completed("dropstudy d") == ["diff", "data", "doctor"]
-    assert completed("dropstudy run --learn") == ["--learning-rate"]
-    assert completed("dropstudy run liu-o") == completed("dropstudy presets liu-o") == ["liu-one-pass"]
-    home = {"HOME": str(tmp_path), "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
-    installed = run_process("--install-completion", "bash", **home)
-    assert installed.code == 0
-    assert "\x1b" not in repr(installed.out)
-    assert "complete_bash" in next(tmp_path.rglob("dropstudy.sh")).read_text()
-
-
-def test_bash_completes_with_what_show_completion_prints():
-    printed = run_process("--show-completion", "bash", _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1").out
-    asked = (
-        'COMP_WORDS=(dropstudy run --learn) COMP_CWORD=2; _dropstudy_completion "$0"; echo "${COMPREPLY[@]}"'
-    )
-    words = ("bash", "--norc", "-c", printed + asked, Path(sys.executable).with_name("dropstudy"))
-    done = subprocess.run(words, check=True, capture_output=True, text=True)  # noqa: S603 - our own program
-    assert done.stdout == "--learning-rate\n"
 
 
 def test_the_version_is_that_of_the_package(call):

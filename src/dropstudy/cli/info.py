@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dropstudy.cli.completion import data_and_files, preset_names
 from dropstudy.cli.options import (
     DataDir,
     Drop,
@@ -16,7 +17,6 @@ from dropstudy.cli.options import (
     TestFile,
     TestSize,
     joined,
-    preset_names,
 )
 from dropstudy.cli.output import echo
 from dropstudy.errors import DataUnavailable, InvalidArgument
@@ -56,7 +56,11 @@ def presets(
 def data(  # noqa: PLR0917 - a command's flags, which typer reads off the signature
     path: Annotated[
         str | None,
-        typer.Argument(metavar="PATH", help="A dataset's name, a file or a folder, as for run --data."),
+        typer.Argument(
+            metavar="PATH",
+            help="A dataset's name, a file or a folder, as for run --data.",
+            autocompletion=data_and_files,
+        ),
     ] = None,
     target: Target = None,
     test: TestFile = None,

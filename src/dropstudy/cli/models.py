@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dropstudy.cli.completion import choice
 from dropstudy.cli.options import ArmName, Folder, Hidden, Seed, TrainSize, number_option
 from dropstudy.cli.output import echo
 from dropstudy.core.streams import is_terminal
@@ -101,7 +102,7 @@ def export(  # noqa: PLR0917 - as above
         str,
         typer.Option(
             "--format",
-            metavar="keras|onnx|safetensors|mlflow|tensorboard",
+            **choice("keras|onnx|safetensors|mlflow|tensorboard"),
             help="A network as a file for Keras; for ONNX runtimes, with raw examples as its input; or plain tensors. "
             "Or the whole study for MLflow or TensorBoard.",
         ),

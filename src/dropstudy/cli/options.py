@@ -20,13 +20,6 @@ def _refuse(expected: str, text: str, next_step: str = "", cause: Exception | No
     raise typer.BadParameter(f"expected {expected}, received {text!r}. {next_step}".rstrip()) from cause
 
 
-def preset_names() -> tuple[str, ...]:
-    """Names of the presets, which a shell completes."""
-    from dropstudy.spec.presets import names
-
-    return names()
-
-
 def folder(value: str | Path) -> Path:
     """Path of a study's folder. An empty text is refused: it comes from a shell variable that is not set."""
     text = str(value)  # a default, which typer parses too, is a path already

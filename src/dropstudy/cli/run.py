@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dropstudy.cli import options
+from dropstudy.cli import completion, options
 from dropstudy.cli.cluster import AllowMixed, Scheduler, workers_of
 from dropstudy.cli.groups import DATA, OUTPUT, STUDY, TRAINING, VERDICT
 from dropstudy.cli.options import DataDir, Drop, Group, ImageSize, Target, TestFile, TestSize, joined
@@ -30,7 +30,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
             help="A preset, a study file or a study's folder; default: notebook; tune for your own data; "
             "table with --target.",
             show_default=False,
-            autocompletion=options.preset_names,
+            autocompletion=completion.presets_and_files,
         ),
     ] = None,
     model: options.ModelPath = None,
@@ -84,6 +84,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
         typer.Option(
             metavar="NAME",
             help="Activation of the hidden layers: relu, tanh or sigmoid; default: relu.",
+            autocompletion=completion.values("Activation"),
             rich_help_panel=STUDY,
         ),
     ] = None,
@@ -103,6 +104,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
             metavar="NAME|PATH",
             help="A dataset's name, a CSV, Parquet, .npz or .npy file, or a folder of images; "
             "default: mnist, or digits where it is not found.",
+            autocompletion=completion.data_and_files,
             rich_help_panel=DATA,
         ),
     ] = None,
@@ -117,7 +119,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
         Any,
         typer.Option(
             parser=options.scale,
-            metavar="auto|NUMBER",
+            **completion.choice("auto|NUMBER"),
             help="Number that inputs are divided by; default: auto, found from the values.",
             rich_help_panel=DATA,
         ),
@@ -135,7 +137,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
         Any,
         typer.Option(
             parser=options.validation_split,
-            metavar="test|SHARE|COUNT",
+            **completion.choice("test|SHARE|COUNT"),
             help="Training examples held out for validation; or test, for the test set; "
             "default: test (tune: 0.15; table: 0.2).",
             rich_help_panel=DATA,
@@ -167,6 +169,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
             metavar="SETTINGS",
             help="adam or sgd, with settings if needed: sgd,momentum=0.9 or adam,beta_1=0.9,beta_2=0.999,"
             "epsilon=1e-7. decay=0.95 is a factor on the learning rate after each epoch. Default: adam.",
+            autocompletion=completion.values("OptimizerName"),
             rich_help_panel=TRAINING,
         ),
     ] = None,
@@ -194,7 +197,10 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
     precision: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="auto, float32 or bfloat16; default: auto.", rich_help_panel=TRAINING
+            metavar="NAME",
+            help="auto, float32 or bfloat16; default: auto.",
+            autocompletion=completion.values("Precision"),
+            rich_help_panel=TRAINING,
         ),
     ] = None,
     workers: Annotated[
@@ -202,7 +208,13 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
         options.whole_option("Processes, one core each; default: all cores.", rich_help_panel=TRAINING),
     ] = None,
     device: Annotated[
-        str, typer.Option(metavar="NAME", help="auto, cpu or gpu.", rich_help_panel=TRAINING)
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="auto, cpu or gpu.",
+            autocompletion=completion.devices,
+            rich_help_panel=TRAINING,
+        ),
     ] = "auto",
     scheduler: Scheduler = None,
     allow_mixed: AllowMixed = False,
@@ -212,6 +224,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
         typer.Option(
             metavar="NAME",
             help="What choice and verdict rest on: accuracy, balanced-accuracy, log-loss or auc; default: accuracy.",
+            autocompletion=completion.values("MetricName"),
             rich_help_panel=VERDICT,
         ),
     ] = None,
@@ -247,7 +260,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
     keep_weights: Annotated[
         str | None,
         typer.Option(
-            metavar="all|best|none",
+            **completion.choice("all|best|none"),
             help="Weights that stay on disk: all, best (the best run of each arm) or none; default: all.",
             rich_help_panel=OUTPUT,
         ),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dropstudy.cli import options
+from dropstudy.cli.completion import sources_of_noise
 from dropstudy.cli.groups import VERDICT
 from dropstudy.errors import InvalidArgument
 
@@ -37,6 +38,7 @@ Redraw = Annotated[
     typer.Option(
         parser=options.columns,
         metavar="all|weights,order,masks,split",
+        autocompletion=sources_of_noise,
         help="Train the seeds again with one thing drawn anew, each in its turn: where their spread comes from.",
         rich_help_panel=VERDICT,
     ),

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from dropstudy.cli.completion import choice
 from dropstudy.cli.options import Folder
 from dropstudy.cli.output import echo
 
@@ -17,7 +18,7 @@ def table(
         str | None,
         typer.Option(
             "--format",
-            metavar="latex|markdown|csv",
+            **choice("latex|markdown|csv"),
             help="Form of the table; default: that of --out (.tex, .md, .csv), else markdown.",
             show_default=False,
         ),

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from dropstudy.cli.completion import choice
 from dropstudy.cli.options import DataDir
 from dropstudy.cli.output import echo
 from dropstudy.cli.serving import NoBrowser, Port, serve
@@ -15,7 +16,7 @@ def teach(
     data: Annotated[
         str | None,
         typer.Option(
-            metavar="mnist|digits",
+            **choice("mnist|digits"),
             help="Handwritten digits to train on; default: mnist, or digits where it is not found.",
             show_default=False,
         ),

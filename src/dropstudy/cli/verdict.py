@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from dropstudy.cli.completion import choice, values
 from dropstudy.cli.options import number_option, whole_option
 from dropstudy.cli.output import echo
 from dropstudy.core.metrics import ACCURACY
@@ -43,7 +44,9 @@ def verdict(  # noqa: PLR0917 - a command's flags, which typer reads off the sig
     metric: Annotated[
         Any,
         typer.Option(
-            metavar="NAME", help="What the scores are: accuracy, balanced-accuracy, log-loss or auc."
+            metavar="NAME",
+            help="What the scores are: accuracy, balanced-accuracy, log-loss or auc.",
+            autocompletion=values("MetricName"),
         ),
     ] = ACCURACY.name,
     margin: Annotated[
@@ -68,7 +71,10 @@ def verdict(  # noqa: PLR0917 - a command's flags, which typer reads off the sig
     file_format: Annotated[
         str | None,
         typer.Option(
-            "--format", metavar="latex|markdown|csv", help="Print a table for a paper.", show_default=False
+            "--format",
+            **choice("latex|markdown|csv"),
+            help="Print a table for a paper.",
+            show_default=False,
         ),
     ] = None,
 ) -> None:

@@ -25,7 +25,6 @@ from dropstudy.analysis.stats.paired import paired_t
 from dropstudy.core.published_result import PublishedResult
 from dropstudy.core.text import rounded
 from dropstudy.models.mc_dropout import sampled_probabilities
-from dropstudy.report.published_results import published_results
 from dropstudy.spec import presets
 from dropstudy.spec.study_file import read_spec
 from dropstudy.store.directory import has_database
@@ -95,7 +94,7 @@ def write(folder: Path, chosen: Sequence[str]) -> None:
 def result_of(folder: Path, name: str) -> dict[str, Any]:
     """What a study has shown so far, how much of it is done, and what that took."""
     snapshot = Study.open(folder / name).results().snapshot
-    found = [each.to_dict() for each in published_results(snapshot)]
+    found = [each.to_dict() for each in snapshot.published]
     if name == SAMPLED:
         found = [each.to_dict() for each in of_samples(folder)]
     return {

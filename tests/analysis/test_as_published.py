@@ -1,5 +1,7 @@
 """Published results beside a study's: intervals are scipy's, and an outcome follows from the interval alone."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from dropstudy.analysis.as_published import as_published, caption, cells, in_words
+from dropstudy.analysis.as_published import as_published, caption, cells, in_words, other_length
 from dropstudy.core.published_result import PublishedResult
 from dropstudy.core.types import Condition
+from dropstudy.spec import presets
+from dropstudy.spec.study_file import read_spec
 
 SMALL, LARGE = (Condition(784, (1024, 1024), 10, size, 100) for size in (1000, 60_000))
 SEEDS = 10
@@ -139,3 +143,20 @@ def test_words_give_both_numbers_and_say_when_training_was_shorter():
     both = [*rows, *found(result(expected="lower"))]
     assert "Differences are to none, in points." in caption(both)
     assert in_words(()) == ""
+
+
+# Figure 11 has no numbers.
+@pytest.mark.parametrize("name", sorted({*presets.published()} - {"srivastava-figure11"}))
+def test_a_preset_of_another_length_says_so(name):
+    whole = read_spec(name)
+    assert not other_length(whole)
+    for epochs in (whole.epochs + 1, 10 * whole.epochs):
+        said = other_length(read_spec(name, {"epochs": epochs}))
+        assert said == f"Trained for {epochs:,} epochs, not {whole.epochs:,} as the preset {name} does."
+
+
+def test_a_part_of_a_preset_is_compared_with_the_whole_and_results_of_others_with_none():
+    short = read_spec("srivastava-figure10", {"epochs": 1, "train_sizes": [100, 500]})
+    part = replace(short, published=short.published[:2])
+    assert other_length(part).startswith("Trained for 1 epoch, not 200 ")
+    assert not other_length(replace(short, published=(replace(short.published[0], source="A. Author 2014"),)))

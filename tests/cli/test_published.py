@@ -6,7 +6,6 @@ import pytest
 
 from dropstudy import Study
 from dropstudy.analysis.answered import AS_PUBLISHED
-from dropstudy.report.published_results import published_results
 from sources import trained_at_once
 
 SOURCE = "A. Author & <b>others</b> 2014, Table 1"
@@ -25,7 +24,7 @@ def study(tmp_path_factory):
 
 def test_answer_page_and_conclusion_have_what_was_published(study):
     results = study.results()
-    found = published_results(results.snapshot)
+    found = results.snapshot.published
     errors = results.test_scores().query("arm == 'dropout 0.5'")["test_accuracy"]
     assert found[0].here.value == pytest.approx(100 * (1 - errors.mean()))
     assert [each.here.n for each in found] == [6, 6, 6]

@@ -15,13 +15,15 @@ from dropstudy.analysis.stats.paired import paired_t
 from dropstudy.analysis.stats.runs import at_condition, is_finite
 from dropstudy.core.bounds import SEEDS
 from dropstudy.core.text import counted, plain_name, rounded, signed, span
+from dropstudy.spec import presets
+from dropstudy.spec.study_file import read_spec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from dropstudy.analysis.stats.estimate import Estimate
     from dropstudy.core.published_result import Expected, PublishedResult
-    from dropstudy.core.types import Condition
+    from dropstudy.core.types import Condition, StudySpec
 
 Outcome = Literal["as published", "not as published", "undecided", "too few seeds"]
 
@@ -108,7 +110,7 @@ def as_published(
         finals: one row per finished run: arm, hidden, train_size, seed, test_accuracy, test_loss, clean_loss.
         conditions: optimiser steps of the runs of each condition of the study.
         baseline: name of the first arm.
-        other_length: as of `AsPublished`.
+        other_length: what the function of this name says of the study.
     """
     done = finals[is_finite(finals)] if len(finals) else finals
     largest = max((condition.train_size for condition in conditions), default=0)
@@ -125,6 +127,17 @@ def as_published(
             of_condition = (condition.layers, condition.train_size, updates)
             found.append(AsPublished(result, baseline, *of_condition, here, other_length))
     return tuple(found)
+
+
+def other_length(spec: StudySpec) -> str:
+    """A sentence where the study has the results of a preset, and trains for more or fewer epochs than it."""
+    for name in presets.published() if spec.published else ():
+        preset = read_spec(name)
+        if set(spec.published) <= set(preset.published):
+            same = spec.epochs == preset.epochs
+            ours = counted(spec.epochs, "epoch")
+            return "" if same else f"Trained for {ours}, not {preset.epochs:,} as the preset {name} does."
+    return ""
 
 
 def in_words(found: Sequence[AsPublished]) -> str:

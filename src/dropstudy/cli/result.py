@@ -39,15 +39,13 @@ _MIN_GRID = 60  # columns, below which a question stands above its answer
 
 def print_answer(snapshot: Snapshot) -> None:
     """Print the answer, the numbers that it rests on, and the command to run next."""
-    from dropstudy.report.published_results import published_results
     from dropstudy.store.locking import holder
 
     answer, verdict = snapshot.answer, snapshot.verdict
     fallback = f"{snapshot.fallback_note}." if snapshot.fallback_note else None
     cautions = (fallback, *answer.cautions, *verdict.disclosures, snapshot.left_out)
     steps = () if holder(snapshot.folder) else answer.steps
-    published = published_results(snapshot)
-    print_verdict(answer.lines, verdict, list(filter(None, cautions)), steps, published)
+    print_verdict(answer.lines, verdict, list(filter(None, cautions)), steps, snapshot.published)
 
 
 def print_verdict(

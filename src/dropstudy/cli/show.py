@@ -34,7 +34,6 @@ def show(
     Example: dropstudy show studies/notebook --all
     """
     from dropstudy.cli.result import print_answer, print_pairs, print_places, print_tables, report_failures
-    from dropstudy.report.published_results import published_results
     from dropstudy.runtime.retention import disk_usage
     from dropstudy.store.paths import StudyPaths
     from dropstudy.study.study import Study
@@ -44,7 +43,7 @@ def show(
         found = {
             "answer": asdict(snapshot.answer),
             **snapshot.verdict.to_dict(),
-            "published": [each.to_dict() for each in published_results(snapshot)],
+            "published": [each.to_dict() for each in snapshot.published],
             "left_out": snapshot.left_out,
         }
         typer.echo(json.dumps(found, indent=1))

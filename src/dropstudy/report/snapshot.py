@@ -17,7 +17,6 @@ from dropstudy.core.text import first_of, plain_name
 from dropstudy.core.types import CONDITION
 from dropstudy.engine.trainer import trainer_of
 from dropstudy.errors import DamagedFile, StoreError
-from dropstudy.report.published_results import published_in_words
 from dropstudy.report.stamp import study_state
 from dropstudy.report.test_set import TestSet, own_test_set, read_test_set
 from dropstudy.runtime.messages import REPLACED
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dropstudy.analysis.answered import Answer
+    from dropstudy.analysis.as_published import AsPublished
     from dropstudy.analysis.verdict import ConditionVerdict, Verdict
     from dropstudy.core.metrics import Metric
     from dropstudy.core.types import Arm, Run, Status, StudySpec, Weights
@@ -166,12 +166,22 @@ class Snapshot:
     @cached_property
     def answer(self) -> Answer:
         """Answer of the study in plain words."""
+        from dropstudy.analysis.as_published import in_words  # noqa: PLC0415 - as above
         from dropstudy.analysis.next_steps import next_steps  # noqa: PLC0415 - as above
         from dropstudy.analysis.search_answer import answer_of  # noqa: PLC0415 - as above
 
         steps = next_steps(self.verdict, self.spec, self.folder, data_dir=self.data_dir)
         answer = answer_of(self.verdict, self.spec, steps, searched=bool(self.metadata.get(FIND_RATE)))
-        return replace(answer, published=published_in_words(self))
+        return replace(answer, published=in_words(self.published))
+
+    @cached_property
+    def published(self) -> tuple[AsPublished, ...]:
+        """Each published result that the study repeats, beside its own."""
+        from dropstudy.analysis.as_published import as_published, other_length  # noqa: PLC0415 - as above
+
+        steps = {run.condition: run.steps for run in self.runs}
+        baseline, length = self.arms[0].name, other_length(self.spec)
+        return as_published(self.spec.published, self.finals, steps, baseline, length)
 
     @cached_property
     def summaries(self) -> tuple[stats.ArmSummary, ...]:

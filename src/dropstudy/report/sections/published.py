@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from dropstudy.analysis.answered import AS_PUBLISHED
 from dropstudy.analysis.as_published import caption, cells
-from dropstudy.report.published_results import published_results
 from dropstudy.report.sections.blocks import Section, Table
 
 if TYPE_CHECKING:
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 
 def published(snapshot: Snapshot) -> Section | None:
     """Each published result with the number of this study; None where the study repeats none."""
-    found = published_results(snapshot)
+    found = snapshot.published
     if not found:
         return None
     table = Table("Published and here", caption(found), cells(found), {}, sortable=False, folded=False)

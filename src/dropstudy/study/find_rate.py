@@ -21,8 +21,7 @@ from dropstudy.analysis.verdict.pairs import pair_runs
 from dropstudy.analysis.verdict.rule import SEEDS
 from dropstudy.core.text import counted
 from dropstudy.errors import InvalidArgument
-from dropstudy.runtime.events import SaidOnce
-from dropstudy.runtime.progress.display import with_display
+from dropstudy.runtime.progress.display import taken_once
 from dropstudy.spec.arms import arm_name
 from dropstudy.store.directory import (
     FIND_RATE,
@@ -81,7 +80,7 @@ def with_rate(arm: Arm, rate: float) -> Arm:
 def find_rate(study: Study, max_runs: int, how: dict[str, Any]) -> Verdict:
     """Search and confirm; as `Study.find_rate`."""
     max_runs = prepare(study, max_runs)
-    callback = SaidOnce(with_display(how.pop("callbacks", None), verbose=how.pop("verbose", True)).callbacks)
+    callback = taken_once(how)
     how |= {"callbacks": callback, "verbose": False}
     known = read_metadata(study.folder).get(FIND_RATE) if has_database(study.folder) else None
     had, seeds, going_on = known["seeds"] if known else {}, len(study.spec.seeds), not study.finished

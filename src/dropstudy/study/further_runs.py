@@ -10,8 +10,7 @@ from dropstudy.analysis import confirm, redrawn
 from dropstudy.analysis.sequential import until_decided
 from dropstudy.core.atomic import write_text
 from dropstudy.core.text import counted
-from dropstudy.runtime.events import SaidOnce
-from dropstudy.runtime.progress.display import with_display
+from dropstudy.runtime.progress.display import taken_once, with_display
 from dropstudy.spec import merge
 from dropstudy.spec.study_file import STUDY_FILE, to_toml
 from dropstudy.store.directory import UNTIL_DECIDED, recorded_spec, redrawn_folder
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 
 def run_until_decided(study: Study, max_seeds: int, how: dict[str, Any]) -> Verdict:
     """Add seeds until the verdict is decided; as `Study.run_until_decided`."""
-    callback = SaidOnce(with_display(how.pop("callbacks", None), verbose=how.pop("verbose", True)).callbacks)
+    callback = taken_once(how)
 
     def look(seeds: tuple[int, ...]) -> Verdict:
         study.spec = replace(study.spec, seeds=seeds)
@@ -74,7 +73,7 @@ def redraw(study: Study, asked: Sequence[str], how: dict[str, Any]) -> Verdict:
     sources = sources_of(study, asked)
     snapshot = study.results().snapshot
     StudyPaths(study.folder).refuse_links()
-    callback = SaidOnce(with_display(how.pop("callbacks", None), verbose=how.pop("verbose", True)).callbacks)
+    callback = taken_once(how)
     for source, spec in redrawn.plans(snapshot.spec, snapshot.verdict, snapshot.finals, sources).items():
         callback.on_notice(redrawn.announcement(source, snapshot.spec, spec))
         where = redrawn_folder(study.folder, source)

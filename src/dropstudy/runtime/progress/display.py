@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from rich.console import Console
 
 from dropstudy.core.streams import is_terminal, raw_stream
-from dropstudy.runtime.events import CallbackList, Display, checked_callbacks
+from dropstudy.runtime.events import CallbackList, Display, SaidOnce, checked_callbacks
 from dropstudy.runtime.progress.inline import InlineTable, in_notebook
 from dropstudy.runtime.progress.lines import MAX_EPOCH_LINES, EpochLines
 from dropstudy.runtime.progress.table import LiveTable
@@ -50,3 +50,8 @@ def with_display(callbacks: Any, *, verbose: bool) -> CallbackList:
     if verbose and not any(isinstance(callback, Display) for callback in checked):
         checked = (DefaultDisplay(), *checked)
     return CallbackList(checked)
+
+
+def taken_once(how: dict[str, Any]) -> SaidOnce:
+    """Take `callbacks` and `verbose` out of arguments of `Study.run`, for several runs that repeat no notice."""
+    return SaidOnce(with_display(how.pop("callbacks", None), verbose=how.pop("verbose", True)).callbacks)

@@ -113,9 +113,8 @@ def critical(n: int, arms: int) -> float:
         return float(stats.t.ppf(0.975, n - 1))
     rng, most = np.random.default_rng(n), []
     for _ in range(20):
-        x = rng.normal(size=(500, n, arms)) + rng.normal(
-            size=(500, n, 1)
-        )  # correlated by 0.5, as differences are
+        # Correlated by 0.5, as differences are.
+        x = rng.normal(size=(500, n, arms)) + rng.normal(size=(500, n, 1))
         most.append(np.abs(x.mean(axis=1) / (x.std(axis=1, ddof=1) / np.sqrt(n))).max(axis=1))
     return float(np.quantile(np.concatenate(most), 0.95))
 

@@ -33,9 +33,8 @@ highlight_language = "none"  # of blocks that name no language: commands and wha
 
 myst_heading_anchors = 4  # the names that GitHub gives to headings
 nb_execution_mode = "off"  # the notebooks are stored with their outputs
-nb_mime_priority_overrides = [
-    ("html", "image/png", 0)
-]  # charts as pictures: the site loads no scripts of others
+# Charts as pictures: the site loads no scripts of others.
+nb_mime_priority_overrides = [("html", "image/png", 0)]
 
 suppress_warnings = [
     "myst.header",  # the notebooks have headings of levels 1 and 3, as the original

@@ -89,9 +89,8 @@ def test_one_seed_answers_nothing_and_names_the_command_for_a_verdict_with_its_t
     assert first.command == "dropstudy run studies/notebook --seeds 6"
     assert first.seconds == pytest.approx(5 * 2 * 20 / 2)  # ten runs of ten epochs of 2 s, two at a time
     flags = shlex.split(second.command)  # a rate needs validation data, in a study of its own
-    assert (
-        flags[flags.index("--rates") + 1] == "0,0.1,0.2,0.3,0.4,0.5"
-    )  # those of the preset that finds a rate
+    # Those of the preset that finds a rate.
+    assert flags[flags.index("--rates") + 1] == "0,0.1,0.2,0.3,0.4,0.5"
     assert "--validation-split" in flags
     assert flags[flags.index("--out") + 1] != str(FOLDER)
 
@@ -240,9 +239,8 @@ def test_more_epochs_come_before_more_seeds_and_before_fresh_ones(points, watche
     more = {"watches_test": watches_test, "validation": validation, "falling": {"dropout 0.5"}}
     found = answer_to(verdict_of(arms, accuracies, **more), arms)
     assert "--epochs 20" in found.steps[0].command
-    assert found.steps[0].seconds == pytest.approx(
-        2 * 3 * 10 * 20 / physical_cores(), rel=0.1
-    )  # 20 epochs of 2 s
+    # 20 epochs of 2 s.
+    assert found.steps[0].seconds == pytest.approx(2 * 3 * 10 * 20 / physical_cores(), rel=0.1)
     assert not any("--epochs" in step.command for step in found.steps[1:])
 
 

@@ -27,9 +27,8 @@ def test_its_critical_value_is_that_of_scipys_multivariate_t():
     """With many rows, the t of 3 others against a column of equal variance are jointly t with correlations of 1/2."""
     n, k = 400, 4
     values = np.random.default_rng(3).normal(size=(n, k))
-    values = np.linalg.solve(
-        np.linalg.cholesky(np.cov(values, rowvar=False)), values.T
-    ).T  # covariance: identity
+    # Covariance: identity.
+    values = np.linalg.solve(np.linalg.cholesky(np.cov(values, rowvar=False)), values.T).T
     joint = stats.multivariate_t(shape=0.5 + 0.5 * np.eye(k - 1), df=n - 1, seed=1)
     exact = optimize.brentq(lambda c: joint.cdf(np.full(k - 1, c)) - 0.95, 1.5, 3, xtol=1e-3)
     ours = np.quantile(_largest(values, ~np.eye(k, dtype=bool), 20_000), 0.95, axis=0)

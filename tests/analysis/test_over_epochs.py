@@ -93,9 +93,8 @@ def test_the_answer_says_where_half_of_the_epochs_would_have_answered_otherwise(
 
 def test_it_says_nothing_where_the_answer_was_the_same_or_validation_data_do_not_give_it():
     assert on_half_time(study(0.3, 0.3)) == ""
-    assert (
-        on_half_time(study(-0.5, 0.3, test=0)) == ""
-    )  # validation data say otherwise than the test set at the end
+    # Validation data say otherwise than the test set at the end.
+    assert on_half_time(study(-0.5, 0.3, test=0)) == ""
     assert on_half_time(study(-0.5, 0.3, metric="auc", margin=0.001)) == ""  # not in histories
 
 

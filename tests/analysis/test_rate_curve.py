@@ -80,11 +80,8 @@ def test_a_curve_that_rises_to_the_end_asks_for_a_rate_beyond_it():
     assert rising.top == 0.4
     assert rising.next_rates() == (0.5,)
     falling = fit_rate_curve(NINE[:5], scores(-4 * NINE[:5]))
-    assert (falling.top, falling.at_low_end, falling.next_rates()) == (
-        0,
-        False,
-        (),
-    )  # below 0 there is no rate
+    # Below 0 there is no rate.
+    assert (falling.top, falling.at_low_end, falling.next_rates()) == (0, False, ())
     from_a_fifth = fit_rate_curve(NINE[2:], scores(-4 * NINE[2:]))
     assert from_a_fifth.at_low_end
     assert from_a_fifth.next_rates() == (0.1,)

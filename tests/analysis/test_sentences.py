@@ -175,10 +175,8 @@ def test_an_arm_that_diverges_is_in_the_headline_of_the_arm_that_was_chosen():
     outcomes = outcomes_of(arms, 10, {("dropout 0.8", seed): "diverged" for seed in (8, 9)})
     validation = {"dropout 0.2": 0.99, "dropout 0.8": 0.995}
     verdict = verdict_of(arms, accuracies, outcomes=outcomes, validation=validation)
-    assert (verdict.chosen, verdict.decision) == (
-        "dropout 0.2",
-        "helps",
-    )  # whatever 0.8 reached in the others
+    # Whatever 0.8 reached in the others.
+    assert (verdict.chosen, verdict.decision) == ("dropout 0.2", "helps")
     assert verdict.headline.endswith("'dropout 0.8' diverged in 2 of 10 seeds.")
 
 

@@ -71,11 +71,12 @@ def test_run_trains_prints_epochs_and_the_answer_and_writes_the_report(trained):
 
 def test_the_end_of_a_run_has_the_answer_the_numbers_the_next_command_and_the_page_in_this_order(trained):
     folder, done = trained
+    # Two epochs are too few for the baseline.
     (proposed,) = re.findall(
         rf"^{expected.Cli.FOR_A_VERDICT} after 4 epochs \((?:about|less than) .+\): dropstudy (.+)$",
         done.out,
         re.MULTILINE,
-    )  # two epochs are too few for the baseline
+    )
     longer = f"{folder}-4-epochs"
     assert shlex.split(proposed) == ["run", str(folder), "--epochs", "4", "--seeds", "6", "--out", longer]
     told = ("Does dropout help?", "test accuracy  ", expected.Cli.FOR_A_VERDICT, expected.Cli.REPORT)
@@ -442,9 +443,8 @@ def test_growth_is_announced_and_more_than_asked_for_is_kept(call):
     assert "11 runs of 2 epochs" in more
     less = call("run", *TINY, "--seeds", "1").out
     assert expected.Cli.MORE.format("arms + 'dropout 0.3'; seeds + 1 to 4") in less
-    assert (
-        expected.Cli.MORE.format("arms + 'dropout 0.3'") in call("run", *TINY).out
-    )  # no seeds are asked for
+    # No seeds are asked for.
+    assert expected.Cli.MORE.format("arms + 'dropout 0.3'") in call("run", *TINY).out
     assert expected.Cli.FINISHED in less
     assert expected.Cli.MORE.partition("{")[0] not in call("run", STUDY).out
     assert len(Study.open(STUDY).results().test_scores()) == 15

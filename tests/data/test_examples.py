@@ -184,9 +184,8 @@ def test_pixels_are_converted_to_the_units_of_the_training_data_with_a_notice(tm
     shares = np.tile([0, 1, 5, 11, 15], (3, 4, 1)) / 15
     values = shares * theirs if theirs == 1 else np.round(shares * theirs)
     np.save(tmp_path / "some.npy", values)
-    if (
-        theirs > 1 and theirs * 8 < ours
-    ):  # as whole numbers they could be dark pixels of the training data's units
+    # As whole numbers they could be dark pixels of the training data's units.
+    if theirs > 1 and theirs * 8 < ours:
         assert "very dark images, or images in other units" in refusal(tmp_path / "some.npy", white=ours)
         return
     examples = read(tmp_path / "some.npy", white=ours)

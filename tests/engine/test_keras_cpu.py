@@ -23,9 +23,8 @@ def outputs_and_gradient(model, x):
 @pytest.mark.parametrize(("window", "strides"), [(2, None), (3, 2), ((2, 3), (3, 1)), (3, 5)])
 def test_max_pooling_is_that_of_keras_also_where_places_are_equal(padding, window, strides):
     x = np.random.default_rng(0).normal(size=(2, 7, 10, 3))
-    x = jnp.asarray(
-        np.maximum(x, 0), jnp.float32
-    )  # as after relu: most windows have several zeros, and some nothing else
+    # As after relu: most windows have several zeros, and some nothing else.
+    x = jnp.asarray(np.maximum(x, 0), jnp.float32)
     model = keras.Sequential([keras.Input((7, 10, 3)), layers.MaxPooling2D(window, strides, padding)])
     expected = outputs_and_gradient(model, x)
     cpu.use_fast_pooling(model)

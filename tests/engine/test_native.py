@@ -199,12 +199,8 @@ RUNS = {
     "batches of 1": run_of(Arm("arm", 0.5), epochs=1, condition=Condition(64, (8,), 10, 1237, 1)),
 }
 
-
-EVERY_DAY = {
-    "everything at once",
-    "early stopping",
-    "a rate for each layer",
-}  # XLA compiles a program for each run, which takes seconds
+# XLA compiles a program for each run, which takes seconds.
+EVERY_DAY = {"everything at once", "early stopping", "a rate for each layer"}
 
 
 @pytest.mark.parametrize(

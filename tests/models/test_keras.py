@@ -141,9 +141,8 @@ np.savez(f"{mine}.npz", made=made(x), predicted=made.predict(x, verbose=0), open
 @pytest.mark.parametrize("setting", ["float16", "mixed_bfloat16"])
 def test_floatx_and_policy_of_the_process_change_no_number_(tmp_path, setting):
     weights = network((16, 9, 3))
-    x = np.random.default_rng(3).integers(
-        0, 17, (40, 16)
-    )  # sixteenths, which float16 holds: `predict` rounds to floatx
+    # Sixteenths, which float16 holds: `predict` rounds to floatx.
+    x = np.random.default_rng(3).integers(0, 17, (40, 16))
     ours = predict(weights, x, activation="relu", scale=16)
     path, mine, examples = export(tmp_path / "a.keras", weights), tmp_path / "b.keras", tmp_path / "x.npy"
     bare = export(tmp_path / "a.safetensors", weights, file_format="safetensors")

@@ -124,9 +124,8 @@ def columns_of(table, frame):
 def test_raw_rows_of_a_table_give_our_probabilities(tmp_path, kind, activation):
     frame = pets()[KINDS[kind]]
     data = table_dataset(frame, name="pets", target="kind", source="here")
-    fitted = fit(
-        data.table, data.x_train[:90]
-    )  # rows of one seed: some categories may be absent or rare among them
+    # Rows of one seed: some categories may be absent or rare among them.
+    fitted = fit(data.table, data.x_train[:90])
     weights = network((data.table.features, 9, 2))
     session = opened(tmp_path / "n.onnx", weights, TableInput(data.table, fitted, MISSING), activation)
     new = pets(seed=1)[KINDS[kind]]

@@ -409,9 +409,8 @@ def test_an_interval_many_times_as_wide_as_all_others_is_cut_and_written():
     assert -1 < first < -0.4
     assert 0.5 < last < 1
     drawn = next(rows_of(spec, layer) for layer in spec["layer"] if layer["mark"]["type"] == "rule")
-    assert "-0.40  (-9.00 to +8.20)" in [
-        row["text"] for row in drawn
-    ]  # what is not drawn to scale is written
+    # What is not drawn to scale is written.
+    assert "-0.40  (-9.00 to +8.20)" in [row["text"] for row in drawn]
 
 
 @given(st.lists(st.floats(-50, 150), max_size=6))

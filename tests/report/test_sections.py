@@ -87,9 +87,8 @@ def test_answers_trust_and_weights_are_looked_into_for_every_network_and_size(gr
         titles = [figures[f"{name}-{number}"].title for number in range(1, 5)]
         assert len(set(titles)) == 4
         assert "6-5 units, 900 training examples" in titles[3]
-    assert (
-        len(parts["predictions"].paragraphs) == 9
-    )  # two for each, one of them on averages, and one on what counts
+    # Two for each, one of them on averages, and one on what counts.
+    assert len(parts["predictions"].paragraphs) == 9
     (scores,) = [block for block in parts["calibration"].blocks if isinstance(block, Table)]
     finals = grid.results().test_scores().groupby(["hidden", "train_size", "rate"])
     told = scores.frame.set_index(["units", "training examples", "arm"])

@@ -189,9 +189,8 @@ def test_mlflow_has_each_epoch_once_and_its_exported_table_gives_the_same_verdic
             run = runs[f"{arm}, seed {seed}"]
             assert run.data.tags["mlflow.parentRunId"] == runs[arm].info.run_id
             assert run.info.status == "FINISHED"
-            assert run.info.end_time - run.info.start_time == pytest.approx(
-                1500
-            )  # three epochs of half a second
+            # Three epochs of half a second.
+            assert run.info.end_time - run.info.start_time == pytest.approx(1500)
             stored = client.get_metric_history(run.info.run_id, "val_accuracy")
             assert {m.step: m.value for m in stored} == history.loc[(arm, seed), "val_accuracy"].to_dict()
 

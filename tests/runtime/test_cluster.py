@@ -75,9 +75,8 @@ def scheduler(folder, host="tcp://127.0.0.1", flags=()):
 @contextmanager
 def worker(address, folder, flags=(), **environment):
     """A worker of that scheduler, with a home and a cache of its own, and no data."""
-    shutil.copytree(
-        Path(os.environ["DROPSTUDY_CACHE"]) / KERNELS, folder / "cache" / KERNELS
-    )  # to compile takes 10 s
+    # To compile takes 10 s.
+    shutil.copytree(Path(os.environ["DROPSTUDY_CACHE"]) / KERNELS, folder / "cache" / KERNELS)
     (folder / "cache").chmod(0o700)
     command = [
         sys.executable,

@@ -115,9 +115,8 @@ def assert_right(simulation, *, after=0.1, slack=3.0):
 def test_time_left_is_right_within_a_fifth_after_the_first_tenth(workers, seconds, between):
     runs = [run_of(number) for number in range(12 * workers)]
     simulation = Simulation(runs, workers=workers, seconds={LARGE: seconds}, between=between)
-    assert_right(
-        simulation, slack=max(seconds, scheduling.SEGMENT_SECONDS) + between
-    )  # progress that a worker has not reported is unknown
+    # Progress that a worker has not reported is unknown.
+    assert_right(simulation, slack=max(seconds, scheduling.SEGMENT_SECONDS) + between)
 
 
 def test_time_left_is_right_when_small_networks_follow_large_ones():

@@ -112,9 +112,8 @@ def test_a_lost_segment_is_repeated_and_the_run_ends_as_without_the_loss(folder,
     times = 1 if fault is hangs else MAX_ATTEMPTS - 1
     runs, recorder, met = study(folder, monkeypatch, fault, times=times)
     assert met == times
-    notices = [
-        text for text in recorder.notices if Runtime.TRYING_AGAIN in text
-    ]  # on a slow machine others too
+    # On a slow machine others too.
+    notices = [text for text in recorder.notices if Runtime.TRYING_AGAIN in text]
     assert len(notices) == times
     assert all(text.startswith(FAULTS[fault]) for text in notices)
     with Store(folder / "study") as store:

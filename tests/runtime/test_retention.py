@@ -129,9 +129,8 @@ def test_a_finished_study_drops_weights_without_training_again(make):
     assert not asked.finished
     run(asked, NoExecutor())
     assert stored_weights(asked) == best(asked)
-    assert run(
-        make(keep_weights="all"), NoExecutor()
-    ).finished  # what is gone stays gone; nothing is trained for it
+    # What is gone stays gone; nothing is trained for it.
+    assert run(make(keep_weights="all"), NoExecutor()).finished
     assert stored_weights(study) == best(study)
     assert study.results().history_frame().equals(before)
 

@@ -220,9 +220,8 @@ def test_a_narrow_window_shortens_names_and_no_number(beginning, width, conditio
         assert status.mean_accuracy(arm.accuracies) in rest
         if width >= 100:
             assert re.match(rf" +{len(arm.running)} ", rest)
-        assert (
-            "…" not in rest or len(arm.running) > 1
-        )  # of several runs as many are told as there is room for
+        # Of several runs as many are told as there is room for.
+        assert "…" not in rest or len(arm.running) > 1
 
 
 @pytest.mark.parametrize("width", [120, 80, 60, 40, 20])

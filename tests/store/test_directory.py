@@ -122,9 +122,8 @@ def test_a_changed_library_device_or_processor_is_reported_once_and_the_study_co
         assert words in change
     assert "dropstudy" not in change
     prepare_study(place, epochs=2)
-    assert (
-        environment_changes(place, environment("cpu")) == []
-    )  # reported once: the database records the last environment
+    # Reported once: the database records the last environment.
+    assert environment_changes(place, environment("cpu")) == []
     assert read_metadata(place)["jax"] != "99.0"  # what it began with stays on record
     assert read_metadata(place)["environment"]["jax"] == "99.0"
 

@@ -412,9 +412,8 @@ def test_files_are_on_disk_before_the_commit_that_names_them_and_old_ones_are_re
         for number, point in enumerate(points)
         if point.startswith("replace ") and "safetensors" in point
     ]
-    assert (
-        len(renames) == len(SEGMENTS) + 1
-    )  # a checkpoint each but the last, which has weights and predictions
+    # A checkpoint each but the last, which has weights and predictions.
+    assert len(renames) == len(SEGMENTS) + 1
     for renamed in renames:
         draft, name = points[renamed].split()[1:]
         written = points.index(f"write {draft}")

@@ -245,9 +245,8 @@ def test_the_chosen_arm_is_confirmed_on_fresh_seeds(tmp_path, learning):
     verdict = study.confirm(callbacks=shown, verbose=False)
     (fresh,) = verdict.confirmations
     (path,) = confirmations(tmp_path / "s")
-    assert shown.notices == [
-        f"Confirmation: 2 arms on 7 fresh seeds; study in {path}"
-    ]  # the data stood above
+    # The data stood above.
+    assert shown.notices == [f"Confirmation: 2 arms on 7 fresh seeds; study in {path}"]
     with Store(path) as store:
         seeds = {run.seed for run in store.runs()}
         arms = {run.arm.name for run in store.runs()}
@@ -346,9 +345,8 @@ def test_the_margin_is_stored_and_a_later_change_is_reported(tmp_path, learning)
     files = [path for path in tmp_path.rglob("*.safetensors") if path.stat()]
     times = {path: path.stat().st_mtime_ns for path in files}
     small(tmp_path / "s", seeds=6, rates=[0, 0.2], margin=2).run()
-    assert {
-        path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")
-    } == times  # nothing is trained
+    # Nothing is trained.
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")} == times
     opened = Study.open(tmp_path / "s")
     assert opened.spec.margin == 2
     verdict = opened.verdict()

@@ -29,9 +29,8 @@ def stratified_split(
     draw = np.random.RandomState(seed)
     used = _shares(counts, len(labels) - held_out, draw)
     _shares(counts - used, held_out, draw)  # all that is left; where its shares are not exact, it draws
-    order = np.argsort(
-        labels.astype(np.min_scalar_type(len(counts))), kind="stable"
-    )  # by radix, 16 bits at most
+    # By radix, 16 bits at most.
+    order = np.argsort(labels.astype(np.min_scalar_type(len(counts))), kind="stable")
     held = np.zeros(len(labels), bool)
     first = 0
     for count, kept in zip(counts.tolist(), used.tolist(), strict=True):

@@ -203,9 +203,8 @@ def _writable(folder: Path) -> bool:
 def _temporary_folder() -> Path:
     if shared := os.environ.get(_SHARED):
         return Path(shared)
-    folder = Path(
-        tempfile.mkdtemp(prefix="dropstudy-")
-    )  # a random name, which no other user can create first
+    # A random name, which no other user can create first.
+    folder = Path(tempfile.mkdtemp(prefix="dropstudy-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 

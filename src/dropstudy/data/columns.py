@@ -49,11 +49,8 @@ _DATE = re.compile(
     re.IGNORECASE,
 )
 _DATES_WORDS = "dates or times", "Turn them into numbers, such as the year or the days since a start"
-_FIRST_DAY, _LAST_DAY, _DATES = (
-    1900_01_01,
-    2100_12_31,
-    3,
-)  # numbers that are dates, and the fewest that are no chance
+# Numbers that are dates, and the fewest that are no chance.
+_FIRST_DAY, _LAST_DAY, _DATES = 1900_01_01, 2100_12_31, 3
 _DECIMAL_COMMA = re.compile(r"[-+]?(\d{1,3}(\.\d{3})+|\d+),\d+")
 _DRESSED = re.compile(r"[-+]?[$€£¥]?\s?[-+]?(\d{1,3}([,' ]\d{3})+|\d+)(\.\d+)?\s?[%$€£¥]?")
 

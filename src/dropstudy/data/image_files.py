@@ -26,9 +26,8 @@ __all__ = ["is_hidden", "natural", "read_headers", "read_images"]
 
 T = TypeVar("T")
 
-_WORKING_BYTES = (
-    16  # per pixel while an image is read: four channels as unpacked, turned, converted, with a background
-)
+# Per pixel while an image is read: four channels as unpacked, turned, converted, with a background.
+_WORKING_BYTES = 16
 _CHUNK = 16  # images that a thread reads in one go
 _NAMED = 5
 _JUNK = {"__macosx", "thumbs.db", "desktop.ini"}

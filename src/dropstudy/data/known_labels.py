@@ -42,9 +42,8 @@ def class_numbers(labels: Any, classes: Sequence[str], count: int) -> NDArray[np
             received=f"an array of shape {array.shape}",
             next_step="Check that examples and labels belong together.",
         )
-    plain = np.array([*array.ravel().tolist(), None], object)[
-        :-1
-    ]  # Python's own numbers, which have plain names
+    # Python's own numbers, which have plain names.
+    plain = np.array([*array.ravel().tolist(), None], object)[:-1]
     codes, values = pd.factorize(plain)
     numbers = {name: number for number, name in enumerate(classes)}
     found = [_number(value, numbers) for value in values]

@@ -64,9 +64,8 @@ class DaskPool(RemotePool):
         self._tasks: dict[str, list[str]] = {}  # keys of the tasks that each worker has, by its address
         self._looked_at = -_LOOK_INTERVAL
         self._known: int | None = None  # workers that the user knows of
-        self._left: SimpleQueue[tuple[str, Run]] = (
-            SimpleQueue()
-        )  # runs that lost their worker, and its machine
+        # Runs that lost their worker, and its machine.
+        self._left: SimpleQueue[tuple[str, Run]] = SimpleQueue()
         super().__init__(executor, 0, device=device, allow_mixed=allow_mixed, notify=notify)
         self._subscribe()
 
@@ -330,9 +329,8 @@ def connect(
         ) from error
     with _quiet():
         try:
-            with ThreadPoolExecutor(
-                1
-            ) as thread:  # a client that failed to start cannot be closed: try before
+            # A client that failed to start cannot be closed: try before.
+            with ThreadPoolExecutor(1) as thread:
                 thread.submit(asyncio.run, _reach(address, timeout)).result()
             client: Any = Client(address, timeout=timeout, set_as_default=False)  # type: ignore[no-untyped-call]
         except (OSError, ValueError, TypeError) as error:

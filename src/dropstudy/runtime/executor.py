@@ -260,9 +260,8 @@ class RemotePool:
 
     def _end(self, call: Call, result: Any = None, error: Exception | None = None) -> None:
         self._calls.pop(call.future, None)
-        call.task = (
-            None  # it refers to its call: as a cycle both, and the result on its worker, would stay for long
-        )
+        # The task refers to its call: as a cycle both, and the result on its worker, would stay for long.
+        call.task = None
         with suppress(InvalidStateError):  # given up meanwhile
             if error is None:
                 call.future.set_result(result)

@@ -183,9 +183,8 @@ class Watchdog:
             expected = self.timeouts.expected(task.segments)
             usual = "" if expected is None else f", where {expected:.1f} s are usual"
             task.silence.hung = f"silent for {seconds:.0f} s{usual}, so it was killed"
-            self.pool.kill(
-                future
-            )  # again at each check: a worker that is starting has no process to kill yet
+            # Again at each check: a worker that is starting has no process to kill yet.
+            self.pool.kill(future)
 
     def _report(self, late: list[tuple[float, Task]]) -> str:
         runs = [segment.run for _, task in late for segment in task.segments]

@@ -245,9 +245,8 @@ def _split_groups(
     count, number = -(-len(labels) // held_out), len(np.unique(groups))
     folds: list[NDArray[np.int32]] = []
     if 2 <= count <= number:  # noqa: PLR2004 - one on each side
-        with (
-            warnings.catch_warnings()
-        ):  # fewer rows of a class than folds: `check` decides whether that matters
+        # Fewer rows of a class than folds: `check` decides whether that matters.
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
             splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
             folds = [held.astype(np.int32) for _, held in splitter.split(rows, labels, groups)]

@@ -74,10 +74,8 @@ def read_spec(
         table = {name: value for name, value in table.items() if name not in _REPLACED}
     if isinstance(given.get("optimizer"), dict) and isinstance(table.get("optimizer"), dict):
         given["optimizer"] = {**table["optimizer"], **given["optimizer"]}
-    if given.get("metric", "") not in {
-        "",
-        table.get("metric", ACCURACY.name),
-    }:  # the file's margin is of another
+    # The file's margin is that of another metric.
+    if given.get("metric", "") not in {"", table.get("metric", ACCURACY.name)}:
         table = {name: value for name, value in table.items() if name != "margin"}
     changed = {name for name in given if name not in _AS_PUBLISHED and table.get(name) != given[name]}
     if changed:

@@ -104,10 +104,8 @@ def _acquire(folder: Path, created: list[Path]) -> filelock.BaseFileLock:
                 file_lock.acquire(timeout=_WAIT, poll_interval=_WAIT / 10)
             except filelock.Timeout as error:
                 raise _locked(folder, _read(folder / HOLDER)[0]) from error
-            except (
-                FileNotFoundError,
-                FileExistsError,
-            ):  # the process that created the folder has just removed it
+            except (FileNotFoundError, FileExistsError):
+                # The process that created the folder has just removed it.
                 if not tries_left:
                     raise
             else:

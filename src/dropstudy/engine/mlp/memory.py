@@ -47,8 +47,7 @@ def lane_bytes(run: Run) -> int:
     batch = 4 * condition.batch_size * (4 * units + 2 * condition.features)
     evaluation = 4 * EVALUATION_ROWS * (2 * max(condition.widths[1:]) + 2 * condition.features)
     rows = 4 * 6 * condition.train_size
-    probabilities = (
-        4 * condition.classes * condition.train_size
-    )  # of test and validation examples, which are fewer
+    # Of test and validation examples, which are fewer.
+    probabilities = 4 * condition.classes * condition.train_size
     best = 2 * weights if run.restore_best_weights else 0  # the best weights and their replacement
     return 2 * state + best + weights + operands + max(batch, evaluation) + rows + probabilities

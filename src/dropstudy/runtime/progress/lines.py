@@ -63,9 +63,8 @@ class EpochLines(Display):
         self._done = sum(each.status == "done" for each in progress)
         self._epochs = sum(each.epochs_done for each in progress)
         self._several_conditions = len({each.run.condition for each in progress}) > 1
-        self._asked += (
-            self._eta.epochs_left
-        )  # seeds added round by round, and sources drawn anew, count together
+        # Seeds added round by round, and sources drawn anew, count together.
+        self._asked += self._eta.epochs_left
         self._each_epoch = self._asked <= self._limit
         self._started_at = time.monotonic()
         self._due_at = self._started_at + (_INTERVAL if self._each_epoch else _FIRST)

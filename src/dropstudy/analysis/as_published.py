@@ -241,5 +241,5 @@ def _length(found: Sequence[AsPublished]) -> str:
         return other
     ours = [f"{n:,}" for n in sorted({each.updates for each in short})]
     theirs = max(each.published.updates or 0 for each in short)
-    span = ours[0] if len(ours) == 1 else f"{ours[0]} to {ours[-1]}"
-    return f"{other} Trained for {span} updates, not {theirs:,} as published.".lstrip()
+    trained = ours[0] if len(ours) == 1 else f"{ours[0]} to {ours[-1]}"
+    return f"{other} Trained for {trained} updates, not {theirs:,} as published.".lstrip()

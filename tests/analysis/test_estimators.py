@@ -1,7 +1,7 @@
 """Paired estimators and tests against scipy, statsmodels, R and what can be counted by hand."""
 
 from itertools import product
-from math import isnan, sqrt
+from math import inf, isnan, sqrt
 
 import numpy as np
 import pytest
@@ -13,6 +13,7 @@ from statsmodels.stats.weightstats import ttost_paired
 
 from dropstudy.analysis.stats.anytime import anytime, evidence
 from dropstudy.analysis.stats.equivalence import detectable, deviation_interval, seeds_needed, tost
+from dropstudy.analysis.stats.least_seeds import least_seeds
 from dropstudy.analysis.stats.mcnemar import mcnemar
 from dropstudy.analysis.stats.paired import bca, effect_size, improvement, paired_t
 from dropstudy.analysis.stats.sign_flip import sign_flips
@@ -167,6 +168,13 @@ def test_seeds_that_a_decision_takes():
     assert seeds_needed(1, 1e-4) == np.inf
     # The smallest difference that n seeds find is the one for which n seeds are needed.
     assert seeds_needed(1, detectable(1, 17) * 1.001) == 17
+
+
+@given(st.integers(1, 20_000), st.integers(1, 12_000))
+def test_the_least_number_of_seeds_is_the_first_that_is_enough_up_to_ten_thousand(too_few, first):
+    expected = max(first, too_few + 1)
+    found = least_seeds(too_few, lambda seeds: seeds >= first)
+    assert found == (expected if first <= max(10_000, too_few + 1) else inf)
 
 
 def test_effect_size_is_the_noncentral_t_of_r():

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from scipy import stats
 
 from dropstudy.analysis.stats.estimate import mean_interval, spread_out
+from dropstudy.analysis.stats.least_seeds import least_seeds
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 
 SPREAD = 1.0
 """Prior scale of the standardised effect: evidence grows fastest for effects of this size."""
-
-MOST_SEEDS = 10_000
 
 
 def evidence(differences: NDArray[np.float64]) -> float:
@@ -62,13 +61,10 @@ def seeds_for(deviation: float, difference: float, *, level: float = 0.05, power
     """Approximate number of seeds until the interval excludes 0, for a true difference, with that power.
 
     The first n at which half the interval plus the `power` quantile of the mean's noise is below the difference;
-    infinity where `MOST_SEEDS` are too few.
+    infinity above 10,000.
     """
     noise = float(stats.norm.ppf(power))
-    for n in range(2, MOST_SEEDS):
-        if deviation * (half_width(n, level) + noise / sqrt(n)) <= abs(difference):
-            return n
-    return inf
+    return least_seeds(1, lambda n: deviation * (half_width(n, level) + noise / sqrt(n)) <= abs(difference))
 
 
 def half_width(n: int, alpha: float) -> float:

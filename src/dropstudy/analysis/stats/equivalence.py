@@ -10,11 +10,10 @@ from scipy import optimize, stats
 from statsmodels.stats.weightstats import DescrStatsW
 
 from dropstudy.analysis.stats.estimate import spread_out
+from dropstudy.analysis.stats.least_seeds import least_seeds
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-MOST_SEEDS = 10_000
 
 
 def tost(differences: NDArray[np.float64], margin: float) -> float:
@@ -44,20 +43,12 @@ def seeds_needed(deviation: float, difference: float, *, level: float = 0.05, po
         power: probability of detecting it.
 
     Returns:
-        A whole number of 2 or more, or infinity where even `MOST_SEEDS` are too few.
+        A whole number of 2 or more, or infinity above 10,000.
     """
     effect = abs(difference) / deviation if deviation > 0 else inf
     if effect == inf:
         return 2
-    low, high = 1, 2  # low is too few, high is enough
-    while _power(effect, high, level) < power:
-        low, high = high, 2 * high
-        if low > MOST_SEEDS:
-            return inf
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if _power(effect, middle, level) >= power else (middle, high)
-    return high
+    return least_seeds(1, lambda n: _power(effect, n, level) >= power)
 
 
 def deviation_interval(deviation: float, n: int, level: float = 0.95) -> tuple[float, float]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from math import inf, nan
+from math import nan
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import stats
 
-from dropstudy.analysis.stats.anytime import MOST_SEEDS, half_width
+from dropstudy.analysis.stats.anytime import half_width
 from dropstudy.analysis.stats.estimate import spread_out
+from dropstudy.analysis.stats.least_seeds import least_seeds
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,7 +47,7 @@ def seeds_to_decide(
         probability: of a decision.
 
     Returns:
-        A whole number above n, or infinity above `MOST_SEEDS`; not a number where the differences are all equal.
+        A whole number above n, or infinity above 10,000; not a number where the differences are all equal.
     """
     n = len(differences)
     if not spread_out(differences):
@@ -71,12 +72,4 @@ def seeds_to_decide(
         undecided = below(np.maximum(ends, inside)) - below(inside)
         return float(undecided.mean()) <= 1 - probability
 
-    low, high = n, n + 1  # low is too few, high is enough
-    while not is_enough(high):
-        low, high = high, 2 * high
-        if low > MOST_SEEDS:
-            return inf
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if is_enough(middle) else (middle, high)
-    return float(high)
+    return float(least_seeds(n, is_enough))

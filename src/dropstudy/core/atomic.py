@@ -102,15 +102,15 @@ def sync_files(files: Iterable[Path]) -> None:
     """
     paths = list(files)
     if len(paths) == 1:
-        _sync(*paths)
+        _sync(paths[0])
     elif paths:
         with ThreadPoolExecutor(min(len(paths), _SYNCS_AT_ONCE)) as pool:
             for _ in pool.map(_sync, paths):
                 pass
 
 
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDWR)
+def _sync(path: Path, flags: int = os.O_RDWR) -> None:
+    descriptor = os.open(path, flags)
     try:
         os.fsync(descriptor)
     finally:
@@ -143,11 +143,7 @@ def make_folder(folder: Path) -> None:
 def sync_folder(folder: Path) -> None:
     """Sync a folder, so that renames in it survive a power cut, where the system supports it."""
     try:
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        _sync(folder, os.O_RDONLY)
     except OSError as error:
         # Windows opens no folders, and some network file systems do not sync them.
         if error.errno not in _NOT_FOR_FOLDERS:

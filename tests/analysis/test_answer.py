@@ -71,6 +71,15 @@ def test_the_first_words_are_the_decision(points, spread, lead):
     assert of_one(points, spread=spread).helps.startswith(lead)
 
 
+def test_beside_a_baseline_that_drops_units_no_answer_says_that_dropout_helps():
+    arms = rates(0.2, 0.5, 0.8)
+    accuracies = {"dropout 0.2": flat(10), **{arm.name: around(1, 10, spread=0.1) for arm in arms[1:]}}
+    (question, answered), *_ = answer_to(verdict_of(arms, accuracies), arms).lines
+    assert question == "Is any arm better than 'dropout 0.2'?"
+    assert answered.startswith("Yes")
+    assert " against 'dropout 0.2' " in answered
+
+
 def test_where_an_earlier_epoch_is_tested_the_number_of_epochs_is_the_most():
     accuracies = {"no dropout": flat(10), "dropout 0.5": around(0.3, 10, spread=0.1)}
     verdict = verdict_of(ARMS, accuracies, watches_test=False)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from math import isfinite
 from typing import TYPE_CHECKING
 
-from dropstudy.analysis.answered import QUESTIONS, WITHOUT_RATES, Answer
+from dropstudy.analysis.answered import Answer, questions_to
 from dropstudy.analysis.arm_phrases import arm_of, epochs_of, group, named
 from dropstudy.analysis.cautions import MOST_NAMED, cautions, others_help
 from dropstudy.analysis.confirm import outcomes
@@ -75,12 +75,13 @@ def answer(verdict: Verdict, spec: Compared, steps: Sequence[NextStep]) -> Answe
             sure = f"{sure} {short}"
             if fresh[-1].name == "not confirmed":
                 helps = f"Doubtful: {verdict.label[0].lower()}{verdict.label[1:]}, but fresh seeds do not confirm it."
-    questions = QUESTIONS if any(isfinite(rate) for arm in spec.arms for rate in arm.rates) else WITHOUT_RATES
     until = likely = ""
     if len(verdict.conditions) == 1:
         until = meanwhile(verdict.conditions[0], spec)
         likely = how_likely(verdict.conditions[0], spec, verdict.margin)
-    return Answer(helps, rate, sure, tuple(cautions(verdict)), tuple(steps), questions, until, likely)
+    return Answer(
+        helps, rate, sure, tuple(cautions(verdict)), tuple(steps), questions_to(spec.arms), until, likely
+    )
 
 
 # Does dropout help?
@@ -194,15 +195,16 @@ def _on_all_arms(condition: ConditionVerdict, spec: Compared, margin: float) -> 
     }
     lead, ours, metric = _LEADS[condition.decision], found[condition.decision], condition.measure
     names, many, when = group(ours, condition, spec), len(ours) > 1, epochs_of(condition.arms, spec)
+    reference = against(spec.arms[0])
     if condition.decision in DECIDED and not ours[0].new_data:
         lead = f"{lead}, {phrases.these_examples(ours[0])}"
     if condition.decision in {"helps", "hurts"}:
         verb = metric.verb(helps=condition.decision == "helps") + "s" * (not many)
-        return f"{lead}. {capital(names)} {verb} {metric.on_test} by {metric.amount(_sizes(ours))}{when}."
+        return f"{lead}. {capital(names)} {verb} {metric.on_test} by {metric.amount(_sizes(ours))}{reference}{when}."
     if condition.decision == "equivalent":
         much = metric.amount(f"{margin:g}")
         lead = lead.replace(_LEADS["equivalent"], "No")
-        return f"{lead}. No arm {metric.verb(helps=True)}s {metric.on_test} by more than {much}{when}."
+        return f"{lead}. No arm {metric.verb(helps=True)}s {metric.on_test} by more than {much}{reference}{when}."
     if condition.decision == "undecided":
         text = f"Undecided. {capital(names)} may help or hurt{when}."
         if worse := found.get("hurts"):

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from html import escape
+from math import isfinite
 from typing import TYPE_CHECKING
 
+from dropstudy.analysis.verdict.phrases import quoted
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from dropstudy.analysis.next_steps import NextStep
+    from dropstudy.core.types import Arm
 
 QUESTIONS = ("Does dropout help?", "At which rate?", "How sure can I be?")
 WITHOUT_RATES = ("Does any arm help?", "Which one?", "How sure can I be?")
@@ -16,17 +22,27 @@ HOW_LIKELY = "How likely?"
 AS_PUBLISHED = "As published?"
 
 
+def questions_to(arms: Sequence[Arm]) -> tuple[str, str, str]:
+    """The questions that arms can answer: beside a baseline that drops units none is whether dropout helps."""
+    baseline = arms[0]
+    if not any(isfinite(rate) for arm in arms for rate in arm.rates):
+        return WITHOUT_RATES
+    if any(baseline.rates) or baseline.input_rate:
+        return (f"Is any arm better than {quoted(baseline.name)}?", *QUESTIONS[1:])
+    return QUESTIONS
+
+
 @dataclass(frozen=True)
 class Answer:
     """Answer of a study; each text has one sentence or two.
 
     Args:
-        helps: to the first of `QUESTIONS`.
+        helps: to the first of the questions.
         rate: to the second; empty where it has no point.
         sure: to the third.
         cautions: reasons to trust it less, one sentence each.
         steps: what to do next, the most useful first.
-        questions: `QUESTIONS`, or `WITHOUT_RATES` where no arm's rate is known.
+        questions: those that the arms can answer.
         meanwhile: what to use until an undecided study is decided; else empty.
         likely: probabilities of better, no difference that matters and worse, where they fit into a line.
         published: what came out of the published results that the study repeats; empty where it repeats none.

@@ -86,7 +86,9 @@ def test_the_citation_has_what_its_format_requires_and_the_package_s_version():
 def test_workflows_test_the_versions_of_python_that_the_package_names():
     named = [each.rpartition(" ")[2] for each in PROJECT["classifiers"] if re.search(r":: 3\.\d+$", each)]
     jobs = yaml.safe_load((WORKFLOWS / "tests.yml").read_text("utf-8"))["jobs"]
-    assert jobs["linux"]["strategy"]["matrix"]["python"] == named
+    *tested, tried = jobs["linux"]["strategy"]["matrix"]["python"]
+    assert tested == named
+    assert tried in jobs["linux"]["continue-on-error"]
     assert PROJECT["requires-python"] == f">={named[0]}"
     jobs = yaml.safe_load((WORKFLOWS / "release.yml").read_text("utf-8"))["jobs"]
     assert jobs["publish"]["permissions"] == {"id-token": "write"}

@@ -51,8 +51,9 @@ release-check: $(READY)  ## Builds what is released into dist/, installs it from
 	  build/check/bin/pip install -q --no-deps --force-reinstall "$$file"; \
 	  (cd "$$(mktemp -d)" && "$(CURDIR)/build/check/bin/dropstudy" run notebook --data digits --epochs 2 --seeds 1); \
 	done
-	$(PYTHON) -m venv build/citation && build/citation/bin/pip install -q cffconvert
-	build/citation/bin/cffconvert --validate
+	$(PYTHON) -m venv build/tools && build/tools/bin/pip install -q --use-pep517 cffconvert twine
+	build/tools/bin/cffconvert --validate
+	build/tools/bin/twine check --strict dist/*
 
 bench: $(READY)  ## Benchmarks against the peers and of each optimisation: an hour or more
 	$(BIN)/pip install -q -c constraints.txt -e '.[peers]'
@@ -68,5 +69,5 @@ clean:
 $(READY): pyproject.toml constraints.txt
 	@echo "Setting up $(VENV): a few minutes the first time"
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -q -c constraints.txt -e '.[test]'
+	$(BIN)/pip install -q --use-pep517 -c constraints.txt -e '.[test]'
 	@touch $@

@@ -87,6 +87,7 @@ class Analysis:
         + " makes no difference beyond ±{} points on these test examples after 10 epochs: test accuracy {}"
     )
     NEEDS = "Detecting {} needs about {} seeds ({}; 80% power); these {} points."
+    DETECTS = "; these {} seeds can detect {} points with 80% power."
     TOO_FEW = "No verdict yet: {} of 6 seeds."
     SEEDS_APART = (
         "{} lie far from the others. They pull the mean of {} from {} to {}. A trimmed mean would call it better; "

@@ -388,6 +388,40 @@ def test_seeds_are_proposed_only_where_new_data_leave_a_decision_open_to_them(ex
     assert told == (not step.command)  # one rule for the step and for the remarks
 
 
+@given(
+    data=st.data(),
+    arms=st.sampled_from([ARMS, FOUR]),
+    size=st.sampled_from([400, 4000, 20_000]),
+    most=st.integers(6, 60),
+)
+@settings(max_examples=25, deadline=None)
+def test_one_output_names_one_number_of_seeds_or_of_test_examples(data, arms, size, most):
+    """As remark, as next step, and as the reason for which `--until-decided` ends."""
+    counts = {arm.name: data.draw(st.lists(st.integers(0, 9), min_size=6, max_size=6)) for arm in arms}
+
+    def wrong(arm, seed):
+        return range(counts[arm][seed])
+
+    accuracies = {arm: {s: 1 - c / size for s, c in enumerate(each)} for arm, each in counts.items()}
+    looks = {"looks": (6,), "most_seeds": most, "watches_test": True}
+    verdict = verdict_of(arms, accuracies, predictions=predictions_of(wrong, size), **looks)
+    if verdict.decision != "undecided" or any(c.all_equal for c in verdict.open_comparisons):
+        return
+    (step,) = answer_to(verdict, arms, n=6).steps[:1]
+    told, why = str(verdict), out_of_reach(verdict, most)
+    examples = set(re.findall(r"about ([\d,]+) test examples", f"{told} {step} {why}"))
+    seeds = set(re.findall(r"up to ([\d,]+) seeds", f"{step} {why}"))
+    assert len(examples) + len(seeds) <= 1
+    assert seeds >= {most_of(re.findall(r"up to ([\d,]+) seeds", told))} - {None}
+    if seeds and why:
+        assert int(seeds.pop().replace(",", "")) > most
+
+
+def most_of(numbers):
+    """The largest of some written numbers; None where there are none."""
+    return max(numbers, key=lambda number: int(number.replace(",", "")), default=None)
+
+
 def test_seeds_do_not_hide_that_the_test_set_is_small():
     def wrong(arm, seed):
         if arm == "no dropout":
@@ -456,7 +490,7 @@ def test_intervals_are_those_of_the_arms_that_are_named():
 
 def test_the_number_of_seeds_that_a_decision_needs_is_allowed_by_the_command():
     step = of_one(0.01, spread=0.5).steps[0]
-    (needed,) = re.findall(r"at most (\d+) seeds", step.purpose)
+    (needed,) = re.findall(r"up to (\d+) seeds", step.purpose)
     assert f"--until-decided --max-seeds {needed}" in step.command
 
 

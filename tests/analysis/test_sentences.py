@@ -11,6 +11,7 @@ from dropstudy.analysis.verdict.build import give_verdict
 from dropstudy.analysis.verdict.design import Design
 from dropstudy.analysis.verdict.rule import SEEDS
 from dropstudy.analysis.verdict.tables import comparison_cells, gap_cells
+from dropstudy.analysis.verdict.undecided import projected_seeds
 from dropstudy.core.text import rounded, span
 from dropstudy.core.types import Arm
 from expected import Analysis
@@ -44,14 +45,20 @@ ARMS = rates(0, 0.5)
             "equivalent",
             Analysis.EQUIVALENT.format("0.1", "+0.01 points (95% interval over seeds -0.03 to +0.05"),
         ),
-        # Deviation 0.2 over 10 seeds: 0.138 to 0.365 by chi-square, so 17 to 107 seeds by the noncentral t.
-        (0.05, 0.2, "undecided", Analysis.NEEDS.format("0.1 points", 34, "17 to 107", "10 can detect 0.20")),
+        (0.05, 0.2, "undecided", Analysis.DETECTS.format(10, "0.20")),
     ],
 )
 def test_a_verdict_is_a_sentence_with_its_numbers(points, spread, decision, sentence):
     verdict = two(points, spread=spread)
     assert verdict.decision == decision
     assert sentence in str(verdict)
+
+
+def test_scores_of_others_need_the_seeds_of_a_single_look():
+    accuracies = {"no dropout": flat(), "dropout 0.5": around(0.05, spread=0.2)}
+    # Deviation 0.2 over 10 seeds: 0.138 to 0.365 by chi-square, so 17 to 107 seeds by the noncentral t.
+    needs = Analysis.NEEDS.format("0.1 points", 34, "17 to 107", "10 can detect 0.20")
+    assert needs in str(verdict_of(ARMS, accuracies, scores_only=True))
 
 
 @pytest.mark.parametrize("n", range(1, SEEDS))
@@ -180,7 +187,7 @@ def test_an_arm_that_diverges_is_in_the_headline_of_the_arm_that_was_chosen():
     assert verdict.headline.endswith("'dropout 0.8' diverged in 2 of 10 seeds.")
 
 
-def test_an_undecided_arm_has_its_reason_and_the_seeds_it_needs():
+def test_an_undecided_arm_has_its_reason_and_the_seeds_it_takes():
     worse = {seed: 0.5 - points / 100 for seed, points in enumerate((0.4, 0.5, 3.9, 4.4, 2.6, 3.2))}
     wide = {seed: 0.5 + points / 100 for seed, points in enumerate((9.0, -9.1, 9.2, -9.0, 9.1, -9.2))}
     arms = rates(0, 0.5, 0.8)
@@ -189,8 +196,7 @@ def test_an_undecided_arm_has_its_reason_and_the_seeds_it_needs():
     assert first.decision == "undecided"
     assert first.sought == pytest.approx(2.5)
     told = next(line for line in verdict.sentences if line.startswith("'dropout 0.5': worse in all 6 seeds"))
-    assert f"needs about {max(7, round(first.seeds_needed))} seeds" in told
-    assert "the observed 2.50 points" in told
+    assert f"A decision probably takes up to {projected_seeds(first, 0.1):.0f} seeds" in told
 
 
 def test_a_label_names_what_is_true_of_each_arm():

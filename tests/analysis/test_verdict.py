@@ -155,7 +155,7 @@ def test_a_margin_that_the_examples_cannot_show_has_their_number_and_no_width_be
     assert 1 - (1 - 0.001) ** 3688 >= 0.975 > 1 - (1 - 0.001) ** 3687  # Clopper and Pearson at none of m
     assert (
         "360 test examples cannot show that a difference is within ±0.1 points: one is worth 0.28 points. "
-        "That takes 3,700 or more, whatever the number of seeds."
+        "Showing that takes 3,700 or more."
     ) in str(verdict)
     assert f"{comparison.unseen:.2f}" not in str(verdict)
 

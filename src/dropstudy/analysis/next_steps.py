@@ -13,7 +13,7 @@ from dropstudy.analysis.verdict.phrases import is_dropout
 from dropstudy.analysis.verdict.remarks import longer, unfinished
 from dropstudy.analysis.verdict.rule import MAX_SEEDS, SEEDS
 from dropstudy.analysis.verdict.sameness import all_the_same, nothing_to_improve
-from dropstudy.analysis.verdict.undecided import more_examples, projected_seeds
+from dropstudy.analysis.verdict.undecided import more_examples, seeds_in_all, up_to
 from dropstudy.core.hardware import physical_cores
 from dropstudy.runtime.progress.eta import about
 from dropstudy.spec.arms import has_choice
@@ -126,13 +126,12 @@ def _of_code(verdict: Verdict, model: ModelReference, spec: StudySpec, folder: P
         return (NextStep("For a verdict", seeds.format(SEEDS), seconds_of(verdict, runs)),)
     if more := more_examples(found, verdict.margin):
         return (NextStep(f"To decide, use {more}, not more seeds"),)
-    projected = [projected_seeds(c, verdict.margin) for c in found if c.decision == "undecided"]
-    needed = max(filter(isfinite, projected), default=None)
-    if needed is None:
+    needed = seeds_in_all((c for c in found if c.decision == "undecided"), verdict.margin)
+    if not isfinite(needed):
         return ()
     total = max(len(spec.seeds) + 1, round(needed))
     runs = (total - len(spec.seeds)) * len(every)
-    purpose = f"For a decision, probably at most {total:,} seeds"
+    purpose = f"For a decision, probably {up_to(total)}"
     return (NextStep(purpose, seeds.format(total), seconds_of(verdict, runs)),)
 
 
@@ -163,15 +162,14 @@ def _decide(verdict: Verdict, spec: StudySpec, run: str) -> NextStep:
     comparisons = verdict.open_comparisons
     if more := more_examples(comparisons, verdict.margin):
         return NextStep(f"To decide, use {more}, not more seeds")
-    projected = [projected_seeds(c, verdict.margin) for c in comparisons]
-    known = [seeds for seeds in projected if not isnan(seeds)]
-    needed = max(known, default=2.0 * len(spec.seeds))
+    projected = seeds_in_all(comparisons, verdict.margin)
+    needed = 2.0 * len(spec.seeds) if isnan(projected) else projected
     if not isfinite(needed):
         return NextStep("A decision needs more than 10,000 seeds: the difference is too small")
     total = max(len(spec.seeds) + 1, round(needed))  # failed or removed seeds are no pairs
     most = f" --max-seeds {total}" if total > MAX_SEEDS else ""
     runs = (total - len(spec.seeds)) * len(spec.arms) * len(verdict.conditions)
-    purpose = f"For a decision, probably at most {total:,} seeds" if known else "For a decision"
+    purpose = "For a decision" if isnan(projected) else f"For a decision, probably {up_to(total)}"
     return NextStep(purpose, f"{run} --until-decided{most}", seconds_of(verdict, runs))
 
 

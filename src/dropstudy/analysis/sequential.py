@@ -60,7 +60,7 @@ def until_decided(
             return verdict
     assert verdict is not None  # noqa: S101 - there is at least one look
     more = _more_examples(verdict)
-    needs = f" A decision probably needs {more}." if more else ""
+    needs = f" A decision probably needs {more}, not more seeds." if more else ""
     notify(f"Undecided with {len(seeds)} seeds, the most allowed (--max-seeds).{needs}")
     return verdict
 
@@ -69,8 +69,11 @@ def out_of_reach(verdict: Verdict, max_seeds: int) -> str:
     """Reason why `max_seeds` are unlikely to decide a verdict, as the end of a sentence; empty where they may.
 
     More seeds do not help where runs diverged, nor where no difference that these seeds leave open could be told from 0
-    on these test examples. Else the number of seeds needed counts, at the lower end of its interval.
+    on these test examples. Else both the number of seeds needed, at the lower end of its interval, and the projected
+    number, which the study's next step names, are more than that.
     """
+    from dropstudy.analysis.verdict.undecided import seeds_in_all, up_to  # noqa: PLC0415 - scipy is slow to import
+
     comparisons = verdict.open_comparisons
     decisions = {c.decision for c in comparisons}
     if decisions == {"diverged"}:
@@ -80,14 +83,16 @@ def out_of_reach(verdict: Verdict, max_seeds: int) -> str:
     if any(c.all_equal for c in comparisons):
         return ""
     more = _more_examples(verdict)
+    examples = f"a decision probably needs {more}, not more seeds."
     if more and all(map(_out_of_sight, comparisons)):
-        return f"a decision probably needs {more}, not more seeds."
+        return examples
     least = min((c.seeds_low for c in comparisons), default=0.0)
     of_examples = any(c.example_error for c in comparisons)  # then infinity is a matter of these, too
-    if least <= max_seeds or (of_examples and not isfinite(least)):
+    probable = seeds_in_all(comparisons, verdict.margin)
+    if min(least, probable) <= max_seeds or (of_examples and not isfinite(least)):
         return ""
-    count = f"at least {least:,.0f}" if isfinite(least) else "more than 10,000"
-    return f"a decision probably needs {count} seeds, more than the {max_seeds} allowed (--max-seeds)."
+    seeds = f"a decision probably takes {up_to(probable)}, more than the {max_seeds} allowed (--max-seeds)."
+    return examples if more else seeds
 
 
 def _out_of_sight(comparison: ArmComparison) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import ceil, isfinite, isinf, isnan
+from math import ceil, isfinite, isinf, isnan, nan
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,8 @@ import numpy as np
 from dropstudy.analysis.stats.projection import seeds_to_decide
 from dropstudy.analysis.stats.unseen import examples_to_see
 from dropstudy.analysis.verdict.phrases import capital, p_value, quoted
-from dropstudy.analysis.verdict.rule import LEVEL, MAX_SEEDS
+from dropstudy.analysis.verdict.rule import LEVEL
+from dropstudy.analysis.verdict.types import DECIDED
 from dropstudy.core.metrics import ACCURACY
 from dropstudy.core.text import counted, rounded
 
@@ -40,6 +41,12 @@ def projected_seeds(comparison: ArmComparison, margin: float, *, ever_more_examp
         unseen=few * (comparison.unseen or 0.0),
         level=LEVEL / comparison.family,
     )
+
+
+def seeds_in_all(comparisons: Iterable[ArmComparison], margin: float) -> float:
+    """Total number of seeds that probably decide all of these arms; infinite above 10,000, NaN where not known."""
+    known = [seeds for c in comparisons if not isnan(seeds := projected_seeds(c, margin))]
+    return max(known, default=nan)
 
 
 def reach(comparison: ArmComparison) -> float:
@@ -100,21 +107,19 @@ def more_examples(comparisons: Iterable[ArmComparison], margin: float) -> str:
 def on_undecided_arms(condition: ConditionVerdict, design: Design) -> list[str]:
     """A remark on each undecided arm that is explained; with its name where there are several arms."""
     several = len(condition.comparisons) > 1
-    return [
-        f"{quoted(c.arm)}: {_remark(c, design)}" if several else capital(_remark(c, design))
-        for c in _explained(condition)
-    ]
+    remarks = [(c, _remark(c, condition, design)) for c in _undecided(condition)[:_MOST_EXPLAINED]]
+    return [f"{quoted(c.arm)}: {text}" if several else capital(text) for c, text in remarks if text]
 
 
-def _explained(condition: ConditionVerdict) -> Sequence[ArmComparison]:
-    """The undecided arms that are explained: the chosen one, else those nearest to a decision."""
+def _undecided(condition: ConditionVerdict) -> Sequence[ArmComparison]:
+    """The chosen arm where it is undecided, else all undecided ones, those nearest to a decision first."""
     undecided = [c for c in condition.comparisons if c.decision == "undecided"]
     if condition.chosen in {c.arm for c in condition.comparisons}:
         return [c for c in undecided if c.arm == condition.chosen]
-    return sorted(undecided, key=lambda c: (isnan(c.seeds_needed), c.seeds_needed))[:_MOST_EXPLAINED]
+    return sorted(undecided, key=lambda c: (isnan(c.seeds_needed), c.seeds_needed))
 
 
-def _remark(comparison: ArmComparison, design: Design) -> str:
+def _remark(comparison: ArmComparison, condition: ConditionVerdict, design: Design) -> str:
     margin = design.around_zero[1:]
     if comparison.test_examples == 1:
         needed = more_examples([comparison], design.margin)
@@ -129,9 +134,11 @@ def _remark(comparison: ArmComparison, design: Design) -> str:
     why = _same_sign(comparison)
     if limited_by_test_set(comparison, design.margin):
         need = "the test set is too small to decide."
+    elif design.scores_only:
+        need = _seeds_needed(comparison, design)
     else:
-        need = f"{_seeds_needed(comparison, design)}{_advice(comparison, design)}"
-    return f"{why} {capital(need)}" if why else need
+        need = _seeds_to_come(comparison, condition, design)
+    return f"{why} {capital(need)}".rstrip() if why else need
 
 
 def _same_sign(comparison: ArmComparison) -> str:
@@ -154,36 +161,48 @@ def _same_sign(comparison: ArmComparison) -> str:
 
 
 def _seeds_needed(comparison: ArmComparison, design: Design) -> str:
-    """Seeds that a decision needs, with their uncertainty, and the difference that the present ones can detect."""
+    """Seeds that a single look needs, with their uncertainty, and the difference that the present ones can detect."""
     n, needed = comparison.n, comparison.seeds_needed
     observed = comparison.sought > design.margin
     metric = design.measure
     seen = metric.brief(rounded(comparison.sought, metric.places))
     size = f"the observed {seen}" if observed else design.around_zero[1:]
-    # The detectable difference is that of a single look.
-    detects = metric.brief(rounded(comparison.detectable, metric.places))
-    now = "" if design.always_valid else f"; these {n} can detect {detects}"
+    now = f"these {n} can detect {_detectable(comparison)}"
     if not isfinite(needed):
-        return f"detecting {size} needs more than 10,000 seeds (80% power){now}."
+        return f"detecting {size} needs more than 10,000 seeds (80% power); {now}."
     high = f"{comparison.seeds_high:,.0f}" if isfinite(comparison.seeds_high) else "more than 10,000"
     total = max(n + 1, round(needed))
-    return f"detecting {size} needs about {total:,} seeds ({comparison.seeds_low:,.0f} to {high}; 80% power){now}."
+    return f"detecting {size} needs about {total:,} seeds ({comparison.seeds_low:,.0f} to {high}; 80% power); {now}."
 
 
-def _advice(comparison: ArmComparison, design: Design) -> str:
-    """Seeds with which adding them until a decision probably reaches one."""
-    projected = projected_seeds(comparison, design.margin)
-    if design.scores_only or not isfinite(projected):
-        return ""
-    most = MAX_SEEDS if design.most_seeds is None else design.most_seeds
-    flag = " (--max-seeds)" if projected > most else ""
-    return f" `--until-decided` adds seeds until a decision, probably at most {projected:,.0f}{flag}."
+def _seeds_to_come(comparison: ArmComparison, condition: ConditionVerdict, design: Design) -> str:
+    """The number of seeds of the next step, and the difference that the present ones can detect.
+
+    No number where the condition is decided, or where another arm of it needs test examples: then no step has one.
+    """
+    takes = []
+    if condition.decision not in DECIDED and not more_examples(_undecided(condition), design.margin):
+        takes.append(f"a decision probably takes {up_to(projected_seeds(comparison, design.margin))}")
+    # The detectable difference is that of a single look.
+    if not design.always_valid:
+        takes.append(f"these {comparison.n} seeds can detect {_detectable(comparison)} with 80% power")
+    return f"{'; '.join(takes)}." if takes else ""
+
+
+def up_to(seeds: float) -> str:
+    """A projected number of seeds: "up to 182 seeds"."""
+    return f"up to {seeds:,.0f} seeds" if isfinite(seeds) else "more than 10,000 seeds"
+
+
+def _detectable(comparison: ArmComparison) -> str:
+    metric = comparison.measure
+    return metric.brief(rounded(comparison.detectable, metric.places))
 
 
 def on_test_set_size(condition: ConditionVerdict, design: Design) -> str:
     """Where the test set is too small to decide an arm; empty where it is large enough or its size is not known."""
     margin = design.margin
-    coarse = [c for c in _explained(condition) if _coarseness(c) > margin or limited_by_test_set(c, margin)]
+    coarse = [c for c in _undecided(condition) if _coarseness(c) > margin or limited_by_test_set(c, margin)]
     examples = coarse[0].test_examples if coarse else None
     if not examples or examples == 1:
         return ""
@@ -192,7 +211,7 @@ def on_test_set_size(condition: ConditionVerdict, design: Design) -> str:
         advice = f"A decision probably needs {more}, not more seeds."
     else:
         least = _rounded_up(max(_examples_within(c, margin) for c in coarse))
-        advice = f"That takes {least:,} or more, whatever the number of seeds."
+        advice = f"Showing that takes {least:,} or more."
     if max(map(_coarseness, coarse)) <= margin:
         return advice
     worth = f": one is worth {rounded(100 / examples)} points" if design.measure is ACCURACY else ""

@@ -72,11 +72,10 @@ def _of_one(snapshot: Assessed, condition: tuple[str, int]) -> Figure | None:
     if rows.empty:
         return None
     comparisons = snapshot.condition_verdict(condition).comparisons
-    power = {"seeds needed (80% power)": [rounded(c.seeds_needed, 0) for c in comparisons]}
+    cells = comparison_cells(snapshot.condition_verdict(condition))
     if not snapshot.verdict.anytime:  # it is that of a single look
-        places = snapshot.metric.places
-        power["detectable by these"] = [rounded(c.detectable, places) for c in comparisons]
-    cells = comparison_cells(snapshot.condition_verdict(condition)).assign(**power)
+        detectable = [rounded(c.detectable, snapshot.metric.places) for c in comparisons]
+        cells = cells.assign(**{"detectable by these (80% power)": detectable})
     return Figure(
         name="difference",
         title=f"{snapshot.metric.subject} against {baseline}",

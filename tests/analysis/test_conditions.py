@@ -92,7 +92,7 @@ def test_above_20_networks_claims_are_counted_as_a_list_too(networks, listed):
     verdict = study_of(*[(0.1 * 4 / np.sqrt(8),)] * 10, *[(0.001,)] * (networks - 10))
     first = verdict.conditions[0].comparisons[0]
     assert first.p_interval == pytest.approx(scipy.stats.ttest_1samp(first.differences, 0).pvalue)
-    told = "none of these claims is shown."
+    told = "none of the 10 claims of an effect is shown."
     if listed:
         assert first.q_everywhere == pytest.approx(2.1 * first.p_interval)
         told += " As a list of which about 5% may be false, 10 are shown."
@@ -118,7 +118,7 @@ def test_a_claim_that_one_of_ten_networks_makes_is_not_shown_of_all():
     assert first.decision == "helps"
     assert first.p_interval == pytest.approx(scipy.stats.ttest_1samp(first.differences, 0).pvalue)
     assert first.p_everywhere == pytest.approx(10 * first.p_interval)
-    told = "Allowing for all 10 networks at once, this is not shown."
+    told = "Allowing for all 10 networks at once, the one claim of an effect is not shown."
     assert verdict.headline.endswith(told)
     assert told in answer_of(verdict)
     (cell,) = comparison_cells(verdict.conditions[0])["p, all conditions"]
@@ -132,8 +132,15 @@ def test_claims_that_stand_are_named():
     first = verdict.conditions[0].comparisons[0]
     assert first.p_everywhere == pytest.approx(2 * first.p_interval)
     assert verdict.headline.endswith(
-        "Allowing for all 3 networks at once, 1 of these 2 claims is shown (32)."
+        "Allowing for all 3 networks at once, 1 of the 2 claims of an effect is still shown (32)."
     )
+
+
+def test_a_claim_that_stands_alone_is_named_in_the_answer():
+    verdict = study_of((0.3,), (0.02,), (0.02,))
+    told = "Allowing for all 3 networks at once, the one claim of an effect still holds (16)."
+    assert verdict.headline.endswith(told)
+    assert told in answer_of(verdict)
 
 
 def test_one_network_has_no_such_p():

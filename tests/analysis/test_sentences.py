@@ -1,6 +1,7 @@
 """Sentences, labels and tables of a verdict."""
 
 import json
+import sys
 
 import pandas as pd
 import pytest
@@ -10,8 +11,9 @@ from hypothesis import strategies as st
 from dropstudy.analysis.verdict.build import give_verdict
 from dropstudy.analysis.verdict.design import Design
 from dropstudy.analysis.verdict.rule import SEEDS
-from dropstudy.analysis.verdict.tables import comparison_cells, gap_cells
+from dropstudy.analysis.verdict.tables import answer_cells, comparison_cells, gap_cells
 from dropstudy.analysis.verdict.undecided import projected_seeds
+from dropstudy.core.tables import text as text_of
 from dropstudy.core.text import rounded, span
 from dropstudy.core.types import Arm
 from expected import Analysis
@@ -118,9 +120,21 @@ def test_several_conditions_each_have_their_verdict():
     assert verdict.headline == (
         f"{Analysis.DROPOUT} hurts in 1 of 2 networks and training sizes (64 with 500), "
         "helps in 1 of 2 (512-512 with 50,000) on these test examples after 10 epochs. "
-        "Allowing for both networks and training sizes at once, both claims hold."
+        "Allowing for both networks and training sizes at once, both claims of an effect still hold."
     )
     assert "Hidden layers 64, 500 training examples: Dropout at rate 0.5" in str(verdict)
+
+
+def test_each_network_and_training_size_has_its_interval_in_one_table_on_a_terminal_of_80(monkeypatch):
+    monkeypatch.setattr(type(sys.stdout), "isatty", lambda _: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "80")
+    verdict = of_two_conditions(-1, 1, {"hidden": "64", "train_size": 500})
+    lines = text_of(answer_cells(verdict)[0]).splitlines()
+    assert max(map(len, lines)) <= 80
+    rows = [line.split() for line in lines if "dropout 0.5" in line]
+    for row, condition in zip(rows, verdict.conditions, strict=True):
+        decides = condition.comparisons[0].deciding
+        assert row[-4:] == [f"{decides.low:+.2f}", "to", f"{decides.high:+.2f}", condition.decision]
 
 
 @pytest.mark.parametrize(
@@ -134,7 +148,7 @@ def test_the_headline_of_several_conditions_names_the_arm_and_what_varies(other,
     verdict = of_two_conditions(-1, -1, other, watches_test=True)
     assert verdict.headline == (
         f"{Analysis.DROPOUT} hurts in {''.join(where)} on these test examples after 10 epochs. "
-        f"Allowing for {where[0]} at once, both claims hold."
+        f"Allowing for {where[0]} at once, both claims of an effect still hold."
     )
 
 

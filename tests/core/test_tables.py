@@ -56,6 +56,19 @@ def test_columns_that_do_not_fit_follow_below_without_breaking_numbers(monkeypat
     assert all(shown.count(f"-{number}.5%") == 1 for number in range(10))
 
 
+def test_columns_that_follow_below_repeat_what_says_what_a_row_is_about(monkeypatch):
+    frame = pd.DataFrame(
+        {"arm": ["a", "a"], "network": ["16", "32"], "a long heading": [1, 2], "more": [3, 4]}
+    )
+    monkeypatch.setattr(type(sys.stdout), "isatty", lambda _: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "22")
+    shown = tables.text(frame, keys=2).splitlines()
+    assert [line.split() for line in shown if line.startswith(" a ")][-2:] == [
+        ["a", "16", "3"],
+        ["a", "32", "4"],
+    ]
+
+
 def test_numbers_are_aligned_to_the_right():
     lines = tables.text(pd.DataFrame({"name": ["a", "b"], "n": [7, 1234]})).splitlines()
     ends = {len(line) for line in lines if line.endswith(("7", "1234"))}

@@ -131,16 +131,17 @@ def _print_lines(lines: Sequence[tuple[str, str]], colour: str) -> None:
 
 def _print_table(cells: pd.DataFrame, comparisons: Sequence[ArmComparison | None]) -> None:
     """Print a table; on a terminal with bars for the differences, as far as there is room."""
+    from dropstudy.analysis.verdict.tables import CONDITION_COLUMNS
     from dropstudy.core import tables
 
-    console = _console()
+    console, keys = _console(), cells.columns.isin(CONDITION_COLUMNS).sum() + 1
     if not is_terminal() or console.options.ascii_only:
-        typer.echo(tables.text(cells))
+        typer.echo(tables.text(cells, keys=keys))
         return
     room = console.width - sum(tables.least_width(part) for part in tables.tables(cells, 1000)) - _PADDING
     bars = _bars(comparisons, min(room, _MAX_BAR)) if room >= _MIN_BAR else {}
     cells = cells.assign(**bars)
-    for part in tables.tables(cells, console.width, left=bars):
+    for part in tables.tables(cells, console.width, left=bars, keys=keys):
         console.print(part)
 
 

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-_HEADING = 14
-"""Characters in a line of a heading."""
+_HEADING, _NARROW_HEADING = 14, 10
+"""Characters in a line of a heading: where there is room, and where there is little."""
 
 _FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 """First characters of spreadsheet formulas, their full-width forms included."""
@@ -35,35 +35,38 @@ _PIPE_WIDTH = 1000
 """Characters in a line without a terminal."""
 
 
-def text(frame: pd.DataFrame, *, left: Collection[str] = (), gap: int = 3) -> str:
+def text(frame: pd.DataFrame, *, left: Collection[str] = (), gap: int = 3, keys: int = 1) -> str:
     """A table as plain text.
 
-    Columns that the terminal is too narrow for follow in a second table, which repeats the first column.
+    Columns that the terminal is too narrow for follow in a second table, which repeats the first ones.
 
     Args:
         frame: the table.
         left: columns that are aligned to the left, as the first one is.
-        gap: blanks between columns, 2 or 3.
+        gap: blanks between columns, 2 or 3; 2 where the table then fits.
+        keys: number of first columns that say what a row is about.
     """
     width = _width()
-    first, *others = (_drawn(table, width) for table in tables(frame, width, left=left, gap=gap))
+    first, *others = (_drawn(table, width) for table in tables(frame, width, left=left, gap=gap, keys=keys))
     return "\n".join((first, *(part.removeprefix("\n") for part in others)))
 
 
-def tables(frame: pd.DataFrame, width: int, *, left: Collection[str] = (), gap: int = 3) -> list[Table]:
-    """A table as one that fits a width, or as several that repeat the first column; arguments as for `text`."""
+def tables(
+    frame: pd.DataFrame, width: int, *, left: Collection[str] = (), gap: int = 3, keys: int = 1
+) -> list[Table]:
+    """A table as one that fits a width, or as several that repeat the first columns; arguments as for `text`."""
     every = list(range(frame.shape[1]))
     made = partial(_table, frame, left=left, gap=gap)
-    whole = made(every)
-    if least_width(whole) <= width:
-        return [whole]
+    for whole in (made(every), _table(frame, every, left=left, gap=2, narrow=True)):
+        if least_width(whole) <= width:
+            return [whole]
     widest_name = width // 3
-    parts = [every[:2]]
-    for column in every[2:]:
+    parts = [every[: keys + 1]]
+    for column in every[keys + 1 :]:
         if least_width(made([*parts[-1], column], widest_name)) <= width:
             parts[-1].append(column)
         else:
-            parts.append([0, column])
+            parts.append([*every[:keys], column])
     return [made(columns, widest_name) for columns in parts]
 
 
@@ -83,13 +86,14 @@ def _table(
     *,
     left: Collection[str],
     gap: int,
+    narrow: bool = False,
 ) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, gap - 2))
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, gap - 2), show_edge=not narrow)
     for number in columns:
         # Folded and not cut: names of arms tend to differ at the end.
         first = number == 0
         table.add_column(
-            Text(heading(str(frame.columns[number]))),
+            Text(heading(str(frame.columns[number]), _NARROW_HEADING if narrow else _HEADING)),
             justify="left" if first or frame.columns[number] in left else "right",
             overflow="fold",
             max_width=widest_name if first else None,

@@ -100,15 +100,21 @@ def on_all_conditions(conditions: Sequence[ConditionVerdict]) -> str:
     standing = [name for each, name in claims if _stands(each, holds_everywhere)]
     in_list = sum(_stands(each, _holds_in_list) for each, _ in claims)
     lead = f"Allowing for {every(len(conditions))} {what} at once,"
+    one, where = len(claims) == 1, f" ({', '.join(standing)})" if len(standing) <= MOST_LISTED else ""
     if len(standing) == len(claims):
-        return f"{lead} {'this holds too' if len(claims) == 1 else f'{every(len(claims))} claims hold'}."
+        all_of = f"{every(len(claims))} claims of an effect still hold"
+        return f"{lead} {f'the one claim of an effect still holds{where}' if one else all_of}."
     also = f" As a list of which about 5% may be false, {in_list} {'is' if in_list == 1 else 'are'} shown."
     also *= in_list > len(standing)
     if not standing:
-        return f"{lead} {'this is not shown' if len(claims) == 1 else 'none of these claims is shown'}.{also}"
-    where = f" ({', '.join(standing)})" if len(standing) <= MOST_LISTED else ""
+        none = (
+            "the one claim of an effect is not"
+            if one
+            else f"none of the {len(claims)} claims of an effect is"
+        )
+        return f"{lead} {none} shown.{also}"
     verb = "is" if len(standing) == 1 else "are"
-    return f"{lead} {len(standing)} of these {len(claims)} claims {verb} shown{where}.{also}"
+    return f"{lead} {len(standing)} of the {len(claims)} claims of an effect {verb} still shown{where}.{also}"
 
 
 def _holds_in_list(comparison: ArmComparison) -> bool:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from dropstudy.analysis.verdict.types import ArmComparison, ConditionVerdict, Verdict
     from dropstudy.core.metrics import Metric
 
+CONDITION_COLUMNS = ("network", "training examples")
+"""Columns of `answer_cells` that name the condition of an arm, behind its name."""
+
 
 def answer_cells(verdict: Verdict) -> tuple[pd.DataFrame, list[ArmComparison | None]]:
     """The few numbers that an answer rests on, a row for each arm, and the comparison of each row.
@@ -49,11 +52,9 @@ def answer_cells(verdict: Verdict) -> tuple[pd.DataFrame, list[ArmComparison | N
             )
             compared.append(comparison)
     cells = pd.DataFrame(rows)
-    several = len(verdict.conditions) > 1
-    dull = {name for name in ("network", "training examples") if len(set(cells[name])) == 1}
-    if several:  # seven columns would not fit a terminal of 80
-        dull.add(heading)
-    elif len({each.state for each in compared if each}) == 1:  # the answer has it
+    dull = {name for name in CONDITION_COLUMNS if len(set(cells[name])) == 1}
+    # Of one condition the answer has it.
+    if len(verdict.conditions) == 1 and len({each.state for each in compared if each}) == 1:
         dull.add("verdict")
     return cells[[name for name in cells if name not in dull and set(cells[name]) - {"", "-"}]], compared
 

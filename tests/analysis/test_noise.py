@@ -19,7 +19,7 @@ ARMS = rates(0, 0.5)
 
 
 def table(seed, example, single, *, n=8, m=30, number=0):
-    """Differences with these deviations over seeds, examples and single answers."""
+    """Differences with these deviations over seeds, examples and their answers from seed to seed."""
     rng = np.random.default_rng(number)
     return rng.normal(0, seed, (n, 1)) + rng.normal(0, example, (1, m)) + rng.normal(0, single, (n, m))
 
@@ -75,12 +75,15 @@ def test_the_verdict_says_it_and_the_page_has_a_table():
     assert c.noise == noise(two_way([d])[0])
     told = f"Of the spread of 'dropout 0.5' over seeds, about {of_spread(c.noise.of_spread)} comes from measuring"
     assert told in str(verdict)
+    assert f"{whole_percent(c.noise.both)} how single examples are answered from seed to seed." in str(
+        verdict
+    )
     study = SimpleNamespace(
         arms=ARMS, metric=condition.measure, conditions=[1], condition_verdict=lambda _: condition
     )
     (row,) = noise_table(study, 1).frame.to_dict(orient="records")
     assert row["seeds"] == whole_percent(c.noise.seeds)
-    assert row["single answers"] == whole_percent(c.noise.both)
+    assert row["answers from seed to seed"] == whole_percent(c.noise.both)
 
 
 def test_scores_alone_do_not_tell():

@@ -20,7 +20,7 @@ class Noise:
     Args:
         seeds: what other seeds would change on endlessly many test examples; as a share of the sum of the three.
         examples: what other test examples would change with endlessly many seeds; likewise.
-        both: what belongs to single answers: it falls with more of either.
+        both: how single examples are answered from seed to seed: it falls with more of either.
         of_spread: share of the spread over seeds that is the choice of test examples, since each seed is measured on
             the same few; with a 95% interval.
     """

@@ -22,8 +22,8 @@ def on_noise(condition: ConditionVerdict) -> str:
     seeds, examples, both = map(whole_percent, (found.seeds, found.examples, found.both))
     return (
         f"Of the spread of {quoted(subject.arm)} over seeds, about {of_spread(found.of_spread)} comes from measuring "
-        f"on {subject.test_examples:,} test examples, the rest from training. For new data, seeds make {seeds} of the "
-        f"noise, the choice of test examples {examples}, single answers {both}."
+        f"on {subject.test_examples:,} test examples, the rest from training. For new data, {seeds} of the noise is "
+        f"seeds, {examples} the choice of test examples, and {both} how single examples are answered from seed to seed."
     )
 
 

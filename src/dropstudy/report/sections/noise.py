@@ -30,7 +30,7 @@ def noise_table(snapshot: Assessed, condition: tuple[str, int]) -> Table | None:
             "of it, from measuring on few examples": of_spread(c.noise.of_spread),
             "seeds": whole_percent(c.noise.seeds),
             "test examples": whole_percent(c.noise.examples),
-            "single answers": whole_percent(c.noise.both),
+            "answers from seed to seed": whole_percent(c.noise.both),
         }
         for c in found
         if c.noise is not None
@@ -42,7 +42,8 @@ def noise_table(snapshot: Assessed, condition: tuple[str, int]) -> Table | None:
         "The spread is the standard deviation of the paired differences. A part of it is not training: each seed is "
         f"measured on the same {found[0].test_examples:,} test examples, and on more of them it would be smaller (in "
         "brackets a 95% interval). The last three columns share out the variance of the mean difference for new seeds "
-        "and new test examples: more seeds make the first smaller, more test examples the second, both the third.",
+        "and new test examples: the seeds, the choice of test examples, and how single examples are answered from seed "
+        "to seed. More seeds make the first smaller, more test examples the second, both the third.",
         pd.DataFrame(rows),
         {},
         sortable=False,

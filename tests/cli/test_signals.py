@@ -22,9 +22,8 @@ from expected import Cli
 
 IMPORTING = """
 import sys, time
-from dropstudy import cli
-for number in cli._SIGNALS:
-    cli.signal.signal(number, cli._stop)
+from dropstudy.core import interrupts
+interrupts.interrupt()
 import swallows
 try:
     for _ in range(100): time.sleep(0.05)
@@ -43,6 +42,52 @@ def test_an_interrupt_that_a_module_swallows_while_it_is_imported_is_obeyed(tmp_
         [sys.executable, "-c", IMPORTING], env=os.environ | {"PYTHONPATH": path}, check=False, timeout=60
     )
     assert done.returncode == 130
+
+
+AT_A_CALL = """
+import os, sys
+file, name, number = sys.argv[1:4]
+def at_the_call(frame, event, _):
+    if event == "call" and frame.f_code.co_name == name and frame.f_code.co_filename.endswith(file):
+        sys.setprofile(None)
+        os.kill(os.getpid(), int(number))
+sys.argv = ["dropstudy", "presets"]
+sys.setprofile(at_the_call)
+from dropstudy.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "moment",
+    [
+        ("dropstudy/cli/__init__.py", "<module>"),
+        ("typer/main.py", "<module>"),
+        ("dropstudy/cli/__init__.py", "_prepare_process"),
+        ("typer/main.py", "get_command"),  # typer catches interrupts once this has returned
+        ("dropstudy/cli/info.py", "presets"),
+        ("dropstudy/cli/__init__.py", "_flush_output"),
+    ],
+)
+def test_a_signal_at_any_moment_of_a_start_shows_no_traceback(moment, stop):
+    words = [sys.executable, "-c", AT_A_CALL, *moment, str(int(stop))]
+    done = subprocess.run(words, check=False, capture_output=True, timeout=60)  # noqa: S603 - our own program
+    assert (done.returncode, done.stderr) == (130, b"")
+
+
+def test_an_interrupt_that_a_library_drops_is_obeyed_by_training():
+    dropped = (
+        "import os, signal, sys\n"
+        "from dropstudy.core import interrupts\n"
+        "interrupts.obey()\n"
+        "interrupts.interrupt()\n"
+        "try: os.kill(os.getpid(), signal.SIGTERM)\n"
+        "except KeyboardInterrupt: pass\n"
+        "try: interrupts.obey()\n"
+        "except KeyboardInterrupt: sys.exit(130)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", dropped], check=False, timeout=60).returncode == 130  # noqa: S603
 
 
 @pytest.mark.slow

@@ -5,12 +5,11 @@ from __future__ import annotations
 import difflib
 import io
 import os
-import signal
 import sys
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -29,11 +28,9 @@ from dropstudy.cli.table import table
 from dropstudy.cli.teach import teach
 from dropstudy.cli.verdict import verdict
 from dropstudy.cli.view import view
+from dropstudy.core import interrupts
 from dropstudy.core.streams import escaped_streams, reserve_descriptors, usable_streams
 from dropstudy.errors import DropstudyError, InvalidArgument, printable
-
-if TYPE_CHECKING:
-    from types import FrameType
 
 COMMANDS = (
     run,
@@ -89,29 +86,8 @@ for _command in COMMANDS:
     app.command(_name, cls=GroupedCommand if _command is run else PlainCommand)(_command)
 
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_STOPPED = 130  # exit code
-_RETRY = 0.05  # seconds until an interrupt that came during an import is tried again
 _WARNING_FILTER = "ignore:resource_tracker"  # for the processes that this one starts
 _UsageError: Any = typer.BadParameter.__mro__[1]  # typer does not export it
-
-
-def _stop(number: int, frame: FrameType | None) -> None:
-    """Interrupt the command at the first Ctrl-C or SIGTERM; exit at once at the second."""
-    for each in _SIGNALS:
-        signal.signal(each, lambda *_: os._exit(_STOPPED))
-    _interrupt(number, frame)
-
-
-def _interrupt(_: int, frame: FrameType | None) -> None:
-    """Raise KeyboardInterrupt, but not during an import: some modules catch every exception while they load."""
-    while frame is not None and hasattr(signal, "setitimer"):  # Windows has none
-        if frame.f_code.co_filename.startswith("<frozen importlib"):
-            signal.signal(signal.SIGALRM, _interrupt)
-            signal.setitimer(signal.ITIMER_REAL, _RETRY)
-            return
-        frame = frame.f_back
-    raise KeyboardInterrupt
 
 
 def _check_current_folder() -> None:
@@ -131,9 +107,7 @@ def _prepare_process() -> None:
     # loky removes what a process that exits at once leaves behind; its warning about that is noise.
     warnings = os.environ.get("PYTHONWARNINGS")
     os.environ["PYTHONWARNINGS"] = f"{warnings},{_WARNING_FILTER}" if warnings else _WARNING_FILTER
-    for number in _SIGNALS:
-        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup and a script's `&` ignore them
-            signal.signal(number, _stop)
+    interrupts.interrupt()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name may hold what a terminal cannot show

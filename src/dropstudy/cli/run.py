@@ -13,12 +13,10 @@ from dropstudy.cli.groups import DATA, OUTPUT, STUDY, TRAINING, VERDICT
 from dropstudy.cli.options import DataDir, Drop, Group, ImageSize, Target, TestFile, TestSize, joined
 from dropstudy.cli.output import echo
 from dropstudy.cli.sequential import FindRate, MaxSeeds, Redraw, UntilDecided, most_seeds, refuse, train
+from dropstudy.core.interrupts import STOPPED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-
-INTERRUPTED = 130
 
 
 def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signature
@@ -370,7 +368,7 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
         flags += f" --redraw {','.join(redraw)}" if redraw else ""
         flags += f" --scheduler {scheduler}{' --allow-mixed' * allow_mixed}" if scheduler else ""
         echo(f"\nInterrupted. {how_to_continue(study, data_dir, flags)}", err=True)
-        raise typer.Exit(INTERRUPTED) from None
+        raise typer.Exit(STOPPED) from None
     report_failures(snapshot)
     if unconfirmed is None:
         return

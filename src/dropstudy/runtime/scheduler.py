@@ -20,6 +20,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from dropstudy.core.interrupts import obey
 from dropstudy.core.types import Segment
 from dropstudy.engine.function.raised import FunctionRaised
 from dropstudy.engine.native.library import VARIABLE
@@ -78,6 +79,7 @@ def train_runs(
     scheduler = _Scheduler(store, deque(groups), inputs, pool, callback, keep_weights)
     scheduler.dispatch()
     while scheduler.running:
+        obey()
         done, _ = wait(scheduler.running, timeout=scheduler.seconds_to_wait(), return_when=FIRST_COMPLETED)
         for future in done:
             scheduler.on_done(future)

@@ -138,7 +138,7 @@ def test_the_commands_above_are_all_that_take_a_folder():
 
 
 @pytest.mark.usefixtures("no_report")
-def test_a_wrong_column_is_told_before_the_study_in_the_folder(call):
+def test_wrong_data_are_told_before_the_study_in_the_folder(call):
     rows = "".join(f"{n},{n % 7},{'ab'[n % 2]}\n" for n in range(40))
     Path("pets.csv").write_text(f"age,legs,kind\n{rows}")
     words = (
@@ -161,6 +161,18 @@ def test_a_wrong_column_is_told_before_the_study_in_the_folder(call):
         assert "study" not in refused.err
     refused = call(*words, "--drop", "legs")
     assert refused.is_error("studies/pets: expected the settings of the study in this folder, no --drop, ")
+    # A file that is missing comes first as well, also where other settings differ and it could have moved.
+    for missing in (
+        ("--data", "pats.csv"),
+        ("--data", "pats.npz"),
+        ("--data", "no-such-name"),
+        ("--data", "pets.csv", "--target", "kind", "--test", "pats.csv"),
+        ("--model", "pats.keras"),
+        ("--function", "pats:train"),
+    ):
+        told = call("run", "--out", "studies/pets", *missing)
+        assert (told.code, missing[-1] in told.err) == (2, True), told.err
+        assert "settings of the study" not in told.err
     proposed = refused.err.rpartition("The whole command: dropstudy ")[2].split()
     assert call(*proposed).code == 0
     assert {path.name for path in Path("studies").iterdir()} == {"pets", "pets-2"}

@@ -155,9 +155,13 @@ def _load(
     source = source_of(name_or_path, data_dir, options)
     for option, value in options.given.items():
         if option not in source.accepts:
+            received = str(value) if isinstance(value, Path) else repr(value)
             expected = f"data that --{option.replace('_', '-')} applies to: {_MEANT_FOR[option]}"
             raise InvalidArgument(
-                option, expected=expected, received=f"{value!r} with {source.name}", next_step="Leave it out."
+                option,
+                expected=expected,
+                received=f"{received} with {source.name}",
+                next_step="Leave it out.",
             )
     return source.load(scale, progress=progress)
 

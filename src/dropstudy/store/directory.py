@@ -149,14 +149,15 @@ def read_metadata(folder: Path) -> dict[str, Any]:
 
 
 def merged_with_stored(
-    folder: Path, asked: StudySpec, check_columns: Callable[[], object] = lambda: None
+    folder: Path, asked: StudySpec, refuse_unreadable: Callable[[set[str]], object] = lambda _: None
 ) -> StudySpec:
     """Specification of the study in a folder, extended by the one asked for; the latter alone if there is no study.
 
     Args:
         folder: of the study.
         asked: specification asked for.
-        check_columns: called before a refusal for other columns, which may be wrong ones.
+        refuse_unreadable: called with the fields that differ, before a refusal for them: the data asked for may be
+            misspelt.
 
     Raises:
         InvalidArgument: the runs asked for, or those of the study's file, cannot be compared with the study's runs.
@@ -166,8 +167,7 @@ def merged_with_stored(
         return asked
     if merge.differences(stored, asked):
         ours, theirs, names = merge.differing_settings(stored, asked)
-        if names & {"target", "drop", "group"}:
-            check_columns()
+        refuse_unreadable(names)
         out = str(unused_folder(folder))
         raise InvalidArgument(
             str(folder),

@@ -7,15 +7,19 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dropstudy.data.load import looks_like_data
+from dropstudy.data.load import dataset_of, looks_like_data, source_of
 from dropstudy.data.source import DataOptions
 from dropstudy.errors import InvalidArgument
 from dropstudy.spec import presets
+from dropstudy.spec.data_names import KEPT, is_data_file
 from dropstudy.spec.study_file import is_study_file
 from dropstudy.store.directory import existing_folder, find_studies, nearest_study, no_study
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from collections.abc import Set as AbstractSet
+
+    from dropstudy.core.types import StudySpec
 
 
 def refuse_other_source(spec: str | Path) -> None:
@@ -38,6 +42,22 @@ def refuse_other_source(spec: str | Path) -> None:
     near = None if presets.nearest(str(spec)) else nearest_study(Path(spec))
     if near is not None:
         raise no_study(Path(spec))
+
+
+def refuse_unreadable(spec: StudySpec, changed: AbstractSet[str], data_dir: Path | None) -> None:
+    """Refuse data that cannot be read, before fields of a study that differ are refused.
+
+    Data with a name are not loaded, which may download them, unless other columns of them are asked for.
+
+    Raises:
+        DropstudyError: as of `load_dataset`.
+    """
+    if spec.data is None or spec.data.startswith(KEPT):  # of arrays in memory
+        return
+    if is_data_file(spec.data) or spec.test or changed & {"target", "drop", "group"}:
+        dataset_of(spec, data_dir=data_dir, warn=False)
+    else:
+        source_of(spec.data, data_dir)
 
 
 def refuse_data_fields(overrides: Mapping[str, Any]) -> None:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from dropstudy.analysis.sequential import MAX_SEEDS
 from dropstudy.core.hardware import choose_device
 from dropstudy.core.types import ENDED
-from dropstudy.data.load import dataset_of
 from dropstudy.data.sources.kept import keep, name_of
 from dropstudy.errors import InvalidArgument
 from dropstudy.runtime.dry_run import dry_run
@@ -34,7 +33,7 @@ from dropstudy.store.record import set_rule
 from dropstudy.store.store import Store
 from dropstudy.study.function import PRESET, refuse_to_measure, with_function
 from dropstudy.study.model import described, of_study
-from dropstudy.study.source import refuse_data_fields, refuse_other_source
+from dropstudy.study.source import refuse_data_fields, refuse_other_source, refuse_unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -129,7 +128,7 @@ class Study:
         self.spec = merged_with_stored(
             self.folder,
             asked,
-            lambda: dataset is None and dataset_of(asked, data_dir=self._data_dir, warn=False),
+            lambda changed: refuse_unreadable(asked, changed, self._data_dir),
         )
         self.unrequested = merge.additions(asked, self.spec)
         given = {

@@ -175,7 +175,7 @@ def test_a_killed_worker_costs_a_segment(local, tmp_path):
             client.wait_for_workers(2)
             executor, killing = client.get_executor(), At(2, lambda: send(signal.SIGKILL, first))
             study = Study(**QUICK, out=tmp_path / "far").run(
-                executor=executor, callbacks=killing, verbose=False
+                executor=executor, workers=2, callbacks=killing, verbose=False
             )
     assert same(local.folder, study.folder)
     assert "1 worker now, 2 before." in killing.notices

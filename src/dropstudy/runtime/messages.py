@@ -77,8 +77,7 @@ def announcement(
     lines += filter(None, [imbalance_hint(counts, dataset.classes, metric_of(spec))])
     if spec.watches_test:
         lines.append(
-            "This study watches the test set every epoch (val_* is test data), as the notebook does: "
-            "nothing may be selected on it."
+            "This study watches the test set every epoch (val_* is test data): nothing may be selected on it."
         )
         if has_choice(spec.arms):
             lines.append(

@@ -56,6 +56,15 @@ def test_columns_that_do_not_fit_follow_below_without_breaking_numbers(monkeypat
     assert all(shown.count(f"-{number}.5%") == 1 for number in range(10))
 
 
+def test_a_table_has_blank_lines_around_it_where_it_is_drawn_narrower_too(monkeypatch):
+    monkeypatch.setattr(type(sys.stdout), "isatty", lambda _: True, raising=False)
+    for width in range(20, 60):
+        monkeypatch.setenv("COLUMNS", str(width))
+        lines = tables.text(FRAME.iloc[:2]).split("\n")
+        assert (lines[0], lines[-1]) == ("", "")
+        assert all(lines[1:3])
+
+
 def test_columns_that_follow_below_repeat_what_says_what_a_row_is_about(monkeypatch):
     frame = pd.DataFrame(
         {"arm": ["a", "a"], "network": ["16", "32"], "a long heading": [1, 2], "more": [3, 4]}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
+    from rich.console import RenderableType
 
 _HEADING, _NARROW_HEADING = 14, 10
 """Characters in a line of a heading: where there is room, and where there is little."""
@@ -53,7 +55,7 @@ def text(frame: pd.DataFrame, *, left: Collection[str] = (), gap: int = 3, keys:
 
 def tables(
     frame: pd.DataFrame, width: int, *, left: Collection[str] = (), gap: int = 3, keys: int = 1
-) -> list[Table]:
+) -> list[RenderableType]:
     """A table as one that fits a width, or as several that repeat the first columns; arguments as for `text`."""
     every = list(range(frame.shape[1]))
     made = partial(_table, frame, left=left, gap=gap)
@@ -70,7 +72,7 @@ def tables(
     return [made(columns, widest_name) for columns in parts]
 
 
-def least_width(table: Table) -> int:
+def least_width(table: RenderableType) -> int:
     """Columns of a terminal that a table takes."""
     return Console(file=io.StringIO(), width=_PIPE_WIDTH).measure(table).maximum
 
@@ -87,7 +89,7 @@ def _table(
     left: Collection[str],
     gap: int,
     narrow: bool = False,
-) -> Table:
+) -> RenderableType:
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, gap - 2), show_edge=not narrow)
     for number in columns:
         # Folded and not cut: names of arms tend to differ at the end.
@@ -101,10 +103,11 @@ def _table(
     for row in frame.itertuples(index=False):
         # Text, so that an arm named "[red]" is no markup.
         table.add_row(*(_cell(row[number]) for number in columns))
-    return table
+    # The edges, which take two columns, are the blank lines above and below, too.
+    return Padding(table, (1, 0), expand=False) if narrow else table
 
 
-def _drawn(table: Table, width: int) -> str:
+def _drawn(table: RenderableType, width: int) -> str:
     stream = io.StringIO()
     Console(file=stream, width=width, color_system=None).print(table)
     return "\n".join(line.rstrip() for line in stream.getvalue().strip("\n").splitlines())

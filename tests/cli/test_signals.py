@@ -90,6 +90,23 @@ def test_an_interrupt_that_a_library_drops_is_obeyed_by_training():
     assert subprocess.run([sys.executable, "-c", dropped], check=False, timeout=60).returncode == 130  # noqa: S603
 
 
+def test_an_interrupt_in_a_finalizer_prints_nothing_and_other_exceptions_there_are_printed():
+    script = (
+        "import os, signal\n"
+        "from dropstudy.core import interrupts\n"
+        "interrupts.interrupt()\n"
+        "class Ends:\n"
+        "    def __del__(self): os.kill(os.getpid(), signal.SIGTERM)\n"
+        "class Fails:\n"
+        "    def __del__(self): raise ValueError('finalizer')\n"
+        "Ends()\n"
+        "Fails()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, timeout=60)  # noqa: S603
+    assert b"KeyboardInterrupt" not in done.stderr
+    assert b"ValueError: finalizer" in done.stderr
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_saves_its_progress_and_is_continued_by_the_proposed_command(tmp_path, stop):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from threading import Event
 from typing import TYPE_CHECKING
 
@@ -49,7 +50,14 @@ def _handle(handler: Callable[[int, FrameType | None], None]) -> None:
 def _first(number: int, frame: FrameType | None) -> None:
     end_at_once()
     _asked.set()
+    sys.unraisablehook = _quiet
     _raise(number, frame)
+
+
+def _quiet(dropped: sys.UnraisableHookArgs) -> None:
+    """Print what Python ignores, such as an exception in a finalizer, except for an interrupt, which `obey` has."""
+    if dropped.exc_type is not KeyboardInterrupt:
+        sys.__unraisablehook__(dropped)
 
 
 def _raise(_: int, frame: FrameType | None) -> None:

@@ -106,12 +106,15 @@ def test_every_field_of_a_study_file_is_a_flag_of_the_same_name_or_has_a_reason(
     assert set(NO_FLAG) <= set(StudySpec.__dataclass_fields__)
 
 
-def test_help_names_every_command_and_where_to_start(call):
+def test_help_describes_every_command_in_a_whole_sentence_and_says_where_to_start(call):
     shown = call("--help")
     assert shown.code == 0
     assert "Start with: dropstudy run" in shown.out
-    for name in COMMANDS:
-        assert re.search(rf"^  {name} ", shown.out, re.MULTILINE)
+    listed = " ".join(shown.out.split())
+    for name, command in COMMANDS.items():
+        first_sentence = re.match(r"[^.]+\.", command.help)[0]
+        assert f" {name} {first_sentence}" in listed
+    assert max(map(len, shown.out.splitlines())) <= 80
     assert "Start with: dropstudy run" in call().err
 
 

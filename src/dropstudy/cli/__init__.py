@@ -83,7 +83,10 @@ def _program(
 
 for _command in COMMANDS:
     _name = _command.__name__.rstrip("_").replace("_", "-")
-    app.command(_name, cls=GroupedCommand if _command is run else PlainCommand)(_command)
+    _first_sentence = f"{(_command.__doc__ or '').partition('.')[0]}."  # typer would cut it where it is long
+    app.command(_name, cls=GroupedCommand if _command is run else PlainCommand, short_help=_first_sentence)(
+        _command
+    )
 
 
 _WARNING_FILTER = "ignore:resource_tracker"  # for the processes that this one starts

@@ -30,7 +30,7 @@ def compare_studies(
         ),
     ] = None,
 ) -> None:
-    """Rank the arms that several studies share, each study a data set.
+    """Rank the arms of several studies, each study a data set.
 
     Friedman's test and Nemenyi's critical difference; of two arms Wilcoxon's test.
 

@@ -20,7 +20,7 @@ def list_(
         ),
     ] = Path("studies"),
 ) -> None:
-    """List the studies below a folder: state, runs, time left, verdict.
+    """List studies in a folder: state, runs, time left, verdict.
 
     Example: dropstudy list studies
     """

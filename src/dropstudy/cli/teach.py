@@ -25,7 +25,7 @@ def teach(
     port: Port = 0,
     no_browser: NoBrowser = False,
 ) -> None:
-    """Show a class what dropout does: draw a digit, drop units, train.
+    """Show a class what dropout does: draw, drop units, train.
 
     It opens a page in the browser. Networks train in seconds, with and without dropout; Ctrl-C ends it.
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from common import mnist, processor, versions
 from dropstudy import Study
-from dropstudy.analysis.as_published import AsPublished
+from dropstudy.analysis.as_published import AsPublished, expectation
 from dropstudy.analysis.stats.paired import paired_t
 from dropstudy.core.published_result import PublishedResult
 from dropstudy.core.text import rounded
@@ -160,8 +160,8 @@ def of_samples(folder: Path) -> list[AsPublished]:
 def table(results: dict[str, Any]) -> str:
     """The results of all presets as a Markdown table; those of no finished run are said to be missing."""
     lines = [
-        "| preset | arm | measure | published | here (95% interval) | seeds | updates | outcome |",
-        "|---|---|---|---|---|---|---|---|",
+        "| preset | arm | difference to | measure | published, as tested | here (95% interval) | seeds | updates | outcome |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for name in dict.fromkeys(name for name, _ in PARTS):
         rows = results.get(name, {}).get("results", ())
@@ -176,9 +176,7 @@ def table(results: dict[str, Any]) -> str:
         spec, made = read_spec(name), results.get(name, {"runs": 0})
         planned = len(spec.seeds) * len(spec.arms) * len(spec.train_sizes)
         part = (
-            f"{made['hours']:.2f} | {made['processor']} | {made['date']}"
-            if made["runs"]
-            else "not run at this length | |"
+            f"{made['hours']:.2f} | {made['processor']} | {made['date']}" if made["runs"] else "not run | |"
         )
         lines.append(f"| {name} | {made['runs']} of {planned} | {part} |")
     return "\n".join(lines)
@@ -190,8 +188,8 @@ def _row(name: str, row: dict[str, Any]) -> str:
     size = f", {here['train_size']:,} training examples" if "train_size" in published else ""
     value = published.get("value")
     if value is None:
-        measure, unit = f"{measure} minus baseline", "points" if unit == "%" else unit
-        said = published["expected"] + (f" (±{published['within']:g})" if published["within"] else "")
+        unit = "points" if unit == "%" else unit
+        said = expectation(PublishedResult(**published))
     else:
         said = f"{value:.2f} (±{published['within']:g})"
     ends = (
@@ -201,6 +199,7 @@ def _row(name: str, row: dict[str, Any]) -> str:
     cells = (
         name,
         f"{published['arm']}{size}",
+        here.get("difference_to", ""),
         f"{measure}, {unit}",
         said,
         f"{rounded(here['value'], places)}{ends}",
@@ -217,10 +216,11 @@ def _missing(name: str, rows: list[dict[str, Any]]) -> list[str]:
     done = [(row["published"]["arm"], row["published"].get("train_size")) for row in rows if row["here"]["n"]]
     left = [result for result in spec.published if (result.arm, result.train_size) not in done]
     if not rows and not spec.published:
-        return [f"| {name} | | | | not run at this length | 0 | | |"]
+        return [f"| {name} | | | | | not run | 0 | | |"]
     return [
-        f"| {name} | {result.arm}{f', {result.train_size:,} training examples' if result.train_size else ''} | | "
-        f"{f'{result.value:.2f}' if result.value is not None else result.expected} | not run at this length | 0 | | |"
+        f"| {name} | {result.arm}{f', {result.train_size:,} training examples' if result.train_size else ''} "
+        f"| {spec.arms[0].name if result.value is None else ''} | {UNITS[result.measure][0]} "
+        f"| {expectation(result) if result.value is None else f'{result.value:.2f}'} | not run | 0 | | |"
         for result in left
     ]
 

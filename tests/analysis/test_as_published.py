@@ -137,9 +137,13 @@ def test_words_give_both_numbers_and_say_when_training_was_shorter():
     of_training = found(result(expected="not lower", measure="training-loss"))
     assert "test examples" not in caption(of_training)
     (row,) = cells(of_training).to_dict("records")
-    assert row["published"] == "not lower training loss"
+    assert row["published"] == "training loss not lower"
     assert row["here (95% interval)"].startswith("+0.03")
     assert row["as published?"] == "yes"
+    (margin,) = cells(found(result(expected="not lower", within=0.5))).to_dict("records")
+    assert margin["published"] == "test error at most 0.5 points lower"
+    (loss,) = cells(found(result(expected="higher", within=0.005, measure="test-loss"))).to_dict("records")
+    assert loss["published"] == "test loss higher by more than 0.005 nats"
     both = [*rows, *found(result(expected="lower"))]
     assert "Differences are to none, in points." in caption(both)
     assert in_words(()) == ""

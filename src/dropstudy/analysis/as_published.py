@@ -93,6 +93,8 @@ class AsPublished:
         here: dict[str, Any] = {name: end if isfinite(end) else None for name, end in ends.items()}
         here |= {"n": self.here.n, "method": self.here.method, "level": self.here.level}
         here |= {"hidden": self.hidden, "train_size": self.train_size, "updates": self.updates}
+        if self.published.value is None:
+            here["difference_to"] = self.baseline
         return {"published": published, "here": here, "outcome": self.outcome}
 
 
@@ -167,6 +169,19 @@ def cells(found: Sequence[AsPublished]) -> pd.DataFrame:
     return frame.drop(columns=[name for name in ("training examples", "seeds") if len(set(frame[name])) == 1])
 
 
+def expectation(result: PublishedResult) -> str:
+    """How the arm is expected to compare with the baseline: "lower", "higher by more than 0.005 nats"."""
+    if not result.within:
+        return "the same" if result.expected == "same" else str(result.expected)
+    apart = f"{result.within:g} {_MEASURES[result.measure][2]}"
+    return {
+        "lower": f"lower by more than {apart}",
+        "higher": f"higher by more than {apart}",
+        "same": f"the same within {apart}",
+        "not lower": f"at most {apart} lower",
+    }[result.expected or "same"]
+
+
 def caption(found: Sequence[AsPublished]) -> str:
     """Whose results they are, what the numbers and intervals are, and how long was trained."""
     sources = "; ".join(dict.fromkeys(each.published.source for each in found))
@@ -177,7 +192,8 @@ def caption(found: Sequence[AsPublished]) -> str:
     over = f"{counted(seeds.pop(), 'seed')}" if len(seeds) == 1 else "seeds"
     tested = any(each.published.measure != "training-loss" for each in found)
     intervals = f"Intervals are over {over}, each for itself{', on these test examples' * tested}."
-    return f"{sources}. {to}{intervals} {_length(found)}".rstrip()
+    margins = "Margins are of the study file. " * any(each.published.within for each in compared)
+    return f"{sources}. {to}{margins}{intervals} {_length(found)}".rstrip()
 
 
 def _compared(low: float, high: float, within: float) -> dict[Expected, tuple[bool, bool]]:
@@ -215,10 +231,10 @@ def _told(each: AsPublished) -> str:
 
 
 def _claim(result: PublishedResult) -> str:
-    """What was published, in short: "test error 1.08%", "lower training loss"."""
+    """What was published, in short: "test error 1.08%", "training loss lower"."""
     name, unit, _, places = _MEASURES[result.measure]
     if result.value is None:
-        return f"{result.expected} {name}"
+        return f"{name} {expectation(result)}"
     return f"{name} {rounded(result.value, places)}{unit}"
 
 

@@ -488,6 +488,21 @@ def test_intervals_are_those_of_the_arms_that_are_named():
     assert len(re.findall(r"\S+ to \S+", two.sure)) == 2
 
 
+def test_an_arm_whose_interval_excludes_0_is_undecided_by_its_p_value():
+    """A few skewed differences: the intervals are by t, and the sign flips of all arms must agree."""
+    points = {
+        "dropout 0.5": (0.29, 0.05, 0.95, 1.24, 0.17, 0.38, 0.26),
+        "dropout 0.8": (0.015, -0.002, -0.017, -0.022, 0.01, 0.009, -0.003),
+    }
+    accuracies = {name: dict(enumerate(0.98 + x / 100 for x in each)) for name, each in points.items()}
+    verdict = verdict_of(rates(0, 0.5, 0.8), {"no dropout": flat(7), **accuracies})
+    (undecided,) = [c for c in verdict.conditions[0].comparisons if c.decision == "undecided"]
+    assert undecided.deciding.low > 0
+    found = answer_to(verdict, rates(0, 0.5, 0.8), n=7)
+    assert found.helps.startswith("Undecided. Dropout at rate 0.5 is not shown to help or hurt")
+    assert found.sure.endswith(f"But p = {undecided.p_adjusted:.3f} is above 0.05.")
+
+
 def test_the_number_of_seeds_that_a_decision_needs_is_allowed_by_the_command():
     step = of_one(0.01, spread=0.5).steps[0]
     (needed,) = re.findall(r"up to (\d+) seeds", step.purpose)

@@ -152,11 +152,8 @@ def _difference(comparison: ArmComparison, spec: Compared) -> str:
 
 def _on_one_arm(condition: ConditionVerdict, comparison: ArmComparison, spec: Compared) -> str:
     lead, when = _LEADS[comparison.decision], epochs_of(condition.arms, spec)
-    decision, these, arm = (
-        comparison.decision,
-        phrases.these_examples(comparison),
-        named(arm_of(spec, comparison.arm)),
-    )
+    decision, these = comparison.decision, phrases.these_examples(comparison)
+    arm = named(arm_of(spec, comparison.arm))
     subject = capital(arm)
     if comparison.on_these_only:
         decision, lead, subject = (
@@ -206,7 +203,7 @@ def _on_all_arms(condition: ConditionVerdict, spec: Compared, margin: float) -> 
         lead = lead.replace(_LEADS["equivalent"], "No")
         return f"{lead}. No arm {metric.verb(helps=True)}s {metric.on_test} by more than {much}{reference}{when}."
     if condition.decision == "undecided":
-        text = f"Undecided. {capital(names)} may help or hurt{when}."
+        text = f"Undecided. {capital(names)} {'are' if many else 'is'} not shown to help or hurt{when}."
         if worse := found.get("hurts"):
             text += f" {capital(group(worse, condition, spec))} {'hurt' if len(worse) > 1 else 'hurts'}."
         if better := [c for c in ours if c.on_these_only and c.decision_on_these == "helps"]:
@@ -339,16 +336,21 @@ def _sure_of_one(comparison: ArmComparison, margin: float) -> str:
     if decided:
         small = f" Differences within ±{metric.amount(f'{margin:g}')} do not matter here (--margin)."
         return f"With 95% confidence {what}{small if comparison.decision == 'equivalent' else ''}"
-    why = ""
     if comparison.on_these_only:
         these = phrases.these_examples(comparison)
         why = f" {capital(these)} alone it is {phrases.interval(comparison.over_seeds, metric, margin)}."
     elif comparison.deciding.within(margin):
         examples = counted(comparison.test_examples or 0, "test example")
         why = f" {examples} are too few to show that it is within ±{margin:g}."
-    elif not comparison.deciding.low <= 0 <= comparison.deciding.high:
-        why = f" But {phrases.p_value(comparison.p_adjusted)} is above {LEVEL:g}."
+    else:
+        why = _beside_the_interval(comparison)
     return f"Not yet: with 95% confidence {what}{why}"
+
+
+def _beside_the_interval(comparison: ArmComparison) -> str:
+    """Why an arm is undecided although its interval excludes 0; empty where it does not."""
+    why = f" But {phrases.p_value(comparison.p_adjusted)} is above {LEVEL:g}."
+    return "" if comparison.deciding.low <= 0 <= comparison.deciding.high else why
 
 
 def _where(comparison: ArmComparison) -> str:
@@ -383,7 +385,8 @@ def _sure_of_all(condition: ConditionVerdict, enough: Sequence[ArmComparison]) -
     ends = condition.measure.amount(listed([phrases.interval(c.deciding, c.measure) for c in named]))
     what = f"the difference{'s' * (len(named) > 1)} {_where(named[0])} {'is' if len(named) == 1 else 'are'}"
     lead = "With" if decided else "Not yet: with"
-    return f"{lead} 95% confidence {what} {ends}. That holds for {arms} ({seeds})."
+    why = _beside_the_interval(named[0]) if len(named) == 1 and not decided else ""
+    return f"{lead} 95% confidence {what} {ends}. That holds for {arms} ({seeds}).{why}"
 
 
 def _sure_of_each(verdict: Verdict) -> str:

@@ -22,7 +22,7 @@ def on_noise(condition: ConditionVerdict) -> str:
     seeds, examples, both = map(whole_percent, (found.seeds, found.examples, found.both))
     return (
         f"Of the spread of {quoted(subject.arm)} over seeds, about {of_spread(found.of_spread)} comes from measuring "
-        f"on {subject.test_examples:,} test examples, the rest from training. For new data, {seeds} of the noise is "
+        f"on {subject.test_examples:,} test examples, the rest from training. For new data, the noise is {seeds} "
         f"seeds, {examples} the choice of test examples, and {both} how single examples are answered from seed to seed."
     )
 

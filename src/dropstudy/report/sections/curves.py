@@ -45,7 +45,7 @@ def curves(snapshot: Snapshot) -> Section | None:
         figure for condition in snapshot.conditions for figure in notebook_figures(snapshot, condition)
     ]
     if notebook:
-        blocks.append(Group("As the notebook drew it", tuple(notebook)))
+        blocks.append(Group("Loss and accuracy in one chart", tuple(notebook)))
     purpose = "How the arms learn, and whether more epochs may change their order."
     return Section("curves", "Learning curves", purpose, blocks=tuple(blocks))
 
@@ -165,7 +165,7 @@ def notebook_figures(snapshot: Snapshot, condition: tuple[str, int]) -> list[Fig
             name=f"notebook-{name}",
             title=f"{name.title()} Data",
             chart=chart,
-            caption="Loss times 100 and accuracy in percent on one axis, as the notebook has them."
+            caption="Loss times 100 and accuracy in percent on one axis."
             + (_MEANS if len(rows["seed"].unique()) > 1 else ""),
             table=stats.learning_curves(rows, metrics),
             always_a_file=True,

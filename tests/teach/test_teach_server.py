@@ -136,6 +136,13 @@ def test_a_browser_that_leaves_gives_its_place_back(lesson):
         assert events(ask(port, "train?rate=0.5&seed=1")[1])[-1][0] == "end"
 
 
+def test_the_command_says_what_it_does_before_it_loads_what_takes_seconds():
+    command = [sys.executable, "-X", "importtime", *COMMAND[1:-1], "wine"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)  # noqa: S603 - ours
+    assert done.returncode == 2
+    assert 0 <= done.stdout.find("\nLoading handwritten digits") < done.stdout.index(" numpy\n")
+
+
 def test_the_command_serves_until_it_is_interrupted_and_says_what_is_wrong():
     with listen(0) as taken:
         port = str(taken.getsockname()[1])
@@ -148,6 +155,7 @@ def test_the_command_serves_until_it_is_interrupted_and_says_what_is_wrong():
         address = re.compile(r"http://127\.0\.0\.1:\d+/[\w-]{20,}/$")
         assert any(address.match(line) for line in iter(process.stdout.readline, ""))
         process.send_signal(signal.SIGINT)
-        _, complaints = process.communicate(timeout=60)
-    assert process.returncode in {0, 130}
+        said, complaints = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert said.splitlines()[-1] == "Stopped. The page is no longer served."
     assert complaints == ""

@@ -34,11 +34,11 @@ def serve(
         no_browser: print the address alone.
     """
     host, port = channel.getsockname()
-    echo(f"http://{host}:{port}/{addresses.token}/")
-    echo(f"{words} Ctrl-C ends it.")
-    if not no_browser:
-        webbrowser.open(f"http://{host}:{port}/{addresses.ticket}")
     try:
+        echo(f"http://{host}:{port}/{addresses.token}/")
+        echo(f"{words} Ctrl-C ends it.")
+        if not no_browser:
+            webbrowser.open(f"http://{host}:{port}/{addresses.ticket}")
         server.run(sockets=[channel])
     except KeyboardInterrupt:
-        typer.echo("")
+        echo("\nStopped. The page is no longer served.")

@@ -31,6 +31,7 @@ def teach(
 
     Example: dropstudy teach --port 8000
     """
+    echo("Loading handwritten digits and training a network that reads drawn ones: some seconds.")
     from dropstudy.data.load import load_dataset
     from dropstudy.engine.native.build import kernels
     from dropstudy.report.server import Addresses, listen
@@ -45,7 +46,6 @@ def teach(
         if dataset.fallback:
             echo("MNIST was not found: scikit-learn's 8x8 digits take its place.")
         kernels(echo)  # compiled now, if it has to be, and told
-        echo("Training the network that reads drawn digits: some seconds.")
         lesson = prepare(dataset)
         addresses = Addresses()
         words = "Any browser on this machine that has the address can use it, several at once."

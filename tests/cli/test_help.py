@@ -152,8 +152,11 @@ def test_the_version_is_that_of_the_package(call):
 
 
 def test_presets_lists_all_and_prints_one_that_can_be_run(call, tmp_path):
-    assert [line.split(":")[0] for line in call("presets").out.splitlines()] == list(presets.names())
+    listed = {line.partition(" ")[0]: line for line in call("presets").out.splitlines()}
+    assert [name for name in listed if name in presets.names()] == list(presets.names())
+    assert len({listed[name].index(presets.title(name)) for name in presets.names()}) == 1  # a column
     for name in presets.names():
+        assert f" {presets.duration(name)} " in listed[name]
         assert max(map(len, presets.text(name).splitlines())) <= 80
         (tmp_path / "mine.toml").write_text(call("presets", name).out)
         assert read_spec(tmp_path / "mine.toml") == read_spec(name)

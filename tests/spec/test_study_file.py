@@ -1,5 +1,6 @@
 """Study files, presets and flags are one specification, which is the same when it is written and read."""
 
+import re
 import tomllib
 from dataclasses import asdict, replace
 
@@ -201,6 +202,12 @@ def test_a_preset_is_complete_and_bears_its_own_name(name):
     assert read_spec(name).name == name
     assert presets.title(name)
     assert not presets.title(name).startswith("#")
+
+
+@pytest.mark.parametrize("name", presets.published())
+def test_the_title_of_a_published_study_says_who_reports_it_and_its_file_how_long_it_takes(name):
+    assert re.search(r" et al\. \d{4}(, (Figure|Table) \d+a?:| report that) ", presets.title(name))
+    assert presets.duration(name)
 
 
 @pytest.mark.parametrize("name", presets.published())

@@ -19,10 +19,19 @@ from dropstudy.cli.options import (
     joined,
 )
 from dropstudy.cli.output import echo
+from dropstudy.core.streams import fill, is_terminal, terminal_width, wrap_paragraphs
 from dropstudy.errors import DataUnavailable, InvalidArgument
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from dropstudy.core.dataset import Dataset
+
+_REPEATED = (
+    "These repeat what papers report, some on other networks and data. What comes out: docs/known_results.md"
+)
+
+_GAP, _LEAST_ROOM = 2, 20  # columns: between columns, for a title
 
 
 def presets(
@@ -38,19 +47,36 @@ def presets(
 
     Example: dropstudy presets notebook > mine.toml
     """
-    from dropstudy.spec.presets import names, text, title
+    from dropstudy.spec.presets import names, text
 
     if schema:
         from dropstudy.spec.schema import schema_text
 
         typer.echo(schema_text(), nl=False)
     elif name is None:
-        for preset in names():
-            echo(f"{preset}: {title(preset)}")
+        typer.echo("\n".join(_listed()))
     elif name in names():
         typer.echo(text(name), nl=False)
     else:
         raise InvalidArgument("NAME", expected=f"one of {', '.join(names())}", received=repr(name))
+
+
+def _listed() -> Iterator[str]:
+    """Lines that list the presets: name, time on two cores and title in columns; titles are wrapped on a terminal."""
+    from dropstudy.spec.presets import duration, names, published, title
+
+    rows = [
+        ("preset", "on two cores", "what it is about"),
+        *((name, duration(name), title(name)) for name in names()),
+    ]
+    widths = [max(map(len, column)) for column in list(zip(*rows, strict=True))[:2]]
+    room = max(terminal_width() - sum(widths) - 2 * _GAP, _LEAST_ROOM)
+    for name, time, about in rows:
+        if name == published()[0]:
+            yield f"\n{wrap_paragraphs(_REPEATED)}"
+        first, *others = fill(about, room).splitlines() if is_terminal() else [about]
+        yield f"{name:{widths[0] + _GAP}}{time:{widths[1] + _GAP}}{first}".rstrip()
+        yield from (" " * (sum(widths) + 2 * _GAP) + line for line in others)
 
 
 def data(  # noqa: PLR0917 - a command's flags, which typer reads off the signature

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -60,6 +61,12 @@ def text(name: str) -> str:
 def title(name: str) -> str:
     """The first line of a preset's leading comment."""
     return text(name).splitlines()[0].removeprefix("#").strip()
+
+
+def duration(name: str) -> str:
+    """Time on two cores by a preset's leading comment, such as "a night"; empty where it depends on the data."""
+    found = re.search(r"^#.*\btakes (.+?) on two cores", text(name), re.MULTILINE)
+    return found[1] if found else ""
 
 
 def _names(folder: Traversable) -> tuple[str, ...]:

@@ -159,10 +159,9 @@ def of_samples(folder: Path) -> list[AsPublished]:
 
 def table(results: dict[str, Any]) -> str:
     """The results of all presets as a Markdown table; those of no finished run are said to be missing."""
-    lines = [
-        "| preset | arm | difference to | measure | published, as tested | here (95% interval) | seeds | updates | outcome |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
+    columns = ("preset", "arm", "difference to", "measure", "published, as tested")
+    columns += ("here (95% interval)", "seeds", "updates", "outcome")
+    lines = [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
     for name in dict.fromkeys(name for name, _ in PARTS):
         rows = results.get(name, {}).get("results", ())
         lines += [_row(name, row) for row in rows if row["here"]["n"]]

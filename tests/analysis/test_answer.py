@@ -499,7 +499,7 @@ def test_an_arm_whose_interval_excludes_0_is_undecided_by_its_p_value():
     (undecided,) = [c for c in verdict.conditions[0].comparisons if c.decision == "undecided"]
     assert undecided.deciding.low > 0
     found = answer_to(verdict, rates(0, 0.5, 0.8), n=7)
-    assert found.helps.startswith("Undecided. Dropout at rate 0.5 is not shown to help or hurt")
+    assert found.helps.startswith("Undecided. Rate 0.5 is not shown to help or hurt")
     assert found.sure.endswith(f"But p = {undecided.p_adjusted:.3f} is above 0.05.")
 
 

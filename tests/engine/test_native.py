@@ -196,11 +196,14 @@ RUNS = {
     "a rate for each layer": run_of(
         Arm("arm", (0.6, 0.0, 0.2), 0.1, schedule="ramp"), hidden=(40, 30, 20), restore_best_weights=True
     ),
+    "Gaussian noise": run_of(
+        Arm("arm", (0.5, 0.2), 0.2, noise="gaussian", max_norm=2.0, schedule="early-linear"), epochs=4
+    ),
     "batches of 1": run_of(Arm("arm", 0.5), epochs=1, condition=Condition(64, (8,), 10, 1237, 1)),
 }
 
 # XLA compiles a program for each run, which takes seconds.
-EVERY_DAY = {"everything at once", "early stopping", "a rate for each layer"}
+EVERY_DAY = {"everything at once", "early stopping", "Gaussian noise"}
 
 
 @pytest.mark.parametrize(
@@ -295,6 +298,24 @@ def test_a_run_that_diverges_ends_as_it_does_with_xla(library, digits):
     assert ours.diverged
     assert theirs.diverged
     assert (ours.final, ours.done, len(ours.history)) == (None, theirs.done, len(theirs.history))
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
+def test_gaussian_factors_are_the_normal_quantiles_of_the_draws(library, rate):
+    """Each factor is the distance between the logits of two classes; scipy has the quantiles."""
+    examples = 60_000
+    kernel, none = np.array([[1, 0]], np.float32), np.zeros(2, np.float32)
+    noise = Noise.of(5, 7, none[:0], rate, gaussian=True)
+    scores = library.evaluate(
+        [LayerArrays(kernel, none)],
+        Examples(np.full((examples, 1), 0.25, np.float32), np.zeros(examples, np.int32), 1.0),
+        np.arange(examples, dtype=np.int32), batch_size=examples, noise=noise, probabilities=True,
+    )  # fmt: skip
+    factors = 4 * scipy.special.logit(scores.probabilities.astype(np.float64))[:, 0]
+    u = library.uniform(examples, seed=5, purpose=Purpose.INPUT_MASK, when=7).astype(np.float64)
+    expected = 1 + (rate / (1 - rate)) ** 0.5 * scipy.special.ndtri(u + 2.0**-25)
+    assert np.allclose(factors, expected, atol=2e-5)
+    assert np.abs(expected).max() > 4 * (rate / (1 - rate)) ** 0.5  # both branches of the quantile
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])

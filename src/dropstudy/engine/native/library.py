@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 VARIABLE = "DROPSTUDY_KERNELS"
 """Environment variable: `off`, or in a worker the library's path."""
 
-VERSION = 4
+VERSION = 5
 """Number of the interface, as `dropstudy_version` in mlp.cc gives it."""
 
 
@@ -65,15 +65,23 @@ class Examples:
 
 
 class Noise(Structure):
-    """Dropout of a batch: seed and number of the step that key its masks; rates of each hidden layer and of inputs."""
+    """Noise of a batch: seed and number of the step that key its draws; rates of each hidden layer and of inputs."""
 
     kept: NDArray[np.float32]
-    _fields_ = (("seed", c_uint32), ("step", c_uint32), ("hidden", c_void_p), ("inputs", c_float))
+    _fields_ = (
+        ("gaussian", c_int32),
+        ("seed", c_uint32),
+        ("step", c_uint32),
+        ("hidden", c_void_p),
+        ("inputs", c_float),
+    )
 
     @classmethod
-    def of(cls, seed: int, step: int, hidden: NDArray[np.float32], inputs: float) -> Noise:
-        """Noise with the rates of hidden layers from an array, (layers,), which it keeps."""
-        noise = cls(seed, step, _address(hidden), inputs)
+    def of(
+        cls, seed: int, step: int, hidden: NDArray[np.float32], inputs: float, *, gaussian: bool = False
+    ) -> Noise:
+        """Noise, dropout or Gaussian, with the rates of hidden layers from an array, (layers,), which it keeps."""
+        noise = cls(gaussian, seed, step, _address(hidden), inputs)
         noise.kept = hidden
         return noise
 
@@ -143,6 +151,7 @@ class _Epoch(Structure):
         *((name, c_int32) for name in ("examples", "batch_size", "first", "steps")),
         ("first_step", c_uint32),
         ("seed", c_uint32),
+        ("gaussian", c_int32),
         *((name, c_void_p) for name in ("learning_rates", "hidden_rates", "input_rates")),
     )
 
@@ -182,6 +191,7 @@ class Library:
         input_rates: NDArray[np.float32],
         optimizer: OptimizerNumbers,
         running: Running,
+        gaussian: bool = False,
     ) -> None:
         """Take steps of an epoch, as many as there are learning rates.
 
@@ -194,16 +204,17 @@ class Library:
             first: steps of this epoch that are taken already.
             first_step: steps of the run that are taken already.
             learning_rates: of each step, Adam's bias correction in them.
-            hidden_rates: dropout rate of each hidden layer, of each step, (steps, layers).
-            input_rates: dropout rate of inputs, of each step.
+            hidden_rates: noise rate of each hidden layer, of each step, (steps, layers).
+            input_rates: noise rate of inputs, of each step.
             optimizer: its settings.
             running: sums of the epoch, changed in place.
+            gaussian: Gaussian noise in place of dropout.
 
         Raises:
             MemoryError: there is too little.
         """
         epoch = _Epoch(
-            _address(rows), len(rows), batch_size, first, len(learning_rates), first_step, seed,
+            _address(rows), len(rows), batch_size, first, len(learning_rates), first_step, seed, gaussian,
             _address(learning_rates), _address(hidden_rates), _address(input_rates),
         )  # fmt: skip
         network, _widths = _network(layers)

@@ -215,6 +215,7 @@ struct Sparse {
   }
   const int32_t* indices(int row) const { return &index[static_cast<size_t>(row) * stride]; }
   const float* values(int row) const { return &value[static_cast<size_t>(row) * stride]; }
+  float* values(int row) { return &value[static_cast<size_t>(row) * stride]; }
 };
 
 // Replace the rows of a sparse matrix by those of a dense one.
@@ -295,6 +296,67 @@ void Drop(Key key, float rate, uint32_t place, int row, Sparse& rows) {
   }
 }
 
+template <int kCount>
+inline Vec Polynomial(const float (&coefficients)[kCount], Vec x) {
+  Vec sum = Vec{} + coefficients[0];
+  for (int i = 1; i < kCount; i++) sum = sum * x + coefficients[i];
+  return sum;
+}
+
+// Natural logarithm of normal numbers above 0 (Cephes' logf, Moshier 1989).
+inline Vec Log(Vec x) {
+  constexpr float kTerms[] = {7.0376836292e-2f, -1.1514610310e-1f, 1.1676998740e-1f, -1.2420140846e-1f, 1.4249322787e-1f,
+                              -1.6668057665e-1f, 2.0000714765e-1f, -2.4999993993e-1f, 3.3333331174e-1f};
+  const Mask bits = (Mask)x;
+  const Vec half = (Vec)((bits & 0x007fffff) | 0x3f000000);  // in [0.5, 1)
+  const Mask small = half < 0.707106781186547524f;
+  const Vec exponent = __builtin_convertvector((bits >> 23) - 126 + small, Vec);
+  const Vec m = (small ? half + half : half) - 1;
+  const Vec square = m * m;
+  return m + (m * square * Polynomial(kTerms, m) - 0.5f * square + exponent * -2.12194440e-4f) + exponent * 0.693359375f;
+}
+
+inline Vec Sqrt(Vec v) {
+  Vec root;
+#pragma GCC unroll 16
+  for (int lane = 0; lane < kLanes; lane++) root[lane] = std::sqrt(v[lane]);
+  return root;
+}
+
+// The inverse of the error function in (-1, 1) (Giles 2010, "Approximating the erfinv function"), as XLA has it.
+inline Vec InverseErf(Vec x) {
+  constexpr float kCentre[] = {2.81022636e-08f, 3.43273939e-07f, -3.5233877e-06f, -4.39150654e-06f, 0.00021858087f,
+                               -0.00125372503f, -0.00417768164f, 0.246640727f, 1.50140941f};
+  constexpr float kTail[] = {-0.000200214257f, 0.000100950558f, 0.00134934322f, -0.00367342844f, 0.00573950773f,
+                             -0.0076224613f, 0.00943887047f, 1.00167406f, 2.83297682f};
+  const Vec w = -Log((1 - x) * (1 + x));
+  const Mask central = w < 5;
+  return x * (central ? Polynomial(kCentre, w - 2.5f) : Polynomial(kTail, Sqrt(w) - 3));
+}
+
+// Gaussian dropout on a row, as `Drop`: each entry times a factor of mean 1 and variance rate / (1 - rate). The factors
+// are kept in a dense row of `factors`, unless it is null.
+void Blur(Key key, float rate, uint32_t place, int row, Sparse& rows, const Panels& at, float* factors) {
+  const float deviation = std::sqrt(rate * (1 / (1 - rate)));
+  for (int k = 0; k < rows.count[row]; k += kLanes) {
+    Bits draws, unused = {};
+    Vec values;
+    std::memcpy(&draws, rows.indices(row) + k, sizeof draws);
+    std::memcpy(&values, rows.values(row) + k, sizeof values);
+    draws += place;
+    Threefry(key, draws, unused);
+    const Vec u = __builtin_convertvector((Mask)(draws >> 8), Vec) * 0x1p-24f;
+    const Vec factor = 1 + deviation * (std::sqrt(2.0f) * InverseErf(2 * u - 1 + 0x1p-24f));
+    values *= factor;
+    const int lanes = std::min(kLanes, rows.count[row] - k);
+    std::memcpy(rows.values(row) + k, &values, lanes * 4);
+    for (int lane = 0; factors && lane < lanes; lane++) {
+      const int column = rows.indices(row)[k + lane];
+      factors[at.at(column / kPanel, row) + column % kPanel] = factor[lane];
+    }
+  }
+}
+
 // ---- Products -----------------------------------------------------------------------------------------------------
 
 // z = x w + bias. Examples take turns at a block of rows of w that stays in the first-level cache, unless the block would
@@ -364,13 +426,6 @@ extern "C" struct Optimizer {
   int32_t adam;  // else SGD with momentum
   float gain_1, gain_2, epsilon, momentum, l2, max_norm;
 };
-
-inline Vec Sqrt(Vec v) {
-  Vec root;
-#pragma GCC unroll 16
-  for (int lane = 0; lane < kLanes; lane++) root[lane] = std::sqrt(v[lane]);
-  return root;
-}
 
 // One step of weights, in Keras' form (engine/mlp/optimizers.py).
 inline void Step(const Optimizer& o, float rate, Vec g, Vec& w, Vec& m, Vec* v) {
@@ -477,6 +532,7 @@ struct Examples {
 };
 
 struct Noise {  // of one step
+  int32_t gaussian;  // else dropout
   uint32_t seed, step;
   const float* hidden;  // rate of each hidden layer, or null for none
   float inputs;
@@ -488,6 +544,7 @@ struct Epoch {
   int32_t first, steps;  // of this epoch
   uint32_t first_step;   // counted over the run
   uint32_t seed;
+  int32_t gaussian;
   const float *learning_rates, *hidden_rates, *input_rates;  // of each step; hidden ones of each layer too
 };
 
@@ -510,7 +567,7 @@ namespace {
 
 struct Layer {
   Panels w_at, z_at;
-  Memory w, bias, m, v, m_bias, v_bias, z;
+  Memory w, bias, m, v, m_bias, v_bias, z, factors;  // factors of Gaussian noise on h, in training
   Sparse x, by_unit;        // the layer's input, by example and, for training, by unit
   std::vector<char> still;  // units whose weights have not moved: their input was 0, and their moments are
   Layer(int in, int out, int examples, bool training)
@@ -556,6 +613,7 @@ class Mlp {
       : data_(data),
         inputs_at_(batch_size, network.widths[0]),
         inputs_(Zeros(inputs_at_.size())),
+        training_(training),
         stride_((batch_size / kLanes + 2) * kLanes) {
     for (int l = 0; l < network.layers; l++) {
       layers_.emplace_back(network.widths[l], network.widths[l + 1], batch_size, training);
@@ -577,8 +635,15 @@ class Mlp {
       if (const float rate = Rate(l, noise); rate > 0) {
         const Key key = l ? DeriveKey(noise.seed, kMask, noise.step, static_cast<uint32_t>(l - 1))
                           : DeriveKey(noise.seed, kInputMask, noise.step, 0);
-        for (int b = 0; b < examples; b++)
-          Drop(key, rate, static_cast<uint32_t>(b) * static_cast<uint32_t>(layer.w_at.rows), b, layer.x);
+        if (noise.gaussian && l && training_ && !layers_[l - 1].factors)
+          layers_[l - 1].factors = Zeros(InputAt(l).size());
+        for (int b = 0; b < examples; b++) {
+          const uint32_t place = static_cast<uint32_t>(b) * static_cast<uint32_t>(layer.w_at.rows);
+          if (noise.gaussian)
+            Blur(key, rate, place, b, layer.x, InputAt(l), l ? layers_[l - 1].factors.get() : nullptr);
+          else
+            Drop(key, rate, place, b, layer.x);
+        }
       }
       ::Forward(layer.x, examples, layer.w_at, layer.w.get(), layer.bias.get(), layer.z_at, layer.z.get());
       if (l + 1 < layers_.size()) Relu(layer, examples);
@@ -631,7 +696,7 @@ class Mlp {
              layer.v.get(), gradient_.data(), stride_);
       UpdateBias(layer, examples, o, rate);
       if (o.max_norm > 0 && layers_.size() - l > 1) ApplyMaxNorm(layer.w_at, layer.w.get(), o.max_norm);
-      if (l > 0) PassBack(1 / (1 - Rate(l, noise)), examples, layers_[l - 1]);
+      if (l > 0) PassBack(Rate(l, noise), noise.gaussian, examples, layers_[l - 1]);
     }
     return {loss, correct};
   }
@@ -680,8 +745,10 @@ class Mlp {
       }
   }
 
-  // dL/dz of the layer below, from dL/dh: relu's and dropout's slope where h is not 0.
-  void PassBack(float slope, int examples, Layer& below) {
+  // dL/dz of the layer below, from dL/dh: relu's slope times that of noise where h is not 0.
+  void PassBack(float rate, bool gaussian, int examples, Layer& below) {
+    const float gain = 1 / (1 - rate);
+    const float* factors = gaussian && rate > 0 ? below.factors.get() : nullptr;
     for (int p = 0; p < below.z_at.count; p++)
       for (int j = 0; j < below.z_at.wide(p); j++)
         for (int from = 0; from < examples; from += kLanes) {
@@ -689,8 +756,11 @@ class Mlp {
           for (int i = 0; i < kLanes; i++)
             std::memcpy(&tile[i], &gradient_[(p * kPanel + j * kLanes + i) * stride_ + from], sizeof tile[i]);
           Transpose(tile);
-          for (int i = 0; i < std::min(kLanes, examples - from); i++)
-            reinterpret_cast<Vec*>(below.z.get() + below.z_at.at(p, from + i))[j] = tile[i] * slope;
+          for (int i = 0; i < std::min(kLanes, examples - from); i++) {
+            const size_t at = below.z_at.at(p, from + i) / kLanes + j;
+            const Vec slope = factors ? reinterpret_cast<const Vec*>(factors)[at] : Vec{} + gain;
+            reinterpret_cast<Vec*>(below.z.get())[at] = tile[i] * slope;
+          }
         }
   }
 
@@ -712,6 +782,7 @@ class Mlp {
   const Memory inputs_;
   std::vector<Layer> layers_;
   std::vector<float> logits_;
+  const bool training_;
   std::vector<float> gradient_;  // dL/dh of a layer's input: units, examples
   const size_t stride_;          // of gradient_
 };
@@ -721,7 +792,7 @@ class Mlp {
 extern "C" {
 
 // Number that changes with this interface; the caller compares it.
-int32_t dropstudy_version() { return 4; }
+int32_t dropstudy_version() { return 5; }
 
 // Take some steps of an epoch; weights and moments are changed in place. Returns 0, or 1 where memory ran out.
 int32_t dropstudy_train(const Network* network, const Examples* data, const Epoch* epoch, const Optimizer* optimizer,
@@ -730,7 +801,7 @@ int32_t dropstudy_train(const Network* network, const Examples* data, const Epoc
   Mlp mlp(*network, *data, epoch->batch_size, true);
   for (int32_t s = 0; s < epoch->steps; s++) {
     const int32_t from = (epoch->first + s) * epoch->batch_size;
-    const Noise noise = {epoch->seed, epoch->first_step + static_cast<uint32_t>(s),
+    const Noise noise = {epoch->gaussian, epoch->seed, epoch->first_step + static_cast<uint32_t>(s),
                          epoch->hidden_rates + static_cast<size_t>(s) * (network->layers - 1), epoch->input_rates[s]};
     const auto [loss, correct] = mlp.Train(epoch->rows + from, std::min(epoch->batch_size, epoch->examples - from),
                                            noise, *optimizer, epoch->learning_rates[s]);

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
 
 def supports(run: Run) -> bool:
-    """True for what the program trains: relu with dropout, in float32."""
-    return run.activation == "relu" and run.arm.noise == "dropout" and run.precision == "float32"
+    """True for what the program trains: relu, in float32."""
+    return run.activation == "relu" and run.precision == "float32"
 
 
 def train_segment(segment: Segment, library: Library, arrays: ArraysInMemory | None = None) -> SegmentResult:
@@ -83,6 +83,7 @@ class _Training:
             input_rates=np.float32(run.arm.input_rate) * scale,
             optimizer=_optimizer(run),
             running=self.running,
+            gaussian=run.arm.noise == "gaussian",
         )
 
     def end_epoch(self, epoch: int) -> None:
@@ -148,6 +149,7 @@ class _Training:
                 AFTER_TRAINING,
                 self._rates() * scale,
                 np.float32(run.arm.input_rate) * scale,
+                gaussian=run.arm.noise == "gaussian",
             )
             noisy = self._score(self.train, self.rows, noise)
         test = (self._evaluate(self.test, _all(self.test), probabilities=True), self.test.y)

@@ -44,7 +44,14 @@ def network(draw, widths, adam=True):
     return layers
 
 
-def forward(layers, x):
+ACTIVATED = {  # and its slope, from its value
+    "relu": (lambda z: np.maximum(z, 0), lambda h: h > 0),
+    "tanh": (np.tanh, lambda h: 1 - h * h),
+    "sigmoid": (scipy.special.expit, lambda h: h * (1 - h)),
+}
+
+
+def forward(layers, x, activation="relu"):
     """Activations of each layer in float64, and a bound of the rounding errors of the last ones."""
     activations, bound = [x.astype(np.float64)], np.zeros_like(x, np.float64)
     for number, layer in enumerate(layers):
@@ -53,18 +60,18 @@ def forward(layers, x):
         # Rounding of a sum of products, in any order (Higham 2002, section 3.1), and of what comes in.
         size = np.abs(activations[-1]) @ np.abs(kernel) + np.abs(layer.bias)
         bound = bound @ np.abs(kernel) + (len(kernel) + 3) * EPSILON * size
-        activations.append(np.maximum(z, 0) if number + 1 < len(layers) else z)
+        activations.append(ACTIVATED[activation][0](z) if number + 1 < len(layers) else z)
     return activations, bound
 
 
 @given(
     widths=st.lists(st.integers(1, 150), min_size=2, max_size=4), examples=st.integers(1, 40),
     batch_size=st.integers(1, 40), density=st.sampled_from([0.0, 0.1, 0.5, 1.0]), seed=st.integers(0, 2**32 - 1),
-    as_bytes=st.booleans(),
+    as_bytes=st.booleans(), activation=st.sampled_from([*ACTIVATED]),
 )  # fmt: skip
 @settings(max_examples=60)
 def test_an_evaluation_is_that_of_the_network(
-    library, *, widths, examples, batch_size, density, seed, as_bytes
+    library, *, widths, examples, batch_size, density, seed, as_bytes, activation
 ):
     draw = np.random.default_rng(seed)
     layers = network(draw, widths)
@@ -73,8 +80,8 @@ def test_an_evaluation_is_that_of_the_network(
         x = (np.abs(x) * 50).clip(0, 255).astype(np.uint8)
     y = draw.integers(0, widths[-1], examples).astype(np.int32)
     rows = draw.permutation(examples).astype(np.int32)
-    scores = library.evaluate(layers, Examples(x, y, 3.0), rows, batch_size=batch_size)
-    activations, bound = forward(layers, x[rows].astype(np.float32) / np.float32(3))
+    scores = library.evaluate(layers, Examples(x, y, 3.0), rows, batch_size=batch_size, activation=activation)
+    activations, bound = forward(layers, x[rows].astype(np.float32) / np.float32(3), activation)
     log_p = scipy.special.log_softmax(activations[-1], axis=1)
     near = 4 * bound.max(axis=1) + 1e-5
     assert (np.abs(scores.loss + log_p[np.arange(examples), y[rows]]) <= near).all()
@@ -91,19 +98,33 @@ def test_an_evaluation_is_that_of_the_network(
 @given(
     widths=st.lists(st.integers(1, 90), min_size=2, max_size=4), examples=st.integers(1, 30),
     density=st.sampled_from([0.0, 0.2, 1.0]), seed=st.integers(0, 2**32 - 1), l2=st.sampled_from([0.0, 0.01]),
+    activation=st.sampled_from([*ACTIVATED]), biases=st.sampled_from([0, 1]),
 )  # fmt: skip
 @settings(max_examples=40)
-def test_a_step_of_sgd_is_that_of_the_gradient(library, *, widths, examples, density, seed, l2):
+def test_a_step_of_sgd_is_that_of_the_gradient(
+    library, *, widths, examples, density, seed, l2, activation, biases
+):
     draw = np.random.default_rng(seed)
     layers = network(draw, widths, adam=False)
+    for layer in layers:  # without biases, an example of zeros has z = 0, where tanh has a slope of 1
+        layer.bias[:] *= biases
     before = [LayerArrays(*(None if a is None else a.astype(np.float64) for a in layer)) for layer in layers]
     x, y = (
         values(draw, (examples, widths[0]), density),
         draw.integers(0, widths[-1], examples).astype(np.int32),
     )
     running = Running()
-    step(library, layers, x, y, OptimizerNumbers(momentum=0.5, l2=l2), rate=0.25, running=running)
-    activations, _ = forward(before, x)
+    step(
+        library,
+        layers,
+        x,
+        y,
+        OptimizerNumbers(momentum=0.5, l2=l2),
+        rate=0.25,
+        running=running,
+        activation=activation,
+    )
+    activations, _ = forward(before, x, activation)
     log_p = scipy.special.log_softmax(activations[-1], axis=1)
     p = np.exp(log_p)
     assert running.loss == pytest.approx(-log_p[np.arange(examples), y].sum(), rel=1e-3, abs=1e-3)
@@ -113,17 +134,17 @@ def test_a_step_of_sgd_is_that_of_the_gradient(library, *, widths, examples, den
         gradient = activations[number].T @ delta + 2 * l2 * layer.kernel
         assert np.allclose(after.kernel, layer.kernel - 0.25 * gradient, atol=2e-4, rtol=1e-4)
         assert np.allclose(after.bias, layer.bias - 0.25 * delta.sum(axis=0), atol=2e-4, rtol=1e-4)
-        delta = (delta @ layer.kernel.T) * (activations[number] > 0)
+        delta = (delta @ layer.kernel.T) * ACTIVATED[activation][1](activations[number])
 
 
-def step(library, layers, x, y, optimizer, *, rate, running, seed=0, hidden=0.0):
+def step(library, layers, x, y, optimizer, *, rate, running, seed=0, hidden=0.0, activation="relu"):
     """Take one step on all examples."""
     one = np.ones(1, np.float32)
     library.train(
         layers, Examples(x, y, 1.0), np.arange(len(y), dtype=np.int32), seed=seed, batch_size=len(y), first=0,
         first_step=0, learning_rates=one * np.float32(rate),
         hidden_rates=np.full((1, len(layers) - 1), hidden, np.float32),
-        input_rates=0 * one, optimizer=optimizer, running=running,
+        input_rates=0 * one, optimizer=optimizer, running=running, activation=activation,
     )  # fmt: skip
 
 
@@ -198,6 +219,10 @@ RUNS = {
     ),
     "Gaussian noise": run_of(
         Arm("arm", (0.5, 0.2), 0.2, noise="gaussian", max_norm=2.0, schedule="early-linear"), epochs=4
+    ),
+    "tanh": run_of(Arm("arm", 0.5, 0.2), activation="tanh"),
+    "sigmoid": run_of(
+        Arm("arm", 0.2, noise="gaussian"), activation="sigmoid", hidden=ODD, optimizer=Optimizer("sgd", 0.5)
     ),
     "batches of 1": run_of(Arm("arm", 0.5), epochs=1, condition=Condition(64, (8,), 10, 1237, 1)),
 }
@@ -370,13 +395,18 @@ int main() {{
   for (int i = 0; i < 40 * 20; i++) x[i] = (i * 31) % 3 ? 0 : (i % 13) / 7.0f;
   for (int i = 0; i < 40; i++) y[i] = i % 3, rows[i] = i;
   Arrays arrays[] = {{{{w1, b1, m1, c1, v1, d1}}, {{w2, b2, m2, c2, v2, d2}}}};
-  Network network = {{2, widths, arrays}};
+  Network network = {{2, kRelu, widths, arrays}};
   Examples data = {{x, 0, 1.0f, y}};
   float rate[] = {{.01f, .01f, .01f, .01f}}, hidden[] = {{.5f, .5f, .5f, .5f}}, inputs[] = {{.1f, .1f, .1f, .1f}};
-  Epoch epoch = {{rows, 40, 12, 0, 4, 0, 5, rate, hidden, inputs}};
+  Epoch epoch = {{rows, 40, 12, 0, 4, 0, 5, 0, rate, hidden, inputs}};
   Optimizer optimizer = {{1, .1f, .001f, 1e-7f, 0, 1e-3f, 1.0f}};
   Running running = {{0, 0, 0}};
-  int failed = dropstudy_train(&network, &data, &epoch, &optimizer, &running);
+  int failed = 0;
+  for (Activation activation : {{kRelu, kTanh, kSigmoid}}) {{
+    network.activation = activation;
+    epoch.gaussian = activation == kTanh;
+    failed |= dropstudy_train(&network, &data, &epoch, &optimizer, &running);
+  }}
   std::printf("%d %.9g %d", failed, running.loss, running.correct);
   for (float w : w1) std::printf(" %.9g", w);
   for (float w : w2) std::printf(" %.9g", w);

@@ -62,7 +62,7 @@ def _program(device: Device, worker: WorkerInfo) -> str:
     if worker.compiled:
         carried = carried_library()
         origin = f"carried by the wheel, for {carried[0].name}" if carried else "compiled for this processor"
-        return f"{origin}; skips zeros; XLA's for bfloat16, tanh, sigmoid and Gaussian noise"
+        return f"{origin}; skips zeros; XLA's for bfloat16"
     if device != "cpu":
         return "XLA's; the compiled one is for CPUs"
     return f"XLA's: {worker.fault or kernels().obstacle}"

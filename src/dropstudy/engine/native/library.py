@@ -27,6 +27,10 @@ VERSION = 5
 """Number of the interface, as `dropstudy_version` in mlp.cc gives it."""
 
 
+ACTIVATIONS = ("relu", "tanh", "sigmoid")
+"""Those that the program has, in the order of its enum."""
+
+
 class LayerArrays(NamedTuple):
     """Weights and moments of one layer, float32, contiguous; training changes them in place.
 
@@ -132,7 +136,12 @@ class _Arrays(Structure):
 
 
 class _Network(Structure):
-    _fields_ = (("layers", c_int32), ("widths", c_void_p), ("arrays", POINTER(_Arrays)))
+    _fields_ = (
+        ("layers", c_int32),
+        ("activation", c_int32),
+        ("widths", c_void_p),
+        ("arrays", POINTER(_Arrays)),
+    )
 
 
 class _Examples(Structure):
@@ -191,6 +200,7 @@ class Library:
         input_rates: NDArray[np.float32],
         optimizer: OptimizerNumbers,
         running: Running,
+        activation: str = "relu",
         gaussian: bool = False,
     ) -> None:
         """Take steps of an epoch, as many as there are learning rates.
@@ -208,6 +218,7 @@ class Library:
             input_rates: noise rate of inputs, of each step.
             optimizer: its settings.
             running: sums of the epoch, changed in place.
+            activation: of the hidden layers, one of `ACTIVATIONS`.
             gaussian: Gaussian noise in place of dropout.
 
         Raises:
@@ -217,7 +228,7 @@ class Library:
             _address(rows), len(rows), batch_size, first, len(learning_rates), first_step, seed, gaussian,
             _address(learning_rates), _address(hidden_rates), _address(input_rates),
         )  # fmt: skip
-        network, _widths = _network(layers)
+        network, _widths = _network(layers, activation)
         _check(
             self._calls.dropstudy_train(
                 byref(network), byref(_data(data)), byref(epoch), byref(optimizer), byref(running)
@@ -231,6 +242,7 @@ class Library:
         rows: NDArray[np.int32],
         *,
         batch_size: int,
+        activation: str = "relu",
         noise: Noise | None = None,
         probabilities: bool = False,
     ) -> Scores:
@@ -241,6 +253,7 @@ class Library:
             data: examples, among others.
             rows: which of them.
             batch_size: examples scored at once.
+            activation: of the hidden layers, one of `ACTIVATIONS`.
             noise: of the first batch, none where it is not given; each batch has the next step's masks.
             probabilities: also give those of each class.
 
@@ -251,7 +264,7 @@ class Library:
         loss, confidence, likelihood, brier = (np.empty(n, np.float32) for _ in range(4))
         each = np.empty((n, layers[-1].bias.shape[0]), np.float32) if probabilities else None
         scores = Scores(loss, np.empty(n, np.int32), confidence, likelihood, brier, each)
-        network, _widths = _network(layers)
+        network, _widths = _network(layers, activation)
         _check(
             self._calls.dropstudy_evaluate(
                 byref(network), byref(_data(data)), c_void_p(_address(rows)), n, min(batch_size, n),
@@ -302,10 +315,10 @@ def _loaded(path: str) -> tuple[Library | None, str]:
         return None, f"the compiled one cannot be loaded ({error})"
 
 
-def _network(layers: Sequence[LayerArrays]) -> tuple[_Network, NDArray[np.int32]]:
+def _network(layers: Sequence[LayerArrays], activation: str) -> tuple[_Network, NDArray[np.int32]]:
     widths = np.asarray([layers[0].kernel.shape[0], *(layer.kernel.shape[1] for layer in layers)], np.int32)
     arrays = (_Arrays * len(layers))(*(_Arrays(*map(_address, layer)) for layer in layers))
-    return _Network(len(layers), _address(widths), arrays), widths
+    return _Network(len(layers), ACTIVATIONS.index(activation), _address(widths), arrays), widths
 
 
 def _data(data: Examples) -> _Examples:

@@ -334,9 +334,21 @@ inline Vec InverseErf(Vec x) {
   return x * (central ? Polynomial(kCentre, w - 2.5f) : Polynomial(kTail, Sqrt(w) - 3));
 }
 
-// Gaussian dropout on a row, as `Drop`: each entry times a factor of mean 1 and variance rate / (1 - rate). The factors
-// are kept in a dense row of `factors`, unless it is null.
-void Blur(Key key, float rate, uint32_t place, int row, Sparse& rows, const Panels& at, float* factors) {
+// The hyperbolic tangent, to 4 units in the last place: a quotient of polynomials, as Eigen and XLA have it. What would
+// be 0 is 2^-100, since an entry of 0 has no gradient here and tanh has one at 0.
+inline Vec Tanh(Vec x) {
+  constexpr float kAbove[] = {-2.76076847742355e-16f, 2.00018790482477e-13f, -8.60467152213735e-11f, 5.12229709037114e-08f,
+                              1.48572235717979e-05f,  6.37261928875436e-04f, 4.89352455891786e-03f};
+  constexpr float kBelow[] = {1.19825839466702e-06f, 1.18534705686654e-04f, 2.26843463243900e-03f, 4.89352518554385e-03f};
+  x = x > 9 ? Vec{} + 9 : x;  // NaN stays
+  x = x < -9 ? Vec{} - 9 : x;
+  const Vec square = x * x, h = x * Polynomial(kAbove, square) / Polynomial(kBelow, square);
+  return h == 0 ? Vec{} + 0x1p-100f : h;
+}
+
+// Gaussian dropout on a row, as `Drop`: each entry times a factor of mean 1 and variance rate / (1 - rate). So are the
+// entries' slopes, a dense row, unless they are null.
+void Blur(Key key, float rate, uint32_t place, int row, Sparse& rows, const Panels& at, float* slopes) {
   const float deviation = std::sqrt(rate * (1 / (1 - rate)));
   for (int k = 0; k < rows.count[row]; k += kLanes) {
     Bits draws, unused = {};
@@ -350,9 +362,9 @@ void Blur(Key key, float rate, uint32_t place, int row, Sparse& rows, const Pane
     values *= factor;
     const int lanes = std::min(kLanes, rows.count[row] - k);
     std::memcpy(rows.values(row) + k, &values, lanes * 4);
-    for (int lane = 0; factors && lane < lanes; lane++) {
+    for (int lane = 0; slopes && lane < lanes; lane++) {
       const int column = rows.indices(row)[k + lane];
-      factors[at.at(column / kPanel, row) + column % kPanel] = factor[lane];
+      slopes[at.at(column / kPanel, row) + column % kPanel] *= factor[lane];
     }
   }
 }
@@ -517,8 +529,11 @@ struct Arrays {  // of a layer, in Keras' layout: kernels (in, out), biases (out
   float *kernel, *bias, *m_kernel, *m_bias, *v_kernel, *v_bias;
 };
 
+enum Activation : int32_t { kRelu, kTanh, kSigmoid };
+
 struct Network {
   int32_t layers;
+  Activation activation;
   const int32_t* widths;  // layers + 1
   Arrays* arrays;
 };
@@ -567,7 +582,8 @@ namespace {
 
 struct Layer {
   Panels w_at, z_at;
-  Memory w, bias, m, v, m_bias, v_bias, z, factors;  // factors of Gaussian noise on h, in training
+  Memory w, bias, m, v, m_bias, v_bias, z;
+  Memory slopes;            // in training dh/dz, without the factor of dropout, unless it is 1 wherever h is not 0
   Sparse x, by_unit;        // the layer's input, by example and, for training, by unit
   std::vector<char> still;  // units whose weights have not moved: their input was 0, and their moments are
   Layer(int in, int out, int examples, bool training)
@@ -611,6 +627,7 @@ class Mlp {
  public:
   Mlp(const Network& network, const Examples& data, int batch_size, bool training)
       : data_(data),
+        activation_(network.activation),
         inputs_at_(batch_size, network.widths[0]),
         inputs_(Zeros(inputs_at_.size())),
         training_(training),
@@ -635,18 +652,18 @@ class Mlp {
       if (const float rate = Rate(l, noise); rate > 0) {
         const Key key = l ? DeriveKey(noise.seed, kMask, noise.step, static_cast<uint32_t>(l - 1))
                           : DeriveKey(noise.seed, kInputMask, noise.step, 0);
-        if (noise.gaussian && l && training_ && !layers_[l - 1].factors)
-          layers_[l - 1].factors = Zeros(InputAt(l).size());
         for (int b = 0; b < examples; b++) {
           const uint32_t place = static_cast<uint32_t>(b) * static_cast<uint32_t>(layer.w_at.rows);
           if (noise.gaussian)
-            Blur(key, rate, place, b, layer.x, InputAt(l), l ? layers_[l - 1].factors.get() : nullptr);
+            Blur(key, rate, place, b, layer.x, InputAt(l), l ? layers_[l - 1].slopes.get() : nullptr);
           else
             Drop(key, rate, place, b, layer.x);
         }
       }
       ::Forward(layer.x, examples, layer.w_at, layer.w.get(), layer.bias.get(), layer.z_at, layer.z.get());
-      if (l + 1 < layers_.size()) Relu(layer, examples);
+      if (l + 1 == layers_.size()) break;
+      if (training_ && !layer.slopes && (activation_ != kRelu || noise.gaussian)) layer.slopes = Zeros(layer.z_at.size());
+      Activate(layer, examples);
     }
   }
 
@@ -696,7 +713,7 @@ class Mlp {
              layer.v.get(), gradient_.data(), stride_);
       UpdateBias(layer, examples, o, rate);
       if (o.max_norm > 0 && layers_.size() - l > 1) ApplyMaxNorm(layer.w_at, layer.w.get(), o.max_norm);
-      if (l > 0) PassBack(Rate(l, noise), noise.gaussian, examples, layers_[l - 1]);
+      if (l > 0) PassBack(noise.gaussian ? 1 : 1 / (1 - Rate(l, noise)), examples, layers_[l - 1]);
     }
     return {loss, correct};
   }
@@ -726,11 +743,33 @@ class Mlp {
       }
   }
 
-  static void Relu(Layer& layer, int examples) {
+  // h in place of z, and its slope where there is room for it.
+  void Activate(Layer& layer, int examples) const {
     for (int p = 0; p < layer.z_at.count; p++) {
       Vec* z = reinterpret_cast<Vec*>(layer.z.get() + layer.z_at.at(p));
-      for (int i = 0; i < examples * layer.z_at.wide(p); i++)
-        z[i] = z[i] <= 0 ? Vec{} : z[i];  // NaN stays, so that a run that diverges is seen
+      Vec* slopes = layer.slopes ? reinterpret_cast<Vec*>(layer.slopes.get() + layer.z_at.at(p)) : nullptr;
+      const auto each = [&](const auto& activated) {
+        for (int i = 0; i < examples * layer.z_at.wide(p); i++) {
+          const auto [h, slope] = activated(z[i]);
+          z[i] = h;
+          if (slopes) slopes[i] = slope;
+        }
+      };
+      const Vec one = Vec{} + 1;
+      if (activation_ == kTanh)
+        each([&](Vec x) {
+          const Vec h = Tanh(x);
+          return std::pair(h, one - h * h);
+        });
+      else if (activation_ == kSigmoid)
+        each([&](Vec x) {
+          const Vec h = 0.5f + 0.5f * Tanh(0.5f * x);
+          return std::pair(h, h * (one - h));
+        });
+      else
+        each([&](Vec x) { return std::pair(x <= 0 ? Vec{} : x, one); });  // NaN stays, so that a run that diverges is seen
+      const int used = layer.z_at.used(p), unused = layer.z_at.stride(p) - used;  // places behind the last unit stay 0
+      for (int b = 0; unused && b < examples; b++) std::memset(layer.z.get() + layer.z_at.at(p, b) + used, 0, unused * 4);
     }
   }
 
@@ -745,10 +784,9 @@ class Mlp {
       }
   }
 
-  // dL/dz of the layer below, from dL/dh: relu's slope times that of noise where h is not 0.
-  void PassBack(float rate, bool gaussian, int examples, Layer& below) {
-    const float gain = 1 / (1 - rate);
-    const float* factors = gaussian && rate > 0 ? below.factors.get() : nullptr;
+  // dL/dz of the layer below, from dL/dh: the slope of the activation times that of the noise, where h is not 0.
+  void PassBack(float gain, int examples, Layer& below) {
+    const Vec* slopes = reinterpret_cast<const Vec*>(below.slopes.get());
     for (int p = 0; p < below.z_at.count; p++)
       for (int j = 0; j < below.z_at.wide(p); j++)
         for (int from = 0; from < examples; from += kLanes) {
@@ -758,8 +796,7 @@ class Mlp {
           Transpose(tile);
           for (int i = 0; i < std::min(kLanes, examples - from); i++) {
             const size_t at = below.z_at.at(p, from + i) / kLanes + j;
-            const Vec slope = factors ? reinterpret_cast<const Vec*>(factors)[at] : Vec{} + gain;
-            reinterpret_cast<Vec*>(below.z.get())[at] = tile[i] * slope;
+            reinterpret_cast<Vec*>(below.z.get())[at] = tile[i] * gain * (slopes ? slopes[at] : Vec{} + 1);
           }
         }
   }
@@ -778,6 +815,7 @@ class Mlp {
   }
 
   const Examples& data_;
+  const Activation activation_;
   const Panels inputs_at_;
   const Memory inputs_;
   std::vector<Layer> layers_;

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
 
 def supports(run: Run) -> bool:
-    """True for what the program trains: relu, in float32."""
-    return run.activation == "relu" and run.precision == "float32"
+    """True for what the program trains: any network in float32."""
+    return run.precision == "float32"
 
 
 def train_segment(segment: Segment, library: Library, arrays: ArraysInMemory | None = None) -> SegmentResult:
@@ -83,6 +83,7 @@ class _Training:
             input_rates=np.float32(run.arm.input_rate) * scale,
             optimizer=_optimizer(run),
             running=self.running,
+            activation=run.activation,
             gaussian=run.arm.noise == "gaussian",
         )
 
@@ -177,6 +178,7 @@ class _Training:
             data,
             rows,
             batch_size=EVALUATION_ROWS,
+            activation=self.run.activation,
             noise=noise,
             probabilities=probabilities,
         )

@@ -106,7 +106,7 @@ def teach() -> None:
         pictures = {}
         for name, ends in parts.items():
             boxes = [page.locator(end).bounding_box() or {} for end in ends]
-            top, bottom = boxes[0]["y"] - 20, boxes[1]["y"] + boxes[1]["height"] + 24
+            top, bottom = boxes[0]["y"] - 12, boxes[1]["y"] + boxes[1]["height"] + 24
             clip = {"x": 0, "y": top, "width": 1000, "height": bottom - top}
             pictures[name] = page.screenshot(full_page=True, clip=clip)
         browser.close()

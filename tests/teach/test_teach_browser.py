@@ -81,10 +81,23 @@ def answered(page):
     return page.locator("#answer").inner_text()
 
 
+def dark_units(page):
+    return page.locator("#units .dropped").count()
+
+
 def trained(page):
     page.locator("#start").click()
     until(page, "!document.getElementById('start').disabled")
     return page.locator("#news").inner_text()
+
+
+def test_the_page_opens_with_a_test_digit_and_the_first_stroke_takes_it_away(browser, address, lesson):
+    with opened(browser, address) as page:
+        shown = re.match(r"(\d) \(.+\)\. It is a (\d)$", answered(page))
+        assert shown.groups() == (str(lesson.dataset.y_test[0]),) * 2
+        assert dark_units(page) > 0
+        by_mouse(page, ONE)
+        assert re.match(r"1 \(\S+\)$", answered(page))
 
 
 def test_a_digit_drawn_by_mouse_is_read_and_clear_takes_it_back(browser, address):
@@ -116,7 +129,7 @@ def test_the_keyboard_draws_moves_the_rate_and_trains(browser, address):
         page.keyboard.press("Space")
         for _ in range(14):
             page.keyboard.press("ArrowDown")
-        assert answered(page).startswith("1 (")
+        assert re.match(r"1 \(\S+\)$", answered(page))
         page.locator("#rate").focus()
         page.keyboard.press("End")
         assert "drops 90%, keeps 10%" in page.locator("output[for=rate]").inner_text()
@@ -125,14 +138,21 @@ def test_the_keyboard_draws_moves_the_rate_and_trains(browser, address):
         until(page, "!document.getElementById('result').hidden")
 
 
-def test_a_test_digit_is_drawn_with_its_label(browser, address):
+def test_every_control_has_a_name_of_its_own(browser, address):
     with opened(browser, address) as page:
+        names = page.locator("button, input").evaluate_all(
+            "all => all.map((each) => (each.labels?.[0] ?? each).innerText.trim())"
+        )
+        assert all(names)
+        assert len(names) == len(set(names)) == 7
+
+
+def test_clear_takes_the_first_test_digit_away_and_another_is_drawn_with_its_label(browser, address):
+    with opened(browser, address) as page:
+        page.locator("#clear").click()
+        until(page, f"document.getElementById('answer').textContent === '{NOTHING}'")
         page.locator("#example").click()
         assert re.match(r"\d \(.+\)\. It is a \d$", answered(page))
-
-
-def dark_units(page):
-    return page.locator("#units .dropped").count()
 
 
 def test_units_go_dark_with_the_rate_and_others_in_the_next_sample(browser, address):
@@ -178,9 +198,10 @@ def test_browsers_have_a_state_of_their_own_and_one_that_finds_no_place_is_told(
         opened(browser, address) as one,
         opened(browser, address) as other,
     ):
+        opening = answered(other)
         by_mouse(one, ONE)
-        answered(one)
-        assert other.locator("#answer").inner_text() == NOTHING
+        assert answered(one) != opening
+        assert answered(other) == opening
         one.locator("#start").click()
         assert held_lesson.asked.wait(60)
         assert "This machine trains for 1 other browser now." in trained(other)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dropstudy.core.types import Arm, Condition, Optimizer, Run
+from dropstudy.data.images import visible
 from dropstudy.engine.mlp.in_memory import epochs_in_memory, layers_of, train_in_memory
 from dropstudy.engine.mlp.rules import ArraysInMemory
 from dropstudy.teach.drawing import form_of
@@ -52,6 +53,11 @@ class Lesson:
     form: Form
     arrays: ArraysInMemory
     reader: Weights
+
+    def example(self, number: int) -> dict[str, Any]:
+        """A test example as an image, rows of values from 0 to 255, and its label."""
+        image = visible(self.dataset.x_test[number], self.dataset.scale)
+        return {"ink": image.tolist(), "label": int(self.dataset.y_test[number])}
 
     def train(self, rate: float, seed: int) -> Iterator[Pair]:
         """Train two networks that differ in their dropout alone, an epoch each for every pair asked for.

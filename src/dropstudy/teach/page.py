@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import lru_cache
 from importlib.metadata import version
 from importlib.resources import files
@@ -31,6 +32,7 @@ def page(lesson: Lesson) -> str:
         css=Markup(f"{style()}\n:root {{ {colors} }}\n{_file('teach.css')}"),  # noqa: S704 - our own files
         script=Markup(_file("teach.js")),  # noqa: S704 - likewise
         form=lesson.form,
+        example=json.dumps(lesson.example(0)),
         rows=dataset.input_shape[0],
         features=dataset.features,
         hidden=HIDDEN,

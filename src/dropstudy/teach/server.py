@@ -15,7 +15,6 @@ from starlette.routing import Route
 from dropstudy.core.bounds import MAX_COUNT
 from dropstudy.core.hardware import physical_cores
 from dropstudy.core.text import counted
-from dropstudy.data.images import visible
 from dropstudy.errors import InvalidArgument
 from dropstudy.report.server import make_server
 from dropstudy.report.server.server import HEADERS, private_app
@@ -95,7 +94,8 @@ def make_app(
         return HTMLResponse(html, headers=HEADERS)
 
     def example(_: Request) -> Response:
-        return JSONResponse(_random_example(lesson), headers=HEADERS)
+        number = int(np.random.default_rng().integers(len(lesson.dataset.x_test)))
+        return JSONResponse(lesson.example(number), headers=HEADERS)
 
     async def read(request: Request) -> Response:
         rate = _rate(request)
@@ -159,13 +159,6 @@ def _percentages(epoch: EpochMetrics) -> dict[str, float]:
 def _event(name: str, data: Any) -> str:
     """A server-sent event (WHATWG HTML, section 9.2)."""
     return f"event: {name}\ndata: {json.dumps(data)}\n\n"
-
-
-def _random_example(lesson: Lesson) -> dict[str, Any]:
-    """A test example as an image, rows of values from 0 to 255, and its label."""
-    number = np.random.default_rng().integers(len(lesson.dataset.x_test))
-    image = visible(lesson.dataset.x_test[number], lesson.dataset.scale)
-    return {"ink": image.tolist(), "label": int(lesson.dataset.y_test[number])}
 
 
 def _rate(request: Request) -> float:

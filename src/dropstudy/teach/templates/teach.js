@@ -19,6 +19,16 @@ function line(from, to) {
   ink.stroke();
 }
 
+function clear() {
+  ink.clearRect(0, 0, side, side);
+  truth = null;
+}
+
+function setDown(point) {
+  if (truth !== null) clear(); // the first stroke takes a test digit away
+  line(point, point);
+}
+
 let last = null; // where the pen was while it is down
 const place = (event) => {
   const box = pad.getBoundingClientRect();
@@ -27,9 +37,8 @@ const place = (event) => {
 pad.addEventListener("pointerdown", (event) => {
   if (event.button !== 0 || !event.isPrimary) return;
   pad.setPointerCapture(event.pointerId);
-  truth = null;
   last = place(event);
-  line(last, last);
+  setDown(last);
 });
 pad.addEventListener("pointermove", (event) => {
   if (!last || !event.isPrimary) return;
@@ -67,7 +76,7 @@ pad.addEventListener("keydown", (event) => {
   if (event.key === " ") {
     down = !down;
     of("pen-news").textContent = down ? "Pen down" : "Pen up";
-    if (down) line(at, at);
+    if (down) setDown(at);
   } else if (STEPS[event.key]) {
     const next = STEPS[event.key].map((step, axis) => Math.min(side, Math.max(0, at[axis] + (step * side) / 28)));
     if (down) line(at, next);
@@ -79,20 +88,22 @@ pad.addEventListener("keydown", (event) => {
 });
 
 of("clear").addEventListener("click", () => {
-  ink.clearRect(0, 0, side, side);
+  clear();
   ask();
 });
+function showExample({ ink: rows, label }) {
+  clear();
+  const size = side / rows.length;
+  rows.forEach((row, y) => row.forEach((value, x) => {
+    ink.fillStyle = `rgb(0 0 0 / ${value / 255})`;
+    ink.fillRect(x * size, y * size, size, size);
+  }));
+  truth = label;
+  ask();
+}
 of("example").addEventListener("click", async () => {
   try {
-    const { ink: rows, label } = await (await fetch("example")).json();
-    ink.clearRect(0, 0, side, side);
-    const size = side / rows.length;
-    rows.forEach((row, y) => row.forEach((value, x) => {
-      ink.fillStyle = `rgb(0 0 0 / ${value / 255})`;
-      ink.fillRect(x * size, y * size, size, size);
-    }));
-    truth = label;
-    ask();
+    showExample(await (await fetch("example")).json());
   } catch {
     of("answer").textContent = GONE;
   }
@@ -147,11 +158,10 @@ function show() {
     seen.fillStyle = `rgb(0 0 0 / ${share})`;
     seen.fillRect(x, y, 1, 1);
   }));
-  of("seen").setAttribute("aria-label", answer ? "Your digit as the network sees it" : "Nothing drawn yet");
+  of("seen").setAttribute("aria-label", answer ? "The digit as the network sees it" : "Nothing drawn yet");
   const label = bars("off", off);
   bars("on", on, votes);
   if (!answer) {
-    truth = null;
     of("answer").textContent = "Nothing drawn yet.";
     of("votes").textContent = "Draw a digit first.";
   } else {
@@ -205,6 +215,8 @@ for (const name of ["rate", "train-rate"]) {
   rateWords(of(name));
 }
 of("rate").addEventListener("input", ask);
+
+showExample(JSON.parse(pad.dataset.example));
 
 // --- 3. Train ---
 

@@ -220,7 +220,7 @@ def test_what_has_not_finished_diverged_or_learned_nothing_is_told():
     )
     queued = outcomes_of(ARMS, 1, {(arm.name, 0): "planned" for arm in ARMS})
     nothing = give_verdict(history, finals, Design(ARMS), outcomes=queued)
-    assert answer_to(nothing).helps == "Not known yet: no run has finished."
+    assert [text for _, text in answer_to(nothing).lines] == ["Not known yet: no run has finished."]
 
 
 def test_networks_that_still_improve_are_trained_longer_in_a_study_of_their_own():

@@ -102,7 +102,9 @@ def test_five_seeds_decide_nothing_and_seeds_without_their_pair_do_not_count():
     assert (paired.here.n, paired.outcome) == (5, "too few seeds")
     (nothing,) = found(result(value=1.1), table=table.iloc[:0])
     assert nothing.outcome == "too few seeds"
-    assert "here not known, n = 0" in in_words([nothing])
+    assert in_words([nothing]) == ""
+    assert "here not known, n = 0" in in_words([few, nothing])
+    assert caption([few]).endswith("An interval needs 6 seeds.")
 
 
 def test_a_result_of_one_training_size_is_compared_at_this_size_alone():

@@ -46,6 +46,31 @@ def test_show_prints_a_table_and_its_json_has_the_numbers(study, call):
     assert found[0]["here"]["updates"] == 27  # 1,137 examples in batches of 128, 3 epochs
 
 
+@pytest.mark.usefixtures("made_up_training")
+def test_a_study_without_a_finished_run_compares_nothing_and_says_what_is_done_and_what_to_do(
+    study, call, monkeypatch
+):
+    (study.folder.parent / "copy.toml").write_bytes((study.folder / "study.toml").read_bytes())
+    begun = study.folder.parent / "begun"
+    with monkeypatch.context() as patch:
+        patch.setattr("dropstudy.runtime.run.train_runs", interrupt)
+        call("run", study.folder.parent / "copy.toml", "--out", begun)
+    shown = call("show", begun).out
+    assert "0 of 12 runs are done, 12 queued. 0 of 36 epochs are done." in shown
+    assert shown.count("no run has finished") == 1
+    assert f"To finish the study: dropstudy run {begun}" in shown
+    for words in ("Published", "Trained for", "0 seeds", "n = 0", "--all"):
+        assert words not in shown
+    assert "no pair has finished" in call("show", begun, "--pairs").out
+    assert call("table", begun, "--methods").out.startswith("No run has finished: this describes the plan.")
+    page = Study.open(begun).results().report()[0].read_text(encoding="utf-8")
+    assert '<section id="published"' not in page
+
+
+def interrupt(*_, **__):
+    raise KeyboardInterrupt
+
+
 def test_a_study_that_continues_keeps_them_and_other_studies_have_none(study, call, tmp_path):
     assert len(Study.open(study.folder).spec.published) == 3
     with pytest.MonkeyPatch.context() as patch:

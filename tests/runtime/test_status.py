@@ -80,7 +80,7 @@ def test_every_run_is_counted_once_under_its_arm_and_condition(progress):
 def test_the_summary_counts_every_run_once(progress):
     sentence = status.summary(progress)
     head, *others = [
-        int(number) for number in re.findall(r"(\d+) (?:of|running|queued|failed|diverged)", sentence)
+        int(number) for number in re.findall(r"(\d+) (?:of \d+ run|running|queued|failed|diverged)", sentence)
     ]
     assert head + sum(others) == len(progress)
     assert f"of {len(progress)} run" in sentence
@@ -90,12 +90,15 @@ def test_the_summary_counts_every_run_once(progress):
     ("statuses", "sentence"),
     [
         (["done"], "1 of 1 run is done."),
-        (["planned"], "0 of 1 run is done, 1 queued."),
-        (["done", "running", "planned", "failed"], "1 of 4 runs is done, 1 running, 1 queued, 1 failed."),
+        (["planned"], "0 of 1 run is done, 1 queued. 0 of 5 epochs are done."),
+        (
+            ["done", "running", "planned", "failed"],
+            "1 of 4 runs is done, 1 running, 1 queued, 1 failed. 13 of 20 epochs are done.",
+        ),
         (["done"] * 3, "3 of 3 runs are done."),
     ],
 )
-def test_the_progress_of_a_study_is_one_sentence(statuses, sentence):
+def test_the_progress_of_a_study_is_told_in_runs_and_epochs(statuses, sentence):
     progress = [progress_of(run_of(n), status) for n, status in enumerate(statuses)]
     assert status.summary(progress) == sentence
     assert status.summary(progress, "interrupted") == sentence.replace("running", "interrupted")

@@ -121,6 +121,8 @@ def test_runs_in_one_study_only_and_unfinished_runs_differ(make):
         ("test", "predictions", "weights"), "in one alone"
     )
     assert compare(half_done, half_done)[1].same
+    told = CliRunner().invoke(cli.app, ["diff", str(half_done), str(half_done)]).stdout
+    assert told == f"{expected.Store.IDENTICAL.format(4, 4)} 1 of them is not finished.\n"
 
 
 def test_weights_that_neither_study_stores_make_no_difference(make):

@@ -59,8 +59,10 @@ def answer(verdict: Verdict, spec: Compared, steps: Sequence[NextStep]) -> Answe
         spec: its specification, or the design of the scores.
         steps: what to do next.
     """
-    if len(verdict.conditions) == 1:
-        (condition,) = verdict.conditions
+    condition = verdict.conditions[0]
+    if not any(arm.seeds for each in verdict.conditions for arm in each.arms):
+        helps, rate, sure = _helps(condition, spec, verdict.margin), "", ""
+    elif len(verdict.conditions) == 1:
         helps, sure = _helps(condition, spec, verdict.margin), _sure(condition, verdict)
         rate = f"{_rate(condition, spec)} {top_of_curve(condition, verdict.margin, anytime=verdict.anytime)}".rstrip()
     else:
@@ -77,8 +79,7 @@ def answer(verdict: Verdict, spec: Compared, steps: Sequence[NextStep]) -> Answe
                 helps = f"Doubtful: {verdict.label[0].lower()}{verdict.label[1:]}, but fresh seeds do not confirm it."
     until = likely = ""
     if len(verdict.conditions) == 1:
-        until = meanwhile(verdict.conditions[0], spec)
-        likely = how_likely(verdict.conditions[0], spec, verdict.margin)
+        until, likely = meanwhile(condition, spec), how_likely(condition, spec, verdict.margin)
     return Answer(
         helps, rate, sure, tuple(cautions(verdict)), tuple(steps), questions_to(spec.arms), until, likely
     )
@@ -301,8 +302,6 @@ def _rate_of_each(verdict: Verdict, spec: Compared) -> str:
 
 def _sure(condition: ConditionVerdict, verdict: Verdict) -> str:  # noqa: PLR0911 - one for each case
     enough = [c for c in condition.comparisons if c.n >= SEEDS]
-    if not any(arm.seeds for arm in condition.arms):
-        return "Not at all: no run has finished."
     if not condition.comparisons:
         return "Not at all: nothing was compared."
     if condition.decision == "diverged":

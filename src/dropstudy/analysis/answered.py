@@ -39,7 +39,7 @@ class Answer:
     Args:
         helps: to the first of the questions.
         rate: to the second; empty where it has no point.
-        sure: to the third.
+        sure: to the third; empty where no run has finished.
         cautions: reasons to trust it less, one sentence each.
         steps: what to do next, the most useful first.
         questions: those that the arms can answer.

@@ -143,8 +143,8 @@ def other_length(spec: StudySpec) -> str:
 
 
 def in_words(found: Sequence[AsPublished]) -> str:
-    """The results in a sentence or two, for the answer; empty where there are none."""
-    if not found:
+    """The results in a sentence or two, for the answer; empty where there are none, or no run to compare with."""
+    if not any(each.here.n for each in found):
         return ""
     if len(found) <= _MOST_TOLD and all(each.published.value is not None for each in found):
         text = " ".join(_told(each) for each in found)
@@ -192,6 +192,8 @@ def caption(found: Sequence[AsPublished]) -> str:
     over = f"{counted(seeds.pop(), 'seed')}" if len(seeds) == 1 else "seeds"
     tested = any(each.published.measure != "training-loss" for each in found)
     intervals = f"Intervals are over {over}, each for itself{', on these test examples' * tested}."
+    if all(each.outcome == "too few seeds" for each in found):
+        intervals = f"An interval needs {SEEDS} seeds."
     margins = "Margins are of the study file. " * any(each.published.within for each in compared)
     return f"{sources}. {to}{margins}{intervals} {_length(found)}".rstrip()
 

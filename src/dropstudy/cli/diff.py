@@ -35,6 +35,7 @@ def diff(
     import pandas as pd
 
     from dropstudy.core import tables
+    from dropstudy.core.types import ENDED
     from dropstudy.store.diff import compare
 
     compared = compare(one, other)
@@ -55,7 +56,9 @@ def diff(
         for line in _unlike(compared, side, place):
             typer.echo(line)
     same = sum(each.same for each in compared)
-    typer.echo(f"{same} of {len(compared)} runs are identical in both studies, to the bit.")
+    open_runs = sum(each.same and each.statuses[0] not in ENDED for each in compared)
+    more = f" {open_runs} of them {'is' if open_runs == 1 else 'are'} not finished." if open_runs else ""
+    typer.echo(f"{same} of {len(compared)} runs are identical in both studies, to the bit.{more}")
     if same < len(compared):
         raise typer.Exit(DIFFERENT)
 

@@ -45,7 +45,13 @@ def print_answer(snapshot: Snapshot) -> None:
     fallback = f"{snapshot.fallback_note}." if snapshot.fallback_note else None
     cautions = (fallback, *answer.cautions, *verdict.disclosures, snapshot.left_out)
     steps = () if holder(snapshot.folder) else answer.steps
-    print_verdict(answer.lines, verdict, list(filter(None, cautions)), steps, snapshot.published)
+    print_verdict(
+        answer.lines,
+        verdict,
+        list(filter(None, cautions)),
+        steps,
+        snapshot.published if answer.published else (),
+    )
 
 
 def print_verdict(
@@ -93,15 +99,17 @@ def print_places(snapshot: Snapshot, *, everything: bool = False) -> None:
         lines.append(f"Export a trained network: {export}")
     if is_current(snapshot):
         lines.append(f"The report: {snapshot.folder / 'report.html'} (open it in a browser)")
-    if not everything:
+    if not everything and len(snapshot.finals):
         lines.append(f"All tables: {command('show', snapshot.folder)} --all")
-    if snapshot.answer.steps:  # else the table ends with a blank line
+    if lines and snapshot.answer.steps:  # else the table ends with a blank line
         typer.echo()
     _print_commands(lines)
 
 
-def _print_commands(lines: Iterable[str]) -> None:
-    """Print lines that end with commands; on a terminal these stand out."""
+def _print_commands(lines: Sequence[str]) -> None:
+    """Print lines that end with commands, if there are any; on a terminal these stand out."""
+    if not lines:
+        return
     if not is_terminal():
         echo("\n".join(lines))
         return
@@ -235,6 +243,9 @@ def print_pairs(snapshot: Snapshot) -> None:
     from dropstudy.core import tables
 
     frame = snapshot.mcnemar()
+    if frame.empty:
+        echo("\nPairs of runs: no pair has finished.")
+        return
     frame["p_value"] = [f"{p:.2g}" for p in frame["p_value"]]
     frame.columns = [name.replace("_", " ") for name in frame.columns]
     echo("\nPairs of runs: test examples that both, one or neither got right, and McNemar's exact p")

@@ -25,6 +25,7 @@ from dropstudy.store.directory import FIND_RATE, confirmations, has_database, no
 from dropstudy.store.history import tidy
 from dropstudy.store.models import MODEL
 from dropstudy.store.paths import command
+from dropstudy.store.reader import MEASURED
 from dropstudy.store.store import Store
 
 if TYPE_CHECKING:
@@ -40,8 +41,9 @@ if TYPE_CHECKING:
     from dropstudy.core.types import Arm, Run, Status, StudySpec, Weights
     from dropstudy.store.reader import ResultFiles, RunProgress
 
-COLUMNS = ("key", "arm", "rate", *CONDITION, "seed", "test_loss", "test_accuracy", "brier", "device")
-"""Columns of `Snapshot.finals`; more may follow."""
+_FIRST = ("key", "arm", "rate", *CONDITION, "seed", "test_loss", "test_accuracy", "brier", "device")
+COLUMNS = tuple(dict.fromkeys((*_FIRST, *MEASURED)))
+"""Columns of `Snapshot.finals`, also where no run has finished."""
 
 MAX_NAMED = 3
 """Damaged files that a message names."""
@@ -59,7 +61,7 @@ class Snapshot:
         metadata: recorded when the study was started, and since.
         progress: of every run, in the order of the plan.
         history: tidy, one row per run and epoch.
-        finals: one row per finished run, `COLUMNS` and others.
+        finals: one row per finished run, with `COLUMNS`.
         files: weights and predictions, read on demand.
         failures: runs that failed or diverged, a sentence each.
         confirmations: studies on fresh seeds that confirm this one.
@@ -371,14 +373,13 @@ def read_snapshot(folder: Path, *, data_dir: Path | None = None, mc: int = 0) ->
         }
         for run in (each.run for each in progress if each.run.key in finals)
     ]
-    more = [name for name in next(iter(rows), {}) if name not in COLUMNS]
     return Snapshot(
         folder,
         spec,
         metadata,
         progress,
         tidy((each.run, histories.get(each.run.key, ())) for each in progress),
-        pd.DataFrame(rows, columns=[*COLUMNS, *more]),
+        pd.DataFrame(rows, columns=COLUMNS),
         files,
         failures,
         confirming,

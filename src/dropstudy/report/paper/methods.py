@@ -38,6 +38,7 @@ def methods(snapshot: Snapshot) -> list[str]:
     if snapshot.spec.of_function:
         pairing = "Runs of one seed got the same seed."
     return [
+        *([] if len(snapshot.finals) else ["No run has finished: this describes the plan."]),
         *_training(snapshot),
         *_arms(snapshot, _of(snapshot), pairing),
         *_test_set(snapshot),

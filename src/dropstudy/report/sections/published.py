@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 def published(snapshot: Snapshot) -> Section | None:
-    """Each published result with the number of this study; None where the study repeats none."""
+    """Each published result with the number of this study; None where it repeats none, or has no finished run."""
     found = snapshot.published
-    if not found:
+    if not snapshot.answer.published:
         return None
     table = Table("Published and here", caption(found), cells(found), {}, sortable=False, folded=False)
     purpose = "This study repeats published results."

@@ -9,7 +9,7 @@ from math import floor, isfinite
 from statistics import mean, stdev
 from typing import TYPE_CHECKING
 
-from dropstudy.core.text import percent, plain_name, rounded
+from dropstudy.core.text import counted, percent, plain_name, rounded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -87,7 +87,12 @@ def is_running(each: RunProgress) -> bool:
 
 
 def summary(progress: Sequence[RunProgress], begun: str = "running") -> str:
-    """One sentence, such as "12 of 24 runs are done, 2 running, 10 queued."; `begun` names unfinished runs."""
+    """How many runs and epochs are done: "0 of 4 runs are done, 2 running, 2 queued. 5 of 80 epochs are done.".
+
+    Args:
+        progress: of every run.
+        begun: names unfinished runs.
+    """
     counts = Counter(
         begun if is_running(each) else "queued" if each.status == "planned" else each.status
         for each in progress
@@ -97,7 +102,12 @@ def summary(progress: Sequence[RunProgress], begun: str = "running") -> str:
         f"{done} of {total} {'run' if total == 1 else 'runs'} {'is' if done == 1 or total == 1 else 'are'} done"
     ]
     parts += [f"{counts[name]} {name}" for name in (begun, "queued", "failed", "diverged") if counts[name]]
-    return ", ".join(parts) + "."
+    if done == total or any(
+        each.run.of_function for each in progress
+    ):  # which has as many epochs as it likes
+        return f"{', '.join(parts)}."
+    epochs, of = sum(each.epochs_done for each in progress), sum(each.epochs for each in progress)
+    return f"{', '.join(parts)}. {epochs:,} of {counted(of, 'epoch')} {'is' if epochs == 1 else 'are'} done."
 
 
 def columns(arms: Sequence[ArmProgress], heading: str) -> dict[str, list[str]]:

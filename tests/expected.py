@@ -162,6 +162,7 @@ class Cli:
     NOTHING_RECORDED = "Nothing was recorded. The same command starts again."
     SAVED = "Interrupted. Progress is saved."
     CONTINUE = "Continue with: "
+    NOTHING_SAVED = "Interrupted. Nothing was saved yet. Begin again with: "
     REPORT = "The report: "
     EXPORT = "Export a trained network: "
     NOTHING_TO_CONFIRM = "Nothing to confirm: validation data chose the baseline."

@@ -462,7 +462,10 @@ def test_an_interrupt_before_anything_is_recorded_says_to_repeat_the_command(cal
         assert expected.Cli.NOTHING_RECORDED in stopped.err
     with monkeypatch.context() as patch:
         patch.setattr("dropstudy.runtime.run.train_runs", interrupt)
-        assert f"{expected.Cli.CONTINUE}dropstudy run {STUDY}" in call(*words).err
+        saved = (
+            f"{expected.Cli.SAVED} {expected.Cli.CONTINUE}" if STUDY in words else expected.Cli.NOTHING_SAVED
+        )
+        assert f"{saved}dropstudy run {STUDY}" in call(*words).err
     assert expected.Cli.FINISHED not in call("run", STUDY).out
 
 

@@ -145,7 +145,7 @@ def test_more_seeds_after_an_interrupt_before_any_result_are_no_second_look(tmp_
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert Cli.SAVED in err
+    assert Cli.NOTHING_SAVED in err
     assert fast_command.run(*words, "8").code == 0
     assert not Study.open(tmp_path / "study").verdict().anytime
 

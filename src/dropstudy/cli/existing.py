@@ -59,9 +59,13 @@ def how_to_continue(study: Study, data_dir: Path | None, flags: str) -> str:
     from dropstudy.spec.merge import additions
     from dropstudy.store.directory import recorded_spec
     from dropstudy.store.paths import command
+    from dropstudy.store.store import Store
 
     so_far = recorded_spec(study.folder)
     if so_far is None or additions(so_far, study.spec):
         return "Nothing was recorded. The same command starts again."
     data = "" if data_dir is None else f" --data-dir {shlex.quote(str(data_dir))}"
-    return f"Progress is saved. Continue with: {command('run', study.folder)}{data}{flags}"
+    with Store(study.folder) as store:
+        nothing = all(status == "planned" for status in store.status().values())
+    saved = "Nothing was saved yet. Begin again with" if nothing else "Progress is saved. Continue with"
+    return f"{saved}: {command('run', study.folder)}{data}{flags}"

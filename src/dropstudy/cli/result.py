@@ -292,5 +292,5 @@ def report_failures(snapshot: Snapshot) -> None:
             str(snapshot.folder),
             expected="every run to finish",
             received="; ".join(snapshot.all_failures),
-            next_step="The results of the others are saved.",
+            next_step="The results of the others are saved." if len(snapshot.finals) else "",
         )

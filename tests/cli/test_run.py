@@ -249,6 +249,20 @@ def test_a_dry_run_prints_what_it_would_take_and_leaves_nothing(call, tmp_path):
 
 
 @pytest.mark.usefixtures("no_report")
+def test_a_dry_run_in_the_folder_of_another_study_has_its_plan_and_names_a_free_folder(call):
+    call("run", *TINY)
+    before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
+    other = ("run", *TINY, "--epochs", "5")
+    dry = call(*other, "--dry-run")
+    assert dry.code == 0
+    assert dry.out.startswith(f"{STUDY} holds another study")
+    assert dry.out.splitlines()[0].endswith(f"--out {STUDY}-2")
+    assert "2 runs of 5 epochs" in dry.out
+    assert {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()} == before
+    assert call(*other).is_error(f"--out {STUDY}-2")
+
+
+@pytest.mark.usefixtures("no_report")
 def test_a_dry_run_has_a_first_estimate_on_a_terminal_alone_which_the_measured_one_replaces(
     call, monkeypatch
 ):

@@ -6,11 +6,39 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from dropstudy.cli.wording import retyped
+from dropstudy.core.text import plain_name
+from dropstudy.errors import InvalidArgument
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from dropstudy.study.study import Study
+
+
+def study_of(
+    spec: str | None, out: Path | None, *, dry_run: bool, notify: Callable[[str], None], **asked: Any
+) -> Study:
+    """The study asked for. Where its folder holds another one, a dry run, which writes nothing, is told a free folder.
+
+    Args:
+        spec: as for `Study`.
+        out: likewise.
+        dry_run: whether it will only be estimated.
+        notify: gets a line where the folder holds another study.
+        asked: other arguments of `Study`.
+    """
+    from dropstudy.study.study import Study
+
+    try:
+        return Study(spec, out=out, **asked)
+    except InvalidArgument as error:
+        free = error.retry.get("out")
+        if not dry_run or free is None:
+            raise
+        place = plain_name(error.subject)
+        notify(f"{place} holds another study, so a run of this one needs a folder of its own: --out {free}")
+        return Study(spec, out=free, **asked)
 
 
 def about_existing(study: Study, context: Any) -> list[str]:

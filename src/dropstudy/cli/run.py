@@ -285,16 +285,18 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
     from dropstudy.analysis.confirm import baseline_chosen
     from dropstudy.analysis.redrawn import sentences
     from dropstudy.cli.estimate import estimated, runs_to_come
-    from dropstudy.cli.existing import about_existing, how_to_continue
+    from dropstudy.cli.existing import about_existing, how_to_continue, study_of
     from dropstudy.cli.result import print_answer, print_places, report_failures
     from dropstudy.report.stamp import is_current
     from dropstudy.runtime.progress.lines import EpochLines
-    from dropstudy.study.study import Study
 
+    say: Callable[[str], None] = _silent if quiet else echo
     most = most_seeds(max_seeds, until_decided=until_decided, find_rate=find_rate)
-    study = Study(
+    study = study_of(
         spec,
-        out=out,
+        out,
+        dry_run=dry_run,
+        notify=say,
         model=model,
         model_options=options.model_options(
             model, dropout_layers, add_dropout=add_dropout, pretrained=pretrained
@@ -330,7 +332,6 @@ def run(  # noqa: PLR0917 - a command's flags, which typer reads off the signatu
     further = {"most": most, "confirm": confirm, "find_rate": find_rate, "redraw": redraw}
     refuse(study, **further)
 
-    say: Callable[[str], None] = _silent if quiet else echo
     for line in about_existing(study, context):
         say(line)
     if dry_run:

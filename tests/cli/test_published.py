@@ -67,6 +67,22 @@ def test_a_study_without_a_finished_run_compares_nothing_and_says_what_is_done_a
     assert '<section id="published"' not in page
 
 
+@pytest.mark.usefixtures("made_up_training")
+def test_a_study_that_changes_what_the_results_are_about_says_that_they_are_not_compared(study, call):
+    told = "The published results of {} are not compared with this study, which changes the {}."
+    copy = study.folder.parent / "copy.toml"
+    copy.write_bytes((study.folder / "study.toml").read_bytes())
+    words = ("run", copy, "--hidden", "4", "--rates", "0,0.3")
+    assert told.format(copy, "hidden and the rates") in call(*words, "--out", "other", "--dry-run").out
+    assert told.format(copy, "hidden and the rates") in call(*words, "--out", "other").out
+    assert (
+        told.format("liu-one-pass", "data")
+        in call("run", "liu-one-pass", "--data", "digits", "--dry-run").out
+    )
+    for same in (("run", copy, "--seeds", "7"), ("run", study.folder, "--rates", "0,0.5,0.7")):
+        assert "are not compared" not in call(*same, "--dry-run").out
+
+
 def interrupt(*_, **__):
     raise KeyboardInterrupt
 

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from dropstudy.core.types import Arm, Optimizer
 from dropstudy.errors import InvalidArgument
 from dropstudy.spec import presets
-from dropstudy.spec.study_file import FIELDS, STUDY_FILE, is_study, parse_spec, read_spec, to_toml
+from dropstudy.spec.study_file import (
+    FIELDS,
+    STUDY_FILE,
+    is_study,
+    parse_spec,
+    read_spec,
+    to_toml,
+    unlike_published,
+)
 from dropstudy.store.directory import existing_folder
 from study_specs import specs
 
@@ -215,6 +223,7 @@ def test_a_published_study_stays_one_as_long_as_only_its_length_and_its_seeds_ch
     whole = read_spec(name)
     short = {"epochs": 1, "seeds": 2, "keep_weights": "none", "data": "mnist"}
     assert read_spec(name, short).published == whole.published
+    assert unlike_published(name, short) == []
     for change in (
         {"data": "digits"},
         {"hidden": [[7] * len(whole.hidden[0])]},
@@ -223,6 +232,8 @@ def test_a_published_study_stays_one_as_long_as_only_its_length_and_its_seeds_ch
         {"optimizer": {"learning_rate": 0.5}},
     ):
         assert read_spec(name, change).published == (), change
+        if whole.published:
+            assert unlike_published(name, {**short, **change}) == [*change]
     sizes = read_spec(name, {"train_sizes": [100, 500]}).published
     assert sizes == tuple(result for result in whole.published if result.train_size)
 

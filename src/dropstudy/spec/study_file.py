@@ -66,24 +66,46 @@ def read_spec(
         InvalidArgument: the source does not exist or a field cannot be used; the message names the field.
     """
     table, origin = _read_table(source)
-    given = {name: value for name, value in (overrides or {}).items() if value is not None}
+    given = _given(table, overrides or {})
     refuse_unknown(given, (*FIELDS, *SHORTHANDS), "argument")
+    changed = _changed(table, given)
     if "rates" in given or "arms" in given:  # either way, they are instead of the file's
         table = {name: value for name, value in table.items() if name not in {"rates", "arms"}}
     if "model" in given:
         table = {name: value for name, value in table.items() if name not in _REPLACED}
-    if isinstance(given.get("optimizer"), dict) and isinstance(table.get("optimizer"), dict):
-        given["optimizer"] = {**table["optimizer"], **given["optimizer"]}
     # The file's margin is that of another metric.
     if given.get("metric", "") not in {"", table.get("metric", ACCURACY.name)}:
         table = {name: value for name, value in table.items() if name != "margin"}
-    changed = {name for name in given if name not in _AS_PUBLISHED and table.get(name) != given[name]}
     if changed:
         sizes = changed == {"train_sizes"}
         stay = [result for result in table.get("published", ()) if sizes and "train_size" in result]
         table = {**table, "published": stay}
     unnamed = {} if isinstance(source, Mapping) else {"name": Path(source).stem}
     return parse_spec({**unnamed, **table, **given}, origin)
+
+
+def unlike_published(source: str | Path | Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
+    """Fields, sorted, in which a request differs from a source that has published results, so that they do not apply.
+
+    Args:
+        source: as for `read_spec`.
+        asked: likewise its overrides.
+    """
+    table, _ = _read_table(source)
+    return sorted(_changed(table, _given(table, asked))) if table.get("published") else []
+
+
+def _given(table: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """The overrides that were given; a part of the optimizer with the rest of the file's."""
+    given = {name: value for name, value in overrides.items() if value is not None}
+    if isinstance(given.get("optimizer"), dict) and isinstance(table.get("optimizer"), dict):
+        given["optimizer"] = {**table["optimizer"], **given["optimizer"]}
+    return given
+
+
+def _changed(table: Mapping[str, Any], given: Mapping[str, Any]) -> set[str]:
+    """Fields that make the study another one than that of the file's published results."""
+    return {name for name in given if name not in _AS_PUBLISHED and table.get(name) != given[name]}
 
 
 def parse_spec(table: Mapping[str, Any], origin: str = "study file") -> StudySpec:

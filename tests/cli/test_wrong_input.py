@@ -214,6 +214,31 @@ def test_a_command_line_that_cannot_be_parsed_is_one_line_that_names_the_help(ca
     assert part in wrong.err
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_an_argument_that_is_missing_is_named_with_what_it_is_and_the_studies_that_are_here(
+    call, tmp_path, monkeypatch, name
+):
+    monkeypatch.chdir(tmp_path)
+    arguments = [each for each in COMMANDS[name].params if each.param_type_name == "argument"]
+    missing = [each.metavar for each in arguments if each.required]
+    for number, metavar in enumerate(missing):
+        without = call(name, *["studies/x"] * number)
+        assert without.is_error(
+            f"{metavar}: expected ", ", received nothing. ", f"All options: dropstudy {name} --help"
+        )
+        assert ("To train one: dropstudy run" in without.err) == metavar.startswith("DIR")
+    for age, study in enumerate("abcd"):
+        Path("studies", study).mkdir(parents=True)
+        Path("studies", study, "study.toml").write_text(STUDY_FILE)
+        os.utime(Path("studies", study), (-age, -age))
+    for number, metavar in enumerate(missing):
+        told = (
+            "Studies here: studies/a, studies/b, studies/c and 1 more."
+            in call(name, *["studies/x"] * number).err
+        )
+        assert told == metavar.startswith("DIR")
+
+
 @pytest.mark.parametrize(
     "line",
     [

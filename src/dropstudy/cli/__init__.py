@@ -28,6 +28,7 @@ from dropstudy.cli.table import table
 from dropstudy.cli.teach import teach
 from dropstudy.cli.verdict import verdict
 from dropstudy.cli.view import view
+from dropstudy.cli.wording import left_out
 from dropstudy.core import interrupts
 from dropstudy.core.streams import escaped_streams, reserve_descriptors, usable_streams
 from dropstudy.errors import DropstudyError, InvalidArgument, printable
@@ -123,6 +124,8 @@ def _usage(error: Any) -> str:
     if parameter is not None and error.message:  # the parsers' own words, in cli/options.py
         subject = parameter.opts[0] if parameter.param_type_name == "option" else parameter.metavar
         message = f"{subject}: {error.message.rstrip('.')}"
+    elif parameter is not None and parameter.param_type_name == "argument":  # no words: it is missing
+        message = left_out(parameter)
     if hasattr(error, "possibilities"):  # of an unknown option; two dashes make any two short ones similar
         names = [name.lstrip("-") for name in error.possibilities or ()]
         near = difflib.get_close_matches(error.option_name.lstrip("-"), names, n=1)

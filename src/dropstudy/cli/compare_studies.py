@@ -18,7 +18,7 @@ def compare_studies(
         typer.Argument(
             metavar="DIR",
             parser=folder,
-            help="Folders of two studies or more, each of its own data.",
+            help="The folders of two studies or more, each of its own data.",
             show_default=False,
         ),
     ],

@@ -23,7 +23,9 @@ def diff(
     one: Folder,
     other: Annotated[
         Path,
-        typer.Argument(metavar="DIR2", parser=folder, help="Folder of the other study.", show_default=False),
+        typer.Argument(
+            metavar="DIR2", parser=folder, help="The folder of the other study.", show_default=False
+        ),
     ],
 ) -> None:
     """Compare each run of two studies, to the bit, and list those that differ.

@@ -197,7 +197,7 @@ def number_option(help_text: str, **settings: Any) -> Any:
 
 
 Folder = Annotated[
-    Path, typer.Argument(metavar="DIR", parser=folder, help="Folder of the study.", show_default=False)
+    Path, typer.Argument(metavar="DIR", parser=folder, help="The folder of a study.", show_default=False)
 ]
 DataDir = Annotated[
     Path | None,

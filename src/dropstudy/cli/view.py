@@ -22,7 +22,7 @@ def view(
         typer.Argument(
             metavar="DIR",
             parser=options.folder,
-            help="Folder of a study, or a folder with studies below it.",
+            help="The folder of a study, or a folder with studies below it.",
             show_default=False,
         ),
     ],

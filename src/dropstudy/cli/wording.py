@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dropstudy.core.text import first_of
 from dropstudy.errors import printable
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 PROGRAM = "dropstudy"
 _DROP = " --drop "
+_MOST_STUDIES = 3  # that a message names, those of the latest changes
 
 
 def worded(error: DropstudyError, context: Any) -> str:
@@ -31,6 +33,21 @@ def worded(error: DropstudyError, context: Any) -> str:
         return text
     before, _, names = text.rpartition(_DROP)
     return f"{before} {printable(shlex.join([PROGRAM, *sys.argv[1:]]))}{_DROP}{names}"
+
+
+def left_out(argument: Any) -> str:
+    """Words for an argument that is missing: what it is and, for the folder of a study, which studies there are."""
+    about = re.split(r"\.(?: |$)", argument.help)[0]
+    about = about if about[1:2].isupper() else f"{about[:1].lower()}{about[1:]}"
+    text = f"{argument.metavar}: expected {about}, received nothing"
+    if not argument.metavar.startswith("DIR"):
+        return text
+    from dropstudy.store.directory import STUDIES, find_studies
+
+    found = sorted(find_studies(STUDIES), key=lambda path: path.stat().st_mtime, reverse=True)
+    if not found:
+        return f"{text}. There is none in {STUDIES}/. To train one: {PROGRAM} run"
+    return f"{text}. Studies here: {first_of([shlex.quote(str(path)) for path in found], _MOST_STUDIES)}"
 
 
 def _subject(subject: str, context: Any) -> str:

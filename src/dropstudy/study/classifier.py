@@ -51,8 +51,8 @@ class DropoutClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] #
 
     Settings have the names, meanings and bounds of a study file's. Inputs are taken as they are: put a
     `StandardScaler` or `MinMaxScaler` before it in a pipeline. With an integer `random_state`, `fit` gives the same
-    weights to the bit in the same environment, whatever the order of the rows. A network trains on
-    one core. Where XLA trains, it has as many threads as joblib allows in the workers that `n_jobs` starts.
+    weights to the bit in the same environment, whatever the order of the rows. A network trains on one
+    core. Where XLA trains, it has as many threads as joblib allows in the workers that `n_jobs` starts.
 
     Args:
         hidden: units of each hidden layer.

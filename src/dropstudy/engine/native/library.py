@@ -26,7 +26,6 @@ VARIABLE = "DROPSTUDY_KERNELS"
 VERSION = 5
 """Number of the interface, as `dropstudy_version` in mlp.cc gives it."""
 
-
 ACTIVATIONS = ("relu", "tanh", "sigmoid")
 """Those that the program has, in the order of its enum."""
 

@@ -334,7 +334,7 @@ inline Vec InverseErf(Vec x) {
   return x * (central ? Polynomial(kCentre, w - 2.5f) : Polynomial(kTail, Sqrt(w) - 3));
 }
 
-// The hyperbolic tangent, to 4 units in the last place: a quotient of polynomials, as Eigen and XLA have it. What would
+// The hyperbolic tangent, to 6 units in the last place: a quotient of polynomials, as Eigen and XLA have it. What would
 // be 0 is 2^-100, since an entry of 0 has no gradient here and tanh has one at 0.
 inline Vec Tanh(Vec x) {
   constexpr float kAbove[] = {-2.76076847742355e-16f, 2.00018790482477e-13f, -8.60467152213735e-11f, 5.12229709037114e-08f,

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from common import mnist, processor, versions
+from common import cores, mnist
 from dropstudy import Study
 from dropstudy.analysis.as_published import AsPublished, expectation
 from dropstudy.analysis.stats.paired import paired_t
@@ -31,6 +31,10 @@ from dropstudy.store.directory import has_database
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import pandas as pd
+
+    from dropstudy.report.snapshot import Snapshot
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "known_results.json"
@@ -100,11 +104,27 @@ def result_of(folder: Path, name: str) -> dict[str, Any]:
     return {
         "results": found,
         "runs": len(snapshot.finals),
-        "hours": round(float(snapshot.history["seconds"].sum()) / 3600, 2),
-        "processor": processor(),
-        "versions": versions("dropstudy", "jax", "numpy"),
+        "hours": round(hours(snapshot.history), 2),
+        "device": devices(snapshot),
+        "versions": "dropstudy {dropstudy}, jax {jax}".format_map(snapshot.metadata["environment"]),
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
     }
+
+
+def hours(history: pd.DataFrame) -> float:
+    """Hours that workers trained, from the seconds of each run's epochs.
+
+    Runs that train side by side have each the whole time of an epoch, to the last digit; it counts once.
+    """
+    return float(history.drop_duplicates(["train_size", "epoch", "seconds"])["seconds"].sum()) / 3600
+
+
+def devices(snapshot: Snapshot) -> str:
+    """Names of what trained the finished runs, and their precision: "AMD EPYC, 2 cores, float32"."""
+    parts = sorted({part for text in snapshot.finals["device"] for part in text.split("; ")})
+    names = [part.partition(" (")[2].rstrip(")") or part for part in parts]
+    count = f", {len(cores())} cores" if any(part.startswith("cpu") for part in parts) else ""
+    return f"{', '.join(names)}{count}, {snapshot.runs[0].precision}"
 
 
 def sample(folder: Path) -> None:
@@ -168,14 +188,14 @@ def table(results: dict[str, Any]) -> str:
         lines += _missing(name, rows)
     lines += [
         "",
-        "| preset | runs finished | hours of training, all runs | processor | date |",
+        "| preset | runs finished | hours of training, all runs | device and precision | date |",
         "|---|---|---|---|---|",
     ]
     for name in dict.fromkeys(name for name, _ in PARTS):
         spec, made = read_spec(name), results.get(name, {"runs": 0})
         planned = len(spec.seeds) * len(spec.arms) * len(spec.train_sizes)
         part = (
-            f"{made['hours']:.2f} | {made['processor']} | {made['date']}" if made["runs"] else "not run | |"
+            f"{made['hours']:.2f} | {made['device']} | {made['date']}" if made["runs"] else "not run | |"
         )
         lines.append(f"| {name} | {made['runs']} of {planned} | {part} |")
     return "\n".join(lines)

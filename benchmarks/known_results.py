@@ -194,9 +194,7 @@ def table(results: dict[str, Any]) -> str:
     for name in dict.fromkeys(name for name, _ in PARTS):
         spec, made = read_spec(name), results.get(name, {"runs": 0})
         planned = len(spec.seeds) * len(spec.arms) * len(spec.train_sizes)
-        part = (
-            f"{made['hours']:.2f} | {made['device']} | {made['date']}" if made["runs"] else "not run | |"
-        )
+        part = f"{made['hours']:.2f} | {made['device']} | {made['date']}" if made["runs"] else "not run | |"
         lines.append(f"| {name} | {made['runs']} of {planned} | {part} |")
     return "\n".join(lines)
 

@@ -43,16 +43,16 @@ class SimulatedWorkers(Executor):
         return {future}, active.keys() - {future}
 
 
-def train_on(workers, store, runs, train, recorder):
-    """Train runs on simulated workers, one at a time on each; every result is committed at once."""
+def train_on(workers, store, runs, train, recorder, *, lanes=1):
+    """Train runs on simulated workers, `lanes` side by side on each; every result is committed at once."""
     with (
-        mock.patch.object(local, "train", train),
+        mock.patch.object(local, "train_group", lambda segments: tuple(map(train, segments))),
         mock.patch.object(scheduler, "wait", workers.wait),
         mock.patch.object(scheduler, "COMMIT_INTERVAL", 0),
     ):
         scheduler.train_runs(
             store,
-            groups(runs, 1),
+            groups(runs, lanes),
             FakeInputs(split),
             pool=ExecutorPool(workers, len(workers.free_at)),
             callback=recorder,

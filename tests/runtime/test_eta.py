@@ -8,8 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import random_results
+from dropstudy import Study
 from dropstudy.core.types import Arm, Condition, EpochMetrics, Optimizer, Run, SegmentResult
 from dropstudy.runtime import scheduling
+from dropstudy.runtime.events import Display
 from dropstudy.runtime.progress.eta import Eta, duration, epoch_cost
 from dropstudy.store.reader import RunProgress
 from fake_training import Recorder, final_metrics, first_state, make_run
@@ -49,9 +52,10 @@ class Simulation(Recorder):
         start: seconds that a worker takes before its first epoch, to start and compile.
         between: seconds at a run's end, for the look at the test set and the disk.
         lengths: epochs after which runs stop, by number, where not all are trained.
+        lanes: runs that a worker trains side by side.
     """
 
-    def __init__(self, runs, *, workers, seconds, noise=0.05, start=3.0, between=0.5, lengths=None):
+    def __init__(self, runs, *, workers, seconds, noise=0.05, start=3.0, between=0.5, lengths=None, lanes=1):
         super().__init__()
 
         @cache
@@ -72,12 +76,12 @@ class Simulation(Recorder):
         worker_pool = SimulatedWorkers([start * (1 + 0.1 * number) for number in range(workers)])
         self.events = []
         self._now = lambda: worker_pool.now
-        train_on(worker_pool, NoDisk(), runs, train, self)
+        train_on(worker_pool, NoDisk(), runs, train, self, lanes=lanes)
         self.end = worker_pool.now
         self.total = sum(row is not None for _, _, row in self.events)
         self.now = 0.0
         self.eta = Eta(
-            [RunProgress(run, "planned", 0, None, None) for run in runs], workers, lambda: self.now
+            [RunProgress(run, "planned", 0, None, None) for run in runs], workers * lanes, lambda: self.now
         )
 
     def on_epoch_end(self, run, row):
@@ -117,6 +121,29 @@ def test_time_left_is_right_within_a_fifth_after_the_first_tenth(workers, second
     simulation = Simulation(runs, workers=workers, seconds={LARGE: seconds}, between=between)
     # Progress that a worker has not reported is unknown.
     assert_right(simulation, slack=max(seconds, scheduling.SEGMENT_SECONDS) + between)
+
+
+def test_time_left_is_right_where_runs_train_side_by_side():
+    """Networks of two sizes on a GPU: a group of the large ones, then two of the small ones."""
+    runs = [run_of(number) for number in range(20)] + [run_of(number, SMALL) for number in range(20, 60)]
+    simulation = Simulation(runs, workers=1, lanes=20, seconds={LARGE: 2.0, SMALL: 0.3}, noise=0.0)
+    assert_right(simulation, after=0.2)  # before, each group has only a first epoch, which was compiled
+
+
+def test_displays_are_told_how_many_runs_train_side_by_side(tmp_path, monkeypatch):
+    """Else the first report of a group, which shows, would count its other runs as waiting for it."""
+    random_results.replace_workers(monkeypatch)
+    monkeypatch.setattr("dropstudy.runtime.run.lanes_per_worker", lambda *_: 6)
+    told = []
+
+    class Told(Display):
+        def on_train_begin(self, _progress, at_once):
+            told.append(at_once)
+
+    study = Study("notebook", data="digits", seeds=4, out=tmp_path / "s")
+    study.run(workers=1, callbacks=Told())
+    assert told == [6]
+    assert study.finished
 
 
 def test_time_left_is_right_when_small_networks_follow_large_ones():

@@ -212,7 +212,7 @@ def test_a_narrow_window_shortens_names_and_no_number(beginning, width, conditio
     statuses = ["done"] * 10 + ["running"] * running + ["planned"] * (6 - running)
     progress = [progress_of(run, status, run.seed / 9) for run, status in zip(runs, statuses, strict=True)]
     table.on_train_begin(progress, 1)
-    table._workers = 0  # none starts a queued run
+    table._at_once = 0  # none starts a queued run
     shown = drawn(table, width)
     table.on_train_end()
     rows = rows_of(shown)
@@ -286,7 +286,7 @@ def test_running_rows_are_shown_first_in_the_order_of_the_table(statuses, height
     table = LiveTable(Console(file=Terminal(), force_terminal=True, width=100, height=height))
     runs = [run_of(0, f"arm {number} of many") for number in range(len(statuses))]
     table.on_train_begin([progress_of(run, status) for run, status in zip(runs, statuses, strict=True)], 1)
-    table._workers = 0  # none starts a queued run
+    table._at_once = 0  # none starts a queued run
     shown = drawn(table, 100, height)
     table.on_train_end()
     places = [int(re.search(r"arm (\d+) of many", row)[1]) for row in rows_of(shown)]

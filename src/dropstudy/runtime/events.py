@@ -29,8 +29,8 @@ class Callback:
         >>> study.run(callbacks=[Best()])  # doctest: +SKIP
     """
 
-    def on_train_begin(self, progress: Sequence[RunProgress], workers: int) -> None:
-        """Called before the first segment, with the progress of every run and the number of workers."""
+    def on_train_begin(self, progress: Sequence[RunProgress], at_once: int) -> None:
+        """Called before the first segment, with the progress of every run and how many train at once."""
 
     def on_train_end(self) -> None:
         """Called when training is over, also after an error or an interrupt."""
@@ -65,10 +65,10 @@ class CallbackList(Callback):
     def __init__(self, callbacks: Iterable[Callback]) -> None:
         self.callbacks = tuple(callbacks)
 
-    def on_train_begin(self, progress: Sequence[RunProgress], workers: int) -> None:
+    def on_train_begin(self, progress: Sequence[RunProgress], at_once: int) -> None:
         """Call each."""
         for callback in self.callbacks:
-            callback.on_train_begin(progress, workers)
+            callback.on_train_begin(progress, at_once)
 
     def on_train_end(self) -> None:
         """Call each."""

@@ -110,20 +110,19 @@ def train_missing(
                     open_pool(
                         pool, workers=workers, device=here, runs=len(runs), notify=callback.on_notice
                     ) as opened,
-                    training(callback, store.progress(), opened.count),
                 ):
-                    train_runs(
-                        store,
-                        groups(
-                            runs,
-                            lanes_per_worker(opened, runs, dataset, here, callback.on_notice),
-                            inputs.shared,
-                        ),
-                        inputs,
-                        pool=opened,
-                        callback=callback,
-                        keep_weights=spec.keep_weights != "none",
-                    )
+                    lanes = lanes_per_worker(opened, runs, dataset, here, callback.on_notice)
+                    grouped = groups(runs, lanes, inputs.shared)
+                    at_once = opened.count * max(map(len, grouped))
+                    with training(callback, store.progress(), at_once):
+                        train_runs(
+                            store,
+                            grouped,
+                            inputs,
+                            pool=opened,
+                            callback=callback,
+                            keep_weights=spec.keep_weights != "none",
+                        )
                 _refuse_if_all_failed(folder, store, spec)
     return spec
 
@@ -143,10 +142,10 @@ def _refuse_if_all_failed(folder: Path, store: Store, spec: StudySpec) -> None:
 
 
 @contextmanager
-def training(callback: Callback, progress: Sequence[RunProgress], workers: int) -> Iterator[None]:
+def training(callback: Callback, progress: Sequence[RunProgress], at_once: int) -> Iterator[None]:
     """Call `on_train_begin` and `on_train_end` of a callback, the latter after errors too."""
     try:
-        callback.on_train_begin(progress, workers)
+        callback.on_train_begin(progress, at_once)
         yield
     finally:
         callback.on_train_end()

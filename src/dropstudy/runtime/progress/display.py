@@ -31,13 +31,13 @@ class DefaultDisplay(CallbackList, Display):
         super().__init__([InlineTable() if stream is None and in_notebook() else lines])
         self._stream = stream
 
-    def on_train_begin(self, progress: Sequence[RunProgress], workers: int) -> None:
+    def on_train_begin(self, progress: Sequence[RunProgress], at_once: int) -> None:
         """Choose the display for this place."""
         if isinstance(self.callbacks[0], EpochLines) and is_terminal(self._stream):
             console = Console(file=raw_stream(self._stream or sys.stdout), highlight=False)
             if console.is_terminal and not console.is_dumb_terminal:
                 self.callbacks = (LiveTable(console),)
-        super().on_train_begin(progress, workers)
+        super().on_train_begin(progress, at_once)
 
 
 def with_display(callbacks: Any, *, verbose: bool) -> CallbackList:

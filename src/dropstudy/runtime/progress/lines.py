@@ -55,9 +55,9 @@ class EpochLines(Display):
         self._several_conditions = False
         self._machines: Sequence[Machine] = ()
 
-    def on_train_begin(self, progress: Sequence[RunProgress], workers: int) -> None:
+    def on_train_begin(self, progress: Sequence[RunProgress], at_once: int) -> None:
         """Count runs and epochs."""
-        self._eta = Eta(progress, workers)
+        self._eta = Eta(progress, at_once)
         self._runs = len(progress)
         self._ended = sum(each.status in ENDED for each in progress)
         self._done = sum(each.status == "done" for each in progress)

@@ -85,16 +85,16 @@ class LiveTable(Display):
         self._progress: dict[str, RunProgress] = {}
         self._eta = Eta((), 1)
         self._epochs_shown: dict[str, float] = {}  # of each run: an estimate may be above the next report
-        self._workers = 0
+        self._at_once = 0
         self._machines: Sequence[Machine] = ()
         self._training = False
         self._started_at = time.monotonic()
 
-    def on_train_begin(self, progress: Sequence[RunProgress], workers: int) -> None:
+    def on_train_begin(self, progress: Sequence[RunProgress], at_once: int) -> None:
         """Show the table."""
         self._progress = {each.run.key: each for each in progress}
-        self._eta = Eta(progress, workers)
-        self._workers = workers
+        self._eta = Eta(progress, at_once)
+        self._at_once = at_once
         self._started_at = time.monotonic()
         self._training = True
         self._open()
@@ -133,7 +133,7 @@ class LiveTable(Display):
         self._machines = machines
         if workers := sum(each.workers or 0 for each in machines):
             self._eta.on_workers(workers)
-            self._workers = workers
+            self._at_once = workers
 
     def on_notice(self, text: str) -> None:
         """Print it above the table."""
@@ -197,12 +197,12 @@ class LiveTable(Display):
             self._live = None
 
     def _with_started(self) -> list[RunProgress]:
-        """Progress of all runs, with the first queued ones as running: as many as there are idle workers.
+        """Progress of all runs, with the first queued ones as running: as many as can train beside the others.
 
         Training reports no start of a run; runs start in the order of the plan, the longest first.
         """
         progress = list(self._progress.values())  # a copy: the other thread changes it
-        idle = self._workers - sum(map(is_running, progress))
+        idle = self._at_once - sum(map(is_running, progress))
         planned = [each for each in progress if each.status == "planned" and not each.epochs_done]
         planned.sort(key=lambda each: -epoch_cost(each.run.condition))
         keys = {each.run.key for each in planned[: max(0, idle)]}

@@ -1,4 +1,4 @@
-"""Do published results come out? Trains the presets that repeat them, and writes the table of docs/known_results.md.
+"""Do published results come out? Trains the presets that repeat them; writes table and chart of docs/known_results.md.
 
     python benchmarks/known_results.py --folder studies/known
     python benchmarks/known_results.py --folder studies/known --only liu-one-pass --only srivastava-figure10
@@ -28,6 +28,8 @@ from dropstudy.models.mc_dropout import sampled_probabilities
 from dropstudy.spec import presets
 from dropstudy.spec.study_file import read_spec
 from dropstudy.store.directory import has_database
+from known_results_chart import gain_by_size
+from pictures import save_chart
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "known_results.json"
 PAGE = ROOT / "docs" / "known_results.md"
+PICTURES = ROOT / "docs" / "pictures"
 BEGIN, END = "<!-- table: benchmarks/known_results.py -->", "<!-- end of table -->"
 
 PARTS: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -55,6 +58,9 @@ PARTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("srivastava-table2", {}),
 )
 """Presets and the part of each to train, in the order of training."""
+
+BY_SIZE = "srivastava-figure10"
+"""The preset of several training sizes, which has a chart."""
 
 SAMPLED = "srivastava-figure11"
 SAMPLES = (1, 5, 50, 100)
@@ -91,6 +97,8 @@ def write(folder: Path, chosen: Sequence[str]) -> None:
         if has_database(folder / name):
             results[name] = result_of(folder, name)
     RESULTS.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    if by_size := results.get(BY_SIZE, {}).get("results"):
+        save_chart(gain_by_size(by_size), PICTURES / "figure10")
     head, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
     PAGE.write_text(f"{head}{BEGIN}\n{table(results)}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
 

@@ -37,7 +37,7 @@ from common import ARMS, PEER_PACKAGES, cores, head, spread, table, versions, wa
 from dropstudy.core.hardware import physical_cores
 from dropstudy.core.text import counted
 from dropstudy.report.charts import palette, theme
-from dropstudy.report.charts.render import save
+from pictures import save_chart
 from sides import arm_name
 
 if TYPE_CHECKING:
@@ -220,15 +220,6 @@ def draw(seconds: pd.DataFrame, rates: dict[str, float], subtitle: list[str]) ->
     ]
     title = alt.Title("Time of an epoch of training over the dropout rate", subtitle=subtitle)
     return theme.themed(alt.LayerChart(layer=layers).properties(width=400, height=340, title=title))
-
-
-def save_chart(chart: alt.LayerChart, path: Path) -> None:
-    """Write `PATH_light.png` and `PATH_dark.png`."""
-    light = dark = json.dumps(chart.to_dict())
-    for color, counterpart in palette.DARK.items():
-        dark = dark.replace(color, counterpart)
-    for name, text in (("light", light), ("dark", dark)):
-        save(json.loads(text), path.with_name(f"{path.stem}_{name}.png"))
 
 
 def report(rounds: list[Round], fastest: pd.DataFrame, flops: float) -> None:

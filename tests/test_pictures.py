@@ -6,8 +6,8 @@ from PIL import Image
 from make_pictures import PICTURES, SHOWS, today
 from test_docs import DOCUMENTS
 
-MEASURED = {"speed_dark", "speed_light"}
-"""Charts of a benchmark, whose pages name the day of the measurement."""
+MEASURED = {"figure10_dark", "figure10_light", "speed_dark", "speed_light"}
+"""Charts of benchmarks, whose pages name the day of the measurement."""
 
 
 @pytest.mark.slow

@@ -53,14 +53,28 @@ class Simulation(Recorder):
         between: seconds at a run's end, for the look at the test set and the disk.
         lengths: epochs after which runs stop, by number, where not all are trained.
         lanes: runs that a worker trains side by side.
+        of_arm: factor on the time of an arm's epochs, by its name, where it is not 1.
     """
 
-    def __init__(self, runs, *, workers, seconds, noise=0.05, start=3.0, between=0.5, lengths=None, lanes=1):
+    def __init__(
+        self,
+        runs,
+        *,
+        workers,
+        seconds,
+        noise=0.05,
+        start=3.0,
+        between=0.5,
+        lengths=None,
+        lanes=1,
+        of_arm=None,
+    ):
         super().__init__()
 
         @cache
         def took(run, epoch):
-            return seconds[run.condition] * random.Random(f"{run.seed} {epoch}").lognormvariate(0, noise)  # noqa: S311 - a simulation
+            typical = seconds[run.condition] * (of_arm or {}).get(run.arm.name, 1.0)
+            return typical * random.Random(f"{run.seed} {epoch}").lognormvariate(0, noise)  # noqa: S311 - a simulation
 
         def train(segment):
             run, steps = segment.run, segment.run.condition.steps
@@ -155,6 +169,14 @@ def test_time_left_is_right_when_small_networks_follow_large_ones():
         i for i, (_, run, row) in enumerate(simulation.events) if run.condition == SMALL and row.epoch == 2
     )
     assert_right(simulation, after=(met_both + 4) / len(simulation.events))
+
+
+@pytest.mark.parametrize("ratio", [0.5, 4.0])
+def test_time_left_is_right_where_an_arm_takes_longer_than_another(ratio):
+    """As Gaussian noise does, and a low rate beside a high one."""
+    runs = [run_of(number, arm=("plain", "other")[number % 2], epochs=12) for number in range(20)]
+    simulation = Simulation(runs, workers=2, seconds={LARGE: 2.0}, of_arm={"other": ratio})
+    assert_right(simulation, after=0.2, slack=scheduling.SEGMENT_SECONDS + 2 * ratio)
 
 
 TINY = Condition(64, (8,), 10, 1437, 128)

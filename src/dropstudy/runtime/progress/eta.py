@@ -47,6 +47,14 @@ def nearest(condition: Condition, measured: Iterable[Condition]) -> tuple[Condit
     return closest, epoch_cost(condition) / epoch_cost(closest)
 
 
+_Kind = tuple["Condition", str]
+"""Condition and name of the arm: runs whose epochs take about as long."""
+
+
+def _kind(run: Run) -> _Kind:
+    return run.condition, run.arm.name
+
+
 @dataclass(frozen=True)
 class _Position:
     """Latest report of a run: its time, the epochs done, and epochs per second."""
@@ -59,11 +67,12 @@ class _Position:
 class Eta:
     """Estimated time left of a running study.
 
-    An epoch of a condition takes the median of its epochs so far, without each run's first one, which includes
-    compilation; a condition without an epoch follows from the nearest one. Time between epochs (compilation, test set,
-    disk) is added per run, as measured on those that ended. Before one ended, and where runs train side by side, all
-    epochs are scaled by the wall time over the epochs' time. The rest is divided among the workers as the scheduler
-    does, so a long last run counts in full. Before any epoch, the last epochs of runs that were trained earlier count.
+    An epoch of an arm takes the median of its epochs so far in this condition, without each run's first one, which
+    includes compilation. An arm without an epoch takes the mean of the others, a condition without one follows from the
+    nearest. Time between epochs (compilation, test set, disk) is added per run, as measured on those that ended. Before
+    one ended, and where runs train side by side, all epochs are scaled by the wall time over the epochs' time. The rest
+    is divided among the workers as the scheduler does, so a long last run counts in full. Before any epoch, the last
+    epochs of runs that were trained earlier count.
 
     Args:
         progress: of every run; runs that have ended may be other studies'.
@@ -78,12 +87,12 @@ class Eta:
         self._workers = workers
         progress = tuple(progress)
         self._unfinished = {p.run.key: (p.run, p.epochs_done) for p in progress if p.status not in ENDED}
-        self._epoch_samples: dict[Condition, list[float]] = defaultdict(list)
-        self._earlier_samples: dict[Condition, list[float]] = defaultdict(list)
+        self._epoch_samples: dict[_Kind, list[float]] = defaultdict(list)
+        self._earlier_samples: dict[_Kind, list[float]] = defaultdict(list)
         for each in progress:
             if each.last is not None and (each.epochs_done > 1 or each.run.epochs == 1):
-                self._earlier_samples[each.run.condition].append(each.last.seconds)
-        self._run_lengths: dict[tuple[str, Condition], list[int]] = defaultdict(list)
+                self._earlier_samples[_kind(each.run)].append(each.last.seconds)
+        self._run_lengths: dict[_Kind, list[int]] = defaultdict(list)
         self._started: set[str] = set()  # runs with an epoch
         self._steady_since: float | None = None  # time at which every worker had reported an epoch
         self._updated_at = 0.0
@@ -111,7 +120,7 @@ class Eta:
         if not any(key == run.key and now - at < same_moment for at, key in self._latest):
             self._latest.append((now, run.key))
         if run.key in self._started or metrics.epoch == run.epochs or metrics.seconds > _LONG_EPOCH:
-            samples = self._epoch_samples[run.condition]
+            samples = self._epoch_samples[_kind(run)]
             samples.append(metrics.seconds)
             del samples[:-_MAX_SAMPLES]
         self._started.add(run.key)
@@ -144,7 +153,7 @@ class Eta:
             self._overhead = self._reported_time() - self._epoch_time
         _, done = self._unfinished.pop(run.key, (run, 0))
         if done:
-            self._run_lengths[run.arm.name, run.condition].append(done)
+            self._run_lengths[_kind(run)].append(done)
 
     def on_workers(self, workers: int) -> None:
         """Record that so many workers are there from now on."""
@@ -170,15 +179,15 @@ class Eta:
         if self.open_ended or not (self._epoch_samples or self._earlier_samples):
             return None
         unfinished = tuple(self._unfinished.values())
-        each = [(self._length(run) - done) * self._epoch_seconds(run.condition) for run, done in unfinished]
+        epoch_seconds = self._epoch_seconds({_kind(run) for run, _ in unfinished})
+        each = [(self._length(run) - done) * epoch_seconds[_kind(run)] for run, done in unfinished]
         if self._overhead > 0:
             per_run = self._overhead / (self._ends + _PRIOR_ENDS)
             left = makespan([seconds + per_run for seconds in each], self._workers)
         else:
             left = makespan(each, self._workers) * self._scale()
         # A late segment shortens none of those after it.
-        epochs = (self._epoch_seconds(run.condition) for run, _ in unfinished)
-        latest = SEGMENT_SECONDS + 2 * max(epochs, default=0.0)
+        latest = SEGMENT_SECONDS + 2 * max(epoch_seconds.values(), default=0.0)
         return max(0.0, left - min(self._unreported(self._clock()), latest))
 
     @property
@@ -211,18 +220,29 @@ class Eta:
         """Worker seconds up to the latest reports."""
         return max(0.0, self._worker_time - self._busy * self._unreported(self._updated_at))
 
-    def _epoch_seconds(self, condition: Condition) -> float:
-        samples = {**self._earlier_samples, **self._epoch_samples}
-        measured, ratio = (condition, 1.0) if condition in samples else nearest(condition, samples)
-        return median(samples[measured]) * ratio
+    def _epoch_seconds(self, kinds: Iterable[_Kind]) -> dict[_Kind, float]:
+        """Seconds of an epoch, for each condition and arm of `kinds`."""
+        now = dict(self._epoch_samples)  # a copy: the display asks from another thread
+        seen = {condition for condition, _ in now}
+        earlier = {kind: each for kind, each in self._earlier_samples.items() if kind[0] not in seen}
+        measured = {kind: median(each) for kind, each in (earlier | now).items()}
+        by_condition: dict[Condition, list[float]] = defaultdict(list)
+        for (condition, _), seconds in measured.items():
+            by_condition[condition].append(seconds)
+        found = {}
+        for condition, arm in kinds:
+            known = condition in by_condition
+            closest, ratio = (condition, 1.0) if known else nearest(condition, by_condition)
+            found[condition, arm] = measured.get((condition, arm), ratio * fmean(by_condition[closest]))
+        return found
 
     def _length(self, run: Run) -> float:
         """Expected epochs of a run: those requested, or the mean of similar runs that stopped early."""
-        lengths = self._run_lengths.get((run.arm.name, run.condition))
+        lengths = self._run_lengths.get(_kind(run))
         done = self._unfinished[run.key][1] if run.key in self._unfinished else 0
         if lengths is None and run.of_function:
             of_all = tuple(self._run_lengths.items())
-            lengths = [n for (_, condition), each in of_all if condition == run.condition for n in each]
+            lengths = [n for (condition, _), each in of_all if condition == run.condition for n in each]
         return max(done, fmean(lengths) if lengths else run.epochs)
 
 

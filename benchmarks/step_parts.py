@@ -33,14 +33,14 @@ WIDTHS, BATCH, STEPS = (784, 512, 512, 10), 128, 100
 PARTS = {
     "read inputs": "ReadInputs(rows, examples)",
     "inputs by example, layer {}": "CompressRows(InputAt(l)",
-    "masks": "for (int b = 0; b < examples; b++)\n          Drop(",
+    "masks": "AddNoise(l, examples, noise)",
     "forward, layer {}": "::Forward(",
-    "relu": "Relu(layer, examples)",
+    "relu": "Activate(layer, examples)",
     "inputs with their masks": "Expand(layer.x",
     "inputs by unit, layer {}": "CompressColumns(InputAt(l)",
     "room for dL/dh": "gradient_.assign(",
     "dL/dh, gradient, optimiser, layer {}": "update(layer.by_unit",
-    "dL/dh by example": "PassBack(1 /",
+    "dL/dh by example": "PassBack(noise.gaussian",
     "biases": "UpdateBias(layer, examples, o",
 }
 _CLOCK = """
@@ -69,6 +69,13 @@ def timed_source() -> str:
         clock = f"{{ Clock clock{{dropstudy_parts[{number}][{layer}]}}; {source[start:end]} }}"
         source = source[:start] + clock + source[end:]
     return source.replace("namespace {", f"{_CLOCK}namespace {{", 1)
+
+
+def compile_timed(source: Path, library: Path, flag: str) -> None:
+    """Write the program with its clocks to `source`, and compile it."""
+    source.write_text(timed_source(), encoding="utf-8")
+    command = ("c++", *build.FLAGS, flag, f"-I{build.SOURCE.parent}", "-o", library, source)
+    subprocess.run(command, check=True)  # noqa: S603 - ours
 
 
 def initial_layers() -> list[LayerArrays]:
@@ -139,8 +146,7 @@ def main() -> None:
     rates = [float(rate) for rate in options.rates.split(",")]
     with tempfile.TemporaryDirectory() as folder:
         source, path = Path(folder, "timed.cc"), Path(folder, "timed.so")
-        source.write_text(timed_source(), encoding="utf-8")
-        subprocess.run(["c++", *build.FLAGS, options.flags, "-o", path, source], check=True)  # noqa: S603, S607
+        compile_timed(source, path, options.flags)
         library = Library(path)
         columns = [milliseconds(library, path, data, rate, options.repeats) for rate in rates]
     rows = [["ms a step", *(f"rate {rate:g}" for rate in rates)]]

@@ -151,5 +151,6 @@ def _flags() -> tuple[str, ...]:
 
 def _digest() -> str:
     """Digest of all that the library depends on: source, flags and the machine's instructions."""
-    text = "\0".join((SOURCE.read_text(encoding="utf-8"), *_flags(), machine_key()))
+    files = (SOURCE, *sorted(SOURCE.parent.glob("*.h")))
+    text = "\0".join((*(file.read_text(encoding="utf-8") for file in files), *_flags(), machine_key()))
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,102 @@
+// Steps of weights: the gradient of a kernel and the optimiser in one pass, and the max-norm constraint.
+
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <vector>
+
+#include "functions.h"
+#include "panels.h"
+#include "sparse.h"
+#include "vectors.h"
+
+namespace {
+
+extern "C" struct Optimizer {
+  int32_t adam;  // else SGD with momentum
+  float gain_1, gain_2, epsilon, momentum, l2, max_norm;
+};
+
+// One step of weights, in Keras' form (engine/mlp/optimizers.py).
+inline void Step(const Optimizer& o, float rate, Vec g, Vec& w, Vec& m, Vec* v) {
+  if (o.adam) {
+    m += (g - m) * o.gain_1;
+    *v += (g * g - *v) * o.gain_2;
+    w -= m * rate / (Sqrt(*v) + o.epsilon);
+  } else {
+    m = m * o.momentum - g * rate;
+    w += m;
+  }
+}
+
+// The gradient of a kernel, h' delta, and the optimiser's step with it: one row of a panel at a time, in registers.
+// A row whose inputs were 0 since its moments were 0 does not move. With kBackward also dL/dh where h is not 0, the
+// product of an example's delta with the row before its step: by unit, (units, stride), added to what is there.
+template <bool kBackward>
+void Update(const Sparse& by_unit, const Panels& w_at, const Panels& z_at, const float* delta, const Optimizer& o,
+            float rate, std::vector<char>& still, float* w, float* m, float* v, float* gradient, size_t stride) {
+  const float penalty = 2 * o.l2;
+  for (int i = 0; i < w_at.rows; i++) still[i] &= !by_unit.count[i] && penalty == 0;
+  for (int p = 0; p < w_at.count; p++)
+    WithWide(w_at.wide(p), [&](auto wide) {
+      constexpr int kW = wide;
+      const Vec* from = reinterpret_cast<const Vec*>(delta + z_at.at(p));
+      for (int i = 0; i < w_at.rows; i++) {
+        if (still[i]) continue;
+        Vec* wi = reinterpret_cast<Vec*>(w + w_at.at(p, i));
+        Vec* mi = reinterpret_cast<Vec*>(m + w_at.at(p, i));
+        Vec* vi = v ? reinterpret_cast<Vec*>(v + w_at.at(p, i)) : nullptr;
+        const int32_t* index = by_unit.indices(i);
+        const float* value = by_unit.values(i);
+        const int count = by_unit.count[i];
+        if constexpr (kBackward) {
+          Vec before[kW];
+          for (int j = 0; j < kW; j++) before[j] = wi[j];
+          for (int k = 0; k < count; k += kLanes) {
+            const int lanes = std::min(kLanes, count - k);
+            Vec products[kLanes];
+            for (int lane = 0; lane < lanes; lane++) {
+              const Vec* row = from + static_cast<size_t>(index[k + lane]) * kW;
+              Vec even = before[0] * row[0], odd = {};
+#pragma GCC unroll 16
+              for (int j = 1; j < kW; j++) (j % 2 ? odd : even) += before[j] * row[j];
+              products[lane] = even + odd;
+            }
+            const Vec sums = SumLanes(products);
+            for (int lane = 0; lane < lanes; lane++) gradient[i * stride + index[k + lane]] += sums[lane];
+          }
+        }
+        Vec g[kW] = {};
+        for (int k = 0; k < count; k++) {
+          const float factor = value[k];
+          const Vec* row = from + static_cast<size_t>(index[k]) * kW;
+#pragma GCC unroll 16
+          for (int j = 0; j < kW; j++) g[j] += factor * row[j];
+        }
+#pragma GCC unroll 16
+        for (int j = 0; j < kW; j++) Step(o, rate, g[j] + penalty * wi[j], wi[j], mi[j], vi ? vi + j : nullptr);
+      }
+    });
+}
+
+// Cut the columns of w to length `longest` (Srivastava et al. 2014, section 5.1), as Keras' MaxNorm.
+void ApplyMaxNorm(const Panels& w_at, float* w, float longest) {
+  constexpr float kEpsilon = 1e-7f;  // Keras'
+  for (int p = 0; p < w_at.count; p++) {
+    const int wide = w_at.wide(p);
+    for (int j = 0; j < wide; j++) {
+      Vec* column = reinterpret_cast<Vec*>(w + w_at.at(p)) + j;
+      Vec squares = {};
+      for (int r = 0; r < w_at.rows; r++) squares += column[r * wide] * column[r * wide];
+      const Vec norm = Sqrt(squares);
+      Vec limit;
+      for (int lane = 0; lane < kLanes; lane++) limit[lane] = std::min(norm[lane], longest);
+      const Vec factor = limit / (norm + kEpsilon);
+      for (int r = 0; r < w_at.rows; r++) column[r * wide] *= factor;
+    }
+  }
+}
+
+}  // namespace

@@ -1,0 +1,108 @@
+// Rows without their zeros, from dense matrices, and dropout of what they hold.
+
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <utility>
+#include <vector>
+
+#include "functions.h"
+#include "panels.h"
+#include "random.h"
+#include "vectors.h"
+
+namespace {
+
+// What is not 0 in the rows of a matrix, or in its columns.
+struct Sparse {
+  int stride;  // places of a row
+  std::vector<int32_t> count, index;
+  std::vector<float> value;
+
+  Sparse(int rows, int columns)
+      : stride(columns + kLanes), count(rows), index(static_cast<size_t>(rows) * stride), value(index.size()) {}
+
+  void Add(int row, Mask marked, Bits columns, Vec values) {
+    const size_t at = static_cast<size_t>(row) * stride + count[row];
+    count[row] += Keep(marked, columns, values, &index[at], &value[at]);
+  }
+  const int32_t* indices(int row) const { return &index[static_cast<size_t>(row) * stride]; }
+  const float* values(int row) const { return &value[static_cast<size_t>(row) * stride]; }
+  float* values(int row) { return &value[static_cast<size_t>(row) * stride]; }
+};
+
+// Replace the rows of a sparse matrix by those of a dense one.
+void CompressRows(const Panels& at, const float* dense, int rows, Sparse& out) {
+  for (int r = 0; r < rows; r++) {
+    out.count[r] = 0;
+    Bits columns = Numbers(kEachLane);
+    for (int p = 0; p < at.count; p++) {
+      const Vec* row = reinterpret_cast<const Vec*>(dense + at.at(p, r));
+      for (int j = 0; j < at.wide(p); j++, columns += kLanes) out.Add(r, row[j] != 0, columns, row[j]);
+    }
+  }
+}
+
+// Replace the rows of a sparse matrix by the columns of a dense one.
+void CompressColumns(const Panels& at, const float* dense, int rows, Sparse& out) {
+  std::fill(out.count.begin(), out.count.end(), 0);
+  for (int p = 0; p < at.count; p++)
+    for (int j = 0; j < at.wide(p); j++) {
+      const int first = p * kPanel + j * kLanes, columns = std::min(kLanes, at.columns - first);
+      for (int from = 0; from < rows; from += kLanes) {
+        Vec tile[kLanes];
+        for (int i = 0; i < kLanes; i++)
+          tile[i] = from + i < rows ? reinterpret_cast<const Vec*>(dense + at.at(p, from + i))[j] : Vec{};
+        Transpose(tile);
+        const Bits numbers = Numbers(kEachLane) + static_cast<uint32_t>(from);
+        for (int c = 0; c < columns; c++) out.Add(first + c, tile[c] != 0, numbers, tile[c]);
+      }
+    }
+}
+
+// Dropout on a row whose first column is number `place` of the draws: an entry stays where its draw is not below `rate`,
+// times 1 / (1 - rate). Entries that are 0 already need no draw.
+void Drop(Key key, float rate, uint32_t place, int row, Sparse& rows) {
+  const float gain = 1 / (1 - rate);
+  // A uniform number is a multiple of 2^-24, so whole numbers compare alike.
+  const uint32_t least = static_cast<uint32_t>(std::ceil(static_cast<double>(rate) * 0x1p24));
+  const int count = std::exchange(rows.count[row], 0);
+  for (int k = 0; k < count; k += kLanes) {
+    Bits columns, draws, unused = {};
+    Vec values;
+    std::memcpy(&columns, rows.indices(row) + k, sizeof columns);
+    std::memcpy(&values, rows.values(row) + k, sizeof values);
+    draws = columns + place;
+    Threefry(key, draws, unused);
+    const Mask stays = (draws >> 8) >= least;
+    rows.Add(row, stays & (Numbers(kEachLane) < static_cast<uint32_t>(count - k)), columns, values * gain);
+  }
+}
+
+// Gaussian dropout on a row, as `Drop`: each entry times a factor of mean 1 and variance rate / (1 - rate). So are the
+// entries' slopes, a dense row, unless they are null.
+void Blur(Key key, float rate, uint32_t place, int row, Sparse& rows, const Panels& at, float* slopes) {
+  const float deviation = std::sqrt(rate * (1 / (1 - rate)));
+  for (int k = 0; k < rows.count[row]; k += kLanes) {
+    Bits draws, unused = {};
+    Vec values;
+    std::memcpy(&draws, rows.indices(row) + k, sizeof draws);
+    std::memcpy(&values, rows.values(row) + k, sizeof values);
+    draws += place;
+    Threefry(key, draws, unused);
+    const Vec u = __builtin_convertvector((Mask)(draws >> 8), Vec) * 0x1p-24f;
+    const Vec factor = 1 + deviation * (std::sqrt(2.0f) * InverseErf(2 * u - 1 + 0x1p-24f));
+    values *= factor;
+    const int lanes = std::min(kLanes, rows.count[row] - k);
+    std::memcpy(rows.values(row) + k, &values, lanes * 4);
+    for (int lane = 0; slopes && lane < lanes; lane++) {
+      const int column = rows.indices(row)[k + lane];
+      slopes[at.at(column / kPanel, row) + column % kPanel] *= factor[lane];
+    }
+  }
+}
+
+}  // namespace

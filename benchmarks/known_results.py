@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from common import cores, mnist
+from chart_files import save_chart
+from common import mnist
 from dropstudy import Study
 from dropstudy.analysis.as_published import AsPublished, expectation
 from dropstudy.analysis.stats.paired import paired_t
@@ -28,8 +29,8 @@ from dropstudy.models.mc_dropout import sampled_probabilities
 from dropstudy.spec import presets
 from dropstudy.spec.study_file import read_spec
 from dropstudy.store.directory import has_database
+from dropstudy.store.paths import DATABASE
 from known_results_chart import gain_by_size
-from pictures import save_chart
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,8 +67,12 @@ SAMPLED = "srivastava-figure11"
 SAMPLES = (1, 5, 50, 100)
 """Numbers of networks that are sampled of each one."""
 
-UNITS = {"error": ("test error", "%", 2), "test-loss": ("test loss", "nats", 4)}
-UNITS["training-loss"] = ("training loss", "nats", 4)
+UNITS = {
+    "error": ("test error", "%", 2),
+    "test-loss": ("test loss", "nats", 5),
+    "training-loss": ("training loss", "nats", 5),
+}
+"""Name, unit and decimal places of each measure."""
 
 
 def main() -> None:
@@ -115,7 +120,7 @@ def result_of(folder: Path, name: str) -> dict[str, Any]:
         "hours": round(hours(snapshot.history), 2),
         "device": devices(snapshot),
         "versions": "dropstudy {dropstudy}, jax {jax}".format_map(snapshot.metadata["environment"]),
-        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "date": f"{datetime.fromtimestamp((folder / name / DATABASE).stat().st_mtime, UTC):%Y-%m-%d}",
     }
 
 
@@ -128,11 +133,10 @@ def hours(history: pd.DataFrame) -> float:
 
 
 def devices(snapshot: Snapshot) -> str:
-    """Names of what trained the finished runs, and their precision: "AMD EPYC, 2 cores, float32"."""
+    """Names of what trained the finished runs, and their precision: "AMD EPYC, float32"."""
     parts = sorted({part for text in snapshot.finals["device"] for part in text.split("; ")})
     names = [part.partition(" (")[2].rstrip(")") or part for part in parts]
-    count = f", {len(cores())} cores" if any(part.startswith("cpu") for part in parts) else ""
-    return f"{', '.join(names)}{count}, {snapshot.runs[0].precision}"
+    return f"{', '.join(names)}, {snapshot.runs[0].precision}"
 
 
 def sample(folder: Path) -> None:
@@ -155,14 +159,16 @@ def sample(folder: Path) -> None:
             if count in SAMPLES:
                 of_run[str(count)] = 100 * float((total.argmax(axis=1) != data.y_test).mean())
         (accuracy,) = snapshot.finals.loc[snapshot.finals["key"] == run.key, "test_accuracy"]
-        errors[str(run.seed)] = {"without": 100 * (1 - float(accuracy)), "sampled": of_run}
+        errors[str(run.seed)] = {"scaled": 100 * (1 - float(accuracy)), "sampled": of_run}
         path.write_text(json.dumps(errors, indent=1) + "\n", encoding="utf-8")
 
 
 def of_samples(folder: Path) -> list[AsPublished]:
-    """Error of sampled networks minus that of the network without dropout, by the number of networks."""
+    """Error of sampled networks minus that of the same network with weight scaling, by the number of networks."""
     path = folder / f"{SAMPLED}.json"
-    errors = json.loads(path.read_text(encoding="utf-8")).values() if path.exists() else ()
+    if not path.exists():
+        return []
+    errors = json.loads(path.read_text(encoding="utf-8")).values()
     snapshot = Study.open(folder / SAMPLED).results().snapshot
     run = snapshot.runs[0]
     source = "Srivastava et al. 2014, Figure 11"
@@ -175,12 +181,10 @@ def of_samples(folder: Path) -> list[AsPublished]:
             expected="higher" if few else "same",
             within=0.0 if few else 0.1,
         )
-        here = paired_t(np.array([each["sampled"][str(count)] - each["without"] for each in errors]))
+        here = paired_t(np.array([each["sampled"][str(count)] - each["scaled"] for each in errors]))
         condition = run.condition
         found.append(
-            AsPublished(
-                result, "the network without dropout", condition.layers, condition.train_size, run.steps, here
-            )
+            AsPublished(result, "weight scaling", condition.layers, condition.train_size, run.steps, here)
         )
     return found
 
@@ -189,7 +193,7 @@ def table(results: dict[str, Any]) -> str:
     """The results of all presets as a Markdown table; those of no finished run are said to be missing."""
     columns = ("preset", "arm", "difference to", "measure", "published, as tested")
     columns += ("here (95% interval)", "seeds", "updates", "outcome")
-    lines = [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
+    lines = [_line(*columns), f"|{'---|' * len(columns)}"]
     for name in dict.fromkeys(name for name, _ in PARTS):
         rows = results.get(name, {}).get("results", ())
         lines += [_row(name, row) for row in rows if row["here"]["n"]]
@@ -208,46 +212,46 @@ def table(results: dict[str, Any]) -> str:
 
 
 def _row(name: str, row: dict[str, Any]) -> str:
-    published, here = row["published"], row["here"]
-    measure, unit, places = UNITS[published["measure"]]
-    size = f", {here['train_size']:,} training examples" if "train_size" in published else ""
-    value = published.get("value")
-    if value is None:
-        unit = "points" if unit == "%" else unit
-        said = expectation(PublishedResult(**published))
-    else:
-        said = f"{value:.2f} (±{published['within']:g})"
-    ends = (
-        "" if here["low"] is None else f" ({rounded(here['low'], places)} to {rounded(here['high'], places)})"
-    )
-    updates = f"{here['updates']:,}" + (f" of {published['updates']:,}" if "updates" in published else "")
-    cells = (
-        name,
-        f"{published['arm']}{size}",
-        here.get("difference_to", ""),
-        f"{measure}, {unit}",
-        said,
-        f"{rounded(here['value'], places)}{ends}",
+    published, here = PublishedResult(**row["published"]), row["here"]
+    places = UNITS[published.measure][2]
+    low, high = here["low"], here["high"]
+    interval = "" if low is None else f" ({rounded(low, places)} to {rounded(high, places)})"
+    updates = f"{here['updates']:,}" + (f" of {published.updates:,}" if published.updates else "")
+    return _line(
+        *_published_cells(name, published, here.get("difference_to", "")),
+        f"{rounded(here['value'], places)}{interval}",
         str(here["n"]),
         updates,
         row["outcome"],
     )
-    return f"| {' | '.join(cells)} |"
 
 
 def _missing(name: str, rows: list[dict[str, Any]]) -> list[str]:
     """Rows of the published results of which no seed is finished."""
     spec = read_spec(name)
     done = [(row["published"]["arm"], row["published"].get("train_size")) for row in rows if row["here"]["n"]]
-    left = [result for result in spec.published if (result.arm, result.train_size) not in done]
-    if not rows and not spec.published:
-        return [f"| {name} | | | | | not run | 0 | | |"]
+    if not done and not spec.published:
+        return [_line(name, "", "", "", "", "not run", "0", "", "")]
     return [
-        f"| {name} | {result.arm}{f', {result.train_size:,} training examples' if result.train_size else ''} "
-        f"| {spec.arms[0].name if result.value is None else ''} | {UNITS[result.measure][0]} "
-        f"| {expectation(result) if result.value is None else f'{result.value:.2f}'} | not run | 0 | | |"
-        for result in left
+        _line(
+            *_published_cells(name, result, "" if result.value else spec.arms[0].name), "not run", "0", "", ""
+        )
+        for result in spec.published
+        if (result.arm, result.train_size) not in done
     ]
+
+
+def _published_cells(name: str, result: PublishedResult, difference_to: str) -> tuple[str, ...]:
+    """Cells that say what was published: the first five of a row."""
+    measure, unit, _ = UNITS[result.measure]
+    size = f", {result.train_size:,} training examples" if result.train_size else ""
+    said = f"{result.value:.2f} (±{result.within:g})" if result.value else expectation(result)
+    unit = "points" if unit == "%" and not result.value else unit
+    return name, f"{result.arm}{size}", difference_to, f"{measure}, {unit}", said
+
+
+def _line(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ def gain_by_size(rows: Sequence[dict[str, Any]]) -> alt.LayerChart:
     Args:
         rows: results of one comparison at several sizes, as known_results.json has them.
     """
+    rows = [row for row in rows if row["here"]["n"]]
     here = pd.DataFrame([row["here"] for row in rows])[["train_size", "value", "low", "high", "n"]]
     data = alt.Chart(theme.inline_data(here))
     x = alt.X(

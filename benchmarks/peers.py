@@ -33,11 +33,11 @@ import pandas as pd
 
 from arithmetic import TRAINED, epoch_flops
 from arithmetic import measure as measure_arithmetic
+from chart_files import save_chart
 from common import ARMS, PEER_PACKAGES, cores, head, spread, table, versions, watched, write_json, write_npz
 from dropstudy.core.hardware import physical_cores
 from dropstudy.core.text import counted
 from dropstudy.report.charts import palette, theme
-from pictures import save_chart
 from sides import arm_name
 
 if TYPE_CHECKING:

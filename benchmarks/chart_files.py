@@ -1,8 +1,9 @@
-"""Pictures of charts for documents, for a light and a dark page."""
+"""Files of charts for documents, one for a light and one for a dark page."""
 
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 from dropstudy.report.charts import palette
@@ -15,9 +16,8 @@ if TYPE_CHECKING:
 
 
 def save_chart(chart: alt.LayerChart, path: Path) -> None:
-    """Write `PATH_light.png` and `PATH_dark.png`."""
-    light = dark = json.dumps(chart.to_dict())
-    for color, counterpart in palette.DARK.items():
-        dark = dark.replace(color, counterpart)
+    """Write `PATH_light.png` and `PATH_dark.png`; `path` has no suffix."""
+    light = json.dumps(chart.to_dict())
+    dark = re.sub("|".join(map(re.escape, palette.DARK)), lambda color: palette.DARK[color[0]], light)
     for name, text in (("light", light), ("dark", dark)):
         save(json.loads(text), path.with_name(f"{path.stem}_{name}.png"))

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import weakref
 from concurrent.futures import Executor, Future
@@ -111,6 +112,12 @@ def send(number, process):
                 each.send_signal(number)
 
 
+def kill_at_work(process):
+    """Stop a worker, so that it keeps what it is given, and kill it once it has been given something."""
+    send(signal.SIGSTOP, process)
+    threading.Timer(1.0, send, (signal.SIGKILL, process)).start()
+
+
 def wait_for(condition, seconds=90):
     end = time.monotonic() + seconds
     while not condition():
@@ -173,7 +180,7 @@ def test_a_killed_worker_costs_a_segment(local, tmp_path):
         first, _second = (stack.enter_context(worker(address, tmp_path / name)) for name in "ab")
         with Client(address, set_as_default=False) as client:
             client.wait_for_workers(2)
-            executor, killing = client.get_executor(), At(2, lambda: send(signal.SIGKILL, first))
+            executor, killing = client.get_executor(), At(2, lambda: kill_at_work(first))
             study = Study(**QUICK, out=tmp_path / "far").run(
                 executor=executor, workers=2, callbacks=killing, verbose=False
             )

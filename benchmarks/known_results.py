@@ -232,10 +232,9 @@ def _missing(name: str, rows: list[dict[str, Any]]) -> list[str]:
     done = [(row["published"]["arm"], row["published"].get("train_size")) for row in rows if row["here"]["n"]]
     if not done and not spec.published:
         return [_line(name, "", "", "", "", "not run", "0", "", "")]
+    first, not_run = spec.arms[0].name, ("not run", "0", "", "")
     return [
-        _line(
-            *_published_cells(name, result, "" if result.value else spec.arms[0].name), "not run", "0", "", ""
-        )
+        _line(*_published_cells(name, result, first if result.value is None else ""), *not_run)
         for result in spec.published
         if (result.arm, result.train_size) not in done
     ]
@@ -245,8 +244,10 @@ def _published_cells(name: str, result: PublishedResult, difference_to: str) -> 
     """Cells that say what was published: the first five of a row."""
     measure, unit, _ = UNITS[result.measure]
     size = f", {result.train_size:,} training examples" if result.train_size else ""
-    said = f"{result.value:.2f} (±{result.within:g})" if result.value else expectation(result)
-    unit = "points" if unit == "%" and not result.value else unit
+    if result.value is None:
+        unit, said = "points" if unit == "%" else unit, expectation(result)
+    else:
+        said = f"{result.value:.2f} (±{result.within:g})"
     return name, f"{result.arm}{size}", difference_to, f"{measure}, {unit}", said
 
 

@@ -351,6 +351,17 @@ def test_another_kind_of_processor_has_a_library_of_its_own(tmp_path, monkeypatc
     assert kernels().path not in {here, None}
 
 
+@pytest.mark.parametrize("name", [path.name for path in (SOURCE, *sorted(SOURCE.parent.glob("*.h")))])
+def test_a_change_in_any_file_of_the_program_compiles_it_anew(name, compiler, tmp_path, monkeypatch):  # noqa: ARG001 - or this machine's compiler
+    folder = tmp_path / "package"
+    shutil.copytree(SOURCE.parent, folder)
+    monkeypatch.setattr(build, "SOURCE", folder / SOURCE.name)
+    before = kernels().path
+    with (folder / name).open("a") as file:
+        file.write("// changed\n")
+    assert kernels().path not in {None, before}
+
+
 @pytest.fixture
 def wheel(compiler, tmp_path, monkeypatch, real_library):  # noqa: ARG001 - or this machine's compiler
     """Folder of a package that carries libraries, and a machine without a compiler."""

@@ -32,14 +32,12 @@ WIDTHS, BATCH, STEPS = (784, 512, 512, 10), 128, 100
 # A part, the call that it is, and the number that tells its layers apart.
 PARTS = {
     "read inputs": "ReadInputs(rows, examples)",
-    "inputs by example, layer {}": "CompressRows(InputAt(l)",
     "masks": "AddNoise(l, examples, noise)",
     "forward, layer {}": "::Forward(",
-    "relu": "Activate(layer, examples)",
-    "inputs with their masks": "Expand(layer.x",
-    "inputs by unit, layer {}": "CompressColumns(InputAt(l)",
+    "relu, layer {}": "Activate(layer, examples",
+    "inputs by unit, layer {}": "Transpose(layer.x",
     "room for dL/dh": "gradient_.assign(",
-    "dL/dh, gradient, optimiser, layer {}": "update(layer.by_unit",
+    "dL/dh, gradient, optimiser, layer {}": "update(by_unit_",
     "dL/dh by example": "PassBack(noise.gaussian",
     "biases": "UpdateBias(layer, examples, o",
 }

@@ -81,6 +81,8 @@ def test_an_evaluation_is_that_of_the_network(
     y = draw.integers(0, widths[-1], examples).astype(np.int32)
     rows = draw.permutation(examples).astype(np.int32)
     scores = library.evaluate(layers, Examples(x, y, 3.0), rows, batch_size=batch_size, activation=activation)
+    one_by_one = library.evaluate(layers, Examples(x, y, 3.0), rows, batch_size=1, activation=activation)
+    assert (scores.loss == one_by_one.loss).all()
     activations, bound = forward(layers, x[rows].astype(np.float32) / np.float32(3), activation)
     log_p = scipy.special.log_softmax(activations[-1], axis=1)
     near = 4 * bound.max(axis=1) + 1e-5

@@ -90,10 +90,11 @@ struct Layer {
   Panels w_at, z_at;
   Memory w, bias, m, v, m_bias, v_bias, z;
   Memory slopes;            // in training dh/dz, without the factor of dropout, unless it is 1 wherever h is not 0
-  Sparse x, by_unit;        // the layer's input, by example and, for training, by unit
+  Sparse x;                 // the layer's input, by example
   std::vector<char> still;  // units whose weights have not moved: their input was 0, and their moments are
-  Layer(int in, int out, int examples, bool training)
-      : w_at(in, out), z_at(examples, out), x(examples, in), by_unit(in, training ? examples : 0), still(in) {}
+  Layer(int in, int out, int examples) : w_at(in, out), z_at(examples, out), x(examples, in), still(in) {}
+
+  float& slope(int example, int unit) { return slopes[z_at.at(unit / kPanel, example) + unit % kPanel]; }
 
   void Load(const Arrays& a) {
     Copy(a.kernel, a.bias, w, bias);
@@ -134,12 +135,12 @@ class Mlp {
   Mlp(const Network& network, const Examples& data, int batch_size, bool training)
       : data_(data),
         activation_(network.activation),
-        inputs_at_(batch_size, network.widths[0]),
-        inputs_(Zeros(inputs_at_.size())),
+        row_(network.widths[0] + kLanes),
         training_(training),
+        by_unit_(training ? *std::max_element(network.widths, network.widths + network.layers) : 0, batch_size),
         stride_((batch_size / kLanes + 2) * kLanes) {
     for (int l = 0; l < network.layers; l++) {
-      layers_.emplace_back(network.widths[l], network.widths[l + 1], batch_size, training);
+      layers_.emplace_back(network.widths[l], network.widths[l + 1], batch_size);
       layers_.back().Load(network.arrays[l]);
     }
     logits_.resize(layers_.back().w_at.columns);
@@ -154,12 +155,11 @@ class Mlp {
     ReadInputs(rows, examples);
     for (size_t l = 0; l < layers_.size(); l++) {
       Layer& layer = layers_[l];
-      CompressRows(InputAt(l), Input(l), examples, layer.x);
       if (Rate(l, noise) > 0) AddNoise(l, examples, noise);
       ::Forward(layer.x, examples, layer.w_at, layer.w.get(), layer.bias.get(), layer.z_at, layer.z.get());
       if (l + 1 == layers_.size()) break;
       if (training_ && !layer.slopes && (activation_ != kRelu || noise.gaussian)) layer.slopes = Zeros(layer.z_at.size());
-      Activate(layer, examples);
+      Activate(layer, examples, layers_[l + 1].x);
     }
   }
 
@@ -201,11 +201,10 @@ class Mlp {
     }
     for (int l = static_cast<int>(layers_.size()) - 1; l >= 0; l--) {
       Layer& layer = layers_[l];
-      if (Rate(l, noise) > 0) Expand(layer.x, examples, InputAt(l), Input(l));
-      CompressColumns(InputAt(l), Input(l), examples, layer.by_unit);
+      Transpose(layer.x, examples, by_unit_);
       if (l > 0) gradient_.assign(static_cast<size_t>(layer.w_at.rows + kLanes) * stride_, 0);
       const auto update = l ? Update<true> : Update<false>;
-      update(layer.by_unit, layer.w_at, layer.z_at, layer.z.get(), o, rate, layer.still, layer.w.get(), layer.m.get(),
+      update(by_unit_, layer.w_at, layer.z_at, layer.z.get(), o, rate, layer.still, layer.w.get(), layer.m.get(),
              layer.v.get(), gradient_.data(), stride_);
       UpdateBias(layer, examples, o, rate);
       if (o.max_norm > 0 && layers_.size() - l > 1) ApplyMaxNorm(layer.w_at, layer.w.get(), o.max_norm);
@@ -220,23 +219,25 @@ class Mlp {
     if (!l) return noise.inputs;
     return noise.hidden ? noise.hidden[l - 1] : 0;
   }
-  const Panels& InputAt(size_t l) const { return l ? layers_[l - 1].z_at : inputs_at_; }
-  float* Input(size_t l) { return l ? layers_[l - 1].z.get() : inputs_.get(); }
 
   void ReadInputs(const int32_t* rows, int examples) {
-    const size_t features = inputs_at_.columns;
-    for (int b = 0; b < examples; b++)
-      for (int p = 0; p < inputs_at_.count; p++) {
-        const size_t from = rows[b] * features + p * kPanel;
-        float* to = inputs_.get() + inputs_at_.at(p, b);
-        const auto read = [&](const auto* x) {
-          for (int c = 0; c < inputs_at_.used(p); c++) to[c] = static_cast<float>(x[c]) / data_.scale;
-        };
-        if (data_.is_uint8)
-          read(static_cast<const uint8_t*>(data_.x) + from);
-        else
-          read(static_cast<const float*>(data_.x) + from);
+    Sparse& out = layers_.front().x;
+    const size_t features = layers_.front().w_at.rows;
+    const auto read = [&](const auto* x) {
+      constexpr int kAhead = 2, kLine = 64 / sizeof *x;  // examples come in random order, so memory is asked early
+      for (int b = 0; b < examples; b++) {
+        const auto *example = x + rows[b] * features, *later = x + rows[std::min(b + kAhead, examples - 1)] * features;
+        for (size_t c = 0; c < features; c += kLine) __builtin_prefetch(later + c);
+        for (size_t c = 0; c < features; c++) row_[c] = static_cast<float>(example[c]);
+        Compress(row_.data(), features, b, out);
+        float* values = out.values(b);
+        for (int k = 0; k < out.count[b]; k++) values[k] /= data_.scale;
       }
+    };
+    if (data_.is_uint8)
+      read(static_cast<const uint8_t*>(data_.x));
+    else
+      read(static_cast<const float*>(data_.x));
   }
 
   // Noise on the input of a layer, with a draw for each place of the batch.
@@ -248,51 +249,45 @@ class Mlp {
     for (int b = 0; b < examples; b++) {
       const uint32_t place = static_cast<uint32_t>(b) * static_cast<uint32_t>(layer.w_at.rows);
       if (noise.gaussian)
-        Blur(key, rate, place, b, layer.x, InputAt(l), l ? layers_[l - 1].slopes.get() : nullptr);
+        Blur(key, rate, place, b, layer.x, [&](int column, float factor) {
+          if (l && layers_[l - 1].slopes) layers_[l - 1].slope(b, column) *= factor;
+        });
       else
         Drop(key, rate, place, b, layer.x);
     }
   }
 
-  // h in place of z, and its slope where there is room for it.
-  void Activate(Layer& layer, int examples) const {
-    for (int p = 0; p < layer.z_at.count; p++) {
-      Vec* z = reinterpret_cast<Vec*>(layer.z.get() + layer.z_at.at(p));
-      Vec* slopes = layer.slopes ? reinterpret_cast<Vec*>(layer.slopes.get() + layer.z_at.at(p)) : nullptr;
-      const auto each = [&](const auto& activated) {
-        for (int i = 0; i < examples * layer.z_at.wide(p); i++) {
-          const auto [h, slope] = activated(z[i]);
-          z[i] = h;
-          if (slopes) slopes[i] = slope;
+  // The activation of z without its zeros, and its slope where there is room for it.
+  void Activate(Layer& layer, int examples, Sparse& out) const {
+    const Panels& at = layer.z_at;
+    const auto each = [&](const auto& activated) {
+      for (int b = 0; b < examples; b++) {
+        out.count[b] = 0;
+        Bits units = Numbers(kEachLane);
+        for (int p = 0; p < at.count; p++) {
+          const Vec* z = reinterpret_cast<const Vec*>(layer.z.get() + at.at(p, b));
+          Vec* slopes = layer.slopes ? reinterpret_cast<Vec*>(layer.slopes.get() + at.at(p, b)) : nullptr;
+          for (int j = 0; j < at.wide(p); j++, units += kLanes) {
+            const auto [h, slope] = activated(z[j]);
+            if (slopes) slopes[j] = slope;
+            out.Add(b, (h != 0) & (units < static_cast<uint32_t>(at.columns)), units, h);
+          }
         }
-      };
-      const Vec one = Vec{} + 1;
-      if (activation_ == kTanh)
-        each([&](Vec x) {
-          const Vec h = Tanh(x);
-          return std::pair(h, one - h * h);
-        });
-      else if (activation_ == kSigmoid)
-        each([&](Vec x) {
-          const Vec h = 0.5f + 0.5f * Tanh(0.5f * x);
-          return std::pair(h, h * (one - h));
-        });
-      else
-        each([&](Vec x) { return std::pair(x <= 0 ? Vec{} : x, one); });  // NaN stays, so that a run that diverges is seen
-      const int used = layer.z_at.used(p), unused = layer.z_at.stride(p) - used;  // places behind the last unit stay 0
-      for (int b = 0; unused && b < examples; b++) std::memset(layer.z.get() + layer.z_at.at(p, b) + used, 0, unused * 4);
-    }
-  }
-
-  // The dense matrix with the rows of a sparse one.
-  static void Expand(const Sparse& x, int examples, const Panels& at, float* dense) {
-    for (int p = 0; p < at.count; p++)
-      std::memset(dense + at.at(p), 0, static_cast<size_t>(examples) * at.stride(p) * 4);
-    for (int b = 0; b < examples; b++)
-      for (int k = 0; k < x.count[b]; k++) {
-        const int column = x.indices(b)[k];
-        dense[at.at(column / kPanel, b) + column % kPanel] = x.values(b)[k];
       }
+    };
+    const Vec one = Vec{} + 1;
+    if (activation_ == kTanh)
+      each([&](Vec x) {
+        const Vec h = Tanh(x);
+        return std::pair(h, one - h * h);
+      });
+    else if (activation_ == kSigmoid)
+      each([&](Vec x) {
+        const Vec h = 0.5f + 0.5f * Tanh(0.5f * x);
+        return std::pair(h, h * (one - h));
+      });
+    else
+      each([&](Vec x) { return std::pair(x <= 0 ? Vec{} : x, one); });  // NaN stays, so that a run that diverges is seen
   }
 
   // dL/dz of the layer below, from dL/dh: the slope of the activation times that of the noise, where h is not 0.
@@ -327,11 +322,11 @@ class Mlp {
 
   const Examples& data_;
   const Activation activation_;
-  const Panels inputs_at_;
-  const Memory inputs_;
   std::vector<Layer> layers_;
+  std::vector<float> row_;  // of the inputs
   std::vector<float> logits_;
   const bool training_;
+  Sparse by_unit_;               // a layer's input
   std::vector<float> gradient_;  // dL/dh of a layer's input: units, examples
   const size_t stride_;          // of gradient_
 };

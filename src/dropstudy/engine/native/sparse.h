@@ -1,4 +1,4 @@
-// Rows without their zeros, from dense matrices, and dropout of what they hold.
+// Rows without their zeros, their transposition, and dropout of what they hold.
 
 #pragma once
 
@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "functions.h"
-#include "panels.h"
 #include "random.h"
 #include "vectors.h"
 
@@ -34,32 +33,26 @@ struct Sparse {
   float* values(int row) { return &value[static_cast<size_t>(row) * stride]; }
 };
 
-// Replace the rows of a sparse matrix by those of a dense one.
-void CompressRows(const Panels& at, const float* dense, int rows, Sparse& out) {
-  for (int r = 0; r < rows; r++) {
-    out.count[r] = 0;
-    Bits columns = Numbers(kEachLane);
-    for (int p = 0; p < at.count; p++) {
-      const Vec* row = reinterpret_cast<const Vec*>(dense + at.at(p, r));
-      for (int j = 0; j < at.wide(p); j++, columns += kLanes) out.Add(r, row[j] != 0, columns, row[j]);
-    }
+// Replace a row of a sparse matrix by a dense one, whose places behind the last column are 0.
+void Compress(const float* dense, int columns, int row, Sparse& out) {
+  out.count[row] = 0;
+  Bits numbers = Numbers(kEachLane);
+  for (int from = 0; from < columns; from += kLanes, numbers += kLanes) {
+    Vec values;
+    std::memcpy(&values, dense + from, sizeof values);
+    out.Add(row, values != 0, numbers, values);
   }
 }
 
-// Replace the rows of a sparse matrix by the columns of a dense one.
-void CompressColumns(const Panels& at, const float* dense, int rows, Sparse& out) {
+// Replace the rows of a sparse matrix by the columns of another one.
+void Transpose(const Sparse& x, int rows, Sparse& out) {
   std::fill(out.count.begin(), out.count.end(), 0);
-  for (int p = 0; p < at.count; p++)
-    for (int j = 0; j < at.wide(p); j++) {
-      const int first = p * kPanel + j * kLanes, columns = std::min(kLanes, at.columns - first);
-      for (int from = 0; from < rows; from += kLanes) {
-        Vec tile[kLanes];
-        for (int i = 0; i < kLanes; i++)
-          tile[i] = from + i < rows ? reinterpret_cast<const Vec*>(dense + at.at(p, from + i))[j] : Vec{};
-        Transpose(tile);
-        const Bits numbers = Numbers(kEachLane) + static_cast<uint32_t>(from);
-        for (int c = 0; c < columns; c++) out.Add(first + c, tile[c] != 0, numbers, tile[c]);
-      }
+  for (int r = 0; r < rows; r++)
+    for (int k = 0; k < x.count[r]; k++) {
+      const int column = x.indices(r)[k];
+      const size_t at = static_cast<size_t>(column) * out.stride + out.count[column]++;
+      out.index[at] = r;
+      out.value[at] = x.values(r)[k];
     }
 }
 
@@ -82,9 +75,10 @@ void Drop(Key key, float rate, uint32_t place, int row, Sparse& rows) {
   }
 }
 
-// Gaussian dropout on a row, as `Drop`: each entry times a factor of mean 1 and variance rate / (1 - rate). So are the
-// entries' slopes, a dense row, unless they are null.
-void Blur(Key key, float rate, uint32_t place, int row, Sparse& rows, const Panels& at, float* slopes) {
+// Gaussian dropout on a row, as `Drop`: each entry times a factor of mean 1 and variance rate / (1 - rate), which `also`
+// is told with the entry's column.
+template <typename F>
+void Blur(Key key, float rate, uint32_t place, int row, Sparse& rows, F&& also) {
   const float deviation = std::sqrt(rate * (1 / (1 - rate)));
   for (int k = 0; k < rows.count[row]; k += kLanes) {
     Bits draws, unused = {};
@@ -98,10 +92,7 @@ void Blur(Key key, float rate, uint32_t place, int row, Sparse& rows, const Pane
     values *= factor;
     const int lanes = std::min(kLanes, rows.count[row] - k);
     std::memcpy(rows.values(row) + k, &values, lanes * 4);
-    for (int lane = 0; slopes && lane < lanes; lane++) {
-      const int column = rows.indices(row)[k + lane];
-      slopes[at.at(column / kPanel, row) + column % kPanel] *= factor[lane];
-    }
+    for (int lane = 0; lane < lanes; lane++) also(rows.indices(row)[k + lane], factor[lane]);
   }
 }
 

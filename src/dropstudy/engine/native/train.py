@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, cast
 
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from dropstudy.core.types import DataReference, Run, State
     from dropstudy.engine.mlp.rules import ArraysInMemory
     from dropstudy.engine.native.library import Scores
+
+_CLEAN_ROWS = 256
+"""Examples per evaluation batch without noise: no score depends on it, and activations stay in a core's cache."""
 
 
 def supports(run: Run) -> bool:
@@ -95,7 +98,7 @@ class _Training:
             if self.held_out is None
             else self._score(self.train, self.held_out)
         )
-        clean = self._score(self.train, self.rows if last else self._sample())
+        clean = self._score(self.train, self.rows if last else self._sample)
         if last and not run.restore_best_weights:  # else another epoch's weights may be the final ones
             self.last_score = clean
         metrics = (self.running.loss / n, self.running.correct / n, *validation, *clean)
@@ -177,7 +180,7 @@ class _Training:
             self._layers("weights"),
             data,
             rows,
-            batch_size=EVALUATION_ROWS,
+            batch_size=EVALUATION_ROWS if noise else _CLEAN_ROWS,
             activation=self.run.activation,
             noise=noise,
             probabilities=probabilities,
@@ -191,6 +194,7 @@ class _Training:
         loss = scores.loss if data.weight is None else scores.loss * data.weight[rows]
         return float(loss.mean(dtype=np.float64)), float((scores.label == data.y[rows]).mean())
 
+    @cached_property
     def _sample(self) -> NDArray[np.int32]:
         """Training rows for the clean metrics of an epoch: as many as the test set has, the same in each epoch."""
         order = self.library.permutation(len(self.rows), seed=self.run.seed, purpose=Purpose.SAMPLE)

@@ -326,7 +326,7 @@ class Mlp {
   std::vector<float> row_;  // of the inputs
   std::vector<float> logits_;
   const bool training_;
-  Sparse by_unit_;               // a layer's input
+  Columns by_unit_;              // a layer's input
   std::vector<float> gradient_;  // dL/dh of a layer's input: units, examples
   const size_t stride_;          // of gradient_
 };

@@ -35,7 +35,7 @@ inline void Step(const Optimizer& o, float rate, Vec g, Vec& w, Vec& m, Vec* v) 
 // A row whose inputs were 0 since its moments were 0 does not move. With kBackward also dL/dh where h is not 0, the
 // product of an example's delta with the row before its step: by unit, (units, stride), added to what is there.
 template <bool kBackward>
-void Update(const Sparse& by_unit, const Panels& w_at, const Panels& z_at, const float* delta, const Optimizer& o,
+void Update(const Columns& by_unit, const Panels& w_at, const Panels& z_at, const float* delta, const Optimizer& o,
             float rate, std::vector<char>& still, float* w, float* m, float* v, float* gradient, size_t stride) {
   const float penalty = 2 * o.l2;
   for (int i = 0; i < w_at.rows; i++) still[i] &= !by_unit.count[i] && penalty == 0;
@@ -48,8 +48,7 @@ void Update(const Sparse& by_unit, const Panels& w_at, const Panels& z_at, const
         Vec* wi = reinterpret_cast<Vec*>(w + w_at.at(p, i));
         Vec* mi = reinterpret_cast<Vec*>(m + w_at.at(p, i));
         Vec* vi = v ? reinterpret_cast<Vec*>(v + w_at.at(p, i)) : nullptr;
-        const int32_t* index = by_unit.indices(i);
-        const float* value = by_unit.values(i);
+        const Columns::Entry* entry = by_unit.entries(i);
         const int count = by_unit.count[i];
         if constexpr (kBackward) {
           Vec before[kW];
@@ -58,20 +57,20 @@ void Update(const Sparse& by_unit, const Panels& w_at, const Panels& z_at, const
             const int lanes = std::min(kLanes, count - k);
             Vec products[kLanes];
             for (int lane = 0; lane < lanes; lane++) {
-              const Vec* row = from + static_cast<size_t>(index[k + lane]) * kW;
+              const Vec* row = from + static_cast<size_t>(entry[k + lane].row) * kW;
               Vec even = before[0] * row[0], odd = {};
 #pragma GCC unroll 16
               for (int j = 1; j < kW; j++) (j % 2 ? odd : even) += before[j] * row[j];
               products[lane] = even + odd;
             }
             const Vec sums = SumLanes(products);
-            for (int lane = 0; lane < lanes; lane++) gradient[i * stride + index[k + lane]] += sums[lane];
+            for (int lane = 0; lane < lanes; lane++) gradient[i * stride + entry[k + lane].row] += sums[lane];
           }
         }
         Vec g[kW] = {};
         for (int k = 0; k < count; k++) {
-          const float factor = value[k];
-          const Vec* row = from + static_cast<size_t>(index[k]) * kW;
+          const float factor = entry[k].value;
+          const Vec* row = from + static_cast<size_t>(entry[k].row) * kW;
 #pragma GCC unroll 16
           for (int j = 0; j < kW; j++) g[j] += factor * row[j];
         }

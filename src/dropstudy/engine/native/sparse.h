@@ -15,7 +15,7 @@
 
 namespace {
 
-// What is not 0 in the rows of a matrix, or in its columns.
+// What is not 0 in the rows of a matrix.
 struct Sparse {
   int stride;  // places of a row
   std::vector<int32_t> count, index;
@@ -33,6 +33,22 @@ struct Sparse {
   float* values(int row) { return &value[static_cast<size_t>(row) * stride]; }
 };
 
+// What is not 0 in the columns of a matrix.
+struct Columns {
+  struct Entry {
+    int32_t row;
+    float value;
+  };
+  size_t stride;  // places of a column; more than are needed, lest it be a power of two
+  std::vector<int32_t> count;
+  std::vector<Entry> entry;
+
+  Columns(int columns, int rows) : stride(rows + 8), count(columns), entry(columns * stride) {}
+
+  void Add(int column, Entry added) { entry[column * stride + count[column]++] = added; }
+  const Entry* entries(int column) const { return &entry[column * stride]; }
+};
+
 // Replace a row of a sparse matrix by a dense one, whose places behind the last column are 0.
 void Compress(const float* dense, int columns, int row, Sparse& out) {
   out.count[row] = 0;
@@ -44,16 +60,14 @@ void Compress(const float* dense, int columns, int row, Sparse& out) {
   }
 }
 
-// Replace the rows of a sparse matrix by the columns of another one.
-void Transpose(const Sparse& x, int rows, Sparse& out) {
+// Take the columns of a sparse matrix of some rows.
+void Transpose(const Sparse& x, int rows, Columns& out) {
   std::fill(out.count.begin(), out.count.end(), 0);
-  for (int r = 0; r < rows; r++)
-    for (int k = 0; k < x.count[r]; k++) {
-      const int column = x.indices(r)[k];
-      const size_t at = static_cast<size_t>(column) * out.stride + out.count[column]++;
-      out.index[at] = r;
-      out.value[at] = x.values(r)[k];
-    }
+  for (int r = 0; r < rows; r++) {
+    const int32_t* columns = x.indices(r);
+    const float* values = x.values(r);
+    for (int k = 0; k < x.count[r]; k++) out.Add(columns[k], {r, values[k]});
+  }
 }
 
 // Dropout on a row whose first column is number `place` of the draws: an entry stays where its draw is not below `rate`,

@@ -138,7 +138,7 @@ class Mlp {
         row_(network.widths[0] + kLanes),
         training_(training),
         by_unit_(training ? *std::max_element(network.widths, network.widths + network.layers) : 0, batch_size),
-        stride_((batch_size / kLanes + 2) * kLanes) {
+        gradient_(by_unit_.entry.size()) {
     for (int l = 0; l < network.layers; l++) {
       layers_.emplace_back(network.widths[l], network.widths[l + 1], batch_size);
       layers_.back().Load(network.arrays[l]);
@@ -202,13 +202,12 @@ class Mlp {
     for (int l = static_cast<int>(layers_.size()) - 1; l >= 0; l--) {
       Layer& layer = layers_[l];
       Transpose(layer.x, examples, by_unit_);
-      if (l > 0) gradient_.assign(static_cast<size_t>(layer.w_at.rows + kLanes) * stride_, 0);
       const auto update = l ? Update<true> : Update<false>;
       update(by_unit_, layer.w_at, layer.z_at, layer.z.get(), o, rate, layer.still, layer.w.get(), layer.m.get(),
-             layer.v.get(), gradient_.data(), stride_);
+             layer.v.get(), gradient_.data());
       UpdateBias(layer, examples, o, rate);
       if (o.max_norm > 0 && layers_.size() - l > 1) ApplyMaxNorm(layer.w_at, layer.w.get(), o.max_norm);
-      if (l > 0) PassBack(noise.gaussian ? 1 : 1 / (1 - Rate(l, noise)), examples, layers_[l - 1]);
+      if (l > 0) PassBack(noise.gaussian ? 1 : 1 / (1 - Rate(l, noise)), layers_[l - 1]);
     }
     return {loss, correct};
   }
@@ -291,20 +290,14 @@ class Mlp {
   }
 
   // dL/dz of the layer below, from dL/dh: the slope of the activation times that of the noise, where h is not 0.
-  void PassBack(float gain, int examples, Layer& below) {
-    const Vec* slopes = reinterpret_cast<const Vec*>(below.slopes.get());
-    for (int p = 0; p < below.z_at.count; p++)
-      for (int j = 0; j < below.z_at.wide(p); j++)
-        for (int from = 0; from < examples; from += kLanes) {
-          Vec tile[kLanes];
-          for (int i = 0; i < kLanes; i++)
-            std::memcpy(&tile[i], &gradient_[(p * kPanel + j * kLanes + i) * stride_ + from], sizeof tile[i]);
-          Transpose(tile);
-          for (int i = 0; i < std::min(kLanes, examples - from); i++) {
-            const size_t at = below.z_at.at(p, from + i) / kLanes + j;
-            reinterpret_cast<Vec*>(below.z.get())[at] = tile[i] * gain * (slopes ? slopes[at] : Vec{} + 1);
-          }
-        }
+  void PassBack(float gain, Layer& below) const {
+    std::memset(below.z.get(), 0, below.z_at.size() * 4);
+    for (int unit = 0; unit < below.z_at.columns; unit++)
+      for (int k = 0; k < by_unit_.count[unit]; k++) {
+        const size_t at = below.z_at.at(unit / kPanel, by_unit_.entries(unit)[k].row) + unit % kPanel;
+        const float slope = below.slopes ? below.slopes[at] : 1;
+        below.z[at] = gradient_[unit * by_unit_.stride + k] * gain * slope;
+      }
   }
 
   void UpdateBias(Layer& layer, int examples, const Optimizer& o, float rate) {
@@ -327,8 +320,7 @@ class Mlp {
   std::vector<float> logits_;
   const bool training_;
   Columns by_unit_;              // a layer's input
-  std::vector<float> gradient_;  // dL/dh of a layer's input: units, examples
-  const size_t stride_;          // of gradient_
+  std::vector<float> gradient_;  // dL/dh of each of its entries
 };
 
 }  // namespace

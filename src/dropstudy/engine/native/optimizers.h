@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 #include <vector>
 
 #include "functions.h"
@@ -32,11 +33,11 @@ inline void Step(const Optimizer& o, float rate, Vec g, Vec& w, Vec& m, Vec* v) 
 }
 
 // The gradient of a kernel, h' delta, and the optimiser's step with it: one row of a panel at a time, in registers.
-// A row whose inputs were 0 since its moments were 0 does not move. With kBackward also dL/dh where h is not 0, the
-// product of an example's delta with the row before its step: by unit, (units, stride), added to what is there.
+// A row whose inputs were 0 since its moments were 0 does not move. With kBackward also dL/dh of each entry of h: the
+// product of its example's delta with the row before its step.
 template <bool kBackward>
 void Update(const Columns& by_unit, const Panels& w_at, const Panels& z_at, const float* delta, const Optimizer& o,
-            float rate, std::vector<char>& still, float* w, float* m, float* v, float* gradient, size_t stride) {
+            float rate, std::vector<char>& still, float* w, float* m, float* v, float* gradient) {
   const float penalty = 2 * o.l2;
   for (int i = 0; i < w_at.rows; i++) still[i] &= !by_unit.count[i] && penalty == 0;
   for (int p = 0; p < w_at.count; p++)
@@ -63,8 +64,11 @@ void Update(const Columns& by_unit, const Panels& w_at, const Panels& z_at, cons
               for (int j = 1; j < kW; j++) (j % 2 ? odd : even) += before[j] * row[j];
               products[lane] = even + odd;
             }
-            const Vec sums = SumLanes(products);
-            for (int lane = 0; lane < lanes; lane++) gradient[i * stride + entry[k + lane].row] += sums[lane];
+            float* at = gradient + i * by_unit.stride + k;
+            Vec sum = {};
+            if (p) std::memcpy(&sum, at, sizeof sum);
+            sum += SumLanes(products);
+            std::memcpy(at, &sum, sizeof sum);
           }
         }
         Vec g[kW] = {};

@@ -39,11 +39,11 @@ struct Columns {
     int32_t row;
     float value;
   };
-  size_t stride;  // places of a column; more than are needed, lest it be a power of two
+  size_t stride;  // places of a column, and room for a vector behind them
   std::vector<int32_t> count;
   std::vector<Entry> entry;
 
-  Columns(int columns, int rows) : stride(rows + 8), count(columns), entry(columns * stride) {}
+  Columns(int columns, int rows) : stride(rows + kLanes), count(columns), entry(columns * stride) {}
 
   void Add(int column, Entry added) { entry[column * stride + count[column]++] = added; }
   const Entry* entries(int column) const { return &entry[column * stride]; }

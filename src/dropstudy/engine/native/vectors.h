@@ -69,26 +69,6 @@ inline Vec Shuffle(Vec a, Vec b, std::integer_sequence<uint32_t, kLane...>) {
 #endif
 }
 
-// Lane of two neighbours' lanes that a step of a transposition takes to `lane` of the first, or of the second.
-constexpr uint32_t SwapLane(int lane, int step, bool second) {
-  return second ? (lane & step ? kLanes + lane : lane + step) : (lane & step ? kLanes + lane - step : lane);
-}
-
-template <int kStep, int... kLane>
-inline void TransposeBy(Vec* v, std::integer_sequence<int, kLane...> lanes) {
-#pragma GCC unroll 16
-  for (int i = 0; i < kLanes; i++)
-    if (!(i & kStep)) {
-      const Vec a = v[i], b = v[i | kStep];
-      v[i] = Shuffle(a, b, std::integer_sequence<uint32_t, SwapLane(kLane, kStep, false)...>());
-      v[i | kStep] = Shuffle(a, b, std::integer_sequence<uint32_t, SwapLane(kLane, kStep, true)...>());
-    }
-  if constexpr (kStep * 2 < kLanes) TransposeBy<kStep * 2>(v, lanes);
-}
-
-// Transpose a tile of kLanes vectors.
-inline void Transpose(Vec* v) { TransposeBy<1>(v, kEachLane); }
-
 // Lane that pair sums take from two vectors, of 2 * kLanes lanes: even or odd ones of 4 neighbours, or of groups of 4.
 // Most processors move lanes within groups of 4 in one instruction.
 constexpr uint32_t PairLane(int lane, bool groups, int odd) {

@@ -18,7 +18,8 @@ from dropstudy.errors import InvalidArgument, ModelError
 from dropstudy.store.store import Store
 from keras_models import CLASSES, SIDE, attentive, cnn, data, examples
 
-SHORT = {"epochs": 2, "seeds": 1, "batch_size": 16, "scale": 1.0, "verbose": False}
+# A worker spends most of these studies importing Keras and compiling, so a second one would not shorten them.
+SHORT = {"epochs": 2, "seeds": 1, "batch_size": 16, "scale": 1.0, "workers": 1, "verbose": False}
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +61,7 @@ def test_the_model_of_a_run_has_its_weights_its_rates_and_its_test_accuracy(stud
 def test_a_model_is_confirmed_on_fresh_seeds(arrays, tmp_path):
     few = SHORT | {"epochs": 1, "seeds": 6}
     study = dropstudy.compare(cnn, *arrays, rates=[0, 0.4], out=tmp_path / "study", **few)
-    study.confirm(seeds=1, verbose=False)
+    study.confirm(seeds=1, workers=1, verbose=False)
     assert "On fresh seeds" in str(study.verdict())
 
 
@@ -135,16 +136,16 @@ def test_weights_that_all_seeds_start_from_are_kept_and_belong_to_the_study(tmp_
     short = {"rates": [0, 0.4], "epochs": 1, "batch_size": 16, "out": out}
     cnn().save(file)
     first = dropstudy.Study(model=file, model_options=start, dataset=data(), seeds=1, **short)
-    first.run(verbose=False)
+    first.run(workers=1, verbose=False)
     file.unlink()
-    grown = dropstudy.Study(out / "study.toml", out=out, seeds=2).run(verbose=False)
+    grown = dropstudy.Study(out / "study.toml", out=out, seeds=2).run(workers=1, verbose=False)
     assert len(grown.results().test_scores()) == 4
     cnn().save(file)  # other weights
     with pytest.raises(InvalidArgument, match=r"the model .net. \(.*received the model .net. \("):
         dropstudy.Study(model=file, model_options=start, dataset=data(), seeds=3, **short)
     (out / "pretrained.safetensors").write_bytes(b"damaged")
     with pytest.raises(ModelError, match="expected the weights that all seeds of the study start from"):
-        dropstudy.Study(out / "study.toml", out=out, seeds=3).run(verbose=False)
+        dropstudy.Study(out / "study.toml", out=out, seeds=3).run(workers=1, verbose=False)
 
 
 def test_keras_may_have_another_backend_where_it_does_not_train(tmp_path):
@@ -167,7 +168,7 @@ def build(rate):
 
 if __name__ == "__main__":
     given = data()
-    short = {"rates": [0.4], "seeds": 1, "epochs": 1, "batch_size": 16, "verbose": False}
+    short = {"rates": [0.4], "seeds": 1, "epochs": 1, "batch_size": 16, "workers": 1, "verbose": False}
     study = dropstudy.compare(build, given, out="s", **short)
     labels = study.model().predict(given.x_test, verbose=0).argmax(axis=1)
     accuracy = study.results().test_scores()["test_accuracy"][0]
@@ -224,12 +225,12 @@ def test_a_module_beside_the_script_is_found_by_workers_and_by_the_command_that_
     (tmp_path / "script.py").write_text(
         "import dropstudy, nets\n"
         "if __name__ == '__main__':\n"
-        "    dropstudy.compare(nets.build, 'digits', rates=[0, 0.5], seeds=1, epochs=1, out='s')\n",
+        "    dropstudy.compare(nets.build, 'digits', rates=[0, 0.5], seeds=1, epochs=1, out='s', workers=1)\n",
         encoding="utf-8",
     )
     begun = run_in(tmp_path, sys.executable, "script.py")
     assert "dropstudy run s --seeds 6" in begun.stdout
-    grown = run_in(tmp_path, COMMAND, "run", "s", "--seeds", "2", "--quiet")
+    grown = run_in(tmp_path, COMMAND, "run", "s", "--seeds", "2", "--workers", "1", "--quiet")
     assert "2 of 6 seeds" in grown.stdout
     (tmp_path / "nets.py").write_text(BESIDE.replace("2 * x", "3 * x"), encoding="utf-8")
     changed = run_in(tmp_path, COMMAND, "run", "s", "--seeds", "3", code=2)

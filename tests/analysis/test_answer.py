@@ -52,6 +52,16 @@ def of_one(points, n=10, *, watches_test=True, **more):
     return answer_to(verdict_of(ARMS, accuracies, watches_test=watches_test), n=n)
 
 
+@pytest.mark.parametrize(
+    ("n", "told"), [(1, "With this seed, test accuracy is"), (4, "So far, test accuracy is on average")]
+)
+def test_a_difference_of_0_is_told_as_such(n, told):
+    arms = rates(0.2, 0.5)
+    other = {seed: 0.98 + (n > 1) * 0.01 * (-1) ** seed for seed in range(n)}
+    found = answer_to(verdict_of(arms, {"dropout 0.2": flat(n), "dropout 0.5": other}), arms, n)
+    assert f"{told} the same with dropout at rate 0.5 as with dropout at rate 0.2." in found.helps
+
+
 def sentences(found):
     """Every sentence of an answer."""
     texts = (found.helps, found.rate, found.sure, found.likely, found.meanwhile, *found.cautions)

@@ -146,9 +146,11 @@ def _difference(comparison: ArmComparison, spec: Compared) -> str:
     """A difference as a clause: "test accuracy with dropout at rate 0.8 is 1.67 percentage points lower"."""
     value = phrases.difference(comparison)
     side = "higher" if value[0] == "+" else "lower"
-    metric = comparison.measure
-    size = "the same on average" if not float(value) else f"{metric.amount(value[1:])} {side}"
-    return f"{metric.on_test} with {named(arm_of(spec, comparison.arm))} is {size}{against(spec.arms[0])}"
+    metric, arm = comparison.measure, named(arm_of(spec, comparison.arm))
+    if not float(value):
+        average = "on average " if comparison.n > 1 else ""
+        return f"{metric.on_test} is {average}the same with {arm} as with {named(spec.arms[0])}"
+    return f"{metric.on_test} with {arm} is {metric.amount(value[1:])} {side}{against(spec.arms[0])}"
 
 
 def _on_one_arm(condition: ConditionVerdict, comparison: ArmComparison, spec: Compared) -> str:

@@ -94,8 +94,6 @@ struct Layer {
   std::vector<char> still;  // units whose weights have not moved: their input was 0, and their moments are
   Layer(int in, int out, int examples) : w_at(in, out), z_at(examples, out), x(examples, in), still(in) {}
 
-  float& slope(int example, int unit) { return slopes[z_at.at(unit / kPanel, example) + unit % kPanel]; }
-
   void Load(const Arrays& a) {
     Copy(a.kernel, a.bias, w, bias);
     if (a.m_kernel) Copy(a.m_kernel, a.m_bias, m, m_bias);
@@ -249,7 +247,7 @@ class Mlp {
       const uint32_t place = static_cast<uint32_t>(b) * static_cast<uint32_t>(layer.w_at.rows);
       if (noise.gaussian)
         Blur(key, rate, place, b, layer.x, [&](int column, float factor) {
-          if (l && layers_[l - 1].slopes) layers_[l - 1].slope(b, column) *= factor;
+          if (l && layers_[l - 1].slopes) layers_[l - 1].slopes[layers_[l - 1].z_at.place(b, column)] *= factor;
         });
       else
         Drop(key, rate, place, b, layer.x);
@@ -294,7 +292,7 @@ class Mlp {
     std::memset(below.z.get(), 0, below.z_at.size() * 4);
     for (int unit = 0; unit < below.z_at.columns; unit++)
       for (int k = 0; k < by_unit_.count[unit]; k++) {
-        const size_t at = below.z_at.at(unit / kPanel, by_unit_.entries(unit)[k].row) + unit % kPanel;
+        const size_t at = below.z_at.place(by_unit_.entries(unit)[k].row, unit);
         const float slope = below.slopes ? below.slopes[at] : 1;
         below.z[at] = gradient_[unit * by_unit_.stride + k] * gain * slope;
       }

@@ -24,6 +24,7 @@ struct Panels {
   int used(int panel) const { return std::min(kPanel, columns - panel * kPanel); }
   size_t at(int panel) const { return static_cast<size_t>(panel) * rows * kPanel; }
   size_t at(int panel, int row) const { return at(panel) + static_cast<size_t>(row) * stride(panel); }
+  size_t place(int row, int column) const { return at(column / kPanel, row) + column % kPanel; }
   size_t size() const { return at(count - 1) + static_cast<size_t>(rows) * stride(count - 1); }
 
   // Copy a row from its panels, or to them.

@@ -35,10 +35,12 @@ def serve(
     """
     host, port = channel.getsockname()
     try:
-        echo(f"http://{host}:{port}/{addresses.token}/")
-        echo(f"{words} Ctrl-C ends it.")
-        if not no_browser:
-            webbrowser.open(f"http://{host}:{port}/{addresses.ticket}")
-        server.run(sockets=[channel])
+        # From the address on, Ctrl-C goes to the server: it may come before its event loop is made.
+        with server.capture_signals():
+            echo(f"http://{host}:{port}/{addresses.token}/")
+            echo(f"{words} Ctrl-C ends it.")
+            if not no_browser:
+                webbrowser.open(f"http://{host}:{port}/{addresses.ticket}")
+            server.run(sockets=[channel])
     except KeyboardInterrupt:
         echo("\nStopped. The page is no longer served.")

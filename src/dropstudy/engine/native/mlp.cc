@@ -201,10 +201,10 @@ class Mlp {
       Layer& layer = layers_[l];
       Transpose(layer.x, examples, by_unit_);
       const auto update = l ? Update<true> : Update<false>;
-      update(by_unit_, layer.w_at, layer.z_at, layer.z.get(), o, rate, layer.still, layer.w.get(), layer.m.get(),
-             layer.v.get(), gradient_.data());
+      const float longest = &layer == &last ? 0 : o.max_norm;
+      update(by_unit_, layer.w_at, layer.z_at, layer.z.get(), o, rate, longest, layer.still, layer.w.get(),
+             layer.m.get(), layer.v.get(), gradient_.data());
       UpdateBias(layer, examples, o, rate);
-      if (o.max_norm > 0 && layers_.size() - l > 1) ApplyMaxNorm(layer.w_at, layer.w.get(), o.max_norm);
       if (l > 0) PassBack(noise.gaussian ? 1 : 1 / (1 - Rate(l, noise)), layers_[l - 1]);
     }
     return {loss, correct};

@@ -32,12 +32,30 @@ inline void Step(const Optimizer& o, float rate, Vec g, Vec& w, Vec& m, Vec* v) 
   }
 }
 
+// Cut the columns of a panel to length `longest` (Srivastava et al. 2014, section 5.1), as Keras' MaxNorm.
+template <int kW>
+void CutColumns(int rows, float longest, Vec* panel) {
+  constexpr float kEpsilon = 1e-7f;  // Keras'
+  Vec factors[kW] = {};              // sums of squares until all rows are read
+  for (int r = 0; r < rows; r++)
+#pragma GCC unroll 16
+    for (int j = 0; j < kW; j++) factors[j] += panel[r * kW + j] * panel[r * kW + j];
+  for (int j = 0; j < kW; j++) {
+    const Vec norm = Sqrt(factors[j]);
+    factors[j] = (norm < longest ? norm : Vec{} + longest) / (norm + kEpsilon);
+  }
+  for (int r = 0; r < rows; r++)
+#pragma GCC unroll 16
+    for (int j = 0; j < kW; j++) panel[r * kW + j] *= factors[j];
+}
+
 // The gradient of a kernel, h' delta, and the optimiser's step with it: one row of a panel at a time, in registers.
 // A row whose inputs were 0 since its moments were 0 does not move. With kBackward also dL/dh of each entry of h: the
-// product of its example's delta with the row before its step.
+// product of its example's delta with the row before its step. Columns are cut to length `longest` while their panel is
+// in the cache, unless it is 0.
 template <bool kBackward>
 void Update(const Columns& by_unit, const Panels& w_at, const Panels& z_at, const float* delta, const Optimizer& o,
-            float rate, std::vector<char>& still, float* w, float* m, float* v, float* gradient) {
+            float rate, float longest, std::vector<char>& still, float* w, float* m, float* v, float* gradient) {
   const float penalty = 2 * o.l2;
   for (int i = 0; i < w_at.rows; i++) still[i] &= !by_unit.count[i] && penalty == 0;
   for (int p = 0; p < w_at.count; p++)
@@ -81,25 +99,8 @@ void Update(const Columns& by_unit, const Panels& w_at, const Panels& z_at, cons
 #pragma GCC unroll 16
         for (int j = 0; j < kW; j++) Step(o, rate, g[j] + penalty * wi[j], wi[j], mi[j], vi ? vi + j : nullptr);
       }
+      if (longest > 0) CutColumns<kW>(w_at.rows, longest, reinterpret_cast<Vec*>(w + w_at.at(p)));
     });
-}
-
-// Cut the columns of w to length `longest` (Srivastava et al. 2014, section 5.1), as Keras' MaxNorm.
-void ApplyMaxNorm(const Panels& w_at, float* w, float longest) {
-  constexpr float kEpsilon = 1e-7f;  // Keras'
-  for (int p = 0; p < w_at.count; p++) {
-    const int wide = w_at.wide(p);
-    for (int j = 0; j < wide; j++) {
-      Vec* column = reinterpret_cast<Vec*>(w + w_at.at(p)) + j;
-      Vec squares = {};
-      for (int r = 0; r < w_at.rows; r++) squares += column[r * wide] * column[r * wide];
-      const Vec norm = Sqrt(squares);
-      Vec limit;
-      for (int lane = 0; lane < kLanes; lane++) limit[lane] = std::min(norm[lane], longest);
-      const Vec factor = limit / (norm + kEpsilon);
-      for (int r = 0; r < w_at.rows; r++) column[r * wide] *= factor;
-    }
-  }
 }
 
 }  // namespace

@@ -221,14 +221,20 @@ class Mlp {
     Sparse& out = layers_.front().x;
     const size_t features = layers_.front().w_at.rows;
     const auto read = [&](const auto* x) {
-      constexpr int kAhead = 2, kLine = 64 / sizeof *x;  // examples come in random order, so memory is asked early
-      for (int b = 0; b < examples; b++) {
-        const auto *example = x + rows[b] * features, *later = x + rows[std::min(b + kAhead, examples - 1)] * features;
-        for (size_t c = 0; c < features; c += kLine) __builtin_prefetch(later + c);
-        for (size_t c = 0; c < features; c++) row_[c] = static_cast<float>(example[c]);
-        Compress(row_.data(), features, b, out);
-        float* values = out.values(b);
-        for (int k = 0; k < out.count[b]; k++) values[k] /= data_.scale;
+      // Examples come in random order, so that each waits for memory; some are asked for at once.
+      constexpr size_t kBytesAtOnce = 1 << 15, kLine = 64 / sizeof *x;
+      const int at_once = static_cast<int>(std::max<size_t>(kBytesAtOnce / (features * sizeof *x), 1));
+      for (int from = 0; from < examples; from += at_once) {
+        const int to = std::min(from + at_once, examples);
+        for (int b = from; b < to; b++)
+          for (size_t c = 0; c < features; c += kLine) __builtin_prefetch(x + rows[b] * features + c);
+        for (int b = from; b < to; b++) {
+          const auto* example = x + rows[b] * features;
+          for (size_t c = 0; c < features; c++) row_[c] = static_cast<float>(example[c]);
+          Compress(row_.data(), features, b, out);
+          float* values = out.values(b);
+          for (int k = 0; k < out.count[b]; k++) values[k] /= data_.scale;
+        }
       }
     };
     if (data_.is_uint8)

@@ -56,6 +56,7 @@ void CutColumns(int rows, float longest, Vec* panel) {
 template <bool kBackward>
 void Update(const Columns& by_unit, const Panels& w_at, const Panels& z_at, const float* delta, const Optimizer& o,
             float rate, float longest, std::vector<char>& still, float* w, float* m, float* v, float* gradient) {
+  constexpr bool kOneLoop = kLanes == 16;  // dL/dh and gradient: 32 registers hold the row of w and that of its gradient
   const float penalty = 2 * o.l2;
   for (int i = 0; i < w_at.rows; i++) still[i] &= !by_unit.count[i] && penalty == 0;
   for (int p = 0; p < w_at.count; p++)
@@ -69,6 +70,7 @@ void Update(const Columns& by_unit, const Panels& w_at, const Panels& z_at, cons
         Vec* vi = v ? reinterpret_cast<Vec*>(v + w_at.at(p, i)) : nullptr;
         const Columns::Entry* entry = by_unit.entries(i);
         const int count = by_unit.count[i];
+        Vec g[kW] = {};
         if constexpr (kBackward) {
           Vec before[kW];
           for (int j = 0; j < kW; j++) before[j] = wi[j];
@@ -76,11 +78,15 @@ void Update(const Columns& by_unit, const Panels& w_at, const Panels& z_at, cons
             const int lanes = std::min(kLanes, count - k);
             Vec products[kLanes];
             for (int lane = 0; lane < lanes; lane++) {
+              const float factor = entry[k + lane].value;
               const Vec* row = from + static_cast<size_t>(entry[k + lane].row) * kW;
-              Vec even = before[0] * row[0], odd = {};
+              Vec sums[2] = {};
 #pragma GCC unroll 16
-              for (int j = 1; j < kW; j++) (j % 2 ? odd : even) += before[j] * row[j];
-              products[lane] = even + odd;
+              for (int j = 0; j < kW; j++) {
+                sums[j % 2] += before[j] * row[j];
+                if constexpr (kOneLoop) g[j] += factor * row[j];
+              }
+              products[lane] = sums[0] + sums[1];
             }
             float* at = gradient + i * by_unit.stride + k;
             Vec sum = {};
@@ -89,12 +95,13 @@ void Update(const Columns& by_unit, const Panels& w_at, const Panels& z_at, cons
             std::memcpy(at, &sum, sizeof sum);
           }
         }
-        Vec g[kW] = {};
-        for (int k = 0; k < count; k++) {
-          const float factor = entry[k].value;
-          const Vec* row = from + static_cast<size_t>(entry[k].row) * kW;
+        if constexpr (!kBackward || !kOneLoop) {
+          for (int k = 0; k < count; k++) {
+            const float factor = entry[k].value;
+            const Vec* row = from + static_cast<size_t>(entry[k].row) * kW;
 #pragma GCC unroll 16
-          for (int j = 0; j < kW; j++) g[j] += factor * row[j];
+            for (int j = 0; j < kW; j++) g[j] += factor * row[j];
+          }
         }
 #pragma GCC unroll 16
         for (int j = 0; j < kW; j++) Step(o, rate, g[j] + penalty * wi[j], wi[j], mi[j], vi ? vi + j : nullptr);

@@ -13,11 +13,11 @@
 
 namespace {
 
-// z = x w + bias. Examples take turns at a block of rows of w that stays in the first-level cache, unless the block would
+// z = x w + bias. Examples take turns at a block of rows of w that stays in the nearest caches; a larger one where it would
 // hold few entries of an example.
 void Forward(const Sparse& x, int examples, const Panels& w_at, const float* w, const float* bias, const Panels& z_at,
              float* z) {
-  constexpr int kBlockBytes = 1 << 15, kFewEntries = 12;
+  constexpr int kBlockBytes = 1 << 16, kFewEntries = 12;
   const int64_t entries = std::accumulate(x.count.begin(), x.count.begin() + examples, int64_t{1});
   const int64_t few = std::min<int64_t>(int64_t{kFewEntries} * examples * w_at.rows / entries, w_at.rows);
   std::vector<int32_t> done(examples);

@@ -4,9 +4,9 @@
 // inputs of each layer are kept without their zeros, as index and value of the others: by example for the forward pass,
 // by unit for the backward pass and the gradient of the weights. A step costs what is left to multiply.
 //
-// Weights and moments lie in panels of kPanel columns, so that the sums of a panel stay in registers and no stride is a
-// power of two. Vectors of fixed size serve AVX2, AVX-512 and NEON. Sums are float32. Their order depends on the data
-// alone, so equal runs are equal to the bit.
+// Weights, moments and activations lie in panels of kPanel columns, so that the sums of a panel stay in registers. Vectors
+// of fixed size serve AVX2, AVX-512 and NEON. Sums are float32. Their order depends on the data alone, so equal runs are
+// equal to the bit.
 //
 // C++17 with GCC's vector extensions (GCC 12, Clang 14 or newer). The headers beside it are its own: the first one to read
 // is panels.h, then sparse.h, products.h and optimizers.h.
@@ -92,7 +92,7 @@ struct Layer {
   Memory slopes;            // in training dh/dz, without the factor of dropout, unless it is 1 wherever h is not 0
   Sparse x;                 // the layer's input, by example
   std::vector<char> still;  // units whose weights have not moved: their input was 0, and their moments are
-  Layer(int in, int out, int examples) : w_at(in, out), z_at(examples, out), x(examples, in), still(in) {}
+  Layer(int in, int out, int examples) : w_at(in, out), z_at(examples, out, kPad), x(examples, in), still(in) {}
 
   void Load(const Arrays& a) {
     Copy(a.kernel, a.bias, w, bias);
@@ -307,9 +307,9 @@ class Mlp {
   void UpdateBias(Layer& layer, int examples, const Optimizer& o, float rate) {
     for (int p = 0; p < layer.z_at.count; p++)
       for (int j = 0; j < layer.z_at.wide(p); j++) {
-        const Vec* delta = reinterpret_cast<const Vec*>(layer.z.get() + layer.z_at.at(p)) + j;
+        const float* delta = layer.z.get() + layer.z_at.at(p) + j * kLanes;
         Vec g = {};
-        for (int b = 0; b < examples; b++) g += delta[b * layer.z_at.wide(p)];
+        for (int b = 0; b < examples; b++) g += *reinterpret_cast<const Vec*>(delta + b * layer.z_at.stride(p));
         const auto at = [&](Memory& memory) {
           return memory ? reinterpret_cast<Vec*>(memory.get()) + p * kWide + j : nullptr;
         };

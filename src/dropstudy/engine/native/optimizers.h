@@ -79,7 +79,7 @@ void Update(const Columns& by_unit, const Panels& w_at, const Panels& z_at, cons
             Vec products[kLanes];
             for (int lane = 0; lane < lanes; lane++) {
               const float factor = entry[k + lane].value;
-              const Vec* row = from + static_cast<size_t>(entry[k + lane].row) * kW;
+              const Vec* row = from + static_cast<size_t>(entry[k + lane].row) * (kW + kPad);
               Vec sums[2] = {};
 #pragma GCC unroll 16
               for (int j = 0; j < kW; j++) {
@@ -98,7 +98,7 @@ void Update(const Columns& by_unit, const Panels& w_at, const Panels& z_at, cons
         if constexpr (!kBackward || !kOneLoop) {
           for (int k = 0; k < count; k++) {
             const float factor = entry[k].value;
-            const Vec* row = from + static_cast<size_t>(entry[k].row) * kW;
+            const Vec* row = from + static_cast<size_t>(entry[k].row) * (kW + kPad);
 #pragma GCC unroll 16
             for (int j = 0; j < kW; j++) g[j] += factor * row[j];
           }

@@ -13,16 +13,18 @@
 
 namespace {
 
-// Layout of a matrix: panel after panel, in each row after row. The last panel may be narrower, by whole vectors.
+// Layout of a matrix: panel after panel, in each row after row, with `pad` vectors between. The last panel may be narrower,
+// by whole vectors.
 struct Panels {
-  int rows, columns, count;
-  Panels(int rows, int columns) : rows(rows), columns(columns), count((columns + kPanel - 1) / kPanel) {}
+  int rows, columns, count, pad;
+  Panels(int rows, int columns, int pad = 0)
+      : rows(rows), columns(columns), count((columns + kPanel - 1) / kPanel), pad(pad) {}
   int wide(int panel) const {  // vectors
     return panel + 1 < count ? kWide : (columns - panel * kPanel + kLanes - 1) / kLanes;
   }
-  int stride(int panel) const { return wide(panel) * kLanes; }
+  int stride(int panel) const { return (wide(panel) + pad) * kLanes; }
   int used(int panel) const { return std::min(kPanel, columns - panel * kPanel); }
-  size_t at(int panel) const { return static_cast<size_t>(panel) * rows * kPanel; }
+  size_t at(int panel) const { return static_cast<size_t>(panel) * rows * (kPanel + pad * kLanes); }
   size_t at(int panel, int row) const { return at(panel) + static_cast<size_t>(row) * stride(panel); }
   size_t place(int row, int column) const { return at(column / kPanel, row) + column % kPanel; }
   size_t size() const { return at(count - 1) + static_cast<size_t>(rows) * stride(count - 1); }

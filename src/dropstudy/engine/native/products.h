@@ -13,11 +13,11 @@
 
 namespace {
 
-// z = x w + bias. Examples take turns at a block of rows of w that stays in the nearest caches; a larger one where it would
-// hold few entries of an example.
+// z = x w + bias. Examples take turns at a block of rows of w that stays in the first-level cache, or at a larger one where
+// it would hold few entries of an example.
 void Forward(const Sparse& x, int examples, const Panels& w_at, const float* w, const float* bias, const Panels& z_at,
              float* z) {
-  constexpr int kBlockBytes = 1 << 16, kFewEntries = 12;
+  constexpr int kBlockBytes = 1 << 15, kFewEntries = 32;
   const int64_t entries = std::accumulate(x.count.begin(), x.count.begin() + examples, int64_t{1});
   const int64_t few = std::min<int64_t>(int64_t{kFewEntries} * examples * w_at.rows / entries, w_at.rows);
   std::vector<int32_t> done(examples);
@@ -29,7 +29,7 @@ void Forward(const Sparse& x, int examples, const Panels& w_at, const float* w, 
       std::fill(done.begin(), done.end(), 0);
       for (int from = 0; from < w_at.rows; from += rows) {
         Vec* out = reinterpret_cast<Vec*>(z + z_at.at(p));
-        for (int b = 0; b < examples; b++, out += kW) {
+        for (int b = 0; b < examples; b++, out += kW + kPad) {
           const Vec* start = from ? out : reinterpret_cast<const Vec*>(bias + p * kPanel);
           const int32_t* index = x.indices(b);
           const float* value = x.values(b);

@@ -21,6 +21,7 @@ constexpr int kLanes = 4;
 #endif
 constexpr int kWide = kLanes == 4 ? 16 : 8;  // vectors of a panel: enough sums to hide the latency of an addition
 constexpr int kPanel = kWide * kLanes;       // columns of a panel
+constexpr int kPad = kLanes == 16;  // vectors between two examples: with rows of 512 bytes a unit would fill a few cache sets
 
 typedef float Vec __attribute__((vector_size(kLanes * 4)));
 typedef int32_t Mask __attribute__((vector_size(kLanes * 4)));

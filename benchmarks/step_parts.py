@@ -127,7 +127,7 @@ def milliseconds(
         train(library, layers, data, rate=rate, epoch=epoch, first=0, steps=whole)
     taken: dict[str, list[float]] = {}
     for repeat in range(repeats):
-        # Other examples each time, as in an epoch: a network that has learnt a few by heart has fewer units on.
+        # The steps of an epoch, one after the other; further epochs where these do not suffice.
         epoch, first = divmod(repeat * STEPS, whole // STEPS * STEPS)
         ctypes.memset(parts, 0, ctypes.sizeof(parts))
         train(library, layers, data, rate=rate, epoch=EPOCHS + epoch, first=first, steps=STEPS)

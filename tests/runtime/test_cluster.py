@@ -130,7 +130,11 @@ def same(one, other):
 
 
 class At(Callback):
-    """Does something once, after a number of epochs; keeps notices and machines."""
+    """Does something once, after a number of epochs; keeps notices and machines.
+
+    The first epoch is told of while nearly all work is left. Where the disk is slow, the second one may be told of when
+    all is done: results that arrive meanwhile are committed together.
+    """
 
     def __init__(self, epochs, action=lambda: None):
         self.left, self.action, self.notices, self.machines = epochs, action, [], []
@@ -180,7 +184,7 @@ def test_a_killed_worker_costs_a_segment(local, tmp_path):
         first, _second = (stack.enter_context(worker(address, tmp_path / name)) for name in "ab")
         with Client(address, set_as_default=False) as client:
             client.wait_for_workers(2)
-            executor, killing = client.get_executor(), At(2, lambda: kill_at_work(first))
+            executor, killing = client.get_executor(), At(1, lambda: kill_at_work(first))
             study = Study(**QUICK, out=tmp_path / "far").run(
                 executor=executor, workers=2, callbacks=killing, verbose=False
             )
@@ -205,7 +209,7 @@ def test_a_study_waits_where_its_last_worker_died(local, tmp_path):
                 if "has no worker" in text:
                     stack.enter_context(worker(address, tmp_path / "b"))
 
-        joining = Joining(2, lambda: send(signal.SIGKILL, only))
+        joining = Joining(1, lambda: send(signal.SIGKILL, only))
         with connect(address) as pool:
             study = Study(**QUICK, out=tmp_path / "far").run(executor=pool, callbacks=joining, verbose=False)
     assert same(local.folder, study.folder)
@@ -220,7 +224,7 @@ def test_a_stopped_worker_is_given_up_and_gets_nothing_more(local, tmp_path, mon
         first, _second = (stack.enter_context(worker(address, tmp_path / name)) for name in "ab")
         with connect(address) as pool:
             wait_for(lambda: pool.count == 2)
-            stopping = At(2, lambda: send(signal.SIGSTOP, first))
+            stopping = At(1, lambda: send(signal.SIGSTOP, first))
             study = Study(**QUICK, out=tmp_path / "far").run(executor=pool, callbacks=stopping, verbose=False)
             send(signal.SIGCONT, first)
     assert same(local.folder, study.folder)
@@ -252,7 +256,7 @@ def test_without_its_scheduler_a_study_stops_and_goes_on_with_another(local, tmp
     monkeypatch.setattr("dropstudy.runtime.cluster._RECONNECT_TIMEOUT", 2.0)
     study = Study(**QUICK, out=tmp_path / "far")
     with scheduler(tmp_path) as (address, process), worker(address, tmp_path / "a"):
-        killing = At(2, lambda: send(signal.SIGKILL, process))
+        killing = At(1, lambda: send(signal.SIGKILL, process))
         with pytest.raises(InvalidArgument, match="the same command goes on"), connect(address) as pool:
             study.run(executor=pool, callbacks=killing, verbose=False)
     assert not study.finished

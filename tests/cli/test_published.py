@@ -83,6 +83,13 @@ def test_a_study_that_changes_what_the_results_are_about_says_that_they_are_not_
         assert "are not compared" not in call(*same, "--dry-run").out
 
 
+@pytest.mark.usefixtures("made_up_training")
+def test_python_says_it_too_and_once(tmp_path, capsys):
+    Study("liu-one-pass", data="digits", seeds=2, out=tmp_path / "other").run()
+    told = "The published results of liu-one-pass are not compared with this study, which changes the data."
+    assert capsys.readouterr().out.count(told) == 1
+
+
 def interrupt(*_, **__):
     raise KeyboardInterrupt
 

@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from dropstudy.core.types import StudySpec
     from dropstudy.study.study import Study
 
 
 def study_of(
     spec: str | None, out: Path | None, *, dry_run: bool, notify: Callable[[str], None], **asked: Any
 ) -> Study:
-    """The study asked for, with a line if published results are not compared with it.
+    """The study asked for.
 
-    Where its folder holds another one, a dry run, which writes nothing, is told a free folder.
+    Where its folder holds another one, a dry run, which writes nothing, is told a free folder. A dry run also has a
+    line if published results are not compared with the study, which a run tells itself.
 
     Args:
         spec: as for `Study`.
@@ -42,25 +42,9 @@ def study_of(
         place = plain_name(error.subject)
         notify(f"{place} holds another study, so a run of this one needs a folder of its own: --out {free}")
         study = Study(spec, out=free, **asked)
-    if line := _on_published(spec, study.spec, asked):
-        notify(line)
+    if dry_run and study.not_compared:
+        notify(study.not_compared)
     return study
-
-
-def _on_published(source: str | None, spec: StudySpec, asked: dict[str, Any]) -> str:
-    """Sentence on published results of a source that a request makes another study of; empty where there are none."""
-    from dropstudy.spec.study_file import FIELDS, SHORTHANDS, unlike_published
-    from dropstudy.store.directory import spec_source
-
-    if source is None or any(each.train_size in {None, *spec.train_sizes} for each in spec.published):
-        return ""
-    fields = {name: asked[name] for name in (*FIELDS, *SHORTHANDS, "function") if name in asked}
-    changed = [f"the {name.replace('_', ' ')}" for name in unlike_published(spec_source(source), fields)]
-    if not changed:
-        return ""
-    from dropstudy.analysis.verdict.phrases import listed
-
-    return f"The published results of {source} are not compared with this study, which changes {listed(changed)}."
 
 
 def about_existing(study: Study, context: Any) -> list[str]:

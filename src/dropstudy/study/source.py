@@ -1,4 +1,4 @@
-"""Refuse what is no specification: data, a folder without a study, fields that say again which data."""
+"""The source of a study's specification: refuse what is none, and tell what of it no longer applies."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from dropstudy.data.source import DataOptions
 from dropstudy.errors import InvalidArgument
 from dropstudy.spec import presets
 from dropstudy.spec.data_names import KEPT, is_data_file
-from dropstudy.spec.study_file import is_study_file
-from dropstudy.store.directory import existing_folder, find_studies, nearest_study, no_study
+from dropstudy.spec.study_file import FIELDS, SHORTHANDS, is_study_file, unlike_published
+from dropstudy.store.directory import existing_folder, find_studies, nearest_study, no_study, spec_source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,3 +70,22 @@ def refuse_data_fields(overrides: Mapping[str, Any]) -> None:
                 received=f"dataset and {name}",
                 next_step=f"Leave {name} out, or give it where the dataset is made.",
             )
+
+
+def on_published(source: str | Path, spec: StudySpec, overrides: Mapping[str, Any]) -> str:
+    """Sentence on published results of a source that are not compared with its study; empty where there are none.
+
+    Args:
+        source: of the specification.
+        spec: what the overrides made of it.
+        overrides: fields by name.
+    """
+    if any(each.train_size in {None, *spec.train_sizes} for each in spec.published):
+        return ""
+    asked = {name: overrides[name] for name in (*FIELDS, *SHORTHANDS, "function") if name in overrides}
+    changed = [f"the {name.replace('_', ' ')}" for name in unlike_published(spec_source(source), asked)]
+    if not changed:
+        return ""
+    from dropstudy.analysis.verdict.phrases import listed  # noqa: PLC0415 - scipy is slow to import
+
+    return f"The published results of {source} are not compared with this study, which changes {listed(changed)}."

@@ -33,7 +33,7 @@ from dropstudy.store.record import set_rule
 from dropstudy.store.store import Store
 from dropstudy.study.function import PRESET, refuse_to_measure, with_function
 from dropstudy.study.model import described, of_study
-from dropstudy.study.source import refuse_data_fields, refuse_other_source, refuse_unreadable
+from dropstudy.study.source import on_published, refuse_data_fields, refuse_other_source, refuse_unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -76,6 +76,7 @@ class Study:
         spec: the specification asked for, merged with that of the folder.
         unrequested: parts of the study in the folder that were not asked for, one line per field. They stay.
         left_open: which of "arms" and "seeds" are a preset's own.
+        not_compared: sentence on published results of `spec` that do not apply to this study; empty where all do.
 
     Raises:
         InvalidArgument: a field is invalid, or `out` holds a study whose runs cannot be compared with those asked for.
@@ -131,6 +132,7 @@ class Study:
             lambda changed: refuse_unreadable(asked, changed, self._data_dir),
         )
         self.unrequested = merge.additions(asked, self.spec)
+        self.not_compared = on_published(spec, self.spec, overrides)
         given = {
             "arms" if name == "rates" else name for name, value in overrides.items() if value is not None
         }
@@ -247,6 +249,8 @@ class Study:
         device_here(executor, device)  # refused before anything else, also where nothing is to train
         if self._dataset is not None and (warning := keep(self._dataset)):
             callback.on_notice(warning)
+        if self.not_compared and not self._announced:
+            callback.on_notice(self.not_compared)
         if self.finished:  # another metric or margin needs no training
             set_rule(self.folder, self.spec)
         else:

@@ -178,8 +178,8 @@ def name_of(descriptor):
 
 def main(scenario, folder):
     local.train = train
-    fallback_data()  # cached for all forked processes
     scheduler.COMMIT_INTERVAL = 0  # else the number of commits would depend on the speed of the disk
+    SCENARIOS[scenario](folder / "first")  # what is imported and cached here is so in all forked processes
     points = None
     fatal = 0
     while points is None:

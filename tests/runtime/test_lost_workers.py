@@ -171,6 +171,7 @@ if b"popen_loky_posix" in pathlib.Path("/proc/self/cmdline").read_bytes():
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="asks Linux which process this is")
 @pytest.mark.usefixtures("short_timeouts")
 def test_a_worker_that_never_starts_is_reported_then_killed_and_its_segment_repeated(folder, monkeypatch):

@@ -16,10 +16,12 @@ from safetensors.numpy import load_file
 import dropstudy
 from dropstudy.errors import InvalidArgument, ModelError
 from dropstudy.store.store import Store
+from fake_training import InlineExecutor
 from keras_models import CLASSES, SIDE, attentive, cnn, data, examples
 
-# A worker spends most of these studies importing Keras and compiling, so a second one would not shorten them.
-SHORT = {"epochs": 2, "seeds": 1, "batch_size": 16, "scale": 1.0, "workers": 1, "verbose": False}
+SHORT = {"epochs": 2, "seeds": 1, "batch_size": 16, "scale": 1.0, "verbose": False}
+HERE = {"executor": InlineExecutor()}
+"""Trains in this process: a worker would spend most of a short study importing Keras."""
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +38,7 @@ def one_output():
 @pytest.fixture(scope="module")
 def study(arrays, tmp_path_factory):
     out = tmp_path_factory.mktemp("model") / "study"
-    return dropstudy.compare(cnn, *arrays, rates=[0, 0.4], out=out, **SHORT)
+    return dropstudy.compare(cnn, *arrays, rates=[0, 0.4], out=out, workers=1, **SHORT)
 
 
 def test_a_study_of_a_function_has_an_answer_and_says_which_model(study):
@@ -59,9 +61,9 @@ def test_the_model_of_a_run_has_its_weights_its_rates_and_its_test_accuracy(stud
 
 
 def test_a_model_is_confirmed_on_fresh_seeds(arrays, tmp_path):
-    few = SHORT | {"epochs": 1, "seeds": 6}
+    few = SHORT | HERE | {"epochs": 1, "seeds": 6}
     study = dropstudy.compare(cnn, *arrays, rates=[0, 0.4], out=tmp_path / "study", **few)
-    study.confirm(seeds=1, workers=1, verbose=False)
+    study.confirm(seeds=1, verbose=False, **HERE)
     assert "On fresh seeds" in str(study.verdict())
 
 
@@ -84,7 +86,9 @@ def test_an_onnx_file_by_keras_own_exporter_gives_our_probabilities(build, array
     if build is one_output:
         y, y_test = y > 0, y_test > 0
     pixels = (100 * x).astype(np.uint8), y, (100 * x_test).astype(np.uint8), y_test
-    study = dropstudy.compare(build, *pixels, rates=[0.4], out=tmp_path / "s", **(SHORT | {"scale": 100.0}))
+    study = dropstudy.compare(
+        build, *pixels, rates=[0.4], out=tmp_path / "s", **(SHORT | HERE | {"scale": 100.0})
+    )
     path = study.results().export(file_format="onnx", out=tmp_path / "net.onnx")
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     assert session.get_inputs()[0].type == "tensor(uint8)"
@@ -118,13 +122,14 @@ def test_the_same_call_again_trains_nothing_and_another_rate_only_itself(study, 
         def on_run_end(self, run, status, cause):  # noqa: ARG002 - as in the base class
             ends.append((run.arm.name, status))
 
-    again = dropstudy.compare(cnn, *arrays, rates=[0, 0.2, 0.4], out=study.folder, callbacks=Ends(), **SHORT)
+    more = SHORT | HERE | {"rates": [0, 0.2, 0.4]}
+    again = dropstudy.compare(cnn, *arrays, out=study.folder, callbacks=Ends(), **more)
     assert ends == [("dropout 0.2", "done")]
     assert len(again.summary()) == 3
 
 
 def test_a_subclassed_model_is_built_by_its_function_and_no_code_is_stored(arrays, tmp_path):
-    study = dropstudy.compare(attentive, *arrays, rates=[0, 0.3], out=tmp_path / "study", **SHORT)
+    study = dropstudy.compare(attentive, *arrays, rates=[0, 0.3], out=tmp_path / "study", **SHORT, **HERE)
     assert study.summary()["seeds"].tolist() == [1, 1]
     assert study.model().count_params() == study.spec.model.parameters
     with Store(study.folder) as store:
@@ -136,16 +141,16 @@ def test_weights_that_all_seeds_start_from_are_kept_and_belong_to_the_study(tmp_
     short = {"rates": [0, 0.4], "epochs": 1, "batch_size": 16, "out": out}
     cnn().save(file)
     first = dropstudy.Study(model=file, model_options=start, dataset=data(), seeds=1, **short)
-    first.run(workers=1, verbose=False)
+    first.run(verbose=False, **HERE)
     file.unlink()
-    grown = dropstudy.Study(out / "study.toml", out=out, seeds=2).run(workers=1, verbose=False)
+    grown = dropstudy.Study(out / "study.toml", out=out, seeds=2).run(verbose=False, **HERE)
     assert len(grown.results().test_scores()) == 4
     cnn().save(file)  # other weights
     with pytest.raises(InvalidArgument, match=r"the model .net. \(.*received the model .net. \("):
         dropstudy.Study(model=file, model_options=start, dataset=data(), seeds=3, **short)
     (out / "pretrained.safetensors").write_bytes(b"damaged")
     with pytest.raises(ModelError, match="expected the weights that all seeds of the study start from"):
-        dropstudy.Study(out / "study.toml", out=out, seeds=3).run(workers=1, verbose=False)
+        dropstudy.Study(out / "study.toml", out=out, seeds=3).run(verbose=False, **HERE)
 
 
 def test_keras_may_have_another_backend_where_it_does_not_train(tmp_path):
@@ -161,6 +166,7 @@ OTHER_BACKEND = """
 from concurrent.futures import ThreadPoolExecutor
 import dropstudy, keras
 from dropstudy.errors import DropstudyError
+from fake_training import InlineExecutor
 from keras_models import data
 
 def build(rate):
@@ -244,7 +250,7 @@ def test_the_next_step_of_a_function_in_a_script_is_to_call_it_again(arrays, tmp
     def local():
         return attentive()
 
-    study = dropstudy.compare(local, *arrays, rates=[0, 0.3], out=tmp_path / "study", **SHORT)
+    study = dropstudy.compare(local, *arrays, rates=[0, 0.3], out=tmp_path / "study", **SHORT, **HERE)
     assert f"dropstudy.compare(local, ..., out='{tmp_path / 'study'}', seeds=6)" in str(study.answer())
     refused = run_in(tmp_path, COMMAND, "run", "study", "--seeds", "2", code=2)
     assert "Run the script or notebook that made the study once more" in refused.stderr
@@ -263,9 +269,10 @@ def run_in(folder, *arguments, code=0, env=None):
 SCRIPT = """
 import sys, dropstudy
 sys.path.insert(0, {tests!r})
+from fake_training import InlineExecutor
 from keras_models import plain_cnn, examples
 if __name__ == "__main__":
-    dropstudy.compare(plain_cnn, *examples(400), *examples(40, 1), rates=[0, 0.5], seeds=2, epochs=150,
+    dropstudy.compare(plain_cnn, *examples(400), *examples(40, 1), rates=[0, 0.5], seeds=2, epochs=40,
                       batch_size=16, scale=1.0, out={out!r}, keep_weights="all")
 """
 

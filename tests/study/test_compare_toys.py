@@ -6,6 +6,7 @@ import pytest
 from keras import layers
 
 import dropstudy
+from fake_training import InlineExecutor
 
 PATCHES, WIDTH = 16, 32
 
@@ -21,16 +22,15 @@ class Positions(layers.Layer):
 
 
 def vit(rate):
-    """Vision transformer (Dosovitskiy et al. 2021) of two blocks for digits of 8 x 8."""
+    """Vision transformer (Dosovitskiy et al. 2021) of one block for digits of 8 x 8."""
     inputs = keras.Input((8, 8, 1))
     x = layers.Reshape((PATCHES, WIDTH))(layers.Conv2D(WIDTH, 2, strides=2)(inputs))
     x = layers.Dropout(rate)(Positions()(x))
-    for _ in range(2):
-        normal = layers.LayerNormalization()(x)
-        attended = layers.MultiHeadAttention(4, 8, dropout=rate)(normal, normal)
-        x = layers.add([x, layers.Dropout(rate)(attended)])
-        hidden = layers.Dense(64, activation="gelu")(layers.LayerNormalization()(x))
-        x = layers.add([x, layers.Dense(WIDTH)(layers.Dropout(rate)(hidden))])
+    normal = layers.LayerNormalization()(x)
+    attended = layers.MultiHeadAttention(4, 8, dropout=rate)(normal, normal)
+    x = layers.add([x, layers.Dropout(rate)(attended)])
+    hidden = layers.Dense(64, activation="gelu")(layers.LayerNormalization()(x))
+    x = layers.add([x, layers.Dense(WIDTH)(layers.Dropout(rate)(hidden))])
     x = layers.GlobalAveragePooling1D()(layers.LayerNormalization()(x))
     return keras.Model(inputs, layers.Dense(10, activation="softmax")(x))
 
@@ -73,13 +73,13 @@ def rates_inside(model):
 @pytest.mark.parametrize(
     ("build", "moved"),
     [
-        (vit, {"multi_head_attention/dropout", "multi_head_attention_1/dropout"}),
+        (vit, {"multi_head_attention/dropout"}),
         (lstm, {"lstm/dropout", "lstm/recurrent_dropout"}),
     ],
 )
 def test_it_learns_resumes_to_the_bit_and_its_inner_layers_are_moved(build, moved, tmp_path):
-    # One worker compiles once.
-    asked = {"rates": [0, 0.2], "epochs": 6, "batch_size": 32, "workers": 1, "verbose": False}
+    # In this process: a worker would import Keras and trace the model for each of the three studies.
+    asked = {"rates": [0, 0.2], "epochs": 6, "batch_size": 32, "executor": InlineExecutor(), "verbose": False}
     study = dropstudy.compare(build, "digits", seeds=1, out=tmp_path / "whole", **asked)
     assert moved <= set(study.spec.model.noise)
     assert rates_inside(study.model("dropout 0.2")) == {0.2}

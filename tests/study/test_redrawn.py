@@ -15,6 +15,7 @@ from dropstudy.report.sections.noise import redrawn_table
 from dropstudy.runtime.removal import remove_study
 from dropstudy.spec.study_file import parse_spec
 from dropstudy.store.store import Store
+from fake_training import InlineExecutor
 from keras_models import cnn, examples
 
 QUIET = {"verbose": False}
@@ -149,9 +150,9 @@ def test_a_training_function_draws_for_itself():
 def test_a_keras_model_has_its_sources_too(tmp_path):
     study = dropstudy.compare(
         cnn, *examples(), *examples(40, 1), rates=[0, 0.4], out=tmp_path / "study", epochs=1, seeds=2,
-        batch_size=16, scale=1.0, workers=1, verbose=False,
+        batch_size=16, scale=1.0, executor=InlineExecutor(), verbose=False,
     )  # fmt: skip
-    study.redraw("masks", workers=1, **QUIET)
+    study.redraw("masks", executor=InlineExecutor(), **QUIET)
     (condition,) = study.verdict().conditions
     rows = {(row.arm, row.baseline): row.alone for row in condition.sources}
     assert rows["dropout 0.4", ""]["masks"].value > 0

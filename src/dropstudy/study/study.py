@@ -127,9 +127,7 @@ class Study:
         refuse_too_long(self.folder)
         self._data_dir = None if data_dir is None else Path(data_dir)
         self.spec = merged_with_stored(
-            self.folder,
-            asked,
-            lambda changed: refuse_unreadable(asked, changed, self._data_dir),
+            self.folder, asked, lambda changed: refuse_unreadable(asked, changed, self._data_dir)
         )
         self.unrequested = merge.additions(asked, self.spec)
         self.not_compared = on_published(spec, self.spec, overrides)
@@ -183,8 +181,7 @@ class Study:
             return False
         with Store(self.folder) as store:
             statuses = store.status().values()
-            ended = bool(statuses) and all(status in ENDED for status in statuses)
-            return ended and not store.lost()
+            return bool(statuses) and all(status in ENDED for status in statuses) and not store.lost()
 
     def dry_run(
         self,

@@ -81,7 +81,8 @@ class DaskPool(RemotePool):
         super().kill(future)
 
     def machines(self) -> tuple[Machine, ...]:
-        """Machines with their workers, and what each trains; tells the user of workers that left."""
+        """Machines with their workers, and what each trains, at this moment; tells the user of workers that left."""
+        self._looked_at = -_LOOK_INTERVAL
         calls = {call.key: call for call in list(self._calls.values())}
         found = {each.name: each for each in super().machines()}
         for address, keys in self._look().items():

@@ -269,11 +269,10 @@ def run_in(folder, *arguments, code=0, env=None):
 SCRIPT = """
 import sys, dropstudy
 sys.path.insert(0, {tests!r})
-from fake_training import InlineExecutor
 from keras_models import plain_cnn, examples
 if __name__ == "__main__":
-    dropstudy.compare(plain_cnn, *examples(400), *examples(40, 1), rates=[0, 0.5], seeds=2, epochs=40,
-                      batch_size=16, scale=1.0, out={out!r}, keep_weights="all")
+    dropstudy.compare(plain_cnn, *examples(400), *examples(40, 1), rates=[0, 0.5], seeds=1, epochs=40,
+                      batch_size=16, scale=1.0, out={out!r}, workers=1)
 """
 
 
@@ -298,5 +297,5 @@ def test_a_study_killed_and_resumed_is_equal_to_the_bit(tmp_path):
     ours, theirs = (dropstudy.Study.open(tmp_path / name).results() for name in ("whole", "killed"))
     assert ours.history_frame().drop(columns="seconds").equals(theirs.history_frame().drop(columns="seconds"))
     for arm in ("no dropout", "dropout 0.5"):
-        weights = [each.model(arm, 1).get_weights() for each in (ours, theirs)]
+        weights = [each.model(arm, 0).get_weights() for each in (ours, theirs)]
         assert all(map(np.array_equal, *weights))

@@ -31,6 +31,7 @@ include_patterns = [
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
 highlight_language = "none"  # of blocks that name no language: commands and what they print
 
+myst_enable_extensions = ["html_image"]  # pictures with a width
 myst_heading_anchors = 4  # the names that GitHub gives to headings
 nb_execution_mode = "off"  # the notebooks are stored with their outputs
 # Charts as pictures: the site loads no scripts of others.

@@ -282,6 +282,14 @@ def test_the_number_of_epochs_is_told_of_several_rates_and_networks():
         assert re.match(r"[^.]+\. .+ after 10 epochs\.", of_rates(*points, watches_test=True).helps)
 
 
+def test_an_undecided_answer_names_every_arm_with_what_is_known_of_it():
+    others = {"dropout 0.2": around(0.05, 10, spread=0.3), "dropout 0.5": around(0, 10, spread=0.01)}
+    accuracies = {"no dropout": flat(10), **others, "dropout 0.8": around(-2, 10, spread=0.05)}
+    found = answer_to(verdict_of(FOUR, accuracies, watches_test=True), FOUR)
+    assert found.helps.startswith("Undecided. Rate 0.2 is not shown to help or hurt after 10 epochs.")
+    assert "Rate 0.8 hurts. Rate 0.5 makes no difference that matters." in found.helps
+
+
 def test_arms_that_did_the_same_are_not_called_undecided():
     perfect, same = (
         answer_to(verdict_of(FOUR, dict.fromkeys((arm.name for arm in FOUR), flat(10, base))), FOUR)

@@ -73,14 +73,26 @@ def test_a_study_that_changes_what_the_results_are_about_says_that_they_are_not_
     copy = study.folder.parent / "copy.toml"
     copy.write_bytes((study.folder / "study.toml").read_bytes())
     words = ("run", copy, "--hidden", "4", "--rates", "0,0.3")
-    assert told.format(copy, "hidden and the rates") in call(*words, "--out", "other", "--dry-run").out
-    assert told.format(copy, "hidden and the rates") in call(*words, "--out", "other").out
+    assert told.format(copy, "hidden layers and the rates") in call(*words, "--out", "other", "--dry-run").out
+    assert told.format(copy, "hidden layers and the rates") in call(*words, "--out", "other").out
     assert (
         told.format("liu-one-pass", "data")
         in call("run", "liu-one-pass", "--data", "digits", "--dry-run").out
     )
     for same in (("run", copy, "--seeds", "7"), ("run", study.folder, "--rates", "0,0.5,0.7")):
         assert "are not compared" not in call(*same, "--dry-run").out
+
+
+@pytest.mark.usefixtures("made_up_training")
+def test_a_published_number_may_be_put_right_after_the_study_has_finished(study, call):
+    file, out = study.folder.parent / "mine.toml", study.folder.parent / "finished"
+    text = (study.folder / "study.toml").read_text(encoding="utf-8")
+    for value in ("50.0", "49.25"):
+        file.write_text(text.replace("value = 50.0", f"value = {value}"), encoding="utf-8")
+        assert f"test error {value}" in call("run", file, "--out", out).out
+        assert f"test error {value}" in call("show", out).out
+        assert value in (out / "report.html").read_text(encoding="utf-8")
+    assert len(Study.open(out).spec.published) == 3
 
 
 @pytest.mark.usefixtures("made_up_training")

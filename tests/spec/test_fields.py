@@ -229,6 +229,8 @@ PUBLISHED = {"arm": "dropout 0.5", "source": "A. Author 2014, Table 1"}
         ({**PUBLISHED, "arm": "no dropout", "expected": "lower"}, "arm (published result 1)", "'no dropout'"),
         ({"arm": "dropout 0.5", "value": 1}, "source (published result 1)", "none"),
         ({**PUBLISHED, "value": -1}, "value (published result 1)", "-1"),
+        ({**PUBLISHED, "value": 125}, "value (published result 1)", "125"),
+        ({**PUBLISHED, "expected": "same"}, "within (published result 1)", "none"),
         ({**PUBLISHED, "expected": "better"}, "expected (published result 1)", "'better'"),
         ({**PUBLISHED, "error": 1}, "error (published result 1)", "the unknown field 'error'"),
         ("1.25%", "published result 1", "'1.25%'"),

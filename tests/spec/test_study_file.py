@@ -235,7 +235,30 @@ def test_a_published_study_stays_one_as_long_as_only_its_length_and_its_seeds_ch
         if whole.published:
             assert unlike_published(name, {**short, **change}) == [*change]
     sizes = read_spec(name, {"train_sizes": [100, 500]}).published
-    assert sizes == tuple(result for result in whole.published if result.train_size)
+    assert sizes == tuple(result for result in whole.published if result.train_size in {100, 500})
+
+
+def test_the_decay_of_the_learning_rate_belongs_to_the_length():
+    name, optimizer = "srivastava-table2", {"decay": 0.9705}
+    assert read_spec(name, {"epochs": 200, "optimizer": optimizer}).published == read_spec(name).published
+    for other in (
+        {"optimizer": optimizer},
+        {"epochs": 200, "optimizer": {**optimizer, "learning_rate": 0.1}},
+    ):
+        assert read_spec(name, other).published == ()
+        assert unlike_published(name, other) == ["optimizer"]
+
+
+def test_a_published_result_of_a_size_that_the_file_does_not_have_is_refused(tmp_path):
+    result = '[[published]]\narm = "dropout 0.5"\nsource = "A"\nvalue = 1\ntrain_size = '
+    file = study_file(tmp_path, f"{MINIMAL_FILE}train_sizes = [100, 500]\n{result}333\n")
+    with pytest.raises(
+        InvalidArgument, match=r"train_size \(published result 1\): expected .*100, 500.* 333"
+    ):
+        read_spec(file)
+    file = study_file(tmp_path, f"{MINIMAL_FILE}train_sizes = [100, 500]\n{result}100\n")
+    assert len(read_spec(file).published) == 1
+    assert read_spec(file, {"train_sizes": [500]}).published == ()
 
 
 def test_the_notebook_preset_is_the_notebook():

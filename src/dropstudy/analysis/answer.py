@@ -209,6 +209,9 @@ def _on_all_arms(condition: ConditionVerdict, spec: Compared, margin: float) -> 
         text = f"Undecided. {capital(names)} {'are' if many else 'is'} not shown to help or hurt{when}."
         if worse := found.get("hurts"):
             text += f" {capital(group(worse, condition, spec))} {'hurt' if len(worse) > 1 else 'hurts'}."
+        if same := found.get("equivalent"):
+            makes = "make" if len(same) > 1 else "makes"
+            text += f" {capital(group(same, condition, spec))} {makes} no difference that matters."
         if better := [c for c in ours if c.on_these_only and c.decision_on_these == "helps"]:
             verb = "help" if len(better) > 1 else "helps"
             text += f" {capital(phrases.these_examples(better[0]))} {group(better, condition, spec)} {verb}."

@@ -194,7 +194,7 @@ def caption(found: Sequence[AsPublished]) -> str:
     intervals = f"Intervals are over {over}, each for itself{', on these test examples' * tested}."
     if all(each.outcome == "too few seeds" for each in found):
         intervals = f"An interval needs {SEEDS} seeds."
-    margins = "Margins are of the study file. " * any(each.published.within for each in compared)
+    margins = "Margins are the study's, not the paper's. " * any(each.published.within for each in compared)
     return f"{sources}. {to}{margins}{intervals} {_length(found)}".rstrip()
 
 

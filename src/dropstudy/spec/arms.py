@@ -16,6 +16,8 @@ from dropstudy.errors import InvalidArgument
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence, Sized
 
+    from dropstudy.core.types import StudySpec
+
 Record = TypeVar("Record", Arm, Optimizer, PublishedResult)
 _Arms = Annotated[list[Any], Meta(min_length=1, description="a list of one or more arms")]
 _Published = Annotated[list[Any], Meta(description="a list of published results")]
@@ -82,6 +84,16 @@ def parse_published(value: object, arms: Sequence[Arm]) -> tuple[PublishedResult
                 expected="either a value, or what is expected in comparison with the baseline",
                 received="neither" if result.value is None else "both",
             )
+        if result.measure == "error" and (result.value or 0) > 100:  # noqa: PLR2004 - percent
+            raise InvalidArgument(
+                f"value ({where})", expected="an error in percent, 0 to 100", received=shown(result.value)
+            )
+        if result.expected == "same" and not result.within:
+            raise InvalidArgument(
+                f"within ({where})",
+                expected="a difference that does not matter, since two measures are never the same to the last digit",
+                received="none",
+            )
         others = [arm.name for arm in arms[result.expected is not None :]]
         if result.arm not in others:
             raise InvalidArgument(
@@ -91,6 +103,27 @@ def parse_published(value: object, arms: Sequence[Arm]) -> tuple[PublishedResult
             )
         results.append(result)
     return tuple(results)
+
+
+def of_its_sizes(spec: StudySpec, *, refuse: bool = False) -> StudySpec:
+    """A specification without the published results of training sizes that the study does not have.
+
+    Args:
+        spec: the specification.
+        refuse: raise an error where there are such results.
+
+    Raises:
+        InvalidArgument: there are, and they are refused.
+    """
+    sizes = {None, *spec.train_sizes}
+    for position, result in enumerate(spec.published, start=1):
+        if refuse and result.train_size not in sizes:
+            raise InvalidArgument(
+                f"train_size (published result {position})",
+                expected=f"one of the study's training sizes, {', '.join(map(str, spec.train_sizes))}, or none",
+                received=shown(result.train_size),
+            )
+    return replace(spec, published=tuple(each for each in spec.published if each.train_size in sizes))
 
 
 def arm_name(arm: Arm) -> str:

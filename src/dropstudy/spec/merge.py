@@ -15,7 +15,7 @@ from dropstudy.core.model import ModelReference
 from dropstudy.core.types import Arm, Optimizer, StudySpec
 from dropstudy.core.validation import shown
 from dropstudy.errors import InvalidArgument
-from dropstudy.spec.arms import arm_name, check_layers
+from dropstudy.spec.arms import arm_name, check_layers, of_its_sizes
 from dropstudy.spec.data_names import is_data_file
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ def shrink(stored: StudySpec, out: Mapping[str, Sequence[Any]]) -> StudySpec:
     gone = out.get("arms", ())
     left["arms"] = tuple(arm for arm in stored.arms if arm.name not in gone)
     left["published"] = tuple(result for result in stored.published if result.arm not in gone)
-    return replace(stored, **left)
+    return of_its_sizes(replace(stored, **left))
 
 
 def additions(stored: StudySpec, grown: StudySpec, sign: str = " + ") -> list[str]:

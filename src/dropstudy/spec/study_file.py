@@ -29,7 +29,7 @@ from dropstudy.core.validation import (
 )
 from dropstudy.errors import InvalidArgument
 from dropstudy.spec import presets
-from dropstudy.spec.arms import parse_arms, parse_optimizer, parse_published
+from dropstudy.spec.arms import of_its_sizes, parse_arms, parse_optimizer, parse_published
 from dropstudy.spec.data_names import is_data_file
 from dropstudy.spec.fields import Hidden, Model, Rates, StudyFields
 from dropstudy.spec.placeholders import placeholders
@@ -81,7 +81,8 @@ def read_spec(
         stay = [result for result in table.get("published", ()) if sizes and "train_size" in result]
         table = {**table, "published": stay}
     unnamed = {} if isinstance(source, Mapping) else {"name": Path(source).stem}
-    return parse_spec({**unnamed, **table, **given}, origin)
+    spec = parse_spec({**unnamed, **table, **given}, origin)
+    return of_its_sizes(spec, refuse=not changed)
 
 
 def unlike_published(source: str | Path | Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
@@ -92,7 +93,9 @@ def unlike_published(source: str | Path | Mapping[str, Any], asked: Mapping[str,
         asked: likewise its overrides.
     """
     table, _ = _read_table(source)
-    return sorted(_changed(table, _given(table, asked))) if table.get("published") else []
+    published = table.get("published", ())
+    changed = _changed(table, _given(table, asked)) if published else set()
+    return sorted(changed - {"train_sizes"} if all("train_size" in each for each in published) else changed)
 
 
 def _given(table: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
@@ -105,7 +108,16 @@ def _given(table: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, 
 
 def _changed(table: Mapping[str, Any], given: Mapping[str, Any]) -> set[str]:
     """Fields that make the study another one than that of the file's published results."""
-    return {name for name in given if name not in _AS_PUBLISHED and table.get(name) != given[name]}
+    changed = {name for name in given if name not in _AS_PUBLISHED and table.get(name) != given[name]}
+    if "epochs" in given and _without_decay(given.get("optimizer")) == _without_decay(table.get("optimizer")):
+        changed.discard(
+            "optimizer"
+        )  # the decay of a rate that falls over the whole length belongs to the length
+    return changed
+
+
+def _without_decay(optimizer: object) -> object:
+    return {**optimizer, "decay": None} if isinstance(optimizer, dict) else optimizer
 
 
 def parse_spec(table: Mapping[str, Any], origin: str = "study file") -> StudySpec:

@@ -140,7 +140,7 @@ def record_study(
             write_study_file(folder, spec, store.meta)
             store.record({FILE_DUE: False})
     for path in inner_studies(folder):
-        set_rule(path, spec)
+        set_rule(path, replace(spec, published=()))
     return spec
 
 
@@ -189,11 +189,13 @@ def write_study_file(folder: Path, spec: StudySpec, known: Mapping[str, Any]) ->
 
 
 def set_rule(folder: Path, asked: StudySpec) -> None:
-    """Record a new metric and margin for a study and its confirmations; does nothing if they are the same.
+    """Record what no run depends on: metric and margin of a study and its confirmations, and published results.
+
+    Does nothing if they are the same.
 
     Args:
         folder: of the study.
-        asked: specification with the metric and margin.
+        asked: specification with them; without published results those of the study stay.
 
     Raises:
         StoreError: the folder cannot be written.
@@ -202,9 +204,9 @@ def set_rule(folder: Path, asked: StudySpec) -> None:
     spec = recorded_spec(folder)
     if spec is None:
         return
-    if (spec.metric, spec.margin) != _rule(asked):
-        metric, margin = _rule(asked)
-        spec = replace(spec, metric=metric, margin=margin)
+    (metric, margin), published = _rule(asked), asked.published or spec.published
+    if (spec.metric, spec.margin, spec.published) != (metric, margin, published):
+        spec = replace(spec, metric=metric, margin=margin, published=published)
         with lock(folder), Store(folder, write=True) as store:
             if any(row[metric_of(spec).column] is None for row in store.finals()):
                 raise no_auc()

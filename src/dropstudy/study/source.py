@@ -83,7 +83,9 @@ def on_published(source: str | Path, spec: StudySpec, overrides: Mapping[str, An
     if any(each.train_size in {None, *spec.train_sizes} for each in spec.published):
         return ""
     asked = {name: overrides[name] for name in (*FIELDS, *SHORTHANDS, "function") if name in overrides}
-    changed = [f"the {name.replace('_', ' ')}" for name in unlike_published(spec_source(source), asked)]
+    words = {"hidden": "hidden layers", "train_sizes": "training sizes"}
+    names = unlike_published(spec_source(source), asked)
+    changed = [f"the {words.get(name, name.replace('_', ' '))}" for name in names]
     if not changed:
         return ""
     from dropstudy.analysis.verdict.phrases import listed  # noqa: PLC0415 - scipy is slow to import

@@ -10,7 +10,7 @@ from math import isfinite
 from typing import TYPE_CHECKING
 
 from dropstudy.analysis.answered import Answer, questions_to
-from dropstudy.analysis.arm_phrases import arm_of, epochs_of, group, named
+from dropstudy.analysis.arm_phrases import arm_of, epochs_of, group, named, sentence
 from dropstudy.analysis.cautions import MOST_NAMED, cautions, others_help
 from dropstudy.analysis.confirm import outcomes
 from dropstudy.analysis.how_likely import how_likely
@@ -207,11 +207,8 @@ def _on_all_arms(condition: ConditionVerdict, spec: Compared, margin: float) -> 
         return f"{lead}. No arm {metric.verb(helps=True)}s {metric.on_test} by more than {much}{reference}{when}."
     if condition.decision == "undecided":
         text = f"Undecided. {capital(names)} {'are' if many else 'is'} not shown to help or hurt{when}."
-        if worse := found.get("hurts"):
-            text += f" {capital(group(worse, condition, spec))} {'hurt' if len(worse) > 1 else 'hurts'}."
-        if same := found.get("equivalent"):
-            makes = "make" if len(same) > 1 else "makes"
-            text += f" {capital(group(same, condition, spec))} {makes} no difference that matters."
+        text += sentence(found.get("hurts", ()), "hurt", condition, spec)
+        text += sentence(found.get("equivalent", ()), "make", condition, spec, " no difference that matters")
         if better := [c for c in ours if c.on_these_only and c.decision_on_these == "helps"]:
             verb = "help" if len(better) > 1 else "helps"
             text += f" {capital(phrases.these_examples(better[0]))} {group(better, condition, spec)} {verb}."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dropstudy.analysis.cautions import MOST_NAMED
-from dropstudy.analysis.verdict.phrases import is_dropout, listed, quoted
+from dropstudy.analysis.verdict.phrases import capital, is_dropout, listed, quoted
 from dropstudy.core.text import counted
 
 if TYPE_CHECKING:
@@ -28,6 +28,15 @@ def group(found: Sequence[ArmComparison], condition: ConditionVerdict, spec: Com
     if all(arm.rate and is_dropout(arm) for arm in arms):
         return f"{'rate' if len(arms) == 1 else 'rates'} {listed([f'{arm.common_rate:g}' for arm in arms])}"
     return listed([quoted(arm.name) for arm in arms])
+
+
+def sentence(
+    found: Sequence[ArmComparison], verb: str, condition: ConditionVerdict, spec: Compared, rest: str = ""
+) -> str:
+    """What arms do: " Rates 0.5 and 0.8 hurt."; empty where there are none."""
+    return (
+        f" {capital(group(found, condition, spec))} {verb}{'s' * (len(found) == 1)}{rest}." if found else ""
+    )
 
 
 def epochs_of(arms: Iterable[ArmScores], spec: Compared) -> str:

@@ -109,10 +109,9 @@ def _given(table: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, 
 def _changed(table: Mapping[str, Any], given: Mapping[str, Any]) -> set[str]:
     """Fields that make the study another one than that of the file's published results."""
     changed = {name for name in given if name not in _AS_PUBLISHED and table.get(name) != given[name]}
+    # The decay of a learning rate that falls over the whole length belongs to the length.
     if "epochs" in given and _without_decay(given.get("optimizer")) == _without_decay(table.get("optimizer")):
-        changed.discard(
-            "optimizer"
-        )  # the decay of a rate that falls over the whole length belongs to the length
+        changed.discard("optimizer")
     return changed
 
 

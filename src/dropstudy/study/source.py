@@ -80,7 +80,7 @@ def on_published(source: str | Path, spec: StudySpec, overrides: Mapping[str, An
         spec: what the overrides made of it.
         overrides: fields by name.
     """
-    if any(each.train_size in {None, *spec.train_sizes} for each in spec.published):
+    if spec.published:
         return ""
     asked = {name: overrides[name] for name in (*FIELDS, *SHORTHANDS, "function") if name in overrides}
     words = {"hidden": "hidden layers", "train_sizes": "training sizes"}
